@@ -1,0 +1,193 @@
+"""From a scene to its frames and exact visible masks.
+
+Each pixel is sampled at 4 x 4 points; a point shows the nearest layer that covers it. The shares of
+the layers in a pixel blend their colours (smooth edges), and the mask owns the pixels of which the
+object shows more than any other layer, so masks never overlap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from scenes import CAMERA_REACH, Bar, Scene, Track
+from shapes import EXTENT, contains, shading
+
+SAMPLES = 4  # sample points along a side of a pixel
+MIN_VISIBLE_PIXELS = 12  # with fewer, an object counts as absent from a frame
+
+
+def layer_shares(scene: Scene) -> np.ndarray:
+    """How much of each pixel shows which layer.
+
+    Returns:
+        (T, L + 1, H, W) uint8, sample points out of ``SAMPLES ** 2``; entry 0 of the second axis is
+        the background, entry i the scene's layer i - 1. They sum to ``SAMPLES ** 2``.
+    """
+    shape = (scene.length, len(scene.layers) + 1, scene.height, scene.width)
+    shares = np.zeros(shape, np.uint8)
+    for t in range(scene.length):
+        owner = np.zeros((scene.height * SAMPLES, scene.width * SAMPLES), np.uint8)
+        windows = [_window(scene, layer, t) for layer in scene.layers]
+        for i, (layer, window) in enumerate(zip(scene.layers, windows, strict=True), start=1):
+            if window is not None:
+                rows, columns = window
+                x, y = _own_coordinates(scene, layer, t, rows, columns, samples=SAMPLES)
+                fine = tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window)
+                owner[fine][_covers(layer, x, y)] = i
+        for i, window in enumerate(windows, start=1):
+            if window is not None:
+                fine = tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window)
+                shares[t, i][window] = _count_samples(owner[fine] == i)
+        shares[t, 0] = SAMPLES**2 - shares[t, 1:].sum(axis=0, dtype=np.uint8)
+    return shares
+
+
+def visible_masks(scene: Scene, shares: np.ndarray) -> np.ndarray:
+    """The masks of the scene's tracks, empty where fewer than ``MIN_VISIBLE_PIXELS`` are left.
+
+    Args:
+        scene: the scene.
+        shares: what ``layer_shares`` gave for it.
+
+    Returns:
+        (G, T, H, W) bool, G in the order of ``scene.tracks``.
+    """
+    owner = shares.argmax(axis=1)
+    numbers = [i for i, layer in enumerate(scene.layers, start=1) if isinstance(layer, Track)]
+    masks = np.stack([owner == i for i in numbers])
+    masks &= (masks.sum(axis=(2, 3)) >= MIN_VISIBLE_PIXELS)[..., None, None]
+    return masks
+
+
+def paint(scene: Scene, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The frames of a scene.
+
+    Args:
+        scene: the scene.
+        shares: what ``layer_shares`` gave for it.
+        rng: source of randomness for the background and the noise.
+
+    Returns:
+        (T, H, W, 3) uint8, RGB.
+    """
+    canvas = _background(rng, scene)
+    noise = rng.uniform(0.5, 2.0)
+    glow = 1 + rng.uniform(0, 0.08) * np.sin(
+        rng.uniform(0, 2 * np.pi) + rng.uniform(0.05, 0.3) * np.arange(scene.length)
+    )
+    frames = np.empty((scene.length, scene.height, scene.width, 3), np.uint8)
+    for t in range(scene.length):
+        background = _seen_by_camera(canvas, scene, t)
+        picture = background * (shares[t, 0, :, :, None] / SAMPLES**2)
+        for i, layer in enumerate(scene.layers, start=1):
+            window = _window(scene, layer, t)
+            if window is not None:
+                colours = _surface(scene, layer, t, window, background)
+                picture[window] += colours * (shares[t, i][window][..., None] / SAMPLES**2)
+        picture = picture * glow[t] + rng.normal(0, noise, picture.shape)
+        frames[t] = np.clip(np.rint(picture), 0, 255)
+    return frames
+
+
+def _count_samples(points: np.ndarray) -> np.ndarray:
+    """(H * SAMPLES, W * SAMPLES) bool -> (H, W) uint8."""
+    height, width = (side // SAMPLES for side in points.shape)
+    rows = points.view(np.uint8).reshape(height, SAMPLES, width * SAMPLES).sum(1, dtype=np.uint8)
+    return rows.reshape(height, width, SAMPLES).sum(2, dtype=np.uint8)
+
+
+def _window(scene: Scene, layer: Track | Bar, t: int) -> tuple[slice, slice] | None:
+    """Rows and columns outside which a layer cannot be seen; None if it cannot be seen at all."""
+    if isinstance(layer, Bar):
+        return slice(0, scene.height), slice(0, scene.width)
+    if not layer.shown[t]:
+        return None
+    reach = EXTENT * layer.radii[t]
+    low = np.floor(layer.centres[t] - reach).astype(int).clip(0)
+    high = np.minimum(np.ceil(layer.centres[t] + reach).astype(int), (scene.width, scene.height))
+    if (low >= high).any():
+        return None
+    return slice(low[1], high[1]), slice(low[0], high[0])
+
+
+def _own_coordinates(
+    scene: Scene, layer: Track | Bar, t: int, rows: slice, columns: slice, *, samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of a window's sample points in the layer's coordinates.
+
+    A track's unit is its radius. A bar's x runs along its axis and its y across, in half widths.
+    """
+    if isinstance(layer, Bar):
+        centre, angle, size = layer.centre + scene.camera[t], layer.angle, layer.half_width
+    else:
+        centre, angle, size = layer.centres[t], layer.angles[t], layer.radii[t]
+    x = (np.arange(columns.start * samples, columns.stop * samples) + 0.5) / samples - centre[0]
+    y = (np.arange(rows.start * samples, rows.stop * samples) + 0.5) / samples - centre[1]
+    cos, sin = np.cos(angle) / size, np.sin(angle) / size
+    return x * cos + y[:, None] * sin, y[:, None] * cos - x * sin
+
+
+def _covers(layer: Track | Bar, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.abs(y) < 1 if isinstance(layer, Bar) else contains(layer.shape, x, y)
+
+
+def _surface(
+    scene: Scene, layer: Track | Bar, t: int, window: tuple[slice, slice], background: np.ndarray
+) -> np.ndarray:
+    """(h, w, 3) colours of a layer in its window."""
+    if isinstance(layer, Bar):
+        # The picture upside down: the background's colours, but no continuation of it.
+        return background[::-1] * layer.brightness
+    x, y = _own_coordinates(scene, layer, t, *window, samples=1)
+    return layer.colour * shading(x, y, **layer.surface)[..., None]
+
+
+def _background(rng: np.random.Generator, scene: Scene) -> np.ndarray:
+    """A still picture wider than the frame by the camera's reach on each side, float64 RGB.
+
+    A gradient between two pale or dark colours, clouds, sometimes stripes, and grain.
+    """
+    margin = _margin(scene)
+    height, width = scene.height + 2 * margin, scene.width + 2 * margin
+    grey = rng.uniform(55, 170)
+    ends = grey + rng.uniform(-35, 35, (2, 1)) + rng.uniform(-16, 16, (2, 3))
+    across = _ramp(rng, height, width)
+    picture = ends[0] + (ends[1] - ends[0]) * across[..., None]
+    for cell in (30, 12, 5):
+        cloud = _cloud(rng, height, width, cell * scene.unit)
+        picture += cloud[..., None] * rng.uniform(2, 16) * rng.uniform(0.6, 1.0, 3)
+    if rng.random() < 0.3:
+        period = rng.uniform(7, 20) * scene.unit / (height + width)
+        stripes = np.where(_ramp(rng, height, width) / period % 1 < 0.5, 1, -1)
+        picture += stripes[..., None] * rng.uniform(3, 10)
+    picture += rng.normal(0, rng.uniform(0.5, 4), (height, width, 1))
+    return picture
+
+
+def _margin(scene: Scene) -> int:
+    return int(np.ceil(CAMERA_REACH * scene.unit)) + 2
+
+
+def _ramp(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """(height, width) linear ramp in a random direction, 0.5 in the middle, within [0, 1]."""
+    angle = rng.uniform(0, 2 * np.pi)
+    x = (np.arange(width) - width / 2) * np.cos(angle)
+    y = (np.arange(height) - height / 2) * np.sin(angle)
+    return 0.5 + (x + y[:, None]) / (height + width)
+
+
+def _cloud(rng: np.random.Generator, height: int, width: int, cell: float) -> np.ndarray:
+    """(height, width) smooth noise in [-1, 1] whose blobs are about ``cell`` pixels wide."""
+    grid = tuple(int(np.ceil(side / cell)) + 1 for side in (height, width))
+    coarse = Image.fromarray(rng.integers(0, 256, grid, dtype=np.uint8))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)) / 127.5 - 1
+
+
+def _seen_by_camera(canvas: np.ndarray, scene: Scene, t: int) -> np.ndarray:
+    """(H, W, 3) part of the background in frame ``t``, shifted by fractions of a pixel."""
+    start = _margin(scene) - scene.camera[t]
+    left, top = np.floor(start).astype(int)
+    fx, fy = start - np.floor(start)
+    part = canvas[top : top + scene.height + 1, left : left + scene.width + 1]
+    rows = part[:-1] * (1 - fy) + part[1:] * fy
+    return rows[:, :-1] * (1 - fx) + rows[:, 1:] * fx

@@ -1,0 +1,278 @@
+"""Random plans of the embedded dataset's videos: what moves where, and what hides what.
+
+All lengths are pixels of the finished picture, x to the right and y down; angles are radians.
+Lengths grow with a video's unit, sqrt(height * width / (64 * 96)), so that objects fill the same
+share of a frame whatever its size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from shapes import EXTENT, SHAPES, draw_colour
+
+SPLITS = ("train", "val", "long")
+VARIANTS = ("easy", "hard")
+_FRAME_SIZES = ((64, 96), (64, 64), (96, 64), (72, 108))  # height, width
+_FRAME_SIZE_SHARES = (0.7, 0.1, 0.1, 0.1)
+CAMERA_REACH = 14.0  # the camera's furthest drift from its start along an axis, in units
+
+
+@dataclass(frozen=True)
+class SplitStyle:
+    """How eventful the videos of a split are.
+
+    Attributes:
+        object_shares: probability of 1, 2, ... objects in a video.
+        bar_shares: probability of 0, 1, ... bars, which hide objects and are not annotated.
+        bar_half_widths: least and greatest half width of a bar, in units.
+        frames_a_waypoint: frames from one random position of an object to the next.
+        outside_share: probability that an inner waypoint lies outside the frame.
+        hidden_share: probability that an object is switched off for a while.
+    """
+
+    object_shares: tuple[float, ...]
+    bar_shares: tuple[float, ...]
+    bar_half_widths: tuple[float, float]
+    frames_a_waypoint: int
+    outside_share: float
+    hidden_share: float
+
+
+_SHORT = SplitStyle((0.35, 0.4, 0.25), (0.72, 0.2, 0.08), (2.5, 5.5), 5, 0.06, 0.12)
+_LONG = SplitStyle((0.0, 0.0, 0.2, 0.3, 0.5), (0.1, 0.5, 0.4), (4.0, 9.0), 9, 0.25, 0.4)
+STYLES = {"train": _SHORT, "val": _SHORT, "long": _LONG}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A strip across the whole frame that hides what lies behind it and moves with the camera.
+
+    Attributes:
+        centre: (2,) x and y of a point on its axis in the first frame's pixels.
+        angle: direction of the axis.
+        half_width: half its width.
+        brightness: factor on the background picture it is cut from.
+    """
+
+    centre: np.ndarray
+    angle: float
+    half_width: float
+    brightness: float
+
+
+@dataclass(frozen=True)
+class Track:
+    """One annotated object and its path.
+
+    Attributes:
+        shape: its category, one of ``SHAPES``.
+        colour: (3,) RGB in [0, 255].
+        surface: keyword arguments of ``shapes.shading``.
+        centres: (T, 2) x and y.
+        radii: (T,) nominal radius.
+        angles: (T,) rotation.
+        shown: (T,) bool, False where the object is switched off.
+    """
+
+    shape: str
+    colour: np.ndarray
+    surface: dict
+    centres: np.ndarray
+    radii: np.ndarray
+    angles: np.ndarray
+    shown: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A video before it is drawn.
+
+    Attributes:
+        height: frame height.
+        width: frame width.
+        length: T, number of frames.
+        unit: length unit in pixels.
+        camera: (T, 2) offset of the background and the bars, zero in the first frame.
+        layers: tracks and bars, the furthest first.
+    """
+
+    height: int
+    width: int
+    length: int
+    unit: float
+    camera: np.ndarray
+    layers: tuple[Track | Bar, ...]
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The annotated objects, the furthest first."""
+        return [layer for layer in self.layers if isinstance(layer, Track)]
+
+
+def generator(seed: int, variant: str, split: str, *key: int) -> np.random.Generator:
+    """The random generator of one thing in a dataset, independent of every other key's."""
+    place = (VARIANTS.index(variant), SPLITS.index(split), *key)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
+
+
+def category_of(seed: int, variant: str, split: str, video: int, slot: int) -> str:
+    """The category of a video's object number ``slot``.
+
+    In six videos in a row each category comes once in each slot, which keeps categories balanced
+    although no video needs to know another one.
+    """
+    block, place = divmod(video, len(SHAPES))
+    order = generator(seed, variant, split, 1, block, slot).permutation(len(SHAPES))
+    return SHAPES[order[place]]
+
+
+def draw_scene(
+    rng: np.random.Generator, split: str, categories: tuple[str, ...], *, easy: bool, scale: float
+) -> Scene:
+    """A random scene.
+
+    Args:
+        rng: source of randomness.
+        split: one of ``SPLITS``.
+        categories: categories for as many objects as the split's videos can have; the first ones
+            are used.
+        easy: colours follow categories.
+        scale: factor on the frame size.
+
+    Returns:
+        The scene; nothing says yet that its objects can be seen.
+    """
+    style = STYLES[split]
+    base = _FRAME_SIZES[rng.choice(len(_FRAME_SIZES), p=_FRAME_SIZE_SHARES)]
+    height, width = (round(side * scale) for side in base)
+    unit = (height * width / (64 * 96)) ** 0.5
+    length = _draw_length(rng, split)
+    count = 1 + rng.choice(len(style.object_shares), p=style.object_shares)
+    layers: list[Track | Bar] = [
+        _draw_track(rng, style, shape, (height, width, length, unit), easy=easy)
+        for shape in categories[:count]
+    ]
+    layers = [layers[i] for i in rng.permutation(len(layers))]
+    for _ in range(rng.choice(len(style.bar_shares), p=style.bar_shares)):
+        layers.insert(rng.integers(1, len(layers) + 1), _draw_bar(rng, style, height, width, unit))
+    reach = 0.5 * CAMERA_REACH * unit
+    steps = 2 + length // 8
+    camera = _smooth_path(_wander(rng, steps, -reach, reach, reach * np.ones(2)), length)
+    camera = np.clip(camera - camera[0], -CAMERA_REACH * unit, CAMERA_REACH * unit)
+    return Scene(height, width, length, unit, camera, tuple(layers))
+
+
+def _draw_length(rng: np.random.Generator, split: str) -> int:
+    if split == "long":
+        return int(rng.integers(40, 201))
+    low, high = ((10, 17), (5, 10), (17, 25))[rng.choice(3, p=(0.9, 0.05, 0.05))]
+    return int(rng.integers(low, high))
+
+
+def _draw_bar(
+    rng: np.random.Generator, style: SplitStyle, height: int, width: int, unit: float
+) -> Bar:
+    upright = rng.random() < 0.7
+    return Bar(
+        centre=rng.uniform(0.15, 0.85, 2) * (width, height),
+        angle=(np.pi / 2 if upright else 0) + rng.uniform(-0.35, 0.35),
+        half_width=unit * rng.uniform(*style.bar_half_widths),
+        brightness=rng.choice((0.75, 1.3)) * rng.uniform(0.92, 1.08),
+    )
+
+
+def _draw_track(
+    rng: np.random.Generator,
+    style: SplitStyle,
+    shape: str,
+    frame: tuple[int, int, int, float],
+    *,
+    easy: bool,
+) -> Track:
+    height, width, length, unit = frame
+    radius = unit * rng.uniform(7.5, 14.5)
+    count = max(3, 1 + round(length / style.frames_a_waypoint))
+    growth = _smooth_path(_wander(rng, count, 0.85, 1.2, 0.2 * np.ones(1)), length)[:, 0]
+    turn = _smooth_path(_wander(rng, count, -9.0, 9.0, 0.5 * np.ones(1)), length)[:, 0]
+    return Track(
+        shape=shape,
+        colour=draw_colour(rng, shape, by_category=easy),
+        surface={
+            "slope": rng.uniform(-0.18, 0.18),
+            "stripes": rng.uniform(0, 0.1),
+            "period": rng.uniform(0.5, 1.2),
+        },
+        centres=_draw_centres(rng, style, (height, width, length), radius, count),
+        radii=radius * growth,
+        angles=turn + rng.uniform(0, 2 * np.pi),
+        shown=_draw_shown(rng, style, length),
+    )
+
+
+def _draw_centres(
+    rng: np.random.Generator,
+    style: SplitStyle,
+    frame: tuple[int, int, int],
+    radius: float,
+    count: int,
+) -> np.ndarray:
+    """(T, 2) centres through ``count`` waypoints, some of which may lie outside the frame."""
+    height, width, length = frame
+    size = np.array((width, height), float)
+    inset = np.minimum(0.8 * radius, 0.3 * size)
+    points = _wander(rng, count, inset, size - inset, 0.3 * size)
+    outside = rng.random(count) < style.outside_share
+    outside[0] = rng.random() < 0.2
+    outside[-1] = rng.random() < 0.2
+    if outside.all():
+        outside[rng.integers(count)] = False
+    for i in np.flatnonzero(outside):
+        points[i] = _beyond_edge(points[i], size, 1.1 * EXTENT * radius)
+    return _smooth_path(points, length)
+
+
+def _beyond_edge(point: np.ndarray, size: np.ndarray, distance: float) -> np.ndarray:
+    """The point moved straight over the nearest edge of the frame, ``distance`` beyond it."""
+    gaps = np.concatenate([point, size - point])
+    axis = int(gaps.argmin()) % 2
+    moved = point.copy()
+    moved[axis] = -distance if gaps.argmin() < 2 else size[axis] + distance
+    return moved
+
+
+def _draw_shown(rng: np.random.Generator, style: SplitStyle, length: int) -> np.ndarray:
+    shown = np.ones(length, bool)
+    if rng.random() < style.hidden_share:
+        gap = int(rng.integers(2, max(3, min(length // 2, 30))))
+        start = int(rng.integers(0, length - gap + 1))
+        shown[start : start + gap] = False
+    return shown
+
+
+def _wander(
+    rng: np.random.Generator,
+    count: int,
+    low: np.ndarray | float,
+    high: np.ndarray | float,
+    step: np.ndarray,
+) -> np.ndarray:
+    """(count, D) random walk between ``low`` and ``high`` with steps of at most ``step`` (D,)."""
+    points = np.empty((count, len(step)))
+    points[0] = rng.uniform(low, high, len(step))
+    for i in range(1, count):
+        points[i] = np.clip(points[i - 1] + step * rng.uniform(-1, 1, len(step)), low, high)
+    return points
+
+
+def _smooth_path(points: np.ndarray, length: int) -> np.ndarray:
+    """(length, D) samples of the Catmull-Rom curve through (N, D) points, N >= 2."""
+    last = len(points) - 1
+    before, after = 2 * points[0] - points[1], 2 * points[-1] - points[-2]
+    padded = np.concatenate([before[None], points, after[None]])
+    times = np.linspace(0, last, length)
+    i = np.minimum(times.astype(int), last - 1)
+    f = (times - i)[:, None]
+    a, b, c, d = (padded[i + k] for k in range(4))
+    return b + 0.5 * f * (c - a + f * (2 * a - 5 * b + 4 * c - d + f * (3 * (b - c) + d - a)))

@@ -1,0 +1,47 @@
+"""The package and its dependency ranges; requirements.txt pins the set that was tested.
+
+detectron2 is not on PyPI and therefore not listed: see tools/install_detectron2.py and the README.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+VERSION = re.search(
+    r'^__version__ = "(.+)"', Path("simplevtr/__init__.py").read_text(encoding="utf-8"), re.M
+).group(1)
+
+setup(
+    name="simplevtr",
+    version=VERSION,
+    description="Video instance segmentation with a ResNet and a transformer, on detectron2",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["simplevtr", "simplevtr.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "torch>=2.11",
+        "torchvision>=0.26",
+        "numpy>=2.0",
+        "scipy>=1.14",
+        "einops>=0.8",
+        "adabelief-pytorch>=0.2.1",
+        "pycocotools>=2.0.8",
+        "fvcore>=0.1.5.post20221221",
+        "iopath>=0.1.9,<0.1.11",
+        "yacs>=0.1.8",
+        "omegaconf>=2.1",
+        "cloudpickle",
+        "tabulate",
+        "termcolor",
+        "packaging",
+        "tqdm",
+        "matplotlib",
+        "tensorboard",
+        "pillow",
+        "opencv-python-headless",
+        "av>=14",
+    ],
+    extras_require={"dev": ["pytest", "ruff"]},
+)

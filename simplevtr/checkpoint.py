@@ -1,0 +1,129 @@
+"""Loading checkpoints without running code from them, and saying what does not fit.
+
+``.pth`` files are read by ``torch.load`` with ``weights_only``; the model zoo's ``.pkl`` files by
+an unpickler that knows NumPy arrays and plain containers and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from fvcore.common.checkpoint import _IncompatibleKeys
+from torch import nn
+
+# What a pickled dict of arrays is made of. Everything else could run code.
+SAFE_GLOBALS = {
+    ("collections", "OrderedDict"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("_codecs", "encode"),
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles NumPy arrays in plain containers and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in SAFE_GLOBALS:
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which could run code")
+        return super().find_class(module, name)
+
+
+class ClipCheckpointer(DetectionCheckpointer):
+    """detectron2's checkpointer with safe reading and errors that name the keys.
+
+    Weights that start a training may lack parts of the model (a backbone, a model without masks);
+    weights that are evaluated may not.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        save_dir: str = "",
+        *,
+        ignore_prefixes: Iterable[str] = (),
+        complete: bool = False,
+        averaged: bool = False,
+        **checkpointables: Any,
+    ) -> None:
+        """Create a checkpointer.
+
+        Args:
+            model: what weights are loaded into.
+            save_dir: folder of the run.
+            ignore_prefixes: keys of the file with such a prefix are left out, so that those parts
+                of the model keep their initial weights (``MODEL.IGNORE_WEIGHTS``).
+            complete: whether every parameter of the model must be in the file.
+            averaged: whether to load the weight average that the run kept (``SOLVER.EMA_DECAY``),
+                if the file has one.
+            checkpointables: further objects with ``state_dict``, saved and loaded beside the model.
+        """
+        super().__init__(model, save_dir, **checkpointables)
+        self.ignore_prefixes = tuple(ignore_prefixes)
+        self.complete = complete
+        self.averaged = averaged
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        try:
+            if filename.endswith(".pkl"):
+                return self._zoo_file(filename)
+            return super()._load_file(filename)
+        except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(
+                f"{filename} is no checkpoint that can be read safely: {reason}. Allowed are .pth "
+                "files of tensors and plain containers and .pkl files of NumPy arrays"
+            ) from error
+
+    def _torch_load(self, filename: str) -> dict[str, Any]:
+        return torch.load(filename, map_location="cpu", weights_only=True)
+
+    def _zoo_file(self, filename: str) -> dict[str, Any]:
+        with self.path_manager.open(filename, "rb") as file:
+            content = _ArrayUnpickler(io.BytesIO(file.read()), encoding="latin1").load()
+        if "model" in content:
+            return {"matching_heuristics": True, **content}
+        content = content.get("blobs", content)
+        weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
+        return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> _IncompatibleKeys:
+        weights = _average_in(checkpoint) if self.averaged else None
+        weights = checkpoint["model"] if weights is None else weights
+        if self.ignore_prefixes:
+            weights = {k: v for k, v in weights.items() if not k.startswith(self.ignore_prefixes)}
+        checkpoint["model"] = weights
+        incompatible = super()._load_model(checkpoint)
+        problems = [
+            f"{key}: {tuple(found)} in the file, {tuple(wanted)} in the model"
+            for key, found, wanted in incompatible.incorrect_shapes
+        ]
+        if self.complete:
+            problems += [f"{key}: not in the file" for key in incompatible.missing_keys]
+        if problems:
+            shown = "\n  ".join(problems[:20])
+            more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+            raise ValueError(
+                f"the checkpoint does not fit the model of this config:\n  {shown}{more}\n"
+                "Use the config that the checkpoint was trained with, or start some parts anew "
+                "with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
+            )
+        return incompatible
+
+
+def _average_in(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """The weights that ``engine.hooks.WeightAverage`` saved, or None."""
+    average = checkpoint.get("trainer", {}).get("hooks", {}).get("WeightAverage")
+    if average is None:
+        return None
+    prefix = "module."
+    return {k.removeprefix(prefix): v for k, v in average.items() if k.startswith(prefix)}

@@ -1,0 +1,165 @@
+"""Every configuration key that SimpleVTR adds to detectron2's, once, with its meaning.
+
+"§" refers to the SimpleVTR paper; "VisTR" marks a value that the paper inherits from VisTR.
+Keys of detectron2 (``INPUT.MIN_SIZE_TRAIN``, ``SOLVER.CLIP_GRADIENTS``, ``TEST.EVAL_PERIOD``, ...)
+keep their meaning.
+"""
+
+from detectron2.config import CfgNode
+
+
+def add_simplevtr_config(cfg: CfgNode) -> None:
+    """Add SimpleVTR's keys and the defaults that differ from detectron2's to ``cfg``, in place."""
+    _add_model(cfg)
+    _add_data(cfg)
+    _add_solver(cfg)
+    _add_test(cfg)
+
+
+def _add_model(cfg: CfgNode) -> None:
+    cfg.MODEL.META_ARCHITECTURE = "SIMPLEVTR"
+    # False trains classes and boxes only (the first stage of the small configs)
+    cfg.MODEL.MASK_ON = True
+
+    # Keys of MODEL.WEIGHTS that start so are not loaded, e.g. ["network.class_head"] for new
+    # classes.
+    cfg.MODEL.IGNORE_WEIGHTS = []
+
+    # The ResNet of detectron2, with all four stages given out (VisTR).
+    cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
+    cfg.MODEL.BACKBONE.FREEZE_AT = 2  # stem and first stage (VisTR)
+    cfg.MODEL.RESNETS.OUT_FEATURES = ["res2", "res3", "res4", "res5"]
+    cfg.MODEL.RESNETS.STRIDE_IN_1X1 = False  # as in torchvision's weights
+    # For BACKBONE.NAME "build_small_resnet_backbone" alone:
+    cfg.MODEL.RESNETS.BLOCKS_PER_STAGE = [1, 1, 1, 1]  # basic blocks in res2 .. res5
+    cfg.MODEL.RESNETS.STAGE_STRIDES = [1, 2, 2, 2]  # of res2 .. res5
+    cfg.MODEL.RESNETS.STEM_STRIDE = 2  # stride of the 3x3 stem, which has no max-pool
+
+    # ImageNet statistics for RGB frames in [0, 255], as torchvision's weights expect.
+    cfg.MODEL.PIXEL_MEAN = [123.675, 116.280, 103.530]
+    cfg.MODEL.PIXEL_STD = [58.395, 57.120, 57.375]
+
+    cfg.MODEL.SIMPLEVTR = CfgNode()
+    node = cfg.MODEL.SIMPLEVTR
+    node.NUM_CLASSES = 40  # K, without "no object"
+    node.NUM_QUERIES = 10  # Q, instance slots (§3.4, A.2)
+    # 0: queries without a frame axis, any T (§3.4, eq. 2). T: one query a frame and slot, fixed T
+    # (VisTR).
+    node.QUERY_FRAMES = 0
+    # C, divisible by 6 (three axes of sine/cosine pairs) and by NUM_HEADS (VisTR)
+    node.HIDDEN_DIM = 384
+    node.NUM_HEADS = 8  # attention heads (VisTR)
+    node.DIM_FEEDFORWARD = 2048  # width of the feed-forward layers (VisTR)
+    node.DROPOUT = 0.1  # in the transformer (VisTR)
+    node.ENC_LAYERS = 4  # §3.5; VisTR: 6
+    node.DEC_LAYERS = 4  # §3.5; VisTR: 6
+    # "zeros" (VisTR) or "query": what the first decoder layer starts from
+    node.DECODER_INPUT = "zeros"
+    # Initial bias of the "no object" logit; > 0 helps training from scratch
+    node.NO_OBJECT_BIAS = 0.0
+
+    node.MASK_HEAD = CfgNode()
+    # "dcnv2" (modulated), "dcnv1" (VisTR) or "plain" convolutions at the end (§3.2)
+    node.MASK_HEAD.CONV = "dcnv2"
+    # Channels behind the 2nd, 3rd and 4th convolution and the first deformable one; VisTR: C/2,
+    # C/4, C/8, C/16.
+    node.MASK_HEAD.WIDTHS = [192, 96, 48, 24]
+    # Stacked 3x3 layers of that kind; the last gives the logit (§3.6); VisTR: 1
+    node.MASK_HEAD.NUM_DEFORM = 2
+    # Kernel size of the convolution that predicts offsets; VisTR: 1
+    node.MASK_HEAD.OFFSET_KERNEL = 3
+    # True: VisTR's 3-D convolutions after the deformable ones (§3.6 removes them)
+    node.MASK_HEAD.CONV3D = False
+
+    node.LOSS = CfgNode()
+    node.LOSS.CLASS_WEIGHT = 1.0  # cross-entropy (VisTR)
+    node.LOSS.NO_OBJECT_WEIGHT = 0.1  # weight of "no object" within the cross-entropy (VisTR)
+    node.LOSS.L1_WEIGHT = 5.0  # boxes (VisTR)
+    node.LOSS.GIOU_WEIGHT = 2.0  # boxes (VisTR)
+    node.LOSS.MASK_WEIGHT = 1.0  # sigmoid focal loss (VisTR)
+    node.LOSS.DICE_WEIGHT = 1.0  # dice with +1 smoothing (VisTR)
+    # Per-cell class loss on the encoder's memory, off in the paper; helps from scratch
+    node.LOSS.DENSE_WEIGHT = 0.0
+    node.LOSS.DEEP_SUPERVISION = True  # class and box losses after every decoder layer (VisTR)
+    # What a frame teaches in which a matched instance is absent. Its class: "no_object" (VisTR) or
+    # "label", its own. Its mask: "ignore" (VisTR), nothing; "empty", it must be empty there.
+    node.LOSS.ABSENT_CLASS = "no_object"
+    node.LOSS.ABSENT_MASK = "ignore"
+    # True: absent frames count in the losses' normaliser, as in VisTR's code
+    node.LOSS.COUNT_ABSENT = False
+
+    node.MATCHER = CfgNode()
+    node.MATCHER.COST_CLASS = 1.0  # VisTR
+    node.MATCHER.COST_L1 = 5.0  # VisTR
+    node.MATCHER.COST_IOU = 2.0  # VisTR
+
+
+def _add_data(cfg: CfgNode) -> None:
+    # Further datasets in YTVIS format, registered at start: [[name, annotation JSON, image root],
+    # ...].
+    # Relative paths start at $DETECTRON2_DATASETS if it is set, else at ./datasets.
+    cfg.DATASETS.CUSTOM = []
+
+    cfg.INPUT.FORMAT = "RGB"
+    cfg.INPUT.SAMPLING_FRAME_NUM = 16  # T in training (§4.2)
+    # An epoch visits (§4.1) "video": each video once (scheme one); "frame": every frame of every
+    # video as an
+    # anchor (scheme two, as submitted); "compromise": each video once for every T frames it has.
+    cfg.INPUT.SAMPLING_SCHEME = "frame"
+    # Frames are drawn at most this far from the anchor frame; 0: from the whole video (§A.2).
+    cfg.INPUT.SAMPLING_FRAME_RANGE = 0
+    cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False  # True: frames in random instead of temporal order
+    # Any of "flip", "photometric", "crop", applied as in VisTR; () for none. Geometry is drawn once
+    # a clip.
+    cfg.INPUT.AUGMENTATIONS = ["flip", "photometric", "crop"]
+    cfg.INPUT.PHOTOMETRIC_PER = "frame"  # "frame" (VisTR) or "clip": how often colours are drawn
+    # VisTR's crop: the short side is resized to one of CROP_RESIZE, then a window with sides from
+    # CROP_RANGE is cut.
+    cfg.INPUT.CROP_RESIZE = [400, 500, 600]
+    cfg.INPUT.CROP_RANGE = [384, 600]
+    cfg.INPUT.MIN_SIZE_TRAIN = (300,)  # short side after the crop (VisTR; §4.3)
+    cfg.INPUT.MAX_SIZE_TRAIN = 540
+    cfg.INPUT.MIN_SIZE_TEST = 300
+    cfg.INPUT.MAX_SIZE_TEST = 540
+
+    cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True  # leave out videos without any visible instance
+    cfg.DATALOADER.GROUP_BY_SHAPE = True  # batches of clips of like size, so that little is padded
+
+
+def _add_solver(cfg: CfgNode) -> None:
+    cfg.SOLVER.OPTIMIZER = "ADABELIEF"  # or "ADAMW" (§4.2)
+    cfg.SOLVER.BASE_LR = 1e-4  # §4.2
+    # Learning-rate factor of the backbone (VisTR: 1e-5 / 1e-4)
+    cfg.SOLVER.BACKBONE_MULTIPLIER = 0.1
+    cfg.SOLVER.WEIGHT_DECAY = 1e-4  # §4.2
+    cfg.SOLVER.WEIGHT_DECAY_NORM = 1e-4  # norms decay too (VisTR)
+    cfg.SOLVER.ADABELIEF = CfgNode()
+    cfg.SOLVER.ADABELIEF.EPS = 1e-16  # the package's own default
+    cfg.SOLVER.ADABELIEF.DECOUPLE = True  # decoupled weight decay (§4.2)
+    cfg.SOLVER.ADABELIEF.RECTIFY = True  # §4.2
+    # The schedule in epochs of INPUT.SAMPLING_SCHEME. MAX_EPOCHS > 0 replaces MAX_ITER, and
+    # STEP_EPOCHS STEPS.
+    cfg.SOLVER.MAX_EPOCHS = 0
+    cfg.SOLVER.STEP_EPOCHS = ()
+    # > 0 keeps an exponential moving average of the weights and evaluates it
+    cfg.SOLVER.EMA_DECAY = 0.0
+    cfg.SOLVER.IMS_PER_BATCH = 1  # clips over all workers
+    cfg.SOLVER.WARMUP_ITERS = 0
+    cfg.SOLVER.CLIP_GRADIENTS.ENABLED = True
+    cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "full_model"  # global norm over all parameters (VisTR)
+    cfg.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 0.1  # VisTR
+
+
+def _add_test(cfg: CfgNode) -> None:
+    # Frames that inference looks at together; 0: the whole video, whatever its length. A longer
+    # video is cut into
+    # parts of equal length whose slots are joined by their number (§4.2: 64).
+    cfg.TEST.WINDOW = 64
+    # 0: one track a slot, with its best class (VisTR). N: the N best (slot, class) pairs of a
+    # video.
+    cfg.TEST.TRACKS_PER_VIDEO = 0
+    cfg.TEST.SCORE_THRESHOLD = 0.0  # tracks below are dropped before their masks are upsampled
+    # True: the score is multiplied by the mean probability inside the mask
+    cfg.TEST.MASK_SCORING = False
+    # True: --eval-only replaces the result files of an earlier evaluation (or: --overwrite).
+    cfg.TEST.OVERWRITE = False

@@ -1,0 +1,69 @@
+"""The categories of the public video instance segmentation datasets, (id, name) in their official
+order.
+
+YTVIS-2019 and YTVIS-2021 have 40 categories each, with different names and a different order, so an
+id of one means nothing in the other. The names are those of the annotation files ("Vehical" in OVIS
+is the official spelling).
+"""
+
+from __future__ import annotations
+
+
+def _numbered(names: str) -> tuple[tuple[int, str], ...]:
+    return tuple(enumerate(names.split(), start=1))
+
+
+YTVIS_2019_CATEGORIES = _numbered("""
+    person giant_panda lizard parrot skateboard sedan ape dog snake monkey
+    hand rabbit duck cat cow fish train horse turtle bear
+    motorbike giraffe leopard fox deer owl surfboard airplane truck zebra
+    tiger elephant snowboard boat shark mouse frog eagle earless_seal tennis_racket
+""")
+
+YTVIS_2021_CATEGORIES = _numbered("""
+    airplane bear bird boat car cat cow deer dog duck
+    earless_seal elephant fish flying_disc fox frog giant_panda giraffe horse leopard
+    lizard monkey motorbike mouse parrot person rabbit shark skateboard snake
+    snowboard squirrel surfboard tennis_racket tiger train truck turtle whale zebra
+""")
+
+OVIS_CATEGORIES = _numbered("""
+    Person Bird Cat Dog Horse Sheep Cow Elephant Bear Zebra
+    Giraffe Poultry Giant_panda Lizard Parrot Monkey Rabbit Tiger Fish Turtle
+    Bicycle Motorcycle Airplane Boat Vehical
+""")
+
+# What the annotation file of a dataset registered under this name must say.
+DATASET_CATEGORIES: dict[str, tuple[tuple[int, str], ...]] = {
+    "ytvis_2019_train": YTVIS_2019_CATEGORIES,
+    "ytvis_2019_val": YTVIS_2019_CATEGORIES,
+    "ytvis_2021_train": YTVIS_2021_CATEGORIES,
+    "ytvis_2021_val": YTVIS_2021_CATEGORIES,
+    "ytvis_2021_test": YTVIS_2021_CATEGORIES,
+    "ovis_train": OVIS_CATEGORIES,
+    "ovis_val": OVIS_CATEGORIES,
+    "ovis_test": OVIS_CATEGORIES,
+}
+
+
+def first_difference(
+    found: tuple[tuple[int, str], ...], expected: tuple[tuple[int, str], ...]
+) -> str | None:
+    """The first category in which two lists differ, as a phrase, or None if they agree.
+
+    Case, and blanks in place of underscores, do not count: mirrors of the datasets differ in them.
+
+    Args:
+        found: (id, name) pairs, sorted by id.
+        expected: (id, name) pairs, sorted by id.
+    """
+    for (found_id, found_name), (expected_id, expected_name) in zip(found, expected, strict=False):
+        if found_id != expected_id or _spelling(found_name) != _spelling(expected_name):
+            return f"has {found_id} {found_name!r} where {expected_id} {expected_name!r} belongs"
+    if len(found) != len(expected):
+        return f"has {len(found)} categories, not {len(expected)}"
+    return None
+
+
+def _spelling(name: str) -> str:
+    return name.lower().replace(" ", "_")

@@ -1,0 +1,160 @@
+"""From a video record to a clip: frames drawn, read, augmented, with their ``Instances``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.structures import Instances
+from detectron2.utils import comm
+
+from simplevtr.data.annotations import read_tracks, tracks_to_instances
+from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.frame_sampling import sample_frames
+from simplevtr.data.frames import read_frame
+
+IMAGE_FORMATS = ("RGB", "BGR")
+
+
+class YTVISDatasetMapper:
+    """Maps a video record, with an optional ``anchor`` frame, to a clip.
+
+    In training T frames are drawn and augmented. In testing the clip is the whole video in order.
+    The record is not changed. Each process draws from a generator of its own: in a data loader's
+    worker it starts from the seed that torch gives the worker, otherwise from ``seed``, or from
+    torch's initial seed without one.
+
+    Args:
+        is_train: whether frames are drawn; False takes all frames.
+        augmentation: draws geometry and colours.
+        frames: T, frames of a training clip.
+        frame_range: > 0 draws frames at most this far from the anchor; 0 from the whole video.
+        shuffle: whether a training clip's frames are in random order.
+        image_format: "RGB" or "BGR", the channels of ``image``.
+        with_annotations: whether ``instances`` are given; None, in training only.
+        seed: of the generator, outside of a data loader's workers.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        is_train: bool = True,
+        augmentation: ClipAugmentation,
+        frames: int,
+        frame_range: int = 0,
+        shuffle: bool = False,
+        image_format: str = "RGB",
+        with_annotations: bool | None = None,
+        seed: int | None = None,
+    ) -> None:
+        if image_format not in IMAGE_FORMATS:
+            raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
+        self.is_train = is_train
+        self.augmentation = augmentation
+        self.frames = frames
+        self.frame_range = frame_range
+        self.shuffle = shuffle
+        self.image_format = image_format
+        self.with_annotations = is_train if with_annotations is None else with_annotations
+        self.seed = seed
+        self._rng: np.random.Generator | None = None
+        self._rng_owner: tuple[int, int] | None = None
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
+        """The arguments that a config gives; workers of different ranks get different seeds."""
+        return {
+            "is_train": is_train,
+            "augmentation": ClipAugmentation.from_config(cfg, is_train),
+            "frames": cfg.INPUT.SAMPLING_FRAME_NUM,
+            "frame_range": cfg.INPUT.SAMPLING_FRAME_RANGE,
+            "shuffle": cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
+            "image_format": cfg.INPUT.FORMAT,
+            "seed": cfg.SEED + comm.get_rank() if cfg.SEED >= 0 else None,
+        }
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Make a clip.
+
+        Args:
+            record: a video as :func:`simplevtr.data.ytvis.load_ytvis_json` gives it, and optionally
+                ``anchor``, a 0-based frame that a training clip must include.
+
+        Returns:
+            ``image``: T uint8 tensors (3, h, w) in ``image_format``; ``instances``: T
+                ``Instances``,
+            see :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked
+            for; ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
+            (pixels before augmentation), ``length``, ``video_id`` and ``file_names`` (of all
+            frames).
+
+        Raises:
+            FileNotFoundError, ValueError: for a frame or segmentation that cannot be used.
+        """
+        rng = self._generator()
+        size = (record["height"], record["width"])
+        frame_idx = self._frame_numbers(record, rng)
+        # A short video gives frames twice: each is read and resampled once.
+        distinct = sorted(set(frame_idx))
+        place = [distinct.index(t) for t in frame_idx]
+
+        tracks = None
+        if self.with_annotations:
+            tracks = read_tracks(
+                [record["annotations"][t] for t in distinct],
+                size,
+                frame_numbers=distinct,
+                source=f"video {record['video_id']} ({os.path.dirname(record['file_names'][0])})",
+            )
+        geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
+        resampled = [
+            geometry.apply_image(read_frame(record["file_names"][t], size)) for t in distinct
+        ]
+        colours = self.augmentation.colours(len(frame_idx), rng)
+        clip = {
+            "image": [
+                self._to_tensor(colour.apply_image(resampled[i]))
+                for i, colour in zip(place, colours, strict=True)
+            ],
+            "frame_idx": frame_idx,
+            **{key: record[key] for key in ("height", "width", "length", "video_id")},
+            "file_names": list(record["file_names"]),
+        }
+        if tracks is not None:
+            instances: list[Instances] = tracks_to_instances(
+                tracks, geometry, resampled[0].shape[:2]
+            )
+            clip["instances"] = [instances[i] for i in place]
+        return clip
+
+    def _frame_numbers(self, record: dict[str, Any], rng: np.random.Generator) -> list[int]:
+        if not self.is_train:
+            return list(range(record["length"]))
+        return sample_frames(
+            record["length"],
+            self.frames,
+            rng,
+            anchor=record.get("anchor"),
+            frame_range=self.frame_range,
+            shuffle=self.shuffle,
+        )
+
+    def _to_tensor(self, image: np.ndarray) -> torch.Tensor:
+        """(H, W, 3) RGB to a (3, H, W) tensor of its own in ``image_format``."""
+        if self.image_format == "BGR":
+            image = image[..., ::-1]
+        return torch.from_numpy(image.transpose(2, 0, 1).copy())
+
+    def _generator(self) -> np.random.Generator:
+        """This process's generator; a forked worker does not go on with its parent's."""
+        in_worker = torch.utils.data.get_worker_info() is not None
+        use_torch = in_worker or self.seed is None
+        owner = (os.getpid(), torch.initial_seed() if use_torch else self.seed)
+        if self._rng is None or self._rng_owner != owner:
+            self._rng = np.random.default_rng(owner[1])
+            self._rng_owner = owner
+        return self._rng

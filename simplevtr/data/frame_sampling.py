@@ -1,0 +1,99 @@
+"""Which clips an epoch visits and which frames a clip has (SimpleVTR §4.1, A.2). Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SCHEMES = ("video", "frame", "compromise")
+
+
+def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[int, int | None]]:
+    """The (video index, anchor frame) pairs of one epoch, in order of videos and frames.
+
+    Args:
+        lengths: frames of each video, each at least 1.
+        frames: T, frames of a clip.
+        scheme: "video", each video once and without an anchor (the paper's scheme one); "frame",
+            every frame of every video as an anchor (scheme two); "compromise", a video ceil(length
+            / T) times, with its anchors spread evenly (the paper names a compromise without
+            defining it).
+
+    Returns:
+        One pair an item; the anchor is a 0-based frame, or None where any frames will do.
+
+    Raises:
+        ValueError: for an unknown scheme, or for lengths or frames below 1.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"unknown sampling scheme {scheme!r}; allowed: {', '.join(SCHEMES)}")
+    if frames < 1:
+        raise ValueError(f"a clip must have at least 1 frame, not {frames}")
+    for index, length in enumerate(lengths):
+        if length < 1:
+            raise ValueError(f"video {index} has length {length}; at least 1 frame is needed")
+    if scheme == "video":
+        return [(index, None) for index in range(len(lengths))]
+    if scheme == "frame":
+        return [(index, t) for index, length in enumerate(lengths) for t in range(length)]
+    items: list[tuple[int, int | None]] = []
+    for index, length in enumerate(lengths):
+        visits = -(-length // frames)
+        # The middle of each of `visits` equal parts of the video.
+        items.extend((index, (2 * k + 1) * length // (2 * visits)) for k in range(visits))
+    return items
+
+
+def sample_frames(
+    length: int,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    anchor: int | None = None,
+    frame_range: int = 0,
+    shuffle: bool = False,
+) -> list[int]:
+    """Draw the frames of one clip.
+
+    Frames are distinct as long as there are enough of them. Where there are not, every frame is
+    used before any is used again, so that the numbers of uses differ by at most one.
+
+    Args:
+        length: frames of the video.
+        count: T, frames to draw.
+        rng: the source of chance.
+        anchor: 0-based frame that the clip must include; None for no such frame.
+        frame_range: > 0 draws only frames at most this far from the anchor (from a random one if
+            there is none); 0 draws from the whole video.
+        shuffle: False gives temporal order, True a random one.
+
+    Returns:
+        ``count`` 0-based frame numbers.
+
+    Raises:
+        ValueError: for a length or count below 1, a negative range, or an anchor outside of the
+            video.
+    """
+    if length < 1 or count < 1:
+        raise ValueError(f"length ({length}) and count ({count}) of frames must be at least 1")
+    if frame_range < 0:
+        raise ValueError(f"frame range {frame_range} is negative; 0 means the whole video")
+    if anchor is not None and not 0 <= anchor < length:
+        raise ValueError(f"anchor frame {anchor} is outside of a video with {length} frames")
+
+    first, last = 0, length - 1
+    if frame_range > 0:
+        centre = int(rng.integers(length)) if anchor is None else anchor
+        first, last = max(0, centre - frame_range), min(length - 1, centre + frame_range)
+    window = np.arange(first, last + 1)
+
+    uses, rest = divmod(count, len(window))
+    if uses == 0 and anchor is not None:
+        others = rng.choice(window[window != anchor], size=rest - 1, replace=False)
+        drawn = np.append(others, anchor)
+    else:
+        extra = rng.choice(window, size=rest, replace=False)
+        drawn = np.concatenate([np.repeat(window, uses), extra])
+    drawn = rng.permutation(drawn) if shuffle else np.sort(drawn)
+    return [int(t) for t in drawn]

@@ -1,0 +1,1 @@
+"""Training pieces that detectron2's ``DefaultTrainer`` lacks."""

@@ -1,0 +1,56 @@
+"""Predicted above true tracks of one training clip, as a picture for TensorBoard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from simplevtr.visualization import TrackSet, clip_sheet
+
+MIN_SCORE = 0.1
+
+
+def clip_picture(
+    model: nn.Module,
+    clip: dict[str, Any],
+    *,
+    class_names: list[str],
+    rgb: bool = True,
+) -> torch.Tensor:
+    """Draw a clip with the model's tracks above the true ones.
+
+    Args:
+        model: in evaluation mode.
+        clip: a training clip of the dataset mapper.
+        class_names: of the contiguous class indices.
+        rgb: whether the clip's frames are RGB and not BGR.
+
+    Returns:
+        (3, H', W') uint8 RGB.
+    """
+    frames = torch.stack(clip["image"]).permute(0, 2, 3, 1).cpu().numpy()
+    frames = frames if rgb else frames[..., ::-1]
+    height, width = frames.shape[1:3]
+    result = model([{**clip, "height": height, "width": width}])
+    predicted = TrackSet.from_result(result, min_score=MIN_SCORE)
+    instances = clip["instances"]
+    true = TrackSet(
+        masks=np.stack([_masks(frame) for frame in instances], axis=1),
+        labels=instances[0].gt_classes.cpu().numpy(),
+        scores=None,
+        ids=np.arange(len(instances[0])) + 1,
+    )
+    sheet = clip_sheet(
+        np.ascontiguousarray(frames),
+        {"predicted": predicted, "ground truth": true},
+        thing_classes=class_names,
+    )
+    return torch.from_numpy(sheet).permute(2, 0, 1)
+
+
+def _masks(frame: Any) -> np.ndarray:
+    """(N, H, W) bool."""
+    return frame.gt_masks.tensor.cpu().numpy()

@@ -1,0 +1,67 @@
+"""Hooks that ``DefaultTrainer`` lacks: a weight average, pictures of predicted and true masks."""
+
+from __future__ import annotations
+
+import torch
+from detectron2.engine import HookBase
+from detectron2.utils import comm
+from detectron2.utils.events import get_event_storage
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from simplevtr.engine.clip_picture import clip_picture
+
+
+class WeightAverage(HookBase):
+    """Keeps an exponential moving average of the weights (``SOLVER.EMA_DECAY``)."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Start the average at the model's weights; ``decay`` is in (0, 1)."""
+        if not 0 < decay < 1:
+            raise ValueError(f"SOLVER.EMA_DECAY is {decay}; allowed are 0 (off) and (0, 1)")
+        self.average = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
+        )
+
+    def after_step(self) -> None:
+        """Update the average."""
+        self.average.update_parameters(_unwrapped(self.trainer.model))
+
+    def state_dict(self) -> dict:
+        """The average's state, saved with each checkpoint."""
+        return self.average.state_dict()
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restore a saved average."""
+        self.average.load_state_dict(state)
+
+
+class ClipPictures(HookBase):
+    """Writes predicted and true tracks of a training clip to TensorBoard at a period."""
+
+    def __init__(self, period: int, *, class_names: list[str], rgb: bool = True) -> None:
+        self.period = period
+        self.class_names = class_names
+        self.rgb = rgb
+
+    def after_step(self) -> None:
+        """Draw the first clip of the current batch, on the main process."""
+        if (self.trainer.iter + 1) % self.period or not comm.is_main_process():
+            return
+        model = _unwrapped(self.trainer.model)
+        model.eval()
+        try:
+            with torch.no_grad():
+                picture = clip_picture(
+                    model,
+                    self.trainer.current_clips[0],
+                    class_names=self.class_names,
+                    rgb=self.rgb,
+                )
+        finally:
+            model.train()
+        get_event_storage().put_image("clip: predicted above true", picture)
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model

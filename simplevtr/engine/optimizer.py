@@ -1,0 +1,71 @@
+"""The paper's optimizer, AdaBelief (§4.2), or AdamW, as detectron2 optimizers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import torch
+from adabelief_pytorch import AdaBelief
+from detectron2.config import CfgNode
+from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from torch import nn
+
+OPTIMIZERS = ("ADABELIEF", "ADAMW")
+
+
+def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+    """Build ``SOLVER.OPTIMIZER`` over the trainable parameters of ``model``.
+
+    The backbone's learning rate is multiplied by ``SOLVER.BACKBONE_MULTIPLIER``; gradients are
+    clipped as ``SOLVER.CLIP_GRADIENTS`` says, with ``full_model`` over the global norm.
+
+    Raises:
+        ValueError: if the optimizer is unknown.
+    """
+    solver = cfg.SOLVER
+    params = get_default_optimizer_params(
+        model,
+        base_lr=solver.BASE_LR,
+        weight_decay=solver.WEIGHT_DECAY,
+        weight_decay_norm=solver.WEIGHT_DECAY_NORM,
+        bias_lr_factor=solver.BIAS_LR_FACTOR,
+        weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
+        lr_factor_func=lambda name: solver.BACKBONE_MULTIPLIER if "backbone" in name else 1.0,
+    )
+    if solver.OPTIMIZER == "ADAMW":
+        optimizer = torch.optim.AdamW(params, lr=solver.BASE_LR, foreach=True)
+    elif solver.OPTIMIZER == "ADABELIEF":
+        optimizer = _adabelief(
+            params,
+            lr=solver.BASE_LR,
+            eps=solver.ADABELIEF.EPS,
+            weight_decouple=solver.ADABELIEF.DECOUPLE,
+            rectify=solver.ADABELIEF.RECTIFY,
+        )
+    else:
+        raise ValueError(
+            f"SOLVER.OPTIMIZER is {solver.OPTIMIZER!r}; allowed are {', '.join(OPTIMIZERS)}"
+        )
+    clipping = solver.CLIP_GRADIENTS
+    if clipping.ENABLED and clipping.CLIP_TYPE == "full_model":
+        _clip_global_norm(optimizer, clipping.CLIP_VALUE, clipping.NORM_TYPE)
+        return optimizer
+    return maybe_add_gradient_clipping(cfg, optimizer)
+
+
+def _adabelief(params: list[dict[str, Any]], **options: Any) -> AdaBelief:
+    # The package prints its settings, also with print_change_log=False.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return AdaBelief(params, print_change_log=False, **options)
+
+
+def _clip_global_norm(optimizer: torch.optim.Optimizer, limit: float, norm_type: float) -> None:
+    """Clip the norm over all parameters before each step (gradients are unscaled by then)."""
+
+    def clip(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(params, limit, norm_type)
+
+    optimizer.register_step_pre_hook(clip)

@@ -1,0 +1,143 @@
+"""detectron2's ``DefaultTrainer`` with this project's loaders, optimizer, evaluator and checks."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.engine import AMPTrainer, DefaultTrainer, SimpleTrainer, hooks
+from detectron2.engine.defaults import create_ddp_model
+from detectron2.engine.train_loop import TrainerBase
+from detectron2.utils import comm
+from torch import nn
+
+from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.data import build_test_loader, build_train_loader
+from simplevtr.engine.hooks import ClipPictures, WeightAverage
+from simplevtr.engine.optimizer import build_optimizer
+from simplevtr.evaluation import YTVISEvaluator
+
+
+class ClipTrainer(DefaultTrainer):
+    """Trains and evaluates a video instance segmentation model.
+
+    The constructor repeats the steps of ``DefaultTrainer``'s, which has no other place to exchange
+    the checkpointer and the arguments of DistributedDataParallel (it gives a CPU process a GPU's
+    number).
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        TrainerBase.__init__(self)
+        if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
+            raise ValueError("SOLVER.AMP.ENABLED needs a GPU, but MODEL.DEVICE is cpu")
+        cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
+        self.cfg = cfg
+        model = self.build_model(cfg)
+        self._average = None
+        if cfg.SOLVER.EMA_DECAY > 0:
+            self._average = WeightAverage(model, cfg.SOLVER.EMA_DECAY)
+        optimizer = self.build_optimizer(cfg, model)
+        self._clips = _RememberedBatches(self.build_train_loader(cfg))
+        ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
+        model = create_ddp_model(model, broadcast_buffers=False, **ddp_options)
+        trainer = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        self._trainer = trainer(model, self._clips, optimizer)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        self.checkpointer = ClipCheckpointer(
+            model,
+            cfg.OUTPUT_DIR,
+            ignore_prefixes=cfg.MODEL.IGNORE_WEIGHTS,
+            trainer=weakref.proxy(self),
+        )
+        self.start_iter = 0
+        self.max_iter = cfg.SOLVER.MAX_ITER
+        self.register_hooks(self.build_hooks())
+
+    @property
+    def current_clips(self) -> list[dict[str, Any]]:
+        """The clip dicts of the current iteration, on this process."""
+        return self._clips.current
+
+    def run_step(self) -> None:
+        """Run one iteration; a loss that is not finite stops the training and names the clips.
+
+        Raises:
+            FloatingPointError: if the loss is infinite or NaN.
+        """
+        try:
+            super().run_step()
+        except FloatingPointError as error:
+            clips = "\n  ".join(
+                f"{clip['file_names'][0]} (video {clip['video_id']}), frames {clip['frame_idx']}"
+                for clip in self.current_clips
+            )
+            raise FloatingPointError(
+                f"{error}\nThe clips of this iteration on process {comm.get_rank()}:\n  {clips}\n"
+                "Lower SOLVER.BASE_LR, or look at these frames and masks. The last checkpoint in "
+                f"{self.cfg.OUTPUT_DIR} is from before this iteration (--resume)"
+            ) from error
+
+    def build_hooks(self) -> list[hooks.HookBase | None]:
+        """detectron2's hooks, with the weight average before and the pictures among them."""
+        result = super().build_hooks()
+        for index, hook in enumerate(result):
+            if isinstance(hook, hooks.EvalHook):
+                result[index] = hooks.EvalHook(self.cfg.TEST.EVAL_PERIOD, self.evaluate)
+        if self.cfg.VIS_PERIOD > 0:
+            # Ahead of the writers, which come last, so that a picture is written at its iteration.
+            pictures = ClipPictures(
+                self.cfg.VIS_PERIOD,
+                class_names=MetadataCatalog.get(self.cfg.DATASETS.TRAIN[0]).thing_classes,
+                rgb=self.cfg.INPUT.FORMAT == "RGB",
+            )
+            result.insert(len(result) - 1, pictures)
+        return [self._average, *result]
+
+    def evaluate(self) -> OrderedDict:
+        """Evaluate the weight average if there is one, else the model, on every test set."""
+        model = self.model if self._average is None else self._average.average.module
+        self._last_eval_results = self.test(self.cfg, model)
+        return self._last_eval_results
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        """Build AdaBelief or AdamW."""
+        return build_optimizer(cfg, model)
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> Any:
+        """Build an endless iterable of batches of clips."""
+        return build_train_loader(cfg)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
+        """Build an iterable of the videos of one test set."""
+        return build_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> YTVISEvaluator:
+        """Build the evaluator of one test set, which writes under ``OUTPUT_DIR/inference``."""
+        return YTVISEvaluator(
+            dataset_name=dataset_name,
+            output_dir=str(Path(cfg.OUTPUT_DIR) / "inference" / dataset_name),
+            overwrite=cfg.TEST.OVERWRITE,
+        )
+
+
+class _RememberedBatches:
+    """Passes batches on and remembers the current one, for errors and pictures."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self.current: list[dict[str, Any]] = []
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        for batch in self._loader:
+            self.current = batch
+            yield batch

@@ -1,0 +1,58 @@
+"""``python -m simplevtr.env``: versions, devices and the deformable-convolution kernel in use."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import sys
+
+PACKAGES = ("torch", "torchvision", "detectron2", "fvcore", "einops", "pycocotools", "scipy", "av")
+
+
+def describe() -> list[tuple[str, str]]:
+    """(name, value) pairs, the newest facts first that a bug report needs."""
+    import torch
+
+    import simplevtr
+    from simplevtr.modeling.deform_conv import kernel_name
+
+    rows = [
+        ("simplevtr", simplevtr.__version__),
+        ("python", f"{sys.version.split()[0]} on {platform.platform()}"),
+    ]
+    rows += [(name, _version(name)) for name in PACKAGES]
+    rows.append(("CPU", f"{torch.get_num_threads()} threads"))
+    rows.append(("deformable convolution, CPU", kernel_name(torch.device("cpu"))))
+    for index in range(torch.cuda.device_count()):
+        gib = torch.cuda.get_device_properties(index).total_memory / 2**30
+        rows.append((f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {gib:.1f} GiB"))
+    if torch.cuda.is_available():
+        rows.append(("deformable convolution, GPU", kernel_name(torch.device("cuda"))))
+    else:
+        rows.append(("GPU", "none that torch can use"))
+    return rows
+
+
+def _version(name: str) -> str:
+    module = importlib.import_module(name)
+    if name == "detectron2":
+        from simplevtr.modeling.deform_conv import detectron2_is_compiled
+
+        compiled = "compiled" if detectron2_is_compiled() else "pure Python"
+        return f"{module.__version__} ({compiled}) at {module.__path__[0]}"
+    if hasattr(module, "__version__"):
+        return str(module.__version__)
+    return importlib.metadata.version(name)
+
+
+def main() -> None:
+    """Print the table."""
+    rows = describe()
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Track scores as a table for people and as plain values for JSON."""
+
+from __future__ import annotations
+
+import math
+
+from tabulate import tabulate
+
+from simplevtr.evaluation.ytvis_eval import TrackScores
+
+_PAIRS_A_ROW = 3  # categories side by side, as in detectron2's tables
+
+
+def scores_table(scores: TrackScores) -> str:
+    """All scores in per cent, then AP by category; "nan" where there is no ground truth."""
+    tables = [_table(list(scores.stats), [list(map(_shown, scores.stats.values()))])]
+    if scores.per_category:
+        pairs = [(name, _shown(row["AP"])) for name, row in scores.per_category.items()]
+        beside = min(_PAIRS_A_ROW, len(pairs))
+        rows = [sum(pairs[i : i + beside], ()) for i in range(0, len(pairs), beside)]
+        tables.append(_table(["category", "AP"] * beside, rows))
+    return "\n\n".join(tables)
+
+
+def scores_as_json(scores: TrackScores) -> dict:
+    """The scores in per cent as JSON can hold them: None where there is no ground truth.
+
+    Returns:
+        The keys of ``TrackScores.stats``, and ``per_category`` with a dict for each name.
+    """
+    by_name = {name: _without_nan(values) for name, values in scores.per_category.items()}
+    return {**_without_nan(scores.stats), "per_category": by_name}
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _table(headers: list[str], rows: list) -> str:
+    # Category names such as "1e5" stay as they are.
+    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
+
+
+def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+    return {key: None if math.isnan(value) else value for key, value in values.items()}

@@ -1,0 +1,178 @@
+"""Run-length encodings (RLE) of masks, checked before pycocotools may see them.
+
+An RLE lists run lengths in column-major order, background first. The files they come from may be
+anybody's, and pycocotools reads compressed RLEs without any check of their bounds. So they are
+decoded here, many at once with numpy, and refused unless they describe a mask of the right size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+_MAX_CHARS = 7  # a run length takes at most so many characters of 5 bits each
+_MAX_COORDINATE = 1e5  # pixels; pycocotools' time and memory grow with a polygon's outline
+
+
+class MalformedMaskError(ValueError):
+    """A frame's mask cannot be used; ``track`` and ``frame`` are its indices in what was given."""
+
+    def __init__(self, track: int, frame: int, reason: str) -> None:
+        super().__init__(f"frame {frame}: {reason}")
+        self.track = track
+        self.frame = frame
+
+
+def encode_runs(runs: Sequence[int] | np.ndarray, height: int, width: int) -> dict:
+    """The compressed RLE of a mask from its run lengths (int, H * W in sum), background first."""
+    return coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+
+
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """Where each of the consecutive pieces of these lengths (int64) begins."""
+    return np.cumsum(lengths) - lengths
+
+
+def mask_text(segmentation: object, height: int, width: int, allow_polygons: bool) -> bytes:
+    """One frame's mask as the text of a compressed RLE, which ``decode_texts`` is yet to check.
+
+    Args:
+        segmentation: an RLE, ``{"size": [H, W], "counts": ...}`` with counts as str, bytes or a
+            list of int, or polygons if allowed, a list of ``[x0, y0, x1, y1, ...]`` in pixels.
+        height: H, rows in pixels.
+        width: W, columns in pixels.
+        allow_polygons: whether polygons are accepted.
+
+    Raises:
+        ValueError: it is none of these, or of another size.
+    """
+    if isinstance(segmentation, list) and allow_polygons:
+        return _polygons_text(segmentation, height, width)
+    if not isinstance(segmentation, dict):
+        allowed = "null, an RLE or polygons" if allow_polygons else "null or an RLE"
+        raise ValueError(f"a segmentation must be {allowed}, got {type(segmentation).__name__}")
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, (list, tuple)) or list(size) != [height, width]:
+        raise ValueError(
+            f"RLE size is {size!r}, the video's [height, width] is [{height}, {width}]"
+        )
+    if isinstance(counts, str):
+        if not counts.isascii():
+            raise ValueError("RLE counts contain a character that is not ASCII")
+        counts = counts.encode("ascii")
+    elif isinstance(counts, list):
+        counts = _runs_text(counts, height, width)
+    if not isinstance(counts, bytes) or not counts:
+        raise ValueError("RLE counts must be non-empty text or a list of integers")
+    return counts
+
+
+def _runs_text(runs: list, height: int, width: int) -> bytes:
+    if not all(isinstance(run, Integral) and 0 <= run <= height * width for run in runs):
+        raise ValueError(f"RLE counts must be integers in [0, {height * width}]")
+    if sum(runs) != height * width:
+        raise ValueError(f"RLE counts add up to {sum(runs)}, not to {height} * {width}")
+    return encode_runs(runs, height, width)["counts"]
+
+
+def _polygons_text(polygons: list, height: int, width: int) -> bytes:
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError("a polygon must be a list of 3 or more x, y pairs")
+        if not all(isinstance(x, Real) and abs(x) <= _MAX_COORDINATE for x in polygon):
+            raise ValueError(
+                f"polygon coordinates must be numbers up to {_MAX_COORDINATE:g} in size"
+            )
+    if not polygons:
+        return encode_runs([height * width], height, width)["counts"]
+    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))["counts"]
+
+
+def decode_texts(texts: list[bytes], pixels: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Decode the texts of compressed RLEs of one size.
+
+    Args:
+        texts: the frames of one track after the other.
+        pixels: what the runs of each text must add up to, H * W.
+        frames: frames of a track, T; it serves to name the track and frame in an error.
+
+    Returns:
+        (R, 2) int64, the run lengths of all texts in order as pairs (background, foreground), and
+        (texts,) int64, the number of pairs of each text. An odd number of runs is filled up with a
+        foreground run of length zero.
+
+    Raises:
+        MalformedMaskError: a text is no such encoding.
+    """
+    # Six bits a character; characters below the first one allowed wrap around to great codes.
+    codes = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))
+    chars = np.fromiter(map(len, texts), np.int64, len(texts))
+    first = starts_of(chars)
+    is_last = (codes & 0x20) == 0  # the last character of a run length
+    strange = np.maximum.reduceat(codes, first) > 0x3F
+    _refuse(strange, frames, "RLE counts contain a character outside '0' to 'o'")
+    _refuse(~is_last[first + chars - 1], frames, "RLE counts end inside a number")
+
+    deltas, too_long = _deltas(codes, np.flatnonzero(is_last))
+    per_text = np.add.reduceat(is_last, first, dtype=np.int64)
+    text_first = starts_of(per_text)
+    too_long = np.maximum.reduceat(too_long, text_first)
+    _refuse(too_long, frames, "RLE counts contain a number that is too large")
+
+    rows = (per_text + 1) // 2
+    row_first = starts_of(rows)
+    runs = np.zeros(2 * int(rows.sum()), np.int64)
+    shift = 2 * row_first - text_first
+    runs[np.arange(len(deltas)) + np.repeat(shift, per_text)] = deltas
+    runs = runs.reshape(-1, 2)
+    _integrate(runs, rows, row_first, per_text)
+    # Not min(axis=1) and sum(axis=1), which are slow over an axis of two.
+    bad = np.minimum.reduceat(np.minimum(runs[:, 0], runs[:, 1]), row_first) < 0
+    bad |= np.add.reduceat(runs[:, 0] + runs[:, 1], row_first) != pixels
+    _refuse(bad, frames, f"RLE counts do not decode to runs that fill height * width = {pixels}")
+    return runs, rows
+
+
+def _deltas(codes: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The signed numbers that end at ``last``, and which of them have too many characters."""
+    length = np.diff(last, prepend=-1)
+    too_long = length > _MAX_CHARS
+    # The last character has the highest five bits, the topmost of them the sign.
+    values = ((codes[last].astype(np.int64) & 0x1F) ^ 0x10) - 0x10
+    several = np.flatnonzero((length > 1) & ~too_long)
+    extra = length[several] - 1
+    values[several] <<= 5 * extra
+    for k in range(int(extra.max(initial=0))):
+        has = extra > k
+        where = several[has]
+        values[where] += (codes[last[where] - extra[has] + k].astype(np.int64) & 0x1F) << (5 * k)
+    return values, too_long
+
+
+def _integrate(
+    runs: np.ndarray, rows: np.ndarray, row_first: np.ndarray, per_text: np.ndarray
+) -> None:
+    """Turn differences to the run before last into run lengths, in place.
+
+    The first three runs of a text are stored as they are, each later one as the difference to the
+    run two places before it. So foreground runs are running sums over a text's rows, and background
+    runs are so from the second row on.
+    """
+    background = runs[row_first, 0].copy()
+    runs[row_first, 0] = 0
+    sums = np.cumsum(runs, axis=0)
+    before = sums[row_first] - runs[row_first]
+    runs[:] = sums - np.repeat(before, rows, axis=0)
+    runs[row_first, 0] = background
+    filled = np.flatnonzero(per_text % 2)  # the run that was filled in
+    runs[row_first[filled] + rows[filled] - 1, 1] = 0
+
+
+def _refuse(bad: np.ndarray, frames: int, reason: str) -> None:
+    """Raise for the first frame that is bad, if there is one."""
+    if bad.any():
+        track, frame = divmod(int(np.argmax(bad)), frames)
+        raise MalformedMaskError(track, frame, reason)

@@ -1,0 +1,198 @@
+"""The YouTube-VIS metric: COCO's average precision and recall with a track in place of a mask.
+
+pycocotools' ``COCOeval`` does the matching and the accumulation; what differs is where tracks come
+from, their IoU (``track_iou``), the limits between small, medium and large, and that crowd tracks
+are compared by plain IoU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from pycocotools.cocoeval import COCOeval
+
+from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.track_iou import FilmStrip, track_iou
+
+# Mean pixels in the frames where a track is visible; both limits belong to the range.
+AREA_RANGES = {
+    "all": (0, 1e10),
+    "small": (0, 128**2),
+    "medium": (128**2, 256**2),
+    "large": (256**2, 1e10),
+}
+MAX_TRACKS = (1, 10, 100)  # tracks a video and category that count, best scores first
+_ALL_CATEGORIES = -1  # stands for every category if categories are not told apart
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """What ``evaluate_tracks`` finds.
+
+    Attributes:
+        stats: AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl in per cent; NaN where
+            there is no ground truth.
+        per_category: name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, in order of category id;
+            empty if categories were not told apart.
+        precision: (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU
+            thresholds .50:.05:.95, recalls 0:.01:1, categories in order of id, areas all / small /
+            medium / large, at most 1 / 10 / 100 tracks a video and category.
+        recall: (10, K, 4, 3) float64, the greatest recall, with the same axes but the second.
+    """
+
+    stats: dict[str, float]
+    per_category: dict[str, dict[str, float]]
+    precision: np.ndarray
+    recall: np.ndarray
+
+
+def evaluate_tracks(gt: dict, results: list[dict], *, use_categories: bool = True) -> TrackScores:
+    """Score predicted tracks.
+
+    Args:
+        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
+        results: predictions in YouTube-VIS format, best from ``load_results``. Both may also be
+            the plain content of such files, which is then checked and decoded first. Neither is
+            changed.
+        use_categories: False compares tracks of all categories with each other.
+
+    Raises:
+        ValueError: there are no annotations, or something is wrong in either.
+    """
+    if gt.get("annotations") is None:
+        raise ValueError("the ground truth has no annotations to compare with")
+    if not gt["annotations"] or not _is_checked(gt["annotations"]):
+        gt = check_ground_truth(gt)
+    if not _is_checked(results):
+        results = check_results(results, gt)
+    evaluation = _TrackEval(gt, results, use_categories=use_categories)
+    with contextlib.redirect_stdout(io.StringIO()):  # COCOeval reports its progress with print
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
+    names = {category["id"]: category["name"] for category in gt["categories"]}
+    per_category = {}
+    if use_categories:
+        for k, category_id in enumerate(evaluation.params.catIds):
+            stats = _stats(precision[:, :, k : k + 1], recall[:, k : k + 1])
+            per_category[names[category_id]] = {
+                key: stats[key] for key in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
+            }
+    return TrackScores(_stats(precision, recall), per_category, precision, recall)
+
+
+def _is_checked(entries: object) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("film_strip"), FilmStrip)
+        for entry in entries
+    )
+
+
+class _TrackEval(COCOeval):
+    """COCOeval on tracks: "images" are videos."""
+
+    def __init__(self, gt: dict, results: list[dict], *, use_categories: bool) -> None:
+        super().__init__(iouType="segm")
+        self.params.imgIds = [video["id"] for video in gt["videos"]]
+        self.params.catIds = [_ALL_CATEGORIES]
+        if use_categories:
+            self.params.catIds = [category["id"] for category in gt["categories"]]
+        self.params.areaRng = [list(limits) for limits in AREA_RANGES.values()]
+        self.params.areaRngLbl = list(AREA_RANGES)
+        self.params.maxDets = list(MAX_TRACKS)
+        self._tracks = gt["annotations"], results
+        self._use_categories = use_categories
+        self._matched: dict[tuple, dict] = {}
+
+    def _prepare(self) -> None:
+        annotations, results = self._tracks
+        # Own ids from 1 on: COCOeval marks a track without a match by id 0.
+        gts = [
+            {
+                "id": i,
+                "video_id": a["video_id"],
+                "category_id": a["category_id"],
+                "film_strip": a["film_strip"],
+                "area": a["area"],
+                "iscrowd": a["iscrowd"],
+                "ignore": a["iscrowd"],
+            }
+            for i, a in enumerate(annotations, start=1)
+        ]
+        dts = [
+            {
+                "id": i,
+                "video_id": r["video_id"],
+                "category_id": r["category_id"],
+                "film_strip": r["film_strip"],
+                "area": r["film_strip"].area,
+                "score": r["score"],
+            }
+            for i, r in enumerate(results, start=1)
+        ]
+        self._gts, self._dts = self._by_cell(gts), self._by_cell(dts)
+
+    def _by_cell(self, tracks: list[dict]) -> dict[tuple[int, int], list[dict]]:
+        cells = defaultdict(list)
+        if not self._use_categories:
+            # The order decides between equal scores or IoUs; the official code goes by category.
+            tracks = sorted(tracks, key=lambda track: track["category_id"])
+        for track in tracks:
+            category = track["category_id"] if self._use_categories else _ALL_CATEGORIES
+            cells[track["video_id"], category].append(track)
+        return cells
+
+    def computeIoU(self, imgId: int, catId: int) -> np.ndarray | list:  # noqa: N802, N803
+        """IoU of a video's predicted and true tracks of one category, best scores first."""
+        gts, dts = self._gts.get((imgId, catId)), self._dts.get((imgId, catId))
+        if not gts or not dts:
+            return []
+        order = np.argsort([-dt["score"] for dt in dts], kind="mergesort")
+        dts = [dts[i] for i in order[: self.params.maxDets[-1]]]
+        return track_iou([dt["film_strip"] for dt in dts], [gt["film_strip"] for gt in gts])
+
+    def evaluateImg(self, imgId: int, catId: int, aRng: list, maxDet: int) -> dict | None:  # noqa: N802, N803
+        """Match a video's tracks of one category within an area range.
+
+        The range matters only by which of the tracks lie in it. So ranges that hold the same tracks
+        share one matching, and one that holds none needs no matching: everything would be ignored.
+        """
+        cell = self._gts.get((imgId, catId), ()), self._dts.get((imgId, catId), ())
+        inside = tuple(aRng[0] <= track["area"] <= aRng[1] for tracks in cell for track in tracks)
+        if not any(inside):
+            return None
+        key = imgId, catId, inside
+        if key not in self._matched:
+            self._matched[key] = super().evaluateImg(imgId, catId, aRng, maxDet)
+        return self._matched[key]
+
+
+def _stats(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
+    everything, small, medium, large = range(len(AREA_RANGES))
+    one, ten, hundred = range(len(MAX_TRACKS))
+    return {
+        "AP": _mean(precision[..., everything, hundred]),
+        "AP50": _mean(precision[0, ..., everything, hundred]),
+        "AP75": _mean(precision[5, ..., everything, hundred]),
+        "APs": _mean(precision[..., small, hundred]),
+        "APm": _mean(precision[..., medium, hundred]),
+        "APl": _mean(precision[..., large, hundred]),
+        "AR1": _mean(recall[..., everything, one]),
+        "AR10": _mean(recall[..., everything, ten]),
+        "AR100": _mean(recall[..., everything, hundred]),
+        "ARs": _mean(recall[..., small, hundred]),
+        "ARm": _mean(recall[..., medium, hundred]),
+        "ARl": _mean(recall[..., large, hundred]),
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean in per cent of the values for which there is ground truth, NaN if there are none."""
+    present = values[values > -1]
+    return 100 * float(present.mean()) if present.size else math.nan

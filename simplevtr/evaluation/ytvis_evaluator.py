@@ -1,0 +1,193 @@
+"""The evaluator that detectron2's ``inference_on_dataset`` feeds with a model's predictions."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from detectron2.data import MetadataCatalog
+from detectron2.evaluation import DatasetEvaluator
+from detectron2.utils import comm
+from detectron2.utils.file_io import PathManager
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
+from simplevtr.evaluation.report import scores_table
+from simplevtr.evaluation.results_file import is_finite, refuse_existing_results, write_results
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+
+logger = logging.getLogger(__name__)
+
+
+class YTVISEvaluator(DatasetEvaluator):
+    """Write predictions in YouTube-VIS format and, where there is ground truth, score them.
+
+    Masks are run-length encoded as they come; nothing else of a prediction is kept.
+
+    Args:
+        dataset_name: a registered dataset whose metadata has ``json_file`` (the YouTube-VIS
+            annotation file) and ``thing_dataset_id_to_contiguous_id``.
+        output_dir: where ``results.json`` and ``submission.zip`` are written; None writes nothing.
+        distributed: whether to gather the predictions of all processes; only the main process then
+            writes and scores. False evaluates this process's predictions alone.
+        overwrite: whether files of these names in ``output_dir`` may be replaced.
+
+    Raises:
+        FileExistsError: ``output_dir`` holds such a file already and ``overwrite`` is False.
+        FileNotFoundError: there is no such annotation file.
+        KeyError: the dataset's metadata lacks an entry.
+        ValueError: the annotation file is wrong, or lacks a category of the metadata.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset_name: str,
+        output_dir: str | os.PathLike | None = None,
+        distributed: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        if output_dir is not None:
+            refuse_existing_results(output_dir, overwrite=overwrite)
+        self._dataset_name = dataset_name
+        self._output_dir = output_dir
+        self._distributed = distributed
+        json_file = _metadata(dataset_name, "json_file")
+        to_contiguous = _metadata(dataset_name, "thing_dataset_id_to_contiguous_id")
+        self._category_ids = {label: dataset_id for dataset_id, label in to_contiguous.items()}
+        self._gt = None
+        if not distributed or comm.is_main_process():  # the only one that needs it
+            self._gt = load_ground_truth(PathManager.get_local_path(json_file))
+            unknown = set(to_contiguous) - {category["id"] for category in self._gt["categories"]}
+            if unknown:
+                raise ValueError(
+                    f"{json_file} lacks the categories {sorted(unknown)} of {dataset_name}"
+                )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all predictions."""
+        self._tracks: dict[int, list[dict]] = {}  # by video
+
+    def process(self, inputs: list[dict], outputs: dict) -> None:
+        """Take in the predictions for one video.
+
+        Args:
+            inputs: one dict with ``video_id``, ``length`` (T), ``height`` (H) and ``width`` (W).
+            outputs: lists with an item a track: ``pred_scores``, float; ``pred_labels``, contiguous
+                int; ``pred_masks``, (T, H, W) bool in the video's pixels.
+
+        Raises:
+            ValueError: there is not exactly one video, or the predictions do not fit it.
+        """
+        if len(inputs) != 1:
+            raise ValueError(f"one video at a time can be evaluated, got {len(inputs)}")
+        video = inputs[0]
+        if video["video_id"] in self._tracks:
+            return
+        columns = [outputs[key] for key in ("pred_scores", "pred_labels", "pred_masks")]
+        if len({len(column) for column in columns}) != 1:
+            raise ValueError(
+                f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
+                f"and {len(columns[2])} masks do not belong together"
+            )
+        self._tracks[video["video_id"]] = [
+            self._entry(video, float(score), int(label), masks)
+            for score, label, masks in zip(*columns, strict=True)
+        ]
+
+    def _entry(self, video: dict, score: float, label: int, masks: Tensor) -> dict:
+        name = f"video {video['video_id']}"
+        if label not in self._category_ids:
+            raise ValueError(
+                f"{name}: unknown label {label}; allowed: {sorted(self._category_ids)}"
+            )
+        if not is_finite(score):
+            raise ValueError(f"{name}: score {score} is not finite")
+        expected = (video["length"], video["height"], video["width"])
+        if tuple(masks.shape) != expected:
+            raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")
+        return {
+            "video_id": video["video_id"],
+            "category_id": self._category_ids[label],
+            "score": score,
+            "segmentations": encode_track(masks),
+        }
+
+    def evaluate(self) -> dict:
+        """Write the predictions and score them.
+
+        Returns:
+            ``{"segm": {"AP": ..., ..., "AP-<category>": ...}}`` in per cent, NaN where there is no
+            ground truth; ``{}`` if there is none at all, and in all processes but the main one.
+        """
+        tracks = self._tracks
+        if self._distributed:
+            comm.synchronize()
+            gathered = comm.gather(self._tracks, dst=0)
+            if not comm.is_main_process():
+                return {}
+            tracks = {}
+            for part in gathered:
+                # Samplers may give a video to two processes; the first one counts.
+                tracks = {**part, **tracks}
+        results = [entry for video_id in sorted(tracks) for entry in tracks[video_id]]
+        self._report_missing(tracks)
+        if self._output_dir is not None:
+            # Whether files may be replaced was settled before the predictions were made.
+            paths = write_results(self._output_dir, results, overwrite=True)
+            logger.info("Wrote %s and %s", *paths)
+        if not has_ground_truth(self._gt):
+            logger.info("%s has no ground truth; nothing is scored", self._dataset_name)
+            return {}
+        scores = evaluate_tracks(self._gt, results)
+        logger.info("Track scores on %s:\n%s", self._dataset_name, scores_table(scores))
+        by_category = {f"AP-{name}": row["AP"] for name, row in scores.per_category.items()}
+        return OrderedDict(segm={**scores.stats, **by_category})
+
+    def _report_missing(self, tracks: dict[int, list[dict]]) -> None:
+        missing = sum(video["id"] not in tracks for video in self._gt["videos"])
+        if missing:
+            logger.warning(
+                "%d of the %d videos of %s were not processed",
+                missing,
+                len(self._gt["videos"]),
+                self._dataset_name,
+            )
+
+
+def encode_track(masks: Tensor) -> list[dict | None]:
+    """One track's masks in YouTube-VIS format.
+
+    Args:
+        masks: (T, H, W) bool, on any device.
+
+    Returns:
+        For each frame a compressed RLE with text counts, or None if the mask is empty.
+    """
+    visible = masks.flatten(1).any(dim=1) if masks.numel() else masks.new_zeros(len(masks))
+    segmentations: list[dict | None] = [None] * len(masks)
+    index = torch.nonzero(visible).flatten()
+    # RLEs go down the columns: transposed here, (H, W, frames) is in the order pycocotools wants.
+    columns = masks[index].to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
+    rles = coco_mask.encode(np.transpose(columns, (2, 1, 0)))
+    for frame, rle in zip(index.tolist(), rles, strict=True):
+        segmentations[frame] = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
+    return segmentations
+
+
+def _metadata(dataset_name: str, key: str) -> object:
+    known = MetadataCatalog.list()  # get() would add an unknown name
+    value = None
+    if dataset_name in known:
+        value = getattr(MetadataCatalog.get(dataset_name), key, None)
+    if value is None:
+        raise KeyError(
+            f"dataset {dataset_name!r} has no {key!r} in its metadata; "
+            f"known datasets: {', '.join(known)}"
+        )
+    return value

@@ -1,0 +1,80 @@
+"""A small ResNet for tiny frames, from detectron2's own blocks.
+
+detectron2's ``build_resnet_backbone`` starts at 64 channels and stride 4. On frames of 64 x 96
+pixels that leaves 2 x 3 cells at the last stage, so the small configurations use the same blocks
+with fewer channels, a stride-2 stem without max-pooling and a chosen number of blocks. Everything
+downstream is the same.
+"""
+
+from __future__ import annotations
+
+import fvcore.nn.weight_init as weight_init
+import torch.nn.functional as F
+from detectron2.config import CfgNode
+from detectron2.layers import Conv2d, ShapeSpec, get_norm
+from detectron2.modeling import BACKBONE_REGISTRY
+from detectron2.modeling.backbone.resnet import BasicBlock, CNNBlockBase, ResNet
+from torch import Tensor
+
+
+class SmallStem(CNNBlockBase):
+    """A 3x3 convolution, normalisation and ReLU; unlike the usual stem it has no max-pooling."""
+
+    def __init__(self, *, in_channels: int, out_channels: int, stride: int, norm: str) -> None:
+        super().__init__(in_channels, out_channels, stride)
+        self.conv1 = Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size=3,
+            stride=stride,
+            padding=1,
+            bias=False,
+            norm=get_norm(norm, out_channels),
+        )
+        weight_init.c2_msra_fill(self.conv1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        return F.relu_(self.conv1(frames))
+
+
+@BACKBONE_REGISTRY.register()
+def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
+    """Build a ResNet of basic blocks whose sizes are keys of ``MODEL.RESNETS``.
+
+    Uses ``STEM_OUT_CHANNELS``, ``STEM_STRIDE``, ``RES2_OUT_CHANNELS`` (doubled at each stage),
+    ``BLOCKS_PER_STAGE``, ``STAGE_STRIDES``, ``NORM``, ``OUT_FEATURES`` and ``BACKBONE.FREEZE_AT``.
+
+    Raises:
+        ValueError: if a list has not four numbers.
+    """
+    node = cfg.MODEL.RESNETS
+    for key in ("BLOCKS_PER_STAGE", "STAGE_STRIDES"):
+        if len(node[key]) != 4 or min(node[key]) < 1:
+            raise ValueError(
+                f"MODEL.RESNETS.{key} is {node[key]}; it must hold four numbers >= 1, "
+                "for res2 to res5"
+            )
+    stem = SmallStem(
+        in_channels=input_shape.channels,
+        out_channels=node.STEM_OUT_CHANNELS,
+        stride=node.STEM_STRIDE,
+        norm=node.NORM,
+    )
+    stages = []
+    in_channels, out_channels = node.STEM_OUT_CHANNELS, node.RES2_OUT_CHANNELS
+    for blocks, stride in zip(node.BLOCKS_PER_STAGE, node.STAGE_STRIDES, strict=True):
+        stages.append(
+            ResNet.make_stage(
+                BasicBlock,
+                blocks,
+                stride_per_block=[stride] + [1] * (blocks - 1),
+                in_channels=in_channels,
+                out_channels=out_channels,
+                norm=node.NORM,
+            )
+        )
+        in_channels, out_channels = out_channels, 2 * out_channels
+    return ResNet(
+        stem, stages, out_features=node.OUT_FEATURES, freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT
+    )

@@ -1,0 +1,177 @@
+"""Features -> memory -> slots -> classes, boxes, masks: the network without data or losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
+from simplevtr.modeling.mask_head import MaskHead
+from simplevtr.modeling.position_encoding import ClipPositionEncoding
+from simplevtr.modeling.transformer import Transformer
+from simplevtr.structures import ClipPredictions
+
+# Backbone outputs, coarse to fine: the transformer reads the first, the mask head all.
+FEATURES = ("res5", "res4", "res3", "res2")
+
+
+@dataclass(frozen=True)
+class ClipState:
+    """What the network knows of a batch of clips before masks are asked for.
+
+    Attributes:
+        predictions: classes and boxes of every slot and frame, without masks.
+        slots: (B, 1 or T, Q, C) last decoder output.
+        memory: (B, T, h, w, C) encoder output.
+        features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
+        cell_padding: (B, T, h, w) bool, True where a cell is padding; None if nothing is padded.
+    """
+
+    predictions: ClipPredictions
+    slots: Tensor
+    memory: Tensor
+    features: list[Tensor]
+    cell_padding: Tensor | None
+
+
+class ClipNetwork(nn.Module):
+    """SimpleVTR's network (paper Fig. 1), or VisTR's when the queries have a frame axis."""
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        transformer: Transformer,
+        mask_head: MaskHead | None,
+        channels: int,
+        heads: int,
+        queries: int,
+        query_frames: int,
+        classes: int,
+        no_object_bias: float = 0.0,
+        dense_classes: bool = False,
+    ) -> None:
+        """Wire the parts.
+
+        Args:
+            backbone: detectron2 backbone with outputs res2 .. res5.
+            transformer: encoder and decoder of C channels.
+            mask_head: or None for a model without masks.
+            channels: C.
+            heads: heads of the attention maps.
+            queries: Q.
+            query_frames: 0 for queries without a frame axis (§3.4); T for one query a frame and
+                slot (VisTR).
+            classes: K.
+            no_object_bias: initial bias of the "no object" logit.
+            dense_classes: whether a per-cell class layer on the memory exists (for its loss).
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.input_projection = nn.Conv2d(
+            backbone.output_shape()[FEATURES[0]].channels, channels, 1
+        )
+        self.transformer = transformer
+        self.position_encoding = ClipPositionEncoding(channels=channels)
+        self.queries = queries
+        self.query_frames = query_frames
+        self.query_embedding = nn.Embedding(max(query_frames, 1) * queries, channels)
+        self.class_head = ClassHead(
+            channels=channels, classes=classes, no_object_bias=no_object_bias
+        )
+        self.box_head = BoxHead(channels=channels)
+        self.mask_head = mask_head
+        self.slot_attention = SlotAttention(channels=channels, heads=heads) if mask_head else None
+        self.dense_head = nn.Linear(channels, classes) if dense_classes else None
+
+    def encode(self, frames: Tensor, padding_mask: Tensor | None) -> ClipState:
+        """Run everything but the mask head.
+
+        Args:
+            frames: (B, T, 3, H, W) normalised.
+            padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is
+                padded.
+
+        Returns:
+            The state of the batch.
+
+        Raises:
+            ValueError: if the queries have a frame axis of another length than T.
+        """
+        clips, length = frames.shape[:2]
+        if self.query_frames and length != self.query_frames:
+            raise ValueError(
+                f"the clip has {length} frames, but MODEL.SIMPLEVTR.QUERY_FRAMES is "
+                f"{self.query_frames}: queries with a frame axis take that many frames only; "
+                "QUERY_FRAMES 0 takes any number"
+            )
+        features = self.backbone(rearrange(frames, "b t c h w -> (b t) c h w"))
+        cells = self.input_projection(features[FEATURES[0]])
+        height, width = cells.shape[-2:]
+        cell_padding = None
+        if padding_mask is not None:
+            cell_padding = F.interpolate(padding_mask.float(), size=(height, width)).bool()
+        nothing_padded = torch.zeros(
+            clips, length, height, width, dtype=torch.bool, device=frames.device
+        )
+        position = self.position_encoding(
+            nothing_padded if cell_padding is None else cell_padding
+        ).to(cells.dtype)
+        slots, memory = self.transformer(
+            rearrange(cells, "(b t) c h w -> b (t h w) c", b=clips),
+            rearrange(position, "b t h w c -> b (t h w) c"),
+            None if cell_padding is None else cell_padding.flatten(1),
+            repeat(self.query_embedding.weight, "n c -> b n c", b=clips),
+        )
+        # (L, B, 1 or T, Q, C): a decoupled slot has no frame axis until it is repeated below.
+        slots = rearrange(slots, "l b (t q) c -> l b t q c", q=self.queries)
+        return ClipState(
+            predictions=self._classes_and_boxes(slots, length),
+            slots=slots[-1],
+            memory=rearrange(memory, "b (t h w) c -> b t h w c", t=length, h=height),
+            features=[
+                rearrange(features[name], "(b t) c h w -> b t c h w", b=clips)
+                for name in FEATURES[1:]
+            ],
+            cell_padding=cell_padding,
+        )
+
+    def _classes_and_boxes(self, slots: Tensor, length: int) -> ClipPredictions:
+        """Read classes and boxes of every layer and repeat them over the frames (eq. 2).
+
+        The paper repeats the decoder's output and then applies the heads; the heads see one slot at
+        a time, so applying them first gives the same numbers for a T-th of the work.
+        """
+        logits, boxes = self.class_head(slots), self.box_head(slots)
+        if not self.query_frames:
+            logits = repeat(logits, "l b 1 q k -> l b frames q k", frames=length)
+            boxes = repeat(boxes, "l b 1 q xywh -> l b frames q xywh", frames=length)
+        return ClipPredictions(
+            logits=logits[-1],
+            boxes=boxes[-1],
+            auxiliary=tuple(zip(logits[:-1], boxes[:-1], strict=True)),
+        )
+
+    def masks(self, state: ClipState, clip: Tensor, slot: Tensor) -> Tensor:
+        """Predict the masks of M chosen slots.
+
+        Args:
+            state: of ``encode``.
+            clip: (M,) int64, indices into B.
+            slot: (M,) int64, indices into Q.
+
+        Returns:
+            (M, T, h, w) mask logits at the stride of res2.
+        """
+        assert self.mask_head is not None, "the model has no mask head"
+        attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
+        memory = rearrange(state.memory, "b t h w c -> b t c h w")
+        return self.mask_head(memory, state.features, attention[clip, :, slot], clip)
+
+    def dense_logits(self, state: ClipState) -> Tensor:
+        """Class logits of every cell of the memory, (B, T, h, w, K)."""
+        return self.dense_head(state.memory)

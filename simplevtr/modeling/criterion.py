@@ -1,0 +1,179 @@
+"""Targets, matches and predictions -> the weighted loss dict that the trainer sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from detectron2.utils import comm
+from einops import rearrange
+from torch import Tensor, nn
+
+from simplevtr.modeling import losses
+from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.structures import ClipPredictions, ClipTargets
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the loss terms and what absent frames teach (``MODEL.SIMPLEVTR.LOSS``)."""
+
+    classes: float = 1.0
+    l1: float = 5.0
+    giou: float = 2.0
+    mask: float = 1.0
+    dice: float = 1.0
+    dense: float = 0.0
+    no_object: float = 0.1
+    deep_supervision: bool = True
+    absent_class: str = "no_object"
+    absent_mask: str = "ignore"
+    count_absent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.absent_class not in ("no_object", "label"):
+            raise ValueError(
+                f'LOSS.ABSENT_CLASS is {self.absent_class!r}; allowed are "no_object" and "label"'
+            )
+        if self.absent_mask not in ("ignore", "empty"):
+            raise ValueError(
+                f'LOSS.ABSENT_MASK is {self.absent_mask!r}; allowed are "ignore" and "empty"'
+            )
+
+
+# One clip's (slots, instances), both (G,) int64.
+Match = tuple[Tensor, Tensor]
+
+
+class ClipCriterion(nn.Module):
+    """Losses of a batch of clips; class and box losses after every decoder layer."""
+
+    def __init__(self, *, matcher: ClipMatcher, weights: LossWeights) -> None:
+        super().__init__()
+        self.matcher = matcher
+        self.weights = weights
+
+    def match(self, predictions: ClipPredictions, targets: list[ClipTargets]) -> list[list[Match]]:
+        """Match every decoder layer: a list of L lists (the last layer first) of B matches."""
+        layers = self._layers(predictions)
+        logits = torch.stack([layer[0] for layer in layers])
+        boxes = torch.stack([layer[1] for layer in layers])
+        by_clip = [
+            self.matcher(logits[:, b], boxes[:, b], target) for b, target in enumerate(targets)
+        ]
+        return [list(layer) for layer in zip(*by_clip, strict=True)]
+
+    def forward(
+        self,
+        predictions: ClipPredictions,
+        targets: list[ClipTargets],
+        matches: list[list[Match]],
+        mask_logits: Tensor | None,
+        frame_padding: Tensor,
+        pixel_padding: Tensor,
+    ) -> dict[str, Tensor]:
+        """Compute every loss, weighted.
+
+        Args:
+            predictions: of the batch; its ``masks`` are not used.
+            targets: B clips.
+            matches: of ``match``.
+            mask_logits: (M, T, h, w) logits of the last layer's matched slots, clip after clip in
+                the order of the match, or None if masks are not trained.
+            frame_padding: (B, T) bool, True where a frame is padding.
+            pixel_padding: (B, T, H, W) bool, True where a pixel is padding.
+
+        Returns:
+            ``loss_ce``, ``loss_bbox``, ``loss_giou``, the same with ``_0`` ... for the earlier
+            layers, and ``loss_mask``, ``loss_dice`` if masks are trained.
+        """
+        normaliser = self._normaliser(targets, frame_padding)
+        result = {}
+        for index, (layer, layer_matches) in enumerate(
+            zip(self._layers(predictions), matches, strict=True)
+        ):
+            # The last layer stands first and has no suffix; layer i of the earlier ones has "_i".
+            suffix = "" if index == 0 else f"_{index - 1}"
+            terms = self._slot_losses(*layer, targets, layer_matches, normaliser, frame_padding)
+            result.update({name + suffix: value for name, value in terms.items()})
+        if mask_logits is not None:
+            result.update(
+                self._mask_losses(
+                    mask_logits, targets, matches[0], normaliser, frame_padding, pixel_padding
+                )
+            )
+        return result
+
+    def _layers(self, predictions: ClipPredictions) -> list[tuple[Tensor, Tensor]]:
+        last = (predictions.logits, predictions.boxes)
+        return [last, *predictions.auxiliary] if self.weights.deep_supervision else [last]
+
+    def _normaliser(self, targets: list[ClipTargets], frame_padding: Tensor) -> Tensor:
+        """Target boxes of the batch, averaged over the workers and at least 1."""
+        if self.weights.count_absent:
+            frames = (~frame_padding).sum(1)
+            count = sum(len(t) * n for t, n in zip(targets, frames, strict=True))
+        else:
+            count = sum(t.visible.sum() for t in targets)
+        count = torch.as_tensor(count, dtype=torch.float32, device=frame_padding.device)
+        if comm.get_world_size() > 1:
+            torch.distributed.all_reduce(count)
+        return (count / comm.get_world_size()).clamp(min=1)
+
+    def _slot_losses(
+        self,
+        logits: Tensor,
+        boxes: Tensor,
+        targets: list[ClipTargets],
+        matches: list[Match],
+        normaliser: Tensor,
+        frame_padding: Tensor,
+    ) -> dict[str, Tensor]:
+        no_object = logits.shape[-1] - 1
+        classes = torch.full(logits.shape[:3], no_object, device=logits.device)
+        predicted, wanted = [], []
+        for b, (target, (slots, instances)) in enumerate(zip(targets, matches, strict=True)):
+            visible = target.visible[instances].T  # (T, G)
+            labels = target.labels[instances].expand_as(visible)
+            if self.weights.absent_class == "no_object":
+                labels = labels.where(visible, no_object)
+            classes[b, :, slots] = labels
+            predicted.append(boxes[b][:, slots][visible])
+            wanted.append(target.boxes[instances].transpose(0, 1)[visible])
+        classes[frame_padding] = IGNORED
+        predicted, wanted = torch.cat(predicted), torch.cat(wanted)
+        weights = self.weights
+        return {
+            "loss_ce": weights.classes * losses.class_loss(logits, classes, weights.no_object),
+            "loss_bbox": weights.l1 * losses.box_l1_loss(predicted, wanted, normaliser),
+            "loss_giou": weights.giou * losses.box_giou_loss(predicted, wanted, normaliser),
+        }
+
+    def _mask_losses(
+        self,
+        mask_logits: Tensor,
+        targets: list[ClipTargets],
+        matches: list[Match],
+        normaliser: Tensor,
+        frame_padding: Tensor,
+        pixel_padding: Tensor,
+    ) -> dict[str, Tensor]:
+        wanted, inside, taught = [], [], []
+        for b, (target, (_, instances)) in enumerate(zip(targets, matches, strict=True)):
+            wanted.append(target.masks[instances])
+            inside.append((~pixel_padding[b]).expand_as(wanted[-1]))
+            visible = target.visible[instances]
+            everywhere = (~frame_padding[b]).expand_as(visible)
+            taught.append(everywhere if self.weights.absent_mask == "empty" else visible)
+        # Maps an instance and frame: only those that teach something are upsampled.
+        taught = torch.cat(taught)
+        wanted = torch.cat(wanted)[taught].float()
+        inside = torch.cat(inside)[taught].float()
+        logits = rearrange(mask_logits[taught], "n h w -> n 1 h w").float()
+        logits = F.interpolate(logits, size=wanted.shape[-2:], mode="bilinear")[:, 0]
+        focal = losses.mask_focal_loss(logits, wanted, inside, normaliser)
+        dice = losses.mask_dice_loss(logits, wanted, inside, normaliser)
+        return {"loss_mask": self.weights.mask * focal, "loss_dice": self.weights.dice * dice}

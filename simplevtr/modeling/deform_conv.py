@@ -1,0 +1,167 @@
+"""Deformable 3x3 convolution with one set of parameters and the fastest kernel of each device.
+
+Three kernels compute the same operation (Dai et al. 2017; modulated: Zhu et al. 2019):
+
+* detectron2's compiled one, on a GPU where detectron2 was built with it;
+* torchvision's ``deform_conv2d``, on a GPU otherwise;
+* ``grid_sample``, on a CPU, where torchvision's backward pass is single-threaded and slow
+  (``benchmarks/deform_conv.py`` measures all three).
+
+A deformable convolution is linear in its input, so the ``grid_sample`` form may apply the nine 1x1
+kernels before or after sampling. It samples whichever has fewer channels; the layer that gives a
+mask logit samples one channel instead of twenty-four.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from detectron2.layers import deform_conv as detectron2_ops
+from einops import rearrange, reduce, repeat
+from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
+
+KERNEL = 3
+TAPS = KERNEL * KERNEL
+PADDING = 1
+
+
+def detectron2_is_compiled() -> bool:
+    """Whether the installed detectron2 has its compiled deformable convolution."""
+    try:
+        from detectron2 import _C  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def kernel_name(device: torch.device) -> str:
+    """The kernel that ``modulated_deform_conv`` uses for tensors on ``device``."""
+    if device.type == "cpu":
+        return "grid_sample"
+    return "detectron2" if device.type == "cuda" and detectron2_is_compiled() else "torchvision"
+
+
+def modulated_deform_conv(
+    x: Tensor,
+    offset: Tensor,
+    modulation: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    kernel: str | None = None,
+) -> Tensor:
+    """Deformable 3x3 convolution, stride 1, padding 1.
+
+    Args:
+        x: (N, C, H, W).
+        offset: (N, 18, H, W), (dy, dx) in pixels of each of the nine taps, taps row by row.
+        modulation: (N, 9, H, W) factor of each tap, usually in [0, 1]; None for the unmodulated
+            form (v1).
+        weight: (O, C, 3, 3).
+        bias: (O,) or None.
+        kernel: "detectron2", "torchvision" or "grid_sample"; by default ``kernel_name`` of the
+            device.
+
+    Returns:
+        (N, O, H, W).
+    """
+    kernel = kernel or kernel_name(x.device)
+    if kernel == "grid_sample":
+        out = _by_grid_sample(x, offset, modulation, weight)
+        return out if bias is None else out + bias[:, None, None]
+    if kernel == "torchvision":
+        return deform_conv2d(x, offset, weight, bias, padding=PADDING, mask=modulation)
+    if modulation is None:
+        out = detectron2_ops.deform_conv(x, offset, weight, 1, PADDING)
+        return out if bias is None else out + bias[:, None, None]
+    return detectron2_ops.modulated_deform_conv(x, offset, modulation, weight, bias, 1, PADDING)
+
+
+def _by_grid_sample(x: Tensor, offset: Tensor, modulation: Tensor | None, weight: Tensor) -> Tensor:
+    grid = _sampling_grid(offset)
+    out_channels, in_channels = weight.shape[:2]
+    if 2 * out_channels <= in_channels:
+        taps = rearrange(weight, "o c ky kx -> (ky kx o) c 1 1")
+        maps = rearrange(F.conv2d(x, taps), "n (tap o) h w -> (n tap) o h w", tap=TAPS)
+        sampled = F.grid_sample(
+            maps, rearrange(grid, "n tap h w yx -> (n tap) h w yx"), align_corners=False
+        )
+        sampled = rearrange(sampled, "(n tap) o h w -> n tap o h w", tap=TAPS)
+        if modulation is not None:
+            sampled = sampled * modulation[:, :, None]
+        return reduce(sampled, "n tap o h w -> n o h w", "sum")
+    height = x.shape[-2]
+    sampled = F.grid_sample(
+        x, rearrange(grid, "n tap h w yx -> n (tap h) w yx"), align_corners=False
+    )
+    if modulation is not None:
+        sampled = sampled * rearrange(modulation, "n tap h w -> n 1 (tap h) w")
+    sampled = rearrange(sampled, "n c (tap h) w -> n (c tap) h w", h=height)
+    return F.conv2d(sampled, rearrange(weight, "o c ky kx -> o (c ky kx) 1 1"))
+
+
+def _sampling_grid(offset: Tensor) -> Tensor:
+    """Where the taps read: (N, 18, H, W) offsets -> (N, 9, H, W, 2), (x, y) in [-1, 1]."""
+    height, width = offset.shape[-2:]
+    offset = rearrange(offset, "n (tap yx) h w -> n tap yx h w", yx=2)
+    step = torch.arange(KERNEL, device=offset.device, dtype=offset.dtype) - PADDING
+    tap_y = repeat(step, "ky -> (ky kx) 1 1", kx=KERNEL)
+    tap_x = repeat(step, "kx -> (ky kx) 1 1", ky=KERNEL)
+    row = torch.arange(height, device=offset.device, dtype=offset.dtype)[:, None]
+    column = torch.arange(width, device=offset.device, dtype=offset.dtype)
+    y = offset[:, :, 0] + tap_y + row
+    x = offset[:, :, 1] + tap_x + column
+    # grid_sample's [-1, 1] spans the outer edges of the pixels: centre i lies at (2 i + 1) / n - 1.
+    # (With align_corners=True an axis of one pixel could not be left.)
+    return torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
+
+
+class DeformConv(nn.Module):
+    """A 3x3 deformable convolution that predicts its own offsets (paper §3.2).
+
+    The parameters are ``weight``, ``bias`` (optional), ``offset.weight`` and ``offset.bias``,
+    whichever kernel computes the result, so checkpoints move between machines.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        modulated: bool,
+        offset_kernel: int = 3,
+        bias: bool = False,
+    ) -> None:
+        """Create the parameters; offsets start at zero, modulation at one half (Zhu et al. 2019).
+
+        Args:
+            in_channels: channels of the input.
+            out_channels: channels of the output.
+            modulated: True for v2, False for v1 (no modulation).
+            offset_kernel: odd kernel size of the convolution that predicts the offsets; VisTR uses
+                1.
+            bias: whether the convolution has a bias.
+        """
+        super().__init__()
+        self.modulated = modulated
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, KERNEL, KERNEL))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.offset = nn.Conv2d(
+            in_channels,
+            TAPS * (3 if modulated else 2),
+            offset_kernel,
+            padding=offset_kernel // 2,
+        )
+        nn.init.kaiming_uniform_(self.weight, a=1)
+        nn.init.zeros_(self.offset.weight)
+        nn.init.zeros_(self.offset.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H, W)."""
+        predicted = self.offset(x)
+        offset, modulation = predicted, None
+        if self.modulated:
+            offset, modulation = predicted.split([2 * TAPS, TAPS], dim=1)
+            modulation = modulation.sigmoid()
+        return modulated_deform_conv(x, offset, modulation, self.weight, self.bias)

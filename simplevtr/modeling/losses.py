@@ -1,0 +1,86 @@
+"""The losses of VisTR as pure functions, in float32 (VisTR §3.4; shape legend in ``structures``).
+
+The normaliser is an argument; weights are applied by the criterion. With nothing matched each
+function returns a zero that gradients can flow through.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from fvcore.nn import giou_loss, sigmoid_focal_loss
+from torch import Tensor
+from torchvision.ops import box_convert
+
+FOCAL_ALPHA = 0.25
+FOCAL_GAMMA = 2.0
+
+
+def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tensor:
+    """Cross-entropy over slots and frames, a weighted mean.
+
+    Args:
+        logits: (B, T, Q, K + 1).
+        classes: (B, T, Q) int64; K is "no object", -100 is left out (padded frames).
+        no_object_weight: weight of "no object"; the other classes weigh 1.
+
+    Returns:
+        Scalar.
+    """
+    logits = logits.float().flatten(0, 2)
+    weight = torch.ones(logits.shape[-1], device=logits.device)
+    weight[-1] = no_object_weight
+    return F.cross_entropy(logits, classes.flatten(), weight)
+
+
+def box_l1_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:
+    """Sum of absolute differences of (N, 4) boxes, cxcywh in [0, 1], over the normaliser."""
+    return F.l1_loss(boxes.float(), targets, reduction="sum") / normaliser
+
+
+def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:
+    """Sum of 1 - generalised IoU of (N, 4) boxes, cxcywh in [0, 1], over the normaliser."""
+    xyxy = box_convert(boxes.float(), "cxcywh", "xyxy")
+    return giou_loss(xyxy, box_convert(targets, "cxcywh", "xyxy"), reduction="sum") / normaliser
+
+
+def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:
+    """Sigmoid focal loss, a mean over the pixels of each map, summed over the maps.
+
+    Args:
+        logits: (N, H, W), a map an instance and frame.
+        targets: (N, H, W) float in {0, 1}.
+        inside: (N, H, W) float, 0 on padding.
+        normaliser: scalar.
+
+    Returns:
+        Scalar.
+    """
+    loss = sigmoid_focal_loss(logits.float(), targets, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
+    pixels = inside.flatten(1).sum(1).clamp(min=1)
+    return ((loss * inside).flatten(1).sum(1) / pixels).sum() / normaliser
+
+
+def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:
+    """1 - dice coefficient with +1 smoothing, summed over the maps; arguments as above."""
+    probability = (logits.float().sigmoid() * inside).flatten(1)
+    targets = targets.flatten(1)
+    overlap = 2 * (probability * targets).sum(1)
+    total = probability.sum(1) + targets.sum(1)
+    return (1 - (overlap + 1) / (total + 1)).sum() / normaliser
+
+
+def dense_class_loss(logits: Tensor, coverage: Tensor, inside: Tensor) -> Tensor:
+    """Binary cross-entropy of every class in every feature cell (not in the paper; see the config).
+
+    Args:
+        logits: (B, T, h, w, K).
+        coverage: (B, T, h, w, K) in [0, 1], the share of the cell that instances of the class
+            cover.
+        inside: (B, T, h, w) float, 0 on padding.
+
+    Returns:
+        Scalar: summed over classes, a mean over cells.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits.float(), coverage, reduction="none").sum(-1)
+    return (loss * inside).sum() / inside.sum().clamp(min=1)

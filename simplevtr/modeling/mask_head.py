@@ -1,0 +1,188 @@
+"""The mask head: DETR's FPN a slot and frame, then deformable convolutions (paper §3.2, §3.6).
+
+The slot enters only through its attention maps; the frame's features are copied to every slot.
+Those copies are what fills the memory, so the head works on a list of chosen slots: in training the
+matched ones (the losses use no others), in inference those above the score threshold.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from simplevtr.modeling.deform_conv import DeformConv
+
+CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
+
+
+class ConvNorm(nn.Module):
+    """A convolution (any module with a 3x3 footprint), GroupNorm and ReLU."""
+
+    def __init__(self, conv: nn.Module, *, channels: int, groups: int = 8) -> None:
+        super().__init__()
+        self.conv = conv
+        # VisTR's widths are multiples of 8; the small configurations' need not be.
+        self.norm = nn.GroupNorm(math.gcd(groups, channels), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C_in, ...) to (N, channels, ...)."""
+        return F.relu(self.norm(self.conv(x)))
+
+
+class MaskHead(nn.Module):
+    """Mask logits of chosen slots at the stride of the finest backbone feature."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        heads: int,
+        feature_channels: list[int],
+        widths: list[int],
+        conv: str = "dcnv2",
+        num_deform: int = 2,
+        offset_kernel: int = 3,
+        conv3d: bool = False,
+    ) -> None:
+        """Create the layers.
+
+        Args:
+            channels: C of the memory.
+            heads: attention maps a slot and frame.
+            feature_channels: channels of the three finer backbone features, coarse to fine (res4,
+                res3, res2).
+            widths: channels after the second, third and fourth convolution and the first deformable
+                one (VisTR: C/2, C/4, C/8, C/16).
+            conv: "dcnv2", "dcnv1" or "plain": the convolutions at the finest level (§3.2).
+            num_deform: how many of them are stacked; without ``conv3d`` the last gives the logit
+                (§3.6).
+            offset_kernel: kernel size of their offset convolutions.
+            conv3d: whether VisTR's 3-D convolutions follow (§3.6 removes them).
+
+        Raises:
+            ValueError: if a value is not allowed.
+        """
+        super().__init__()
+        if conv not in CONVOLUTIONS:
+            raise ValueError(f"MASK_HEAD.CONV is {conv!r}; allowed are {', '.join(CONVOLUTIONS)}")
+        if num_deform < 1:
+            raise ValueError(f"MASK_HEAD.NUM_DEFORM is {num_deform}; it must be at least 1")
+        if len(widths) != 4:
+            raise ValueError(f"MASK_HEAD.WIDTHS is {widths}; it must hold four numbers")
+        self.memory_channels = channels
+        self.layer1 = ConvNorm(
+            _conv3x3(channels + heads, channels + heads), channels=channels + heads
+        )
+        self.layer2 = ConvNorm(_conv3x3(channels + heads, widths[0]), channels=widths[0])
+        self.layer3 = ConvNorm(_conv3x3(widths[0], widths[1]), channels=widths[1])
+        self.layer4 = ConvNorm(_conv3x3(widths[1], widths[2]), channels=widths[2])
+        self.adapters = nn.ModuleList(
+            _initialised(nn.Conv2d(feature, width, 1))
+            for feature, width in zip(feature_channels, widths[:3], strict=True)
+        )
+        self.deform = _deform_stack(
+            widths[2], widths[3], conv, num_deform, offset_kernel, gives_logit=not conv3d
+        )
+        self.temporal = TemporalHead(channels=widths[3]) if conv3d else None
+
+    def forward(
+        self,
+        memory: Tensor,
+        features: list[Tensor],
+        attention: Tensor,
+        clip: Tensor,
+    ) -> Tensor:
+        """Predict the masks of M chosen slots.
+
+        Args:
+            memory: (B, T, C, h, w) encoder output at the coarsest stride.
+            features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
+            attention: (M, T, heads, h, w) attention maps of the chosen slots.
+            clip: (M,) int64, the clip in the batch that each slot belongs to.
+
+        Returns:
+            (M, T, h_2, w_2) mask logits, at res2's stride.
+        """
+        frames = attention.shape[1]
+        x = self._first_layer(memory, attention, clip)
+        x = self.layer2(x)
+        for feature, adapter, layer in zip(
+            features, self.adapters, (self.layer3, self.layer4, self.deform), strict=True
+        ):
+            # The adapter runs once a frame; only its result is copied to the slots.
+            fine = adapter(rearrange(feature, "b t c h w -> (b t) c h w"))
+            fine = rearrange(fine, "(b t) c h w -> b t c h w", t=frames)[clip].flatten(0, 1)
+            x = layer(fine + F.interpolate(x, size=fine.shape[-2:], mode="nearest"))
+        x = rearrange(x, "(m t) c h w -> m c t h w", t=frames)
+        if self.temporal is not None:
+            x = self.temporal(x)
+        return rearrange(x, "m 1 t h w -> m t h w")
+
+    def _first_layer(self, memory: Tensor, attention: Tensor, clip: Tensor) -> Tensor:
+        """The first layer on memory and attention maps, (M T, C + heads, h, w).
+
+        A convolution is linear: its memory part is the same for all slots of a frame and computed
+        once.
+        """
+        conv, frames = self.layer1.conv, attention.shape[1]
+        of_memory, of_maps = conv.weight.split(
+            [self.memory_channels, conv.weight.shape[1] - self.memory_channels], dim=1
+        )
+        shared = F.conv2d(
+            rearrange(memory, "b t c h w -> (b t) c h w"), of_memory, conv.bias, padding=1
+        )
+        shared = rearrange(shared, "(b t) c h w -> b t c h w", t=frames)[clip].flatten(0, 1)
+        own = F.conv2d(rearrange(attention, "m t n h w -> (m t) n h w"), of_maps, padding=1)
+        return F.relu(self.layer1.norm(shared + own))
+
+
+class TemporalHead(nn.Sequential):
+    """VisTR's 3-D convolutions: three dilated 3x3x3 layers, then a 1x1x1 one (VisTR §3.3)."""
+
+    def __init__(self, *, channels: int) -> None:
+        width = channels // 2
+        layers = []
+        for in_channels in (channels, width, width):
+            conv = _initialised(nn.Conv3d(in_channels, width, 3, padding=2, dilation=2))
+            layers.append(ConvNorm(conv, channels=width, groups=4))
+        super().__init__(*layers, nn.Conv3d(width, 1, 1))
+
+    # forward of nn.Sequential: (M, C, T, h, w) -> (M, 1, T, h, w)
+
+
+def _deform_stack(
+    channels: int, width: int, conv: str, layers: int, offset_kernel: int, *, gives_logit: bool
+) -> nn.Sequential:
+    """Stacked 3x3 layers of one kind; a norm and ReLU behind each but one that gives the logit."""
+    stack = []
+    for index in range(layers):
+        is_logit = gives_logit and index == layers - 1
+        out = 1 if is_logit else width
+        if conv == "plain":
+            module = _initialised(nn.Conv2d(channels, out, 3, padding=1, bias=is_logit))
+        else:
+            module = DeformConv(
+                in_channels=channels,
+                out_channels=out,
+                modulated=conv == "dcnv2",
+                offset_kernel=offset_kernel,
+                bias=is_logit,
+            )
+        stack.append(module if is_logit else ConvNorm(module, channels=out))
+        channels = out
+    return nn.Sequential(*stack)
+
+
+def _conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return _initialised(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+
+
+def _initialised(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:
+    """Kaiming-uniform (a = 1) weights and zero bias, as in DETR's mask head."""
+    nn.init.kaiming_uniform_(conv.weight, a=1)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv

@@ -1,0 +1,77 @@
+"""One-to-one assignment of slots to ground-truth tracks, over the whole clip (VisTR §3.4)."""
+
+from __future__ import annotations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+from torchvision.ops import box_convert, box_iou
+
+from simplevtr.structures import ClipTargets
+
+
+class ClipMatcher(nn.Module):
+    """Hungarian matching on class, box distance and box overlap.
+
+    Every cost is a mean over the frames in which the instance is visible. VisTR's public code
+    averages over all frames, absent ones with a zero box and class 0 included, and looks the
+    visibility up by the position in the assignment instead of by the assigned target; neither is
+    kept.
+    """
+
+    def __init__(self, *, cost_class: float, cost_l1: float, cost_iou: float) -> None:
+        super().__init__()
+        self.cost_class = cost_class
+        self.cost_l1 = cost_l1
+        self.cost_iou = cost_iou
+
+    @torch.no_grad()
+    def forward(
+        self, logits: Tensor, boxes: Tensor, targets: ClipTargets
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Match the slots of one clip, separately after each decoder layer.
+
+        Args:
+            logits: (L, T, Q, K + 1).
+            boxes: (L, T, Q, 4), cxcywh in [0, 1].
+            targets: of the clip, G <= Q instances over T frames.
+
+        Returns:
+            L pairs (slots, instances) of int64 tensors of length G; instances are ascending, so
+            every layer lists the same instances in the same order.
+        """
+        cost = self._cost(logits.float(), boxes.float(), targets)
+        # A NaN would make the assignment fail before the loss can say which clips it came from.
+        cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
+        pairs = []
+        for layer_cost in cost:
+            instances, slots = linear_sum_assignment(layer_cost.T)
+            pairs.append(
+                (
+                    torch.as_tensor(slots, device=logits.device),
+                    torch.as_tensor(instances, device=logits.device),
+                )
+            )
+        return pairs
+
+    def _cost(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> Tensor:
+        """Costs (L, Q, G)."""
+        seen = targets.visible.float()
+        weight = seen / seen.sum(1, keepdim=True).clamp(min=1)  # (G, T)
+        probability = logits.softmax(-1)[..., targets.labels]  # (L, T, Q, G)
+        target_boxes = targets.boxes.transpose(0, 1)  # (T, G, 4)
+        distance = (boxes[:, :, :, None] - target_boxes[:, None]).abs().mean(-1)
+        overlap = torch.stack([_clip_iou(layer, target_boxes) for layer in boxes])
+        cost = self.cost_l1 * distance - self.cost_class * probability - self.cost_iou * overlap
+        return torch.einsum("ltqg,gt->lqg", cost, weight)
+
+
+def _clip_iou(boxes: Tensor, target_boxes: Tensor) -> Tensor:
+    """IoU (T, Q, G) of boxes (T, Q, 4) and (T, G, 4), cxcywh."""
+    xyxy = box_convert(boxes, "cxcywh", "xyxy")
+    target_xyxy = box_convert(target_boxes, "cxcywh", "xyxy")
+    # box_iou is 0/0 only if both boxes are empty, which an absent frame's weight of zero must not
+    # meet.
+    return torch.stack(
+        [box_iou(a, b).nan_to_num(0.0) for a, b in zip(xyxy, target_xyxy, strict=True)]
+    )

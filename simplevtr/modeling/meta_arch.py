@@ -1,0 +1,266 @@
+"""The meta-architecture: preprocess -> network -> losses or tracks. It wires, never computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from einops import rearrange
+from torch import Tensor, nn
+
+from simplevtr.modeling.clip_network import FEATURES, ClipNetwork
+from simplevtr.modeling.criterion import ClipCriterion, LossWeights
+from simplevtr.modeling.dense_targets import DenseClassLoss
+from simplevtr.modeling.mask_head import MaskHead
+from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.preprocess import ClipBatcher
+from simplevtr.modeling.targets import TargetBuilder
+from simplevtr.modeling.track_builder import TrackBuilder
+from simplevtr.modeling.transformer import Transformer
+from simplevtr.structures import ClipPredictions
+
+
+class SimpleVTR(nn.Module):
+    """Video instance segmentation with a ResNet and a transformer (the SimpleVTR paper)."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        network: ClipNetwork,
+        batcher: ClipBatcher,
+        target_builder: TargetBuilder,
+        criterion: ClipCriterion,
+        dense_loss: DenseClassLoss | None,
+        track_builder: TrackBuilder,
+        window: int,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            network: the trainable part.
+            batcher: clip dicts -> normalised, padded frames.
+            target_builder: ``Instances`` -> ``ClipTargets``.
+            criterion: matching and losses.
+            dense_loss: loss on the encoder's memory, or None.
+            track_builder: collects predictions over a video and makes tracks of them.
+            window: frames that inference looks at together; 0 for the whole video.
+        """
+        super().__init__()
+        self.network = network
+        self.batcher = batcher
+        self.target_builder = target_builder
+        self.criterion = criterion
+        self.dense_loss = dense_loss
+        self.track_builder = track_builder
+        self.window = window
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Translate a config into constructor arguments."""
+        return {
+            "network": build_network(cfg),
+            "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
+            "target_builder": TargetBuilder(max_instances=cfg.MODEL.SIMPLEVTR.NUM_QUERIES),
+            "criterion": build_criterion(cfg),
+            "dense_loss": DenseClassLoss(weight=cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT)
+            if cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT > 0
+            else None,
+            "track_builder": TrackBuilder(
+                score_threshold=cfg.TEST.SCORE_THRESHOLD,
+                tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
+                mask_scoring=cfg.TEST.MASK_SCORING,
+            ),
+            "window": cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
+        }
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's tensors are."""
+        return self.batcher.pixel_mean.device
+
+    def forward(self, batched_inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Train on clips or segment one video.
+
+        Args:
+            batched_inputs: clip dicts of the dataset mapper: ``image``, a list of T uint8 (3, H, W)
+                tensors; in training ``instances``, a list of T ``Instances``; ``height``,
+                ``width``, ``file_names``.
+
+        Returns:
+            In training a dict of weighted losses. Otherwise, for a list with one video,
+            ``{"image_size": (H, W), "pred_scores": list[float], "pred_labels": list[int]
+            (contiguous), "pred_masks": list of (T, H, W) bool tensors}``, a track each, best first,
+            at the original size.
+        """
+        if self.training:
+            return self.losses(batched_inputs)
+        if len(batched_inputs) != 1:
+            raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")
+        return self.inference(batched_inputs[0])
+
+    def losses(self, clips: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Weighted losses of a batch of clips."""
+        batch = self.batcher(clips)
+        targets = [
+            self.target_builder(
+                [frame.to(self.device) for frame in clip["instances"]],
+                clip_length=batch.frames.shape[1],
+                padded_size=batch.frames.shape[-2:],
+                name=clip["file_names"][0],
+            )
+            for clip in clips
+        ]
+        state = self.network.encode(batch.frames, batch.padding_mask)
+        matches = self.criterion.match(state.predictions, targets)
+        mask_logits = None
+        if self.network.mask_head is not None:
+            slots = [slots for slots, _ in matches[0]]
+            clip = torch.cat([torch.full_like(s, b) for b, s in enumerate(slots)])
+            mask_logits = self.network.masks(state, clip, torch.cat(slots))
+        pixel_padding = batch.pixel_padding()
+        result = self.criterion(
+            state.predictions, targets, matches, mask_logits, batch.frame_padding(), pixel_padding
+        )
+        if self.dense_loss is not None:
+            logits = self.network.dense_logits(state)
+            result["loss_dense"] = self.dense_loss(logits, targets, pixel_padding)
+        return result
+
+    def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
+        """Classes, boxes and masks of every slot, the same in training and evaluation mode.
+
+        Args:
+            frames: (B, T, 3, H, W) normalised.
+            padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is.
+
+        Returns:
+            Logits, boxes, mask logits (None without a mask head) and the auxiliary layers' outputs.
+        """
+        state = self.network.encode(frames, padding_mask)
+        if self.network.mask_head is None:
+            return state.predictions
+        clips, queries = frames.shape[0], self.network.queries
+        index = torch.arange(clips * queries, device=frames.device)
+        masks = self.network.masks(state, index // queries, index % queries)
+        return ClipPredictions(
+            logits=state.predictions.logits,
+            boxes=state.predictions.boxes,
+            masks=rearrange(masks, "(b q) t h w -> b t q h w", b=clips),
+            auxiliary=state.predictions.auxiliary,
+        )
+
+    @torch.no_grad()
+    def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
+        """Segment one video, a window of frames at a time; see ``forward``."""
+        tracks = self.track_builder.start(size=(clip["height"], clip["width"]))
+        for start, stop, used in windows(len(clip["image"]), self.window, self._fixed_length()):
+            batch = self.batcher([{"image": [clip["image"][i] for i in used]}])
+            state = self.network.encode(batch.frames, batch.padding_mask)
+            tracks.add(self.network, state, frames=stop - start)
+        return tracks.finish()
+
+    def _fixed_length(self) -> bool:
+        return self.network.query_frames > 0
+
+
+def windows(length: int, window: int, fixed: bool) -> list[tuple[int, int, list[int]]]:
+    """Cut a video into the parts that inference looks at.
+
+    Args:
+        length: frames of the video.
+        window: most frames at a time; 0 for all.
+        fixed: whether every part must have exactly ``window`` frames (queries with a frame axis);
+            a short part is then filled by going over its frames again, as VisTR does.
+
+    Returns:
+        (start, stop, indices of the frames to read) of each part; the first stop - start indices
+        are the part's own frames. Parts are of nearly equal length, so that no window is left with
+        a frame or two.
+    """
+    if window <= 0:
+        window = length
+    if fixed:
+        edges = [*range(0, length, window), length]
+    else:
+        parts = -(-length // window)
+        edges = [length * part // parts for part in range(parts + 1)]
+    result = []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        own = stop - start
+        count = window if fixed else own
+        result.append((start, stop, [start + i % own for i in range(count)]))
+    return result
+
+
+def build_network(cfg: CfgNode) -> ClipNetwork:
+    """Build the network of a config."""
+    node = cfg.MODEL.SIMPLEVTR
+    backbone = build_backbone(cfg)
+    mask_head = None
+    if cfg.MODEL.MASK_ON:
+        shapes = backbone.output_shape()
+        mask_head = MaskHead(
+            channels=node.HIDDEN_DIM,
+            heads=node.NUM_HEADS,
+            feature_channels=[shapes[name].channels for name in FEATURES[1:]],
+            widths=list(node.MASK_HEAD.WIDTHS),
+            conv=node.MASK_HEAD.CONV,
+            num_deform=node.MASK_HEAD.NUM_DEFORM,
+            offset_kernel=node.MASK_HEAD.OFFSET_KERNEL,
+            conv3d=node.MASK_HEAD.CONV3D,
+        )
+    transformer = Transformer(
+        channels=node.HIDDEN_DIM,
+        heads=node.NUM_HEADS,
+        hidden=node.DIM_FEEDFORWARD,
+        dropout=node.DROPOUT,
+        encoder_layers=node.ENC_LAYERS,
+        decoder_layers=node.DEC_LAYERS,
+        decoder_input=node.DECODER_INPUT,
+    )
+    return ClipNetwork(
+        backbone=backbone,
+        transformer=transformer,
+        mask_head=mask_head,
+        channels=node.HIDDEN_DIM,
+        heads=node.NUM_HEADS,
+        queries=node.NUM_QUERIES,
+        query_frames=node.QUERY_FRAMES,
+        classes=node.NUM_CLASSES,
+        no_object_bias=node.NO_OBJECT_BIAS,
+        dense_classes=node.LOSS.DENSE_WEIGHT > 0,
+    )
+
+
+def build_criterion(cfg: CfgNode) -> ClipCriterion:
+    """Build the matcher and the losses of a config."""
+    node = cfg.MODEL.SIMPLEVTR
+    return ClipCriterion(
+        matcher=ClipMatcher(
+            cost_class=node.MATCHER.COST_CLASS,
+            cost_l1=node.MATCHER.COST_L1,
+            cost_iou=node.MATCHER.COST_IOU,
+        ),
+        weights=LossWeights(
+            classes=node.LOSS.CLASS_WEIGHT,
+            l1=node.LOSS.L1_WEIGHT,
+            giou=node.LOSS.GIOU_WEIGHT,
+            mask=node.LOSS.MASK_WEIGHT,
+            dice=node.LOSS.DICE_WEIGHT,
+            dense=node.LOSS.DENSE_WEIGHT,
+            no_object=node.LOSS.NO_OBJECT_WEIGHT,
+            deep_supervision=node.LOSS.DEEP_SUPERVISION,
+            absent_class=node.LOSS.ABSENT_CLASS,
+            absent_mask=node.LOSS.ABSENT_MASK,
+            count_absent=node.LOSS.COUNT_ABSENT,
+        ),
+    )
+
+
+@META_ARCH_REGISTRY.register()
+def SIMPLEVTR(cfg: CfgNode) -> SimpleVTR:  # noqa: N802 - the name that configs use
+    """Build the model of ``MODEL.META_ARCHITECTURE: SIMPLEVTR``."""
+    return SimpleVTR(cfg)

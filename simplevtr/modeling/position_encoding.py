@@ -1,0 +1,52 @@
+"""Sine position encoding over time, height and width (VisTR §3.2; legend in ``structures``)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+TEMPERATURE = 10000.0
+EPSILON = 1e-6
+
+
+class ClipPositionEncoding(nn.Module):
+    """Encodes where each feature cell lies within the unpadded clip; has no parameters.
+
+    Each axis counts unpadded cells from 1, is normalised to (0, 2 pi] by its last count and gets C
+    / 3 channels, in the order t, y, x; within an axis even channels are sines and odd ones cosines
+    of falling frequency.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        """Check that three axes of sine and cosine pairs share the channels.
+
+        Args:
+            channels: C.
+
+        Raises:
+            ValueError: if C is not divisible by 6.
+        """
+        super().__init__()
+        if channels % 6:
+            raise ValueError(
+                f"MODEL.SIMPLEVTR.HIDDEN_DIM is {channels}; it must be divisible by 6 "
+                "(three axes of sine and cosine pairs)"
+            )
+        self.channels = channels
+
+    def forward(self, padding_mask: Tensor) -> Tensor:
+        """Map (B, T, h, w) bool, True where a cell is padding, to (B, T, h, w, C) float32."""
+        inside = ~padding_mask
+        index = torch.arange(self.channels // 3, device=padding_mask.device)
+        period = TEMPERATURE ** (2 * (index // 2) / (self.channels // 3))
+        axes = []
+        for dim in (1, 2, 3):
+            count = inside.cumsum(dim, dtype=torch.float32)
+            last = count.narrow(dim, -1, 1)
+            angle = (count / (last + EPSILON) * (2 * math.pi))[..., None] / period
+            pairs = torch.stack((angle[..., 0::2].sin(), angle[..., 1::2].cos()), dim=-1)
+            axes.append(rearrange(pairs, "b t h w pair two -> b t h w (pair two)"))
+        return torch.cat(axes, dim=-1)

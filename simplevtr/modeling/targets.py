@@ -1,0 +1,82 @@
+"""detectron2's per-frame ``Instances`` of a clip -> ``ClipTargets`` (legend in ``structures``)."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+import torch.nn.functional as F
+from detectron2.structures import Instances
+from torch import Tensor
+
+from simplevtr.structures import ClipTargets
+
+logger = logging.getLogger(__name__)
+
+
+class TargetBuilder:
+    """Build the ground truth of clips, keeping at most Q instances of each."""
+
+    def __init__(self, *, max_instances: int) -> None:
+        self.max_instances = max_instances
+        self._warned = False
+
+    def __call__(
+        self, frames: list[Instances], *, clip_length: int, padded_size: tuple[int, int], name: str
+    ) -> ClipTargets:
+        """Stack the frames' rows.
+
+        Args:
+            frames: T ``Instances`` with the same N rows; ``gt_boxes`` xyxy pixels, ``gt_classes``,
+                ``gt_ids`` (-1 where absent), ``gt_masks`` (``BitMasks``).
+            clip_length: frames of the padded batch, >= T; further frames hold nothing.
+            padded_size: (H, W) of the padded batch in pixels.
+            name: of the video, for the warning.
+
+        Returns:
+            Targets with T = ``clip_length``. Of more than Q instances the Q with most visible
+            pixels over the clip are kept (warned once), as no more can be matched.
+        """
+        height, width = padded_size
+        scale = torch.tensor([*frames[0].image_size[::-1]] * 2, dtype=torch.float32)
+        masks = torch.stack([_masks(frame) for frame in frames], dim=1)
+        visible = torch.stack([frame.gt_ids >= 0 for frame in frames], dim=1)
+        boxes = torch.stack([frame.gt_boxes.tensor for frame in frames], dim=1).float()
+        boxes = _xyxy_to_cxcywh(boxes / scale.to(boxes.device)) * visible[..., None]
+        labels = frames[0].gt_classes
+        extra = clip_length - len(frames)
+        frame_padding = (0, width - masks.shape[-1], 0, height - masks.shape[-2], 0, extra)
+        targets = ClipTargets(
+            labels=labels,
+            boxes=F.pad(boxes, (0, 0, 0, extra)),
+            masks=F.pad(masks, frame_padding),
+            visible=F.pad(visible, (0, extra)),
+        )
+        if len(targets) <= self.max_instances:
+            return targets
+        return self._largest(targets, name)
+
+    def _largest(self, targets: ClipTargets, name: str) -> ClipTargets:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "video %s: %d instances in a clip, more than the model's %d slots "
+                "(MODEL.SIMPLEVTR.NUM_QUERIES); the largest are kept, here and in further clips",
+                name,
+                len(targets),
+                self.max_instances,
+            )
+        area = targets.masks.flatten(1).sum(1)
+        kept = area.argsort(descending=True, stable=True)[: self.max_instances]
+        return targets.rows(kept.sort().values)
+
+
+def _masks(frame: Instances) -> Tensor:
+    """(N, H, W) bool."""
+    masks = frame.gt_masks
+    return masks.tensor if hasattr(masks, "tensor") else masks
+
+
+def _xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
+    low, high = boxes.split(2, dim=-1)
+    return torch.cat([(low + high) / 2, high - low], dim=-1)

@@ -1,0 +1,184 @@
+"""The transformer over all cells of a clip: post-norm layers as in DETR (paper §3.5).
+
+Positions are added to the keys and queries of attention and never to values. The encoder has no
+final norm; the decoder's norm is applied to the output of every layer, so that auxiliary losses see
+what the last layer's heads see.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with ReLU, a residual connection and a norm behind it."""
+
+    def __init__(self, *, channels: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(channels, hidden)
+        self.linear2 = nn.Linear(hidden, channels)
+        self.norm = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, N, C) to (B, N, C)."""
+        hidden = self.dropout(self.linear1(tokens).relu())
+        return self.norm(tokens + self.dropout(self.linear2(hidden)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention with a residual connection and a norm behind it.
+
+    Wraps ``nn.MultiheadAttention``, which calls PyTorch's fused attention as no weights are asked
+    for.
+    """
+
+    def __init__(self, *, channels: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
+        self.norm = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        *,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding: Tensor | None = None,
+    ) -> Tensor:
+        """Attend from ``query`` to ``key`` and ``value`` and add the result to ``tokens``.
+
+        Args:
+            tokens: (B, N, C), what the attention's output is added to.
+            query: (B, N, C).
+            key: (B, S, C).
+            value: (B, S, C).
+            key_padding: (B, S) bool, True where a key is padding; None if nothing is padded, which
+                lets PyTorch choose its fastest kernel.
+
+        Returns:
+            (B, N, C).
+        """
+        out, _ = self.attention(query, key, value, key_padding_mask=key_padding, need_weights=False)
+        return self.norm(tokens + self.dropout(out))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over the cells of the clip, then feed-forward."""
+
+    def __init__(self, *, channels: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attention = Attention(channels=channels, heads=heads, dropout=dropout)
+        self.feed_forward = FeedForward(channels=channels, hidden=hidden, dropout=dropout)
+
+    def forward(self, cells: Tensor, position: Tensor, key_padding: Tensor | None) -> Tensor:
+        """Map cells (B, S, C) with their position (B, S, C) to (B, S, C)."""
+        located = cells + position
+        cells = self.self_attention(
+            cells, query=located, key=located, value=cells, key_padding=key_padding
+        )
+        return self.feed_forward(cells)
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention over the queries, attention to the memory, then feed-forward."""
+
+    def __init__(self, *, channels: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attention = Attention(channels=channels, heads=heads, dropout=dropout)
+        self.cross_attention = Attention(channels=channels, heads=heads, dropout=dropout)
+        self.feed_forward = FeedForward(channels=channels, hidden=hidden, dropout=dropout)
+
+    def forward(
+        self,
+        slots: Tensor,
+        query: Tensor,
+        memory: Tensor,
+        memory_key: Tensor,
+        key_padding: Tensor | None,
+    ) -> Tensor:
+        """Map slots (B, N, C) to (B, N, C).
+
+        ``query`` (B, N, C) is the learned query embedding, ``memory`` (B, S, C) the encoder's
+        output and ``memory_key`` (B, S, C) the same with the position added.
+        """
+        located = slots + query
+        slots = self.self_attention(slots, query=located, key=located, value=slots)
+        slots = self.cross_attention(
+            slots, query=slots + query, key=memory_key, value=memory, key_padding=key_padding
+        )
+        return self.feed_forward(slots)
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder (paper §3.5: 4 + 4 layers; VisTR: 6 + 6)."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        heads: int,
+        hidden: int,
+        dropout: float,
+        encoder_layers: int,
+        decoder_layers: int,
+        decoder_input: str = "zeros",
+    ) -> None:
+        """Create the layers.
+
+        Args:
+            channels: C.
+            heads: attention heads; must divide C.
+            hidden: width of the feed-forward layers.
+            dropout: rate of every dropout.
+            encoder_layers: layers over the cells, >= 0.
+            decoder_layers: layers over the queries, >= 1.
+            decoder_input: what the first decoder layer starts from, "zeros" (DETR) or "query".
+
+        Raises:
+            ValueError: if a value is not allowed.
+        """
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"HIDDEN_DIM {channels} must be divisible by NUM_HEADS {heads}")
+        if decoder_layers < 1 or encoder_layers < 0:
+            raise ValueError(
+                f"ENC_LAYERS {encoder_layers} must be >= 0 and DEC_LAYERS {decoder_layers} >= 1"
+            )
+        if decoder_input not in ("zeros", "query"):
+            raise ValueError(f'DECODER_INPUT is {decoder_input!r}; allowed are "zeros" and "query"')
+        self.decoder_input = decoder_input
+        sizes = {"channels": channels, "heads": heads, "hidden": hidden, "dropout": dropout}
+        self.encoder = nn.ModuleList(EncoderLayer(**sizes) for _ in range(encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(**sizes) for _ in range(decoder_layers))
+        self.decoder_norm = nn.LayerNorm(channels)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(
+        self, cells: Tensor, position: Tensor, key_padding: Tensor | None, query: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Encode the cells of a clip and decode the queries.
+
+        Args:
+            cells: (B, S, C), S = T * h * w projected features, frame-major.
+            position: (B, S, C) position encoding.
+            key_padding: (B, S) bool, True where a cell is padding, or None.
+            query: (B, N, C) learned query embeddings.
+
+        Returns:
+            Slots after each decoder layer, normed, (L, B, N, C), and the memory (B, S, C).
+        """
+        for layer in self.encoder:
+            cells = layer(cells, position, key_padding)
+        memory_key = cells + position
+        slots = query if self.decoder_input == "query" else torch.zeros_like(query)
+        after_layer = []
+        for layer in self.decoder:
+            slots = layer(slots, query, cells, memory_key, key_padding)
+            after_layer.append(self.decoder_norm(slots))
+        return torch.stack(after_layer), cells

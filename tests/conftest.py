@@ -1,0 +1,98 @@
+"""Shared fixtures: a tiny config, a tiny model, tiny clips; GPU tests skip without a GPU."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.structures import BitMasks, Boxes, Instances
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "datasets"))
+
+torch.set_num_threads(2)
+
+
+def pytest_collection_modifyitems(items):
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="needs a CUDA device, and torch sees none")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def tiny_cfg():
+    """The small CPU config with fewer channels: a model of about 0.2 M parameters."""
+    from simplevtr import setup_cfg
+
+    cfg = setup_cfg(str(ROOT / "configs/embedded/clips.yaml"))
+    cfg.MODEL.WEIGHTS = ""
+    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = 8
+    cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
+    node = cfg.MODEL.SIMPLEVTR
+    node.HIDDEN_DIM = 24
+    node.NUM_HEADS = 2
+    node.DIM_FEEDFORWARD = 32
+    node.NUM_QUERIES = 4
+    node.MASK_HEAD.WIDTHS = [16, 16, 8, 8]
+    return cfg
+
+
+@pytest.fixture
+def tiny_model(tiny_cfg):
+    return build(tiny_cfg)
+
+
+def build(cfg, seed=0):
+    """A model with fixed weights, in evaluation mode."""
+    from detectron2.modeling import build_model
+
+    torch.manual_seed(seed)
+    model = build_model(cfg).eval()
+    # Offsets start at zero, which would hide mistakes in the deformable layers.
+    for name, parameter in model.named_parameters():
+        if ".offset." in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def make_clip(frames=3, size=(32, 48), labels=(0, 2), absent=(), seed=0, video=1):
+    """A clip dict with square objects that move right.
+
+    ``absent`` lists (frame, row) pairs in which an object cannot be seen.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    height, width = size
+    image = [
+        torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+        for _ in range(frames)
+    ]
+    instances = []
+    for t in range(frames):
+        masks = torch.zeros(len(labels), height, width, dtype=torch.bool)
+        ids = torch.arange(len(labels)) + 1
+        for row in range(len(labels)):
+            if (t, row) in absent:
+                ids[row] = -1
+            else:
+                top, left = 4 + 8 * row, 2 + 3 * t
+                masks[row, top : top + 8 + 2 * row, left : left + 10] = True
+        frame = Instances((height, width))
+        frame.gt_boxes = Boxes(BitMasks(masks).get_bounding_boxes().tensor)
+        frame.gt_boxes.tensor[ids < 0] = 0
+        frame.gt_classes = torch.tensor(labels, dtype=torch.int64)
+        frame.gt_ids = ids
+        frame.gt_masks = BitMasks(masks)
+        instances.append(frame)
+    return {
+        "image": image,
+        "instances": instances,
+        "height": height,
+        "width": width,
+        "length": frames,
+        "video_id": video,
+        "file_names": [f"video_{video}/{t:05d}.jpg" for t in range(frames)],
+        "frame_idx": list(range(frames)),
+    }

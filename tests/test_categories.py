@@ -1,0 +1,59 @@
+import pytest
+
+from simplevtr.data.categories import (
+    DATASET_CATEGORIES,
+    OVIS_CATEGORIES,
+    YTVIS_2019_CATEGORIES,
+    YTVIS_2021_CATEGORIES,
+    first_difference,
+)
+
+
+@pytest.mark.parametrize(
+    ("categories", "count"),
+    [(YTVIS_2019_CATEGORIES, 40), (YTVIS_2021_CATEGORIES, 40), (OVIS_CATEGORIES, 25)],
+)
+def test_ids_count_from_one_and_names_are_distinct(categories, count):
+    assert [category_id for category_id, _ in categories] == list(range(1, count + 1))
+    assert len({name for _, name in categories}) == count
+
+
+@pytest.mark.parametrize(
+    ("categories", "samples"),
+    [
+        (YTVIS_2019_CATEGORIES, {1: "person", 6: "sedan", 20: "bear", 39: "earless_seal"}),
+        (YTVIS_2021_CATEGORIES, {1: "airplane", 14: "flying_disc", 26: "person", 40: "zebra"}),
+        (OVIS_CATEGORIES, {1: "Person", 12: "Poultry", 19: "Fish", 25: "Vehical"}),
+    ],
+)
+def test_known_ids(categories, samples):
+    found = dict(categories)
+    assert {category_id: found[category_id] for category_id in samples} == samples
+
+
+def test_names_that_only_one_of_the_two_years_has():
+    names_2019 = {name for _, name in YTVIS_2019_CATEGORIES}
+    names_2021 = {name for _, name in YTVIS_2021_CATEGORIES}
+    assert names_2019 - names_2021 == {"sedan", "ape", "hand", "owl", "eagle"}
+    assert names_2021 - names_2019 == {"bird", "car", "flying_disc", "squirrel", "whale"}
+
+
+def test_2021_is_in_alphabetical_order():
+    names = [name for _, name in YTVIS_2021_CATEGORIES]
+    assert names == sorted(names)
+
+
+def test_dataset_names_have_the_list_of_their_year():
+    assert DATASET_CATEGORIES["ytvis_2019_val"] is YTVIS_2019_CATEGORIES
+    assert DATASET_CATEGORIES["ytvis_2021_test"] is YTVIS_2021_CATEGORIES
+    assert DATASET_CATEGORIES["ovis_train"] is OVIS_CATEGORIES
+
+
+def test_first_difference():
+    expected = ((1, "flying_disc"), (2, "fox"))
+    assert first_difference(expected, expected) is None
+    assert first_difference(((1, "Flying disc"), (2, "fox")), expected) is None
+    assert "1 'cat' where 1 'flying_disc'" in first_difference(((1, "cat"), (2, "x")), expected)
+    assert "3 'fox' where 2 'fox'" in first_difference(((1, "flying_disc"), (3, "fox")), expected)
+    assert "1 categories, not 2" in first_difference(expected[:1], expected)
+    assert "2 categories, not 1" in first_difference(expected, expected[:1])

@@ -1,0 +1,64 @@
+"""Every config file builds its model, and says what the paper says."""
+
+from pathlib import Path
+
+import pytest
+from detectron2.data import DatasetCatalog
+from detectron2.modeling import build_model
+
+from simplevtr import setup_cfg
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "configs").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_config_builds_its_model(name):
+    cfg = setup_cfg(str(ROOT / name), ["MODEL.DEVICE", "cpu"])
+    model = build_model(cfg)
+    assert model.network.class_head.out_features == cfg.MODEL.SIMPLEVTR.NUM_CLASSES + 1
+    assert (model.network.mask_head is not None) == cfg.MODEL.MASK_ON
+    assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list()) | {
+        "coco_2017_train"
+    }
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if "embedded" not in n and "Base" not in n])
+def test_full_size_configs_are_the_papers(name):
+    cfg = setup_cfg(str(ROOT / name))
+    node = cfg.MODEL.SIMPLEVTR
+    assert (node.NUM_QUERIES, node.QUERY_FRAMES) == (10, 0)
+    assert (node.ENC_LAYERS, node.DEC_LAYERS, node.HIDDEN_DIM) == (4, 4, 384)
+    head = node.MASK_HEAD
+    assert (head.CONV, head.NUM_DEFORM, head.CONV3D) == ("dcnv2", 2, False)
+    assert (cfg.INPUT.SAMPLING_FRAME_NUM, cfg.TEST.WINDOW, cfg.SEED) == (16, 64, 666)
+    assert cfg.INPUT.SAMPLING_SCHEME == "frame"
+    solver = cfg.SOLVER
+    assert (solver.OPTIMIZER, solver.BASE_LR, solver.WEIGHT_DECAY) == ("ADABELIEF", 1e-4, 1e-4)
+    assert (solver.ADABELIEF.DECOUPLE, solver.ADABELIEF.RECTIFY) == (True, True)
+    assert (solver.STEP_EPOCHS, solver.GAMMA, solver.BACKBONE_MULTIPLIER) == ((5,), 0.1, 0.1)
+    depth = {"R50": 50, "R101": 101}[Path(name).stem.split("_")[1]]
+    assert cfg.MODEL.RESNETS.DEPTH == depth
+    assert f"R-{depth}.pkl" in cfg.MODEL.WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("depth", "channels"), [(18, 512), (34, 512)], ids=["ResNet-18", "ResNet-34"]
+)
+def test_smaller_resnets(depth, channels):
+    opts = ["MODEL.RESNETS.DEPTH", depth, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64]
+    cfg = setup_cfg("", [*opts, "MODEL.DEVICE", "cpu"])
+    network = build_model(cfg).network
+    assert network.input_projection.in_channels == channels
+
+
+@pytest.mark.parametrize(("norm", "trained"), [("FrozenBN", False), ("BN", True)])
+def test_frozen_or_trained_norms(norm, trained):
+    cfg = setup_cfg("", ["MODEL.RESNETS.NORM", norm, "MODEL.DEVICE", "cpu"])
+    backbone = build_model(cfg).network.backbone
+    norms = [p for n, p in backbone.named_parameters() if "res5" in n and "norm" in n]
+    assert bool(norms) == trained
+    frozen = [n for n, p in backbone.named_parameters() if not p.requires_grad]
+    assert any(n.startswith("stem") for n in frozen)  # FREEZE_AT 2
+    assert any(n.startswith("res2") for n in frozen)
+    assert not any(n.startswith("res3") for n in frozen)

@@ -1,0 +1,261 @@
+import itertools
+from collections import Counter
+
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.utils import comm
+from ytvis_folder import forget, make_ytvis_folder
+
+from simplevtr.config import add_simplevtr_config
+from simplevtr.data import (
+    ShapeGroupedClips,
+    build_test_loader,
+    build_train_loader,
+    epoch_length,
+    register_ytvis,
+)
+
+NAMES = ("build_test_a", "build_test_b")
+
+
+@pytest.fixture(autouse=True)
+def _clean_catalog():
+    yield
+    forget(*NAMES)
+
+
+def cfg_for(*datasets, **keys):
+    cfg = get_cfg()
+    add_simplevtr_config(cfg)
+    cfg.DATASETS.TRAIN = datasets
+    cfg.DATALOADER.NUM_WORKERS = 0
+    cfg.SEED = 5
+    cfg.INPUT.SAMPLING_FRAME_NUM = 2
+    cfg.INPUT.MIN_SIZE_TRAIN = (32,)
+    cfg.INPUT.MAX_SIZE_TRAIN = 64
+    cfg.INPUT.MIN_SIZE_TEST = 24
+    cfg.SOLVER.IMS_PER_BATCH = 2
+    cfg.merge_from_list([part for pair in keys.items() for part in pair])
+    return cfg
+
+
+def register(tmp_path, name=NAMES[0], **options):
+    folder = make_ytvis_folder(tmp_path / name, **options)
+    register_ytvis(name, *folder)
+    return name
+
+
+def batches(cfg, count):
+    return list(itertools.islice(build_train_loader(cfg), count))
+
+
+def what_was_drawn(drawn):
+    """What tells two runs apart: videos, frames and pixels."""
+    return [
+        (clip["video_id"], clip["frame_idx"], sum(int(i.long().sum()) for i in clip["image"]))
+        for batch in drawn
+        for clip in batch
+    ]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("grouped", [True, False])
+def test_training_batches(tmp_path, workers, grouped):
+    cfg = cfg_for(
+        register(tmp_path, videos=3, frames=4),
+        **{"DATALOADER.NUM_WORKERS": workers, "DATALOADER.GROUP_BY_SHAPE": grouped},
+    )
+    drawn = batches(cfg, 8)
+    assert all(len(batch) == 2 for batch in drawn)
+    clips = [clip for batch in drawn for clip in batch]
+    assert {clip["video_id"] for clip in clips} == {1, 2, 3}
+    for clip in clips:
+        assert len(clip["image"]) == len(clip["instances"]) == 2
+        assert clip["image"][0].shape[1:] == clip["instances"][0].image_size
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_seed_decides_what_is_drawn(tmp_path, workers):
+    name = register(tmp_path, videos=3, frames=6)
+    runs = [
+        what_was_drawn(batches(cfg_for(name, SEED=seed, **{"DATALOADER.NUM_WORKERS": workers}), 4))
+        for seed in (5, 5, 6)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_workers_draw_differently(tmp_path):
+    cfg = cfg_for(
+        register(tmp_path, videos=1, frames=40),
+        **{
+            "DATALOADER.NUM_WORKERS": 2,
+            "INPUT.SAMPLING_SCHEME": "video",
+            "INPUT.SAMPLING_FRAME_NUM": 6,
+            "SOLVER.IMS_PER_BATCH": 1,
+        },
+    )
+    first, second = batches(cfg, 2)  # one from each worker
+    assert first[0]["frame_idx"] != second[0]["frame_idx"]
+
+
+def test_one_epoch_visits_every_anchor_once(tmp_path):
+    cfg = cfg_for(
+        register(tmp_path, videos=3, frames=[2, 3, 4]),
+        **{"SOLVER.IMS_PER_BATCH": 1, "INPUT.SAMPLING_FRAME_NUM": 1},
+    )
+    assert epoch_length(cfg) == 9
+    drawn = batches(cfg, 9)
+    visited = Counter((batch[0]["video_id"], batch[0]["frame_idx"][0]) for batch in drawn)
+    assert visited == Counter((v, t) for v in (1, 2, 3) for t in range(v + 1))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "batch", "length"),
+    [("video", 2, 2), ("video", 1, 3), ("frame", 1, 12), ("frame", 5, 3), ("compromise", 2, 4)],
+)
+def test_epoch_length(tmp_path, scheme, batch, length):
+    name = register(tmp_path, videos=3, frames=[3, 4, 5])
+    cfg = cfg_for(name, **{"INPUT.SAMPLING_SCHEME": scheme, "SOLVER.IMS_PER_BATCH": batch})
+    assert epoch_length(cfg) == length
+
+
+def test_several_training_datasets(tmp_path):
+    a = register(tmp_path, videos=1, frames=2)
+    b = register(tmp_path, NAMES[1], videos=2, frames=3)
+    cfg = cfg_for(a, b, **{"SOLVER.IMS_PER_BATCH": 1})
+    assert epoch_length(cfg) == 2 + 3 + 3
+    files = {batch[0]["file_names"][0].split("/train/")[0][-1] for batch in batches(cfg, 8)}
+    assert files == {"a", "b"}
+
+
+def test_datasets_with_other_categories_are_not_mixed(tmp_path):
+    a = register(tmp_path, videos=1)
+    b = register(tmp_path, NAMES[1], videos=1, categories=("dog", "cat"))
+    with pytest.raises(ValueError, match="same categories: build_test_a has .*build_test_b has"):
+        build_train_loader(cfg_for(a, b))
+
+
+def test_videos_without_instances_are_left_out(tmp_path):
+    name = register(tmp_path, videos=2, frames=[1, 3], tracks=2, absent=((0, 0), (1, 0)))
+    assert epoch_length(cfg_for(name, **{"SOLVER.IMS_PER_BATCH": 1})) == 3  # video 1 shows nothing
+    keep = {"SOLVER.IMS_PER_BATCH": 1, "DATALOADER.FILTER_EMPTY_ANNOTATIONS": False}
+    assert epoch_length(cfg_for(name, **keep)) == 4
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_training_without_ground_truth_is_refused(tmp_path, filtered):
+    name = register(tmp_path, videos=2, annotations=False)
+    cfg = cfg_for(name, **{"DATALOADER.FILTER_EMPTY_ANNOTATIONS": filtered})
+    with pytest.raises(ValueError, match="none of the 2 videos has a visible instance"):
+        build_train_loader(cfg)
+
+
+def test_bad_settings_are_refused(tmp_path, monkeypatch):
+    name = register(tmp_path, videos=1)
+    with pytest.raises(KeyError, match="'nope' is no registered video dataset"):
+        build_train_loader(cfg_for("nope"))
+    with pytest.raises(KeyError, match="'nope' is no registered video dataset"):
+        build_test_loader(cfg_for(name), "nope")
+    with pytest.raises(ValueError, match=r"DATASETS\.TRAIN is empty"):
+        build_train_loader(cfg_for())
+    with pytest.raises(ValueError, match="2 categories, but MODEL.SIMPLEVTR.NUM_CLASSES is 1"):
+        build_train_loader(cfg_for(name, **{"MODEL.SIMPLEVTR.NUM_CLASSES": 1}))
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    with pytest.raises(ValueError, match="IMS_PER_BATCH is 3; a positive multiple of the 2"):
+        build_train_loader(cfg_for(name, **{"SOLVER.IMS_PER_BATCH": 3}))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_test_loader_gives_each_video_of_the_named_dataset_once(tmp_path, workers):
+    a = register(tmp_path, videos=2)
+    b = register(tmp_path, NAMES[1], videos=3, frames=[1, 2, 5], annotations=False)
+    cfg = cfg_for(**{"DATALOADER.NUM_WORKERS": workers})
+    cfg.DATASETS.TEST = (a, b)
+    loader = build_test_loader(cfg, b)
+    assert len(loader) == 3
+    drawn = list(loader)
+    assert all(len(batch) == 1 for batch in drawn)
+    assert [batch[0]["video_id"] for batch in drawn] == [1, 2, 3]
+    assert [len(batch[0]["image"]) for batch in drawn] == [1, 2, 5]
+    assert drawn[0][0]["image"][0].shape == (3, 24, 32)
+    assert NAMES[1] in drawn[0][0]["file_names"][0]
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_share_the_test_videos(tmp_path, monkeypatch, world):
+    name = register(tmp_path, videos=3, frames=1)
+    monkeypatch.setattr(comm, "get_world_size", lambda: world)
+    seen = []
+    for rank in range(world):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        seen += [batch[0]["video_id"] for batch in build_test_loader(cfg_for(), name)]
+    assert sorted(seen) == [1, 2, 3]
+
+
+def test_processes_share_the_training_items(tmp_path, monkeypatch):
+    name = register(tmp_path, videos=4, frames=2)
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    monkeypatch.setattr("detectron2.data.build.get_world_size", lambda: 2)
+    seen = []
+    for rank in range(2):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        cfg = cfg_for(name, **{"INPUT.SAMPLING_SCHEME": "video", "SOLVER.IMS_PER_BATCH": 2})
+        drawn = batches(cfg, 2)
+        assert all(len(batch) == 1 for batch in drawn)
+        seen += [batch[0]["video_id"] for batch in drawn]
+    assert sorted(seen) == [1, 2, 3, 4]
+
+
+def test_grouping_in_the_loader_puts_like_sizes_together(tmp_path):
+    name = register(tmp_path, videos=4, frames=3, size=[(48, 64), (64, 48)] * 2)
+    cfg = cfg_for(name, **{"INPUT.AUGMENTATIONS": []})
+    drawn = batches(cfg, 30)
+    mixed = sum(len({clip["image"][0].shape for clip in batch}) > 1 for batch in drawn)
+    assert mixed <= 2
+    assert len({batch[0]["image"][0].shape for batch in drawn}) == 2
+
+
+def clip_of(number, height, width, frames=2):
+    return {"number": number, "image": [torch.zeros(3, height, width)] * frames}
+
+
+def test_groups_take_the_oldest_clip_and_its_likes():
+    sizes = [(10, 20), (20, 10), (10, 19), (20, 10), (10, 20), (20, 10), (10, 20), (20, 11)]
+    clips = [clip_of(i, *size) for i, size in enumerate(sizes)]
+    grouped = ShapeGroupedClips(clips, batch_size=2, buffered=4)
+    numbers = [[clip["number"] for clip in batch] for batch in grouped]
+    assert numbers == [[0, 2], [1, 3], [4, 6], [5, 7]]
+    assert list(ShapeGroupedClips(clips, batch_size=1, buffered=1)) == [[clip] for clip in clips]
+
+
+def test_groups_keep_lengths_apart_and_lose_no_full_batch():
+    lengths = [2, 5, 2, 5, 5, 2, 2]
+    clips = [clip_of(i, 10, 10, frames=length) for i, length in enumerate(lengths)]
+    drawn = list(ShapeGroupedClips(clips, batch_size=2))
+    assert [[clip["number"] for clip in batch] for batch in drawn] == [[0, 2], [1, 3], [4, 5]]
+
+
+def test_grouping_is_bounded_and_lets_none_wait():
+    """One odd clip among many alike: it leaves as soon as it is the oldest."""
+    pulled = []
+
+    def source():
+        for i in range(1000):
+            pulled.append(i)
+            yield clip_of(i, 99, 10) if i == 3 else clip_of(i, 10, 99)
+
+    position = None
+    for step, batch in enumerate(ShapeGroupedClips(source(), batch_size=4, buffered=8)):
+        held = len(pulled) - 4 * (step + 1)
+        assert held <= 8 - 4
+        if any(clip["number"] == 3 for clip in batch):
+            position = step
+            break
+    assert position is not None
+    assert position <= 2
+
+
+def test_grouping_needs_room_for_a_batch():
+    with pytest.raises(ValueError, match="batch size 4 must be within 1 and buffered 2"):
+        ShapeGroupedClips([], batch_size=4, buffered=2)

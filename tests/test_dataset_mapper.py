@@ -1,0 +1,354 @@
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.data.transforms import HFlipTransform, NoOpTransform
+from PIL import Image
+from pycocotools import mask as mask_util
+from ytvis_folder import make_ytvis_folder
+
+from simplevtr.config import add_simplevtr_config
+from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, read_frame
+from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
+
+
+def mapper_for(**options):
+    """A training mapper of 4 frames that keeps the 48x64 frames of the test folder as they are."""
+    augmentation = options.pop("augmentation", ClipAugmentation(min_sizes=(48,), max_size=64))
+    settings = {"is_train": True, "frames": 4, "seed": 0} | options
+    return YTVISDatasetMapper(augmentation=augmentation, **settings)
+
+
+def records_of(root, **options):
+    return load_ytvis_json(*make_ytvis_folder(root, **options))
+
+
+def box_mask(x, y, w, h, size=(8, 10)):
+    mask = np.zeros(size, np.uint8, order="F")
+    mask[y : y + h, x : x + w] = 1
+    return mask
+
+
+def track(track_id, segmentation, *, category=0, iscrowd=0):
+    return {
+        "id": track_id,
+        "category_id": category,
+        "iscrowd": iscrowd,
+        "segmentation": segmentation,
+    }
+
+
+def tracks_of(frames, size=(8, 10)):
+    return read_tracks(frames, size, frame_numbers=range(len(frames)), source="video 7")
+
+
+# --- frames
+
+
+def test_read_frame(tmp_path):
+    path = tmp_path / "a.png"
+    image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    Image.fromarray(image).save(path)
+    assert np.array_equal(read_frame(path, (2, 4)), image)
+    Image.fromarray(image[..., 0]).save(path)  # grey
+    assert read_frame(path).shape == (2, 4, 3)
+
+
+def test_read_frame_ignores_exif_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (4, 2)).save(tmp_path / "a.jpg", exif=exif)
+    assert read_frame(tmp_path / "a.jpg").shape == (2, 4, 3)
+
+
+def test_read_frame_refuses(tmp_path):
+    path = tmp_path / "a.jpg"
+    with pytest.raises(FileNotFoundError, match=r"a\.jpg does not exist"):
+        read_frame(path)
+    path.write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"a\.jpg cannot be read"):
+        read_frame(path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(ValueError, match=r"a\.jpg cannot be read.*truncated"):
+        read_frame(path)
+    Image.new("RGB", (4, 2)).save(path)
+    with pytest.raises(ValueError, match=r"a\.jpg has 2x4 pixels.*says 4x2"):
+        read_frame(path, (4, 2))
+
+
+# --- annotations
+
+
+@pytest.mark.parametrize("kind", ["polygon", "uncompressed", "compressed"])
+def test_all_kinds_of_segmentation_give_the_same_masks(tmp_path, kind):
+    record = records_of(tmp_path, videos=1, segmentation=kind)[0]
+    clip = mapper_for()(record)
+    for t, instances in zip(clip["frame_idx"], clip["instances"], strict=True):
+        for row, present in enumerate(instances.gt_ids >= 0):
+            mask = instances.gt_masks.tensor[row].numpy()
+            if not present:
+                assert (row, t) == (1, 0)
+                assert not mask.any()
+                assert instances.gt_boxes.tensor[row].tolist() == [0, 0, 0, 0]
+                continue
+            x, y, w, h = next(
+                a["bbox"] for a in record["annotations"][t] if a["id"] == int(instances.gt_ids[row])
+            )
+            assert mask[y : y + h, x : x + w].all()
+            assert mask.sum() == w * h
+            assert instances.gt_boxes.tensor[row].tolist() == [x, y, x + w, y + h]
+
+
+def test_rows_are_the_same_in_all_frames_and_absent_ones_keep_their_class():
+    rle = mask_util.encode(box_mask(2, 1, 3, 4))
+    frames = [[track(9, rle, category=3)], [], [track(4, rle, category=1)]]
+    clip = tracks_to_instances(tracks_of(frames), NoOpTransform(), (8, 10))
+    assert [i.gt_ids.tolist() for i in clip] == [[-1, 9], [-1, -1], [4, -1]]
+    assert [i.gt_classes.tolist() for i in clip] == [[1, 3]] * 3
+    assert clip[0].gt_boxes.tensor.tolist() == [[0, 0, 0, 0], [2, 1, 5, 5]]
+    assert clip[2].gt_masks.tensor.sum(dim=(1, 2)).tolist() == [12, 0]
+    assert all(i.image_size == (8, 10) for i in clip)
+    assert clip[0].gt_masks.tensor.dtype == torch.bool
+    assert clip[0].gt_ids.dtype == clip[0].gt_classes.dtype == torch.int64
+
+
+def test_crowds_and_what_no_frame_shows_any_more_are_dropped():
+    left = mask_util.encode(box_mask(0, 0, 2, 2))
+    right = mask_util.encode(box_mask(7, 0, 2, 2))
+    frames = [[track(1, left), track(2, right), track(3, left, iscrowd=1)]]
+    tracks = tracks_of(frames)
+    assert tracks.ids == [1, 2]
+
+    class KeepRight(NoOpTransform):
+        def apply_segmentation(self, segmentation):
+            return segmentation[:, 5:]
+
+    (instances,) = tracks_to_instances(tracks, KeepRight(), (8, 5))
+    assert instances.gt_ids.tolist() == [2]
+    assert instances.gt_boxes.tensor.tolist() == [[2, 0, 4, 2]]
+
+
+def test_a_clip_without_instances():
+    clip = tracks_to_instances(tracks_of([[], []]), NoOpTransform(), (8, 10))
+    assert [len(i) for i in clip] == [0, 0]
+    assert clip[0].gt_masks.tensor.shape == (0, 8, 10)
+    assert clip[0].gt_boxes.tensor.shape == (0, 4)
+
+
+def test_boxes_of_all_frames():
+    empty = mask_util.encode(box_mask(0, 0, 0, 0))
+    frames = [[track(1, mask_util.encode(box_mask(2, 1, 3, 4)))], [track(1, empty)], []]
+    assert tracks_of(frames).boxes().tolist() == [[2, 1, 5, 5]]
+    assert ClipTracks(ids=[], classes=[], masks=[[]]).boxes().shape == (0, 4)
+
+
+def compressed(runs, size=(8, 10)):
+    return mask_util.frPyObjects({"size": list(size), "counts": runs}, *size)["counts"].decode()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ([[1, 2, 3, 4]], "at least 6 numbers"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "at least 6 numbers"),
+        ([[1, 2, 3, 4, 5, "6"]], "something else than numbers"),
+        ({"counts": [80]}, "'size' and 'counts'"),
+        ("abc", "'size' and 'counts'"),
+        ({"size": [10, 8], "counts": [80]}, r"size \[10, 8\] in frames of \[8, 10\]"),
+        ({"size": 80, "counts": [80]}, "malformed"),
+        ({"size": [8, 10], "counts": [3, 4]}, "cover 7 pixels, not 8 x 10"),
+        ({"size": [8, 10], "counts": [3, 80]}, "cover 83 pixels"),
+        ({"size": [8, 10], "counts": [83, -3]}, "integers >= 0"),
+        ({"size": [8, 10], "counts": [3.5, 76.5]}, "integers >= 0"),
+        ({"size": [8, 10], "counts": None}, "a list or a string"),
+        ({"size": [8, 10], "counts": compressed([3, 4])}, "cover 7 pixels"),
+        ({"size": [8, 10], "counts": compressed([3, 4, 5, 200, 6])}, "cover 218 pixels"),
+        ({"size": [8, 10], "counts": "zz zz"}, "cover -1 pixels"),
+        ({"size": [8, 10], "counts": "\u00e9"}, "malformed"),
+    ],
+)
+def test_malformed_segmentations_are_refused(segmentation, message):
+    frames = [[], [track(5, segmentation)]]
+    with pytest.raises(ValueError, match=f"video 7, frame 1, annotation 5.*{message}"):
+        tracks_of(frames)
+
+
+def test_any_compressed_mask_is_taken():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        size = tuple(int(n) for n in rng.integers(1, 400, 2))
+        mask = np.asfortranarray(rng.random(size) < rng.choice([0, 0.001, 0.5, 0.999, 1]))
+        rle = mask_util.encode(mask.astype(np.uint8))
+        segmentation = {"size": list(size), "counts": rle["counts"].decode()}
+        tracks = tracks_of([[track(1, segmentation)]], size)
+        assert np.array_equal(mask_util.decode(tracks.masks[0][0]), mask)
+
+
+# --- clips
+
+
+def test_training_clip(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=9)[0]
+    clip = mapper_for()(record | {"anchor": 5})
+    assert set(clip) == {
+        *("image", "instances", "height", "width", "length", "video_id", "file_names", "frame_idx")
+    }
+    assert len(clip["image"]) == len(clip["instances"]) == 4
+    assert all(i.shape == (3, 48, 64) and i.dtype == torch.uint8 for i in clip["image"])
+    assert 5 in clip["frame_idx"]
+    assert clip["frame_idx"] == sorted(set(clip["frame_idx"]))
+    assert (clip["height"], clip["width"], clip["length"], clip["video_id"]) == (48, 64, 9, 1)
+    assert clip["file_names"] == record["file_names"]
+    for t, image in zip(clip["frame_idx"], clip["image"], strict=True):
+        stored = read_frame(record["file_names"][t])
+        assert np.array_equal(image.numpy().transpose(1, 2, 0), stored)
+
+
+def test_short_videos_repeat_frames(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=1, absent=())[0]
+    clip = mapper_for(frames=3)(record)
+    assert clip["frame_idx"] == [0, 0, 0]
+    assert [i.gt_ids.tolist() for i in clip["instances"]] == [[1, 2]] * 3
+    assert torch.equal(clip["image"][0], clip["image"][2])
+
+
+def test_masks_move_with_the_frames(tmp_path):
+    """After flips, crops and resizes a mask still lies on its rectangle's colour."""
+    record = records_of(tmp_path, videos=1, frames=6, size=(60, 80), categories=("a",), tracks=1)[0]
+    augmentation = ClipAugmentation(
+        min_sizes=(90,), max_size=200, flip_prob=0.5, crop_resize=(60,), crop_range=(40, 50)
+    )
+    mapper = mapper_for(augmentation=augmentation)
+    shapes = set()
+    seen = 0
+    for _ in range(15):
+        clip = mapper(record)
+        shapes.add(clip["image"][0].shape)
+        for image, instances in zip(clip["image"], clip["instances"], strict=True):
+            assert image.shape[1:] == instances.image_size == clip["image"][0].shape[1:]
+            red = (image[0] > 160) & (image[1] < 90)  # the first colour of the test folder
+            masks = instances.gt_masks.tensor
+            mask = masks[0] if len(masks) else torch.zeros_like(red)
+            assert (red != mask).float().mean() < 0.04
+            seen += int(mask.sum() > 100)
+    assert len(shapes) > 3
+    assert seen > 30
+
+
+def test_geometry_is_drawn_once_a_clip(tmp_path, monkeypatch):
+    record = records_of(tmp_path, videos=1, frames=6)[0]
+    augmentation = ClipAugmentation(min_sizes=(48,), max_size=64, flip_prob=0.5)
+    drawn = []
+    draw = augmentation.geometry
+    monkeypatch.setattr(
+        augmentation, "geometry", lambda *args: drawn.append(draw(*args)) or drawn[-1]
+    )
+    mapper = mapper_for(augmentation=augmentation)
+    for _ in range(8):
+        clip = mapper(record)
+        flip = isinstance(drawn[-1][1], HFlipTransform)
+        for t, image in zip(clip["frame_idx"], clip["image"], strict=True):
+            stored = torch.from_numpy(read_frame(record["file_names"][t])).permute(2, 0, 1)
+            assert torch.equal(image, stored.flip(-1) if flip else stored)
+    assert len(drawn) == 8
+    assert len({isinstance(geometry[1], HFlipTransform) for geometry in drawn}) == 2
+
+
+def test_testing_gives_the_whole_video_in_order_without_annotations(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=7, annotations=False)[0]
+    augmentation = ClipAugmentation(min_sizes=(24,), max_size=64)
+    clip = mapper_for(is_train=False, augmentation=augmentation, frames=2)(record)
+    assert clip["frame_idx"] == list(range(7))
+    assert "instances" not in clip
+    assert all(i.shape == (3, 24, 32) for i in clip["image"])
+    assert (clip["height"], clip["width"]) == (48, 64)
+
+
+def test_annotations_in_testing_on_demand(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=3)[0]
+    clip = mapper_for(is_train=False, with_annotations=True)(record)
+    assert [i.gt_ids.tolist() for i in clip["instances"]] == [[1, -1], [1, 2], [1, 2]]
+
+
+def test_record_is_not_changed(tmp_path):
+    record = records_of(tmp_path, videos=1, segmentation="compressed")[0]
+    before = copy.deepcopy(record)
+    clip = mapper_for()(record)
+    clip["file_names"].clear()
+    assert record == before
+
+
+def test_image_format(tmp_path):
+    record = records_of(tmp_path, videos=1)[0]
+    rgb = mapper_for(is_train=False)(record)["image"][0]
+    bgr = mapper_for(is_train=False, image_format="BGR")(record)["image"][0]
+    assert torch.equal(rgb, bgr.flip(0))
+    assert not torch.equal(rgb, bgr)
+    with pytest.raises(ValueError, match="'L'; allowed: RGB, BGR"):
+        mapper_for(image_format="L")
+
+
+def test_seed_decides(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=30)[0]
+
+    def run(seed):
+        mapper = mapper_for(seed=seed)
+        return [mapper(record)["frame_idx"] for _ in range(3)]
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+    assert len({tuple(clip) for clip in run(1)}) == 3  # the generator goes on
+
+
+def test_without_a_seed_torch_decides(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=30)[0]
+    runs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        runs.append(mapper_for(seed=None)(record)["frame_idx"])
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_wrong_size_and_missing_frame_name_the_file(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    record = load_ytvis_json(*folder)[0]
+    with pytest.raises(ValueError, match=r"video1/0000\d\.jpg has 48x64 pixels"):
+        mapper_for(with_annotations=False)(record | {"height": 50})
+    Path(record["file_names"][2]).unlink()
+    with pytest.raises(FileNotFoundError, match=r"video1/00002\.jpg"):
+        mapper_for(is_train=False)(record)
+
+
+def test_malformed_mask_names_the_video(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    content = json.loads(Path(folder.json_file).read_text())
+    content["annotations"][0]["segmentations"][1] = {"size": [48, 64], "counts": [1, 2]}
+    Path(folder.json_file).write_text(json.dumps(content))
+    record = load_ytvis_json(*folder)[0]
+    with pytest.raises(ValueError, match=r"video 1 .*video1\), frame 1, annotation 1"):
+        mapper_for()(record)
+
+
+def test_from_config(tmp_path):
+    cfg = get_cfg()
+    add_simplevtr_config(cfg)
+    cfg.SEED = 3
+    cfg.INPUT.SAMPLING_FRAME_NUM = 2
+    cfg.INPUT.SAMPLING_FRAME_RANGE = 1
+    cfg.INPUT.MIN_SIZE_TEST = 24
+    record = records_of(tmp_path, videos=1, frames=9)[0]
+    clip = YTVISDatasetMapper(cfg, True)(record | {"anchor": 4})
+    assert len(clip["image"]) == 2
+    assert set(clip["frame_idx"]) < {3, 4, 5}
+    assert min(clip["image"][0].shape[1:]) == 300
+    again = YTVISDatasetMapper(cfg, True)(record | {"anchor": 4})
+    assert all(torch.equal(a, b) for a, b in zip(clip["image"], again["image"], strict=True))
+    test = YTVISDatasetMapper(cfg, False)(record)
+    assert len(test["image"]) == 9
+    assert test["image"][0].shape == (3, 24, 32)
+    assert "instances" not in test

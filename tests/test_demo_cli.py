@@ -1,0 +1,192 @@
+import importlib.util
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from detectron2.modeling import META_ARCH_REGISTRY
+from PIL import Image
+from torch import nn
+
+from simplevtr.inference import VideoPredictor
+from simplevtr.video_io import open_sink, open_source
+
+DEMO = Path(__file__).parents[1] / "demo" / "demo.py"
+NTSC = Fraction(30000, 1001)
+
+
+class BrightestHalf(nn.Module):
+    """Finds two tracks, the left and the right half of the video, and a weak third."""
+
+    def __init__(self, cfg=None):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
+        self.seen = None
+
+    def forward(self, videos):
+        (video,) = videos
+        self.seen = video
+        assert not self.training
+        height, width = video["height"], video["width"]
+        left = torch.zeros(video["length"], height, width, dtype=torch.bool)
+        left[:, :, : width // 2] = True
+        return {
+            "image_size": (height, width),
+            "pred_scores": [0.9, 0.5, 0.1],
+            "pred_labels": [0, 99, 1],
+            "pred_masks": [left, ~left, left],
+        }
+
+
+@pytest.fixture(scope="module")
+def demo():
+    if "BrightestHalf" not in META_ARCH_REGISTRY:
+        META_ARCH_REGISTRY.register(BrightestHalf)
+    spec = importlib.util.spec_from_file_location("demo_script", DEMO)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Command-line options of a model that can be loaded."""
+    weights = tmp_path / "model.pth"
+    torch.save({"model": BrightestHalf().state_dict()}, weights)
+    config = tmp_path / "config.yaml"
+    config.write_text("MODEL:\n  META_ARCHITECTURE: BrightestHalf\n  DEVICE: cpu\n")
+
+    def make(source, output, *more, opts=()):
+        return [
+            "--config-file", str(config), "--input", str(source), "--output", str(output), *more,
+            "--opts", "MODEL.WEIGHTS", str(weights), *opts,
+        ]  # fmt: skip
+
+    return make
+
+
+def write_video(path, count=5, size=(65, 97), fps=NTSC, times=None, names=None):
+    with open_sink(path, fps, size, times=times, names=names) as sink:
+        for i in range(count):
+            sink.write(np.full((*size, 3), 60 + 10 * i, dtype=np.uint8))
+    return path
+
+
+def probe(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        return stream.average_rate, stream.codec.name, stream.pix_fmt, frames
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, (65, 97)), (1, (64, 96)), (3, (241, 301))])
+def test_video_in_video_out(tmp_path, demo, options, capsys, count, size):
+    source = write_video(tmp_path / "in.mp4", count, size)
+    assert demo.main(options(source, tmp_path / "out.mp4")) == 0
+    rate, codec, pixels, frames = probe(tmp_path / "out.mp4")
+    assert (rate, codec, pixels) == (NTSC, "h264", "yuv420p")
+    assert len(frames) == count
+    assert min(frames[0].shape[:2]) >= 240
+    left, right = frames[0][20, 20].astype(int), frames[0][20, -20].astype(int)
+    assert np.abs(left - right).max() > 40  # two tracks, two colours
+    assert f"out.mp4 ({count} frames, 2 tracks" in capsys.readouterr().out
+
+
+def test_uneven_times_are_kept(tmp_path, demo, options):
+    times = [Fraction(t, 10) for t in (0, 1, 9, 10, 30)]
+    source = write_video(tmp_path / "in.mp4", 5, fps=Fraction(10), times=times)
+    assert demo.main(options(source, tmp_path / "out.mp4")) == 0
+    result = open_source(tmp_path / "out.mp4")
+    assert len(list(result)) == 5
+    assert [round(t * 10) for t in result.uneven_times()] == [0, 1, 9, 10, 30]
+
+
+def test_folder_in_folder_out(tmp_path, demo, options):
+    names = [f"img{i}.jpg" for i in (1, 2, 10)]
+    source = write_video(tmp_path / "in", 3, (240, 320), names=names)
+    assert demo.main(options(source, tmp_path / "out", "--score-threshold", "0.95")) == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(names)
+    for i, name in enumerate(names):
+        frame = np.asarray(Image.open(tmp_path / "out" / name)).astype(int)
+        assert np.abs(frame - (60 + 10 * i)).max() < 6  # natural order, no track above 0.95
+
+
+def test_glob_to_video_and_limits(tmp_path, demo, options):
+    write_video(tmp_path / "in", 4, (64, 96))
+    pattern = tmp_path / "in" / "*.png"
+    assert demo.main(options(pattern, tmp_path / "a.mp4")) == 0
+    assert probe(tmp_path / "a.mp4")[0] == 10  # images have no rate of their own
+    more = ("--fps", "24000/1001", "--max-frames", "2", "--scale", "1")
+    assert demo.main(options(pattern, tmp_path / "b.mp4", *more)) == 0
+    rate, _, _, frames = probe(tmp_path / "b.mp4")
+    assert (rate, len(frames), frames[0].shape) == (Fraction(24000, 1001), 2, (64, 96, 3))
+
+
+def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys):
+    video = write_video(tmp_path / "in.mp4", 1)
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out.mp4"
+    cases = (
+        (options(tmp_path / "no.mp4", out), "no.mp4: no such file"),
+        (options(tmp_path / "text.mp4", out), "text.mp4: not a video or image"),
+        (options(tmp_path / "empty", out), "no frames"),
+        (options(video, tmp_path / "out.avi"), "'.avi', allowed: .mp4"),
+        (options(video, video), "in.mp4: exists already"),
+        (options(video, video, "--overwrite"), "in.mp4: this is the input"),
+        (options(video, out, opts=("MODEL.WEIGHTS", "")), "MODEL.WEIGHTS is empty"),
+        (options(video, out, opts=("MODEL.WEIGHTS", "no.pth")), "no.pth: no such file"),
+        (options(video, out, opts=("MODEL.WEIGHTS", str(video))), "in.mp4 is no checkpoint"),
+        (options(video, out, opts=("MODEL.WIGHTS", "x")), "MODEL.WIGHTS"),
+        (options(video, out, opts=("DATASETS.TEST", "('nowhere',)")), "'nowhere'"),
+        (["--config-file", "no.yaml", "--input", "a", "--output", "b"], "no.yaml"),
+    )
+    for arguments, message in cases:
+        assert demo.main(arguments) == 2, message
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+        assert error.startswith("demo.py: error: ")
+    assert not out.exists()
+
+
+def test_weights_of_another_model_are_refused(tmp_path, demo, options, capsys):
+    video = write_video(tmp_path / "in.mp4", 1)
+    torch.save({"model": {"other": torch.zeros(3)}}, tmp_path / "other.pth")
+    opts = ("MODEL.WEIGHTS", str(tmp_path / "other.pth"))
+    assert demo.main(options(video, tmp_path / "out.mp4", opts=opts)) == 2
+    assert "weight" in capsys.readouterr().err
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_predictor_gives_the_model_what_it_wants():
+    model = BrightestHalf()
+    frames = np.zeros((4, 60, 100, 3), dtype=np.uint8)
+    frames[..., 0] = 200  # red
+    for image_format, channel in (("RGB", 0), ("BGR", 2)):
+        predictor = VideoPredictor(
+            model, min_size=30, max_size=40, image_format=image_format, class_names=["a"]
+        )
+        result = predictor.predict(iter(frames), file_names=list("abcd"))
+        video = model.seen
+        assert [tuple(image.shape) for image in video["image"]] == [(3, 24, 40)] * 4
+        assert all(image.dtype == torch.uint8 for image in video["image"])
+        assert video["image"][0][channel].min() == 200
+        assert video["image"][0].sum() == 200 * 24 * 40
+        assert {key: video[key] for key in ("height", "width", "length", "video_id")} == {
+            "height": 60, "width": 100, "length": 4, "video_id": 0,
+        }  # fmt: skip
+        assert (video["file_names"], video["frame_idx"]) == (list("abcd"), [0, 1, 2, 3])
+        assert result["pred_masks"][0].shape == (4, 60, 100)
+
+
+def test_predictor_errors():
+    with pytest.raises(ValueError, match="no frames"):
+        VideoPredictor(BrightestHalf()).predict([])
+    frames = [np.zeros((60, 100, 3), dtype=np.uint8), np.zeros((60, 90, 3), dtype=np.uint8)]
+    with pytest.raises(ValueError, match=r"frame 1 has shape \(60, 90, 3\)"):
+        VideoPredictor(BrightestHalf()).predict(frames)
+    with pytest.raises(ValueError, match="image_format is .L.; allowed"):
+        VideoPredictor(BrightestHalf(), image_format="L")

@@ -1,0 +1,298 @@
+import colorsys
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as mask_coder
+
+DATASETS = Path(__file__).parents[1] / "datasets"
+if str(DATASETS) not in sys.path:
+    sys.path.insert(0, str(DATASETS))
+
+from make_embedded import STARTED_STAMP, make_embedded_dataset  # noqa: E402
+from scenes import category_of  # noqa: E402
+from shapes import SHAPES, contains  # noqa: E402
+
+TINY = {"seed": 666, "train_videos": 3, "val_videos": 1, "long_videos": 1}
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def decode(segmentation, height: int, width: int) -> np.ndarray:
+    if isinstance(segmentation, list):
+        segmentation = mask_coder.merge(mask_coder.frPyObjects(segmentation, height, width))
+    elif isinstance(segmentation["counts"], list):
+        segmentation = mask_coder.frPyObjects(segmentation, height, width)
+    return mask_coder.decode(segmentation).astype(bool)
+
+
+def form(segmentation) -> str:
+    if isinstance(segmentation, list):
+        return "polygons"
+    return "uncompressed" if isinstance(segmentation["counts"], list) else "compressed"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """Both variants with 24 train videos."""
+    output = tmp_path_factory.mktemp("embedded") / "made"
+    make_embedded_dataset(output, train_videos=24, val_videos=2, long_videos=1)
+    return output
+
+
+def each_track(folder: Path, split: str):
+    content = json.loads((folder / f"{split}.json").read_text())
+    videos = {video["id"]: video for video in content["videos"]}
+    for track in content["annotations"]:
+        yield videos[track["video_id"]], track
+
+
+@pytest.mark.parametrize("split", ["train", "val", "long"])
+def test_files_follow_the_ytvis_format(made, split):
+    folder = made / "easy"
+    content = json.loads((folder / f"{split}.json").read_text())
+    assert {"info", "videos", "categories", "annotations"} == set(content)
+    assert [(c["id"], c["name"]) for c in content["categories"]] == list(enumerate(SHAPES, 1))
+    assert [v["id"] for v in content["videos"]] == list(range(1, len(content["videos"]) + 1))
+    assert [a["id"] for a in content["annotations"]] == list(
+        range(1, len(content["annotations"]) + 1)
+    )
+    images = folder / split / "JPEGImages"
+    listed = [name for video in content["videos"] for name in video["file_names"]]
+    assert sorted(listed) == sorted(p.relative_to(images).as_posix() for p in images.rglob("*.jpg"))
+    assert listed[0] == "video_00001/00000.jpg"
+    for video in content["videos"]:
+        assert len(video["file_names"]) == video["length"]
+        with Image.open(images / video["file_names"][-1]) as image:
+            assert image.size == (video["width"], video["height"])
+            assert image.mode == "RGB"
+
+
+@pytest.mark.parametrize("split", ["train", "long"])
+def test_tracks_are_aligned_and_boxes_and_areas_fit_the_masks(made, split):
+    count = 0
+    for video, track in each_track(made / "hard", split):
+        height, width = video["height"], video["width"]
+        assert {key: track[key] for key in ("height", "width", "length")}.items() <= video.items()
+        assert track["iscrowd"] == 0
+        rows = list(zip(track["segmentations"], track["bboxes"], track["areas"], strict=True))
+        assert len(rows) == video["length"]
+        visible = [row for row in rows if row != (None, None, None)]
+        assert len(visible) >= 2
+        for segmentation, box, area in visible:
+            mask = decode(segmentation, height, width)
+            y, x = np.nonzero(mask)
+            assert area == len(y) >= 12
+            assert box == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
+        count += 1
+    assert count >= 3
+
+
+def test_visible_masks_do_not_overlap(made):
+    totals = {}
+    for video, track in each_track(made / "easy", "long"):
+        masks = [
+            np.zeros((video["height"], video["width"]), int)
+            if s is None
+            else decode(s, video["height"], video["width"]).astype(int)
+            for s in track["segmentations"]
+        ]
+        totals[video["id"]] = totals.get(video["id"], 0) + np.stack(masks)
+    assert max(total.max() for total in totals.values()) == 1
+
+
+def test_all_three_forms_of_segmentations_and_null_frames_occur(made):
+    forms, absent, back = Counter(), 0, 0
+    for _, track in each_track(made / "easy", "train"):
+        forms.update({form(s) for s in track["segmentations"] if s is not None})
+        presence = "".join("01"[s is not None] for s in track["segmentations"])
+        absent += "0" in presence
+        back += "0" in presence.strip("0")
+    assert set(forms) == {"compressed", "uncompressed", "polygons"}
+    assert forms["compressed"] > forms["uncompressed"] + forms["polygons"]
+    assert absent >= 5
+    assert back >= 1  # leaves and comes back
+
+
+def test_masks_lie_on_the_coloured_objects(made):
+    """Objects are vivid and backgrounds are not, so saturation shows where the objects are."""
+    folder, inside, outside = made / "easy", [], []
+    for video, track in each_track(folder, "train"):
+        for name, segmentation in zip(video["file_names"], track["segmentations"], strict=True):
+            if segmentation is not None:
+                mask = decode(segmentation, video["height"], video["width"])
+                with Image.open(folder / "train" / "JPEGImages" / name) as image:
+                    pixels = np.asarray(image).astype(int)
+                colourful = np.ptp(pixels, axis=2) > 55
+                inside.append(colourful[mask].mean())
+                outside.append(colourful[~mask].mean())
+    assert np.mean(inside) > 0.95
+    assert np.mean(outside) < 0.1  # other objects
+
+
+def object_hues(folder: Path) -> np.ndarray:
+    """Distances of the objects' hues from their category's, in turns."""
+    found = []
+    for video, track in each_track(folder, "train"):
+        t = next(i for i, s in enumerate(track["segmentations"]) if s is not None)
+        mask = decode(track["segmentations"][t], video["height"], video["width"])
+        with Image.open(folder / "train" / "JPEGImages" / video["file_names"][t]) as image:
+            colour = np.median(np.asarray(image)[mask], axis=0) / 255
+        distance = colorsys.rgb_to_hsv(*colour)[0] - (track["category_id"] - 1) / 6
+        found.append((distance + 0.5) % 1 - 0.5)
+    return np.abs(found)
+
+
+def test_hue_tells_the_category_in_easy_only(made):
+    assert object_hues(made / "easy").max() < 1 / 12
+    assert (object_hues(made / "hard") > 1 / 12).mean() > 0.5
+
+
+def test_long_videos_are_long(made):
+    for level in ("easy", "hard"):
+        (video,) = json.loads((made / level / "long.json").read_text())["videos"]
+        assert 40 <= video["length"] <= 200
+
+
+def test_videos_do_not_depend_on_counts_variants_or_workers(made, tmp_path):
+    make_embedded_dataset(tmp_path / "tiny", variant="hard", workers=2, **TINY)
+    tiny, full = hashes(tmp_path / "tiny" / "hard"), hashes(made / "hard")
+    frames = [name for name in tiny if name.endswith(".jpg")]
+    assert len(frames) > 50
+    assert all(tiny[name] == full[name] for name in frames)
+    tracks = json.loads((tmp_path / "tiny" / "hard" / "train.json").read_text())["annotations"]
+    full_tracks = json.loads((made / "hard" / "train.json").read_text())["annotations"]
+    assert tracks == full_tracks[: len(tracks)]
+
+
+def test_equal_settings_give_equal_bytes_and_other_seeds_others(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make_embedded_dataset(tmp_path / name, variant="easy", **{**TINY, "seed": seed})
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    assert hashes(tmp_path / "a")["easy/train.json"] != hashes(tmp_path / "c")["easy/train.json"]
+
+
+def test_scale_multiplies_frame_sizes(tmp_path):
+    sizes = []
+    for scale in (1.0, 2.0):
+        output = tmp_path / str(scale)
+        make_embedded_dataset(
+            output, variant="easy", train_videos=1, val_videos=0, long_videos=0, scale=scale
+        )
+        (video,) = json.loads((output / "easy" / "train.json").read_text())["videos"]
+        sizes.append((video["height"], video["width"]))
+    assert sizes[1] == (2 * sizes[0][0], 2 * sizes[0][1])
+
+
+def test_finished_dataset_is_left_alone(tmp_path, capsys):
+    files = make_embedded_dataset(tmp_path / "d", variant="easy", **TINY)
+    assert [f.relative_to(tmp_path).as_posix() for f in files] == [
+        "d/easy/train.json",
+        "d/easy/val.json",
+        "d/easy/long.json",
+    ]
+    frame = tmp_path / "d/easy/train/JPEGImages/video_00001/00000.jpg"
+    frame.write_bytes(b"mark")
+    again = make_embedded_dataset(tmp_path / "d", variant="easy", progress=True, **TINY)
+    assert again == files
+    assert "already finished" in capsys.readouterr().out
+    assert frame.read_bytes() == b"mark"
+
+
+def test_other_settings_need_overwrite(tmp_path):
+    make_embedded_dataset(tmp_path, variant="easy", **TINY)
+    before = hashes(tmp_path)
+    other = {**TINY, "seed": 5, "train_videos": 1}
+    with pytest.raises(FileExistsError, match="other settings.*--overwrite"):
+        make_embedded_dataset(tmp_path, variant="both", **other)
+    assert hashes(tmp_path) == before  # not even the other variant was begun
+    make_embedded_dataset(tmp_path, variant="easy", overwrite=True, **other)
+    assert [p.name for p in (tmp_path / "easy/train/JPEGImages").iterdir()] == ["video_00001"]
+
+
+def test_interrupted_run_is_made_again(tmp_path):
+    make_embedded_dataset(tmp_path / "whole", variant="easy", **TINY)
+    make_embedded_dataset(tmp_path / "cut", variant="easy", **TINY)
+    folder = tmp_path / "cut" / "easy"
+    (folder / "embedded.json").rename(folder / STARTED_STAMP)
+    (folder / "val.json").unlink()
+    (folder / "train/JPEGImages/video_00002/00001.jpg").write_bytes(b"half")
+    make_embedded_dataset(tmp_path / "cut", variant="easy", **TINY)
+    assert hashes(tmp_path / "cut") == hashes(tmp_path / "whole")
+
+
+def test_foreign_folder_is_never_touched(tmp_path):
+    (tmp_path / "easy" / "train").mkdir(parents=True)
+    (tmp_path / "easy" / "train" / "mine.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError, match="not made by this program"):
+            make_embedded_dataset(tmp_path, overwrite=overwrite, **TINY)
+    assert list(hashes(tmp_path)) == ["easy/train/mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variant": "medium"}, "medium.*easy, hard, both"),
+        ({"train_videos": -1}, "train_videos is -1"),
+        ({"seed": -2}, "seed is -2"),
+        ({"scale": 0.1}, r"scale is 0\.1.*0\.5"),
+        ({"scale": float("nan")}, "scale is nan"),
+        ({"workers": 0}, "workers is 0"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        make_embedded_dataset(tmp_path / "d", **{**TINY, **change})
+    assert not (tmp_path / "d").exists()
+
+
+def test_command_line_reports_errors_without_a_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, DATASETS / "make_embedded.py", "--output", tmp_path, "--scale", "9"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: scale is 9.0")
+
+
+def test_categories_are_balanced():
+    for slot in range(3):
+        names = [category_of(666, "easy", "train", video, slot) for video in range(60)]
+        assert Counter(names) == dict.fromkeys(SHAPES, 10)
+    first, second = (
+        [category_of(666, "easy", "train", v, slot) for v in range(60)] for slot in (0, 1)
+    )
+    assert first != second
+
+
+def test_shapes_have_their_areas_and_reject_unknown_names():
+    axis = (np.arange(1200) + 0.5) / 500 - 1.2
+    x, y = np.meshgrid(axis, axis)
+    areas = {shape: contains(shape, x, y).mean() * 2.4**2 for shape in SHAPES}
+    star = 5 * 1.2**2 * np.sin(np.radians(36)) * np.sin(np.radians(18)) / np.sin(np.radians(54))
+    expected = {
+        "disk": np.pi * 0.92**2,
+        "square": 1.56**2,
+        "triangle": 0.75 * 3**0.5 * 1.15**2,
+        "star": star,
+        "cross": 2 * 2 * 0.68 - 0.68**2,
+        "ring": np.pi * (1 - 0.25),
+    }
+    assert areas == pytest.approx(expected, rel=0.01)
+    with pytest.raises(ValueError, match="'heart'.*disk"):
+        contains("heart", x, y)

@@ -1,0 +1,108 @@
+import importlib.util
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from track_samples import EXPECTED, annotation, box, data_file, ground_truth, read
+
+TOOL = Path(__file__).parents[1] / "tools" / "evaluate.py"
+GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Runs the tool's main; gives the exit status, standard output and standard error."""
+    spec = importlib.util.spec_from_file_location("evaluate_tool", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def call(*more, gt=GT, results=RESULTS):
+        options = ["--gt", gt, "--results", results, "--output", tmp_path / "scores.json", *more]
+        status = tool.main([str(option) for option in options])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def check_refused(done, *words):
+    status, out, err = done
+    assert status == 2
+    assert out == ""
+    assert err.startswith("evaluate.py: error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize("kind", ["json", "json.gz", "zip"])
+def test_scores_every_kind_of_file(kind, run, tmp_path):
+    results = RESULTS
+    if kind != "json.gz":
+        content = json.dumps(read(results))
+        results = tmp_path / f"mine.{kind}"
+        if kind == "json":
+            results.write_text(content)
+        else:
+            with zipfile.ZipFile(results, "w") as archive:
+                archive.writestr("results.json", content)
+    status, out, err = run(results=results)
+    assert (status, err) == (0, "")
+    assert "24.030" in out
+    assert "c5" in out
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    by_name = scores.pop("per_category")
+    fractions = [-1 if value is None else value / 100 for value in scores.values()]
+    assert fractions == pytest.approx(EXPECTED["4"]["stats"], rel=0, abs=1e-9)
+    assert by_name["c1"]["AP"] == pytest.approx(100 * EXPECTED["4"]["per_category"][0]["AP"])
+    assert by_name["c5"]["AP50"] is None
+
+
+def test_existing_output_is_kept_unless_told_otherwise(run, tmp_path):
+    output = tmp_path / "scores.json"
+    output.write_text("precious")
+    check_refused(run(), "scores.json", "--overwrite")
+    assert output.read_text() == "precious"
+    assert run("--overwrite")[0] == 0
+    assert json.loads(output.read_text())["AP"] == pytest.approx(24.0295715)
+
+
+def test_bad_results(run, tmp_path):
+    check_refused(run(results=data_file("6", "dt")), "case6_dt", "entry 0")
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_files_that_do_not_exist(run, tmp_path):
+    check_refused(run(results=tmp_path / "none.json"), "none.json")
+    check_refused(run(gt=tmp_path / "none.json"), "none.json")
+
+
+def test_ground_truth_without_annotations(run, tmp_path):
+    gt = tmp_path / "valid.json"
+    gt.write_text(json.dumps(ground_truth(None)))
+    check_refused(run(gt=gt), "valid.json", "no annotations")
+
+
+def test_bad_ground_truth(run, tmp_path):
+    gt = tmp_path / "valid.json"
+    gt.write_text(json.dumps(ground_truth([annotation(1, [box(0, 0, 2, 2)])])))
+    check_refused(run(gt=gt), "valid.json", "annotations[0]")
+
+
+def test_runs_as_a_script_from_anywhere(tmp_path):
+    command = [
+        sys.executable,
+        TOOL,
+        "--gt",
+        GT,
+        "--results",
+        "none.json",
+        "--output",
+        "scores.json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("evaluate.py: error: none.json: no such file\n")
+    assert "Traceback" not in done.stderr

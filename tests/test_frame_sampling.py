@@ -1,0 +1,132 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from simplevtr.data.frame_sampling import epoch_items, sample_frames
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def paper_lengths():
+    """2,985 videos with 90,160 frames, as YTVIS-2021 train has (paper, table 5)."""
+    lengths = [30] * 2985
+    for index in range(90160 - 30 * 2985):
+        lengths[index] += 1
+    return lengths
+
+
+def test_scheme_one_visits_each_video_once():
+    items = epoch_items(paper_lengths(), 16, "video")
+    assert len(items) == 2985
+    assert items[:2] == [(0, None), (1, None)]
+
+
+def test_scheme_two_visits_each_frame_once():
+    lengths = paper_lengths()
+    items = epoch_items(lengths, 16, "frame")
+    assert len(items) == len(set(items)) == 90160
+    assert Counter(video for video, _ in items)[0] == lengths[0] == 31
+    assert [anchor for video, anchor in items if video == 0] == list(range(31))
+
+
+def test_compromise_lies_between_and_spreads_its_anchors():
+    assert epoch_items([40, 16, 17, 1], 16, "compromise") == [
+        (0, 6),
+        (0, 20),
+        (0, 33),
+        (1, 8),
+        (2, 4),
+        (2, 12),
+        (3, 0),
+    ]
+    assert 2985 < len(epoch_items(paper_lengths(), 16, "compromise")) == 2 * 2985 < 90160
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([3], 2, "videos"), "'videos'; allowed: video, frame, compromise"),
+        (([3], 0, "video"), "at least 1 frame, not 0"),
+        (([3, 0], 2, "video"), "video 1 has length 0"),
+    ],
+)
+def test_epoch_items_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        epoch_items(*arguments)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_long_videos_give_distinct_frames_in_order_with_the_anchor(seed):
+    frames = sample_frames(60, 16, rng(seed), anchor=41)
+    assert len(frames) == len(set(frames)) == 16
+    assert frames == sorted(frames)
+    assert 41 in frames
+    assert all(type(t) is int and 0 <= t < 60 for t in frames)
+
+
+def test_all_frames_are_drawn_equally_often_but_the_anchor_always():
+    counts = Counter(t for seed in range(3000) for t in sample_frames(10, 4, rng(seed), anchor=2))
+    assert counts.pop(2) == 3000
+    assert set(counts) == set(range(10)) - {2}
+    assert all(900 < count < 1100 for count in counts.values())
+
+
+@pytest.mark.parametrize(
+    ("length", "count", "uses"), [(5, 16, {3, 4}), (1, 3, {3}), (8, 16, {2}), (16, 16, {1})]
+)
+def test_short_videos_reuse_frames_evenly(length, count, uses):
+    frames = sample_frames(length, count, rng(), anchor=0)
+    counts = Counter(frames)
+    assert sorted(counts) == list(range(length))
+    assert set(counts.values()) == uses
+    assert frames == sorted(frames)
+    assert len(frames) == count
+
+
+def test_range_keeps_near_the_anchor():
+    for seed in range(50):
+        frames = sample_frames(100, 5, rng(seed), anchor=50, frame_range=3)
+        assert 50 in frames
+        assert len(set(frames)) == 5
+        assert min(frames) >= 47
+        assert max(frames) <= 53
+
+
+def test_range_at_the_border_reuses_the_window():
+    frames = sample_frames(100, 8, rng(), anchor=0, frame_range=3)
+    assert Counter(frames) == {0: 2, 1: 2, 2: 2, 3: 2}
+
+
+def test_range_without_an_anchor_draws_one():
+    frames = [sample_frames(100, 3, rng(seed), frame_range=1) for seed in range(50)]
+    assert all(max(clip) - min(clip) <= 2 for clip in frames)
+    assert len({tuple(clip) for clip in frames}) > 20
+
+
+def test_shuffle_changes_the_order_only():
+    shuffled = [sample_frames(30, 16, rng(seed), shuffle=True) for seed in range(5)]
+    assert any(clip != sorted(clip) for clip in shuffled)
+    assert all(len(set(clip)) == 16 for clip in shuffled)
+
+
+def test_same_generator_state_same_frames():
+    assert sample_frames(60, 16, rng(3)) == sample_frames(60, 16, rng(3))
+    assert sample_frames(60, 16, rng(3)) != sample_frames(60, 16, rng(4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((0, 4), {}, r"length \(0\)"),
+        ((4, 0), {}, r"count \(0\)"),
+        ((4, 2), {"anchor": 4}, "anchor frame 4 is outside of a video with 4 frames"),
+        ((4, 2), {"anchor": -1}, "anchor frame -1"),
+        ((4, 2), {"frame_range": -1}, "-1 is negative"),
+    ],
+)
+def test_sample_frames_refuses(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        sample_frames(*arguments, rng(), **options)

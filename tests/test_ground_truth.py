@@ -1,0 +1,116 @@
+import json
+
+import pytest
+from track_samples import LENGTH, annotation, box, ground_truth
+
+from simplevtr.evaluation import has_ground_truth, load_ground_truth
+
+TRACK = [box(0, 0, 4, 4), None, box(1, 1, 3, 3)]
+
+
+def load(tmp_path, content):
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(content))
+    return load_ground_truth(path)
+
+
+def test_area_is_the_files_or_else_the_masks_own(tmp_path):
+    with_areas = annotation(1, TRACK, areas=[100, None, 50])
+    without = annotation(2, TRACK, area=7)
+    del without["areas"]
+    gt = load(tmp_path, ground_truth([with_areas, without]))
+    assert [a["area"] for a in gt["annotations"]] == [75, 10]
+    assert [a["film_strip"].area for a in gt["annotations"]] == [10, 10]
+
+
+def test_an_empty_list_is_no_mask(tmp_path):
+    track = annotation(1, TRACK)
+    listed = {**track, "id": 2, "segmentations": [mask or [] for mask in track["segmentations"]]}
+    gt = load(tmp_path, ground_truth([track, listed]))
+    assert gt["annotations"][0]["film_strip"] == gt["annotations"][1]["film_strip"]
+
+
+def test_length_may_be_left_to_the_file_names(tmp_path):
+    content = ground_truth([annotation(1, TRACK)])
+    del content["videos"][0]["length"]
+    assert load(tmp_path, content)["videos"][0]["length"] == LENGTH
+
+
+@pytest.mark.parametrize("annotations", [None, "missing", []])
+def test_no_annotations_is_no_ground_truth(tmp_path, annotations):
+    content = ground_truth(annotations)
+    if annotations == "missing":
+        del content["annotations"]
+    gt = load(tmp_path, content)
+    assert not has_ground_truth(gt)
+    assert gt["annotations"] == ([] if annotations == [] else None)
+    assert has_ground_truth(ground_truth([annotation(1, TRACK)]))
+
+
+def change(path, value):
+    """A change of sample content: the value at a path of keys."""
+
+    def apply(content):
+        *parents, last = path
+        for key in parents:
+            content = content[key]
+        content[last] = value
+
+    return apply
+
+
+A = ("annotations", 1)
+BAD = {
+    "'videos' must be a list": change(["videos"], None),
+    "'categories' must be a list": change(["categories"], {}),
+    "'annotations' must be a list": change(["annotations"], {}),
+    r"videos\[1\]: must be an object": change(["videos", 1], 5),
+    r"videos\[1\]: id must be an integer": change(["videos", 1, "id"], "1"),
+    r"videos\[1\]: height must be an integer of 1 or more, got 0": change(
+        ["videos", 1, "height"], 0
+    ),
+    r"videos\[1\]: width must be an integer": change(["videos", 1, "width"], 2.5),
+    r"videos\[1\]: length must be an integer": change(["videos", 1, "length"], None),
+    r"videos\[1\]: file_names has 1 items, video 2 has 3": change(
+        ["videos", 1, "file_names"], ["a.jpg"]
+    ),
+    r"videos\[1\]: id 1 is used already": change(["videos", 1, "id"], 1),
+    r"categories\[1\]: id 1 is used already": change(["categories", 1, "id"], 1),
+    r"categories\[1\]: name 'cat' is used already": change(["categories", 1, "name"], "cat"),
+    r"categories\[1\]: name must be text": change(["categories", 1, "name"], 2),
+    r"annotations\[1\]: must be an object": change(list(A), None),
+    r"annotations\[1\]: id 1 is used already": change([*A, "id"], 1),
+    r"annotations\[1\]: unknown video_id 9": change([*A, "video_id"], 9),
+    r"annotations\[1\]: unknown category_id 9": change([*A, "category_id"], 9),
+    r"annotations\[1\]: category_id must be an integer": change([*A, "category_id"], [1]),
+    r"annotations\[1\]: iscrowd must be 0 or 1": change([*A, "iscrowd"], 2),
+    r"annotations\[1\]: segmentations must be a list": change([*A, "segmentations"], None),
+    r"annotations\[1\]: segmentations has 2 items, video 1 has 3": change(
+        [*A, "segmentations"], [None] * 2
+    ),
+    r"annotations\[1\]: bboxes has 2 items": change([*A, "bboxes"], [None] * 2),
+    r"annotations\[1\]: areas has 4 items": change([*A, "areas"], [None] * 4),
+    r"annotations\[1\]: areas must be numbers": change([*A, "areas"], [-1, None, 2]),
+    r"annotations\[1\]: frame 1: a polygon": change([*A, "segmentations", 1], [[1, 2]]),
+    r"annotations\[1\]: frame 2: RLE size": change(
+        [*A, "segmentations", 2], {"size": [1, 1], "counts": [1]}
+    ),
+    r"annotations\[1\]: frame 0: RLE counts": change(
+        [*A, "segmentations", 0], {"size": [6, 8], "counts": "PPP"}
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_content_is_named(tmp_path, message):
+    content = ground_truth([annotation(1, TRACK), annotation(2, TRACK)])
+    BAD[message](content)
+    with pytest.raises(ValueError, match=rf"truth\.json: {message}"):
+        load(tmp_path, content)
+
+
+def test_content_that_is_no_object(tmp_path):
+    with pytest.raises(ValueError, match=r"truth\.json: must be an object, got list"):
+        load(tmp_path, [])
+    with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
+        load_ground_truth(tmp_path / "nothing.json")

@@ -1,0 +1,245 @@
+"""The model as a whole: its contract, batches, padding, any number of frames."""
+
+import copy
+
+import pytest
+import torch
+from conftest import build, make_clip
+
+from simplevtr.modeling.meta_arch import windows
+
+
+def frames_of(clips):
+    return torch.stack([torch.stack(clip["image"]).float() / 64 - 2 for clip in clips])
+
+
+def test_training_gives_every_loss_and_gradients(tiny_cfg):
+    model = build(tiny_cfg).train()
+    losses = model([make_clip(), make_clip(seed=1, labels=(5,))])
+    names = {"loss_ce", "loss_bbox", "loss_giou", "loss_mask", "loss_dice", "loss_dense"}
+    assert set(losses) == names | {"loss_ce_0", "loss_bbox_0", "loss_giou_0"}
+    sum(losses.values()).backward()
+    without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+def test_a_clip_without_instances_trains(tiny_cfg):
+    model = build(tiny_cfg).train()
+    losses = model([make_clip(labels=())])
+    assert losses["loss_bbox"].item() == losses["loss_dice"].item() == 0
+    sum(losses.values()).backward()
+    # Under DistributedDataParallel a parameter without a gradient would block the other workers.
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+def test_inference_contract(tiny_model):
+    clip = make_clip(frames=4) | {"height": 70, "width": 101}
+    result = tiny_model([clip])
+    assert result["image_size"] == (70, 101)
+    scores, labels, masks = (result[f"pred_{name}"] for name in ("scores", "labels", "masks"))
+    assert len(scores) == len(labels) == len(masks) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert all(0 <= label < 6 for label in labels)
+    assert all(mask.shape == (4, 70, 101) and mask.dtype == torch.bool for mask in masks)
+    with pytest.raises(ValueError, match="one video at a time, got 2"):
+        tiny_model([clip, clip])
+
+
+def test_the_same_in_training_and_evaluation_mode(tiny_cfg):
+    # Frozen norms and no dropout: nothing may depend on the mode.
+    tiny_cfg.MODEL.RESNETS.NORM = "FrozenBN"
+    model = build(tiny_cfg)
+    frames = frames_of([make_clip()])
+    one, two = model.eval().predict_clip(frames), model.train().predict_clip(frames)
+    torch.testing.assert_close(one.masks, two.masks)
+    torch.testing.assert_close(one.logits, two.logits)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_any_number_of_frames(tiny_model, frames):
+    clip = make_clip(frames=frames)
+    predictions = tiny_model.predict_clip(frames_of([clip]))
+    assert predictions.logits.shape == (1, frames, 4, 7)
+    assert predictions.boxes.shape == (1, frames, 4, 4)
+    assert predictions.masks.shape == (1, frames, 4, 16, 24)
+    # Eq. 2: a decoupled slot says the same of every frame; its masks differ.
+    assert torch.equal(predictions.logits[0, 0], predictions.logits[0, -1])
+    if frames > 1:
+        assert not torch.allclose(predictions.masks[0, 0], predictions.masks[0, -1])
+
+
+def test_a_batch_of_one_size_gives_what_each_clip_gives_alone(tiny_model):
+    clips = [make_clip(seed=seed) for seed in range(3)]
+    together = tiny_model.predict_clip(frames_of(clips))
+    for b, clip in enumerate(clips):
+        alone = tiny_model.predict_clip(frames_of([clip]))
+        for field in ("logits", "boxes", "masks"):
+            one, many = getattr(alone, field)[0], getattr(together, field)[b]
+            torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-4)
+
+
+def test_batch_losses_of_one_size_are_those_of_the_clips(tiny_cfg):
+    tiny_cfg.MODEL.RESNETS.NORM = "FrozenBN"
+    model = build(tiny_cfg).train()
+    clips = [make_clip(seed=seed) for seed in range(2)]
+    together = model(copy.deepcopy(clips))
+    alone = [model([copy.deepcopy(clip)]) for clip in clips]
+    # Both clips have the same number of boxes, so the batch's normalised loss is their mean.
+    for name in ("loss_bbox", "loss_giou", "loss_mask", "loss_dice"):
+        mean = (alone[0][name] + alone[1][name]) / 2
+        torch.testing.assert_close(together[name], mean, rtol=1e-4, atol=1e-5)
+
+
+def test_padded_frames_change_nothing(tiny_model):
+    """A clip padded in time gives what it gives alone: attention and positions skip padding."""
+    clip = make_clip(frames=2)
+    alone = tiny_model.predict_clip(frames_of([clip]))
+    frames = torch.zeros(1, 5, 3, 32, 48)
+    frames[:, :2] = frames_of([clip])
+    padding = torch.zeros(1, 5, 32, 48, dtype=torch.bool)
+    padding[:, 2:] = True
+    padded = tiny_model.predict_clip(frames, padding)
+    torch.testing.assert_close(padded.logits[:, :2], alone.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(padded.masks[:, :2], alone.masks, rtol=1e-4, atol=1e-4)
+    assert torch.isfinite(padded.masks).all()
+
+
+def test_what_lies_on_padding_is_never_read(tiny_model):
+    """The transformer ignores the content of padded cells (the mask head's edges see it)."""
+    frames = torch.randn(1, 2, 3, 64, 96)
+    padding = torch.zeros(1, 2, 64, 96, dtype=torch.bool)
+    padding[..., 48:] = True
+    state = tiny_model.network.encode(frames, padding)
+    attention = tiny_model.network.slot_attention(state.slots, state.memory, state.cell_padding)
+    inside = ~state.cell_padding[:, :, None, None].expand_as(attention)
+    assert (attention[~inside] == 0).all()
+    sums = attention.sum((-3, -2, -1))
+    torch.testing.assert_close(sums, torch.ones_like(sums))
+    # Garbage in the features of padded cells must not reach the slots.
+    original = tiny_model.network.input_projection
+
+    class Garbage(torch.nn.Module):
+        def forward(self, x):
+            y = original(x).clone()
+            y[..., state.cell_padding[0, 0]] = 50.0
+            return y
+
+    tiny_model.network.input_projection = Garbage()
+    again = tiny_model.network.encode(frames, padding)
+    torch.testing.assert_close(
+        again.predictions.logits, state.predictions.logits, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_training_on_clips_of_different_sizes_and_lengths(tiny_cfg):
+    model = build(tiny_cfg).train()
+    clips = [make_clip(frames=2, size=(32, 48)), make_clip(frames=3, size=(40, 36), seed=1)]
+    losses = model(clips)
+    assert all(torch.isfinite(value) for value in losses.values())
+    sum(losses.values()).backward()
+
+
+def test_queries_with_a_frame_axis(tiny_cfg):
+    tiny_cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = 3
+    model = build(tiny_cfg)
+    predictions = model.predict_clip(frames_of([make_clip(frames=3)]))
+    assert predictions.logits.shape == (1, 3, 4, 7)
+    assert not torch.equal(predictions.logits[0, 0], predictions.logits[0, 1])
+    with pytest.raises(ValueError, match="the clip has 2 frames.*QUERY_FRAMES is 3"):
+        model.predict_clip(frames_of([make_clip(frames=2)]))
+    # Inference cuts and fills a video of another length.
+    result = model([make_clip(frames=5)])
+    assert result["pred_masks"][0].shape == (5, 32, 48)
+
+
+def test_windows():
+    assert windows(5, 0, False) == [(0, 5, [0, 1, 2, 3, 4])]
+    assert windows(5, 64, False) == [(0, 5, [0, 1, 2, 3, 4])]
+    # Parts of nearly equal length rather than 4 + 4 + 1.
+    assert [(a, b) for a, b, _ in windows(9, 4, False)] == [(0, 3), (3, 6), (6, 9)]
+    # A fixed length is filled by going over the part's own frames again.
+    assert windows(5, 3, True) == [(0, 3, [0, 1, 2]), (3, 5, [3, 4, 3])]
+
+
+def test_a_window_as_long_as_the_video_gives_the_whole_clips_result(tiny_cfg):
+    clip = make_clip(frames=6)
+    results = []
+    for window in (0, 6, 100):
+        tiny_cfg.TEST.WINDOW = window
+        results.append(build(tiny_cfg)([clip]))
+    for other in results[1:]:
+        assert other["pred_scores"] == results[0]["pred_scores"]
+        for a, b in zip(other["pred_masks"], results[0]["pred_masks"], strict=True):
+            assert torch.equal(a, b)
+
+
+def test_score_threshold_only_drops_tracks(tiny_cfg):
+    clip = make_clip(frames=3)
+    everything = build(tiny_cfg)([clip])
+    tiny_cfg.TEST.SCORE_THRESHOLD = (
+        everything["pred_scores"][1] + everything["pred_scores"][2]
+    ) / 2
+    tiny_cfg.TEST.MASK_SCORING = False
+    plain = build(tiny_cfg)([clip])
+    assert all(s >= tiny_cfg.TEST.SCORE_THRESHOLD for s in plain["pred_scores"])
+    assert 0 < len(plain["pred_scores"]) <= 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("MASK_HEAD.CONV", "dcnv3", "CONV is 'dcnv3'; allowed are dcnv2, dcnv1, plain"),
+        ("HIDDEN_DIM", 26, "HIDDEN_DIM is 26; it must be divisible by 6"),
+        ("NUM_HEADS", 5, "HIDDEN_DIM 24 must be divisible by NUM_HEADS 5"),
+        ("DECODER_INPUT", "ones", 'DECODER_INPUT is \'ones\'; allowed are "zeros" and "query"'),
+        ("LOSS.ABSENT_MASK", "full", "LOSS.ABSENT_MASK is 'full'"),
+        ("MASK_HEAD.NUM_DEFORM", 0, "NUM_DEFORM is 0; it must be at least 1"),
+    ],
+)
+def test_wrong_sizes_are_named(tiny_cfg, key, value, message):
+    tiny_cfg.merge_from_list([f"MODEL.SIMPLEVTR.{key}", value])
+    with pytest.raises(ValueError, match=message):
+        build(tiny_cfg)
+
+
+@pytest.mark.parametrize("conv", ["dcnv2", "dcnv1", "plain"])
+@pytest.mark.parametrize("conv3d", [True, False])
+def test_mask_head_variants(tiny_cfg, conv, conv3d):
+    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.CONV = conv
+    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.CONV3D = conv3d
+    model = build(tiny_cfg)
+    assert model.predict_clip(frames_of([make_clip()])).masks.shape == (1, 3, 4, 16, 24)
+    names = [name for name, _ in model.named_parameters()]
+    assert any("temporal" in name for name in names) == conv3d
+    assert any(".offset." in name for name in names) == (conv != "plain")
+
+
+def test_first_mask_layer_split_equals_the_plain_convolution(tiny_model):
+    """The memory part once a frame plus the attention part once a slot: the concatenated input."""
+    head = tiny_model.network.mask_head
+    memory, attention = torch.randn(2, 3, 24, 4, 6), torch.rand(5, 3, 2, 4, 6)
+    clip = torch.tensor([0, 1, 1, 0, 1])
+    split = head._first_layer(memory, attention, clip)
+    joined = torch.cat([memory[clip], attention], dim=2).flatten(0, 1)
+    torch.testing.assert_close(split, head.layer1(joined), rtol=1e-4, atol=1e-5)
+
+
+def test_masks_of_chosen_slots_are_those_of_all(tiny_model):
+    frames = frames_of([make_clip(seed=0), make_clip(seed=1)])
+    everything = tiny_model.predict_clip(frames).masks
+    state = tiny_model.network.encode(frames, None)
+    clip, slot = torch.tensor([1, 0]), torch.tensor([2, 3])
+    chosen = tiny_model.network.masks(state, clip, slot)
+    torch.testing.assert_close(chosen[0], everything[1, :, 2], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(chosen[1], everything[0, :, 3], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_gpu_equals_cpu(tiny_cfg):
+    model = build(tiny_cfg)
+    frames = frames_of([make_clip()])
+    on_cpu = model.predict_clip(frames)
+    on_gpu = model.cuda().predict_clip(frames.cuda())
+    torch.testing.assert_close(on_gpu.logits.cpu(), on_cpu.logits, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(on_gpu.masks.cpu(), on_cpu.masks, rtol=5e-2, atol=5e-2)

@@ -1,0 +1,101 @@
+import importlib.util
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simplevtr.visualization.curves import draw_curves, read_metrics
+
+TOOL = Path(__file__).parents[1] / "tools" / "plot_curves.py"
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("plot_curves_tool", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_run(folder, iterations=range(19, 200, 20), factor=1.0, tail=""):
+    lines = []
+    for i in iterations:
+        loss = factor * 100 / (i + 20)
+        lines.append(
+            {"iteration": i, "total_loss": loss, "loss_ce": loss / 2, "loss_ce_0": loss, "lr": 1e-4}
+        )
+    lines.append({"iteration": 199, "segm/AP": 12.5, "segm/AP50": 30.0, "bbox/AP": 5.0})
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.json").write_text("\n".join(map(json.dumps, lines)) + "\n" + tail)
+    return str(folder)
+
+
+def test_reads_curves_and_skips_a_torn_line(tmp_path, caplog):
+    folder = write_run(tmp_path / "run", tail='{"iteration": 219, "total_lo')
+    with caplog.at_level(logging.WARNING):
+        curves = read_metrics(folder)
+    assert curves["total_loss"][0] == (19, pytest.approx(100 / 39))
+    assert [i for i, _ in curves["total_loss"]] == list(range(19, 200, 20))
+    assert curves["segm/AP50"] == [(199, 30.0)]
+    assert "metrics.json: line 12 is not a whole record" in caplog.text
+
+
+def test_a_resumed_run_replaces_what_it_repeats(tmp_path):
+    folder = write_run(tmp_path / "run", tail='{"iteration": 99, "total_loss": 7.0}\n')
+    curve = read_metrics(folder)["total_loss"]
+    assert dict(curve)[99] == 7.0
+    assert [i for i, _ in curve] == sorted({i for i, _ in curve})
+
+
+def test_figure_shows_each_run(tmp_path):
+    runs = {
+        name: read_metrics(write_run(tmp_path / name, factor=factor))
+        for name, factor in (("one", 1.0), ("two", 2.0))
+    }
+    total, parts, accuracy = draw_curves(runs).axes
+    assert [line.get_label() for line in total.lines] == ["one", "two"]
+    assert [line.get_label() for line in parts.lines] == ["loss_ce (one)", "loss_ce (two)"]
+    assert sorted(line.get_label() for line in accuracy.lines) == [
+        "one: segm/AP", "one: segm/AP50", "two: segm/AP", "two: segm/AP50",
+    ]  # fmt: skip
+    np.testing.assert_allclose(
+        total.lines[1].get_ydata(), 2 * np.asarray(total.lines[0].get_ydata())
+    )
+
+
+def test_command_writes_a_picture_and_replaces_none(tmp_path, tool, capsys):
+    run = write_run(tmp_path / "run")
+    output = tmp_path / "plots" / "curves.png"
+    assert tool.main([run, "--output", str(output)]) == 0
+    with Image.open(output) as image:
+        assert image.width > 1000
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 20
+    before = output.stat().st_mtime_ns
+    assert tool.main([run, "--output", str(output)]) == 2
+    assert "curves.png: exists already" in capsys.readouterr().err
+    assert output.stat().st_mtime_ns == before
+    assert tool.main([run, "--output", str(output), "--overwrite"]) == 0
+
+
+def test_command_tells_what_is_wrong_in_one_line(tmp_path, tool, capsys):
+    run = write_run(tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "junk" / "metrics.json").write_text("not json\n[1, 2]\n")
+    for arguments, message in (
+        ([str(tmp_path / "empty"), "--output", "x.png"], "metrics.json: no such file"),
+        ([str(tmp_path / "junk"), "--output", "x.png"], "metrics.json: no line of the form"),
+        ([run, "--output", str(tmp_path / "x.txt")], "suffix '.txt', allowed: .png or"),
+    ):
+        assert tool.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_two_runs_of_one_name_are_told_apart(tool):
+    assert tool._run_name("a/output", ["a/output", "b/output"]) == "a/output"
+    assert tool._run_name("a/first", ["a/first", "b/second"]) == "first"

@@ -1,0 +1,138 @@
+import gzip
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from track_samples import LENGTH, box, ground_truth, result, rle
+
+from simplevtr.evaluation import load_results, write_results
+from simplevtr.evaluation.json_file import write_bytes
+
+GT = ground_truth(None)
+TRACK = [box(0, 0, 4, 4), None, box(1, 1, 5, 5)]
+
+
+def load(tmp_path, content):
+    path = tmp_path / "mine.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return load_results(path, GT)
+
+
+@pytest.mark.parametrize("kind", ["json", "json.gz", "zip"])
+def test_reads_every_kind_of_file(tmp_path, kind):
+    path, entries = tmp_path / f"mine.{kind}", [result(TRACK), result(TRACK, video_id=2)]
+    content = json.dumps(entries).encode()
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("results.json", content)
+    else:
+        path.write_bytes(gzip.compress(content) if kind == "json.gz" else content)
+    loaded = load_results(path, GT)
+    assert [{k: entry[k] for k in entries[0]} for entry in loaded] == entries
+    assert loaded[0]["film_strip"].area == 16
+
+
+BAD_ENTRIES = {
+    "must be an object": 5,
+    "lacks score, segmentations": {"video_id": 1, "category_id": 1},
+    "unknown video_id 3; the ground truth has 1, 2": {**result(TRACK), "video_id": 3},
+    r"unknown video_id \[1\]": {**result(TRACK), "video_id": [1]},
+    "unknown video_id True": {**result(TRACK), "video_id": True},
+    "unknown category_id 0; the ground truth has 1, 2": {**result(TRACK), "category_id": 0},
+    "score must be a finite number, got nan": {**result(TRACK), "score": float("nan")},
+    "score must be a finite number, got inf": {**result(TRACK), "score": float("inf")},
+    "score must be a finite number, got '1'": {**result(TRACK), "score": "1"},
+    "score must be a finite number, got 1000": {**result(TRACK), "score": 10**400},
+    "segmentations must be a list": {**result(TRACK), "segmentations": {}},
+    f"segmentations has 2 items, video 1 has {LENGTH}": {
+        **result(TRACK),
+        "segmentations": [None] * 2,
+    },
+    r"frame 1: RLE size is \[8, 6\]": {
+        **result(TRACK),
+        "segmentations": [None, rle(np.ones((8, 6))), None],
+    },
+    "frame 2: RLE counts": {
+        **result(TRACK),
+        "segmentations": [None, None, {"size": [6, 8], "counts": "PPP"}],
+    },
+    "frame 0: a segmentation must be null or an RLE": {
+        **result(TRACK),
+        "segmentations": [[[0, 0, 4, 0, 4, 4]], None, None],
+    },
+}
+
+
+@pytest.mark.parametrize("message", BAD_ENTRIES)
+def test_bad_entries_are_named(tmp_path, message):
+    with pytest.raises(ValueError, match=rf"mine\.json: entry 2: {message}"):
+        load(tmp_path, [result(TRACK), result(TRACK, video_id=2), BAD_ENTRIES[message]])
+
+
+@pytest.mark.parametrize("content", ["{}", "null", "[", "", "[" * 200_000, "\ud800"])
+def test_files_that_are_no_list_are_named(tmp_path, content):
+    path = tmp_path / "mine.json"
+    path.write_bytes(content.encode(errors="surrogatepass"))
+    with pytest.raises(ValueError, match=r"mine\.json: "):
+        load_results(path, GT)
+
+
+@pytest.mark.parametrize("name", ["mine.zip", "mine.json.gz"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", gzip.compress(b"[]" * 99)[:-9]])
+def test_broken_archives_are_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=name):
+        load_results(tmp_path / name, GT)
+
+
+def test_archive_without_results(tmp_path):
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        archive.writestr("other.json", "[]")
+    with pytest.raises(ValueError, match=r"mine\.zip: .*no results\.json"):
+        load_results(tmp_path / "mine.zip", GT)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
+        load_results(tmp_path / "nothing.json", GT)
+
+
+def test_written_results_are_read_back_and_always_the_same(tmp_path):
+    entries = [result(TRACK, score=1 / 3)]
+    plain, archive = write_results(tmp_path / "new" / "a", entries)
+    assert json.loads(plain.read_text()) == entries
+    assert load_results(archive, GT) == load_results(plain, GT)
+    _, again = write_results(tmp_path / "b", entries)
+    assert again.read_bytes() == archive.read_bytes()
+    assert sorted(path.name for path in plain.parent.iterdir()) == [
+        "results.json",
+        "submission.zip",
+    ]
+
+
+@pytest.mark.parametrize("name", ["results.json", "submission.zip"])
+def test_existing_files_are_kept(tmp_path, name):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=name):
+        write_results(tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "precious"
+    write_results(tmp_path, [], overwrite=True)
+    assert load_results(tmp_path / "results.json", GT) == []
+
+
+def test_files_are_replaced_only_if_asked(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(FileExistsError, match="file exists already"):
+        write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_text() == "old"
+    write_bytes(tmp_path / "file", b"new", overwrite=True)
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def test_failed_write_leaves_the_old_file(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(TypeError):
+        write_bytes(tmp_path / "file", None, overwrite=True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]

@@ -1,0 +1,59 @@
+import logging
+
+import torch
+from conftest import make_clip
+
+from simplevtr.modeling.targets import TargetBuilder
+
+
+def build(clip, *, length=None, size=None, limit=10):
+    builder = TargetBuilder(max_instances=limit)
+    return builder(
+        clip["instances"],
+        clip_length=length or len(clip["image"]),
+        padded_size=size or (clip["height"], clip["width"]),
+        name=clip["file_names"][0],
+    )
+
+
+def test_rows_boxes_and_visibility():
+    clip = make_clip(frames=3, size=(32, 48), labels=(4, 1), absent=[(1, 0)])
+    targets = build(clip)
+    assert targets.labels.tolist() == [4, 1]  # also of the row that is absent in a frame
+    assert targets.visible.tolist() == [[True, False, True], [True, True, True]]
+    assert targets.boxes[0, 1].tolist() == [0, 0, 0, 0]
+    # Row 0, frame 2: rows 4..12, columns 8..18 of 32 x 48.
+    expected = torch.tensor([13 / 48, 8 / 32, 10 / 48, 8 / 32])
+    torch.testing.assert_close(targets.boxes[0, 2], expected)
+    assert targets.masks[0].flatten(1).sum(1).tolist() == [80, 0, 80]
+
+
+def test_padding_of_time_and_size():
+    targets = build(make_clip(frames=2, size=(32, 48)), length=4, size=(40, 64))
+    alone = build(make_clip(frames=2, size=(32, 48)))
+    assert targets.masks.shape == (2, 4, 40, 64)
+    assert torch.equal(targets.masks[:, :2, :32, :48], alone.masks)
+    assert targets.masks.sum() == alone.masks.sum()
+    assert torch.equal(targets.boxes[:, :2], alone.boxes)  # relative to the unpadded frame
+    assert not targets.visible[:, 2:].any()
+
+
+def test_more_instances_than_slots_keeps_the_largest_and_warns_once(caplog):
+    clip = make_clip(frames=2, size=(64, 48), labels=(0, 1, 2, 3))  # rows grow with their number
+    builder = TargetBuilder(max_instances=2)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            targets = builder(
+                clip["instances"], clip_length=2, padded_size=(64, 48), name="video_7/00000.jpg"
+            )
+    assert targets.labels.tolist() == [2, 3]
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert "video_7/00000.jpg: 4 instances" in messages[0]
+    assert "2 slots" in messages[0]
+
+
+def test_no_instances():
+    targets = build(make_clip(labels=()))
+    assert len(targets) == 0
+    assert targets.masks.shape == (0, 3, 32, 48)

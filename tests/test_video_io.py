@@ -1,0 +1,238 @@
+import logging
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from simplevtr.video_io import check_output, open_sink, open_source
+
+NTSC = Fraction(30000, 1001)
+
+
+def moving_square(count, height, width):
+    """A bright square that moves two pixels a frame over a dark ramp."""
+    ramp = np.linspace(20, 80, width).astype(np.uint8)
+    frames = np.repeat(np.broadcast_to(ramp[None, None, :, None], (1, height, width, 3)), count, 0)
+    for i, frame in enumerate(frames):
+        frame[10:26, 2 * i : 2 * i + 16] = (220, 40, 90)
+    return frames
+
+
+def write(path, frames, fps=NTSC, **options):
+    with open_sink(path, fps, frames.shape[1:3], **options) as sink:
+        for frame in frames:
+            sink.write(frame)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "width", "fps"),
+    [(9, 65, 97, NTSC), (1, 64, 96, NTSC), (5, 64, 97, Fraction(25)), (4, 66, 98, Fraction(17, 3))],
+)
+def test_mp4_keeps_count_rate_and_picture(tmp_path, count, height, width, fps):
+    frames = moving_square(count, height, width)
+    path = write(tmp_path / "clip.mp4", frames, fps)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec.name, stream.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.height % 2, stream.width % 2) == (0, 0)
+        assert stream.average_rate == fps
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+    assert len(decoded) == count
+    for frame, original in zip(decoded, frames, strict=True):
+        assert frame.shape == (height + height % 2, width + width % 2, 3)
+        # The middle of the square and the ramp keep their colours; edges blur under yuv420p.
+        assert abs(frame[18, 8].astype(int) - original[18, 8]).max() <= 12
+        difference = frame[:height, :width].astype(int) - original
+        assert np.abs(difference).mean() < 4
+        if height % 2:
+            assert np.abs(frame[-1].astype(int) - frame[-2]).mean() < 4  # the repeated row
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # starts to play before it is fully loaded
+
+
+def test_video_source_reads_what_was_written(tmp_path):
+    source = open_source(write(tmp_path / "clip.mp4", moving_square(7, 64, 96)))
+    assert (source.size, source.fps, source.length, source.names) == ((64, 96), NTSC, 7, None)
+    assert source.uneven_times() is None
+    first, second = list(source), list(source)  # can be read twice
+    assert len(first) == 7
+    assert source.uneven_times() is None
+    np.testing.assert_array_equal(first, second)
+    assert first[0].dtype == np.uint8
+
+
+def test_uneven_times_survive(tmp_path):
+    times = [Fraction(t, 100) for t in (0, 3, 40, 44, 120)]
+    for suffix in ("mp4", "gif"):
+        frames = moving_square(5, 64, 96)
+        source = open_source(
+            write(tmp_path / f"uneven.{suffix}", frames, Fraction(10), times=times)
+        )
+        assert len(list(source)) == 5
+        found = source.uneven_times()
+        assert np.allclose([float(t) for t in found], [float(t) for t in times], atol=1e-3)
+
+
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_rotation_is_respected(tmp_path, quarter_turns):
+    upright = moving_square(2, 64, 96)
+    stored = np.rot90(upright, -quarter_turns, axes=(1, 2))
+    path = tmp_path / "phone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = *stored.shape[1:3], "yuv420p"
+        stream.set_display_rotation(90 * quarter_turns)
+        for frame in stored:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.copy(), format="rgb24")))
+        container.mux(stream.encode())
+    source = open_source(path)
+    assert source.size == (64, 96)
+    assert np.abs(next(iter(source)).astype(int) - upright[0]).mean() < 6
+
+
+def test_gif_keeps_frames_and_colours(tmp_path):
+    frames = moving_square(6, 65, 97)
+    path = write(tmp_path / "clip.gif", frames, Fraction(10))
+    with Image.open(path) as image:
+        assert (image.size, image.n_frames, image.info["duration"]) == ((97, 65), 6, 100)
+        assert image.info["loop"] == 0
+    decoded = list(open_source(path))
+    assert len(decoded) == 6
+    assert np.abs(np.stack(decoded).astype(int) - frames).max() < 16
+    with pytest.raises(ValueError, match="at most 50 frames a second"):
+        open_sink(tmp_path / "fast.gif", Fraction(60), (64, 96))
+
+
+def test_folder_and_natural_order(tmp_path):
+    frames = moving_square(12, 40, 60)
+    names = [f"frame{i}.png" for i in range(1, 13)]
+    folder = write(tmp_path / "frames", frames, names=names)
+    (folder / "notes.txt").write_text("not a frame")
+    (folder / "._frame1.png").write_bytes(b"left by a file manager")
+    for source in (
+        open_source(folder),
+        open_source(str(folder / "frame*.png")),
+        open_source([folder / name for name in sorted(names)]),
+    ):
+        assert source.names == names  # 2 before 10
+        assert (source.fps, source.length, source.size) == (None, 12, (40, 60))
+        np.testing.assert_array_equal(list(source), frames)
+
+
+def test_single_image_is_a_sequence_of_one(tmp_path):
+    folder = write(tmp_path / "frames", moving_square(1, 40, 60))
+    source = open_source(folder / "00000.png")
+    assert (source.length, len(list(source))) == (1, 1)
+
+
+def test_same_names_in_two_folders_give_no_names(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / name, moving_square(1, 40, 60))
+    source = open_source([tmp_path / "b", tmp_path / "a"])
+    assert (source.length, source.names) == (2, None)
+
+
+def test_input_errors_name_the_problem(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("no video at all")
+    (tmp_path / "text.png").write_text("no image at all")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nclip.mp4\n#EXT-X-ENDLIST\n")
+    clip = write(tmp_path / "clip.mp4", moving_square(1, 64, 96))
+    with pytest.raises(FileNotFoundError, match="nowhere.mp4: no such file"):
+        open_source(tmp_path / "nowhere.mp4")
+    with pytest.raises(FileNotFoundError, match="no file matches"):
+        open_source(str(tmp_path / "*.tiff"))
+    with pytest.raises(ValueError, match=r"empty: no frames \(\.jpg"):
+        open_source(tmp_path / "empty")
+    with pytest.raises(ValueError, match="no input"):
+        open_source([])
+    for name in ("text.mp4", "text.png", "list.m3u8"):
+        with pytest.raises(ValueError, match=f"{name}: .*not a video"):
+            open_source(tmp_path / name)
+    with pytest.raises(ValueError, match="several inputs must all be images"):
+        open_source([clip, clip])
+
+
+def test_frames_of_different_sizes_are_refused(tmp_path):
+    folder = write(tmp_path / "frames", moving_square(2, 40, 60))
+    Image.new("RGB", (50, 30)).save(folder / "00002.png")
+    with pytest.raises(ValueError, match=r"00002\.png is 50x30 pixels, .*00000\.png is 60x40"):
+        list(open_source(folder))
+
+
+def test_damaged_tail_keeps_the_frames_before(tmp_path, caplog):
+    path = write(tmp_path / "clip.mp4", moving_square(60, 64, 96))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 3 // 4])
+    with caplog.at_level(logging.WARNING):
+        source = open_source(path)
+        frames, again = list(source), list(source)
+    assert 5 < len(frames) < 60
+    assert len(again) == len(frames)
+    messages = [r.message for r in caplog.records if "clip.mp4: damaged" in r.message]
+    assert len(messages) == 1  # said once, not at each pass
+    assert f"the first {len(frames)} of 60 frames" in messages[0]
+
+
+def test_existing_output_is_refused(tmp_path):
+    frames = moving_square(2, 40, 60)
+    for name in ("clip.mp4", "clip.gif", "folder"):
+        path = write(tmp_path / name, frames)
+        with pytest.raises(FileExistsError, match=f"{name}: exists already"):
+            open_sink(path, NTSC, (40, 60))
+        write(path, frames[:1], overwrite=True)
+    assert len(list(open_source(tmp_path / "clip.mp4"))) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.gif", "clip.mp4", "folder"]
+    # A folder is never emptied: what the new run did not write stays.
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+    (tmp_path / "bare").mkdir()
+    write(tmp_path / "bare", frames)  # an empty folder holds nothing to lose
+
+
+def test_unknown_suffixes_and_rates_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"suffix '\.avi', allowed: \.mp4 or \.gif"):
+        check_output(tmp_path / "clip.avi")
+    with pytest.raises(ValueError, match="must be above 0"):
+        open_sink(tmp_path / "clip.mp4", Fraction(0), (40, 60))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="a file, but a folder"):
+        check_output(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "folder"])
+def test_interrupted_run_keeps_what_is_done_under_another_name(tmp_path, name, caplog):
+    frames = moving_square(4, 40, 60)
+
+    def broken_run():
+        with open_sink(tmp_path / name, NTSC, (40, 60)) as sink:
+            for frame in frames[:3]:
+                sink.write(frame)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_run()
+    assert not (tmp_path / name).exists()
+    (partial,) = tmp_path.iterdir()
+    assert "the 3 frames done are kept in" in caplog.text
+    assert str(partial) in caplog.text
+    assert len(list(open_source(partial))) == 3
+    write(tmp_path / name, frames)  # a second run neither trips over the first nor removes it
+    assert partial.exists()
+
+
+def test_nothing_is_left_of_a_run_without_frames(tmp_path):
+    for name in ("clip.mp4", "folder"):
+        with pytest.raises(ValueError, match="no frames"), open_sink(tmp_path / name, NTSC, (4, 6)):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_frame_is_refused(tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"shape \(41, 60, 3\) and type uint8 was given"),
+        open_sink(tmp_path / "clip.mp4", NTSC, (40, 60)) as sink,
+    ):
+        sink.write(moving_square(1, 41, 60)[0])

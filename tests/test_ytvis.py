@@ -1,0 +1,268 @@
+import json
+from pathlib import Path
+
+import pytest
+from detectron2.config import get_cfg
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import BoxMode
+from ytvis_folder import forget, make_ytvis_folder
+
+from simplevtr.config import add_simplevtr_config
+from simplevtr.data import (
+    builtin,
+    load_ytvis_json,
+    register_builtin,
+    register_from_cfg,
+    register_ytvis,
+)
+from simplevtr.data.categories import YTVIS_2019_CATEGORIES, YTVIS_2021_CATEGORIES
+
+NAME = "ytvis_test_dataset"
+
+
+@pytest.fixture(autouse=True)
+def _clean_catalog():
+    yield
+    forget(NAME)
+
+
+def edit(folder, change):
+    """Apply ``change`` to the JSON's content and write it back."""
+    path = Path(folder.json_file)
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def custom_cfg(*entries, train=(), test=()):
+    cfg = get_cfg()
+    add_simplevtr_config(cfg)
+    cfg.DATASETS.CUSTOM = list(entries)
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = tuple(train), tuple(test)
+    return cfg
+
+
+def test_records(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=2, frames=[3, 4], size=(48, 64))
+    records = load_ytvis_json(*folder)
+    assert [r["video_id"] for r in records] == [1, 2]
+    record = records[1]
+    assert (record["height"], record["width"], record["length"]) == (48, 64, 4)
+    assert record["file_names"][2] == f"{folder.image_root}/video2/00002.jpg"
+    assert [[a["id"] for a in frame] for frame in record["annotations"]] == [[3], *[[3, 4]] * 3]
+    track = record["annotations"][1][1]
+    assert track["category_id"] == 1
+    assert track["iscrowd"] == 0
+    assert track["bbox"][2:] == [21, 16]
+    assert track["bbox_mode"] == BoxMode.XYWH_ABS
+    assert track["segmentation"]["size"] == [48, 64]
+
+
+def test_videos_are_sorted_by_id_and_categories_made_contiguous(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=2)
+
+    def change(content):
+        content["videos"].reverse()
+        content["categories"] = [{"id": 9, "name": "dog"}, {"id": 4, "name": "cat"}]
+        for track in content["annotations"]:
+            track["category_id"] = {1: 4, 2: 9}[track["category_id"]]
+
+    edit(folder, change)
+    records = load_ytvis_json(*folder, NAME)
+    assert [r["video_id"] for r in records] == [1, 2]
+    assert [a["category_id"] for a in records[0]["annotations"][1]] == [0, 1]
+    metadata = MetadataCatalog.get(NAME)
+    assert metadata.thing_classes == ["cat", "dog"]
+    assert metadata.thing_dataset_id_to_contiguous_id == {4: 0, 9: 1}
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_no_ground_truth(tmp_path, missing):
+    folder = make_ytvis_folder(tmp_path, videos=1, frames=3, annotations=False)
+    if missing:
+        edit(folder, lambda content: content.pop("annotations"))
+    assert load_ytvis_json(*folder)[0]["annotations"] == [[], [], []]
+
+
+def test_boxes_and_areas_may_be_missing(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    edit(folder, lambda c: [track.pop("bboxes") for track in c["annotations"]])
+    edit(folder, lambda c: [track.pop("areas") for track in c["annotations"]])
+    assert load_ytvis_json(*folder)[0]["annotations"][1][0]["bbox"] is None
+
+
+def set_item(*path_and_value):
+    """A change of the content: all but the last two arguments lead to the place."""
+    *path, key, value = path_and_value
+
+    def change(content):
+        for step in path:
+            content = content[step]
+        content[key] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_item("videos", []), "'videos' has no entry"),
+        (lambda c: c.pop("videos"), "no list 'videos', only ['categories', 'annotations']"),
+        (lambda c: (c.pop("videos"), c.update(images=[])), "a COCO file of single images?"),
+        (set_item("categories", []), "'categories' has no entry"),
+        (set_item("categories", 1, "id", 1), "category id 1 appears twice"),
+        (set_item("annotations", {}), "'annotations' is a dict"),
+        (
+            set_item("annotations", 0, "category_id", 7),
+            "annotation 1 has unknown category id 7; known: 1, 2",
+        ),
+        (set_item("annotations", 0, "video_id", 70), "annotation 1 is of unknown video 70"),
+        (set_item("annotations", 0, "video_id", [1]), "video_id of annotation 1 is [1]"),
+        (set_item("annotations", 1, "id", "x"), "id of annotation is 'x'"),
+        (set_item("annotations", 1, "id", 1), "annotation id 1 appears twice"),
+        (set_item("annotations", 1, "iscrowd", 2), "iscrowd of annotation 2 is 2"),
+        (
+            lambda c: c["annotations"][0]["segmentations"].pop(),
+            "annotation 1 has 3 segmentations, but its video 1 has 4",
+        ),
+        (
+            lambda c: c["annotations"][0]["bboxes"].append(None),
+            "annotation 1 has 5 bboxes, but its video 1 has 4",
+        ),
+        (set_item("annotations", 0, "segmentations", None), "annotation 1 has None segmentations"),
+        (lambda c: c["annotations"][0].pop("segmentations"), "annotation 1 has no segmentations"),
+        (set_item("videos", 1, "id", 1), "video id 1 appears twice"),
+        (lambda c: c["videos"][0].pop("width"), "video 1 has no width"),
+        (set_item("videos", 0, "height", 0), "height of video 1 is 0; an integer >= 1"),
+        (lambda c: c["videos"][0].update(length=0, file_names=[]), "length of video 1 is 0"),
+        (set_item("videos", 0, "length", 9), "video 1 has 4 file_names, but length 9"),
+        (set_item("videos", 0, "file_names", "abcd"), "file_names of video 1 is no list"),
+        (set_item("videos", 0, 5), "video is 5; an object is needed"),
+    ],
+)
+def test_malformed_files_are_refused_with_file_and_value(tmp_path, change, message):
+    folder = make_ytvis_folder(tmp_path, videos=2)
+    edit(folder, change)
+    with pytest.raises(ValueError, match="train.json") as caught:
+        load_ytvis_json(*folder)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[1]", "holds a list"),
+        (b"[" * 200000, "is not JSON"),
+    ],
+)
+def test_files_of_another_kind_are_refused(tmp_path, text, message):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    Path(folder.json_file).write_bytes(text)
+    with pytest.raises(ValueError, match=message):
+        load_ytvis_json(*folder)
+
+
+def test_missing_files(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=3)
+    with pytest.raises(FileNotFoundError, match=r"none\.json does not exist"):
+        load_ytvis_json(tmp_path / "none.json", folder.image_root)
+    with pytest.raises(FileNotFoundError, match="image root .*nowhere"):
+        load_ytvis_json(folder.json_file, tmp_path / "nowhere")
+    for video in (2, 3):
+        Path(folder.image_root, f"video{video}/00000.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"2 of the 3 videos .*video2/00000\.jpg"):
+        load_ytvis_json(*folder)
+
+
+def test_builtin_dataset_with_other_categories_is_refused(tmp_path):
+    names_2019 = tuple(name for _, name in YTVIS_2019_CATEGORIES)
+    folder = make_ytvis_folder(tmp_path, videos=1, categories=names_2019)
+    assert len(load_ytvis_json(*folder, "ytvis_2019_train")) == 1
+    with pytest.raises(
+        ValueError, match="ytvis_2021_train.* 1 'person' where 1 'airplane' belongs"
+    ):
+        load_ytvis_json(*folder, "ytvis_2021_train")
+
+
+def test_register_is_lazy_and_repeatable(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    register_ytvis(NAME, tmp_path / "missing.json", folder.image_root)  # not read yet
+    with pytest.raises(FileNotFoundError, match="missing.json"):
+        DatasetCatalog.get(NAME)
+    forget(NAME)
+    register_ytvis(NAME, *folder)
+    register_ytvis(NAME, *folder)
+    assert len(DatasetCatalog.get(NAME)) == len(DatasetCatalog.get(NAME)) == 1
+    metadata = MetadataCatalog.get(NAME)
+    assert (metadata.json_file, metadata.image_root) == tuple(folder)
+    assert metadata.evaluator_type == "ytvis"
+
+
+def test_register_refuses_other_files_under_the_same_name(tmp_path):
+    register_ytvis(NAME, *make_ytvis_folder(tmp_path / "a", videos=1))
+    other = make_ytvis_folder(tmp_path / "b", videos=1)
+    with pytest.raises(ValueError, match=f"{NAME}.*{tmp_path}/a/.*{tmp_path}/b/"):
+        register_ytvis(NAME, *other)
+    with pytest.raises(ValueError, match="'coco_2017_train' is taken"):
+        register_ytvis("coco_2017_train", *other)
+
+
+def test_builtin_names_and_layout():
+    expected = {
+        "ytvis_2019_val": ("ytvis_2019/valid.json", "ytvis_2019/valid/JPEGImages"),
+        "ytvis_2021_test": ("ytvis_2021/test.json", "ytvis_2021/test/JPEGImages"),
+        "ovis_val": ("ovis/annotations_valid.json", "ovis/valid"),
+        "embedded_hard_long": ("embedded/hard/long.json", "embedded/hard/long/JPEGImages"),
+    }
+    for name, (json_file, image_root) in expected.items():
+        metadata = MetadataCatalog.get(name)
+        assert metadata.json_file.endswith(json_file)
+        assert metadata.image_root.endswith(image_root)
+        assert name in DatasetCatalog
+    assert "ytvis_2019_test" not in DatasetCatalog
+    classes = MetadataCatalog.get("ytvis_2021_val").thing_classes
+    assert classes == [name for _, name in YTVIS_2021_CATEGORIES]
+    assert "thing_classes" not in MetadataCatalog.get("embedded_easy_train").as_dict()
+
+
+def test_builtin_follows_the_environment(monkeypatch, tmp_path):
+    warnings = []
+    monkeypatch.setattr(builtin.logger, "warning", lambda *args: warnings.append(args))
+    forget("embedded_easy_val")
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    try:
+        register_builtin()  # only the forgotten one is free; the others are kept with a warning
+        root = MetadataCatalog.get("embedded_easy_val").image_root
+        assert root == str(tmp_path / "embedded/easy/val/JPEGImages")
+        assert any("'ytvis_2019_train' is taken" in str(args[-1]) for args in warnings)
+    finally:
+        monkeypatch.undo()
+        forget("embedded_easy_val")
+        register_builtin()
+
+
+def test_register_from_cfg(monkeypatch, tmp_path):
+    folder = make_ytvis_folder(tmp_path / "mine", videos=1)
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    cfg = custom_cfg([NAME, "mine/train.json", "mine/train/JPEGImages"], train=[NAME])
+    register_from_cfg(cfg)
+    register_from_cfg(cfg)
+    assert MetadataCatalog.get(NAME).json_file == folder.json_file
+    assert len(DatasetCatalog.get(NAME)) == 1
+
+
+@pytest.mark.parametrize(
+    "entry", [NAME, [NAME, "a.json"], [NAME, "a.json", 3], [NAME, "a.json", ""]]
+)
+def test_register_from_cfg_refuses_malformed_entries(entry):
+    with pytest.raises(ValueError, match=r"DATASETS\.CUSTOM\[0\] is .*three strings"):
+        register_from_cfg(custom_cfg(entry))
+    assert NAME not in DatasetCatalog
+
+
+@pytest.mark.parametrize("name", ["ytvis_2091_train", "coco_2017_val"])
+def test_unknown_dataset_names_are_refused(name):
+    with pytest.raises(KeyError, match=f"{name}.*registered: .*ytvis_2019_train.*ovis_val"):
+        register_from_cfg(custom_cfg(test=[name]))

@@ -1,0 +1,199 @@
+import copy
+import math
+
+import numpy as np
+import pytest
+from track_samples import (
+    EXPECTED,
+    LENGTH,
+    annotation,
+    box,
+    data_file,
+    ground_truth,
+    read,
+    result,
+)
+
+from simplevtr.evaluation import (
+    evaluate_tracks,
+    load_ground_truth,
+    load_results,
+    scores_as_json,
+    scores_table,
+    ytvis_eval,
+)
+
+EVERYWHERE = [box(0, 0, 4, 4)] * LENGTH
+ELSEWHERE = [box(4, 4, 8, 6)] * LENGTH
+
+
+def as_fraction(value):
+    """As the official code gives it: -1 where there is no ground truth."""
+    return -1.0 if math.isnan(value) else value / 100
+
+
+def check_against_official(scores, gt, expected):
+    stats = [as_fraction(value) for value in scores.stats.values()]
+    np.testing.assert_allclose(stats, expected["stats"], rtol=0, atol=1e-9)
+    names = {category["id"]: category["name"] for category in gt["categories"]}
+    assert len(scores.per_category) == len(expected["per_category"])
+    for row in expected["per_category"]:
+        mine = scores.per_category[names[row["category_id"]]]
+        for key in ("AP", "AP50", "AR100"):
+            assert as_fraction(mine[key]) == pytest.approx(row[key], rel=0, abs=1e-9)
+
+
+@pytest.mark.parametrize("case", ["1", "4", "6"])
+def test_equals_official_numbers(case):
+    gt = load_ground_truth(data_file(case, "gt"))
+    scores = evaluate_tracks(gt, load_results(data_file(case, "dt"), gt))
+    check_against_official(scores, gt, EXPECTED[case])
+
+
+def test_plain_content_is_scored_alike_and_not_changed():
+    gt, results = read(data_file("4", "gt")), read(data_file("4", "dt"))
+    before = copy.deepcopy((gt, results))
+    check_against_official(evaluate_tracks(gt, results), gt, EXPECTED["4"])
+    assert (gt, results) == before
+
+
+def test_arrays_and_table_agree_with_the_numbers():
+    gt = read(data_file("4", "gt"))
+    scores = evaluate_tracks(gt, read(data_file("4", "dt")))
+    assert scores.precision.shape == (10, 101, 5, 4, 3)
+    assert scores.recall.shape == (10, 5, 4, 3)
+    first = 100 * scores.precision[:, :, 0, 0, 2].mean()
+    assert scores.per_category["c1"]["AP"] == pytest.approx(first)
+    assert f"{scores.stats['AP']:.3f}" in scores_table(scores)
+    assert f"{first:.3f}" in scores_table(scores)
+    plain = scores_as_json(scores)
+    assert plain["AP"] == scores.stats["AP"]
+    assert plain["APm"] is None
+    assert plain["per_category"]["c5"]["AP"] is None
+
+
+def test_perfect_and_hopeless_predictions():
+    gt = ground_truth([annotation(1, EVERYWHERE), annotation(2, ELSEWHERE, category_id=2)])
+    scores = evaluate_tracks(gt, [result(EVERYWHERE), result(EVERYWHERE, category_id=2)])
+    assert scores.per_category["cat"]["AP"] == pytest.approx(100)
+    assert scores.per_category["dog"]["AP"] == 0
+    assert scores.stats["AP"] == pytest.approx(50)
+
+
+def test_iou_decides_by_sums_over_frames():
+    # Two frames of three are right and one is missing: IoU 2/3, which passes .50, .55, .60 and .65.
+    gt = ground_truth([annotation(1, EVERYWHERE)])
+    scores = evaluate_tracks(gt, [result([EVERYWHERE[0], None, EVERYWHERE[2]])])
+    assert scores.stats["AP"] == pytest.approx(40)
+    assert scores.stats["AP50"] == pytest.approx(100)
+    assert scores.stats["AP75"] == 0
+
+
+def test_no_predictions_score_zero_and_nan_without_ground_truth():
+    scores = evaluate_tracks(ground_truth([annotation(1, EVERYWHERE)]), [])
+    assert scores.stats["AP"] == 0
+    assert math.isnan(scores.per_category["dog"]["AP"])
+    assert math.isnan(scores.stats["APl"])
+    empty = evaluate_tracks(ground_truth([]), [result(EVERYWHERE)])
+    assert all(math.isnan(value) for value in empty.stats.values())
+
+
+def test_categories_can_be_ignored():
+    gt = ground_truth([annotation(1, EVERYWHERE, category_id=1)])
+    results = [result(EVERYWHERE, category_id=2)]
+    assert evaluate_tracks(gt, results).stats["AP"] == 0
+    scores = evaluate_tracks(gt, results, use_categories=False)
+    assert scores.stats["AP"] == pytest.approx(100)
+    assert scores.per_category == {}
+
+
+def test_crowd_tracks_take_predictions_by_plain_iou():
+    # One lies inside the crowd's track, but the IoU is 4/16: it stays a false positive. The other
+    # one's IoU is 12/16, so it is ignored. COCO's crowd IoU would ignore both.
+    crowd = annotation(1, EVERYWHERE, iscrowd=1)
+    gt = ground_truth([crowd, annotation(2, ELSEWHERE)])
+    inside, most = [box(0, 0, 2, 2)] * LENGTH, [box(0, 0, 3, 4)] * LENGTH
+    right = result(ELSEWHERE, score=0.1)
+    ignored = evaluate_tracks(gt, [result(most, score=0.9), right])
+    assert ignored.stats["AP50"] == pytest.approx(100)
+    assert evaluate_tracks(gt, [result(inside, score=0.9), right]).stats["AP50"] == pytest.approx(
+        50
+    )
+
+
+@pytest.mark.parametrize(
+    ("area", "ranges"),
+    [
+        (128**2 - 1, "s"),
+        (128**2, "sm"),
+        (128**2 + 1, "m"),
+        (256**2, "ml"),
+        (256**2 + 1, "l"),
+    ],
+)
+def test_area_ranges_include_their_limits_and_follow_the_file(area, ranges):
+    gt = ground_truth([annotation(1, EVERYWHERE, areas=[None, area, area])])
+    stats = evaluate_tracks(gt, [result(EVERYWHERE)]).stats
+    for size in "sml":
+        assert math.isnan(stats[f"AP{size}"]) == (size not in ranges)
+        assert math.isnan(stats[f"AR{size}"]) == (size not in ranges)
+
+
+@pytest.mark.parametrize("case", ["1", "4"])
+def test_area_ranges_cost_no_exactness(case, monkeypatch):
+    # Limits amid these tracks' areas, so that matchings are shared, skipped and made.
+    ranges = {"all": (0, 1e10), "small": (0, 250), "medium": (250, 330), "large": (330, 1e10)}
+    monkeypatch.setattr(ytvis_eval, "AREA_RANGES", ranges)
+    gt, results = read(data_file(case, "gt")), read(data_file(case, "dt"))
+    scores = evaluate_tracks(gt, results)
+    monkeypatch.delattr(ytvis_eval._TrackEval, "evaluateImg")  # leaves pycocotools' own
+    reference = evaluate_tracks(gt, results)
+    np.testing.assert_array_equal(scores.precision, reference.precision)
+    np.testing.assert_array_equal(scores.recall, reference.recall)
+    assert len({scores.stats[key] for key in ("APs", "APm", "APl")} - {0.0}) == 3
+
+
+def test_track_outside_a_range_does_not_count_in_it():
+    # The small track has a false positive that is large: it must not count among the small ones.
+    gt = ground_truth([])
+    gt["videos"][0].update(height=300, width=300)
+    large, small = np.zeros((2, 300, 300), bool)
+    large[:, :260] = True
+    small[:5, :5] = True
+    gt["annotations"] = [annotation(1, [small] * LENGTH)]
+    results = [result([large] * LENGTH, score=0.9), result([small] * LENGTH, score=0.8)]
+    stats = evaluate_tracks(gt, results).stats
+    assert stats["AP"] == pytest.approx(50)
+    assert stats["APs"] == pytest.approx(100)
+
+
+def test_equal_scores_keep_the_order_of_the_file():
+    gt = ground_truth([annotation(1, EVERYWHERE)])
+    good, bad = result(EVERYWHERE), result(ELSEWHERE)
+    assert evaluate_tracks(gt, [good, bad]).stats["AR1"] == pytest.approx(100)
+    assert evaluate_tracks(gt, [bad, good]).stats["AR1"] == 0
+
+
+def test_at_most_100_tracks_count():
+    gt = ground_truth([annotation(1, EVERYWHERE)])
+    wrong = [result(ELSEWHERE, score=0.9)] * 99
+    right = result(EVERYWHERE, score=0.1)
+    assert evaluate_tracks(gt, [*wrong, right]).stats["AR100"] == pytest.approx(100)
+    assert evaluate_tracks(gt, [*wrong, wrong[0], right]).stats["AR100"] == 0
+
+
+def test_ids_of_zero_are_ids_too():
+    gt = ground_truth([annotation(0, EVERYWHERE, video_id=0)], videos=(0,))
+    scores = evaluate_tracks(gt, [result(EVERYWHERE, video_id=0)])
+    assert scores.stats["AP"] == pytest.approx(100)
+
+
+def test_bad_input_is_refused():
+    gt = ground_truth([annotation(1, EVERYWHERE)])
+    with pytest.raises(ValueError, match="no annotations"):
+        evaluate_tracks(ground_truth(None), [])
+    with pytest.raises(ValueError, match="must be a list"):
+        evaluate_tracks(gt, {"results": []})
+    forged = {**result(EVERYWHERE), "segmentations": ["x"] * LENGTH, "film_strip": "anything"}
+    with pytest.raises(ValueError, match="entry 0: frame 0"):
+        evaluate_tracks(gt, [forged])

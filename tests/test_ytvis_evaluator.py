@@ -1,0 +1,230 @@
+import json
+import logging
+import math
+import multiprocessing
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from detectron2.data import MetadataCatalog
+from detectron2.utils import comm
+from pycocotools import mask as coco_mask
+from track_samples import HEIGHT, LENGTH, WIDTH, annotation, box, ground_truth
+
+from simplevtr.evaluation import YTVISEvaluator, encode_track
+
+NAME = "test_ytvis_evaluator"
+CATEGORY_IDS = {3: 0, 7: 1}  # to contiguous labels
+TRACKS = {  # by video: (label, masks)
+    1: [(0, [box(0, 0, 4, 4)] * 3), (1, [box(4, 1, 7, 5), None, box(4, 2, 7, 6)])],
+    2: [(1, [None, box(1, 1, 8, 3), box(0, 1, 7, 3)])],
+    5: [(0, [box(2, 0, 3, 6)] * 3)],
+}
+
+
+def content(*, annotations=True):
+    gt = ground_truth(None, videos=tuple(TRACKS))
+    gt["categories"] = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
+    if annotations:
+        ids = {label: number for number, label in CATEGORY_IDS.items()}
+        tracks = [(video, *track) for video in TRACKS for track in TRACKS[video]]
+        gt["annotations"] = [
+            annotation(number, masks, video_id=video, category_id=ids[label])
+            for number, (video, label, masks) in enumerate(tracks, start=1)
+        ]
+    return gt
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Registers the dataset; gives the path of its annotation file."""
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(content()))
+    MetadataCatalog.get(NAME).set(
+        json_file=str(path),
+        thing_dataset_id_to_contiguous_id=CATEGORY_IDS,
+        thing_classes=["cat", "dog"],
+    )
+    yield path
+    MetadataCatalog.remove(NAME)
+
+
+def video_input(video, **more):
+    size = {"height": HEIGHT, "width": WIDTH, "length": LENGTH}
+    return [{"video_id": video, **size, "file_names": [], **more}]
+
+
+def perfect(video, **more):
+    tracks = TRACKS[video]
+    nothing = np.zeros((HEIGHT, WIDTH), bool)
+    return {
+        "image_size": (HEIGHT, WIDTH),
+        "pred_scores": [0.9 - 0.1 * i for i in range(len(tracks))],
+        "pred_labels": [label for label, _ in tracks],
+        "pred_masks": [
+            torch.from_numpy(np.stack([nothing if m is None else m for m in masks]))
+            for _, masks in tracks
+        ],
+        **more,
+    }
+
+
+def feed(evaluator, videos):
+    evaluator.reset()
+    for video in videos:
+        evaluator.process(video_input(video), perfect(video))
+
+
+def test_encoded_masks_decode_to_themselves():
+    masks = torch.rand(300, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.05
+    segmentations = encode_track(masks)
+    assert any(s is None for s in segmentations)
+    assert json.loads(json.dumps(segmentations)) == segmentations
+    for mask, segmentation in zip(masks, segmentations, strict=True):
+        if segmentation is None:
+            assert not mask.any()
+        else:
+            np.testing.assert_array_equal(coco_mask.decode(segmentation), mask.numpy())
+    assert encode_track(torch.zeros(2, 5, 7, dtype=torch.bool)) == [None, None]
+    assert encode_track(torch.zeros(0, 5, 7, dtype=torch.bool)) == []
+
+
+def test_perfect_predictions(dataset, tmp_path, caplog):
+    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
+    feed(evaluator, [5, 1, 2])
+    with caplog.at_level(logging.INFO):
+        scores = evaluator.evaluate()["segm"]
+    for key in ("AP", "AP50", "AP75", "APs", "AR10", "ARs", "AP-cat", "AP-dog"):
+        assert scores[key] == pytest.approx(100), key
+    assert math.isnan(scores["APl"])
+    assert scores["AR1"] == pytest.approx(100)
+    assert "100.000" in caplog.text
+    assert "dog" in caplog.text
+
+
+def test_written_files(dataset, tmp_path):
+    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
+    feed(evaluator, [5, 1, 2])
+    evaluator.evaluate()
+    written = (tmp_path / "out" / "results.json").read_bytes()
+    entries = json.loads(written)
+    assert [(e["video_id"], e["category_id"]) for e in entries] == [(1, 3), (1, 7), (2, 7), (5, 3)]
+    assert entries[2]["segmentations"][0] is None
+    assert entries[2]["segmentations"][1]["size"] == [HEIGHT, WIDTH]
+    with zipfile.ZipFile(tmp_path / "out" / "submission.zip") as archive:
+        assert archive.namelist() == ["results.json"]
+        assert archive.read("results.json") == written
+
+
+def test_second_time_a_video_comes_is_ignored(dataset):
+    evaluator = YTVISEvaluator(dataset_name=NAME)
+    feed(evaluator, [1, 2, 5])
+    evaluator.process(video_input(1), perfect(1, pred_labels=[1, 0]))
+    assert evaluator.evaluate()["segm"]["AP"] == pytest.approx(100)
+
+
+def test_reset_forgets(dataset, caplog):
+    evaluator = YTVISEvaluator(dataset_name=NAME)
+    feed(evaluator, [1, 2, 5])
+    evaluator.reset()
+    assert evaluator.evaluate()["segm"]["AP"] == 0
+    assert "3 of the 3 videos" in caplog.text
+
+
+@pytest.mark.parametrize("annotations", ["null", "missing"])
+def test_without_ground_truth(dataset, tmp_path, caplog, annotations):
+    gt = content(annotations=False)
+    if annotations == "missing":
+        del gt["annotations"]
+    dataset.write_text(json.dumps(gt))
+    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
+    feed(evaluator, TRACKS)
+    with caplog.at_level(logging.INFO):
+        assert evaluator.evaluate() == {}
+    assert "no ground truth" in caplog.text
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 4
+
+
+@pytest.mark.parametrize("name", ["results.json", "submission.zip"])
+def test_existing_files_are_refused_at_once(dataset, tmp_path, name):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=rf"{name}.*OUTPUT_DIR.*overwrite"):
+        YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path)
+    assert (tmp_path / name).read_text() == "precious"
+    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path, overwrite=True)
+    feed(evaluator, TRACKS)
+    evaluator.evaluate()
+    assert (tmp_path / name).read_bytes() != b"precious"
+
+
+def test_bad_datasets(dataset):
+    with pytest.raises(KeyError, match="no_such_dataset.*json_file.*" + NAME):
+        YTVISEvaluator(dataset_name="no_such_dataset")
+    assert "no_such_dataset" not in MetadataCatalog.list()
+    gt = content()
+    gt.update(categories=gt["categories"][:1], annotations=None)
+    dataset.write_text(json.dumps(gt))
+    with pytest.raises(ValueError, match=r"lacks the categories \[3\]"):
+        YTVISEvaluator(dataset_name=NAME)
+    dataset.unlink()
+    with pytest.raises(FileNotFoundError, match=r"truth\.json"):
+        YTVISEvaluator(dataset_name=NAME)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pred_labels": [0, 2]}, r"video 1: unknown label 2; allowed: \[0, 1\]"),
+        ({"pred_scores": [0.5, float("nan")]}, "video 1: score nan is not finite"),
+        ({"pred_scores": [0.5]}, "video 1: 1 scores, 2 labels and 2 masks"),
+        ({"pred_masks": [torch.zeros(3, 8, 6)] * 2}, r"video 1: masks are \(3, 8, 6\)"),
+    ],
+)
+def test_bad_predictions(dataset, change, message):
+    evaluator = YTVISEvaluator(dataset_name=NAME)
+    with pytest.raises(ValueError, match=message):
+        evaluator.process(video_input(1), perfect(1, **change))
+
+
+def test_one_video_at_a_time(dataset):
+    evaluator = YTVISEvaluator(dataset_name=NAME)
+    with pytest.raises(ValueError, match="one video at a time"):
+        evaluator.process(video_input(1) * 2, perfect(1))
+
+
+def _evaluate_in_process(rank, folder, answers):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
+    )
+    comm.create_local_process_group(2)
+    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=folder / "out")
+    feed(evaluator, [[1, 5], [2, 1]][rank])  # video 1 comes to both
+    answers.put((rank, evaluator.evaluate()))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_give_what_one_gives(dataset, tmp_path):
+    alone = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "alone")
+    feed(alone, [1, 2, 5])
+    expected = alone.evaluate()
+
+    context = multiprocessing.get_context("fork")  # spawned ones would import torch again
+    answers = context.SimpleQueue()
+    processes = [
+        context.Process(target=_evaluate_in_process, args=(rank, tmp_path, answers), daemon=True)
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
+    by_rank = dict(answers.get() for _ in processes)
+    assert by_rank[1] == {}
+    np.testing.assert_equal(by_rank[0], expected)
+    one, two = (tmp_path / name / "results.json" for name in ("alone", "out"))
+    assert one.read_bytes() == two.read_bytes()

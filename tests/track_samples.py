@@ -1,0 +1,75 @@
+"""Small ground truth and predictions in YouTube-VIS format for the tests of evaluation."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+DATA = Path(__file__).parent / "data"
+EXPECTED = json.loads((DATA / "ytviseval_expected.json").read_text())["cases"]
+HEIGHT, WIDTH, LENGTH = 6, 8, 3
+
+
+def data_file(case, kind):
+    """Path of the ground truth ("gt") or predictions ("dt") of a stored case."""
+    return DATA / f"ytviseval_case{case}_{kind}.json.gz"
+
+
+def read(path):
+    with gzip.open(path) as file:
+        return json.load(file)
+
+
+def rle(mask):
+    """Compressed RLE with text counts of an (H, W) mask."""
+    encoded = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": encoded["size"], "counts": encoded["counts"].decode()}
+
+
+def box(x0, y0, x1, y1):
+    """(H, W) mask that is True for x0 <= x < x1, y0 <= y < y1."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def annotation(number, masks, *, video_id=1, category_id=1, **more):
+    """Ground truth of one track; an item of ``masks`` may be None."""
+    return {
+        "id": number,
+        "video_id": video_id,
+        "category_id": category_id,
+        "iscrowd": 0,
+        "segmentations": [None if mask is None else rle(mask) for mask in masks],
+        "areas": [None if mask is None else int(mask.sum()) for mask in masks],
+        "bboxes": [None] * len(masks),
+        **more,
+    }
+
+
+def result(masks, *, score=0.5, video_id=1, category_id=1):
+    return {
+        "video_id": video_id,
+        "category_id": category_id,
+        "score": score,
+        "segmentations": [None if mask is None else rle(mask) for mask in masks],
+    }
+
+
+def ground_truth(annotations, *, videos=(1, 2), categories=("cat", "dog")):
+    return {
+        "videos": [
+            {
+                "id": video,
+                "height": HEIGHT,
+                "width": WIDTH,
+                "length": LENGTH,
+                "file_names": [f"{video}/{frame:05d}.jpg" for frame in range(LENGTH)],
+            }
+            for video in videos
+        ],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(categories, start=1)],
+        "annotations": annotations,
+    }

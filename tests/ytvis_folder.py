@@ -1,0 +1,150 @@
+"""Tiny datasets in YTVIS format for tests: JPEG frames of moving rectangles and their JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from PIL import Image
+from pycocotools import mask as mask_util
+
+COLOURS = [(230, 40, 40), (40, 200, 60), (50, 80, 230), (230, 210, 40), (200, 60, 200)]
+
+
+class YtvisFolder(NamedTuple):
+    json_file: str
+    image_root: str
+
+
+def make_ytvis_folder(
+    root: Path,
+    *,
+    videos: int = 3,
+    frames: int | list[int] = 4,
+    size: tuple[int, int] | list[tuple[int, int]] = (48, 64),
+    tracks: int = 2,
+    categories: tuple[str, ...] = ("cat", "dog"),
+    absent: tuple[tuple[int, int], ...] = ((1, 0),),
+    annotations: bool = True,
+    segmentation: str = "uncompressed",
+    split: str = "train",
+    images: bool = True,
+) -> YtvisFolder:
+    """Write ``root/<split>.json`` and ``root/<split>/JPEGImages/<video>/00000.jpg ...``.
+
+    Videos, tracks and categories count from 1 in the JSON. Track k of a video (0-based) is a
+    rectangle of about a third of the frame, one colour per category, that moves 2 pixels a frame.
+
+    Args:
+        root: folder to write into; made if missing.
+        videos: number of videos.
+        frames: frames of each video, one number or one a video.
+        size: (height, width) in pixels, one pair or one a video.
+        tracks: annotations of each video; track k has category ``k % len(categories) + 1``.
+        categories: names, ids from 1.
+        absent: (track, frame) pairs in which a track is absent (null segmentation and box).
+        annotations: False writes ``"annotations": null``, as in the official validation sets.
+        segmentation: "uncompressed", "compressed" (RLE) or "polygon".
+        split: name of the JSON file and of the frames' folder.
+        images: False writes the JSON only.
+    """
+    image_root = Path(root) / split / "JPEGImages"
+    image_root.mkdir(parents=True, exist_ok=True)
+    lengths = frames if isinstance(frames, list) else [frames] * videos
+    sizes = size if isinstance(size, list) else [size] * videos
+    content: dict = {
+        "videos": [],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(categories)],
+        "annotations": [] if annotations else None,
+    }
+    for v in range(videos):
+        height, width = sizes[v]
+        content["videos"].append(
+            {
+                "id": v + 1,
+                "height": height,
+                "width": width,
+                "length": lengths[v],
+                "file_names": [f"video{v + 1}/{t:05d}.jpg" for t in range(lengths[v])],
+            }
+        )
+        boxes = {
+            (k, t): _box(v, k, t, height, width)
+            for k in range(tracks)
+            for t in range(lengths[v])
+            if (k, t) not in absent
+        }
+        if images:
+            _write_frames(image_root, content["videos"][-1], boxes, len(categories))
+        for k in range(tracks if annotations else 0):
+            content["annotations"].append(
+                {
+                    "id": len(content["annotations"]) + 1,
+                    "video_id": v + 1,
+                    "category_id": k % len(categories) + 1,
+                    "iscrowd": 0,
+                    **_track(boxes, k, lengths[v], height, width, segmentation),
+                }
+            )
+    json_file = Path(root) / f"{split}.json"
+    json_file.write_text(json.dumps(content))
+    return YtvisFolder(str(json_file), str(image_root))
+
+
+def forget(*names: str) -> None:
+    """Take datasets out of detectron2's catalogs, so that one test leaves nothing for the next."""
+    for name in names:
+        for catalog in (DatasetCatalog, MetadataCatalog):
+            if name in catalog:
+                catalog.pop(name)
+
+
+def _box(video: int, track: int, frame: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """(x, y, w, h) of a rectangle that stays inside the frame."""
+    w, h = max(2, width // 3), max(2, height // 3)
+    x = (track * width // 2 + 2 * frame + 3 * video) % (width - w + 1)
+    y = (track * height // 2 + 2 * frame) % (height - h + 1)
+    return x, y, w, h
+
+
+def _write_frames(image_root: Path, video: dict, boxes: dict, num_categories: int) -> None:
+    for t, name in enumerate(video["file_names"]):
+        image = np.full((video["height"], video["width"], 3), 90, dtype=np.uint8)
+        for (k, frame), (x, y, w, h) in boxes.items():
+            if frame == t:
+                image[y : y + h, x : x + w] = COLOURS[k % num_categories % len(COLOURS)]
+        path = image_root / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path, quality=95)
+
+
+def _track(boxes: dict, track: int, length: int, height: int, width: int, kind: str) -> dict:
+    """The three lists of one annotation, one entry a frame."""
+    lists: dict = {"segmentations": [], "bboxes": [], "areas": []}
+    for t in range(length):
+        box = boxes.get((track, t))
+        lists["bboxes"].append(None if box is None else list(box))
+        lists["areas"].append(None if box is None else box[2] * box[3])
+        lists["segmentations"].append(
+            None if box is None else _segmentation(box, height, width, kind)
+        )
+    return lists
+
+
+def _segmentation(box: tuple[int, int, int, int], height: int, width: int, kind: str):
+    x, y, w, h = box
+    if kind == "polygon":
+        return [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    mask = np.zeros((height, width), dtype=np.uint8, order="F")
+    mask[y : y + h, x : x + w] = 1
+    if kind == "compressed":
+        rle = mask_util.encode(mask)
+        return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+    assert kind == "uncompressed", kind
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
+    counts = np.diff(edges, prepend=0)
+    return {"size": [height, width], "counts": counts.tolist()}

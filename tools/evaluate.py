@@ -1,0 +1,60 @@
+"""Score predicted tracks in YouTube-VIS format, whoever made them. No model is needed.
+
+    python tools/evaluate.py --gt valid.json --results results.json --output scores.json
+
+``--results`` may be a .json, a .json.gz or a .zip that holds results.json. The scores are those of
+the YouTube-VIS servers, in per cent; null in the output where there is no ground truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr.evaluation import (
+    evaluate_tracks,
+    has_ground_truth,
+    load_ground_truth,
+    load_results,
+    scores_as_json,
+    scores_table,
+)
+from simplevtr.evaluation.json_file import refuse_existing, write_bytes
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Score, print the table and write the scores; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        refuse_existing(options.output, overwrite=options.overwrite)
+        gt = load_ground_truth(options.gt)
+        if not has_ground_truth(gt):
+            raise ValueError(f"{options.gt}: has no annotations to compare with")
+        scores = evaluate_tracks(gt, load_results(options.results, gt))
+        content = json.dumps(scores_as_json(scores), indent=2, allow_nan=False) + "\n"
+        write_bytes(options.output, content.encode(), overwrite=options.overwrite)
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error).split())  # one line
+        print(f"evaluate.py: error: {message}", file=sys.stderr)
+        return 2
+    print(scores_table(scores))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
+    parser.add_argument("--results", required=True, type=Path, help=".json, .json.gz or .zip")
+    parser.add_argument("--output", required=True, type=Path, help="where the scores go, as JSON")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the output file if it exists"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

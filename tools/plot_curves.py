@@ -1,0 +1,48 @@
+"""Plot the losses and the mask AP of one or more training runs.
+
+python tools/plot_curves.py OUTPUT_DIR [OUTPUT_DIR ...] --output curves.png
+"""
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.video_io import check_output
+from simplevtr.visualization.curves import draw_curves, read_metrics
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="OUTPUT_DIR", help="folder with a metrics.json")
+    parser.add_argument("--output", required=True, help="picture to write: .png, .pdf or .svg")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing picture")
+    args = parser.parse_args(argv)
+    try:
+        output = check_output(
+            args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg")
+        )
+        figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
+        picture = io.BytesIO()
+        figure.savefig(picture, format=output.suffix[1:].lower(), dpi=110)
+        write_bytes(output, picture.getvalue(), overwrite=args.overwrite)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"wrote {output}")
+    return 0
+
+
+def _run_name(run: str, runs: list[str]) -> str:
+    """The folder's own name, or its whole path where two runs share a name."""
+    names = [Path(other).resolve().name for other in runs]
+    name = Path(run).resolve().name
+    return name if names.count(name) == 1 else run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""Draw predicted tracks over a dataset in YouTube-VIS format, beside the ground truth.
+
+    python tools/visualize_results.py --gt valid.json --images valid/JPEGImages \
+        --results results.json --output pictures
+
+Writes OUTPUT/<video id>.mp4 (side by side) or, with ``--format sheet``, OUTPUT/<video id>.png.
+Without ``--results`` the ground truth is drawn alone; a ``--gt`` without annotations gives the
+predictions alone. Crowd regions are not drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+from pycocotools import mask as mask_util
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr.data import load_ytvis_json, read_frame
+from simplevtr.data.annotations import read_tracks
+from simplevtr.evaluation import load_ground_truth, load_results
+from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.video_io import check_output, open_sink
+from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet
+from simplevtr.visualization.clip_sheet import captioned, evenly_spaced, joined
+
+COLUMNS = 8  # frames of a contact sheet
+
+
+class VideoTracks:
+    """The tracks of one video, whose masks are decoded only for the frames that are asked for."""
+
+    def __init__(
+        self, frames: list[list[dict]], size: tuple[int, int], scores: dict[int, float] | None
+    ):
+        """Keep annotation dicts.
+
+        Args:
+            frames: one list a frame of dicts with ``id``, ``category_id`` (contiguous) and
+                ``segmentation``.
+            size: (H, W) in pixels.
+            scores: score by id, or None for ground truth.
+        """
+        self.frames, self.size, self.scores = frames, size, scores
+
+    def at(self, numbers: Sequence[int], source: str) -> TrackSet:
+        """The tracks present in some of the frames; ``source`` names the video in errors."""
+        tracks = read_tracks(
+            [self.frames[t] for t in numbers], self.size, frame_numbers=numbers, source=source
+        )
+        masks = np.zeros((len(tracks.ids), len(numbers), *self.size), dtype=bool)
+        for t, frame in enumerate(tracks.masks):
+            for row, rle in enumerate(frame):
+                if rle is not None:
+                    masks[row, t] = mask_util.decode(rle).astype(bool)
+        scores = None if self.scores is None else np.array([self.scores[i] for i in tracks.ids])
+        return TrackSet(
+            masks, np.array(tracks.classes, dtype=np.int64), scores, np.array(tracks.ids)
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error and 130 after Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        run(options)
+    except KeyboardInterrupt:
+        print("visualize_results.py: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, av.FFmpegError) as error:
+        message = " ".join(str(error).split())
+        print(f"visualize_results.py: error: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw the videos that were asked for."""
+    records = {record["video_id"]: record for record in load_ytvis_json(options.gt, options.images)}
+    content = load_ground_truth(options.gt)
+    categories = sorted(content["categories"], key=lambda category: category["id"])
+    names = [category["name"] for category in categories]
+    has_truth = content["annotations"] is not None
+    if not has_truth and options.results is None:
+        raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
+    predicted = {}
+    if options.results is not None:
+        contiguous = {category["id"]: i for i, category in enumerate(categories)}
+        results = load_results(options.results, content)
+        predicted = predicted_tracks(results, records, contiguous, options.score_threshold)
+    suffix = ".mp4" if options.format == "mp4" else ".png"
+    chosen = choose_videos(list(records), options.videos, options.max_videos)
+    outputs = {
+        video_id: check_output(
+            Path(options.output) / f"{video_id}{suffix}",
+            overwrite=options.overwrite,
+            suffixes=(suffix,),
+        )
+        for video_id in chosen
+    }
+    for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
+        record = records[video_id]
+        size = (record["height"], record["width"])
+        rows = {"predicted": predicted[video_id]} if predicted else {}
+        if has_truth:
+            rows["ground truth"] = VideoTracks(record["annotations"], size, None)
+        draw = write_video if options.format == "mp4" else write_sheet
+        draw(output, record, rows, names, options)
+    left = len(records) - len(chosen) if options.videos is None else 0
+    more = f"; {left} more videos, see --max-videos and --videos" if left else ""
+    print(f"wrote {len(outputs)} files into {options.output}{more}")
+
+
+def predicted_tracks(
+    results: list[dict],
+    records: dict[int, dict],
+    contiguous: dict[int, int],
+    min_score: float,
+) -> dict[int, VideoTracks]:
+    """Result entries from ``min_score`` on as tracks by video, numbered from 1, best first."""
+    frames = {v: [[] for _ in record["file_names"]] for v, record in records.items()}
+    scores: dict[int, dict[int, float]] = {video_id: {} for video_id in records}
+    kept = [entry for entry in results if entry["score"] >= min_score]
+    for entry in sorted(kept, key=lambda entry: -entry["score"]):
+        video_id = entry["video_id"]
+        track_id = len(scores[video_id]) + 1
+        scores[video_id][track_id] = entry["score"]
+        for frame, segmentation in zip(frames[video_id], entry["segmentations"], strict=True):
+            if segmentation is not None:
+                frame.append(
+                    {
+                        "id": track_id,
+                        "category_id": contiguous[entry["category_id"]],
+                        "segmentation": segmentation,
+                    }
+                )
+    return {
+        v: VideoTracks(frames[v], (record["height"], record["width"]), scores[v])
+        for v, record in records.items()
+    }
+
+
+def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list[int]:
+    """The ids to draw: those wanted, else the first ``most``.
+
+    Raises:
+        ValueError: a wanted id is unknown.
+    """
+    if wanted is None:
+        return known[:most]
+    unknown = [video_id for video_id in wanted if video_id not in known]
+    if unknown:
+        raise ValueError(f"--videos: no video {unknown[0]}; ids are {known[0]} to {known[-1]}")
+    return list(dict.fromkeys(wanted))
+
+
+def write_video(
+    output: Path,
+    record: dict,
+    rows: dict[str, VideoTracks],
+    names: list[str],
+    options: argparse.Namespace,
+) -> None:
+    """All frames, the rows side by side."""
+    painter = TrackPainter(names, min_score=options.score_threshold)
+    height, width = painter.output_size((record["height"], record["width"]))
+    blank = np.zeros((height, width, 3), dtype=np.uint8)
+    size = joined([captioned(blank, "")] * len(rows), axis=1).shape[:2]
+    with open_sink(output, options.fps, size, overwrite=options.overwrite) as sink:
+        for t, frame in enumerate(read_frames(record, range(record["length"]))):
+            pictures = []
+            for title, tracks in rows.items():
+                picture = painter.draw(frame, **tracks.at([t], _name(record)).in_frame(0))
+                pictures.append(captioned(picture, title, f"frame {t}"))
+            sink.write(joined(pictures, axis=1))
+
+
+def write_sheet(
+    output: Path,
+    record: dict,
+    rows: dict[str, VideoTracks],
+    names: list[str],
+    options: argparse.Namespace,
+) -> None:
+    """At most eight frames, the rows one below the other."""
+    numbers = evenly_spaced(record["length"], COLUMNS)
+    sheet = clip_sheet(
+        np.stack(list(read_frames(record, numbers))),
+        {title: tracks.at(numbers, _name(record)) for title, tracks in rows.items()},
+        thing_classes=names,
+        columns=COLUMNS,
+        min_score=options.score_threshold,
+        frame_numbers=numbers,
+    )
+    png = io.BytesIO()
+    Image.fromarray(sheet).save(png, format="PNG")
+    write_bytes(output, png.getvalue(), overwrite=options.overwrite)
+
+
+def read_frames(record: dict, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """The images of some frames, (H, W, 3) uint8 RGB, of the size that the record gives."""
+    for t in numbers:
+        yield read_frame(record["file_names"][t], (record["height"], record["width"]))
+
+
+def _name(record: dict) -> str:
+    return f"video {record['video_id']}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--gt", required=True, help="annotation file; it needs no annotations")
+    add("--images", required=True, help="folder that the file names in it start at")
+    add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
+    add("--output", required=True, help="folder to write into")
+    add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
+    add("--max-videos", type=int, default=20, help="without --videos: draw the first ones")
+    add("--score-threshold", type=float, default=0.3, help="draw tracks from here on (0 to 1)")
+    add("--format", choices=("mp4", "sheet"), default="mp4", help="videos or contact sheets (png)")
+    add("--fps", type=Fraction, default=Fraction(10), help="frames per second of the videos")
+    add("--overwrite", action="store_true", help="replace existing files")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
