@@ -15,17 +15,17 @@ from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
 from pathlib import Path
 
-from detectron2.config import CfgNode
-from detectron2.engine import default_argument_parser, default_setup, launch
-from detectron2.evaluation import verify_results
-from detectron2.utils import comm
-from detectron2.utils.logger import setup_logger
-
 from simplevtr import setup_cfg
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.data import epoch_length
 from simplevtr.data.checks import check_classes
 from simplevtr.engine.trainer import ClipTrainer
+
+from detectron2.config import CfgNode
+from detectron2.engine import default_argument_parser, default_setup, launch
+from detectron2.evaluation import verify_results
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
 
 # Files of an earlier run that a new one would overwrite or mix with its own.
 RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth")
@@ -121,6 +121,7 @@ if __name__ == "__main__":
             dist_url=arguments.dist_url,
             args=(arguments,),
         )
-    except (ValueError, KeyError, FileNotFoundError, FileExistsError) as error:
+    except (ValueError, KeyError, OSError) as error:
         logging.getLogger("simplevtr").debug("traceback", exc_info=True)
-        sys.exit(f"{Path(__file__).name}: error: {error.args[0] if error.args else error}")
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        sys.exit(f"train_net.py: error: {message}")

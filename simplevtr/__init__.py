@@ -11,8 +11,8 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["add_simplevtr_config", "setup_cfg"]
 
-# detectron2 raises these at import and in use, and a user can do nothing about them. Commands import
-# this package first (see pyproject.toml), so that they are hidden in time.
+# detectron2 raises these at import and in use, and a user can do nothing about them. Commands
+# import this package first (see pyproject.toml), so that they are hidden in time.
 warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)
 warnings.filterwarnings("ignore", message=".*torch.meshgrid.*", category=UserWarning)
 warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*", category=UserWarning)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,6 +72,17 @@ class ClipCheckpointer(DetectionCheckpointer):
         self.ignore_prefixes = tuple(ignore_prefixes)
         self.complete = complete
         self.averaged = averaged
+
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load ``path`` ("" for nothing) as detectron2 does.
+
+        Raises:
+            FileNotFoundError: if it is no file.
+            ValueError: if it cannot be read safely or does not fit the model.
+        """
+        if path and "://" not in path and not Path(path).is_file():
+            raise FileNotFoundError(f"checkpoint {path} does not exist")
+        return super().load(path, *args, **kwargs)
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         try:

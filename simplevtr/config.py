@@ -70,6 +70,9 @@ def _add_model(cfg: CfgNode) -> None:
     node.MASK_HEAD.OFFSET_KERNEL = 3
     # True: VisTR's 3-D convolutions after the deformable ones (§3.6 removes them)
     node.MASK_HEAD.CONV3D = False
+    # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1 over
+    # heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
+    node.MASK_HEAD.ATTENTION_SCALE = 1.0
 
     node.LOSS = CfgNode()
     node.LOSS.CLASS_WEIGHT = 1.0  # cross-entropy (VisTR)

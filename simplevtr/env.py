@@ -12,10 +12,10 @@ PACKAGES = ("torch", "torchvision", "detectron2", "fvcore", "einops", "pycocotoo
 
 def describe() -> list[tuple[str, str]]:
     """(name, value) pairs, the newest facts first that a bug report needs."""
-    import torch
-
     import simplevtr
     from simplevtr.modeling.deform_conv import kernel_name
+
+    import torch
 
     rows = [
         ("simplevtr", simplevtr.__version__),

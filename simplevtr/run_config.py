@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from detectron2.config import CfgNode, get_cfg
-
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data import register_from_cfg
+
+from detectron2.config import CfgNode, get_cfg
 
 
 def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> CfgNode:

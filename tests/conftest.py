@@ -96,3 +96,45 @@ def make_clip(frames=3, size=(32, 48), labels=(0, 2), absent=(), seed=0, video=1
         "file_names": [f"video_{video}/{t:05d}.jpg" for t in range(frames)],
         "frame_idx": list(range(frames)),
     }
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory):
+    """Folder with a small embedded data set, the ``easy`` variant."""
+    from make_embedded import make_embedded_dataset
+
+    root = tmp_path_factory.mktemp("embedded")
+    make_embedded_dataset(
+        root, variant="easy", train_videos=4, val_videos=2, long_videos=1, progress=False
+    )
+    return root / "easy"
+
+
+@pytest.fixture
+def tiny_opts(embedded, tmp_path):
+    """Command-line options of a tiny model on the small data set, by config alone."""
+    entries = [
+        [f"tiny_{split}", str(embedded / f"{split}.json"), str(embedded / split / "JPEGImages")]
+        for split in ("train", "val")
+    ]
+    options = {
+        "DATASETS.CUSTOM": entries,
+        "DATASETS.TRAIN": ("tiny_train",),
+        "DATASETS.TEST": ("tiny_val",),
+        "OUTPUT_DIR": str(tmp_path / "run"),
+        "MODEL.WEIGHTS": "",
+        "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
+        "MODEL.RESNETS.RES2_OUT_CHANNELS": 8,
+        "MODEL.SIMPLEVTR.HIDDEN_DIM": 24,
+        "MODEL.SIMPLEVTR.NUM_HEADS": 2,
+        "MODEL.SIMPLEVTR.DIM_FEEDFORWARD": 32,
+        "MODEL.SIMPLEVTR.NUM_QUERIES": 4,
+        "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS": [16, 16, 8, 8],
+        "SOLVER.IMS_PER_BATCH": 2,
+        "SOLVER.MAX_ITER": 2,
+        "INPUT.SAMPLING_FRAME_NUM": 2,
+    }
+    return [str(word) for pair in options.items() for word in pair]
+
+
+CLIPS_CONFIG = str(ROOT / "configs/embedded/clips.yaml")

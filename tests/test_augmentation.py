@@ -1,14 +1,14 @@
-import numpy as np
-import pytest
-from detectron2.config import get_cfg
-from detectron2.data.transforms import HFlipTransform, NoOpTransform
-
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data.augmentation import (
     ClipAugmentation,
     CropResizeTransform,
     PhotometricTransform,
 )
+
+import numpy as np
+import pytest
+from detectron2.config import get_cfg
+from detectron2.data.transforms import HFlipTransform, NoOpTransform
 
 
 def rng(seed=0):

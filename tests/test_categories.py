@@ -1,5 +1,3 @@
-import pytest
-
 from simplevtr.data.categories import (
     DATASET_CATEGORIES,
     OVIS_CATEGORIES,
@@ -7,6 +5,8 @@ from simplevtr.data.categories import (
     YTVIS_2021_CATEGORIES,
     first_difference,
 )
+
+import pytest
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from simplevtr import setup_cfg
+
 import pytest
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_model
-
-from simplevtr import setup_cfg
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "configs").rglob("*.yaml"))

@@ -1,13 +1,13 @@
 import math
 
-import pytest
-import torch
-import torch.nn.functional as F
-
 from simplevtr.modeling.criterion import ClipCriterion, LossWeights
 from simplevtr.modeling.dense_targets import class_coverage
 from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.structures import ClipPredictions, ClipTargets
+
+import pytest
+import torch
+import torch.nn.functional as F
 
 MATCHER = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
 

@@ -1,12 +1,6 @@
 import itertools
 from collections import Counter
 
-import pytest
-import torch
-from detectron2.config import get_cfg
-from detectron2.utils import comm
-from ytvis_folder import forget, make_ytvis_folder
-
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data import (
     ShapeGroupedClips,
@@ -15,6 +9,12 @@ from simplevtr.data import (
     epoch_length,
     register_ytvis,
 )
+
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.utils import comm
+from ytvis_folder import forget, make_ytvis_folder
 
 NAMES = ("build_test_a", "build_test_b")
 

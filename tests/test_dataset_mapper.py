@@ -2,6 +2,10 @@ import copy
 import json
 from pathlib import Path
 
+from simplevtr.config import add_simplevtr_config
+from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, read_frame
+from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +14,6 @@ from detectron2.data.transforms import HFlipTransform, NoOpTransform
 from PIL import Image
 from pycocotools import mask as mask_util
 from ytvis_folder import make_ytvis_folder
-
-from simplevtr.config import add_simplevtr_config
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, read_frame
-from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 
 
 def mapper_for(**options):

@@ -1,10 +1,10 @@
 import math
 
-import pytest
-import torch
-
 from simplevtr.modeling import deform_conv
 from simplevtr.modeling.deform_conv import DeformConv, modulated_deform_conv
+
+import pytest
+import torch
 
 KERNELS_ON_CPU = ["torchvision", "grid_sample"]
 

@@ -2,6 +2,9 @@ import importlib.util
 from fractions import Fraction
 from pathlib import Path
 
+from simplevtr.inference import VideoPredictor
+from simplevtr.video_io import open_sink, open_source
+
 import av
 import numpy as np
 import pytest
@@ -9,9 +12,6 @@ import torch
 from detectron2.modeling import META_ARCH_REGISTRY
 from PIL import Image
 from torch import nn
-
-from simplevtr.inference import VideoPredictor
-from simplevtr.video_io import open_sink, open_source
 
 DEMO = Path(__file__).parents[1] / "demo" / "demo.py"
 NTSC = Fraction(30000, 1001)

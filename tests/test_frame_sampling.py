@@ -1,9 +1,9 @@
 from collections import Counter
 
+from simplevtr.data.frame_sampling import epoch_items, sample_frames
+
 import numpy as np
 import pytest
-
-from simplevtr.data.frame_sampling import epoch_items, sample_frames
 
 
 def rng(seed=0):

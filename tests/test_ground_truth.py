@@ -1,9 +1,9 @@
 import json
 
+from simplevtr.evaluation import has_ground_truth, load_ground_truth
+
 import pytest
 from track_samples import LENGTH, annotation, box, ground_truth
-
-from simplevtr.evaluation import has_ground_truth, load_ground_truth
 
 TRACK = [box(0, 0, 4, 4), None, box(1, 1, 3, 3)]
 

@@ -1,8 +1,8 @@
 import math
 
-import torch
-
 from simplevtr.modeling import losses
+
+import torch
 
 ONE = torch.tensor(1.0)
 

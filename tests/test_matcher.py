@@ -1,9 +1,9 @@
 import itertools
 
-import torch
-
 from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.structures import ClipTargets
+
+import torch
 
 
 def example(seed=0, layers=2, frames=3, slots=4, instances=2, classes=5):

@@ -2,11 +2,11 @@
 
 import copy
 
+from simplevtr.modeling.meta_arch import windows
+
 import pytest
 import torch
 from conftest import build, make_clip
-
-from simplevtr.modeling.meta_arch import windows
 
 
 def frames_of(clips):

@@ -3,11 +3,11 @@ import json
 import logging
 from pathlib import Path
 
+from simplevtr.visualization.curves import draw_curves, read_metrics
+
 import numpy as np
 import pytest
 from PIL import Image
-
-from simplevtr.visualization.curves import draw_curves, read_metrics
 
 TOOL = Path(__file__).parents[1] / "tools" / "plot_curves.py"
 

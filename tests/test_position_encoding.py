@@ -1,9 +1,9 @@
 import math
 
+from simplevtr.modeling.position_encoding import ClipPositionEncoding
+
 import pytest
 import torch
-
-from simplevtr.modeling.position_encoding import ClipPositionEncoding
 
 
 def test_values_by_hand():

@@ -1,8 +1,8 @@
-import torch
-import torch.nn.functional as F
-
 from simplevtr.modeling import postprocess
 from simplevtr.modeling.postprocess import binary_masks, mask_confidence, score_tracks
+
+import torch
+import torch.nn.functional as F
 
 
 def test_score_is_the_mean_of_the_best_and_the_class_the_most_frequent():

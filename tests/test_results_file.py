@@ -2,12 +2,12 @@ import gzip
 import json
 import zipfile
 
+from simplevtr.evaluation import load_results, write_results
+from simplevtr.evaluation.json_file import write_bytes
+
 import numpy as np
 import pytest
 from track_samples import LENGTH, box, ground_truth, result, rle
-
-from simplevtr.evaluation import load_results, write_results
-from simplevtr.evaluation.json_file import write_bytes
 
 GT = ground_truth(None)
 TRACK = [box(0, 0, 4, 4), None, box(1, 1, 5, 5)]

@@ -1,9 +1,9 @@
 import logging
 
+from simplevtr.modeling.targets import TargetBuilder
+
 import torch
 from conftest import make_clip
-
-from simplevtr.modeling.targets import TargetBuilder
 
 
 def build(clip, *, length=None, size=None, limit=10):

@@ -1,10 +1,10 @@
+from simplevtr.evaluation.rle import MalformedMaskError
+from simplevtr.evaluation.track_iou import join_frames, mean_area, track_iou
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 from track_samples import rle
-
-from simplevtr.evaluation.rle import MalformedMaskError
-from simplevtr.evaluation.track_iou import join_frames, mean_area, track_iou
 
 
 def strips(masks):

@@ -1,12 +1,12 @@
 import itertools
 
+from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet, track_colour
+from simplevtr.visualization.clip_sheet import evenly_spaced
+
 import cv2
 import numpy as np
 import pytest
 import torch
-
-from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet, track_colour
-from simplevtr.visualization.clip_sheet import evenly_spaced
 
 NAMES = ["car", "person"]
 

@@ -1,12 +1,12 @@
 import logging
 from fractions import Fraction
 
+from simplevtr.video_io import check_output, open_sink, open_source
+
 import av
 import numpy as np
 import pytest
 from PIL import Image
-
-from simplevtr.video_io import check_output, open_sink, open_source
 
 NTSC = Fraction(30000, 1001)
 

@@ -1,12 +1,6 @@
 import json
 from pathlib import Path
 
-import pytest
-from detectron2.config import get_cfg
-from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.structures import BoxMode
-from ytvis_folder import forget, make_ytvis_folder
-
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data import (
     builtin,
@@ -16,6 +10,12 @@ from simplevtr.data import (
     register_ytvis,
 )
 from simplevtr.data.categories import YTVIS_2019_CATEGORIES, YTVIS_2021_CATEGORIES
+
+import pytest
+from detectron2.config import get_cfg
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import BoxMode
+from ytvis_folder import forget, make_ytvis_folder
 
 NAME = "ytvis_test_dataset"
 

@@ -1,6 +1,15 @@
 import copy
 import math
 
+from simplevtr.evaluation import (
+    evaluate_tracks,
+    load_ground_truth,
+    load_results,
+    scores_as_json,
+    scores_table,
+    ytvis_eval,
+)
+
 import numpy as np
 import pytest
 from track_samples import (
@@ -12,15 +21,6 @@ from track_samples import (
     ground_truth,
     read,
     result,
-)
-
-from simplevtr.evaluation import (
-    evaluate_tracks,
-    load_ground_truth,
-    load_results,
-    scores_as_json,
-    scores_table,
-    ytvis_eval,
 )
 
 EVERYWHERE = [box(0, 0, 4, 4)] * LENGTH

@@ -4,6 +4,8 @@ import math
 import multiprocessing
 import zipfile
 
+from simplevtr.evaluation import YTVISEvaluator, encode_track
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,6 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from pycocotools import mask as coco_mask
 from track_samples import HEIGHT, LENGTH, WIDTH, annotation, box, ground_truth
-
-from simplevtr.evaluation import YTVISEvaluator, encode_track
 
 NAME = "test_ytvis_evaluator"
 CATEGORY_IDS = {3: 0, 7: 1}  # to contiguous labels

@@ -7,6 +7,10 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from simplevtr.data.builtin import check_registered
+from simplevtr.data.dataset_mapper import YTVISDatasetMapper
+from simplevtr.data.frame_sampling import epoch_items
+
 import numpy as np
 import torch.utils.data
 from detectron2.config import CfgNode
@@ -19,10 +23,6 @@ from detectron2.data import (
 )
 from detectron2.data.samplers import TrainingSampler
 from detectron2.utils import comm
-
-from simplevtr.data.builtin import check_registered
-from simplevtr.data.dataset_mapper import YTVISDatasetMapper
-from simplevtr.data.frame_sampling import epoch_items
 
 logger = logging.getLogger(__name__)
 

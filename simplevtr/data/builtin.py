@@ -6,11 +6,11 @@ import logging
 import os
 from collections.abc import Iterable
 
-from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog
-
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.data.ytvis import register_ytvis
+
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 logger = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from simplevtr.data.builtin import check_registered
+
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
-
-from simplevtr.data.builtin import check_registered
 
 
 def check_classes(cfg: CfgNode, *, train: bool) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from simplevtr.data.annotations import read_tracks, tracks_to_instances
+from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.frame_sampling import sample_frames
+from simplevtr.data.frames import read_frame
+
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.structures import Instances
 from detectron2.utils import comm
-
-from simplevtr.data.annotations import read_tracks, tracks_to_instances
-from simplevtr.data.augmentation import ClipAugmentation
-from simplevtr.data.frame_sampling import sample_frames
-from simplevtr.data.frames import read_frame
 
 IMAGE_FORMATS = ("RGB", "BGR")
 

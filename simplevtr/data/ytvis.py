@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
+
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
-
-from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 
 logger = logging.getLogger(__name__)
 

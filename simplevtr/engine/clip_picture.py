@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from simplevtr.visualization import TrackSet, clip_sheet
+
 import numpy as np
 import torch
 from torch import nn
-
-from simplevtr.visualization import TrackSet, clip_sheet
 
 MIN_SCORE = 0.1
 

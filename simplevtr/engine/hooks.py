@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from simplevtr.engine.clip_picture import clip_picture
+
 import torch
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-from simplevtr.engine.clip_picture import clip_picture
 
 
 class WeightAverage(HookBase):

@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.data import build_test_loader, build_train_loader
+from simplevtr.engine.hooks import ClipPictures, WeightAverage
+from simplevtr.engine.optimizer import build_optimizer
+from simplevtr.evaluation import YTVISEvaluator
+
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
@@ -16,12 +22,6 @@ from detectron2.engine.defaults import create_ddp_model
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
 from torch import nn
-
-from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.data import build_test_loader, build_train_loader
-from simplevtr.engine.hooks import ClipPictures, WeightAverage
-from simplevtr.engine.optimizer import build_optimizer
-from simplevtr.evaluation import YTVISEvaluator
 
 
 class ClipTrainer(DefaultTrainer):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tabulate import tabulate
-
 from simplevtr.evaluation.ytvis_eval import TrackScores
+
+from tabulate import tabulate
 
 _PAIRS_A_ROW = 3  # categories side by side, as in detectron2's tables
 

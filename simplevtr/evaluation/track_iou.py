@@ -15,9 +15,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
 from simplevtr.evaluation.rle import (
     MalformedMaskError,
     decode_texts,
@@ -25,6 +22,9 @@ from simplevtr.evaluation.rle import (
     mask_text,
     starts_of,
 )
+
+import numpy as np
+from pycocotools import mask as coco_mask
 
 _MAX_PIXELS = 2**32 - 1  # pycocotools holds run lengths and areas in 32 unsigned bits
 

@@ -13,12 +13,12 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-import numpy as np
-from pycocotools.cocoeval import COCOeval
-
 from simplevtr.evaluation.ground_truth import check_ground_truth
 from simplevtr.evaluation.results_file import check_results
 from simplevtr.evaluation.track_iou import FilmStrip, track_iou
+
+import numpy as np
+from pycocotools.cocoeval import COCOeval
 
 # Mean pixels in the frames where a track is visible; both limits belong to the range.
 AREA_RANGES = {

@@ -6,6 +6,11 @@ import logging
 import os
 from collections import OrderedDict
 
+from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
+from simplevtr.evaluation.report import scores_table
+from simplevtr.evaluation.results_file import is_finite, refuse_existing_results, write_results
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+
 import numpy as np
 import torch
 from detectron2.data import MetadataCatalog
@@ -14,11 +19,6 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from pycocotools import mask as coco_mask
 from torch import Tensor
-
-from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
-from simplevtr.evaluation.report import scores_table
-from simplevtr.evaluation.results_file import is_finite, refuse_existing_results, write_results
-from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 
 logger = logging.getLogger(__name__)
 

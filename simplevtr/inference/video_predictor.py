@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
+from simplevtr.checkpoint import ClipCheckpointer
+
 import numpy as np
 import torch
 from detectron2.config import CfgNode
@@ -13,8 +15,6 @@ from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 from torch import nn
-
-from simplevtr.checkpoint import ClipCheckpointer
 
 logger = logging.getLogger(__name__)
 

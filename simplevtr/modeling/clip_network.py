@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from einops import rearrange, repeat
-from torch import Tensor, nn
-
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
 
 # Backbone outputs, coarse to fine: the transformer reads the first, the mask head all.
 FEATURES = ("res5", "res4", "res3", "res2")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simplevtr.modeling import losses
+from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.structures import ClipPredictions, ClipTargets
+
 import torch
 import torch.nn.functional as F
 from detectron2.utils import comm
 from einops import rearrange
 from torch import Tensor, nn
-
-from simplevtr.modeling import losses
-from simplevtr.modeling.matcher import ClipMatcher
-from simplevtr.structures import ClipPredictions, ClipTargets
 
 IGNORED = -100
 

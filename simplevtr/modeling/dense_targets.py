@@ -7,13 +7,13 @@ yet; this loss teaches the memory classes directly. Off by default
 
 from __future__ import annotations
 
+from simplevtr.modeling.losses import dense_class_loss
+from simplevtr.structures import ClipTargets
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-
-from simplevtr.modeling.losses import dense_class_loss
-from simplevtr.structures import ClipTargets
 
 
 class DenseClassLoss(nn.Module):

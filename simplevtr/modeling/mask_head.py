@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 
+from simplevtr.modeling.deform_conv import DeformConv
+
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-
-from simplevtr.modeling.deform_conv import DeformConv
 
 CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
 
@@ -46,6 +46,7 @@ class MaskHead(nn.Module):
         num_deform: int = 2,
         offset_kernel: int = 3,
         conv3d: bool = False,
+        attention_scale: float = 1.0,
     ) -> None:
         """Create the layers.
 
@@ -61,6 +62,7 @@ class MaskHead(nn.Module):
                 (§3.6).
             offset_kernel: kernel size of their offset convolutions.
             conv3d: whether VisTR's 3-D convolutions follow (§3.6 removes them).
+            attention_scale: factor on the attention maps (see the config).
 
         Raises:
             ValueError: if a value is not allowed.
@@ -73,6 +75,7 @@ class MaskHead(nn.Module):
         if len(widths) != 4:
             raise ValueError(f"MASK_HEAD.WIDTHS is {widths}; it must hold four numbers")
         self.memory_channels = channels
+        self.attention_scale = attention_scale
         self.layer1 = ConvNorm(
             _conv3x3(channels + heads, channels + heads), channels=channels + heads
         )
@@ -135,7 +138,8 @@ class MaskHead(nn.Module):
             rearrange(memory, "b t c h w -> (b t) c h w"), of_memory, conv.bias, padding=1
         )
         shared = rearrange(shared, "(b t) c h w -> b t c h w", t=frames)[clip].flatten(0, 1)
-        own = F.conv2d(rearrange(attention, "m t n h w -> (m t) n h w"), of_maps, padding=1)
+        maps = rearrange(attention, "m t n h w -> (m t) n h w") * self.attention_scale
+        own = F.conv2d(maps, of_maps, padding=1)
         return F.relu(self.layer1.norm(shared + own))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from simplevtr.structures import ClipTargets
+
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torchvision.ops import box_convert, box_iou
-
-from simplevtr.structures import ClipTargets
 
 
 class ClipMatcher(nn.Module):

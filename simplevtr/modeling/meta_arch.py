@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
-from einops import rearrange
-from torch import Tensor, nn
-
 from simplevtr.modeling.clip_network import FEATURES, ClipNetwork
 from simplevtr.modeling.criterion import ClipCriterion, LossWeights
 from simplevtr.modeling.dense_targets import DenseClassLoss
@@ -20,6 +14,12 @@ from simplevtr.modeling.targets import TargetBuilder
 from simplevtr.modeling.track_builder import TrackBuilder
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from einops import rearrange
+from torch import Tensor, nn
 
 
 class SimpleVTR(nn.Module):
@@ -211,6 +211,7 @@ def build_network(cfg: CfgNode) -> ClipNetwork:
             num_deform=node.MASK_HEAD.NUM_DEFORM,
             offset_kernel=node.MASK_HEAD.OFFSET_KERNEL,
             conv3d=node.MASK_HEAD.CONV3D,
+            attention_scale=node.MASK_HEAD.ATTENTION_SCALE,
         )
     transformer = Transformer(
         channels=node.HIDDEN_DIM,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from simplevtr.structures import ClipTargets
+
 import torch
 import torch.nn.functional as F
 from detectron2.structures import Instances
 from torch import Tensor
-
-from simplevtr.structures import ClipTargets
 
 logger = logging.getLogger(__name__)
 

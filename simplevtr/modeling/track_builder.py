@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.postprocess import binary_masks, mask_confidence, score_tracks
+
+import torch
+from torch import Tensor
 
 
 class TrackBuilder:

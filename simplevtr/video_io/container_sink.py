@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from simplevtr.video_io.frame_sink import FrameSink
+
 import av
 import numpy as np
 from av.filter import Graph
-
-from simplevtr.video_io.frame_sink import FrameSink
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from simplevtr.visualization.track_painter import TrackPainter
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from simplevtr.visualization.track_painter import TrackPainter
 
 _GAP = 4  # white pixels between pictures
 _CAPTION = 20  # pixels of a caption's height

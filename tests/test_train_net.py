@@ -1,0 +1,159 @@
+"""Training and evaluation end to end, through the command a user types."""
+
+import json
+import subprocess
+import sys
+
+import train_net
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLIPS_CONFIG, ROOT
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+
+def command(arguments, cwd=None):
+    """Run train_net.py in a process of its own."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train_net.py"), "--config-file", CLIPS_CONFIG, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def run(arguments):
+    """Run train_net's main in this process."""
+    args = train_net.argument_parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
+    return train_net.main(args)
+
+
+def losses(folder):
+    return [row["total_loss"] for row in metrics(folder) if "total_loss" in row]
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
+
+
+@pytest.fixture
+def trained(tiny_opts, tmp_path):
+    run(tiny_opts)
+    return tmp_path / "run"
+
+
+def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path):
+    folder = tmp_path / "run"
+    first = command([*tiny_opts, "VIS_PERIOD", "2", "SOLVER.EMA_DECAY", "0.9"])
+    assert first.returncode == 0, first.stderr
+    assert "AP50" in first.stdout
+    assert (folder / "model_final.pth").is_file()
+    assert (folder / "inference/tiny_val/submission.zip").is_file()
+    results = json.loads((folder / "inference/tiny_val/results.json").read_text())
+    assert {entry["video_id"] for entry in results} <= {1, 2}
+    # TensorBoard holds losses, AP and a picture of predicted and true tracks.
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    assert {"total_loss", "loss_dice", "segm/AP"} <= set(events.Tags()["scalars"])
+    assert len(events.Tags()["images"]) == 1
+
+    again = command(tiny_opts)
+    assert again.returncode != 0
+    assert again.stderr.strip().splitlines()[-1].startswith("train_net.py: error: OUTPUT_DIR")
+    assert "--resume" in again.stderr
+    assert "Traceback" not in again.stderr
+
+    more = command(["--resume", *tiny_opts, "SOLVER.MAX_ITER", "4", "SOLVER.EMA_DECAY", "0.9"])
+    assert more.returncode == 0, more.stderr
+    assert "Starting training from iteration 2" in more.stdout
+
+
+def test_two_processes_train_and_evaluate(tiny_opts, tmp_path):
+    done = command(["--num-gpus", "2", *tiny_opts])
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "run"
+    assert np.isfinite(losses(folder)[-1])
+    # Each of the two videos was segmented by another process; the file holds both.
+    results = json.loads((folder / "inference/tiny_val/results.json").read_text())
+    assert {entry["video_id"] for entry in results} == {1, 2}
+
+
+def test_evaluation_alone_gives_what_training_ended_with(trained, tiny_opts):
+    at_the_end = [row for row in metrics(trained) if "segm/AP" in row][-1]
+    opts = [*tiny_opts, "MODEL.WEIGHTS", str(trained / "model_final.pth")]
+    with pytest.raises(FileExistsError, match=r"results\.json"):
+        run(["--eval-only", *opts])
+    config = (trained / "config.yaml").read_bytes()
+    results = run(["--eval-only", "--overwrite", *opts])
+    assert results["segm"]["AP"] == pytest.approx(at_the_end["segm/AP"])
+    assert set(results["segm"]) >= {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10"}
+    assert (trained / "config.yaml").read_bytes() == config  # the training's own is kept
+
+
+def test_several_test_sets_are_each_evaluated(trained, tiny_opts, tmp_path):
+    """A known trap: always evaluating the first test set."""
+    opts = [*tiny_opts, "DATASETS.TEST", "('tiny_val', 'tiny_train')"]
+    opts += ["MODEL.WEIGHTS", str(trained / "model_final.pth"), "OUTPUT_DIR", str(tmp_path / "e")]
+    results = run(["--eval-only", *opts])
+    assert set(results) == {"tiny_val", "tiny_train"}
+    for name, videos in (("tiny_val", 2), ("tiny_train", 4)):
+        entries = json.loads((tmp_path / f"e/inference/{name}/results.json").read_text())
+        assert {entry["video_id"] for entry in entries} == set(range(1, videos + 1))
+
+
+def test_evaluation_without_ground_truth_writes_the_files(trained, tiny_opts, embedded, tmp_path):
+    content = json.loads((embedded / "val.json").read_text())
+    content["annotations"] = None
+    (tmp_path / "test.json").write_text(json.dumps(content))
+    entries = [
+        ["tiny_train", str(embedded / "train.json"), str(embedded / "train/JPEGImages")],
+        ["tiny_test", str(tmp_path / "test.json"), str(embedded / "val/JPEGImages")],
+    ]
+    opts = [*tiny_opts, "DATASETS.CUSTOM", str(entries), "DATASETS.TEST", "('tiny_test',)"]
+    opts += ["MODEL.WEIGHTS", str(trained / "model_final.pth"), "OUTPUT_DIR", str(tmp_path / "e")]
+    assert not run(["--eval-only", *opts])
+    assert (tmp_path / "e/inference/tiny_test/submission.zip").is_file()
+    log = (tmp_path / "e/inference/log.txt").read_text()
+    assert "no ground truth" in log.lower() or "without ground truth" in log.lower()
+
+
+def test_the_same_seed_gives_the_same_losses(tiny_opts, tmp_path):
+    for name in ("a", "b"):
+        run([*tiny_opts, "OUTPUT_DIR", str(tmp_path / name), "DATASETS.TEST", "()"])
+    assert losses(tmp_path / "a") == losses(tmp_path / "b") != []
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts):
+    opts = [*tiny_opts, "MODEL.SIMPLEVTR.LOSS.L1_WEIGHT", "1e39"]
+    with pytest.raises(FloatingPointError, match=r"(?s)infinite or NaN.*clips.*video_0000\d"):
+        run(opts)
+
+
+def test_a_schedule_in_epochs(tiny_opts, tmp_path):
+    opts = [*tiny_opts, "INPUT.SAMPLING_SCHEME", "video", "DATASETS.TEST", "()"]
+    run([*opts, "SOLVER.MAX_EPOCHS", "1", "SOLVER.STEP_EPOCHS", "(0.5,)"])
+    saved = torch.load(tmp_path / "run/model_final.pth", weights_only=True)
+    assert saved["iteration"] == 1  # four videos, two a batch: two iterations, numbered from 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["DATASETS.TRAIN", "('ytvis_2030_train',)"], "ytvis_2030_train"),
+        (["MODEL.SIMPLEVTR.NUM_CLASSES", "5"], "has 6 categories, but .*NUM_CLASSES is 5"),
+        (["SOLVER.AMP.ENABLED", "True"], "AMP.ENABLED needs a GPU"),
+        (["SOLVER.EMA_DECAY", "1.5"], "EMA_DECAY is 1.5"),
+        (["INPUT.SAMPLING_SCHEME", "random"], "random.*video.*frame.*compromise"),
+        (["MODEL.WEIGHTS", "nowhere.pth"], "nowhere.pth"),
+    ],
+)
+def test_mistakes_in_the_config_are_named(tiny_opts, options, message):
+    with pytest.raises((ValueError, KeyError, FileNotFoundError), match=message):
+        run([*tiny_opts, *options])
+
+
+def test_evaluation_needs_weights(tiny_opts):
+    with pytest.raises(ValueError, match=r"--eval-only needs weights: add MODEL\.WEIGHTS"):
+        run(["--eval-only", *tiny_opts])
