@@ -1,16 +1,19 @@
 # make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
-# Both set up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
+# make bench  measure the kernels
+# Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := uv==0.13.9
 
+# make demo SEED=1 DEMO=output/demo_1 trains with another seed, into another folder.
+SEED := 666
 DEMO := output/demo
-DATA := datasets/embedded
-# Idle OpenMP threads must not spin: the two cores are shared with the data loading.
+EASY := $(or $(DETECTRON2_DATASETS),datasets)/embedded/easy
+# Idle OpenMP threads must not spin: the cores are shared with the data loading.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint bench setup clean
 setup: .venv/installed
 
 # uv installs the same pinned packages several times faster than pip; pip is the fall-back, and knows pip.conf.
@@ -25,12 +28,37 @@ setup: .venv/installed
 	$(BIN)/python -m simplevtr.env
 	touch $@
 
+# Every line is a command that a user can type. A demo that was interrupted goes on where it stopped.
+demo: setup
+	$(BIN)/python datasets/make_embedded.py --variant easy
+	$(BIN)/python train_net.py --resume --config-file configs/embedded/frames.yaml \
+	  SEED $(SEED) OUTPUT_DIR $(DEMO)/frames
+	$(BIN)/python train_net.py --resume --config-file configs/embedded/clips.yaml \
+	  SEED $(SEED) OUTPUT_DIR $(DEMO)/clips MODEL.WEIGHTS $(DEMO)/frames/model_final.pth
+	$(BIN)/python tools/visualize_results.py --overwrite --gt $(EASY)/val.json --images $(EASY)/val/JPEGImages \
+	  --results $(DEMO)/clips/inference/embedded_easy_val/results.json --format sheet --max-videos 8 \
+	  --output $(DEMO)/sheets
+	$(BIN)/python demo/demo.py --overwrite --config-file configs/embedded/clips.yaml \
+	  --input $(EASY)/val/JPEGImages/video_00001 --output $(DEMO)/video_00001.mp4 \
+	  --opts MODEL.WEIGHTS $(DEMO)/clips/model_final.pth
+	$(BIN)/python tools/plot_curves.py --overwrite $(DEMO)/frames $(DEMO)/clips --output $(DEMO)/curves.png
+	@$(BIN)/python tools/evaluate.py --overwrite --gt $(EASY)/val.json \
+	  --results $(DEMO)/clips/inference/embedded_easy_val/results.json --output $(DEMO)/scores.json
+	@echo "predicted tracks beside the true ones  $(DEMO)/sheets"
+	@echo "a video with its tracks                $(DEMO)/video_00001.mp4"
+	@echo "losses and AP over the training        $(DEMO)/curves.png"
+	@echo "scores                                 $(DEMO)/scores.json"
+	@echo "the trained model                      $(DEMO)/clips/model_final.pth"
+
 test: setup lint
 	$(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: setup
+	$(BIN)/python benchmarks/deform_conv.py
 
 clean:
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache

@@ -9,7 +9,6 @@ Any config key follows as KEY VALUE. ``--num-gpus N`` trains on N GPUs, or in N 
 
 from __future__ import annotations
 
-import logging
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
@@ -76,9 +75,11 @@ def refuse_used_folder(output_dir: str, resume: bool) -> None:
 
 
 def resolve_schedule(cfg: CfgNode) -> None:
-    """Turn ``SOLVER.MAX_EPOCHS`` and ``STEP_EPOCHS`` into ``MAX_ITER`` and ``STEPS``, in place."""
-    if cfg.SOLVER.MAX_EPOCHS <= 0:
+    """Without ``SOLVER.MAX_ITER``, turn ``MAX_EPOCHS`` and ``STEP_EPOCHS`` into iterations."""
+    if cfg.SOLVER.MAX_ITER > 0:
         return
+    if cfg.SOLVER.MAX_EPOCHS <= 0:
+        raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
     length = epoch_length(cfg)
     cfg.SOLVER.MAX_ITER = round(cfg.SOLVER.MAX_EPOCHS * length)
     cfg.SOLVER.STEPS = tuple(round(epoch * length) for epoch in cfg.SOLVER.STEP_EPOCHS)
@@ -122,6 +123,5 @@ if __name__ == "__main__":
             args=(arguments,),
         )
     except (ValueError, KeyError, OSError) as error:
-        logging.getLogger("simplevtr").debug("traceback", exc_info=True)
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.exit(f"train_net.py: error: {message}")

@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
@@ -82,7 +83,13 @@ class ClipCheckpointer(DetectionCheckpointer):
         """
         if path and "://" not in path and not Path(path).is_file():
             raise FileNotFoundError(f"checkpoint {path} does not exist")
-        return super().load(path, *args, **kwargs)
+        try:
+            return super().load(path, *args, **kwargs)
+        except URLError as error:
+            raise OSError(
+                f"MODEL.WEIGHTS {path} could not be fetched ({error.reason}): give a local file, "
+                'or MODEL.WEIGHTS "" to start from random weights'
+            ) from error
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         try:

@@ -70,8 +70,8 @@ def _add_model(cfg: CfgNode) -> None:
     node.MASK_HEAD.OFFSET_KERNEL = 3
     # True: VisTR's 3-D convolutions after the deformable ones (§3.6 removes them)
     node.MASK_HEAD.CONV3D = False
-    # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1 over
-    # heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
+    # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1
+    # over heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
     node.MASK_HEAD.ATTENTION_SCALE = 1.0
 
     node.LOSS = CfgNode()
@@ -140,8 +140,10 @@ def _add_solver(cfg: CfgNode) -> None:
     cfg.SOLVER.ADABELIEF.EPS = 1e-16  # the package's own default
     cfg.SOLVER.ADABELIEF.DECOUPLE = True  # decoupled weight decay (§4.2)
     cfg.SOLVER.ADABELIEF.RECTIFY = True  # §4.2
-    # The schedule in epochs of INPUT.SAMPLING_SCHEME. MAX_EPOCHS > 0 replaces MAX_ITER, and
-    # STEP_EPOCHS STEPS.
+    # The schedule in iterations (MAX_ITER > 0, with STEPS) or else in epochs of
+    # INPUT.SAMPLING_SCHEME (MAX_EPOCHS, with STEP_EPOCHS).
+    cfg.SOLVER.MAX_ITER = 0
+    cfg.SOLVER.STEPS = ()
     cfg.SOLVER.MAX_EPOCHS = 0
     cfg.SOLVER.STEP_EPOCHS = ()
     # > 0 keeps an exponential moving average of the weights and evaluates it
