@@ -19,6 +19,7 @@ from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.data import epoch_length
 from simplevtr.data.checks import check_classes
 from simplevtr.engine.trainer import ClipTrainer
+from simplevtr.run_config import check_device
 
 from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser, default_setup, launch
@@ -44,6 +45,7 @@ def argument_parser() -> ArgumentParser:
 def setup(args: Namespace) -> CfgNode:
     """Build and check the config, resolve the schedule and start the logs."""
     cfg = setup_cfg(args.config_file, args.opts)
+    check_device(cfg)
     if args.eval_only:
         cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
     else:

@@ -166,5 +166,8 @@ def _add_test(cfg: CfgNode) -> None:
     cfg.TEST.SCORE_THRESHOLD = 0.0  # tracks below are dropped before their masks are upsampled
     # True: the score is multiplied by the mean probability inside the mask
     cfg.TEST.MASK_SCORING = False
+    # A track whose mask IoU with a better one is at least this is dropped as its duplicate; 1 keeps
+    # all (VisTR: the matching is to make duplicates unlikely, which takes long training).
+    cfg.TEST.DUPLICATE_IOU = 1.0
     # True: --eval-only replaces the result files of an earlier evaluation (or: --overwrite).
     cfg.TEST.OVERWRITE = False

@@ -9,6 +9,7 @@ import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data import register_from_cfg
 
+import torch
 from detectron2.config import CfgNode, get_cfg
 
 
@@ -44,6 +45,15 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
         raise ValueError(f"command line: {_explain(error, cfg)}") from error
     register_from_cfg(cfg)
     return cfg
+
+
+def check_device(cfg: CfgNode) -> None:
+    """Raise ValueError if ``MODEL.DEVICE`` is a GPU that is not there."""
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, but PyTorch finds no GPU here; "
+            "add MODEL.DEVICE cpu"
+        )
 
 
 def _explain(error: Exception, cfg: CfgNode) -> str:

@@ -14,7 +14,7 @@ ALLOWED = {
     "modeling": set(),
     "video_io": set(),
     "visualization": set(),
-    "inference": {"checkpoint", "modeling", "video_io"},
+    "inference": {"checkpoint", "run_config"},
     "engine": {"checkpoint", "data", "modeling", "evaluation", "visualization"},
 }
 LEAVES = {"config", "structures"}

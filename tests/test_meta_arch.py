@@ -186,6 +186,18 @@ def test_score_threshold_only_drops_tracks(tiny_cfg):
     assert 0 < len(plain["pred_scores"]) <= 4
 
 
+def test_duplicate_tracks_can_be_dropped(tiny_cfg):
+    everything = build(tiny_cfg)([make_clip()])
+    tiny_cfg.TEST.DUPLICATE_IOU = 1e-9
+    apart = build(tiny_cfg)([make_clip()])
+    assert 0 < len(apart["pred_masks"]) <= len(everything["pred_masks"])
+    for i, mask in enumerate(apart["pred_masks"]):
+        assert not any((mask & other).any() for other in apart["pred_masks"][:i])
+    tiny_cfg.TEST.DUPLICATE_IOU = 0.0
+    with pytest.raises(ValueError, match="DUPLICATE_IOU is 0.0; it must be in"):
+        build(tiny_cfg)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

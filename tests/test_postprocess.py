@@ -1,5 +1,10 @@
 from simplevtr.modeling import postprocess
-from simplevtr.modeling.postprocess import binary_masks, mask_confidence, score_tracks
+from simplevtr.modeling.postprocess import (
+    binary_masks,
+    mask_confidence,
+    score_tracks,
+    without_duplicates,
+)
 
 import torch
 import torch.nn.functional as F
@@ -41,3 +46,17 @@ def test_mask_confidence_counts_the_inside_only():
     inside, cells = mask_confidence(logits)
     assert inside.tolist() == [2.0, 0.0]
     assert cells.tolist() == [2.0, 0.0]
+
+
+def test_duplicates_of_a_better_track_are_dropped():
+    def track(*cells):
+        mask = torch.zeros(2, 1, 4, dtype=torch.bool)
+        mask.view(-1)[list(cells)] = True
+        return mask
+
+    # IoU with the first: 3 / 4, 1 / 5, nothing; an empty track; a duplicate of the third.
+    tracks = [track(0, 1, 2, 4), track(0, 1, 2), track(4, 5), track(6), track(), track(6)]
+    assert without_duplicates(tracks, 0.75) == [0, 2, 3, 4]
+    assert without_duplicates(tracks, 0.76) == [0, 1, 2, 3, 4]
+    assert without_duplicates(tracks, 0.2) == [0, 3, 4]
+    assert without_duplicates([], 0.5) == []

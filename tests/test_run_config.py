@@ -1,4 +1,5 @@
 from simplevtr import setup_cfg
+from simplevtr.run_config import check_device
 
 import pytest
 from conftest import CLIPS_CONFIG
@@ -33,3 +34,10 @@ def test_an_option_without_value():
 def test_a_file_that_does_not_exist():
     with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
         setup_cfg("nowhere.yaml")
+
+
+def test_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="DEVICE is cuda, but PyTorch finds no GPU.*DEVICE cpu"):
+        check_device(setup_cfg())
+    check_device(setup_cfg("", ["MODEL.DEVICE", "cpu"]))

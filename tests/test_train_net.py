@@ -125,8 +125,15 @@ def test_the_same_seed_gives_the_same_losses(tiny_opts, tmp_path):
     assert losses(tmp_path / "a") == losses(tmp_path / "b") != []
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts):
-    opts = [*tiny_opts, "MODEL.SIMPLEVTR.LOSS.L1_WEIGHT", "1e39"]
+@pytest.mark.parametrize(
+    "cause",
+    [
+        ["MODEL.SIMPLEVTR.LOSS.L1_WEIGHT", "1e39"],  # an infinite loss
+        ["MODEL.PIXEL_STD", "[0.0, 0.0, 0.0]"],  # NaN from the first layer on
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, cause):
+    opts = [*tiny_opts, *cause]
     with pytest.raises(FloatingPointError, match=r"(?s)infinite or NaN.*clips.*video_0000\d"):
         run(opts)
 
@@ -161,3 +168,10 @@ def test_mistakes_in_the_config_are_named(tiny_opts, options, message):
 def test_evaluation_needs_weights(tiny_opts):
     with pytest.raises(ValueError, match=r"--eval-only needs weights: add MODEL\.WEIGHTS"):
         run(["--eval-only", *tiny_opts])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("amp", ["False", "True"])
+def test_training_on_a_gpu(tiny_opts, tmp_path, amp):
+    run([*tiny_opts, "MODEL.DEVICE", "cuda", "SOLVER.AMP.ENABLED", amp])
+    assert np.isfinite(losses(tmp_path / "run")[-1])

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.run_config import check_device
 
 import numpy as np
 import torch
@@ -136,11 +137,7 @@ def _check_before_building(cfg: CfgNode) -> None:
         raise ValueError("MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)")
     if not PathManager.isfile(path):
         raise FileNotFoundError(f"{path}: no such file (MODEL.WEIGHTS)")
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
-            f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, but PyTorch finds no GPU here; "
-            "add MODEL.DEVICE cpu"
-        )
+    check_device(cfg)
 
 
 def dataset_class_names(datasets: Sequence[str]) -> list[str]:

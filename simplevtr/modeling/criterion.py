@@ -140,7 +140,7 @@ class ClipCriterion(nn.Module):
             labels = target.labels[instances].expand_as(visible)
             if self.weights.absent_class == "no_object":
                 labels = labels.where(visible, no_object)
-            classes[b, :, slots] = labels
+            classes[b][:, slots] = labels
             predicted.append(boxes[b][:, slots][visible])
             wanted.append(target.boxes[instances].transpose(0, 1)[visible])
         classes[frame_padding] = IGNORED

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from fvcore.nn import giou_loss, sigmoid_focal_loss
+from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
-from torchvision.ops import box_convert
+from torchvision.ops import box_convert, generalized_box_iou_loss
 
 FOCAL_ALPHA = 0.25
 FOCAL_GAMMA = 2.0
@@ -41,7 +41,8 @@ def box_l1_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:
 def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:
     """Sum of 1 - generalised IoU of (N, 4) boxes, cxcywh in [0, 1], over the normaliser."""
     xyxy = box_convert(boxes.float(), "cxcywh", "xyxy")
-    return giou_loss(xyxy, box_convert(targets, "cxcywh", "xyxy"), reduction="sum") / normaliser
+    target_xyxy = box_convert(targets, "cxcywh", "xyxy")
+    return generalized_box_iou_loss(xyxy, target_xyxy, reduction="sum") / normaliser
 
 
 def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:

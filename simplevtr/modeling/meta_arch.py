@@ -72,6 +72,7 @@ class SimpleVTR(nn.Module):
                 score_threshold=cfg.TEST.SCORE_THRESHOLD,
                 tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
                 mask_scoring=cfg.TEST.MASK_SCORING,
+                duplicate_iou=cfg.TEST.DUPLICATE_IOU,
             ),
             "window": cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
         }

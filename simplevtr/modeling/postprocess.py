@@ -61,3 +61,28 @@ def mask_confidence(logits: Tensor) -> tuple[Tensor, Tensor]:
     probability = logits.float().sigmoid().flatten(1)
     inside = probability > 0.5
     return (probability * inside).sum(1), inside.sum(1).float()
+
+
+def without_duplicates(masks: list[Tensor], limit: float) -> list[int]:
+    """Greedily drop tracks that cover what a better one covers, whatever their classes.
+
+    Not in the paper, whose matching is meant to make duplicates unlikely.
+
+    Args:
+        masks: (T, H, W) bool a track, best track first.
+        limit: a track is dropped if the IoU of its mask over the clip with that of a kept one is at
+            least this.
+
+    Returns:
+        Indices of the kept tracks, ascending. Empty tracks cover nothing and are kept.
+    """
+    areas = [int(mask.sum()) for mask in masks]
+    kept: list[int] = []
+    for i, mask in enumerate(masks):
+        for j in kept:
+            shared = int((mask & masks[j]).sum())
+            if shared and shared >= limit * (areas[i] + areas[j] - shared):
+                break
+        else:
+            kept.append(i)
+    return kept

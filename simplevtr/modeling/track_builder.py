@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
-from simplevtr.modeling.postprocess import binary_masks, mask_confidence, score_tracks
+from simplevtr.modeling.postprocess import (
+    binary_masks,
+    mask_confidence,
+    score_tracks,
+    without_duplicates,
+)
 
 import torch
 from torch import Tensor
@@ -15,7 +20,12 @@ class TrackBuilder:
     """Inference settings; ``start`` begins a video."""
 
     def __init__(
-        self, *, score_threshold: float, tracks_per_video: int, mask_scoring: bool
+        self,
+        *,
+        score_threshold: float,
+        tracks_per_video: int,
+        mask_scoring: bool,
+        duplicate_iou: float = 1.0,
     ) -> None:
         """Keep the settings.
 
@@ -23,10 +33,17 @@ class TrackBuilder:
             score_threshold: slots below it get no masks; 0 keeps all.
             tracks_per_video: see ``postprocess.score_tracks``.
             mask_scoring: multiply the score by the mean probability inside the mask.
+            duplicate_iou: see ``postprocess.without_duplicates``; 1 keeps every track.
+
+        Raises:
+            ValueError: if ``duplicate_iou`` is not in (0, 1].
         """
+        if not 0 < duplicate_iou <= 1:
+            raise ValueError(f"TEST.DUPLICATE_IOU is {duplicate_iou}; it must be in (0, 1]")
         self.score_threshold = score_threshold
         self.tracks_per_video = tracks_per_video
         self.mask_scoring = mask_scoring
+        self.duplicate_iou = duplicate_iou
 
     def start(self, *, size: tuple[int, int]) -> VideoTracks:
         """Begin a video whose frames have ``size`` (H, W) in pixels."""
@@ -72,12 +89,17 @@ class VideoTracks:
         kept = scores >= self.settings.score_threshold
         slots, labels, scores = slots[kept], labels[kept], scores[kept]
         order = scores.argsort(descending=True, stable=True)
+        slots, labels, scores = slots[order], labels[order], scores[order]
         whole = {slot: self._joined(slot) for slot in set(slots.tolist())}
+        masks = [whole[slot] for slot in slots.tolist()]
+        if self.settings.duplicate_iou < 1:
+            kept = without_duplicates(masks, self.settings.duplicate_iou)
+            labels, scores, masks = labels[kept], scores[kept], [masks[i] for i in kept]
         return {
             "image_size": self.size,
-            "pred_scores": scores[order].tolist(),
-            "pred_labels": labels[order].tolist(),
-            "pred_masks": [whole[slot] for slot in slots[order].tolist()],
+            "pred_scores": scores.tolist(),
+            "pred_labels": labels.tolist(),
+            "pred_masks": masks,
         }
 
     def _joined(self, slot: int) -> Tensor:

@@ -1,0 +1,42 @@
+"""The commands of the README exist with the options that it gives them."""
+
+import re
+import runpy
+import shlex
+
+import pytest
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.replace("\\\n", " ").strip()
+    for line in re.findall(r"^    (python (?:[^\n]*\\\n)*[^\n]*)", README, re.M)
+]
+
+
+def test_there_are_commands():
+    scripts = {shlex.split(command)[1] for command in COMMANDS}
+    assert scripts >= {"train_net.py", "demo/demo.py", "tools/evaluate.py"}
+
+
+@pytest.mark.parametrize("script", sorted({shlex.split(c)[1] for c in COMMANDS}))
+def test_options_exist(script, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [script, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    help_text = capsys.readouterr().out
+    for command in COMMANDS:
+        words = shlex.split(command)
+        if words[1] == script:
+            for option in (w for w in words if w.startswith("--")):
+                assert option in help_text, f"{script} has no {option}"
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([\w/.]+)\)", README))
+def test_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_configs_in_commands_exist():
+    for path in set(re.findall(r"configs/[\w/]+\.yaml", README)):
+        assert (ROOT / path).is_file(), path

@@ -1,0 +1,37 @@
+from simplevtr.checkpoint import ClipCheckpointer
+from tools.shrink_checkpoint import main
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "model_final.pth"
+    model = torch.nn.BatchNorm1d(3)
+    ClipCheckpointer(model, str(tmp_path), optimizer=torch.optim.Adam(model.parameters())).save(
+        "model_final"
+    )
+    return path
+
+
+def test_weights_alone_in_half_precision(checkpoint, tmp_path):
+    target = tmp_path / "small.pth"
+    assert main([str(checkpoint), str(target)]) == 0
+    content = torch.load(target, weights_only=True)
+    assert set(content) == {"model"}
+    assert content["model"]["weight"].dtype == torch.float16
+    assert content["model"]["num_batches_tracked"].dtype == torch.int64
+    model = torch.nn.BatchNorm1d(3)
+    ClipCheckpointer(model, complete=True).load(str(target))
+    assert model.weight.dtype == torch.float32
+
+
+def test_user_errors(checkpoint, tmp_path, capsys):
+    assert main([str(checkpoint), str(checkpoint)]) == 2
+    assert "exists" in capsys.readouterr().err
+    assert main([str(tmp_path / "none.pth"), str(tmp_path / "a.pth")]) == 2
+    assert "none.pth" in capsys.readouterr().err
+    torch.save({"model": {"x": torch.tensor([1e6])}}, tmp_path / "large.pth")
+    assert main([str(tmp_path / "large.pth"), str(tmp_path / "a.pth")]) == 2
+    assert "x has values that do not fit" in capsys.readouterr().err
