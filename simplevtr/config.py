@@ -18,7 +18,7 @@ def add_simplevtr_config(cfg: CfgNode) -> None:
 
 def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.META_ARCHITECTURE = "SIMPLEVTR"
-    # False trains classes and boxes only (the first stage of the small configs)
+    # False trains classes and boxes only, as DETR is trained before VisTR starts from it (VisTR).
     cfg.MODEL.MASK_ON = True
 
     # Keys of MODEL.WEIGHTS that start so are not loaded, e.g. ["network.class_head"] for new

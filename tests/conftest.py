@@ -29,6 +29,7 @@ def tiny_cfg():
 
     cfg = setup_cfg(str(ROOT / "configs/embedded/clips.yaml"))
     cfg.MODEL.WEIGHTS = ""
+    cfg.TEST.DUPLICATE_IOU = 1.0
     cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = 8
     cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
     node = cfg.MODEL.SIMPLEVTR

@@ -233,7 +233,7 @@ def test_first_mask_layer_split_equals_the_plain_convolution(tiny_model):
     memory, attention = torch.randn(2, 3, 24, 4, 6), torch.rand(5, 3, 2, 4, 6)
     clip = torch.tensor([0, 1, 1, 0, 1])
     split = head._first_layer(memory, attention, clip)
-    joined = torch.cat([memory[clip], attention], dim=2).flatten(0, 1)
+    joined = torch.cat([memory[clip], attention * head.attention_scale], dim=2).flatten(0, 1)
     torch.testing.assert_close(split, head.layer1(joined), rtol=1e-4, atol=1e-5)
 
 

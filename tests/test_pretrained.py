@@ -1,0 +1,29 @@
+"""The shipped model has the AP that its config claims."""
+
+from conftest import ROOT
+from make_embedded import make_embedded_dataset
+
+import train_net
+from simplevtr import setup_cfg
+
+CONFIG = str(ROOT / "configs/embedded/pretrained.yaml")
+WEIGHTS = ROOT / "demo/embedded_easy.pth"
+
+
+def test_the_shipped_model_reaches_its_ap(tmp_path):
+    assert WEIGHTS.stat().st_size <= 5 * 10**6
+    # A video does not depend on the number of others: these are the 60 of the full data set.
+    make_embedded_dataset(
+        tmp_path, variant="easy", train_videos=1, val_videos=60, long_videos=1, progress=False
+    )
+    easy = tmp_path / "easy"
+    entry = ["shipped_val", str(easy / "val.json"), str(easy / "val/JPEGImages")]
+    opts = ["DATASETS.CUSTOM", str([entry]), "DATASETS.TEST", "('shipped_val',)"]
+    opts += ["MODEL.WEIGHTS", str(WEIGHTS), "OUTPUT_DIR", str(tmp_path / "run")]
+    args = ["--config-file", CONFIG, "--eval-only", *opts]
+    # Leaves with an exit status of 1 if AP or AP50 is not the config's.
+    results = train_net.main(train_net.argument_parser().parse_args(args))
+    expected = setup_cfg(CONFIG).TEST.EXPECTED_RESULTS
+    assert {metric for _, metric, *_ in expected} == {"AP", "AP50"}
+    for task, metric, value, tolerance in expected:
+        assert abs(results[task][metric] - value) <= tolerance <= 0.5
