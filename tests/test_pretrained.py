@@ -1,10 +1,10 @@
 """The shipped model has the AP that its config claims."""
 
-from conftest import ROOT
-from make_embedded import make_embedded_dataset
-
 import train_net
 from simplevtr import setup_cfg
+
+from conftest import ROOT
+from make_embedded import make_embedded_dataset
 
 CONFIG = str(ROOT / "configs/embedded/pretrained.yaml")
 WEIGHTS = ROOT / "demo/embedded_easy.pth"
