@@ -11,6 +11,8 @@ from detectron2.config import CfgNode
 def add_simplevtr_config(cfg: CfgNode) -> None:
     """Add SimpleVTR's keys and the defaults that differ from detectron2's to ``cfg``, in place."""
     _add_model(cfg)
+    _add_mask_head(cfg)
+    _add_losses(cfg)
     _add_data(cfg)
     _add_solver(cfg)
     _add_test(cfg)
@@ -58,6 +60,9 @@ def _add_model(cfg: CfgNode) -> None:
     # Initial bias of the "no object" logit; > 0 helps training from scratch
     node.NO_OBJECT_BIAS = 0.0
 
+
+def _add_mask_head(cfg: CfgNode) -> None:
+    node = cfg.MODEL.SIMPLEVTR
     node.MASK_HEAD = CfgNode()
     # "dcnv2" (modulated), "dcnv1" (VisTR) or "plain" convolutions at the end (§3.2)
     node.MASK_HEAD.CONV = "dcnv2"
@@ -74,6 +79,9 @@ def _add_model(cfg: CfgNode) -> None:
     # over heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
     node.MASK_HEAD.ATTENTION_SCALE = 1.0
 
+
+def _add_losses(cfg: CfgNode) -> None:
+    node = cfg.MODEL.SIMPLEVTR
     node.LOSS = CfgNode()
     node.LOSS.CLASS_WEIGHT = 1.0  # cross-entropy (VisTR)
     node.LOSS.NO_OBJECT_WEIGHT = 0.1  # weight of "no object" within the cross-entropy (VisTR)

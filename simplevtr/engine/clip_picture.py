@@ -38,7 +38,7 @@ def clip_picture(
     predicted = TrackSet.from_result(result, min_score=MIN_SCORE)
     instances = clip["instances"]
     true = TrackSet(
-        masks=np.stack([_masks(frame) for frame in instances], axis=1),
+        masks=np.stack([frame.gt_masks.tensor.cpu().numpy() for frame in instances], axis=1),
         labels=instances[0].gt_classes.cpu().numpy(),
         scores=None,
         ids=np.arange(len(instances[0])) + 1,
@@ -49,8 +49,3 @@ def clip_picture(
         thing_classes=class_names,
     )
     return torch.from_numpy(sheet).permute(2, 0, 1)
-
-
-def _masks(frame: Any) -> np.ndarray:
-    """(N, H, W) bool."""
-    return frame.gt_masks.tensor.cpu().numpy()

@@ -26,7 +26,6 @@ class LossWeights:
     giou: float = 2.0
     mask: float = 1.0
     dice: float = 1.0
-    dense: float = 0.0
     no_object: float = 0.1
     deep_supervision: bool = True
     absent_class: str = "no_object"

@@ -252,7 +252,6 @@ def build_criterion(cfg: CfgNode) -> ClipCriterion:
             giou=node.LOSS.GIOU_WEIGHT,
             mask=node.LOSS.MASK_WEIGHT,
             dice=node.LOSS.DICE_WEIGHT,
-            dense=node.LOSS.DENSE_WEIGHT,
             no_object=node.LOSS.NO_OBJECT_WEIGHT,
             deep_supervision=node.LOSS.DEEP_SUPERVISION,
             absent_class=node.LOSS.ABSENT_CLASS,

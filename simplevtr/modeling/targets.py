@@ -39,7 +39,7 @@ class TargetBuilder:
         """
         height, width = padded_size
         scale = torch.tensor([*frames[0].image_size[::-1]] * 2, dtype=torch.float32)
-        masks = torch.stack([_masks(frame) for frame in frames], dim=1)
+        masks = torch.stack([frame.gt_masks.tensor for frame in frames], dim=1)
         visible = torch.stack([frame.gt_ids >= 0 for frame in frames], dim=1)
         boxes = torch.stack([frame.gt_boxes.tensor for frame in frames], dim=1).float()
         boxes = _xyxy_to_cxcywh(boxes / scale.to(boxes.device)) * visible[..., None]
@@ -69,12 +69,6 @@ class TargetBuilder:
         area = targets.masks.flatten(1).sum(1)
         kept = area.argsort(descending=True, stable=True)[: self.max_instances]
         return targets.rows(kept.sort().values)
-
-
-def _masks(frame: Instances) -> Tensor:
-    """(N, H, W) bool."""
-    masks = frame.gt_masks
-    return masks.tensor if hasattr(masks, "tensor") else masks
 
 
 def _xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
