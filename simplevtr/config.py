@@ -44,6 +44,8 @@ def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.SIMPLEVTR = CfgNode()
     node = cfg.MODEL.SIMPLEVTR
     node.NUM_CLASSES = 40  # K, without "no object"
+    # Leading class indices that no category uses. VisTR: 1, its class layer counts from 1.
+    node.CLASS_OFFSET = 0
     node.NUM_QUERIES = 10  # Q, instance slots (§3.4, A.2)
     # 0: queries without a frame axis, any T (§3.4, eq. 2). T: one query a frame and slot, fixed T
     # (VisTR).
@@ -75,6 +77,9 @@ def _add_mask_head(cfg: CfgNode) -> None:
     node.MASK_HEAD.OFFSET_KERNEL = 3
     # True: VisTR's 3-D convolutions after the deformable ones (§3.6 removes them)
     node.MASK_HEAD.CONV3D = False
+    # Masks at half the finest feature's stride, for small objects (§3.6): "none", "subpixel" (four
+    # logits a cell, Shi et al. 2016) or "deconv" (transposed convolution, Long et al. 2015).
+    node.MASK_HEAD.UPSAMPLE = "none"
     # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1
     # over heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
     node.MASK_HEAD.ATTENTION_SCALE = 1.0
@@ -87,6 +92,7 @@ def _add_losses(cfg: CfgNode) -> None:
     node.LOSS.NO_OBJECT_WEIGHT = 0.1  # weight of "no object" within the cross-entropy (VisTR)
     node.LOSS.L1_WEIGHT = 5.0  # boxes (VisTR)
     node.LOSS.GIOU_WEIGHT = 2.0  # boxes (VisTR)
+    node.LOSS.GIOU_EPS = 1e-7  # added to areas, relative to the frame's; VisTR's code: 1e-6
     node.LOSS.MASK_WEIGHT = 1.0  # sigmoid focal loss (VisTR)
     node.LOSS.DICE_WEIGHT = 1.0  # dice with +1 smoothing (VisTR)
     # Per-cell class loss on the encoder's memory, off in the paper; helps from scratch
@@ -103,6 +109,9 @@ def _add_losses(cfg: CfgNode) -> None:
     node.MATCHER.COST_CLASS = 1.0  # VisTR
     node.MATCHER.COST_L1 = 5.0  # VisTR
     node.MATCHER.COST_IOU = 2.0  # VisTR
+    # Frames that a cost is the mean of: "visible", those that show the instance; "all" (VisTR's
+    # code, where an absent frame has class index 0 and an empty box).
+    node.MATCHER.FRAMES = "visible"
 
 
 def _add_data(cfg: CfgNode) -> None:

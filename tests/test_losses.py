@@ -26,6 +26,23 @@ def test_box_losses_by_hand():
     assert abs(losses.box_giou_loss(targets, targets, ONE).item()) < 1e-5
 
 
+def test_giou_eps_is_added_to_the_areas():
+    boxes = torch.tensor([[0.5, 0.5, 0.1, 0.1]], dtype=torch.float64)
+    loss = losses.box_giou_loss(boxes, boxes, ONE, eps=1e-3)
+    assert math.isclose(loss.item(), 1 - 0.01 / 0.011, rel_tol=1e-6)
+
+
+def test_half_precision_is_computed_in_float32_and_float64_stays():
+    logits, targets, inside = torch.randn(2, 3, 4), torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
+    for function in (losses.mask_focal_loss, losses.mask_dice_loss):
+        for dtype, expected in (
+            (torch.bfloat16, torch.float32),
+            (torch.float32, torch.float32),
+            (torch.float64, torch.float64),
+        ):
+            assert function(logits.to(dtype), targets, inside, ONE).dtype == expected
+
+
 def test_mask_losses_by_hand():
     logits = torch.zeros(1, 1, 2)  # probability 1/2
     targets = torch.tensor([[[1.0, 0.0]]])

@@ -3,6 +3,7 @@ import itertools
 from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.structures import ClipTargets
 
+import pytest
 import torch
 
 
@@ -74,6 +75,21 @@ def test_absent_frames_cost_nothing():
     torch.testing.assert_close(
         matcher._cost(logits, boxes, targets), matcher._cost(logits, boxes, changed)
     )
+
+
+def test_costs_over_all_frames_as_in_vistrs_code():
+    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0, frames="all")
+    logits, boxes, targets = example(1)
+    cost = matcher._cost(logits, boxes, targets)
+    for slot, instance in itertools.product(range(4), range(2)):
+        total = 0.0
+        for t, seen in enumerate(targets.visible[instance].tolist()):
+            box, wanted = boxes[0, t, slot], targets.boxes[instance, t]
+            label = targets.labels[instance] if seen else 0
+            total -= logits[0, t, slot].softmax(-1)[label].item()
+            total += 5 * (box - wanted).abs().mean().item() - 2 * (iou(box, wanted) if seen else 0)
+        expected = total / targets.visible.shape[1]
+        assert cost[0, slot, instance].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_no_instances_and_not_a_number():

@@ -153,6 +153,19 @@ def test_queries_with_a_frame_axis(tiny_cfg):
     assert result["pred_masks"][0].shape == (5, 32, 48)
 
 
+def test_leading_classes_that_no_category_uses(tiny_cfg):
+    tiny_cfg.MODEL.SIMPLEVTR.CLASS_OFFSET = 1
+    model = build(tiny_cfg)
+    assert model.predict_clip(frames_of([make_clip()])).logits.shape[-1] == 1 + 6 + 1
+    with torch.no_grad():  # sure of class index 0, which is no category, and next of 3
+        model.network.class_head.bias.copy_(torch.tensor([50.0, 0, 0, 40, 0, 0, 0, 0]))
+    result = model([make_clip()])
+    assert result["pred_labels"] == [2] * 4
+    model.train()
+    right, wrong = (model([make_clip(labels=(label, label))])["loss_ce"].item() for label in (2, 3))
+    assert right < wrong
+
+
 def test_windows():
     assert windows(5, 0, False) == [(0, 5, [0, 1, 2, 3, 4])]
     assert windows(5, 64, False) == [(0, 5, [0, 1, 2, 3, 4])]
@@ -206,6 +219,8 @@ def test_duplicate_tracks_can_be_dropped(tiny_cfg):
         ("NUM_HEADS", 5, "HIDDEN_DIM 24 must be divisible by NUM_HEADS 5"),
         ("DECODER_INPUT", "ones", 'DECODER_INPUT is \'ones\'; allowed are "zeros" and "query"'),
         ("LOSS.ABSENT_MASK", "full", "LOSS.ABSENT_MASK is 'full'"),
+        ("MASK_HEAD.UPSAMPLE", "bicubic", "UPSAMPLE is 'bicubic'; allowed are none, subpixel"),
+        ("MATCHER.FRAMES", "first", 'FRAMES is \'first\'; allowed are "visible" and "all"'),
         ("MASK_HEAD.NUM_DEFORM", 0, "NUM_DEFORM is 0; it must be at least 1"),
     ],
 )
@@ -213,28 +228,6 @@ def test_wrong_sizes_are_named(tiny_cfg, key, value, message):
     tiny_cfg.merge_from_list([f"MODEL.SIMPLEVTR.{key}", value])
     with pytest.raises(ValueError, match=message):
         build(tiny_cfg)
-
-
-@pytest.mark.parametrize("conv", ["dcnv2", "dcnv1", "plain"])
-@pytest.mark.parametrize("conv3d", [True, False])
-def test_mask_head_variants(tiny_cfg, conv, conv3d):
-    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.CONV = conv
-    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.CONV3D = conv3d
-    model = build(tiny_cfg)
-    assert model.predict_clip(frames_of([make_clip()])).masks.shape == (1, 3, 4, 16, 24)
-    names = [name for name, _ in model.named_parameters()]
-    assert any("temporal" in name for name in names) == conv3d
-    assert any(".offset." in name for name in names) == (conv != "plain")
-
-
-def test_first_mask_layer_split_equals_the_plain_convolution(tiny_model):
-    """The memory part once a frame plus the attention part once a slot: the concatenated input."""
-    head = tiny_model.network.mask_head
-    memory, attention = torch.randn(2, 3, 24, 4, 6), torch.rand(5, 3, 2, 4, 6)
-    clip = torch.tensor([0, 1, 1, 0, 1])
-    split = head._first_layer(memory, attention, clip)
-    joined = torch.cat([memory[clip], attention * head.attention_scale], dim=2).flatten(0, 1)
-    torch.testing.assert_close(split, head.layer1(joined), rtol=1e-4, atol=1e-5)
 
 
 def test_masks_of_chosen_slots_are_those_of_all(tiny_model):

@@ -31,6 +31,7 @@ class LossWeights:
     absent_class: str = "no_object"
     absent_mask: str = "ignore"
     count_absent: bool = False
+    giou_eps: float = 1e-7
 
     def __post_init__(self) -> None:
         if self.absent_class not in ("no_object", "label"):
@@ -148,7 +149,8 @@ class ClipCriterion(nn.Module):
         return {
             "loss_ce": weights.classes * losses.class_loss(logits, classes, weights.no_object),
             "loss_bbox": weights.l1 * losses.box_l1_loss(predicted, wanted, normaliser),
-            "loss_giou": weights.giou * losses.box_giou_loss(predicted, wanted, normaliser),
+            "loss_giou": weights.giou
+            * losses.box_giou_loss(predicted, wanted, normaliser, weights.giou_eps),
         }
 
     def _mask_losses(
@@ -171,7 +173,7 @@ class ClipCriterion(nn.Module):
         taught = torch.cat(taught)
         wanted = torch.cat(wanted)[taught].float()
         inside = torch.cat(inside)[taught].float()
-        logits = rearrange(mask_logits[taught], "n h w -> n 1 h w").float()
+        logits = losses.full_precision(rearrange(mask_logits[taught], "n h w -> n 1 h w"))
         logits = F.interpolate(logits, size=wanted.shape[-2:], mode="bilinear")[:, 0]
         focal = losses.mask_focal_loss(logits, wanted, inside, normaliser)
         dice = losses.mask_dice_loss(logits, wanted, inside, normaliser)

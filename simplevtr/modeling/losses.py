@@ -1,19 +1,24 @@
-"""The losses of VisTR as pure functions, in float32 (VisTR §3.4; shape legend in ``structures``).
+"""The losses of VisTR as pure functions (VisTR §3.4; shape legend in ``structures``).
 
-The normaliser is an argument; weights are applied by the criterion. With nothing matched each
-function returns a zero that gradients can flow through.
+Half precision is computed in float32; float64 stays, for comparisons. The normaliser is an
+argument; weights are applied by the criterion. With nothing matched each function returns a zero
+that gradients can flow through.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
-from torchvision.ops import box_convert, generalized_box_iou_loss
+from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
 
 FOCAL_ALPHA = 0.25
 FOCAL_GAMMA = 2.0
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32, the rest as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tensor:
@@ -27,22 +32,27 @@ def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tens
     Returns:
         Scalar.
     """
-    logits = logits.float().flatten(0, 2)
-    weight = torch.ones(logits.shape[-1], device=logits.device)
+    logits = full_precision(logits).flatten(0, 2)
+    weight = logits.new_ones(logits.shape[-1])
     weight[-1] = no_object_weight
     return F.cross_entropy(logits, classes.flatten(), weight)
 
 
 def box_l1_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:
     """Sum of absolute differences of (N, 4) boxes, cxcywh in [0, 1], over the normaliser."""
-    return F.l1_loss(boxes.float(), targets, reduction="sum") / normaliser
+    boxes = full_precision(boxes)
+    return F.l1_loss(boxes, targets.to(boxes.dtype), reduction="sum") / normaliser
 
 
-def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:
-    """Sum of 1 - generalised IoU of (N, 4) boxes, cxcywh in [0, 1], over the normaliser."""
-    xyxy = box_convert(boxes.float(), "cxcywh", "xyxy")
-    target_xyxy = box_convert(targets, "cxcywh", "xyxy")
-    return generalized_box_iou_loss(xyxy, target_xyxy, reduction="sum") / normaliser
+def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor, eps: float = 1e-7) -> Tensor:
+    """Sum of 1 - generalised IoU of (N, 4) boxes, cxcywh in [0, 1], over the normaliser.
+
+    ``eps`` is added to the areas that are divided by.
+    """
+    xyxy = box_convert(full_precision(boxes), "cxcywh", "xyxy")
+    target_xyxy = box_convert(targets.to(xyxy.dtype), "cxcywh", "xyxy")
+    loss = generalized_box_iou_loss(xyxy, target_xyxy, reduction="sum", eps=eps)
+    return loss / normaliser
 
 
 def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:
@@ -57,14 +67,16 @@ def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser:
     Returns:
         Scalar.
     """
-    loss = sigmoid_focal_loss(logits.float(), targets, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
+    logits = full_precision(logits)
+    targets = targets.to(logits.dtype)
+    loss = sigmoid_focal_loss(logits, targets, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
     pixels = inside.flatten(1).sum(1).clamp(min=1)
     return ((loss * inside).flatten(1).sum(1) / pixels).sum() / normaliser
 
 
 def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:
     """1 - dice coefficient with +1 smoothing, summed over the maps; arguments as above."""
-    probability = (logits.float().sigmoid() * inside).flatten(1)
+    probability = (full_precision(logits).sigmoid() * inside).flatten(1)
     targets = targets.flatten(1)
     overlap = 2 * (probability * targets).sum(1)
     total = probability.sum(1) + targets.sum(1)
@@ -83,5 +95,6 @@ def dense_class_loss(logits: Tensor, coverage: Tensor, inside: Tensor) -> Tensor
     Returns:
         Scalar: summed over classes, a mean over cells.
     """
-    loss = F.binary_cross_entropy_with_logits(logits.float(), coverage, reduction="none").sum(-1)
+    logits = full_precision(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, coverage, reduction="none").sum(-1)
     return (loss * inside).sum() / inside.sum().clamp(min=1)

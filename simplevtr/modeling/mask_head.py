@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from simplevtr.modeling.deform_conv import DeformConv
+from simplevtr.modeling.mask_upsampling import build_upsampling, logit_channels
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -46,6 +47,7 @@ class MaskHead(nn.Module):
         num_deform: int = 2,
         offset_kernel: int = 3,
         conv3d: bool = False,
+        upsample: str = "none",
         attention_scale: float = 1.0,
     ) -> None:
         """Create the layers.
@@ -62,6 +64,7 @@ class MaskHead(nn.Module):
                 (§3.6).
             offset_kernel: kernel size of their offset convolutions.
             conv3d: whether VisTR's 3-D convolutions follow (§3.6 removes them).
+            upsample: "none", "subpixel" or "deconv": masks at half the stride (§3.6).
             attention_scale: factor on the attention maps (see the config).
 
         Raises:
@@ -86,10 +89,12 @@ class MaskHead(nn.Module):
             _initialised(nn.Conv2d(feature, width, 1))
             for feature, width in zip(feature_channels, widths[:3], strict=True)
         )
+        logits = logit_channels(upsample)
         self.deform = _deform_stack(
-            widths[2], widths[3], conv, num_deform, offset_kernel, gives_logit=not conv3d
+            widths[2], widths[3], conv, num_deform, offset_kernel, 0 if conv3d else logits
         )
-        self.temporal = TemporalHead(channels=widths[3]) if conv3d else None
+        self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
+        self.upsample = build_upsampling(upsample, (self.temporal or self.deform)[-1])
 
     def forward(
         self,
@@ -107,7 +112,7 @@ class MaskHead(nn.Module):
             clip: (M,) int64, the clip in the batch that each slot belongs to.
 
         Returns:
-            (M, T, h_2, w_2) mask logits, at res2's stride.
+            (M, T, h_2, w_2) mask logits, at res2's stride; twice as fine with upsampling.
         """
         frames = attention.shape[1]
         x = self._first_layer(memory, attention, clip)
@@ -119,10 +124,10 @@ class MaskHead(nn.Module):
             fine = adapter(rearrange(feature, "b t c h w -> (b t) c h w"))
             fine = rearrange(fine, "(b t) c h w -> b t c h w", t=frames)[clip].flatten(0, 1)
             x = layer(fine + F.interpolate(x, size=fine.shape[-2:], mode="nearest"))
-        x = rearrange(x, "(m t) c h w -> m c t h w", t=frames)
         if self.temporal is not None:
-            x = self.temporal(x)
-        return rearrange(x, "m 1 t h w -> m t h w")
+            x = self.temporal(rearrange(x, "(m t) c h w -> m c t h w", t=frames))
+            x = rearrange(x, "m c t h w -> (m t) c h w")
+        return rearrange(self.upsample(x), "(m t) 1 h w -> m t h w", t=frames)
 
     def _first_layer(self, memory: Tensor, attention: Tensor, clip: Tensor) -> Tensor:
         """The first layer on memory and attention maps, (M T, C + heads, h, w).
@@ -146,25 +151,28 @@ class MaskHead(nn.Module):
 class TemporalHead(nn.Sequential):
     """VisTR's 3-D convolutions: three dilated 3x3x3 layers, then a 1x1x1 one (VisTR §3.3)."""
 
-    def __init__(self, *, channels: int) -> None:
+    def __init__(self, *, channels: int, out_channels: int = 1) -> None:
         width = channels // 2
         layers = []
         for in_channels in (channels, width, width):
             conv = _initialised(nn.Conv3d(in_channels, width, 3, padding=2, dilation=2))
             layers.append(ConvNorm(conv, channels=width, groups=4))
-        super().__init__(*layers, nn.Conv3d(width, 1, 1))
+        super().__init__(*layers, nn.Conv3d(width, out_channels, 1))
 
-    # forward of nn.Sequential: (M, C, T, h, w) -> (M, 1, T, h, w)
+    # forward of nn.Sequential: (M, C, T, h, w) -> (M, out_channels, T, h, w)
 
 
 def _deform_stack(
-    channels: int, width: int, conv: str, layers: int, offset_kernel: int, *, gives_logit: bool
+    channels: int, width: int, conv: str, layers: int, offset_kernel: int, logits: int
 ) -> nn.Sequential:
-    """Stacked 3x3 layers of one kind; a norm and ReLU behind each but one that gives the logit."""
+    """Stacked 3x3 layers of one kind, a norm and ReLU behind each.
+
+    With ``logits`` > 0 the last layer gives that many logits and has neither.
+    """
     stack = []
     for index in range(layers):
-        is_logit = gives_logit and index == layers - 1
-        out = 1 if is_logit else width
+        is_logit = logits > 0 and index == layers - 1
+        out = logits if is_logit else width
         if conv == "plain":
             module = _initialised(nn.Conv2d(channels, out, 3, padding=1, bias=is_logit))
         else:

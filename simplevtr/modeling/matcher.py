@@ -14,13 +14,29 @@ class ClipMatcher(nn.Module):
     """Hungarian matching on class, box distance and box overlap.
 
     Every cost is a mean over the frames in which the instance is visible. VisTR's public code
-    averages over all frames, absent ones with a zero box and class 0 included, and looks the
-    visibility up by the position in the assignment instead of by the assigned target; neither is
-    kept.
+    averages over all frames, where an absent one has an empty box and class 0 (``frames="all"``),
+    and looks the visibility up by the position in the assignment instead of by the assigned target,
+    which is not kept.
     """
 
-    def __init__(self, *, cost_class: float, cost_l1: float, cost_iou: float) -> None:
+    def __init__(
+        self, *, cost_class: float, cost_l1: float, cost_iou: float, frames: str = "visible"
+    ) -> None:
+        """Keep the weights of the costs.
+
+        Args:
+            cost_class: of minus the probability of the class.
+            cost_l1: of the mean absolute difference of the boxes.
+            cost_iou: of minus the IoU of the boxes.
+            frames: "visible" or "all": the frames that a cost is the mean of.
+
+        Raises:
+            ValueError: if ``frames`` is neither.
+        """
         super().__init__()
+        if frames not in ("visible", "all"):
+            raise ValueError(f'MATCHER.FRAMES is {frames!r}; allowed are "visible" and "all"')
+        self.frames = frames
         self.cost_class = cost_class
         self.cost_l1 = cost_l1
         self.cost_iou = cost_iou
@@ -56,9 +72,14 @@ class ClipMatcher(nn.Module):
 
     def _cost(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> Tensor:
         """Costs (L, Q, G)."""
-        seen = targets.visible.float()
-        weight = seen / seen.sum(1, keepdim=True).clamp(min=1)  # (G, T)
-        probability = logits.softmax(-1)[..., targets.labels]  # (L, T, Q, G)
+        every_class = logits.softmax(-1)
+        probability = every_class[..., targets.labels]  # (L, T, Q, G)
+        counted = targets.visible.float()
+        if self.frames == "all":
+            visible = targets.visible.T[:, None]  # (T, 1, G)
+            probability = probability.where(visible, every_class[..., :1])
+            counted = torch.ones_like(counted)
+        weight = counted / counted.sum(1, keepdim=True).clamp(min=1)  # (G, T)
         target_boxes = targets.boxes.transpose(0, 1)  # (T, G, 4)
         distance = (boxes[:, :, :, None] - target_boxes[:, None]).abs().mean(-1)
         overlap = torch.stack([_clip_iou(layer, target_boxes) for layer in boxes])
@@ -70,8 +91,7 @@ def _clip_iou(boxes: Tensor, target_boxes: Tensor) -> Tensor:
     """IoU (T, Q, G) of boxes (T, Q, 4) and (T, G, 4), cxcywh."""
     xyxy = box_convert(boxes, "cxcywh", "xyxy")
     target_xyxy = box_convert(target_boxes, "cxcywh", "xyxy")
-    # box_iou is 0/0 only if both boxes are empty, which an absent frame's weight of zero must not
-    # meet.
+    # box_iou is 0/0 only if both boxes are empty.
     return torch.stack(
         [box_iou(a, b).nan_to_num(0.0) for a, b in zip(xyxy, target_xyxy, strict=True)]
     )

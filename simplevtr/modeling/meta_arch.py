@@ -63,7 +63,10 @@ class SimpleVTR(nn.Module):
         return {
             "network": build_network(cfg),
             "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
-            "target_builder": TargetBuilder(max_instances=cfg.MODEL.SIMPLEVTR.NUM_QUERIES),
+            "target_builder": TargetBuilder(
+                max_instances=cfg.MODEL.SIMPLEVTR.NUM_QUERIES,
+                class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
+            ),
             "criterion": build_criterion(cfg),
             "dense_loss": DenseClassLoss(weight=cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT)
             if cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT > 0
@@ -73,6 +76,7 @@ class SimpleVTR(nn.Module):
                 tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
                 mask_scoring=cfg.TEST.MASK_SCORING,
                 duplicate_iou=cfg.TEST.DUPLICATE_IOU,
+                class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
             ),
             "window": cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
         }
@@ -212,6 +216,7 @@ def build_network(cfg: CfgNode) -> ClipNetwork:
             num_deform=node.MASK_HEAD.NUM_DEFORM,
             offset_kernel=node.MASK_HEAD.OFFSET_KERNEL,
             conv3d=node.MASK_HEAD.CONV3D,
+            upsample=node.MASK_HEAD.UPSAMPLE,
             attention_scale=node.MASK_HEAD.ATTENTION_SCALE,
         )
     transformer = Transformer(
@@ -231,7 +236,7 @@ def build_network(cfg: CfgNode) -> ClipNetwork:
         heads=node.NUM_HEADS,
         queries=node.NUM_QUERIES,
         query_frames=node.QUERY_FRAMES,
-        classes=node.NUM_CLASSES,
+        classes=node.CLASS_OFFSET + node.NUM_CLASSES,
         no_object_bias=node.NO_OBJECT_BIAS,
         dense_classes=node.LOSS.DENSE_WEIGHT > 0,
     )
@@ -245,6 +250,7 @@ def build_criterion(cfg: CfgNode) -> ClipCriterion:
             cost_class=node.MATCHER.COST_CLASS,
             cost_l1=node.MATCHER.COST_L1,
             cost_iou=node.MATCHER.COST_IOU,
+            frames=node.MATCHER.FRAMES,
         ),
         weights=LossWeights(
             classes=node.LOSS.CLASS_WEIGHT,
@@ -257,6 +263,7 @@ def build_criterion(cfg: CfgNode) -> ClipCriterion:
             absent_class=node.LOSS.ABSENT_CLASS,
             absent_mask=node.LOSS.ABSENT_MASK,
             count_absent=node.LOSS.COUNT_ABSENT,
+            giou_eps=node.LOSS.GIOU_EPS,
         ),
     )
 

@@ -17,8 +17,15 @@ logger = logging.getLogger(__name__)
 class TargetBuilder:
     """Build the ground truth of clips, keeping at most Q instances of each."""
 
-    def __init__(self, *, max_instances: int) -> None:
+    def __init__(self, *, max_instances: int, class_offset: int = 0) -> None:
+        """Keep the settings.
+
+        Args:
+            max_instances: Q.
+            class_offset: leading class indices that no category uses (VisTR: 1).
+        """
         self.max_instances = max_instances
+        self.class_offset = class_offset
         self._warned = False
 
     def __call__(
@@ -43,7 +50,7 @@ class TargetBuilder:
         visible = torch.stack([frame.gt_ids >= 0 for frame in frames], dim=1)
         boxes = torch.stack([frame.gt_boxes.tensor for frame in frames], dim=1).float()
         boxes = _xyxy_to_cxcywh(boxes / scale.to(boxes.device)) * visible[..., None]
-        labels = frames[0].gt_classes
+        labels = frames[0].gt_classes + self.class_offset
         extra = clip_length - len(frames)
         frame_padding = (0, width - masks.shape[-1], 0, height - masks.shape[-2], 0, extra)
         targets = ClipTargets(

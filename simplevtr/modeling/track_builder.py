@@ -26,6 +26,7 @@ class TrackBuilder:
         tracks_per_video: int,
         mask_scoring: bool,
         duplicate_iou: float = 1.0,
+        class_offset: int = 0,
     ) -> None:
         """Keep the settings.
 
@@ -34,6 +35,7 @@ class TrackBuilder:
             tracks_per_video: see ``postprocess.score_tracks``.
             mask_scoring: multiply the score by the mean probability inside the mask.
             duplicate_iou: see ``postprocess.without_duplicates``; 1 keeps every track.
+            class_offset: leading class indices that no category uses (VisTR: 1).
 
         Raises:
             ValueError: if ``duplicate_iou`` is not in (0, 1].
@@ -44,6 +46,7 @@ class TrackBuilder:
         self.tracks_per_video = tracks_per_video
         self.mask_scoring = mask_scoring
         self.duplicate_iou = duplicate_iou
+        self.class_offset = class_offset
 
     def start(self, *, size: tuple[int, int]) -> VideoTracks:
         """Begin a video whose frames have ``size`` (H, W) in pixels."""
@@ -64,7 +67,8 @@ class VideoTracks:
 
     def add(self, network: ClipNetwork, state: ClipState, *, frames: int) -> None:
         """Add a window: its first ``frames`` frames are the video's next ones."""
-        probability = state.predictions.logits[0, :frames].float().softmax(-1)[..., :-1]
+        probability = state.predictions.logits[0, :frames].float().softmax(-1)
+        probability = probability[..., self.settings.class_offset : -1]
         self._probability.append(probability)
         best = probability.max(-1).values.mean(0)
         kept = (best >= self.settings.score_threshold).nonzero()[:, 0]
