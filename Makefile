@@ -43,7 +43,8 @@ demo: setup
 	  --opts MODEL.WEIGHTS $(DEMO)/clips/model_final.pth
 	$(BIN)/python tools/plot_curves.py --overwrite $(DEMO)/frames $(DEMO)/clips --output $(DEMO)/curves.png
 	@$(BIN)/python tools/evaluate.py --overwrite --gt $(EASY)/val.json \
-	  --results $(DEMO)/clips/inference/embedded_easy_val/results.json --output $(DEMO)/scores.json
+	  --results $(DEMO)/clips/inference/embedded_easy_val/results.json --area-limits 175 275 \
+	  --output $(DEMO)/scores.json
 	@echo "predicted tracks beside the true ones  $(DEMO)/sheets"
 	@echo "a video with its tracks                $(DEMO)/video_00001.mp4"
 	@echo "losses and AP over the training        $(DEMO)/curves.png"

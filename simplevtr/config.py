@@ -186,5 +186,8 @@ def _add_test(cfg: CfgNode) -> None:
     # A track whose mask IoU with a better one is at least this is dropped as its duplicate; 1 keeps
     # all (VisTR: the matching is to make duplicates unlikely, which takes long training).
     cfg.TEST.DUPLICATE_IOU = 1.0
+    # APs, APm, APl: the greatest small and the greatest medium area, in pixels of the original
+    # frames (YouTube-VIS: 128^2, 256^2).
+    cfg.TEST.AREA_LIMITS = [128**2, 256**2]
     # True: --eval-only replaces the result files of an earlier evaluation (or: --overwrite).
     cfg.TEST.OVERWRITE = False

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr.evaluation import (
+    AREA_LIMITS,
     evaluate_tracks,
     has_ground_truth,
     load_ground_truth,
@@ -24,17 +25,20 @@ from simplevtr.evaluation import (
     scores_table,
 )
 from simplevtr.evaluation.json_file import refuse_existing, write_bytes
+from simplevtr.evaluation.ytvis_eval import check_area_limits
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Score, print the table and write the scores; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        check_area_limits(options.area_limits)
         refuse_existing(options.output, overwrite=options.overwrite)
         gt = load_ground_truth(options.gt)
         if not has_ground_truth(gt):
             raise ValueError(f"{options.gt}: has no annotations to compare with")
-        scores = evaluate_tracks(gt, load_results(options.results, gt))
+        results = load_results(options.results, gt)
+        scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
         content = json.dumps(scores_as_json(scores), indent=2, allow_nan=False) + "\n"
         write_bytes(options.output, content.encode(), overwrite=options.overwrite)
     except (ValueError, OSError) as error:
@@ -50,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     parser.add_argument("--results", required=True, type=Path, help=".json, .json.gz or .zip")
     parser.add_argument("--output", required=True, type=Path, help="where the scores go, as JSON")
+    parser.add_argument(
+        "--area-limits",
+        nargs=2,
+        type=float,
+        default=AREA_LIMITS,
+        metavar=("SMALL", "MEDIUM"),
+        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
+    )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the output file if it exists"
     )

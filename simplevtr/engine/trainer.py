@@ -127,6 +127,7 @@ class ClipTrainer(DefaultTrainer):
             dataset_name=dataset_name,
             output_dir=str(Path(cfg.OUTPUT_DIR) / "inference" / dataset_name),
             overwrite=cfg.TEST.OVERWRITE,
+            area_limits=cfg.TEST.AREA_LIMITS,
         )
 
 

@@ -3,9 +3,10 @@
 from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
 from simplevtr.evaluation.report import scores_as_json, scores_table
 from simplevtr.evaluation.results_file import load_results, write_results
-from simplevtr.evaluation.ytvis_eval import TrackScores, evaluate_tracks
+from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, TrackScores, evaluate_tracks
 
 __all__ = [
+    "AREA_LIMITS",
     "TrackScores",
     "YTVISEvaluator",
     "encode_track",

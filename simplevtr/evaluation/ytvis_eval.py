@@ -11,6 +11,7 @@ import contextlib
 import io
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simplevtr.evaluation.ground_truth import check_ground_truth
@@ -20,13 +21,10 @@ from simplevtr.evaluation.track_iou import FilmStrip, track_iou
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-# Mean pixels in the frames where a track is visible; both limits belong to the range.
-AREA_RANGES = {
-    "all": (0, 1e10),
-    "small": (0, 128**2),
-    "medium": (128**2, 256**2),
-    "large": (256**2, 1e10),
-}
+AREAS = ("all", "small", "medium", "large")
+# Between small, medium and large: mean pixels of the frames in which a track is visible. A limit
+# belongs to both of its ranges.
+AREA_LIMITS = (128**2, 256**2)
 MAX_TRACKS = (1, 10, 100)  # tracks a video and category that count, best scores first
 _ALL_CATEGORIES = -1  # stands for every category if categories are not told apart
 
@@ -52,7 +50,13 @@ class TrackScores:
     recall: np.ndarray
 
 
-def evaluate_tracks(gt: dict, results: list[dict], *, use_categories: bool = True) -> TrackScores:
+def evaluate_tracks(
+    gt: dict,
+    results: list[dict],
+    *,
+    use_categories: bool = True,
+    area_limits: Sequence[float] = AREA_LIMITS,
+) -> TrackScores:
     """Score predicted tracks.
 
     Args:
@@ -61,17 +65,21 @@ def evaluate_tracks(gt: dict, results: list[dict], *, use_categories: bool = Tru
             the plain content of such files, which is then checked and decoded first. Neither is
             changed.
         use_categories: False compares tracks of all categories with each other.
+        area_limits: between small, medium and large, in pixels of the original frames.
 
     Raises:
-        ValueError: there are no annotations, or something is wrong in either.
+        ValueError: there are no annotations, or something is wrong in either or in the limits.
     """
+    check_area_limits(area_limits)
     if gt.get("annotations") is None:
         raise ValueError("the ground truth has no annotations to compare with")
     if not gt["annotations"] or not _is_checked(gt["annotations"]):
         gt = check_ground_truth(gt)
     if not _is_checked(results):
         results = check_results(results, gt)
-    evaluation = _TrackEval(gt, results, use_categories=use_categories)
+    evaluation = _TrackEval(
+        gt, results, use_categories=use_categories, area_limits=tuple(area_limits)
+    )
     with contextlib.redirect_stdout(io.StringIO()):  # COCOeval reports its progress with print
         evaluation.evaluate()
         evaluation.accumulate()
@@ -87,6 +95,15 @@ def evaluate_tracks(gt: dict, results: list[dict], *, use_categories: bool = Tru
     return TrackScores(_stats(precision, recall), per_category, precision, recall)
 
 
+def check_area_limits(limits: Sequence[float]) -> None:
+    """Raise ValueError unless ``limits`` are two ascending numbers above 0."""
+    if len(limits) != 2 or not 0 < limits[0] <= limits[1]:
+        raise ValueError(
+            f"area limits {list(limits)}: give two ascending numbers of pixels above 0, the "
+            "greatest small and the greatest medium area"
+        )
+
+
 def _is_checked(entries: object) -> bool:
     return isinstance(entries, list) and all(
         isinstance(entry, dict) and isinstance(entry.get("film_strip"), FilmStrip)
@@ -97,14 +114,22 @@ def _is_checked(entries: object) -> bool:
 class _TrackEval(COCOeval):
     """COCOeval on tracks: "images" are videos."""
 
-    def __init__(self, gt: dict, results: list[dict], *, use_categories: bool) -> None:
+    def __init__(
+        self,
+        gt: dict,
+        results: list[dict],
+        *,
+        use_categories: bool,
+        area_limits: tuple[float, float],
+    ) -> None:
         super().__init__(iouType="segm")
         self.params.imgIds = [video["id"] for video in gt["videos"]]
         self.params.catIds = [_ALL_CATEGORIES]
         if use_categories:
             self.params.catIds = [category["id"] for category in gt["categories"]]
-        self.params.areaRng = [list(limits) for limits in AREA_RANGES.values()]
-        self.params.areaRngLbl = list(AREA_RANGES)
+        low, high = area_limits
+        self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]
+        self.params.areaRngLbl = list(AREAS)
         self.params.maxDets = list(MAX_TRACKS)
         self._tracks = gt["annotations"], results
         self._use_categories = use_categories
@@ -174,7 +199,7 @@ class _TrackEval(COCOeval):
 
 
 def _stats(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
-    everything, small, medium, large = range(len(AREA_RANGES))
+    everything, small, medium, large = range(len(AREAS))
     one, ten, hundred = range(len(MAX_TRACKS))
     return {
         "AP": _mean(precision[..., everything, hundred]),

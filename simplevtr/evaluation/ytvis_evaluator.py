@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
 from simplevtr.evaluation.report import scores_table
 from simplevtr.evaluation.results_file import is_finite, refuse_existing_results, write_results
-from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class YTVISEvaluator(DatasetEvaluator):
         distributed: whether to gather the predictions of all processes; only the main process then
             writes and scores. False evaluates this process's predictions alone.
         overwrite: whether files of these names in ``output_dir`` may be replaced.
+        area_limits: between small, medium and large, in pixels (``TEST.AREA_LIMITS``).
 
     Raises:
         FileExistsError: ``output_dir`` holds such a file already and ``overwrite`` is False.
@@ -50,7 +52,10 @@ class YTVISEvaluator(DatasetEvaluator):
         output_dir: str | os.PathLike | None = None,
         distributed: bool = True,
         overwrite: bool = False,
+        area_limits: Sequence[float] = AREA_LIMITS,
     ) -> None:
+        check_area_limits(area_limits)
+        self._area_limits = tuple(area_limits)
         if output_dir is not None:
             refuse_existing_results(output_dir, overwrite=overwrite)
         self._dataset_name = dataset_name
@@ -144,7 +149,7 @@ class YTVISEvaluator(DatasetEvaluator):
         if not has_ground_truth(self._gt):
             logger.info("%s has no ground truth; nothing is scored", self._dataset_name)
             return {}
-        scores = evaluate_tracks(self._gt, results)
+        scores = evaluate_tracks(self._gt, results, area_limits=self._area_limits)
         logger.info("Track scores on %s:\n%s", self._dataset_name, scores_table(scores))
         by_category = {f"AP-{name}": row["AP"] for name, row in scores.per_category.items()}
         return OrderedDict(segm={**scores.stats, **by_category})
