@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterable
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -30,6 +33,21 @@ SAFE_GLOBALS = {
     ("_codecs", "encode"),
 }
 
+# What unpicklers and zip readers raise at damaged or foreign content.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    EOFError,
+    struct.error,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ValueError,
+    OverflowError,
+    ImportError,
+)
+
 
 class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles NumPy arrays in plain containers and refuses everything else."""
@@ -38,6 +56,43 @@ class _ArrayUnpickler(pickle.Unpickler):
         if (module, name) not in SAFE_GLOBALS:
             raise pickle.UnpicklingError(f"it refers to {module}.{name}, which could run code")
         return super().find_class(module, name)
+
+
+@contextmanager
+def safe_reading(filename: str) -> Iterator[None]:
+    """Turn what an unreadable or unsafe file raises into a ValueError that names the file."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise ValueError(
+            f"{filename} is no checkpoint that can be read safely: {_reason(error)}. Allowed are "
+            ".pth files of tensors and plain containers and .pkl files of NumPy arrays"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    message = str(error)
+    # torch.load names the culprit behind paragraphs of advice to trust the file.
+    if culprit := re.search(r"Unsupported global: GLOBAL (\S+)", message):
+        return f"it refers to {culprit[1]}, which could run code"
+    return message.splitlines()[0] if message else type(error).__name__
+
+
+def read_zoo_checkpoint(content: bytes) -> dict[str, Any]:
+    """Unpickle a ``.pkl`` file of arrays from detectron2's model zoo.
+
+    Returns:
+        A dict with the arrays in "model" and detectron2's hints for reading them.
+
+    Raises:
+        pickle.UnpicklingError: if it holds anything but arrays in plain containers.
+    """
+    checkpoint = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
+    if "model" in checkpoint:
+        return {"matching_heuristics": True, **checkpoint}
+    checkpoint = checkpoint.get("blobs", checkpoint)
+    weights = {k: v for k, v in checkpoint.items() if not k.endswith("_momentum")}
+    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
 
 
 class ClipCheckpointer(DetectionCheckpointer):
@@ -92,28 +147,14 @@ class ClipCheckpointer(DetectionCheckpointer):
             ) from error
 
     def _load_file(self, filename: str) -> dict[str, Any]:
-        try:
+        with safe_reading(filename):
             if filename.endswith(".pkl"):
-                return self._zoo_file(filename)
+                with self.path_manager.open(filename, "rb") as file:
+                    return read_zoo_checkpoint(file.read())
             return super()._load_file(filename)
-        except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(
-                f"{filename} is no checkpoint that can be read safely: {reason}. Allowed are .pth "
-                "files of tensors and plain containers and .pkl files of NumPy arrays"
-            ) from error
 
     def _torch_load(self, filename: str) -> dict[str, Any]:
         return torch.load(filename, map_location="cpu", weights_only=True)
-
-    def _zoo_file(self, filename: str) -> dict[str, Any]:
-        with self.path_manager.open(filename, "rb") as file:
-            content = _ArrayUnpickler(io.BytesIO(file.read()), encoding="latin1").load()
-        if "model" in content:
-            return {"matching_heuristics": True, **content}
-        content = content.get("blobs", content)
-        weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
-        return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
 
     def _load_model(self, checkpoint: dict[str, Any]) -> _IncompatibleKeys:
         weights = _average_in(checkpoint) if self.averaged else None

@@ -1,0 +1,27 @@
+"""Foreign weights -> ours, ours -> VisTR's: on plain dicts of names and tensors.
+
+``convert`` needs a ``Target``, which ``target_of_config`` makes; the config's model must be
+registered (importing ``simplevtr.setup_cfg`` does).
+"""
+
+from simplevtr.conversion.convert import COLOURS, convert
+from simplevtr.conversion.draft import Target
+from simplevtr.conversion.export import to_vistr
+from simplevtr.conversion.layouts import LAYOUTS
+from simplevtr.conversion.model_target import target_of_config
+from simplevtr.conversion.report import ConversionReport, Entry
+from simplevtr.conversion.weights_file import check_writable, read_weights, write_weights
+
+__all__ = [
+    "COLOURS",
+    "LAYOUTS",
+    "ConversionReport",
+    "Entry",
+    "Target",
+    "check_writable",
+    "convert",
+    "read_weights",
+    "target_of_config",
+    "to_vistr",
+    "write_weights",
+]

@@ -1,0 +1,131 @@
+"""Weights of any known layout -> weights for one of our models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simplevtr.conversion.classes import refit_classes
+from simplevtr.conversion.deform import refit_deform
+from simplevtr.conversion.draft import Draft, Piece, Target
+from simplevtr.conversion.layers import refit_layers
+from simplevtr.conversion.layouts import Layout, layout_of
+from simplevtr.conversion.queries import refit_queries
+from simplevtr.conversion.report import ConversionReport, Entry
+from simplevtr.conversion.stem import has_folded_statistics, refit_stem
+
+import torch
+from torch import Tensor
+
+COLOURS = ("auto", "rgb", "caffe")
+
+
+def convert(
+    weights: Mapping[str, Tensor],
+    target: Target,
+    *,
+    layout: str | None = None,
+    source_slots: int | None = None,
+    source_class_offset: int | None = None,
+    colours: str = "auto",
+) -> tuple[dict[str, Tensor], ConversionReport]:
+    """Turn weights into weights for a model.
+
+    What has the model's shape is taken as it is. Layers, queries, classes and deformable
+    convolutions of another make are reinterpreted by the rules in the modules of that name.
+
+    Args:
+        weights: name -> tensor, in one of the known layouts.
+        target: the model.
+        layout: key of ``layouts.LAYOUTS``, or None to recognise it by the names.
+        source_slots: queries a frame of the source; None for the layout's (VisTR: 10; DETR: all).
+        source_class_offset: unused leading class indices of the source; None for the layout's
+            (VisTR and DETR: 1; ours: 0).
+        colours: "rgb" for frames normalised by ImageNet's RGB statistics, as torchvision's weights
+            expect; "caffe" for BGR in [0, 255] less the mean; "auto": "caffe" for weights with
+            detectron2's names whose first norm has its statistics folded in, else "rgb".
+
+    Returns:
+        Our names -> tensors, which share no memory with ``weights``, and what was done. Names of
+        the model that are missing keep their initial weights.
+
+    Raises:
+        ValueError: if the layout is unknown, nothing fits, or an argument does not fit the source.
+    """
+    name, found = layout_of(weights, layout)
+    if colours not in COLOURS:
+        raise ValueError(f"colours is {colours!r}; allowed are {', '.join(COLOURS)}")
+    draft = _rename(weights, found)
+    folded = colours == "auto" and name == "detectron2" and has_folded_statistics(draft)
+    if colours == "caffe" or folded:
+        refit_stem(draft, target)
+    refit_layers(draft, target)
+    refit_queries(draft, target, found, source_slots)
+    refit_classes(draft, target, found, source_class_offset)
+    refit_deform(draft, target)
+    _drop_biases_of_misfits(draft, target)
+    result, report = _collect(draft, weights, target, name)
+    if not result:
+        raise ValueError(
+            f"no tensor of the source (layout {name}) fits the model:\n{report.text()}"
+        )
+    return result, report
+
+
+def _rename(weights: Mapping[str, Tensor], layout: Layout) -> Draft:
+    pieces: dict[str, Piece] = {}
+    for name, tensor in weights.items():
+        ours = layout.to_ours(name)
+        if ours is None:
+            continue
+        if ours in pieces:
+            raise ValueError(f"{pieces[ours].sources[0]} and {name} are both {ours}")
+        pieces[ours] = Piece(tensor, (name,))
+    return Draft(pieces)
+
+
+def _drop_biases_of_misfits(draft: Draft, target: Target) -> None:
+    """Leave out biases whose weight does not fit: with initial weights they mean nothing."""
+    for name in [name for name in draft.pieces if name.endswith(".bias")]:
+        weight = name.removesuffix("bias") + "weight"
+        if weight not in draft.pieces or weight not in target.weights or name not in target.weights:
+            continue
+        fits = draft.pieces[name].tensor.shape == target.weights[name].shape
+        if fits and draft.pieces[weight].tensor.shape != target.weights[weight].shape:
+            draft.drop([name], "the weight that this bias belongs to has another shape")
+
+
+def _why_left_out(name: str, draft: Draft, misfits: Mapping[str, tuple[int, ...]]) -> str:
+    if name.endswith("num_batches_tracked") and name not in draft.reasons:
+        return "frozen norms count no batches"
+    return draft.reasons.get(name, "another shape" if name in misfits else "no place for it")
+
+
+def _collect(
+    draft: Draft, weights: Mapping[str, Tensor], target: Target, layout: str
+) -> tuple[dict[str, Tensor], ConversionReport]:
+    """Take what fits and account for every tensor of both sides."""
+    result: dict[str, Tensor] = {}
+    taken, reinterpreted, initial = [], [], []
+    misfits: dict[str, tuple[int, ...]] = {}
+    used: set[str] = set()
+    for name, wanted in target.weights.items():
+        piece, shape = draft.pieces.get(name), tuple(wanted.shape)
+        if piece is None:
+            initial.append(Entry(name, shape))
+        elif piece.tensor.shape != wanted.shape:
+            initial.append(Entry(name, shape))
+            misfits.update(dict.fromkeys(piece.sources, shape))
+        else:
+            result[name] = piece.tensor.clone(memory_format=torch.contiguous_format)
+            used.update(piece.sources)
+            (reinterpreted if piece.rules else taken).append(
+                Entry(name, shape, "; ".join(piece.rules))
+            )
+    left_out = []
+    for name, tensor in weights.items():
+        if name not in used:
+            why = _why_left_out(name, draft, misfits)
+            left_out.append(Entry(name, tuple(tensor.shape), why, misfits.get(name)))
+    return result, ConversionReport(
+        layout, tuple(taken), tuple(reinterpreted), tuple(left_out), tuple(initial)
+    )

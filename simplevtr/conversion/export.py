@@ -1,0 +1,159 @@
+"""Our weights -> VisTR's published layout, by the same table of names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simplevtr.conversion.deform import OUTPUTS, kind_of, refit_offset_kernel, refit_outputs
+from simplevtr.conversion.draft import Draft, Piece
+from simplevtr.conversion.layouts import LAYOUTS, layout_of
+from simplevtr.conversion.names import VISTR
+from simplevtr.conversion.queries import NAME as QUERIES
+from simplevtr.conversion.report import ConversionReport, Entry
+
+from torch import Tensor
+
+SHOWN = 20  # names in an error
+_DEFORM = "network.mask_head.deform.0.conv."
+_LOGIT = "network.mask_head.temporal.3."
+
+
+def to_vistr(
+    weights: Mapping[str, Tensor],
+    *,
+    slots: int = 10,
+    query_frames: int | None = None,
+    partial: bool = False,
+) -> tuple[dict[str, Tensor], ConversionReport]:
+    """Name our weights as VisTR's published checkpoints do.
+
+    Tensors are taken as they are. A plain convolution gets offsets of zeros, the same function.
+
+    Args:
+        weights: our name -> tensor.
+        slots: Q.
+        query_frames: T of queries with a frame axis, 0 without; None if the rows tell: more than
+            ``slots`` have one.
+        partial: whether to leave out what VisTR has no place for, to cut v2 deformable layers with
+            larger offset kernels down to VisTR's, and to do without what only VisTR has.
+
+    Returns:
+        VisTR's names -> tensors, which share no memory with ``weights``, and what was done.
+
+    Raises:
+        ValueError: if the names are not ours; without ``partial`` if VisTR has no place for a part
+            or the source lacks one, with the names.
+    """
+    name, layout = layout_of(weights, None)
+    if name != "simplevtr":
+        raise ValueError(
+            f"the source has the layout {name}; only our own is written in VisTR's (convert it to "
+            "a model of ours first)"
+        )
+    draft, strange = Draft({}), {}
+    for source, tensor in weights.items():
+        ours = LAYOUTS[name].to_ours(source)
+        if ours is None:
+            strange[source] = "not a name of ours"
+        else:
+            draft.pieces[ours] = Piece(tensor, (source,))
+    homeless = _homeless(draft, slots, query_frames)
+    foreign = _foreign_offsets(draft)
+    missing = _missing(draft)
+    if not partial and (strange or homeless or foreign or missing):
+        lines = [f"{n}: {why}" for n, why in (strange | homeless | foreign | missing).items()]
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        raise ValueError(
+            "the weights do not make a VisTR (--partial writes what does):\n  "
+            + "\n  ".join(lines[:SHOWN] + more)
+        )
+    for ours, why in homeless.items():
+        draft.drop([ours], why)
+    _give_vistrs_offsets(draft)
+    return _collect(draft, weights, missing, strange)
+
+
+def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, str]:
+    """Our names that VisTR has no place for, with the reason."""
+    result = {
+        name: "VisTR has no such part" for name in draft.pieces if VISTR.to_theirs(name) is None
+    }
+    if QUERIES in draft.pieces:
+        rows = len(draft.pieces[QUERIES].tensor)
+        frames = rows / slots if query_frames is None else query_frames
+        if frames <= 1 and query_frames != 1:
+            result[QUERIES] = f"its {rows} queries have no frame axis, and VisTR's have one"
+        elif rows != frames * slots or frames != int(frames):
+            raise ValueError(f"{rows} queries are no multiple of {slots} slots (--source-slots)")
+    for name, piece in draft.pieces.items():
+        if name.startswith(_LOGIT) and len(piece.tensor) != 1:
+            result[name] = f"VisTR has one mask logit a pixel, not {len(piece.tensor)}"
+    return result
+
+
+def _foreign_offsets(draft: Draft) -> dict[str, str]:
+    """The offset layer, if it is not VisTR's 1x1 layer of 18 outputs, with the reasons."""
+    offset = draft.pieces.get(f"{_DEFORM}offset.weight")
+    if offset is None:
+        return {}
+    reasons = []
+    if len(offset.tensor) != OUTPUTS["dcnv1"]:
+        reasons.append("VisTR's deformable convolution has no modulation (v2)")
+    if offset.tensor.shape[-1] != 1:
+        reasons.append("VisTR's offset kernel is 1")
+    return {f"{_DEFORM}offset.weight": "; ".join(reasons)} if reasons else {}
+
+
+def _missing(draft: Draft) -> dict[str, str]:
+    """VisTR's parts, but for repeated ones, that no piece becomes."""
+    rows = [(theirs, ours) for theirs, ours in VISTR.rows if "{}" not in ours]
+    plain = f"{_DEFORM}weight" in draft.pieces
+    return {
+        theirs.rstrip("."): "VisTR's, and not in the source"
+        for theirs, ours in rows
+        if not any(name.startswith(ours) for name in draft.pieces)
+        and not (plain and ours == f"{_DEFORM}offset.")
+    }
+
+
+def _give_vistrs_offsets(draft: Draft) -> None:
+    """Make the deformable layer v1 with a 1x1 offset layer."""
+    weight, offset, bias = (_DEFORM + k for k in ("weight", "offset.weight", "offset.bias"))
+    if weight not in draft.pieces:
+        return
+    tensor = draft.pieces[weight].tensor
+    outputs = OUTPUTS["dcnv1"]
+    if offset not in draft.pieces:
+        zeros = "plain -> dcnv1: offsets of zeros, the same function"
+        draft.pieces[offset] = Piece(tensor.new_zeros(outputs, tensor.shape[1], 1, 1), (), (zeros,))
+        draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), (zeros,))
+        return
+    if kind_of({n: p.tensor for n, p in draft.pieces.items()}, _DEFORM) == "dcnv2":
+        draft.put(weight, tensor / 2, "dcnv2 -> dcnv1: weight times 1/2, modulation at rest")
+        for name in (offset, bias):
+            draft.put(
+                name,
+                refit_outputs(draft.pieces[name].tensor, outputs),
+                "dcnv2 -> dcnv1: without the modulation",
+            )
+    refit_offset_kernel(draft, offset, 1)
+
+
+def _collect(
+    draft: Draft, weights: Mapping[str, Tensor], missing: dict[str, str], strange: dict[str, str]
+) -> tuple[dict[str, Tensor], ConversionReport]:
+    result: dict[str, Tensor] = {}
+    taken, reinterpreted = [], []
+    for name, piece in draft.pieces.items():
+        theirs = VISTR.to_theirs(name)
+        result[theirs] = piece.tensor.clone()
+        entry = Entry(theirs, tuple(piece.tensor.shape), "; ".join(piece.rules))
+        (reinterpreted if piece.rules else taken).append(entry)
+    left_out = [
+        Entry(name, tuple(weights[name].shape), why)
+        for name, why in (strange | draft.reasons).items()
+    ]
+    initial = [Entry(name, None, why) for name, why in missing.items()]
+    return result, ConversionReport(
+        "simplevtr", tuple(taken), tuple(reinterpreted), tuple(left_out), tuple(initial)
+    )

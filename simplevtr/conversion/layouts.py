@@ -1,0 +1,128 @@
+"""The layouts that weights come in, told apart by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from simplevtr.conversion.names import DETR, TORCHVISION, VISTR
+
+from detectron2.checkpoint.c2_model_loading import convert_basic_c2_names
+from torch import Tensor
+
+# Class rows of the published weights: DETR's for category ids 0 .. 90 of COCO (250 of its panoptic
+# task) and "no object", VisTR's for 0 .. 40 and "no object".
+COCO_CLASS_ROWS = (92, 251)
+VISTR_CLASS_ROWS = 42
+_DETR_PARTS = (
+    "backbone.", "transformer.", "input_proj.", "query_embed.", "class_embed.", "bbox_embed."
+)  # fmt: skip
+_DETR_NAMES = ("detr.", "backbone.0.body.", *_DETR_PARTS[1:])
+_CAFFE2_STEM = "conv1_w"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a family of checkpoints names and numbers things.
+
+    Attributes:
+        to_ours: name -> our name, or None if it has no place with us.
+        has_frames: whether queries can have a frame axis.
+        slots: queries a frame, if that is the same for all of the family.
+        class_offset: leading class indices that no category uses.
+    """
+
+    to_ours: Callable[[str], str | None]
+    has_frames: bool = False
+    slots: int | None = None
+    class_offset: int = 0
+
+
+def _from_vistr(name: str) -> str | None:
+    return VISTR.to_ours(_official(name))
+
+
+def _from_detr(name: str) -> str | None:
+    return DETR.to_ours(_official(name))
+
+
+def _official(name: str) -> str:
+    """The name in VisTR's published checkpoints of a part that DETR and others name without it."""
+    name = _plain(name).removeprefix("vistr.").removeprefix("detr.")
+    if name.startswith("backbone.") and not name.startswith("backbone.0."):
+        name = "backbone.0.body." + name.removeprefix("backbone.")
+    return f"vistr.{name}" if name.startswith(_DETR_PARTS) else name
+
+
+def _from_torchvision(name: str) -> str | None:
+    return TORCHVISION.to_ours(_plain(name))
+
+
+def _from_detectron2(name: str) -> str | None:
+    if "." not in name:  # Caffe2's, as in detectron2's zoo of ImageNet weights
+        name = convert_basic_c2_names([name])[0]
+    name = _plain(name).removeprefix("backbone.").removeprefix("bottom_up.")
+    return f"network.backbone.{name}" if re.match(r"stem\.|res[2-5]\.", name) else None
+
+
+def _from_simplevtr(name: str) -> str | None:
+    name = _plain(name)
+    return name if name.startswith("network.") else None
+
+
+def _plain(name: str) -> str:
+    """The name without what ``DistributedDataParallel`` puts in front."""
+    return name.removeprefix("module.")
+
+
+LAYOUTS = {
+    "vistr": Layout(_from_vistr, has_frames=True, slots=10, class_offset=1),
+    "detr": Layout(_from_detr, class_offset=1),
+    "torchvision": Layout(_from_torchvision),
+    "detectron2": Layout(_from_detectron2),
+    "simplevtr": Layout(_from_simplevtr, has_frames=True),
+}
+
+
+def recognise(weights: Mapping[str, Tensor]) -> str:
+    """The key of ``LAYOUTS`` that the names belong to.
+
+    VisTR's own initialisation has VisTR's names, but the queries and classes of DETR on COCO, and
+    VisTR without masks has DETR's names; both are told by their class rows.
+
+    Raises:
+        ValueError: if no layout is recognised.
+    """
+    names = {_plain(name) for name in weights}
+
+    def any_starts(*prefixes: str) -> bool:
+        return any(name.startswith(prefixes) for name in names)
+
+    if any_starts("network."):
+        return "simplevtr"
+    if any_starts("vistr.", "insmask_head.", *_DETR_NAMES):
+        classes = next((len(v) for k, v in weights.items() if k.endswith("class_embed.bias")), 0)
+        is_vistr = any_starts("vistr.", "insmask_head.") or classes == VISTR_CLASS_ROWS
+        return "vistr" if is_vistr and classes not in COCO_CLASS_ROWS else "detr"
+    if _CAFFE2_STEM in names or any(re.match(r"(backbone\.)?(\w+\.)?res\d\.\d", n) for n in names):
+        return "detectron2"
+    if any_starts("layer1.0.conv1."):
+        return "torchvision"
+    shown = ", ".join(sorted(names)[:3]) or "none"
+    raise ValueError(
+        f"the names of the weights ({shown}, ...) belong to no known layout; "
+        f"known are {', '.join(LAYOUTS)}"
+    )
+
+
+def layout_of(weights: Mapping[str, Tensor], name: str | None) -> tuple[str, Layout]:
+    """The named layout, or the recognised one for None.
+
+    Raises:
+        ValueError: if the name is unknown or nothing is recognised.
+    """
+    if name is not None and name not in LAYOUTS:
+        raise ValueError(f"layout {name!r} is unknown; known are {', '.join(LAYOUTS)}")
+    name = name or recognise(weights)
+    return name, LAYOUTS[name]

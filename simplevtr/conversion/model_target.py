@@ -1,0 +1,33 @@
+"""A config -> what its model wants of a conversion."""
+
+from __future__ import annotations
+
+from simplevtr.conversion.draft import Target
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+
+NO_SEED = 0  # for configs that leave the seed to chance
+
+
+def target_of_config(cfg: CfgNode) -> Target:
+    """Build the model of a config on the CPU and read names, shapes and initial values from it.
+
+    The initial values depend on ``SEED`` alone, and the caller's random numbers are left alone.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.DEVICE = "cpu"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.SEED if cfg.SEED >= 0 else NO_SEED)
+        weights = build_model(cfg).state_dict()
+    node = cfg.MODEL.SIMPLEVTR
+    return Target(
+        weights=weights,
+        slots=node.NUM_QUERIES,
+        query_frames=node.QUERY_FRAMES,
+        class_offset=node.CLASS_OFFSET,
+        pixel_mean=tuple(cfg.MODEL.PIXEL_MEAN),
+        pixel_std=tuple(cfg.MODEL.PIXEL_STD),
+    )

@@ -1,0 +1,97 @@
+"""What a conversion did with every tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LISTED = 3  # tensors of other shapes that are listed in any case
+WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that say little
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor.
+
+    Attributes:
+        name: in the source if it was left out of it, else in the result.
+        shape: of the tensor; None if it is not known.
+        note: the rules that changed it, or why it was left out.
+        wanted: the shape that the model has instead.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    note: str = ""
+    wanted: tuple[int, ...] | None = None
+
+    @property
+    def values(self) -> int:
+        """Number of values, 0 if not known."""
+        return math.prod(self.shape) if self.shape is not None else 0
+
+    def __str__(self) -> str:
+        shape = "" if self.shape is None else f" {self.shape}"
+        return f"{self.name}{shape}" + (f", wanted {self.wanted}" if self.wanted else "")
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What a conversion did with every tensor.
+
+    Attributes:
+        layout: of the source.
+        taken: in the result, unchanged.
+        reinterpreted: in the result, changed by the rules in ``note``.
+        left_out: of the source and not used.
+        initial: of the model and not in the result, or of VisTR and not in the file.
+    """
+
+    layout: str
+    taken: tuple[Entry, ...]
+    reinterpreted: tuple[Entry, ...]
+    left_out: tuple[Entry, ...]
+    initial: tuple[Entry, ...]
+
+    def text(self, verbose: bool = False) -> str:
+        """The report in lines, grouped by prefix and rule; every tensor if ``verbose``."""
+        parts = [
+            ("taken as they are", self.taken),
+            ("reinterpreted", self.reinterpreted),
+            ("left out of the source", self.left_out),
+            ("initial, not in the result", self.initial),
+        ]
+        lines = [f"layout of the source: {self.layout}"]
+        for title, entries in parts:
+            lines.append(f"{title}: {_amount(entries)}")
+            for (note, prefix), group in _groups(entries).items():
+                lines += _group_lines(note, prefix, group, verbose=verbose)
+        return "\n".join(lines)
+
+
+def _groups(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
+    """Entries by note and by what their names start with."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        parts = entry.name.split(".")
+        prefix = ".".join(parts[: 2 if parts[0] in WRAPPERS else 1])
+        groups.setdefault((entry.note, prefix), []).append(entry)
+    return groups
+
+
+def _group_lines(note: str, prefix: str, group: list[Entry], *, verbose: bool) -> list[str]:
+    because = f" ({note})" if note else ""
+    misfits = [entry for entry in group if entry.wanted]
+    if len(group) == 1:
+        return [f"  {group[0]}{because}"]
+    line = f"  {prefix}: {_amount(group)}{because}"
+    if verbose or (misfits and len(group) <= LISTED):
+        return [line, *(f"    {entry}" for entry in group)]
+    return [line, f"    such as {misfits[0]}"] if misfits else [line]
+
+
+def _amount(entries: Iterable[Entry]) -> str:
+    entries = list(entries)
+    tensors = f"{len(entries)} tensor{'' if len(entries) == 1 else 's'}"
+    return f"{tensors}, {sum(entry.values for entry in entries):,} values" if entries else "none"

@@ -1,0 +1,50 @@
+"""Hand-made weights in foreign layouts, the same in every run."""
+
+import gzip
+import json
+import zlib
+
+import torch
+from conftest import ROOT
+
+LAYOUT = json.loads(gzip.decompress((ROOT / "tests/data/vistr_layout.json.gz").read_bytes()))
+
+
+def filled(name, shape):
+    """A tensor that its name alone determines."""
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    values = torch.randn(shape, generator=generator)
+    return values.abs() + 0.5 if name.endswith("running_var") else values * 0.05
+
+
+def vistr_weights():
+    """The 503 tensors of a published VisTR R-50 with four frames of ten slots."""
+    return {name: filled(name, shape) for name, shape in LAYOUT}
+
+
+def as_vistr(cfg, frames=2):
+    """Make ``cfg``, of any size, a config whose model has a place for everything in VisTR."""
+    node = cfg.MODEL.SIMPLEVTR
+    node.QUERY_FRAMES = frames
+    node.CLASS_OFFSET = 1
+    node.ENC_LAYERS = node.DEC_LAYERS = 2
+    node.LOSS.DENSE_WEIGHT = 0.0
+    node.MASK_HEAD.CONV = "dcnv1"
+    node.MASK_HEAD.NUM_DEFORM = 1
+    node.MASK_HEAD.OFFSET_KERNEL = 1
+    node.MASK_HEAD.CONV3D = True
+    return cfg
+
+
+def model_weights(cfg):
+    """Weights of the model of ``cfg``, none of them the initial ones."""
+    from simplevtr.conversion import target_of_config
+
+    return {name: filled(name, v.shape) for name, v in target_of_config(cfg).weights.items()}
+
+
+def equal(one, two):
+    """Whether two dicts of tensors have the same names, dtypes and bits."""
+    return one.keys() == two.keys() and all(
+        a.dtype == two[name].dtype and torch.equal(a, two[name]) for name, a in one.items()
+    )

@@ -1,0 +1,158 @@
+"""Files of weights: formats, safety, and that nothing is replaced or left half written."""
+
+import argparse
+import pickle
+import stat
+
+from simplevtr.conversion import read_weights, write_weights
+from simplevtr.conversion.weights_file import check_writable
+
+import numpy as np
+import pytest
+import torch
+from foreign_weights import equal
+from safetensors.torch import save_file
+
+WEIGHTS = {"a.weight": torch.arange(6.0).view(2, 3), "a.count": torch.tensor(3)}
+
+
+class Evil:
+    """Unpickled, it would create a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def official_checkpoint(scheduler):
+    """What the training scripts of DETR and VisTR store."""
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-4)
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    steps = {"step": (3,), "multi": ([3, 5],)}[scheduler]
+    kinds = {"step": "StepLR", "multi": "MultiStepLR"}
+    schedule = getattr(torch.optim.lr_scheduler, kinds[scheduler])(optimizer, *steps)
+    return {
+        "model": layer.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "lr_scheduler": schedule.state_dict(),
+        "epoch": 17,
+        "args": argparse.Namespace(lr=1e-4, masks=True, output_dir="r50", frozen=None, sizes=[1]),
+    }
+
+
+@pytest.mark.parametrize("wrap", [lambda w: w, lambda w: {"model": w}, lambda w: {"state_dict": w}])
+@pytest.mark.parametrize("suffix", [".pth", ".pt"])
+def test_pytorch_files(tmp_path, wrap, suffix):
+    path = tmp_path / f"weights{suffix}"
+    torch.save(wrap(WEIGHTS), path)
+    assert equal(read_weights(path), WEIGHTS)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("scheduler", ["step", "multi"])
+def test_training_states_and_command_lines_are_no_obstacle(tmp_path, scheduler, zipped):
+    content = official_checkpoint(scheduler)
+    torch.save(content, tmp_path / "r50.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(pickle.UnpicklingError):  # the obstacle
+        torch.load(tmp_path / "r50.pth", weights_only=True)
+    assert equal(read_weights(tmp_path / "r50.pth"), dict(content["model"]))
+
+
+def test_safetensors(tmp_path):
+    save_file(WEIGHTS, tmp_path / "weights.safetensors")
+    assert equal(read_weights(tmp_path / "weights.safetensors"), WEIGHTS)
+
+
+def test_the_zoos_pickles(tmp_path):
+    arrays = {name: value.numpy() for name, value in WEIGHTS.items()}
+    for content in ({"model": arrays, "__author__": "x"}, {"blobs": arrays}, arrays):
+        content = {**content, **({"a_momentum": arrays["a.count"]} if content is arrays else {})}
+        (tmp_path / "w.pkl").write_bytes(pickle.dumps(content))
+        assert equal(read_weights(tmp_path / "w.pkl"), WEIGHTS)
+
+
+@pytest.mark.parametrize("name", ["evil.pth", "evil.pt", "evil.pkl", "old.pth", "raw.pth"])
+@pytest.mark.parametrize("place", ["model", "args"])
+def test_a_file_that_would_run_code_is_refused(tmp_path, name, place):
+    written, path = tmp_path / "written", tmp_path / name
+    content = {"model": dict(WEIGHTS), "args": argparse.Namespace(lr=1)}
+    if place == "model":
+        content["model"]["evil"] = Evil(written)
+    else:
+        content["args"].evil = Evil(written)
+    if name in ("evil.pkl", "raw.pth"):
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=name != "old.pth")
+    with pytest.raises(ValueError, match=rf"{name} is no checkpoint that can be read safely"):
+        read_weights(path)
+    assert not written.exists()
+
+
+def test_the_culprit_is_named(tmp_path):
+    torch.save({"model": Evil(tmp_path / "written")}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match=r"it refers to \w*\.?open, which could run code"):
+        read_weights(tmp_path / "evil.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pkl", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x02}q", b"PK\x03\x04 no zip", b"\x80\x04junk"])
+def test_damaged_files_are_named(tmp_path, suffix, content):
+    path = tmp_path / f"damaged{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"damaged{suffix} is no checkpoint"):
+        read_weights(path)
+
+
+def test_files_without_weights_are_named(tmp_path):
+    torch.save({"model": {}}, tmp_path / "empty.pth")
+    torch.save([torch.ones(1)], tmp_path / "list.pth")
+    for name in ("empty", "list"):
+        with pytest.raises(ValueError, match=rf"{name}.pth holds no weights"):
+            read_weights(tmp_path / f"{name}.pth")
+    torch.save({"model": {"a": 3}}, tmp_path / "number.pth")
+    with pytest.raises(ValueError, match="'a' is of type int, where a tensor"):
+        read_weights(tmp_path / "number.pth")
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"a": np.array(["x"])}))
+    with pytest.raises(ValueError, match="'a' is of type ndarray"):
+        read_weights(tmp_path / "w.pkl")
+
+
+def test_missing_files_and_other_suffixes_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.pth does not exist"):
+        read_weights(tmp_path / "none.pth")
+    with pytest.raises(ValueError, match=r"w\.onnx must end in one of \.pth, \.pt, \.pkl, \.safe"):
+        read_weights(tmp_path / "w.onnx")
+
+
+def test_writing(tmp_path):
+    path = tmp_path / "w.pth"
+    assert write_weights(WEIGHTS, path, overwrite=False) == path.stat().st_size
+    assert equal(torch.load(path, weights_only=True)["model"], WEIGHTS)
+    (tmp_path / "plain").touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    with pytest.raises(FileExistsError, match=r"w\.pth exists.*--overwrite"):
+        write_weights({}, path, overwrite=False)
+    assert equal(read_weights(path), WEIGHTS)
+    write_weights({"b": torch.ones(1)}, path, overwrite=True)
+    assert set(read_weights(path)) == {"b"}
+
+
+def test_a_write_that_fails_leaves_nothing_and_keeps_the_old_file(tmp_path):
+    path = tmp_path / "w.pth"
+    write_weights(WEIGHTS, path, overwrite=False)
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        write_weights({"a": lambda: None}, path, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
+    assert equal(read_weights(path), WEIGHTS)
+
+
+def test_bad_targets(tmp_path):
+    with pytest.raises(ValueError, match=r"w\.pkl must end in \.pth"):
+        check_writable(tmp_path / "w.pkl", overwrite=False)
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        check_writable(tmp_path / "nowhere/w.pth", overwrite=False)

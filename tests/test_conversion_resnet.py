@@ -1,0 +1,217 @@
+"""ResNets of torchvision, timm, detectron2 and Caffe -> our backbone."""
+
+from simplevtr.conversion import Target, convert, target_of_config
+from simplevtr.conversion.stem import to_scaled_rgb
+from simplevtr.run_config import setup_cfg
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from conftest import ROOT
+from detectron2.modeling import build_backbone
+from foreign_weights import filled
+
+BACKBONE = "network.backbone."
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    cfg = setup_cfg(str(ROOT / "configs/youtubevis_2019/simplevtr_R50.yaml"))
+    cfg.MODEL.DEVICE = "cpu"
+    return cfg
+
+
+@pytest.fixture(scope="module")
+def backbone(cfg):
+    return build_backbone(cfg).eval()
+
+
+@pytest.fixture(scope="module")
+def target(backbone):
+    """Of the backbone alone."""
+    weights = {BACKBONE + name: value for name, value in backbone.state_dict().items()}
+    return Target(weights=weights, slots=10, query_frames=0)
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    """torchvision's ResNet-50 with statistics that matter."""
+    model = torchvision.models.resnet50(weights=None)
+    state = {
+        name: filled(name, value.shape) + (0.5 if "bn" in name else 0)
+        for name, value in model.state_dict().items()
+        if value.is_floating_point()
+    }
+    model.load_state_dict(model.state_dict() | state)
+    return model.eval()
+
+
+def ours_by_hand(name):
+    """The name of torchvision's parameter with us, worked out another way than the table."""
+    if name.startswith(("conv1.", "bn1.")):
+        return BACKBONE + name.replace("bn1.", "conv1.norm.").replace("conv1.", "stem.conv1.", 1)
+    layer, block, part, rest = name.split(".", 3)
+    res = f"{BACKBONE}res{int(layer[-1]) + 1}.{block}."
+    if part == "downsample":
+        return res + {"0": "shortcut.", "1": "shortcut.norm."}[rest[0]] + rest[2:]
+    return res + (f"conv{part[-1]}." if part[:-1] == "conv" else f"conv{part[-1]}.norm.") + rest
+
+
+def test_every_tensor_of_torchvision_finds_its_place(resnet, target):
+    result, report = convert(resnet.state_dict(), target)
+    wanted = {
+        ours_by_hand(name): value
+        for name, value in resnet.state_dict().items()
+        if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
+    }
+    assert result.keys() == wanted.keys() == target.weights.keys()
+    assert all(torch.equal(result[name], value) for name, value in wanted.items())
+    assert report.layout == "torchvision"
+    assert not report.reinterpreted
+    assert not report.initial
+    assert {e.name for e in report.left_out if not e.name.endswith("num_batches_tracked")} == {
+        "fc.weight",
+        "fc.bias",
+    }
+
+
+def test_the_forward_pass_is_torchvisions(resnet, backbone, target):
+    resnet, backbone = resnet.double(), backbone.double()
+    result, _ = convert(resnet.state_dict(), target)
+    backbone.load_state_dict({k.removeprefix(BACKBONE): v for k, v in result.items()})
+    frames = torch.randn(1, 3, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(frames))))
+        features = backbone(frames)
+        for stage, layer in enumerate((resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4)):
+            x = layer(x)
+            ours = features[f"res{stage + 2}"]
+            assert ours.abs().max() > 1e-3
+            torch.testing.assert_close(ours, x, rtol=1e-10, atol=1e-10 * float(x.abs().max()))
+
+
+def test_frozen_norms_take_and_batch_norms_keep_counters():
+    name = "layer1.0.bn1."
+    source = {
+        name + "running_mean": torch.ones(2),
+        name + "num_batches_tracked": torch.tensor(7),
+        "layer1.0.conv1.weight": torch.ones(2, 2, 1, 1),
+    }
+    norm = f"{BACKBONE}res2.0.conv1.norm."
+    frozen = {f"{norm}running_mean": torch.zeros(2)}
+    counting = frozen | {f"{norm}num_batches_tracked": torch.tensor(0)}
+    _, report = convert(source, Target(weights=frozen, slots=1, query_frames=0))
+    assert (
+        "count no batches"
+        in {e.name: e.note for e in report.left_out}[name + "num_batches_tracked"]
+    )
+    result, _ = convert(source, Target(weights=counting, slots=1, query_frames=0))
+    assert result[f"{norm}num_batches_tracked"] == 7
+
+
+def detectron2_backbone(prefix, folded):
+    """Stem and one block of a detector of detectron2."""
+    shapes = {"stem.conv1.weight": (4, 3, 7, 7), "res2.0.conv1.weight": (4, 4, 1, 1)}
+    for norm in ("stem.conv1.norm.", "res2.0.conv1.norm."):
+        shapes |= {norm + k: (4,) for k in ("weight", "bias", "running_mean", "running_var")}
+    weights = {prefix + name: filled(name, shape) for name, shape in shapes.items()}
+    if folded:
+        for name in list(weights):
+            if name.endswith("running_mean"):
+                weights[name] = torch.zeros(4)
+            if name.endswith("running_var"):
+                weights[name] = torch.ones(4) - 1e-5
+    return weights
+
+
+def wanted_of(weights, prefix):
+    return Target(
+        weights={
+            BACKBONE + k.removeprefix(prefix): torch.zeros_like(v) for k, v in weights.items()
+        },
+        slots=1,
+        query_frames=0,
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone.", "backbone.bottom_up."])
+def test_detectron2s_names(prefix):
+    weights = detectron2_backbone(prefix, folded=False)
+    result, report = convert(weights, wanted_of(weights, prefix))
+    assert len(report.taken) == len(weights)
+    for name, value in weights.items():
+        assert torch.equal(result[BACKBONE + name.removeprefix(prefix)], value)
+
+
+STEM = f"{BACKBONE}stem.conv1.weight"
+
+
+def test_caffes_colours_are_told_and_rewritten():
+    prefix = "backbone.bottom_up."
+    weights = detectron2_backbone(prefix, folded=True)
+    target = wanted_of(weights, prefix)
+    result, report = convert(weights, target)
+    assert "BGR in [0, 255] (Caffe's)" in report.reinterpreted[0].note
+    assert [e.name for e in report.reinterpreted] == [STEM]
+    # The same picture in both conventions gives the same first features.
+    rgb = torch.rand(1, 3, 9, 9) * 255
+    mean = torch.tensor(target.pixel_mean)[:, None, None]
+    std = torch.tensor(target.pixel_std)[:, None, None]
+    theirs = F.conv2d((rgb - mean).flip(1), weights[f"{prefix}stem.conv1.weight"], padding=3)
+    torch.testing.assert_close(
+        F.conv2d((rgb - mean) / std, result[STEM], padding=3), theirs, rtol=1e-4, atol=1e-3
+    )
+    plain, _ = convert(weights, target, colours="rgb")
+    assert torch.equal(plain[STEM], weights[f"{prefix}stem.conv1.weight"])
+    other = Target(
+        weights=target.weights, slots=1, query_frames=0, pixel_mean=(127.5, 127.5, 127.5)
+    )
+    with pytest.raises(ValueError, match="MODEL.PIXEL_MEAN"):
+        convert(weights, other)
+    with pytest.raises(ValueError, match="allowed are auto, rgb, caffe"):
+        convert(weights, target, colours="bgr")
+
+
+def test_caffes_colours_can_be_said():
+    weights = {"conv1.weight": torch.randn(4, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
+    target = Target(weights={STEM: torch.zeros(4, 3, 7, 7)}, slots=1, query_frames=0)
+    result, _ = convert(weights, target, colours="caffe")
+    assert torch.equal(result[STEM], to_scaled_rgb(weights["conv1.weight"], target.pixel_std))
+    result, _ = convert(weights, target)
+    assert torch.equal(result[STEM], weights["conv1.weight"])
+
+
+def test_caffe2s_names():
+    """As in the zoo's ImageNet weights, which have no statistics at all."""
+    weights = {
+        "conv1_w": torch.randn(4, 3, 7, 7),
+        "res_conv1_bn_s": torch.randn(4),
+        "res_conv1_bn_b": torch.randn(4),
+        "res2_0_branch1_w": torch.randn(4, 4, 1, 1),
+        "res2_0_branch2c_bn_s": torch.randn(4),
+        "fc1000_w": torch.randn(2, 2),
+    }
+    ours = ["stem.conv1.weight", "stem.conv1.norm.weight", "stem.conv1.norm.bias",
+            "res2.0.shortcut.weight", "res2.0.conv3.norm.weight"]  # fmt: skip
+    wanted = {
+        BACKBONE + n: torch.zeros_like(v) for n, v in zip(ours, weights.values(), strict=False)
+    }
+    result, report = convert(weights, Target(weights=wanted, slots=1, query_frames=0))
+    assert result.keys() == wanted.keys()
+    assert torch.equal(
+        result[f"{BACKBONE}res2.0.conv3.norm.weight"], weights["res2_0_branch2c_bn_s"]
+    )
+    assert [e.name for e in report.reinterpreted] == [STEM]
+    assert [e.name for e in report.left_out] == ["fc1000_w"]
+
+
+def test_a_backbone_leaves_the_rest_initial(tiny_cfg):
+    target = target_of_config(tiny_cfg)
+    source = {
+        "conv1.weight": torch.ones(8, 3, 3, 3),
+        "layer1.0.conv1.weight": torch.ones(8, 8, 3, 3),
+    }
+    result, report = convert(source, target)
+    assert set(result) == {STEM, f"{BACKBONE}res2.0.conv1.weight"}
+    assert len(report.initial) == len(target.weights) - 2

@@ -1,0 +1,223 @@
+"""Layers, queries and classes of another number; what is left out and what stays initial."""
+
+import re
+
+from simplevtr.conversion import Target, convert
+from simplevtr.conversion.classes import keep_no_object, shift_classes
+from simplevtr.conversion.layers import pick_layers
+from simplevtr.conversion.queries import refit_frames, refit_slots
+
+import pytest
+import torch
+
+QUERIES = "network.query_embedding.weight"
+
+
+def target(weights, slots=2, frames=0, offset=0):
+    return Target(weights=weights, slots=slots, query_frames=frames, class_offset=offset)
+
+
+def rows(*values, width=2):
+    return torch.tensor(values, dtype=torch.float32)[:, None].expand(-1, width)
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "picked"),
+    [(6, 4, [0, 2, 3, 5]), (6, 6, [0, 1, 2, 3, 4, 5]), (6, 1, [5]), (2, 4, [0, 0, 1, 1]),
+     (1, 3, [0, 0, 0]), (6, 2, [0, 5]), (3, 0, [])],
+)  # fmt: skip
+def test_layers_are_spread_evenly(have, want, picked):
+    assert pick_layers(have, want) == picked
+
+
+def test_layers_are_renumbered():
+    name = "network.transformer.{}.{}.feed_forward.norm.bias"
+    source = {
+        name.format(stack, i): torch.full((2,), float(i))
+        for stack, layers in (("encoder", 6), ("decoder", 2))
+        for i in range(layers)
+    }
+    wanted = {
+        name.format(stack, i): torch.zeros(2)
+        for stack, layers in (("encoder", 4), ("decoder", 3))
+        for i in range(layers)
+    }
+    result, report = convert(source, target(wanted))
+    assert [int(result[name.format("encoder", i)][0]) for i in range(4)] == [0, 2, 3, 5]
+    assert [int(result[name.format("decoder", i)][0]) for i in range(3)] == [0, 0, 1]
+    assert {e.name for e in report.left_out} == {name.format("encoder", i) for i in (1, 4)}
+    assert all("encoder layers 6 -> 4" in e.note for e in report.left_out)
+    assert not report.taken
+    # Tensors that were repeated must not share memory: training would change both.
+    assert len({t.data_ptr() for t in result.values()}) == len(result)
+
+
+def test_frames_of_queries():
+    queries = torch.tensor([[0.0, 10.0], [2.0, 20.0], [4.0, 60.0]])[..., None]  # T 3, Q 2, C 1
+    assert refit_frames(queries, 1).flatten().tolist() == [2, 30]
+    assert refit_frames(queries[:1], 2).flatten().tolist() == [0, 10, 0, 10]
+    grown = refit_frames(queries, 5)[..., 0]
+    assert grown[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert grown[:, 1].tolist() == [10, 15, 20, 40, 60]
+    assert refit_frames(queries, 2)[..., 0].tolist() == [[0, 10], [4, 60]]
+    assert refit_frames(queries, 3) is queries
+
+
+def test_slots_of_queries():
+    queries, initial = torch.arange(6.0).view(2, 3, 1), torch.full((2, 2, 1), -1.0)
+    assert refit_slots(queries, initial)[..., 0].tolist() == [[0, 1], [3, 4]]
+    initial = torch.full((2, 4, 1), -1.0)
+    assert refit_slots(queries, initial)[..., 0].tolist() == [[0, 1, 2, -1], [3, 4, 5, -1]]
+    assert (initial == -1).all()
+
+
+def test_vistrs_queries_have_ten_slots_a_frame():
+    source = {"vistr.query_embed.weight": rows(*range(20))}
+    result, report = convert(source, target({QUERIES: torch.zeros(3, 2)}, slots=3))
+    assert result[QUERIES][:, 0].tolist() == [5, 6, 7]  # the mean of rows q and 10 + q
+    assert (
+        "frames 2 -> 1, their mean over the frames; slots 10 -> 3" in report.reinterpreted[0].note
+    )
+    result, _ = convert(source, target({QUERIES: torch.zeros(5, 2)}, slots=5), source_slots=5)
+    assert result[QUERIES][:, 0].tolist() == [7.5, 8.5, 9.5, 10.5, 11.5]
+
+
+def test_detrs_queries_have_no_frames():
+    source = {"query_embed.weight": rows(*range(20))}
+    result, _ = convert(source, target({QUERIES: torch.zeros(6, 2)}, slots=3, frames=2))
+    assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
+    source = {QUERIES: rows(*range(4))}
+    wanted = target({QUERIES: torch.zeros(2, 2)}, slots=2)
+    with pytest.raises(ValueError, match=r"4 slots without frames or 2 slots of 2 frames; .*slots"):
+        convert(source, wanted)
+    result, _ = convert(source, wanted, source_slots=4)
+    assert result[QUERIES][:, 0].tolist() == [0, 1]
+    result, _ = convert(source, wanted, source_slots=2)
+    assert result[QUERIES][:, 0].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="4 queries, no multiple of 3 slots"):
+        convert(source, wanted, source_slots=3)
+    with pytest.raises(ValueError, match="source_slots is 0"):
+        convert(source, wanted, source_slots=0)
+    three = {QUERIES: rows(0, 1, 2)}  # cannot be frames of two slots
+    result, report = convert(three, wanted)
+    assert result[QUERIES][:, 0].tolist() == [0, 1]
+    assert "the others left out" in report.reinterpreted[0].note
+
+
+def test_class_rows():
+    source, initial = rows(9, 1, 2, 3), rows(-1, -1, -1)
+    assert shift_classes(source, 1, 0, 0.0)[:, 0].tolist() == [1, 2, 3]
+    assert shift_classes(source[1:], 0, 1, 7.0)[:, 0].tolist() == [7, 1, 2, 3]
+    assert keep_no_object(source, initial)[:, 0].tolist() == [-1, -1, 3]
+    assert (initial == -1).all()
+
+
+def class_head(count, prefix="network.class_head", value=0.0):
+    return {
+        f"{prefix}.weight": torch.arange(count * 2.0).view(count, 2) + value,
+        f"{prefix}.bias": torch.arange(float(count)) + value,
+    }
+
+
+def test_vistrs_unused_class_row_goes_and_comes():
+    source = class_head(42, "vistr.class_embed")
+    result, report = convert(source, target(class_head(41, value=-99)))
+    assert torch.equal(result["network.class_head.bias"], torch.arange(1.0, 42.0))
+    assert torch.equal(result["network.class_head.weight"], source["vistr.class_embed.weight"][1:])
+    assert "rows 42 -> 41" in report.reinterpreted[0].note
+
+    back, _ = convert(result, target(class_head(42), offset=1))
+    assert torch.equal(back["network.class_head.weight"][1:], result["network.class_head.weight"])
+    x = torch.randn(3, 2)
+    before, after = (
+        (x @ w["network.class_head.weight"].T + w["network.class_head.bias"]).softmax(-1)
+        for w in (result, back)
+    )
+    torch.testing.assert_close(after[:, 1:], before)
+    assert (after[:, 0] < 1e-30).all()  # the row that came is never chosen
+
+    same, report = convert(source, target(class_head(42), offset=1))
+    assert torch.equal(same["network.class_head.bias"], source["vistr.class_embed.bias"])
+    assert len(report.taken) == 2
+
+
+def test_other_classes_stay_initial_but_for_no_object():
+    wanted = class_head(26, value=-99)
+    result, report = convert(class_head(92, "class_embed"), target(wanted))
+    assert torch.equal(
+        result["network.class_head.bias"][:-1], wanted["network.class_head.bias"][:-1]
+    )
+    assert result["network.class_head.bias"][-1] == 91
+    assert result["network.class_head.weight"][-1].tolist() == [182, 183]
+    assert 'only "no object"' in report.reinterpreted[0].note
+
+
+def test_our_class_offset_can_be_named():
+    source, wanted = class_head(42), target(class_head(41, value=-99))
+    result, _ = convert(source, wanted)  # 41 classes are not 40
+    assert result["network.class_head.bias"][0] == -99
+    result, _ = convert(source, wanted, source_class_offset=1)
+    assert result["network.class_head.bias"][0] == 1
+    # As many rows, and yet not the same classes.
+    wanted = target(class_head(42, value=-99))
+    assert convert(source, wanted)[0]["network.class_head.bias"][0] == 0
+    result, _ = convert(source, wanted, source_class_offset=1)
+    assert result["network.class_head.bias"][0] == -99
+
+
+def test_other_shapes_are_left_out_with_both_named():
+    source = {
+        "input_proj.weight": torch.ones(4, 2, 1, 1),
+        "input_proj.bias": torch.ones(3),
+        "class_embed.bias": torch.ones(2),
+        "strange": torch.ones(1),
+    }
+    wanted = {
+        "network.input_projection.weight": torch.zeros(3, 2, 1, 1),
+        "network.input_projection.bias": torch.zeros(3),
+        "network.class_head.bias": torch.zeros(2),
+    }
+    result, report = convert(source, target(wanted))
+    assert set(result) == {"network.class_head.bias"}
+    left = {entry.name: entry for entry in report.left_out}
+    assert left["input_proj.weight"].shape == (4, 2, 1, 1)
+    assert left["input_proj.weight"].wanted == (3, 2, 1, 1)
+    assert left["strange"].note == "no place for it"
+    # It would fit, but belongs to weights that do not.
+    assert "has another shape" in left["input_proj.bias"].note
+    assert {e.name for e in report.initial} == set(wanted) - set(result)
+    text = report.text()
+    assert "input_proj.weight (4, 2, 1, 1), wanted (3, 2, 1, 1)" in text
+
+
+def test_the_report_counts_every_tensor_and_lists_them_when_asked():
+    names = [f"network.box_head.layers.{i}.bias" for i in range(3)]
+    source = {name: torch.ones(5) for name in names}
+    wanted = source | {f"network.slot_attention.{k}.bias": torch.zeros(7) for k in ("key", "query")}
+    _, report = convert(source, target(wanted))
+    text = report.text()
+    assert "taken as they are: 3 tensors, 15 values" in text
+    assert re.search(r"initial.*: 2 tensors, 14 values\n  network.slot_attention: 2 tensors", text)
+    assert names[1] not in text
+    assert all(name in report.text(verbose=True) for name in wanted)
+
+
+def test_nothing_that_fits_is_an_error():
+    with pytest.raises(ValueError, match="no tensor of the source"):
+        convert({"network.a": torch.ones(1)}, target({"network.b": torch.ones(1)}))
+
+
+def test_two_names_for_one_place_are_an_error():
+    source = {"vistr.input_proj.bias": torch.ones(1), "input_proj.bias": torch.ones(1)}
+    with pytest.raises(ValueError, match="are both network.input_projection.bias"):
+        convert(source, target({"network.input_projection.bias": torch.ones(1)}))
+
+
+def test_dtypes_are_kept():
+    source = {"network.a.bias": torch.ones(2).half(), QUERIES: rows(1, 2, 3, 4).half()}
+    wanted = target({"network.a.bias": torch.zeros(2), QUERIES: torch.zeros(2, 2)})
+    result, _ = convert(source, wanted, source_slots=2)
+    assert {t.dtype for t in result.values()} == {torch.float16}

@@ -1,0 +1,170 @@
+"""The command: its report, its exit status, and that it writes nothing after an error."""
+
+from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.conversion import read_weights, target_of_config, write_weights
+from simplevtr.run_config import setup_cfg
+from tools.convert_checkpoint import main
+
+import pytest
+import torch
+from conftest import CLIPS_CONFIG, build
+from foreign_weights import as_vistr, equal, model_weights
+
+SIZE = {
+    "MODEL.WEIGHTS": "",
+    "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
+    "MODEL.RESNETS.RES2_OUT_CHANNELS": 8,
+    "MODEL.SIMPLEVTR.HIDDEN_DIM": 24,
+    "MODEL.SIMPLEVTR.NUM_HEADS": 2,
+    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD": 32,
+    "MODEL.SIMPLEVTR.NUM_QUERIES": 4,
+    "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS": [16, 16, 8, 8],
+}
+VISTR = {
+    "MODEL.SIMPLEVTR.QUERY_FRAMES": 2,
+    "MODEL.SIMPLEVTR.CLASS_OFFSET": 1,
+    "MODEL.SIMPLEVTR.ENC_LAYERS": 2,
+    "MODEL.SIMPLEVTR.DEC_LAYERS": 2,
+    "MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT": 0.0,
+    "MODEL.SIMPLEVTR.MASK_HEAD.CONV": "dcnv1",
+    "MODEL.SIMPLEVTR.MASK_HEAD.NUM_DEFORM": 1,
+    "MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL": 1,
+    "MODEL.SIMPLEVTR.MASK_HEAD.CONV3D": True,
+}
+
+
+def words(*options):
+    return [str(w) for pairs in options for pair in pairs.items() for w in pair]
+
+
+def config(*options):
+    return ["--config-file", CLIPS_CONFIG, *words(*options)]
+
+
+@pytest.fixture
+def vistr_file(tiny_cfg, tmp_path):
+    """A small VisTR of ours."""
+    path = tmp_path / "ours.pth"
+    write_weights(model_weights(as_vistr(tiny_cfg)), path, overwrite=False)
+    return path
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_official_and_back_by_the_command(vistr_file, tmp_path, capsys):
+    official, back = tmp_path / "official.pth", tmp_path / "back.pth"
+    assert run(vistr_file, official, "--to", "vistr", "--source-slots", 4) == 0
+    assert "vistr.class_embed.weight" in read_weights(official)
+    assert run(official, back, "--source-slots", 4, *config(SIZE, VISTR)) == 0
+    out = capsys.readouterr().out
+    assert "layout of the source: vistr" in out
+    assert "reinterpreted: none" in out
+    assert f"wrote {back}" in out
+    assert equal(read_weights(back), read_weights(vistr_file))
+
+
+def test_another_config_of_ours_loads(vistr_file, tmp_path, capsys):
+    """VisTR -> decoupled queries, other classes, other depth: it starts a model of that config."""
+    target = tmp_path / "decoupled.pth"
+    other = SIZE | {"MODEL.SIMPLEVTR.ENC_LAYERS": 1, "MODEL.SIMPLEVTR.NUM_CLASSES": 7}
+    status = run(
+        vistr_file, target, *config(other), "--source-slots", 4, "--source-class-offset", 1
+    )
+    assert status == 0
+    out = capsys.readouterr().out
+    for rule in ("encoder layers 2 -> 1", "their mean over the frames", 'only "no object"'):
+        assert rule in out
+    cfg = setup_cfg(CLIPS_CONFIG, words(other))
+    model = build(cfg)
+    ClipCheckpointer(model).load(str(target))
+    source = read_weights(vistr_file)["network.query_embedding.weight"]
+    queries = model.network.query_embedding.weight
+    torch.testing.assert_close(queries.detach(), source.view(2, 4, -1).mean(0))
+
+
+def test_verbose_names_every_tensor(vistr_file, tmp_path, capsys):
+    arguments = (*config(SIZE), "--source-slots", "4")
+    assert run(vistr_file, tmp_path / "a.pth", *arguments) == 0
+    short = capsys.readouterr().out
+    assert run(vistr_file, tmp_path / "b.pth", *arguments, "--verbose") == 0
+    long = capsys.readouterr().out
+    wanted = target_of_config(setup_cfg(CLIPS_CONFIG, words(SIZE))).weights
+    assert all(name in long for name in wanted)
+    assert len(short.splitlines()) < len(long.splitlines()) / 3
+
+
+def test_partial_export_by_config(tiny_cfg, tmp_path, capsys):
+    """What the config's model has no place for is an error too, unless it is asked for."""
+    source, target = tmp_path / "ours.pth", tmp_path / "official.pth"
+    write_weights(model_weights(tiny_cfg), source, overwrite=False)
+    arguments = [source, target, "--to", "vistr", *config(SIZE, VISTR)]
+    assert run(*arguments) == 2
+    assert "have no place in the model of the config (--partial" in capsys.readouterr().err
+    assert not target.exists()
+    assert run(*arguments, "--partial") == 0
+    assert read_weights(target)["vistr.query_embed.weight"].shape == (8, 24)
+
+
+def test_nothing_is_replaced_unless_asked(vistr_file, tmp_path, capsys):
+    target = tmp_path / "target.pth"
+    target.write_bytes(b"mine")
+    arguments = (vistr_file, target, "--to", "vistr", "--source-slots", 4)
+    assert run(*arguments) == 2
+    assert "exists" in capsys.readouterr().err
+    assert target.read_bytes() == b"mine"
+    assert run(*arguments, "--overwrite") == 0
+    assert target.read_bytes() != b"mine"
+
+
+def test_user_errors(vistr_file, tmp_path, capsys):
+    target = tmp_path / "target.pth"
+    torch.save({"stranger.bias": torch.ones(3)}, tmp_path / "strange.pth")
+    torch.save({"network.stranger.bias": torch.ones(3)}, tmp_path / "unfit.pth")
+    torch.save({"model": {"a": object}}, tmp_path / "evil.pth")
+    cases = [
+        ((tmp_path / "none.pth", target, *config(SIZE)), r"none.pth does not exist"),
+        ((tmp_path / "strange.pth", target, *config(SIZE)), "known are vistr, detr, torchvision"),
+        ((tmp_path / "unfit.pth", target, *config(SIZE)), "no tensor of the source"),
+        ((tmp_path / "evil.pth", target, *config(SIZE)), "which could run code"),
+        ((vistr_file, tmp_path / "t.pkl", *config(SIZE)), "must end in .pth"),
+        ((vistr_file, tmp_path / "no/t.pth", *config(SIZE)), "no does not exist"),
+        ((vistr_file, target, *config(SIZE)), "--source-slots"),
+        ((vistr_file, target, "--config-file", "none.yaml"), "none.yaml does not exist"),
+        ((vistr_file, target, *config(SIZE), "MODEL.SIMPLEVTR.QUERIES", "3"), "NUM_QUERIES"),
+        ((vistr_file, target, "--to", "vistr"), "8 queries have no frame axis"),
+    ]
+    for arguments, message in cases:
+        assert run(*arguments) == 2, message
+        assert message in capsys.readouterr().err
+        assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--config-file is needed"),
+        (["--to", "vistr", "SEED", "3"], "options need a --config-file: SEED 3"),
+        (["--layout", "mmcv"], "invalid choice: 'mmcv'"),
+        (["--source-slots", "0"], "0 is less than 1"),
+        (["--source-slots", "many"], "invalid number value: 'many'"),
+    ],
+)
+def test_bad_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("a.pth", "b.pth", *arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_same_seed_fills_the_same(vistr_file, tmp_path):
+    """Tensors that a source covers in part are filled with initial values of the config's seed."""
+    other = {"MODEL.SIMPLEVTR.NUM_CLASSES": 5, "SEED": -1}
+    for number, name in enumerate("ab"):
+        torch.manual_seed(number)
+        expected = torch.random.get_rng_state()
+        arguments = (*config(SIZE, other), "--source-slots", 4)
+        assert run(vistr_file, tmp_path / f"{name}.pth", *arguments) == 0
+        assert torch.equal(torch.random.get_rng_state(), expected)  # the caller's is left alone
+    assert equal(read_weights(tmp_path / "a.pth"), read_weights(tmp_path / "b.pth"))

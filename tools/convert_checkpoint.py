@@ -1,0 +1,153 @@
+"""Turn weights of other code bases, or of another config, into weights for a config's model.
+
+    python tools/convert_checkpoint.py vistr_r50.pth vistr.pth \
+        --config-file configs/youtubevis_2019/vistr_R50.yaml
+    python tools/convert_checkpoint.py resnet50.safetensors start.pth \
+        --config-file configs/youtubevis_2019/simplevtr_R50.yaml MODEL.SIMPLEVTR.ENC_LAYERS 2
+    python tools/convert_checkpoint.py vistr.pth official.pth --to vistr
+
+The result starts a training as ``MODEL.WEIGHTS``; a report says what became of every tensor. Read
+are .pth, .pt, .safetensors and detectron2's .pkl files, without running code from them, in these
+layouts, told apart by their names:
+
+  vistr        VisTR's published checkpoints
+  detr         DETR, on COCO or of VisTR's widths, with or without its mask head
+  torchvision  ResNets with torchvision's names, as timm's are
+  detectron2   ResNets and detectors of detectron2 with one
+  simplevtr    ours, of another config
+
+ResNets are expected to be trained on RGB frames normalised by ImageNet's statistics, torchvision's
+way. Caffe's (BGR, detectron2's "MSRA") are told from detectron2's names with folded statistics and
+rewritten; of others trained so --source-colours caffe says it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr import setup_cfg
+from simplevtr.conversion import (
+    COLOURS,
+    LAYOUTS,
+    check_writable,
+    convert,
+    read_weights,
+    target_of_config,
+    to_vistr,
+    write_weights,
+)
+
+from torch import Tensor
+
+VISTR_SLOTS = 10
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    parser = _parser()
+    options = parser.parse_intermixed_args(arguments)
+    if options.config_file is None and options.to == "simplevtr":
+        parser.error("--config-file is needed: weights are converted for its model")
+    if options.config_file is None and options.opts:
+        parser.error(f"options need a --config-file: {' '.join(options.opts)}")
+    try:
+        run(options)
+    except (OSError, ValueError, KeyError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"convert_checkpoint.py: error: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Convert ``options.source``, write ``options.target`` and print the report."""
+    check_writable(options.target, overwrite=options.overwrite)
+    weights: Mapping[str, Tensor] = read_weights(options.source)
+    slots, query_frames = options.source_slots or VISTR_SLOTS, None
+    if options.config_file is not None:
+        target = target_of_config(setup_cfg(options.config_file, options.opts))
+        weights, report = convert(
+            weights,
+            target,
+            layout=options.layout,
+            source_slots=options.source_slots,
+            source_class_offset=options.source_class_offset,
+            colours=options.source_colours,
+        )
+        print(report.text(options.verbose))
+        slots, query_frames = target.slots, target.query_frames
+        if options.to == "vistr" and report.left_out and not options.partial:
+            names = ", ".join(entry.name for entry in report.left_out[:20])
+            raise ValueError(
+                f"{len(report.left_out)} tensors have no place in the model of the config "
+                f"(--partial leaves them out): {names}"
+            )
+    if options.to == "vistr":
+        weights, report = to_vistr(
+            weights, slots=slots, query_frames=query_frames, partial=options.partial
+        )
+        print(report.text(options.verbose))
+    size = write_weights(weights, options.target, overwrite=options.overwrite)
+    print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="weights to read")
+    parser.add_argument("target", type=Path, help="file to write (.pth)")
+    parser.add_argument("--config-file", help="config of the model to convert for")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
+    parser.add_argument("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
+    parser.add_argument(
+        "--source-slots",
+        type=_at_least(1),
+        metavar="Q",
+        help="queries a frame of SOURCE (vistr: 10; detr: all)",
+    )
+    parser.add_argument(
+        "--source-class-offset",
+        type=_at_least(0),
+        metavar="N",
+        help="leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)",
+    )
+    parser.add_argument(
+        "--source-colours",
+        choices=COLOURS,
+        default="auto",
+        help="frames that SOURCE expects: rgb (torchvision's) or caffe (BGR)",
+    )
+    parser.add_argument(
+        "--to",
+        choices=("simplevtr", "vistr"),
+        default="simplevtr",
+        help="names to write; vistr takes weights of ours, or converts for the config first",
+    )
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="with --to vistr: leave out what VisTR has no place for, do without what it lacks",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace TARGET if it exists")
+    parser.add_argument("--verbose", action="store_true", help="report every tensor")
+    return parser
+
+
+def _at_least(least: int):
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
