@@ -9,12 +9,14 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = sorted(p.name for p in (ROOT / "simplevtr").iterdir() if (p / "__init__.py").exists())
 # What each room may import of the others. Missing rooms may import nothing.
 ALLOWED = {
+    "conversion": {"checkpoint"},
     "data": set(),
     "evaluation": set(),
     "modeling": set(),
     "video_io": set(),
     "visualization": set(),
     "inference": {"checkpoint", "run_config"},
+    "ablation": {"data", "evaluation", "run_config", "visualization"},
     "engine": {"checkpoint", "data", "modeling", "evaluation", "visualization"},
 }
 LEAVES = {"config", "structures"}

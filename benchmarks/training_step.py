@@ -1,0 +1,300 @@
+"""Measure what a training step of a config costs: parameters, FLOPs, time and memory.
+
+    python benchmarks/training_step.py --config-file configs/embedded/clips.yaml
+    python benchmarks/training_step.py --config-file configs/youtubevis_2021/simplevtr_R50.yaml \\
+        --frames 16 --size 300 540 --json cost.json MODEL.DEVICE cuda
+
+A step is the trainer's: forward, backward, gradient clipping, optimizer, in mixed precision if the
+config says so; without its hooks, so without a weight average, and at the config's base learning
+rate. Weights are random: MODEL.WEIGHTS is ignored. The clips are those of the config's training
+set, or synthetic ones of a fixed size with --frames and --size, which need no data set.
+
+FLOPs are those of one clip's forward pass in evaluation with the masks of every slot. A
+multiply-add counts 2; matrix products, convolutions and attention count, and nothing else does
+(norms, activations, grid_sample, interpolation). Peak memory on a CPU is the whole process's,
+Python and libraries included; on a GPU it is what PyTorch has allocated there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from benchmarks.measure import (
+    PARTS,
+    REST,
+    count_flops,
+    count_parameters,
+    peak_resident_bytes,
+    quartiles,
+    saved_tensor_bytes,
+    time_steps,
+)
+from simplevtr import setup_cfg
+from simplevtr.data import build_train_loader
+from simplevtr.engine.optimizer import build_optimizer
+from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.run_config import check_device
+from simplevtr.video_io import check_output
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.engine import AMPTrainer, SimpleTrainer
+from detectron2.modeling import build_model
+from detectron2.structures import BitMasks, Instances
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.events import EventStorage
+from tabulate import tabulate
+from torch import nn
+
+Clip = dict[str, Any]
+
+
+class TrainerStep:
+    """One iteration of detectron2's trainer on a given batch.
+
+    Attributes:
+        first_batch: the batch of the first call; None before it.
+        first_losses: its weighted losses by name.
+    """
+
+    def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
+        if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
+            raise ValueError(
+                f"SOLVER.AMP.ENABLED needs a GPU, but MODEL.DEVICE is {cfg.MODEL.DEVICE}"
+            )
+        trainer = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        self._waiting: list[list[Clip]] = []
+        # The trainer takes its batch from here, so that loading is not part of its time.
+        loader = iter(self._waiting.pop, None)
+        self._trainer = trainer(model, loader, build_optimizer(cfg, model))
+        self.first_batch: list[Clip] | None = None
+        self.first_losses: dict[str, float] = {}
+
+    def __call__(self, batch: list[Clip]) -> None:
+        """Train on ``batch``; FloatingPointError if a loss is infinite or NaN."""
+        self._waiting.append(batch)
+        with EventStorage() as storage:
+            self._trainer.run_step()  # reads the losses, as in training, and checks them
+        if self.first_batch is None:
+            self.first_batch = batch
+            self.first_losses = {
+                name: value
+                for name, (value, _) in storage.latest().items()
+                if name.startswith("loss")
+            }
+
+
+def synthetic_clip(
+    *, frames: int, size: tuple[int, int], instances: int, classes: int, rng: np.random.Generator
+) -> Clip:
+    """A clip of noise as the dataset mapper makes clips, with a box-shaped mask an instance.
+
+    Args:
+        frames: T.
+        size: (H, W) in pixels.
+        instances: G, each of a random class, visible in every frame as another random box.
+        classes: K.
+        rng: the source of chance.
+    """
+    height, width = size
+    labels = torch.from_numpy(rng.integers(classes, size=instances))
+    clip = []
+    for _ in range(frames):
+        masks = torch.zeros(instances, height, width, dtype=torch.bool)
+        for mask in masks:
+            (top, bottom), (left, right) = (np.sort(rng.integers(n, size=2)) for n in size)
+            mask[top : bottom + 1, left : right + 1] = True
+        frame = Instances(size)
+        frame.gt_masks = BitMasks(masks)
+        frame.gt_boxes = frame.gt_masks.get_bounding_boxes()
+        frame.gt_classes = labels.clone()
+        frame.gt_ids = torch.arange(1, instances + 1)
+        clip.append(frame)
+    image = rng.integers(256, size=(frames, 3, height, width), dtype=np.uint8)
+    return {
+        "image": list(torch.from_numpy(image)),
+        "instances": clip,
+        "height": height,
+        "width": width,
+        "length": frames,
+        "video_id": 1,
+        "file_names": [f"synthetic/{t:05d}.jpg" for t in range(frames)],
+        "frame_idx": list(range(frames)),
+    }
+
+
+def batches_of(cfg: CfgNode, args: argparse.Namespace) -> Iterator[list[Clip]]:
+    """Endless batches: of the training set, or the same synthetic one again and again."""
+    if args.frames is None:
+        return iter(build_train_loader(cfg))
+    node = cfg.MODEL.SIMPLEVTR
+    if args.instances > node.NUM_QUERIES:
+        raise ValueError(
+            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {node.NUM_QUERIES}"
+        )
+    if cfg.SOLVER.IMS_PER_BATCH < 1:
+        raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
+    rng = np.random.default_rng(cfg.SEED if cfg.SEED >= 0 else None)
+    shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
+    clips = range(cfg.SOLVER.IMS_PER_BATCH)
+    return itertools.repeat(
+        [synthetic_clip(**shape, classes=node.NUM_CLASSES, rng=rng) for _ in clips]
+    )
+
+
+def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float]]:
+    """Run the steps and return what is reported and the losses of the first step.
+
+    Frames and size are those of the first batch, after padding.
+    """
+    device = torch.device(cfg.MODEL.DEVICE)
+    batches = batches_of(cfg, args)
+    model = build_model(cfg)
+    step = TrainerStep(cfg, model)
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
+    step_seconds, data_seconds = time_steps(
+        step, batches, steps=args.steps, warmup=args.warmup, device=device
+    )
+    # Read before anything else can raise it.
+    peak = torch.cuda.max_memory_allocated(device) if on_gpu else peak_resident_bytes()
+    batch = step.first_batch
+    shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
+    length, *size = (max(sizes) for sizes in zip(*shapes, strict=True))
+
+    def forward() -> None:
+        # float16 is what detectron2's trainer takes.
+        with torch.autocast(device.type, torch.float16, enabled=cfg.SOLVER.AMP.ENABLED):
+            model(batch)
+
+    report = {
+        **count_parameters(model),
+        **count_flops(model, torch.empty(1, length, 3, *size, device="meta")),
+        "step_seconds": quartiles(step_seconds),
+        "data_seconds": quartiles(data_seconds)["median"],
+        "peak_bytes": peak,
+        "peak_kind": "gpu" if on_gpu else "resident",
+        "saved_bytes": saved_tensor_bytes(forward, model.parameters()),
+        "frames": length,
+        "size": size,
+        "clips": len(batch),
+        "device": cfg.MODEL.DEVICE,
+        "threads": torch.get_num_threads(),
+    }
+    return report, step.first_losses
+
+
+def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
+    """Two aligned tables: what each part has, and what a step takes."""
+    parts = [
+        (part, report["parameters_by_part"][part], report["flops_by_part"][part])
+        for part in [*PARTS, REST]
+    ]
+    parts.append(("all", report["parameters"], report["flops"]))
+    rows = [(part.replace("_", " "), f"{n:,}", f"{f / 1e9:.3f}") for part, n, f in parts]
+    headers = ["part", "parameters", "GFLOPs of a clip's forward"]
+    options = {"tablefmt": "github", "disable_numparse": True}
+    table = tabulate(rows, headers, colalign=("left", "right", "right"), **options)
+
+    seconds, mib = report["step_seconds"], 2**20
+    rows = [
+        ("trainable parameters", f"{report['trainable']:,}"),
+        ("seconds a step, median", f"{seconds['median']:.4f}"),
+        ("- quartiles", f"{seconds['low']:.4f} to {seconds['high']:.4f}"),
+        ("seconds for data, median", f"{report['data_seconds']:.4f}"),
+        (f"peak memory ({report['peak_kind']}), MiB", f"{report['peak_bytes'] / mib:,.1f}"),
+        ("saved for backward, MiB", f"{report['saved_bytes'] / mib:,.1f}"),
+        *((f"first step: {name}", f"{value:.4f}") for name, value in losses.items()),
+    ]
+    step = tabulate(rows, ["a training step", ""], colalign=("left", "right"), **options)
+    return f"{table}\n\n{step}"
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", required=True, metavar="YAML")
+    parser.add_argument("--steps", type=int, default=10, help="timed steps (default 10)")
+    parser.add_argument("--warmup", type=int, default=2, help="steps before them (default 2)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--frames", type=int, metavar="T", help="synthetic clips of T frames ...")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
+    parser.add_argument(
+        "--instances", type=int, default=2, help="instances of a synthetic clip (default 2)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    return parser
+
+
+def setup(args: argparse.Namespace) -> CfgNode:
+    """Check the arguments and build the config; threads and chance are set from here on.
+
+    Raises:
+        ValueError: if an argument or the device makes no sense.
+    """
+    for name, low in (("threads", 1), ("steps", 1), ("warmup", 0), ("instances", 0)):
+        if getattr(args, name) < low:
+            raise ValueError(f"--{name} {getattr(args, name)}, not at least {low}")
+    if (args.frames is None) != (args.size is None):
+        raise ValueError("--frames and --size make synthetic clips together; one is missing")
+    if args.frames is not None and min(args.frames, *args.size) < 1:
+        raise ValueError(f"--frames {args.frames} --size {args.size}: each must be at least 1")
+    torch.set_num_threads(args.threads)
+    cfg = setup_cfg(args.config_file, args.opts)
+    check_measurable(cfg)
+    cfg.freeze()
+    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
+    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+    return cfg
+
+
+def check_measurable(cfg: CfgNode) -> None:
+    """Raise ValueError unless ``MODEL.DEVICE`` is "cpu", "cuda" or a GPU that is there."""
+    check_device(cfg)
+    known = ["cpu", "cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if cfg.MODEL.DEVICE not in known:
+        raise ValueError(f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}; allowed: {', '.join(known)}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    args = argument_parser().parse_args(arguments)
+    try:
+        if args.json is not None:
+            check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
+        cfg = setup(args)
+        report, losses = measure(cfg, args)
+        if args.json is not None:
+            content = json.dumps(report, indent=2) + "\n"
+            write_bytes(args.json, content.encode(), overwrite=args.overwrite)
+    except (ValueError, KeyError, OSError, FloatingPointError, torch.OutOfMemoryError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"training_step.py: error: {message}", file=sys.stderr)
+        return 2
+    height, width = report["size"]
+    print(
+        f"{args.config_file}: {report['clips']} clips of {report['frames']} frames of {height} x "
+        f"{width} pixels ({'training set' if args.frames is None else 'synthetic'}), "
+        f"{report['device']}, CPU threads: {report['threads']}, {args.steps} steps after "
+        f"{args.warmup}, torch {torch.__version__}\n"
+    )
+    print(format_report(report, losses))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,467 @@
+"""Plans of ablations: reading, running and summarising them."""
+
+import csv
+import fcntl
+import io
+import json
+import re
+import signal
+import time
+from pathlib import Path
+
+from simplevtr.ablation.plan import read_plan
+from simplevtr.ablation.results import summarise_training
+from simplevtr.ablation.schedule import Command
+from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
+from simplevtr.visualization.ablation_plot import draw_ablation
+from tools import ablate
+
+import pytest
+import yaml
+from conftest import CLIPS_CONFIG
+from matplotlib.collections import PathCollection
+
+PLAN = """
+config: {config}
+opts: {opts}
+seeds: [1, 2]
+baseline: base
+runs:
+  - {{name: base, title: Base, section: ""}}
+  - {{name: more, title: Trained on, start_from: base, opts: {{SOLVER.MAX_ITER: 4}}}}
+  - {{name: window, title: Window, section: "4.2", evaluate: more, opts: {{TEST.WINDOW: 1}}}}
+"""
+METRICS = [
+    {"iteration": 0, "loss_ce": 4.0, "loss_ce_0": 9.0, "loss_dice": 2.0, "time": 0.5},
+    {"iteration": 1, "loss_ce": 1.0, "loss_ce_0": 9.0, "loss_dice": 2.0, "time": 0.7},
+]
+
+
+@pytest.fixture
+def tiny(tiny_opts):
+    """tiny_opts as a plan's mapping, without what the runner sets."""
+    pairs = dict(zip(tiny_opts[::2], tiny_opts[1::2], strict=True))
+    return {key: value for key, value in pairs.items() if key != "OUTPUT_DIR"}
+
+
+@pytest.fixture
+def plan(tmp_path, tiny):
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN.format(config=CLIPS_CONFIG, opts=json.dumps(tiny)))
+    return path
+
+
+def edited(plan, change):
+    content = yaml.safe_load(plan.read_text())
+    change(content)
+    plan.write_text(yaml.safe_dump(content))
+    return plan
+
+
+class FakeLaunch:
+    """Writes the files of a command at once instead of running it."""
+
+    def __init__(self, fails=lambda command: False, interrupt_at=None):
+        self.commands = []
+        self.fails = fails
+        self.interrupt_at = interrupt_at
+        self.stopped = 0
+
+    def __call__(self, command, log, environment):
+        self.commands.append(list(command))
+        assert int(environment["OMP_NUM_THREADS"]) >= 1
+        log.write_text("line one\nthe reason\n")
+        self.status = 1 if self.fails(command) else 0
+        if not self.status:
+            self.write(command)
+        return self
+
+    def write(self, command):
+        if "--output" in command:
+            scores = {"AP": 40.0, "AP50": 60.0, "APl": None, "per_category": {}}
+            Path(command[command.index("--output") + 1]).write_text(json.dumps(scores))
+        elif "--json" in command:
+            content = {"parameters": 2e6, "flops": 3e9, "step_seconds": {"median": 0.5}}
+            Path(command[command.index("--json") + 1]).write_text(json.dumps(content))
+        elif "--resume" in command:
+            folder = Path(command[command.index("OUTPUT_DIR") + 1])
+            (folder / "metrics.json").write_text("\n".join(map(json.dumps, METRICS)))
+            (folder / "model_final.pth").touch()
+
+    def poll(self):
+        if self.interrupt_at == len(self.commands):
+            raise KeyboardInterrupt
+        return self.status
+
+    def stop(self):
+        self.stopped += 1
+
+    def folders(self):
+        return [
+            str(Path(*Path(c[c.index("OUTPUT_DIR") + 1]).parts[-2:]))
+            for c in self.commands
+            if "OUTPUT_DIR" in c
+        ]
+
+
+def run(plan, launch, *options):
+    return ablate.main([str(plan), "--output", str(plan.parent / "out"), *options], launch)
+
+
+def result(plan, name, seed=1):
+    return json.loads((plan.parent / f"out/{name}/seed_{seed}/result.json").read_text())
+
+
+# ---- the plan ----
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.update(colour=1), "unknown key 'colour'; allowed: baseline, config"),
+        (lambda p: p.pop("seeds"), "lacks seeds"),
+        (lambda p: p.update(seeds=[1, 1]), r"seeds is \[1, 1\].*different"),
+        (lambda p: p.update(seeds=[True]), r"seeds is \[True\]"),
+        (lambda p: p.update(config="none.yaml"), r"config .*none\.yaml does not exist"),
+        (lambda p: p.update(baseline="nil"), "baseline 'nil' is no run; runs: base, more, window"),
+        (lambda p: p.update(opts=[1]), r"opts is \[1\]; it must be a mapping"),
+        (lambda p: p.update(opts={"A": {"B": 1}}), "opts has 'A'"),
+        (lambda p: p.update(opts={"SEED": 1}), "sets SEED, which the runner"),
+        (lambda p: p.update(start={"opts": {}}), "start: lacks config"),
+        (lambda p: p.update(start={"config": CLIPS_CONFIG}), r"sets MODEL\.WEIGHTS"),
+        (lambda p: p.update(runs=[]), "runs is empty"),
+        (lambda p: p.update(runs=["base"]), "run 1: must be a mapping"),
+        (lambda p: p["runs"][1].update(name="base"), "two runs have this name"),
+        (lambda p: p["runs"][1].update(name="../more"), "cannot be a folder's"),
+        (lambda p: p["runs"][1].update(name="start"), "cannot be a folder's"),
+        (lambda p: p["runs"][1].update(section=3.2), r"run 'more': section is 3\.2; .*in quotes"),
+        (lambda p: p["runs"][1].update(evaluate="base"), "start_from and evaluate"),
+        (lambda p: p["runs"][1].update(start_from="nil"), "'nil' is no run"),
+        (lambda p: p["runs"][0].update(start_from="more"), "come from itself"),
+        (lambda p: p["runs"][1].update(start_from="window"), "'window' is an evaluation"),
+        (lambda p: p["runs"][0].update(seeds=[1]), r"'more'.*seeds \[2\], which 'base' has not"),
+    ],
+)
+def test_mistakes_in_a_plan_are_named(plan, change, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        read_plan(edited(plan, change))
+    assert str(plan) in str(error.value)
+
+
+def test_a_plan_that_is_no_yaml(tmp_path):
+    (tmp_path / "p.yaml").write_text("runs: [")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        read_plan(tmp_path / "p.yaml")
+    with pytest.raises(FileNotFoundError, match="no such plan"):
+        read_plan(tmp_path / "q.yaml")
+
+
+def test_options_of_a_run(plan):
+    edited(plan, lambda p: p["runs"][2].update(seeds=[1]))
+    read = read_plan(plan, seeds=[2, 5])
+    assert [run.seeds for run in read.runs.values()] == [(2, 5), (2, 5), ()]
+    opts = read.opts_of(read.runs["window"])
+    # An evaluation has the options of the run that it evaluates; one that trains on has not.
+    assert (opts["SOLVER.MAX_ITER"], opts["TEST.WINDOW"]) == (4, 1)
+    assert read.opts_of(read.runs["base"])["SOLVER.MAX_ITER"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("opts", "message"),
+    [
+        ({"SOLVER.MAXITER": 3}, r"run 'more': .*SOLVER\.MAXITER does not exist.*MAX_ITER"),
+        ({"SOLVER.MAX_ITER": "many"}, "run 'more'.*MAX_ITER|run 'more'.*mismatch"),
+        ({"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}, "run 'more'.*plian"),
+        ({"DATASETS.TEST": []}, r"run 'more'.*DATASETS\.TEST"),
+    ],
+)
+def test_configs_are_checked_before_anything_runs(plan, capsys, opts, message):
+    edited(plan, lambda p: p["runs"][1].update(opts=opts))
+    launch = FakeLaunch()
+    assert run(plan, launch) == 2
+    assert launch.commands == []
+    assert re.search(message, capsys.readouterr().err)
+
+
+# ---- running ----
+
+
+def test_order_commands_and_results(plan, capsys):
+    launch = FakeLaunch()
+    assert run(plan, launch) == 0
+    seeds = [f"{name}/seed_{s}" for s in (1, 2) for name in ("base", "more", "window")]
+    assert launch.folders() == seeds
+    out = plan.parent / "out"
+    trained_on, evaluated = launch.commands[2], launch.commands[4]
+    assert "--resume" in trained_on
+    assert f"MODEL.WEIGHTS {out}/base/seed_1/model_final.pth" in " ".join(trained_on)
+    assert {"--eval-only", "--overwrite"} <= set(evaluated)
+    assert f"MODEL.WEIGHTS {out}/more/seed_1/model_final.pth" in " ".join(evaluated)
+    # Costs come last, once a run that trains.
+    assert [c[c.index("--json") + 1] for c in launch.commands[-2:]] == [
+        f"{out}/{name}/cost.json" for name in ("base", "more")
+    ]
+    base = result(plan, "base")
+    assert (base["AP"], base["APl"], base["loss"], base["loss_first"]) == (40.0, None, 3.0, 6.0)
+    assert base["iterations"] == 2
+    assert "loss" not in result(plan, "window")
+    commands = (out / "base/seed_1/commands.txt").read_text()
+    assert all(command in commands for command in base["commands"])
+    assert "Trained on" in (out / "table.md").read_text()
+    assert (out / "plot.png").stat().st_size > 5000
+
+
+def test_finished_runs_are_not_run_again(plan):
+    assert run(plan, FakeLaunch(), "--no-cost", "--seeds", "1") == 0
+    launch = FakeLaunch()
+    assert run(plan, launch, "--no-cost") == 0
+    assert launch.folders() == ["base/seed_2", "more/seed_2", "window/seed_2"]
+
+
+def test_an_interrupt_stops_the_commands_and_the_next_call_continues(plan):
+    launch = FakeLaunch(interrupt_at=3)
+    assert run(plan, launch, "--no-cost", "--seeds", "1") == 130
+    assert launch.stopped == 1
+    again = FakeLaunch()
+    assert run(plan, again, "--no-cost", "--seeds", "1") == 0
+    assert again.folders() == ["more/seed_1", "window/seed_1"]
+
+
+def test_only_takes_along_what_is_needed(plan, capsys):
+    launch = FakeLaunch()
+    assert run(plan, launch, "--only", "more", "--seeds", "2", "--no-cost") == 0
+    assert launch.folders() == ["base/seed_2", "more/seed_2"]
+    assert run(plan, launch, "--only", "nil") == 2
+    assert "'nil' is no run; runs: base, more, window" in capsys.readouterr().err
+
+
+def test_other_settings_are_refused(plan, capsys):
+    assert run(plan, FakeLaunch(), "--no-cost") == 0
+    edited(plan, lambda p: p["runs"][1]["opts"].update({"SOLVER.MAX_ITER": 6}))
+    launch = FakeLaunch()
+    assert run(plan, launch, "--no-cost") == 2
+    error = capsys.readouterr().err
+    assert "SOLVER.MAX_ITER: 4 before, 6 now" in error
+    assert str(plan.parent / "out/more/seed_1") in error
+    assert launch.commands == []
+    # The evaluation of other weights is not the plan's either, and no longer in the tables.
+    assert run(plan, launch, "--tables-only") == 0
+    rows = csv.DictReader((plan.parent / "out/table.csv").open())
+    assert [row["name"] for row in rows] == ["base"]
+
+
+def test_a_folder_of_somebody_else_is_refused(plan, capsys):
+    folder = plan.parent / "out/base/seed_1"
+    folder.mkdir(parents=True)
+    (folder / "last_checkpoint").touch()
+    assert run(plan, FakeLaunch()) == 2
+    assert "unknown settings (last_checkpoint" in capsys.readouterr().err
+
+
+def test_a_failure_is_shown_and_the_others_go_on(plan, capsys):
+    launch = FakeLaunch(fails=lambda c: "out/more/seed_1 " in " ".join(c) + " ")
+    assert run(plan, launch, "--no-cost") == 1
+    error = capsys.readouterr().err
+    assert "more, seed 1: exit status 1" in error
+    assert "| the reason" in error
+    assert str(plan.parent / "out/more/seed_1/console.txt") in error
+    assert "window, seed 1: not run: it needs" in error
+    assert launch.folders()[-3:] == ["base/seed_2", "more/seed_2", "window/seed_2"]
+
+
+def test_start_is_trained_once_a_seed_and_adapted(plan, tiny):
+    def change(content):
+        content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
+        content["opts"].pop("MODEL.WEIGHTS")
+        content["runs"][1] = {"name": "more", "title": "Other", "opts": {"TEST.WINDOW": 2}}
+
+    launch = FakeLaunch()
+    assert run(edited(plan, change), launch, "--seeds", "1", "--no-cost") == 0
+    assert launch.folders() == ["start/seed_1", "base/seed_1", "more/seed_1", "window/seed_1"]
+    out = plan.parent / "out"
+    convert, train = launch.commands[1:3]
+    assert convert[1].endswith("tools/convert_checkpoint.py")
+    assert convert[2:5] == [
+        f"{out}/start/seed_1/model_final.pth",
+        f"{out}/base/seed_1/start.pth",
+        "--overwrite",
+    ]
+    assert train[-2:] == ["MODEL.WEIGHTS", f"{out}/base/seed_1/start.pth"]
+
+
+def test_nothing_to_tabulate(plan, capsys):
+    assert run(plan, FakeLaunch(), "--tables-only") == 2
+    assert "no result" in capsys.readouterr().err
+
+
+def test_list_runs_nothing(plan, capsys):
+    launch = FakeLaunch()
+    assert run(plan, launch, "--list") == 0
+    assert launch.commands == []
+    assert len(capsys.readouterr().out.splitlines()) == 2 * 3 + 2
+
+
+def test_a_real_run_from_a_start_without_masks(plan, tiny):
+    tiny.pop("MODEL.WEIGHTS")
+    start = {**tiny, "DATASETS.TEST": [], "MODEL.MASK_ON": False, "SOLVER.MAX_ITER": 1}
+
+    def change(content):
+        content["start"] = {"config": CLIPS_CONFIG, "opts": {**start, "MODEL.WEIGHTS": ""}}
+        content.update(opts=tiny, seeds=[3], runs=content["runs"][:1])
+
+    assert run(edited(plan, change), None, "--no-cost") == 0
+    found = result(plan, "base", 3)
+    assert found["iterations"] == 2
+    assert found["loss"] > 0
+    assert found["losses"] == [[1, pytest.approx(found["loss_first"])]]
+    assert set(found) >= {"AP", "AP50", "APs", "AR10"}
+    assert result(plan, "start", 3)["iterations"] == 1
+    folder = plan.parent / "out/base/seed_3"
+    logged = [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
+    assert found["AP"] == pytest.approx(logged[-1]["segm/AP"])
+
+
+def test_a_command_is_stopped_with_all_that_it_started(tmp_path):
+    log = tmp_path / "console.txt"
+    command = Command(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
+    while len(log.read_text().splitlines()) < 2:
+        time.sleep(0.01)
+    first, child = log.read_text().splitlines()
+    assert first.startswith("$ sh -c")
+    assert command.poll() is None
+    command.stop()
+    assert command.poll() == -signal.SIGTERM
+    state = Path(f"/proc/{child}/stat")
+    for _ in range(100):  # until the system has taken it away
+        if not state.exists() or ") Z " in state.read_text():
+            return
+        time.sleep(0.05)
+    pytest.fail("the child still runs")
+
+
+def test_two_at_once_are_refused(plan, capsys):
+    (plan.parent / "out").mkdir()
+    with (plan.parent / "out/.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(plan, FakeLaunch()) == 2
+    assert "another ablate.py" in capsys.readouterr().err
+    assert run(plan, FakeLaunch(), "--no-cost") == 0
+
+
+def test_side_by_side(plan, monkeypatch):
+    """Two at a time, but never a run before the one that it needs, and costs alone."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    log = []
+
+    class Slow(FakeLaunch):
+        def __call__(self, command, log_file, environment):
+            process = FakeLaunch()
+            process(command, log_file, environment)
+            log.append(len(alive))
+            alive.append(process)
+            looks = iter([None, process.status])
+
+            def poll():
+                status = next(looks)
+                if status is not None:
+                    alive.remove(process)
+                return status
+
+            process.poll = poll
+            self.commands += process.commands
+            return process
+
+    alive = []
+    launch = Slow()
+    assert run(plan, launch, "--jobs", "2") == 0
+    assert max(log) == 1  # one other was running
+    assert log[-2:] == [0, 0]  # the costs
+    order = launch.folders()
+    for seed in (1, 2):
+        places = [order.index(f"{name}/seed_{seed}") for name in ("base", "more", "window")]
+        assert places == sorted(places)
+
+
+# ---- tables ----
+
+
+def write_metrics(folder, rows):
+    (folder / "metrics.json").write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_losses_are_those_of_the_last_layer(tmp_path):
+    rows = [
+        {"iteration": i, "loss_ce": 10.0 - i, "loss_giou": 1.0, "loss_giou_0": 50.0, "time": i}
+        for i in range(10)
+    ]
+    write_metrics(tmp_path, [*rows, {"iteration": 10, "segm/AP": 3.0}])
+    summary = summarise_training(tmp_path)
+    assert summary["losses"] == [[i, 11.0 - i] for i in range(10)]
+    assert summary["loss"] == 2.5  # of iterations 8 and 9
+    assert (summary["loss_first"], summary["iterations"]) == (11.0, 10)
+    assert summary["seconds_per_iteration"] == 4.5
+    write_metrics(tmp_path, [{"iteration": 0, "lr": 1.0}])
+    with pytest.raises(ValueError, match="has none of loss_ce"):
+        summarise_training(tmp_path)
+
+
+def test_spread():
+    assert Spread.of([1.0, 3.0]) == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
+    assert Spread.of([1.0, 3.0]).shown() == "2.0 ± 1.4"
+    assert Spread.of([4.0, None]).shown(2, sign=True) == "+4.00 ± -"
+    assert Spread.of([None]).shown() == "-"
+
+
+@pytest.fixture
+def rows(plan):
+    results = {
+        "base": {s: {"AP": ap, "loss": 1.0} for s, ap in ((1, 10.0), (2, 14.0), (3, 30.0))},
+        "more": {1: {"AP": 11.0, "loss": 3.0}, 2: {"AP": 17.0, "loss": 5.0}, 7: {"AP": 90.0}},
+    }
+    costs = {
+        "base": {"parameters": 2_500_000, "step_seconds": {"median": 0.5}, "peak_bytes": 2**21},
+        "more": {"parameters": 2_000_000, "step_seconds": {"median": 0.75}, "flops": 3.21e9},
+    }
+    return summarise(read_plan(plan), results, costs)
+
+
+def test_differences_are_paired_by_seed(rows):
+    base, on = rows  # "window" has no result
+    assert base.values["AP"].mean == 18.0
+    # 1 and 3; seed 7 has no partner.
+    assert on.difference == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
+    assert on.values["loss"] == Spread(mean=4.0, std=pytest.approx(2**0.5), n=2)
+    assert on.cost["step_ratio"] == 1.5
+
+
+def test_markdown(rows):
+    lines = markdown(rows, "base").splitlines()
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if "|" in line]
+    assert cells[0][:5] == ["run", "section", "n", "AP", "Δ AP"]
+    assert cells[2][:5] == ["Base", "", "3", "18.0 ± 10.6", ""]
+    assert cells[3][4] == "+2.0 ± 1.4"
+    assert cells[6] == ["Base", "", "2.50", "-", "0.500", "1.00", "2", "-"]
+    assert cells[7] == ["Trained on", "", "2.00", "3.21", "0.750", "1.50", "-", "-"]
+    table = [line for line in lines if line.startswith("|")]
+    assert len({len(line) for line in table[:4]}) == 1  # aligned
+
+
+def test_csv_reads_back(rows):
+    base, on = csv.DictReader(io.StringIO(csv_text(rows)))
+    assert (on["name"], on["title"], on["n"], on["seeds"]) == ("more", "Trained on", "3", "1 2 7")
+    assert float(on["AP_difference_mean"]) == 2.0
+    assert float(base["AP_mean"]) == 18.0
+    assert (on["peak_bytes"], float(base["peak_bytes"])) == ("", 2**21)
+
+
+def test_plot_shows_every_seed(rows):
+    figure = draw_ablation(
+        {row.title: row.by_seed["AP"] for row in rows},
+        {row.title: row.by_seed["loss"] for row in rows},
+        "Base",
+    )
+    score, loss = figure.axes
+    assert [label.get_text() for label in score.get_yticklabels()] == ["Base", "Trained on"]
+    dots = [c for c in score.collections if isinstance(c, PathCollection)]
+    assert [dot.get_offsets()[:, 0].tolist() for dot in dots] == [[10, 14, 30], [11, 17, 90]]
+    assert loss.get_xlabel().startswith("loss")

@@ -1,0 +1,171 @@
+from types import SimpleNamespace
+
+from benchmarks import measure
+from benchmarks.measure import (
+    count_flops,
+    count_parameters,
+    part_of,
+    peak_resident_bytes,
+    quartiles,
+    saved_tensor_bytes,
+    time_steps,
+)
+
+import pytest
+import torch
+from conftest import build
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+PARTS = {"backbone", "encoder", "decoder", "heads", "mask_head", "rest"}
+
+
+class OneConvOneAttention(nn.Module):
+    """Two modules named as those of the model, and a product in none of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Module()
+        self.network.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1))
+        self.network.transformer = nn.Module()
+        attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.network.transformer.encoder = nn.ModuleList([attention])
+
+    def predict_clip(self, frames):
+        assert not self.training
+        cells = self.network.backbone(frames.flatten(0, 1)).flatten(2).mT
+        cells, _ = self.network.transformer.encoder[0](cells, cells, cells, need_weights=False)
+        return cells @ cells.mT
+
+
+def test_flops_of_a_convolution_and_of_attention_by_hand():
+    flops = count_flops(OneConvOneAttention().train(), torch.rand(1, 2, 3, 8, 12))
+    maps, cells, c = 2, 4 * 6, 8
+    conv = 2 * maps * cells * c * 3 * 9
+    projections = 2 * maps * cells * c * (3 * c + c)
+    attention = 2 * maps * cells * cells * c * 2  # queries by keys, weights by values
+    rest = 2 * maps * cells * cells * c
+    assert flops == {
+        "flops": conv + projections + attention + rest,
+        "flops_by_part": {
+            "backbone": conv, "encoder": projections + attention, "decoder": 0, "heads": 0,
+            "mask_head": 0, "rest": rest,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("conv", ["dcnv2", "dcnv1", "plain"])
+def test_flops_of_shapes_are_those_of_a_run(tiny_cfg, conv):
+    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.CONV = conv
+    model = build(tiny_cfg).requires_grad_(False)
+    frames = torch.rand(1, 3, 3, 32, 48)
+    with FlopCounterMode(display=False) as counter:
+        model.predict_clip(frames)
+    flops = count_flops(model, frames)
+    assert flops["flops"] == counter.get_total_flops() > 0
+    parts = flops["flops_by_part"]
+    assert set(parts) == PARTS
+    assert sum(parts.values()) == flops["flops"]
+    assert all(parts.values())
+    shape = model.network.input_projection.weight.shape  # over 4 x 6 cells of 3 frames
+    assert parts["rest"] == 2 * 3 * 24 * shape[0] * shape[1]
+    assert count_flops(model, frames[:, :1])["flops_by_part"]["backbone"] * 3 == parts["backbone"]
+
+
+def test_counting_leaves_the_model_as_it_was(tiny_cfg):
+    model = build(tiny_cfg).train()
+    model.network.backbone.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    count_flops(model, torch.rand(1, 2, 3, 32, 48))
+    assert [module.training for module in model.modules()] == modes
+    after = model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_parameters_of_each_part(tiny_model):
+    network = tiny_model.network
+    network.backbone.stem.requires_grad_(False)
+
+    def size(*modules):
+        return sum(p.numel() for module in modules for p in module.parameters())
+
+    counted = count_parameters(tiny_model)
+    assert counted["parameters"] == size(tiny_model)
+    assert counted["trainable"] == size(tiny_model) - size(network.backbone.stem)
+    assert counted["parameters_by_part"] == {
+        "backbone": size(network.backbone),
+        "encoder": size(network.transformer.encoder),
+        "decoder": size(network.transformer.decoder, network.transformer.decoder_norm),
+        "heads": size(network.class_head, network.box_head, network.dense_head),
+        "mask_head": size(network.mask_head, network.slot_attention),
+        "rest": size(network.input_projection, network.query_embedding),
+    }
+
+
+def test_a_part_is_whole_words_of_a_name():
+    assert part_of("network.backbone") == "backbone"
+    assert part_of("network.transformer.encoder.0.norm.weight") == "encoder"
+    assert part_of("network.transformer.encoder_norm.weight") == "rest"
+
+
+def test_saved_tensors_count_once_and_whole():
+    x = torch.rand(10, 4, requires_grad=True)
+    assert saved_tensor_bytes(lambda: x.detach() * 2) == 0
+    assert saved_tensor_bytes(lambda: (x * x).sum()) == 160  # twice the same
+    assert saved_tensor_bytes(lambda: (x[:2] * x[2:4]).sum()) == 160  # two views of it
+    assert saved_tensor_bytes(lambda: x.exp().exp()) == 320  # two results
+    assert saved_tensor_bytes(lambda: x.exp().exp().sum().backward()) == 320
+
+    large = torch.rand(2**18, requires_grad=True)
+
+    def drop_results():
+        for _ in range(5):
+            large.exp()  # freed, so that the next could lie at the same address
+
+    assert saved_tensor_bytes(drop_results) == 5 * 2**20
+
+
+def test_saved_tensors_leave_parameters_out():
+    linear = nn.Linear(4, 6)
+    x = torch.rand(10, 4, requires_grad=True)
+    weight = linear.weight.numel() * 4
+    assert saved_tensor_bytes(lambda: linear(x)) == 160 + weight
+    assert saved_tensor_bytes(lambda: linear(x), linear.parameters()) == 160
+
+
+def test_resident_memory_by_both_ways(monkeypatch, tmp_path):
+    torch.ones(2**24)  # 64 MiB, all written
+    peak = peak_resident_bytes()
+    assert peak > 2**26
+    monkeypatch.setattr(measure, "_STATUS", tmp_path / "none")
+    assert 2**26 < peak_resident_bytes() < 100 * peak  # bytes, not KiB
+
+
+def test_steps_are_timed_without_warm_up_and_data(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    seen = []
+
+    def load():
+        for batch in range(100):
+            now[0] += 1000 if batch < 2 else 1
+            yield batch
+
+    def step(batch):
+        seen.append(batch)
+        now[0] += 10 * (batch + 1)
+
+    device = torch.device("cpu")
+    timed = time_steps(step, load(), steps=3, warmup=2, device=device)
+    assert timed == ([30, 40, 50], [1, 1, 1])
+    assert seen == [0, 1, 2, 3, 4]
+    for steps, warmup in ((0, 1), (1, -1)):
+        with pytest.raises(ValueError, match="at least 1 and 0 steps"):
+            time_steps(step, load(), steps=steps, warmup=warmup, device=device)
+
+
+def test_quartiles():
+    assert quartiles([5.0, 1.0, 2.0, 4.0, 3.0]) == {"median": 3, "low": 2, "high": 4}
+    assert quartiles([7.0]) == {"median": 7, "low": 7, "high": 7}

@@ -1,0 +1,168 @@
+import json
+import subprocess
+import sys
+
+from benchmarks.training_step import main, synthetic_clip
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLIPS_CONFIG, ROOT, build, make_clip
+
+KEYS = {
+    "parameters", "trainable", "parameters_by_part", "flops", "flops_by_part", "step_seconds",
+    "data_seconds", "peak_bytes", "peak_kind", "saved_bytes", "frames", "size", "clips", "device",
+    "threads",
+}  # fmt: skip
+PARTS = {"backbone", "encoder", "decoder", "heads", "mask_head", "rest"}
+QUICK = ["--steps", "2", "--warmup", "0"]
+SYNTHETIC = [*QUICK, "--frames", "2", "--size", "32", "48"]
+
+
+@pytest.fixture(autouse=True)
+def _same_threads_afterwards():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(arguments, opts):
+    return main(["--config-file", CLIPS_CONFIG, *arguments, *opts])
+
+
+@pytest.mark.parametrize("instances", [0, 3])
+def test_synthetic_clips_are_as_the_mapper_makes_them(tiny_cfg, instances):
+    options = {"frames": 4, "size": (32, 48), "instances": instances, "classes": 6}
+    clip = synthetic_clip(**options, rng=np.random.default_rng(1))
+    like = make_clip(frames=4)
+    assert clip.keys() == like.keys()
+    assert len(clip["image"]) == len(clip["instances"]) == 4
+    assert {(f.shape, f.dtype) for f in clip["image"]} == {((3, 32, 48), torch.uint8)}
+    for frame in clip["instances"]:
+        assert frame.get_fields().keys() == like["instances"][0].get_fields().keys()
+        assert (len(frame), frame.image_size) == (instances, (32, 48))
+        assert frame.gt_ids.tolist() == list(range(1, instances + 1))
+        x0, y0, x1, y1 = frame.gt_boxes.tensor.T
+        area = frame.gt_masks.tensor.flatten(1).sum(1)
+        assert (area > 0).all()
+        assert torch.equal(area, ((x1 - x0) * (y1 - y0)).long())  # boxes, filled
+        assert torch.equal(frame.gt_classes, clip["instances"][0].gt_classes)
+    again = synthetic_clip(**options, rng=np.random.default_rng(1))
+    assert torch.equal(clip["image"][3], again["image"][3])
+    losses = build(tiny_cfg).train()([clip])
+    assert sum(losses.values()).isfinite()
+
+
+def test_command_measures_the_training_set(tiny_opts, tmp_path, capsys):
+    target = tmp_path / "costs" / "step.json"
+    # Weights that do not exist are not read.
+    opts = [*tiny_opts, "MODEL.WEIGHTS", str(tmp_path / "none.pth")]
+    assert run([*QUICK, "--threads", "2", "--json", str(target)], opts) == 0
+    report = json.loads(target.read_text())
+    assert set(report) == KEYS
+    assert set(report["parameters_by_part"]) == set(report["flops_by_part"]) == PARTS
+    assert report["parameters"] == report["trainable"] == sum(report["parameters_by_part"].values())
+    assert report["flops"] == sum(report["flops_by_part"].values())
+    seconds = report["step_seconds"]
+    assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
+    assert report["data_seconds"] > 0
+    assert report["peak_bytes"] > report["saved_bytes"] > 0
+    assert (report["frames"], report["size"], report["clips"]) == (2, [64, 96], 2)
+    assert (report["device"], report["threads"], report["peak_kind"]) == ("cpu", 2, "resident")
+    out = capsys.readouterr().out
+    assert "2 clips of 2 frames of 64 x 96 pixels (training set), cpu, CPU threads: 2" in out
+    assert f"{report['parameters']:,}" in out
+    for table in out.split("\n\n")[1:]:
+        assert len({len(line) for line in table.splitlines()}) == 1  # aligned
+
+    before = target.read_bytes()
+    assert run([*SYNTHETIC, "--json", str(target)], opts) == 2
+    captured = capsys.readouterr()
+    assert "step.json: exists already" in captured.err
+    assert (captured.out, target.read_bytes()) == ("", before)
+    assert run([*SYNTHETIC, "--json", str(target), "--overwrite"], opts) == 0
+    report = json.loads(target.read_text())
+    assert (report["frames"], report["size"], report["clips"]) == (2, [32, 48], 2)
+
+
+@pytest.mark.parametrize("arguments", [QUICK, SYNTHETIC])
+def test_the_first_step_depends_on_the_seed_alone(tiny_opts, capsys, arguments):
+    losses = []
+    for seed in ("3", "3", "4"):
+        assert run(arguments, [*tiny_opts, "SEED", seed]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        losses.append([line for line in lines if "first step: loss_" in line])
+    assert losses[0] == losses[1] != losses[2]
+    assert len(losses[0]) > 5
+
+
+def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
+    script = str(ROOT / "benchmarks" / "training_step.py")
+    clips = ["--config-file", CLIPS_CONFIG, *SYNTHETIC, "--instances", "0"]
+    opts = tiny_opts[tiny_opts.index("MODEL.WEIGHTS") :]
+    done = subprocess.run(
+        [sys.executable, script, *clips, *opts],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(synthetic)" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "opts", "message"),
+    [
+        (["--frames", "2"], [], "--frames and --size make synthetic clips together"),
+        (["--size", "32", "48"], [], "--frames and --size make synthetic clips together"),
+        (["--frames", "0", "--size", "32", "48"], [], "--frames 0 --size [32, 48]: each must"),
+        (["--frames", "2", "--size", "32", "-1"], [], "--size [32, -1]: each must be at least 1"),
+        ([*SYNTHETIC, "--instances", "5"], [], "--instances 5, but MODEL.SIMPLEVTR.NUM_QUERIES"),
+        ([*SYNTHETIC, "--instances", "-1"], [], "--instances -1, not at least 0"),
+        ([*SYNTHETIC, "--steps", "0"], [], "--steps 0, not at least 1"),
+        ([*SYNTHETIC, "--warmup", "-1"], [], "--warmup -1, not at least 0"),
+        (["--threads", "0"], [], "--threads 0, not at least 1"),
+        (["--json", "cost.txt"], [], "cost.txt: cannot write to this; it has suffix '.txt'"),
+        (SYNTHETIC, ["SOLVER.IMS_PER_BATCH", "0"], "SOLVER.IMS_PER_BATCH is 0"),
+        (SYNTHETIC, ["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "the clip has 2 frames, but"),
+        (SYNTHETIC, ["SOLVER.AMP.ENABLED", "True"], "SOLVER.AMP.ENABLED needs a GPU"),
+        (SYNTHETIC, ["MODEL.DEVICE", "tpu"], "MODEL.DEVICE is 'tpu'; allowed: cpu, cuda"),
+        (SYNTHETIC, ["SOLVER.OPTIMIZER", "SGD"], "SOLVER.OPTIMIZER is 'SGD'"),
+        (SYNTHETIC, ["SOLVER.OPTIMISER", "SGD"], "the config key SOLVER.OPTIMISER does not exist"),
+        (SYNTHETIC, ["MODEL.SIMPLEVTR.LOSS.L1_WEIGHT", "1e999"], "infinite or NaN"),
+        ([], ["DATASETS.TRAIN", "('no_such_set',)"], "'no_such_set' is no registered video"),
+        ([], ["DATASETS.TRAIN", "('none',)"], "none.json"),
+    ],
+)
+def test_errors_of_a_user(tiny_opts, capsys, arguments, opts, message):
+    custom = tiny_opts.index("DATASETS.CUSTOM") + 1
+    missing = "['none', '/no/such/none.json', '/no/such']]"
+    tiny_opts[custom] = f"{tiny_opts[custom][:-1]}, {missing}"
+    assert run(arguments, [*tiny_opts, *opts]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("training_step.py: error: ")
+    assert captured.out == ""
+
+
+def test_errors_of_a_config_that_needs_a_gpu_or_does_not_exist(tiny_opts, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert run(SYNTHETIC, [*tiny_opts, "MODEL.DEVICE", "cuda"]) == 2
+    assert "MODEL.DEVICE is cuda, but PyTorch finds no GPU here" in capsys.readouterr().err
+    assert main(["--config-file", "none.yaml"]) == 2
+    assert "config file none.yaml does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("mixed", ["False", "True"])
+def test_command_on_a_gpu(tiny_opts, tmp_path, mixed):
+    target = tmp_path / "step.json"
+    opts = [*tiny_opts, "MODEL.DEVICE", "cuda", "SOLVER.AMP.ENABLED", mixed]
+    assert run([*SYNTHETIC, "--json", str(target)], opts) == 0
+    report = json.loads(target.read_text())
+    assert (report["device"], report["peak_kind"]) == ("cuda", "gpu")
+    assert report["peak_bytes"] > report["saved_bytes"] > 0
+    assert run([*SYNTHETIC, "--json", str(target), "--overwrite"], tiny_opts) == 0
+    assert json.loads(target.read_text())["flops"] == report["flops"]
