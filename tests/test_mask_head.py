@@ -25,16 +25,6 @@ def test_mask_head_variants(tiny_cfg, conv, conv3d):
     assert any(".offset." in name for name in names) == (conv != "plain")
 
 
-def test_first_mask_layer_split_equals_the_plain_convolution(tiny_model):
-    """The memory part once a frame plus the attention part once a slot: the concatenated input."""
-    head = tiny_model.network.mask_head
-    memory, attention = torch.randn(2, 3, 24, 4, 6), torch.rand(5, 3, 2, 4, 6)
-    clip = torch.tensor([0, 1, 1, 0, 1])
-    split = head._first_layer(memory, attention, clip)
-    joined = torch.cat([memory[clip], attention * head.attention_scale], dim=2).flatten(0, 1)
-    torch.testing.assert_close(split, head.layer1(joined), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("conv3d", [True, False])
 @pytest.mark.parametrize("upsample", ["subpixel", "deconv"])
 def test_upsampling_halves_the_stride(tiny_cfg, upsample, conv3d):

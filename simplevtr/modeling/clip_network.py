@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
+from simplevtr.modeling.recompute import Recompute, recomputed
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions
 
@@ -14,6 +15,13 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
+
+# Images whose activations are in memory together if the backbone is recomputed.
+IMAGES_AT_A_TIME = 4
+
+# Slots times frames that go through the mask head together in inference, or in training if it is
+# recomputed: enough to fill a GPU, and with 10 slots and 64 frames a tenth of all.
+MAPS_AT_A_TIME = 64
 
 # Backbone outputs, coarse to fine: the transformer reads the first, the mask head all.
 FEATURES = ("res5", "res4", "res3", "res2")
@@ -54,6 +62,7 @@ class ClipNetwork(nn.Module):
         classes: int,
         no_object_bias: float = 0.0,
         dense_classes: bool = False,
+        recompute: Recompute = Recompute(),  # noqa: B008 - frozen
     ) -> None:
         """Wire the parts.
 
@@ -69,8 +78,18 @@ class ClipNetwork(nn.Module):
             classes: K.
             no_object_bias: initial bias of the "no object" logit.
             dense_classes: whether a per-cell class layer on the memory exists (for its loss).
+            recompute: parts whose activations are not kept for the backward pass.
+
+        Raises:
+            ValueError: if a backbone whose norms gather statistics is to be recomputed.
         """
         super().__init__()
+        if recompute.backbone and _gathers_statistics(backbone):
+            raise ValueError(
+                'MODEL.SIMPLEVTR.RECOMPUTE has "backbone", which works in parts and would give '
+                'other statistics to MODEL.RESNETS.NORM "BN"; allowed are FrozenBN and GN'
+            )
+        self.recompute = recompute
         self.backbone = backbone
         self.input_projection = nn.Conv2d(
             backbone.output_shape()[FEATURES[0]].channels, channels, 1
@@ -109,7 +128,7 @@ class ClipNetwork(nn.Module):
                 f"{self.query_frames}: queries with a frame axis take that many frames only; "
                 "QUERY_FRAMES 0 takes any number"
             )
-        features = self.backbone(rearrange(frames, "b t c h w -> (b t) c h w"))
+        features = self._features(rearrange(frames, "b t c h w -> (b t) c h w"))
         cells = self.input_projection(features[FEATURES[0]])
         height, width = cells.shape[-2:]
         cell_padding = None
@@ -140,6 +159,13 @@ class ClipNetwork(nn.Module):
             cell_padding=cell_padding,
         )
 
+    def _features(self, images: Tensor) -> dict[str, Tensor]:
+        """The backbone's outputs for (N, 3, H, W) images."""
+        if not (torch.is_grad_enabled() and self.recompute.backbone):
+            return self.backbone(images)
+        parts = [recomputed(self.backbone, part) for part in images.split(IMAGES_AT_A_TIME)]
+        return {name: torch.cat([part[name] for part in parts]) for name in FEATURES}
+
     def _classes_and_boxes(self, slots: Tensor, length: int) -> ClipPredictions:
         """Read classes and boxes of every layer and repeat them over the frames (eq. 2).
 
@@ -169,9 +195,25 @@ class ClipNetwork(nn.Module):
         """
         assert self.mask_head is not None, "the model has no mask head"
         attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
+        attention = attention[clip, :, slot]
         memory = rearrange(state.memory, "b t h w c -> b t c h w")
-        return self.mask_head(memory, state.features, attention[clip, :, slot], clip)
+        parts = self.mask_head.frame_parts(memory, state.features)
+        if torch.is_grad_enabled() and not self.recompute.mask_head:
+            return self.mask_head(parts, attention, clip)
+        # Slots do not see each other in the mask head (GroupNorm works on one map at a time), so
+        # only a few need to be in memory together.
+        few = max(1, MAPS_AT_A_TIME // attention.shape[1])
+        masks = [
+            recomputed(self.mask_head, parts, own, of_clip)
+            for own, of_clip in zip(attention.split(few), clip.split(few), strict=True)
+        ]
+        return torch.cat(masks)
 
     def dense_logits(self, state: ClipState) -> Tensor:
         """Class logits of every cell of the memory, (B, T, h, w, K)."""
         return self.dense_head(state.memory)
+
+
+def _gathers_statistics(module: nn.Module) -> bool:
+    """Whether a norm of the module depends on the other images of its batch."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())

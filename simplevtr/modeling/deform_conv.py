@@ -144,6 +144,7 @@ class DeformConv(nn.Module):
             bias: whether the convolution has a bias.
         """
         super().__init__()
+        self.kernel: str | None = None  # see modulated_deform_conv
         self.modulated = modulated
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, KERNEL, KERNEL))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -164,4 +165,6 @@ class DeformConv(nn.Module):
         if self.modulated:
             offset, modulation = predicted.split([2 * TAPS, TAPS], dim=1)
             modulation = modulation.sigmoid()
-        return modulated_deform_conv(x, offset, modulation, self.weight, self.bias)
+        return modulated_deform_conv(
+            x, offset, modulation, self.weight, self.bias, kernel=self.kernel
+        )

@@ -96,18 +96,32 @@ class MaskHead(nn.Module):
         self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
         self.upsample = build_upsampling(upsample, (self.temporal or self.deform)[-1])
 
-    def forward(
-        self,
-        memory: Tensor,
-        features: list[Tensor],
-        attention: Tensor,
-        clip: Tensor,
-    ) -> Tensor:
-        """Predict the masks of M chosen slots.
+    def frame_parts(self, memory: Tensor, features: list[Tensor]) -> list[Tensor]:
+        """What is the same for every slot of a frame, computed once a frame.
+
+        A convolution is linear, so the first one is split into its memory part and its attention
+        part; the adapters see no slot at all.
 
         Args:
             memory: (B, T, C, h, w) encoder output at the coarsest stride.
             features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
+
+        Returns:
+            (B, T, C + heads, h, w), the first convolution of the memory with its bias, and three of
+            (B, T, widths_i, h_i, w_i), the adapted features.
+        """
+        conv, length = self.layer1.conv, memory.shape[1]
+        of_memory = conv.weight[:, : self.memory_channels]
+        maps = [F.conv2d(memory.flatten(0, 1), of_memory, conv.bias, padding=1)]
+        for feature, adapter in zip(features, self.adapters, strict=True):
+            maps.append(adapter(feature.flatten(0, 1)))
+        return [rearrange(part, "(b t) c h w -> b t c h w", t=length) for part in maps]
+
+    def forward(self, parts: list[Tensor], attention: Tensor, clip: Tensor) -> Tensor:
+        """Predict the masks of M chosen slots.
+
+        Args:
+            parts: of ``frame_parts``.
             attention: (M, T, heads, h, w) attention maps of the chosen slots.
             clip: (M,) int64, the clip in the batch that each slot belongs to.
 
@@ -115,37 +129,18 @@ class MaskHead(nn.Module):
             (M, T, h_2, w_2) mask logits, at res2's stride; twice as fine with upsampling.
         """
         frames = attention.shape[1]
-        x = self._first_layer(memory, attention, clip)
+        of_memory, *adapted = parts
+        of_maps = self.layer1.conv.weight[:, self.memory_channels :]
+        own = F.conv2d(attention.flatten(0, 1) * self.attention_scale, of_maps, padding=1)
+        x = F.relu(self.layer1.norm(of_memory[clip].flatten(0, 1) + own))
         x = self.layer2(x)
-        for feature, adapter, layer in zip(
-            features, self.adapters, (self.layer3, self.layer4, self.deform), strict=True
-        ):
-            # The adapter runs once a frame; only its result is copied to the slots.
-            fine = adapter(rearrange(feature, "b t c h w -> (b t) c h w"))
-            fine = rearrange(fine, "(b t) c h w -> b t c h w", t=frames)[clip].flatten(0, 1)
+        for part, layer in zip(adapted, (self.layer3, self.layer4, self.deform), strict=True):
+            fine = part[clip].flatten(0, 1)
             x = layer(fine + F.interpolate(x, size=fine.shape[-2:], mode="nearest"))
         if self.temporal is not None:
             x = self.temporal(rearrange(x, "(m t) c h w -> m c t h w", t=frames))
             x = rearrange(x, "m c t h w -> (m t) c h w")
         return rearrange(self.upsample(x), "(m t) 1 h w -> m t h w", t=frames)
-
-    def _first_layer(self, memory: Tensor, attention: Tensor, clip: Tensor) -> Tensor:
-        """The first layer on memory and attention maps, (M T, C + heads, h, w).
-
-        A convolution is linear: its memory part is the same for all slots of a frame and computed
-        once.
-        """
-        conv, frames = self.layer1.conv, attention.shape[1]
-        of_memory, of_maps = conv.weight.split(
-            [self.memory_channels, conv.weight.shape[1] - self.memory_channels], dim=1
-        )
-        shared = F.conv2d(
-            rearrange(memory, "b t c h w -> (b t) c h w"), of_memory, conv.bias, padding=1
-        )
-        shared = rearrange(shared, "(b t) c h w -> b t c h w", t=frames)[clip].flatten(0, 1)
-        maps = rearrange(attention, "m t n h w -> (m t) n h w") * self.attention_scale
-        own = F.conv2d(maps, of_maps, padding=1)
-        return F.relu(self.layer1.norm(shared + own))
 
 
 class TemporalHead(nn.Sequential):

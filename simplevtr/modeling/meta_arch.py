@@ -10,6 +10,7 @@ from simplevtr.modeling.dense_targets import DenseClassLoss
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.modeling.preprocess import ClipBatcher
+from simplevtr.modeling.recompute import Recompute
 from simplevtr.modeling.targets import TargetBuilder
 from simplevtr.modeling.track_builder import TrackBuilder
 from simplevtr.modeling.transformer import Transformer
@@ -200,10 +201,11 @@ def windows(length: int, window: int, fixed: bool) -> list[tuple[int, int, list[
     return result
 
 
-def build_network(cfg: CfgNode) -> ClipNetwork:
-    """Build the network of a config."""
+def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNetwork:
+    """Build the network of a config; ``kind`` is ``ClipNetwork`` or a class with its arguments."""
     node = cfg.MODEL.SIMPLEVTR
     backbone = build_backbone(cfg)
+    recompute = Recompute.of(node.RECOMPUTE)
     mask_head = None
     if cfg.MODEL.MASK_ON:
         shapes = backbone.output_shape()
@@ -227,8 +229,9 @@ def build_network(cfg: CfgNode) -> ClipNetwork:
         encoder_layers=node.ENC_LAYERS,
         decoder_layers=node.DEC_LAYERS,
         decoder_input=node.DECODER_INPUT,
+        recompute_encoder=recompute.encoder,
     )
-    return ClipNetwork(
+    return kind(
         backbone=backbone,
         transformer=transformer,
         mask_head=mask_head,
@@ -239,6 +242,7 @@ def build_network(cfg: CfgNode) -> ClipNetwork:
         classes=node.CLASS_OFFSET + node.NUM_CLASSES,
         no_object_bias=node.NO_OBJECT_BIAS,
         dense_classes=node.LOSS.DENSE_WEIGHT > 0,
+        recompute=recompute,
     )
 
 

@@ -7,6 +7,8 @@ what the last layer's heads see.
 
 from __future__ import annotations
 
+from simplevtr.modeling.recompute import recomputed
+
 import torch
 from torch import Tensor, nn
 
@@ -126,6 +128,7 @@ class Transformer(nn.Module):
         encoder_layers: int,
         decoder_layers: int,
         decoder_input: str = "zeros",
+        recompute_encoder: bool = False,
     ) -> None:
         """Create the layers.
 
@@ -137,6 +140,7 @@ class Transformer(nn.Module):
             encoder_layers: layers over the cells, >= 0.
             decoder_layers: layers over the queries, >= 1.
             decoder_input: what the first decoder layer starts from, "zeros" (DETR) or "query".
+            recompute_encoder: whether the encoder's activations are not kept for the backward pass.
 
         Raises:
             ValueError: if a value is not allowed.
@@ -151,6 +155,7 @@ class Transformer(nn.Module):
         if decoder_input not in ("zeros", "query"):
             raise ValueError(f'DECODER_INPUT is {decoder_input!r}; allowed are "zeros" and "query"')
         self.decoder_input = decoder_input
+        self.recompute_encoder = recompute_encoder
         sizes = {"channels": channels, "heads": heads, "hidden": hidden, "dropout": dropout}
         self.encoder = nn.ModuleList(EncoderLayer(**sizes) for _ in range(encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(**sizes) for _ in range(decoder_layers))
@@ -174,7 +179,10 @@ class Transformer(nn.Module):
             Slots after each decoder layer, normed, (L, B, N, C), and the memory (B, S, C).
         """
         for layer in self.encoder:
-            cells = layer(cells, position, key_padding)
+            if self.recompute_encoder and torch.is_grad_enabled():
+                cells = recomputed(layer, cells, position, key_padding)
+            else:
+                cells = layer(cells, position, key_padding)
         memory_key = cells + position
         slots = query if self.decoder_input == "query" else torch.zeros_like(query)
         after_layer = []
