@@ -144,6 +144,34 @@ def test_vistrs_unused_class_row_goes_and_comes():
     assert len(report.taken) == 2
 
 
+def test_classes_go_by_name_where_the_names_differ():
+    source = class_head(42, "vistr.class_embed")  # row i says i; 1 is YTVIS-2019's person
+    wanted = Target(
+        weights=class_head(4, value=-99),
+        slots=1,
+        query_frames=0,
+        classes=("airplane", "Giant panda", "person"),
+    )
+    result, report = convert(source, wanted)
+    # airplane, giant panda and person are numbers 28, 2 and 1 of 2019; 41 is "no object".
+    assert result["network.class_head.bias"].tolist() == [28, 2, 1, 41]
+    assert "3 of 3 and" in report.text()
+    unknown = Target(
+        weights=class_head(3, value=-99), slots=1, query_frames=0, classes=("whale", "dog")
+    )
+    result, report = convert(source, unknown)
+    assert result["network.class_head.bias"].tolist() == [-99, 8, 41]
+    assert "1 of 2 and" in report.text()
+    # Ours carry no names; with them they go by name too.
+    ours = class_head(3)
+    result, _ = convert(ours, unknown)
+    assert torch.equal(result["network.class_head.bias"], ours["network.class_head.bias"])
+    result, _ = convert(ours, unknown, source_classes=["dog", "whale"])
+    assert result["network.class_head.bias"].tolist() == [1, 0, 2]
+    with pytest.raises(ValueError, match="has 3 rows, but 1 classes, 0 unused leading ones and"):
+        convert(ours, unknown, source_classes=["dog"])
+
+
 def test_other_classes_stay_initial_but_for_no_object():
     wanted = class_head(26, value=-99)
     result, report = convert(class_head(92, "class_embed"), target(wanted))

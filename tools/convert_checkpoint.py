@@ -41,6 +41,7 @@ from simplevtr.conversion import (
     to_vistr,
     write_weights,
 )
+from simplevtr.data.categories import DATASET_CATEGORIES
 
 from torch import Tensor
 
@@ -77,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
             layout=options.layout,
             source_slots=options.source_slots,
             source_class_offset=options.source_class_offset,
+            source_classes=_class_names(options.source_dataset),
             colours=options.source_colours,
         )
         print(report.text(options.verbose))
@@ -118,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         help="leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)",
     )
     parser.add_argument(
+        "--source-dataset",
+        choices=DATASET_CATEGORIES,
+        metavar="NAME",
+        help="data set whose classes SOURCE knows, e.g. ytvis_2019_train (vistr's); rows of the "
+        "class head go by name if the config's classes are others",
+    )
+    parser.add_argument(
         "--source-colours",
         choices=COLOURS,
         default="auto",
@@ -137,6 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace TARGET if it exists")
     parser.add_argument("--verbose", action="store_true", help="report every tensor")
     return parser
+
+
+def _class_names(dataset: str | None) -> list[str] | None:
+    return None if dataset is None else [name for _, name in DATASET_CATEGORIES[dataset]]
 
 
 def _at_least(least: int):

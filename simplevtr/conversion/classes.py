@@ -1,6 +1,8 @@
-"""Class heads of other rows: unused leading indices come and go, other classes start anew."""
+"""Class heads of other rows: classes go by name where names are known, else start anew."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import Layout
@@ -35,29 +37,84 @@ def keep_no_object(rows: Tensor, initial: Tensor) -> Tensor:
     return result
 
 
-def refit_classes(draft: Draft, target: Target, layout: Layout, source_offset: int | None) -> None:
+def rows_by_name(
+    rows: Tensor, names: Sequence[str], initial: Tensor, wanted: Sequence[str]
+) -> tuple[Tensor, int]:
+    """Give every wanted class the row of the class of that name.
+
+    Args:
+        rows: (K + 1, ...), the last of them "no object".
+        names: of the K classes.
+        initial: (offset + K' + 1, ...), what classes without a row keep.
+        wanted: names of the K' classes.
+
+    Returns:
+        (offset + K' + 1, ...), and how many of the K' classes have a row.
+    """
+    result = keep_no_object(rows, initial)
+    row_of = {_spelling(name): row for row, name in enumerate(names) if name}
+    first, found = len(initial) - 1 - len(wanted), 0
+    for index, name in enumerate(map(_spelling, wanted)):
+        if name in row_of:
+            result[first + index] = rows[row_of[name]].to(result.dtype)
+            found += 1
+    return result, found
+
+
+def _spelling(name: str) -> str:
+    return name.lower().replace(" ", "_")
+
+
+def refit_classes(
+    draft: Draft,
+    target: Target,
+    layout: Layout,
+    source_offset: int | None,
+    source_classes: Sequence[str] | None,
+) -> None:
     """Give the class head the model's rows.
 
-    Equal rows are taken as they are, unless ``source_offset`` says that they mean other classes.
-    With as many classes behind other offsets the rows move; with other classes only the last row,
-    "no object", is taken.
+    Where both sides' class names are known and differ, rows go by name: an index means another
+    class in YTVIS-2021 than in 2019. Else equal rows are taken as they are, unless
+    ``source_offset`` says that they mean other classes; as many classes behind other offsets move;
+    and of other classes only the last row, "no object", is taken.
 
     Args:
         draft: changed in place.
         target: the model.
-        layout: of the source, which has a usual offset.
+        layout: of the source, which has a usual offset and usual classes.
         source_offset: unused leading rows of the source; None for the usual.
+        source_classes: names of the source's classes; None for the usual.
+
+    Raises:
+        ValueError: if the source has not as many rows as classes.
     """
     offset = layout.class_offset if source_offset is None else source_offset
     as_it_is = source_offset in (None, target.class_offset)
+    names = layout.classes if source_classes is None else tuple(source_classes)
+    same = [_spelling(n) for n in names] == [_spelling(n) for n in target.classes]
+    by_name = bool(names and target.classes) and not same
     for name, unused in ((WEIGHT, 0.0), (BIAS, UNUSED_LOGIT)):
         if name not in draft.pieces or name not in target.weights:
             continue
         rows, initial = draft.pieces[name].tensor, target.weights[name]
         have, want = len(rows), len(initial)
-        if (have == want and as_it_is) or rows.shape[1:] != initial.shape[1:]:
+        if source_classes is not None and have != offset + len(names) + 1:
+            raise ValueError(
+                f"the source's class head has {have} rows, but {len(names)} classes, {offset} "
+                "unused leading ones and no object make "
+                f"{offset + len(names) + 1}"
+            )
+        if rows.shape[1:] != initial.shape[1:]:
             continue
-        if have - offset == want - target.class_offset:
+        if by_name and have == offset + len(names) + 1:
+            named, found = rows_by_name(rows[offset:], names, initial, target.classes)
+            count = len(target.classes)
+            rule = f'classes: {found} of {count} and "no object" by their names, others initial'
+            draft.put(name, named, rule)
+        elif have == want and as_it_is:
+            continue
+        elif have - offset == want - target.class_offset:
             shifted = shift_classes(rows, offset, target.class_offset, unused)
             draft.put(
                 name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.deform import refit_deform
@@ -26,6 +26,7 @@ def convert(
     layout: str | None = None,
     source_slots: int | None = None,
     source_class_offset: int | None = None,
+    source_classes: Sequence[str] | None = None,
     colours: str = "auto",
 ) -> tuple[dict[str, Tensor], ConversionReport]:
     """Turn weights into weights for a model.
@@ -40,6 +41,8 @@ def convert(
         source_slots: queries a frame of the source; None for the layout's (VisTR: 10; DETR: all).
         source_class_offset: unused leading class indices of the source; None for the layout's
             (VisTR and DETR: 1; ours: 0).
+        source_classes: names of the source's classes behind those; None for the layout's (VisTR:
+            YTVIS-2019's; DETR: COCO's; ours: unknown).
         colours: "rgb" for frames normalised by ImageNet's RGB statistics, as torchvision's weights
             expect; "caffe" for BGR in [0, 255] less the mean; "auto": "caffe" for weights with
             detectron2's names whose first norm has its statistics folded in, else "rgb".
@@ -60,7 +63,7 @@ def convert(
         refit_stem(draft, target)
     refit_layers(draft, target)
     refit_queries(draft, target, found, source_slots)
-    refit_classes(draft, target, found, source_class_offset)
+    refit_classes(draft, target, found, source_class_offset, source_classes)
     refit_deform(draft, target)
     _drop_biases_of_misfits(draft, target)
     result, report = _collect(draft, weights, target, name)

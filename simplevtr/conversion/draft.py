@@ -18,6 +18,7 @@ class Target:
         slots: Q.
         query_frames: T of queries with a frame axis; 0 without.
         class_offset: leading class indices that no category uses.
+        classes: names of the K classes behind them; () if nobody knows.
         pixel_mean: of the RGB frames in [0, 255] that the model normalises.
         pixel_std: likewise.
     """
@@ -26,6 +27,7 @@ class Target:
     slots: int
     query_frames: int
     class_offset: int = 0
+    classes: tuple[str, ...] = ()
     pixel_mean: tuple[float, ...] = (123.675, 116.280, 103.530)
     pixel_std: tuple[float, ...] = (58.395, 57.120, 57.375)
 

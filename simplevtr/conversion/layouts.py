@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from simplevtr.conversion.names import DETR, TORCHVISION, VISTR
+from simplevtr.data.categories import YTVIS_2019_CATEGORIES
 
 from detectron2.checkpoint.c2_model_loading import convert_basic_c2_names
+from detectron2.data.datasets.builtin_meta import COCO_CATEGORIES
 from torch import Tensor
 
 # Class rows of the published weights: DETR's for category ids 0 .. 90 of COCO (250 of its panoptic
@@ -31,12 +33,15 @@ class Layout:
         has_frames: whether queries can have a frame axis.
         slots: queries a frame, if that is the same for all of the family.
         class_offset: leading class indices that no category uses.
+        classes: names of the classes behind them, if those are the same for all of the family; ""
+            for an index that is not used.
     """
 
     to_ours: Callable[[str], str | None]
     has_frames: bool = False
     slots: int | None = None
     class_offset: int = 0
+    classes: tuple[str, ...] = ()
 
 
 def _from_vistr(name: str) -> str | None:
@@ -76,9 +81,16 @@ def _plain(name: str) -> str:
     return name.removeprefix("module.")
 
 
+def _coco_classes() -> tuple[str, ...]:
+    """COCO's names by category id, 1 to 90, ten of which are not used."""
+    names = {c["id"]: c["name"] for c in COCO_CATEGORIES if c["isthing"]}
+    return tuple(names.get(i, "") for i in range(1, max(names) + 1))
+
+
+_YTVIS_2019 = tuple(name for _, name in YTVIS_2019_CATEGORIES)
 LAYOUTS = {
-    "vistr": Layout(_from_vistr, has_frames=True, slots=10, class_offset=1),
-    "detr": Layout(_from_detr, class_offset=1),
+    "vistr": Layout(_from_vistr, has_frames=True, slots=10, class_offset=1, classes=_YTVIS_2019),
+    "detr": Layout(_from_detr, class_offset=1, classes=_coco_classes()),
     "torchvision": Layout(_from_torchvision),
     "detectron2": Layout(_from_detectron2),
     "simplevtr": Layout(_from_simplevtr, has_frames=True),

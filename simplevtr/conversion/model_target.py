@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simplevtr.conversion.draft import Target
+from simplevtr.data.categories import DATASET_CATEGORIES
 
 import torch
 from detectron2.config import CfgNode
@@ -28,6 +29,13 @@ def target_of_config(cfg: CfgNode) -> Target:
         slots=node.NUM_QUERIES,
         query_frames=node.QUERY_FRAMES,
         class_offset=node.CLASS_OFFSET,
+        classes=_class_names([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]),
         pixel_mean=tuple(cfg.MODEL.PIXEL_MEAN),
         pixel_std=tuple(cfg.MODEL.PIXEL_STD),
     )
+
+
+def _class_names(datasets: list[str]) -> tuple[str, ...]:
+    """The class names of the first of ``datasets`` that is a public one; () if none is."""
+    known = [DATASET_CATEGORIES[name] for name in datasets if name in DATASET_CATEGORIES]
+    return tuple(name for _, name in known[0]) if known else ()
