@@ -107,6 +107,12 @@ def _add_losses(cfg: CfgNode) -> None:
     node.LOSS.ABSENT_MASK = "ignore"
     # True: absent frames count in the losses' normaliser, as in VisTR's code
     node.LOSS.COUNT_ABSENT = False
+    # Points of each map that the mask losses look at, most of them where the mask is uncertain
+    # (PointRend §3.1; Mask2Former §3.3: 12544); 0: every pixel, as in the paper
+    node.LOSS.MASK_POINTS = 0
+    # Matched tracks of a clip that masks are trained on in a step, drawn at random, their losses
+    # scaled up to stay unbiased; saves the mask head's memory; 0: all, as in the paper
+    node.LOSS.MAX_MASK_TRACKS = 0
 
     node.MATCHER = CfgNode()
     node.MATCHER.COST_CLASS = 1.0  # VisTR
@@ -144,6 +150,10 @@ def _add_data(cfg: CfgNode) -> None:
     cfg.INPUT.MAX_SIZE_TRAIN = 540
     cfg.INPUT.MIN_SIZE_TEST = 300
     cfg.INPUT.MAX_SIZE_TEST = 540
+
+    # JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not smaller than what they
+    # are resized to, in training and in testing; pixels differ a little from those of a full decode
+    cfg.INPUT.JPEG_DRAFT = True
 
     cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True  # leave out videos without any visible instance
     cfg.DATALOADER.GROUP_BY_SHAPE = True  # batches of clips of like size, so that little is padded

@@ -10,6 +10,7 @@ from simplevtr.data import (
     register_ytvis,
 )
 
+import cv2
 import pytest
 import torch
 from detectron2.config import get_cfg
@@ -97,6 +98,21 @@ def test_workers_draw_differently(tmp_path):
     )
     first, second = batches(cfg, 2)  # one from each worker
     assert first[0]["frame_idx"] != second[0]["frame_idx"]
+
+
+def test_workers_do_not_inherit_opencvs_threads(tmp_path):
+    """A forked worker would wait for threads that only its parent has."""
+    name = register(tmp_path, videos=1)
+    before = cv2.getNumThreads()
+    try:
+        for build in (build_train_loader, lambda cfg: build_test_loader(cfg, name)):
+            cv2.setNumThreads(2)
+            build(cfg_for(name, **{"DATALOADER.NUM_WORKERS": 0}))
+            assert cv2.getNumThreads() == 2
+            build(cfg_for(name, **{"DATALOADER.NUM_WORKERS": 1}))
+            assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_one_epoch_visits_every_anchor_once(tmp_path):

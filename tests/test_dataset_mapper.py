@@ -283,6 +283,39 @@ def test_record_is_not_changed(tmp_path):
     assert record == before
 
 
+def test_only_drawn_frames_are_looked_at_and_nothing_is_copied(tmp_path):
+    class Frames(list):
+        def __getitem__(self, index):
+            looked_at.append(index)
+            return super().__getitem__(index)
+
+        def __deepcopy__(self, memo):
+            raise AssertionError("copied")
+
+    looked_at = []
+    record = records_of(tmp_path, videos=1, frames=9)[0]
+    record["annotations"] = Frames(record["annotations"])
+    clip = mapper_for()(record)
+    assert sorted(looked_at) == clip["frame_idx"]
+
+
+def test_a_clip_is_handed_over_in_few_blocks_of_memory(tmp_path):
+    clip = mapper_for()(records_of(tmp_path, videos=1)[0])
+    kinds = [
+        clip["image"],
+        *([frame.get(name) for frame in clip["instances"]] for name in ("gt_ids", "gt_classes")),
+        *(
+            [frame.get(name).tensor for frame in clip["instances"]]
+            for name in ("gt_boxes", "gt_masks")
+        ),
+    ]
+    for tensors in kinds:
+        assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 1
+        assert all(tensor.is_contiguous() for tensor in tensors)
+        tensors[0].zero_()
+        assert any(tensor.any() for tensor in tensors[1:])  # no frame shares its values
+
+
 def test_image_format(tmp_path):
     record = records_of(tmp_path, videos=1)[0]
     rgb = mapper_for(is_train=False)(record)["image"][0]

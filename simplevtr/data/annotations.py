@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simplevtr.data.masks import MaskGrid, to_rle
+
 import numpy as np
 import torch
 from detectron2.data.transforms import Transform
@@ -67,7 +69,7 @@ def read_tracks(
             track_id = annotation["id"]
             classes[track_id] = annotation["category_id"]
             try:
-                rles[track_id] = _to_rle(annotation["segmentation"], size)
+                rles[track_id] = to_rle(annotation["segmentation"], size)
             except (ValueError, TypeError, OverflowError) as error:
                 raise ValueError(
                     f"{source}, frame {number}, annotation {track_id}: malformed segmentation: "
@@ -89,7 +91,7 @@ def tracks_to_instances(
 
     Args:
         tracks: the instances of a clip of T frames.
-        geometry: the transform of all frames; its ``apply_segmentation`` is used.
+        geometry: the transform of all frames, as :class:`simplevtr.data.masks.MaskGrid` takes it.
         size: (h, w) of the transformed frames in pixels.
 
     Returns:
@@ -99,84 +101,47 @@ def tracks_to_instances(
         (N, 4) float32, xyxy pixels, tight around the mask. An absent instance has an empty mask and
         a zero box.
     """
-    masks = np.zeros((len(tracks.masks), len(tracks.ids), *size), dtype=bool)
-    for t, frame in enumerate(tracks.masks):
-        for row, rle in enumerate(frame):
-            if rle is not None:
-                masks[t, row] = geometry.apply_segmentation(mask_util.decode(rle))
-    visible = masks.any(axis=(2, 3))
+    masks = _read_masks(tracks, geometry, size)
+    rows, columns = masks.any(axis=3), masks.any(axis=2)
+    visible = columns.any(axis=2)
     kept = np.flatnonzero(visible.any(axis=0))
-    ids = np.asarray(tracks.ids, dtype=np.int64)[kept]
-    classes = torch.as_tensor(np.asarray(tracks.classes, dtype=np.int64)[kept])
+    if len(kept) < len(tracks.ids):
+        masks, rows, columns = masks[:, kept], rows[:, kept], columns[:, kept]
+        visible = visible[:, kept]
+    low_x, high_x = _extent(columns)
+    low_y, high_y = _extent(rows)
+    boxes = np.stack([low_x, low_y, high_x, high_y], axis=-1).astype(np.float32)
+    ids = np.where(visible, np.asarray(tracks.ids, dtype=np.int64)[kept], -1)
+    classes = np.asarray(tracks.classes, dtype=np.int64)[kept]
+    # A frame's tensors are parts of the clip's, so that a worker hands over four and not 4 T.
+    parts = (boxes, np.tile(classes, (len(ids), 1)), ids, masks)
     clip = []
-    for t in range(len(tracks.masks)):
+    for box, label, track_id, mask in zip(*map(torch.from_numpy, parts), strict=True):
         instances = Instances(size)
-        bitmasks = BitMasks(torch.from_numpy(masks[t, kept]))
-        instances.gt_boxes = (
-            bitmasks.get_bounding_boxes() if len(kept) else Boxes(torch.zeros(0, 4))
-        )
-        instances.gt_classes = classes.clone()
-        instances.gt_ids = torch.from_numpy(np.where(visible[t, kept], ids, -1))
-        instances.gt_masks = bitmasks
+        instances.gt_boxes = Boxes(box)
+        instances.gt_classes = label
+        instances.gt_ids = track_id
+        instances.gt_masks = BitMasks(mask)
         clip.append(instances)
     return clip
 
 
-def _to_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Polygons, uncompressed or compressed RLE to a compressed RLE that covers exactly ``size``."""
-    height, width = size
-    if isinstance(segmentation, list):
-        for polygon in segmentation:
-            if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-                raise ValueError(
-                    f"polygon {polygon!r:.80}; a list of at least 6 numbers x, y, ... is needed"
-                )
-            if not all(isinstance(value, int | float) for value in polygon):
-                raise ValueError(f"polygon {polygon!r:.80} holds something else than numbers")
-        return mask_util.merge(mask_util.frPyObjects(segmentation, height, width))
-    if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise ValueError(
-            f"{segmentation!r:.80}; polygons or an RLE with 'size' and 'counts' are needed"
-        )
-    if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"RLE of size {segmentation['size']} in frames of {[height, width]}")
-    counts = segmentation["counts"]
-    if isinstance(counts, list):
-        runs = np.asarray(counts)
-        if runs.dtype.kind != "i" or runs.min(initial=0) < 0:
-            raise ValueError(f"RLE counts {counts!r:.80}; integers >= 0 are needed")
-        covered = int(runs.sum())
-    elif isinstance(counts, str | bytes):
-        counts = counts.encode("ascii") if isinstance(counts, str) else counts
-        covered = _covered_pixels(counts)
-    else:
-        raise ValueError(f"RLE counts {counts!r:.80}; a list or a string is needed")
-    # pycocotools would leave the pixels after the last run at what happened to be in memory.
-    if covered != height * width:
-        raise ValueError(f"RLE counts cover {covered} pixels, not {height} x {width}")
-    if isinstance(counts, list):
-        return mask_util.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return {"size": [height, width], "counts": counts}
+def _read_masks(tracks: ClipTracks, geometry: Transform, size: tuple[int, int]) -> np.ndarray:
+    """(T, N, h, w) bool."""
+    masks = np.zeros((len(tracks.masks), len(tracks.ids), *size), dtype=bool)
+    grid = None
+    for t, frame in enumerate(tracks.masks):
+        for row, rle in enumerate(frame):
+            if rle is not None:
+                grid = grid or MaskGrid(geometry, tuple(rle["size"]))
+                masks[t, row] = grid.read(rle)
+    return masks
 
 
-def _covered_pixels(counts: bytes) -> int:
-    """The sum of the runs of a compressed RLE, or -1 if it is none.
-
-    COCO writes runs as base-32 digits, lowest first, in characters from "0" on; bit 5 says that
-    another digit follows and bit 4 of the last digit is the sign. From the fourth run on, a number
-    is the difference to the run two before.
-    """
-    digits = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        return -1
-    last = np.flatnonzero((digits & 32) == 0)
-    first = np.append(0, last[:-1] + 1)
-    place = np.arange(len(digits)) - np.repeat(first, last - first + 1)
-    if place.max() > 6:  # more than 32 bits
-        return -1
-    values = np.add.reduceat((digits & 31) << (5 * place), first)
-    values -= ((digits[last] >> 4) & 1) << (5 * (last - first + 1))
-    runs = values.copy()
-    runs[1::2] = np.cumsum(values[1::2])
-    runs[2::2] = np.cumsum(values[2::2])
-    return int(runs.sum()) if runs.min() >= 0 else -1
+def _extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., L) bool to the first True and one past the last, 0 and 0 where there is none."""
+    length = occupied.shape[-1]
+    present = occupied.any(axis=-1)
+    low = np.where(present, occupied.argmax(axis=-1), 0)
+    high = np.where(present, length - occupied[..., ::-1].argmax(axis=-1), 0)
+    return low, high

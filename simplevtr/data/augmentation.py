@@ -1,119 +1,33 @@
 """VisTR's augmentations for clips: one geometry for all frames and masks, colours a frame or a
 clip.
 
-Built on detectron2's ``Transform``; chance comes from an explicit ``numpy.random.Generator``.
+Chance comes from an explicit ``numpy.random.Generator``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
+from simplevtr.data.transforms import (
+    ColumnFlipTransform,
+    CropResizeTransform,
+    PhotometricTransform,
+    largest_reduction,
+)
+
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data.transforms import (
-    HFlipTransform,
     NoOpTransform,
     ResizeShortestEdge,
     Transform,
     TransformList,
 )
-from PIL import Image
 
 AUGMENTATIONS = ("flip", "photometric", "crop")
 _CROP_TRIES = 10
-
-
-class CropResizeTransform(Transform):
-    """Cut a rectangle and resize it, in one resampling.
-
-    Args:
-        rectangle: (x0, y0, x1, y1) in source pixels, may be fractional.
-        size: (h, w) of the result in pixels.
-    """
-
-    def __init__(self, rectangle: tuple[float, float, float, float], size: tuple[int, int]) -> None:
-        super().__init__()
-        self._set_attributes({"rectangle": rectangle, "size": size})
-
-    def apply_image(self, img: np.ndarray) -> np.ndarray:
-        """(H, W[, 3]) uint8 to (h, w[, 3]) uint8, bilinear with antialiasing."""
-        return self._resample(img, Image.Resampling.BILINEAR)
-
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """(H, W) uint8 to (h, w) uint8, nearest neighbour."""
-        return self._resample(segmentation, Image.Resampling.NEAREST)
-
-    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """(N, 2) float x, y in source pixels to result pixels; points may leave the frame."""
-        x0, y0, x1, y1 = self.rectangle
-        h, w = self.size
-        return (coords - [x0, y0]) * [w / (x1 - x0), h / (y1 - y0)]
-
-    def _resample(self, array: np.ndarray, method: Image.Resampling) -> np.ndarray:
-        h, w = self.size
-        if (h, w) == array.shape[:2] and self.rectangle == (0, 0, w, h):
-            return array
-        image = Image.fromarray(np.ascontiguousarray(array))
-        return np.asarray(image.resize((w, h), method, box=self.rectangle))
-
-
-class PhotometricTransform(Transform):
-    """Change the colours of a frame; boxes and masks stay.
-
-    Args:
-        brightness: added, in grey levels of [0, 255].
-        contrast: factor of the grey levels.
-        contrast_first: whether the contrast is changed before or after saturation and hue.
-        saturation: factor of the saturation.
-        hue: added, in degrees.
-        channels: the order of the colour channels.
-    """
-
-    def __init__(
-        self,
-        *,
-        brightness: float = 0.0,
-        contrast: float = 1.0,
-        contrast_first: bool = True,
-        saturation: float = 1.0,
-        hue: float = 0.0,
-        channels: tuple[int, int, int] = (0, 1, 2),
-    ) -> None:
-        super().__init__()
-        self._set_attributes(
-            {
-                "brightness": brightness,
-                "contrast": contrast,
-                "contrast_first": contrast_first,
-                "saturation": saturation,
-                "hue": hue,
-                "channels": channels,
-            }
-        )
-
-    def apply_image(self, img: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 RGB to the same shape and type."""
-        image = img.astype(np.float32) + self.brightness
-        if self.contrast_first:
-            image *= self.contrast
-        if self.saturation != 1.0 or self.hue != 0.0:
-            hsv = cv2.cvtColor(np.clip(image, 0, 255) / 255, cv2.COLOR_RGB2HSV)  # degrees, [0, 1]
-            hsv[..., 0] = (hsv[..., 0] + self.hue) % 360
-            hsv[..., 1] = np.clip(hsv[..., 1] * self.saturation, 0, 1)
-            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255
-        if not self.contrast_first:
-            image *= self.contrast
-        return np.clip(image[..., list(self.channels)] + 0.5, 0, 255).astype(np.uint8)
-
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """The segmentation itself."""
-        return segmentation
-
-    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """The coordinates themselves."""
-        return coords
 
 
 class ClipAugmentation:
@@ -121,9 +35,9 @@ class ClipAugmentation:
 
     VisTR flips, resizes the short side to one of 480..768, distorts colours, resizes to one of
     400, 500 and 600, cuts a random window with sides of 384..600, and resizes the short side to
-    300. Here the window is computed in source pixels, and one resampling goes from there to the
-    final size. That differs in three ways: the first resize, which the second one makes void, is
-    left out; frames are not blurred by repeated resampling; colours are changed after the
+    300. Here the window is computed in whole source pixels, and one resampling goes from there to
+    the final size. That differs in three ways: the first resize, which the second one makes void,
+    is left out; frames are not blurred by repeated resampling; colours are changed after the
     resampling.
 
     Args:
@@ -214,19 +128,15 @@ class ClipAugmentation:
                 rectangle = self._window(height, width, rng)
                 if boxes is None or len(boxes) == 0 or _overlaps(boxes, rectangle):
                     break
-        x0, y0, x1, y1 = rectangle
         short_side = int(rng.choice(self.min_sizes))
-        if short_side:
-            # The size in the resized frame would do as well: only the ratio of the sides counts.
-            h, w = ResizeShortestEdge.get_output_shape(y1 - y0, x1 - x0, short_side, self.max_size)
-        else:
-            h, w = round(y1 - y0), round(x1 - x0)
-        h, w = max(1, h), max(1, w)
+        grid = largest_reduction(rectangle, self._output_size(rectangle, short_side))
+        rectangle = _on_grid(rectangle, size, grid)
+        h, w = self._output_size(rectangle, short_side)
         flip = rng.random() < self.flip_prob
         return TransformList(
             [
                 CropResizeTransform(rectangle, (h, w)),
-                HFlipTransform(w) if flip else NoOpTransform(),
+                ColumnFlipTransform(w) if flip else NoOpTransform(),
             ]
         )
 
@@ -237,6 +147,18 @@ class ClipAugmentation:
         if self.photometric_per == "clip":
             return [_draw_photometric(rng)] * frames
         return [_draw_photometric(rng) for _ in range(frames)]
+
+    def _output_size(
+        self, rectangle: tuple[float, float, float, float], short_side: int
+    ) -> tuple[int, int]:
+        """(h, w) that a window of source pixels is resized to."""
+        height, width = rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]
+        if short_side:
+            # The size in the resized frame would do as well: only the ratio of the sides counts.
+            h, w = ResizeShortestEdge.get_output_shape(height, width, short_side, self.max_size)
+        else:
+            h, w = round(height), round(width)
+        return max(1, h), max(1, w)
 
     def _window(
         self, height: int, width: int, rng: np.random.Generator
@@ -252,6 +174,24 @@ class ClipAugmentation:
             sides.append((start, min(start + length, float(side))))
         (y0, y1), (x0, x1) = sides
         return x0, y0, x1, y1
+
+
+def _on_grid(
+    rectangle: tuple[float, float, float, float], size: tuple[int, int], grid: int
+) -> tuple[float, float, float, float]:
+    """The window moved left and up, and enlarged, by less than ``grid`` source pixels each.
+
+    It then starts and, but for the frame's own edge, ends between two pixels of a frame that is
+    decoded at 1 / ``grid`` of its size, so that no window falls between pixels.
+    """
+    x0, y0, x1, y1 = rectangle
+    sides = []
+    for start, end, side in ((x0, x1, size[1]), (y0, y1, size[0])):
+        length = math.ceil((end - start) / grid - 1e-6) * grid  # 64.0000001 pixels are 64
+        start = math.floor(start / grid) * grid
+        sides.append((float(start), float(min(start + length, side))))
+    (x0, x1), (y0, y1) = sides
+    return x0, y0, x1, y1
 
 
 def _overlaps(boxes: np.ndarray, rectangle: tuple[float, float, float, float]) -> bool:

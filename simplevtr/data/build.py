@@ -10,7 +10,9 @@ from typing import Any
 from simplevtr.data.builtin import check_registered
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.frame_sampling import epoch_items
+from simplevtr.data.record_cache import forget_file
 
+import cv2
 import numpy as np
 import torch.utils.data
 from detectron2.config import CfgNode
@@ -41,8 +43,11 @@ def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
         ValueError: if no video has usable ground truth, the datasets have different categories or
             more than the model, or the batch cannot be shared among the processes.
     """
+    _prepare_fork(cfg)
     records = _training_records(cfg)
     dataset = _EpochItems(records, _items(cfg, records))
+    for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
+        forget_file(MetadataCatalog.get(name).json_file)
     batch_size = _clips_per_process(cfg)
     seeded = cfg.SEED >= 0
     grouped = cfg.DATALOADER.GROUP_BY_SHAPE and batch_size > 1
@@ -74,6 +79,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataL
         KeyError: if the dataset is not registered.
     """
     check_registered([dataset_name])
+    _prepare_fork(cfg)
     return build_detection_test_loader(
         DatasetCatalog.get(dataset_name),
         mapper=YTVISDatasetMapper(cfg, False),
@@ -149,6 +155,16 @@ class _EpochItems(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         video, anchor = self._items[index].tolist()
         return {**self._records[video], "anchor": None if anchor < 0 else anchor}
+
+
+def _prepare_fork(cfg: CfgNode) -> None:
+    """Let workers use one thread each, as they share the cores already.
+
+    torch sees to that itself. OpenCV does not, and a forked worker would wait for ever for the
+    threads that its parent had; this must be said before the fork.
+    """
+    if cfg.DATALOADER.NUM_WORKERS > 0:
+        cv2.setNumThreads(1)
 
 
 def _clip_shape(clip: dict[str, Any]) -> tuple[int, int, int]:

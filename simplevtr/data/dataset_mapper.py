@@ -8,11 +8,14 @@ from typing import Any
 from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import sample_frames
-from simplevtr.data.frames import read_frame
+from simplevtr.data.frames import read_reduced_frame
+from simplevtr.data.transforms import for_reduced, reduction_of
 
+import cv2
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
+from detectron2.data.transforms import Transform, TransformList
 from detectron2.structures import Instances
 from detectron2.utils import comm
 
@@ -35,6 +38,8 @@ class YTVISDatasetMapper:
         shuffle: whether a training clip's frames are in random order.
         image_format: "RGB" or "BGR", the channels of ``image``.
         with_annotations: whether ``instances`` are given; None, in training only.
+        jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not
+            smaller than what they are resized to.
         seed: of the generator, outside of a data loader's workers.
     """
 
@@ -49,6 +54,7 @@ class YTVISDatasetMapper:
         shuffle: bool = False,
         image_format: str = "RGB",
         with_annotations: bool | None = None,
+        jpeg_draft: bool = True,
         seed: int | None = None,
     ) -> None:
         if image_format not in IMAGE_FORMATS:
@@ -60,6 +66,7 @@ class YTVISDatasetMapper:
         self.shuffle = shuffle
         self.image_format = image_format
         self.with_annotations = is_train if with_annotations is None else with_annotations
+        self.jpeg_draft = jpeg_draft
         self.seed = seed
         self._rng: np.random.Generator | None = None
         self._rng_owner: tuple[int, int] | None = None
@@ -74,6 +81,7 @@ class YTVISDatasetMapper:
             "frame_range": cfg.INPUT.SAMPLING_FRAME_RANGE,
             "shuffle": cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
             "image_format": cfg.INPUT.FORMAT,
+            "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
             "seed": cfg.SEED + comm.get_rank() if cfg.SEED >= 0 else None,
         }
 
@@ -111,22 +119,17 @@ class YTVISDatasetMapper:
                 source=f"video {record['video_id']} ({os.path.dirname(record['file_names'][0])})",
             )
         geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
-        resampled = [
-            geometry.apply_image(read_frame(record["file_names"][t], size)) for t in distinct
-        ]
         colours = self.augmentation.colours(len(frame_idx), rng)
+        images = self._read(record, frame_idx, geometry, colours)
         clip = {
-            "image": [
-                self._to_tensor(colour.apply_image(resampled[i]))
-                for i, colour in zip(place, colours, strict=True)
-            ],
+            "image": images,
             "frame_idx": frame_idx,
             **{key: record[key] for key in ("height", "width", "length", "video_id")},
             "file_names": list(record["file_names"]),
         }
         if tracks is not None:
             instances: list[Instances] = tracks_to_instances(
-                tracks, geometry, resampled[0].shape[:2]
+                tracks, geometry, tuple(images[0].shape[1:])
             )
             clip["instances"] = [instances[i] for i in place]
         return clip
@@ -143,11 +146,32 @@ class YTVISDatasetMapper:
             shuffle=self.shuffle,
         )
 
-    def _to_tensor(self, image: np.ndarray) -> torch.Tensor:
-        """(H, W, 3) RGB to a (3, H, W) tensor of its own in ``image_format``."""
-        if self.image_format == "BGR":
-            image = image[..., ::-1]
-        return torch.from_numpy(image.transpose(2, 0, 1).copy())
+    def _read(
+        self,
+        record: dict[str, Any],
+        frame_idx: list[int],
+        geometry: TransformList,
+        colours: list[Transform],
+    ) -> list[torch.Tensor]:
+        """The frames of these numbers, (3, h, w) each in ``image_format``.
+
+        They are parts of one tensor: a data loader's worker hands over one block of memory then
+        instead of T.
+        """
+        size = (record["height"], record["width"])
+        reduction = reduction_of(geometry) if self.jpeg_draft else 1
+        geometries = {factor: for_reduced(geometry, factor) for factor in {1, reduction}}
+        clip = np.empty(0, dtype=np.uint8)
+        for t in sorted(set(frame_idx)):
+            path = record["file_names"][t]
+            image, factor = read_reduced_frame(path, size, reduction=reduction)
+            image = geometries[factor].apply_image(image)
+            if not clip.size:
+                clip = np.empty((len(frame_idx), 3, *image.shape[:2]), dtype=np.uint8)
+            for place in (i for i, number in enumerate(frame_idx) if number == t):
+                planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
+                cv2.split(colours[place].apply_image(image), list(planes))
+        return list(torch.from_numpy(clip))
 
     def _generator(self) -> np.random.Generator:
         """This process's generator; a forked worker does not go on with its parent's."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import logging
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
+from simplevtr.data.record_cache import read_once
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -62,6 +60,8 @@ def load_ytvis_json(
 ) -> list[dict[str, Any]]:
     """Read an annotation file into video records, sorted by video id.
 
+    A file that has been read already and has not changed since is not parsed again.
+
     Args:
         json_file: the annotation file.
         image_root: the folder that the file names in it start at; it and the first frame of every
@@ -82,27 +82,31 @@ def load_ytvis_json(
         FileNotFoundError: if the file, the image root or the first frame of a video does not exist.
         ValueError: if the file is not what the format asks for; the message says where.
     """
-    with _without_garbage_collection():
-        return _load(os.fspath(json_file), os.fspath(image_root), dataset_name)
-
-
-def _load(json_file: str, image_root: str, dataset_name: str | None) -> list[dict[str, Any]]:
-    start = time.perf_counter()
-    content = _read_object(json_file)
-    categories = _read_categories(content, json_file, dataset_name)
-    contiguous = {category_id: index for index, (category_id, _) in enumerate(categories)}
-    records = _read_videos(content["videos"], json_file, image_root)
-    _check_frames_exist(records.values(), json_file, image_root)
-    annotations = content.get("annotations")
-    if annotations is not None:
-        _attach_annotations(annotations, records, contiguous, json_file)
+    json_file, image_root = os.fspath(json_file), os.fspath(image_root)
+    categories, records = read_once(
+        json_file, lambda: _parse(json_file, image_root), variant=image_root
+    )
+    categories = _official_names(categories, json_file, dataset_name)
+    _check_frames_exist(records, json_file, image_root)
     if dataset_name is not None:
         _set_metadata(
             dataset_name,
             json_file,
             thing_classes=[name for _, name in categories],
-            thing_dataset_id_to_contiguous_id=contiguous,
+            thing_dataset_id_to_contiguous_id=_contiguous(categories),
         )
+    return records
+
+
+def _parse(json_file: str, image_root: str) -> tuple[list[tuple[int, str]], list[dict[str, Any]]]:
+    """Categories and records, both sorted by id."""
+    start = time.perf_counter()
+    content = _read_object(json_file)
+    categories = _read_categories(content, json_file)
+    records = _read_videos(content["videos"], json_file, image_root)
+    annotations = content.get("annotations")
+    if annotations is not None:
+        _attach_annotations(annotations, records, _contiguous(categories), json_file)
     logger.info(
         "Read %d videos, %d frames and %s from %s in %.1f s",
         len(records),
@@ -111,19 +115,11 @@ def _load(json_file: str, image_root: str, dataset_name: str | None) -> list[dic
         json_file,
         time.perf_counter() - start,
     )
-    return [records[video_id] for video_id in sorted(records)]
+    return categories, [records[video_id] for video_id in sorted(records)]
 
 
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """All of the many new objects are kept: looking for garbage doubles the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _contiguous(categories: list[tuple[int, str]]) -> dict[int, int]:
+    return {category_id: index for index, (category_id, _) in enumerate(categories)}
 
 
 def _read_object(json_file: str) -> dict[str, Any]:
@@ -173,15 +169,19 @@ def _require_count(value: Any, lowest: int, what: str, json_file: str) -> None:
         raise ValueError(f"{json_file}: {what} is {value!r}; an integer >= {lowest} is needed")
 
 
-def _read_categories(
-    content: dict[str, Any], json_file: str, dataset_name: str | None
-) -> list[tuple[int, str]]:
-    """(id, name) pairs sorted by id; for a public dataset with the official spelling."""
+def _read_categories(content: dict[str, Any], json_file: str) -> list[tuple[int, str]]:
+    """(id, name) pairs sorted by id."""
     names: dict[int, str] = {}
     for entry in content["categories"]:
         _require(entry, ("id", "name"), names, "category", json_file)
         names[entry["id"]] = str(entry["name"])
-    categories = sorted(names.items())
+    return sorted(names.items())
+
+
+def _official_names(
+    categories: list[tuple[int, str]], json_file: str, dataset_name: str | None
+) -> list[tuple[int, str]]:
+    """The categories, for a public dataset with the official spelling."""
     expected = DATASET_CATEGORIES.get(dataset_name or "")
     if expected is None:
         return categories

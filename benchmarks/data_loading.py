@@ -1,0 +1,265 @@
+"""Time the making of training clips against a plain detectron2 mapper that does the same work.
+
+    python benchmarks/data_loading.py [--config-file YAML] [--clips 8] [--json FILE]
+
+The data set is made in a temporary folder: JPEGs of smoothed noise, 720 x 1280 pixels and about 150
+KB each, much like those of YouTube-VIS, and three instances as uncompressed RLE, as there. Both
+mappers make clips of the config's length and size of it, by turns, on one thread: with the config's
+augmentations, and without any. The plain mapper does what code on detectron2 commonly does: it
+copies the record, reads every frame whole, applies detectron2's transforms one after another, and
+decodes and transforms each mask of the sampled frames. Times are of the processor, so that other
+programs disturb little; only the ratio says something beyond the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from benchmarks.plain_mapper import PlainMapper
+from simplevtr import setup_cfg
+from simplevtr.data import YTVISDatasetMapper, dataset_mapper, load_ytvis_json
+from simplevtr.data.transforms import (
+    ColumnFlipTransform,
+    CropResizeTransform,
+    PhotometricTransform,
+)
+from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.video_io import check_output
+
+import cv2
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from PIL import Image
+from pycocotools import mask as mask_util
+from tabulate import tabulate
+
+Record = dict[str, Any]
+
+CONFIG = Path(__file__).resolve().parents[1] / "configs/youtubevis_2021/simplevtr_R50.yaml"
+VIDEOS, FRAMES, SIZE = 4, 20, (720, 1280)
+COLOURS = ([90, 30, 60], [20, 90, 10], [10, 40, 99])  # of the tracks of a video
+STAGES = ("record", "decode", "geometry", "colours", "masks", "rest")
+
+
+class Stopwatch:
+    """Adds up the seconds that functions take, by stage; they must not call each other."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    def watch(self, stack: ExitStack, stage: str, owner: Any, name: str) -> None:
+        """Let calls of ``owner.name`` count for ``stage`` until ``stack`` is left."""
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[stage] += time.process_time() - start
+
+        stack.enter_context(mock.patch.object(owner, name, timed))
+
+
+def watch_both(stack: ExitStack) -> tuple[Stopwatch, Stopwatch]:
+    """Time the stages of this project's mapper and of the plain one."""
+    ours, plain = Stopwatch(), Stopwatch()
+    for stage, owner, name in (
+        ("decode", dataset_mapper, "read_reduced_frame"),
+        ("geometry", CropResizeTransform, "apply_image"),
+        ("geometry", ColumnFlipTransform, "apply_image"),
+        ("colours", PhotometricTransform, "apply_image"),
+        ("masks", dataset_mapper, "read_tracks"),
+        ("masks", dataset_mapper, "tracks_to_instances"),
+    ):
+        ours.watch(stack, stage, owner, name)
+    for stage, name in (
+        ("record", "copy_record"),
+        ("decode", "read"),
+        ("geometry", "move"),
+        ("colours", "change_colours"),
+        ("masks", "instances"),
+    ):
+        plain.watch(stack, stage, PlainMapper, name)
+    return ours, plain
+
+
+def make_dataset(root: Path) -> list[Record]:
+    """Write the videos and their annotation file, and return the records."""
+    rng = np.random.default_rng(0)
+    videos, annotations, sizes = [], [], []
+    for video in range(1, VIDEOS + 1):
+        names = [f"{video}/{t:05d}.jpg" for t in range(FRAMES)]
+        (root / str(video)).mkdir()
+        scene = _texture(rng)
+        outlines = [_outlines(rng) for _ in COLOURS]
+        for t, name in enumerate(names):
+            frame = scene[t : t + SIZE[0], 4 * t : 4 * t + SIZE[1]].copy()  # a camera that pans
+            for colour, track in zip(
+                ([90, 30, 60], [20, 90, 10], [10, 40, 99]), outlines, strict=True
+            ):
+                cv2.fillPoly(frame, [track[t].astype(np.int32)], colour)
+            Image.fromarray(frame).save(root / name, quality=80)
+            sizes.append((root / name).stat().st_size)
+        shape = dict(zip(("height", "width"), SIZE, strict=True))
+        videos.append({"id": video, **shape, "length": FRAMES, "file_names": names})
+        for track in outlines:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "video_id": video,
+                    "category_id": 1,
+                    "segmentations": [_segmentation(outline) for outline in track],
+                    "bboxes": [[*o.min(0).tolist(), *np.ptp(o, axis=0).tolist()] for o in track],
+                }
+            )
+    content = {
+        "videos": videos,
+        "categories": [{"id": 1, "name": "blob"}],
+        "annotations": annotations,
+    }
+    (root / "train.json").write_text(json.dumps(content))
+    print(f"{len(sizes)} frames of {SIZE[0]} x {SIZE[1]}, {np.mean(sizes) / 1e3:.0f} KB each")
+    return load_ytvis_json(root / "train.json", root)
+
+
+def _texture(rng: np.random.Generator) -> np.ndarray:
+    """Smoothed noise of several scales, a little larger than a frame, (H, W, 3) uint8."""
+    height, width = SIZE[0] + FRAMES, SIZE[1] + 4 * FRAMES
+    total = np.full((height, width, 3), 120, dtype=np.float32)
+    for scale, strength in ((64, 60), (16, 30), (4, 14), (2, 7)):
+        shape = (height // scale + 2, width // scale + 2, 3)
+        noise = rng.standard_normal(shape, dtype=np.float32)
+        total += strength * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(total, 0, 255).astype(np.uint8)
+
+
+def _outlines(rng: np.random.Generator) -> list[np.ndarray]:
+    """FRAMES polygons (60, 2), x and y in pixels, of an object of a tenth of the frame."""
+    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    radius = 170 * (1 + 0.2 * np.sin(5 * angle + rng.uniform(0, 6)))
+    outline = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    centre = rng.uniform((250, 230), (SIZE[1] - 350, SIZE[0] - 230))
+    return [outline + centre + (5 * t, 0) for t in range(FRAMES)]
+
+
+def _segmentation(outline: np.ndarray) -> dict[str, Any]:
+    """The uncompressed RLE of a polygon."""
+    points = outline.ravel().tolist()
+    pixels = mask_util.decode(mask_util.frPyObjects([points], *SIZE))[..., 0].ravel(order="F")
+    edges = np.flatnonzero(np.diff(pixels, prepend=0, append=1 - pixels[-1]))
+    return {"size": list(SIZE), "counts": np.diff(edges, prepend=0).tolist()}
+
+
+def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
+    """Make clips with both mappers by turns.
+
+    Returns:
+        For "simplevtr" and "plain": ``frames_per_second`` of processor time, ``pixels`` (mean of an
+        output frame) and ``ms`` (a frame, by stage); and ``ratio``, the median over pairs of clips.
+    """
+    mappers = {"simplevtr": YTVISDatasetMapper(cfg, True), "plain": PlainMapper(cfg)}
+    seconds: dict[str, list[float]] = {name: [] for name in mappers}
+    pixels: dict[str, list[int]] = {name: [] for name in mappers}
+    np.random.seed(0)  # where detectron2's augmentations draw from
+    anchors = np.random.default_rng(1)
+    with ExitStack() as stack:
+        watches = dict(zip(mappers, watch_both(stack), strict=True))
+        for number in range(clips + 1):
+            if number == 1:  # the first ones warmed up
+                for watch in watches.values():
+                    watch.seconds = dict.fromkeys(STAGES, 0.0)
+            record = records[number % len(records)] | {"anchor": int(anchors.integers(FRAMES))}
+            for name, mapper in mappers.items():
+                start = time.process_time()
+                clip = mapper(record)
+                seconds[name].append(time.process_time() - start)
+                pixels[name].append(clip["image"][0][0].numel())
+    frames = cfg.INPUT.SAMPLING_FRAME_NUM
+    report: dict[str, Any] = {}
+    for name, watch in watches.items():
+        total = sum(seconds[name][1:])
+        watch.seconds["rest"] = total - sum(watch.seconds.values())
+        report[name] = {
+            "frames_per_second": frames * clips / total,
+            "pixels": statistics.mean(pixels[name][1:]),
+            "ms": {stage: 1e3 * s / (frames * clips) for stage, s in watch.seconds.items()},
+        }
+    pairs = zip(seconds["plain"][1:], seconds["simplevtr"][1:], strict=True)
+    return {**report, "ratio": statistics.median(plain / ours for plain, ours in pairs)}
+
+
+def format_report(reports: dict[str, dict[str, Any]]) -> str:
+    """An aligned table, two rows a setting."""
+    rows = [
+        (
+            f"augmentation {setting}",
+            name,
+            f"{report[name]['frames_per_second']:.1f}",
+            f"{report['ratio']:.2f}" if name == "simplevtr" else "1",
+            f"{report[name]['pixels'] / 1e3:.0f}",
+            *(f"{report[name]['ms'][stage]:.2f}" for stage in STAGES),
+        )
+        for setting, report in reports.items()
+        for name in ("plain", "simplevtr")
+    ]
+    headers = ["", "mapper", "frames/s", "ratio", "kpixels out"]
+    headers += STAGES
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
+    parser.add_argument("--clips", type=int, default=8, help="timed clips a mapper (default 8)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        if args.clips < 1:
+            raise ValueError(f"--clips {args.clips}, not at least 1")
+        if args.json is not None:
+            check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
+        cfg = setup_cfg(args.config_file, args.opts)
+        without = cfg.clone()
+        without.INPUT.AUGMENTATIONS = []
+        with tempfile.TemporaryDirectory() as folder:
+            records = make_dataset(Path(folder))
+            reports = {
+                setting: measure(settings, records, args.clips)
+                for setting, settings in (("on", cfg), ("off", without))
+            }
+        if args.json is not None:
+            content = json.dumps(reports, indent=2) + "\n"
+            write_bytes(args.json, content.encode(), overwrite=args.overwrite)
+    except (ValueError, KeyError, OSError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"data_loading.py: error: {message}", file=sys.stderr)
+        return 2
+    print(f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread, ms a frame\n")
+    print(format_report(reports))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

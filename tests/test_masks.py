@@ -1,0 +1,72 @@
+from simplevtr.data.masks import MaskGrid, uncompressed
+from simplevtr.data.transforms import ColumnFlipTransform, CropResizeTransform
+
+import numpy as np
+import pytest
+from detectron2.data.transforms import NoOpTransform, TransformList
+from pycocotools import mask as mask_util
+
+
+def blobs(size, rng):
+    """A mask of a few overlapping rectangles, one of them often at an edge."""
+    mask = np.zeros(size, np.uint8, order="F")
+    for _ in range(rng.integers(0, 5)):
+        y, x = (int(rng.integers(-3, side)) for side in size)
+        h, w = (int(rng.integers(1, side + 1)) for side in size)
+        mask[max(y, 0) : y + h, max(x, 0) : x + w] = 1
+    return mask
+
+
+def random_geometry(size, rng):
+    """A crop of ``size`` resized to anything, flipped or not."""
+    (y0, y1), (x0, x1) = (np.sort(rng.uniform(0, side, 2)) + (0, 0.5) for side in size)
+    rectangle = (x0, y0, min(x1, size[1]), min(y1, size[0]))
+    if rng.random() < 0.3:
+        rectangle = (0, 0, size[1], size[0])
+    result = tuple(int(n) for n in rng.integers(1, 70, 2))
+    flip = ColumnFlipTransform(result[1]) if rng.random() < 0.5 else NoOpTransform()
+    return TransformList([CropResizeTransform(rectangle, result), flip])
+
+
+def test_a_grid_reads_what_decoding_and_transforming_gives():
+    rng = np.random.default_rng(0)
+    foreground = 0
+    for _ in range(300):
+        size = tuple(int(n) for n in rng.integers(1, 60, 2))
+        mask = blobs(size, rng)
+        geometry = random_geometry(size, rng)
+        grid = MaskGrid(geometry, size)
+        read = grid.read(mask_util.encode(mask))
+        assert read.shape == grid.shape
+        assert np.array_equal(read, geometry.apply_segmentation(mask))
+        foreground += int(read.sum())
+    assert foreground > 10000
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_masks_of_one_run(value):
+    mask = np.full((5, 7), value, np.uint8, order="F")
+    read = MaskGrid(NoOpTransform(), (5, 7)).read(mask_util.encode(mask))
+    assert read.tolist() == mask.tolist()
+
+
+def test_runs_without_length_between_others():
+    rle = mask_util.frPyObjects({"size": [3, 4], "counts": [2, 3, 0, 2, 5]}, 3, 4)
+    read = MaskGrid(NoOpTransform(), (3, 4)).read(rle)
+    assert read.ravel(order="F").tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_a_geometry_that_bends_rows_is_a_mistake():
+    class Shear(NoOpTransform):
+        def apply_segmentation(self, segmentation):
+            return np.stack([np.roll(row, i) for i, row in enumerate(segmentation)])
+
+    with pytest.raises(AssertionError, match="columns"):
+        MaskGrid(Shear(), (4, 5))
+
+
+def test_uncompressed():
+    rle = mask_util.frPyObjects({"size": [100, 90], "counts": [50, 7000, 3, 40, 1907]}, 100, 90)
+    assert uncompressed(rle["counts"]).tolist() == [50, 7000, 3, 40, 1907]
+    assert uncompressed(b"zz zz") is None
+    assert uncompressed(b"") is None

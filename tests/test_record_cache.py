@@ -1,0 +1,118 @@
+import json
+import os
+
+from simplevtr.config import add_simplevtr_config
+from simplevtr.data import build_train_loader, epoch_length, load_ytvis_json, register_ytvis
+from simplevtr.data.checks import check_classes
+from simplevtr.data.record_cache import forget_file, read_once
+
+import pytest
+from detectron2.config import get_cfg
+from ytvis_folder import forget, make_ytvis_folder
+
+NAME = "record_cache_test"
+
+
+@pytest.fixture(autouse=True)
+def _clean_catalog():
+    yield
+    forget(NAME)
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The names of the JSON files that are parsed from here on."""
+    names = []
+    load = json.load
+    monkeypatch.setattr(json, "load", lambda file: names.append(file.name) or load(file))
+    return names
+
+
+def test_a_start_of_training_parses_the_file_once(tmp_path, parsed):
+    folder = make_ytvis_folder(tmp_path, videos=2)
+    register_ytvis(NAME, *folder)
+    cfg = get_cfg()
+    add_simplevtr_config(cfg)
+    cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (NAME,)
+    cfg.DATALOADER.NUM_WORKERS = 0
+    cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
+    check_classes(cfg, train=True)
+    assert epoch_length(cfg) == 8
+    build_train_loader(cfg)
+    assert parsed == [folder.json_file]
+    epoch_length(cfg)  # the loader has its own copy: the memory was given back
+    assert len(parsed) == 2
+
+
+def test_a_changed_file_is_read_again(tmp_path, parsed):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    before = load_ytvis_json(*folder)
+    assert load_ytvis_json(*folder) == before
+    assert len(parsed) == 1
+    found = os.stat(folder.json_file)
+    os.utime(folder.json_file, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+    load_ytvis_json(*folder)
+    assert len(parsed) == 2
+    make_ytvis_folder(tmp_path, videos=2)
+    assert len(load_ytvis_json(*folder)) == 2
+    assert len(parsed) == 3
+
+
+def test_records_belong_to_the_caller(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    first = load_ytvis_json(*folder)
+    first[0]["annotations"][1][0]["category_id"] = 99
+    first[0]["annotations"].clear()
+    assert load_ytvis_json(*folder)[0]["annotations"][1][0]["category_id"] == 0
+
+
+def test_the_image_root_counts_and_frames_are_looked_for_each_time(tmp_path):
+    folder = make_ytvis_folder(tmp_path, videos=1)
+    path = load_ytvis_json(*folder)[0]["file_names"][0]
+    with pytest.raises(FileNotFoundError, match="image root .*nowhere"):
+        load_ytvis_json(folder.json_file, tmp_path / "nowhere")
+    os.unlink(path)
+    with pytest.raises(FileNotFoundError, match=r"video1/00000\.jpg"):
+        load_ytvis_json(*folder)
+
+
+def test_read_once(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("a")
+    results = iter(range(100))
+
+    def read():
+        return next(results)
+
+    assert [read_once(path, read), read_once(path, read)] == [0, 0]
+    assert read_once(path, read, variant="other") == 1
+    forget_file(path)
+    forget_file(path)
+    assert read_once(path, read) == 2
+    assert read_once(tmp_path / "missing", read) == 3  # what to say about it is up to the reader
+    path.write_text("ab")
+    assert read_once(path, read) == 4
+
+
+def test_errors_are_not_remembered(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("a")
+
+    def refuse():
+        raise ValueError("no")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            read_once(path, refuse)
+    assert read_once(path, lambda: 5) == 5
+
+
+def test_few_files_are_kept(tmp_path):
+    calls = []
+    for name in "abcdef":
+        (tmp_path / name).write_text(name)
+    for name in "abcdef":
+        read_once(tmp_path / name, lambda name=name: calls.append(name))
+    for name in "fa":
+        read_once(tmp_path / name, lambda name=name: calls.append(name))
+    assert calls == [*"abcdef", "a"]
