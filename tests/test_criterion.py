@@ -107,3 +107,31 @@ def test_class_coverage_of_cells():
     # The 2 x 2 square in the middle of 4 x 4 pixels covers a quarter of each of the four cells.
     assert coverage[0, :, :, 1].flatten().tolist() == [0.25] * 4
     assert coverage[1].sum() == coverage[..., 0].sum() == 0
+
+
+def test_no_padding_is_like_padding_of_nothing():
+    predictions, targets = batch()
+    criterion = ClipCriterion(matcher=MATCHER, weights=LossWeights())
+    matches = criterion.match(predictions, [targets])
+    frames, pixels = torch.zeros(1, 2).bool(), torch.zeros(1, 2, 4, 4).bool()
+    logits = torch.randn(1, 2, 2, 2)
+    with_mask, without = (
+        criterion(predictions, [targets], matches, logits, frames, padding)
+        for padding in (pixels, None)
+    )
+    for name, value in with_mask.items():
+        torch.testing.assert_close(without[name], value)
+    pixels[:, :, :, 2:] = True
+    padded = criterion(predictions, [targets], matches, logits, frames, pixels)
+    assert not torch.isclose(padded["loss_mask"], without["loss_mask"])
+
+
+def test_mask_weights_and_normaliser_are_applied_once():
+    predictions, targets = batch()
+    logits = torch.randn(1, 2, 2, 2)
+    plain = losses(LossWeights(), predictions, targets, logits)
+    heavy = losses(LossWeights(mask=3, dice=7), predictions, targets, logits)
+    halved = losses(LossWeights(count_absent=True), predictions, targets, logits)
+    for name, factor in (("loss_mask", 3), ("loss_dice", 7)):
+        assert math.isclose(heavy[name], factor * plain[name], rel_tol=1e-5)
+        assert math.isclose(plain[name], 2 * halved[name], rel_tol=1e-5)

@@ -40,7 +40,7 @@ def test_half_precision_is_computed_in_float32_and_float64_stays():
             (torch.float32, torch.float32),
             (torch.float64, torch.float64),
         ):
-            assert function(logits.to(dtype), targets, inside, ONE).dtype == expected
+            assert function(logits.to(dtype), targets, inside).dtype == expected
 
 
 def test_mask_losses_by_hand():
@@ -48,9 +48,9 @@ def test_mask_losses_by_hand():
     targets = torch.tensor([[[1.0, 0.0]]])
     inside = torch.ones(1, 1, 2)
     # Focal: alpha_t (1 - p_t)^2 ln 2 with p_t = 1/2, alpha 0.25 and 0.75; a mean over two pixels.
-    focal = losses.mask_focal_loss(logits, targets, inside, ONE)
+    focal = losses.mask_focal_loss(logits, targets, inside)
     assert math.isclose(focal.item(), (0.25 + 0.75) / 2 * 0.25 * math.log(2), rel_tol=1e-5)
-    dice = losses.mask_dice_loss(logits, targets, inside, ONE)
+    dice = losses.mask_dice_loss(logits, targets, inside)
     assert math.isclose(dice.item(), 1 - (2 * 0.5 + 1) / (1 + 1 + 1), rel_tol=1e-5)
 
 
@@ -61,9 +61,13 @@ def test_mask_losses_ignore_padding():
     inside = torch.zeros(2, 4, 5)
     inside[:, :3, :2] = 1
     targets = targets * inside
-    cut = logits[:, :3, :2], targets[:, :3, :2], torch.ones(2, 3, 2), ONE
+    cut = logits[:, :3, :2], targets[:, :3, :2]
     for loss in (losses.mask_focal_loss, losses.mask_dice_loss):
-        torch.testing.assert_close(loss(logits, targets, inside, ONE), loss(*cut))
+        for mask in (inside, inside.bool()):
+            found = loss(logits, targets, mask)
+            assert found.shape == (2,)
+            torch.testing.assert_close(found, loss(*cut))
+            torch.testing.assert_close(found, loss(*cut, torch.ones(2, 3, 2)))
 
 
 def test_nothing_matched_is_a_zero_that_gradients_flow_through():
@@ -72,13 +76,14 @@ def test_nothing_matched_is_a_zero_that_gradients_flow_through():
     total = losses.box_l1_loss(boxes, torch.zeros(0, 4), ONE)
     total = total + losses.box_giou_loss(boxes, torch.zeros(0, 4), ONE)
     for loss in (losses.mask_focal_loss, losses.mask_dice_loss):
-        total = total + loss(logits, torch.zeros(0, 3, 3), torch.zeros(0, 3, 3), ONE)
+        total = total + loss(logits, torch.zeros(0, 3, 3)).sum()
     assert total.item() == 0
     total.backward()
     assert boxes.grad.shape == (0, 4)
+    assert logits.grad.shape == (0, 3, 3)
 
 
 def test_losses_are_float32_under_half_precision():
     logits = torch.full((1, 2, 2), 30.0, dtype=torch.bfloat16)
     targets = torch.ones(1, 2, 2)
-    assert losses.mask_dice_loss(logits, targets, torch.ones(1, 2, 2), ONE).dtype == torch.float32
+    assert losses.mask_dice_loss(logits, targets, torch.ones(1, 2, 2)).dtype == torch.float32

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
-from simplevtr.modeling.recompute import Recompute, recomputed
+from simplevtr.modeling.recompute import recomputed
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions
 
@@ -18,10 +18,6 @@ from torch import Tensor, nn
 
 # Images whose activations are in memory together if the backbone is recomputed.
 IMAGES_AT_A_TIME = 4
-
-# Slots times frames that go through the mask head together in inference, or in training if it is
-# recomputed: enough to fill a GPU, and with 10 slots and 64 frames a tenth of all.
-MAPS_AT_A_TIME = 64
 
 # Backbone outputs, coarse to fine: the transformer reads the first, the mask head all.
 FEATURES = ("res5", "res4", "res3", "res2")
@@ -62,7 +58,7 @@ class ClipNetwork(nn.Module):
         classes: int,
         no_object_bias: float = 0.0,
         dense_classes: bool = False,
-        recompute: Recompute = Recompute(),  # noqa: B008 - frozen
+        recompute_backbone: bool = False,
     ) -> None:
         """Wire the parts.
 
@@ -78,18 +74,19 @@ class ClipNetwork(nn.Module):
             classes: K.
             no_object_bias: initial bias of the "no object" logit.
             dense_classes: whether a per-cell class layer on the memory exists (for its loss).
-            recompute: parts whose activations are not kept for the backward pass.
+            recompute_backbone: whether the backbone's activations are not kept for the backward
+                pass.
 
         Raises:
             ValueError: if a backbone whose norms gather statistics is to be recomputed.
         """
         super().__init__()
-        if recompute.backbone and _gathers_statistics(backbone):
+        if recompute_backbone and _gathers_statistics(backbone):
             raise ValueError(
                 'MODEL.SIMPLEVTR.RECOMPUTE has "backbone", which works in parts and would give '
                 'other statistics to MODEL.RESNETS.NORM "BN"; allowed are FrozenBN and GN'
             )
-        self.recompute = recompute
+        self.recompute_backbone = recompute_backbone
         self.backbone = backbone
         self.input_projection = nn.Conv2d(
             backbone.output_shape()[FEATURES[0]].channels, channels, 1
@@ -161,7 +158,7 @@ class ClipNetwork(nn.Module):
 
     def _features(self, images: Tensor) -> dict[str, Tensor]:
         """The backbone's outputs for (N, 3, H, W) images."""
-        if not (torch.is_grad_enabled() and self.recompute.backbone):
+        if not (torch.is_grad_enabled() and self.recompute_backbone):
             return self.backbone(images)
         parts = [recomputed(self.backbone, part) for part in images.split(IMAGES_AT_A_TIME)]
         return {name: torch.cat([part[name] for part in parts]) for name in FEATURES}
@@ -195,19 +192,8 @@ class ClipNetwork(nn.Module):
         """
         assert self.mask_head is not None, "the model has no mask head"
         attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
-        attention = attention[clip, :, slot]
         memory = rearrange(state.memory, "b t h w c -> b t c h w")
-        parts = self.mask_head.frame_parts(memory, state.features)
-        if torch.is_grad_enabled() and not self.recompute.mask_head:
-            return self.mask_head(parts, attention, clip)
-        # Slots do not see each other in the mask head (GroupNorm works on one map at a time), so
-        # only a few need to be in memory together.
-        few = max(1, MAPS_AT_A_TIME // attention.shape[1])
-        masks = [
-            recomputed(self.mask_head, parts, own, of_clip)
-            for own, of_clip in zip(attention.split(few), clip.split(few), strict=True)
-        ]
-        return torch.cat(masks)
+        return self.mask_head(memory, state.features, attention[clip, :, slot], clip)
 
     def dense_logits(self, state: ClipState) -> Tensor:
         """Class logits of every cell of the memory, (B, T, h, w, K)."""

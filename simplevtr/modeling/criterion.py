@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simplevtr.modeling import losses
+from simplevtr.modeling.mask_criterion import MaskCriterion
 from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.track_sampling import MaskTracks, Match, sample_tracks
 from simplevtr.structures import ClipPredictions, ClipTargets
 
 import torch
-import torch.nn.functional as F
 from detectron2.utils import comm
-from einops import rearrange
 from torch import Tensor, nn
 
 IGNORED = -100
@@ -44,17 +44,31 @@ class LossWeights:
             )
 
 
-# One clip's (slots, instances), both (G,) int64.
-Match = tuple[Tensor, Tensor]
-
-
 class ClipCriterion(nn.Module):
     """Losses of a batch of clips; class and box losses after every decoder layer."""
 
-    def __init__(self, *, matcher: ClipMatcher, weights: LossWeights) -> None:
+    def __init__(
+        self,
+        *,
+        matcher: ClipMatcher,
+        weights: LossWeights,
+        mask_points: int = 0,
+        max_mask_tracks: int = 0,
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            matcher: of slots and tracks.
+            weights: of the losses.
+            mask_points: pixels of each map that the mask losses look at; 0 for all.
+            max_mask_tracks: tracks of each clip that get a mask loss; 0 for all.
+        """
         super().__init__()
         self.matcher = matcher
         self.weights = weights
+        self.masks = MaskCriterion(
+            points=mask_points, max_tracks=max_mask_tracks, absent=weights.absent_mask
+        )
 
     def match(self, predictions: ClipPredictions, targets: list[ClipTargets]) -> list[list[Match]]:
         """Match every decoder layer: a list of L lists (the last layer first) of B matches."""
@@ -66,6 +80,10 @@ class ClipCriterion(nn.Module):
         ]
         return [list(layer) for layer in zip(*by_clip, strict=True)]
 
+    def mask_tracks(self, matches: list[list[Match]]) -> MaskTracks:
+        """Choose which tracks of the last layer's match get a mask loss."""
+        return self.masks.choose(matches[0])
+
     def forward(
         self,
         predictions: ClipPredictions,
@@ -73,7 +91,8 @@ class ClipCriterion(nn.Module):
         matches: list[list[Match]],
         mask_logits: Tensor | None,
         frame_padding: Tensor,
-        pixel_padding: Tensor,
+        pixel_padding: Tensor | None,
+        tracks: MaskTracks | None = None,
     ) -> dict[str, Tensor]:
         """Compute every loss, weighted.
 
@@ -81,10 +100,12 @@ class ClipCriterion(nn.Module):
             predictions: of the batch; its ``masks`` are not used.
             targets: B clips.
             matches: of ``match``.
-            mask_logits: (M, T, h, w) logits of the last layer's matched slots, clip after clip in
-                the order of the match, or None if masks are not trained.
+            mask_logits: (M, T, h, w) logits of the slots of ``tracks``, clip after clip in their
+                order, or None if masks are not trained.
             frame_padding: (B, T) bool, True where a frame is padding.
-            pixel_padding: (B, T, H, W) bool, True where a pixel is padding.
+            pixel_padding: (B, T, H, W) bool, True where a pixel is padding, to the right of and
+                below the frames; None if nothing is padded.
+            tracks: of ``mask_tracks``; None for every track of the last layer's match.
 
         Returns:
             ``loss_ce``, ``loss_bbox``, ``loss_giou``, the same with ``_0`` ... for the earlier
@@ -100,11 +121,11 @@ class ClipCriterion(nn.Module):
             terms = self._slot_losses(*layer, targets, layer_matches, normaliser, frame_padding)
             result.update({name + suffix: value for name, value in terms.items()})
         if mask_logits is not None:
-            result.update(
-                self._mask_losses(
-                    mask_logits, targets, matches[0], normaliser, frame_padding, pixel_padding
-                )
-            )
+            if tracks is None:
+                tracks = sample_tracks(matches[0], limit=0)
+            focal, dice = self.masks(mask_logits, targets, tracks, frame_padding, pixel_padding)
+            result["loss_mask"] = self.weights.mask * focal / normaliser
+            result["loss_dice"] = self.weights.dice * dice / normaliser
         return result
 
     def _layers(self, predictions: ClipPredictions) -> list[tuple[Tensor, Tensor]]:
@@ -152,29 +173,3 @@ class ClipCriterion(nn.Module):
             "loss_giou": weights.giou
             * losses.box_giou_loss(predicted, wanted, normaliser, weights.giou_eps),
         }
-
-    def _mask_losses(
-        self,
-        mask_logits: Tensor,
-        targets: list[ClipTargets],
-        matches: list[Match],
-        normaliser: Tensor,
-        frame_padding: Tensor,
-        pixel_padding: Tensor,
-    ) -> dict[str, Tensor]:
-        wanted, inside, taught = [], [], []
-        for b, (target, (_, instances)) in enumerate(zip(targets, matches, strict=True)):
-            wanted.append(target.masks[instances])
-            inside.append((~pixel_padding[b]).expand_as(wanted[-1]))
-            visible = target.visible[instances]
-            everywhere = (~frame_padding[b]).expand_as(visible)
-            taught.append(everywhere if self.weights.absent_mask == "empty" else visible)
-        # Maps an instance and frame: only those that teach something are upsampled.
-        taught = torch.cat(taught)
-        wanted = torch.cat(wanted)[taught].float()
-        inside = torch.cat(inside)[taught].float()
-        logits = losses.full_precision(rearrange(mask_logits[taught], "n h w -> n 1 h w"))
-        logits = F.interpolate(logits, size=wanted.shape[-2:], mode="bilinear")[:, 0]
-        focal = losses.mask_focal_loss(logits, wanted, inside, normaliser)
-        dice = losses.mask_dice_loss(logits, wanted, inside, normaliser)
-        return {"loss_mask": self.weights.mask * focal, "loss_dice": self.weights.dice * dice}

@@ -1,8 +1,9 @@
 """The losses of VisTR as pure functions (VisTR §3.4; shape legend in ``structures``).
 
-Half precision is computed in float32; float64 stays, for comparisons. The normaliser is an
-argument; weights are applied by the criterion. With nothing matched each function returns a zero
-that gradients can flow through.
+Half precision is computed in float32; float64 stays, for comparisons. The normaliser of the box
+losses is an argument; the mask losses are given a map at a time, to be summed and normalised by the
+criterion, which applies the weights too. With nothing matched each sum is a zero that gradients can
+flow through.
 """
 
 from __future__ import annotations
@@ -55,32 +56,35 @@ def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor, eps: float
     return loss / normaliser
 
 
-def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:
-    """Sigmoid focal loss, a mean over the pixels of each map, summed over the maps.
+def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Sigmoid focal loss, a mean over the pixels of each map.
 
     Args:
-        logits: (N, H, W), a map an instance and frame.
-        targets: (N, H, W) float in {0, 1}.
-        inside: (N, H, W) float, 0 on padding.
-        normaliser: scalar.
+        logits: (N, H, W), a map an instance and frame; or (N, P), some of its pixels.
+        targets: like ``logits``, float in {0, 1}, 0 on padding.
+        inside: like ``logits``, bool or float, 0 on padding; None if nothing is padding.
 
     Returns:
-        Scalar.
+        (N,).
     """
     logits = full_precision(logits)
     targets = targets.to(logits.dtype)
     loss = sigmoid_focal_loss(logits, targets, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
+    if inside is None:
+        return loss.flatten(1).mean(1)
     pixels = inside.flatten(1).sum(1).clamp(min=1)
-    return ((loss * inside).flatten(1).sum(1) / pixels).sum() / normaliser
+    return (loss * inside).flatten(1).sum(1) / pixels
 
 
-def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor, normaliser: Tensor) -> Tensor:
-    """1 - dice coefficient with +1 smoothing, summed over the maps; arguments as above."""
-    probability = (full_precision(logits).sigmoid() * inside).flatten(1)
-    targets = targets.flatten(1)
+def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
+    """1 - dice coefficient with +1 smoothing, of each map; arguments and result as above."""
+    probability = full_precision(logits).sigmoid()
+    if inside is not None:
+        probability = probability * inside
+    probability, targets = probability.flatten(1), targets.to(probability.dtype).flatten(1)
     overlap = 2 * (probability * targets).sum(1)
     total = probability.sum(1) + targets.sum(1)
-    return (1 - (overlap + 1) / (total + 1)).sum() / normaliser
+    return 1 - (overlap + 1) / (total + 1)
 
 
 def dense_class_loss(logits: Tensor, coverage: Tensor, inside: Tensor) -> Tensor:

@@ -11,12 +11,18 @@ import math
 
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.mask_upsampling import build_upsampling, logit_channels
+from simplevtr.modeling.recompute import recomputed
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
+
+# Slots times frames that are in memory together in inference, or in training if they are
+# recomputed: enough to fill a GPU, and with 10 slots and 64 frames a tenth of all.
+MAPS_AT_A_TIME = 64
 
 
 class ConvNorm(nn.Module):
@@ -49,6 +55,7 @@ class MaskHead(nn.Module):
         conv3d: bool = False,
         upsample: str = "none",
         attention_scale: float = 1.0,
+        recompute: bool = False,
     ) -> None:
         """Create the layers.
 
@@ -66,6 +73,7 @@ class MaskHead(nn.Module):
             conv3d: whether VisTR's 3-D convolutions follow (§3.6 removes them).
             upsample: "none", "subpixel" or "deconv": masks at half the stride (§3.6).
             attention_scale: factor on the attention maps (see the config).
+            recompute: whether activations are not kept for the backward pass.
 
         Raises:
             ValueError: if a value is not allowed.
@@ -79,6 +87,7 @@ class MaskHead(nn.Module):
             raise ValueError(f"MASK_HEAD.WIDTHS is {widths}; it must hold four numbers")
         self.memory_channels = channels
         self.attention_scale = attention_scale
+        self.recompute = recompute
         self.layer1 = ConvNorm(
             _conv3x3(channels + heads, channels + heads), channels=channels + heads
         )
@@ -96,15 +105,37 @@ class MaskHead(nn.Module):
         self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
         self.upsample = build_upsampling(upsample, (self.temporal or self.deform)[-1])
 
-    def frame_parts(self, memory: Tensor, features: list[Tensor]) -> list[Tensor]:
-        """What is the same for every slot of a frame, computed once a frame.
-
-        A convolution is linear, so the first one is split into its memory part and its attention
-        part; the adapters see no slot at all.
+    def forward(
+        self, memory: Tensor, features: list[Tensor], attention: Tensor, clip: Tensor
+    ) -> Tensor:
+        """Predict the masks of M chosen slots.
 
         Args:
             memory: (B, T, C, h, w) encoder output at the coarsest stride.
             features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
+            attention: (M, T, heads, h, w) attention maps of the chosen slots.
+            clip: (M,) int64, the clip in the batch that each slot belongs to.
+
+        Returns:
+            (M, T, h_2, w_2) mask logits, at res2's stride; twice as fine with upsampling.
+        """
+        parts = self._frame_parts(memory, features)
+        if torch.is_grad_enabled() and not self.recompute:
+            return self._slot_masks(parts, attention, clip)
+        # Slots do not see each other (GroupNorm works on one map at a time), so only a few need to
+        # be in memory together.
+        few = max(1, MAPS_AT_A_TIME // attention.shape[1])
+        masks = [
+            recomputed(self._slot_masks, parts, own, of_clip)
+            for own, of_clip in zip(attention.split(few), clip.split(few), strict=True)
+        ]
+        return torch.cat(masks)
+
+    def _frame_parts(self, memory: Tensor, features: list[Tensor]) -> list[Tensor]:
+        """What is the same for every slot of a frame, computed once a frame.
+
+        A convolution is linear, so the first one is split into its memory part and its attention
+        part; the adapters see no slot at all.
 
         Returns:
             (B, T, C + heads, h, w), the first convolution of the memory with its bias, and three of
@@ -117,17 +148,8 @@ class MaskHead(nn.Module):
             maps.append(adapter(feature.flatten(0, 1)))
         return [rearrange(part, "(b t) c h w -> b t c h w", t=length) for part in maps]
 
-    def forward(self, parts: list[Tensor], attention: Tensor, clip: Tensor) -> Tensor:
-        """Predict the masks of M chosen slots.
-
-        Args:
-            parts: of ``frame_parts``.
-            attention: (M, T, heads, h, w) attention maps of the chosen slots.
-            clip: (M,) int64, the clip in the batch that each slot belongs to.
-
-        Returns:
-            (M, T, h_2, w_2) mask logits, at res2's stride; twice as fine with upsampling.
-        """
+    def _slot_masks(self, parts: list[Tensor], attention: Tensor, clip: Tensor) -> Tensor:
+        """The masks of some slots, from what all slots of a frame share; see ``forward``."""
         frames = attention.shape[1]
         of_memory, *adapted = parts
         of_maps = self.layer1.conv.weight[:, self.memory_channels :]

@@ -121,18 +121,24 @@ class SimpleVTR(nn.Module):
         ]
         state = self.network.encode(batch.frames, batch.padding_mask)
         matches = self.criterion.match(state.predictions, targets)
-        mask_logits = None
+        tracks, mask_logits = None, None
         if self.network.mask_head is not None:
-            slots = [slots for slots, _ in matches[0]]
+            tracks = self.criterion.mask_tracks(matches)
+            slots = [slots for slots, _ in tracks.matches]
             clip = torch.cat([torch.full_like(s, b) for b, s in enumerate(slots)])
             mask_logits = self.network.masks(state, clip, torch.cat(slots))
-        pixel_padding = batch.pixel_padding()
         result = self.criterion(
-            state.predictions, targets, matches, mask_logits, batch.frame_padding(), pixel_padding
+            state.predictions,
+            targets,
+            matches,
+            mask_logits,
+            batch.frame_padding(),
+            batch.padding_mask,
+            tracks,
         )
         if self.dense_loss is not None:
             logits = self.network.dense_logits(state)
-            result["loss_dense"] = self.dense_loss(logits, targets, pixel_padding)
+            result["loss_dense"] = self.dense_loss(logits, targets, batch.pixel_padding())
         return result
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
@@ -204,8 +210,8 @@ def windows(length: int, window: int, fixed: bool) -> list[tuple[int, int, list[
 def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNetwork:
     """Build the network of a config; ``kind`` is ``ClipNetwork`` or a class with its arguments."""
     node = cfg.MODEL.SIMPLEVTR
-    backbone = build_backbone(cfg)
     recompute = Recompute.of(node.RECOMPUTE)
+    backbone = build_backbone(cfg)
     mask_head = None
     if cfg.MODEL.MASK_ON:
         shapes = backbone.output_shape()
@@ -220,6 +226,7 @@ def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNe
             conv3d=node.MASK_HEAD.CONV3D,
             upsample=node.MASK_HEAD.UPSAMPLE,
             attention_scale=node.MASK_HEAD.ATTENTION_SCALE,
+            recompute=recompute.mask_head,
         )
     transformer = Transformer(
         channels=node.HIDDEN_DIM,
@@ -242,7 +249,7 @@ def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNe
         classes=node.CLASS_OFFSET + node.NUM_CLASSES,
         no_object_bias=node.NO_OBJECT_BIAS,
         dense_classes=node.LOSS.DENSE_WEIGHT > 0,
-        recompute=recompute,
+        recompute_backbone=recompute.backbone,
     )
 
 
@@ -269,6 +276,8 @@ def build_criterion(cfg: CfgNode) -> ClipCriterion:
             count_absent=node.LOSS.COUNT_ABSENT,
             giou_eps=node.LOSS.GIOU_EPS,
         ),
+        mask_points=node.LOSS.MASK_POINTS,
+        max_mask_tracks=node.LOSS.MAX_MASK_TRACKS,
     )
 
 

@@ -16,7 +16,6 @@ from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.meta_arch import SimpleVTR, build_network
 from simplevtr.modeling.postprocess import score_tracks
-from simplevtr.modeling.recompute import Recompute
 from simplevtr.structures import ClipPredictions
 
 import torch
@@ -33,7 +32,7 @@ class PlainNetwork(ClipNetwork):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.recompute = Recompute()
+        self.recompute_backbone = False
         self.transformer.recompute_encoder = False
         for module in self.modules():
             if isinstance(module, DeformConv):
