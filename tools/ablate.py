@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.ablation.checks import check_configs
+from simplevtr.ablation.checks import check_configs, start_slots
 from simplevtr.ablation.plan import Plan, read_plan
 from simplevtr.ablation.results import check_settings, collect
 from simplevtr.ablation.schedule import Command, Launch, Schedule
@@ -52,7 +52,13 @@ def main(arguments: list[str] | None = None, launch: Launch | None = None) -> in
         if options.tables_only:
             return 0 if _write_tables(plan, options.output) else _no_results(options.output)
         scored_sets = check_configs(plan)
-        builder = JobBuilder(plan, output=options.output, root=ROOT, scored_sets=scored_sets)
+        builder = JobBuilder(
+            plan,
+            output=options.output,
+            root=ROOT,
+            scored_sets=scored_sets,
+            start_slots=start_slots(plan),
+        )
         jobs = builder.jobs(names, cost=not options.no_cost)
         if options.list:
             _list(jobs)

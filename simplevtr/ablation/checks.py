@@ -51,6 +51,13 @@ def check_configs(plan: Plan) -> dict[str, ScoredSet]:
     return result
 
 
+def start_slots(plan: Plan) -> int | None:
+    """Instance slots of the plan's start, None without a start."""
+    if plan.start is None:
+        return None
+    return setup_cfg(str(plan.start.config), words(plan.start.opts)).MODEL.SIMPLEVTR.NUM_QUERIES
+
+
 def _checked(
     plan: Plan, where: str, config: Path, opts: Opts, *, train: bool, weights: bool
 ) -> CfgNode:

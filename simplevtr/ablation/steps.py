@@ -76,6 +76,7 @@ class JobBuilder:
         output: folder of all runs.
         root: folder of ``train_net.py``, ``tools`` and ``benchmarks``.
         scored_sets: by the name of the run; needed for ``jobs`` alone.
+        start_slots: instance slots of the plan's start, which its weights do not tell.
     """
 
     def __init__(
@@ -85,11 +86,13 @@ class JobBuilder:
         output: Path,
         root: Path,
         scored_sets: Mapping[str, ScoredSet] | None = None,
+        start_slots: int | None = None,
     ) -> None:
         self._plan = plan
         self._output = output
         self._root = root
         self._scored_sets = scored_sets or {}
+        self._start_slots = start_slots
 
     def jobs(self, names: list[str], *, cost: bool) -> list[Job]:
         """The jobs of the named runs and of those that they need, in an order that works.
@@ -172,6 +175,8 @@ class JobBuilder:
             needs = (source / "result.json",)
             tool = self._script("tools/convert_checkpoint.py")
             command = (*tool, str(source / "model_final.pth"), str(weights), "--overwrite")
+            if self._start_slots is not None:
+                command += ("--source-slots", str(self._start_slots))
             command += ("--config-file", str(self._plan.config), *words(opts))
             # A training that has begun reads it no more.
             steps.append(Step(command, unless=(folder / "last_checkpoint",)))
