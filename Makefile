@@ -1,6 +1,6 @@
 # make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
-# make bench  measure the kernels
+# make bench  measure kernels, data loading, training and inference (CPU, ten minutes)
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -60,6 +60,8 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/deform_conv.py
+	$(BIN)/python benchmarks/data_loading.py
+	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
 
 clean:
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache

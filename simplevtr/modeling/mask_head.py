@@ -21,8 +21,8 @@ from torch import Tensor, nn
 CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
 
 # Slots times frames that are in memory together in inference, or in training if they are
-# recomputed: enough to fill a GPU, and with 10 slots and 64 frames a tenth of all.
-MAPS_AT_A_TIME = 64
+# recomputed; one slot at least. Sixteen maps of 75 x 135 cells are work enough for a GPU.
+MAPS_AT_A_TIME = 16
 
 
 class ConvNorm(nn.Module):
