@@ -72,11 +72,13 @@ class MemoryModel:
         """Build the network of ``cfg`` without its memory.
 
         Its device does not matter; ``SOLVER.AMP.ENABLED`` and ``MODEL.SIMPLEVTR.RECOMPUTE`` do.
-        Deformable convolutions are torchvision's, a GPU's.
+        Deformable convolutions are torchvision's, as on a GPU, and dropout is left out: with it a
+        CPU's attention keeps its matrices, which a GPU's fused kernels do not.
         """
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
+        cfg.MODEL.SIMPLEVTR.DROPOUT = 0.0
         self._half = cfg.SOLVER.AMP.ENABLED
         self._fake = FakeTensorMode()
         with self._fake:
