@@ -1,7 +1,7 @@
 """Activations that are computed again in the backward pass instead of kept (Chen et al. 2016).
 
-The result is the same to the last bit but for dropout, whose random state is kept as well. About a
-third more time for that part, and of its memory only what goes in and comes out.
+The result is the same, dropout included, whose random state is kept. A part's forward pass runs
+twice, and of its memory only what goes in and comes out is kept.
 """
 
 from __future__ import annotations
