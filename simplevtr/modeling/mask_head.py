@@ -12,6 +12,7 @@ import math
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.mask_upsampling import build_upsampling, logit_channels
 from simplevtr.modeling.recompute import recomputed
+from simplevtr.modeling.upsampled_conv import conv_of_upsampled
 
 import torch
 import torch.nn.functional as F
@@ -134,31 +135,35 @@ class MaskHead(nn.Module):
     def _frame_parts(self, memory: Tensor, features: list[Tensor]) -> list[Tensor]:
         """What is the same for every slot of a frame, computed once a frame.
 
-        A convolution is linear, so the first one is split into its memory part and its attention
-        part; the adapters see no slot at all.
+        A convolution is linear, so those that see a sum of the frame's features and of a slot's
+        maps are split: the first into its memory part and its attention part, the third and the
+        fourth into the part of the adapted features and that of the slot. The adapters see no slot
+        at all. Deformable convolutions are not linear: their offsets depend on the sum.
 
         Returns:
-            (B, T, C + heads, h, w), the first convolution of the memory with its bias, and three of
-            (B, T, widths_i, h_i, w_i), the adapted features.
+            The frame's part of what layers 1, 3 and 4 give before their norm, with the bias, each
+            (B, T, channels, h_i, w_i), and the adapted features that the deformable layers see.
         """
-        conv, length = self.layer1.conv, memory.shape[1]
-        of_memory = conv.weight[:, : self.memory_channels]
-        maps = [F.conv2d(memory.flatten(0, 1), of_memory, conv.bias, padding=1)]
+        first = self.layer1.conv
+        of_memory = first.weight[:, : self.memory_channels]
+        maps = [F.conv2d(memory.flatten(0, 1), of_memory, first.bias, padding=1)]
         for feature, adapter in zip(features, self.adapters, strict=True):
             maps.append(adapter(feature.flatten(0, 1)))
-        return [rearrange(part, "(b t) c h w -> b t c h w", t=length) for part in maps]
+        maps[1], maps[2] = self.layer3.conv(maps[1]), self.layer4.conv(maps[2])
+        return [rearrange(part, "(b t) c h w -> b t c h w", t=memory.shape[1]) for part in maps]
 
     def _slot_masks(self, parts: list[Tensor], attention: Tensor, clip: Tensor) -> Tensor:
         """The masks of some slots, from what all slots of a frame share; see ``forward``."""
         frames = attention.shape[1]
-        of_memory, *adapted = parts
+        first, third, fourth, finest = (part[clip].flatten(0, 1) for part in parts)
         of_maps = self.layer1.conv.weight[:, self.memory_channels :]
         own = F.conv2d(attention.flatten(0, 1) * self.attention_scale, of_maps, padding=1)
-        x = F.relu(self.layer1.norm(of_memory[clip].flatten(0, 1) + own))
+        x = F.relu(self.layer1.norm(first + own))
         x = self.layer2(x)
-        for part, layer in zip(adapted, (self.layer3, self.layer4, self.deform), strict=True):
-            fine = part[clip].flatten(0, 1)
-            x = layer(fine + F.interpolate(x, size=fine.shape[-2:], mode="nearest"))
+        for part, layer in ((third, self.layer3), (fourth, self.layer4)):
+            own = conv_of_upsampled(x, layer.conv.weight, part.shape[-2:])
+            x = F.relu(layer.norm(part + own))
+        x = self.deform(finest + F.interpolate(x, size=finest.shape[-2:], mode="nearest"))
         if self.temporal is not None:
             x = self.temporal(rearrange(x, "(m t) c h w -> m c t h w", t=frames))
             x = rearrange(x, "m c t h w -> (m t) c h w")
