@@ -16,8 +16,12 @@ Boxes are "cxcywh in [0, 1]" (centre and size relative to the unpadded frame) in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+from pycocotools import mask as coco_mask
 from torch import Tensor
 
 
@@ -65,3 +69,60 @@ class ClipPredictions:
     boxes: Tensor
     masks: Tensor | None = None
     auxiliary: tuple[tuple[Tensor, Tensor], ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameTracks:
+    """The tracks that can be seen in one frame of a video.
+
+    Attributes:
+        index: 0-based number of the frame.
+        size: (H, W) of the original frame in pixels.
+        track_ids: (N,) from 1 on, in the order in which tracks were born; a track keeps its id.
+        labels: (N,) class indices, of what is known when the frame is given out.
+        scores: (N,) in [0, 1], likewise.
+        masks: (N,) compressed RLEs with text counts, ``{"size": [H, W], "counts": str}``, none of
+            them empty.
+    """
+
+    index: int
+    size: tuple[int, int]
+    track_ids: list[int]
+    labels: list[int]
+    scores: list[float]
+    masks: list[dict]
+
+    def dense_masks(self) -> np.ndarray:
+        """(N, H, W) bool."""
+        if not self.masks:
+            return np.zeros((0, *self.size), dtype=bool)
+        return np.moveaxis(coco_mask.decode(self.masks), -1, 0).astype(bool)
+
+
+class TrackMasks(Sequence):
+    """The masks of one track over a video, run-length encoded; reads like a (T, H, W) bool tensor.
+
+    ``masks[t]`` decodes one frame. So a result holds kilobytes a frame, however large it is.
+
+    Attributes:
+        shape: (T, H, W).
+        rles: (T,) compressed RLEs with text counts, None where the track cannot be seen.
+    """
+
+    def __init__(self, rles: list[dict | None], size: tuple[int, int]) -> None:
+        self.rles = rles
+        self.shape = (len(rles), *size)
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """The mask of frame ``index``, (H, W) bool."""
+        rle = self.rles[index]
+        if rle is None:
+            return torch.zeros(self.shape[1:], dtype=torch.bool)
+        return torch.from_numpy(coco_mask.decode(rle)).bool()
+
+    def dense(self) -> Tensor:
+        """(T, H, W) bool, all frames decoded."""
+        return torch.stack(list(self)) if len(self) else torch.zeros(self.shape, dtype=torch.bool)
