@@ -58,12 +58,10 @@ def run(options: argparse.Namespace) -> None:
     source = open_source(options.input)
     output = check_output(options.output, overwrite=options.overwrite)
     refuse_own_input(source, output)
-    predictor = VideoPredictor.from_config(cfg)
+    predictor = VideoPredictor(cfg)
 
     frames = islice(source, options.max_frames)
-    result = predictor.predict(
-        _progress(frames, source, options, "reading and segmenting"), file_names=source.names
-    )
+    result = predictor.predict(_progress(frames, source, options, "reading and segmenting"))
     # Known now that all frames have been read.
     times = source.uneven_times() if options.fps is None else None
     painter = TrackPainter(
@@ -93,7 +91,7 @@ def painted(
     labels = [result["pred_labels"][i] for i in shown]
     scores = [result["pred_scores"][i] for i in shown]
     for t, frame in enumerate(frames):
-        masks = [result["pred_masks"][i][t].cpu().numpy() for i in shown]
+        masks = [result["pred_masks"][i][t].numpy() for i in shown]
         stacked = np.stack(masks) if masks else np.zeros((0, *frame.shape[:2]), dtype=bool)
         yield painter.draw(frame, stacked, labels, scores, [i + 1 for i in shown])
 

@@ -186,14 +186,25 @@ def _add_solver(cfg: CfgNode) -> None:
 
 
 def _add_test(cfg: CfgNode) -> None:
-    # Frames that inference looks at together; 0: the whole video, whatever its length. A longer
-    # video is cut into
-    # parts of equal length whose slots are joined by their number (§4.2: 64).
+    # Frames that inference looks at together; 0: the whole video, whatever its length (§4.2: 64).
+    # Of a longer video, windows overlap and are joined, in memory that does not grow with it.
     cfg.TEST.WINDOW = 64
+    cfg.TEST.STRIDE = 0  # frames from one window to the next; 0: three quarters of a window
+    cfg.TEST.LINK = CfgNode()
+    # A slot of a window goes on with a track if the IoU of their masks, in the frames that both
+    # windows see, is at least this; ...
+    cfg.TEST.LINK.MIN_IOU = 0.3
+    # ... or, if masks say nothing (hidden in those frames, or missed by the window before), if they
+    # look alike by at least this: class agreement times the cosine of the decoder's outputs.
+    cfg.TEST.LINK.MIN_LOOKS = 0.7
+    cfg.TEST.LINK.MEMORY = 2  # windows that a track may miss and still be taken up again
+    # What else is a track of its own if its score in the window is at least this; else it is
+    # dropped.
+    cfg.TEST.LINK.BIRTH_SCORE = 0.05
     # 0: one track a slot, with its best class (VisTR). N: the N best (slot, class) pairs of a
     # video.
     cfg.TEST.TRACKS_PER_VIDEO = 0
-    cfg.TEST.SCORE_THRESHOLD = 0.0  # tracks below are dropped before their masks are upsampled
+    cfg.TEST.SCORE_THRESHOLD = 0.0  # slots and tracks below are dropped, without masks
     # True: the score is multiplied by the mean probability inside the mask
     cfg.TEST.MASK_SCORING = False
     # A track whose mask IoU with a better one is at least this is dropped as its duplicate; 1 keeps

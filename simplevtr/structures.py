@@ -126,3 +126,23 @@ class TrackMasks(Sequence):
     def dense(self) -> Tensor:
         """(T, H, W) bool, all frames decoded."""
         return torch.stack(list(self)) if len(self) else torch.zeros(self.shape, dtype=torch.bool)
+
+
+def encode_masks(masks: Tensor) -> list[dict | None]:
+    """Run-length encode the masks of one track.
+
+    Args:
+        masks: (T, H, W) bool, on any device.
+
+    Returns:
+        For each frame a compressed RLE with text counts, or None if the mask is empty.
+    """
+    visible = masks.flatten(1).any(dim=1) if masks.numel() else masks.new_zeros(len(masks))
+    rles: list[dict | None] = [None] * len(masks)
+    index = torch.nonzero(visible).flatten()
+    # RLEs go down the columns: transposed here, (H, W, frames) is in the order pycocotools wants.
+    columns = masks[index].to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
+    encoded = coco_mask.encode(np.transpose(columns, (2, 1, 0)))
+    for frame, rle in zip(index.tolist(), encoded, strict=True):
+        rles[frame] = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
+    return rles

@@ -3,6 +3,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from simplevtr.inference import VideoPredictor
+from simplevtr.structures import TrackMasks, encode_masks
 from simplevtr.video_io import open_sink, open_source
 
 import av
@@ -29,14 +30,17 @@ class BrightestHalf(nn.Module):
         (video,) = videos
         self.seen = video
         assert not self.training
+        video["image"] = list(video["image"])
         height, width = video["height"], video["width"]
-        left = torch.zeros(video["length"], height, width, dtype=torch.bool)
+        left = torch.zeros(len(video["image"]), height, width, dtype=torch.bool)
         left[:, :, : width // 2] = True
+        packed = [TrackMasks(encode_masks(m), (height, width)) for m in (left, ~left, left)]
         return {
             "image_size": (height, width),
             "pred_scores": [0.9, 0.5, 0.1],
             "pred_labels": [0, 99, 1],
-            "pred_masks": [left, ~left, left],
+            "pred_masks": packed,
+            "pred_ids": [1, 2, 3],
         }
 
 
@@ -167,26 +171,23 @@ def test_predictor_gives_the_model_what_it_wants():
     frames[..., 0] = 200  # red
     for image_format, channel in (("RGB", 0), ("BGR", 2)):
         predictor = VideoPredictor(
-            model, min_size=30, max_size=40, image_format=image_format, class_names=["a"]
+            model=model, min_size=30, max_size=40, image_format=image_format, class_names=["a"]
         )
-        result = predictor.predict(iter(frames), file_names=list("abcd"))
+        result = predictor.predict(iter(frames))
         video = model.seen
         assert [tuple(image.shape) for image in video["image"]] == [(3, 24, 40)] * 4
         assert all(image.dtype == torch.uint8 for image in video["image"])
         assert video["image"][0][channel].min() == 200
         assert video["image"][0].sum() == 200 * 24 * 40
-        assert {key: video[key] for key in ("height", "width", "length", "video_id")} == {
-            "height": 60, "width": 100, "length": 4, "video_id": 0,
-        }  # fmt: skip
-        assert (video["file_names"], video["frame_idx"]) == (list("abcd"), [0, 1, 2, 3])
+        assert (video["height"], video["width"]) == (60, 100)
         assert result["pred_masks"][0].shape == (4, 60, 100)
 
 
 def test_predictor_errors():
     with pytest.raises(ValueError, match="no frames"):
-        VideoPredictor(BrightestHalf()).predict([])
+        VideoPredictor(model=BrightestHalf()).predict([])
     frames = [np.zeros((60, 100, 3), dtype=np.uint8), np.zeros((60, 90, 3), dtype=np.uint8)]
     with pytest.raises(ValueError, match=r"frame 1 has shape \(60, 90, 3\)"):
-        VideoPredictor(BrightestHalf()).predict(frames)
+        VideoPredictor(model=BrightestHalf()).predict(frames)
     with pytest.raises(ValueError, match="image_format is .L.; allowed"):
-        VideoPredictor(BrightestHalf(), image_format="L")
+        VideoPredictor(model=BrightestHalf(), image_format="L")

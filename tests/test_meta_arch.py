@@ -2,8 +2,6 @@
 
 import copy
 
-from simplevtr.modeling.meta_arch import windows
-
 import pytest
 import torch
 from conftest import build, make_clip
@@ -41,7 +39,7 @@ def test_inference_contract(tiny_model):
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     assert all(0 <= label < 6 for label in labels)
-    assert all(mask.shape == (4, 70, 101) and mask.dtype == torch.bool for mask in masks)
+    assert all(mask.shape == (4, 70, 101) and mask[0].dtype == torch.bool for mask in masks)
     with pytest.raises(ValueError, match="one video at a time, got 2"):
         tiny_model([clip, clip])
 
@@ -166,15 +164,6 @@ def test_leading_classes_that_no_category_uses(tiny_cfg):
     assert right < wrong
 
 
-def test_windows():
-    assert windows(5, 0, False) == [(0, 5, [0, 1, 2, 3, 4])]
-    assert windows(5, 64, False) == [(0, 5, [0, 1, 2, 3, 4])]
-    # Parts of nearly equal length rather than 4 + 4 + 1.
-    assert [(a, b) for a, b, _ in windows(9, 4, False)] == [(0, 3), (3, 6), (6, 9)]
-    # A fixed length is filled by going over the part's own frames again.
-    assert windows(5, 3, True) == [(0, 3, [0, 1, 2]), (3, 5, [3, 4, 3])]
-
-
 def test_a_window_as_long_as_the_video_gives_the_whole_clips_result(tiny_cfg):
     clip = make_clip(frames=6)
     results = []
@@ -184,7 +173,29 @@ def test_a_window_as_long_as_the_video_gives_the_whole_clips_result(tiny_cfg):
     for other in results[1:]:
         assert other["pred_scores"] == results[0]["pred_scores"]
         for a, b in zip(other["pred_masks"], results[0]["pred_masks"], strict=True):
-            assert torch.equal(a, b)
+            assert a.rles == b.rles
+
+
+def test_a_long_video_is_joined_from_overlapping_windows(tiny_cfg):
+    tiny_cfg.TEST.WINDOW, tiny_cfg.TEST.STRIDE = 4, 2
+    tiny_cfg.TEST.LINK.BIRTH_SCORE = 0.0
+    model = build(tiny_cfg)
+    clip = make_clip(frames=9)
+    result = model([clip])
+    assert all(masks.shape == (9, 32, 48) for masks in result["pred_masks"])
+    streamed = list(model.stream(iter(clip["image"]), (32, 48)))
+    assert [frame.index for frame in streamed] == list(range(9))
+    for track_id, masks in zip(result["pred_ids"], result["pred_masks"], strict=True):
+        for frame in streamed:
+            present = dict(zip(frame.track_ids, frame.masks, strict=True))
+            assert present.get(track_id) == masks.rles[frame.index]
+    assert model.segmenter.delay == 3
+
+
+def test_a_stride_longer_than_the_window_is_refused(tiny_cfg):
+    tiny_cfg.TEST.WINDOW, tiny_cfg.TEST.STRIDE = 4, 5
+    with pytest.raises(ValueError, match=r"TEST\.STRIDE is 5; it must be from 1 to the window's 4"):
+        build(tiny_cfg)
 
 
 def test_score_threshold_only_drops_tracks(tiny_cfg):
@@ -204,8 +215,8 @@ def test_duplicate_tracks_can_be_dropped(tiny_cfg):
     tiny_cfg.TEST.DUPLICATE_IOU = 1e-9
     apart = build(tiny_cfg)([make_clip()])
     assert 0 < len(apart["pred_masks"]) <= len(everything["pred_masks"])
-    for i, mask in enumerate(apart["pred_masks"]):
-        assert not any((mask & other).any() for other in apart["pred_masks"][:i])
+    for i, masks in enumerate(apart["pred_masks"]):
+        assert not any((masks.dense() & m.dense()).any() for m in apart["pred_masks"][:i])
     tiny_cfg.TEST.DUPLICATE_IOU = 0.0
     with pytest.raises(ValueError, match="DUPLICATE_IOU is 0.0; it must be in"):
         build(tiny_cfg)

@@ -1,5 +1,6 @@
 import itertools
 
+from simplevtr.structures import TrackMasks, encode_masks
 from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet, track_colour
 from simplevtr.visualization.clip_sheet import evenly_spaced
 
@@ -144,7 +145,7 @@ def test_tracks_of_a_result():
         "image_size": (10, 20),
         "pred_scores": [0.9, 0.1, 0.4],
         "pred_labels": [1, 0, 0],
-        "pred_masks": masks,
+        "pred_masks": [TrackMasks(encode_masks(m), (10, 20)) for m in masks],
     }
     tracks = TrackSet.from_result(result, min_score=0.3)
     assert len(tracks) == 2

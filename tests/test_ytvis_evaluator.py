@@ -4,14 +4,14 @@ import math
 import multiprocessing
 import zipfile
 
-from simplevtr.evaluation import YTVISEvaluator, encode_track
+from simplevtr.evaluation import YTVISEvaluator
+from simplevtr.structures import TrackMasks, encode_masks
 
 import numpy as np
 import pytest
 import torch
 from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
-from pycocotools import mask as coco_mask
 from track_samples import HEIGHT, LENGTH, WIDTH, annotation, box, ground_truth
 
 NAME = "test_ytvis_evaluator"
@@ -76,18 +76,20 @@ def feed(evaluator, videos):
         evaluator.process(video_input(video), perfect(video))
 
 
-def test_encoded_masks_decode_to_themselves():
-    masks = torch.rand(300, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.05
-    segmentations = encode_track(masks)
-    assert any(s is None for s in segmentations)
-    assert json.loads(json.dumps(segmentations)) == segmentations
-    for mask, segmentation in zip(masks, segmentations, strict=True):
-        if segmentation is None:
-            assert not mask.any()
-        else:
-            np.testing.assert_array_equal(coco_mask.decode(segmentation), mask.numpy())
-    assert encode_track(torch.zeros(2, 5, 7, dtype=torch.bool)) == [None, None]
-    assert encode_track(torch.zeros(0, 5, 7, dtype=torch.bool)) == []
+def test_run_length_encoded_tracks_are_written_as_they_are(dataset, tmp_path):
+    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
+    dense = perfect(1)
+    packed = dense | {
+        "pred_masks": [
+            TrackMasks(encode_masks(masks), masks.shape[1:]) for masks in dense["pred_masks"]
+        ]
+    }
+    kept = []
+    for output in (dense, packed):
+        evaluator.reset()
+        evaluator.process(video_input(1), output)
+        kept.append(evaluator._tracks)
+    assert kept[0] == kept[1]
 
 
 def test_perfect_predictions(dataset, tmp_path, caplog):

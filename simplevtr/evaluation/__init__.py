@@ -9,7 +9,6 @@ __all__ = [
     "AREA_LIMITS",
     "TrackScores",
     "YTVISEvaluator",
-    "encode_track",
     "evaluate_tracks",
     "has_ground_truth",
     "load_ground_truth",
@@ -22,7 +21,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     # Scoring a file needs neither torch nor detectron2, which take seconds to import.
-    if name in ("YTVISEvaluator", "encode_track"):
+    if name == "YTVISEvaluator":
         from simplevtr.evaluation import ytvis_evaluator
 
         return getattr(ytvis_evaluator, name)

@@ -11,14 +11,12 @@ from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_trut
 from simplevtr.evaluation.report import scores_table
 from simplevtr.evaluation.results_file import is_finite, refuse_existing_results, write_results
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
+from simplevtr.structures import TrackMasks, encode_masks
 
-import numpy as np
-import torch
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
-from pycocotools import mask as coco_mask
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
@@ -84,7 +82,8 @@ class YTVISEvaluator(DatasetEvaluator):
         Args:
             inputs: one dict with ``video_id``, ``length`` (T), ``height`` (H) and ``width`` (W).
             outputs: lists with an item a track: ``pred_scores``, float; ``pred_labels``, contiguous
-                int; ``pred_masks``, (T, H, W) bool in the video's pixels.
+                int; ``pred_masks``, ``TrackMasks`` or a (T, H, W) bool tensor, in the video's
+                pixels.
 
         Raises:
             ValueError: there is not exactly one video, or the predictions do not fit it.
@@ -105,7 +104,7 @@ class YTVISEvaluator(DatasetEvaluator):
             for score, label, masks in zip(*columns, strict=True)
         ]
 
-    def _entry(self, video: dict, score: float, label: int, masks: Tensor) -> dict:
+    def _entry(self, video: dict, score: float, label: int, masks: TrackMasks | Tensor) -> dict:
         name = f"video {video['video_id']}"
         if label not in self._category_ids:
             raise ValueError(
@@ -120,7 +119,7 @@ class YTVISEvaluator(DatasetEvaluator):
             "video_id": video["video_id"],
             "category_id": self._category_ids[label],
             "score": score,
-            "segmentations": encode_track(masks),
+            "segmentations": masks.rles if isinstance(masks, TrackMasks) else encode_masks(masks),
         }
 
     def evaluate(self) -> dict:
@@ -163,26 +162,6 @@ class YTVISEvaluator(DatasetEvaluator):
                 len(self._gt["videos"]),
                 self._dataset_name,
             )
-
-
-def encode_track(masks: Tensor) -> list[dict | None]:
-    """One track's masks in YouTube-VIS format.
-
-    Args:
-        masks: (T, H, W) bool, on any device.
-
-    Returns:
-        For each frame a compressed RLE with text counts, or None if the mask is empty.
-    """
-    visible = masks.flatten(1).any(dim=1) if masks.numel() else masks.new_zeros(len(masks))
-    segmentations: list[dict | None] = [None] * len(masks)
-    index = torch.nonzero(visible).flatten()
-    # RLEs go down the columns: transposed here, (H, W, frames) is in the order pycocotools wants.
-    columns = masks[index].to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
-    rles = coco_mask.encode(np.transpose(columns, (2, 1, 0)))
-    for frame, rle in zip(index.tolist(), rles, strict=True):
-        segmentations[frame] = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
-    return segmentations
 
 
 def _metadata(dataset_name: str, key: str) -> object:

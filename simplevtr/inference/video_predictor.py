@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.run_config import check_device
+from simplevtr.structures import FrameTracks
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode
+from detectron2.config import CfgNode, configurable
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.modeling import build_model
@@ -21,28 +24,32 @@ logger = logging.getLogger(__name__)
 
 
 class VideoPredictor:
-    """Finds the tracks of a video.
+    """Finds the tracks of a video, read as a stream.
 
-    Frames are resized as they come and only the small ones are kept, so that a long video of large
-    frames can be given by a generator.
+        predictor = VideoPredictor(cfg)
+        for tracks in predictor.stream(frames):  # FrameTracks, one a frame, in order
+            ...
+
+    Frames are resized as they come, and only a window of the small ones is kept.
 
     Attributes:
         class_names: class names by label; may be empty where nobody knows them.
     """
 
+    @configurable
     def __init__(
         self,
-        model: nn.Module,
         *,
+        model: nn.Module,
         min_size: int = 300,
         max_size: int = 540,
         image_format: str = "RGB",
         class_names: Sequence[str] = (),
     ):
-        """Set up a predictor and put ``model`` into eval mode.
+        """Set up a predictor and put ``model`` into eval mode; ``VideoPredictor(cfg)`` builds it.
 
         Args:
-            model: takes a list with one video (see ``predict``) and returns its result.
+            model: a ``SimpleVTR``.
             min_size: short side in pixels to which frames are resized; 0 leaves them as they are.
             max_size: limit of the long side in pixels.
             image_format: channel order that the model wants, "RGB" or "BGR".
@@ -59,7 +66,7 @@ class VideoPredictor:
         self._image_format = image_format
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> VideoPredictor:
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the model of ``cfg`` and load MODEL.WEIGHTS into it.
 
         Raises:
@@ -71,63 +78,78 @@ class VideoPredictor:
         model = build_model(cfg)
         averaged = cfg.SOLVER.EMA_DECAY > 0
         ClipCheckpointer(model, complete=True, averaged=averaged).load(cfg.MODEL.WEIGHTS)
-        return cls(
-            model,
-            min_size=cfg.INPUT.MIN_SIZE_TEST,
-            max_size=cfg.INPUT.MAX_SIZE_TEST,
-            image_format=cfg.INPUT.FORMAT,
-            class_names=dataset_class_names(cfg.DATASETS.TEST),
-        )
+        return {
+            "model": model,
+            "min_size": cfg.INPUT.MIN_SIZE_TEST,
+            "max_size": cfg.INPUT.MAX_SIZE_TEST,
+            "image_format": cfg.INPUT.FORMAT,
+            "class_names": dataset_class_names(cfg.DATASETS.TEST),
+        }
 
-    def predict(
-        self, frames: Iterable[np.ndarray], *, file_names: Sequence[str] | None = None
-    ) -> dict:
-        """The tracks of one video.
+    def stream(self, frames: Iterable[np.ndarray]) -> Iterator[FrameTracks]:
+        """The tracks of each frame, as soon as they are final.
+
+        Labels and scores are those of the track so far. TEST.WINDOW frames are looked at together;
+        the tracks of a frame come at most TEST.WINDOW - 1 frames after it was read, in portions of
+        TEST.STRIDE frames. Memory is the same however long the video is.
 
         Args:
-            frames: T frames, (H, W, 3) uint8 RGB, in order; read once.
-            file_names: (T,) names of the frames, handed to the model as they are.
+            frames: (H, W, 3) uint8 RGB of one size, in order; read once.
+
+        Raises:
+            ValueError: frames differ in size.
+        """
+        size, frames = _peek_size(frames)
+        if size is not None:
+            yield from self.model.stream(self._images(frames, size), size)
+
+    def predict(self, frames: Iterable[np.ndarray]) -> dict[str, Any]:
+        """The tracks of a whole video.
+
+        Args:
+            frames: T frames, (H, W, 3) uint8 RGB of one size, in order; read once.
 
         Returns:
             "image_size": (H, W); and one entry a track: "pred_scores" list[float],
-            "pred_labels" list[int], "pred_masks" list of (T, H, W) bool tensors.
+            "pred_labels" list[int], "pred_masks" list of ``TrackMasks``, which read like (T, H, W)
+            bool tensors, "pred_ids" list[int].
 
         Raises:
             ValueError: there are no frames, or they differ in size.
         """
-        video = self._video(frames, file_names)
+        size, frames = _peek_size(frames)
+        if size is None:
+            raise ValueError("the video has no frames")
+        video = {"image": self._images(frames, size), "height": size[0], "width": size[1]}
         with torch.no_grad():
             return self.model([video])
 
-    def _video(self, frames: Iterable[np.ndarray], file_names: Sequence[str] | None) -> dict:
-        images: list[torch.Tensor] = []
-        size: tuple[int, int] | None = None
-        for frame in frames:
-            size = size or frame.shape[:2]
-            if frame.shape[:2] != size:
+    def _images(
+        self, frames: Iterable[np.ndarray], size: tuple[int, int]
+    ) -> Iterator[torch.Tensor]:
+        """(H, W, 3) RGB to (3, h, w) in the model's channel order, uint8."""
+        resize = self._resize.get_transform(np.empty((*size, 3), dtype=np.uint8))
+        for index, frame in enumerate(frames):
+            if frame.shape != (*size, 3):
                 raise ValueError(
-                    f"frame {len(images)} has shape {frame.shape}, the first one {(*size, 3)}; "
+                    f"frame {index} has shape {frame.shape}, the first one {(*size, 3)}; "
                     "all frames of a video must have one size"
                 )
-            images.append(self._image(frame))
-        if size is None:
-            raise ValueError("the video has no frames")
-        return {
-            "image": images,
-            "height": size[0],
-            "width": size[1],
-            "length": len(images),
-            "video_id": 0,
-            "file_names": list(file_names or []),
-            "frame_idx": list(range(len(images))),
-        }
+            small = resize.apply_image(frame)
+            if self._image_format == "BGR":
+                small = small[:, :, ::-1]
+            yield torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))
 
-    def _image(self, frame: np.ndarray) -> torch.Tensor:
-        """(H, W, 3) RGB to (3, h, w) in the model's channel order, uint8."""
-        small = self._resize.get_transform(frame).apply_image(frame)
-        if self._image_format == "BGR":
-            small = small[:, :, ::-1]
-        return torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))
+
+def _peek_size(
+    frames: Iterable[np.ndarray],
+) -> tuple[tuple[int, int] | None, Iterator[np.ndarray]]:
+    """(H, W) of the first frame, None if there is none; and all frames."""
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        return None, frames
+    return first.shape[:2], chain([first], frames)
 
 
 def _check_before_building(cfg: CfgNode) -> None:

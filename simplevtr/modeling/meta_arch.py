@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from simplevtr.modeling.clip_network import FEATURES, ClipNetwork
@@ -12,9 +13,10 @@ from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.modeling.recompute import Recompute
 from simplevtr.modeling.targets import TargetBuilder
-from simplevtr.modeling.track_builder import TrackBuilder
 from simplevtr.modeling.transformer import Transformer
-from simplevtr.structures import ClipPredictions
+from simplevtr.modeling.video_segmenter import VideoSegmenter
+from simplevtr.structures import ClipPredictions, FrameTracks
+from simplevtr.tracking import TrackingSettings, WindowLinker
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -35,8 +37,7 @@ class SimpleVTR(nn.Module):
         target_builder: TargetBuilder,
         criterion: ClipCriterion,
         dense_loss: DenseClassLoss | None,
-        track_builder: TrackBuilder,
-        window: int,
+        segmenter: VideoSegmenter,
     ) -> None:
         """Keep the parts.
 
@@ -46,8 +47,7 @@ class SimpleVTR(nn.Module):
             target_builder: ``Instances`` -> ``ClipTargets``.
             criterion: matching and losses.
             dense_loss: loss on the encoder's memory, or None.
-            track_builder: collects predictions over a video and makes tracks of them.
-            window: frames that inference looks at together; 0 for the whole video.
+            segmenter: inference: windows of a video -> its tracks.
         """
         super().__init__()
         self.network = network
@@ -55,8 +55,7 @@ class SimpleVTR(nn.Module):
         self.target_builder = target_builder
         self.criterion = criterion
         self.dense_loss = dense_loss
-        self.track_builder = track_builder
-        self.window = window
+        self.segmenter = segmenter
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -72,14 +71,7 @@ class SimpleVTR(nn.Module):
             "dense_loss": DenseClassLoss(weight=cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT)
             if cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT > 0
             else None,
-            "track_builder": TrackBuilder(
-                score_threshold=cfg.TEST.SCORE_THRESHOLD,
-                tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
-                mask_scoring=cfg.TEST.MASK_SCORING,
-                duplicate_iou=cfg.TEST.DUPLICATE_IOU,
-                class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
-            ),
-            "window": cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
+            "segmenter": build_segmenter(cfg),
         }
 
     @property
@@ -93,13 +85,13 @@ class SimpleVTR(nn.Module):
         Args:
             batched_inputs: clip dicts of the dataset mapper: ``image``, a list of T uint8 (3, H, W)
                 tensors; in training ``instances``, a list of T ``Instances``; ``height``,
-                ``width``, ``file_names``.
+                ``width``, ``file_names``. In testing ``image`` may be any iterable, read once.
 
         Returns:
             In training a dict of weighted losses. Otherwise, for a list with one video,
             ``{"image_size": (H, W), "pred_scores": list[float], "pred_labels": list[int]
-            (contiguous), "pred_masks": list of (T, H, W) bool tensors}``, a track each, best first,
-            at the original size.
+            (contiguous), "pred_masks": list of ``TrackMasks``, which read like (T, H, W) bool
+            tensors at the original size, "pred_ids": list[int]}``, a track each, best first.
         """
         if self.training:
             return self.losses(batched_inputs)
@@ -164,47 +156,14 @@ class SimpleVTR(nn.Module):
             auxiliary=state.predictions.auxiliary,
         )
 
-    @torch.no_grad()
     def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
-        """Segment one video, a window of frames at a time; see ``forward``."""
-        tracks = self.track_builder.start(size=(clip["height"], clip["width"]))
-        for start, stop, used in windows(len(clip["image"]), self.window, self._fixed_length()):
-            batch = self.batcher([{"image": [clip["image"][i] for i in used]}])
-            state = self.network.encode(batch.frames, batch.padding_mask)
-            tracks.add(self.network, state, frames=stop - start)
-        return tracks.finish()
+        """Segment one video; see ``forward``."""
+        size = (clip["height"], clip["width"])
+        return self.segmenter.segment(self.network, self.batcher, clip["image"], size)
 
-    def _fixed_length(self) -> bool:
-        return self.network.query_frames > 0
-
-
-def windows(length: int, window: int, fixed: bool) -> list[tuple[int, int, list[int]]]:
-    """Cut a video into the parts that inference looks at.
-
-    Args:
-        length: frames of the video.
-        window: most frames at a time; 0 for all.
-        fixed: whether every part must have exactly ``window`` frames (queries with a frame axis);
-            a short part is then filled by going over its frames again, as VisTR does.
-
-    Returns:
-        (start, stop, indices of the frames to read) of each part; the first stop - start indices
-        are the part's own frames. Parts are of nearly equal length, so that no window is left with
-        a frame or two.
-    """
-    if window <= 0:
-        window = length
-    if fixed:
-        edges = [*range(0, length, window), length]
-    else:
-        parts = -(-length // window)
-        edges = [length * part // parts for part in range(parts + 1)]
-    result = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
-        own = stop - start
-        count = window if fixed else own
-        result.append((start, stop, [start + i % own for i in range(count)]))
-    return result
+    def stream(self, images: Iterable[Tensor], size: tuple[int, int]) -> Iterator[FrameTracks]:
+        """Segment a video without an end; see ``VideoSegmenter.stream``."""
+        return self.segmenter.stream(self.network, self.batcher, images, size)
 
 
 def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNetwork:
@@ -278,6 +237,25 @@ def build_criterion(cfg: CfgNode) -> ClipCriterion:
         ),
         mask_points=node.LOSS.MASK_POINTS,
         max_mask_tracks=node.LOSS.MAX_MASK_TRACKS,
+    )
+
+
+def build_segmenter(cfg: CfgNode) -> VideoSegmenter:
+    """Build the inference of a config."""
+    return VideoSegmenter(
+        window=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
+        stride=cfg.TEST.STRIDE,
+        fixed_length=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES > 0,
+        score_threshold=cfg.TEST.SCORE_THRESHOLD,
+        tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
+        class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
+        tracking=TrackingSettings(
+            linker=WindowLinker(min_iou=cfg.TEST.LINK.MIN_IOU, min_looks=cfg.TEST.LINK.MIN_LOOKS),
+            birth_score=cfg.TEST.LINK.BIRTH_SCORE,
+            memory=cfg.TEST.LINK.MEMORY,
+            mask_scoring=cfg.TEST.MASK_SCORING,
+            duplicate_iou=cfg.TEST.DUPLICATE_IOU,
+        ),
     )
 
 

@@ -15,8 +15,7 @@ from typing import Any
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.meta_arch import SimpleVTR, build_network
-from simplevtr.modeling.postprocess import score_tracks
-from simplevtr.structures import ClipPredictions
+from simplevtr.structures import ClipPredictions, TrackMasks, encode_masks
 
 import torch
 import torch.nn.functional as F
@@ -97,22 +96,43 @@ class PlainVTR(SimpleVTR):
         The mask logits of every slot are held at the size of the original frames.
         """
         size = (clip["height"], clip["width"])
-        batch = self.batcher([clip])
+        batch = self.batcher([{"image": list(clip["image"])}])
         predictions = self.predict_clip(batch.frames, batch.padding_mask)
         probability = predictions.logits[0].float().softmax(-1)
-        probability = probability[..., self.track_builder.class_offset : -1]
-        slots, labels, scores = score_tracks(probability, self.track_builder.tracks_per_video)
+        probability = probability[..., self.segmenter.class_offset : -1]
+        slots, labels, scores = score_tracks(probability, self.segmenter.tracks_per_video)
         masks = []
         if predictions.masks is not None:
             logits = F.interpolate(predictions.masks[0].float(), size=size, mode="bilinear")
             whole = (logits > 0).cpu().transpose(0, 1)
-            masks = [whole[slot] for slot in slots.tolist()]
+            masks = [TrackMasks(encode_masks(whole[slot]), size) for slot in slots.tolist()]
         return {
             "image_size": size,
             "pred_scores": scores.tolist(),
             "pred_labels": labels.tolist(),
             "pred_masks": masks,
         }
+
+
+def score_tracks(probability: Tensor, tracks: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose slots and their classes, by VisTR's rules.
+
+    Args:
+        probability: (T, Q, K) class probabilities without "no object".
+        tracks: 0 for one track a slot, its category the most frequent best class of its frames and
+            its score the mean of the frames' best probabilities (VisTR); N for the N best (slot,
+            class) pairs by the mean probability over the frames.
+
+    Returns:
+        slots, labels (both (N,) int64) and scores (N,), best first.
+    """
+    if tracks > 0:
+        mean = probability.mean(0)
+        scores, index = mean.flatten().topk(min(tracks, mean.numel()))
+        return index // mean.shape[1], index % mean.shape[1], scores
+    best, label = probability.max(-1)
+    scores, slots = best.mean(0).sort(descending=True, stable=True)
+    return slots, label.mode(0).values[slots], scores
 
 
 @META_ARCH_REGISTRY.register()

@@ -40,13 +40,13 @@ class TrackSet:
 
         Args:
             result: "image_size" (H, W) and, one entry a track, "pred_scores" (floats),
-                "pred_labels" (ints) and "pred_masks" ((T, H, W) bool tensors).
+                "pred_labels" (ints) and "pred_masks" (``TrackMasks``).
             min_score: in [0, 1]. Ids count from 1 in the order of the result, dropped tracks
                 included.
         """
         scores = np.asarray(result["pred_scores"], dtype=np.float32)
         kept = np.flatnonzero(scores >= min_score)
-        masks = [np.asarray(result["pred_masks"][i].cpu(), dtype=bool) for i in kept]
+        masks = [result["pred_masks"][i].dense().numpy() for i in kept]
         return cls(
             masks=np.stack(masks) if masks else np.zeros((0, 1, *result["image_size"]), dtype=bool),
             labels=np.asarray(result["pred_labels"], dtype=np.int64)[kept],

@@ -1,0 +1,77 @@
+"""The result of a whole video: every track's masks, and its final class and score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from simplevtr.structures import FrameTracks, TrackMasks
+from simplevtr.tracking.evidence import TrackEvidence
+
+import torch
+
+
+class CollectedTracks:
+    """Gathers frames until the video is over."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        """Begin a video whose frames have ``size`` (H, W) in pixels."""
+        self.size = size
+        self.frames = 0
+        self._rles: dict[int, dict[int, dict]] = {}  # by track, then by frame
+
+    def extend(self, frames: Iterable[FrameTracks]) -> None:
+        """Take in the next frames."""
+        for frame in frames:
+            self.frames += 1
+            for track_id, rle in zip(frame.track_ids, frame.masks, strict=True):
+                self._rles.setdefault(track_id, {})[frame.index] = rle
+
+    def masks(self, track_id: int) -> TrackMasks:
+        """The masks of one track."""
+        own = self._rles.get(track_id, {})
+        return TrackMasks([own.get(t) for t in range(self.frames)], self.size)
+
+    def result(
+        self,
+        evidence: dict[int, TrackEvidence],
+        *,
+        tracks_per_video: int,
+        mask_scoring: bool,
+        score_threshold: float,
+    ) -> dict[str, Any]:
+        """The result dict of ``SimpleVTR.forward``.
+
+        Args:
+            evidence: of every track, by its id.
+            tracks_per_video: 0 for one result a track, its category the most frequent best class
+                and its score the mean of the best probabilities (VisTR); N for the N best (track,
+                class) pairs by the mean probability.
+            mask_scoring: whether scores are multiplied by the masks' confidence.
+            score_threshold: what scores less is left out.
+        """
+        if tracks_per_video > 0 and evidence:
+            scores = torch.stack(
+                [e.class_scores(mask_scoring=mask_scoring) for e in evidence.values()]
+            )
+            ids = list(evidence)
+            best, index = scores.flatten().topk(min(tracks_per_video, scores.numel()))
+            found = [
+                (ids[i // scores.shape[1]], i % scores.shape[1], score)
+                for i, score in zip(index.tolist(), best.tolist(), strict=True)
+            ]
+        else:
+            found = [
+                (track_id, e.label(), e.score(mask_scoring=mask_scoring))
+                for track_id, e in evidence.items()
+            ]
+            found.sort(key=lambda item: -item[2])
+        found = [item for item in found if item[2] >= score_threshold]
+        masks = {track_id: self.masks(track_id) for track_id, _, _ in found}
+        return {
+            "image_size": self.size,
+            "pred_scores": [score for _, _, score in found],
+            "pred_labels": [label for _, label, _ in found],
+            "pred_masks": [masks[track_id] for track_id, _, _ in found],
+            "pred_ids": [track_id for track_id, _, _ in found],
+        }

@@ -1,0 +1,64 @@
+"""Overlapping windows of a stream of frames whose length nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+Frame = TypeVar("Frame")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive frames of a video.
+
+    Attributes:
+        start: 0-based number of the first.
+        frames: at least one.
+        settled: frames before this number are seen by no later window.
+    """
+
+    start: int
+    frames: list
+    settled: int
+
+    @property
+    def stop(self) -> int:
+        """Number of the frame after the last."""
+        return self.start + len(self.frames)
+
+
+def sliding_windows(frames: Iterable[Frame], length: int, stride: int) -> Iterator[Window]:
+    """Cut a stream into windows of ``length`` frames, each ``stride`` after the one before.
+
+    The last window is the last ``length`` frames, whatever is left for it, so that no window is
+    short; only a video that is shorter gives one of all its frames. At most ``length`` frames are
+    held. A window comes as soon as its last frame has been read: frame t is settled once frame
+    ``t // stride * stride + length - 1`` was read, or the video has ended.
+
+    Args:
+        frames: read once, in order.
+        length: frames of a window; 0 for one window of all of them.
+        stride: in [1, ``length``]; unused if ``length`` is 0.
+
+    Raises:
+        ValueError: if ``length`` is negative or ``stride`` outside its range.
+    """
+    if length < 0 or (length > 0 and not 1 <= stride <= length):
+        raise ValueError(
+            f"windows of {length} frames, {stride} apart: the length (TEST.WINDOW) must be 0 or "
+            "more and the stride (TEST.STRIDE) from 1 to the length"
+        )
+    held: list[Frame] = []
+    read = done = 0  # done: the frames that a window has had
+    for frame in frames:
+        held.append(frame)
+        read += 1
+        if length and len(held) > length:
+            del held[0]
+        if length and read >= length and (read - length) % stride == 0:
+            done = read
+            yield Window(read - length, list(held), read - length + stride)
+    if read > done:
+        yield Window(read - len(held), list(held), read)

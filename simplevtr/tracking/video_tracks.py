@@ -1,0 +1,169 @@
+"""The tracks of one video, as its windows come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simplevtr.structures import FrameTracks
+from simplevtr.tracking.evidence import TrackEvidence
+from simplevtr.tracking.linking import WindowLinker, looks_alike
+from simplevtr.tracking.mask_buffer import MaskBuffer
+from simplevtr.tracking.window_tracks import WindowTracks, mask_overlap
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """How windows become tracks.
+
+    Attributes:
+        linker: joins slots and tracks.
+        birth_score: a slot of a later window that goes on with no track starts one if its score is
+            at least this; in the first window all do.
+        memory: windows that a track may miss before it ends. Until then it can be taken up again,
+            under its id.
+        mask_scoring: whether a score is multiplied by the mean probability inside the mask.
+        duplicate_iou: see ``WindowTracks.without_duplicates``; 1 keeps every slot.
+
+    Raises:
+        ValueError: if a value is out of its range.
+    """
+
+    linker: WindowLinker
+    birth_score: float = 0.0
+    memory: int = 0
+    mask_scoring: bool = False
+    duplicate_iou: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.duplicate_iou <= 1:
+            raise ValueError(f"TEST.DUPLICATE_IOU is {self.duplicate_iou}; it must be in (0, 1]")
+        if not 0 <= self.birth_score <= 1:
+            raise ValueError(f"TEST.LINK.BIRTH_SCORE is {self.birth_score}; it must be in [0, 1]")
+        if self.memory < 0:
+            raise ValueError(f"TEST.LINK.MEMORY is {self.memory}; it must be 0 or more")
+
+
+@dataclass
+class _Track:
+    """A track that is alive, or has ended: then only its evidence is asked for."""
+
+    track_id: int
+    evidence: TrackEvidence
+    embedding: Tensor
+    last_window: int
+    masks: MaskBuffer = field(default_factory=MaskBuffer)
+
+
+class VideoTracks:
+    """Takes in windows in order and gives out frames in order.
+
+    Memory does not grow with the video, but for the evidence of each track, about a kilobyte.
+    """
+
+    def __init__(self, settings: TrackingSettings, size: tuple[int, int]) -> None:
+        """Begin a video.
+
+        Args:
+            settings: how windows are linked.
+            size: (H, W) of the original frames in pixels, at which masks are given out.
+        """
+        self.settings = settings
+        self.size = size
+        self._tracks: list[_Track] = []
+        self._alive: list[_Track] = []
+        self._windows = 0
+        self._settled = 0  # frames that were given out
+        self._seen = 0  # frames that a window has seen
+
+    def add(self, window: WindowTracks, *, start: int, settled: int) -> list[FrameTracks]:
+        """Take in the next window.
+
+        Args:
+            window: its slots.
+            start: number of its first frame.
+            settled: frames before this number are seen by no later window.
+
+        Returns:
+            The frames that became final, all their tracks, whatever their scores.
+        """
+        evidence = [
+            TrackEvidence.of(*row)
+            for row in zip(window.probability, window.confidence(), strict=True)
+        ]
+        scores = [item.score(mask_scoring=self.settings.mask_scoring) for item in evidence]
+        if self.settings.duplicate_iou < 1:
+            kept = window.without_duplicates(torch.tensor(scores), self.settings.duplicate_iou)
+            window = window.rows(kept)
+            evidence, scores = [evidence[i] for i in kept], [scores[i] for i in kept]
+        owner = {slot: self._alive[track] for track, slot in self._links(window, start)}
+        for slot, own in enumerate(evidence):
+            track = owner.get(slot)
+            if track is not None:
+                track.evidence = track.evidence + own
+            elif self._windows == 0 or scores[slot] >= self.settings.birth_score:
+                track = _Track(len(self._tracks) + 1, own, window.embedding[slot], self._windows)
+                self._tracks.append(track)
+                self._alive.append(track)
+            else:
+                continue
+            track.embedding, track.last_window = window.embedding[slot], self._windows
+            # The last window may begin before frames that were given out already.
+            known = max(0, self._settled - start)
+            track.masks.add(window.masks[slot, known:], start + known)
+        self._seen = max(self._seen, start + window.masks.shape[1])
+        self._windows += 1
+        frames = self._give_out(settled)
+        self._alive = [t for t in self._alive if self._missed(t) <= self.settings.memory]
+        return frames
+
+    def finish(self) -> list[FrameTracks]:
+        """The frames that were still waiting for a window."""
+        return self._give_out(self._seen)
+
+    def evidence(self) -> dict[int, TrackEvidence]:
+        """What is known of every track of the video, by its id."""
+        return {track.track_id: track.evidence for track in self._tracks}
+
+    def _missed(self, track: _Track) -> int:
+        """Windows since the track was seen."""
+        return self._windows - 1 - track.last_window
+
+    def _links(self, window: WindowTracks, start: int) -> list[tuple[int, int]]:
+        """Pairs of indices into ``_alive`` and of slots."""
+        if not self._alive or not len(window):
+            return []
+        first = max(start, self._settled)
+        shared = max(0, self._seen - first)
+        own = window.masks[:, first - start : first - start + shared]
+        before = torch.stack([t.masks.between(first, first + shared, own[0]) for t in self._alive])
+        covered = (before > 0).flatten(1).any(1)[:, None] | (own > 0).flatten(1).any(1)
+        fresh = torch.tensor([t.last_window == self._windows - 1 for t in self._alive])
+        looks = looks_alike(
+            (
+                torch.stack([t.evidence.class_scores(mask_scoring=False) for t in self._alive]),
+                torch.stack([t.embedding for t in self._alive]),
+            ),
+            (window.probability.mean(1).double().cpu(), window.embedding),
+        )
+        comparable = covered.cpu() & fresh[:, None]
+        return self.settings.linker(mask_overlap(before, own), comparable, looks)
+
+    def _give_out(self, upto: int) -> list[FrameTracks]:
+        """Frames ``_settled`` to ``upto``."""
+        first, count = self._settled, upto - self._settled
+        rows: list[tuple[list, ...]] = [([], [], [], []) for _ in range(count)]
+        for track in self._alive:
+            label = track.evidence.label()
+            score = track.evidence.score(mask_scoring=self.settings.mask_scoring)
+            for frame, rle in enumerate(track.masks.take(first, upto, self.size)):
+                if rle is None:
+                    continue
+                for column, value in zip(
+                    rows[frame], (track.track_id, label, score, rle), strict=True
+                ):
+                    column.append(value)
+        self._settled = max(self._settled, upto)
+        return [FrameTracks(first + i, self.size, *row) for i, row in enumerate(rows)]

@@ -1,0 +1,73 @@
+"""What the network says of one window: a row an instance slot that may be a track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class WindowTracks:
+    """The slots of a window of T frames.
+
+    Attributes:
+        probability: (N, T, K) class probabilities without "no object".
+        masks: (N, T, h, w) mask logits at the mask head's stride; (N, T, 0, 0) without one.
+        embedding: (N, C) the decoder's output of each slot, its mean over the frames if the queries
+            have a frame axis.
+    """
+
+    probability: Tensor
+    masks: Tensor
+    embedding: Tensor
+
+    def __len__(self) -> int:
+        return self.probability.shape[0]
+
+    def rows(self, index: Tensor | list[int]) -> WindowTracks:
+        """The slots at ``index``, in that order."""
+        return WindowTracks(
+            **{field.name: getattr(self, field.name)[index] for field in fields(self)}
+        )
+
+    def confidence(self) -> Tensor:
+        """(N, 2): sum of the probabilities inside each slot's mask, and the number of its cells."""
+        probability = self.masks.float().sigmoid().flatten(1)
+        inside = probability > 0.5
+        return torch.stack([(probability * inside).sum(1), inside.sum(1).float()], dim=1)
+
+    def without_duplicates(self, scores: Tensor, limit: float) -> list[int]:
+        """Indices of the slots that are kept, ascending, if better ones push out their duplicates.
+
+        Not in the paper, whose matching is meant to make duplicates unlikely.
+
+        Args:
+            scores: (N,).
+            limit: a slot is dropped, whatever its class, if the IoU of its masks over the window
+                with those of a better kept one is at least this. Empty masks cover nothing and are
+                kept.
+        """
+        shared = mask_overlap(self.masks, self.masks)
+        kept: list[int] = []
+        for i in scores.argsort(descending=True, stable=True).tolist():
+            if all(shared[i, j] < limit for j in kept):
+                kept.append(i)
+        return sorted(kept)
+
+
+def mask_overlap(one: Tensor, other: Tensor) -> Tensor:
+    """IoU of tracks by their mask logits, summed over frames and cells; 0 where both are empty.
+
+    Args:
+        one: (N, T, h, w).
+        other: (M, T, h, w) of the same frames.
+
+    Returns:
+        (N, M) float32 on the CPU.
+    """
+    a, b = ((masks > 0).flatten(1).float() for masks in (one, other))
+    shared = a @ b.T
+    union = a.sum(1)[:, None] + b.sum(1) - shared
+    return (shared / union.clamp(min=1)).cpu()

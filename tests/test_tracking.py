@@ -1,0 +1,279 @@
+"""Windows of a stream become tracks of a video: cutting, linking, merging, giving out."""
+
+from simplevtr.tracking import (
+    CollectedTracks,
+    TrackingSettings,
+    VideoTracks,
+    WindowLinker,
+    WindowTracks,
+    sliding_windows,
+)
+
+import pytest
+import torch
+
+SIZE = (16, 24)  # of the original frames; masks are predicted at half of it
+
+
+def cut(frames, length, stride):
+    return [
+        (window.start, window.stop, window.settled)
+        for window in sliding_windows(range(frames), length, stride)
+    ]
+
+
+def test_windows_overlap_and_the_last_one_is_full():
+    assert cut(10, 4, 3) == [(0, 4, 3), (3, 7, 6), (6, 10, 9)]
+    assert cut(11, 4, 3) == [(0, 4, 3), (3, 7, 6), (6, 10, 9), (7, 11, 11)]
+    assert cut(9, 4, 4) == [(0, 4, 4), (4, 8, 8), (5, 9, 9)]
+
+
+@pytest.mark.parametrize(("length", "stride"), [(0, 0), (12, 3), (20, 20)])
+def test_a_window_as_long_as_the_video_is_the_only_one(length, stride):
+    assert [(start, stop) for start, stop, _ in cut(12, length, stride)] == [(0, 12)]
+
+
+def test_a_short_video_and_none():
+    assert cut(1, 4, 2) == [(0, 1, 1)]
+    assert cut(0, 4, 2) == []
+
+
+def test_windows_hold_the_frames_of_their_numbers():
+    for window in sliding_windows(range(11), 4, 3):
+        assert window.frames == list(range(window.start, window.stop))
+
+
+def test_a_window_comes_as_soon_as_it_is_full():
+    read = []
+
+    def frames():
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    windows = sliding_windows(frames(), 4, 2)
+    next(windows)
+    assert len(read) == 4
+    next(windows)
+    assert len(read) == 6
+
+
+@pytest.mark.parametrize(("length", "stride"), [(4, 0), (4, 5), (-1, 1)])
+def test_impossible_windows_are_refused(length, stride):
+    with pytest.raises(ValueError, match=r"TEST\.WINDOW"):
+        list(sliding_windows(range(3), length, stride))
+
+
+class Scene:
+    """Squares that move by known paths; gives what a perfect network would say of a window."""
+
+    def __init__(self, *paths, classes=None):
+        self.paths = paths  # of each object: frame -> x, or None where it cannot be seen
+        self.classes = classes or list(range(len(paths)))
+
+    def window(self, start, stop, order=None, scores=None):
+        order = order if order is not None else range(len(self.paths))
+        masks = torch.full((len(order), stop - start, SIZE[0] // 2, SIZE[1] // 2), -5.0)
+        probability = torch.full((len(order), stop - start, 3), 0.01)
+        embedding = torch.zeros(len(order), 4)
+        for slot, who in enumerate(order):
+            for t in range(start, stop):
+                x = self.paths[who](t)
+                if x is not None:
+                    masks[slot, t - start, 2:6, x : x + 3] = 5.0
+            probability[slot, :, self.classes[who]] = (scores or {}).get(who, 0.9)
+            embedding[slot, who] = 1.0
+        return WindowTracks(probability=probability, masks=masks, embedding=embedding)
+
+
+def settings(**changes):
+    linker = WindowLinker(min_iou=0.3, min_looks=0.5)
+    return TrackingSettings(**{"linker": linker, "memory": 2, **changes})
+
+
+def track(scene, frames, length, stride, orders=None, own=None, scores=None):
+    """Feed a scene's windows; returns the frames that were given out and the VideoTracks."""
+    video = VideoTracks(own or settings(), SIZE)
+    out = []
+    for number, window in enumerate(sliding_windows(range(frames), length, stride)):
+        said = scene.window(window.start, window.stop, orders[number] if orders else None, scores)
+        out += video.add(said, start=window.start, settled=window.settled)
+    return out + video.finish(), video
+
+
+def positions(frames, track_id):
+    """Left edges of a track's masks by frame, in cells."""
+    result = {}
+    for frame in frames:
+        if track_id in frame.track_ids:
+            mask = frame.dense_masks()[frame.track_ids.index(track_id)]
+            result[frame.index] = round(mask.any(0).argmax() / 2)
+    return result
+
+
+def test_tracks_keep_their_ids_whatever_slot_they_are_in():
+    scene = Scene(lambda t: t % 8, lambda t: 8 - t % 8, classes=[0, 0])
+    orders = [[0, 1], [1, 0], [0, 1], [1, 0]]
+    frames, video = track(scene, 10, 4, 2, orders)
+    assert [frame.index for frame in frames] == list(range(10))
+    assert sorted(video.evidence()) == [1, 2]
+    assert positions(frames, 1) == {t: t % 8 for t in range(10)}
+    assert positions(frames, 2) == {t: 8 - t % 8 for t in range(10)}
+
+
+def test_each_frame_comes_when_no_window_can_change_it():
+    scene = Scene(lambda t: 2)
+    video = VideoTracks(settings(), SIZE)
+    out = [
+        [
+            frame.index
+            for frame in video.add(scene.window(w.start, w.stop), start=w.start, settled=w.settled)
+        ]
+        for w in sliding_windows(range(9), 4, 3)
+    ]
+    assert out == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert video.finish() == []
+
+
+def test_a_track_is_born_when_its_object_appears():
+    scene = Scene(lambda t: 1, lambda t: 8 if t >= 6 else None)
+    frames, video = track(scene, 12, 4, 2, orders=[[0], [0], [0, 1], [0, 1], [0, 1]])
+    assert positions(frames, 1) == dict.fromkeys(range(12), 1)
+    assert positions(frames, 2) == dict.fromkeys(range(6, 12), 8)
+    assert len(video.evidence()) == 2
+
+
+def test_a_birth_needs_the_score_for_it():
+    scene = Scene(lambda t: 1, lambda t: 8)
+    orders = [[0], [0, 1], [0, 1]]
+    strict = settings(birth_score=0.5)
+    assert len(track(scene, 8, 4, 2, orders, strict, {1: 0.4})[1].evidence()) == 1
+    assert len(track(scene, 8, 4, 2, orders, strict, {1: 0.6})[1].evidence()) == 2
+
+
+def test_a_track_that_was_missing_is_taken_up_by_its_looks():
+    scene = Scene(lambda t: 1, lambda t: 8 if t < 4 or t >= 8 else None)
+    orders = [[0, 1], [0], [0], [0, 1], [0, 1]]
+    frames, _ = track(scene, 12, 4, 2, orders)
+    assert positions(frames, 2) == dict.fromkeys([0, 1, 2, 3, 8, 9, 10, 11], 8)
+    # One window too long for its memory: a new track.
+    _, video = track(scene, 12, 4, 2, orders, settings(memory=1))
+    assert len(video.evidence()) == 3
+
+
+def test_other_looks_or_another_class_start_a_new_track():
+    scene = Scene(lambda t: 1 if t < 4 else None, lambda t: 8 if t >= 8 else None, classes=[0, 0])
+    _, video = track(scene, 12, 4, 2, [[0], [], [], [1], [1]])
+    assert len(video.evidence()) == 2
+
+
+def test_masks_that_do_not_meet_are_two_tracks_even_if_they_look_alike():
+    window = Scene(lambda t: 1).window(0, 4)
+    elsewhere = Scene(lambda t: 8).window(2, 6)
+    video = VideoTracks(settings(), SIZE)
+    video.add(window, start=0, settled=2)
+    video.add(elsewhere, start=2, settled=4)
+    assert len(video.evidence()) == 2
+
+
+def test_overlapping_masks_are_those_of_the_mean_logit():
+    video = VideoTracks(settings(), SIZE)
+    first, second = (Scene(lambda t: 2).window(0, 2) for _ in range(2))
+    second.masks[0, :, 2:6, 4] = -8.0  # surer that this column is none of it
+    video.add(first, start=0, settled=0)
+    (frame, _) = video.add(second, start=0, settled=2)
+    assert frame.dense_masks()[0].any(0).nonzero()[0].max() < 9
+
+
+def test_class_and_score_are_evidence_over_all_windows():
+    scene = Scene(lambda t: 2)
+    video = VideoTracks(settings(), SIZE)
+    for start, label, score in ((0, 0, 0.6), (2, 1, 0.9), (4, 1, 0.9)):
+        window = scene.window(start, start + 4)
+        window.probability[:] = 0.0
+        window.probability[..., label] = score
+        video.add(window, start=start, settled=start + 2)
+    evidence = video.evidence()[1]
+    assert evidence.label() == 1
+    assert evidence.score(mask_scoring=False) == pytest.approx(0.8)
+
+
+def collect(frames, video, **changes):
+    collected = CollectedTracks(SIZE)
+    collected.extend(frames)
+    options = {"tracks_per_video": 0, "mask_scoring": False, "score_threshold": 0.0, **changes}
+    return collected.result(video.evidence(), **options)
+
+
+def test_the_result_of_a_video():
+    scene = Scene(lambda t: 1, lambda t: 8 if t >= 4 else None)
+    result = collect(*track(scene, 8, 8, 8, scores={0: 0.5}))
+    assert result["pred_ids"] == [2, 1]
+    assert result["pred_labels"] == [1, 0]
+    assert result["pred_scores"] == pytest.approx([0.9, 0.5])
+    assert result["image_size"] == SIZE
+    one = result["pred_masks"][0]
+    assert one.shape == (8, *SIZE)
+    assert one.dense().flatten(1).any(1).tolist() == [t >= 4 for t in range(8)]
+    assert torch.equal(one[5], one.dense()[5])
+
+
+def test_the_result_has_the_best_pairs_or_what_reaches_the_threshold():
+    scene = Scene(lambda t: 1, lambda t: 8)
+    frames, video = track(scene, 8, 4, 2, scores={0: 0.5})
+    pairs = collect(frames, video, tracks_per_video=3)
+    assert list(zip(pairs["pred_ids"], pairs["pred_labels"], strict=True))[:2] == [(2, 1), (1, 0)]
+    assert len(pairs["pred_scores"]) == 3
+    assert collect(frames, video, score_threshold=0.6)["pred_ids"] == [2]
+
+
+def test_duplicates_within_a_window_are_dropped():
+    scene = Scene(lambda t: 2, lambda t: 2, lambda t: 8)
+    own = settings(duplicate_iou=0.7)
+    _, video = track(scene, 4, 4, 4, own=own, scores={0: 0.5})
+    assert len(video.evidence()) == 2
+    assert max(e.score(mask_scoring=False) for e in video.evidence().values()) > 0.8
+
+
+def test_a_window_without_slots():
+    scene = Scene(lambda t: 2)
+    frames, video = track(scene, 8, 4, 2, orders=[[], [0], []])
+    assert len(frames) == 8
+    assert positions(frames, 1) == dict.fromkeys(range(2, 6), 2)
+    assert len(video.evidence()) == 1
+
+
+def test_without_a_mask_head_tracks_have_no_masks():
+    video = VideoTracks(settings(), SIZE)
+    window = WindowTracks(
+        probability=torch.rand(2, 4, 3), masks=torch.zeros(2, 4, 0, 0), embedding=torch.eye(2)
+    )
+    frames = video.add(window, start=0, settled=2) + video.finish()
+    assert [frame.track_ids for frame in frames] == [[]] * 4
+    assert len(video.evidence()) == 2
+
+
+def test_memory_does_not_grow_with_the_video():
+    def peak(frames):
+        scene = Scene(lambda t: t % 8)
+        video = VideoTracks(settings(), SIZE)
+        for w in sliding_windows(range(frames), 4, 2):
+            video.add(scene.window(w.start, w.stop), start=w.start, settled=w.settled)
+        held = sum(track.masks._sums.numel() for track in video._alive)
+        return held
+
+    assert peak(12) == peak(120) > 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"duplicate_iou": 0}, {"birth_score": 2}, {"memory": -1}], ids=lambda d: next(iter(d))
+)
+def test_wrong_settings_are_named(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name.upper()):
+        settings(**wrong)
+
+
+def test_wrong_limits_are_named():
+    with pytest.raises(ValueError, match="MIN_IOU"):
+        WindowLinker(min_iou=1.5, min_looks=0)
