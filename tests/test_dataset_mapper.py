@@ -1,4 +1,5 @@
 import copy
+import pickle
 import json
 from pathlib import Path
 
@@ -267,6 +268,22 @@ def test_testing_gives_the_whole_video_in_order_without_annotations(tmp_path):
     assert "instances" not in clip
     assert all(i.shape == (3, 24, 32) for i in clip["image"])
     assert (clip["height"], clip["width"]) == (48, 64)
+
+
+def test_frames_of_a_long_test_video_are_read_when_asked_for(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=7, annotations=False)[0]
+    at_once = mapper_for(is_train=False, read_ahead=7)(record)["image"]
+    assert isinstance(at_once, list)
+    later = mapper_for(is_train=False, read_ahead=6)(record)["image"]
+    assert len(later) == 7
+    handed_over = pickle.loads(pickle.dumps(later))  # as by a data loader's worker
+    for one, two, three in zip(at_once, later, handed_over, strict=True):
+        assert torch.equal(one, two)
+        assert torch.equal(one, three)
+    Path(record["file_names"][3]).unlink()
+    assert torch.equal(later[2], at_once[2])
+    with pytest.raises(FileNotFoundError):
+        later[3]
 
 
 def test_annotations_in_testing_on_demand(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from simplevtr.data.annotations import read_tracks, tracks_to_instances
@@ -20,6 +22,21 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 
 IMAGE_FORMATS = ("RGB", "BGR")
+
+
+class FramesOnDemand(Sequence):
+    """The frames of a video, each read when it is asked for, so that memory holds none."""
+
+    def __init__(self, readers: list[Callable[[], list[torch.Tensor]]]) -> None:
+        """Keep what reads each frame."""
+        self._readers = readers
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Read frame ``index``, uint8 (3, h, w)."""
+        return self._readers[index]()[0]
 
 
 class YTVISDatasetMapper:
@@ -41,6 +58,8 @@ class YTVISDatasetMapper:
         jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not
             smaller than what they are resized to.
         seed: of the generator, outside of a data loader's workers.
+        read_ahead: frames of a test video up to which all are read at once; the frames of a longer
+            one are read when they are asked for. 0 reads all.
     """
 
     @configurable
@@ -56,6 +75,7 @@ class YTVISDatasetMapper:
         with_annotations: bool | None = None,
         jpeg_draft: bool = True,
         seed: int | None = None,
+        read_ahead: int = 0,
     ) -> None:
         if image_format not in IMAGE_FORMATS:
             raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
@@ -68,6 +88,7 @@ class YTVISDatasetMapper:
         self.with_annotations = is_train if with_annotations is None else with_annotations
         self.jpeg_draft = jpeg_draft
         self.seed = seed
+        self.read_ahead = read_ahead
         self._rng: np.random.Generator | None = None
         self._rng_owner: tuple[int, int] | None = None
 
@@ -83,6 +104,7 @@ class YTVISDatasetMapper:
             "image_format": cfg.INPUT.FORMAT,
             "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
             "seed": cfg.SEED + comm.get_rank() if cfg.SEED >= 0 else None,
+            "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
         }
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -93,10 +115,9 @@ class YTVISDatasetMapper:
                 ``anchor``, a 0-based frame that a training clip must include.
 
         Returns:
-            ``image``: T uint8 tensors (3, h, w) in ``image_format``; ``instances``: T
-                ``Instances``,
-            see :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked
-            for; ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
+            ``image``: T uint8 tensors (3, h, w) in ``image_format``, a list or, for a long test
+            video, ``FramesOnDemand``; ``instances``: T ``Instances``, see
+            :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked for; ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
             (pixels before augmentation), ``length``, ``video_id`` and ``file_names`` (of all
             frames).
 
@@ -120,7 +141,13 @@ class YTVISDatasetMapper:
             )
         geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
         colours = self.augmentation.colours(len(frame_idx), rng)
-        images = self._read(record, frame_idx, geometry, colours)
+        images: Sequence[torch.Tensor]
+        if not self.is_train and 0 < self.read_ahead < len(frame_idx):
+            images = FramesOnDemand(
+                [partial(self._read, record, [t], geometry, [colours[t]]) for t in frame_idx]
+            )
+        else:
+            images = self._read(record, frame_idx, geometry, colours)
         clip = {
             "image": images,
             "frame_idx": frame_idx,
