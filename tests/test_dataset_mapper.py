@@ -1,6 +1,6 @@
 import copy
-import pickle
 import json
+import pickle
 from pathlib import Path
 
 from simplevtr.config import add_simplevtr_config

@@ -117,7 +117,8 @@ class YTVISDatasetMapper:
         Returns:
             ``image``: T uint8 tensors (3, h, w) in ``image_format``, a list or, for a long test
             video, ``FramesOnDemand``; ``instances``: T ``Instances``, see
-            :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked for; ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
+            :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked for;
+            ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
             (pixels before augmentation), ``length``, ``video_id`` and ``file_names`` (of all
             frames).
 
