@@ -87,7 +87,7 @@ class Scene:
 
 
 def settings(**changes):
-    linker = WindowLinker(min_iou=0.3, min_looks=0.5)
+    linker = WindowLinker(min_iou=0.1, min_agreement=0.4, min_looks=0.5)
     return TrackingSettings(**{"linker": linker, "memory": 2, **changes})
 
 
@@ -185,6 +185,27 @@ def test_overlapping_masks_are_those_of_the_mean_logit():
     assert frame.dense_masks()[0].any(0).nonzero()[0].max() < 9
 
 
+def link(iou, looks, comparable=True):
+    linker = WindowLinker(min_iou=0.1, min_agreement=0.4, min_looks=0.5)
+    iou = torch.tensor(iou)
+    return linker(iou, torch.full(iou.shape, comparable), torch.tensor(looks))
+
+
+def test_one_good_link_is_worth_more_than_two_poor_ones():
+    looks = [[0.9, 0.3], [0.3, 0.0]]
+    assert link([[0.95, 0.51], [0.51, 0.0]], looks) == [(0, 0)]
+
+
+def test_looks_decide_where_masks_are_alike():
+    assert link([[0.9, 0.9], [0.9, 0.9]], [[0.1, 0.8], [0.9, 0.2]]) == [(0, 1), (1, 0)]
+
+
+def test_looks_alone_need_their_own_limit():
+    assert link([[0.0]], [[0.6]], comparable=False) == [(0, 0)]
+    assert link([[0.0]], [[0.4]], comparable=False) == []
+    assert link([[0.0]], [[0.6]]) == []
+
+
 def test_class_and_score_are_evidence_over_all_windows():
     scene = Scene(lambda t: 2)
     video = VideoTracks(settings(), SIZE)
@@ -201,7 +222,13 @@ def test_class_and_score_are_evidence_over_all_windows():
 def collect(frames, video, **changes):
     collected = CollectedTracks(SIZE)
     collected.extend(frames)
-    options = {"tracks_per_video": 0, "mask_scoring": False, "score_threshold": 0.0, **changes}
+    options = {
+        "looked_at": video.looked_at,
+        "tracks_per_video": 0,
+        "mask_scoring": False,
+        "score_threshold": 0.0,
+        **changes,
+    }
     return collected.result(video.evidence(), **options)
 
 
@@ -225,6 +252,14 @@ def test_the_result_has_the_best_pairs_or_what_reaches_the_threshold():
     assert list(zip(pairs["pred_ids"], pairs["pred_labels"], strict=True))[:2] == [(2, 1), (1, 0)]
     assert len(pairs["pred_scores"]) == 3
     assert collect(frames, video, score_threshold=0.6)["pred_ids"] == [2]
+
+
+def test_windows_that_did_not_see_a_track_count_in_its_score():
+    scene = Scene(lambda t: 1, lambda t: 8)
+    frames, video = track(scene, 8, 4, 2, orders=[[0], [0, 1], [0]])
+    result = collect(frames, video)
+    assert result["pred_ids"] == [1, 2]
+    assert result["pred_scores"] == pytest.approx([0.9, 0.3])
 
 
 def test_duplicates_within_a_window_are_dropped():
@@ -275,5 +310,5 @@ def test_wrong_settings_are_named(wrong):
 
 
 def test_wrong_limits_are_named():
-    with pytest.raises(ValueError, match="MIN_IOU"):
-        WindowLinker(min_iou=1.5, min_looks=0)
+    with pytest.raises(ValueError, match="MIN_AGREEMENT"):
+        WindowLinker(min_iou=0, min_agreement=1.5, min_looks=0)

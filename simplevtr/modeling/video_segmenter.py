@@ -100,6 +100,7 @@ class VideoSegmenter:
         collected.extend(self._frames(tracks, network, batcher, images))
         return collected.result(
             tracks.evidence(),
+            looked_at=tracks.looked_at,
             tracks_per_video=self.tracks_per_video,
             mask_scoring=self.tracking.mask_scoring,
             score_threshold=self.score_threshold,

@@ -36,6 +36,7 @@ class CollectedTracks:
         self,
         evidence: dict[int, TrackEvidence],
         *,
+        looked_at: int,
         tracks_per_video: int,
         mask_scoring: bool,
         score_threshold: float,
@@ -44,6 +45,8 @@ class CollectedTracks:
 
         Args:
             evidence: of every track, by its id.
+            looked_at: frames of all windows together, which scores are means over: a track that
+                few windows saw has less evidence than one that all did.
             tracks_per_video: 0 for one result a track, its category the most frequent best class
                 and its score the mean of the best probabilities (VisTR); N for the N best (track,
                 class) pairs by the mean probability.
@@ -52,7 +55,10 @@ class CollectedTracks:
         """
         if tracks_per_video > 0 and evidence:
             scores = torch.stack(
-                [e.class_scores(mask_scoring=mask_scoring) for e in evidence.values()]
+                [
+                    e.class_scores(mask_scoring=mask_scoring, frames=looked_at)
+                    for e in evidence.values()
+                ]
             )
             ids = list(evidence)
             best, index = scores.flatten().topk(min(tracks_per_video, scores.numel()))
@@ -62,7 +68,7 @@ class CollectedTracks:
             ]
         else:
             found = [
-                (track_id, e.label(), e.score(mask_scoring=mask_scoring))
+                (track_id, e.label(), e.score(mask_scoring=mask_scoring, frames=looked_at))
                 for track_id, e in evidence.items()
             ]
             found.sort(key=lambda item: -item[2])

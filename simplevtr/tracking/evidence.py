@@ -58,13 +58,19 @@ class TrackEvidence:
         """The most frequent best class of the frames."""
         return int(self.votes.argmax())
 
-    def score(self, *, mask_scoring: bool) -> float:
-        """Mean of the frames' best class probabilities, times the masks' confidence if wanted."""
-        return self.best / self.frames * self._mask_factor(mask_scoring)
+    def score(self, *, mask_scoring: bool, frames: int | None = None) -> float:
+        """Mean of the frames' best class probabilities, times the masks' confidence if wanted.
 
-    def class_scores(self, *, mask_scoring: bool) -> Tensor:
-        """(K,) mean class probabilities, times the masks' confidence if wanted."""
-        return self.probability / self.frames * self._mask_factor(mask_scoring)
+        Args:
+            mask_scoring: whether the masks' confidence counts.
+            frames: what the mean is over, if not the track's own frames: those that it has not
+                count as zero.
+        """
+        return self.best / (frames or self.frames) * self._mask_factor(mask_scoring)
+
+    def class_scores(self, *, mask_scoring: bool, frames: int | None = None) -> Tensor:
+        """(K,) mean class probabilities; see ``score``."""
+        return self.probability / (frames or self.frames) * self._mask_factor(mask_scoring)
 
     def _mask_factor(self, mask_scoring: bool) -> float:
         return self.inside / max(self.cells, 1.0) if mask_scoring else 1.0

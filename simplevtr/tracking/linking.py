@@ -10,27 +10,30 @@ from torch import Tensor
 class WindowLinker:
     """The Hungarian assignment of a window's slots to the tracks that are alive.
 
-    A slot may go on with a track if their masks in the frames that both know have an IoU of at
-    least ``min_iou``. Where neither has a mask in those frames, or the track was not seen in the
-    window before, masks say nothing and looks decide: ``looks`` is the Bhattacharyya coefficient of
-    the class probabilities times the cosine of the decoder's outputs, and must be at least
-    ``min_looks``. Links by masks are worth more than any link by looks.
+    A slot may go on with a track if their masks meet, with an IoU of at least ``min_iou`` in the
+    frames that both know, and if the mean of that IoU and of how alike they look is at least
+    ``min_agreement``. ``looks`` is the Bhattacharyya coefficient of the class probabilities times
+    the cosine of the decoder's outputs.
+    Where neither has a mask in those frames, or the track was not seen in the window before, masks
+    say nothing; looks alone must then be at least ``min_looks``, and count for half.
     """
 
-    def __init__(self, *, min_iou: float, min_looks: float) -> None:
+    def __init__(self, *, min_iou: float, min_agreement: float, min_looks: float) -> None:
         """Keep the limits.
 
         Raises:
             ValueError: if one is not in [0, 1].
         """
-        for key, value in (("MIN_IOU", min_iou), ("MIN_LOOKS", min_looks)):
+        limits = {"MIN_IOU": min_iou, "MIN_AGREEMENT": min_agreement, "MIN_LOOKS": min_looks}
+        for key, value in limits.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"TEST.LINK.{key} is {value}; it must be in [0, 1]")
         self.min_iou = min_iou
+        self.min_agreement = min_agreement
         self.min_looks = min_looks
 
     def __call__(self, iou: Tensor, comparable: Tensor, looks: Tensor) -> list[tuple[int, int]]:
-        """Link tracks and slots, each to one at most.
+        """Link tracks and slots, each to one at most, so that the sum of agreement is greatest.
 
         Args:
             iou: (N, M) of N tracks and M slots, by their masks in the frames that both know.
@@ -40,13 +43,13 @@ class WindowLinker:
         Returns:
             Pairs (track, slot).
         """
-        allowed = torch.where(comparable, iou >= self.min_iou, looks >= self.min_looks)
-        # Looks are worth 1 at most, masks 2 and more.
-        worth = torch.where(comparable, 2 + iou, 0) + looks.clamp(0, 1)
-        worth = torch.where(allowed, worth, 0).numpy()
-        rows, columns = linear_sum_assignment(worth, maximize=True)
-        allowed = allowed.numpy()
-        return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
+        looks = looks.clamp(min=0)
+        agreement = torch.where(comparable, (iou + looks) / 2, looks / 2)
+        meet = (iou >= self.min_iou) & (agreement >= self.min_agreement)
+        allowed = torch.where(comparable, meet, looks >= self.min_looks)
+        rows, columns = linear_sum_assignment(torch.where(allowed, agreement, 0), maximize=True)
+        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+        return [(track, slot) for track, slot in pairs if allowed[track, slot]]
 
 
 def looks_alike(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:

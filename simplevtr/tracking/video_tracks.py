@@ -61,6 +61,9 @@ class VideoTracks:
     """Takes in windows in order and gives out frames in order.
 
     Memory does not grow with the video, but for the evidence of each track, about a kilobyte.
+
+    Attributes:
+        looked_at: frames of all windows so far together.
     """
 
     def __init__(self, settings: TrackingSettings, size: tuple[int, int]) -> None:
@@ -72,6 +75,7 @@ class VideoTracks:
         """
         self.settings = settings
         self.size = size
+        self.looked_at = 0
         self._tracks: list[_Track] = []
         self._alive: list[_Track] = []
         self._windows = 0
@@ -113,6 +117,7 @@ class VideoTracks:
             # The last window may begin before frames that were given out already.
             known = max(0, self._settled - start)
             track.masks.add(window.masks[slot, known:], start + known)
+        self.looked_at += window.masks.shape[1]
         self._seen = max(self._seen, start + window.masks.shape[1])
         self._windows += 1
         frames = self._give_out(settled)

@@ -1,7 +1,15 @@
-"""Reading frames from videos and image folders, and writing them to mp4, gif or a folder."""
+"""Reading frames from videos, images, cameras and addresses, and writing them and what is found."""
 
-from simplevtr.video_io.frame_sink import FrameSink, check_output
-from simplevtr.video_io.reader import FrameSource, natural_key, open_source
+from simplevtr.video_io.frame_sink import FrameSink
+from simplevtr.video_io.frame_source import FrameSource
+from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.mots_png import MotsPngSink
+from simplevtr.video_io.reader import natural_key, open_source
+from simplevtr.video_io.results_json import write_video_results
+from simplevtr.video_io.sink import check_output
 from simplevtr.video_io.writer import open_sink
 
-__all__ = ["FrameSink", "FrameSource", "check_output", "natural_key", "open_sink", "open_source"]
+__all__ = [
+    "FrameSink", "FrameSource", "FrameTiming", "MotsPngSink", "check_output", "natural_key",
+    "open_sink", "open_source", "write_video_results",
+]  # fmt: skip

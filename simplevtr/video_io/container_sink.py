@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
 from fractions import Fraction
 from pathlib import Path
 
+from simplevtr.video_io.clock import Clock
 from simplevtr.video_io.frame_sink import FrameSink
+from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.sound import SoundCopy
 
 import av
 import numpy as np
 from av.filter import Graph
-
-
-@dataclass(frozen=True)
-class Clock:
-    """When frame i is shown: ``times[i]`` seconds, or i / fps; in ticks of ``tick`` seconds."""
-
-    fps: Fraction
-    times: Sequence[Fraction] | None
-    tick: Fraction
-
-    def pts(self, i: int, previous: int) -> int:
-        """Ticks of frame i, later than the frame before in any case."""
-        time = i / self.fps if self.times is None else self.times[i]
-        return max(round(time / self.tick), previous + 1)
 
 
 class _ContainerSink(FrameSink):
@@ -34,21 +22,32 @@ class _ContainerSink(FrameSink):
     def __init__(
         self, path: Path, size: tuple[int, int], clock: Clock, overwrite: bool, **options: str
     ):
-        super().__init__(path, size, overwrite=overwrite)
-        self._clock, self._last = clock, -1
+        super().__init__(path, overwrite=overwrite)
+        self.size = tuple(size)
+        self._clock = clock
+        self._end = 0  # ticks
+        self._durations: dict[int, int] = {}  # of the pictures inside the encoder, by start
         self._container = av.open(
             f"file:{self._partial}", "w", format=path.suffix[1:].lower(), options=options
         )
 
-    def _picture(self, frame: np.ndarray) -> av.VideoFrame:
+    def _picture(self, frame: np.ndarray, timing: FrameTiming | None) -> av.VideoFrame:
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-        self._last = self._clock.pts(self.count, self._last)
-        picture.pts, picture.time_base = self._last, self._clock.tick
+        start, duration = self._clock.span(self.count, timing)
+        picture.pts, picture.time_base = start, self._clock.tick
+        self._durations[start] = duration
+        self._end = start + duration
         return picture
 
     def _mux(self, picture: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(picture):
+            # Else the last frame would be shown for one tick or as long as the one before it.
+            packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._before(packet)
             self._container.mux(packet)
+
+    def _before(self, packet: av.Packet) -> None:
+        """Write what has to lie before this packet of the video."""
 
     def _finish(self) -> None:
         self._mux(None)
@@ -58,31 +57,66 @@ class _ContainerSink(FrameSink):
         self._container.close()
         self._partial.unlink(missing_ok=True)
 
+    def _publish(self) -> None:
+        os.replace(self._partial, self.path)
+
 
 class Mp4Sink(_ContainerSink):
     """H.264, yuv420p, index first; odd sizes gain one repeated row or column."""
 
-    def __init__(self, path: Path, size: tuple[int, int], clock: Clock, overwrite: bool):
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        clock: Clock,
+        overwrite: bool,
+        *,
+        sample_aspect_ratio: Fraction = Fraction(1),
+        audio_from: Path | None = None,
+    ):
         super().__init__(path, size, clock, overwrite, movflags="+faststart")
         height, width = size
-        stream = self._container.add_stream("libx264", rate=clock.fps, options={"crf": "18"})
+        # The rate is only a label here: the clock says when frames are shown.
+        rate = clock.fps.limit_denominator(100_000)
+        # Without pictures stored out of order, the file says of each frame exactly how long it is
+        # shown, and its clock starts at 0.
+        options = {"crf": "18", "bf": "0"}
+        stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
         codec = stream.codec_context
         codec.time_base = clock.tick
+        if sample_aspect_ratio != 1:
+            codec.sample_aspect_ratio = sample_aspect_ratio
         # Players guess the colour matrix of untagged video by its size; 1 is BT.709, narrow range.
         codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
         self._stream = stream
+        self._sound = None if audio_from is None else SoundCopy.begin(audio_from, self._container)
 
-    def _append(self, frame: np.ndarray) -> None:
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
         height, width = self.size
         # yuv420p halves both axes, so they must be even.
         even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         self._mux(
-            self._picture(even).reformat(
+            self._picture(even, timing).reformat(
                 format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
             )
         )
+
+    def _before(self, packet: av.Packet) -> None:
+        if self._sound is not None:
+            self._sound.write_until(packet.dts * Fraction(packet.time_base))
+
+    def _finish(self) -> None:
+        self._mux(None)
+        if self._sound is not None:
+            self._sound.finish(self._end * self._clock.tick)
+        self._container.close()
+
+    def _discard(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+        super()._discard()
 
 
 class GifSink(_ContainerSink):
@@ -96,8 +130,8 @@ class GifSink(_ContainerSink):
         self._stream = stream
         self._graph = _palette_graph(size, clock.tick)
 
-    def _append(self, frame: np.ndarray) -> None:
-        self._graph.push(self._picture(frame))
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
+        self._graph.push(self._picture(frame, timing))
         self._drain()
 
     def _drain(self) -> None:

@@ -1,76 +1,34 @@
-"""What receives frames: the interface, the rule for output names, and a folder of images.
-
-Everything is written under a temporary name beside the target and renamed at the end, so that the
-final name never holds half a result. A run that breaks off keeps the temporary file and says where
-it is.
-"""
+"""What receives frames: the interface, and a folder of images."""
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-import av
+from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.sink import FolderOutput, Sink
+
 import numpy as np
 from PIL import Image
 
-logger = logging.getLogger(__name__)
 
-
-def check_output(
-    path: str | os.PathLike,
-    *,
-    overwrite: bool = False,
-    suffixes: Sequence[str] = (".mp4", ".gif", ""),
-) -> Path:
-    """Refuse an output path before any work is done for it.
-
-    Args:
-        path: the wanted output. An existing folder, or a path without suffix, stands for a folder
-            of files.
-        overwrite: whether an existing file, or a folder that is not empty, may be written to.
-        suffixes: the allowed suffixes, in lower case; "" allows a folder.
-
-    Raises:
-        ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.
-        FileExistsError: the output exists and ``overwrite`` is False.
-    """
-    path = Path(path).expanduser()
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    if suffix not in suffixes:
-        allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)
-        found = "a folder" if path.is_dir() else f"suffix {suffix!r}" if suffix else "no suffix"
-        raise ValueError(f"{path}: cannot write to this; it has {found}, allowed: {allowed}")
-    if not suffix and path.is_file():
-        raise ValueError(f"{path}: a file, but a folder is to be written there")
-    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path}: exists already; use --overwrite or another name")
-    return path
-
-
-class FrameSink(ABC):
+class FrameSink(Sink):
     """Takes RGB frames one by one; use it as a context manager.
 
     Attributes:
-        path: the final name, which exists only after the context has ended without an exception.
         size: (H, W) that every frame must have.
-        count: number of frames written so far.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool):
-        self.path = path
-        self.size = tuple(size)
-        self.count = 0
-        self._overwrite = overwrite
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = _partial_name(path)
+    size: tuple[int, int]
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, timing: FrameTiming | None = None) -> None:
         """Append one (H, W, 3) uint8 RGB frame.
+
+        Args:
+            frame: the picture.
+            timing: when it is shown (``FrameSource.timing``); None: right after the one before,
+                for as long as the sink's frame rate says. Folders have no times.
 
         Raises:
             ValueError: the frame has another shape or dtype.
@@ -80,90 +38,23 @@ class FrameSink(ABC):
                 f"{self.path}: a frame of shape {frame.shape} and type {frame.dtype} was given, "
                 f"expected {(*self.size, 3)} and uint8"
             )
-        self._append(np.ascontiguousarray(frame))
+        self._append(np.ascontiguousarray(frame), timing)
         self.count += 1
 
-    def __enter__(self) -> FrameSink:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
-        if kind is not None:
-            self._keep_partial()
-            return
-        if self.count == 0:
-            self._discard()
-            raise ValueError(f"{self.path}: there are no frames to write")
-        self._finish()
-        try:
-            check_output(self.path, overwrite=self._overwrite)  # it may have appeared meanwhile
-        except FileExistsError:
-            logger.warning("the finished result is kept in %s", self._partial)
-            raise
-        self._publish()
-
-    def _keep_partial(self) -> None:
-        if self.count == 0:
-            self._discard()
-            return
-        try:
-            self._finish()
-        except (av.FFmpegError, OSError) as error:
-            logger.warning("%s: could not be closed (%s)", self._partial, error)
-        logger.warning(
-            "%s: not complete; the %d frames done are kept in %s",
-            self.path, self.count, self._partial,
-        )  # fmt: skip
-
     @abstractmethod
-    def _append(self, frame: np.ndarray) -> None: ...
-
-    @abstractmethod
-    def _finish(self) -> None:
-        """Flush and close what is under the temporary name."""
-
-    @abstractmethod
-    def _discard(self) -> None:
-        """Remove what is under the temporary name."""
-
-    def _publish(self) -> None:
-        os.replace(self._partial, self.path)
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None: ...
 
 
-def _partial_name(path: Path) -> Path:
-    """A free name beside ``path``: an earlier run may have left its own."""
-    number = 0
-    while True:
-        extra = f"-{number}" if number else ""
-        partial = path.with_name(f"{path.stem}.partial{extra}{path.suffix}")
-        if not partial.exists():
-            return partial
-        number += 1
-
-
-class FolderSink(FrameSink):
+class FolderSink(FolderOutput, FrameSink):
     """A folder with one image a frame."""
 
     def __init__(
         self, path: Path, size: tuple[int, int], *, names: Sequence[str] | None, overwrite: bool
     ):
-        super().__init__(path, size, overwrite=overwrite)
+        super().__init__(path, overwrite=overwrite)
+        self.size = tuple(size)
         self._names = names
-        self._partial.mkdir()
 
-    def _append(self, frame: np.ndarray) -> None:
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
         name = f"{self.count:05d}.png" if self._names is None else self._names[self.count]
         Image.fromarray(frame).save(self._partial / name, quality=95)  # quality: jpg and webp
-
-    def _finish(self) -> None:
-        pass
-
-    def _discard(self) -> None:
-        shutil.rmtree(self._partial)
-
-    def _publish(self) -> None:
-        if not self.path.exists():
-            os.replace(self._partial, self.path)
-            return
-        for image in sorted(self._partial.iterdir()):
-            os.replace(image, self.path / image.name)
-        self._partial.rmdir()

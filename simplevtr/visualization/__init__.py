@@ -1,6 +1,8 @@
 """Looking at results: tracks drawn on frames, contact sheets and training curves."""
 
 from simplevtr.visualization.clip_sheet import TrackSet, clip_sheet
-from simplevtr.visualization.track_painter import TrackPainter, track_colour
+from simplevtr.visualization.comparison import side_by_side
+from simplevtr.visualization.palette import track_colour
+from simplevtr.visualization.track_painter import TrackPainter
 
-__all__ = ["TrackPainter", "TrackSet", "clip_sheet", "track_colour"]
+__all__ = ["TrackPainter", "TrackSet", "clip_sheet", "side_by_side", "track_colour"]

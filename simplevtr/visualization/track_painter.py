@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import cv2
+from simplevtr.structures import FrameTracks
+from simplevtr.visualization.comparison import resized
+from simplevtr.visualization.comparison import side_by_side as beside
+from simplevtr.visualization.label_writer import LabelWriter
+from simplevtr.visualization.mask_cutout import MaskCutout, line_width
+from simplevtr.visualization.palette import track_colour
+from simplevtr.visualization.trails import Trails
+
 import numpy as np
-from detectron2.utils.visualizer import Visualizer
+from pycocotools import mask as coco_mask
 
-# Vivid colours, each as far as possible in CIELAB from all before it; none dark, grey or white, as
-# these are lost in shadows, unreadable as text, or taken for part of the scene.
-_PALETTE = """
-    00ff00 b900ff ff4600 00d1ff ffe88b ff8bd1 17ffb9 0074ff d1745d b9e817 ff005d ffa200
-    ff17d1 8b8bd1 46d146 d174ff 8bd1a2 00ffff d1b900 e8178b a2d15d e8742e 00a2ff ff748b
-    ffb98b d1a246 e8b9ff d146b9 745dff b974d1 8bff46 ff00ff e84646 00ff8b ffa2b9 ff002e
-    5dd174 d1e8a2 8b8bff b92ed1 ffe800 00ff5d 2ed1b9 e8e85d d15d8b 4674d1 8bb9ff a2ff74
-    d18bb9 ffa25d 8b5dd1 ff8bff ff5dff a246ff 74ffd1 00d100 ff7400 2ea2d1 d1b974 8bd12e
-    ffd15d d14600 b9a2ff ff5db9
-""".split()
 _READABLE = 240  # pixels of the short side from which label text can be read
-
-
-def track_colour(track_id: int) -> tuple[float, float, float]:
-    """The RGB colour in [0, 1] of a track id: always the same, and far from the ids next to it.
-
-    64 colours repeat from then on.
-    """
-    code = _PALETTE[track_id % len(_PALETTE)]
-    return tuple(int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))
+_Row = tuple[int, int, float | None]  # track id, label, score
 
 
 class TrackPainter:
     """Draws the tracks of a video, frame by frame.
 
-    detectron2's ``Visualizer`` draws outlines and text; its figure is kept from frame to frame
-    and holds no picture, which is what makes it slow. Masks are filled pixel by pixel, so that a
-    mask is shown as it is, however small.
+    Masks are filled pixel by pixel, so that a mask is shown as it is, however small.
     """
 
     def __init__(
@@ -46,6 +33,13 @@ class TrackPainter:
         scale: float | None = None,
         min_score: float = 0.0,
         alpha: float = 0.45,
+        classes: Iterable[int | str] | None = None,
+        draw_masks: bool = True,
+        draw_boxes: bool = False,
+        draw_labels: bool = True,
+        draw_ids: bool = True,
+        trail: int = 0,
+        side_by_side: bool = False,
     ):
         """Set up a painter.
 
@@ -55,28 +49,69 @@ class TrackPainter:
                 smallest whole number that makes the short side at least 240 pixels.
             min_score: tracks with a lower score are not drawn; in [0, 1].
             alpha: opacity of the masks in [0, 1].
+            classes: labels, or names in ``thing_classes``, of the only tracks that are drawn;
+                None: all.
+            draw_masks: whether masks are filled and outlined.
+            draw_boxes: whether the bounding box of each mask is drawn.
+            draw_labels: whether the class and the score are written at each mask.
+            draw_ids: whether the track's id is.
+            trail: number of past frames whose mask centroids are joined to the present one's by a
+                line; 0: none.
+            side_by_side: whether the frame as it is stands left of the result.
 
         Raises:
-            ValueError: ``scale`` is not positive.
+            ValueError: ``scale`` is not positive, ``trail`` is negative, or a class is unknown.
         """
         if scale is not None and scale <= 0:
             raise ValueError(f"scale is {scale}; it must be above 0")
+        if trail < 0:
+            raise ValueError(f"trail is {trail}; it must be 0 or more")
         self.thing_classes = list(thing_classes)
         self.scale = scale
         self.min_score = min_score
         self.alpha = alpha
-        self._visualizer: Visualizer | None = None
+        self.classes = None if classes is None else {self._class(item) for item in classes}
+        self.draw_masks, self.draw_boxes = draw_masks, draw_boxes
+        self.draw_labels, self.draw_ids = draw_labels, draw_ids
+        self.side_by_side = side_by_side
+        self._trails = Trails(trail) if trail else None
+        self._last: int | None = None  # number of the frame drawn last
+
+    def _class(self, item: int | str) -> int:
+        if isinstance(item, str):
+            if item not in self.thing_classes:
+                known = ", ".join(self.thing_classes) or "none"
+                raise ValueError(f"unknown class {item!r}; the model's classes: {known}")
+            return self.thing_classes.index(item)
+        if item < 0 or (self.thing_classes and item >= len(self.thing_classes)):
+            raise ValueError(f"unknown class {item}; allowed: 0 to {len(self.thing_classes) - 1}")
+        return int(item)
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) in pixels of what is drawn over a frame of ``size`` (H, W)."""
+        height, width = self._canvas_size(size)
+        return height, width * (2 if self.side_by_side else 1)
+
+    def _canvas_size(self, size: tuple[int, int]) -> tuple[int, int]:
         scale = self.scale if self.scale is not None else max(1, math.ceil(_READABLE / min(size)))
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def label(self, label: int, track_id: int, score: float | None) -> str:
-        """The text at a mask: "car #3 92%"."""
+        """The text at a mask: "car #3 92%", or the parts of it that are wanted."""
         known = 0 <= label < len(self.thing_classes)
         name = self.thing_classes[label] if known else f"class {label}"
-        return f"{name} #{track_id}" + ("" if score is None else f" {score:.0%}")
+        parts = [name] if self.draw_labels else []
+        if self.draw_ids:
+            parts.append(f"#{track_id}")
+        if self.draw_labels and score is not None:
+            parts.append(f"{score:.0%}")
+        return " ".join(parts)
+
+    def new_video(self) -> None:
+        """Forget the trails; ``draw_frame`` does so by itself when frame numbers start anew."""
+        self._last = None
+        if self._trails is not None:
+            self._trails.clear()
 
     def draw(
         self,
@@ -103,59 +138,71 @@ class TrackPainter:
         """
         masks = np.asarray(masks, dtype=bool)
         _check(frame, masks, labels, scores, track_ids)
-        size = self.output_size(frame.shape[:2])
-        canvas = _resize(frame, size)
-        drawn = []
-        for i, mask in enumerate(masks):
-            score = None if scores is None else float(scores[i])
-            if not mask.any() or (score is not None and score < self.min_score):
-                continue
-            text = self.label(int(labels[i]), int(track_ids[i]), score)
-            large = _resize(mask.astype(np.uint8), size, cv2.INTER_NEAREST)
-            drawn.append((large, track_colour(int(track_ids[i])), text))
-        # Large masks first, so that small ones stay visible on top.
-        for mask, colour, _ in sorted(drawn, key=lambda item: -int(item[0].sum())):
-            inside = mask.astype(bool)
-            paint = np.asarray(colour, dtype=np.float32) * 255 * self.alpha
-            canvas[inside] = (canvas[inside] * (1 - self.alpha) + paint).astype(np.uint8)
-        return self._outline_and_label(canvas, drawn) if drawn else canvas
+        rows = [
+            (int(track_ids[i]), int(labels[i]), None if scores is None else float(scores[i]))
+            for i in range(len(masks))
+        ]
+        size = self._canvas_size(frame.shape[:2])
+        shown = [i for i, row in enumerate(rows) if self._is_wanted(row)]
+        return self._paint(frame, [(MaskCutout.of(masks[i], size), rows[i]) for i in shown])
 
-    def _outline_and_label(self, canvas: np.ndarray, drawn: list[tuple]) -> np.ndarray:
-        visualizer = self._clear_visualizer(canvas)
-        height, width = canvas.shape[:2]
-        font_size = 7 + min(height, width) / 150  # points of 1.4 pixels
-        taken: list[tuple[float, float, float, float]] = []
-        for mask, colour, text in drawn:
-            for polygon in _outlines(mask):
-                visualizer.draw_polygon(polygon, colour, alpha=0)
-            visualizer.draw_text(
-                text, (0, 0), color=colour, horizontal_alignment="left", font_size=font_size
+    def draw_frame(self, frame: np.ndarray, tracks: FrameTracks) -> np.ndarray:
+        """Draw the tracks of one frame of a video; see ``draw``.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, the frame that ``tracks`` were found in.
+            tracks: N tracks; masks that are not drawn are not decoded.
+
+        Raises:
+            ValueError: the frame has another size than the tracks.
+        """
+        if frame.shape != (*tracks.size, 3) or frame.dtype != np.uint8:
+            raise ValueError(
+                f"frame {tracks.index} is {frame.dtype} {frame.shape}, "
+                f"expected uint8 {(*tracks.size, 3)} as its tracks are"
             )
-            artist = visualizer.output.ax.texts[-1]
-            artist.set_parse_math(False)  # a "$" in a class name is a "$"
-            box = artist.get_window_extent(visualizer.output.canvas.get_renderer())
-            extent = (box.width + 2, box.height + 2)
-            x, y = _place(mask, extent, taken)
-            taken.append((x, y, x + extent[0], y + extent[1]))
-            artist.set_position((x + 1, y + 1))
-        buffer, _ = visualizer.output.canvas.print_to_buffer()
-        overlay = np.frombuffer(buffer, dtype=np.uint8).reshape(height, width, 4)
-        opacity = overlay[..., 3:].astype(np.float32) / 255
-        touched = opacity[..., 0] > 0
-        canvas[touched] = (
-            canvas[touched] * (1 - opacity[touched]) + overlay[touched, :3] * opacity[touched]
-        ).astype(np.uint8)
-        return canvas
+        if self._last is not None and tracks.index <= self._last:
+            self.new_video()
+        self._last = tracks.index
+        size = self._canvas_size(tracks.size)
+        found = zip(tracks.track_ids, tracks.labels, tracks.scores, strict=True)
+        return self._paint(
+            frame,
+            [
+                (MaskCutout.of(coco_mask.decode(rle), size), row)
+                for row, rle in zip(found, tracks.masks, strict=True)
+                if self._is_wanted(row)
+            ],
+        )
 
-    def _clear_visualizer(self, canvas: np.ndarray) -> Visualizer:
-        """A Visualizer for canvases of this size whose figure is empty and transparent."""
-        output = self._visualizer.output if self._visualizer is not None else None
-        if output is None or (output.height, output.width) != canvas.shape[:2]:
-            self._visualizer = Visualizer(canvas)
-            output = self._visualizer.output
-        for artist in [*output.ax.images, *output.ax.patches, *output.ax.texts]:
-            artist.remove()
-        return self._visualizer
+    def _is_wanted(self, row: _Row) -> bool:
+        _, label, score = row
+        if score is not None and score < self.min_score:
+            return False
+        return self.classes is None or label in self.classes
+
+    def _paint(self, frame: np.ndarray, found: list[tuple[MaskCutout | None, _Row]]) -> np.ndarray:
+        """The result for one frame; a track whose cutout is None is absent."""
+        canvas = resized(frame, self._canvas_size(frame.shape[:2]))
+        shown = [(mask, track_colour(row[0]), row) for mask, row in found if mask is not None]
+        if self.draw_masks:
+            # Large masks first, so that small ones stay visible on top.
+            for mask, colour, _ in sorted(shown, key=lambda item: -item[0].area):
+                mask.fill(canvas, colour, self.alpha)
+            for mask, colour, _ in shown:
+                mask.outline(canvas, colour)
+        if self.draw_boxes:
+            for mask, colour, _ in shown:
+                mask.box(canvas, colour)
+        if self._trails is not None:
+            self._trails.add({row[0]: mask.centroid for mask, _, row in shown})
+            for _, colour, row in shown:
+                self._trails.draw(canvas, row[0], colour, 2 * line_width(canvas.shape))
+        if self.draw_labels or self.draw_ids:
+            writer = LabelWriter(canvas)
+            for mask, colour, (track_id, label, score) in shown:
+                writer.write(self.label(label, track_id, score), mask, colour)
+        return beside(frame, canvas) if self.side_by_side else canvas
 
 
 def _check(frame: np.ndarray, masks: np.ndarray, labels, scores, track_ids) -> None:
@@ -171,44 +218,3 @@ def _check(frame: np.ndarray, masks: np.ndarray, labels, scores, track_ids) -> N
             f"{len(masks)} masks, {len(labels)} labels, {len(track_ids)} track_ids and "
             f"{'no' if scores is None else len(scores)} scores do not fit together"
         )
-
-
-def _resize(image: np.ndarray, size: tuple[int, int], how: int | None = None) -> np.ndarray:
-    if image.shape[:2] == tuple(size):
-        return image.copy()
-    if how is None:
-        how = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
-    return cv2.resize(image, (size[1], size[0]), interpolation=how)
-
-
-def _outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """Outer and inner borders of an (H, W) uint8 mask, each (P, 2) float xy in pixels."""
-    borders, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    # Matplotlib's time goes with the number of points; half a pixel cannot be seen.
-    borders = [cv2.approxPolyDP(border, 0.5, True).reshape(-1, 2) for border in borders]
-    return [border + 0.5 for border in borders if len(border) > 2]
-
-
-def _place(
-    mask: np.ndarray, extent: tuple[float, float], taken: list[tuple[float, float, float, float]]
-) -> tuple[float, float]:
-    """Upper left corner of a label: in the middle of a large mask, else above or below it.
-
-    The label stays inside the picture and, where there is room, off the labels in ``taken``.
-    """
-    height, width = mask.shape
-    text_w, text_h = extent
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, bottom = rows[0], rows[-1] + 1
-    ys, xs = mask.nonzero()
-    x = np.median(xs) - text_w / 2
-    if bottom - top > 3 * text_h and columns[-1] - columns[0] > text_w:
-        y = np.median(ys) - text_h / 2
-    else:
-        y = top - text_h if top >= text_h else bottom
-    x = float(np.clip(x, 0, max(0, width - text_w)))
-    wanted = y = float(np.clip(y, 0, max(0, height - text_h)))
-    for other in sorted(taken, key=lambda box: box[1]):
-        if x < other[2] and x + text_w > other[0] and y < other[3] and y + text_h > other[1]:
-            y = other[3]
-    return x, (y if y + text_h <= height else wanted)

@@ -1,0 +1,68 @@
+"""What gives frames: the interface of all sources."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from simplevtr.video_io.frame_times import FrameTiming
+
+import numpy as np
+
+
+class FrameSource(ABC):
+    """A sequence of RGB frames of one size.
+
+    Attributes:
+        path: what is read, as the user wrote it but without passwords, for messages.
+        files: the files that are read; empty for cameras and addresses.
+        size: (H, W) of every frame in pixels, upright.
+        fps: frames per second, exact; None where nothing says it (image sequences).
+        length: number of frames; None where it is known only after reading (some video
+            containers) or there is no end. A damaged video may give fewer.
+        names: one file name a frame for image sequences (unique, in order); None for videos.
+        live: True for cameras and addresses, which can be iterated only once.
+        sound: the file whose sound track belongs to the frames; None where there is none.
+        sample_aspect_ratio: width of a pixel relative to its height, as it is to be shown.
+    """
+
+    path: str
+    files: list[Path]
+    size: tuple[int, int]
+    fps: Fraction | None = None
+    length: int | None = None
+    names: list[str] | None = None
+    live: bool = False
+    sound: Path | None = None
+    sample_aspect_ratio: Fraction = Fraction(1)
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield (H, W, 3) uint8 RGB frames in display order.
+
+        Raises:
+            ValueError: a live source is iterated for the second time.
+        """
+
+    def timing(self, index: int) -> FrameTiming | None:
+        """When frame ``index`` of the latest pass is shown; known once it has been read.
+
+        None for images, which have no times.
+
+        Raises:
+            IndexError: that frame has not been read.
+        """
+        return None
+
+    def uneven_times(self) -> list[Fraction] | None:
+        """Display times in seconds from the first frame, for a video of variable frame rate.
+
+        None where ``fps`` says everything. Known for the frames of the latest pass.
+        """
+        return None
+
+    def close(self) -> None:
+        """Let go of a camera or connection that is not read to its end; files need it not."""
+        return

@@ -1,0 +1,103 @@
+"""When the frames of a video are shown, noted frame by frame as they are read."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+
+# Streams that are sent rather than stored set their clocks anew now and then; nobody films with
+# one picture in ten seconds and sends it that way.
+_JUMP = 10  # seconds
+_BACK = 1  # seconds
+
+
+@dataclass(frozen=True)
+class FrameTiming:
+    """When one frame is shown.
+
+    Attributes:
+        start: seconds from the start of the first frame, exact.
+        duration: seconds, exact.
+    """
+
+    start: Fraction
+    duration: Fraction
+
+
+class Timeline:
+    """The times of a video's frames: always increasing, the first at 0, 16 bytes a frame.
+
+    Clocks that jump back (joined recordings, a camera that restarts) go on where they were.
+    """
+
+    def __init__(self, fps: Fraction | None, tick: Fraction, *, may_jump: bool = False):
+        """Begin a timeline.
+
+        Args:
+            fps: frames per second, None where nothing says it.
+            tick: the container's unit of time in seconds.
+            may_jump: whether a gap of more than 10 s means that the clock was set anew.
+        """
+        self._fps, self._tick, self._may_jump = fps, tick, may_jump
+        self._step = max(1, round(1 / (fps * tick))) if fps else 1
+        self._origin = 0
+        self._starts, self._durations = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def add(self, pts: int | None, duration: int | None) -> None:
+        """Note the next frame: its time and duration in ticks, None or 0 where unknown."""
+        duration = duration if duration and duration > 0 else self._step
+        if not self._starts:
+            self._origin = pts or 0
+            start = 0
+        else:
+            start = self._after(self._starts[-1], pts)
+        self._starts.append(start)
+        self._durations.append(duration)
+
+    def _after(self, previous: int, pts: int | None) -> int:
+        due = previous + self._durations[-1]
+        if pts is None:
+            return due
+        start = pts - self._origin
+        jumped_back = (previous - start) * self._tick > _BACK
+        if jumped_back or (self._may_jump and (start - due) * self._tick > _JUMP):
+            self._origin = pts - due
+            return due
+        return max(start, previous + 1)
+
+    def timing(self, index: int) -> FrameTiming:
+        """When frame ``index`` is shown.
+
+        Containers round times, to milliseconds for instance; what the frame rate explains to
+        within one tick is taken to be exactly that.
+
+        Raises:
+            IndexError: that frame has not been read.
+        """
+        start, duration = self._starts[index] * self._tick, self._durations[index] * self._tick
+        if self._fps:
+            if abs(start - index / self._fps) <= self._tick:
+                start = index / self._fps
+            if abs(duration - 1 / self._fps) <= self._tick:
+                duration = 1 / self._fps
+        return FrameTiming(start, duration)
+
+    def uneven(self) -> list[Fraction] | None:
+        """All starts in seconds; None where each is within half a frame of what the rate says."""
+        if not self._starts or self._fps is None:
+            return None
+        times = [start * self._tick for start in self._starts]
+        half = Fraction(1, 2)
+        if all(abs(time * self._fps - i) <= half for i, time in enumerate(times)):
+            return None
+        return times
+
+    def end(self) -> Fraction:
+        """Seconds from the first frame's start to the last one's end; 0 without frames."""
+        if not self._starts:
+            return Fraction(0)
+        return (self._starts[-1] + self._durations[-1]) * self._tick

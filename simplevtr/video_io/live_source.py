@@ -1,0 +1,162 @@
+"""Cameras and network addresses as frames: what can be read only once."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+from simplevtr.video_io.frame_source import FrameSource
+from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.video_stream import StreamReader, frame_rate, pick_stream
+
+import av
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+# A server may send a playlist; it must not lead to files of this machine.
+_PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,rtmpt,srt"
+_CAMERAS = "/dev/video"
+
+
+class LiveSource(FrameSource):
+    """A stream that is opened once, stays open, and is given out once."""
+
+    live = True
+
+    def __init__(
+        self, address: str, shown: str, *, format: str | None = None, timeout: float = 20.0
+    ):
+        """Connect and decode the first frame.
+
+        Args:
+            address: a device, or an address with a scheme.
+            shown: what stands for it in messages.
+            format: FFmpeg's name of the input format; None: found out.
+            timeout: seconds to wait for an answer, and later for the next data.
+
+        Raises:
+            ValueError: there is no answer, no video, or no frame that can be decoded.
+        """
+        self.path, self.files = shown, []
+        self._container = _connect(address, shown, format, timeout)
+        try:
+            stream = pick_stream(self._container, shown)
+            # Threads that take a frame each would hold back as many frames.
+            stream.thread_type = "SLICE"
+            self.fps = frame_rate(stream)
+            self.length = stream.frames or None
+            self._reader = StreamReader(self._container, stream, shown, self.fps)
+            frames = iter(self._reader)
+            first = next(frames, None)
+            if first is None:
+                raise ValueError(f"{shown}: no frame can be decoded ({self._reason()})")
+        except ValueError:
+            self._container.close()
+            raise
+        self.size = first.shape[:2]
+        self.sample_aspect_ratio = self._reader.sample_aspect_ratio
+        self._frames: Iterator[np.ndarray] | None = chain((first,), frames)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._frames is None:
+            raise ValueError(f"{self.path}: a live source can be read only once")
+        frames, self._frames = self._frames, None
+        return self._pass(frames)
+
+    def _pass(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        try:
+            yield from frames
+            if self._reader.error is not None:
+                logger.warning(
+                    "%s: broke off after %d frames (%s)",
+                    self.path, self._reader.count, self._reason(),
+                )  # fmt: skip
+        finally:
+            self._container.close()
+
+    def _reason(self) -> str:
+        return self._reader.error or f"{self._reader.bad_packets} packets are broken"
+
+    def timing(self, index: int) -> FrameTiming | None:
+        """When frame ``index`` is shown."""
+        return self._reader.timeline.timing(index)
+
+    def uneven_times(self) -> list[Fraction] | None:
+        """Display times so far if the frame rate varies, else None."""
+        return self._reader.timeline.uneven()
+
+    def close(self) -> None:
+        """Let go of the camera or connection."""
+        self._frames = None
+        self._container.close()
+
+
+def is_camera(text: str) -> bool:
+    """Whether a text stands for a camera: "/dev/video0", or "0" where no file has that name."""
+    if re.fullmatch(r"/dev/video[0-9]{1,3}", text):
+        return True
+    return re.fullmatch(r"[0-9]{1,3}", text) is not None and not Path(text).exists()
+
+
+def open_camera(text: str) -> LiveSource:
+    """Open a camera by its number or its device (Linux, video4linux).
+
+    Raises:
+        FileNotFoundError: there is no such camera; the message lists those there are.
+        ValueError: it cannot be opened.
+    """
+    device = text if text.startswith("/") else f"{_CAMERAS}{int(text)}"
+    if not Path(device).exists():
+        there = sorted(str(path) for path in Path("/dev").glob("video[0-9]*"))
+        raise FileNotFoundError(
+            f"{text}: no such file, and no camera {device} "
+            f"(cameras here: {', '.join(there) or 'none'})"
+        )
+    return LiveSource(device, device, format="v4l2")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text has the form of an address, "scheme://...", known or not."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
+
+
+def open_address(text: str, *, timeout: float) -> LiveSource:
+    """Open a network address.
+
+    Raises:
+        ValueError: the scheme is unknown, or see ``LiveSource``. Neither names a password.
+    """
+    scheme = text.split("://", 1)[0].lower()
+    if scheme not in SCHEMES:
+        raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(SCHEMES)}")
+    return LiveSource(text, hidden(text), timeout=timeout)
+
+
+def hidden(address: str) -> str:
+    """An address without the user's name, password and query, in which secrets are handed over."""
+    scheme, _, rest = address.partition("://")
+    place, mark, _ = rest.partition("?")
+    host, slash, path = place.partition("/")
+    user, at, host = host.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{host}{slash}{path}{'?***' if mark else ''}"
+
+
+def _connect(
+    address: str, shown: str, format: str | None, timeout: float
+) -> av.container.InputContainer:
+    options = {}
+    if format is None:
+        options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
+    try:
+        return av.open(address, format=format, container_options=options, timeout=timeout)
+    except (av.FFmpegError, OSError) as error:
+        # The error's own text and the chain would show the address with its password.
+        late = isinstance(error, av.error.ExitError)
+        reason = f"no answer within {timeout:g} s" if late else error.strerror
+        raise ValueError(f"{shown}: cannot be opened as a video ({reason})") from None

@@ -1,0 +1,147 @@
+"""What all outputs share: the rule for their names, and how they come to bear them.
+
+Everything is written under a temporary name beside the target and renamed at the end, so that the
+final name never holds half a result. A run that breaks off keeps the temporary file and says where
+it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import av
+
+logger = logging.getLogger(__name__)
+
+
+def check_output(
+    path: str | os.PathLike,
+    *,
+    overwrite: bool = False,
+    suffixes: Sequence[str] = (".mp4", ".gif", ""),
+) -> Path:
+    """Refuse an output path before any work is done for it.
+
+    Args:
+        path: the wanted output. An existing folder, or a path without suffix, stands for a folder
+            of files.
+        overwrite: whether an existing file, or a folder that is not empty, may be written to.
+        suffixes: the allowed suffixes, in lower case; "" allows a folder.
+
+    Raises:
+        ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.
+        FileExistsError: the output exists and ``overwrite`` is False.
+    """
+    path = Path(path).expanduser()
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    if suffix not in suffixes:
+        allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)
+        found = "a folder" if path.is_dir() else f"suffix {suffix!r}" if suffix else "no suffix"
+        raise ValueError(f"{path}: cannot write to this; it has {found}, allowed: {allowed}")
+    if not suffix and path.is_file():
+        raise ValueError(f"{path}: a file, but a folder is to be written there")
+    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path}: exists already; use --overwrite or another name")
+    return path
+
+
+class Sink(ABC):
+    """Takes one thing a frame; use it as a context manager.
+
+    Attributes:
+        path: the final name, which exists only after the context has ended without an exception.
+        count: number of frames written so far.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool):
+        self.path = path
+        self.count = 0
+        self._overwrite = overwrite
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = partial_name(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        if kind is not None:
+            self._keep_partial()
+            return
+        if self.count == 0:
+            self._discard()
+            raise ValueError(f"{self.path}: there are no frames to write")
+        self._finish()
+        try:  # it may have appeared meanwhile
+            check_output(
+                self.path,
+                overwrite=self._overwrite,
+                suffixes=("" if self._partial.is_dir() else self.path.suffix.lower(),),
+            )
+        except FileExistsError:
+            logger.warning("the finished result is kept in %s", self._partial)
+            raise
+        self._publish()
+
+    def _keep_partial(self) -> None:
+        if self.count == 0:
+            self._discard()
+            return
+        try:
+            self._finish()
+        except (av.FFmpegError, OSError) as error:
+            logger.warning("%s: could not be closed (%s)", self._partial, error)
+        logger.warning(
+            "%s: not complete; the %d frames done are kept in %s",
+            self.path, self.count, self._partial,
+        )  # fmt: skip
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Flush and close what is under the temporary name."""
+
+    @abstractmethod
+    def _discard(self) -> None:
+        """Remove what is under the temporary name."""
+
+    @abstractmethod
+    def _publish(self) -> None:
+        """Give the finished result its final name."""
+
+
+class FolderOutput(Sink):
+    """A sink that writes one file a frame into a folder; files of other names there stay."""
+
+    def __init__(self, path: Path, *, overwrite: bool):
+        super().__init__(path, overwrite=overwrite)
+        self._partial.mkdir()
+
+    def _finish(self) -> None:
+        pass
+
+    def _discard(self) -> None:
+        shutil.rmtree(self._partial)
+
+    def _publish(self) -> None:
+        if not self.path.exists():
+            os.replace(self._partial, self.path)
+            return
+        for image in sorted(self._partial.iterdir()):
+            os.replace(image, self.path / image.name)
+        self._partial.rmdir()
+
+
+def partial_name(path: Path) -> Path:
+    """A free name beside ``path``: an earlier run may have left its own."""
+    number = 0
+    while True:
+        extra = f"-{number}" if number else ""
+        partial = path.with_name(f"{path.stem}.partial{extra}{path.suffix}")
+        if not partial.exists():
+            return partial
+        number += 1

@@ -1,0 +1,233 @@
+"""Videos in whatever state they come: the result has what can be read of them, at its times."""
+
+import logging
+from fractions import Fraction
+
+from simplevtr.video_io import FrameTiming, open_sink, open_source
+
+import av
+import numpy as np
+import pytest
+from footage import clicks, number, pictures, record, watch
+
+MS = Fraction(1, 1000)
+NTSC = Fraction(30000, 1001)
+
+
+def copied(path, target):
+    """Send every frame of a video through a source and a sink, as it comes."""
+    source = open_source(path)
+    with open_sink(
+        target, source.fps or 10, source.size, sample_aspect_ratio=source.sample_aspect_ratio
+    ) as sink:
+        for i, frame in enumerate(source):
+            sink.write(frame, source.timing(i))
+    return source
+
+
+FOOTAGE = {
+    "plain.mp4": {},
+    "reordered.mp4": {"options": {"bf": "3", "b_strategy": "0"}},
+    "late start.ts": {"fps": 25},
+    "milliseconds.mkv": {"fps": NTSC},
+    "film.mkv": {"fps": Fraction(24000, 1001), "tick": Fraction(1001, 24000)},
+    "uneven.mp4": {"ticks": [0, 30, 400, 440, 1200, 1210, 1300, 1990], "tick": MS},
+    "uneven.mkv": {"ticks": [0, 33, 400, 440, 1200, 1210, 1300, 1990], "tick": MS},
+    "web.webm": {"codec": "libvpx", "fps": 30},
+    "old.avi": {"codec": "mpeg4", "fps": 25},
+    "flash.flv": {"codec": "flv1", "fps": 25},
+    "stored from the second on.mp4": {"ticks": range(7, 15)},
+}
+
+
+@pytest.mark.parametrize("name", FOOTAGE)
+def test_frames_and_duration_are_kept(tmp_path, name):
+    path = record(tmp_path / name, pictures(8), **FOOTAGE[name])
+    copied(path, tmp_path / "out.mp4")
+    _, before, end = watch(path)
+    shown, after, new_end = watch(tmp_path / "out.mp4")
+    assert [number(frame) for frame in shown] == list(range(8))
+    assert after[0] == 0
+    wanted = [float(time - before[0]) for time in before]
+    np.testing.assert_allclose([float(t) for t in after], wanted, atol=1e-3)
+    if "uneven" in name:
+        return
+    length = max(end, before[-1] + before[1] - before[0]) - before[0]  # flv does not say the end
+    assert float(new_end) == pytest.approx(float(length), abs=2e-3)
+
+
+@pytest.mark.parametrize("fps", [NTSC, Fraction(24000, 1001), Fraction(25), Fraction(17, 3)])
+def test_a_constant_rate_stays_exact(tmp_path, fps):
+    for suffix in ("mp4", "mkv"):
+        path = record(tmp_path / f"in {fps.numerator}.{suffix}", pictures(9), fps=fps)
+        out = tmp_path / f"out of {suffix}.mp4"
+        copied(path, out)
+        with av.open(str(out)) as container:
+            assert container.streams.video[0].average_rate == fps
+
+
+def test_the_last_frame_is_shown_as_long_as_it_was(tmp_path):
+    timings = [(0, 1), (1, 1), (2, 7)]  # tenths of a second
+    with open_sink(tmp_path / "a.mp4", Fraction(10), (48, 64)) as sink:
+        for frame, (start, duration) in zip(pictures(3), timings, strict=True):
+            sink.write(frame, FrameTiming(Fraction(start, 10), Fraction(duration, 10)))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.duration == 900_000
+    source = open_source(tmp_path / "a.mp4")
+    assert len(list(source)) == 3
+    assert source.timing(2) == FrameTiming(Fraction(2, 10), Fraction(7, 10))
+    with pytest.raises(IndexError):
+        source.timing(3)
+
+
+@pytest.mark.parametrize("size", [(47, 63), (48, 63), (1, 1), (2, 300)])
+def test_odd_sizes(tmp_path, size):
+    frames = pictures(3, *size)
+    path = record(tmp_path / "odd.mkv", frames, codec="ffv1", pix_fmt="bgr0")
+    assert copied(path, tmp_path / "out.mp4").size == size
+    shown, _, _ = watch(tmp_path / "out.mp4")
+    assert [frame.shape[:2] for frame in shown] == [
+        (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    ] * 3
+
+
+def test_one_frame(tmp_path):
+    copied(record(tmp_path / "one.mp4", pictures(1), fps=25), tmp_path / "out.mp4")
+    frames, times, end = watch(tmp_path / "out.mp4")
+    assert (len(frames), times, end) == (1, [0], Fraction(1, 25))
+
+
+def test_frames_before_the_start_stay_hidden(tmp_path):
+    path = record(tmp_path / "cut.mp4", pictures(12), ticks=range(-4, 8))
+    source = copied(path, tmp_path / "out.mp4")
+    assert [number(frame) for frame in source] == [4, 5, 6, 7, 8, 9, 10, 11]
+    assert [number(frame) for frame in watch(tmp_path / "out.mp4")[0]] == list(range(4, 12))
+
+
+@pytest.mark.parametrize("mirrored", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("angle", [0, 90, 180, 270])
+def test_turned_and_mirrored_footage_is_upright(tmp_path, angle, mirrored):
+    path = record(tmp_path / "phone.mp4", pictures(2, 48, 80), turn=(angle, *mirrored))
+    # The bright quarter is at the upper left as stored; it is turned first and flipped then.
+    marked = np.rot90(np.array([[1, 0], [0, 0]]), angle // 90)
+    marked = marked[:, ::-1] if mirrored[0] else marked
+    marked = marked[::-1] if mirrored[1] else marked
+    source = open_source(path)
+    assert source.size == ((80, 48) if angle % 180 else (48, 80))
+    frame = next(iter(source))
+    rows, columns = (np.array([side // 4, side * 3 // 4]) for side in source.size)
+    np.testing.assert_array_equal(frame[np.ix_(rows, columns)][..., 0] > 180, marked == 1)
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path):
+    path = record(tmp_path / "dv.mp4", pictures(2), shape=Fraction(16, 15))
+    assert copied(path, tmp_path / "out.mp4").sample_aspect_ratio == Fraction(16, 15)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+    turned = record(tmp_path / "turned.mp4", pictures(2), shape=Fraction(16, 15), turn=(90,))
+    assert open_source(turned).sample_aspect_ratio == Fraction(15, 16)
+    assert open_source(record(tmp_path / "a.mp4", pictures(1))).sample_aspect_ratio == 1
+    with pytest.raises(ValueError, match="sample aspect ratio of 0"):
+        open_sink(tmp_path / "b.mp4", 10, (48, 64), sample_aspect_ratio=0)
+
+
+def test_a_stream_that_changes_its_size(tmp_path, caplog):
+    plain = {"fps": 25, "options": {"bf": "0"}}
+    first = record(tmp_path / "a.ts", pictures(6), **plain)
+    second = record(tmp_path / "b.ts", pictures(5, 96, 128), ticks=range(6, 11), **plain)
+    path = tmp_path / "both.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    with caplog.at_level(logging.WARNING):
+        copied(path, tmp_path / "out.mp4")
+    frames, times, end = watch(tmp_path / "out.mp4")
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 11
+    assert (times[-1], end) == (Fraction(10, 25), Fraction(11, 25))
+    assert [r.message for r in caplog.records if "frame 6 is 128x96 pixels" in r.message]
+
+
+def test_joined_recordings_go_on_where_the_clock_starts_anew(tmp_path):
+    parts = [record(tmp_path / f"{i}.ts", pictures(50), fps=25) for i in range(2)]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    copied(path, tmp_path / "out.mp4")
+    frames, times, _ = watch(tmp_path / "out.mp4")
+    assert len(frames) == 100
+    assert np.diff([float(t) for t in times]).max() == pytest.approx(0.04, abs=1e-6)
+    assert np.diff([float(t) for t in times]).min() == pytest.approx(0.04, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("clip.ts", "libx264"), ("clip.mp4", "libx264"), ("clip.mkv", "mjpeg")]
+)
+def test_damage_in_the_middle_costs_only_what_is_broken(tmp_path, name, codec):
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), dtype=np.uint8)
+    path = record(tmp_path / name, noise, fps=25, codec=codec, pix_fmt=pix_fmt, options={"g": "5"})
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4000] = bytes(4000)
+    path.write_bytes(data)
+    copied(path, tmp_path / "out.mp4")
+    _, times, _ = watch(tmp_path / "out.mp4")
+    assert 40 <= len(times) <= 60
+    assert float(times[-1]) == pytest.approx(59 / 25, abs=0.05)  # nothing moves forward
+
+
+def test_broken_frames_are_left_out_and_said(tmp_path, caplog):
+    path = record(tmp_path / "clip.mkv", pictures(9), codec="mjpeg", pix_fmt="yuvj420p")
+    data = bytearray(path.read_bytes())
+    starts = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)]
+    for i in (3, 4):
+        data[starts[i] : starts[i + 1] - 20] = bytes(starts[i + 1] - 20 - starts[i])
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        source = open_source(path)
+        frames = list(source)
+    assert [number(frame) for frame in frames] == [0, 1, 2, 5, 6, 7, 8]
+    assert [float(source.timing(i).start) for i in (2, 3)] == pytest.approx([0.2, 0.5], abs=1e-3)
+    assert "7 frames can be read and are kept (2 packets between them are broken)" in caplog.text
+
+
+def test_video_of_an_unknown_codec(tmp_path):
+    path = record(tmp_path / "clip.mkv", pictures(2), codec="mjpeg", pix_fmt="yuvj420p")
+    path.write_bytes(path.read_bytes().replace(b"V_MJPEG", b"V_XJPEG"))
+    with pytest.raises(ValueError, match="clip.mkv: no decoder for its video"):
+        open_source(path)
+
+
+def test_a_truncated_stream_gives_its_first_frames(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
+    for name in ("clip.ts", "clip.mkv"):
+        path = record(tmp_path / name, noise, fps=25)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        out = tmp_path / f"{name}.mp4"
+        copied(path, out)
+        assert 5 < len(watch(out)[0]) < 25
+
+
+def test_what_is_no_video_is_refused_by_name(tmp_path):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    video = record(tmp_path / "video.mp4", pictures(5), sound=clicks(1))
+    data = video.read_bytes()
+    (tmp_path / "no index.mp4").write_bytes(data[: data.index(b"moov") - 4])
+    with av.open(str(tmp_path / "sound.m4a"), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=48000)
+        stream.codec_context.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(clicks(0.5), format="fltp", layout="mono")
+        frame.sample_rate = 48000
+        container.mux([*stream.encode(frame), *stream.encode()])
+    for name in ("empty.mp4", "no index.mp4", "sound.m4a"):
+        with pytest.raises(ValueError, match=f"{name}: not a video"):
+            open_source(tmp_path / name)
+
+
+def test_a_local_file_does_not_lead_to_the_network(tmp_path):
+    (tmp_path / "call.sdp").write_text(
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+        "a=rtpmap:96 H264/90000\n"
+    )
+    record(tmp_path / "clip.mp4", pictures(2))
+    (tmp_path / "list.txt").write_text("ffconcat version 1.0\nfile clip.mp4\n")
+    for name in ("call.sdp", "list.txt"):
+        with pytest.raises(ValueError, match=f"{name}: not a video"):
+            open_source(tmp_path / name)

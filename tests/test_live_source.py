@@ -1,0 +1,186 @@
+"""Cameras and addresses; every server here runs on this machine."""
+
+import functools
+import http.server
+import logging
+import socket
+import threading
+import time
+
+from simplevtr.video_io import open_sink, open_source
+from simplevtr.video_io.live_source import LiveSource, hidden
+
+import numpy as np
+import pytest
+from footage import number, pictures, record
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def served(tmp_path):
+    """The address of a web server that serves ``tmp_path``."""
+    handler = functools.partial(_Quiet, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def stalling():
+    """The address of a server that takes a connection, sends ``head``, and then nothing."""
+    sockets = []
+
+    def start(head=b""):
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+
+        def answer():
+            connection, _ = listener.accept()
+            sockets.append(connection)
+            connection.sendall(head)
+
+        threading.Thread(target=answer, daemon=True).start()
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for each in sockets:
+        each.close()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.ts"])
+def test_an_address_is_read_once(tmp_path, served, name):
+    record(tmp_path / name, pictures(8), fps=25)
+    source = open_source(f"{served}/{name}")
+    assert (source.live, source.files, source.names, source.sound) == (True, [], None, None)
+    assert (source.size, source.fps) == ((48, 64), 25)
+    assert source.path == f"{served}/{name}"
+    assert [number(frame) for frame in source] == list(range(8))
+    assert [float(source.timing(i).start) for i in (0, 7)] == [0, 7 / 25]
+    with pytest.raises(ValueError, match="a live source can be read only once"):
+        iter(source)
+
+
+def test_a_pass_that_was_begun_counts(tmp_path, served):
+    record(tmp_path / "clip.ts", pictures(3))
+    source = open_source(f"{served}/clip.ts")
+    frames = iter(source)
+    next(frames)
+    with pytest.raises(ValueError, match="only once"):
+        iter(source)
+    frames.close()
+
+
+def test_a_source_can_be_closed_unread(tmp_path, served):
+    record(tmp_path / "clip.ts", pictures(3))
+    source = open_source(f"{served}/clip.ts")
+    source.close()
+    with pytest.raises(ValueError, match="only once"):
+        iter(source)
+
+
+def test_files_are_not_live(tmp_path):
+    path = record(tmp_path / "clip.mp4", pictures(2))
+    with open_sink(tmp_path / "frames", 1, (48, 64)) as sink:
+        sink.write(pictures(1)[0])
+    for source in (open_source(path), open_source(tmp_path / "frames")):
+        assert not source.live
+        assert len(list(source)) == len(list(source))
+        source.close()
+
+
+def test_playlists_are_followed_on_the_network_but_not_into_files(tmp_path, served):
+    clip = record(tmp_path / "clip.ts", pictures(8), fps=25)
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.32,\n"
+    (tmp_path / "good.m3u8").write_text(f"{head}clip.ts\n#EXT-X-ENDLIST\n")
+    (tmp_path / "bad.m3u8").write_text(f"{head}file://{clip}\n#EXT-X-ENDLIST\n")
+    assert len(list(open_source(f"{served}/good.m3u8"))) == 8
+    with pytest.raises(ValueError, match="bad.m3u8: cannot be opened"):
+        open_source(f"{served}/bad.m3u8", timeout=2)
+
+
+def test_passwords_are_not_shown(served, caplog):
+    secret = served.replace("http://", "http://me:hush@") + "/no.mp4?token=hush"
+    with pytest.raises(ValueError, match=r"http://\*\*\*@127.*/no.mp4\?\*\*\*: cannot") as caught:
+        open_source(secret)
+    assert "404" in str(caught.value) or "Not Found" in str(caught.value)
+    seen = repr(caught.value)
+    assert caught.value.__suppress_context__
+    assert "hush" not in seen + caplog.text
+    with pytest.raises(ValueError, match=r"^x-\w+://\*\*\*@host/a: unknown scheme; allowed: http"):
+        open_source("x-files://me:hush@host/a")
+
+
+def test_hidden():
+    assert hidden("rtsp://u:p@h:554/a/b") == "rtsp://***@h:554/a/b"
+    assert hidden("rtsp://u:p@ss@h/a") == "rtsp://***@h/a"
+    assert hidden("http://h/a@b.mp4") == "http://h/a@b.mp4"
+    assert hidden("https://h?u=1#x") == "https://h?***"
+    assert hidden("udp://@239.0.0.1:5000") == "udp://***@239.0.0.1:5000"
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp"])
+def test_an_address_that_does_not_answer(stalling, scheme):
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=rf"{scheme}://127.*: cannot be opened as a video \("):
+        open_source(f"{scheme}://{stalling()}/cam", timeout=0.5)
+    assert time.monotonic() - start < 5
+
+
+def test_nobody_listens_there():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ValueError, match=f"rtsp://127.0.0.1:{port}/cam: cannot be opened"):
+        open_source(f"rtsp://127.0.0.1:{port}/cam", timeout=2)
+
+
+def test_what_is_no_video_is_refused(tmp_path, served):
+    (tmp_path / "page.html").write_text("<html>a page</html>")
+    with pytest.raises(ValueError, match="page.html: cannot be opened as a video"):
+        open_source(f"{served}/page.html")
+
+
+def test_a_connection_that_breaks_off_keeps_the_frames_before(tmp_path, stalling, caplog):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), dtype=np.uint8)
+    data = record(tmp_path / "clip.ts", noise, fps=25).read_bytes()
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
+    address = stalling(head + data[: len(data) * 9 // 10])
+    source = open_source(f"http://{address}/clip.ts", timeout=1)
+    with caplog.at_level(logging.WARNING):
+        count = len(list(source))
+    assert 30 < count < 60
+    assert f"clip.ts: broke off after {count} frames" in caplog.text
+
+
+def test_a_device_is_read_as_it_delivers():
+    # FFmpeg's test picture stands for a camera: a device with a format of its own.
+    source = LiveSource("testsrc=size=64x48:rate=10", "/dev/video7", format="lavfi")
+    frames = iter(source)
+    first, second = next(frames), next(frames)
+    assert first.shape == (48, 64, 3)
+    assert (first != second).any()
+    assert (source.live, source.length, source.fps) == (True, None, 10)
+    assert float(source.timing(1).start) == 0.1
+    frames.close()
+
+
+def test_a_camera_that_is_not_there():
+    for text in ("97", "/dev/video97"):
+        with pytest.raises(FileNotFoundError, match=r"no camera /dev/video97 \(cameras here: "):
+            open_source(text)
+
+
+def test_a_file_named_like_a_camera_is_a_file(tmp_path, monkeypatch):
+    with open_sink(tmp_path / "97", 1, (48, 64)) as sink:
+        sink.write(pictures(1)[0])
+    monkeypatch.chdir(tmp_path)
+    assert open_source("97").length == 1

@@ -1,0 +1,84 @@
+import json
+
+from simplevtr.evaluation import load_results
+from simplevtr.structures import TrackMasks
+from simplevtr.video_io import write_video_results
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+SIZE = (20, 30)
+
+
+def masks():
+    found = torch.zeros(3, *SIZE, dtype=torch.bool)
+    found[0, 2:6, 3:8] = True
+    found[2, 10:12] = True
+    return found
+
+
+def encoded(dense):
+    rles = []
+    for mask in dense.numpy():
+        rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+        rles.append({**rle, "counts": rle["counts"].decode("ascii")} if mask.any() else None)
+    return TrackMasks(rles, tuple(dense.shape[1:]))
+
+
+def result(*tracks):
+    return {
+        "image_size": SIZE,
+        "pred_scores": [0.75] * len(tracks),
+        "pred_labels": [1, 7][: len(tracks)],
+        "pred_masks": list(tracks),
+    }
+
+
+def test_an_entry_a_track(tmp_path):
+    path = tmp_path / "new" / "results.json"
+    found = result(encoded(masks()), masks())
+    assert write_video_results(path, found, class_names=["car", "cat"]) == path
+    first, second = json.loads(path.read_text())
+    assert {key: first[key] for key in first if key != "segmentations"} == {
+        "video_id": 1, "score": 0.75, "category_id": 2, "category_name": "cat",
+    }  # fmt: skip
+    assert (second["category_id"], second["category_name"]) == (8, None)
+    for entry in (first, second):
+        assert entry["segmentations"][1] is None
+        for t in (0, 2):
+            decoded = coco_mask.decode(entry["segmentations"][t])
+            np.testing.assert_array_equal(decoded, masks()[t].numpy())
+    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
+
+
+def test_evaluation_reads_it(tmp_path):
+    path = tmp_path / "results.json"
+    write_video_results(path, result(encoded(masks())), category_ids=[3, 26], video_id=9)
+    truth = {
+        "videos": [{"id": 9, "height": 20, "width": 30, "length": 3}],
+        "categories": [{"id": 26, "name": "cat"}],
+        "annotations": None,
+    }
+    (entry,) = load_results(path, truth)
+    assert (entry["video_id"], entry["category_id"]) == (9, 26)
+
+
+def test_no_tracks_are_an_empty_list(tmp_path):
+    assert json.loads(write_video_results(tmp_path / "r.json", result()).read_text()) == []
+
+
+def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="results.json: exists already"):
+        write_video_results(path, result())
+    with pytest.raises(ValueError, match="label 7 has no category id; 2 are known"):
+        write_video_results(path, result(masks(), masks()), category_ids=[3, 26], overwrite=True)
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
+    write_video_results(path, result(), overwrite=True)
+    assert path.read_text() == "[]\n"
+    with pytest.raises(ValueError, match=r"suffix '\.txt', allowed: \.json"):
+        write_video_results(tmp_path / "results.txt", result())
