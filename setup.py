@@ -42,7 +42,7 @@ setup(
         "tensorboard",
         "pillow",
         "opencv-python-headless",
-        "av>=14",
+        "av>=17",
     ],
     extras_require={"dev": ["pytest", "ruff"]},
 )

@@ -1,21 +1,28 @@
-"""Draw the tracks that a trained model finds in a video.
+"""Find the tracks of a video of any length; draw them, or write results.json or MOTS pictures.
 
     python demo/demo.py --config-file CFG --input VIDEO|FRAME_FOLDER|GLOB --output VIDEO|FOLDER \
         --opts MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
+    python demo/demo.py --config-file CFG --input 0 --output camera.mp4 --opts ...
 
-The result has the input's frames, frame rate and times. ``--output`` ending in .mp4 or .gif is a
-video; a name without suffix is a folder of images.
+The result has the input's frames, times and sound. ``--output`` ending in .mp4 or .gif is a video;
+a name without suffix is a folder of images. ``--input`` may also be the number of a camera or an
+address (rtsp://, http://, ...). Ctrl-C ends the reading; what was read until then is finished, and
+a second Ctrl-C gives up.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import av
 import numpy as np
@@ -24,15 +31,15 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import setup_cfg
-from simplevtr.inference import VideoPredictor
-from simplevtr.video_io import FrameSource, check_output, open_sink, open_source
+from simplevtr.inference import DrawnOutputs, Targets, VideoPredictor, shown_tracks
+from simplevtr.structures import FrameTracks
+from simplevtr.tracking import CollectedTracks, frame_tracks
+from simplevtr.video_io import FrameSource, open_source, write_video_results
 from simplevtr.visualization import TrackPainter
-
-DEFAULT_FPS = Fraction(10)  # of image sequences
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; the exit status is 2 after a user's error and 130 after Ctrl-C."""
+    """Run the demo; the exit status is 2 after a user's error and 130 after a second Ctrl-C."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     options = _parser().parse_args(arguments)
     try:
@@ -48,63 +55,146 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Find the tracks of ``options.input`` and draw them into ``options.output``.
-
-    The video is read twice, for the model and for drawing, so that no full-size frames are kept.
-    """
+    """Find the tracks of ``options.input`` and write what is wanted of them."""
     cfg = setup_cfg(options.config_file, options.opts)
     # The model need not make masks of tracks that are not drawn.
     cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
-    source = open_source(options.input)
-    output = check_output(options.output, overwrite=options.overwrite)
-    refuse_own_input(source, output)
+    source = open_source(options.input, timeout=options.timeout)
+    targets = Targets(options.output, options.masks, options.results, options.overwrite)
+    targets.check(source)
     predictor = VideoPredictor(cfg)
-
-    frames = islice(source, options.max_frames)
-    result = predictor.predict(_progress(frames, source, options, "reading and segmenting"))
-    # Known now that all frames have been read.
-    times = source.uneven_times() if options.fps is None else None
     painter = TrackPainter(
-        predictor.class_names, scale=options.scale, min_score=options.score_threshold
+        predictor.class_names,
+        scale=options.scale,
+        min_score=options.score_threshold,
+        classes=options.classes,
+        draw_masks=not options.no_masks,
+        draw_boxes=options.boxes,
+        draw_labels=not options.no_labels,
+        draw_ids=not options.no_ids,
+        trail=options.trail,
+        side_by_side=options.side_by_side,
     )
-    with open_sink(
-        output,
-        options.fps or source.fps or DEFAULT_FPS,
-        painter.output_size(source.size),
-        times=times,
-        names=source.names,
-        overwrite=options.overwrite,
-    ) as sink:
-        frames = islice(source, options.max_frames)
-        for picture in painted(_progress(frames, source, options, "drawing"), result, painter):
-            sink.write(picture)
-    tracks = sum(score >= options.score_threshold for score in result["pred_scores"])
-    print(f"wrote {output} ({sink.count} frames, {tracks} tracks of at least "
+    outputs = DrawnOutputs(targets, source, painter, fps=options.fps, sound=not options.no_audio)
+    segment = segment_live if source.live else segment_file
+    result, frames = segment(predictor, source, outputs, options)
+    if targets.results:
+        write_video_results(
+            targets.results,
+            result,
+            class_names=predictor.class_names,
+            overwrite=targets.overwrite,
+        )
+    written = [path for path in (targets.video, targets.masks, targets.results) if path]
+    tracks = shown_tracks(result["pred_scores"], painter)
+    print(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
           f"{options.score_threshold:.0%})")  # fmt: skip
 
 
-def painted(
-    frames: Iterator[np.ndarray], result: dict, painter: TrackPainter
-) -> Iterator[np.ndarray]:
-    """Yield each frame with the tracks of ``VideoPredictor.predict``'s result drawn on it."""
-    shown = [i for i, score in enumerate(result["pred_scores"]) if score >= painter.min_score]
-    labels = [result["pred_labels"][i] for i in shown]
-    scores = [result["pred_scores"][i] for i in shown]
-    for t, frame in enumerate(frames):
-        masks = [result["pred_masks"][i][t].numpy() for i in shown]
-        stacked = np.stack(masks) if masks else np.zeros((0, *frame.shape[:2]), dtype=bool)
-        yield painter.draw(frame, stacked, labels, scores, [i + 1 for i in shown])
+def segment_file(
+    predictor: VideoPredictor,
+    source: FrameSource,
+    outputs: DrawnOutputs,
+    options: argparse.Namespace,
+) -> tuple[dict[str, Any], int]:
+    """Read the video twice, for the model and for drawing, so that no full-size frames are kept.
+
+    Classes and scores that are drawn are the final ones.
+
+    Returns:
+        The predictor's result and the number of frames.
+    """
+    with _StopOnInterrupt() as stop:
+        frames = _Counted(stop.until_interrupted(islice(source, options.max_frames)))
+        result = predictor.predict(_progress(frames, source, options, "reading and segmenting"))
+    if outputs.video is not None or outputs.masks is not None:
+        again = islice(source, frames.count)
+        nothing = (FrameTracks(i, source.size, [], [], [], []) for i in range(frames.count))
+        tracks = frame_tracks(result) if result["pred_masks"] else nothing
+        with outputs:
+            for frame, seen in zip(
+                _progress(again, source, options, "drawing"), tracks, strict=True
+            ):
+                outputs.write(frame, seen)
+    return result, frames.count
 
 
-def refuse_own_input(source: FrameSource, output: Path) -> None:
-    """Raise ValueError if the result would replace what is read."""
-    taken = [*source.files, *({file.parent for file in source.files} if source.fps is None else ())]
-    if output.exists() and any(output.samefile(path) for path in taken):
-        raise ValueError(f"{output}: this is the input; write the result elsewhere")
+def segment_live(
+    predictor: VideoPredictor,
+    source: FrameSource,
+    outputs: DrawnOutputs,
+    options: argparse.Namespace,
+) -> tuple[dict[str, Any], int]:
+    """Read once and draw what is final; TEST.WINDOW full-size frames are kept.
+
+    Classes and scores that are drawn are those of the tracks so far.
+
+    Returns:
+        The result with the classes and scores of each track's last frame, and the number of frames.
+    """
+    waiting: deque[np.ndarray] = deque()
+    collected = CollectedTracks(source.size)
+
+    def kept(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame
+
+    with _StopOnInterrupt() as stop, outputs:
+        frames = kept(stop.until_interrupted(islice(source, options.max_frames)))
+        count = 0
+        for seen in predictor.stream(_progress(frames, source, options, "segmenting")):
+            outputs.write(waiting.popleft(), seen)
+            count += 1
+            if options.results:
+                collected.extend([seen])
+    source.close()
+    return collected.so_far(), count
+
+
+class _Counted:
+    """Passes frames on and counts them."""
+
+    def __init__(self, frames: Iterator[np.ndarray]) -> None:
+        self._frames = frames
+        self.count = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for frame in self._frames:
+            self.count += 1
+            yield frame
+
+
+class _StopOnInterrupt:
+    """Within it, the first Ctrl-C ends the frames instead of the program."""
+
+    def __enter__(self) -> _StopOnInterrupt:
+        self._stopped = False
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
+        self._stopped = True
+        print("\ndemo.py: finishing what was read; Ctrl-C again gives up", file=sys.stderr)
+
+    def until_interrupted(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield frames until Ctrl-C."""
+        for frame in frames:
+            yield frame
+            if self._stopped:
+                return
 
 
 def _progress(
-    frames: Iterator[np.ndarray], source: FrameSource, options: argparse.Namespace, what: str
+    frames: Iterator[np.ndarray] | _Counted,
+    source: FrameSource,
+    options: argparse.Namespace,
+    what: str,
 ) -> Iterator[np.ndarray]:
     known = [n for n in (source.length, options.max_frames) if n is not None]
     return tqdm(frames, desc=what, total=min(known, default=None), unit="frame", disable=None)
@@ -128,15 +218,27 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--config-file", required=True, help="YAML file of the model")
     add("--input", required=True, nargs="+",
-        help="a video, a folder of images, or images (also as a quoted pattern)")  # fmt: skip
-    add("--output", required=True, help=".mp4, .gif, or a folder for images")
-    add("--score-threshold", type=float, default=0.3, help="draw tracks from here on (0 to 1)")
+        help="a video, a folder of images, images (also as a quoted pattern), the number of a "
+        "camera, or an address")  # fmt: skip
+    add("--output", help=".mp4, .gif, or a folder for images")
+    add("--results", metavar="FILE.json", help="write the tracks as YouTube-VIS results, too")
+    add("--masks", metavar="FOLDER", help="write a MOTS picture a frame, too (16-bit PNG)")
+    add("--score-threshold", type=float, default=0.3, help="tracks from here on (0 to 1)")
+    add("--classes", nargs="+", metavar="NAME", help="draw only these classes")
+    add("--boxes", action="store_true", help="draw bounding boxes")
+    add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")
+    add("--side-by-side", action="store_true", help="the input at the left of the result")
+    add("--no-masks", action="store_true", help="draw no masks")
+    add("--no-labels", action="store_true", help="draw no classes and scores")
+    add("--no-ids", action="store_true", help="draw no track numbers")
+    add("--no-audio", action="store_true", help="leave out the input's sound")
     add("--fps", type=_rate, help="frames per second of the result, such as 25 or 30000/1001 "
         "(default: the input's; 10 for images)")  # fmt: skip
     add("--scale", type=float, help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
     add("--max-frames", type=_positive, help="read only the first frames")
-    add("--overwrite", action="store_true", help="replace an existing result")
+    add("--timeout", type=float, default=20.0, help="seconds to wait for a camera or an address")
+    add("--overwrite", action="store_true", help="replace existing results")
     add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="config options; last on the command line")  # fmt: skip
     return parser

@@ -16,7 +16,7 @@ ALLOWED = {
     "tracking": set(),
     "video_io": set(),
     "visualization": set(),
-    "inference": {"checkpoint", "run_config"},
+    "inference": {"checkpoint", "run_config", "video_io", "visualization"},
     "ablation": {"data", "evaluation", "run_config", "visualization"},
     "engine": {"checkpoint", "data", "modeling", "evaluation", "visualization"},
 }

@@ -6,7 +6,7 @@ and gives out the masks of each frame once no window can change them, ``Collecte
 the result of a whole video of them.
 """
 
-from simplevtr.tracking.collected import CollectedTracks
+from simplevtr.tracking.collected import CollectedTracks, frame_tracks
 from simplevtr.tracking.linking import WindowLinker
 from simplevtr.tracking.sliding_windows import sliding_windows
 from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
@@ -18,5 +18,6 @@ __all__ = [
     "VideoTracks",
     "WindowLinker",
     "WindowTracks",
+    "frame_tracks",
     "sliding_windows",
 ]

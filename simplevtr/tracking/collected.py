@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from simplevtr.structures import FrameTracks, TrackMasks
@@ -19,13 +19,16 @@ class CollectedTracks:
         self.size = size
         self.frames = 0
         self._rles: dict[int, dict[int, dict]] = {}  # by track, then by frame
+        self._last: dict[int, tuple[int, float]] = {}  # label and score of each track
 
     def extend(self, frames: Iterable[FrameTracks]) -> None:
         """Take in the next frames."""
         for frame in frames:
             self.frames += 1
-            for track_id, rle in zip(frame.track_ids, frame.masks, strict=True):
+            rows = zip(frame.track_ids, frame.labels, frame.scores, frame.masks, strict=True)
+            for track_id, label, score, rle in rows:
                 self._rles.setdefault(track_id, {})[frame.index] = rle
+                self._last[track_id] = label, score
 
     def masks(self, track_id: int) -> TrackMasks:
         """The masks of one track."""
@@ -72,7 +75,14 @@ class CollectedTracks:
                 for track_id, e in evidence.items()
             ]
             found.sort(key=lambda item: -item[2])
-        found = [item for item in found if item[2] >= score_threshold]
+        return self._result([item for item in found if item[2] >= score_threshold])
+
+    def so_far(self) -> dict[str, Any]:
+        """The same, with the classes and scores that each track had in its last frame."""
+        found = [(track_id, *last) for track_id, last in self._last.items()]
+        return self._result(sorted(found, key=lambda item: -item[2]))
+
+    def _result(self, found: list[tuple[int, int, float]]) -> dict[str, Any]:
         masks = {track_id: self.masks(track_id) for track_id, _, _ in found}
         return {
             "image_size": self.size,
@@ -81,3 +91,19 @@ class CollectedTracks:
             "pred_masks": [masks[track_id] for track_id, _, _ in found],
             "pred_ids": [track_id for track_id, _, _ in found],
         }
+
+
+def frame_tracks(result: dict[str, Any]) -> Iterator[FrameTracks]:
+    """A video's result, a frame at a time, with the final classes and scores."""
+    columns = ("pred_ids", "pred_labels", "pred_scores", "pred_masks")
+    tracks = list(zip(*(result[name] for name in columns), strict=True))
+    for index in range(len(result["pred_masks"][0]) if tracks else 0):
+        seen = [track for track in tracks if track[3].rles[index] is not None]
+        yield FrameTracks(
+            index=index,
+            size=tuple(result["image_size"]),
+            track_ids=[track[0] for track in seen],
+            labels=[track[1] for track in seen],
+            scores=[track[2] for track in seen],
+            masks=[track[3].rles[index] for track in seen],
+        )
