@@ -191,13 +191,16 @@ def _add_test(cfg: CfgNode) -> None:
     cfg.TEST.WINDOW = 64
     cfg.TEST.STRIDE = 0  # frames from one window to the next; 0: three quarters of a window
     cfg.TEST.LINK = CfgNode()
-    # A slot of a window goes on with a track if the IoU of their masks, in the frames that both
-    # windows see, is at least this; ...
-    cfg.TEST.LINK.MIN_IOU = 0.3
+    # A slot of a window goes on with a track if their masks have this IoU in the frames that both
+    # windows see, ...
+    cfg.TEST.LINK.MIN_IOU = 0.1
+    # ... and the mean of that IoU and of how alike they look (class agreement times the cosine of
+    # the decoder's outputs) is at least this; ...
+    cfg.TEST.LINK.MIN_AGREEMENT = 0.4
     # ... or, if masks say nothing (hidden in those frames, or missed by the window before), if they
-    # look alike by at least this: class agreement times the cosine of the decoder's outputs.
-    cfg.TEST.LINK.MIN_LOOKS = 0.7
-    cfg.TEST.LINK.MEMORY = 2  # windows that a track may miss and still be taken up again
+    # look alike by at least this.
+    cfg.TEST.LINK.MIN_LOOKS = 0.5
+    cfg.TEST.LINK.MEMORY = 10  # windows that a track may miss and still be taken up again
     # What else is a track of its own if its score in the window is at least this; else it is
     # dropped.
     cfg.TEST.LINK.BIRTH_SCORE = 0.05

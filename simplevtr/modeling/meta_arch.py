@@ -250,7 +250,11 @@ def build_segmenter(cfg: CfgNode) -> VideoSegmenter:
         tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
         class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
         tracking=TrackingSettings(
-            linker=WindowLinker(min_iou=cfg.TEST.LINK.MIN_IOU, min_looks=cfg.TEST.LINK.MIN_LOOKS),
+            linker=WindowLinker(
+                min_iou=cfg.TEST.LINK.MIN_IOU,
+                min_agreement=cfg.TEST.LINK.MIN_AGREEMENT,
+                min_looks=cfg.TEST.LINK.MIN_LOOKS,
+            ),
             birth_score=cfg.TEST.LINK.BIRTH_SCORE,
             memory=cfg.TEST.LINK.MEMORY,
             mask_scoring=cfg.TEST.MASK_SCORING,
