@@ -1,6 +1,6 @@
 # make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
-# make bench  measure kernels, data loading, training and inference (CPU, ten minutes)
+# make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -61,6 +61,7 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/deform_conv.py
 	$(BIN)/python benchmarks/data_loading.py
+	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
 
 clean:

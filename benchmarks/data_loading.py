@@ -27,6 +27,7 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from benchmarks.command_line import argument_parser, check_least, run
 from benchmarks.plain_mapper import PlainMapper
 from simplevtr import setup_cfg
 from simplevtr.data import YTVISDatasetMapper, dataset_mapper, load_ytvis_json
@@ -35,8 +36,6 @@ from simplevtr.data.transforms import (
     CropResizeTransform,
     PhotometricTransform,
 )
-from simplevtr.evaluation.json_file import write_bytes
-from simplevtr.video_io import check_output
 
 import cv2
 import numpy as np
@@ -109,9 +108,7 @@ def make_dataset(root: Path) -> list[Record]:
         outlines = [_outlines(rng) for _ in COLOURS]
         for t, name in enumerate(names):
             frame = scene[t : t + SIZE[0], 4 * t : 4 * t + SIZE[1]].copy()  # a camera that pans
-            for colour, track in zip(
-                ([90, 30, 60], [20, 90, 10], [10, 40, 99]), outlines, strict=True
-            ):
+            for colour, track in zip(COLOURS, outlines, strict=True):
                 cv2.fillPoly(frame, [track[t].astype(np.int32)], colour)
             Image.fromarray(frame).save(root / name, quality=80)
             sizes.append((root / name).stat().st_size)
@@ -222,43 +219,35 @@ def format_report(reports: dict[str, dict[str, Any]]) -> str:
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
-    parser.add_argument("--clips", type=int, default=8, help="timed clips a mapper (default 8)")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-    args = parser.parse_args(arguments)
+def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Make the data set and measure with augmentation and without; figures and table.
+
+    Raises:
+        ValueError: if an argument or the config makes no sense.
+    """
+    check_least(args, clips=1)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    try:
-        if args.clips < 1:
-            raise ValueError(f"--clips {args.clips}, not at least 1")
-        if args.json is not None:
-            check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
-        cfg = setup_cfg(args.config_file, args.opts)
-        without = cfg.clone()
-        without.INPUT.AUGMENTATIONS = []
-        with tempfile.TemporaryDirectory() as folder:
-            records = make_dataset(Path(folder))
-            reports = {
-                setting: measure(settings, records, args.clips)
-                for setting, settings in (("on", cfg), ("off", without))
-            }
-        if args.json is not None:
-            content = json.dumps(reports, indent=2) + "\n"
-            write_bytes(args.json, content.encode(), overwrite=args.overwrite)
-    except (ValueError, KeyError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"data_loading.py: error: {message}", file=sys.stderr)
-        return 2
-    print(f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread, ms a frame\n")
-    print(format_report(reports))
-    return 0
+    cfg = setup_cfg(args.config_file, args.opts)
+    without = cfg.clone()
+    without.INPUT.AUGMENTATIONS = []
+    with tempfile.TemporaryDirectory() as folder:
+        records = make_dataset(Path(folder))
+        reports = {
+            setting: measure(settings, records, args.clips)
+            for setting, settings in (("on", cfg), ("off", without))
+        }
+    title = f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread, ms a frame"
+    return reports, f"{title}\n\n{format_report(reports)}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    parser = argument_parser(Path(__file__).name, __doc__)
+    parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
+    parser.add_argument("--clips", type=int, default=8, help="timed clips a mapper (default 8)")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    return run(parser, compare, arguments)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
+
+from benchmarks.resident_memory import peak_resident_bytes
 
 import numpy as np
 import torch
@@ -29,8 +29,6 @@ PARTS = {
     "mask_head": ("network.slot_attention", "network.mask_head"),
 }
 REST = "rest"
-
-_STATUS = Path("/proc/self/status")
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:
@@ -125,19 +123,22 @@ def saved_tensor_bytes(fn: Callable[[], Any], parameters: Iterable[Tensor] = ())
     return sum(storage.nbytes() for key, storage in storages.items() if key not in existing)
 
 
-def peak_resident_bytes() -> int:
-    """The most memory that this process has had resident since it started, in bytes.
+class PeakMemory:
+    """The most memory in use from here on; on a CPU since the process started."""
 
-    It never falls, so runs to compare need a process each. Data loader workers are not included.
-    """
-    if _STATUS.is_file():
-        for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import resource  # not on every system
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    def report(self) -> dict[str, Any]:
+        """``peak_bytes``, and ``peak_kind``: of the "gpu", or "resident" of the whole process."""
+        if self._device.type == "cuda":
+            return {
+                "peak_bytes": torch.cuda.max_memory_allocated(self._device),
+                "peak_kind": "gpu",
+            }
+        return {"peak_bytes": peak_resident_bytes(), "peak_kind": "resident"}
 
 
 def time_steps(

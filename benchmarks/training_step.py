@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,22 +26,25 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from benchmarks.command_line import (
+    add_model_arguments,
+    argument_parser,
+    check_least,
+    model_config,
+    run,
+)
 from benchmarks.measure import (
     PARTS,
     REST,
+    PeakMemory,
     count_flops,
     count_parameters,
-    peak_resident_bytes,
     quartiles,
     saved_tensor_bytes,
     time_steps,
 )
-from simplevtr import setup_cfg
 from simplevtr.data import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
-from simplevtr.evaluation.json_file import write_bytes
-from simplevtr.run_config import check_device
-from simplevtr.video_io import check_output
 
 import numpy as np
 import torch
@@ -160,14 +162,11 @@ def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dic
     batches = batches_of(cfg, args)
     model = build_model(cfg)
     step = TrainerStep(cfg, model)
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats(device)
+    memory = PeakMemory(device)
     step_seconds, data_seconds = time_steps(
         step, batches, steps=args.steps, warmup=args.warmup, device=device
     )
-    # Read before anything else can raise it.
-    peak = torch.cuda.max_memory_allocated(device) if on_gpu else peak_resident_bytes()
+    peak = memory.report()  # before anything else can raise it
     batch = step.first_batch
     shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
     length, *size = (max(sizes) for sizes in zip(*shapes, strict=True))
@@ -182,8 +181,7 @@ def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dic
         **count_flops(model, torch.empty(1, length, 3, *size, device="meta")),
         "step_seconds": quartiles(step_seconds),
         "data_seconds": quartiles(data_seconds)["median"],
-        "peak_bytes": peak,
-        "peak_kind": "gpu" if on_gpu else "resident",
+        **peak,
         "saved_bytes": saved_tensor_bytes(forward, model.parameters()),
         "frames": length,
         "size": size,
@@ -220,80 +218,48 @@ def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
     return f"{table}\n\n{step}"
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config-file", required=True, metavar="YAML")
-    parser.add_argument("--steps", type=int, default=10, help="timed steps (default 10)")
-    parser.add_argument("--warmup", type=int, default=2, help="steps before them (default 2)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--frames", type=int, metavar="T", help="synthetic clips of T frames ...")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
-    parser.add_argument(
-        "--instances", type=int, default=2, help="instances of a synthetic clip (default 2)"
-    )
-    parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-    return parser
-
-
 def setup(args: argparse.Namespace) -> CfgNode:
     """Check the arguments and build the config; threads and chance are set from here on.
 
     Raises:
         ValueError: if an argument or the device makes no sense.
     """
-    for name, low in (("threads", 1), ("steps", 1), ("warmup", 0), ("instances", 0)):
-        if getattr(args, name) < low:
-            raise ValueError(f"--{name} {getattr(args, name)}, not at least {low}")
+    check_least(args, steps=1, warmup=0, instances=0)
     if (args.frames is None) != (args.size is None):
         raise ValueError("--frames and --size make synthetic clips together; one is missing")
     if args.frames is not None and min(args.frames, *args.size) < 1:
         raise ValueError(f"--frames {args.frames} --size {args.size}: each must be at least 1")
-    torch.set_num_threads(args.threads)
-    cfg = setup_cfg(args.config_file, args.opts)
-    check_measurable(cfg)
-    cfg.freeze()
+    cfg = model_config(args)
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
     return cfg
 
 
-def check_measurable(cfg: CfgNode) -> None:
-    """Raise ValueError unless ``MODEL.DEVICE`` is "cpu", "cuda" or a GPU that is there."""
-    check_device(cfg)
-    known = ["cpu", "cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
-    if cfg.MODEL.DEVICE not in known:
-        raise ValueError(f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}; allowed: {', '.join(known)}")
+def measure_and_format(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The figures, and what is printed."""
+    report, losses = measure(setup(args), args)
+    height, width = report["size"]
+    title = (
+        f"{args.config_file}: {report['clips']} clips of {report['frames']} frames of {height} x "
+        f"{width} pixels ({'training set' if args.frames is None else 'synthetic'}), "
+        f"{report['device']}, CPU threads: {report['threads']}, {args.steps} steps after "
+        f"{args.warmup}, torch {torch.__version__}"
+    )
+    return report, f"{title}\n\n{format_report(report, losses)}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    args = argument_parser().parse_args(arguments)
-    try:
-        if args.json is not None:
-            check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
-        cfg = setup(args)
-        report, losses = measure(cfg, args)
-        if args.json is not None:
-            content = json.dumps(report, indent=2) + "\n"
-            write_bytes(args.json, content.encode(), overwrite=args.overwrite)
-    except (ValueError, KeyError, OSError, FloatingPointError, torch.OutOfMemoryError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"training_step.py: error: {message}", file=sys.stderr)
-        return 2
-    height, width = report["size"]
-    print(
-        f"{args.config_file}: {report['clips']} clips of {report['frames']} frames of {height} x "
-        f"{width} pixels ({'training set' if args.frames is None else 'synthetic'}), "
-        f"{report['device']}, CPU threads: {report['threads']}, {args.steps} steps after "
-        f"{args.warmup}, torch {torch.__version__}\n"
+    parser = argument_parser(Path(__file__).name, __doc__)
+    add_model_arguments(parser)
+    parser.add_argument("--steps", type=int, default=10, help="timed steps (default 10)")
+    parser.add_argument("--warmup", type=int, default=2, help="steps before them (default 2)")
+    parser.add_argument("--frames", type=int, metavar="T", help="synthetic clips of T frames ...")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
+    parser.add_argument(
+        "--instances", type=int, default=2, help="instances of a synthetic clip (default 2)"
     )
-    print(format_report(report, losses))
-    return 0
+    return run(parser, measure_and_format, arguments)
 
 
 if __name__ == "__main__":

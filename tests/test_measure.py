@@ -1,15 +1,15 @@
 from types import SimpleNamespace
 
-from benchmarks import measure
+from benchmarks import measure, resident_memory
 from benchmarks.measure import (
     count_flops,
     count_parameters,
     part_of,
-    peak_resident_bytes,
     quartiles,
     saved_tensor_bytes,
     time_steps,
 )
+from benchmarks.resident_memory import peak_resident_bytes
 
 import pytest
 import torch
@@ -139,7 +139,7 @@ def test_resident_memory_by_both_ways(monkeypatch, tmp_path):
     torch.ones(2**24)  # 64 MiB, all written
     peak = peak_resident_bytes()
     assert peak > 2**26
-    monkeypatch.setattr(measure, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr(resident_memory, "_STATUS", tmp_path / "none")
     assert 2**26 < peak_resident_bytes() < 100 * peak  # bytes, not KiB
 
 

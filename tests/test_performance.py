@@ -4,8 +4,8 @@ import json
 import subprocess
 from types import SimpleNamespace
 
-from benchmarks import inference, performance
-from benchmarks.performance import Cell
+from benchmarks import cells, inference, performance
+from benchmarks.cells import Cell
 
 import pytest
 from conftest import CLIPS_CONFIG
@@ -18,6 +18,7 @@ TRAINING = {
     "flops": 3e12,
     "flops_by_part": dict.fromkeys([*performance.PARTS, performance.REST], 5e11),
 }
+SIZE = (300, 540)
 INFERENCE = {"seconds": {"median": 2.0}, "frames_per_second": 8.0, "peak_bytes": 2**30}
 
 
@@ -26,39 +27,43 @@ def arguments(tmp_path, *words):
 
 
 def test_every_model_is_measured_in_every_way():
-    cells = performance.cells([16, 4])
-    assert [cell.frames for cell in cells] == sorted(cell.frames for cell in cells)
-    names = {cell.file_name for cell in cells}
-    assert len(names) == len(cells) == 2 * (2 * 3 + 2 * 2)
-    assert {"training_VisTR_plain_4.json", "training_SimpleVTR_light_recomputed_16.json"} <= names
+    found = cells.cells([16, 4], [(360, 640), SIZE])
+    order = [(cell.size, cell.frames) for cell in found]
+    assert order == sorted(order)
+    names = {cell.file_name for cell in found}
+    assert len(names) == len(found) == 2 * 2 * (2 * 3 + 2 * 2)
+    assert "training_VisTR_plain_4_300x540.json" in names
+    assert "training_SimpleVTR_light_recomputed_16_360x640.json" in names
+    assert found == cells.cells([4, 16, 4], [SIZE, (360, 640), SIZE])
 
 
 def test_commands(tmp_path):
     args = arguments(tmp_path, "--threads", "2", "SOLVER.IMS_PER_BATCH", "1")
     path = tmp_path / "x.json"
-    words = Cell("training", "VisTR", "plain", 4).command(args, path)
+    words = Cell("training", "VisTR", "plain", 4, SIZE).command(args, path)
     assert words[1] == "benchmarks/training_step.py"
     assert words[words.index("MODEL.META_ARCHITECTURE") + 1] == "SIMPLEVTR_PLAIN"
     assert words[words.index("MODEL.SIMPLEVTR.QUERY_FRAMES") + 1] == "4"
+    assert words[words.index("--size") + 1 :][:2] == ["300", "540"]
     assert words[words.index("SOLVER.IMS_PER_BATCH") + 1] == "1"
-    assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in Cell("inference", "SimpleVTR", "light", 4).command(
-        args, path
-    )
+    assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in Cell(
+        "inference", "SimpleVTR", "light", 4, SIZE
+    ).command(args, path)
 
 
 def test_measured_cells_are_kept(tmp_path, monkeypatch):
     args = arguments(tmp_path)
     args.output.mkdir()
-    cell = Cell("inference", "SimpleVTR", "light", 4)
+    cell = Cell("inference", "SimpleVTR", "light", 4, SIZE)
     (args.output / cell.file_name).write_text(json.dumps(INFERENCE))
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("measured again"))
-    assert performance.run(cell, args) == INFERENCE
+    assert cells.run_cell(cell, args) == INFERENCE
 
 
 def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch):
     args = arguments(tmp_path)
     args.output.mkdir()
-    cell = Cell("training", "VisTR", "plain", 4)
+    cell = Cell("training", "VisTR", "plain", 4, SIZE)
 
     def answer(status, text):
         monkeypatch.setattr(
@@ -67,20 +72,60 @@ def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch):
 
     answer(2, "no such key")
     with pytest.raises(RuntimeError, match="exit status 2\nno such key"):
-        performance.run(cell, args)
+        cells.run_cell(cell, args)
     assert not (args.output / cell.file_name).exists()
     answer(2, "error: CUDA out of memory. Tried to")
-    assert performance.run(cell, args) == {}
+    assert cells.run_cell(cell, args) == {}
     assert json.loads((args.output / cell.file_name).read_text()) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        (-9, "", {}),
+        (1, "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", {}),
+        (1, "numpy._core._exceptions._ArrayMemoryError: Unable to allocate", {}),
+        (-6, "terminate called after throwing an instance of 'std::bad_alloc'", {}),
+        (-11, "", {"died": "Segmentation fault"}),
+    ],
+)
+def test_deaths(tmp_path, monkeypatch, status, text, expected):
+    answer = SimpleNamespace(returncode=status, stderr=text)
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: answer)
+    args = arguments(tmp_path)
+    cell = Cell("training", "VisTR", "plain", 4, SIZE)
+    assert cells.run_cell(cell, args) == expected
+    assert (args.output / cell.file_name).is_file() == (expected == {})  # else tried again
+
+
+def test_the_rest_goes_on_after_a_death(tmp_path, monkeypatch, capsys):
+    def measured(cell, args):
+        if cell.way == "plain":
+            return {"died": "Bus error"} if cell.model == "VisTR" else {}
+        return TRAINING if cell.kind == "training" else INFERENCE
+
+    monkeypatch.setattr(performance, "run_cell", measured)
+    words = ["--output", str(tmp_path / "out"), "--frames", "4", "--sizes", "60x80"]
+    assert performance.main(words) == 1
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert table.strip() in capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert ["4", "VisTR", "plain", "died: Bus error", "", "", "", "", ""] in rows
+    assert ["4", "SimpleVTR", "plain", "does not fit", "", "", "", ""] in rows  # inference
+    assert ["4", "VisTR", "light", "8.00", "", "600", "", "900", ""] in rows
+    assert (tmp_path / "out" / "plot.png").is_file()
+    monkeypatch.setattr(performance, "run_cell", lambda *_: {})
+    assert performance.main(words) == 0
+    assert "GFLOPs" not in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_table_has_ratios_to_plain_vistr(tmp_path):
     half = TRAINING | {"step_seconds": {"median": 2.0}, "saved_bytes": 100 * 2**20}
     results = {
-        Cell("training", "VisTR", "plain", 4): TRAINING,
-        Cell("training", "SimpleVTR", "light", 4): half,
-        Cell("training", "VisTR", "light", 4): {},
-        Cell("inference", "VisTR", "plain", 4): INFERENCE,
+        Cell("training", "VisTR", "plain", 4, SIZE): TRAINING,
+        Cell("training", "SimpleVTR", "light", 4, SIZE): half,
+        Cell("training", "VisTR", "light", 4, SIZE): {},
+        Cell("inference", "VisTR", "plain", 4, SIZE): INFERENCE,
     }
     table = performance.markdown(results, arguments(tmp_path))
     (line,) = [row for row in table.splitlines() if "SimpleVTR | light" in row and "2.00 |" in row]
@@ -88,7 +133,44 @@ def test_table_has_ratios_to_plain_vistr(tmp_path):
     assert cells == ["4", "SimpleVTR", "light", "2.00", "0.25 x", "100", "0.17 x", "900", "1.00 x"]
     assert "does not fit" in table
     assert "8.00" in table  # frames a second
+    assert "frames of 300 x 540 pixels" in table
+    assert " size " not in table.splitlines()[4]
     assert performance.draw(results).axes[0].get_xlabel() == "seconds a training step"
+
+
+def test_sizes_have_a_column_and_ratios_of_their_own(tmp_path):
+    slow = TRAINING | {"step_seconds": {"median": 16.0}}
+    large = (360, 640)
+    results = {
+        Cell("training", "VisTR", "plain", 4, SIZE): TRAINING,
+        Cell("training", "VisTR", "light", 4, SIZE): TRAINING,
+        Cell("training", "VisTR", "light", 4, large): TRAINING,
+        Cell("training", "VisTR", "plain", 4, large): slow,
+        Cell("training", "VisTR", "light", 8, large): TRAINING,
+    }
+    table = performance.markdown(results, arguments(tmp_path))
+    assert "frames of 300 x 540 or 360 x 640 pixels" in table
+    assert "plain VisTR with as many frames of the same size." in table
+    found = {}
+    for line in table.splitlines():
+        row = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(row) > 5 and row[3] == "light":
+            found.setdefault((row[0], row[1]), row[5])
+    assert found == {
+        ("4", "300 x 540"): "1.00 x",
+        ("4", "360 x 640"): "0.50 x",
+        ("8", "360 x 640"): "",
+    }
+    labels = performance.draw(results).axes[0].get_yticklabels()
+    assert "VisTR, light, 4 frames of 360 x 640" in [label.get_text() for label in labels]
+
+
+@pytest.mark.parametrize("size", ["300", "300x", "0x540", "300x-1", "300x540x3"])
+def test_sizes_that_are_none(tmp_path, capsys, size):
+    with pytest.raises(SystemExit) as end:
+        arguments(tmp_path, "--sizes", "300x540", size)
+    assert end.value.code == 2
+    assert f"{size!r} is not HxW in pixels" in capsys.readouterr().err
 
 
 def test_figures_of_other_settings_are_not_mixed(tmp_path, capsys):
@@ -110,4 +192,4 @@ def test_inference_is_measured(tmp_path, capsys):
     assert "frames/s" in capsys.readouterr().out
     assert inference.main([*words, *small]) == 2  # the file exists
     assert inference.main([*words[:2], "--frames", "0"]) == 2
-    assert "must be at least 1" in capsys.readouterr().err
+    assert "inference.py: error: --frames 0, not at least 1" in capsys.readouterr().err

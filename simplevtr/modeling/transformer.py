@@ -7,6 +7,7 @@ what the last layer's heads see.
 
 from __future__ import annotations
 
+from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.recompute import recomputed
 
 import torch
@@ -30,15 +31,11 @@ class FeedForward(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention with a residual connection and a norm behind it.
-
-    Wraps ``nn.MultiheadAttention``, which calls PyTorch's fused attention as no weights are asked
-    for.
-    """
+    """Multi-head attention with a residual connection and a norm behind it."""
 
     def __init__(self, *, channels: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
+        self.attention = MultiheadAttention(channels=channels, heads=heads, dropout=dropout)
         self.norm = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
 
@@ -58,13 +55,12 @@ class Attention(nn.Module):
             query: (B, N, C).
             key: (B, S, C).
             value: (B, S, C).
-            key_padding: (B, S) bool, True where a key is padding; None if nothing is padded, which
-                lets PyTorch choose its fastest kernel.
+            key_padding: (B, S) bool, True where a key is padding; None if nothing is padded.
 
         Returns:
             (B, N, C).
         """
-        out, _ = self.attention(query, key, value, key_padding_mask=key_padding, need_weights=False)
+        out = self.attention(query, key, value, key_padding)
         return self.norm(tokens + self.dropout(out))
 
 

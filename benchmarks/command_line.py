@@ -1,0 +1,100 @@
+"""What the benchmarks' commands share: arguments, the config, the file of figures, and errors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from simplevtr import setup_cfg
+from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.run_config import check_device
+from simplevtr.video_io import check_output
+
+import torch
+from detectron2.config import CfgNode
+
+# What a user can mend, and what the machine is too small for.
+USER_ERRORS = (ValueError, KeyError, OSError, FloatingPointError, torch.OutOfMemoryError)
+
+
+def argument_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser that knows where the figures go.
+
+    Args:
+        name: of the command, which its error messages begin with.
+        description: shown as it is.
+    """
+    parser = argparse.ArgumentParser(
+        prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
+    return parser
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let ``parser`` know a config, changes to it, and the number of threads."""
+    parser.add_argument("--config-file", required=True, metavar="YAML")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+
+
+def check_least(args: argparse.Namespace, **least: int) -> None:
+    """Raise ValueError unless each of these arguments, lists in all items, is that great."""
+    for name, low in least.items():
+        value = getattr(args, name)
+        if min(value if isinstance(value, list) else [value]) < low:
+            raise ValueError(f"--{name.replace('_', '-')} {value}, not at least {low}")
+
+
+def model_config(args: argparse.Namespace) -> CfgNode:
+    """The frozen config of ``add_model_arguments``; the number of threads is set from here on.
+
+    Raises:
+        ValueError: if ``--threads`` is below 1, or ``MODEL.DEVICE`` is none that can be measured:
+            "cpu", "cuda", or a GPU that is there.
+    """
+    check_least(args, threads=1)
+    torch.set_num_threads(args.threads)
+    cfg = setup_cfg(args.config_file, args.opts)
+    check_device(cfg)
+    known = ["cpu", "cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if cfg.MODEL.DEVICE not in known:
+        raise ValueError(f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}; allowed: {', '.join(known)}")
+    cfg.freeze()
+    return cfg
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace], tuple[Any, str]],
+    arguments: list[str] | None,
+) -> int:
+    """Parse ``arguments``, measure, write the figures and print the report.
+
+    Args:
+        parser: of ``argument_parser``.
+        measure: is given the parsed arguments; gives the figures, which JSON can hold, and the
+            text to print.
+        arguments: None for those of the process.
+
+    Returns:
+        The exit status: 2 after one of ``USER_ERRORS``, whose message is printed to stderr.
+    """
+    args = parser.parse_args(arguments)
+    try:
+        if args.json is not None:
+            check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
+        figures, text = measure(args)
+        if args.json is not None:
+            content = json.dumps(figures, indent=2) + "\n"
+            write_bytes(args.json, content.encode(), overwrite=args.overwrite)
+    except USER_ERRORS as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"{parser.prog}: error: {message}", file=sys.stderr)
+        return 2
+    print(text)
+    return 0

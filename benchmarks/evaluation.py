@@ -1,0 +1,170 @@
+"""Time the scoring of a result file, and how its memory grows with the predictions.
+
+    python benchmarks/evaluation.py [--videos 421] [--tracks 10] [--frames 36] [--json FILE]
+
+The annotations and results are made in a temporary folder, with as many videos as the validation
+set of YouTube-VIS 2021 has: outlined blobs with ragged edges that move over frames of 720 x 1280
+pixels, compressed RLEs of some hundred bytes each. Two tracks a video are true; half of the
+predictions follow them with errors. The same videos are scored with half of each video's
+predictions and with all, each in a fresh process that does what tools/evaluate.py does.
+
+"masks" checks and decodes the masks and joins each track's; "ground truth" reads the annotations
+and does the same with theirs; "match" and "accumulate" are pycocotools'. Stages are in seconds of
+the processor, as other programs disturb these little; "elapsed" is by the clock. Peak memory is the
+whole process's; "of files" is what was not there before a file was read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from benchmarks.command_line import argument_parser, check_least, run
+from benchmarks.evaluation_stages import STAGES
+from simplevtr.evaluation.rle import encode_runs
+
+import numpy as np
+from tabulate import tabulate
+
+ROOT = Path(__file__).resolve().parents[1]
+CATEGORIES = 40
+TRUE_TRACKS = 2  # a video; YouTube-VIS has 1.7
+# Tracks are drawn from a stock of so many, each with copies that err: drawing all would take longer
+# than what is measured.
+STOCK, COPIES = 30, 8
+
+Track = list[dict[str, Any]]
+
+
+def make_stock(frames: int, size: tuple[int, int]) -> list[list[Track]]:
+    """Tracks of T ``frames`` of ``size`` (H, W) pixels; in each list the first has no errors."""
+    rng = np.random.default_rng(0)
+    stock = []
+    for _ in range(STOCK):
+        radii = rng.uniform(0.05, 0.25, 2) * size
+        begin, end = rng.uniform(0.3, 0.7, (2, 2)) * size
+        centres = np.linspace(begin, end, frames)
+        errors = rng.normal(0, 0.1, (COPIES, 2)) * radii
+        stock.append(
+            [
+                [_blob(centre + error, radii, size, rng) for centre in centres]
+                for error in [np.zeros(2), *errors]
+            ]
+        )
+    return stock
+
+
+def _blob(
+    centre: np.ndarray, radii: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+) -> dict[str, Any]:
+    """The RLE of an ellipse with ragged edges; ``centre`` and ``radii`` are (y, x) in pixels."""
+    height, width = size
+    left, right = np.clip([centre[1] - radii[1], centre[1] + radii[1] + 1], 0, width).astype(int)
+    columns = np.arange(left, right)
+    half = radii[0] * np.sqrt(np.clip(1 - ((columns - centre[1]) / radii[1]) ** 2, 0, 1))
+    edges = np.stack([centre[0] - half, centre[0] + half + 1]) + rng.normal(0, 1.5, (2, len(half)))
+    top, bottom = np.clip(edges, 1, height - 1).astype(int)
+    bottom = np.maximum(bottom, top + 1)
+    # Where the mask begins and ends, column after column; below each column there is background.
+    changes = (columns * height + np.stack([top, bottom])).ravel(order="F")
+    runs = np.diff(changes, prepend=0, append=height * width)
+    rle = encode_runs(runs, height, width)
+    return {"size": list(size), "counts": rle["counts"].decode("ascii")}
+
+
+def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:
+    """Write ``annotations.json`` and result files, and return these by predictions a video."""
+    rng = np.random.default_rng(1)
+    stock = make_stock(args.frames, tuple(args.size))
+    videos, annotations, results = [], [], []
+    for video in range(1, args.videos + 1):
+        shape = dict(zip(("height", "width"), args.size, strict=True))
+        videos.append({"id": video, **shape, "length": args.frames})
+        bases = rng.choice(STOCK, TRUE_TRACKS, replace=False).tolist()
+        labels = rng.integers(1, CATEGORIES + 1, TRUE_TRACKS).tolist()
+        for base, label in zip(bases, labels, strict=True):
+            entry = {"id": len(annotations) + 1, "video_id": video, "category_id": label}
+            annotations.append({**entry, "segmentations": stock[base][0]})
+        for number in range(args.tracks):
+            true = number % 2 == 0
+            base = bases[number // 2 % TRUE_TRACKS] if true else int(rng.integers(STOCK))
+            label = labels[number // 2 % TRUE_TRACKS] if true else int(rng.integers(CATEGORIES)) + 1
+            entry = {"video_id": video, "category_id": label}
+            track = stock[base][1 + int(rng.integers(COPIES))]
+            score = float(rng.uniform(0.3, 1) if true else rng.uniform(0, 0.7))
+            results.append((number, {**entry, "score": score, "segmentations": track}))
+    categories = [{"id": n, "name": f"category {n}"} for n in range(1, CATEGORIES + 1)]
+    content = {"videos": videos, "categories": categories, "annotations": annotations}
+    (folder / "annotations.json").write_text(json.dumps(content))
+    files = {}
+    for tracks in sorted({(args.tracks + 1) // 2, args.tracks}):
+        files[tracks] = folder / f"results_{tracks}.json"
+        kept = [entry for number, entry in results if number < tracks]
+        files[tracks].write_text(json.dumps(kept))
+    return files
+
+
+def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Make the files and score them; the figures and the table.
+
+    Raises:
+        ValueError: if an argument makes no sense, or scoring failed.
+    """
+    check_least(args, videos=1, tracks=1, frames=1, size=16)
+    reports = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for tracks, path in write_files(folder, args).items():
+            words = [sys.executable, "benchmarks/evaluation_stages.py"]
+            words += [str(folder / "annotations.json"), str(path)]
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ValueError(f"exit status {done.returncode}\n{done.stderr[-2000:]}")
+            file = {"predictions": tracks * args.videos, "file_bytes": path.stat().st_size}
+            reports.append(file | json.loads(done.stdout))
+    height, width = args.size
+    title = (
+        f"{args.videos} videos of {args.frames} frames of {height} x {width} pixels, "
+        f"{TRUE_TRACKS} true tracks each; seconds, one thread"
+    )
+    return reports, f"{title}\n\n{format_report(reports)}"
+
+
+def format_report(reports: list[dict[str, Any]]) -> str:
+    """A Markdown table, a row a result file."""
+    mib = 2**20
+    rows = [
+        (
+            f"{report['predictions']:,}",
+            f"{report['file_bytes'] / mib:,.1f}",
+            *(f"{report['seconds'][stage]:.2f}" for stage in STAGES),
+            *(f"{report[key]:.2f}" for key in ("cpu_seconds", "elapsed_seconds")),
+            f"{report['peak_bytes'] / mib:,.0f}",
+            f"{(report['peak_bytes'] - report['start_bytes']) / mib:,.0f}",
+        )
+        for report in reports
+    ]
+    headers = ["predictions", "file (MiB)", *STAGES, "all", "elapsed", "peak (MiB)", "of files"]
+    align = ["right"] * len(headers)
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    parser = argument_parser(Path(__file__).name, __doc__)
+    parser.add_argument("--videos", type=int, default=421, help="default 421")
+    parser.add_argument("--tracks", type=int, default=10, help="predictions a video (default 10)")
+    parser.add_argument("--frames", type=int, default=36, metavar="T", help="default 36")
+    parser.add_argument("--size", type=int, nargs=2, default=[720, 1280], metavar=("H", "W"))
+    return run(parser, measure, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Memory and time of a video's inference as a stream, from a few frames to ten thousand.
+
+    python benchmarks/video_memory.py --config-file configs/embedded/pretrained.yaml \\
+        --frames 64 1000 10000 --size 64 96 --plot docs/images/video_memory.png TEST.WINDOW 32
+
+Each video is drawn while it is read: squares that drift, hide each other and come back. Its tracks
+are taken frame by frame from VideoPredictor.stream and dropped, as a writer of a video would; how
+many bytes the result takes is reported beside the memory. Peak memory is that of the whole process,
+a fresh one a row; on a GPU also what PyTorch has allocated there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from benchmarks.command_line import (
+    add_model_arguments,
+    argument_parser,
+    check_least,
+    model_config,
+    run,
+)
+from benchmarks.resident_memory import peak_resident_bytes, resident_bytes
+from simplevtr.inference import VideoPredictor
+from simplevtr.video_io import check_output
+from simplevtr.visualization.memory_plot import memory_plot
+
+import numpy as np
+import torch
+from tabulate import tabulate
+from tqdm import tqdm
+
+MIB = 2**20
+COLOURS = np.array([[230, 60, 50], [60, 200, 70], [70, 90, 230], [230, 210, 60]], dtype=np.uint8)
+HEADS = ["frames", "peak (MiB)", "to the first", "s", "ms a frame", "result (bytes a frame)"]
+
+
+def drifting_squares(frames: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yield (H, W, 3) uint8 frames of coloured squares on grey noise, the same at every call."""
+    height, width = size
+    side = min(size) // 4
+    draw = np.random.default_rng(0)
+    background = draw.integers(90, 130, (*size, 3), dtype=np.uint8)
+    for t in range(frames):
+        frame = background.copy()
+        for number, colour in enumerate(COLOURS):
+            # Each square leaves the picture for a while in every round.
+            x = (number * width // 3 + (number + 1) * t) % (2 * width) - side
+            y = round((height - side) * (0.5 + 0.5 * np.sin(t / (17 + 5 * number) + number)))
+            frame[y : y + side, max(0, x) : max(0, x + side)] = colour
+        yield frame
+
+
+def measure_one(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Stream one video in this process."""
+    cfg = model_config(args)
+    predictor = VideoPredictor(cfg)
+    (frames,) = args.frames
+    curve, result_bytes = [], 0
+    begin = time.perf_counter()
+    video = tqdm(drifting_squares(frames, tuple(args.size)), total=frames, disable=None)
+    for tracks in predictor.stream(video):
+        result_bytes += sum(len(mask["counts"]) for mask in tracks.masks)
+        if tracks.index % args.every == 0:
+            curve.append((tracks.index, resident_bytes()))
+    seconds = time.perf_counter() - begin
+    figures = {
+        "frames": frames,
+        "seconds": seconds,
+        "peak_bytes": peak_resident_bytes(),
+        "gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+        "result_bytes": result_bytes,
+        "curve": curve,
+        "window": predictor.model.segmenter.window,
+        "stride": predictor.model.segmenter.stride,
+    }
+    return figures, json.dumps(figures)
+
+
+def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Stream each length in a process of its own."""
+    check_least(args, frames=1, size=8, every=1)
+    plot = check_output(args.plot, overwrite=True, suffixes=(".png",)) if args.plot else None
+    model_config(args)  # a mistake shows before the first process starts
+    rows = []
+    for frames in args.frames:
+        words = [sys.executable, __file__, "--one", "--config-file", args.config_file]
+        words += ["--frames", str(frames), "--size", *map(str, args.size)]
+        words += ["--every", str(args.every), "--threads", str(args.threads), *args.opts]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the run of {frames} frames ended with {done.returncode}")
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    if plot is not None:
+        memory_plot({f"{row['frames']:,} frames": row["curve"] for row in rows}, plot)
+    return rows, table(rows)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown; ratios are to the first."""
+    cells = [
+        [
+            f"{row['frames']:,}",
+            row["peak_bytes"] / MIB,
+            f"{row['peak_bytes'] / rows[0]['peak_bytes']:.3f} x",
+            row["seconds"],
+            1000 * row["seconds"] / row["frames"],
+            row["result_bytes"] / row["frames"],
+        ]
+        for row in rows
+    ]
+    head = f"windows of {rows[0]['window']} frames, {rows[0]['stride']} apart\n\n"
+    return head + tabulate(
+        cells, HEADS, tablefmt="github", floatfmt=("", ".0f", "", ".1f", ".1f", ".0f")
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = argument_parser("video_memory.py", __doc__)
+    add_model_arguments(parser)
+    parser.add_argument("--frames", type=int, nargs="+", default=[64, 1000, 10000])
+    parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
+    parser.add_argument("--every", type=int, default=16, help="frames from one reading to the next")
+    parser.add_argument("--plot", metavar="PNG", help="draw the memory over the frames")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    one = "--one" in (sys.argv[1:] if arguments is None else arguments)
+    return run(parser, measure_one if one else measure_all, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

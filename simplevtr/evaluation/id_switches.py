@@ -1,0 +1,167 @@
+"""Identity switches: how often a true track goes over from one predicted track to another.
+
+The definition is that of CLEAR MOT (Bernardin and Stiefelhagen, "Evaluating Multiple Object
+Tracking Performance", 2008, section 2.1), with the IoU of masks in place of a distance. In each
+frame
+
+1. what was matched in the frame before stays matched if both tracks have a mask here whose IoU
+   still reaches the threshold;
+2. the others are matched one to one so that the sum of the IoUs is greatest, where only an IoU that
+   reaches the threshold counts;
+3. a true track whose match is another one than its last known switches identity. Frames in which
+   it was hidden or not matched change nothing of what is its last known match.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.video_tracks import (
+    VideoTracks,
+    check_iou_threshold,
+    film_strips,
+    tracks_by_video,
+)
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from scipy.optimize import linear_sum_assignment
+
+SCORE_THRESHOLD = 0.3
+
+
+@dataclass(frozen=True)
+class IdSwitch:
+    """One switch.
+
+    Attributes:
+        video_id: the video.
+        frame: 0-based frame in which the true track is first matched with ``new``.
+        last_frame: the frame before it in which the true track was last matched with ``old``.
+        gt_id: ``id`` of the annotation.
+        old: the predicted track before, as its 0-based place in the list of results.
+        new: the predicted track from now on, likewise.
+    """
+
+    video_id: int
+    frame: int
+    last_frame: int
+    gt_id: int
+    old: int
+    new: int
+
+
+@dataclass(frozen=True)
+class IdSwitches:
+    """What ``count_id_switches`` finds.
+
+    Attributes:
+        per_video: number of switches by video id; every video is there.
+        matches: number of true masks that are matched, by video id; a switch needs two of them.
+        events: the switches, by video in the order of the ground truth, then by frame.
+    """
+
+    per_video: dict[int, int]
+    matches: dict[int, int]
+    events: list[IdSwitch]
+
+    @property
+    def total(self) -> int:
+        """Number of switches in all videos."""
+        return len(self.events)
+
+
+def count_id_switches(
+    gt: dict,
+    results: list[dict],
+    *,
+    iou_threshold: float = 0.5,
+    score_threshold: float = SCORE_THRESHOLD,
+    use_categories: bool = False,
+) -> IdSwitches:
+    """Count the identity switches of predicted tracks. Crowds of the ground truth are left out.
+
+    Args:
+        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
+        results: predictions in YouTube-VIS format, best from ``load_results``. Both may also be
+            the plain content of such files, which is then checked and decoded first. Neither is
+            changed.
+        iou_threshold: the least IoU of two masks that match, above 0 and at most 1.
+        score_threshold: predictions with a lower score are left out.
+        use_categories: True matches only tracks of the same category.
+
+    Raises:
+        ValueError: there are no annotations, or something is wrong in either or in the thresholds.
+    """
+    check_iou_threshold(iou_threshold)
+    if gt.get("annotations") is None:
+        raise ValueError("the ground truth has no annotations to compare with")
+    counts: dict[int, int] = {}
+    matches: dict[int, int] = {}
+    events: list[IdSwitch] = []
+    for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
+        video_id = tracks.video["id"]
+        allowed = _allowed_pairs(tracks, use_categories)
+        switches, matches[video_id] = _switches_of_video(tracks, allowed, iou_threshold)
+        counts[video_id] = len(switches)
+        events += switches
+    return IdSwitches(counts, matches, events)
+
+
+def _allowed_pairs(tracks: VideoTracks, use_categories: bool) -> np.ndarray:
+    """(true, predicted) bool."""
+    if not use_categories:
+        return np.ones((len(tracks.true), len(tracks.predicted)), dtype=bool)
+    true = np.array([track["category_id"] for track in tracks.true])
+    predicted = np.array([track["category_id"] for track in tracks.predicted])
+    return true[:, None] == predicted[None]
+
+
+def _switches_of_video(
+    tracks: VideoTracks, allowed: np.ndarray, threshold: float
+) -> tuple[list[IdSwitch], int]:
+    """The switches of one video and the number of its matched masks."""
+    if not tracks.true or not tracks.predicted:
+        return [], 0
+    video = tracks.video
+    frames, size = video["length"], {key: video[key] for key in ("height", "width")}
+    true = split_frames(film_strips(tracks.true), frames=frames, **size)
+    predicted = split_frames(film_strips(tracks.predicted), frames=frames, **size)
+    switches, matched = [], 0
+    before: dict[int, int] = {}  # the matches of the frame before
+    known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match
+    for t in range(frames):
+        iou = _frame_iou([track[t] for track in true], [track[t] for track in predicted])
+        before = _matches(np.where(allowed, iou, 0.0), before, threshold)
+        matched += len(before)
+        for row, column in before.items():
+            old, last_frame = known.get(row, (column, t))
+            known[row] = column, t
+            if old != column:
+                ids = tracks.true[row]["id"], tracks.positions[old], tracks.positions[column]
+                switches.append(IdSwitch(video["id"], t, last_frame, *ids))
+    return switches, matched
+
+
+def _frame_iou(true: list[dict | None], predicted: list[dict | None]) -> np.ndarray:
+    """(true, predicted) float64 IoU of the masks of one frame, 0 where one of them is None."""
+    iou = np.zeros((len(true), len(predicted)))
+    rows = [i for i, mask in enumerate(true) if mask is not None]
+    columns = [i for i, mask in enumerate(predicted) if mask is not None]
+    if rows and columns:
+        iou[np.ix_(rows, columns)] = coco_mask.iou(
+            [true[i] for i in rows], [predicted[i] for i in columns], [0] * len(columns)
+        )
+    return iou
+
+
+def _matches(iou: np.ndarray, before: dict[int, int], threshold: float) -> dict[int, int]:
+    """Matches of one frame, true -> predicted, in ascending order of the true tracks."""
+    iou = np.where(iou >= threshold, iou, 0.0)
+    kept = {row: column for row, column in before.items() if iou[row, column] > 0}
+    for row, column in kept.items():
+        iou[row], iou[:, column] = 0.0, 0.0
+    pairs = zip(*linear_sum_assignment(iou, maximize=True), strict=True)
+    found = {int(row): int(column) for row, column in pairs if iou[row, column] > 0}
+    return dict(sorted({**kept, **found}.items()))

@@ -1,0 +1,114 @@
+"""How well each video alone was done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+from simplevtr.evaluation.id_switches import SCORE_THRESHOLD, count_id_switches
+from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
+from simplevtr.evaluation.video_tracks import VideoTracks, check_iou_threshold, tracks_by_video
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+
+
+@dataclass(frozen=True)
+class VideoScore:
+    """One video's numbers.
+
+    Attributes:
+        video_id: the video.
+        ap: AP in per cent as if there were no other video, the mean over the categories that are
+            truly there; None if no track is true. All predictions count, whatever their score.
+        ap50: the same at an IoU of 0.5.
+        true_tracks: true tracks without crowds.
+        predicted_tracks: predictions from the score threshold on.
+        matches: predictions from there on that match a true track of their category.
+        misses: true tracks without a match.
+        false_positives: predictions without a match that do not lie on a crowd.
+        mean_iou: mean over the true tracks of the IoU with their match in [0, 1], 0 for a miss;
+            None if no track is true.
+        id_switches: see ``count_id_switches``; categories do not matter.
+    """
+
+    video_id: int
+    ap: float | None
+    ap50: float | None
+    true_tracks: int
+    predicted_tracks: int
+    matches: int
+    misses: int
+    false_positives: int
+    mean_iou: float | None
+    id_switches: int
+
+
+def score_videos(
+    gt: dict,
+    results: list[dict],
+    *,
+    iou_threshold: float = IOU_THRESHOLD,
+    score_threshold: float = SCORE_THRESHOLD,
+    switches: dict[int, int] | None = None,
+) -> list[VideoScore]:
+    """Score every video by itself, in the order of ``gt["videos"]``.
+
+    Args:
+        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
+        results: predictions in YouTube-VIS format, best from ``load_results``.
+        iou_threshold: the least IoU of tracks (and, for switches, of masks) that match.
+        score_threshold: predictions with a lower score count for AP alone.
+        switches: identity switches by video id, if they were counted already.
+
+    Raises:
+        ValueError: there are no annotations, or something is wrong in either or in the thresholds.
+    """
+    check_iou_threshold(iou_threshold)
+    if gt.get("annotations") is None:
+        raise ValueError("the ground truth has no annotations to compare with")
+    if switches is None:
+        switches = count_id_switches(
+            gt, results, iou_threshold=iou_threshold, score_threshold=score_threshold
+        ).per_video
+    everything = tracks_by_video(gt, results)
+    confident = tracks_by_video(gt, results, score_threshold=score_threshold)
+    return [
+        _score(tracks, shown, iou_threshold, switches[tracks.video["id"]])
+        for tracks, shown in zip(everything, confident, strict=True)
+    ]
+
+
+def _score(tracks: VideoTracks, shown: VideoTracks, threshold: float, switches: int) -> VideoScore:
+    matches, on_crowd, iou = match_video(shown, iou_threshold=threshold, use_categories=True)
+    ap, ap50 = _average_precision(tracks)
+    matched_iou = [float(iou[row, column]) for row, column in matches.items()]
+    misses = len(shown.true) - len(matches)
+    return VideoScore(
+        video_id=tracks.video["id"],
+        ap=ap,
+        ap50=ap50,
+        true_tracks=len(shown.true),
+        predicted_tracks=len(shown.predicted),
+        matches=len(matches),
+        misses=misses,
+        false_positives=len(shown.predicted) - len(matches) - len(on_crowd),
+        mean_iou=fmean(matched_iou + [0.0] * misses) if shown.true else None,
+        id_switches=switches,
+    )
+
+
+def _average_precision(tracks: VideoTracks) -> tuple[float | None, float | None]:
+    """AP and AP50 of one video."""
+    if not tracks.true:
+        return None, None
+    present = {track["category_id"] for track in tracks.true}
+    alone = {
+        "videos": [tracks.video],
+        # Names are not needed, and COCOeval's time goes with the number of categories.
+        "categories": [{"id": category, "name": str(category)} for category in sorted(present)],
+        "annotations": tracks.true + [c for c in tracks.crowds if c["category_id"] in present],
+    }
+    predicted = [track for track in tracks.predicted if track["category_id"] in present]
+    stats = evaluate_tracks(alone, predicted).stats
+    assert not math.isnan(stats["AP"])
+    return stats["AP"], stats["AP50"]

@@ -1,0 +1,84 @@
+"""True and predicted tracks side by side, one video at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.track_iou import FilmStrip
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class VideoTracks:
+    """The tracks of one video.
+
+    Attributes:
+        video: the entry of the annotation file, with ``id``, ``height``, ``width``, ``length``.
+        true: the annotations of single objects, in the order of the file.
+        crowds: the annotations of crowds, which are neither found nor missed.
+        predicted: the results from a score on, best first; equal scores in the order of the file.
+        positions: for each of ``predicted`` its 0-based place in the list of all results.
+    """
+
+    video: dict
+    true: list[dict]
+    crowds: list[dict]
+    predicted: list[dict]
+    positions: list[int]
+
+
+def tracks_by_video(
+    gt: dict, results: list[dict], *, score_threshold: float = -math.inf
+) -> list[VideoTracks]:
+    """The tracks of every video, in the order of ``gt["videos"]``.
+
+    Args:
+        gt: ground truth, best from ``load_ground_truth``; without annotations no track is true.
+        results: predictions, best from ``load_results``. Both may also be the plain content of such
+            files, which is then checked and decoded first. Neither is changed.
+        score_threshold: predictions with a lower score are left out.
+
+    Returns:
+        Tracks that all have a ``film_strip``.
+
+    Raises:
+        ValueError: something is wrong in ``gt`` or ``results``, or the threshold is NaN.
+    """
+    if math.isnan(score_threshold):
+        raise ValueError("score_threshold is NaN; it must be a number")
+    if not _has_film_strips(gt.get("annotations")):
+        gt = check_ground_truth(gt)
+    if not _has_film_strips(results):
+        results = check_results(results, gt)
+    videos = {video["id"]: VideoTracks(video, [], [], [], []) for video in gt["videos"]}
+    for annotation in gt["annotations"] or ():
+        tracks = videos[annotation["video_id"]]
+        (tracks.crowds if annotation["iscrowd"] else tracks.true).append(annotation)
+    for position in np.argsort([-entry["score"] for entry in results], kind="stable").tolist():
+        entry = results[position]
+        if entry["score"] >= score_threshold:
+            videos[entry["video_id"]].predicted.append(entry)
+            videos[entry["video_id"]].positions.append(position)
+    return list(videos.values())
+
+
+def film_strips(tracks: list[dict]) -> list[FilmStrip]:
+    """The film strips of annotations or predictions."""
+    return [track["film_strip"] for track in tracks]
+
+
+def check_iou_threshold(threshold: float) -> None:
+    """Raise ValueError unless the threshold lies in (0, 1]."""
+    if not 0 < threshold <= 1:
+        raise ValueError(f"iou_threshold is {threshold}; it must be above 0 and at most 1")
+
+
+def _has_film_strips(tracks: object) -> bool:
+    return isinstance(tracks, list) and all(
+        isinstance(track, dict) and isinstance(track.get("film_strip"), FilmStrip)
+        for track in tracks
+    )

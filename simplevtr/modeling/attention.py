@@ -1,0 +1,103 @@
+"""Multi-head attention that never holds the weights of all queries and keys at once.
+
+PyTorch's fused kernels do so too, but on a CPU they know no dropout: there PyTorch falls back to
+whole matrices, several of which are kept for the backward pass. In that case the weights of a few
+queries at a time are computed here, and again in the backward pass (Rabe and Staats 2021, with the
+queries divided but not the keys). The result is exact, dropout included.
+"""
+
+from __future__ import annotations
+
+from simplevtr.modeling.recompute import recomputed
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+# Of the attention weights that are computed together where no fused kernel runs; a few arrays of
+# this size exist at once. Training takes as long as with whole matrices: what is computed twice is
+# made up for by arrays that fit into a CPU's cache.
+CHUNK_BYTES = 16 * 2**20
+
+
+class MultiheadAttention(nn.MultiheadAttention):
+    """The parameters and results of ``nn.MultiheadAttention``, without weights to give back."""
+
+    def __init__(self, *, channels: int, heads: int, dropout: float) -> None:
+        """Create the projections.
+
+        Args:
+            channels: C.
+            heads: attention heads; must divide C.
+            dropout: rate at which weights are dropped in training.
+        """
+        super().__init__(channels, heads, dropout, batch_first=True)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, key_padding: Tensor | None = None
+    ) -> Tensor:
+        """Attend from ``query`` to ``key`` and ``value``.
+
+        Args:
+            query: (B, N, C).
+            key: (B, S, C).
+            value: (B, S, C).
+            key_padding: (B, S) bool, True where a key is padding; None if nothing is padded, which
+                lets PyTorch choose its fastest kernel.
+
+        Returns:
+            (B, N, C).
+        """
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        projected = (
+            rearrange(
+                F.linear(x, weight, bias), "b n (heads c) -> b heads n c", heads=self.num_heads
+            )
+            for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
+        )
+        allowed = None if key_padding is None else rearrange(~key_padding, "b s -> b 1 1 s")
+        out = attend(*projected, allowed, self.dropout if self.training else 0.0)
+        return self.out_proj(rearrange(out, "b heads n c -> b n (heads c)"))
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, dropout: float
+) -> Tensor:
+    """Scaled dot-product attention, a few queries at a time where no fused kernel runs.
+
+    Random numbers are drawn chunk after chunk, so which weights are dropped depends on
+    ``CHUNK_BYTES``; their distribution does not.
+
+    Args:
+        query: (B, heads, N, c).
+        key: (B, heads, S, c).
+        value: (B, heads, S, c).
+        allowed: (B, 1, 1, S) bool, True where a key may be looked at; None if all may be.
+        dropout: rate at which weights are dropped.
+
+    Returns:
+        (B, heads, N, c).
+    """
+    rows = query.shape[2]
+    if query.device.type == "cpu" and dropout > 0 and _fused_kernels_may_run():
+        row_bytes = query.shape[0] * query.shape[1] * key.shape[2] * query.element_size()
+        rows = max(1, CHUNK_BYTES // row_bytes)
+    if rows >= query.shape[2]:
+        return _attend(query, key, value, allowed, dropout)
+    chunks = query.split(rows, dim=2)
+    return torch.cat([recomputed(_attend, q, key, value, allowed, dropout) for q in chunks], dim=2)
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, dropout: float
+) -> Tensor:
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed, dropout_p=dropout)
+
+
+def _fused_kernels_may_run() -> bool:
+    """Whether they are allowed by ``torch.nn.attention.sdpa_kernel``, which CPUs heed as well.
+
+    Whoever asks for whole matrices gets them.
+    """
+    return torch.backends.cuda.flash_sdp_enabled()

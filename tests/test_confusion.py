@@ -1,0 +1,66 @@
+from simplevtr.evaluation.confusion import confuse_categories
+
+import numpy as np
+import pytest
+from track_samples import annotation, box, ground_truth, result
+
+LEFT, RIGHT, THIRD = box(0, 0, 3, 3), box(5, 0, 8, 3), box(0, 4, 3, 6)
+CAT, DOG = 1, 2
+
+
+def counts(annotations, results, **more):
+    confusion = confuse_categories(ground_truth(annotations), results, **more)
+    assert confusion.category_ids == [CAT, DOG]
+    return confusion.counts.tolist()
+
+
+def test_every_kind_of_cell():
+    annotations = [
+        annotation(1, [LEFT] * 3, category_id=CAT),  # found
+        annotation(2, [RIGHT] * 3, category_id=CAT),  # taken for a dog
+        annotation(3, [LEFT] * 3, category_id=DOG, video_id=2),  # not found
+    ]
+    results = [
+        result([LEFT] * 3, category_id=CAT),
+        result([RIGHT] * 3, category_id=DOG),
+        result([THIRD] * 3, category_id=DOG, video_id=2),  # nothing there
+    ]
+    assert counts(annotations, results) == [[1, 1, 0], [0, 0, 1], [0, 1, 0]]
+
+
+def test_the_best_score_takes_the_track_whatever_the_category():
+    annotations = [annotation(1, [LEFT] * 3, category_id=CAT)]
+    results = [
+        result([LEFT] * 3, category_id=CAT, score=0.8),
+        result([box(0, 0, 4, 3)] * 3, category_id=DOG, score=0.9),
+    ]
+    assert counts(annotations, results) == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
+
+
+def test_scores_and_ious_below_the_thresholds_find_nothing():
+    annotations = [annotation(1, [LEFT] * 3, category_id=CAT)]
+    results = [result([box(0, 0, 4, 3)] * 3, category_id=CAT, score=0.4)]
+    assert counts(annotations, results) == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert counts(annotations, results, score_threshold=0.5) == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
+    assert counts(annotations, results, iou_threshold=0.8) == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
+
+
+def test_crowds_are_not_counted():
+    annotations = [annotation(1, [LEFT] * 3, category_id=CAT, iscrowd=1)]
+    results = [result([LEFT] * 3, category_id=DOG), result([RIGHT] * 3, category_id=DOG)]
+    assert counts(annotations, results) == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
+
+
+def test_categories_come_by_id():
+    gt = ground_truth([annotation(1, [LEFT] * 3, category_id=2)])
+    gt["categories"].reverse()
+    confusion = confuse_categories(gt, [result([LEFT] * 3, category_id=2)])
+    assert confusion.category_ids == [1, 2]
+    np.testing.assert_array_equal(confusion.counts, np.diag([0, 1, 0]))
+
+
+def test_refuses_a_ground_truth_without_annotations():
+    with pytest.raises(ValueError, match="no annotations"):
+        confuse_categories(ground_truth(None), [])
+    with pytest.raises(ValueError, match="iou_threshold"):
+        confuse_categories(ground_truth([]), [], iou_threshold=2.0)

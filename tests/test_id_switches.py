@@ -1,0 +1,170 @@
+import copy
+
+from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
+from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.track_iou import join_frames
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from track_samples import HEIGHT, WIDTH, annotation, box, ground_truth, result
+
+LEFT, RIGHT = box(0, 0, 3, 3), box(5, 0, 8, 3)
+
+
+def scene(annotations, length, **more):
+    gt = ground_truth(annotations, **more)
+    for video in gt["videos"]:
+        del video["file_names"]
+        video["length"] = length
+    return gt
+
+
+def events(switches):
+    return [(e.video_id, e.frame, e.gt_id, e.old, e.new) for e in switches.events]
+
+
+def test_one_predicted_track_after_the_other():
+    gt = scene([annotation(7, [LEFT] * 4)], 4)
+    results = [result([LEFT, LEFT, None, None]), result([None, None, LEFT, LEFT])]
+    found = count_id_switches(gt, results)
+    assert found.events == [IdSwitch(1, frame=2, last_frame=1, gt_id=7, old=0, new=1)]
+    assert found.per_video == {1: 1, 2: 0}
+    assert found.matches == {1: 4, 2: 0}
+    assert found.total == 1
+
+
+def test_the_first_match_is_no_switch():
+    gt = scene([annotation(7, [LEFT] * 3)], 3)
+    assert events(count_id_switches(gt, [result([None, None, LEFT])])) == []
+
+
+def test_two_objects_that_swap_their_predictions_are_two_switches():
+    gt = scene([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3)], 3)
+    results = [result([LEFT, RIGHT, RIGHT]), result([RIGHT, LEFT, LEFT])]
+    assert events(count_id_switches(gt, results)) == [(1, 1, 1, 0, 1), (1, 1, 2, 1, 0)]
+
+
+def test_there_and_back_are_two_switches():
+    gt = scene([annotation(1, [LEFT] * 3)], 3)
+    results = [result([LEFT, None, LEFT]), result([None, LEFT, None])]
+    assert events(count_id_switches(gt, results)) == [(1, 1, 1, 0, 1), (1, 2, 1, 1, 0)]
+
+
+def test_a_gap_keeps_the_last_known_match():
+    gt = scene([annotation(1, [LEFT, None, None, LEFT, LEFT])], 5)
+    same = [result([LEFT, None, None, LEFT, LEFT])]
+    assert events(count_id_switches(gt, same)) == []
+    other = [result([LEFT, None, None, None, None]), result([None, None, None, LEFT, LEFT])]
+    found = count_id_switches(gt, other)
+    assert found.events == [IdSwitch(1, frame=3, last_frame=0, gt_id=1, old=0, new=1)]
+
+
+def test_a_match_is_kept_though_another_track_fits_better():
+    wide = box(0, 0, 4, 3)  # IoU 9 / 12 with LEFT
+    gt = scene([annotation(1, [LEFT] * 3)], 3)
+    results = [result([wide] * 3), result([None, LEFT, LEFT])]
+    assert events(count_id_switches(gt, results)) == []
+    # At a threshold that the first one misses, the second is the first match.
+    found = count_id_switches(gt, results, iou_threshold=0.8)
+    assert (events(found), found.matches[1]) == ([], 2)
+
+
+def test_a_match_below_the_threshold_is_given_up():
+    far = box(2, 0, 5, 3)  # IoU 3 / 15 with LEFT
+    gt = scene([annotation(1, [LEFT] * 2)], 2)
+    results = [result([LEFT, far]), result([None, LEFT])]
+    assert events(count_id_switches(gt, results)) == [(1, 1, 1, 0, 1)]
+
+
+def test_an_iou_equal_to_the_threshold_matches():
+    half = box(0, 0, 6, 3)  # IoU 9 / 18 with LEFT
+    gt = scene([annotation(1, [LEFT])], 1)
+    assert count_id_switches(gt, [result([half])]).matches[1] == 1
+    assert count_id_switches(gt, [result([half])], iou_threshold=0.51).matches[1] == 0
+
+
+def test_the_sum_of_the_ious_decides_and_not_the_best_pair():
+    # Two true masks of 4 columns, one shifted by one. The first prediction lies on the second true
+    # mask (IoU 1), where it would leave the other prediction (IoU 0.6 there, 1/3 here) without.
+    true = [box(0, 0, 4, 2), box(1, 0, 5, 2)]
+    predicted = [box(1, 0, 5, 2), box(2, 0, 6, 2)]
+    gt = scene([annotation(i, [mask]) for i, mask in enumerate(true, start=1)], 1)
+    found = count_id_switches(gt, [result([mask]) for mask in predicted])
+    assert found.matches[1] == 2  # 0.6 + 0.6 is more than 1
+
+
+def test_categories_matter_only_if_asked_for():
+    gt = scene([annotation(1, [LEFT] * 2, category_id=1)], 2)
+    results = [result([LEFT, None], category_id=1), result([None, LEFT], category_id=2)]
+    assert count_id_switches(gt, results).total == 1
+    found = count_id_switches(gt, results, use_categories=True)
+    assert (found.total, found.matches[1]) == (0, 1)
+
+
+def test_low_scores_and_crowds_are_left_out():
+    gt = scene([annotation(1, [LEFT] * 2), annotation(2, [RIGHT] * 2, iscrowd=1)], 2)
+    results = [
+        result([LEFT, None], score=0.9),
+        result([None, LEFT], score=0.2),
+        result([RIGHT, None], score=0.9),
+        result([None, RIGHT], score=0.9),
+    ]
+    assert count_id_switches(gt, results).total == 0
+    assert count_id_switches(gt, results, score_threshold=0.2).total == 1
+
+
+def test_positions_are_those_of_the_list_whatever_the_scores():
+    gt = scene([annotation(1, [LEFT] * 2, video_id=2)], 2)
+    results = [
+        result([LEFT, LEFT], score=0.99, video_id=1),
+        result([LEFT, None], score=0.5, video_id=2),
+        result([None, LEFT], score=0.9, video_id=2),
+    ]
+    assert events(count_id_switches(gt, results)) == [(2, 1, 1, 1, 2)]
+
+
+def test_loaded_and_plain_content_count_alike_and_stay_as_they_are():
+    gt = scene([annotation(1, [LEFT] * 2)], 2)
+    results = [result([LEFT, None]), result([None, LEFT])]
+    before = copy.deepcopy((gt, results))
+    plain = count_id_switches(gt, results)
+    checked = check_ground_truth(gt)
+    assert count_id_switches(checked, check_results(results, checked)) == plain
+    assert (gt, results) == before
+
+
+def test_no_tracks_at_all():
+    assert count_id_switches(scene([], 2), []).per_video == {1: 0, 2: 0}
+    assert count_id_switches(scene([annotation(1, [LEFT] * 2)], 2), []).total == 0
+
+
+def test_refuses_what_it_cannot_count():
+    gt = scene([annotation(1, [LEFT])], 1)
+    with pytest.raises(ValueError, match="no annotations"):
+        count_id_switches(scene(None, 1), [])
+    for threshold in (0, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="iou_threshold"):
+            count_id_switches(gt, [], iou_threshold=threshold)
+    with pytest.raises(ValueError, match="score_threshold"):
+        count_id_switches(gt, [], score_threshold=float("nan"))
+    with pytest.raises(ValueError, match="entry 0"):
+        count_id_switches(gt, [result([LEFT], video_id=9)])
+
+
+def test_split_frames_undoes_join_frames():
+    rng = np.random.default_rng(0)
+    masks = rng.random((5, 6, HEIGHT, WIDTH)) < rng.random((5, 6, 1, 1))
+    masks[0] = True  # one run over all frames
+    masks[1] = False
+    masks[2, ::2] = False
+    tracks = [result(list(track))["segmentations"] for track in masks]
+    strips = join_frames(tracks, height=HEIGHT, width=WIDTH)
+    split = split_frames(strips, frames=6, height=HEIGHT, width=WIDTH)
+    for track, frames in zip(masks, split, strict=True):
+        for mask, rle in zip(track, frames, strict=True):
+            assert (rle is None) == (not mask.any())
+            if rle is not None:
+                np.testing.assert_array_equal(coco_mask.decode(rle), mask)
