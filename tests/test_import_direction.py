@@ -14,6 +14,7 @@ ALLOWED = {
     "evaluation": set(),
     "modeling": {"tracking"},
     "tracking": set(),
+    "report": {"evaluation"},
     "video_io": set(),
     "visualization": set(),
     "inference": {"checkpoint", "run_config", "video_io", "visualization"},

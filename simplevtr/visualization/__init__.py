@@ -2,7 +2,15 @@
 
 from simplevtr.visualization.clip_sheet import TrackSet, clip_sheet
 from simplevtr.visualization.comparison import side_by_side
+from simplevtr.visualization.instances import frame_instances
 from simplevtr.visualization.palette import track_colour
 from simplevtr.visualization.track_painter import TrackPainter
 
-__all__ = ["TrackPainter", "TrackSet", "clip_sheet", "side_by_side", "track_colour"]
+__all__ = [
+    "TrackPainter",
+    "TrackSet",
+    "clip_sheet",
+    "frame_instances",
+    "side_by_side",
+    "track_colour",
+]

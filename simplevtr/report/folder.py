@@ -1,0 +1,80 @@
+"""The folder of a report: its fixed pages, its data as scripts, and replacing an older one.
+
+Pages opened from disk may not fetch data, but they may run scripts that lie beside them. So data is
+written as JavaScript that hands a literal to a function.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "page"
+_INDEX = "index.html"
+_MARK = '<meta name="generator" content="simplevtr report">'
+
+
+def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
+    """The path, if a report may be written there.
+
+    Raises:
+        FileExistsError: there is something, and it is no empty folder; or ``overwrite`` is True and
+            it is no report either.
+    """
+    path = Path(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return path
+    if not overwrite:
+        raise FileExistsError(f"{path} exists already; write elsewhere or allow --overwrite")
+    index = path / _INDEX
+    if not index.is_file() or _MARK not in index.read_text(encoding="utf-8", errors="replace"):
+        raise FileExistsError(f"{path} exists and is no report, so it is not overwritten")
+    return path
+
+
+@contextmanager
+def new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder with the fixed pages to write the rest into, which becomes ``path`` at the end.
+
+    If anything is raised, what was there stays as it was. Of an older report only what a report
+    consists of is replaced.
+
+    Raises:
+        FileExistsError: as ``check_folder``.
+    """
+    check_folder(path, overwrite=overwrite)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(PAGE, partial / PAGE.name)
+        os.replace(partial / PAGE.name / _INDEX, partial / _INDEX)
+        yield partial
+        path.mkdir(exist_ok=True)
+        for entry in partial.iterdir():
+            _remove(path / entry.name)
+            os.replace(entry, path / entry.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_data(path: Path, function: str, data: dict) -> None:
+    """Write a script that calls ``function`` with ``data``.
+
+    The keys of ``data`` must be the report's own: a key such as ``__proto__`` means something else
+    in a literal. Values may be anybody's. The result is ASCII without "<", so it ends neither a
+    line nor a script wherever it is put.
+    """
+    literal = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{function}({literal.replace('<', chr(92) + 'u003c')});\n", encoding="ascii")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""Frames of a data set as small JPEG files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from PIL import Image
+
+_QUALITY = 80
+# What Pillow raises on files that are no images, are cut short, broken, or unreasonably large.
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+
+def frame_path(images: str | os.PathLike, video: dict, number: int) -> Path:
+    """The image file of a frame.
+
+    Raises:
+        ValueError: the video has no such file name, or the name leads out of ``images``.
+    """
+    names = video.get("file_names")
+    if names is None:
+        raise ValueError(f"video {video['id']} has no file_names in its annotation file")
+    name = names[number]
+    if not isinstance(name, str) or "\0" in name:
+        raise ValueError(f"video {video['id']}: file_names[{number}] is {name!r}, not a file name")
+    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == os.pardir:
+        raise ValueError(
+            f"video {video['id']}: file_names[{number}] is {name!r}; it must lie below {images}"
+        )
+    return Path(images) / name
+
+
+def write_small_frame(source: Path, target: Path, video: dict, most_width: int) -> None:
+    """Write a frame as a JPEG of at most ``most_width`` pixels' width; it is never enlarged.
+
+    Raises:
+        FileNotFoundError: there is no such frame.
+        ValueError: it is no image, or has another size than the video.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(f"frame {source} does not exist")
+    expected = (video["width"], video["height"])
+    try:
+        with Image.open(source) as file:
+            size = file.size
+            if size == expected:
+                file.thumbnail((most_width, file.height))  # reads a large JPEG at a reduced size
+                picture = file.convert("RGB")
+    except _UNREADABLE as error:
+        raise ValueError(f"frame {source} cannot be read as an image: {error}") from error
+    if size != expected:
+        raise ValueError(
+            f"frame {source} has {size[1]}x{size[0]} pixels (height x width), "
+            f"but its annotation file says {expected[1]}x{expected[0]}"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(target, "JPEG", quality=_QUALITY)

@@ -1,0 +1,49 @@
+"""What a report shows and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simplevtr.evaluation.id_switches import SCORE_THRESHOLD
+from simplevtr.evaluation.track_matching import IOU_THRESHOLD
+from simplevtr.evaluation.video_tracks import check_iou_threshold
+from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """Settings of a report.
+
+    Attributes:
+        title: the page's heading.
+        iou_threshold: the least IoU of tracks and masks that match, above 0 and at most 1.
+        score_threshold: predictions with a lower score count for AP alone and are not shown.
+        area_limits: between small, medium and large tracks, in pixels.
+        videos: number of the worst videos shown with their frames, and of the best, each.
+        switches: number of identity switches shown.
+        frame_width: frames are made no wider than this, in pixels.
+        max_frames: of a longer video so many frames are shown, evenly spaced.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    title: str = "Video instance segmentation"
+    iou_threshold: float = IOU_THRESHOLD
+    score_threshold: float = SCORE_THRESHOLD
+    area_limits: Sequence[float] = AREA_LIMITS
+    videos: int = 6
+    switches: int = 6
+    frame_width: int = 480
+    max_frames: int = 150
+
+    def __post_init__(self) -> None:
+        check_iou_threshold(self.iou_threshold)
+        check_area_limits(self.area_limits)
+        if not math.isfinite(self.score_threshold):
+            raise ValueError(f"score_threshold is {self.score_threshold}; it must be finite")
+        for name, least in (("videos", 0), ("switches", 0), ("frame_width", 16), ("max_frames", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")

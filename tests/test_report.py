@@ -1,0 +1,264 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from simplevtr.evaluation import evaluate_tracks, load_ground_truth, load_results
+from simplevtr.report.folder import PAGE
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+from report_samples import (
+    CATEGORIES,
+    HEIGHT,
+    HOSTILE,
+    LENGTH,
+    TOOL,
+    WIDTH,
+    load_tool,
+    make_report_folder,
+    read_data,
+)
+
+
+@pytest.fixture(scope="module")
+def tool():
+    return load_tool()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The tool's arguments but for --output."""
+    return make_report_folder(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def report(tool, tmp_path_factory):
+    root = tmp_path_factory.mktemp("report")
+    arguments = make_report_folder(root / "data")
+    assert tool.main([*arguments, "--output", str(root / "report"), "--title", HOSTILE]) == 0
+    return root / "report"
+
+
+def refused(tool, capsys, arguments, *words):
+    assert tool.main([str(word) for word in arguments]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("report.py: error: ")
+    for word in words:
+        assert word in error
+
+
+def everything(folder):
+    return {str(p.relative_to(folder)) for p in Path(folder).rglob("*") if p.is_file()}
+
+
+def test_files_of_a_report(report):
+    frames = {f"frames/{v}/{t}.jpg" for v in (1, 2) for t in range(LENGTH)}
+    pages = {f"page/{path.name}" for path in PAGE.iterdir() if path.name != "index.html"}
+    expected = {"index.html", "data.js", "videos/1.js", "videos/2.js"} | frames | pages
+    assert everything(report) == expected
+    with Image.open(report / "frames/1/0.jpg") as image:
+        assert (image.format, image.size) == ("JPEG", (WIDTH, HEIGHT))  # never enlarged
+
+
+def test_pages_name_only_files_beside_them(report):
+    for path in [report / "index.html", *(report / "page").iterdir()]:
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "://" not in text, path
+        assert "innerHTML" not in text, path
+    for name in re.findall(r'(?:src|href)="([\w/.]+)"', (report / "index.html").read_text()):
+        assert (report / name).is_file(), name
+
+
+def test_scripts_of_data_cannot_be_left(report):
+    for path in [report / "data.js", *(report / "videos").iterdir()]:
+        text = path.read_bytes()
+        assert b"<" not in text
+        assert text.count(b"\n") == 1
+        assert text.isascii()
+    assert HOSTILE not in (report / "index.html").read_text()
+    data = read_data(report / "data.js")
+    assert data["title"] == HOSTILE
+    assert data["categories"] == CATEGORIES
+
+
+def test_overview(report, tmp_path):
+    make_report_folder(tmp_path)
+    gt = load_ground_truth(tmp_path / "gt.json")
+    scores = evaluate_tracks(gt, load_results(tmp_path / "results.json", gt))
+    data = read_data(report / "data.js")
+    overall = dict(zip(data["scores"]["columns"], data["scores"]["overall"], strict=True))
+    for name, value in overall.items():
+        expected = scores.stats[name]
+        assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-4)
+    for name, row in zip(CATEGORIES, data["scores"]["categories"], strict=True):
+        assert row["values"][0] == pytest.approx(scores.per_category[name]["AP"], abs=1e-4)
+    assert [row["true"] for row in data["scores"]["categories"]] == [2, 2, 1]
+    assert [row["predicted"] for row in data["scores"]["categories"]] == [4, 1, 1]
+    # Of the cats the best-scored track of video 2 covers 3 of 5 frames (IoU 0.6).
+    half = data["scores"]["byCategory"][0]["50"]
+    assert len(half) == 101
+    assert half[50] == pytest.approx(1.0)
+    assert data["scores"]["byIou"][0]["iou"] == 0.5
+    totals = {"videos": 3, "frames": 15, "true": 5, "predicted": 6, "switches": 1}
+    assert data["totals"] == {**totals, "matches": 3, "misses": 2, "falsePositives": 3}
+    # Rows and columns: the three categories, then none.
+    assert data["confusion"] == [[2, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0]]
+
+
+def test_videos(report):
+    data = read_data(report / "data.js")
+    right, wrong, empty = data["videos"]
+    assert (right["name"], right["ap"], right["iou"], right["switches"]) == ("right", 100, 1, 0)
+    assert wrong["name"] == "<b>wrong"
+    assert (wrong["true"], wrong["predicted"], wrong["matches"], wrong["switches"]) == (3, 3, 1, 1)
+    assert (wrong["misses"], wrong["falsePositives"], wrong["iou"]) == (2, 2, 0.2)
+    assert (empty["ap"], empty["predicted"]) == (None, 1)
+    assert (data["worst"], data["best"]) == ([2], [1])
+
+
+def test_tracks_of_a_video(report):
+    video = read_data(report / "videos/2.js")
+    assert video["frames"] == list(range(LENGTH))
+    assert [(t["name"], t["category"], t["colour"]) for t in video["true"]] == [
+        (1, 0, 0), (2, 1, 1), (3, 2, 2),
+    ]  # fmt: skip
+    keys = ("score", "kind", "on", "iou", "colour")
+    assert [tuple(t[key] for key in keys) for t in video["predicted"]] == [
+        (0.95, "match", 1, 0.6, 0),
+        (0.7, "alone", None, 0.4, 3),
+        (0.6, "category", 2, 1.0, 1),
+    ]
+    assert [mask is None for mask in video["predicted"][0]["masks"]] == [False] * 3 + [True] * 2
+    counts = video["true"][2]["masks"][4]
+    mask = coco_mask.decode({"size": [HEIGHT, WIDTH], "counts": counts.encode()})
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[10:30, 38:58] = 1
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_switches(report):
+    (switch,) = read_data(report / "data.js")["switches"]
+    assert (switch["video"], switch["lastFrame"], switch["frame"]) == (2, 2, 3)
+    assert switch["frames"] == [1, 2, 3, 4]
+    assert [mask is None for mask in switch["old"]["masks"]] == [False, False, True, True]
+    assert [mask is None for mask in switch["new"]["masks"]] == [True, True, False, False]
+    assert None not in switch["true"]["masks"]
+    assert (switch["old"]["score"], switch["new"]["score"]) == (0.95, 0.7)
+
+
+def test_without_ground_truth(tool, data, tmp_path):
+    gt = json.loads(Path(data[1]).read_text())
+    Path(data[1]).write_text(json.dumps({**gt, "annotations": None}))
+    assert tool.main([*data, "--output", str(tmp_path / "a")]) == 0
+    Path(data[1]).write_text(json.dumps(gt))
+    assert tool.main(["--video-list", *data[1:], "--output", str(tmp_path / "b")]) == 0
+    for name in ("a", "b"):
+        found = read_data(tmp_path / name / "data.js")
+        assert found["scored"] is False
+        assert "scores" not in found
+        assert [row["predicted"] for row in found["videos"]] == [2, 3, 1]
+        assert (found["worst"], found["best"]) == ([3, 2], [1])  # by the mean score
+        video = read_data(tmp_path / name / "videos/1.js")
+        assert (video["true"], len(video["predicted"])) == ([], 2)
+
+
+def test_the_number_and_size_of_frames_are_bounded(tool, data, tmp_path):
+    output = tmp_path / "report"
+    more = ["--videos", "1", "--max-frames", "2", "--frame-width", "32", "--switches", "0"]
+    assert tool.main([*data, "--output", str(output), *more]) == 0
+    assert read_data(output / "videos/2.js")["frames"] == [0, 4]
+    assert len(read_data(output / "videos/2.js")["true"][0]["masks"]) == 2
+    frames = list((output / "frames").rglob("*.jpg"))
+    assert len(frames) == 4
+    with Image.open(frames[0]) as image:
+        assert image.size == (32, 24)
+    none = tmp_path / "none"
+    assert tool.main([*data, "--output", str(none), "--videos", "0", "--switches", "0"]) == 0
+    assert not (none / "frames").exists()
+    only = tmp_path / "only"
+    assert tool.main([*data, "--output", str(only), "--videos", "0"]) == 0
+    assert {p.name for p in (only / "frames/2").iterdir()} == {f"{t}.jpg" for t in range(1, 5)}
+
+
+def test_results_may_be_empty(tool, data, tmp_path):
+    Path(data[3]).write_text("[]")
+    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
+    found = read_data(tmp_path / "report/data.js")
+    assert (found["totals"]["misses"], found["switches"]) == (5, [])
+    assert tool.main(["--video-list", *data[1:], "--output", str(tmp_path / "plain")]) == 0
+    assert read_data(tmp_path / "plain/data.js")["worst"] == []
+
+
+def test_an_existing_report_is_replaced_only_if_told(tool, data, tmp_path, capsys):
+    output = tmp_path / "report"
+    arguments = [*data, "--output", str(output)]
+    assert tool.main(arguments) == 0
+    (output / "notes.txt").write_text("mine")
+    (output / "frames/1/old.jpg").write_text("old")
+    refused(tool, capsys, arguments, "report", "--overwrite")
+    assert (output / "frames/1/old.jpg").exists()
+    assert tool.main([*arguments, "--overwrite"]) == 0
+    assert (output / "notes.txt").read_text() == "mine"
+    assert not (output / "frames/1/old.jpg").exists()
+
+
+def test_another_folder_is_never_overwritten(tool, data, tmp_path, capsys):
+    output = tmp_path / "precious"
+    output.mkdir()
+    (output / "index.html").write_text("my page")
+    refused(tool, capsys, [*data, "--output", output, "--overwrite"], "precious", "no report")
+    assert everything(output) == {"index.html"}
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "right/../../secret.png", 3])
+def test_frames_lie_below_the_images(tool, data, tmp_path, capsys, name):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "data/secret.png")
+    gt = json.loads(Path(data[1]).read_text())
+    gt["videos"][0]["file_names"][2] = name
+    Path(data[1]).write_text(json.dumps(gt))
+    refused(tool, capsys, [*data, "--output", tmp_path / "report"], "file_names[2]")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]  # nothing half done
+
+
+def test_frames_that_cannot_be_used(tool, data, tmp_path, capsys):
+    arguments = [*data, "--output", tmp_path / "report"]
+    frame = tmp_path / "data/images/right/00001.png"
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(frame)
+    refused(tool, capsys, arguments, "00001.png", "48x65", "48x64")
+    frame.write_bytes(b"no image")
+    refused(tool, capsys, arguments, "00001.png", "cannot be read")
+    frame.unlink()
+    refused(tool, capsys, arguments, "00001.png", "does not exist")
+    shutil.rmtree(tmp_path / "data/images")
+    refused(tool, capsys, arguments, "images", "does not exist")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "word"),
+    [
+        ("--iou-threshold", "0", "iou_threshold"),
+        ("--score-threshold", "nan", "score_threshold"),
+        ("--videos", "-1", "videos"),
+        ("--max-frames", "0", "max_frames"),
+        ("--frame-width", "1", "frame_width"),
+    ],
+)
+def test_bad_options(tool, data, tmp_path, capsys, option, value, word):
+    refused(tool, capsys, [*data, "--output", tmp_path / "report", option, value], word)
+
+
+def test_needs_neither_torch_nor_detectron2():
+    code = "import sys, simplevtr.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=TOOL.parents[1]).returncode == 0
+
+
+def test_bad_files(tool, data, tmp_path, capsys):
+    output = ["--output", tmp_path / "report"]
+    refused(tool, capsys, ["--gt", "none.json", *data[2:], *output], "none.json")
+    refused(tool, capsys, ["--video-list", data[3], *data[2:], *output], "results.json")
+    refused(tool, capsys, [*data[:2], "--results", data[1], *data[4:], *output], "gt.json")
