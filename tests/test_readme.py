@@ -4,6 +4,9 @@ import re
 import runpy
 import shlex
 
+from simplevtr.video_io import open_sink
+
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -40,3 +43,13 @@ def test_links_lead_somewhere(path):
 def test_configs_in_commands_exist():
     for path in set(re.findall(r"configs/[\w/]+\.yaml", README)):
         assert (ROOT / path).is_file(), path
+
+
+def test_python_example_runs(tmp_path, capsys, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    with open_sink(tmp_path / "video.mp4", 10, (64, 96)) as sink:
+        for i in range(3):
+            sink.write(np.full((64, 96, 3), 50 * i, dtype=np.uint8))
+    monkeypatch.chdir(ROOT)
+    exec(code.replace("video.mp4", str(tmp_path / "video.mp4")), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "1", "2"]
