@@ -81,7 +81,11 @@ def measure(
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
     cells = [
-        [row["window"] or "whole video", row["stride"] or "", *(row[head] for head in HEADS[2:])]
+        [
+            row["window"] or "whole video",
+            row["stride"] if row["window"] else "",
+            *(row[head] for head in HEADS[2:]),
+        ]
         for row in rows
     ]
     formats = ("", "", ".1f", ".1f", "d", "d", ".0f")
