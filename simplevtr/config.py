@@ -41,6 +41,11 @@ def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.PIXEL_MEAN = [123.675, 116.280, 103.530]
     cfg.MODEL.PIXEL_STD = [58.395, 57.120, 57.375]
 
+    # True: convolutions of backbone and mask head in PyTorch's channels_last memory layout
+    cfg.MODEL.CHANNELS_LAST = False
+    # Parts that torch.compile translates, any of "backbone", "transformer"
+    cfg.MODEL.COMPILE = []
+
     cfg.MODEL.SIMPLEVTR = CfgNode()
     node = cfg.MODEL.SIMPLEVTR
     node.NUM_CLASSES = 40  # K, without "no object"
@@ -127,7 +132,12 @@ def _add_data(cfg: CfgNode) -> None:
     # Further datasets in YTVIS format, registered at start: [[name, annotation JSON, image root],
     # ...].
     # Relative paths start at $DETECTRON2_DATASETS if it is set, else at ./datasets.
+    # Still images in COCO format, from each of which a clip is made, have two strings more:
+    # "coco_pseudo" and the registered dataset whose categories they get, by name.
     cfg.DATASETS.CUSTOM = []
+    # Share of the clips that are made from still images, in [0, 1), where DATASETS.TRAIN names both
+    # those (coco_pseudo_2017_train, ...) and videos. An epoch still visits every video clip once.
+    cfg.DATASETS.PSEUDO_RATIO = 0.5
 
     cfg.INPUT.FORMAT = "RGB"
     cfg.INPUT.SAMPLING_FRAME_NUM = 16  # T in training (§4.2)
@@ -150,6 +160,13 @@ def _add_data(cfg: CfgNode) -> None:
     cfg.INPUT.MAX_SIZE_TRAIN = 540
     cfg.INPUT.MIN_SIZE_TEST = 300
     cfg.INPUT.MAX_SIZE_TEST = 540
+
+    # How far the picture moves, smoothly, in a clip that is made from a still image
+    cfg.INPUT.PSEUDO_MOTION = CfgNode()
+    cfg.INPUT.PSEUDO_MOTION.TRANSLATE = 0.1  # either way, as a share of width and height
+    cfg.INPUT.PSEUDO_MOTION.SCALE = 1.25  # greatest factor; the smallest is its inverse
+    cfg.INPUT.PSEUDO_MOTION.ROTATE = 10.0  # degrees, either way
+    cfg.INPUT.PSEUDO_MOTION.SHEAR = 5.0  # degrees, either way
 
     # JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not smaller than what they
     # are resized to, in training and in testing; pixels differ a little from those of a full decode
@@ -178,6 +195,9 @@ def _add_solver(cfg: CfgNode) -> None:
     cfg.SOLVER.STEP_EPOCHS = ()
     # > 0 keeps an exponential moving average of the weights and evaluates it
     cfg.SOLVER.EMA_DECAY = 0.0
+    # Number format with SOLVER.AMP.ENABLED and TEST.AMP: "float16" (detectron2's; GPUs only, with a
+    # loss scale) or "bfloat16" (GPUs and CPUs that have it; no loss scale)
+    cfg.SOLVER.AMP.DTYPE = "float16"
     cfg.SOLVER.IMS_PER_BATCH = 1  # clips over all workers
     cfg.SOLVER.WARMUP_ITERS = 0
     cfg.SOLVER.CLIP_GRADIENTS.ENABLED = True
@@ -216,5 +236,7 @@ def _add_test(cfg: CfgNode) -> None:
     # APs, APm, APl: the greatest small and the greatest medium area, in pixels of the original
     # frames (YouTube-VIS: 128^2, 256^2).
     cfg.TEST.AREA_LIMITS = [128**2, 256**2]
+    # True: inference in SOLVER.AMP.DTYPE, whether training was (--eval-only, in training, the demo)
+    cfg.TEST.AMP = False
     # True: --eval-only replaces the result files of an earlier evaluation (or: --overwrite).
     cfg.TEST.OVERWRITE = False

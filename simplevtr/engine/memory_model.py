@@ -1,23 +1,24 @@
 """How much memory a training step or an inference takes, found without taking it.
 
 The real network runs on fake tensors, which have shapes and no content, while every storage that
-PyTorch would allocate is added up and taken off again when it is freed. That needs no GPU and
-seconds of time. What a GPU needs beside: its context, and workspaces of its libraries.
+PyTorch would allocate is added up and taken off again when it is freed. That needs no GPU. What a
+GPU needs beside: its context, and workspaces of cuDNN. Deformable convolutions are taken to be
+torchvision's; those of a compiled detectron2 need less.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from simplevtr.modeling.deform_conv import DeformConv
+from simplevtr.modeling.deform_conv import TAPS, DeformConv
 from simplevtr.modeling.mask_losses import CHUNK_BYTES, TENSORS_A_CHUNK
 from simplevtr.modeling.meta_arch import build_network
 
 import torch
 from detectron2.config import CfgNode
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -26,6 +27,13 @@ from torch.utils._pytree import tree_leaves
 ALLOCATION = 512
 # Running means that AdamW and AdaBelief keep of each trained value, in float32.
 OPTIMIZER_STATES = 2
+# torchvision's deformable convolution unfolds so many maps at once on a GPU, or the largest number
+# below that divides the number of maps.
+UNFOLDED_MAPS = 32
+
+# Parts of a step in the order in which they work.
+BACKBONE, TRANSFORMER, MASK_HEAD, LOSSES = "backbone", "transformer", "mask head", "losses"
+BACKWARD = {part: f"{part}, backward" for part in (MASK_HEAD, TRANSFORMER, BACKBONE)}
 
 
 class AllocatedBytes(TorchDispatchMode):
@@ -33,13 +41,27 @@ class AllocatedBytes(TorchDispatchMode):
 
     Attributes:
         now: bytes that are allocated.
-        peak: the most that were allocated at once.
+        peaks: the most that were allocated at once while each part worked; see ``enter``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, exact: bool = True) -> None:
+        """Start with nothing allocated.
+
+        Args:
+            exact: whether a deformable convolution unfolds as many maps at once as torchvision
+                does of that number of maps; else always the most that it does of any number.
+        """
         super().__init__()
-        self.now = self.peak = 0
+        self.now = 0
+        self.peaks: dict[str, int] = {}
+        self._exact = exact
+        self._part = ""
         self._known: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def enter(self, part: str) -> None:
+        """From now on ``part`` works."""
+        self._part = part
+        self.reserve(0)
 
     def add(self, tensor: Tensor) -> None:
         """Count a tensor's storage, once, until it is freed."""
@@ -54,7 +76,7 @@ class AllocatedBytes(TorchDispatchMode):
     def reserve(self, size: int) -> None:
         """Count ``size`` bytes that no tensor stands for; a negative size gives them back."""
         self.now += size
-        self.peak = max(self.peak, self.now)
+        self.peaks[self._part] = max(self.peaks.get(self._part, 0), self.now)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation and count what it gives."""
@@ -62,7 +84,27 @@ class AllocatedBytes(TorchDispatchMode):
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
                 self.add(leaf)
+        if func.namespace == "torchvision":
+            self._add_deform_workspace(func, args)
         return out
+
+    def _add_deform_workspace(self, func: Any, args: Any) -> None:
+        """Count what torchvision's kernel takes beside what it gives, as a part of its own."""
+        forward = func is torch.ops.torchvision.deform_conv2d.default
+        x, weight = args[:2] if forward else args[1:3]
+        maps, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
+        count = UNFOLDED_MAPS
+        if self._exact:
+            count = max(n for n in range(1, UNFOLDED_MAPS + 1) if maps % n == 0)
+        unfolded = count * TAPS * channels * pixels
+        # Two copies of what comes out, or one of its gradient.
+        copies = (2 if forward else 1) * maps * weight.shape[0] * pixels
+        workspace = (unfolded + copies) * x.element_size()
+        part = self._part
+        self.enter(f"{part}, {channels} channels unfolded")
+        self.reserve(workspace)
+        self.reserve(-workspace)
+        self._part = part
 
 
 class MemoryModel:
@@ -71,105 +113,114 @@ class MemoryModel:
     def __init__(self, cfg: CfgNode) -> None:
         """Build the network of ``cfg`` without its memory.
 
-        Its device does not matter; ``SOLVER.AMP.ENABLED`` and ``MODEL.SIMPLEVTR.RECOMPUTE`` do.
-        Deformable convolutions are torchvision's, as on a GPU, and dropout is left out: with it a
-        CPU's attention keeps its matrices, which a GPU's fused kernels do not.
+        Its device does not matter; ``SOLVER.AMP.ENABLED``, ``TEST.AMP`` and
+        ``MODEL.SIMPLEVTR.RECOMPUTE`` do. What is computed otherwise on a GPU is counted as there:
+        deformable convolutions are torchvision's, attention keeps no matrices for its dropout.
+
+        Raises:
+            ValueError: if the config is not of a model with masks that computes the light way.
         """
+        if cfg.MODEL.META_ARCHITECTURE != "SIMPLEVTR" or not cfg.MODEL.MASK_ON:
+            raise ValueError(
+                f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE!r} and MODEL.MASK_ON "
+                f"{cfg.MODEL.MASK_ON}; memory is known for 'SIMPLEVTR' and True"
+            )
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
-        cfg.MODEL.SIMPLEVTR.DROPOUT = 0.0
-        self._half = cfg.SOLVER.AMP.ENABLED
+        self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
         self._fake = FakeTensorMode()
         with self._fake:
             self._network = build_network(cfg)
         for module in self._network.modules():
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
+            elif isinstance(module, nn.Dropout):
+                module.forward = partial(_gpu_dropout, module)
+            elif isinstance(module, nn.MultiheadAttention):
+                module.dropout = 0.0
 
     def training(
-        self, *, frames: int, size: tuple[int, int], instances: int, clips: int = 1
-    ) -> int:
-        """Peak bytes of a training step.
+        self,
+        *,
+        frames: int,
+        size: tuple[int, int],
+        instances: int,
+        clips: int = 1,
+        exact: bool = False,
+    ) -> dict[str, int]:
+        """Peak bytes of a training step while each part works; the step needs the largest.
 
         Args:
             frames: T.
             size: (H, W) of the padded frames.
             instances: G, matched tracks of each clip.
             clips: B.
+            exact: whether workspaces of the mask losses and the deformable convolutions are those
+                of just this clip, which jump with T and G; else the largest of any T and G.
         """
-        counter = self._counter()
+        counter = self._counter(exact)
         trained = [p for p in self._network.parameters() if p.requires_grad]
         counter.reserve(OPTIMIZER_STATES * sum(p.numel() * 4 for p in trained))
-        target_pixels = clips * instances * frames * size[0] * size[1]
-        counter.reserve(target_pixels)  # a byte each
+        maps, pixels = instances * frames, size[0] * size[1]
+        counter.reserve(clips * maps * pixels)  # the target masks, a byte each
+        chunk = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * 4 * pixels))
+        chunk = (min(maps, chunk) if exact else chunk) * TENSORS_A_CHUNK * 4 * pixels
         self._network.train()
         with self._fake, counter:
-            state, masks = self._forward(frames, size, instances, clips)
-            # The mask losses work in chunks of at most this size.
-            counter.reserve(min(CHUNK_BYTES, TENSORS_A_CHUNK * 4 * target_pixels))
+            images = torch.zeros(clips, frames, 3, *size)
+            state, masks = self._forward(images, instances, counter)
+            state.memory.register_hook(lambda _: counter.enter(BACKWARD[TRANSFORMER]))
+            counter.enter(LOSSES)
+            counter.reserve(chunk)
             loss = masks.float().sum() + state.predictions.logits.sum()
             loss = loss + state.predictions.boxes.sum()
-            del state, masks
+            del images, state, masks
+            counter.reserve(-chunk)
+            counter.enter(BACKWARD[MASK_HEAD])
             loss.backward()
         self._network.zero_grad()
-        return counter.peak
+        return counter.peaks
 
-    def inference(self, *, frames: int, size: tuple[int, int], slots: int) -> int:
-        """Peak bytes of the network's part of inference for the masks of ``slots`` slots."""
-        counter = self._counter()
+    def inference(
+        self, *, frames: int, size: tuple[int, int], slots: int, exact: bool = False
+    ) -> dict[str, int]:
+        """Peak bytes of the network's part of inference, with the masks of ``slots`` slots.
+
+        See ``training``.
+        """
+        counter = self._counter(exact)
         self._network.eval()
         with self._fake, torch.no_grad(), counter:
-            self._forward(frames, size, slots, 1)
-        return counter.peak
+            self._forward(torch.zeros(1, frames, 3, *size), slots, counter)
+        return counter.peaks
 
-    def _counter(self) -> AllocatedBytes:
-        counter = AllocatedBytes()
+    def _counter(self, exact: bool) -> AllocatedBytes:
+        counter = AllocatedBytes(exact=exact)
+        counter.enter(BACKBONE)
         for tensor in (*self._network.parameters(), *self._network.buffers()):
             counter.add(tensor)
         return counter
 
-    def _forward(self, frames: int, size: tuple[int, int], slots: int, clips: int) -> Any:
-        with torch.autocast("cpu", torch.float16, enabled=self._half):
-            state = self._network.encode(torch.zeros(clips, frames, 3, *size), None)
-            clip = torch.arange(clips).repeat_interleave(slots)
-            slot = torch.arange(slots).repeat(clips)
+    def _forward(self, images: Tensor, slots: int, counter: AllocatedBytes) -> Any:
+        def backbone_is_done(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            counter.enter(TRANSFORMER)
+            if inputs[0].requires_grad:
+                inputs[0].register_hook(lambda _: counter.enter(BACKWARD[BACKBONE]))
+
+        projection = self._network.input_projection  # from the backbone to the transformer
+        hook = projection.register_forward_pre_hook(backbone_is_done)
+        with torch.autocast("cpu", torch.float16, enabled=self._half[self._network.training]):
+            state = self._network.encode(images, None)
+            hook.remove()
+            counter.enter(MASK_HEAD)
+            clip = torch.arange(len(images)).repeat_interleave(slots)
+            slot = torch.arange(slots).repeat(len(images))
             return state, self._network.masks(state, clip, slot)
 
 
-def most_frames(
-    needed: Callable[[int], int],
-    budget: float,
-    *,
-    at_most: int = 1024,
-    first: tuple[int, int] = (4, 8),
-) -> int:
-    """The largest T in [0, ``at_most``] with ``needed(T) <= budget`` bytes.
-
-    Memory grows nearly linearly with T, so two values give a guess, from which the answer is a step
-    or two away.
-
-    Args:
-        needed: T -> bytes, increasing.
-        budget: bytes.
-        at_most: the largest T to consider.
-        first: two values of T to start from.
-    """
-    low, high = (needed(t) for t in first)
-    slope = max(1.0, (high - low) / (first[1] - first[0]))
-    fits, fails = 0, at_most + 1
-    probe = int(min(at_most, max(1, first[0] + (budget - low) / slope)))
-    step = 1
-    while fails - fits > 1:
-        if needed(probe) <= budget:
-            fits = probe
-        else:
-            fails = probe
-        # Away from the guess in growing steps until it is bracketed, then by halves.
-        if fails == at_most + 1:
-            probe, step = min(at_most, fits + step), 2 * step
-        elif fits == 0:
-            probe, step = max(1, fails - step), 2 * step
-        else:
-            probe = (fits + fails) // 2
-    return fits
+def _gpu_dropout(module: nn.Dropout, x: Tensor) -> Tensor:
+    """Dropout that keeps a bool a value, as on a GPU; a CPU's keeps a number."""
+    if not module.training or module.p == 0:
+        return x
+    return torch.native_dropout(x, module.p, True)[0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from simplevtr.data import build_test_loader, build_train_loader
 from simplevtr.engine.hooks import ClipPictures, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.evaluation import YTVISEvaluator
+from simplevtr.modeling.acceleration import check_half_precision, half_dtype
 
 import torch
 from detectron2.config import CfgNode
@@ -22,6 +24,8 @@ from detectron2.engine.defaults import create_ddp_model
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
 from torch import nn
+
+logger = logging.getLogger(__name__)
 
 
 class ClipTrainer(DefaultTrainer):
@@ -34,8 +38,6 @@ class ClipTrainer(DefaultTrainer):
 
     def __init__(self, cfg: CfgNode) -> None:
         TrainerBase.__init__(self)
-        if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
-            raise ValueError("SOLVER.AMP.ENABLED needs a GPU, but MODEL.DEVICE is cpu")
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         self.cfg = cfg
         model = self.build_model(cfg)
@@ -46,8 +48,7 @@ class ClipTrainer(DefaultTrainer):
         self._clips = _RememberedBatches(self.build_train_loader(cfg))
         ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
         model = create_ddp_model(model, broadcast_buffers=False, **ddp_options)
-        trainer = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
-        self._trainer = trainer(model, self._clips, optimizer)
+        self._trainer = build_step_trainer(cfg, model, self._clips, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = ClipCheckpointer(
             model,
@@ -106,6 +107,22 @@ class ClipTrainer(DefaultTrainer):
         return self._last_eval_results
 
     @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        """Build the model, on a device that can compute what the config asks for.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        for key, wanted in (
+            ("SOLVER.AMP.ENABLED", cfg.SOLVER.AMP.ENABLED),
+            ("TEST.AMP", cfg.TEST.AMP),
+        ):
+            if wanted:
+                dtype = half_dtype(cfg.SOLVER.AMP.DTYPE)
+                check_half_precision(dtype, torch.device(cfg.MODEL.DEVICE), key=key)
+        return super().build_model(cfg)
+
+    @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         """Build AdaBelief or AdamW."""
         return build_optimizer(cfg, model)
@@ -129,6 +146,31 @@ class ClipTrainer(DefaultTrainer):
             overwrite=cfg.TEST.OVERWRITE,
             area_limits=cfg.TEST.AREA_LIMITS,
         )
+
+
+def build_step_trainer(
+    cfg: CfgNode, model: nn.Module, clips: Iterable[Any], optimizer: torch.optim.Optimizer
+) -> SimpleTrainer:
+    """Build what runs an iteration: forward, backward, optimizer.
+
+    The model itself chooses the number format (``SOLVER.AMP``). Gradients in float16 need a loss
+    scale beside it, lest the small ones become zero; bfloat16 has the range of float32.
+    """
+    if cfg.SOLVER.AMP.ENABLED and half_dtype(cfg.SOLVER.AMP.DTYPE) == torch.float16:
+        return ScaledTrainer(model, clips, optimizer, grad_scaler=torch.amp.GradScaler("cuda"))
+    return SimpleTrainer(model, clips, optimizer)
+
+
+class ScaledTrainer(AMPTrainer):
+    """detectron2's trainer in float16, which also continues a run that was none in float16."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore an iteration; without a loss scale in ``state_dict`` it starts anew."""
+        if not state_dict.get("grad_scaler"):
+            scale = self.grad_scaler.state_dict()
+            logger.warning("the run was not in float16 so far: its loss scale starts anew")
+            state_dict = {**state_dict, "grad_scaler": scale}
+        super().load_state_dict(state_dict)
 
 
 class _RememberedBatches:

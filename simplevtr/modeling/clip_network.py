@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simplevtr.modeling.acceleration import full_precision, without_autocast
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
@@ -145,8 +146,11 @@ class ClipNetwork(nn.Module):
         )
         # (L, B, 1 or T, Q, C): a decoupled slot has no frame axis until it is repeated below.
         slots = rearrange(slots, "l b (t q) c -> l b t q c", q=self.queries)
+        with without_autocast(slots.device):
+            # In bfloat16 a box at 0.9 of a frame of 540 pixels would be rounded by a pixel.
+            predictions = self._classes_and_boxes(full_precision(slots), length)
         return ClipState(
-            predictions=self._classes_and_boxes(slots, length),
+            predictions=predictions,
             slots=slots[-1],
             memory=rearrange(memory, "b (t h w) c -> b t h w c", t=length, h=height),
             features=[

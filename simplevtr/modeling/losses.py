@@ -8,18 +8,14 @@ flow through.
 
 from __future__ import annotations
 
-import torch
+from simplevtr.modeling.acceleration import full_precision
+
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
 
 FOCAL_ALPHA = 0.25
 FOCAL_GAMMA = 2.0
-
-
-def full_precision(x: Tensor) -> Tensor:
-    """float16 and bfloat16 as float32, the rest as it is."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from simplevtr.modeling.acceleration import Acceleration
 from simplevtr.modeling.clip_network import FEATURES, ClipNetwork
 from simplevtr.modeling.criterion import ClipCriterion, LossWeights
 from simplevtr.modeling.dense_targets import DenseClassLoss
@@ -38,6 +39,7 @@ class SimpleVTR(nn.Module):
         criterion: ClipCriterion,
         dense_loss: DenseClassLoss | None,
         segmenter: VideoSegmenter,
+        acceleration: Acceleration | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -48,6 +50,7 @@ class SimpleVTR(nn.Module):
             criterion: matching and losses.
             dense_loss: loss on the encoder's memory, or None.
             segmenter: inference: windows of a video -> its tracks.
+            acceleration: number format, memory layout, compilation; None for none of them.
         """
         super().__init__()
         self.network = network
@@ -56,11 +59,22 @@ class SimpleVTR(nn.Module):
         self.criterion = criterion
         self.dense_loss = dense_loss
         self.segmenter = segmenter
+        self.acceleration = acceleration or Acceleration()
+        self.acceleration.prepare(network)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Translate a config into constructor arguments."""
         return {
+            # First, since it is checked at once and the network takes time.
+            "acceleration": Acceleration.of(
+                dtype=cfg.SOLVER.AMP.DTYPE,
+                training=cfg.SOLVER.AMP.ENABLED,
+                inference=cfg.TEST.AMP,
+                channels_last=cfg.MODEL.CHANNELS_LAST,
+                compiled=cfg.MODEL.COMPILE,
+                device=cfg.MODEL.DEVICE,
+            ),
             "network": build_network(cfg),
             "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
             "target_builder": TargetBuilder(
@@ -101,6 +115,7 @@ class SimpleVTR(nn.Module):
 
     def losses(self, clips: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Weighted losses of a batch of clips."""
+        network = self.acceleration.applied(self.network, self.device, training=True)
         batch = self.batcher(clips)
         targets = [
             self.target_builder(
@@ -111,14 +126,14 @@ class SimpleVTR(nn.Module):
             )
             for clip in clips
         ]
-        state = self.network.encode(batch.frames, batch.padding_mask)
+        state = network.encode(batch.frames, batch.padding_mask)
         matches = self.criterion.match(state.predictions, targets)
         tracks, mask_logits = None, None
-        if self.network.mask_head is not None:
+        if network.mask_head is not None:
             tracks = self.criterion.mask_tracks(matches)
             slots = [slots for slots, _ in tracks.matches]
             clip = torch.cat([torch.full_like(s, b) for b, s in enumerate(slots)])
-            mask_logits = self.network.masks(state, clip, torch.cat(slots))
+            mask_logits = network.masks(state, clip, torch.cat(slots))
         result = self.criterion(
             state.predictions,
             targets,
@@ -129,7 +144,7 @@ class SimpleVTR(nn.Module):
             tracks,
         )
         if self.dense_loss is not None:
-            logits = self.network.dense_logits(state)
+            logits = network.dense_logits(state)
             result["loss_dense"] = self.dense_loss(logits, targets, batch.pixel_padding())
         return result
 
@@ -143,12 +158,13 @@ class SimpleVTR(nn.Module):
         Returns:
             Logits, boxes, mask logits (None without a mask head) and the auxiliary layers' outputs.
         """
-        state = self.network.encode(frames, padding_mask)
-        if self.network.mask_head is None:
+        network = self.acceleration.applied(self.network, self.device, training=False)
+        state = network.encode(frames, padding_mask)
+        if network.mask_head is None:
             return state.predictions
         clips, queries = frames.shape[0], self.network.queries
         index = torch.arange(clips * queries, device=frames.device)
-        masks = self.network.masks(state, index // queries, index % queries)
+        masks = network.masks(state, index // queries, index % queries)
         return ClipPredictions(
             logits=state.predictions.logits,
             boxes=state.predictions.boxes,
@@ -159,11 +175,13 @@ class SimpleVTR(nn.Module):
     def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
         """Segment one video; see ``forward``."""
         size = (clip["height"], clip["width"])
-        return self.segmenter.segment(self.network, self.batcher, clip["image"], size)
+        network = self.acceleration.applied(self.network, self.device, training=False)
+        return self.segmenter.segment(network, self.batcher, clip["image"], size)
 
     def stream(self, images: Iterable[Tensor], size: tuple[int, int]) -> Iterator[FrameTracks]:
         """Segment a video without an end; see ``VideoSegmenter.stream``."""
-        return self.segmenter.stream(self.network, self.batcher, images, size)
+        network = self.acceleration.applied(self.network, self.device, training=False)
+        return self.segmenter.stream(network, self.batcher, images, size)
 
 
 def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNetwork:
