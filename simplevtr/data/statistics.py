@@ -1,0 +1,189 @@
+"""What an annotation file in YTVIS format holds: videos, instances, frames (SimpleVTR, appendix).
+
+Pure functions on the content of the file; masks are not decoded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from simplevtr.data.video_summary import VideoSummary
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One row of a table: its title and the numbers that it takes."""
+
+    title: str
+    numbers: Collection[int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table over videos, as in Tables 3 to 5 of the paper.
+
+    Attributes:
+        title: the number of units in a video, or its range.
+        videos: videos in this row; ``units``: their instances or frames.
+        cum_videos: videos in this row and those above; ``cum_units``: their units.
+        video_percent, cum_video_percent, unit_percent, cum_unit_percent: of all videos or units; 0
+            if there is none.
+    """
+
+    title: str
+    videos: int
+    video_percent: float
+    cum_videos: int
+    cum_video_percent: float
+    units: int
+    unit_percent: float
+    cum_units: int
+    cum_unit_percent: float
+
+
+def count_table(numbers: Iterable[int], bins: Sequence[Bin]) -> list[Row]:
+    """How many videos have how many units (instances or frames), with running sums.
+
+    Args:
+        numbers: units of each video, at least 0.
+        bins: the rows, from top to bottom. A number counts in the first bin that takes it.
+
+    Raises:
+        ValueError: if a number fits no bin.
+    """
+    videos, units = [0] * len(bins), [0] * len(bins)
+    for number, count in Counter(numbers).items():
+        index = next((i for i, b in enumerate(bins) if number in b.numbers), None)
+        if index is None:
+            raise ValueError(f"no row for {number}; rows: {', '.join(b.title for b in bins)}")
+        videos[index] += count
+        units[index] += count * number
+    rows, cum_videos, cum_units = [], 0, 0
+    for b, row_videos, row_units in zip(bins, videos, units, strict=True):
+        cum_videos, cum_units = cum_videos + row_videos, cum_units + row_units
+        rows.append(
+            Row(
+                title=b.title,
+                videos=row_videos,
+                video_percent=_percent(row_videos, sum(videos)),
+                cum_videos=cum_videos,
+                cum_video_percent=_percent(cum_videos, sum(videos)),
+                units=row_units,
+                unit_percent=_percent(row_units, sum(units)),
+                cum_units=cum_units,
+                cum_unit_percent=_percent(cum_units, sum(units)),
+            )
+        )
+    return rows
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 0.0
+
+
+def bins_up_to(bounds: Iterable[int], numbers: Collection[int]) -> list[Bin]:
+    """Rows that end at the given numbers, from the least number to the greatest, none of them empty
+    at either end.
+
+    Args:
+        bounds: the last number of each row, rising; those outside of the numbers are left out.
+        numbers: what is to be counted, at least one.
+
+    Returns:
+        Bins such as "1", "2", "3~4", "5~9".
+
+    Raises:
+        ValueError: if there is no number, or the bounds do not rise.
+    """
+    bounds = list(bounds)
+    if not numbers:
+        raise ValueError("nothing to count")
+    if any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+        raise ValueError(f"the ends of rows must rise; got {' '.join(map(str, bounds))}")
+    first, last = min(numbers), max(numbers)
+    bins = []
+    for bound in [*(b for b in bounds if first <= b < last), last]:
+        title = str(bound) if bound == first else f"{first}~{bound}"
+        bins.append(Bin(title, range(first, bound + 1)))
+        first = bound + 1
+    return bins
+
+
+def doubling_bounds(singles: int, greatest: int) -> list[int]:
+    """0, 1, 2, ..., ``singles``, and then twice as much each time, up to ``greatest``."""
+    bounds = list(range(singles + 1))
+    while bounds[-1] < greatest:
+        bounds.append(max(1, 2 * bounds[-1]))
+    return bounds
+
+
+def videos_per_category(videos: Iterable[VideoSummary], names: dict[int, str]) -> dict[int, int]:
+    """Videos in which each category appears (Figures 2 and 3), by category id, the most first.
+
+    Categories without a video are listed with 0; equal ones in the order of their ids.
+    """
+    counts = Counter(category for video in videos for category in video.categories)
+    return {key: counts[key] for key in sorted(names, key=lambda key: (-counts[key], key))}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Sizes of a model that a data set asks for. "Covered" is the share of videos asked for.
+
+    Attributes:
+        slots: least number that the instances of a covered video do not exceed (NUM_QUERIES).
+        clip_frames: greatest number of different frames that a covered video can give
+            (INPUT.SAMPLING_FRAME_NUM); in training, shorter videos repeat frames.
+        window: least number that the frames of a covered video do not exceed (TEST.WINDOW); longer
+            videos are read in several windows.
+    """
+
+    slots: int
+    clip_frames: int
+    window: int
+
+
+def suggest_sizes(videos: Sequence[VideoSummary], coverage: Fraction) -> Suggestion:
+    """Sizes that fit the given share of the videos; for the paper, 0.98.
+
+    Args:
+        videos: at least one.
+        coverage: in (0, 1]; exact, so that 0.98 of 50 videos are 49.
+
+    Raises:
+        ValueError: if there is no video, or the share is outside of (0, 1].
+    """
+    if not videos:
+        raise ValueError("no video to fit a model to")
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage is {float(coverage)}; more than 0 and at most 1 is needed")
+    covered = math.ceil(Fraction(coverage) * len(videos))
+    lengths = sorted(video.length for video in videos)
+    instances = sorted(video.instances for video in videos)
+    return Suggestion(
+        slots=max(1, instances[covered - 1]),
+        clip_frames=lengths[len(videos) - covered],
+        window=lengths[covered - 1],
+    )
+
+
+def share_within(numbers: Sequence[int], most: int) -> tuple[float, float]:
+    """Per cent of the videos that have at most so many units, and of all units those they hold."""
+    within = [number for number in numbers if number <= most]
+    return _percent(len(within), len(numbers)), _percent(sum(within), sum(numbers))
+
+
+def describe_numbers(numbers: Sequence[int]) -> dict[str, Any]:
+    """``least``, ``median`` (the lower one), ``mean`` and ``most`` of at least one number."""
+    ordered = sorted(numbers)
+    return {
+        "least": ordered[0],
+        "median": ordered[(len(ordered) - 1) // 2],
+        "mean": sum(ordered) / len(ordered),
+        "most": ordered[-1],
+    }

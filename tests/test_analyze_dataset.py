@@ -1,0 +1,218 @@
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from simplevtr.visualization.dataset_plot import draw_counts
+
+import pytest
+from PIL import Image
+
+TOOL = Path(__file__).parents[1] / "tools" / "analyze_dataset.py"
+MASK = {"size": [4, 4], "counts": [0, 16]}
+
+
+def load_tool():
+    spec = importlib.util.spec_from_file_location("analyze_dataset_tool", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def make_content(instances, lengths):
+    """An annotation file; track k of a video is a cat (k even) or a dog, seen from frame k on."""
+    videos, annotations = [], []
+    for index, (count, length) in enumerate(zip(instances, lengths, strict=True), start=1):
+        files = [f"clip{index}/{frame}.jpg" for frame in range(length)]
+        videos.append({"id": index, "width": 4, "height": 4, "length": length, "file_names": files})
+        for k in range(count):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "video_id": index,
+                    "category_id": 1 + k % 2,
+                    "segmentations": [MASK if frame >= k else None for frame in range(length)],
+                }
+            )
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "a|dog"}]
+    return {"videos": videos, "categories": categories, "annotations": annotations}
+
+
+SMALL = make_content([1, 1, 2, 3], [2, 9, 5, 2])
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Runs the tool's main; gives the exit status, standard output and standard error."""
+    tool = load_tool()
+
+    def call(*options, content=SMALL, source=None):
+        if source is None:
+            source = tmp_path / "train.json"
+            source.write_text(json.dumps(content))
+        return tool.main([str(source), *map(str, options)]), *capsys.readouterr()
+
+    return call
+
+
+def cells(text, first):
+    """The cells of each table row whose first cell is this."""
+    lines = (line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|"))
+    return [[cell.strip() for cell in line[1:]] for line in lines if line[0].strip() == first]
+
+
+def check_refused(done, *words):
+    status, out, err = done
+    assert (status, out) == (2, "")
+    assert err.startswith("analyze_dataset.py: error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_counts_and_sizes(run):
+    status, out, err = run("--coverage", "0.75")
+    assert (status, err) == (0, "")
+    assert "4 videos, 18 frames, 7 instances, 2 categories." in out
+    assert cells(out, "1")[0] == ["2", "50.00", "2", "50.00", "2", "28.57", "2", "28.57"]
+    # The third instance of the last video is never visible, as it would come after the end.
+    assert cells(out, "2")[:2] == [
+        ["1", "25.00", "3", "75.00", "2", "28.57", "4", "57.14"],
+        ["2", "50.00", "4", "100.00"],
+    ]
+    assert cells(out, "9") == [["1", "25.00", "1", "25.00", "9", "50.00", "9", "50.00"]]
+    assert cells(out, "cat") == [["4", "100.00 %"]]
+    assert cells(out, "a/dog") == [["2", "50.00 %"]]
+    assert (
+        "    MODEL.SIMPLEVTR.NUM_CLASSES 2 MODEL.SIMPLEVTR.NUM_QUERIES 2 "
+        "INPUT.SAMPLING_FRAME_NUM 2 TEST.WINDOW 5\n" in out
+    )
+    assert "## Sizes that cover 75 % of the videos" in out
+    assert ".png" not in out
+
+
+def test_the_config_line_is_one(run):
+    from simplevtr import setup_cfg
+
+    _, out, _ = run()
+    line = next(line for line in out.splitlines() if line.startswith("    MODEL."))
+    cfg = setup_cfg(str(TOOL.parents[1] / "configs/Base-SimpleVTR.yaml"), line.split())
+    assert (cfg.MODEL.SIMPLEVTR.NUM_QUERIES, cfg.TEST.WINDOW) == (3, 9)
+
+
+def test_tables_3_of_the_paper_with_its_own_rows(run):
+    counts = {1: 1105, 2: 835, 3: 209, 4: 77, 5: 8, 6: 4}
+    instances = [number for number, videos in counts.items() for _ in range(videos)]
+    _, out, _ = run("--instance-bins", 3, 5, content=make_content(instances, [1] * 2238))
+    row = cells(out, "1~3")[0]
+    assert [row[i] for i in (0, 3, 4, 6, 7)] == ["2,149", "96.02", "3,402", "3,402", "90.14"]
+    row = cells(out, "6")[0]
+    assert [row[i] for i in (0, 1, 4, 5, 6)] == ["4", "0.18", "24", "0.64", "3,774"]
+
+
+def test_folder(run, tmp_path):
+    folder = tmp_path / "analysis"
+    status, out, _ = run("--output", folder)
+    assert status == 0
+    assert (folder / "analysis.md").read_text() == out
+    for name in ("categories", "instances", "frames"):
+        assert f"]({name}.png)" in out
+        with Image.open(folder / f"{name}.png") as image:
+            assert len(image.convert("RGB").getcolors(1 << 24)) > 20
+    (folder / "analysis.md").unlink()
+    (folder / "frames.png").write_text("precious")
+    check_refused(run("--output", folder), "frames.png exists already")
+    assert (folder / "frames.png").read_text() == "precious"
+    assert not (folder / "analysis.md").exists()
+    assert run("--output", folder, "--overwrite")[0] == 0
+
+
+def test_without_annotations_frames_are_counted(run, tmp_path):
+    status, out, _ = run("--output", tmp_path / "a", content={**SMALL, "annotations": None})
+    assert status == 0
+    assert "has no annotations" in out
+    assert "NUM_QUERIES" not in out
+    assert "TEST.WINDOW 9" in out
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"analysis.md", "frames.png"}
+
+
+def test_videos_without_instances_have_a_row(run):
+    _, out, _ = run(content=make_content([0, 2], [3, 3]))
+    assert cells(out, "0")[0][:5] == ["1", "50.00", "1", "50.00", "0"]
+
+
+def test_wrong_files(run, tmp_path):
+    check_refused(run(source=tmp_path / "none.json"), "none.json: no such file")
+    check_refused(run(content=[]), "train.json", "holds a list")
+    check_refused(run(content={"images": []}), "train.json", "COCO")
+    check_refused(run("--frame-bins", 4, 2), "must rise; got 4 2")
+    (tmp_path / "broken.json").write_text('{"videos": [')
+    check_refused(run(source=tmp_path / "broken.json"), "broken.json: not valid JSON")
+
+
+@pytest.mark.parametrize("value", ["0", "1.01", "most", "nan"])
+def test_coverage_is_a_share(value, run, capsys):
+    with pytest.raises(SystemExit):
+        run("--coverage", value)
+    assert "argument --coverage: " in capsys.readouterr().err
+
+
+def test_runs_as_a_script_from_anywhere(tmp_path):
+    (tmp_path / "train.json").write_text(json.dumps(SMALL))
+    command = [sys.executable, TOOL, "train.json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("# train.json\n")
+
+
+def test_picture_shows_each_count():
+    figure = draw_counts([("a$b_{$", 3), ("z\nz", 0), ("x" * 90, 7)], title="$", label="name")
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.patches] == [3, 0, 7]
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert names[:2] == ["a$b_{$", "z z"]
+    assert len(names[2]) == 40
+    figure.canvas.draw()
+
+
+def test_any_content_is_analyzed_or_refused(capsys):
+    hypothesis = pytest.importorskip("hypothesis")
+    strategies = pytest.importorskip("hypothesis.strategies")
+    tool = load_tool()
+    values = strategies.recursive(
+        strategies.none()
+        | strategies.booleans()
+        | strategies.integers()
+        | strategies.floats()
+        | strategies.text(max_size=5),
+        lambda inner: (
+            strategies.lists(inner, max_size=3)
+            | strategies.dictionaries(
+                strategies.sampled_from(["id", "name", "x"]), inner, max_size=2
+            )
+        ),
+        max_leaves=5,
+    )
+    lists = ("videos", "categories", "annotations")
+    keys = ("id", "name", "file_names", "length", "video_id", "category_id", "segmentations")
+
+    @hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @hypothesis.given(
+        strategies.sampled_from(lists), strategies.sampled_from([*keys, None]), values
+    )
+    def check(key, inner, value):
+        content = json.loads(json.dumps(SMALL))
+        if inner is None:
+            content[key] = value
+        else:
+            content[key][-1][inner] = value
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "all.json"
+            path.write_text(json.dumps(content))
+            status = tool.main([str(path)])
+        captured = capsys.readouterr()
+        assert (status, "error: " in captured.err) in ((0, False), (2, True))
+
+    check()

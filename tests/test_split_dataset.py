@@ -1,0 +1,284 @@
+import gzip
+import hashlib
+import importlib.util
+import json
+import random
+import tempfile
+from pathlib import Path
+
+from simplevtr.data.splitting import names_digest
+
+import pytest
+
+TOOL = Path(__file__).parents[1] / "tools" / "split_dataset.py"
+
+
+def load_tool():
+    spec = importlib.util.spec_from_file_location("split_dataset_tool", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def make_content(videos=40, name="clip{}"):
+    """Videos of 3 to 5 frames; cat in the even, dog in the odd ones, both in every fifth."""
+    rng = random.Random(videos)
+    content = {
+        "info": {"description": "test"},
+        "licenses": [{"id": 1}],
+        "videos": [],
+        "categories": [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}],
+        "annotations": [],
+    }
+    for index in range(videos):
+        length = rng.randint(3, 5)
+        files = [f"{name.format(index)}/{frame}.jpg" for frame in range(length)]
+        content["videos"].append(
+            {"id": 100 + index, "width": 8, "height": 8, "length": length, "file_names": files}
+        )
+        for category in (7, 9) if index % 5 == 0 else ((7, 9)[index % 2],):
+            content["annotations"].append(
+                {
+                    "id": len(content["annotations"]) + 1,
+                    "video_id": 100 + index,
+                    "category_id": category,
+                    "segmentations": [{"size": [8, 8], "counts": [0, 64]}] * length,
+                }
+            )
+    return content
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Runs the tool's main; gives the exit status, standard output and standard error."""
+    tool = load_tool()
+
+    def call(*options, content=None, source=None, output=None):
+        if source is None:
+            source = tmp_path / "all.json"
+            source.write_text(json.dumps(make_content() if content is None else content))
+        arguments = [source, "--output", output or tmp_path / "out", *options]
+        return tool.main([str(argument) for argument in arguments]), *capsys.readouterr()
+
+    return call
+
+
+def read(tmp_path, *names):
+    return [json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in names]
+
+
+def folders(part):
+    return {video["file_names"][0].split("/")[0] for video in part["videos"]}
+
+
+def check_refused(done, *words):
+    status, out, err = done
+    assert (status, out) == (2, "")
+    assert err.startswith("split_dataset.py: error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_every_video_and_annotation_is_on_one_side(run, tmp_path):
+    status, out, err = run("--val", "0.25", "--seed", 3)
+    assert (status, err) == (0, "")
+    source, (train, val) = make_content(), read(tmp_path, "train", "val")
+    assert [len(part["videos"]) for part in (train, val)] == [30, 10]
+    for key in ("videos", "annotations"):
+        both = sorted(train[key] + val[key], key=lambda entry: entry["id"])
+        assert both == source[key]
+    for part in (train, val):
+        ids = {video["id"] for video in part["videos"]}
+        assert {annotation["video_id"] for annotation in part["annotations"]} == ids
+        assert part["categories"] == source["categories"]
+        assert part["licenses"] == source["licenses"]
+    cats = {a["video_id"] for a in val["annotations"] if a["category_id"] == 7}
+    row = next(line for line in out.splitlines() if line.startswith("| cat "))
+    assert row.replace("|", " ").split() == ["cat", "24", "18", "6", "25.0", "%"]
+    assert len(cats) == 6
+    assert f"wrote {tmp_path / 'out' / 'val.json'}" in out
+
+
+def test_the_recipe_is_written(run, tmp_path):
+    run("--val-videos", 4, "--seed", 11)
+    train, val = read(tmp_path, "train", "val")
+    recipe = val["info"]["split"]
+    data = (tmp_path / "all.json").read_bytes()
+    assert recipe["source"] == "all.json"
+    assert recipe["source_sha256"] == hashlib.sha256(data).hexdigest()
+    assert (recipe["seed"], recipe["val_videos"], recipe["part"]) == (11, 4, "val")
+    assert recipe["val_names_sha256"] == names_digest(folders(val))
+    assert recipe["tool"].startswith("simplevtr ")
+    assert val["info"]["description"] == "test"
+    assert train["info"]["split"] == {**recipe, "part": "train"}
+
+
+def test_the_order_of_videos_and_ids_do_not_matter(run, tmp_path):
+    run("--val-videos", 8)
+    (expected,) = read(tmp_path, "val")
+    content = make_content()
+    content["videos"].reverse()
+    for entry in content["videos"]:
+        entry["id"] += 1000
+    for annotation in content["annotations"]:
+        annotation["video_id"] += 1000
+    run("--val-videos", 8, "--overwrite", content=content)
+    (val,) = read(tmp_path, "val")
+    assert folders(val) == folders(expected)
+    run("--val-videos", 8, "--overwrite", "--seed", 1)
+    assert folders(read(tmp_path, "val")[0]) != folders(expected)
+
+
+def test_parts_of_one_source_stay_together(run, tmp_path):
+    content = make_content(name="s{}")
+    for index, video in enumerate(content["videos"]):
+        source = index // 4
+        video["file_names"] = [f"s{source}_{index}/{t}.jpg" for t in range(video["length"])]
+    status, out, _ = run("--group-by", "^(s[0-9]+)_", "--val-videos", 8, content=content)
+    assert status == 0
+    assert "10 groups" in out
+    train, val = (
+        {name.split("_")[0] for name in folders(p)} for p in read(tmp_path, "train", "val")
+    )
+    assert (len(train), len(val), train & val) == (8, 2, set())
+    check_refused(run("--group-by", "^x", "--overwrite", content=content), "'^x' finds nothing in")
+    _, _, err = run("--group-by", "^s[0-9]+", "--val-videos", 6, "--overwrite", content=content)
+    assert "do not add up to 6 videos; took" in err
+
+
+def test_videos_can_be_left_out(run, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("clip3\n\n clip17 \n")
+    status, out, _ = run("--leave-out-names", names, "--val-videos", 5)
+    assert status == 0
+    assert "2 videos left out" in out
+    train, val = read(tmp_path, "train", "val")
+    assert len(folders(train) | folders(val)) == 38
+    assert not {"clip3", "clip17"} & (folders(train) | folders(val))
+    assert val["info"]["split"]["left_out_videos"] == 2
+    names.write_text("clip3\nclip99\n")
+    check_refused(run("--leave-out-names", names, "--overwrite"), "'clip99'", "such as 'clip0'")
+    names.write_bytes(b"\xff\xfe")
+    check_refused(run("--leave-out-names", names, "--overwrite"), "names.txt", "UTF-8")
+    names.write_text("\n".join(f"clip{index}" for index in range(39)))
+    check_refused(run("--leave-out-names", names, "--overwrite"), "leaves 1 videos")
+
+
+def test_nothing_is_overwritten(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "val.json").write_text("precious")
+    check_refused(run(), "val.json exists already")
+    assert (tmp_path / "out" / "val.json").read_text() == "precious"
+    assert not (tmp_path / "out" / "train.json").exists()
+    check_refused(run("--overwrite", "--names", "all", "val", output=tmp_path), "file to split")
+    assert run("--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "A"), ("../a", "b"), ("", "b"), ("a", "..")])
+def test_names_of_the_files(names, run):
+    check_refused(run("--names", *names), "--names")
+
+
+def test_what_was_refused_leaves_no_file(run, tmp_path):
+    check_refused(run("--val-videos", 40), "40 of 40 videos")
+    check_refused(run(source=tmp_path / "none.json"), "none.json: no such file")
+    for text, message in (
+        ("{", "not valid JSON"),
+        ("[" * 100000, "not valid JSON"),
+        ("[1]", "holds a list"),
+        ('{"images": []}', "COCO"),
+        ("\xff", "not valid JSON"),
+    ):
+        path = tmp_path / "wrong.json"
+        path.write_bytes(text.encode("latin-1"))
+        check_refused(run(source=path), "wrong.json", message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_that_both_sides_would_have(run):
+    content = make_content(videos=10)
+    for video in content["videos"]:
+        video["file_names"][-1] = "same/frame.jpg"
+    check_refused(run(content=content), "same/frame.jpg", "--group-by")
+
+
+def test_warnings(run, tmp_path):
+    content = make_content()
+    content["categories"] += [{"id": 1, "name": "rare|one"}, {"id": 2, "name": "never"}]
+    content["annotations"][4]["category_id"] = 1
+    status, out, err = run(content=content)
+    assert status == 0
+    assert "have no video: never" in err
+    assert "have one video only, so one side has none: rare/one" in err
+    assert "| rare/one " in out
+    (val,) = read(tmp_path, "val")
+    assert all(annotation["category_id"] != 1 for annotation in val["annotations"])
+    _, out, err = run("--overwrite", content={**content, "annotations": None})
+    assert "split by length alone" in err
+    assert read(tmp_path, "train")[0]["annotations"] is None
+    assert "(no annotation)" in out
+
+
+def test_reads_gzip(run, tmp_path):
+    path = tmp_path / "all.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(make_content()).encode()))
+    assert run(source=path)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--val", "0"), ("--val", "x"), ("--val", "1/0"), ("--group-by", "(")]
+)
+def test_options_that_make_no_sense(option, value, run, capsys):
+    with pytest.raises(SystemExit):
+        run(option, value)
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
+def test_any_content_is_split_or_refused(capsys):
+    hypothesis = pytest.importorskip("hypothesis")
+    strategies = pytest.importorskip("hypothesis.strategies")
+    tool = load_tool()
+    values = strategies.recursive(
+        strategies.none()
+        | strategies.booleans()
+        | strategies.integers(-2, 300)
+        | strategies.floats()
+        | strategies.text(max_size=5),
+        lambda inner: (
+            strategies.lists(inner, max_size=3)
+            | strategies.dictionaries(
+                strategies.sampled_from(["id", "name", "x"]), inner, max_size=2
+            )
+        ),
+        max_leaves=5,
+    )
+    lists = ("videos", "categories", "annotations")
+    keys = ("id", "name", "file_names", "length", "video_id", "category_id", "segmentations")
+
+    @hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @hypothesis.given(strategies.data())
+    def check(data):
+        content = make_content(videos=6)
+        for _ in range(data.draw(strategies.integers(0, 2))):
+            key = data.draw(strategies.sampled_from([*lists, "info", None]))
+            value = data.draw(values)
+            if key is None:
+                content = value
+                break
+            if key == "info" or data.draw(strategies.booleans()):
+                content[key] = value
+            elif isinstance(content[key], list) and content[key] and content[key][-1:]:
+                last = content[key][-1]
+                if isinstance(last, dict):
+                    last[data.draw(strategies.sampled_from(keys))] = value
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "all.json"
+            path.write_text(json.dumps(content))
+            status = tool.main([str(path), "--output", folder, "--val-videos", "2"])
+            assert status in (0, 2)
+            assert (Path(folder) / "val.json").exists() == (status == 0)
+        captured = capsys.readouterr()
+        assert ("error: " in captured.err) == (status == 2)
+
+    check()

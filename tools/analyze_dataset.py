@@ -1,0 +1,295 @@
+r"""Count what an annotation file in YouTube-VIS format holds, as the appendix of the paper does.
+
+    python tools/analyze_dataset.py ytvis_2021/train.json --output analysis
+
+Prints tables of the instances of a video, the most instances in a single frame, the frames of a
+video and the videos of each category, and the sizes of a model that they suggest. With --output,
+the folder gets them as analysis.md, and categories.png, instances.png and frames.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr.data.statistics import (
+    Row,
+    bins_up_to,
+    count_table,
+    describe_numbers,
+    doubling_bounds,
+    share_within,
+    suggest_sizes,
+    videos_per_category,
+)
+from simplevtr.data.video_summary import (
+    VideoSummary,
+    category_names,
+    has_annotations,
+    summarize_videos,
+)
+from simplevtr.evaluation.json_file import read_json, refuse_existing, write_bytes
+
+from tabulate import tabulate
+
+SINGLE_ROWS = 10  # numbers of instances with a row each; further rows double
+MOST_BARS = 100  # in the picture of the categories
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Analyze, write and print; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        text = run(options)
+    except (ValueError, OSError, RecursionError) as error:
+        _print(f"analyze_dataset.py: error: {' '.join(str(error).split())}", sys.stderr)
+        return 2
+    _print(text, sys.stdout)
+    return 0
+
+
+def run(options: argparse.Namespace) -> str:
+    """Read the file and write the folder, if any; the analysis as Markdown."""
+    content = read_json(options.json)
+    source = str(options.json)
+    videos = summarize_videos(content, source)
+    names = {key: _line(name) for key, name in category_names(content, source).items()}
+    annotated = has_annotations(content)
+    files = ["frames.png", *(["categories.png", "instances.png"] if annotated else [])]
+    if options.output is not None:
+        for file in ["analysis.md", *files]:
+            refuse_existing(options.output / file, overwrite=options.overwrite)
+    pictures = options.output is not None
+    parts = [f"# {_line(options.json.name)}", _overview(videos, names, annotated)]
+    if annotated:
+        parts += _instance_parts(videos, options.instance_bins, pictures)
+    parts += _frames_part(videos, options.frame_bins, pictures)
+    if annotated:
+        parts += _category_part(videos, names, pictures)
+    parts += _sizes_part(videos, len(names), options.coverage, annotated)
+    text = "\n\n".join(parts)
+    if options.output is not None:
+        draw = _drawings(videos, names, options)
+        for file in files:
+            write_bytes(options.output / file, draw[file](), overwrite=options.overwrite)
+        # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
+        data = f"{text}\n".encode("utf-8", "backslashreplace")
+        write_bytes(options.output / "analysis.md", data, overwrite=options.overwrite)
+    return text
+
+
+def _overview(videos: Sequence[VideoSummary], names: dict[int, str], annotated: bool) -> str:
+    frames = describe_numbers([video.length for video in videos])
+    counts = f"{len(videos):,} videos, {sum(v.length for v in videos):,} frames"
+    if annotated:
+        counts += f", {sum(v.instances for v in videos):,} instances"
+    counts += f", {len(names)} categories."
+    lengths = "A video has {least} to {most} frames, {mean:.1f} on average, median {median}."
+    lines = [counts, lengths.format(**frames)]
+    if not annotated:
+        lines.append("The file has no annotations, so instances cannot be counted.")
+    return "\n".join(lines)
+
+
+def _instance_parts(
+    videos: Sequence[VideoSummary], bounds: list[int] | None, pictures: bool
+) -> list[str]:
+    numbers = [video.instances for video in videos]
+    most = [video.most_in_frame for video in videos]
+    return [
+        "## Instances of a video",
+        *(["![Videos by instances](instances.png)"] if pictures else []),
+        _count_table(_rows(numbers, bounds, SINGLE_ROWS), "instances", "instances"),
+        "## Most instances in a single frame of a video",
+        _count_table(_rows(most, bounds, SINGLE_ROWS), "in a frame", None),
+    ]
+
+
+def _frames_part(
+    videos: Sequence[VideoSummary], bounds: list[int] | None, pictures: bool
+) -> list[str]:
+    lengths = [video.length for video in videos]
+    return [
+        "## Frames of a video, the longest first",
+        *(["![Videos by frames](frames.png)"] if pictures else []),
+        _count_table(_rows(lengths, bounds, 1, longest_first=True), "frames", "frames"),
+    ]
+
+
+def _category_part(
+    videos: Sequence[VideoSummary], names: dict[int, str], pictures: bool
+) -> list[str]:
+    counts = videos_per_category(videos, names)
+    rows = [
+        (names[key], f"{count:,}", f"{100 * count / len(videos):.2f} %")
+        for key, count in counts.items()
+    ]
+    return [
+        "## Videos per category",
+        *(["![Videos per category](categories.png)"] if pictures else []),
+        "A video counts for each category in it.",
+        _github(rows, ["category", "videos", "of all videos"]),
+    ]
+
+
+def _sizes_part(
+    videos: Sequence[VideoSummary], classes: int, coverage: Fraction, annotated: bool
+) -> list[str]:
+    """The config keys that the counts suggest, and what each value covers."""
+    sizes = suggest_sizes(videos, coverage)
+    lengths = [video.length for video in videos]
+    shorter, _ = share_within(lengths, sizes.clip_frames - 1)
+    rows = [("MODEL.SIMPLEVTR.NUM_CLASSES", classes, "categories")]
+    if annotated:
+        share, held = share_within([video.instances for video in videos], sizes.slots)
+        meaning = f"{share:.2f} % of the videos have no more instances; they hold {held:.2f} %"
+        rows.append(("MODEL.SIMPLEVTR.NUM_QUERIES", sizes.slots, f"{meaning} of the instances"))
+    rows += [
+        (
+            "INPUT.SAMPLING_FRAME_NUM",
+            sizes.clip_frames,
+            f"{100 - shorter:.2f} % of the videos fill a clip; shorter ones repeat frames",
+        ),
+        (
+            "TEST.WINDOW",
+            sizes.window,
+            f"{share_within(lengths, sizes.window)[0]:.2f} % of the videos fit into one window",
+        ),
+    ]
+    return [
+        f"## Sizes that cover {_percent(coverage)} of the videos",
+        tabulate(rows, ["key", "value", "why"], tablefmt="github", disable_numparse=True),
+        "As config line:",
+        "    " + " ".join(f"{key} {value}" for key, value, _ in rows),
+        "Frames beyond what the memory holds are no use: `tools/plan_memory.py` says how many it "
+        "holds.",
+    ]
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(100 * share):.10g} %"
+
+
+def _rows(
+    numbers: list[int], bounds: list[int] | None, singles: int, *, longest_first: bool = False
+) -> list[Row]:
+    if bounds is None:
+        bounds = doubling_bounds(singles, max(numbers))
+    bins = bins_up_to(bounds, numbers)
+    return count_table(numbers, bins[::-1] if longest_first else bins)
+
+
+def _count_table(rows: Sequence[Row], head: str, unit: str | None) -> str:
+    """A table of the paper's form; the running sums of units only where there is a unit."""
+    heads = [head, "videos", "%", "cumulative", "cumulative %"]
+    cells = [
+        [
+            row.title,
+            f"{row.videos:,}",
+            f"{row.video_percent:.2f}",
+            f"{row.cum_videos:,}",
+            f"{row.cum_video_percent:.2f}",
+        ]
+        for row in rows
+    ]
+    if unit is not None:
+        heads += [f"{unit} in them", "%", "cumulative", "cumulative %"]
+        for line, row in zip(cells, rows, strict=True):
+            line += [f"{row.units:,}", f"{row.unit_percent:.2f}"]
+            line += [f"{row.cum_units:,}", f"{row.cum_unit_percent:.2f}"]
+    return _github(cells, heads)
+
+
+def _github(rows: Sequence[Sequence[str]], heads: list[str]) -> str:
+    align = ["left", *["right"] * (len(heads) - 1)]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _drawings(
+    videos: Sequence[VideoSummary], names: dict[int, str], options: argparse.Namespace
+) -> dict[str, Callable[[], bytes]]:
+    """What makes each picture, by file name."""
+    # Only here: it takes seconds to import.
+    from simplevtr.visualization.dataset_plot import draw_counts
+
+    def png(counts: list[tuple[str, int]], title: str, label: str) -> bytes:
+        picture = io.BytesIO()
+        draw_counts(counts, title=title, label=label).savefig(picture, format="png", dpi=110)
+        return picture.getvalue()
+
+    def binned(numbers: list[int], bounds: list[int] | None, singles: int) -> list[tuple[str, int]]:
+        return [(row.title, row.videos) for row in _rows(numbers, bounds, singles)]
+
+    def categories() -> bytes:
+        counts = videos_per_category(videos, names)
+        pairs = [(names[key], count) for key, count in counts.items()][:MOST_BARS]
+        most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
+        return png(pairs, f"Videos per category{most}", "category")
+
+    def instances() -> bytes:
+        counts = binned([v.instances for v in videos], options.instance_bins, SINGLE_ROWS)
+        return png(counts, "Videos by instances", "instances of a video")
+
+    def frames() -> bytes:
+        counts = binned([v.length for v in videos], options.frame_bins, 1)
+        return png(counts, "Videos by frames", "frames of a video")
+
+    return {"categories.png": categories, "instances.png": instances, "frames.png": frames}
+
+
+def _line(text: str) -> str:
+    """Text that stays in one cell of a table."""
+    return " ".join(text.split()).replace("|", "/")
+
+
+def _print(text: str, stream: Any) -> None:
+    """Names may hold what the terminal cannot show."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def _coverage(text: str) -> Fraction:
+    try:
+        share = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return share
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
+    add("--output", type=Path, metavar="FOLDER", help="folder for analysis.md and pictures")
+    add(
+        "--coverage",
+        type=_coverage,
+        default=Fraction(98, 100),
+        metavar="SHARE",
+        help="share of the videos that the suggested sizes fit (default: 0.98, as in the paper)",
+    )
+    for what, rows in (("instance", "1 2 ... 10 20 40 ..."), ("frame", "1 2 4 8 16 ...")):
+        add(
+            f"--{what}-bins",
+            type=int,
+            nargs="+",
+            metavar="N",
+            help=f"last number of {what}s of each row of the table (default: {rows})",
+        )
+    add("--overwrite", action="store_true", help="replace the files if they exist")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+r"""Split an annotation file in YouTube-VIS format into a training and a validation file.
+
+    python tools/split_dataset.py ytvis_2021/train.json --output splits --val-videos 200 --seed 0
+
+Videos are the unit. Categories and lengths are spread evenly. The split follows from the seed and
+the names of the videos alone, so that others get the same one; the line "split" identifies it. The
+frames stay where they are: both files go with the image folder of the source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr import __version__
+from simplevtr.data.splitting import length_bounds, names_digest, split_videos
+from simplevtr.data.video_summary import (
+    VideoSummary,
+    category_names,
+    has_annotations,
+    summarize_videos,
+)
+from simplevtr.evaluation.json_file import read_json, refuse_existing, write_bytes
+
+from tabulate import tabulate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Split, write both files and print the table; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        text, warnings = run(options)
+    except (ValueError, OSError, RecursionError) as error:
+        _print(f"split_dataset.py: error: {' '.join(str(error).split())}", sys.stderr)
+        return 2
+    _print(text, sys.stdout)
+    for warning in warnings:
+        _print(f"split_dataset.py: warning: {warning}", sys.stderr)
+    return 0
+
+
+def run(options: argparse.Namespace) -> tuple[str, list[str]]:
+    """Split and write both files; the text to print, and warnings."""
+    paths = _output_paths(options)
+    source = str(options.json)
+    content = read_json(options.json)
+    videos = summarize_videos(content, source)
+    kept = _kept(videos, options.leave_out_names, source)
+    chosen = [video for video, keep in zip(videos, kept, strict=True) if keep]
+    groups = None if options.group_by is None else _groups(chosen, options.group_by)
+    val_videos = options.val_videos
+    if val_videos is None:
+        val_videos = int(options.val * len(chosen) + Fraction(1, 2))
+    is_val = split_videos(chosen, val_videos=val_videos, seed=options.seed, groups=groups)
+
+    sides = [[v for v, val in zip(chosen, is_val, strict=True) if val == side] for side in (0, 1)]
+    side_of = {video.name: side for side in (0, 1) for video in sides[side]}
+    recipe = {
+        "source": options.json.name,
+        "source_sha256": hashlib.sha256(options.json.read_bytes()).hexdigest(),
+        "tool": f"simplevtr {__version__}, tools/split_dataset.py",
+        "seed": options.seed,
+        "val_videos": val_videos,
+        "group_by": options.group_by and options.group_by.pattern,
+        "left_out_videos": len(videos) - len(chosen),
+        "left_out_sha256": names_digest({v.name for v in videos} - {v.name for v in chosen}),
+        "val_names_sha256": names_digest(video.name for video in sides[1]),
+    }
+    parts = [
+        _part(content, [side_of.get(video.name) == side for video in videos]) for side in (0, 1)
+    ]
+    _check(content, parts, left_out=len(videos) - len(chosen), source=source)
+    for part, path, name in zip(parts, paths, options.names, strict=True):
+        part["info"] = _info(content, {**recipe, "part": name})
+        data = (json.dumps(part) + "\n").encode()
+        write_bytes(path, data, overwrite=options.overwrite)
+    names = category_names(content, source)
+    lines = [
+        _table(sides, names, options.names),
+        "",
+        f"{len(videos) - len(chosen)} videos left out, {len(set(groups or chosen))} groups",
+        f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)",
+        *(f"wrote {path}" for path in paths),
+    ]
+    return "\n".join(lines), _warnings(sides, names, content, val_videos, options.names)
+
+
+def _output_paths(options: argparse.Namespace) -> list[Path]:
+    for name in options.names:
+        if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+            raise ValueError(f"--names: {name!r} is no name of a file (.json is added)")
+    if options.names[0].lower() == options.names[1].lower():
+        raise ValueError(f"--names: both files would be {options.names[0]}.json")
+    paths = [options.output / f"{name}.json" for name in options.names]
+    for path in paths:
+        if path.resolve() == options.json.resolve():
+            raise ValueError(f"{path} is the file to split; choose another --output or --names")
+        refuse_existing(path, overwrite=options.overwrite)
+    return paths
+
+
+def _kept(videos: Sequence[VideoSummary], file: Path | None, source: str) -> list[bool]:
+    """For each video whether it is in the split at all."""
+    if file is None:
+        return [True] * len(videos)
+    try:
+        names = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is no text in UTF-8: {error}") from error
+    unknown = sorted(names - {video.name for video in videos})
+    if unknown:
+        raise ValueError(
+            f"{file}: {len(unknown)} names are no video of {source}, the first {unknown[0]!r}; "
+            f"a name is the folder of a video's frames, such as {videos[0].name!r}"
+        )
+    kept = [video.name not in names for video in videos]
+    if sum(kept) < 2:
+        raise ValueError(f"{file}: leaves {sum(kept)} videos; two are needed")
+    return kept
+
+
+def _groups(videos: Sequence[VideoSummary], pattern: re.Pattern[str]) -> list[str]:
+    """For each video what the pattern finds in its name: its parentheses, or all of it."""
+    groups = []
+    for video in videos:
+        match = pattern.search(video.name)
+        if match is None:
+            raise ValueError(f"--group-by {pattern.pattern!r} finds nothing in {video.name!r}")
+        parts = match.groups() or (match.group(),)
+        groups.append("\n".join(part or "" for part in parts))
+    return groups
+
+
+def _part(content: dict[str, Any], keep: list[bool]) -> dict[str, Any]:
+    """The content with some of its videos and their annotations, everything else as it is."""
+    videos = [video for video, kept in zip(content["videos"], keep, strict=True) if kept]
+    part = {"info": None, **content, "videos": videos}
+    if has_annotations(content):
+        ids = {video["id"] for video in videos}
+        part["annotations"] = [a for a in content["annotations"] if a["video_id"] in ids]
+    return part
+
+
+def _check(content: dict[str, Any], parts: list[dict], *, left_out: int, source: str) -> None:
+    """No video is lost or on both sides, and no frame is either."""
+    ids = [{video["id"] for video in part["videos"]} for part in parts]
+    assert not ids[0] & ids[1]
+    assert len(ids[0] | ids[1]) + left_out == len(content["videos"])
+    files = [{f for video in part["videos"] for f in video["file_names"]} for part in parts]
+    shared = sorted(files[0] & files[1])
+    if shared:
+        raise ValueError(
+            f"{source}: {len(shared)} frames, such as {shared[0]}, are in videos of both sides; "
+            "keep such videos together with --group-by, or leave some out"
+        )
+
+
+def _info(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    info = content.get("info")
+    if info is not None and not isinstance(info, dict):
+        info = {"source_info": info}
+    return {**(info or {}), "split": recipe}
+
+
+def _table(sides: list[list[VideoSummary]], names: dict[int, str], parts: list[str]) -> str:
+    """Videos on each side: all of them, by category and by length."""
+
+    def row(title: str, counts: list[int]) -> list[str]:
+        share = f"{100 * counts[1] / sum(counts):.1f} %" if sum(counts) else "-"
+        return [title, str(sum(counts)), *map(str, counts), share]
+
+    lengths = [video.length for side in sides for video in side]
+    bounds = length_bounds(lengths)
+    bins = [Counter(bisect_left(bounds, v.length) for v in side) for side in sides]
+    categories = _by_category(sides)
+    rows = [row("all", [len(side) for side in sides])]
+    rows += [row(_line(names[key]), [c[key] for c in categories]) for key in names]
+    bare = [sum(not video.categories for video in side) for side in sides]
+    if any(bare):
+        rows.append(row("(no annotation)", bare))
+    starts = [min(lengths), *(bound + 1 for bound in bounds)]
+    for i, (start, bound) in enumerate(zip(starts, bounds, strict=False)):
+        span = str(bound) if start == bound else f"{start}~{bound}"
+        rows.append(row(f"{span} frames", [b[i] for b in bins]))
+    heads = ["videos", "all", *map(_line, parts), f"in {_line(parts[1])}"]
+    align = ("left", *["right"] * 4)
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _by_category(sides: list[list[VideoSummary]]) -> list[Counter[int]]:
+    return [Counter(key for video in side for key in video.categories) for side in sides]
+
+
+def _warnings(
+    sides: list[list[VideoSummary]],
+    names: dict[int, str],
+    content: dict[str, Any],
+    val_videos: int,
+    parts: list[str],
+) -> list[str]:
+    if not has_annotations(content):
+        return ["the file has no annotations; the videos were split by length alone"]
+    train, val = _by_category(sides)
+    total = train + val
+    cases = {
+        "have no video": [key for key in names if not total[key]],
+        "have one video only, so one side has none": [key for key in names if total[key] == 1],
+        f"have no video in {parts[1]}": [key for key in names if total[key] > 1 and not val[key]],
+        f"have no video in {parts[0]}": [key for key in names if total[key] > 1 and not train[key]],
+    }
+    warnings = [
+        f"categories that {what}: {', '.join(_line(names[key]) for key in keys)}"
+        for what, keys in cases.items()
+        if keys
+    ]
+    if len(sides[1]) != val_videos:
+        warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
+    return warnings
+
+
+def _line(text: str) -> str:
+    """Text that stays in one cell of a table."""
+    return " ".join(text.split()).replace("|", "/")
+
+
+def _print(text: str, stream: Any) -> None:
+    """Names may hold what the terminal cannot show."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def _share(text: str) -> Fraction:
+    try:
+        share = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
+    add("--output", required=True, type=Path, metavar="FOLDER", help="where both files go")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--val",
+        type=_share,
+        default=Fraction(1, 10),
+        metavar="SHARE",
+        help="share of the videos for validation (default: 0.1)",
+    )
+    size.add_argument("--val-videos", type=int, metavar="N", help="or their number")
+    add("--seed", type=int, default=0, help="another seed gives another split (default: 0)")
+    add("--names", nargs=2, default=["train", "val"], metavar=("TRAIN", "VAL"))
+    add(
+        "--group-by",
+        type=_pattern,
+        metavar="REGEX",
+        help="videos in whose names it finds the same text stay together, such as '^[^_]+'; with "
+        "parentheses, the text inside them counts",
+    )
+    add(
+        "--leave-out-names",
+        type=Path,
+        metavar="FILE",
+        help="names of videos, a line each, that go to neither side",
+    )
+    add("--overwrite", action="store_true", help="replace the files if they exist")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
