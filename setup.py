@@ -45,5 +45,5 @@ setup(
         "opencv-python-headless",
         "av>=17",
     ],
-    extras_require={"dev": ["pytest", "ruff"]},
+    extras_require={"dev": ["hypothesis", "pytest", "ruff"]},
 )

@@ -45,11 +45,12 @@ from benchmarks.measure import (
 )
 from simplevtr.data import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
+from simplevtr.engine.trainer import build_step_trainer
+from simplevtr.modeling.acceleration import check_half_precision, half_dtype
 
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.engine import AMPTrainer, SimpleTrainer
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 from detectron2.utils.env import seed_all_rng
@@ -69,15 +70,13 @@ class TrainerStep:
     """
 
     def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
-        if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
-            raise ValueError(
-                f"SOLVER.AMP.ENABLED needs a GPU, but MODEL.DEVICE is {cfg.MODEL.DEVICE}"
-            )
-        trainer = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        if cfg.SOLVER.AMP.ENABLED:
+            dtype, device = half_dtype(cfg.SOLVER.AMP.DTYPE), torch.device(cfg.MODEL.DEVICE)
+            check_half_precision(dtype, device, key="SOLVER.AMP.ENABLED")
         self._waiting: list[list[Clip]] = []
         # The trainer takes its batch from here, so that loading is not part of its time.
         loader = iter(self._waiting.pop, None)
-        self._trainer = trainer(model, loader, build_optimizer(cfg, model))
+        self._trainer = build_step_trainer(cfg, model, loader, build_optimizer(cfg, model))
         self.first_batch: list[Clip] | None = None
         self.first_losses: dict[str, float] = {}
 
@@ -172,9 +171,7 @@ def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dic
     length, *size = (max(sizes) for sizes in zip(*shapes, strict=True))
 
     def forward() -> None:
-        # float16 is what detectron2's trainer takes.
-        with torch.autocast(device.type, torch.float16, enabled=cfg.SOLVER.AMP.ENABLED):
-            model(batch)
+        model(batch)
 
     report = {
         **count_parameters(model),

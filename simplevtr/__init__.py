@@ -2,7 +2,8 @@
 
 The public names below are imported when they are first used: scoring a result file needs neither
 torch nor detectron2, which take seconds to import. Importing ``setup_cfg`` (or
-``simplevtr.modeling`` and ``simplevtr.data``) registers the model and the datasets with detectron2.
+``simplevtr.modeling`` and ``simplevtr.data.builtin``) registers the model and the datasets with
+detectron2.
 """
 
 import warnings

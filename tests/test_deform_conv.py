@@ -151,3 +151,23 @@ def test_gpu_equals_cpu(channels):
     on_cpu = modulated_deform_conv(*tensors)
     on_gpu = modulated_deform_conv(*[t.cuda() for t in tensors])
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("channels", [(8, 2), (3, 4)])
+@pytest.mark.parametrize("kernel", KERNELS_ON_CPU)
+def test_places_in_a_large_map_are_not_rounded(kernel, channels, dtype):
+    """In half precision the offsets are rounded, but not the rows and columns they are added to."""
+    x, offset, modulation, weight, bias = inputs(
+        *channels, height=3, width=300, dtype=torch.float32, spread=0.3
+    )
+    x = torch.linspace(0, 9, 300).sin().expand_as(x)
+    expected = modulated_deform_conv(x, offset, modulation, weight, bias)
+    half = (x.to(dtype), offset.to(dtype), modulation.to(dtype))
+    weight.requires_grad_()
+    with torch.autocast("cpu", dtype):
+        found = modulated_deform_conv(*half, weight, bias, kernel=kernel)
+    assert found.dtype == torch.float32
+    assert (found - expected).norm() < 0.01 * expected.norm()
+    found.sum().backward()
+    assert torch.isfinite(weight.grad).all()

@@ -169,16 +169,15 @@ def test_float16_on_a_cpu_is_refused(tiny_cfg, tiny_opts):
         train_net.main(train_net.argument_parser().parse_args(arguments))
 
 
-def test_training_in_bfloat16_continues_and_is_continued(tiny_opts, tmp_path):
-    """A CPU's run in float32, continued in bfloat16, evaluated in bfloat16, continued again."""
+def test_training_and_evaluation_in_bfloat16_continue_a_run(tiny_opts, tmp_path):
     opts = [*tiny_opts, "DATASETS.TEST", "()", "SOLVER.AMP.DTYPE", "bfloat16"]
     amp = ["SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "DATASETS.TEST", "('tiny_val',)"]
-    for steps, more in ((1, []), (2, amp), (3, [])):
+    for steps, more in ((1, []), (2, amp)):
         arguments = ["--resume", "--config-file", CLIPS_CONFIG, *opts, *more]
         arguments += ["SOLVER.MAX_ITER", str(steps)]
         train_net.main(train_net.argument_parser().parse_args(arguments))
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.json").read_text().splitlines()]
-    assert [row["iteration"] for row in rows if "total_loss" in row] == [0, 1, 2]
+    assert [row["iteration"] for row in rows if "total_loss" in row] == [0, 1]
     assert any("segm/AP" in row for row in rows)
 
 

@@ -22,15 +22,23 @@ def test_there_are_commands():
     assert scripts >= {"train_net.py", "demo/demo.py", "tools/evaluate.py"}
 
 
-@pytest.mark.parametrize("script", sorted({shlex.split(c)[1] for c in COMMANDS}))
+def script_of(command):
+    """The script, or the module behind -m."""
+    words = shlex.split(command)
+    return words[2] if words[1] == "-m" else words[1]
+
+
+@pytest.mark.parametrize("script", sorted({script_of(c) for c in COMMANDS}))
 def test_options_exist(script, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [script, "--help"])
+    is_file = script.endswith(".py")
+    run, name = (runpy.run_path, str(ROOT / script)) if is_file else (runpy.run_module, script)
     with pytest.raises(SystemExit, match="0"):
-        runpy.run_path(str(ROOT / script), run_name="__main__")
+        run(name, run_name="__main__")
     help_text = capsys.readouterr().out
     for command in COMMANDS:
         words = shlex.split(command)
-        if words[1] == script:
+        if script_of(command) == script:
             for option in (w for w in words if w.startswith("--")):
                 assert option in help_text, f"{script} has no {option}"
 

@@ -1,5 +1,5 @@
-from simplevtr.evaluation.rle import MalformedMaskError
 from simplevtr.evaluation.track_iou import join_frames, mean_area, track_iou
+from simplevtr.rle import MalformedMaskError
 
 import numpy as np
 import pytest
@@ -121,6 +121,7 @@ GOOD = rle(np.eye(40, 50))["counts"]
         ([-1, 2001], "integers in"),
         ([1.5], "integers in"),
         (["a"], "integers in"),
+        ([True, 1999], "integers in"),
         ([1, 2], "add up to 3"),
     ],
 )

@@ -1,33 +1,33 @@
-"""Video instance segmentation data in YTVIS format: registration, clips and loaders."""
+"""Video instance segmentation data in YTVIS format: registration, clips and loaders.
 
-from simplevtr.data.augmentation import ClipAugmentation
-from simplevtr.data.build import (
-    ShapeGroupedClips,
-    build_test_loader,
-    build_train_loader,
-    epoch_length,
-)
-from simplevtr.data.builtin import check_registered, register_builtin, register_from_cfg
-from simplevtr.data.dataset_mapper import YTVISDatasetMapper
-from simplevtr.data.frame_sampling import epoch_items, sample_frames
-from simplevtr.data.frames import read_frame
-from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
+Tools that read annotation files need neither torch nor detectron2, which take seconds to import. So
+the names below are imported when they are first used; ``simplevtr.data.builtin``, which all loaders
+use, registers the builtin datasets with detectron2.
+"""
 
-__all__ = [
-    "ClipAugmentation",
-    "ShapeGroupedClips",
-    "YTVISDatasetMapper",
-    "build_test_loader",
-    "build_train_loader",
-    "check_registered",
-    "epoch_items",
-    "epoch_length",
-    "load_ytvis_json",
-    "read_frame",
-    "register_builtin",
-    "register_from_cfg",
-    "register_ytvis",
-    "sample_frames",
-]
+import importlib
 
-register_builtin()
+# The public names, by the module that has them. They are imported when they are first used.
+_HOMES = {
+    "ClipAugmentation": "augmentation",
+    "ShapeGroupedClips": "build",
+    "YTVISDatasetMapper": "dataset_mapper",
+    "build_test_loader": "build",
+    "build_train_loader": "build",
+    "check_registered": "builtin",
+    "epoch_items": "frame_sampling",
+    "epoch_length": "build",
+    "load_ytvis_json": "ytvis",
+    "read_frame": "frames",
+    "register_builtin": "builtin",
+    "register_from_cfg": "builtin",
+    "register_ytvis": "ytvis",
+    "sample_frames": "frame_sampling",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from simplevtr.data.builtin import check_registered
+from simplevtr.data.builtin import check_registered, refuse_stills
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.frame_sampling import epoch_items
 from simplevtr.data.record_cache import forget_file
@@ -23,7 +23,7 @@ from detectron2.data import (
     build_detection_test_loader,
     build_detection_train_loader,
 )
-from detectron2.data.samplers import TrainingSampler
+from detectron2.data.samplers import RepeatFactorTrainingSampler, TrainingSampler
 from detectron2.utils import comm
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ _BUFFERED_BATCHES = 4
 def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
     """The endless training loader of all datasets in ``cfg.DATASETS.TRAIN``.
 
+    Of its clips, a share of DATASETS.PSEUDO_RATIO is made from still images, if there are both
+    these and videos.
+
     Returns:
         An iterable of lists of clips, SOLVER.IMS_PER_BATCH over all processes; each clip as
         :class:`simplevtr.data.dataset_mapper.YTVISDatasetMapper` gives it.
@@ -41,11 +44,13 @@ def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
     Raises:
         KeyError: for a dataset that is not registered.
         ValueError: if no video has usable ground truth, the datasets have different categories or
-            more than the model, or the batch cannot be shared among the processes.
+            more than the model, the batch cannot be shared among the processes, or
+            DATASETS.PSEUDO_RATIO is no share.
     """
     _prepare_fork(cfg)
     records = _training_records(cfg)
-    dataset = _EpochItems(records, _items(cfg, records))
+    items = _items(cfg, records)
+    dataset = _EpochItems(records, items)
     for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
         forget_file(MetadataCatalog.get(name).json_file)
     batch_size = _clips_per_process(cfg)
@@ -54,7 +59,7 @@ def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
     loader = build_detection_train_loader(
         dataset,
         mapper=YTVISDatasetMapper(cfg, True),
-        sampler=TrainingSampler(len(dataset), seed=cfg.SEED if seeded else None),
+        sampler=_sampler(cfg, _visits(cfg, records, items)),
         total_batch_size=comm.get_world_size() if grouped else cfg.SOLVER.IMS_PER_BATCH,
         aspect_ratio_grouping=False,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
@@ -77,8 +82,10 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataL
 
     Raises:
         KeyError: if the dataset is not registered.
+        ValueError: if it has still images.
     """
     check_registered([dataset_name])
+    refuse_stills(dataset_name)
     _prepare_fork(cfg)
     return build_detection_test_loader(
         DatasetCatalog.get(dataset_name),
@@ -90,11 +97,15 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataL
 def epoch_length(cfg: CfgNode) -> int:
     """Iterations of one training epoch: the items of INPUT.SAMPLING_SCHEME by IMS_PER_BATCH.
 
+    Where there are still images beside videos, every item of a video is visited once, and so many
+    stills come in between that they make up DATASETS.PSEUDO_RATIO.
+
     This reads the annotation files of ``cfg.DATASETS.TRAIN``; errors as in
     :func:`build_train_loader`.
     """
-    items = _items(cfg, _training_records(cfg))
-    return -(-len(items) // cfg.SOLVER.IMS_PER_BATCH)
+    records = _training_records(cfg)
+    visits = round(float(_visits(cfg, records, _items(cfg, records)).double().sum()))
+    return -(-visits // cfg.SOLVER.IMS_PER_BATCH)
 
 
 class ShapeGroupedClips(torch.utils.data.IterableDataset):
@@ -223,6 +234,31 @@ def _check_categories(names: list[str], num_classes: int) -> None:
 def _items(cfg: CfgNode, records: list[dict[str, Any]]) -> list[tuple[int, int | None]]:
     lengths = [record["length"] for record in records]
     return epoch_items(lengths, cfg.INPUT.SAMPLING_FRAME_NUM, cfg.INPUT.SAMPLING_SCHEME)
+
+
+def _visits(
+    cfg: CfgNode, records: list[dict[str, Any]], items: list[tuple[int, int | None]]
+) -> torch.Tensor:
+    """How often each item is visited in an epoch, on average, (items,) float."""
+    stills = torch.tensor([records[index].get("pseudo", False) for index, _ in items])
+    visits = torch.ones(len(items))
+    count = int(stills.sum())
+    if 0 < count < len(items):
+        ratio = cfg.DATASETS.PSEUDO_RATIO
+        if not 0 <= ratio < 1:
+            raise ValueError(
+                f"DATASETS.PSEUDO_RATIO is {ratio}; a share in [0, 1) is needed where "
+                "DATASETS.TRAIN has videos too"
+            )
+        visits[stills] = ratio / (1 - ratio) * (len(items) - count) / count
+    return visits
+
+
+def _sampler(cfg: CfgNode, visits: torch.Tensor) -> torch.utils.data.Sampler:
+    seed = cfg.SEED if cfg.SEED >= 0 else None
+    if (visits == 1).all():
+        return TrainingSampler(len(visits), seed=seed)
+    return RepeatFactorTrainingSampler(visits, seed=seed)
 
 
 def _clips_per_process(cfg: CfgNode) -> int:

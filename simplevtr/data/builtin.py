@@ -1,4 +1,4 @@
-"""The datasets known by name: YTVIS-2019, YTVIS-2021, OVIS, embedded, and those a config adds."""
+"""The datasets known by name: YTVIS-2019 and 2021, OVIS, embedded, COCO, and a config's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 
 from simplevtr.data.categories import DATASET_CATEGORIES
+from simplevtr.data.coco_stills import EVALUATOR_TYPE, is_stills, register_coco_stills
 from simplevtr.data.ytvis import register_ytvis
 
 from detectron2.config import CfgNode
@@ -36,6 +37,21 @@ _EMBEDDED = {
     for level in ("easy", "hard")
     for split in ("train", "val", "long")
 }
+# Still images of COCO with the categories of a dataset of videos, where detectron2 looks for COCO.
+_STILLS = {
+    f"coco_pseudo_2017_{split}{suffix}": (
+        f"coco/annotations/instances_{split}2017.json",
+        f"coco/{split}2017",
+        categories_of,
+    )
+    for split in ("train", "val")
+    for suffix, categories_of in (
+        ("", "ytvis_2019_train"),
+        ("_ytvis_2021", "ytvis_2021_train"),
+        ("_ovis", "ovis_train"),
+    )
+}
+_STILLS_KIND = "coco_pseudo"
 
 
 def datasets_root() -> str:
@@ -63,37 +79,55 @@ def register_builtin() -> None:
                     category_id: index for index, (category_id, _) in enumerate(categories)
                 },
             )
+    for name, (json_file, image_root, categories_of) in _STILLS.items():
+        try:
+            register_coco_stills(
+                name, os.path.join(root, json_file), os.path.join(root, image_root), categories_of
+            )
+        except ValueError as error:
+            logger.warning("Builtin dataset not registered: %s", error)
 
 
 def register_from_cfg(cfg: CfgNode) -> None:
     """Register the datasets of ``cfg.DATASETS.CUSTOM`` and check that all datasets of the config
     are known.
 
-    Each entry is [name, annotation file, image root]; relative paths start at
-    :func:`datasets_root`. To call this again with the same config does nothing.
+    Each entry is [name, annotation file, image root], or, for still images in a COCO file,
+    [name, annotation file, image root, "coco_pseudo", dataset whose categories they get]; relative
+    paths start at :func:`datasets_root`. To call this again with the same config does nothing.
 
     Raises:
-        ValueError: for a malformed entry, or a name that belongs to other files already.
+        ValueError: for a malformed entry, a name that belongs to other files already, or still
+            images in DATASETS.TEST.
         KeyError: if DATASETS.TRAIN or DATASETS.TEST names an unknown dataset.
     """
     root = datasets_root()
     for index, entry in enumerate(cfg.DATASETS.CUSTOM):
         if (
             not isinstance(entry, list | tuple)
-            or len(entry) != 3
+            or len(entry) not in (3, 5)
             or not all(isinstance(part, str) and part for part in entry)
+            or entry[3:4] not in ([], (), [_STILLS_KIND], (_STILLS_KIND,))
         ):
             raise ValueError(
                 f"DATASETS.CUSTOM[{index}] is {entry!r}; three strings [name, annotation JSON, "
-                "image root] are needed"
+                f"image root] are needed, or five, the last two {_STILLS_KIND!r} and a dataset"
             )
-        name, json_file, image_root = entry
-        register_ytvis(
-            name,
-            os.path.join(root, os.path.expanduser(json_file)),
-            os.path.join(root, os.path.expanduser(image_root)),
-        )
+        name, json_file, image_root, *stills = entry
+        files = (os.path.join(root, os.path.expanduser(path)) for path in (json_file, image_root))
+        if stills:
+            register_coco_stills(name, *files, categories_of=stills[1])
+        else:
+            register_ytvis(name, *files)
     check_registered([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
+    for name in cfg.DATASETS.TEST:
+        refuse_stills(name)
+
+
+def refuse_stills(name: str) -> None:
+    """Raise ValueError if a registered dataset has still images, on which nothing is tested."""
+    if is_stills(name):
+        raise ValueError(f"{name!r} has still images, which are for DATASETS.TRAIN only")
 
 
 def check_registered(names: Iterable[str]) -> None:
@@ -101,7 +135,8 @@ def check_registered(names: Iterable[str]) -> None:
     known = [
         name
         for name in DatasetCatalog
-        if name in MetadataCatalog and MetadataCatalog.get(name).get("evaluator_type") == "ytvis"
+        if name in MetadataCatalog
+        and MetadataCatalog.get(name).get("evaluator_type") in ("ytvis", EVALUATOR_TYPE)
     ]
     for name in names:
         if name not in known:
@@ -109,3 +144,6 @@ def check_registered(names: Iterable[str]) -> None:
                 f"{name!r} is no registered video dataset; registered: {', '.join(known)} "
                 "(further ones: DATASETS.CUSTOM)"
             )
+
+
+register_builtin()

@@ -11,6 +11,7 @@ from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.data.frames import read_reduced_frame
+from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 from simplevtr.data.transforms import for_reduced, reduction_of
 
 import cv2
@@ -43,6 +44,7 @@ class YTVISDatasetMapper:
     """Maps a video record, with an optional ``anchor`` frame, to a clip.
 
     In training T frames are drawn and augmented. In testing the clip is the whole video in order.
+    A record of a still image (``pseudo``) becomes a clip of T frames in which the image moves.
     The record is not changed. Each process draws from a generator of its own: in a data loader's
     worker it starts from the seed that torch gives the worker, otherwise from ``seed``, or from
     torch's initial seed without one.
@@ -60,6 +62,7 @@ class YTVISDatasetMapper:
         seed: of the generator, outside of a data loader's workers.
         read_ahead: frames of a test video up to which all are read at once; the frames of a longer
             one are read when they are asked for. 0 reads all.
+        motion: draws how a still image moves; None for its defaults.
     """
 
     @configurable
@@ -76,6 +79,7 @@ class YTVISDatasetMapper:
         jpeg_draft: bool = True,
         seed: int | None = None,
         read_ahead: int = 0,
+        motion: AffineMotion | None = None,
     ) -> None:
         if image_format not in IMAGE_FORMATS:
             raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
@@ -89,6 +93,7 @@ class YTVISDatasetMapper:
         self.jpeg_draft = jpeg_draft
         self.seed = seed
         self.read_ahead = read_ahead
+        self.motion = AffineMotion() if motion is None else motion
         self._rng: np.random.Generator | None = None
         self._rng_owner: tuple[int, int] | None = None
 
@@ -105,6 +110,7 @@ class YTVISDatasetMapper:
             "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
             "seed": cfg.SEED + comm.get_rank() if cfg.SEED >= 0 else None,
             "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
+            "motion": AffineMotion.from_config(cfg),
         }
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +118,8 @@ class YTVISDatasetMapper:
 
         Args:
             record: a video as :func:`simplevtr.data.ytvis.load_ytvis_json` gives it, and optionally
-                ``anchor``, a 0-based frame that a training clip must include.
+                ``anchor``, a 0-based frame that a training clip must include; in training also a
+                still image as :func:`simplevtr.data.coco_stills.load_coco_stills` gives it.
 
         Returns:
             ``image``: T uint8 tensors (3, h, w) in ``image_format``, a list or, for a long test
@@ -120,13 +127,15 @@ class YTVISDatasetMapper:
             :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked for;
             ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
             (pixels before augmentation), ``length``, ``video_id`` and ``file_names`` (of all
-            frames).
+            frames). A still image counts as a video of T frames.
 
         Raises:
             FileNotFoundError, ValueError: for a frame or segmentation that cannot be used.
         """
         rng = self._generator()
         size = (record["height"], record["width"])
+        if record.get("pseudo"):
+            return self._moving_still(record, rng)
         frame_idx = self._frame_numbers(record, rng)
         # A short video gives frames twice: each is read and resampled once.
         distinct = sorted(set(frame_idx))
@@ -134,12 +143,9 @@ class YTVISDatasetMapper:
 
         tracks = None
         if self.with_annotations:
-            tracks = read_tracks(
-                [record["annotations"][t] for t in distinct],
-                size,
-                frame_numbers=distinct,
-                source=f"video {record['video_id']} ({os.path.dirname(record['file_names'][0])})",
-            )
+            source = f"video {record['video_id']} ({os.path.dirname(record['file_names'][0])})"
+            annotations = [record["annotations"][t] for t in distinct]
+            tracks = read_tracks(annotations, size, frame_numbers=distinct, source=source)
         geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
         colours = self.augmentation.colours(len(frame_idx), rng)
         images: Sequence[torch.Tensor]
@@ -162,6 +168,34 @@ class YTVISDatasetMapper:
             clip["instances"] = [instances[i] for i in place]
         return clip
 
+    def _moving_still(self, record: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        """The clip of a still image."""
+        (path,) = record["file_names"]
+        if not self.is_train:
+            raise ValueError(f"{path} is a still image, which no test clip is made of")
+        size = (record["height"], record["width"])
+        frame_idx = sample_frames(self.frames, self.frames, rng, shuffle=self.shuffle)
+        motion = self.motion.draw(self.frames, size, rng)[frame_idx]
+        tracks = None
+        if self.with_annotations:
+            still = read_tracks(
+                record["annotations"], size, frame_numbers=[0], source=f"image {path}"
+            )
+            tracks = warp_tracks(still, motion)
+        geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
+        colours = self.augmentation.colours(self.frames, rng)
+        images = self._read(record, [0] * self.frames, geometry, colours, motion)
+        clip = {
+            "image": images,
+            "frame_idx": frame_idx,
+            **{key: record[key] for key in ("height", "width", "video_id")},
+            "length": self.frames,
+            "file_names": [path] * self.frames,
+        }
+        if tracks is not None:
+            clip["instances"] = tracks_to_instances(tracks, geometry, tuple(images[0].shape[1:]))
+        return clip
+
     def _frame_numbers(self, record: dict[str, Any], rng: np.random.Generator) -> list[int]:
         if not self.is_train:
             return list(range(record["length"]))
@@ -180,8 +214,11 @@ class YTVISDatasetMapper:
         frame_idx: list[int],
         geometry: TransformList,
         colours: list[Transform],
+        motion: np.ndarray | None = None,
     ) -> list[torch.Tensor]:
         """The frames of these numbers, (3, h, w) each in ``image_format``.
+
+        With ``motion``, (T, 2, 3), each place of the clip shows its frame moved.
 
         They are parts of one tensor: a data loader's worker hands over one block of memory then
         instead of T.
@@ -192,11 +229,14 @@ class YTVISDatasetMapper:
         clip = np.empty(0, dtype=np.uint8)
         for t in sorted(set(frame_idx)):
             path = record["file_names"][t]
-            image, factor = read_reduced_frame(path, size, reduction=reduction)
-            image = geometries[factor].apply_image(image)
+            still, factor = read_reduced_frame(path, size, reduction=reduction)
+            image = geometries[factor].apply_image(still)
             if not clip.size:
                 clip = np.empty((len(frame_idx), 3, *image.shape[:2]), dtype=np.uint8)
             for place in (i for i, number in enumerate(frame_idx) if number == t):
+                if motion is not None:
+                    moved = warp_image(still, motion[place], factor)
+                    image = geometries[factor].apply_image(moved)
                 planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
                 cv2.split(colours[place].apply_image(image), list(planes))
         return list(torch.from_numpy(clip))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simplevtr.evaluation.rle import decode_texts, encode_runs
 from simplevtr.evaluation.track_iou import FilmStrip
+from simplevtr.rle import decode_texts, encode_runs
 
 import numpy as np
 

@@ -16,8 +16,8 @@ from numbers import Real
 from pathlib import Path
 
 from simplevtr.evaluation.json_file import RESULTS_NAME, read_json, refuse_existing, write_bytes
-from simplevtr.evaluation.rle import MalformedMaskError
 from simplevtr.evaluation.track_iou import FilmStrip, join_frames
+from simplevtr.rle import MalformedMaskError
 
 SUBMISSION_NAME = "submission.zip"
 _KEYS = ("video_id", "category_id", "score", "segmentations")

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simplevtr.evaluation.rle import (
+from simplevtr.rle import (
     MalformedMaskError,
     decode_texts,
     encode_runs,

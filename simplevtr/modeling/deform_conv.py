@@ -14,6 +14,8 @@ mask logit samples one channel instead of twenty-four.
 
 from __future__ import annotations
 
+from simplevtr.modeling.acceleration import full_precision, without_autocast
+
 import torch
 import torch.nn.functional as F
 from detectron2.layers import deform_conv as detectron2_ops
@@ -64,9 +66,24 @@ def modulated_deform_conv(
             device.
 
     Returns:
-        (N, O, H, W).
+        (N, O, H, W); half precision is computed in float32, since bfloat16 tells places in a map of
+        200 cells apart by a whole cell only, and detectron2's kernel takes tensors of one dtype.
     """
     kernel = kernel or kernel_name(x.device)
+    x, offset, weight = (full_precision(part) for part in (x, offset, weight))
+    modulation = None if modulation is None else full_precision(modulation)
+    with without_autocast(x.device):
+        return _computed_by(kernel, x, offset, modulation, weight, bias)
+
+
+def _computed_by(
+    kernel: str,
+    x: Tensor,
+    offset: Tensor,
+    modulation: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
     if kernel == "grid_sample":
         out = _by_grid_sample(x, offset, modulation, weight)
         return out if bias is None else out + bias[:, None, None]

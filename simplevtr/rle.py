@@ -7,6 +7,7 @@ decoded here, many at once with numpy, and refused unless they describe a mask o
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from numbers import Integral, Real
 
@@ -14,7 +15,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 _MAX_CHARS = 7  # a run length takes at most so many characters of 5 bits each
-_MAX_COORDINATE = 1e5  # pixels; pycocotools' time and memory grow with a polygon's outline
+# pycocotools' time and memory grow with a polygon's outline, about 100 bytes a pixel.
+_MAX_COORDINATE = 1e5  # pixels
+_MAX_OUTLINE = 1e6  # pixels, of all polygons of a mask
 
 
 class MalformedMaskError(ValueError):
@@ -57,7 +60,7 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if not isinstance(size, (list, tuple)) or list(size) != [height, width]:
         raise ValueError(
-            f"RLE size is {size!r}, the video's [height, width] is [{height}, {width}]"
+            f"RLE size is {reprlib.repr(size)}, the video's [height, width] is [{height}, {width}]"
         )
     if isinstance(counts, str):
         if not counts.isascii():
@@ -71,7 +74,9 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
 
 
 def _runs_text(runs: list, height: int, width: int) -> bytes:
-    if not all(isinstance(run, Integral) and 0 <= run <= height * width for run in runs):
+    kinds = set(map(type, runs))
+    integers = all(issubclass(kind, Integral) and kind is not bool for kind in kinds)
+    if not integers or (runs and not 0 <= min(runs) <= max(runs) <= height * width):
         raise ValueError(f"RLE counts must be integers in [0, {height * width}]")
     if sum(runs) != height * width:
         raise ValueError(f"RLE counts add up to {sum(runs)}, not to {height} * {width}")
@@ -79,6 +84,7 @@ def _runs_text(runs: list, height: int, width: int) -> bytes:
 
 
 def _polygons_text(polygons: list, height: int, width: int) -> bytes:
+    outline = 0.0
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError("a polygon must be a list of 3 or more x, y pairs")
@@ -86,6 +92,10 @@ def _polygons_text(polygons: list, height: int, width: int) -> bytes:
             raise ValueError(
                 f"polygon coordinates must be numbers up to {_MAX_COORDINATE:g} in size"
             )
+        corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
+        outline += np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
+    if outline > _MAX_OUTLINE:
+        raise ValueError(f"the outline of the polygons is longer than {_MAX_OUTLINE:g} pixels")
     if not polygons:
         return encode_runs([height * width], height, width)["counts"]
     return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))["counts"]
@@ -107,21 +117,49 @@ def decode_texts(texts: list[bytes], pixels: int, frames: int) -> tuple[np.ndarr
     Raises:
         MalformedMaskError: a text is no such encoding.
     """
-    # Six bits a character; characters below the first one allowed wrap around to great codes.
-    codes = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))
-    chars = np.fromiter(map(len, texts), np.int64, len(texts))
-    first = starts_of(chars)
+    runs, rows, reasons = decode_sound_texts(texts, pixels)
+    if reasons:
+        first = min(reasons)
+        raise MalformedMaskError(*divmod(first, frames), reasons[first])
+    return runs, rows
+
+
+def decode_sound_texts(
+    texts: list[bytes], pixels: int
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Decode what can be decoded of the texts of compressed RLEs of one size.
+
+    Args:
+        texts: each with one character at least.
+        pixels: what the runs of each text must add up to, H * W.
+
+    Returns:
+        The run lengths and numbers of pairs, as ``decode_texts`` gives them, of the sound texts
+        alone; and why the others are unsound, by their index in ``texts``.
+    """
+    reasons: dict[int, str] = {}
+    sound = np.arange(len(texts))
+
+    def sift(bad: np.ndarray, reason: str) -> np.ndarray:
+        nonlocal sound
+        reasons.update(dict.fromkeys(sound[bad].tolist(), reason))
+        sound = sound[~bad]
+        return ~bad
+
+    codes, chars, first = _codes(texts)
+    bad = np.maximum.reduceat(codes, first) > 0x3F if texts else np.zeros(0, bool)
+    good = sift(bad, "RLE counts contain a character outside '0' to 'o'")
     is_last = (codes & 0x20) == 0  # the last character of a run length
-    strange = np.maximum.reduceat(codes, first) > 0x3F
-    _refuse(strange, frames, "RLE counts contain a character outside '0' to 'o'")
-    _refuse(~is_last[first + chars - 1], frames, "RLE counts end inside a number")
+    good[good] = sift(~is_last[(first + chars - 1)[good]], "RLE counts end inside a number")
+    if not good.all():
+        codes, chars, first = _codes([texts[i] for i in sound])
+        is_last = (codes & 0x20) == 0
+    if not len(sound):
+        return np.zeros((0, 2), np.int64), np.zeros(0, np.int64), reasons
 
     deltas, too_long = _deltas(codes, np.flatnonzero(is_last))
     per_text = np.add.reduceat(is_last, first, dtype=np.int64)
     text_first = starts_of(per_text)
-    too_long = np.maximum.reduceat(too_long, text_first)
-    _refuse(too_long, frames, "RLE counts contain a number that is too large")
-
     rows = (per_text + 1) // 2
     row_first = starts_of(rows)
     runs = np.zeros(2 * int(rows.sum()), np.int64)
@@ -129,11 +167,24 @@ def decode_texts(texts: list[bytes], pixels: int, frames: int) -> tuple[np.ndarr
     runs[np.arange(len(deltas)) + np.repeat(shift, per_text)] = deltas
     runs = runs.reshape(-1, 2)
     _integrate(runs, rows, row_first, per_text)
+    too_long = np.maximum.reduceat(too_long, text_first)
     # Not min(axis=1) and sum(axis=1), which are slow over an axis of two.
     bad = np.minimum.reduceat(np.minimum(runs[:, 0], runs[:, 1]), row_first) < 0
     bad |= np.add.reduceat(runs[:, 0] + runs[:, 1], row_first) != pixels
-    _refuse(bad, frames, f"RLE counts do not decode to runs that fill height * width = {pixels}")
-    return runs, rows
+    good = sift(too_long, "RLE counts contain a number that is too large")
+    unfilled = f"RLE counts do not decode to runs that fill height * width = {pixels}"
+    good[good] = sift(bad[good], unfilled)
+    if not good.all():
+        runs, rows = runs[np.repeat(good, rows)], rows[good]
+    return runs, rows, reasons
+
+
+def _codes(texts: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The six bits of each character of all texts, and each text's length and first character."""
+    # Characters below the first one allowed wrap around to great codes.
+    codes = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))
+    chars = np.fromiter(map(len, texts), np.int64, len(texts))
+    return codes, chars, starts_of(chars)
 
 
 def _deltas(codes: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,10 +220,3 @@ def _integrate(
     runs[row_first, 0] = background
     filled = np.flatnonzero(per_text % 2)  # the run that was filled in
     runs[row_first[filled] + rows[filled] - 1, 1] = 0
-
-
-def _refuse(bad: np.ndarray, frames: int, reason: str) -> None:
-    """Raise for the first frame that is bad, if there is one."""
-    if bad.any():
-        track, frame = divmod(int(np.argmax(bad)), frames)
-        raise MalformedMaskError(track, frame, reason)

@@ -1,0 +1,46 @@
+"""Which category of one dataset is which of another: by name, never by number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+# Two names of one thing, in the spelling of _plain.
+_SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flying_disc"}
+# One name of two things: (name, supercategory) pairs that are not what other datasets mean. COCO's
+# mouse belongs to a computer, YouTube-VIS's is an animal.
+_OTHER_THINGS = {("mouse", "electronic")}
+
+
+def match_categories(
+    names: Mapping[str, str | None], targets: Sequence[str]
+) -> dict[str, int | None]:
+    """Find the categories of one dataset among those of another.
+
+    Case, and blanks or hyphens in place of underscores, do not count. "motorcycle" is "motorbike"
+    and "frisbee" is "flying_disc". A "mouse" of the supercategory "electronic", as COCO has it, is
+    not the animal.
+
+    Args:
+        names: the names to look up, each with its supercategory or None.
+        targets: the names to look among.
+
+    Returns:
+        For each name the index of its target, or None if there is none.
+
+    Raises:
+        ValueError: if two targets are the same name in different spelling.
+    """
+    places: dict[str, int] = {}
+    for index, target in enumerate(targets):
+        first = places.setdefault(_plain(target), index)
+        if first != index:
+            raise ValueError(f"categories {targets[first]!r} and {target!r} cannot be told apart")
+    return {
+        name: None if (_plain(name), kind) in _OTHER_THINGS else places.get(_plain(name))
+        for name, kind in names.items()
+    }
+
+
+def _plain(name: str) -> str:
+    spelling = name.strip().lower().replace(" ", "_").replace("-", "_")
+    return _SYNONYMS.get(spelling, spelling)

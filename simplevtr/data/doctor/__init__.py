@@ -1,0 +1,12 @@
+"""Finds and repairs what is wrong with annotation files in YouTube-VIS format.
+
+``python -m simplevtr.data.doctor FILE`` is the command. Nothing here imports torch or detectron2
+before it needs them, which takes seconds.
+"""
+
+from simplevtr.data.doctor.annotation_file import read_file
+from simplevtr.data.doctor.defects import DEFECTS, Defect
+from simplevtr.data.doctor.examination import Examination, Settings, examine
+from simplevtr.data.doctor.findings import Findings
+
+__all__ = ["DEFECTS", "Defect", "Examination", "Findings", "Settings", "examine", "read_file"]

@@ -1,0 +1,195 @@
+"""``python -m simplevtr.data.doctor``: what is wrong with a data set in YouTube-VIS format?
+
+    python -m simplevtr.data.doctor train.json --images train/JPEGImages --against valid.json
+
+Prints a table of defects. The exit status is 0 if there are none, 1 if there are some, and 2 if
+the file cannot be read or the command is wrong. The file itself is never changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from simplevtr.data.doctor import report
+from simplevtr.data.doctor.annotation_file import (
+    check_targets,
+    find_file,
+    read_file,
+    write_json,
+)
+from simplevtr.data.doctor.contact_sheets import sheet_paths, write_contact_sheets
+from simplevtr.data.doctor.examination import Examination, Settings, examine
+from simplevtr.data.doctor.findings import Findings
+from simplevtr.data.doctor.leaks import Split, read_split
+from simplevtr.data.doctor.sources import resolve
+
+CLEAN, DEFECTIVE, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("doctor: interrupted\n")
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error).split())  # one line
+        sys.stderr.write(_printable(f"doctor: error: {message}\n", sys.stderr))
+        return UNREADABLE
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine, report and repair as the options say; return the exit status.
+
+    Raises:
+        ValueError, OSError: something cannot be read or written, or the options are wrong.
+    """
+    findings = Findings(ignored=options.ignore)
+    source = resolve(options.dataset, options.config_file)
+    json_file = find_file(source.json_file, findings)
+    image_root = _image_root(options.images or source.image_root, options)
+    targets = [path for path in (options.json, options.fix) if path is not None]
+    check_targets(targets, json_file, overwrite=options.overwrite)
+    sheets = None
+    if options.contact_sheet is not None:
+        if image_root is None:
+            raise ValueError("--contact-sheet needs the images: add --images ROOT")
+        sheets = sheet_paths(options.contact_sheet, overwrite=options.overwrite)
+    settings = Settings(
+        image_root=image_root,
+        decode=options.decode,
+        workers=options.workers,
+        box_tolerance=options.box_tolerance,
+        dataset_name=source.dataset_name,
+        others=_other_splits(options, json_file, image_root),
+    )
+    examination = examine(read_file(json_file), settings, findings)
+    _write(report.summary(examination, json_file, image_root) + "\n")
+    _write(report.table(findings, examples=options.examples))
+    content = report.as_json(examination, json_file, image_root)
+    if options.fix is not None or sheets is not None:
+        repaired = examination.repaired()
+        if options.fix is not None:
+            content["repaired"] = _fix(options.fix, examination, repaired, settings)
+        if sheets is not None:
+            count = write_contact_sheets(
+                repaired, image_root, sheets, most_videos=options.max_videos
+            )
+            _write(f"\nwrote {count} pictures into {sheets}")
+    if options.json is not None:
+        write_json(options.json, content, indent=2)
+    return DEFECTIVE if findings.counts else CLEAN
+
+
+def _fix(target: str, examination: Examination, repaired: dict, settings: Settings) -> dict:
+    """Write the repaired copy, if it is one; return what the report says of it."""
+    ignored = examination.findings.ignored
+    again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
+    left = examine(repaired, again, Findings(ignored=ignored)).findings
+    if repaired["videos"] and repaired["categories"]:
+        write_json(target, repaired)
+        _write("\n" + report.repair_table(examination.findings, left, target))
+    else:
+        _write(f"\nnothing would be left of the file: {target} is not written")
+    return report.repairs_as_json(examination.findings, left, target)
+
+
+def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
+    if options.no_images or root is None:
+        return None
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f"the image root {root} is no folder; see --images, --no-images")
+    return root
+
+
+def _other_splits(
+    options: argparse.Namespace, json_file: str, image_root: str | None
+) -> tuple[Split, ...]:
+    roots = options.against_images
+    if len(roots) > 1 and len(roots) != len(options.against):
+        raise ValueError(
+            f"--against-images names {len(roots)} folders for {len(options.against)} files; "
+            "name one for all or one each"
+        )
+    splits = []
+    for index, name in enumerate(options.against):
+        source = resolve(name, options.config_file)
+        path = find_file(source.json_file, Findings())
+        if os.path.realpath(path) == os.path.realpath(json_file):
+            raise ValueError(f"--against {name} is the file that is examined")
+        root = roots[index % len(roots)] if roots else source.image_root
+        root = _image_root(root if image_root is not None else None, options)
+        splits.append(read_split(read_file(path), path, root))
+    return tuple(splits)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m simplevtr.data.doctor", description=__doc__.split("\n")[0].split(": ")[1]
+    )
+    add = parser.add_argument
+    add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered data set")
+    add("--images", metavar="ROOT", help="folder that the file names start at; looks at all frames")
+    add("--no-images", action="store_true", help="leave the images of a registered data set alone")
+    add("--decode", action="store_true", help="decode images whole, not only their headers")
+    add("--against", nargs="+", default=[], metavar="OTHER", help="splits to be free of its videos")
+    add(
+        "--against-images", nargs="+", default=[], metavar="ROOT",
+        help="their image roots, one for all or one each",
+    )  # fmt: skip
+    add("--config-file", default="", help="config whose DATASETS.CUSTOM names the data set")
+    add("--json", metavar="REPORT", help="write the report as JSON")
+    add("--fix", metavar="OUT", help="write a repaired copy")
+    add("--contact-sheet", metavar="FOLDER", help="write a picture a video, with its true masks")
+    add("--max-videos", type=_count, metavar="N", help="pictures of the first N videos only")
+    add("--overwrite", action="store_true", help="replace files that exist, never the input")
+    add(
+        "--ignore", nargs="+", default=[], metavar="DEFECT",
+        help="defects that are neither counted nor repaired",
+    )  # fmt: skip
+    add("--examples", type=_count, default=3, metavar="N", help="shown of each defect (3)")
+    add(
+        "--box-tolerance", type=float, default=2.0, metavar="PIXELS",
+        help="by which a side of a box may lie elsewhere than that of the mask (2)",
+    )  # fmt: skip
+    add("--workers", type=_count, default=4, metavar="N", help="threads that look at images (4)")
+    add("--list", action=_Catalogue, help="print all defects that are known, and exit")
+    return parser
+
+
+class _Catalogue(argparse.Action):
+    """Prints the catalogue, as --help prints the options."""
+
+    def __init__(self, **settings):
+        super().__init__(nargs=0, **settings)
+
+    def __call__(self, parser, *_):
+        _write(report.catalogue())
+        parser.exit()
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(_printable(text, sys.stdout) + "\n")
+
+
+def _printable(text: str, stream) -> str:
+    """The text with escapes for characters that a terminal's encoding does not have."""
+    encoding = stream.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""A picture a video: some of its frames with their true masks."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from simplevtr.data.doctor.records import is_absent
+from simplevtr.data.frames import read_frame
+from simplevtr.rle import mask_text
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+_COLUMNS = 8  # frames of a picture
+
+
+def sheet_paths(folder: str, *, overwrite: bool) -> Path:
+    """The folder as a path.
+
+    Raises:
+        FileExistsError: it is a file, or holds something and ``overwrite`` is False.
+    """
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is no folder")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise FileExistsError(f"{path} is not empty; name another folder or add --overwrite")
+    return path
+
+
+def write_contact_sheets(
+    content: dict[str, Any], image_root: str, folder: Path, *, most_videos: int | None = None
+) -> int:
+    """Write FOLDER/<video id>.png for each video.
+
+    Args:
+        content: of an annotation file, without defects that can be repaired.
+        image_root: the folder that the file names start at.
+        folder: made if it does not exist.
+        most_videos: the first so many videos; None: all.
+
+    Returns:
+        The number of pictures. A video whose frames cannot be read has none, with a warning.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    categories = sorted(content["categories"], key=lambda category: category["id"])
+    names = [category["name"] for category in categories]
+    labels = {category["id"]: label for label, category in enumerate(categories)}
+    tracks: dict[int, list[dict[str, Any]]] = {}
+    for track in content.get("annotations") or ():
+        tracks.setdefault(track["video_id"], []).append(track)
+    written = 0
+    for video in tqdm(content["videos"][:most_videos], unit="video", desc="sheets", disable=None):
+        try:
+            sheet = _sheet(video, tracks.get(video["id"], []), image_root, names, labels)
+        except (ValueError, OSError) as error:
+            logger.warning("No contact sheet of video %d: %s", video["id"], error)
+            continue
+        Image.fromarray(sheet).save(folder / f"{video['id']}.png")
+        written += 1
+    return written
+
+
+def _sheet(
+    video: dict[str, Any],
+    tracks: list[dict[str, Any]],
+    image_root: str,
+    names: list[str],
+    labels: dict[int, int],
+) -> np.ndarray:
+    """(H', W', 3) uint8 RGB."""
+    # Only now, because it imports detectron2, which takes seconds.
+    from simplevtr.visualization import TrackSet, clip_sheet
+    from simplevtr.visualization.clip_sheet import evenly_spaced
+
+    size = (video["height"], video["width"])
+    numbers = evenly_spaced(video["length"], _COLUMNS)
+    frames = [read_frame(os.path.join(image_root, video["file_names"][t]), size) for t in numbers]
+    masks = np.zeros((len(tracks), len(numbers), *size), dtype=bool)
+    for row, track in enumerate(tracks):
+        for column, t in enumerate(numbers):
+            mask = track["segmentations"][t]
+            if not is_absent(mask):
+                text = mask_text(mask, *size, allow_polygons=True)
+                masks[row, column] = coco_mask.decode({"size": [*size], "counts": text})
+    truth = TrackSet(
+        masks=masks,
+        labels=np.array([labels[track["category_id"]] for track in tracks], dtype=np.int64),
+        scores=None,
+        ids=np.array([track["id"] for track in tracks], dtype=np.int64),
+    )
+    title = os.path.dirname(video["file_names"][0])[-30:] or f"video {video['id']}"
+    return clip_sheet(np.stack(frames), {title: truth}, thing_classes=names, frame_numbers=numbers)

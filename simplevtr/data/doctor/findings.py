@@ -1,0 +1,129 @@
+"""What was found and what was repaired, counted, with the first examples of each kind."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from simplevtr.data.doctor.defects import DEFECTS, ERROR
+
+_SHORT = reprlib.Repr()  # does not go deep, so that nested lists cannot overflow the stack
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 3
+_MOST_NAME = 200  # characters
+
+
+def shown(value: Any) -> str:
+    """A value of the file in a message: short, and without control characters."""
+    return _SHORT.repr(value)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is: what is known of it.
+
+    Attributes:
+        entry: place in the file, such as "videos[3]"; for entries without an id.
+        video: id of the video.
+        annotation: id of the annotation.
+        category: id of the category.
+        frame: number of the frame in its video, from 0.
+        file: path or file name.
+    """
+
+    entry: str | None = None
+    video: int | None = None
+    annotation: int | None = None
+    category: int | None = None
+    frame: int | None = None
+    file: str | None = None
+
+    def but(self, **changes: Any) -> Place:
+        """A copy with other values."""
+        return replace(self, **changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The values that are known."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def __str__(self) -> str:
+        known = self.as_json()
+        file = known.pop("file", None)
+        if len(known) > 1:
+            known.pop("entry", None)
+        words = [v if k == "entry" else f"{k} {v}" for k, v in known.items()]
+        return ", ".join([*words, *([shown_name(file)] if file is not None else [])])
+
+
+def shown_name(name: str) -> str:
+    """A file name, its end if it is long, without characters that cannot be printed."""
+    name = name if len(name) <= _MOST_NAME else "..." + name[3 - _MOST_NAME :]
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One case of a defect: where, and what was found there."""
+
+    place: Place
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.detail}" if str(self.place) else self.detail
+
+
+class Findings:
+    """Counts of defects and repairs.
+
+    Attributes:
+        counts: cases by the defect's name.
+        examples: the first cases by the defect's name.
+        repairs: what was done, as a phrase, and how often.
+    """
+
+    def __init__(self, *, ignored: Iterable[str] = (), most_examples: int = 20) -> None:
+        """Start with nothing found.
+
+        Args:
+            ignored: names of defects that are neither counted nor repaired.
+            most_examples: examples kept of each defect.
+
+        Raises:
+            ValueError: a name is unknown, or the defect cannot be ignored.
+        """
+        self.ignored = frozenset(ignored)
+        allowed = [defect.name for defect in DEFECTS.values() if defect.ignorable]
+        for name in sorted(self.ignored.difference(allowed)):
+            reason = "makes a file unusable" if name in DEFECTS else "is no defect"
+            raise ValueError(f"{name!r} {reason}; can be ignored: {', '.join(allowed)}")
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, list[Example]] = {}
+        self.repairs: Counter[str] = Counter()
+        self._most_examples = most_examples
+
+    def add(self, name: str, place: Place, detail: str) -> bool:
+        """Count a case; False if the defect is ignored, so that it must not be repaired either."""
+        assert name in DEFECTS, name
+        if name in self.ignored:
+            return False
+        self.counts[name] += 1
+        examples = self.examples.setdefault(name, [])
+        if len(examples) < self._most_examples:
+            examples.append(Example(place, detail))
+        return True
+
+    def repaired(self, what: str, count: int = 1) -> None:
+        """Count repairs."""
+        if count:
+            self.repairs[what] += count
+
+    def names(self) -> list[str]:
+        """The defects found, in the order of the catalogue."""
+        return [name for name in DEFECTS if self.counts[name]]
+
+    def total(self, severity: str = ERROR) -> int:
+        """Cases of all defects of a severity."""
+        return sum(n for name, n in self.counts.items() if DEFECTS[name].severity == severity)

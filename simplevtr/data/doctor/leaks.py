@@ -1,0 +1,108 @@
+"""Examines whether videos stand in another split as well."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simplevtr.data.doctor.findings import Findings, shown_name
+from simplevtr.data.doctor.frame_files import UNREADABLE, open_image
+from simplevtr.data.doctor.records import Video
+
+from tqdm import tqdm
+
+_LEAST_CONTRAST = 16  # of 255; a first frame with less shows nothing, as videos that fade in
+
+
+@dataclass(frozen=True)
+class Split:
+    """What another split shares its videos by.
+
+    Attributes:
+        title: its path.
+        image_root: the folder that its file names start at, None if unknown.
+        files: its file names.
+        folders: the folders in them.
+        first_frames: path of a first frame by its content's digest; empty without image root.
+    """
+
+    title: str
+    image_root: str | None
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    first_frames: dict[bytes, str] = field(default_factory=dict)
+
+
+def read_split(content: dict[str, Any], title: str, image_root: str | None) -> Split:
+    """What is needed of the content of an annotation file; entries that are broken have nothing."""
+    split = Split(title, image_root)
+    names_of_videos = [
+        [name for name in video["file_names"] if isinstance(name, str) and name]
+        for video in content["videos"]
+        if isinstance(video, dict) and isinstance(video.get("file_names"), list)
+    ]
+    for names in tqdm(names_of_videos, unit="video", desc="other split", disable=None):
+        split.files.update(names)
+        split.folders.update(filter(None, map(os.path.dirname, names)))
+        if image_root is not None and names:
+            path = os.path.join(image_root, names[0])
+            digest = _digest(path)
+            if digest is not None:
+                split.first_frames.setdefault(digest, path)
+    return split
+
+
+def examine_leaks(
+    videos: Iterable[Video], split: Split, image_root: str | None, findings: Findings
+) -> None:
+    """Count the videos that another split has too, and drop those whose images are the same.
+
+    Where the images of both are known, they decide; else names do, which may be equal by chance.
+    """
+    compare_images = image_root is not None and split.image_root is not None
+    for video in tqdm(list(videos), unit="video", desc="leaks", disable=None):
+        names = video.file_names()
+        if compare_images and names:
+            path = os.path.join(image_root, names[0])
+            other = split.first_frames.get(_digest(path) or b"")
+            place = video.place.but(file=names[0])
+            if (
+                other is not None
+                and _shows_something(path)
+                and findings.add("leaked-frame", place, f"is {shown_name(other)} too")
+            ):
+                video.dropped = True
+                findings.repaired("videos that another split has were dropped")
+            continue
+        shared = [name for name in names if name in split.files]
+        folders = [os.path.dirname(name) for name in names]
+        common = [folder for folder in folders if folder in split.folders]
+        if shared:
+            detail = f"{len(shared)} of its file names are in {split.title} too"
+            findings.add("leaked-file", video.place.but(file=shared[0]), detail)
+        elif common:
+            detail = f"a folder of this name is in {split.title} too"
+            findings.add("leaked-name", video.place.but(file=common[0]), detail)
+
+
+def _digest(path: str) -> bytes | None:
+    """Of a file's content; None if it cannot be read, which is a matter of its own."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").digest()
+    except OSError:
+        return None
+
+
+def _shows_something(path: str) -> bool:
+    try:
+        with open_image(path) as image:
+            ranges = image.convert("RGB").getextrema()
+    except UNREADABLE:
+        return False
+    return max(high - low for low, high in ranges) >= _LEAST_CONTRAST

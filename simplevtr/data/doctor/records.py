@@ -1,0 +1,86 @@
+"""Videos and tracks whose structure has been examined: what the later examinations work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from simplevtr.data.doctor.findings import Place
+
+
+@dataclass(eq=False)
+class Video:
+    """A video with an id, a size and file names.
+
+    Attributes:
+        id: its id.
+        values: values of its entry that the format does not know.
+        names: a file name a frame, None where it is none.
+        height: in pixels.
+        width: in pixels.
+        stated_length: the length that the file gives, None if it gives none.
+        tracks: its tracks.
+        lost: numbers of frames that cannot be used.
+        dropped: whether a repair leaves the video out.
+    """
+
+    id: int
+    values: dict[str, Any]
+    names: list[str | None]
+    height: int
+    width: int
+    stated_length: int | None
+    tracks: list[Track] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)
+    dropped: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it is, for findings."""
+        return Place(video=self.id)
+
+    def file_names(self) -> list[str]:
+        """The file names of the frames that have one."""
+        return [name for name in self.names if name is not None]
+
+
+@dataclass(eq=False)
+class Track:
+    """An annotation of a video that can be used, with a known category.
+
+    Attributes:
+        id: its id; a new one if the file's cannot be used.
+        video: its video.
+        place: where it is, for findings.
+        category_id: the id of its category.
+        values: values of its entry that the format does not know.
+        segmentations: a segmentation a frame, as in the file, or None.
+        bboxes: a box a frame, as in the file, or None; None if there are none.
+        areas: an area a frame, as in the file, or None; None if there are none.
+        iscrowd: 0 or 1, None if the file does not say.
+        computed: which of "bboxes" and "areas" have to be computed from the masks, all of them.
+        may_be_invisible: whether a repair keeps the track though it has no mask.
+        dropped: whether a repair leaves the track out.
+    """
+
+    id: int
+    video: Video
+    place: Place
+    category_id: int
+    values: dict[str, Any]
+    segmentations: list[Any]
+    bboxes: list[Any] | None
+    areas: list[Any] | None
+    iscrowd: int | None
+    computed: set[str] = field(default_factory=set)
+    may_be_invisible: bool = False
+    dropped: bool = False
+
+    def at(self, frame: int) -> Place:
+        """Where one of its frames is, for findings."""
+        return self.place.but(frame=frame)
+
+
+def is_absent(segmentation: Any) -> bool:
+    """Whether a segmentation says that the instance is not visible: null, or no polygons."""
+    return segmentation is None or (type(segmentation) is list and not segmentation)

@@ -1,0 +1,175 @@
+"""Pseudo-videos: one still image, and its masks, under a smooth random affine motion."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from simplevtr.data.annotations import ClipTracks
+
+import cv2
+import numpy as np
+from detectron2.config import CfgNode
+from pycocotools import mask as coco_mask
+
+_KNOTS = 3  # random positions that a clip moves through: start, middle and end
+
+
+class AffineMotion:
+    """Draws the motion of one clip, as of a camera before a flat picture.
+
+    Each of position, size, angle and shear moves through three values, drawn uniformly from its
+    range, without jumps in speed.
+
+    Args:
+        translate: farthest shift, as a share of the frame's width and height.
+        scale: greatest factor of the size, at least 1; the smallest is its inverse.
+        rotate: greatest angle in degrees, either way.
+        shear: greatest angle in degrees by which upright lines lean, either way.
+
+    Raises:
+        ValueError: for values out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        translate: float = 0.1,
+        scale: float = 1.25,
+        rotate: float = 10.0,
+        shear: float = 5.0,
+    ) -> None:
+        # Written so that NaN is refused too.
+        if not (translate >= 0 and scale >= 1 and rotate >= 0 and 0 <= shear < 90):
+            raise ValueError(
+                f"translate {translate} must be >= 0, scale {scale} >= 1, rotate {rotate} >= 0 and "
+                f"shear {shear} in [0, 90)"
+            )
+        self.translate = translate
+        self.scale = scale
+        self.rotate = rotate
+        self.shear = shear
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> AffineMotion:
+        """As INPUT.PSEUDO_MOTION says."""
+        node = cfg.INPUT.PSEUDO_MOTION
+        return cls(translate=node.TRANSLATE, scale=node.SCALE, rotate=node.ROTATE, shear=node.SHEAR)
+
+    def draw(self, frames: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Draw where the picture is in each frame.
+
+        Args:
+            frames: T.
+            size: (H, W) of the picture in pixels.
+            rng: the source of chance.
+
+        Returns:
+            (T, 2, 3) float64 matrices from x, y, 1 in the picture to x, y in the frame, in pixels
+            with the corner of the picture at 0, 0.
+        """
+        height, width = size
+        path = 2 * _smooth(rng.random((_KNOTS, 5)), frames) - 1  # (T, 5) in [-1, 1]
+        shift_x, shift_y, growth, turn, lean = path.T
+        angle = np.radians(self.rotate) * turn
+        factor = np.exp(math.log(self.scale) * growth)
+        slope = np.tan(np.radians(self.shear) * lean)
+        cos, sin = factor * np.cos(angle), factor * np.sin(angle)
+        # Lean, then grow and turn, all about the centre; then shift.
+        linear = np.stack([cos, cos * slope - sin, sin, sin * slope + cos], axis=1)
+        linear = linear.reshape(-1, 2, 2)
+        centre = np.array([width, height]) / 2
+        shift = self.translate * np.stack([shift_x * width, shift_y * height], axis=1)
+        offset = centre + shift - linear @ centre
+        return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+def warp_image(image: np.ndarray, matrix: np.ndarray, reduction: int = 1) -> np.ndarray:
+    """Move a picture, (h, w, 3) uint8, in a frame of its size.
+
+    What it does not cover gets its mean colour: mirrored objects would have no masks.
+
+    Args:
+        image: the picture, at 1 / ``reduction`` of the size that the matrix is for.
+        matrix: (2, 3), see :meth:`AffineMotion.draw`.
+        reduction: 1 or more.
+    """
+    return cv2.warpAffine(
+        np.ascontiguousarray(image),
+        _for_pixels(matrix, reduction),
+        image.shape[1::-1],
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=cv2.mean(image)[:3],
+    )
+
+
+def warp_tracks(tracks: ClipTracks, motion: np.ndarray) -> ClipTracks:
+    """Move the masks of a still image as its pixels move.
+
+    Args:
+        tracks: instances of a clip of one frame.
+        motion: (T, 2, 3), see :meth:`AffineMotion.draw`.
+
+    Returns:
+        The instances of a clip of T frames, absent where they are out of sight.
+    """
+    masks: list[list[dict[str, Any] | None]] = [[None] * len(tracks.ids) for _ in motion]
+    (still,) = tracks.masks
+    for row, rle in enumerate(still):
+        if rle is None:
+            continue
+        x, y, width, height = map(int, coco_mask.toBbox(rle))
+        if not width:
+            continue
+        window = coco_mask.decode(rle)[y : y + height, x : x + width] * np.uint8(255)
+        for t, matrix in enumerate(motion):
+            masks[t][row] = _moved_mask(window, (x, y), matrix, tuple(rle["size"]))
+    return ClipTracks(ids=tracks.ids, classes=tracks.classes, masks=masks)
+
+
+def _moved_mask(
+    window: np.ndarray, corner: tuple[int, int], matrix: np.ndarray, size: tuple[int, int]
+) -> dict[str, Any] | None:
+    """The RLE of a mask that is all in a window, moved, or None if nothing of it is in sight.
+
+    Args:
+        window: (h, w) uint8, 0 or 255.
+        corner: (x, y) of the window in the picture.
+        matrix: (2, 3), see :meth:`AffineMotion.draw`.
+        size: (H, W) of the picture and the frame in pixels.
+    """
+    height, width = window.shape
+    edges = np.array(corner)[:, None] + [[0, width, width, 0], [0, 0, height, height]]
+    outline = matrix[:, :2] @ edges + matrix[:, 2:]
+    # Only that part of the frame is looked at.
+    limit = [size[1], size[0]]
+    left, top = np.clip(np.floor(outline.min(axis=1)), 0, limit).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(outline.max(axis=1)), 0, limit).astype(int).tolist()
+    if right <= left or bottom <= top:
+        return None
+    offset = matrix[:, :2] @ corner + matrix[:, 2] - [left, top]
+    moved = cv2.warpAffine(
+        np.ascontiguousarray(window),
+        _for_pixels(np.column_stack([matrix[:, :2], offset]), 1),
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR,
+    )
+    frame = np.zeros(size, dtype=np.uint8, order="F")
+    # Half of a pixel's light decides: edges stay where the picture's are.
+    frame[top:bottom, left:right] = moved > 127
+    return coco_mask.encode(frame) if frame.any() else None
+
+
+def _smooth(knots: np.ndarray, frames: int) -> np.ndarray:
+    """(K, P) values to (frames, P): through all of them, at rest at each, never beyond them."""
+    position = np.linspace(0, len(knots) - 1, frames)
+    before = np.minimum(position.astype(np.int64), len(knots) - 2)
+    share = (1 - np.cos(np.pi * (position - before))) / 2
+    return knots[before] + share[:, None] * (knots[before + 1] - knots[before])
+
+
+def _for_pixels(matrix: np.ndarray, reduction: int) -> np.ndarray:
+    """The same motion of a reduced picture, in OpenCV's terms: 0, 0 is the first pixel's centre."""
+    linear, offset = matrix[:, :2], matrix[:, 2] / reduction
+    return np.column_stack([linear, offset + linear @ [0.5, 0.5] - 0.5])

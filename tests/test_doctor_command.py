@@ -1,0 +1,299 @@
+"""``python -m simplevtr.data.doctor``: options, exit status and files."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import simplevtr.data
+from simplevtr.data.doctor import DEFECTS, read_file
+from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, UNREADABLE, main
+from simplevtr.data.doctor.sources import Source
+
+import pytest
+from conftest import ROOT
+from doctor_samples import entry, make_good, read
+from PIL import Image
+from ytvis_folder import forget
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_good(tmp_path)
+
+
+@pytest.fixture
+def broken(folder):
+    """The path of a file with two wrong areas and a category that is not used."""
+    content = read(folder)
+    entry("areas", 1, 3)(content)
+    entry("areas", 2, 3)(content)
+    content["categories"].append({"id": 3, "name": "cow"})
+    path = Path(folder.json_file).with_name("broken.json")
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def test_clean(folder, capsys):
+    assert main([folder.json_file, "--images", folder.image_root, "--decode"]) == CLEAN == 0
+    out = capsys.readouterr().out
+    assert "3 videos, 12 frames, 6 tracks, 21 masks, 2 categories\n12 images in" in out
+    assert out.endswith("\nno defects\n")
+
+
+def test_table(broken, capsys):
+    assert main([broken, "--examples", "1"]) == DEFECTIVE == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "images were not looked at (--images ROOT)"
+    assert lines[3].split() == ["defect", "severity", "count", "first", "examples"]
+    assert lines[5].split() == [
+        "unused-category",
+        "warning",
+        "1",
+        *"category 3: 'cow' has no annotation".split(),
+    ]
+    assert re.split("  +", lines[6]) == [
+        "wrong-area", "error", "2",
+        "video 1, annotation 1, frame 1: the area is 3, the mask has 336 pixels",
+    ]  # fmt: skip
+    assert lines[-1] == "2 errors and 1 warning"
+
+
+def test_warnings_alone_are_defects_unless_ignored(broken, capsys):
+    assert main([broken, "--ignore", "wrong-area"]) == DEFECTIVE
+    assert capsys.readouterr().out.endswith("\n0 errors and 1 warning\n")
+    assert main([broken, "--ignore", "wrong-area", "unused-category"]) == CLEAN
+
+
+def test_fix_and_report(broken, folder, tmp_path, capsys):
+    before = Path(broken).read_bytes()
+    out, report = tmp_path / "new" / "fixed.json", tmp_path / "report.json"
+    assert main([broken, "--fix", str(out), "--json", str(report)]) == DEFECTIVE
+    assert Path(broken).read_bytes() == before
+    fixed = read_file(str(out))
+    assert fixed["annotations"] == read(folder)["annotations"]
+    assert "        2  areas were computed from the masks\n" in capsys.readouterr().out
+    content = json.loads(report.read_text())
+    assert content["file"] == broken
+    assert (content["errors"], content["warnings"]) == (2, 1)
+    unused, wrong = content["defects"]
+    assert (wrong["name"], wrong["severity"], wrong["count"]) == ("wrong-area", "error", 2)
+    assert wrong["examples"][0] == {
+        "entry": "annotations[0]", "video": 1, "annotation": 1, "frame": 1,
+        "detail": "the area is 3, the mask has 336 pixels",
+    }  # fmt: skip
+    assert unused["name"] == "unused-category"
+    assert content["repaired"] == {
+        "file": str(out),
+        "repairs": {"areas were computed from the masks": 2},
+        "left": {"unused-category": 1},
+    }
+    assert main([str(out), "--ignore", "unused-category"]) == CLEAN
+
+
+def test_nothing_is_overwritten_unasked(broken, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    out.write_text("mine")
+    for option in ("--fix", "--json"):
+        assert main([broken, option, str(out)]) == UNREADABLE
+        assert "exists already" in capsys.readouterr().err
+        assert out.read_text() == "mine"
+        assert main([broken, option, str(out), "--overwrite"]) == DEFECTIVE
+        assert out.read_text() != "mine"
+        out.write_text("mine")
+    assert not list(tmp_path.glob(".*partial"))
+
+
+@pytest.mark.parametrize("link", [None, "symbolic", "hard"])
+def test_a_file_is_never_repaired_in_place(broken, link, tmp_path, capsys):
+    target = Path(broken)
+    before = target.read_bytes()
+    if link is not None:
+        target = tmp_path / "link.json"
+        (target.symlink_to if link == "symbolic" else target.hardlink_to)(broken)
+    assert main([broken, "--fix", str(target), "--overwrite"]) == UNREADABLE
+    assert "is the file that is examined" in capsys.readouterr().err
+    assert Path(broken).read_bytes() == before
+
+
+def test_two_targets_may_not_be_one(broken, tmp_path, capsys):
+    out = str(tmp_path / "out.json")
+    assert main([broken, "--fix", out, "--json", out]) == UNREADABLE
+    assert not os.path.exists(out)
+
+
+def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys):
+    content = read(folder)
+    for video in content["videos"]:
+        video["height"] = 0
+    Path(folder.json_file).write_text(json.dumps(content))
+    out = tmp_path / "out.json"
+    assert main([folder.json_file, "--fix", str(out)]) == DEFECTIVE
+    assert "nothing would be left" in capsys.readouterr().out
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.json"], "annotation file missing.json does not exist"),
+        (["{good}", "--images", "missing"], "image root missing is no folder"),
+        (["{good}", "--contact-sheet", "sheets"], "add --images ROOT"),
+        (["{good}", "--ignore", "bad-mask"], "makes a file unusable"),
+        (["{good}", "--against", "{good}"], "is the file that is examined"),
+        (["{good}", "--against", "missing.json"], "missing.json does not exist"),
+        (["{good}", "--against-images", "a", "b"], "names 2 folders for 0 files"),
+        (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is no registered"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, folder, capsys):
+    assert main([a.replace("{good}", folder.json_file) for a in arguments]) == UNREADABLE
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.startswith("doctor: error: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("\x00", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("1" * 5000, "is not JSON"),
+        (b'{"videos": ["\xff\xfe"]}', "is not JSON"),
+        ("[]", "holds a list"),
+        ("3", "holds a int"),
+        ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
+        ('{"videos": [], "categories": {}}', "has no list 'categories'"),
+        ('{"videos": [], "categories": [], "annotations": 4}', "'annotations' is a int"),
+    ],
+    ids=range(11),
+)
+def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
+    path = tmp_path / "a.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert main([str(path)]) == UNREADABLE
+    assert message in capsys.readouterr().err
+
+
+def test_the_name_of_downloads_is_found(folder, tmp_path, capsys):
+    trap = tmp_path / "train" / "instances.json"
+    Path(folder.json_file).rename(trap)
+    assert main([str(trap)]) == DEFECTIVE
+    out = capsys.readouterr().out
+    assert re.search(r"misnamed-file +error +1 .*configs look for .*train\.json", out)
+    # Also if the file is asked for by the name that it should have.
+    assert main([folder.json_file]) == DEFECTIVE
+    assert f"{trap}: 3 videos" in capsys.readouterr().out
+    assert main([folder.json_file, "--fix", folder.json_file]) == DEFECTIVE
+    assert main([folder.json_file]) == CLEAN
+    assert main([str(trap)]) == CLEAN  # both names are there
+
+
+def test_registered_name_with_its_images(folder, tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    custom = json.dumps([["doctored", folder.json_file, folder.image_root]])
+    config.write_text(f"DATASETS:\n  CUSTOM: {custom}\n  TRAIN: []\n  TEST: []\n")
+    try:
+        assert main(["doctored", "--config-file", str(config)]) == CLEAN
+        assert "12 images in" in capsys.readouterr().out
+        assert main(["doctored", "--config-file", str(config), "--no-images"]) == CLEAN
+        assert "not looked at" in capsys.readouterr().out
+    finally:
+        forget("doctored")
+
+
+def test_public_names_ask_for_their_categories(folder, monkeypatch, capsys):
+    source = Source(folder.json_file, None, "ytvis_2019_val")
+    monkeypatch.setattr("simplevtr.data.doctor.__main__.resolve", lambda *_: source)
+    assert main(["ytvis_2019_val"]) == DEFECTIVE
+    assert "foreign-categories" in capsys.readouterr().out
+
+
+def test_against(folder, tmp_path, capsys):
+    other = make_good(tmp_path, split="valid")
+    command = [folder.json_file, "--against", other.json_file]
+    assert main(command) == DEFECTIVE
+    assert "leaked-file" in capsys.readouterr().out
+    command += ["--images", folder.image_root, "--against-images", other.image_root]
+    assert main(command) == DEFECTIVE
+    assert "leaked-frame" in capsys.readouterr().out
+
+
+def test_contact_sheets(folder, tmp_path, capsys):
+    sheets = tmp_path / "sheets"
+    command = [folder.json_file, "--images", folder.image_root, "--contact-sheet", str(sheets)]
+    assert main([*command, "--max-videos", "2"]) == CLEAN
+    assert sorted(path.name for path in sheets.iterdir()) == ["1.png", "2.png"]
+    with Image.open(sheets / "1.png") as picture:
+        assert picture.width > 4 * 180
+        assert len(picture.getcolors(2**16)) > 4  # the frames are of three colours
+    assert main(command) == UNREADABLE
+    assert "not empty" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == CLEAN
+    assert len(list(sheets.iterdir())) == 3
+
+
+def test_a_contact_sheet_of_a_broken_file_shows_what_is_good(folder, tmp_path, caplog):
+    content = read(folder)
+    entry("segmentations", 1, "bad")(content)
+    Path(folder.json_file).write_text(json.dumps(content))
+    (Path(folder.image_root) / "video1/00002.jpg").unlink()
+    cut = Path(folder.image_root) / "video2/00002.jpg"
+    cut.write_bytes(cut.read_bytes()[:-300])  # which headers do not tell
+    sheets = tmp_path / "sheets"
+    command = [folder.json_file, "--images", folder.image_root, "--contact-sheet", str(sheets)]
+    assert main(command) == DEFECTIVE
+    assert sorted(path.name for path in sheets.iterdir()) == ["1.png", "3.png"]
+    assert "No contact sheet of video 2" in caplog.text
+
+
+def test_list_names_all_defects(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--list"])
+    out = capsys.readouterr().out
+    assert all(name in out for name in DEFECTS)
+
+
+def test_it_starts_without_torch_and_detectron2(folder, tmp_path):
+    # Stand-ins that cannot be imported.
+    for name in ("torch", "detectron2"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('too slow')")
+    done = subprocess.run(
+        [sys.executable, "-m", "simplevtr.data.doctor", folder.json_file],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (CLEAN, "")
+    assert done.stdout.endswith("no defects\n")
+
+
+def test_importing_the_package_registers_the_builtin_data_sets(monkeypatch):
+    calls = []
+    with monkeypatch.context() as patch:
+        patch.setattr("simplevtr.data.builtin.register_builtin", lambda: calls.append(1))
+        importlib.reload(simplevtr.data)
+    assert calls == [1]
+    importlib.reload(simplevtr.data)  # so that it has the true function again
+
+
+def test_characters_that_a_terminal_lacks_are_escaped(folder, tmp_path, capsys):
+    content = read(folder)
+    content["videos"][0]["file_names"][0] = "../写真\x1b[2J/00000.jpg"
+    Path(folder.json_file).write_text(json.dumps(content))
+    done = subprocess.run(
+        [sys.executable, "-m", "simplevtr.data.doctor", folder.json_file],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert done.returncode == DEFECTIVE
+    assert rb"\u5199\u771f\x1b[2J/00000.jpg" in done.stdout
+    assert b"\x1b" not in done.stdout

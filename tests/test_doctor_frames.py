@@ -1,0 +1,199 @@
+"""The doctor on image files, and on videos that two splits share."""
+
+import copy
+import json
+import os
+import shutil
+from pathlib import Path
+
+from simplevtr.data import load_ytvis_json
+from simplevtr.data.doctor.frame_files import frame_size
+from simplevtr.data.doctor.leaks import read_split
+
+import numpy as np
+import pytest
+from doctor_samples import HEIGHT, WIDTH, found, make_good, read, repaired
+from PIL import Image
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_good(tmp_path)
+
+
+@pytest.fixture
+def good(folder):
+    return read(folder)
+
+
+def frame(folder, name):
+    return Path(folder.image_root) / name
+
+
+def check_broken_frame(folder, good, defect, **settings):
+    """The frame 2 of video 1 is broken: that is found, and a repair leaves it out."""
+    examination = found(good, image_root=folder.image_root, **settings)
+    assert dict(examination.findings.counts) == {defect: 1}
+    (example,) = examination.findings.examples[defect]
+    place = example.place
+    assert (place.video, place.frame, place.file) == (1, 2, "video1/00002.jpg")
+    fixed = repaired(examination)
+    assert fixed["videos"][0]["length"] == 3
+    assert fixed["videos"][0]["file_names"] == [f"video1/0000{t}.jpg" for t in (0, 1, 3)]
+    track = good["annotations"][0]
+    for key in ("segmentations", "bboxes", "areas"):
+        expected = [track[key][t] for t in (0, 1, 3)]
+        assert fixed["annotations"][0][key] == expected
+    assert not found(fixed, image_root=folder.image_root, **settings).findings.counts
+    path = Path(folder.json_file).with_name("fixed.json")
+    path.write_text(json.dumps(fixed))
+    assert len(load_ytvis_json(path, folder.image_root)) == 3
+    return example.detail
+
+
+def test_missing_frame(folder, good):
+    frame(folder, "video1/00002.jpg").unlink()
+    assert check_broken_frame(folder, good, "missing-frame") == "there is no such file"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_in_the_place_of_a_frame_does_not_block(folder, good):
+    path = frame(folder, "video1/00002.jpg")
+    path.unlink()
+    os.mkfifo(path)
+    check_broken_frame(folder, good, "missing-frame")
+
+
+def test_unreadable_frame(folder, good):
+    frame(folder, "video1/00002.jpg").write_bytes(b"no image")
+    detail = check_broken_frame(folder, good, "unreadable-frame")
+    assert folder.image_root not in detail
+
+
+def test_a_frame_that_is_cut_short_is_found_by_decoding(folder, good):
+    path = frame(folder, "video1/00002.jpg")
+    path.write_bytes(path.read_bytes()[:-300])
+    assert not found(good, image_root=folder.image_root).findings.counts
+    check_broken_frame(folder, good, "unreadable-frame", decode=True)
+
+
+def test_formats_that_pillow_hands_to_other_programs_are_not_opened(folder, good):
+    path = frame(folder, "video1/00002.jpg")
+    image = Image.new("RGB", (WIDTH, HEIGHT))
+    image.save(path, format="EPS")
+    check_broken_frame(folder, good, "unreadable-frame", decode=True)
+
+
+def test_frame_of_another_size(folder, good):
+    Image.new("RGB", (WIDTH, HEIGHT + 1)).save(frame(folder, "video1/00002.jpg"))
+    detail = check_broken_frame(folder, good, "frame-size")
+    assert detail == "has 49x64 pixels (height x width), the video 48x64"
+
+
+def test_a_video_takes_the_size_that_frames_and_masks_agree_on(folder, good):
+    content = copy.deepcopy(good)
+    content["videos"][1].update(height=WIDTH, width=HEIGHT)
+    examination = found(content, image_root=folder.image_root)
+    assert dict(examination.findings.counts) == {"frame-size": 4}
+    assert repaired(examination) == good
+
+
+def test_a_video_whose_masks_have_not_the_size_of_its_frames_is_dropped(folder, good):
+    for t in range(4):
+        Image.new("RGB", (2 * WIDTH, 2 * HEIGHT)).save(frame(folder, f"video1/0000{t}.jpg"))
+    examination = found(good, image_root=folder.image_root)
+    assert dict(examination.findings.counts) == {"frame-size": 4}
+    fixed = repaired(examination)
+    assert [video["id"] for video in fixed["videos"]] == [2, 3]
+    assert {track["video_id"] for track in fixed["annotations"]} == {2, 3}
+    assert examination.findings.repairs["annotations were dropped with their videos"] == 2
+
+
+def test_a_track_that_was_visible_in_a_lost_frame_only_is_dropped(folder, good):
+    content = copy.deepcopy(good)
+    for key in ("segmentations", "bboxes", "areas"):
+        values = content["annotations"][0][key]
+        content["annotations"][0][key] = [None, None, values[2], None]
+    frame(folder, "video1/00002.jpg").unlink()
+    examination = found(content, image_root=folder.image_root)
+    assert dict(examination.findings.counts) == {"missing-frame": 1}
+    assert [track["id"] for track in repaired(examination)["annotations"]] == [2, 3, 4, 5, 6]
+
+
+def test_a_folder_without_any_of_the_frames_is_another_one(good, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="none of the 12 frames is below .*video1/00000"):
+        found(good, image_root=str(tmp_path / "empty"))
+
+
+def test_frame_size_reads_headers(tmp_path):
+    Image.new("L", (7, 5)).save(tmp_path / "a.png")
+    assert frame_size(str(tmp_path / "a.png")) == (5, 7)
+    assert frame_size(str(tmp_path)) is None
+    assert frame_size("\ud800\x00") is None
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A split of other videos under the same names."""
+    folder = make_good(tmp_path, split="valid")
+    generator = np.random.default_rng(0)
+    for path in Path(folder.image_root).rglob("*.jpg"):
+        noise = generator.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+    return folder
+
+
+def leaks(folder, other, *, images=False, rename=None, ignored=()):
+    content = read(other)
+    for video in content["videos"]:
+        video["file_names"] = [rename(name) if rename else name for name in video["file_names"]]
+    split = read_split(content, "valid.json", other.image_root if images else None)
+    root = folder.image_root if images else None
+    return found(read(folder), image_root=root, others=(split,), ignored=ignored)
+
+
+def test_equal_file_names(folder, other):
+    examination = leaks(folder, other)
+    assert dict(examination.findings.counts) == {"leaked-file": 3}
+    example = examination.findings.examples["leaked-file"][0]
+    assert example.detail == "4 of its file names are in valid.json too"
+    assert repaired(examination) == read(folder)
+
+
+def test_equal_folders(folder, other):
+    examination = leaks(folder, other, rename=lambda name: name.replace("/", "/img_"))
+    assert dict(examination.findings.counts) == {"leaked-name": 3}
+    assert repaired(examination) == read(folder)
+
+
+def test_other_names_are_no_leak(folder, other):
+    assert not leaks(folder, other, rename=lambda name: "other_" + name).findings.counts
+
+
+def test_equal_names_of_different_images_are_no_leak(folder, other):
+    assert not leaks(folder, other, images=True).findings.counts
+
+
+def test_equal_first_frames_under_other_names(folder, other):
+    shutil.copy(frame(folder, "video2/00000.jpg"), frame(other, "video3/00000.jpg"))
+    examination = leaks(folder, other, images=True)
+    assert dict(examination.findings.counts) == {"leaked-frame": 1}
+    (example,) = examination.findings.examples["leaked-frame"]
+    assert example.place.video == 2
+    assert example.detail.endswith("valid/JPEGImages/video3/00000.jpg too")
+    assert [video["id"] for video in repaired(examination)["videos"]] == [1, 3]
+    ignored = leaks(folder, other, images=True, ignored=["leaked-frame"])
+    assert repaired(ignored) == read(folder)
+
+
+def test_black_first_frames_are_no_leak(folder, other):
+    for path in (frame(folder, "video2/00000.jpg"), frame(other, "video3/00000.jpg")):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(path)
+    assert not leaks(folder, other, images=True).findings.counts
+
+
+def test_broken_entries_of_another_split_share_nothing(folder):
+    content = {"videos": [None, {}, {"file_names": 3}, {"file_names": [None, ""]}, "a"]}
+    split = read_split(content, "valid.json", folder.image_root)
+    assert (split.files, split.folders, split.first_frames) == (set(), set(), {})

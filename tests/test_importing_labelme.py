@@ -1,0 +1,157 @@
+import base64
+import io
+import json
+import shutil
+
+from simplevtr.importing import read_labelme
+
+import numpy as np
+import pytest
+from foreign_formats import (
+    SIZE,
+    assert_same_tracks,
+    decoded,
+    imported,
+    known_dataset,
+    labelme_shape,
+    write_labelme,
+)
+from PIL import Image
+
+SQUARE = [[4, 4], [12, 4], [12, 12], [4, 12]]
+
+
+@pytest.fixture
+def known(tmp_path):
+    return known_dataset(tmp_path / "known", videos=1, ragged=False)
+
+
+@pytest.fixture
+def read(known):
+    """Reads one file, of frame 1 of a video of four."""
+
+    def read(*shapes, content=None, **options):
+        content = content or {"shapes": shapes, "imageHeight": SIZE[0], "imageWidth": SIZE[1]}
+        (known.images / "video1/00001.json").write_text(json.dumps(content))
+        return read_labelme(known.images, **options)
+
+    return read
+
+
+def only_mask(dataset):
+    ((found,),) = [video.tracks for video in dataset.videos]
+    ((mask),) = found.masks.values()
+    return decoded(mask)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_round_trip_unites_polygons(tmp_path, beside):
+    known = known_dataset(tmp_path / "known", ragged=False)
+    source = write_labelme(known, known.images if beside else tmp_path / "labelme")
+    options = () if beside else ("--images", known.images)
+    assert_same_tracks(known, imported("labelme", source, tmp_path / "out.json", *options))
+
+
+def test_one_video(known):
+    source = write_labelme(known, known.images) / "video1"
+    (video,) = read_labelme(source).videos
+    assert (video.name, video.file_names[1]) == ("video1", "00001.jpg")
+
+
+def test_frames_without_a_file(read):
+    shape = labelme_shape("cat", SQUARE, group_id=1)
+    dataset = read(shape)
+    assert dataset.videos[0].file_names == ["video1/00001.jpg"]
+    dataset = read(shape, frames="all")
+    assert len(dataset.videos[0].file_names) == 4
+    assert [*dataset.videos[0].tracks[0].masks] == [1]
+    assert dataset.notes["frames without a file taken as empty"] == 3
+
+
+def test_rectangle_circle_and_mask(read):
+    corners = [[12, 4], [4, 14]]  # any two opposite ones
+    rectangle = only_mask(read(labelme_shape("cat", corners, kind="rectangle", group_id=1)))
+    expected = np.zeros(SIZE, bool)
+    expected[4:14, 4:12] = True
+    assert (rectangle == expected).all()
+
+    edge = [[20, 20], [20, 30]]
+    circle = only_mask(read(labelme_shape("cat", edge, kind="circle", group_id=1)))
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    assert (circle == ((y - 20) ** 2 + (x - 20) ** 2 <= 100)).all()
+
+    pixels = np.eye(5, 7, dtype=np.uint8) * 255
+    shape = labelme_shape("cat", [[3, 2], [9, 6]], kind="mask", group_id=1, mask=png(pixels))
+    expected = np.zeros(SIZE, bool)
+    expected[2:7, 3:10] = pixels > 0
+    assert (only_mask(read(shape)) == expected).all()
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_shapes_without_a_group(read):
+    shape = labelme_shape("cat", SQUARE, group_id=None)
+    with pytest.raises(ValueError, match=r"00001.json, shape 1: 'cat' has no group_id"):
+        read(shape)
+    assert only_mask(read(shape, ungrouped="label")).sum() == 64
+    dropped = read(shape, ungrouped="drop")
+    assert dropped.videos[0].tracks == []
+    assert dropped.notes["shapes without group_id left out"] == 1
+
+
+def test_points_and_lines_are_counted(read):
+    shapes = [labelme_shape("cat", [[1, 1]], kind=k) for k in ("point", "line", "line")]
+    notes = read(*shapes).notes
+    assert notes["shapes of kind line left out"] == 2
+    assert notes["shapes of kind point left out"] == 1
+
+
+def shape(points=SQUARE, kind="polygon", **values):
+    return labelme_shape("cat", points, kind=kind, group_id=1) | values
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([shape(), shape(label="dog")], "shape 2: track .* has category 'dog' here and 'cat'"),
+        ([shape(group_id=1.5)], "group_id is 1.5"),
+        ([shape(label=3)], "shape 1: 'label' is 3; a text"),
+        ([shape([[1, 2], [3]])], r"point \[3\]"),
+        ([shape([[1, 2], [3, "4"], [5, 6]])], r"point \[3, '4'\]"),
+        ([shape([[1, 2], [3, 1e300], [5, 6]])], r"point \[3, 1e\+300\]"),
+        ([shape([[1, 2], [3, 4]])], "3 or more points"),
+        ([shape([])], r"points are \[\]"),
+        ([shape(kind="blob")], "unknown shape_type 'blob'"),
+        ([shape(kind=["polygon"])], "unknown shape_type"),
+        ([shape([[0, 0]] * 3, kind="rectangle")], "a rectangle has 3 points; 2"),
+        ([shape([[0, 0], [8e8, 0]], kind="circle")], "circle at .* out of all bounds"),
+        ([shape([[0, 0], [64, 9]], kind="mask")], "leaves the frame"),
+        ([shape([[0, 0], [4, 4]], kind="mask")], "mask is None; a PNG as base64"),
+        ([shape([[0, 0], [4, 4]], kind="mask", mask="%%")], "shape 1: "),
+        ([shape([[0, 0], [4, 4]], kind="mask", mask="aGk=")], "embedded PNG: cannot be read"),
+        (
+            [shape([[0, 0], [4, 4]], kind="mask", mask=png(np.zeros((9, 5), np.uint8)))],
+            "embedded PNG: has 9 x 5 pixels",
+        ),
+        ([3], "shape 1: is 3; an object"),
+    ],
+)
+def test_bad_shapes_are_named(read, shapes, message):
+    with pytest.raises(ValueError, match=message):
+        read(*shapes)
+
+
+def test_bad_files_are_named(read, known):
+    with pytest.raises(ValueError, match="00001.json: 'shapes' is None"):
+        read(content={"version": "5"})
+    with pytest.raises(ValueError, match="imageHeight is 9, but the image has 48"):
+        read(content={"shapes": [], "imageHeight": 9})
+    with pytest.raises(ValueError, match="ungrouped is 'guess'; allowed: error, label, drop"):
+        read(content={"shapes": []}, ungrouped="guess")
+    shutil.move(known.images / "video1/00001.json", known.images / "video1/00009.json")
+    with pytest.raises(FileNotFoundError, match="00009.json: there is no image 00009"):
+        read_labelme(known.images)

@@ -1,0 +1,123 @@
+from simplevtr.importing import parse_classes, read_mots
+
+import numpy as np
+import pytest
+from foreign_formats import (
+    CLASSES,
+    SIZE,
+    assert_same_tracks,
+    encoded,
+    imported,
+    known_dataset,
+    write_mots_png,
+    write_mots_text,
+)
+from PIL import Image
+
+NAMES = {number: name for name, number in CLASSES.items()}
+OPTIONS = ("--classes", "1=cat", "2=dog")
+
+
+@pytest.fixture
+def known(tmp_path):
+    return known_dataset(tmp_path / "known")
+
+
+@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
+def test_round_trip(tmp_path, known, write):
+    source = write(known, tmp_path / "mots")
+    output = tmp_path / "out.json"
+    assert_same_tracks(known, imported("mots", source, output, "--images", known.images, *OPTIONS))
+
+
+@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
+def test_one_video(tmp_path, known, write):
+    source = write(known, tmp_path / "mots")
+    path = next(p for p in source.iterdir() if p.stem == "video2")
+    (video,) = read_mots(path, images=known.images, classes=NAMES).videos
+    assert (video.name, len(video.tracks), video.size) == ("video2", 2, SIZE)
+
+
+def test_frame_numbers_may_start_at_one_and_images_be_in_img1(tmp_path, known):
+    folder = tmp_path / "images/video1/img1"
+    folder.mkdir(parents=True)
+    for t, path in enumerate(sorted((known.images / "video1").iterdir())):
+        (folder / f"{t + 1:06d}.jpg").write_bytes(path.read_bytes())
+    mask = encoded(np.eye(*SIZE))
+    text = tmp_path / "video1.txt"
+    text.write_text(f"4 2005 2 {SIZE[0]} {SIZE[1]} {mask['counts']}\n\n")
+    (video,) = read_mots(text, images=tmp_path / "images").videos
+    assert video.file_names[3] == "video1/img1/000004.jpg"
+    ((track,),) = [video.tracks]
+    assert (track.category, sorted(track.masks)) == ("pedestrian", [3])
+
+
+def test_regions_to_ignore_are_counted(tmp_path, known):
+    picture = np.zeros(SIZE, np.uint16)
+    picture[:4], picture[10:14] = 10000, 1001
+    folder = tmp_path / "video1"
+    folder.mkdir()
+    Image.fromarray(picture).save(folder / "000000.png")
+    dataset = read_mots(folder, images=known.images)
+    assert [t.category for t in dataset.videos[0].tracks] == ["car"]
+    assert dataset.notes["regions to ignore, taken as background"] == 1
+    assert dataset.categories == [(1, "car"), (2, "pedestrian")]
+
+
+LINE = "0 1001 1 48 64 " + encoded(np.eye(*SIZE))["counts"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LINE + "\n" + LINE, "video1.txt, line 2: track 1001 has a second mask"),
+        ("0 1001 1 48 64", "line 1: '0 1001 1 48 64'; time_frame id class_id .* needed"),
+        (LINE.replace("0", "-1", 1), "line 1: '-1 1001"),
+        (LINE.replace("0", "9", 1), "line 1: there is no image of frame 9"),
+        (LINE.replace("48 64", "64 48"), r"line 1: RLE of size \[64, 48\] in frames of \[48, 64\]"),
+        (LINE.replace("1001 1 ", "3001 3 "), "line 1: class 3 has no name; known: 1=car"),
+        (LINE + "0", "line 1: RLE counts cover"),
+        ("0 1001 1 48 64 \xff\xfe", "line 1: RLE counts .* are no ASCII text"),
+        (LINE + "\n" + LINE.replace("0 1001 1 ", "1 1001 2 "), "category 'pedestrian' here and"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, known, text, message):
+    path = tmp_path / "video1.txt"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=message):
+        read_mots(path, images=known.images)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "message"),
+    [
+        (7, "000000.png", "000000.png: pixel value 7; 0, or 1000 and more"),
+        (5001, "000000.png", "000000.png: class 5 has no name"),
+        (1001, "000007.png", "000007.png: there is no image of frame 7"),
+        (1001, "first.png", "first.png: the name must end in the number"),
+    ],
+)
+def test_bad_pictures_are_named(tmp_path, known, value, name, message):
+    folder = tmp_path / "video1"
+    folder.mkdir()
+    Image.fromarray(np.full(SIZE, value, np.uint16)).save(folder / name)
+    with pytest.raises(ValueError, match=message):
+        read_mots(folder, images=known.images)
+
+
+def test_sources_that_cannot_be_used(tmp_path, known):
+    with pytest.raises(ValueError, match="MOTS needs the folder of the frames"):
+        read_mots(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: holds no text file, no PNG"):
+        read_mots(tmp_path / "empty", images=known.images)
+    (tmp_path / "video9.txt").touch()
+    with pytest.raises(FileNotFoundError, match="video9: no such folder"):
+        read_mots(tmp_path / "video9.txt", images=known.images)
+
+
+def test_classes():
+    assert parse_classes(["1=car", "7=big truck"]) == {1: "car", 7: "big truck"}
+    for entries in (["car"], ["x=car"], ["1="], ["1=a", "1=b"], ["1=a", "2=a"]):
+        with pytest.raises(ValueError, match="class '"):
+            parse_classes(entries)

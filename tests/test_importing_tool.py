@@ -1,0 +1,294 @@
+"""The command, the writer, and what all importers share."""
+
+import json
+import tracemalloc
+import zlib
+from collections import Counter
+from pathlib import Path
+
+from simplevtr.data import load_ytvis_json
+from simplevtr.data.category_match import match_categories
+from simplevtr.importing import (
+    READERS,
+    ImportedDataset,
+    ImportedTrack,
+    ImportedVideo,
+    read_davis,
+    summary_table,
+    with_categories,
+    write_ytvis,
+)
+from simplevtr.importing.folders import frames_of, inside, natural_order, numbered_frames
+from simplevtr.importing.mask_shapes import from_labels, from_polygons
+from simplevtr.importing.pictures import common_size
+from tools.import_dataset import main
+
+import numpy as np
+import pytest
+from foreign_formats import (
+    SIZE,
+    decoded,
+    encoded,
+    known_dataset,
+    write_coco,
+    write_cvat,
+    write_davis,
+    write_labelme,
+    write_mots_text,
+)
+from PIL import Image
+
+
+@pytest.fixture
+def davis(tmp_path):
+    return write_davis(known_dataset(tmp_path / "known"), tmp_path / "davis")
+
+
+def one_track(category="cat", **values):
+    rle = encoded(np.eye(*SIZE))
+    mask = {"size": rle["size"], "counts": rle["counts"].encode()}
+    video = ImportedVideo("a", SIZE, ["a/0.jpg", "a/1.jpg"], [ImportedTrack(category, {1: mask})])
+    values = {"videos": [video], "categories": [(3, "cat")], "notes": Counter()} | values
+    return ImportedDataset(image_root=Path("root"), **values)
+
+
+# --- the file
+
+
+def test_every_kind_is_loaded_without_complaint(tmp_path, capsys):
+    known = known_dataset(tmp_path / "known", ragged=False)
+    sources = {
+        "davis": write_davis(known, tmp_path / "davis"),
+        "mots": write_mots_text(known, tmp_path / "mots"),
+        "coco-tracks": write_coco(known, tmp_path / "coco.json"),
+        "cvat": write_cvat(known, tmp_path / "cvat", shape="polygon"),
+        "labelme": write_labelme(known, tmp_path / "labelme"),
+    }
+    assert sources.keys() == READERS.keys()
+    for kind, source in sources.items():
+        output = tmp_path / f"{kind}.json"
+        options = [kind, str(source), "--output", str(output), "--images", str(known.images)]
+        assert main(options) == 0
+        records = load_ytvis_json(output, known.images)
+        assert [len(record["annotations"][0]) for record in records] == [2, 2]
+        assert [len(record["annotations"][1]) for record in records] == [1, 1]
+        assert capsys.readouterr().out.endswith(f"{output}, frames below {known.images}\n")
+
+
+def test_fields_of_the_file(tmp_path):
+    path = tmp_path / "new/out.json"
+    write_ytvis(one_track(), path, description="by hand")
+    content = json.loads(path.read_text())
+    assert [*content] == ["info", "licenses", "videos", "categories", "annotations"]
+    assert content["info"] == {"description": "by hand"}
+    assert content["categories"] == [{"id": 3, "name": "cat"}]
+    (video,), (track,) = content["videos"], content["annotations"]
+    assert video == {
+        "height": 48,
+        "width": 64,
+        "length": 2,
+        "file_names": ["a/0.jpg", "a/1.jpg"],
+        "id": 1,
+    }
+    assert track == {
+        "height": 48,
+        "width": 64,
+        "length": 2,
+        "category_id": 3,
+        "segmentations": [None, encoded(np.eye(*SIZE))],
+        "bboxes": [None, [0.0, 0.0, 48.0, 48.0]],
+        "areas": [None, 48],
+        "video_id": 1,
+        "iscrowd": 0,
+        "id": 1,
+    }
+
+
+def test_nothing_is_replaced_or_left_behind(tmp_path, monkeypatch):
+    path = tmp_path / "out.json"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"out.json exists already"):
+        write_ytvis(one_track(), path)
+    assert path.read_text() == "mine"
+    write_ytvis(one_track(), path, overwrite=True)
+    before = path.read_text()
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_ytvis(one_track(), path, overwrite=True)
+    assert path.read_text() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
+
+
+@pytest.mark.parametrize("missing", ["videos", "categories"])
+def test_an_empty_dataset_is_refused(tmp_path, missing):
+    with pytest.raises(ValueError, match=f"the source has no {missing}"):
+        write_ytvis(one_track(**{missing: []}), tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()
+
+
+# --- the command
+
+
+def test_summary(davis, tmp_path, capsys):
+    (davis / "Annotations/video2/00003.png").unlink()
+    arguments = ["davis", str(davis), "--output", str(tmp_path / "out.json")]
+    assert main(arguments) == 0
+    rows = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:-1])
+    rows = {name.strip(): int(count) for name, count in rows.items()}
+    assert rows == {
+        "videos": 2,
+        "without tracks": 0,
+        "frames": 7,
+        "tracks": 4,
+        "masks": 12,
+        "categories": 2,
+        "tracks of cat": 2,
+        "tracks of dog": 2,
+        "frames without a PNG left out": 1,
+    }
+
+
+def test_command_refuses_in_one_line(davis, tmp_path, capsys):
+    output = tmp_path / "out.json"
+    arguments = ["davis", str(davis), "--output", str(output)]
+    for more, message in (
+        (["--gaps", "hold"], "davis has no option --gaps"),
+        (["--images", "nowhere"], "nowhere: no such folder"),
+        (["--videos", "nowhere.txt"], "nowhere.txt: no such file"),
+    ):
+        assert main([*arguments, *more]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("import_dataset.py: error: ")
+        assert message in error
+        assert error.count("\n") == 1
+        assert not output.exists()
+    assert main(["davis", str(tmp_path / "nothing"), "--output", str(output)]) == 2
+    assert "nothing: no such file or folder" in capsys.readouterr().err
+    output.write_text("mine")
+    assert main(arguments) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0
+
+
+def test_names_with_control_characters_do_no_harm():
+    table = summary_table(one_track("a\x1b[2Jb", categories=[(1, "a\x1b[2Jb")]))
+    assert "tracks of a\\x1b[2Jb" in " ".join(table.replace("'", "").split())
+
+
+# --- categories
+
+
+def test_categories_of_another_dataset(davis, tmp_path, capsys):
+    output = tmp_path / "out.json"
+    meta = davis / "meta.json"
+    meta.write_text(meta.read_text().replace('"dog"', '"ferret"').replace('"cat"', '"Giant Panda"'))
+    arguments = ["davis", str(davis), "--output", str(output), "--categories", "ytvis_2019"]
+    assert main(arguments) == 0
+    content = json.loads(output.read_text())
+    assert len(content["categories"]) == 40
+    assert [a["category_id"] for a in content["annotations"]] == [2, 2]
+    assert "tracks of category 'ferret' left out" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="none of the categories .* is among cow"):
+        with_categories(read_davis(davis), [(1, "cow")])
+
+
+def test_categories_are_matched_by_name():
+    names = {
+        "motorcycle": "vehicle",
+        "tennis racket": "sports",
+        "Frisbee": None,
+        "mouse": "electronic",
+        "sofa": None,
+    }
+    targets = ["flying_disc", "mouse", "tennis_racket", "motorbike"]
+    assert match_categories(names, targets) == {
+        "motorcycle": 3,
+        "tennis racket": 2,
+        "Frisbee": 0,
+        "mouse": None,  # of a computer
+        "sofa": None,
+    }
+    assert match_categories({"mouse": "animal"}, targets) == {"mouse": 1}
+    with pytest.raises(ValueError, match="'Cat' and 'cat' cannot be told apart"):
+        match_categories({}, ["Cat", "cat"])
+
+
+# --- files and folders
+
+
+def test_natural_order():
+    names = ["f10", "f9", "f1a", "f1", "g", "10", "9"]
+    assert sorted(names, key=natural_order) == ["9", "10", "f1", "f1a", "f9", "f10", "g"]
+
+
+def test_frames_of_a_folder(tmp_path):
+    for name in ("a10.jpg", "a9.PNG", ".hidden.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [p.name for p in frames_of(tmp_path).values()] == ["a9.PNG", "a10.jpg"]
+    assert [*numbered_frames(tmp_path)] == [9, 10]
+    (tmp_path / "b9.jpg").touch()
+    with pytest.raises(ValueError, match=r"b9.jpg: a9.PNG has frame number 9 already"):
+        numbered_frames(tmp_path)
+    (tmp_path / "a9.jpg").touch()
+    with pytest.raises(ValueError, match="is the same frame; keep one"):
+        frames_of(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: holds no image"):
+        frames_of(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "/a", "\\a", "..\\a", "", ".", None, "a\nb"])
+def test_names_that_lead_elsewhere_are_refused(name):
+    with pytest.raises(ValueError, match="file name"):
+        inside(Path("root"), name)
+    assert inside(Path("root"), "a\\b c.jpg") == Path("root/a/b c.jpg")
+
+
+# --- hostile sizes
+
+
+def huge_png(path, width, height):
+    """A PNG of a few bytes that says that it is huge."""
+    Image.new("L", (1, 1)).save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    # Pillow checks the sum of this chunk.
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [9_000, 12_000, 60_000, 2_000_000_000])
+def test_huge_pictures_are_refused_unread(davis, tmp_path, side):
+    tracemalloc.start()
+    try:
+        huge_png(davis / "Annotations/video1/00000.png", side, side)
+        with pytest.raises(ValueError, match=r"Annotations/video1/00000.png: "):
+            read_davis(davis)
+        huge_png(tmp_path / "frame.png", side, side)
+        with pytest.raises(ValueError, match=r"frame.png: "):
+            common_size([tmp_path / "frame.png"])
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_long_outlines_are_refused():
+    zigzag = [value for i in range(200) for value in (i % 2 * 9e4, i)]
+    with pytest.raises(ValueError, match="outline of 1.8e.07 pixels; at most 11200 are allowed"):
+        from_polygons([zigzag], SIZE)
+    around = [0, 0, 64, 0, 64, 48, 0, 48]
+    assert decoded(from_polygons([around * 9], SIZE)).all()  # even-odd
+
+
+def test_labels_of_any_number():
+    picture = np.arange(SIZE[0] * SIZE[1], dtype=np.int32).reshape(SIZE)
+    masks = from_labels(picture)
+    assert [*masks] == [*range(1, picture.size)]
+    assert decoded(masks[70])[1, 6]
+    assert all(decoded(mask).sum() == 1 for mask in list(masks.values())[:50])
+    assert from_labels(np.zeros(SIZE, np.uint8)) == {}
