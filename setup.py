@@ -45,5 +45,8 @@ setup(
         "opencv-python-headless",
         "av>=17",
     ],
-    extras_require={"dev": ["hypothesis", "pytest", "ruff"]},
+    extras_require={
+        "app": ["gradio>=6.31,<7"],  # wants an older pillow than requirements.txt pins
+        "dev": ["hypothesis", "pytest", "ruff", "selenium"],
+    },
 )

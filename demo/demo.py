@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -26,14 +28,21 @@ from typing import Any
 
 import av
 import numpy as np
+import torch
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import setup_cfg
-from simplevtr.inference import DrawnOutputs, Targets, VideoPredictor, shown_tracks
-from simplevtr.structures import FrameTracks
-from simplevtr.tracking import CollectedTracks, frame_tracks
+from simplevtr.inference import (
+    DrawnOutputs,
+    Targets,
+    VideoPredictor,
+    draw_tracks,
+    find_tracks,
+    wanted_in_result,
+)
+from simplevtr.tracking import CollectedTracks
 from simplevtr.video_io import FrameSource, open_source, write_video_results
 from simplevtr.visualization import TrackPainter
 
@@ -47,6 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("demo.py: interrupted", file=sys.stderr)
         return 130
+    except torch.OutOfMemoryError:
+        print("demo.py: error: the GPU's memory is too small; fewer frames at once need less: "
+              "--opts TEST.WINDOW 16", file=sys.stderr)  # fmt: skip
+        return 2
     except (ValueError, KeyError, OSError, av.FFmpegError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"demo.py: error: {' '.join(str(message).split())}", file=sys.stderr)
@@ -59,15 +72,15 @@ def run(options: argparse.Namespace) -> None:
     cfg = setup_cfg(options.config_file, options.opts)
     # The model need not make masks of tracks that are not drawn.
     cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
-    source = open_source(options.input, timeout=options.timeout)
     targets = Targets(options.output, options.masks, options.results, options.overwrite)
+    source = open_source(options.input, timeout=options.timeout)
     targets.check(source)
     predictor = VideoPredictor(cfg)
     painter = TrackPainter(
         predictor.class_names,
         scale=options.scale,
         min_score=options.score_threshold,
-        classes=options.classes,
+        classes=_classes(options.classes, predictor.class_names),
         draw_masks=not options.no_masks,
         draw_boxes=options.boxes,
         draw_labels=not options.no_labels,
@@ -77,16 +90,8 @@ def run(options: argparse.Namespace) -> None:
     )
     outputs = DrawnOutputs(targets, source, painter, fps=options.fps, sound=not options.no_audio)
     segment = segment_live if source.live else segment_file
-    result, frames = segment(predictor, source, outputs, options)
-    if targets.results:
-        write_video_results(
-            targets.results,
-            result,
-            class_names=predictor.class_names,
-            overwrite=targets.overwrite,
-        )
+    frames, tracks = segment(predictor, source, targets, outputs, options)
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
-    tracks = shown_tracks(result["pred_scores"], painter)
     print(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
           f"{options.score_threshold:.0%})")  # fmt: skip
 
@@ -94,43 +99,49 @@ def run(options: argparse.Namespace) -> None:
 def segment_file(
     predictor: VideoPredictor,
     source: FrameSource,
+    targets: Targets,
     outputs: DrawnOutputs,
     options: argparse.Namespace,
-) -> tuple[dict[str, Any], int]:
-    """Read the video twice, for the model and for drawing, so that no full-size frames are kept.
-
-    Classes and scores that are drawn are the final ones.
+) -> tuple[int, int]:
+    """Read the video twice; classes and scores that are drawn are the final ones.
 
     Returns:
-        The predictor's result and the number of frames.
+        The numbers of frames and of tracks.
     """
-    with _StopOnInterrupt() as stop:
-        frames = _Counted(stop.until_interrupted(islice(source, options.max_frames)))
-        result = predictor.predict(_progress(frames, source, options, "reading and segmenting"))
-    if outputs.video is not None or outputs.masks is not None:
-        again = islice(source, frames.count)
-        nothing = (FrameTracks(i, source.size, [], [], [], []) for i in range(frames.count))
-        tracks = frame_tracks(result) if result["pred_masks"] else nothing
-        with outputs:
-            for frame, seen in zip(
-                _progress(again, source, options, "drawing"), tracks, strict=True
-            ):
-                outputs.write(frame, seen)
-    return result, frames.count
+    with _StopOnInterrupt() as stop, outputs:
+        found = find_tracks(
+            predictor,
+            source,
+            watched=lambda frames: _progress(
+                stop.until_interrupted(islice(frames, options.max_frames)),
+                "reading and segmenting", source.length, options.max_frames,
+            ),
+        )  # fmt: skip
+        # At once: drawing may still break off.
+        tracks = _write_results(targets, found.result, predictor, outputs)
+        draw_tracks(
+            found,
+            source,
+            outputs,
+            watched=lambda frames: _progress(frames, "drawing", found.frames),
+        )
+    return found.frames, tracks
 
 
 def segment_live(
     predictor: VideoPredictor,
     source: FrameSource,
+    targets: Targets,
     outputs: DrawnOutputs,
     options: argparse.Namespace,
-) -> tuple[dict[str, Any], int]:
+) -> tuple[int, int]:
     """Read once and draw what is final; TEST.WINDOW full-size frames are kept.
 
-    Classes and scores that are drawn are those of the tracks so far.
+    Classes and scores that are drawn are those of the tracks so far, and results.json has those of
+    each track's last frame.
 
     Returns:
-        The result with the classes and scores of each track's last frame, and the number of frames.
+        The numbers of frames and of tracks.
     """
     waiting: deque[np.ndarray] = deque()
     collected = CollectedTracks(source.size)
@@ -140,29 +151,32 @@ def segment_live(
             waiting.append(frame)
             yield frame
 
-    with _StopOnInterrupt() as stop, outputs:
+    count = 0
+    with _StopOnInterrupt() as stop, closing(source), outputs:
         frames = kept(stop.until_interrupted(islice(source, options.max_frames)))
-        count = 0
-        for seen in predictor.stream(_progress(frames, source, options, "segmenting")):
-            outputs.write(waiting.popleft(), seen)
+        progress = _progress(frames, "segmenting", source.length, options.max_frames)
+        for tracks in predictor.stream(progress):
+            outputs.write(waiting.popleft(), tracks)
             count += 1
-            if options.results:
-                collected.extend([seen])
-    source.close()
-    return collected.so_far(), count
+            if targets.results:
+                collected.extend([tracks])
+    _write_results(targets, collected.so_far(), predictor, outputs)
+    return count, len(outputs.shown)
 
 
-class _Counted:
-    """Passes frames on and counts them."""
-
-    def __init__(self, frames: Iterator[np.ndarray]) -> None:
-        self._frames = frames
-        self.count = 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for frame in self._frames:
-            self.count += 1
-            yield frame
+def _write_results(
+    targets: Targets, result: dict[str, Any], predictor: VideoPredictor, outputs: DrawnOutputs
+) -> int:
+    """Write results.json if it is wanted; returns the number of tracks."""
+    result = wanted_in_result(result, outputs.painter)
+    if targets.results:
+        write_video_results(
+            targets.results,
+            result,
+            class_names=predictor.class_names,
+            overwrite=targets.overwrite,
+        )
+    return len(result["pred_scores"])
 
 
 class _StopOnInterrupt:
@@ -191,26 +205,46 @@ class _StopOnInterrupt:
 
 
 def _progress(
-    frames: Iterator[np.ndarray] | _Counted,
-    source: FrameSource,
-    options: argparse.Namespace,
-    what: str,
-) -> Iterator[np.ndarray]:
-    known = [n for n in (source.length, options.max_frames) if n is not None]
+    frames: Iterable[np.ndarray], what: str, *lengths: int | None
+) -> Iterable[np.ndarray]:
+    known = [length for length in lengths if length is not None]
     return tqdm(frames, desc=what, total=min(known, default=None), unit="frame", disable=None)
 
 
 def _rate(text: str) -> Fraction:
-    rate = Fraction(text)
-    if rate <= 0:
-        raise ValueError(text)
-    return rate
+    try:
+        rate = Fraction(text)
+    except ZeroDivisionError:
+        rate = Fraction(0)
+    return _above_zero(rate, text)
 
 
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
+def _classes(wanted: list[str] | None, names: list[str]) -> list[str | int] | None:
+    """Names as they are; numbers, which drawn labels show where nobody knows a name, as such."""
+    if wanted is None:
+        return None
+    return [int(item) if item.isdecimal() and item not in names else item for item in wanted]
+
+
+def _positive(text: str) -> float:
+    return _above_zero(float(text), text)
+
+
+def _above_zero(number: Any, text: str) -> Any:
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} was given; it must be above 0")
+    return number
+
+
+def _score(text: str) -> float:
+    score = float(text)
+    if not 0 <= score <= 1:
+        raise argparse.ArgumentTypeError(f"{text} was given; allowed: 0 to 1")
+    return score
+
+
+def _count(text: str) -> int:
+    return _above_zero(int(text), text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -223,8 +257,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", help=".mp4, .gif, or a folder for images")
     add("--results", metavar="FILE.json", help="write the tracks as YouTube-VIS results, too")
     add("--masks", metavar="FOLDER", help="write a MOTS picture a frame, too (16-bit PNG)")
-    add("--score-threshold", type=float, default=0.3, help="tracks from here on (0 to 1)")
-    add("--classes", nargs="+", metavar="NAME", help="draw only these classes")
+    add("--score-threshold", type=_score, default=0.3, help="tracks from here on (0 to 1)")
+    add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", action="store_true", help="draw bounding boxes")
     add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")
     add("--side-by-side", action="store_true", help="the input at the left of the result")
@@ -234,10 +268,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-audio", action="store_true", help="leave out the input's sound")
     add("--fps", type=_rate, help="frames per second of the result, such as 25 or 30000/1001 "
         "(default: the input's; 10 for images)")  # fmt: skip
-    add("--scale", type=float, help="size of the result relative to the input "
+    add("--scale", type=_positive, help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
-    add("--max-frames", type=_positive, help="read only the first frames")
-    add("--timeout", type=float, default=20.0, help="seconds to wait for a camera or an address")
+    add("--max-frames", type=_count, help="read only the first frames")
+    add(
+        "--timeout", type=_positive, default=20.0, help="seconds to wait for a camera or an address"
+    )
     add("--overwrite", action="store_true", help="replace existing results")
     add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="config options; last on the command line")  # fmt: skip

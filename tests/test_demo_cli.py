@@ -1,74 +1,29 @@
-import importlib.util
+import signal
+import sys
 from fractions import Fraction
-from pathlib import Path
 
 from simplevtr.inference import VideoPredictor
-from simplevtr.structures import TrackMasks, encode_masks
 from simplevtr.video_io import open_sink, open_source
 
 import av
 import numpy as np
 import pytest
 import torch
-from detectron2.modeling import META_ARCH_REGISTRY
+from demo_model import BrightestHalf, command_line, load_script
 from PIL import Image
-from torch import nn
 
-DEMO = Path(__file__).parents[1] / "demo" / "demo.py"
 NTSC = Fraction(30000, 1001)
-
-
-class BrightestHalf(nn.Module):
-    """Finds two tracks, the left and the right half of the video, and a weak third."""
-
-    def __init__(self, cfg=None):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(3))
-        self.seen = None
-
-    def forward(self, videos):
-        (video,) = videos
-        self.seen = video
-        assert not self.training
-        video["image"] = list(video["image"])
-        height, width = video["height"], video["width"]
-        left = torch.zeros(len(video["image"]), height, width, dtype=torch.bool)
-        left[:, :, : width // 2] = True
-        packed = [TrackMasks(encode_masks(m), (height, width)) for m in (left, ~left, left)]
-        return {
-            "image_size": (height, width),
-            "pred_scores": [0.9, 0.5, 0.1],
-            "pred_labels": [0, 99, 1],
-            "pred_masks": packed,
-            "pred_ids": [1, 2, 3],
-        }
 
 
 @pytest.fixture(scope="module")
 def demo():
-    if "BrightestHalf" not in META_ARCH_REGISTRY:
-        META_ARCH_REGISTRY.register(BrightestHalf)
-    spec = importlib.util.spec_from_file_location("demo_script", DEMO)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("demo")
 
 
 @pytest.fixture
 def options(tmp_path):
     """Command-line options of a model that can be loaded."""
-    weights = tmp_path / "model.pth"
-    torch.save({"model": BrightestHalf().state_dict()}, weights)
-    config = tmp_path / "config.yaml"
-    config.write_text("MODEL:\n  META_ARCHITECTURE: BrightestHalf\n  DEVICE: cpu\n")
-
-    def make(source, output, *more, opts=()):
-        return [
-            "--config-file", str(config), "--input", str(source), "--output", str(output), *more,
-            "--opts", "MODEL.WEIGHTS", str(weights), *opts,
-        ]  # fmt: skip
-
-    return make
+    return command_line(tmp_path)
 
 
 def write_video(path, count=5, size=(65, 97), fps=NTSC, times=None, names=None):
@@ -140,6 +95,13 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(video, tmp_path / "out.avi"), "'.avi', allowed: .mp4"),
         (options(video, video), "in.mp4: exists already"),
         (options(video, video, "--overwrite"), "in.mp4: this is the input"),
+        (options(video, None), "nothing is to be written; give --output, --masks or --results"),
+        (options(video, out, "--masks", str(video)), "suffix '.mp4', allowed: a folder"),
+        (options(video, out, "--results", "a.txt"), "'.txt', allowed: .json"),
+        (options(video, tmp_path / "o", "--masks", str(tmp_path / "o")), "both the video and the"),
+        (options(video, out, "--classes", "cat"), "unknown class 'cat'; the model's classes: none"),
+        (options(video, out, "--trail", "-1"), "trail is -1"),
+        (options(video, tmp_path / "a.gif", "--fps", "60"), "at most 50 frames a second"),
         (options(video, out, opts=("MODEL.WEIGHTS", "")), "MODEL.WEIGHTS is empty"),
         (options(video, out, opts=("MODEL.WEIGHTS", "no.pth")), "no.pth: no such file"),
         (options(video, out, opts=("MODEL.WEIGHTS", str(video))), "in.mp4 is no checkpoint"),
@@ -153,7 +115,24 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         assert message in error
         assert error.count("\n") == 1
         assert error.startswith("demo.py: error: ")
-    assert not out.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "config.yaml", "empty", "in.mp4", "model.pth", "text.mp4",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--fps", "0"), ("--fps", "1/0"), ("--fps", "fast"), ("--max-frames", "0"),
+        ("--timeout", "-1"), ("--scale", "0"), ("--scale", "inf"), ("--score-threshold", "1.1"),
+        ("--score-threshold", "nan"),
+    ],
+)  # fmt: skip
+def test_values_that_make_no_sense_are_refused(demo, options, capsys, option, value):
+    with pytest.raises(SystemExit) as status:
+        demo.main(options("in.mp4", "out.mp4", option, value))
+    assert status.value.code == 2
+    assert f"argument {option}: " in capsys.readouterr().err
 
 
 def test_weights_of_another_model_are_refused(tmp_path, demo, options, capsys):
@@ -191,3 +170,18 @@ def test_predictor_errors():
         VideoPredictor(model=BrightestHalf()).predict(frames)
     with pytest.raises(ValueError, match="image_format is .L.; allowed"):
         VideoPredictor(model=BrightestHalf(), image_format="L")
+
+
+def test_the_page_says_how_to_install_what_it_needs(monkeypatch, options, capsys):
+    for name in ("GRADIO_ANALYTICS_ENABLED", "GRADIO_TEMP_DIR", "HF_HUB_DISABLE_TELEMETRY",
+                 "HF_HUB_OFFLINE", "no_proxy", "NO_PROXY"):  # fmt: skip
+        monkeypatch.setenv(name, "")
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    handler = signal.getsignal(signal.SIGTERM)
+    arguments = [word for word in options("a", None) if word not in ("--input", "a")]
+    try:
+        assert load_script("app").main(arguments) == 2
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    said = "app.py: error: gradio is not installed; pip install -e '.[app]'\n"
+    assert capsys.readouterr().err == said

@@ -1,5 +1,6 @@
 """Videos in whatever state they come: the result has what can be read of them, at its times."""
 
+import contextlib
 import logging
 from fractions import Fraction
 
@@ -203,6 +204,42 @@ def test_a_truncated_stream_gives_its_first_frames(tmp_path):
         out = tmp_path / f"{name}.mp4"
         copied(path, out)
         assert 5 < len(watch(out)[0]) < 25
+
+
+def test_a_cut_video_gives_all_frames_before_the_cut(tmp_path, caplog):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 48, 64, 3), dtype=np.uint8)
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = noise.shape[1:3]
+        for picture in noise:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    whole = 0
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        for packet in container.demux(container.streams.video[0]):
+            with contextlib.suppress(av.error.InvalidDataError):
+                whole += len(packet.decode())
+    with caplog.at_level(logging.WARNING):
+        assert len(list(open_source(path))) == whole
+    assert 20 < whole < 30
+    assert "of 40 frames can be read" in caplog.text
+
+
+@pytest.mark.parametrize("late", [0, 9])
+def test_a_cut_matroska_file_is_said_to_be(tmp_path, caplog, late):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
+    path = record(tmp_path / "clip.mkv", noise, fps=25, ticks=range(late, late + 30))
+    with caplog.at_level(logging.WARNING):
+        assert len(list(open_source(path))) == 30
+    assert caplog.text == ""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    with caplog.at_level(logging.WARNING):
+        count = len(list(open_source(path)))
+    assert f"clip.mkv: damaged; the first {count} frames can be read" in caplog.text
 
 
 def test_what_is_no_video_is_refused_by_name(tmp_path):

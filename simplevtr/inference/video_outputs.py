@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from simplevtr.inference.wanted_tracks import wanted_in_frame
 from simplevtr.structures import FrameTracks
-from simplevtr.video_io import FrameSource, MotsPngSink, check_output, open_sink
+from simplevtr.video_io import FrameSink, FrameSource, MotsPngSink, check_output, open_sink
 from simplevtr.visualization import TrackPainter
 
 import numpy as np
@@ -37,20 +37,29 @@ class Targets:
         """Refuse what cannot be written, or what would replace the input, before any work.
 
         Raises:
-            ValueError: nothing is to be written, a suffix is not allowed, or a target is the input.
+            ValueError: nothing is to be written, a suffix is not allowed, or a target is the input
+                or another target.
             FileExistsError: a target exists and may not be replaced.
         """
         suffixes = {"video": (".mp4", ".gif", ""), "masks": ("",), "results": (".json",)}
         wanted = {name: getattr(self, name) for name in suffixes if getattr(self, name)}
         if not wanted:
             raise ValueError("nothing is to be written; give --output, --masks or --results")
+        found: dict[Path, str] = {}
         for name, path in wanted.items():
             target = check_output(path, overwrite=self.overwrite, suffixes=suffixes[name])
             _refuse_own_input(source, target)
+            other = found.setdefault(target.resolve(), name)
+            if other != name:
+                raise ValueError(f"{path}: both the {other} and the {name} are to be written there")
 
 
 class DrawnOutputs:
-    """The drawn video and the MOTS pictures, a frame at a time; use it as a context manager."""
+    """The drawn video and the MOTS pictures, a frame at a time; use it as a context manager.
+
+    Attributes:
+        shown: ids of the tracks that were in what was written so far.
+    """
 
     def __init__(
         self,
@@ -61,58 +70,69 @@ class DrawnOutputs:
         fps: Fraction | None = None,
         sound: bool = True,
     ) -> None:
-        """Open what ``targets`` names.
+        """Prepare what ``targets`` names; nothing is opened yet.
 
         Args:
             targets: checked.
             source: gives times, names and sound.
-            painter: draws the video's frames; its threshold holds for the masks as well.
+            painter: draws the video's frames; its threshold and classes hold for the masks as well.
             fps: instead of the source's times; the sound is left out then.
             sound: whether the input's sound is kept.
         """
         self.painter = painter
-        self._source, self._own_times = source, fps is None
-        self._stack = ExitStack()
-        self.video = self.masks = None
-        if targets.video:
-            self.video = open_sink(
-                targets.video,
-                fps or source.fps or DEFAULT_FPS,
-                painter.output_size(source.size),
-                names=source.names,
-                sample_aspect_ratio=source.sample_aspect_ratio,
-                audio_from=source.sound if sound and self._own_times else None,
-                overwrite=targets.overwrite,
-            )
-        if targets.masks:
-            self.masks = MotsPngSink(
-                targets.masks,
-                source.size,
-                min_score=painter.min_score,
-                overwrite=targets.overwrite,
-            )
+        self.shown: set[int] = set()
+        self._targets, self._source = targets, source
+        self._fps, self._sound = fps, sound and fps is None
+        self._video: FrameSink | None = None
+        self._masks: MotsPngSink | None = None
 
     def __enter__(self) -> DrawnOutputs:
-        for sink in (self.video, self.masks):
-            if sink is not None:
-                self._stack.enter_context(sink)
+        """Open the outputs.
+
+        Raises:
+            ValueError: the frame rate is not possible; see ``open_sink``.
+            FileExistsError: a target exists and may not be replaced.
+        """
+        with ExitStack() as stack:
+            if self._targets.video:
+                self._video = stack.enter_context(self._open_video())
+            if self._targets.masks:
+                self._masks = stack.enter_context(
+                    MotsPngSink(
+                        self._targets.masks, self._source.size, overwrite=self._targets.overwrite
+                    )
+                )
+            self._stack = stack.pop_all()
         return self
+
+    def _open_video(self) -> FrameSink:
+        return open_sink(
+            self._targets.video,
+            self._fps or self._source.fps or DEFAULT_FPS,
+            self.painter.output_size(self._source.size),
+            names=self._source.names,
+            sample_aspect_ratio=self._source.sample_aspect_ratio,
+            audio_from=self._source.sound if self._sound else None,
+            overwrite=self._targets.overwrite,
+        )
 
     def __exit__(self, *details: object) -> bool | None:
         return self._stack.__exit__(*details)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is made of frames."""
+        return bool(self._targets.video or self._targets.masks)
+
     def write(self, frame: np.ndarray, tracks: FrameTracks) -> None:
         """Append one frame."""
-        if self.video is not None:
-            timing = self._source.timing(tracks.index) if self._own_times else None
-            self.video.write(self.painter.draw_frame(frame, tracks), timing)
-        if self.masks is not None:
-            self.masks.write(tracks)
-
-
-def shown_tracks(scores: Sequence[float], painter: TrackPainter) -> int:
-    """How many tracks of these scores are drawn."""
-    return sum(score >= painter.min_score for score in scores)
+        tracks = wanted_in_frame(tracks, self.painter)
+        self.shown.update(tracks.track_ids)
+        if self._video is not None:
+            timing = self._source.timing(tracks.index) if self._fps is None else None
+            self._video.write(self.painter.draw_frame(frame, tracks), timing)
+        if self._masks is not None:
+            self._masks.write(tracks)
 
 
 def _refuse_own_input(source: FrameSource, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -48,7 +49,9 @@ class VideoSource(FrameSource):
     def __iter__(self) -> Iterator[np.ndarray]:
         with open_file(self._file) as container:
             stream = pick_stream(container, self.path)
-            stream.thread_type = "AUTO"
+            # Threads that take a frame each lose good frames beside a broken one, and how many
+            # depends on the number of cores.
+            stream.thread_type = "SLICE"
             reader = self._reader = StreamReader(container, stream, self.path, self.fps)
             yield from reader
             self._report_damage(reader, _seconds(stream))
@@ -56,7 +59,7 @@ class VideoSource(FrameSource):
     def _report_damage(self, reader: StreamReader, seconds: Fraction | None) -> None:
         """Say once when frames are missing, or the video ends before its header says so."""
         cut = bool(self.length and reader.count < self.length)
-        if cut and reader.error is None and not reader.bad_packets and seconds and self.fps:
+        if seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
             cut = reader.timeline.end() + 1 / self.fps < seconds
         if self._warned or reader.count == 0 or not (cut or reader.error or reader.bad_packets):
@@ -106,6 +109,13 @@ def open_file(path: Path) -> av.container.InputContainer:
 
 
 def _seconds(stream: av.VideoStream) -> Fraction | None:
-    if stream.duration is None or stream.time_base is None:
+    """Seconds from the first frame to the end, as the file's head says; None where it does not."""
+    if stream.frames and stream.duration and stream.time_base:
+        return stream.duration * Fraction(stream.time_base)
+    # Matroska counts no frames, but writes "00:01:23.450000000" as a tag: the time of the end.
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if found is None:
         return None
-    return stream.duration * Fraction(stream.time_base)
+    hours, minutes, seconds = map(Fraction, found.groups())
+    start = (stream.start_time or 0) * Fraction(stream.time_base or 0)
+    return 3600 * hours + 60 * minutes + seconds - start

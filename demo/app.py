@@ -1,0 +1,104 @@
+"""Find the tracks of a video on a page in the browser.
+
+    pip install -e '.[app]'
+    python demo/app.py --config-file CFG --opts MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
+
+The page is served to this machine alone and loads nothing from the network. Videos, and what is
+made of them, lie in a temporary folder that is removed when the program ends (Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr import setup_cfg
+from simplevtr.inference import VideoPredictor
+
+LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the page until Ctrl-C; the exit status is 2 after a user's error."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed
+    try:
+        run(options)
+    except KeyboardInterrupt:
+        print()
+    except (ValueError, KeyError, OSError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"app.py: error: {' '.join(str(message).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load the model and serve the page.
+
+    Raises:
+        ValueError: gradio is missing, or see ``VideoPredictor``.
+        OSError: the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="simplevtr-") as folder:
+        _keep_to_this_machine(folder)
+        try:
+            import gradio  # noqa: F401 - only after the settings above
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise ValueError("gradio is not installed; pip install -e '.[app]'") from None
+        from app_page import Page
+
+        cfg = setup_cfg(options.config_file, options.opts)
+        cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, LOWEST_SCORE)
+        predictor = VideoPredictor(cfg)
+        if options.host not in _LOCAL:
+            print(
+                f"app.py: everybody who reaches {options.host} can use this page", file=sys.stderr
+            )
+        page = Page(predictor, Path(folder), lowest_score=cfg.TEST.SCORE_THRESHOLD)
+        page.serve(options.host, options.port, browser=not options.no_browser and _has_display())
+
+
+def _keep_to_this_machine(folder: str) -> None:
+    """Settings that gradio reads as it is imported."""
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HUB_OFFLINE="1",
+        GRADIO_TEMP_DIR=folder,
+    )
+    # It asks its own server whether it runs; a proxy would not reach it.
+    hosts = [host for host in (os.environ.get("no_proxy", ""), *_LOCAL) if host]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(hosts)
+
+
+def _has_display() -> bool:
+    """Whether opening a browser makes sense; a text browser would take the terminal."""
+    return sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--config-file", required=True, help="YAML file of the model")
+    add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
+    add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
+    add("--no-browser", action="store_true", help="do not open the page")
+    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="config options; last on the command line")  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""The page of ``app.py``: a video in, its tracks drawn and listed."""
+
+from __future__ import annotations
+
+import html
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simplevtr.inference import (
+    DrawnOutputs,
+    FoundTracks,
+    Frames,
+    Targets,
+    VideoPredictor,
+    draw_tracks,
+    find_tracks,
+    wanted_in_result,
+)
+from simplevtr.video_io import open_source, write_video_results
+from simplevtr.visualization import TrackPainter
+
+import av
+import gradio as gr
+import torch
+from app_table import TABLE_STYLE, track_table
+
+_HEAD = """# SimpleVTR
+Every object of a video: what it is, where it goes, and its mask in every frame."""
+_EMPTY = "<p class='hint'>Drop a video at the left and press <b>Find tracks</b>.</p>"
+_PICTURE_HEIGHT = 480  # pixels
+# Whatever gradio's parts would fetch from elsewhere is refused by the browser.
+_POLICY = """<meta http-equiv="Content-Security-Policy"
+    content="default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:">"""
+
+
+@dataclass(frozen=True)
+class SegmentedVideo:
+    """What a session keeps of its video; masks are run-length encoded, so it is small."""
+
+    path: str
+    found: FoundTracks
+
+
+class Page:
+    """The page and what its controls do."""
+
+    def __init__(self, predictor: VideoPredictor, folder: Path, *, lowest_score: float) -> None:
+        """Keep the model.
+
+        Args:
+            predictor: the model, which takes one video at a time.
+            folder: for results; one below it for each session.
+            lowest_score: of the tracks that the model gives.
+        """
+        self._predictor = predictor
+        self._folder = folder
+        self._lowest_score = lowest_score
+        self._stop_requests: dict[str, threading.Event] = {}
+
+    def serve(self, host: str, port: int | None, *, browser: bool) -> None:
+        """Serve the page until the program is interrupted.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        fonts = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+        _, address, _ = self.blocks().launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=browser,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=[],
+            theme=gr.themes.Default(primary_hue="blue", font=fonts[0], font_mono=fonts[1]),
+            css=TABLE_STYLE,
+            head=_POLICY,
+        )
+        print(f"open {address} (Ctrl-C ends)", flush=True)
+        threading.Event().wait()
+
+    def blocks(self) -> gr.Blocks:
+        """The page itself."""
+        with gr.Blocks(
+            title="SimpleVTR", analytics_enabled=False, delete_cache=(3600, 86400)
+        ) as page:
+            gr.Markdown(_HEAD)
+            segmented = gr.State()
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=2, min_width=320):
+                    # Not gr.Video: it says that what the browser cannot play is no video.
+                    video = gr.File(label="Video", height=150, elem_id="input")
+                    with gr.Row():
+                        find = gr.Button("Find tracks", variant="primary", elem_id="find")
+                        stop = gr.Button("Stop reading", visible=False, elem_id="stop")
+                    look = self._controls()
+                with gr.Column(scale=3, min_width=320):
+                    drawn = gr.Video(
+                        label="Tracks", height=_PICTURE_HEIGHT, interactive=False, autoplay=True,
+                        loop=True, elem_id="result",
+                    )  # fmt: skip
+                    listed = gr.HTML(_EMPTY, elem_id="listed")
+                    results = gr.DownloadButton(
+                        "Download results.json", visible=False, elem_id="download"
+                    )
+            shown = [drawn, listed, results]
+            self._connect(video, find, stop, look, segmented, shown)
+            page.unload(self._stop)
+        return page
+
+    def _controls(self) -> list[gr.components.Component]:
+        """What ``_painter`` takes, in that order."""
+        lowest = max(self._lowest_score, 0.01)
+        names = self._predictor.class_names
+        with gr.Group():
+            score = gr.Slider(
+                lowest, 1, value=max(0.3, lowest), step=0.01, label="Score threshold",
+                info="Tracks that the model is less sure of are left out.", elem_id="score",
+            )  # fmt: skip
+            classes = gr.Dropdown(
+                list(names), multiselect=True, label="Classes", info="Nothing chosen: all",
+                visible=bool(names), elem_id="classes",
+            )  # fmt: skip
+            trail = gr.Slider(
+                0, 100, value=0, step=1, label="Trail", info="Frames of the way behind a track",
+                elem_id="trail",
+            )  # fmt: skip
+            with gr.Row():
+                boxes = gr.Checkbox(label="Boxes", elem_id="boxes")
+                side_by_side = gr.Checkbox(label="Beside the input", elem_id="side_by_side")
+        return [score, classes, trail, boxes, side_by_side]
+
+    def _connect(self, video, find, stop, look, segmented, shown) -> None:
+        """Say what happens when; drawing and the model have a queue each, of one at a time."""
+        private = {"api_visibility": "private"}
+        model = {"concurrency_limit": 1, "concurrency_id": "model"}
+        drawing = {"concurrency_limit": 1, "concurrency_id": "drawing"}
+        video.change(
+            lambda: (None, None, _EMPTY, gr.DownloadButton(visible=False)),
+            outputs=[segmented, *shown], queue=False, **private,
+        )  # fmt: skip
+        found = find.click(
+            lambda: (gr.Button(interactive=False), gr.Button(visible=True)),
+            outputs=[find, stop], queue=False, **private,
+        ).then(
+            self._find, [video], [segmented, shown[0]], show_progress_on=shown[0], **model,
+            **private,
+        )  # fmt: skip
+        found.success(
+            self._draw, [segmented, *look], shown, show_progress_on=shown[0], **drawing, **private
+        )
+        for after in (found.success, found.failure):  # gradio 6.31's then() is not for failures
+            after(
+                lambda: (gr.Button(interactive=True), gr.Button(visible=False)),
+                outputs=[find, stop], queue=False, **private,
+            )  # fmt: skip
+        stop.click(self._stop, queue=False, **private)
+        score, classes, trail, boxes, side_by_side = look
+        gr.on(
+            [score.release, trail.release, classes.input, boxes.input, side_by_side.input],
+            self._draw, [segmented, *look], shown,
+            show_progress_on=shown[0], trigger_mode="always_last", **drawing, **private,
+        )  # fmt: skip
+
+    def _find(
+        self, path: str | None, request: gr.Request, progress: gr.Progress = gr.Progress()  # noqa: B008
+    ) -> tuple[SegmentedVideo, None]:  # fmt: skip
+        """Run the model; the result that is shown gives way to the progress."""
+        if path is None:
+            raise _error("There is no video yet: drop one at the left.")
+        stop = self._stop_requests[request.session_hash] = threading.Event()
+        try:
+            source = open_source(path)
+
+            def watched(frames: Frames) -> Frames:
+                for frame in _shown(frames, source.length, progress, "Reading and segmenting"):
+                    yield frame
+                    if stop.is_set():
+                        return
+
+            return SegmentedVideo(path, find_tracks(self._predictor, source, watched=watched)), None
+        except torch.OutOfMemoryError:
+            raise _error("The GPU's memory is too small: try --opts TEST.WINDOW 16") from None
+        except (ValueError, OSError, av.FFmpegError) as error:
+            raise _error(error, path) from error
+        finally:
+            self._stop_requests.pop(request.session_hash, None)
+
+    def _stop(self, request: gr.Request) -> None:
+        stop = self._stop_requests.get(request.session_hash)
+        if stop is not None:
+            stop.set()
+
+    def _draw(
+        self, segmented: SegmentedVideo | None,
+        score: float, classes: list[str], trail: float, boxes: bool, side_by_side: bool,
+        request: gr.Request, progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, Any, Any]:  # fmt: skip
+        """Draw what was found, without the model."""
+        if segmented is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        names = self._predictor.class_names
+        painter = TrackPainter(
+            names, min_score=score, classes=classes or None, draw_boxes=boxes, trail=int(trail),
+            side_by_side=side_by_side,
+        )  # fmt: skip
+        name = Path(segmented.path).stem
+        folder = self._new_folder(request.session_hash)
+        targets = Targets(f"{folder / name}_tracks.mp4", results=f"{folder / name}_results.json")
+        result = wanted_in_result(segmented.found.result, painter)
+        try:
+            _draw_again(segmented, targets, painter, progress)
+            write_video_results(targets.results, result, class_names=names)
+        except (ValueError, OSError, av.FFmpegError) as error:
+            raise _error(error, segmented.path) from error
+        listed = track_table(result, segmented.found, painter)
+        return targets.video, listed, gr.DownloadButton(value=targets.results, visible=True)
+
+    def _new_folder(self, session: str) -> Path:
+        """An empty folder for a result, since browsers keep what they once loaded of a name.
+
+        The one before the last is removed; the last may still be played.
+        """
+        folder = self._folder / "results" / session
+        folder.mkdir(parents=True, exist_ok=True)
+        last = max((int(old.name) for old in folder.iterdir()), default=0)
+        shutil.rmtree(folder / str(last - 1), ignore_errors=True)
+        new = folder / str(last + 1)
+        new.mkdir()
+        return new
+
+
+def _draw_again(
+    segmented: SegmentedVideo, targets: Targets, painter: TrackPainter, progress: gr.Progress
+) -> None:
+    source, found = open_source(segmented.path), segmented.found
+    with DrawnOutputs(targets, source, painter) as outputs:
+        draw_tracks(
+            found,
+            source,
+            outputs,
+            watched=lambda frames: _shown(frames, found.frames, progress, "Drawing"),
+        )
+
+
+def _shown(frames: Frames, total: int | None, progress: gr.Progress, what: str) -> Frames:
+    """Pass frames on and show how many, a few times a second."""
+    due = 0.0
+    for index, frame in enumerate(frames):
+        if time.monotonic() >= due:
+            progress((index, total), desc=what, unit="frames")
+            due = time.monotonic() + 0.25
+        yield frame
+
+
+def _error(problem: Exception | str, path: str = "") -> gr.Error:
+    """What the page shows until it is closed; the page takes it for HTML."""
+    text = " ".join(str(problem).split())
+    if path:  # the folder is no matter of the user's
+        text = text.replace(path, Path(path).name)
+    return gr.Error(html.escape(text), duration=None, print_exception=False)
