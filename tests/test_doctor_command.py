@@ -1,6 +1,5 @@
 """``python -m simplevtr.data.doctor``: options, exit status and files."""
 
-import importlib
 import json
 import os
 import re
@@ -8,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import simplevtr.data
 from simplevtr.data.doctor import DEFECTS, read_file
 from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, UNREADABLE, main
 from simplevtr.data.doctor.sources import Source
@@ -275,13 +273,15 @@ def test_it_starts_without_torch_and_detectron2(folder, tmp_path):
     assert done.stdout.endswith("no defects\n")
 
 
-def test_importing_the_package_registers_the_builtin_data_sets(monkeypatch):
-    calls = []
-    with monkeypatch.context() as patch:
-        patch.setattr("simplevtr.data.builtin.register_builtin", lambda: calls.append(1))
-        importlib.reload(simplevtr.data)
-    assert calls == [1]
-    importlib.reload(simplevtr.data)  # so that it has the true function again
+def test_the_loaders_register_the_builtin_data_sets_and_a_bare_import_is_fast():
+    code = """
+import sys, simplevtr.data
+assert "detectron2" not in sys.modules and "torch" not in sys.modules
+from simplevtr.data import build_test_loader
+from detectron2.data import DatasetCatalog
+assert "ytvis_2019_train" in DatasetCatalog
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_characters_that_a_terminal_lacks_are_escaped(folder, tmp_path, capsys):

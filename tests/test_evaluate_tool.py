@@ -60,6 +60,42 @@ def test_scores_every_kind_of_file(kind, run, tmp_path):
     assert by_name["c5"]["AP50"] is None
 
 
+def test_errors(run, tmp_path):
+    status, out, err = run("--errors")
+    assert (status, err) == (0, "")
+    assert "| kind of error" in out
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    errors = scores["errors"]
+    assert errors["AP50"] == pytest.approx(scores["AP50"])
+    assert set(errors["gains"]) == set(errors["counts"]) > {"localisation", "id_switch"}
+    assert sum(errors["counts"].values()) > 0
+
+
+def test_subsets(run, tmp_path):
+    status, out, err = run("--subsets")
+    assert (status, err) == (0, "")
+    assert "| occlusion" in out
+    subsets = json.loads((tmp_path / "scores.json").read_text())["subsets"]
+    assert list(subsets) == ["length", "motion", "occlusion"]
+    status, out, _ = run("--length-limits", 1, 2, "--overwrite")
+    assert status == 0
+    assert "above 2" in out
+    stated = json.loads((tmp_path / "scores.json").read_text())["subsets"]
+    assert stated["length"]["limits"] == [1, 2]
+    assert stated["motion"] == subsets["motion"]
+    check_refused(run("--motion-limits", 2, 1, "--overwrite"), "motion limits [2.0, 1.0]")
+
+
+def test_a_malformed_entry_is_named_by_its_index(run, tmp_path):
+    path = tmp_path / "mine.json"
+    for key, value in (("score", None), ("video_id", 999), ("segmentations", [])):
+        results = read(RESULTS)
+        results[3][key] = value
+        path.write_text(json.dumps(results))
+        check_refused(run(results=path), "mine.json", "entry 3", key)
+    assert not (tmp_path / "scores.json").exists()
+
+
 def test_existing_output_is_kept_unless_told_otherwise(run, tmp_path):
     output = tmp_path / "scores.json"
     output.write_text("precious")

@@ -71,7 +71,7 @@ def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path):
 
 
 def test_two_processes_train_and_evaluate(tiny_opts, tmp_path):
-    done = command(["--num-gpus", "2", *tiny_opts])
+    done = command(["--num-gpus", "2", "--dist-url", "auto", *tiny_opts])  # any free port
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "run"
     assert np.isfinite(losses(folder)[-1])

@@ -1,0 +1,165 @@
+import copy
+import math
+
+from simplevtr.evaluation.error_breakdown import KINDS, break_down_errors, errors_table
+from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+
+import pytest
+from track_samples import annotation, box, data_file, ground_truth, read, result
+
+# Frames are 6 x 8 pixels, tracks 3 frames long.
+LEFT, RIGHT = box(0, 0, 3, 4), box(5, 0, 8, 4)  # 12 pixels each, apart
+PART = box(0, 0, 1, 4)  # IoU 4 / 12 with LEFT
+ONE_CAT = ground_truth([annotation(1, [LEFT] * 3)])
+
+
+def found(gt, results):
+    """AP50, and (count, gain) of the kinds that occur; the others must gain nothing."""
+    errors = break_down_errors(gt, results)
+    assert tuple(errors.counts) == tuple(errors.gains) == KINDS
+    assert all(errors.gains[kind] == 0 for kind in KINDS if errors.counts[kind] == 0)
+    occurring = {
+        kind: (count, pytest.approx(errors.gains[kind], abs=1e-6))
+        for kind, count in errors.counts.items()
+        if count
+    }
+    return pytest.approx(errors.ap50, abs=1e-6), occurring
+
+
+def test_nothing_is_wrong():
+    assert found(ONE_CAT, [result([LEFT] * 3)]) == (100, {})
+
+
+def test_class():
+    # A dog's track on the cat: with the cat's category everything is found.
+    results = [result([LEFT] * 3, category_id=2)]
+    assert found(ONE_CAT, results) == (0, {"class": (1, 100)})
+
+
+def test_a_class_error_on_a_track_that_is_found_already_becomes_no_second_match():
+    gt = ground_truth([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3, category_id=2)])
+    cat = result([LEFT] * 3, score=0.5)
+    dogs = [
+        result([LEFT] * 3, score=0.9, category_id=2),
+        result([RIGHT] * 3, score=0.8, category_id=2),
+    ]
+    # Cats 100, dogs 50: precision is 1/2 at the only true dog. As a cat, the first one takes over.
+    assert found(gt, [cat, *dogs]) == (75, {"class": (1, 25)})
+
+
+def test_localisation():
+    assert found(ONE_CAT, [result([PART] * 3)]) == (0, {"localisation": (1, 100)})
+    elsewhere = box(0, 4, 7, 6)  # 14 pixels: IoU 12 / (36 + 12 + 28 - 12)
+    one_frame = [result([elsewhere, LEFT, elsewhere])]
+    assert found(ONE_CAT, one_frame) == (0, {"localisation": (1, 100)})
+    errors = break_down_errors(ONE_CAT, one_frame, background=0.19)
+    assert (errors.counts["localisation"], errors.counts["background"]) == (0, 1)
+
+
+def test_both():
+    # Leaving it out finds no cat: that is missed, and putting "missed" right leaves none to find.
+    results = [result([PART] * 3, category_id=2)]
+    assert found(ONE_CAT, results) == (0, {"both": (1, 0), "missed": (1, 100)})
+
+
+def test_both_costs_where_its_category_is_there():
+    gt = ground_truth([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3, category_id=2)])
+    results = [
+        result([LEFT] * 3),
+        result([PART] * 3, score=0.9, category_id=2),
+        result([RIGHT] * 3, score=0.8, category_id=2),
+    ]
+    assert found(gt, results) == (75, {"both": (1, 25)})
+
+
+def test_duplicate():
+    # Two true cats; the second match comes after a duplicate: precision 1, 1/2, 2/3.
+    gt = ground_truth([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3)])
+    results = [result([mask] * 3, score=s) for mask, s in ((LEFT, 0.9), (LEFT, 0.8), (RIGHT, 0.7))]
+    before = 100 * (51 + 50 * 2 / 3) / 101  # recalls 0, .01, ..., .50, and the rest to 1
+    assert found(gt, results) == (before, {"duplicate": (1, 100 - before)})
+
+
+def test_background():
+    results = [result([RIGHT] * 3, score=0.9), result([LEFT] * 3, score=0.8)]
+    assert found(ONE_CAT, results) == (50, {"background": (1, 50)})
+
+
+def test_missed():
+    gt = ground_truth([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3)])
+    before = 100 * 51 / 101
+    assert found(gt, [result([LEFT] * 3)]) == (before, {"missed": (1, 100 - before)})
+    assert found(gt, []) == (0, {"missed": (2, 100)})
+
+
+def test_an_identity_switch():
+    # One frame each: an IoU of 1/3 alone, 1 together.
+    pieces = [
+        result([LEFT if t == frame else None for t in range(3)], score=0.9 - frame / 10)
+        for frame in range(3)
+    ]
+    assert found(ONE_CAT, pieces) == (0, {"id_switch": (1, 100)})
+    assert found(ONE_CAT, pieces[:2]) == (0, {"id_switch": (1, 100)})  # 2/3 together
+
+
+def test_two_objects_that_swap_their_predictions():
+    masks = [annotation(1, [LEFT, LEFT, None]), annotation(2, [RIGHT, RIGHT, None])]
+    results = [result([LEFT, RIGHT, None], score=0.9), result([RIGHT, LEFT, None], score=0.8)]
+    # Each prediction is a piece of both true tracks.
+    errors = break_down_errors(ground_truth(masks), results)
+    assert (errors.ap50, errors.counts["id_switch"]) == (0, 2)
+    assert errors.gains["id_switch"] == pytest.approx(100)
+    assert sum(errors.counts.values()) == 2
+
+
+def test_pieces_of_other_categories_or_of_poor_masks_are_no_identity_switch():
+    first = result([LEFT, None, None])
+    other = result([None, LEFT, None], category_id=2)
+    counts = break_down_errors(ONE_CAT, [first, other]).counts
+    assert (counts["id_switch"], counts["localisation"], counts["both"]) == (0, 1, 1)
+    poor = result([None, PART, PART])
+    counts = break_down_errors(ONE_CAT, [first, poor]).counts
+    assert (counts["id_switch"], counts["localisation"]) == (0, 2)
+
+
+def test_predictions_on_a_crowd_are_no_errors():
+    gt = ground_truth([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3, iscrowd=1)])
+    assert found(gt, [result([LEFT] * 3), result([RIGHT] * 3)]) == (100, {})
+
+
+@pytest.mark.parametrize("case", ["1", "4"])
+def test_base_is_the_ap50_of_the_evaluation_and_no_gain_is_negative(case):
+    gt = check_ground_truth(read(data_file(case, "gt")))
+    results = check_results(read(data_file(case, "dt")), gt)
+    before = copy.deepcopy((gt, results))
+    errors = break_down_errors(gt, results)
+    assert (gt, results) == before
+    assert errors.ap50 == pytest.approx(evaluate_tracks(gt, results).stats["AP50"])
+    assert min(errors.gains.values()) >= 0
+    assert max(errors.gains.values()) <= 100 - errors.ap50
+
+
+def test_nothing_true():
+    errors = break_down_errors(ground_truth([]), [result([LEFT] * 3)])
+    assert math.isnan(errors.ap50)
+    assert all(math.isnan(gain) for gain in errors.gains.values())
+    assert errors.counts["background"] == 1
+
+
+def test_refuses_thresholds_and_missing_annotations():
+    for background, foreground in ((0.0, 0.5), (0.5, 0.5), (0.1, 1.1), (math.nan, 0.5)):
+        with pytest.raises(ValueError, match="0 < background < foreground <= 1"):
+            break_down_errors(ONE_CAT, [], background=background, foreground=foreground)
+    with pytest.raises(ValueError, match="no annotations"):
+        break_down_errors(ground_truth(None), [])
+
+
+def test_table():
+    rows = errors_table(break_down_errors(ONE_CAT, [result([PART] * 3)])).splitlines()
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    assert cells[0] == ["kind of error", "number", "AP50 gained"]
+    assert cells[3] == ["localisation", "1", "100.000"]
+    assert [row[0] for row in cells[2:]] == [kind.replace("_", " ") for kind in KINDS]
+    assert "nan" in errors_table(break_down_errors(ground_truth([]), []))

@@ -1,0 +1,153 @@
+import copy
+import json
+import math
+
+from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.subsets import GROUPS, score_subsets, subsets_as_json, subsets_table
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+
+import numpy as np
+import pytest
+from track_samples import HEIGHT, WIDTH, annotation, box, data_file, ground_truth, read, result
+
+A, B, C = box(0, 0, 2, 2), box(3, 0, 5, 2), box(6, 0, 8, 2)
+
+
+def groups(annotations, name, limits):
+    """Number of true tracks in each group."""
+    gt = ground_truth(annotations)
+    return score_subsets(gt, [], limits={name: limits})[name].tracks
+
+
+def limit_of(annotations, name):
+    """The property's number of the only track."""
+    return score_subsets(ground_truth(annotations), [])[name].limits[0]
+
+
+def test_length_is_the_number_of_visible_frames():
+    tracks = [annotation(1, [A, None, None]), annotation(2, [B, None, B]), annotation(3, [C] * 3)]
+    assert groups(tracks, "length", (1, 2)) == (1, 1, 1)  # a limit belongs to the lower group
+    assert groups(tracks, "length", (2, 2)) == (2, 0, 1)
+    assert score_subsets(ground_truth(tracks), [])["length"].limits == (1, 2)
+
+
+def test_motion_is_relative_to_size():
+    # Two pixels, then none; the square root of the area is 2.
+    right = [box(0, 0, 2, 2), box(2, 0, 4, 2), box(2, 0, 4, 2)]
+    assert limit_of([annotation(1, right)], "motion") == pytest.approx(0.5)
+    down = [box(0, 0, 2, 2), box(0, 3, 2, 5), None]
+    assert limit_of([annotation(1, down)], "motion") == pytest.approx(1.5)
+    hidden_between = [box(0, 0, 2, 2), None, box(6, 0, 8, 2)]
+    assert limit_of([annotation(1, hidden_between)], "motion") == 0
+    # Growing from 4 to 16 pixels moves the centre by (1, 1).
+    grows = [box(0, 0, 2, 2), box(0, 0, 4, 4), None]
+    expected = math.sqrt(2) / math.sqrt(10)
+    assert limit_of([annotation(1, grows)], "motion") == pytest.approx(expected)
+
+
+def test_motion_of_ragged_masks():
+    generator = np.random.default_rng(0)
+    first, second = generator.random((2, HEIGHT, WIDTH)) < 0.4
+    centres = [np.argwhere(mask).mean(axis=0) for mask in (first, second)]
+    expected = math.dist(*centres) / math.sqrt((first.sum() + second.sum()) / 2)
+    found = limit_of([annotation(1, [None, first, second])], "motion")
+    assert found == pytest.approx(expected)
+
+
+def test_occlusion_counts_hidden_and_overlapped_frames_of_the_span():
+    assert limit_of([annotation(1, [A, None, A])], "occlusion") == pytest.approx(1 / 3)
+    assert limit_of([annotation(1, [None, A, A])], "occlusion") == 0
+    near = box(1, 1, 3, 3)  # overlaps A's box
+    crowd = annotation(2, [near, near, None], iscrowd=1)
+    assert limit_of([annotation(1, [A] * 3), crowd], "occlusion") == pytest.approx(2 / 3)
+    touching = annotation(2, [box(2, 0, 4, 2)] * 3, iscrowd=1)  # shares an edge alone
+    assert limit_of([annotation(1, [A] * 3), touching], "occlusion") == 0
+    # A box overlaps where masks need not.
+    ring = box(0, 0, 6, 6) & ~box(1, 1, 5, 5)
+    inside = annotation(2, [box(2, 2, 4, 4)] * 3, iscrowd=1)
+    assert limit_of([annotation(1, [ring] * 3), inside], "occlusion") == 1
+
+
+def test_a_group_ignores_the_tracks_of_others():
+    gt = ground_truth([annotation(1, [A, None, None]), annotation(2, [C] * 3)])
+    limits = {"length": (1, 2)}
+    found_long = [result([C] * 3, score=0.9)]
+    scores = score_subsets(gt, found_long, limits=limits)["length"]
+    assert scores.tracks == (1, 0, 1)
+    assert (scores.ap[0], scores.ap[2]) == (0, pytest.approx(100))
+    assert math.isnan(scores.ap[1])
+    # A false alarm of three frames costs the long tracks alone ...
+    false_alarm = result([B] * 3, score=0.95)
+    scores = score_subsets(gt, [*found_long, false_alarm, result([A, None, None])], limits=limits)
+    assert scores["length"].ap50[0] == pytest.approx(100)
+    assert scores["length"].ap50[2] == pytest.approx(50)
+    # ... and one of two frames neither.
+    false_alarm = result([B, B, None], score=0.95)
+    scores = score_subsets(gt, [*found_long, false_alarm, result([A, None, None])], limits=limits)
+    assert (scores["length"].ap50[0], scores["length"].ap50[2]) == pytest.approx((100, 100))
+    assert scores["length"].ar100[2] == pytest.approx(100)
+
+
+def test_a_prediction_is_not_occluded_by_its_own_object():
+    near = box(1, 1, 3, 3)
+    gt = ground_truth([annotation(1, [A] * 3), annotation(2, [C] * 3)])
+    # IoU 1/7 with A: a false alarm, of the free ones.
+    scores = score_subsets(gt, [result([near] * 3, score=0.9), result([A] * 3), result([C] * 3)])
+    occlusion = scores["occlusion"]
+    assert occlusion.limits == (0, 0)
+    assert occlusion.ap50[0] < 90
+    gt = ground_truth([annotation(1, [A] * 3), annotation(2, [near] * 3), annotation(3, [C] * 3)])
+    scores = score_subsets(gt, [result([A] * 3), result([C] * 3)], limits={"occlusion": (0, 0.5)})
+    assert scores["occlusion"].tracks == (1, 0, 2)
+    assert scores["occlusion"].ap50[0] == pytest.approx(100)
+    assert scores["occlusion"].ap50[2] == pytest.approx(100 * 51 / 101)
+
+
+@pytest.mark.parametrize("case", ["1", "4"])
+def test_one_group_with_everything_has_the_scores_of_the_evaluation(case):
+    gt = check_ground_truth(read(data_file(case, "gt")))
+    results = check_results(read(data_file(case, "dt")), gt)
+    before = copy.deepcopy((gt, results))
+    stats = evaluate_tracks(gt, results).stats
+    everything = score_subsets(gt, results, limits=dict.fromkeys(GROUPS, (1e6, 1e6)))
+    assert (gt, results) == before
+    for scores in everything.values():
+        found = scores.ap[0], scores.ap50[0], scores.ar100[0]
+        assert found == pytest.approx((stats["AP"], stats["AP50"], stats["AR100"]))
+        assert scores.tracks[1:] == (0, 0)
+
+
+def test_nothing_true():
+    for scores in score_subsets(ground_truth([]), [result([A] * 3)]).values():
+        assert scores.tracks == (0, 0, 0)
+        assert all(map(math.isnan, [*scores.limits, *scores.ap, *scores.ap50, *scores.ar100]))
+
+
+def test_table_and_json():
+    gt = ground_truth([annotation(1, [A, None, None]), annotation(2, [C] * 3)])
+    subsets = score_subsets(gt, [result([C] * 3)], limits={"length": (1, 2)})
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in subsets_table(subsets).split("\n")
+    ]
+    assert rows[2] == ["length", "short", "up to 1", "1", "0.000", "0.000", "0.000"]
+    assert rows[3] == ["length", "middle", "up to 2", "0", "nan", "nan", "nan"]
+    assert rows[4] == ["length", "long", "above 2", "1", "100.000", "100.000", "100.000"]
+    content = json.loads(json.dumps(subsets_as_json(subsets), allow_nan=False))
+    assert list(content) == list(GROUPS)
+    assert content["length"]["limits"] == [1, 2]
+    nothing = {"true_tracks": 0, "AP": None, "AP50": None, "AR100": None}
+    assert content["length"]["groups"]["middle"] == nothing
+    assert content["length"]["groups"]["long"]["true_tracks"] == 1
+
+
+def test_refuses_bad_limits_and_missing_annotations():
+    gt = ground_truth([annotation(1, [A] * 3)])
+    for limits in ((2, 1), (-1, 1), (math.nan, 1), (1, math.inf), (1,)):
+        with pytest.raises(ValueError, match="motion limits .* two ascending"):
+            score_subsets(gt, [], limits={"motion": limits})
+    with pytest.raises(ValueError, match=r"'speed'.* length, motion, occlusion"):
+        score_subsets(gt, [], limits={"speed": (1, 2)})
+    with pytest.raises(ValueError, match="no annotations"):
+        score_subsets(ground_truth(None), [])
