@@ -49,6 +49,19 @@ def test_a_class_error_on_a_track_that_is_found_already_becomes_no_second_match(
     assert found(gt, [cat, *dogs]) == (75, {"class": (1, 25)})
 
 
+def test_of_two_predictions_of_a_track_the_best_is_kept():
+    gt = ground_truth([annotation(1, [LEFT] * 3), annotation(2, [RIGHT] * 3)])
+    dog = result([LEFT] * 3, score=0.9, category_id=2)
+    masks = ((box(0, 4, 7, 6), 0.8), (LEFT, 0.7), (RIGHT, 0.6))
+    cats = [result([mask] * 3, score=score) for mask, score in masks]
+    # Wrong, right, right: precision 2/3 throughout. With the dog as a cat: right, wrong, right.
+    gains = {
+        "class": (1, 100 * (51 + 50 * 2 / 3) / 101 - 200 / 3),
+        "background": (1, 100 / 3),
+    }
+    assert found(gt, [dog, *cats]) == (200 / 3, gains)
+
+
 def test_localisation():
     assert found(ONE_CAT, [result([PART] * 3)]) == (0, {"localisation": (1, 100)})
     elsewhere = box(0, 4, 7, 6)  # 14 pixels: IoU 12 / (36 + 12 + 28 - 12)
@@ -122,6 +135,16 @@ def test_pieces_of_other_categories_or_of_poor_masks_are_no_identity_switch():
     poor = result([None, PART, PART])
     counts = break_down_errors(ONE_CAT, [first, poor]).counts
     assert (counts["id_switch"], counts["localisation"]) == (0, 2)
+
+
+def test_one_piece_or_too_little_together_is_no_identity_switch():
+    # One prediction, wrong in the last frame (IoU 24 / 66), and another that is poor there.
+    alone = [result([LEFT, LEFT, box(3, 0, 8, 6)]), result([None, None, PART])]
+    half = box(0, 0, 3, 2)  # 6 of 12 pixels; in two of three frames 12 / 36
+    little = [result([half, None, None]), result([None, half, None])]
+    for results in (alone, little):
+        counts = break_down_errors(ONE_CAT, results).counts
+        assert (counts["id_switch"], counts["localisation"]) == (0, 2)
 
 
 def test_predictions_on_a_crowd_are_no_errors():

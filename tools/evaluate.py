@@ -4,6 +4,8 @@
 
 ``--results`` may be a .json, a .json.gz or a .zip that holds results.json. The scores are those of
 the YouTube-VIS servers, in per cent; null in the output where there is no ground truth.
+``--errors`` adds what each kind of error costs, ``--subsets`` the scores of short and long, slow
+and fast, free and occluded tracks.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ from simplevtr.evaluation import (
     scores_as_json,
     scores_table,
 )
+from simplevtr.evaluation.error_breakdown import break_down_errors, errors_as_json, errors_table
 from simplevtr.evaluation.json_file import refuse_existing, write_bytes
+from simplevtr.evaluation.subsets import (
+    GROUPS,
+    check_subset_limits,
+    score_subsets,
+    subsets_as_json,
+    subsets_table,
+)
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 
 
@@ -33,20 +43,44 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         check_area_limits(options.area_limits)
+        check_subset_limits(_subset_limits(options))
         refuse_existing(options.output, overwrite=options.overwrite)
         gt = load_ground_truth(options.gt)
         if not has_ground_truth(gt):
             raise ValueError(f"{options.gt}: has no annotations to compare with")
         results = load_results(options.results, gt)
-        scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
-        content = json.dumps(scores_as_json(scores), indent=2, allow_nan=False) + "\n"
+        tables, content = _evaluation(gt, results, options)
+        content = json.dumps(content, indent=2, allow_nan=False) + "\n"
         write_bytes(options.output, content.encode(), overwrite=options.overwrite)
     except (ValueError, OSError) as error:
         message = " ".join(str(error).split())  # one line
         print(f"evaluate.py: error: {message}", file=sys.stderr)
         return 2
-    print(scores_table(scores))
+    print("\n\n".join(tables))
     return 0
+
+
+def _evaluation(
+    gt: dict, results: list[dict], options: argparse.Namespace
+) -> tuple[list[str], dict]:
+    """The tables for people, and the content of the output file."""
+    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
+    tables, content = [scores_table(scores)], scores_as_json(scores)
+    if options.errors:
+        errors = break_down_errors(gt, results)
+        tables.append(errors_table(errors))
+        content["errors"] = errors_as_json(errors)
+    if options.subsets or _subset_limits(options):
+        subsets = score_subsets(gt, results, limits=_subset_limits(options))
+        tables.append(subsets_table(subsets))
+        content["subsets"] = subsets_as_json(subsets)
+    return tables, content
+
+
+def _subset_limits(options: argparse.Namespace) -> dict[str, list[float]]:
+    """The stated limits by property."""
+    limits = {name: getattr(options, f"{name}_limits") for name in GROUPS}
+    return {name: pair for name, pair in limits.items() if pair is not None}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,6 +96,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("SMALL", "MEDIUM"),
         help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
     )
+    parser.add_argument(
+        "--errors", action="store_true", help="add what AP50 each kind of error costs"
+    )
+    parser.add_argument(
+        "--subsets",
+        action="store_true",
+        help=f"add the scores of tracks grouped by {', '.join(GROUPS)}, in terciles",
+    )
+    for name in GROUPS:
+        parser.add_argument(
+            f"--{name}-limits",
+            nargs=2,
+            type=float,
+            metavar=("FIRST", "SECOND"),
+            help=f"greatest {name} of the first and second group (implies --subsets)",
+        )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the output file if it exists"
     )

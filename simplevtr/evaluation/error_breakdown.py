@@ -1,0 +1,273 @@
+"""What each kind of error costs: TIDE (Bolya et al., 2020, sections 2 and 3) on tracks.
+
+Tracks are matched as for AP50. A prediction that then has no match and lies on no crowd is an error
+of one kind, the first of these that holds; IoUs are track IoUs, "foreground" and "background" the
+two thresholds:
+
+- id_switch: it is a piece of a broken true track (below);
+- duplicate: it reaches foreground with a true track of its category, which is taken;
+- class: it reaches foreground with a true track of another category;
+- localisation: it reaches background with a true track of its category;
+- both: it reaches background with a true track of another category;
+- background: it reaches background with no true track.
+
+A true track is broken if no prediction of its category reaches foreground, but two or more in turn
+do: in each frame the mask with the greatest IoU among the unmatched predictions of its category
+is taken if that IoU reaches foreground, and the masks taken, as one track, reach foreground too.
+A true track is missed if it has no match, is not broken, and is the aim of no class and no
+localisation error.
+
+TIDE knows no broken tracks, and prefers localisation to class where both hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.track_iou import FilmStrip, join_frames, track_iou
+from simplevtr.evaluation.track_matching import match_video
+from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
+from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from tabulate import tabulate
+
+KINDS = ("class", "localisation", "both", "id_switch", "duplicate", "background", "missed")
+FOREGROUND, BACKGROUND = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class ErrorBreakdown:
+    """What ``break_down_errors`` finds.
+
+    Attributes:
+        ap50: AP50 in per cent as it is; NaN if no true track is there.
+        gains: kind -> what AP50 gains, in points, if errors of this kind alone are put right; NaN
+            if ``ap50`` is. The gains do not add up to 100 less ``ap50``.
+        counts: kind -> how many there are: true tracks for ``id_switch`` and ``missed``,
+            predictions for the others. Predictions count whatever their score.
+    """
+
+    ap50: float
+    gains: dict[str, float]
+    counts: dict[str, int]
+
+
+@dataclass
+class _VideoErrors:
+    """The errors of one video; rows are indices of predictions, columns of true tracks."""
+
+    tracks: VideoTracks
+    matches: dict[int, int] = field(default_factory=dict)
+    rows: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    aims: dict[int, int] = field(default_factory=dict)  # of class and localisation errors
+    joined: dict[int, tuple[list[int], FilmStrip]] = field(default_factory=dict)  # broken tracks
+    missed: list[int] = field(default_factory=list)
+
+
+def break_down_errors(
+    gt: dict,
+    results: list[dict],
+    *,
+    foreground: float = FOREGROUND,
+    background: float = BACKGROUND,
+) -> ErrorBreakdown:
+    """Find the errors of each kind and what AP50 gains if they are put right.
+
+    What putting right means: a class error gets the category of its aim, a localisation error its
+    masks (of several predictions of a true track then, the one with the best score is kept); the
+    pieces of a broken track become one prediction with the best of their scores; duplicates, "both"
+    and background errors are left out; missed tracks are taken out of the ground truth, and a
+    category of which none is left to find counts as 100.
+
+    Args:
+        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
+        results: predictions in YouTube-VIS format, best from ``load_results``. As for AP, the best
+            100 of a video and category count. Neither is changed.
+        foreground: the least IoU of a match. AP is taken at 0.5 whatever it is.
+        background: the least IoU of a prediction that is about a true track at all.
+
+    Raises:
+        ValueError: there are no annotations, or something is wrong in either or in the thresholds.
+    """
+    if not 0 < background < foreground <= 1:
+        raise ValueError(
+            f"background {background} and foreground {foreground}: allowed is "
+            "0 < background < foreground <= 1"
+        )
+    if gt.get("annotations") is None:
+        raise ValueError("the ground truth has no annotations to compare with")
+    videos = [
+        _errors_of_video(_limited(tracks), foreground, background)
+        for tracks in tracks_by_video(gt, results)
+    ]
+    counts = {kind: sum(len(video.rows[kind]) for video in videos) for kind in KINDS}
+    counts["id_switch"] = sum(len(video.joined) for video in videos)
+    counts["missed"] = sum(len(video.missed) for video in videos)
+    before = {name: ap for name, ap in _ap50(gt, videos).items() if not math.isnan(ap)}
+    if not before:
+        return ErrorBreakdown(math.nan, dict.fromkeys(KINDS, math.nan), counts)
+    ap50, gains = fmean(before.values()), dict.fromkeys(KINDS, 0.0)
+    for kind in (kind for kind in KINDS if counts[kind]):
+        after = _ap50(gt, videos, kind)
+        gains[kind] = fmean(100.0 if math.isnan(after[c]) else after[c] for c in before) - ap50
+    return ErrorBreakdown(ap50, gains, counts)
+
+
+def errors_table(errors: ErrorBreakdown) -> str:
+    """The kinds with their numbers and gains as a Markdown table; "nan" without ground truth."""
+    rows = [
+        [kind.replace("_", " "), str(errors.counts[kind]), f"{errors.gains[kind]:.3f}"]
+        for kind in KINDS
+    ]
+    headers = ["kind of error", "number", "AP50 gained"]
+    align = ("left", "right", "right")
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def errors_as_json(errors: ErrorBreakdown) -> dict:
+    """``AP50``, ``gains`` and ``counts`` by kind as JSON can hold them: None in place of NaN."""
+    gains = {kind: None if math.isnan(gain) else gain for kind, gain in errors.gains.items()}
+    ap50 = None if math.isnan(errors.ap50) else errors.ap50
+    return {"AP50": ap50, "gains": gains, "counts": errors.counts}
+
+
+def _limited(tracks: VideoTracks) -> VideoTracks:
+    """The video with those predictions only that count for AP."""
+    seen: Counter = Counter()
+    kept = []
+    for row, entry in enumerate(tracks.predicted):
+        seen[entry["category_id"]] += 1
+        if seen[entry["category_id"]] <= MAX_TRACKS[-1]:
+            kept.append(row)
+    predicted = [tracks.predicted[row] for row in kept]
+    positions = [tracks.positions[row] for row in kept]
+    return VideoTracks(tracks.video, tracks.true, tracks.crowds, predicted, positions)
+
+
+def _errors_of_video(tracks: VideoTracks, foreground: float, background: float) -> _VideoErrors:
+    matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground, use_categories=True)
+    errors = _VideoErrors(tracks, matches)
+    wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
+    predicted = np.array([entry["category_id"] for entry in tracks.predicted], dtype=np.int64)
+    true = np.array([entry["category_id"] for entry in tracks.true], dtype=np.int64)
+    own = np.where(predicted[:, None] == true, iou, 0.0)
+    other = np.where(predicted[:, None] == true, 0.0, iou)
+    errors.joined = _broken_tracks(tracks, own, wrong, set(matches.values()), foreground)
+    pieces = {row for rows, _ in errors.joined.values() for row in rows}
+    for row in wrong:
+        kind = "id_switch" if row in pieces else _kind(own[row], other[row], foreground, background)
+        errors.rows[kind].append(row)
+        if kind in ("class", "localisation"):
+            errors.aims[row] = int((other if kind == "class" else own)[row].argmax())
+    seen = {*matches.values(), *errors.joined, *errors.aims.values()}
+    errors.missed = [column for column in range(len(true)) if column not in seen]
+    return errors
+
+
+def _kind(own: np.ndarray, other: np.ndarray, foreground: float, background: float) -> str:
+    """Kind of an error by its (true,) IoUs with tracks of its own and of other categories."""
+    same, different = own.max(initial=0.0), other.max(initial=0.0)
+    if same >= foreground:
+        return "duplicate"
+    if different >= foreground:
+        return "class"
+    if same >= background:
+        return "localisation"
+    return "both" if different >= background else "background"
+
+
+def _broken_tracks(
+    tracks: VideoTracks, own: np.ndarray, wrong: list[int], taken: set[int], foreground: float
+) -> dict[int, tuple[list[int], FilmStrip]]:
+    """For each broken true track its pieces and what they are together."""
+    # Two predictions at least must touch the track and none reach it alone.
+    candidates = {
+        column: [row for row in wrong if own[row, column] > 0]
+        for column in range(len(tracks.true))
+        if column not in taken and own[:, column].max(initial=0.0) < foreground
+    }
+    candidates = {column: rows for column, rows in candidates.items() if len(rows) > 1}
+    if not candidates:
+        return {}
+    video = tracks.video
+    size = {key: video[key] for key in ("height", "width")}
+    used = sorted({row for rows in candidates.values() for row in rows})
+    strips = film_strips([tracks.predicted[row] for row in used])
+    masks = split_frames(strips, frames=video["length"], **size)
+    masks_of = dict(zip(used, masks, strict=True))
+    broken = {}
+    for column, rows in candidates.items():
+        strip = tracks.true[column]["film_strip"]
+        (true,) = split_frames([strip], frames=video["length"], **size)
+        chosen = [
+            _best_mask(mask, [(row, masks_of[row][t]) for row in rows], foreground)
+            for t, mask in enumerate(true)
+        ]
+        pieces = sorted({row for row in chosen if row is not None})
+        if len(pieces) < 2:
+            continue
+        parts = [None if row is None else masks_of[row][t] for t, row in enumerate(chosen)]
+        (joined,) = join_frames([parts], **size)
+        if track_iou([joined], [strip])[0, 0] >= foreground:
+            broken[column] = pieces, joined
+    return broken
+
+
+def _best_mask(true: dict | None, masks: list[tuple[int, dict | None]], least: float) -> int | None:
+    """The row of the mask with the greatest IoU in a frame, None if none reaches the least."""
+    present = [(row, mask) for row, mask in masks if mask is not None]
+    if true is None or not present:
+        return None
+    iou = coco_mask.iou([mask for _, mask in present], [true], [0])[:, 0]
+    best = int(iou.argmax())
+    return present[best][0] if iou[best] >= least else None
+
+
+def _ap50(gt: dict, videos: list[_VideoErrors], kind: str | None = None) -> dict[str, float]:
+    """AP50 by category in per cent with the errors of one kind put right."""
+    annotations, results = [], []
+    for errors in videos:
+        tracks = errors.tracks
+        dropped = set(errors.missed) if kind == "missed" else set()
+        annotations += [true for c, true in enumerate(tracks.true) if c not in dropped]
+        annotations += tracks.crowds
+        results += _put_right(errors, kind)
+    whole = {
+        "videos": [errors.tracks.video for errors in videos],
+        "categories": gt["categories"],
+        "annotations": annotations,
+    }
+    scores = evaluate_tracks(whole, results)
+    return {name: row["AP50"] for name, row in scores.per_category.items()}
+
+
+def _put_right(errors: _VideoErrors, kind: str | None) -> list[dict]:
+    """The video's predictions with the errors of one kind put right."""
+    predicted = dict(enumerate(errors.tracks.predicted))
+    if kind in ("class", "localisation"):
+        keeper = {column: row for row, column in errors.matches.items()}
+        for row in errors.rows[kind]:
+            column = errors.aims[row]
+            true = errors.tracks.true[column]
+            right = {key: true[key] for key in ("category_id", "film_strip")}
+            predicted[row] = {**predicted[row], **right}
+            if column in keeper:
+                predicted.pop(max(row, keeper[column]))  # the rows go by score, best first
+            keeper[column] = min(row, keeper.get(column, row))
+    elif kind in ("id_switch", "duplicate", "both", "background"):
+        for row in errors.rows[kind]:
+            predicted.pop(row)
+    put_right = list(predicted.values())
+    if kind == "id_switch":
+        # A piece may belong to two broken tracks, as where two objects swap their predictions.
+        put_right += [
+            {**errors.tracks.predicted[min(rows)], "film_strip": strip}
+            for rows, strip in errors.joined.values()
+        ]
+    return put_right

@@ -1,0 +1,253 @@
+"""AP of short and long, slow and fast, free and occluded tracks.
+
+A property gives every track a number, true and predicted alike, and two limits cut the numbers into
+three groups. A group is scored as COCO scores areas: true tracks of other groups are ignored, and
+so are predictions that match one of these, or match nothing and are of another group themselves.
+
+- length: frames in which the track has a mask.
+- motion: over neighbouring frames that both have a mask, the mean distance between the centroids of
+  the two masks divided by the square root of the mean of their areas; 0 without such frames.
+- occlusion: share of the frames from the first to the last with a mask in which the track has none,
+  or in which its box overlaps the box of another true track (crowds are others too). For a
+  prediction, other than the true track with which its track IoU is greatest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
+from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks
+from simplevtr.rle import decode_texts
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from tabulate import tabulate
+
+# The names of each property's groups, the one with the least numbers first.
+GROUPS = {
+    "length": ("short", "middle", "long"),
+    "motion": ("slow", "middle", "fast"),
+    "occlusion": ("free", "middle", "occluded"),
+}
+
+
+@dataclass(frozen=True)
+class SubsetScores:
+    """The scores of one property's groups, in the order of ``GROUPS``.
+
+    Attributes:
+        limits: greatest number of the first and of the second group; NaN without true tracks.
+        tracks: true tracks, without crowds.
+        ap: AP in per cent, NaN where there is no ground truth.
+        ap50: the same at an IoU of 0.5.
+        ar100: AR100 in per cent, likewise.
+    """
+
+    limits: tuple[float, float]
+    tracks: tuple[int, int, int]
+    ap: tuple[float, float, float]
+    ap50: tuple[float, float, float]
+    ar100: tuple[float, float, float]
+
+
+def score_subsets(
+    gt: dict, results: list[dict], *, limits: Mapping[str, Sequence[float]] | None = None
+) -> dict[str, SubsetScores]:
+    """Score the groups of every property.
+
+    Args:
+        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
+        results: predictions in YouTube-VIS format, best from ``load_results``. Neither is changed.
+        limits: two ascending numbers by property, the greatest of the first and of the second
+            group. A property that is not there gets the terciles of the true tracks, which leave a
+            group empty where many tracks have the same number.
+
+    Returns:
+        The scores by property, in the order of ``GROUPS``.
+
+    Raises:
+        ValueError: there are no annotations, or something is wrong in either or in the limits.
+    """
+    limits = limits or {}
+    check_subset_limits(limits)
+    if gt.get("annotations") is None:
+        raise ValueError("the ground truth has no annotations to compare with")
+    true, predicted, videos = [], [], []
+    for tracks in tracks_by_video(gt, results):
+        videos.append(tracks.video)
+        numbers = _properties_of_video(tracks)
+        annotations = tracks.true + tracks.crowds
+        true += zip(annotations, numbers[: len(annotations)], strict=True)
+        predicted += zip(tracks.predicted, numbers[len(annotations) :], strict=True)
+    whole = {"videos": videos, "categories": gt["categories"]}
+    return {name: _score(whole, true, predicted, name, limits.get(name)) for name in GROUPS}
+
+
+def check_subset_limits(limits: Mapping[str, Sequence[float]]) -> None:
+    """Raise ValueError unless the limits are two ascending numbers of 0 or more by property."""
+    for name, pair in limits.items():
+        if name not in GROUPS:
+            raise ValueError(f"unknown property {name!r}; allowed: {', '.join(GROUPS)}")
+        if len(pair) != 2 or not 0 <= pair[0] <= pair[1] < math.inf:
+            raise ValueError(f"{name} limits {list(pair)}: give two ascending numbers of 0 or more")
+
+
+def subsets_table(subsets: Mapping[str, SubsetScores]) -> str:
+    """A Markdown table with a row a group; "nan" where there is no ground truth."""
+    rows = []
+    for name, scores in subsets.items():
+        low, high = (f"{limit:.4g}" for limit in scores.limits)
+        bounds = (f"up to {low}", f"up to {high}", f"above {high}")
+        for i, group in enumerate(GROUPS[name]):
+            values = (f"{v[i]:.3f}" for v in (scores.ap, scores.ap50, scores.ar100))
+            rows.append([name, group, bounds[i], str(scores.tracks[i]), *values])
+    headers = ["property", "group", "values", "true tracks", "AP", "AP50", "AR100"]
+    align = ("left", "left", "left", "right", "right", "right", "right")
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def subsets_as_json(subsets: Mapping[str, SubsetScores]) -> dict:
+    """By property the ``limits`` and the scores by group as JSON can hold them (None for NaN)."""
+    content = {}
+    for name, scores in subsets.items():
+        groups = {
+            group: {
+                "true_tracks": scores.tracks[i],
+                "AP": _or_none(scores.ap[i]),
+                "AP50": _or_none(scores.ap50[i]),
+                "AR100": _or_none(scores.ar100[i]),
+            }
+            for i, group in enumerate(GROUPS[name])
+        }
+        content[name] = {"limits": [_or_none(limit) for limit in scores.limits], "groups": groups}
+    return content
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _score(
+    whole: dict,
+    true: list[tuple[dict, dict]],
+    predicted: list[tuple[dict, dict]],
+    name: str,
+    limits: Sequence[float] | None,
+) -> SubsetScores:
+    """The scores of one property; tracks come with their numbers by property."""
+    numbers = [of[name] for track, of in true if not track["iscrowd"]]
+    if limits is None:
+        limits = (math.nan, math.nan)
+        if numbers:
+            limits = np.quantile(numbers, (1 / 3, 2 / 3), method="lower").tolist()
+
+    def group(number: float) -> int:
+        return sum(number > limit for limit in limits)
+
+    # The groups 1, 2, 3 take the places of small, medium and large areas.
+    annotations = [{**track, "area": 1.0 + group(of[name])} for track, of in true]
+    results = [
+        {**track, "film_strip": replace(track["film_strip"], area=1.0 + group(of[name]))}
+        for track, of in predicted
+    ]
+    scores = evaluate_tracks({**whole, "annotations": annotations}, results, area_limits=(1.5, 2.5))
+    stats, at_50 = scores.stats, scores.precision[0, ..., -1]
+    counts = [group(number) for number in numbers]
+    return SubsetScores(
+        limits=(float(limits[0]), float(limits[1])),
+        tracks=tuple(counts.count(i) for i in range(3)),
+        ap=(stats["APs"], stats["APm"], stats["APl"]),
+        ap50=tuple(_mean(at_50[..., area]) for area in range(1, len(AREAS))),
+        ar100=(stats["ARs"], stats["ARm"], stats["ARl"]),
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean in per cent of the values of 0 or more, NaN if there are none."""
+    known = values[values >= 0]
+    return 100 * float(known.mean()) if known.size else math.nan
+
+
+def _properties_of_video(tracks: VideoTracks) -> list[dict[str, float]]:
+    """The numbers of the true tracks, the crowds and the predictions, in this order."""
+    true = film_strips(tracks.true + tracks.crowds)
+    predicted = film_strips(tracks.predicted)
+    frames, height, width = (tracks.video[key] for key in ("length", "height", "width"))
+    masks = split_frames(true + predicted, frames=frames, height=height, width=width)
+    areas, centroids, boxes = _shapes(masks, frames, height, width)
+    iou = track_iou(predicted, true)
+    itself = list(range(len(true)))
+    itself += [int(row.argmax()) if row.size and row.max() > 0 else -1 for row in iou]
+    numbers = []
+    for i, own in enumerate(itself):
+        others = [column for column in range(len(true)) if column != own]
+        numbers.append(
+            {
+                "length": float((areas[i] > 0).sum()),
+                "motion": _motion(areas[i], centroids[i]),
+                "occlusion": _occlusion(areas[i] > 0, boxes[i], boxes[others]),
+            }
+        )
+    return numbers
+
+
+def _shapes(
+    masks: list[list[dict | None]], frames: int, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Areas, centroids and boxes of masks, taken from their runs without decoding a pixel.
+
+    Returns:
+        (N, T) float64, pixels, 0 without a mask; (N, T, 2) float64, the mean x and y of the mask's
+        pixels; (N, T, 4) float64, x, y, width and height in pixels. All 0 without a mask.
+    """
+    areas = np.zeros((len(masks), frames))
+    centroids, boxes = np.zeros((len(masks), frames, 2)), np.zeros((len(masks), frames, 4))
+    places = [(i, t) for i, track in enumerate(masks) for t, mask in enumerate(track) if mask]
+    if not places:
+        return areas, centroids, boxes
+    rles = [masks[i][t] for i, t in places]
+    at = tuple(np.array(places).T)
+    boxes[at] = coco_mask.toBbox(rles)
+    pairs, rows = decode_texts([rle["counts"] for rle in rles], height * width, 1)
+    first = np.cumsum(rows) - rows
+    ends = np.cumsum(pairs).reshape(-1, 2)
+    ends -= np.repeat(np.arange(len(rles)) * (height * width), rows)[:, None]
+    begin, end = ends[:, 0], ends[:, 1]  # of each foreground run, column by column
+    area = np.add.reduceat(end - begin, first).astype(float)
+    columns = np.add.reduceat(_columns_before(end, height) - _columns_before(begin, height), first)
+    places_sum = np.add.reduceat((end * (end - 1) - begin * (begin - 1)) // 2, first)
+    areas[at] = area
+    centroids[at] = np.stack([columns / area, (places_sum - height * columns) / area], axis=1)
+    return areas, centroids, boxes
+
+
+def _columns_before(place: np.ndarray, height: int) -> np.ndarray:
+    """Sum of the column numbers of all pixels before a place in column-major order, int64."""
+    column, row = np.divmod(place, height)
+    return height * (column * (column - 1) // 2) + row * column
+
+
+def _motion(areas: np.ndarray, centroids: np.ndarray) -> float:
+    """The motion of one track; (T,) areas and (T, 2) centroids."""
+    both = (areas[1:] > 0) & (areas[:-1] > 0)
+    if not both.any():
+        return 0.0
+    moved = np.hypot(*(centroids[1:] - centroids[:-1])[both].T)
+    return float(np.mean(moved / np.sqrt((areas[1:] + areas[:-1])[both] / 2)))
+
+
+def _occlusion(visible: np.ndarray, boxes: np.ndarray, others: np.ndarray) -> float:
+    """The occlusion of one track; (T,) bool, (T, 4) and (N, T, 4) boxes x, y, width, height."""
+    present = np.flatnonzero(visible)
+    if not present.size:
+        return 0.0
+    low = np.maximum(boxes[:, :2], others[..., :2])
+    high = np.minimum(boxes[:, :2] + boxes[:, 2:], others[..., :2] + others[..., 2:])
+    overlapped = (high > low).all(axis=-1).any(axis=0)  # (T,); boxes of size 0 overlap nothing
+    span = slice(present[0], present[-1] + 1)
+    return float((~visible | overlapped)[span].mean())

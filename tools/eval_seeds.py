@@ -1,0 +1,157 @@
+"""Mean and standard deviation of the scores of several seeds, as a Markdown table.
+
+    python tools/eval_seeds.py seed1/results.json seed2/results.json --gt valid.json
+    python tools/eval_seeds.py scores1.json scores2.json --output seeds.md
+
+A file holds predicted tracks in YouTube-VIS format (.json, .json.gz or .zip), for which ``--gt`` is
+needed, or the scores that tools/evaluate.py wrote. The standard deviation is that of a sample
+(n - 1). Scores are in per cent; "-" stands where there is no ground truth, or a single seed only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr.ablation.table import Spread
+from simplevtr.evaluation import (
+    AREA_LIMITS,
+    evaluate_tracks,
+    has_ground_truth,
+    load_ground_truth,
+    scores_as_json,
+)
+from simplevtr.evaluation.json_file import read_json, refuse_existing, write_bytes
+from simplevtr.evaluation.results_file import check_results, is_finite
+from simplevtr.evaluation.ytvis_eval import check_area_limits
+
+from tabulate import tabulate
+
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Score what is not scored yet and print the table; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        check_area_limits(options.area_limits)
+        if options.output is not None:
+            refuse_existing(options.output, overwrite=options.overwrite)
+        table = _table(options.files, _scores_of_files(options), per_category=options.per_category)
+        if options.output is not None:
+            write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error).split())  # one line
+        print(f"eval_seeds.py: error: {message}", file=sys.stderr)
+        return 2
+    print(table)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed"
+    )
+    parser.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
+    parser.add_argument(
+        "--area-limits",
+        nargs=2,
+        type=float,
+        default=AREA_LIMITS,
+        metavar=("SMALL", "MEDIUM"),
+        help="as in tools/evaluate.py; scores that are given keep the limits they were made with",
+    )
+    parser.add_argument("--per-category", action="store_true", help="add the AP of each category")
+    parser.add_argument("--output", type=Path, help="where the table goes besides")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the output file if it exists"
+    )
+    return parser
+
+
+def _scores_of_files(options: argparse.Namespace) -> list[dict]:
+    """Per file what ``scores_as_json`` gives, all with the same categories."""
+    seen: set[Path] = set()
+    for path in options.files:
+        if path.resolve() in seen:
+            raise ValueError(f"{path} is given twice; a seed may count once only")
+        seen.add(path.resolve())
+    gt = None
+    if options.gt is not None:
+        gt = load_ground_truth(options.gt)
+        if not has_ground_truth(gt):
+            raise ValueError(f"{options.gt}: has no annotations to compare with")
+    scores = []
+    for path in options.files:
+        content = read_json(path)
+        if isinstance(content, list):
+            if gt is None:
+                raise ValueError(f"{path}: holds predicted tracks; give the ground truth by --gt")
+            results = check_results(content, gt, source=str(path))
+            content = scores_as_json(evaluate_tracks(gt, results, area_limits=options.area_limits))
+        _check_scores(content, path)
+        if scores:
+            _check_comparable(content, path, scores[0], options.files[0])
+        scores.append(content)
+    return scores
+
+
+def _check_scores(content: object, path: Path) -> None:
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise ValueError(f"{path}: must be a list of tracks or an object of scores, got {kind}")
+    by_name = content.get("per_category")
+    if not isinstance(by_name, dict) or not all(isinstance(v, dict) for v in by_name.values()):
+        raise ValueError(f"{path}: 'per_category' must hold an object for each category")
+    scores = {metric: content.get(metric, "nothing") for metric in METRICS}
+    scores |= {f"AP of {name!r}": row.get("AP", "nothing") for name, row in by_name.items()}
+    for name, value in scores.items():
+        if value is not None and not (is_finite(value) and 0 <= value <= 100):
+            raise ValueError(
+                f"{path}: {name} must be in [0, 100] or null, as tools/evaluate.py writes it, "
+                f"got {value!r}"
+            )
+
+
+def _check_comparable(content: dict, path: Path, first: dict, first_path: Path) -> None:
+    """Refuse scores that cannot come from the ground truth of the first ones."""
+    if set(content["per_category"]) != set(first["per_category"]):
+        differ = sorted(set(content["per_category"]) ^ set(first["per_category"]))
+        raise ValueError(f"{path}: other categories than in {first_path}: {', '.join(differ)}")
+    for name, value in _values(content).items():
+        if (value is None) != (_values(first)[name] is None):
+            raise ValueError(
+                f"{path}: {name} is {value}, in {first_path} it is {_values(first)[name]}; "
+                "null means no ground truth, so they were not scored on the same"
+            )
+
+
+def _values(scores: dict) -> dict[str, float | None]:
+    """All that the table may show, by the name of its row."""
+    by_name = {f"AP of {name}": row["AP"] for name, row in scores["per_category"].items()}
+    return {**{metric: scores[metric] for metric in METRICS}, **by_name}
+
+
+def _table(files: list[Path], scores: list[dict], *, per_category: bool) -> str:
+    """A row a score, and last a list of the files."""
+    seeds = [_values(of) for of in scores]
+    names = list(seeds[0]) if per_category else METRICS
+    rows = [_row(name, [seed[name] for seed in seeds]) for name in names]
+    headers = ["score", f"mean ± std ({len(files)})", *(f"seed {i + 1}" for i in range(len(files)))]
+    align = ["left", *["right"] * (len(files) + 1)]
+    table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+    return "\n".join([table, "", *(f"{i}. `{path}`" for i, path in enumerate(files, start=1))])
+
+
+def _row(name: str, values: list[float | None]) -> list[str]:
+    seeds = ("-" if value is None else f"{value:.2f}" for value in values)
+    return [name.replace("|", "\\|"), Spread.of(values).shown(2), *seeds]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
