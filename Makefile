@@ -17,12 +17,13 @@ export OMP_WAIT_POLICY := passive
 setup: .venv/installed
 
 # uv installs the same pinned packages several times faster than pip; pip is the fall-back, and knows pip.conf.
-.venv/installed: requirements.txt requirements-dev.txt setup.py tools/install_detectron2.py
+.venv/installed: requirements.txt requirements-dev.txt requirements-hota.txt setup.py tools/install_detectron2.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	( $(BIN)/pip install --quiet $(UV) && \
 	  $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt ) || \
 	  $(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps -r requirements-hota.txt
 	$(BIN)/python tools/install_detectron2.py
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	$(BIN)/python -m simplevtr.env

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr import setup_cfg
 from simplevtr.inference import VideoPredictor
+from simplevtr.terminal import say_error
 
 LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -36,9 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print()
     except (ValueError, KeyError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"app.py: error: {' '.join(str(message).split())}", file=sys.stderr)
-        return 2
+        return say_error("app.py", error)
     return 0
 
 

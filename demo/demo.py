@@ -42,6 +42,7 @@ from simplevtr.inference import (
     find_tracks,
     wanted_in_result,
 )
+from simplevtr.terminal import say_error
 from simplevtr.tracking import CollectedTracks
 from simplevtr.video_io import FrameSource, open_source, write_video_results
 from simplevtr.visualization import TrackPainter
@@ -57,13 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
         print("demo.py: interrupted", file=sys.stderr)
         return 130
     except torch.OutOfMemoryError:
-        print("demo.py: error: the GPU's memory is too small; fewer frames at once need less: "
-              "--opts TEST.WINDOW 16", file=sys.stderr)  # fmt: skip
-        return 2
+        few = "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
+        return say_error("demo.py", few)
     except (ValueError, KeyError, OSError, av.FFmpegError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"demo.py: error: {' '.join(str(message).split())}", file=sys.stderr)
-        return 2
+        return say_error("demo.py", error)
     return 0
 
 

@@ -53,7 +53,7 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
         ValueError: it is none of these, or of another size.
     """
     if isinstance(segmentation, list) and allow_polygons:
-        return _polygons_text(segmentation, height, width)
+        return polygons_text(segmentation, height, width)
     if not isinstance(segmentation, dict):
         allowed = "null, an RLE or polygons" if allow_polygons else "null or an RLE"
         raise ValueError(f"a segmentation must be {allowed}, got {type(segmentation).__name__}")
@@ -83,22 +83,44 @@ def _runs_text(runs: list, height: int, width: int) -> bytes:
     return encode_runs(runs, height, width)["counts"]
 
 
-def _polygons_text(polygons: list, height: int, width: int) -> bytes:
-    outline = 0.0
-    for polygon in polygons:
-        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-            raise ValueError("a polygon must be a list of 3 or more x, y pairs")
-        if not all(isinstance(x, Real) and abs(x) <= _MAX_COORDINATE for x in polygon):
-            raise ValueError(
-                f"polygon coordinates must be numbers up to {_MAX_COORDINATE:g} in size"
-            )
-        corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
-        outline += np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
+def polygons_text(polygons: Sequence[object], height: int, width: int) -> bytes:
+    """The text of the compressed RLE of a union of polygons.
+
+    Args:
+        polygons: lists ``[x0, y0, x1, y1, ...]`` in pixels; none give an empty mask.
+        height: H, rows in pixels.
+        width: W, columns in pixels.
+
+    Raises:
+        ValueError: one is no such list, or would take much time and memory to draw.
+    """
+    outline = sum(map(_outline, polygons))
     if outline > _MAX_OUTLINE:
-        raise ValueError(f"the outline of the polygons is longer than {_MAX_OUTLINE:g} pixels")
+        raise ValueError(
+            f"polygons with an outline of {outline:.3g} pixels; at most {_MAX_OUTLINE:g} are "
+            "allowed"
+        )
     if not polygons:
         return encode_runs([height * width], height, width)["counts"]
-    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))["counts"]
+    return coco_mask.merge(coco_mask.frPyObjects(list(polygons), height, width))["counts"]
+
+
+def _outline(polygon: object) -> float:
+    """The pixels that a polygon's outline passes."""
+    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError(
+            f"polygon {reprlib.repr(polygon)}; a list of at least 6 numbers x, y, ... is needed"
+        )
+    if not all(isinstance(x, Real) and not isinstance(x, bool) for x in polygon):
+        raise ValueError(f"polygon {reprlib.repr(polygon)} holds something else than numbers")
+    wild = next((x for x in polygon if not abs(x) <= _MAX_COORDINATE), None)  # "not": NaN as well
+    if wild is not None:
+        raise ValueError(
+            f"polygon coordinate {reprlib.repr(wild)} is out of all bounds "
+            f"(+-{_MAX_COORDINATE:g} pixels)"
+        )
+    corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
+    return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())
 
 
 def decode_texts(texts: list[bytes], pixels: int, frames: int) -> tuple[np.ndarray, np.ndarray]:

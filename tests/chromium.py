@@ -1,6 +1,7 @@
 """A headless Chromium for the tests of pages."""
 
 import shutil
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -29,3 +30,14 @@ def chromium(profile):
         yield chrome
     finally:
         chrome.quit()
+
+
+def wait(browser, script, *arguments, seconds=60):
+    """The script's value as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = browser.execute_script(script, *arguments)
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"never true: {script}")

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from chromium import chromium
+from chromium import chromium, wait
 from demo_model import DEMO, command_line
 from footage import record
 
@@ -72,17 +72,6 @@ def page(browser, app):
     browser.get(app[0])
     wait(browser, "return document.querySelector('#input input[type=file]')")
     return browser
-
-
-def wait(browser, script, *arguments, seconds=60):
-    """The script's value as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = browser.execute_script(script, *arguments)
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"never true: {script}")
 
 
 def until(true, seconds=20):

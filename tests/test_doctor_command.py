@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from simplevtr.data.doctor import DEFECTS, read_file
-from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, UNREADABLE, main
+from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
 from simplevtr.data.doctor.sources import Source
+from simplevtr.terminal import USAGE_ERROR
 
 import pytest
 from conftest import ROOT
@@ -96,7 +97,7 @@ def test_nothing_is_overwritten_unasked(broken, tmp_path, capsys):
     out = tmp_path / "out.json"
     out.write_text("mine")
     for option in ("--fix", "--json"):
-        assert main([broken, option, str(out)]) == UNREADABLE
+        assert main([broken, option, str(out)]) == USAGE_ERROR
         assert "exists already" in capsys.readouterr().err
         assert out.read_text() == "mine"
         assert main([broken, option, str(out), "--overwrite"]) == DEFECTIVE
@@ -112,14 +113,14 @@ def test_a_file_is_never_repaired_in_place(broken, link, tmp_path, capsys):
     if link is not None:
         target = tmp_path / "link.json"
         (target.symlink_to if link == "symbolic" else target.hardlink_to)(broken)
-    assert main([broken, "--fix", str(target), "--overwrite"]) == UNREADABLE
+    assert main([broken, "--fix", str(target), "--overwrite"]) == USAGE_ERROR
     assert "is the file that is examined" in capsys.readouterr().err
     assert Path(broken).read_bytes() == before
 
 
 def test_two_targets_may_not_be_one(broken, tmp_path, capsys):
     out = str(tmp_path / "out.json")
-    assert main([broken, "--fix", out, "--json", out]) == UNREADABLE
+    assert main([broken, "--fix", out, "--json", out]) == USAGE_ERROR
     assert not os.path.exists(out)
 
 
@@ -148,7 +149,7 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
     ],
 )
 def test_errors_are_one_line(arguments, message, folder, capsys):
-    assert main([a.replace("{good}", folder.json_file) for a in arguments]) == UNREADABLE
+    assert main([a.replace("{good}", folder.json_file) for a in arguments]) == USAGE_ERROR
     err = capsys.readouterr().err
     assert message in err
     assert err.startswith("doctor: error: ")
@@ -158,12 +159,12 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not JSON"),
-        ("{", "is not JSON"),
-        ("\x00", "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
-        ("1" * 5000, "is not JSON"),
-        (b'{"videos": ["\xff\xfe"]}', "is not JSON"),
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ("\x00", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("1" * 5000, "not valid JSON"),
+        (b'{"videos": ["\xff\xfe"]}', "not valid JSON"),
         ("[]", "holds a list"),
         ("3", "holds a int"),
         ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
@@ -175,7 +176,7 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
 def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
     path = tmp_path / "a.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert main([str(path)]) == UNREADABLE
+    assert main([str(path)]) == USAGE_ERROR
     assert message in capsys.readouterr().err
 
 
@@ -231,7 +232,7 @@ def test_contact_sheets(folder, tmp_path, capsys):
     with Image.open(sheets / "1.png") as picture:
         assert picture.width > 4 * 180
         assert len(picture.getcolors(2**16)) > 4  # the frames are of three colours
-    assert main(command) == UNREADABLE
+    assert main(command) == USAGE_ERROR
     assert "not empty" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == CLEAN
     assert len(list(sheets.iterdir())) == 3

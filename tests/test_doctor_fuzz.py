@@ -6,96 +6,19 @@ import tracemalloc
 
 from simplevtr.data import load_ytvis_json
 from simplevtr.data.doctor import DEFECTS, Findings, examine
-from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, UNREADABLE, main
+from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
 from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.terminal import USAGE_ERROR
 
 import pytest
 from doctor_samples import found, make_good, read, repaired
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-# The same examples in every run, and no files beside the tests.
-FUZZ = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-NUMBERS = st.one_of(
-    st.integers(-3, 70),
-    st.sampled_from([2**31, 2**32, 2**63 - 1, 2**63, 2**64, -(2**70), 10**40, 10**4000]),
-    st.floats(allow_nan=True, allow_infinity=True),
-    st.sampled_from([1e300, -0.0, 1.0, 2.5]),
-)
-SCALARS = st.one_of(
-    st.none(), st.booleans(), NUMBERS, st.text(max_size=8), st.sampled_from(["1", "-7", "1e5"])
-)
-RLES = st.fixed_dictionaries(
-    {
-        "size": st.one_of(st.just([48, 64]), st.lists(NUMBERS, max_size=3), SCALARS),
-        "counts": st.one_of(
-            st.text("0123456789LMNOTo\\~ä\ud800", max_size=12),
-            st.lists(st.one_of(st.integers(0, 3072), NUMBERS), max_size=6),
-            SCALARS,
-        ),
-    }
-)
-POLYGONS = st.lists(st.lists(NUMBERS, max_size=9), max_size=3)
-VALUES = st.one_of(
-    st.recursive(
-        SCALARS,
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=3)
-        ),
-        max_leaves=8,
-    ),
-    RLES,
-    POLYGONS,
-)
-STEPS = st.lists(
-    st.tuples(
-        st.integers(0, 10**6), st.integers(0, 10**6), VALUES,
-        st.sampled_from(["replace", "replace", "remove", "repeat", "move"]),
-    ),
-    min_size=1,
-    max_size=6,
-)  # fmt: skip
+from fuzzing import CUTS, FUZZ, STEPS, cut, mutate
+from hypothesis import given
 
 
 @pytest.fixture(scope="module", params=["compressed", "uncompressed", "polygon"])
 def good(request, tmp_path_factory):
     return read(make_good(tmp_path_factory.mktemp("good"), segmentation=request.param))
-
-
-def places(content):
-    """(container, key) of every value."""
-    pending, found_places = [content], []
-    while pending:
-        container = pending.pop()
-        keys = container if isinstance(container, dict) else range(len(container))
-        for key in keys:
-            found_places.append((container, key))
-            if isinstance(container[key], dict | list):
-                pending.append(container[key])
-    return found_places
-
-
-def mutate(content, steps):
-    for first, second, value, what in steps:
-        known = places(content)
-        container, key = known[first % len(known)]
-        if what == "replace":
-            container[key] = copy.deepcopy(value)
-        elif what == "remove":
-            del container[key]
-        elif what == "repeat" and isinstance(container, list):
-            container.insert(second % (len(container) + 1), copy.deepcopy(container[key]))
-        else:
-            other, other_key = known[second % len(known)]
-            other[other_key] = copy.deepcopy(container[key])
-        if not places(content):
-            return
 
 
 def is_outlined(content):
@@ -134,17 +57,14 @@ def test_any_change_gives_a_report_and_a_repair_that_can_be_read(good, steps, tm
 
 
 @FUZZ
-@given(cuts=st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=6)), max_size=4))
+@given(cuts=CUTS)
 def test_any_bytes_give_an_exit_status(good, cuts, tmp_path, capsys):
-    content = bytearray(json.dumps(good).encode())
-    for place, piece in cuts:
-        content[place % len(content) : place % len(content) + len(piece)] = piece
-    (tmp_path / "a.json").write_bytes(content)
+    (tmp_path / "a.json").write_bytes(cut(json.dumps(good).encode(), cuts))
     (tmp_path / "fixed.json").unlink(missing_ok=True)
     status = main([str(tmp_path / "a.json"), "--fix", str(tmp_path / "fixed.json")])
     out, err = capsys.readouterr()
-    assert status in (CLEAN, DEFECTIVE, UNREADABLE)
-    if status == UNREADABLE:
+    assert status in (CLEAN, DEFECTIVE, USAGE_ERROR)
+    if status == USAGE_ERROR:
         assert err.startswith("doctor: error: ")
         assert err.count("\n") == 1
         assert not out

@@ -91,7 +91,7 @@ BAD = {
     r"annotations\[1\]: bboxes has 2 items": change([*A, "bboxes"], [None] * 2),
     r"annotations\[1\]: areas has 4 items": change([*A, "areas"], [None] * 4),
     r"annotations\[1\]: areas must be numbers": change([*A, "areas"], [-1, None, 2]),
-    r"annotations\[1\]: frame 1: a polygon": change([*A, "segmentations", 1], [[1, 2]]),
+    r"annotations\[1\]: frame 1: polygon": change([*A, "segmentations", 1], [[1, 2]]),
     r"annotations\[1\]: frame 2: RLE size": change(
         [*A, "segmentations", 2], {"size": [1, 1], "counts": [1]}
     ),

@@ -22,7 +22,7 @@ ALLOWED = {
     "ablation": {"data", "evaluation", "run_config", "visualization"},
     "engine": {"checkpoint", "data", "modeling", "evaluation", "visualization"},
 }
-LEAVES = {"config", "rle", "structures"}
+LEAVES = {"config", "files", "image_files", "rle", "structures", "terminal"}
 # Commands that live in a room: what they may import besides. No room imports a command.
 COMMANDS = {"data/doctor": {"run_config", "visualization"}}
 

@@ -24,29 +24,9 @@ from foreign_formats import (
     write_mots_png,
     write_mots_text,
 )
-
-hypothesis = pytest.importorskip("hypothesis")
-st = hypothesis.strategies
-RUNS = hypothesis.settings(
-    max_examples=30, deadline=None, derandomize=True, database=None, print_blob=False
-)
-
-NUMBERS = st.one_of(
-    st.integers(-3, 70),
-    st.sampled_from([2**31, 2**63, 10**30, -(2**40), 1e300, -1e5, 0.5, float("nan")]),
-)
-SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=6))
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=6),
-        st.lists(NUMBERS, min_size=6, max_size=8),
-        st.dictionaries(
-            st.sampled_from(["size", "counts", "id", "label", "points", "objects"]), inner
-        ),
-    ),
-    max_leaves=8,
-)
+from fuzzing import CUTS, FUZZ, NUMBERS, SCALARS, STEPS, cut, mutate
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
@@ -74,38 +54,18 @@ def survives(folder, read, *args, **options):
 
 
 def damaged(data, content):
-    """A JSON value with one to three of its parts replaced or removed."""
+    """A JSON value with some of its parts changed, moved or removed."""
     content = copy.deepcopy(content)
-    for _ in range(data.draw(st.integers(1, 3))):
-        node, path = content, []
-        while isinstance(node, dict | list) and node:
-            keys = sorted(node) if isinstance(node, dict) else range(len(node))
-            path.append((node, data.draw(st.sampled_from(keys))))
-            node = node[path[-1][1]]
-            if data.draw(st.integers(0, 4)) == 0:
-                break
-        if not path:
-            return data.draw(VALUES)
-        parent, key = path[-1]
-        if data.draw(st.booleans()):
-            parent[key] = data.draw(VALUES)
-        else:
-            del parent[key]
+    mutate(content, data.draw(STEPS))
     return content
 
 
 def broken(data, content: bytes) -> bytes:
-    """Bytes, some of them changed, put in or cut off."""
-    content = bytearray(content)
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content)))
-        length = data.draw(st.sampled_from([0, 0, 1, 4, 10**6]))
-        content[place : place + length] = data.draw(st.binary(max_size=4))
-    return bytes(content)
+    return cut(content, data.draw(CUTS))
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 @pytest.mark.parametrize("shape", ["compressed", "uncompressed", "polygon"])
 def test_coco(known, folder, shape, data):
     path = write_coco(known, folder / "coco.json", shape=shape)
@@ -113,16 +73,16 @@ def test_coco(known, folder, shape, data):
     survives(folder, read_coco_tracks, path, images=known.images)
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 def test_broken_json(known, folder, data):
     path = write_coco(known, folder / "broken.json")
     path.write_bytes(broken(data, path.read_bytes()))
     survives(folder, read_coco_tracks, path, images=known.images)
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 def test_labelme(known, folder, data):
     source = folder / "labelme"
     write_labelme(known, source)
@@ -135,8 +95,8 @@ def test_labelme(known, folder, data):
     survives(folder, read_labelme, source, images=known.images)
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 def test_meta(known, folder, data):
     source = folder / "vos"
     if not source.exists():
@@ -148,8 +108,8 @@ def test_meta(known, folder, data):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 @pytest.mark.parametrize("depth", [8, 16])
 def test_pictures(known, folder, depth, data):
     source = folder / f"pictures{depth}"
@@ -169,8 +129,8 @@ def test_pictures(known, folder, depth, data):
         survives(folder, read_mots, source, images=known.images)
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 def test_broken_frames(known, folder, data):
     """The headers of frames are read too."""
     source, frames = folder / "text", folder / "frames/video1"
@@ -184,8 +144,8 @@ def test_broken_frames(known, folder, data):
     survives(folder, read_mots, source, images=frames.parent)
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 def test_mots_lines(known, folder, data):
     source = folder / "lines"
     if not source.exists():
@@ -204,8 +164,8 @@ def test_mots_lines(known, folder, data):
     survives(folder, read_mots, path, images=known.images, classes=classes)
 
 
-@RUNS
-@hypothesis.given(data=st.data())
+@FUZZ
+@given(data=st.data())
 @pytest.mark.parametrize("shape", ["mask", "polygon"])
 def test_xml(known, folder, shape, data):
     source = folder / f"cvat_{shape}"

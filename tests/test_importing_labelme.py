@@ -123,7 +123,7 @@ def shape(points=SQUARE, kind="polygon", **values):
         ([shape([[1, 2], [3]])], r"point \[3\]"),
         ([shape([[1, 2], [3, "4"], [5, 6]])], r"point \[3, '4'\]"),
         ([shape([[1, 2], [3, 1e300], [5, 6]])], r"point \[3, 1e\+300\]"),
-        ([shape([[1, 2], [3, 4]])], "3 or more points"),
+        ([shape([[1, 2], [3, 4]])], "polygon .* at least 6 numbers"),
         ([shape([])], r"points are \[\]"),
         ([shape(kind="blob")], "unknown shape_type 'blob'"),
         ([shape(kind=["polygon"])], "unknown shape_type"),

@@ -74,10 +74,10 @@ LINE = "0 1001 1 48 64 " + encoded(np.eye(*SIZE))["counts"]
         ("0 1001 1 48 64", "line 1: '0 1001 1 48 64'; time_frame id class_id .* needed"),
         (LINE.replace("0", "-1", 1), "line 1: '-1 1001"),
         (LINE.replace("0", "9", 1), "line 1: there is no image of frame 9"),
-        (LINE.replace("48 64", "64 48"), r"line 1: RLE of size \[64, 48\] in frames of \[48, 64\]"),
+        (LINE.replace("48 64", "64 48"), r"line 1: RLE size is \[64, 48\], .* is \[48, 64\]"),
         (LINE.replace("1001 1 ", "3001 3 "), "line 1: class 3 has no name; known: 1=car"),
-        (LINE + "0", "line 1: RLE counts cover"),
-        ("0 1001 1 48 64 \xff\xfe", "line 1: RLE counts .* are no ASCII text"),
+        (LINE + "0", "line 1: RLE counts do not decode to runs that fill"),
+        ("0 1001 1 48 64 \xff\xfe", "line 1: RLE counts .* a character that is not ASCII"),
         (LINE + "\n" + LINE.replace("0 1001 1 ", "1 1001 2 "), "category 'pedestrian' here and"),
     ],
 )

@@ -1,8 +1,7 @@
-import json
 import os
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import build_train_loader, epoch_length, load_ytvis_json, register_ytvis
+from simplevtr.data import build_train_loader, epoch_length, load_ytvis_json, register_ytvis, ytvis
 from simplevtr.data.checks import check_classes
 from simplevtr.data.record_cache import forget_file, read_once
 
@@ -23,8 +22,8 @@ def _clean_catalog():
 def parsed(monkeypatch):
     """The names of the JSON files that are parsed from here on."""
     names = []
-    load = json.load
-    monkeypatch.setattr(json, "load", lambda file: names.append(file.name) or load(file))
+    read = ytvis.read_json
+    monkeypatch.setattr(ytvis, "read_json", lambda path: names.append(path) or read(path))
     return names
 
 

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from chromium import chromium
+from chromium import chromium, wait
 from PIL import Image
 from pycocotools import mask as coco_mask
 from report_samples import GREY, HOSTILE, load_tool, make_report_folder
@@ -51,17 +51,6 @@ def visit(browser, address):
 def resize(browser, width):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-def wait(browser, script, *arguments, seconds=20):
-    """The script's value as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = browser.execute_script(script, *arguments)
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"never true: {script}")
 
 
 def player(browser, video):

@@ -35,3 +35,6 @@ def test_user_errors(checkpoint, tmp_path, capsys):
     torch.save({"model": {"x": torch.tensor([1e6])}}, tmp_path / "large.pth")
     assert main([str(tmp_path / "large.pth"), str(tmp_path / "a.pth")]) == 2
     assert "x has values that do not fit" in capsys.readouterr().err
+    (tmp_path / "text.pth").write_text("no checkpoint")
+    assert main([str(tmp_path / "text.pth"), str(tmp_path / "a.pth")]) == 2
+    assert "text.pth is no checkpoint that can be read safely" in capsys.readouterr().err

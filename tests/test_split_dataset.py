@@ -1,23 +1,14 @@
 import gzip
 import hashlib
-import importlib.util
 import json
 import random
-import tempfile
-from pathlib import Path
 
 from simplevtr.data.splitting import names_digest
+from tools import split_dataset
 
 import pytest
-
-TOOL = Path(__file__).parents[1] / "tools" / "split_dataset.py"
-
-
-def load_tool():
-    spec = importlib.util.spec_from_file_location("split_dataset_tool", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
+from fuzzing import FUZZ, STEPS, mutate
+from hypothesis import given
 
 
 def make_content(videos=40, name="clip{}"):
@@ -51,7 +42,7 @@ def make_content(videos=40, name="clip{}"):
 @pytest.fixture
 def run(tmp_path, capsys):
     """Runs the tool's main; gives the exit status, standard output and standard error."""
-    tool = load_tool()
+    tool = split_dataset
 
     def call(*options, content=None, source=None, output=None):
         if source is None:
@@ -235,50 +226,16 @@ def test_options_that_make_no_sense(option, value, run, capsys):
     assert f"argument {option}: " in capsys.readouterr().err
 
 
-def test_any_content_is_split_or_refused(capsys):
-    hypothesis = pytest.importorskip("hypothesis")
-    strategies = pytest.importorskip("hypothesis.strategies")
-    tool = load_tool()
-    values = strategies.recursive(
-        strategies.none()
-        | strategies.booleans()
-        | strategies.integers(-2, 300)
-        | strategies.floats()
-        | strategies.text(max_size=5),
-        lambda inner: (
-            strategies.lists(inner, max_size=3)
-            | strategies.dictionaries(
-                strategies.sampled_from(["id", "name", "x"]), inner, max_size=2
-            )
-        ),
-        max_leaves=5,
-    )
-    lists = ("videos", "categories", "annotations")
-    keys = ("id", "name", "file_names", "length", "video_id", "category_id", "segmentations")
-
-    @hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
-    @hypothesis.given(strategies.data())
-    def check(data):
-        content = make_content(videos=6)
-        for _ in range(data.draw(strategies.integers(0, 2))):
-            key = data.draw(strategies.sampled_from([*lists, "info", None]))
-            value = data.draw(values)
-            if key is None:
-                content = value
-                break
-            if key == "info" or data.draw(strategies.booleans()):
-                content[key] = value
-            elif isinstance(content[key], list) and content[key] and content[key][-1:]:
-                last = content[key][-1]
-                if isinstance(last, dict):
-                    last[data.draw(strategies.sampled_from(keys))] = value
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "all.json"
-            path.write_text(json.dumps(content))
-            status = tool.main([str(path), "--output", folder, "--val-videos", "2"])
-            assert status in (0, 2)
-            assert (Path(folder) / "val.json").exists() == (status == 0)
-        captured = capsys.readouterr()
-        assert ("error: " in captured.err) == (status == 2)
-
-    check()
+@FUZZ
+@given(steps=STEPS)
+def test_any_content_is_split_or_refused(steps, tmp_path, capsys):
+    content = make_content(videos=6)
+    mutate(content, steps)
+    path, val = tmp_path / "all.json", tmp_path / "out" / "val.json"
+    val.unlink(missing_ok=True)
+    path.write_text(json.dumps(content))
+    command = [str(path), "--output", str(val.parent), "--val-videos", "2", "--overwrite"]
+    status = split_dataset.main(command)
+    assert val.exists() == (status == 0)
+    captured = capsys.readouterr()
+    assert (status, captured.err.count("error: ")) in ((0, 0), (2, 1))

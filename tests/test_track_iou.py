@@ -160,12 +160,12 @@ def test_random_texts_are_refused_or_decoded_right():
         ({"size": [50, 40], "counts": GOOD}, r"size is \[50, 40\]"),
         ({"counts": GOOD}, "size is None"),
         ("text", "must be null, an RLE or polygons"),
-        ([[1, 2, 3, 4]], "3 or more"),
-        ([[1, 2, 3, 4, 5, 6, 7]], "3 or more"),
-        ([1, 2, 3, 4, 5, 6], "3 or more"),
-        ([[1, 2, 3, 4, 5, float("nan")]], "coordinates"),
-        ([[1, 2, 3, 4, 5, 1e9]], "coordinates"),
-        ([[1, 2, 3, 4, 5, "6"]], "coordinates"),
+        ([[1, 2, 3, 4]], "at least 6 numbers"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "at least 6 numbers"),
+        ([1, 2, 3, 4, 5, 6], "polygon 1; a list"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "coordinate nan"),
+        ([[1, 2, 3, 4, 5, 1e9]], "coordinate 1000000000.0 is out of all bounds"),
+        ([[1, 2, 3, 4, 5, "6"]], "something else than numbers"),
     ],
 )
 def test_other_bad_segmentations(segmentation, message):

@@ -151,10 +151,10 @@ def test_malformed_files_are_refused_with_file_and_value(tmp_path, change, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"{", "is not JSON"),
-        (b"\xff\xfe\x00", "is not JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid JSON"),
         (b"[1]", "holds a list"),
-        (b"[" * 200000, "is not JSON"),
+        (b"[" * 200000, "not valid JSON"),
     ],
 )
 def test_files_of_another_kind_are_refused(tmp_path, text, message):
@@ -166,7 +166,7 @@ def test_files_of_another_kind_are_refused(tmp_path, text, message):
 
 def test_missing_files(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=3)
-    with pytest.raises(FileNotFoundError, match=r"none\.json does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"none\.json: no such file"):
         load_ytvis_json(tmp_path / "none.json", folder.image_root)
     with pytest.raises(FileNotFoundError, match="image root .*nowhere"):
         load_ytvis_json(folder.json_file, tmp_path / "nowhere")

@@ -27,7 +27,8 @@ from simplevtr.ablation.results import check_settings, collect
 from simplevtr.ablation.schedule import Command, Launch, Schedule
 from simplevtr.ablation.steps import Job, JobBuilder
 from simplevtr.ablation.table import csv_text, markdown, summarise
-from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.files import write_bytes
+from simplevtr.terminal import say_error
 from simplevtr.visualization.ablation_plot import draw_ablation
 
 from tqdm import tqdm
@@ -67,9 +68,7 @@ def main(arguments: list[str] | None = None, launch: Launch | None = None) -> in
             check_settings(job)
         return _run(plan, jobs, options, launch)
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())  # one line
-        print(f"ablate.py: error: {message}", file=sys.stderr)
-        return 2
+        return say_error("ablate.py", error)
     except KeyboardInterrupt:
         print("ablate.py: stopped; the same command continues", file=sys.stderr)
         return 130
@@ -135,8 +134,7 @@ def _write_tables(plan: Plan, output: Path) -> bool:
 
 
 def _no_results(output: Path) -> int:
-    print(f"ablate.py: error: {output} has no result of the plan's runs", file=sys.stderr)
-    return 2
+    return say_error("ablate.py", f"{output} has no result of the plan's runs")
 
 
 def _chosen(plan: Plan, only: list[str] | None) -> list[str]:

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
@@ -35,7 +34,8 @@ from simplevtr.data.video_summary import (
     has_annotations,
     summarize_videos,
 )
-from simplevtr.evaluation.json_file import read_json, refuse_existing, write_bytes
+from simplevtr.files import read_json, refuse_existing, write_bytes
+from simplevtr.terminal import say, say_error, table_cell
 
 from tabulate import tabulate
 
@@ -49,9 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         text = run(options)
     except (ValueError, OSError, RecursionError) as error:
-        _print(f"analyze_dataset.py: error: {' '.join(str(error).split())}", sys.stderr)
-        return 2
-    _print(text, sys.stdout)
+        return say_error("analyze_dataset.py", error)
+    say(text)
     return 0
 
 
@@ -60,14 +59,14 @@ def run(options: argparse.Namespace) -> str:
     content = read_json(options.json)
     source = str(options.json)
     videos = summarize_videos(content, source)
-    names = {key: _line(name) for key, name in category_names(content, source).items()}
+    names = {key: table_cell(name) for key, name in category_names(content, source).items()}
     annotated = has_annotations(content)
     files = ["frames.png", *(["categories.png", "instances.png"] if annotated else [])]
     if options.output is not None:
         for file in ["analysis.md", *files]:
             refuse_existing(options.output / file, overwrite=options.overwrite)
     pictures = options.output is not None
-    parts = [f"# {_line(options.json.name)}", _overview(videos, names, annotated)]
+    parts = [f"# {table_cell(options.json.name)}", _overview(videos, names, annotated)]
     if annotated:
         parts += _instance_parts(videos, options.instance_bins, pictures)
     parts += _frames_part(videos, options.frame_bins, pictures)
@@ -242,17 +241,6 @@ def _drawings(
         return png(counts, "Videos by frames", "frames of a video")
 
     return {"categories.png": categories, "instances.png": instances, "frames.png": frames}
-
-
-def _line(text: str) -> str:
-    """Text that stays in one cell of a table."""
-    return " ".join(text.split()).replace("|", "/")
-
-
-def _print(text: str, stream: Any) -> None:
-    """Names may hold what the terminal cannot show."""
-    encoding = stream.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _coverage(text: str) -> Fraction:

@@ -42,6 +42,7 @@ from simplevtr.conversion import (
     write_weights,
 )
 from simplevtr.data.categories import DATASET_CATEGORIES
+from simplevtr.terminal import say_error
 
 from torch import Tensor
 
@@ -59,9 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except (OSError, ValueError, KeyError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"convert_checkpoint.py: error: {message}", file=sys.stderr)
-        return 2
+        return say_error("convert_checkpoint.py", error)
     return 0
 
 

@@ -24,9 +24,10 @@ from simplevtr.evaluation import (
     load_ground_truth,
     scores_as_json,
 )
-from simplevtr.evaluation.json_file import read_json, refuse_existing, write_bytes
 from simplevtr.evaluation.results_file import check_results, is_finite
 from simplevtr.evaluation.ytvis_eval import check_area_limits
+from simplevtr.files import read_json, refuse_existing, write_bytes
+from simplevtr.terminal import say, say_error
 
 from tabulate import tabulate
 
@@ -45,10 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.output is not None:
             write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())  # one line
-        print(f"eval_seeds.py: error: {message}", file=sys.stderr)
-        return 2
-    print(table)
+        return say_error("eval_seeds.py", error)
+    say(table)
     return 0
 
 
@@ -114,7 +113,7 @@ def _check_scores(content: object, path: Path) -> None:
         if value is not None and not (is_finite(value) and 0 <= value <= 100):
             raise ValueError(
                 f"{path}: {name} must be in [0, 100] or null, as tools/evaluate.py writes it, "
-                f"got {value!r}"
+                f"got {value!r:.80}"
             )
 
 

@@ -5,7 +5,7 @@
 ``--results`` may be a .json, a .json.gz or a .zip that holds results.json. The scores are those of
 the YouTube-VIS servers, in per cent; null in the output where there is no ground truth.
 ``--errors`` adds what each kind of error costs, ``--subsets`` the scores of short and long, slow
-and fast, free and occluded tracks.
+and fast, free and occluded tracks, ``--hota`` HOTA (which needs the package trackeval).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from simplevtr.evaluation import (
     scores_table,
 )
 from simplevtr.evaluation.error_breakdown import break_down_errors, errors_as_json, errors_table
-from simplevtr.evaluation.json_file import refuse_existing, write_bytes
+from simplevtr.evaluation.hota import check_trackeval, hota_as_json, hota_table, score_hota
 from simplevtr.evaluation.subsets import (
     GROUPS,
     check_subset_limits,
@@ -35,7 +35,10 @@ from simplevtr.evaluation.subsets import (
     subsets_as_json,
     subsets_table,
 )
+from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
+from simplevtr.files import refuse_existing, write_bytes
+from simplevtr.terminal import say, say_error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check_area_limits(options.area_limits)
         check_subset_limits(_subset_limits(options))
+        if options.hota:
+            check_trackeval()
         refuse_existing(options.output, overwrite=options.overwrite)
         gt = load_ground_truth(options.gt)
         if not has_ground_truth(gt):
@@ -53,10 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         content = json.dumps(content, indent=2, allow_nan=False) + "\n"
         write_bytes(options.output, content.encode(), overwrite=options.overwrite)
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())  # one line
-        print(f"evaluate.py: error: {message}", file=sys.stderr)
-        return 2
-    print("\n\n".join(tables))
+        return say_error("evaluate.py", error)
+    say("\n\n".join(tables))
     return 0
 
 
@@ -74,6 +77,10 @@ def _evaluation(
         subsets = score_subsets(gt, results, limits=_subset_limits(options))
         tables.append(subsets_table(subsets))
         content["subsets"] = subsets_as_json(subsets)
+    if options.hota:
+        hota = score_hota(gt, results, score_threshold=options.score_threshold)
+        tables.append(hota_table(hota))
+        content["hota"] = hota_as_json(hota)
     return tables, content
 
 
@@ -112,6 +119,15 @@ def _parser() -> argparse.ArgumentParser:
             metavar=("FIRST", "SECOND"),
             help=f"greatest {name} of the first and second group (implies --subsets)",
         )
+    parser.add_argument("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=SCORE_THRESHOLD,
+        metavar="SCORE",
+        help="least score of the predictions that HOTA, which knows no scores, takes "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the output file if it exists"
     )

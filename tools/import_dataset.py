@@ -30,6 +30,7 @@ from simplevtr.importing import (
     with_categories,
     write_ytvis,
 )
+from simplevtr.terminal import say, say_error
 
 CATEGORIES = {
     "ytvis_2019": YTVIS_2019_CATEGORIES,
@@ -58,11 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
             overwrite=options.overwrite,
         )
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())  # one line
-        print(f"import_dataset.py: error: {message}", file=sys.stderr)
-        return 2
-    print(summary_table(dataset))
-    print(f"{options.output}, frames below {dataset.image_root}")
+        return say_error("import_dataset.py", error)
+    say(summary_table(dataset))
+    say(f"{options.output}, frames below {dataset.image_root}")
     return 0
 
 

@@ -29,6 +29,7 @@ from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.engine.memory_plan import MemoryPlan
 from simplevtr.modeling.recompute import Recompute
+from simplevtr.terminal import say_error
 
 import torch
 from detectron2.config import CfgNode
@@ -254,9 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0 if verify(planner, best, options) else 1
         print("\nnot verified: PyTorch finds no GPU here")
     except (ValueError, KeyError, OSError, RuntimeError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"plan_memory.py: error: {message}", file=sys.stderr)
-        return 2
+        return say_error("plan_memory.py", error)
     return 0
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.files import write_bytes
+from simplevtr.terminal import say_error
 from simplevtr.video_io import check_output
 from simplevtr.visualization.curves import draw_curves, read_metrics
 
@@ -31,8 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         figure.savefig(picture, format=output.suffix[1:].lower(), dpi=110)
         write_bytes(output, picture.getvalue(), overwrite=args.overwrite)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return say_error("plot_curves.py", error)
     print(f"wrote {output}")
     return 0
 

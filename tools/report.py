@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
 from simplevtr.evaluation.ground_truth import check_ground_truth
-from simplevtr.evaluation.json_file import read_json
+from simplevtr.files import read_json
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
+from simplevtr.terminal import say_error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,9 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("report.py: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())  # one line
-        print(f"report.py: error: {message}", file=sys.stderr)
-        return 2
+        return say_error("report.py", error)
     print(f"wrote {index}")
     return 0
 

@@ -12,6 +12,11 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from simplevtr.checkpoint import safe_reading
+from simplevtr.terminal import say_error
+
 import torch
 
 
@@ -21,11 +26,13 @@ def shrink(source: Path, target: Path) -> int:
     Raises:
         FileNotFoundError: if there is no ``source``.
         FileExistsError: if there is a ``target``.
-        ValueError: if ``source`` holds no model or a value does not fit into float16.
+        ValueError: if ``source`` is no checkpoint, holds no model, or has a value that does not
+            fit into float16.
     """
     if target.exists():
         raise FileExistsError(f"{target} exists; choose another name")
-    content = torch.load(source, map_location="cpu", weights_only=True)
+    with safe_reading(str(source)):
+        content = torch.load(source, map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise ValueError(f"{source} has no 'model', so it is no checkpoint of a training")
     weights = {}
@@ -47,8 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         size = shrink(options.source, options.target)
     except (OSError, ValueError) as error:
-        print(f"shrink_checkpoint.py: error: {error}", file=sys.stderr)
-        return 2
+        return say_error("shrink_checkpoint.py", error)
     print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
     return 0
 

@@ -31,7 +31,8 @@ from simplevtr.data.video_summary import (
     has_annotations,
     summarize_videos,
 )
-from simplevtr.evaluation.json_file import read_json, refuse_existing, write_bytes
+from simplevtr.files import read_json, refuse_existing, write_bytes
+from simplevtr.terminal import say, say_error, table_cell
 
 from tabulate import tabulate
 
@@ -42,11 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         text, warnings = run(options)
     except (ValueError, OSError, RecursionError) as error:
-        _print(f"split_dataset.py: error: {' '.join(str(error).split())}", sys.stderr)
-        return 2
-    _print(text, sys.stdout)
+        return say_error("split_dataset.py", error)
+    say(text)
     for warning in warnings:
-        _print(f"split_dataset.py: warning: {warning}", sys.stderr)
+        say(f"split_dataset.py: warning: {warning}", sys.stderr)
     return 0
 
 
@@ -185,7 +185,7 @@ def _table(sides: list[list[VideoSummary]], names: dict[int, str], parts: list[s
     bins = [Counter(bisect_left(bounds, v.length) for v in side) for side in sides]
     categories = _by_category(sides)
     rows = [row("all", [len(side) for side in sides])]
-    rows += [row(_line(names[key]), [c[key] for c in categories]) for key in names]
+    rows += [row(table_cell(names[key]), [c[key] for c in categories]) for key in names]
     bare = [sum(not video.categories for video in side) for side in sides]
     if any(bare):
         rows.append(row("(no annotation)", bare))
@@ -193,7 +193,7 @@ def _table(sides: list[list[VideoSummary]], names: dict[int, str], parts: list[s
     for i, (start, bound) in enumerate(zip(starts, bounds, strict=False)):
         span = str(bound) if start == bound else f"{start}~{bound}"
         rows.append(row(f"{span} frames", [b[i] for b in bins]))
-    heads = ["videos", "all", *map(_line, parts), f"in {_line(parts[1])}"]
+    heads = ["videos", "all", *map(table_cell, parts), f"in {table_cell(parts[1])}"]
     align = ("left", *["right"] * 4)
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
 
@@ -220,24 +220,13 @@ def _warnings(
         f"have no video in {parts[0]}": [key for key in names if total[key] > 1 and not train[key]],
     }
     warnings = [
-        f"categories that {what}: {', '.join(_line(names[key]) for key in keys)}"
+        f"categories that {what}: {', '.join(table_cell(names[key]) for key in keys)}"
         for what, keys in cases.items()
         if keys
     ]
     if len(sides[1]) != val_videos:
         warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
     return warnings
-
-
-def _line(text: str) -> str:
-    """Text that stays in one cell of a table."""
-    return " ".join(text.split()).replace("|", "/")
-
-
-def _print(text: str, stream: Any) -> None:
-    """Names may hold what the terminal cannot show."""
-    encoding = stream.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _share(text: str) -> Fraction:

@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.data import load_ytvis_json, read_frame
 from simplevtr.data.annotations import read_tracks
 from simplevtr.evaluation import load_ground_truth, load_results
-from simplevtr.evaluation.json_file import write_bytes
+from simplevtr.files import write_bytes
+from simplevtr.terminal import say_error
 from simplevtr.video_io import check_output, open_sink
 from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet
 from simplevtr.visualization.clip_sheet import captioned, evenly_spaced, joined
@@ -79,9 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("visualize_results.py: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, av.FFmpegError) as error:
-        message = " ".join(str(error).split())
-        print(f"visualize_results.py: error: {message}", file=sys.stderr)
-        return 2
+        return say_error("visualize_results.py", error)
     return 0
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.data.masks import MaskGrid, to_rle
+from simplevtr.data.masks import MaskGrid
+from simplevtr.rle import decode_sound_texts, decode_texts, mask_text
 
 import numpy as np
 import torch
@@ -59,6 +60,7 @@ def read_tracks(
     Raises:
         ValueError: for a malformed segmentation, naming video, frame and annotation.
     """
+    height, width = size
     classes: dict[int, int] = {}
     found: list[dict[int, dict[str, Any]]] = []
     for number, frame in zip(frame_numbers, frames, strict=True):
@@ -69,18 +71,35 @@ def read_tracks(
             track_id = annotation["id"]
             classes[track_id] = annotation["category_id"]
             try:
-                rles[track_id] = to_rle(annotation["segmentation"], size)
-            except (ValueError, TypeError, OverflowError) as error:
-                raise ValueError(
-                    f"{source}, frame {number}, annotation {track_id}: malformed segmentation: "
-                    f"{error}"
-                ) from error
+                text = mask_text(annotation["segmentation"], height, width, allow_polygons=True)
+            except ValueError as error:
+                raise _malformed(source, number, track_id, error) from error
+            rles[track_id] = {"size": [height, width], "counts": text}
         found.append(rles)
+    _check_runs(found, height * width, frame_numbers, source)
     ids = sorted(classes)
     return ClipTracks(
         ids=ids,
         classes=[classes[track_id] for track_id in ids],
         masks=[[rles.get(track_id) for track_id in ids] for rles in found],
+    )
+
+
+def _check_runs(
+    found: list[dict[int, dict[str, Any]]], pixels: int, frame_numbers: Sequence[int], source: str
+) -> None:
+    """pycocotools would leave the pixels after the last run at what happened to be in memory."""
+    places = [(number, i) for number, rles in zip(frame_numbers, found, strict=True) for i in rles]
+    texts = [rle["counts"] for rles in found for rle in rles.values()]
+    *_, reasons = decode_sound_texts(texts, pixels)
+    if reasons:
+        first = min(reasons)
+        raise _malformed(source, *places[first], reasons[first])
+
+
+def _malformed(source: str, number: int, track_id: int, reason: object) -> ValueError:
+    return ValueError(
+        f"{source}, frame {number}, annotation {track_id}: malformed segmentation: {reason}"
     )
 
 
@@ -129,12 +148,20 @@ def tracks_to_instances(
 def _read_masks(tracks: ClipTracks, geometry: Transform, size: tuple[int, int]) -> np.ndarray:
     """(T, N, h, w) bool."""
     masks = np.zeros((len(tracks.masks), len(tracks.ids), *size), dtype=bool)
-    grid = None
-    for t, frame in enumerate(tracks.masks):
-        for row, rle in enumerate(frame):
-            if rle is not None:
-                grid = grid or MaskGrid(geometry, tuple(rle["size"]))
-                masks[t, row] = grid.read(rle)
+    found = [
+        (t, row, rle)
+        for t, frame in enumerate(tracks.masks)
+        for row, rle in enumerate(frame)
+        if rle is not None
+    ]
+    if not found:
+        return masks
+    height, width = found[0][2]["size"]
+    grid = MaskGrid(geometry, (height, width))
+    runs, pairs = decode_texts([rle["counts"] for *_, rle in found], height * width, 1)
+    each = np.split(runs, np.cumsum(pairs)[:-1])
+    for (t, row, _), lengths in zip(found, each, strict=True):
+        masks[t, row] = grid.read(lengths.ravel())
     return masks
 
 

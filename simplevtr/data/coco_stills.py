@@ -5,7 +5,6 @@ The mapper makes a clip of such a record, see :mod:`simplevtr.data.pseudo_video`
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any
 
 from simplevtr.data.category_match import match_categories
 from simplevtr.data.record_cache import read_once
+from simplevtr.files import read_json
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -138,13 +138,7 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict
 
 
 def _read_lists(json_file: str) -> dict[str, list[Any]]:
-    if not os.path.isfile(json_file):
-        raise FileNotFoundError(f"annotation file {json_file} does not exist")
-    try:
-        with open(json_file, encoding="utf-8") as file:
-            content = json.load(file)
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-        raise ValueError(f"annotation file {json_file} is not JSON: {error}") from error
+    content = read_json(json_file)
     for key in ("images", "categories", "annotations"):
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):

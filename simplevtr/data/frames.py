@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
+from simplevtr.image_files import UNREADABLE, open_image
+
 import numpy as np
 from PIL import Image
-
-# What Pillow raises on files that are no images, are cut short, broken, or unreasonably large.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 def read_frame(
@@ -62,11 +61,11 @@ def read_reduced_frame(
     if not os.path.isfile(path):
         raise FileNotFoundError(f"frame {path} does not exist")
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             size = (file.height, file.width)
             if expected_size is None or size == tuple(expected_size):
                 return _decode(file, reduction)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(f"frame {path} cannot be read as an image: {error}") from error
     wanted = tuple(expected_size)
     raise ValueError(

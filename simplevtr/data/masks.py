@@ -1,4 +1,4 @@
-"""Run-length encoded masks: what segmentations of a file become, and reading them at a grid.
+"""Reading run-length encoded masks at a grid of pixels.
 
 A run-length encoding (RLE) counts pixels down the columns, from left to right, in runs of
 background and foreground by turns, the first of background.
@@ -6,78 +6,9 @@ background and foreground by turns, the first of background.
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from detectron2.data.transforms import Transform
-from pycocotools import mask as mask_util
-
-
-def to_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Polygons, uncompressed or compressed RLE to a compressed RLE that covers exactly ``size``.
-
-    Args:
-        segmentation: as in an annotation file.
-        size: (height, width) of the frame in pixels.
-
-    Returns:
-        ``{"size": [height, width], "counts": bytes}``, as pycocotools takes it.
-
-    Raises:
-        ValueError: for anything else; some malformed values raise TypeError or OverflowError.
-    """
-    height, width = size
-    if isinstance(segmentation, list):
-        _check_polygons(segmentation)
-        return mask_util.merge(mask_util.frPyObjects(segmentation, height, width))
-    if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise ValueError(
-            f"{segmentation!r:.80}; polygons or an RLE with 'size' and 'counts' are needed"
-        )
-    if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"RLE of size {segmentation['size']} in frames of {[height, width]}")
-    counts = segmentation["counts"]
-    if isinstance(counts, list):
-        runs = np.asarray(counts)
-        if runs.dtype.kind != "i" or runs.min(initial=0) < 0:
-            raise ValueError(f"RLE counts {counts!r:.80}; integers >= 0 are needed")
-        covered = int(runs.sum())
-    elif isinstance(counts, str | bytes):
-        counts = counts.encode("ascii") if isinstance(counts, str) else counts
-        runs = uncompressed(counts)
-        covered = -1 if runs is None else int(runs.sum())
-    else:
-        raise ValueError(f"RLE counts {counts!r:.80}; a list or a string is needed")
-    # pycocotools would leave the pixels after the last run at what happened to be in memory.
-    if covered != height * width:
-        raise ValueError(f"RLE counts cover {covered} pixels, not {height} x {width}")
-    if isinstance(counts, list):
-        return mask_util.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return {"size": [height, width], "counts": counts}
-
-
-def uncompressed(counts: bytes) -> np.ndarray | None:
-    """The runs of a compressed RLE, (R,) int64, or None if it is none.
-
-    COCO writes runs as base-32 digits, lowest first, in characters from "0" on; bit 5 says that
-    another digit follows and bit 4 of the last digit is the sign. From the fourth run on, a number
-    is the difference to the run two before.
-    """
-    digits = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        return None
-    last = np.flatnonzero((digits & 32) == 0)
-    first = np.append(0, last[:-1] + 1)
-    place = np.arange(len(digits)) - np.repeat(first, last - first + 1)
-    if place.max() > 6:  # more than 32 bits
-        return None
-    values = np.add.reduceat((digits & 31) << (5 * place), first)
-    values -= ((digits[last] >> 4) & 1) << (5 * (last - first + 1))
-    runs = values.copy()
-    runs[1::2] = np.cumsum(values[1::2])
-    runs[2::2] = np.cumsum(values[2::2])
-    return runs if runs.min() >= 0 else None
 
 
 class MaskGrid:
@@ -108,9 +39,9 @@ class MaskGrid:
         self._rows_before = np.searchsorted(self._rows, np.arange(height + 1))
         self._columns_before = np.searchsorted(self._columns, np.arange(width + 2))
 
-    def read(self, rle: dict[str, Any]) -> np.ndarray:
-        """The (h, w) uint8 mask, 0 or 1, of a compressed RLE of the grid's ``size``."""
-        edges = np.cumsum(uncompressed(rle["counts"]))
+    def read(self, lengths: np.ndarray) -> np.ndarray:
+        """The (h, w) uint8 mask, 0 or 1, of an RLE's (R,) int64 run lengths, for ``size``."""
+        edges = np.cumsum(lengths)
         # The picked pixels, in the RLE's order, that come before each edge between two runs.
         column, row = np.divmod(edges, self._height)
         before, after = self._columns_before[column], self._columns_before[column + 1]
@@ -125,16 +56,6 @@ class MaskGrid:
         if self._column_place is not None:
             mask = np.take(mask, self._column_place, axis=1)
         return mask
-
-
-def _check_polygons(polygons: list[Any]) -> None:
-    for polygon in polygons:
-        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-            raise ValueError(
-                f"polygon {polygon!r:.80}; a list of at least 6 numbers x, y, ... is needed"
-            )
-        if not all(isinstance(value, int | float) for value in polygon):
-            raise ValueError(f"polygon {polygon!r:.80} holds something else than numbers")
 
 
 def _distinct(picked: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

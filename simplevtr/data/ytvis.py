@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -10,6 +9,7 @@ from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.record_cache import read_once
+from simplevtr.files import read_json
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -123,13 +123,7 @@ def _contiguous(categories: list[tuple[int, str]]) -> dict[int, int]:
 
 
 def _read_object(json_file: str) -> dict[str, Any]:
-    if not os.path.isfile(json_file):
-        raise FileNotFoundError(f"annotation file {json_file} does not exist")
-    try:
-        with open(json_file, encoding="utf-8") as file:
-            content = json.load(file)
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-        raise ValueError(f"annotation file {json_file} is not JSON: {error}") from error
+    content = read_json(json_file)
     if not isinstance(content, dict):
         raise ValueError(
             f"annotation file {json_file} holds a {type(content).__name__}; an object with "
@@ -154,10 +148,10 @@ def _read_object(json_file: str) -> dict[str, Any]:
 def _require(entry: Any, keys: tuple[str, ...], seen: Any, what: str, json_file: str) -> None:
     """An object with these keys, whose id is a new one."""
     if not isinstance(entry, dict):
-        raise ValueError(f"{json_file}: {what} is {entry!r}; an object is needed")
+        raise ValueError(f"{json_file}: {what} is {entry!r:.80}; an object is needed")
     missing = [key for key in keys if key not in entry]
     if missing:
-        raise ValueError(f"{json_file}: {what} {entry.get('id')} has no {', '.join(missing)}")
+        raise ValueError(f"{json_file}: {what} {entry.get('id')!r:.80} has no {', '.join(missing)}")
     _require_count(entry["id"], 0, f"id of {what}", json_file)
     if entry["id"] in seen:
         raise ValueError(f"{json_file}: {what} id {entry['id']} appears twice")
@@ -166,7 +160,7 @@ def _require(entry: Any, keys: tuple[str, ...], seen: Any, what: str, json_file:
 def _require_count(value: Any, lowest: int, what: str, json_file: str) -> None:
     """An integer (bool is none) of at least ``lowest``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-        raise ValueError(f"{json_file}: {what} is {value!r}; an integer >= {lowest} is needed")
+        raise ValueError(f"{json_file}: {what} is {value!r:.80}; an integer >= {lowest} is needed")
 
 
 def _read_categories(content: dict[str, Any], json_file: str) -> list[tuple[int, str]]:
@@ -253,7 +247,7 @@ def _attach_annotations(
             )
         if track.get("iscrowd", 0) not in (0, 1):
             raise ValueError(
-                f"{json_file}: iscrowd of annotation {track_id} is {track['iscrowd']!r}; "
+                f"{json_file}: iscrowd of annotation {track_id} is {track['iscrowd']!r:.80}; "
                 "0 or 1 is needed"
             )
         frames = records[video_id]["annotations"]

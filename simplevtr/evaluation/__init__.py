@@ -1,28 +1,49 @@
-"""Evaluation of video instance segmentation as the YouTube-VIS servers do it."""
+"""Evaluation of video instance segmentation as the YouTube-VIS servers do it, and what explains it.
 
+All of it takes what ``load_ground_truth`` and ``load_results`` return.
+"""
+
+from importlib import import_module
+
+from simplevtr.evaluation.error_breakdown import ErrorBreakdown, break_down_errors
 from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
+from simplevtr.evaluation.hota import HotaScores, score_hota
 from simplevtr.evaluation.report import scores_as_json, scores_table
 from simplevtr.evaluation.results_file import load_results, write_results
+from simplevtr.evaluation.subsets import SubsetScores, score_subsets
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, TrackScores, evaluate_tracks
 
 __all__ = [
     "AREA_LIMITS",
+    "ErrorBreakdown",
+    "HotaScores",
+    "IdSwitches",
+    "SubsetScores",
     "TrackScores",
     "YTVISEvaluator",
+    "break_down_errors",
+    "count_id_switches",
     "evaluate_tracks",
     "has_ground_truth",
     "load_ground_truth",
     "load_results",
+    "score_hota",
+    "score_subsets",
     "scores_as_json",
     "scores_table",
     "write_results",
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Scoring a file needs neither torch nor detectron2, which take seconds to import.
-    if name == "YTVISEvaluator":
-        from simplevtr.evaluation import ytvis_evaluator
+# Scoring a file needs neither torch nor detectron2 nor scipy, which take seconds to import.
+_LATE = {
+    "IdSwitches": "id_switches",
+    "YTVISEvaluator": "ytvis_evaluator",
+    "count_id_switches": "id_switches",
+}
 
-        return getattr(ytvis_evaluator, name)
+
+def __getattr__(name: str) -> object:
+    if name in _LATE:
+        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.id_switches import SCORE_THRESHOLD
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
-from simplevtr.evaluation.video_tracks import check_iou_threshold, tracks_by_video
+from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD, check_iou_threshold, tracks_by_video
 
 import numpy as np
 

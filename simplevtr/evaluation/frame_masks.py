@@ -1,4 +1,4 @@
-"""Film strips cut into frames again: the inverse of ``join_frames``."""
+"""Film strips cut into frames again, the inverse of ``join_frames``, and the IoU of their masks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from simplevtr.evaluation.track_iou import FilmStrip
 from simplevtr.rle import decode_texts, encode_runs
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 
 def split_frames(
@@ -48,3 +49,20 @@ def split_frames(
             masks[t] = encode_runs([0, *frame] if begun[t] else frame, height, width)
         split.append(masks)
     return split
+
+
+def frame_iou(true: Sequence[dict | None], predicted: Sequence[dict | None]) -> np.ndarray:
+    """(true, predicted) float64 IoU of the masks of one frame, 0 where one of them is None.
+
+    Args:
+        true: masks as ``split_frames`` gives them.
+        predicted: likewise.
+    """
+    iou = np.zeros((len(true), len(predicted)))
+    rows = [i for i, mask in enumerate(true) if mask is not None]
+    columns = [i for i, mask in enumerate(predicted) if mask is not None]
+    if rows and columns:
+        iou[np.ix_(rows, columns)] = coco_mask.iou(
+            [true[i] for i in rows], [predicted[i] for i in columns], [0] * len(columns)
+        )
+    return iou

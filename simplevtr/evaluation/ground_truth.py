@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from simplevtr.evaluation.json_file import read_json
 from simplevtr.evaluation.results_file import check_frames, is_finite, strips_of_video
 from simplevtr.evaluation.track_iou import mean_area
+from simplevtr.files import read_json
 
 
 def load_ground_truth(path: str | os.PathLike) -> dict:
@@ -73,7 +73,7 @@ def _integer(entry: dict, key: str, *, least: int | None = None) -> int:
     value = entry.get(key)
     if type(value) is not int or (least is not None and value < least):
         bound = "" if least is None else f" of {least} or more"
-        raise ValueError(f"{key} must be an integer{bound}, got {value!r}")
+        raise ValueError(f"{key} must be an integer{bound}, got {value!r:.80}")
     return value
 
 
@@ -93,7 +93,7 @@ def _checked_video(video: dict) -> dict:
 def _check_category(category: dict) -> None:
     _integer(category, "id")
     if not isinstance(category.get("name"), str):
-        raise ValueError(f"name must be text, got {category.get('name')!r}")
+        raise ValueError(f"name must be text, got {category.get('name')!r:.80}")
 
 
 def _refuse_duplicates(entries: list[dict], key: str, name: str) -> None:
@@ -101,7 +101,8 @@ def _refuse_duplicates(entries: list[dict], key: str, name: str) -> None:
     for index, entry in enumerate(entries):
         if entry[key] in first:
             raise ValueError(
-                f"{name}[{index}]: {key} {entry[key]!r} is used already by [{first[entry[key]]}]"
+                f"{name}[{index}]: {key} {entry[key]!r:.80} is used already by "
+                f"[{first[entry[key]]}]"
             )
         first[entry[key]] = index
 
@@ -143,7 +144,7 @@ def _checked_annotation(annotation: dict, videos: dict[int, dict], category_ids:
         raise ValueError(f"unknown category_id {category_id}; there are {sorted(category_ids)}")
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
-        raise ValueError(f"iscrowd must be 0 or 1, got {crowd!r}")
+        raise ValueError(f"iscrowd must be 0 or 1, got {crowd!r:.80}")
     video = videos[video_id]
     check_frames(annotation.get("segmentations"), video, "segmentations")
     checked = {key: value for key, value in annotation.items() if key != "area"}

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.frame_masks import frame_iou, split_frames
 from simplevtr.evaluation.video_tracks import (
+    SCORE_THRESHOLD,
     VideoTracks,
     check_iou_threshold,
     film_strips,
@@ -25,10 +26,7 @@ from simplevtr.evaluation.video_tracks import (
 )
 
 import numpy as np
-from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
-
-SCORE_THRESHOLD = 0.3
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def _switches_of_video(
     before: dict[int, int] = {}  # the matches of the frame before
     known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match
     for t in range(frames):
-        iou = _frame_iou([track[t] for track in true], [track[t] for track in predicted])
+        iou = frame_iou([track[t] for track in true], [track[t] for track in predicted])
         before = _matches(np.where(allowed, iou, 0.0), before, threshold)
         matched += len(before)
         for row, column in before.items():
@@ -142,18 +140,6 @@ def _switches_of_video(
                 ids = tracks.true[row]["id"], tracks.positions[old], tracks.positions[column]
                 switches.append(IdSwitch(video["id"], t, last_frame, *ids))
     return switches, matched
-
-
-def _frame_iou(true: list[dict | None], predicted: list[dict | None]) -> np.ndarray:
-    """(true, predicted) float64 IoU of the masks of one frame, 0 where one of them is None."""
-    iou = np.zeros((len(true), len(predicted)))
-    rows = [i for i, mask in enumerate(true) if mask is not None]
-    columns = [i for i, mask in enumerate(predicted) if mask is not None]
-    if rows and columns:
-        iou[np.ix_(rows, columns)] = coco_mask.iou(
-            [true[i] for i in rows], [predicted[i] for i in columns], [0] * len(columns)
-        )
-    return iou
 
 
 def _matches(iou: np.ndarray, before: dict[int, int], threshold: float) -> dict[int, int]:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 
-from simplevtr.evaluation.json_file import RESULTS_NAME, read_json, refuse_existing, write_bytes
 from simplevtr.evaluation.track_iou import FilmStrip, join_frames
+from simplevtr.files import RESULTS_NAME, read_json, refuse_existing, write_bytes
 from simplevtr.rle import MalformedMaskError
 
 SUBMISSION_NAME = "submission.zip"
@@ -143,7 +143,7 @@ def _check_entry(entry: object, videos: dict[int, dict], categories: set[int]) -
     _check_id(entry["video_id"], videos, "video_id")
     _check_id(entry["category_id"], categories, "category_id")
     if not is_finite(entry["score"]):
-        raise ValueError(f"score must be a finite number, got {entry['score']!r}")
+        raise ValueError(f"score must be a finite number, got {entry['score']!r:.80}")
     check_frames(entry["segmentations"], videos[entry["video_id"]], "segmentations")
 
 
@@ -152,7 +152,7 @@ def _check_id(value: object, known: dict[int, dict] | set[int], name: str) -> No
         ids = sorted(known)
         shown = ", ".join(map(str, ids[:_SHOWN]))
         more = f", ... ({len(ids)} ids)" if len(ids) > _SHOWN else ""
-        raise ValueError(f"unknown {name} {value!r}; the ground truth has {shown}{more}")
+        raise ValueError(f"unknown {name} {value!r:.80}; the ground truth has {shown}{more}")
 
 
 def check_frames(values: object, video: dict, name: str) -> None:

@@ -6,9 +6,14 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 
-from simplevtr.evaluation.id_switches import SCORE_THRESHOLD, count_id_switches
+from simplevtr.evaluation.id_switches import count_id_switches
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
-from simplevtr.evaluation.video_tracks import VideoTracks, check_iou_threshold, tracks_by_video
+from simplevtr.evaluation.video_tracks import (
+    SCORE_THRESHOLD,
+    VideoTracks,
+    check_iou_threshold,
+    tracks_by_video,
+)
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 
 

@@ -11,6 +11,8 @@ from simplevtr.evaluation.track_iou import FilmStrip
 
 import numpy as np
 
+SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA and identity switches
+
 
 @dataclass(frozen=True)
 class VideoTracks:

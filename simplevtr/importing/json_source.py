@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from simplevtr.files import read_json
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -14,13 +15,7 @@ def read_object(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON, or something else than an object.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-        raise ValueError(f"{path}: is not JSON: {error}") from error
-    return as_object(content, str(path))
+    return as_object(read_json(path), str(path))
 
 
 def as_object(value: Any, where: str) -> dict[str, Any]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from simplevtr.data.masks import to_rle
 from simplevtr.importing.dataset import Rle
+from simplevtr.rle import decode_sound_texts, encode_runs, mask_text, polygons_text
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-_FARTHEST = 1e5  # pixels from the frame's corner; beyond 32 bits, pycocotools draws anything
-# pycocotools' time and memory grow with an outline: at most so many times height + width.
-_LONGEST_OUTLINE = 100
+_FARTHEST = 1e5  # pixels from the frame's corner
 
 
 def from_segmentation(segmentation: Any, size: tuple[int, int]) -> Rle | None:
@@ -32,31 +30,17 @@ def from_segmentation(segmentation: Any, size: tuple[int, int]) -> Rle | None:
     """
     if isinstance(segmentation, list):
         return from_polygons(segmentation, size)
-    if isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), list):
-        counts = segmentation["counts"]
-        if not all(type(run) is int and 0 <= run <= size[0] * size[1] for run in counts):
-            raise ValueError(f"RLE counts {counts!r:.80}; integers in [0, height * width] needed")
-    if isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), str):
-        if not segmentation["counts"].isascii():
-            raise ValueError(f"RLE counts {segmentation['counts']!r:.80} are no ASCII text")
-    try:
-        return to_rle(segmentation, size)
-    except (TypeError, OverflowError) as error:
-        raise ValueError(f"malformed segmentation {segmentation!r:.80}: {error}") from error
+    height, width = size
+    text = mask_text(segmentation, height, width, allow_polygons=False)
+    *_, reasons = decode_sound_texts([text], height * width)
+    if reasons:
+        raise ValueError(reasons[0])
+    return _rle(text, size)
 
 
 def from_polygons(polygons: Sequence[Any], size: tuple[int, int]) -> Rle | None:
     """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels; None if there is none."""
-    outline = sum(_outline(polygon) for polygon in polygons)
-    longest = _LONGEST_OUTLINE * sum(size)
-    if outline > longest:
-        raise ValueError(
-            f"polygons with an outline of {outline:.3g} pixels; at most {longest} are allowed "
-            f"in a frame of {size[0]} x {size[1]} pixels"
-        )
-    if not polygons:
-        return None
-    return coco_mask.merge(coco_mask.frPyObjects([list(p) for p in polygons], *size))
+    return _rle(polygons_text(polygons, *size), size) if polygons else None
 
 
 def from_rectangle(x0: float, y0: float, x1: float, y1: float, size: tuple[int, int]) -> Rle:
@@ -127,23 +111,9 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
     for value, runs in zip(distinct.tolist(), np.split(order, first[1:]), strict=True):
         edges = np.stack([starts[runs], ends[runs]], axis=1).ravel()
         counts = np.diff(edges, prepend=0, append=pixels.size).tolist()
-        masks[value] = coco_mask.frPyObjects(
-            {"size": [height, width], "counts": counts}, height, width
-        )
+        masks[value] = encode_runs(counts, height, width)
     return masks
 
 
-def _outline(polygon: Any) -> float:
-    """The pixels that a polygon's outline passes."""
-    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(f"polygon {polygon!r:.80}; a list of 3 or more points x, y is needed")
-    if not all(type(value) in (int, float) for value in polygon):
-        raise ValueError(f"polygon {polygon!r:.80} holds something else than numbers")
-    wild = next((v for v in polygon if not abs(v) <= _FARTHEST), None)  # "not": NaN is wild too
-    if wild is not None:
-        raise ValueError(
-            f"polygon coordinate {wild!r:.40} is out of all bounds (+-{_FARTHEST:g} pixels)"
-        )
-    points = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
-    steps = np.abs(np.diff(points, axis=0, append=points[:1]))
-    return float(steps.max(axis=1).sum())
+def _rle(text: bytes, size: tuple[int, int]) -> Rle:
+    return {"size": [*size], "counts": text}

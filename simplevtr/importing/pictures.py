@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from simplevtr.image_files import UNREADABLE, open_image
+
 import numpy as np
-from PIL import Image
 
 _MOST_PIXELS = 2**26  # of a frame, twice those of 8K; decoded, a picture takes 2 bytes a pixel
-_FRAME_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "MPO")
-# What Pillow raises on files that are no images, are cut short, or broken.
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
 def common_size(paths: Sequence[Path]) -> tuple[int, int]:
@@ -87,9 +71,9 @@ def _frame_size(path: Path) -> tuple[int, int]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such frame")
     try:
-        with Image.open(path, formats=_FRAME_FORMATS) as file:
+        with open_image(path) as file:
             width, height = file.size
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: cannot be read as an image: {error}") from error
     if width * height > _MOST_PIXELS:
         raise ValueError(f"{path}: {height} x {width} pixels; at most {_MOST_PIXELS} are allowed")
@@ -102,11 +86,11 @@ def _read_png(
     """The values of a PNG; nothing is decoded before its size and kind are known to be right."""
     name = os.fspath(file) if isinstance(file, Path) else "embedded PNG"
     try:
-        with Image.open(file, formats=("PNG",)) as image:
+        with open_image(file, formats=("PNG",)) as image:
             found, mode = (image.height, image.width), image.mode
             if found == tuple(size) and mode in modes:
                 return np.array(image)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(f"{name}: cannot be read as a PNG: {error}") from error
     if found != tuple(size):
         raise ValueError(

@@ -12,7 +12,6 @@ from typing import Any
 
 from simplevtr.inference.video_outputs import DrawnOutputs
 from simplevtr.inference.video_predictor import VideoPredictor
-from simplevtr.structures import FrameTracks
 from simplevtr.tracking import frame_tracks
 from simplevtr.video_io import FrameSource
 
@@ -33,14 +32,6 @@ class FoundTracks:
 
     result: dict[str, Any]
     frames: int
-
-    def by_frame(self) -> Iterator[FrameTracks]:
-        """The tracks of each of ``frames`` frames, with the final classes and scores."""
-        if self.result["pred_masks"]:
-            yield from frame_tracks(self.result)
-            return
-        for index in range(self.frames):
-            yield FrameTracks(index, tuple(self.result["image_size"]), [], [], [], [])
 
 
 def find_tracks(
@@ -85,7 +76,7 @@ def draw_tracks(
     if not outputs.wanted:
         return
     frames = iter(watched(islice(source, found.frames)))
-    for tracks in found.by_frame():
+    for tracks in frame_tracks(found.result, found.frames):
         frame = next(frames, None)
         if frame is None:
             raise ValueError(

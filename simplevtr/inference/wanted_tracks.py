@@ -32,5 +32,5 @@ def _wanted(labels: list[int], scores: list[float], painter: TrackPainter) -> li
     return [
         i
         for i, (label, score) in enumerate(zip(labels, scores, strict=True))
-        if score >= painter.min_score and (painter.classes is None or label in painter.classes)
+        if painter.wants(label, score)
     ]

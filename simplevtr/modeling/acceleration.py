@@ -35,9 +35,13 @@ def full_precision(x: Tensor) -> Tensor:
 
 def without_autocast(device: torch.device) -> AbstractContextManager[None]:
     """A region in which operations on ``device`` take the dtype of their arguments."""
+    return _autocast(device, enabled=False)
+
+
+def _autocast(device: torch.device, **settings: Any) -> AbstractContextManager[None]:
     if not torch.amp.is_autocast_available(device.type):  # "meta", which only counts operations
         return nullcontext()
-    return torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, **settings)
 
 
 def half_dtype(name: str) -> torch.dtype:
@@ -169,10 +173,7 @@ class InHalfPrecision:
         self.mask_head = network.mask_head
 
     def _region(self, tensor: Tensor) -> AbstractContextManager[None]:
-        kind = tensor.device.type
-        if not torch.amp.is_autocast_available(kind):  # "meta": only operations are counted
-            return nullcontext()
-        return torch.autocast(kind, self._dtype)
+        return _autocast(tensor.device, dtype=self._dtype)
 
     def encode(self, frames: Tensor, padding_mask: Tensor | None) -> Any:
         """See ``ClipNetwork.encode``."""

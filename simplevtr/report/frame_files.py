@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PIL import Image
+from simplevtr.image_files import UNREADABLE, open_image
 
 _QUALITY = 80
-# What Pillow raises on files that are no images, are cut short, broken, or unreasonably large.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 def frame_path(images: str | os.PathLike, video: dict, number: int) -> Path:
@@ -42,12 +40,12 @@ def write_small_frame(source: Path, target: Path, video: dict, most_width: int) 
         raise FileNotFoundError(f"frame {source} does not exist")
     expected = (video["width"], video["height"])
     try:
-        with Image.open(source) as file:
+        with open_image(source) as file:
             size = file.size
             if size == expected:
                 file.thumbnail((most_width, file.height))  # reads a large JPEG at a reduced size
                 picture = file.convert("RGB")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(f"frame {source} cannot be read as an image: {error}") from error
     if size != expected:
         raise ValueError(

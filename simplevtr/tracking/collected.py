@@ -93,11 +93,16 @@ class CollectedTracks:
         }
 
 
-def frame_tracks(result: dict[str, Any]) -> Iterator[FrameTracks]:
-    """A video's result, a frame at a time, with the final classes and scores."""
+def frame_tracks(result: dict[str, Any], frames: int) -> Iterator[FrameTracks]:
+    """A video's result, a frame at a time, with the final classes and scores.
+
+    Args:
+        result: of ``VideoPredictor.predict``.
+        frames: of the video, which a result without tracks does not tell.
+    """
     columns = ("pred_ids", "pred_labels", "pred_scores", "pred_masks")
     tracks = list(zip(*(result[name] for name in columns), strict=True))
-    for index in range(len(result["pred_masks"][0]) if tracks else 0):
+    for index in range(frames):
         seen = [track for track in tracks if track[3].rles[index] is not None]
         yield FrameTracks(
             index=index,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from simplevtr.image_files import UNREADABLE, open_image
 from simplevtr.video_io.frame_source import FrameSource
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -53,9 +54,9 @@ def is_image(path: Path) -> bool:
 
 def _read_image(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{path}: not a video or image that PyAV/PIL can read ({error})"
         ) from error

@@ -143,7 +143,7 @@ class TrackPainter:
             for i in range(len(masks))
         ]
         size = self._canvas_size(frame.shape[:2])
-        shown = [i for i, row in enumerate(rows) if self._is_wanted(row)]
+        shown = [i for i, row in enumerate(rows) if self.wants(*row[1:])]
         return self._paint(frame, [(MaskCutout.of(masks[i], size), rows[i]) for i in shown])
 
     def draw_frame(self, frame: np.ndarray, tracks: FrameTracks) -> np.ndarray:
@@ -171,12 +171,12 @@ class TrackPainter:
             [
                 (MaskCutout.of(coco_mask.decode(rle), size), row)
                 for row, rle in zip(found, tracks.masks, strict=True)
-                if self._is_wanted(row)
+                if self.wants(*row[1:])
             ],
         )
 
-    def _is_wanted(self, row: _Row) -> bool:
-        _, label, score = row
+    def wants(self, label: int, score: float | None) -> bool:
+        """Whether a track of a class with a score (None: ground truth) is drawn."""
         if score is not None and score < self.min_score:
             return False
         return self.classes is None or label in self.classes

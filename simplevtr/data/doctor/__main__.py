@@ -25,8 +25,9 @@ from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.leaks import Split, read_split
 from simplevtr.data.doctor.sources import resolve
+from simplevtr.terminal import say, say_error
 
-CLEAN, DEFECTIVE, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
+CLEAN, DEFECTIVE, INTERRUPTED = 0, 1, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,9 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("doctor: interrupted\n")
         return INTERRUPTED
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())  # one line
-        sys.stderr.write(_printable(f"doctor: error: {message}\n", sys.stderr))
-        return UNREADABLE
+        return say_error("doctor", error)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
         others=_other_splits(options, json_file, image_root),
     )
     examination = examine(read_file(json_file), settings, findings)
-    _write(report.summary(examination, json_file, image_root) + "\n")
-    _write(report.table(findings, examples=options.examples))
+    say(report.summary(examination, json_file, image_root) + "\n")
+    say(report.table(findings, examples=options.examples))
     content = report.as_json(examination, json_file, image_root)
     if options.fix is not None or sheets is not None:
         repaired = examination.repaired()
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
             count = write_contact_sheets(
                 repaired, image_root, sheets, most_videos=options.max_videos
             )
-            _write(f"\nwrote {count} pictures into {sheets}")
+            say(f"\nwrote {count} pictures into {sheets}")
     if options.json is not None:
         write_json(options.json, content, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
@@ -94,9 +93,9 @@ def _fix(target: str, examination: Examination, repaired: dict, settings: Settin
     left = examine(repaired, again, Findings(ignored=ignored)).findings
     if repaired["videos"] and repaired["categories"]:
         write_json(target, repaired)
-        _write("\n" + report.repair_table(examination.findings, left, target))
+        say("\n" + report.repair_table(examination.findings, left, target))
     else:
-        _write(f"\nnothing would be left of the file: {target} is not written")
+        say(f"\nnothing would be left of the file: {target} is not written")
     return report.repairs_as_json(examination.findings, left, target)
 
 
@@ -170,7 +169,7 @@ class _Catalogue(argparse.Action):
         super().__init__(nargs=0, **settings)
 
     def __call__(self, parser, *_):
-        _write(report.catalogue())
+        say(report.catalogue())
         parser.exit()
 
 
@@ -179,16 +178,6 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(_printable(text, sys.stdout) + "\n")
-
-
-def _printable(text: str, stream) -> str:
-    """The text with escapes for characters that a terminal's encoding does not have."""
-    encoding = stream.encoding or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place
+from simplevtr.files import read_json, write_bytes
 
 _DOWNLOADED = "instances.json"  # what archives hold in a folder a split
 
@@ -47,18 +46,7 @@ def read_file(path: str) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no JSON object with lists of videos and categories.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"annotation file {path} does not exist")
-    collecting = gc.isenabled()
-    gc.disable()  # all of the many new objects are kept: looking for garbage doubles the time
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-        raise ValueError(f"annotation file {path} is not JSON: {error}") from error
-    finally:
-        if collecting:
-            gc.enable()
+    content = read_json(path)
     check_outline(content, path)
     return content
 
@@ -102,14 +90,6 @@ def check_targets(targets: list[str], source: str, *, overwrite: bool) -> None:
 
 def write_json(path: str, content: Any, *, indent: int | None = None) -> None:
     """Write a JSON file in one step: it is either complete or as it was before."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     separators = (",", ":") if indent is None else None
-    try:
-        with partial.open("w", encoding="ascii") as file:
-            file.write(json.dumps(content, allow_nan=False, indent=indent, separators=separators))
-            file.write("\n" if indent else "")
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(content, allow_nan=False, indent=indent, separators=separators)
+    write_bytes(path, (text + "\n" * bool(indent)).encode("ascii"), overwrite=True)

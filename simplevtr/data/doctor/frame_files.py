@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video, is_absent
+from simplevtr.image_files import UNREADABLE, open_image
 
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
-# Formats of frames. Pillow knows others, some of which it hands to other programs.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000")
-# What Pillow raises on files that are no images, are cut short, broken, or unreasonably large.
-UNREADABLE = (
-    OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error, zlib.error,
-    Image.DecompressionBombError, MemoryError,
-)  # fmt: skip
 _Size = tuple[int, int]  # height, width
 
 
@@ -78,22 +69,6 @@ def frame_size(path: str, *, decode: bool = False) -> _Size | str | None:
         return "is no image of a known format"
     except UNREADABLE as error:
         return f"{type(error).__name__}: {str(error).replace(path, 'it')}"
-
-
-def open_image(path: str) -> Image.Image:
-    """An image file in one of the formats that frames have, not decoded yet.
-
-    Raises:
-        UNREADABLE: it is no such file.
-    """
-    return Image.open(path, formats=_known_formats())
-
-
-@lru_cache(maxsize=1)
-def _known_formats() -> tuple[str, ...]:
-    """Those that this Pillow was built with."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _examine_video(video: Video, found: dict[int, _Size | str | None], findings: Findings) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, shown_name
-from simplevtr.data.doctor.frame_files import UNREADABLE, open_image
 from simplevtr.data.doctor.records import Video
+from simplevtr.image_files import UNREADABLE, open_image
 
 from tqdm import tqdm
 

@@ -1,17 +1,22 @@
-"""JSON files as evaluation reads and writes them: plain, gzipped, or ``results.json`` in a zip."""
+"""Files as all commands read and write them: JSON, packed or not, and whole or not at all."""
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # RuntimeError: an archive that is encrypted or compressed in an unknown way.
 _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError)
+# A packed file may be anybody's, and a few bytes can unpack to more than the memory. Annotations
+# and results shrink to between a half and a thirtieth.
+_MOST_UNPACKED = 2**28  # bytes that any file may have
+_MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
 
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 
@@ -21,28 +26,47 @@ def read_json(path: str | os.PathLike) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read as JSON.
+        ValueError: it cannot be read as JSON, or unpacks to an unlikely size.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    content = _read_bytes(path)
+    collecting = gc.isenabled()
+    gc.disable()  # all of the many new objects are kept: looking for garbage doubles the time
     try:
-        return json.loads(_read_bytes(path))
-    except KeyError:
-        raise ValueError(f"{path}: the archive holds no {RESULTS_NAME} at its top level") from None
-    except (ValueError, RecursionError) as error:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError(f"{path}: not valid JSON: {error}") from error
-    except _UNPACKING_ERRORS as error:
-        raise ValueError(f"{path}: cannot be unpacked: {error}") from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(RESULTS_NAME)
-    if path.suffix == ".gz":
-        return gzip.decompress(path.read_bytes())
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive, archive.open(RESULTS_NAME) as packed:
+                return _unpacked(packed, path)
+        if path.suffix == ".gz":
+            with gzip.open(path) as packed:
+                return _unpacked(packed, path)
+    except KeyError:
+        raise ValueError(f"{path}: the archive holds no {RESULTS_NAME} at its top level") from None
+    except _UNPACKING_ERRORS as error:
+        raise ValueError(f"{path}: cannot be unpacked: {error}") from error
     return path.read_bytes()
+
+
+def _unpacked(packed: IO[bytes], path: Path) -> bytes:
+    most = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
+    content = packed.read(most + 1)
+    if len(content) > most:
+        raise ValueError(
+            f"{path}: unpacks to more than {most:,} bytes, which a file of its size hardly does; "
+            "unpack it yourself if it is right"
+        )
+    return content
 
 
 def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = False) -> None:
