@@ -1,36 +1,20 @@
-"""Plans of ablations: reading, running and summarising them."""
+"""Running the plans of ablations."""
 
 import csv
 import fcntl
-import io
 import json
 import re
 import signal
 import time
 from pathlib import Path
 
-from simplevtr.ablation.plan import read_plan
-from simplevtr.ablation.results import summarise_training
 from simplevtr.ablation.schedule import Command
-from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
-from simplevtr.visualization.ablation_plot import draw_ablation
 from tools import ablate
 
 import pytest
-import yaml
+from ablation_plan import edited, tiny_plan_opts, write_plan
 from conftest import CLIPS_CONFIG
-from matplotlib.collections import PathCollection
 
-PLAN = """
-config: {config}
-opts: {opts}
-seeds: [1, 2]
-baseline: base
-runs:
-  - {{name: base, title: Base, section: ""}}
-  - {{name: more, title: Trained on, start_from: base, opts: {{SOLVER.MAX_ITER: 4}}}}
-  - {{name: window, title: Window, section: "4.2", evaluate: more, opts: {{TEST.WINDOW: 1}}}}
-"""
 METRICS = [
     {"iteration": 0, "loss_ce": 4.0, "loss_ce_0": 9.0, "loss_dice": 2.0, "time": 0.5},
     {"iteration": 1, "loss_ce": 1.0, "loss_ce_0": 9.0, "loss_dice": 2.0, "time": 0.7},
@@ -39,23 +23,12 @@ METRICS = [
 
 @pytest.fixture
 def tiny(tiny_opts):
-    """tiny_opts as a plan's mapping, without what the runner sets."""
-    pairs = dict(zip(tiny_opts[::2], tiny_opts[1::2], strict=True))
-    return {key: value for key, value in pairs.items() if key != "OUTPUT_DIR"}
+    return tiny_plan_opts(tiny_opts)
 
 
 @pytest.fixture
 def plan(tmp_path, tiny):
-    path = tmp_path / "plan.yaml"
-    path.write_text(PLAN.format(config=CLIPS_CONFIG, opts=json.dumps(tiny)))
-    return path
-
-
-def edited(plan, change):
-    content = yaml.safe_load(plan.read_text())
-    change(content)
-    plan.write_text(yaml.safe_dump(content))
-    return plan
+    return write_plan(tmp_path, tiny)
 
 
 class FakeLaunch:
@@ -112,60 +85,6 @@ def result(plan, name, seed=1):
     return json.loads((plan.parent / f"out/{name}/seed_{seed}/result.json").read_text())
 
 
-# ---- the plan ----
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda p: p.update(colour=1), "unknown key 'colour'; allowed: baseline, config"),
-        (lambda p: p.pop("seeds"), "lacks seeds"),
-        (lambda p: p.update(seeds=[1, 1]), r"seeds is \[1, 1\].*different"),
-        (lambda p: p.update(seeds=[True]), r"seeds is \[True\]"),
-        (lambda p: p.update(config="none.yaml"), r"config .*none\.yaml does not exist"),
-        (lambda p: p.update(baseline="nil"), "baseline 'nil' is no run; runs: base, more, window"),
-        (lambda p: p.update(opts=[1]), r"opts is \[1\]; it must be a mapping"),
-        (lambda p: p.update(opts={"A": {"B": 1}}), "opts has 'A'"),
-        (lambda p: p.update(opts={"SEED": 1}), "sets SEED, which the runner"),
-        (lambda p: p.update(start={"opts": {}}), "start: lacks config"),
-        (lambda p: p.update(start={"config": CLIPS_CONFIG}), r"sets MODEL\.WEIGHTS"),
-        (lambda p: p.update(runs=[]), "runs is empty"),
-        (lambda p: p.update(runs=["base"]), "run 1: must be a mapping"),
-        (lambda p: p["runs"][1].update(name="base"), "two runs have this name"),
-        (lambda p: p["runs"][1].update(name="../more"), "cannot be a folder's"),
-        (lambda p: p["runs"][1].update(name="start"), "cannot be a folder's"),
-        (lambda p: p["runs"][1].update(section=3.2), r"run 'more': section is 3\.2; .*in quotes"),
-        (lambda p: p["runs"][1].update(evaluate="base"), "start_from and evaluate"),
-        (lambda p: p["runs"][1].update(start_from="nil"), "'nil' is no run"),
-        (lambda p: p["runs"][0].update(start_from="more"), "come from itself"),
-        (lambda p: p["runs"][1].update(start_from="window"), "'window' is an evaluation"),
-        (lambda p: p["runs"][0].update(seeds=[1]), r"'more'.*seeds \[2\], which 'base' has not"),
-    ],
-)
-def test_mistakes_in_a_plan_are_named(plan, change, message):
-    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
-        read_plan(edited(plan, change))
-    assert str(plan) in str(error.value)
-
-
-def test_a_plan_that_is_no_yaml(tmp_path):
-    (tmp_path / "p.yaml").write_text("runs: [")
-    with pytest.raises(ValueError, match="not valid YAML"):
-        read_plan(tmp_path / "p.yaml")
-    with pytest.raises(FileNotFoundError, match="no such plan"):
-        read_plan(tmp_path / "q.yaml")
-
-
-def test_options_of_a_run(plan):
-    edited(plan, lambda p: p["runs"][2].update(seeds=[1]))
-    read = read_plan(plan, seeds=[2, 5])
-    assert [run.seeds for run in read.runs.values()] == [(2, 5), (2, 5), ()]
-    opts = read.opts_of(read.runs["window"])
-    # An evaluation has the options of the run that it evaluates; one that trains on has not.
-    assert (opts["SOLVER.MAX_ITER"], opts["TEST.WINDOW"]) == (4, 1)
-    assert read.opts_of(read.runs["base"])["SOLVER.MAX_ITER"] == "2"
-
-
 @pytest.mark.parametrize(
     ("opts", "message"),
     [
@@ -181,9 +100,6 @@ def test_configs_are_checked_before_anything_runs(plan, capsys, opts, message):
     assert run(plan, launch) == 2
     assert launch.commands == []
     assert re.search(message, capsys.readouterr().err)
-
-
-# ---- running ----
 
 
 def test_order_commands_and_results(plan, capsys):
@@ -380,88 +296,3 @@ def test_side_by_side(plan, monkeypatch):
     for seed in (1, 2):
         places = [order.index(f"{name}/seed_{seed}") for name in ("base", "more", "window")]
         assert places == sorted(places)
-
-
-# ---- tables ----
-
-
-def write_metrics(folder, rows):
-    (folder / "metrics.json").write_text("\n".join(map(json.dumps, rows)))
-
-
-def test_losses_are_those_of_the_last_layer(tmp_path):
-    rows = [
-        {"iteration": i, "loss_ce": 10.0 - i, "loss_giou": 1.0, "loss_giou_0": 50.0, "time": i}
-        for i in range(10)
-    ]
-    write_metrics(tmp_path, [*rows, {"iteration": 10, "segm/AP": 3.0}])
-    summary = summarise_training(tmp_path)
-    assert summary["losses"] == [[i, 11.0 - i] for i in range(10)]
-    assert summary["loss"] == 2.5  # of iterations 8 and 9
-    assert (summary["loss_first"], summary["iterations"]) == (11.0, 10)
-    assert summary["seconds_per_iteration"] == 4.5
-    write_metrics(tmp_path, [{"iteration": 0, "lr": 1.0}])
-    with pytest.raises(ValueError, match="has none of loss_ce"):
-        summarise_training(tmp_path)
-
-
-def test_spread():
-    assert Spread.of([1.0, 3.0]) == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
-    assert Spread.of([1.0, 3.0]).shown() == "2.0 ± 1.4"
-    assert Spread.of([4.0, None]).shown(2, sign=True) == "+4.00 ± -"
-    assert Spread.of([None]).shown() == "-"
-
-
-@pytest.fixture
-def rows(plan):
-    results = {
-        "base": {s: {"AP": ap, "loss": 1.0} for s, ap in ((1, 10.0), (2, 14.0), (3, 30.0))},
-        "more": {1: {"AP": 11.0, "loss": 3.0}, 2: {"AP": 17.0, "loss": 5.0}, 7: {"AP": 90.0}},
-    }
-    costs = {
-        "base": {"parameters": 2_500_000, "step_seconds": {"median": 0.5}, "peak_bytes": 2**21},
-        "more": {"parameters": 2_000_000, "step_seconds": {"median": 0.75}, "flops": 3.21e9},
-    }
-    return summarise(read_plan(plan), results, costs)
-
-
-def test_differences_are_paired_by_seed(rows):
-    base, on = rows  # "window" has no result
-    assert base.values["AP"].mean == 18.0
-    # 1 and 3; seed 7 has no partner.
-    assert on.difference == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
-    assert on.values["loss"] == Spread(mean=4.0, std=pytest.approx(2**0.5), n=2)
-    assert on.cost["step_ratio"] == 1.5
-
-
-def test_markdown(rows):
-    lines = markdown(rows, "base").splitlines()
-    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if "|" in line]
-    assert cells[0][:5] == ["run", "section", "n", "AP", "Δ AP"]
-    assert cells[2][:5] == ["Base", "", "3", "18.0 ± 10.6", ""]
-    assert cells[3][4] == "+2.0 ± 1.4"
-    assert cells[6] == ["Base", "", "2.50", "-", "0.500", "1.00", "2", "-"]
-    assert cells[7] == ["Trained on", "", "2.00", "3.21", "0.750", "1.50", "-", "-"]
-    table = [line for line in lines if line.startswith("|")]
-    assert len({len(line) for line in table[:4]}) == 1  # aligned
-
-
-def test_csv_reads_back(rows):
-    base, on = csv.DictReader(io.StringIO(csv_text(rows)))
-    assert (on["name"], on["title"], on["n"], on["seeds"]) == ("more", "Trained on", "3", "1 2 7")
-    assert float(on["AP_difference_mean"]) == 2.0
-    assert float(base["AP_mean"]) == 18.0
-    assert (on["peak_bytes"], float(base["peak_bytes"])) == ("", 2**21)
-
-
-def test_plot_shows_every_seed(rows):
-    figure = draw_ablation(
-        {row.title: row.by_seed["AP"] for row in rows},
-        {row.title: row.by_seed["loss"] for row in rows},
-        "Base",
-    )
-    score, loss = figure.axes
-    assert [label.get_text() for label in score.get_yticklabels()] == ["Base", "Trained on"]
-    dots = [c for c in score.collections if isinstance(c, PathCollection)]
-    assert [dot.get_offsets()[:, 0].tolist() for dot in dots] == [[10, 14, 30], [11, 17, 90]]
-    assert loss.get_xlabel().startswith("loss")

@@ -1,42 +1,19 @@
-import itertools
 import json
-import logging
 
-from simplevtr.config import add_simplevtr_config
 from simplevtr.data import (
     ClipAugmentation,
     YTVISDatasetMapper,
-    build_test_loader,
-    build_train_loader,
-    epoch_length,
-    register_from_cfg,
-    register_ytvis,
 )
 from simplevtr.data.annotations import read_tracks
-from simplevtr.data.checks import check_classes
-from simplevtr.data.coco_stills import load_coco_stills, register_coco_stills
+from simplevtr.data.coco_stills import load_coco_stills
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 
 import numpy as np
 import pytest
-from detectron2.config import get_cfg
-from detectron2.data import DatasetCatalog, MetadataCatalog
-from PIL import Image
+from coco_stills_folder import SIZE, make_stills
 from pycocotools import mask as coco_mask
-from ytvis_folder import forget, make_ytvis_folder
 
-VIDEOS, STILLS = "pseudo_test_videos", "pseudo_test_stills"
-SIZE = (48, 64)
 STILL = AffineMotion(translate=0, scale=1, rotate=0, shear=0)
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(VIDEOS, STILLS)
-
-
-# --- motion
 
 
 def corners(matrices, size=SIZE):
@@ -101,9 +78,6 @@ def test_one_frame():
 def test_bad_motions_are_refused(values):
     with pytest.raises(ValueError, match="must be >= 0"):
         AffineMotion(**values)
-
-
-# --- warping
 
 
 def still_tracks(*masks):
@@ -172,102 +146,6 @@ def test_what_leaves_the_frame_is_absent():
     assert (tracks.ids, tracks.classes) == ([0, 1], [0, 0])
 
 
-# --- files
-
-
-def make_stills(root, *, count=3, suffix="jpg", **changes):
-    """A COCO file of images with a cat and a teapot; returns (file, folder)."""
-    folder = root / "stills"
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"images": [], "annotations": []}
-    content["categories"] = [
-        {"id": 17, "name": "cat", "supercategory": "animal"},
-        {"id": 74, "name": "mouse", "supercategory": "electronic"},
-        {"id": 90, "name": "teapot"},
-    ]
-    for number in range(1, count + 1):
-        picture = np.full((*SIZE, 3), 90, np.uint8)
-        picture[10:30, 20:45] = (230, 40, 40)
-        Image.fromarray(picture).save(folder / f"{number}.{suffix}")
-        content["images"].append(
-            {"id": number, "file_name": f"{number}.{suffix}", "height": 48, "width": 64}
-        )
-        for category, polygon in ((17, [20, 10, 45, 10, 45, 30, 20, 30]), (90, [0, 0, 9, 0, 9, 9])):
-            content["annotations"].append(
-                {
-                    "id": len(content["annotations"]) + 1,
-                    "image_id": number,
-                    "category_id": category,
-                    "segmentation": [polygon],
-                    "bbox": [20, 10, 25, 20],
-                    "iscrowd": 0,
-                }
-            )
-    for key, change in changes.items():
-        change(content[key])
-    path = root / "instances.json"
-    path.write_text(json.dumps(content))
-    return path, folder
-
-
-def test_records(tmp_path, caplog):
-    def change(annotations):
-        annotations[2]["iscrowd"] = 1  # image 2 has nothing left
-        annotations[4]["segmentation"] = []  # image 3 too
-        annotations.append(dict(annotations[0], id=99, category_id=74))  # a computer's mouse
-
-    path, folder = make_stills(tmp_path, annotations=change)
-    with caplog.at_level(logging.INFO, "simplevtr.data.coco_stills"):
-        (record,) = load_coco_stills(path, folder, ["mouse", "cat"])
-    assert (record["video_id"], record["length"], record["pseudo"]) == (1, 1, True)
-    assert (record["height"], record["width"]) == SIZE
-    assert record["file_names"] == [str(folder / "1.jpg")]
-    ((annotation,),) = record["annotations"]
-    assert (annotation["id"], annotation["category_id"]) == (1, 1)
-    assert "1 categories of" in caplog.text
-    assert "4 of other categories" in caplog.text
-    assert "1 of crowds" in caplog.text
-    assert "1 without segmentation" in caplog.text
-    assert "2 images without any" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"images": lambda x: x[0].pop("height")}, "image {.*an id of its own, height"),
-        ({"images": lambda x: x[0].update(id=2)}, "image {.*an id of its own"),
-        ({"images": lambda x: x.append(3)}, "no list 'images' of objects"),
-        ({"annotations": lambda x: x[0].update(image_id=9)}, "annotation 1 has unknown image 9"),
-        ({"annotations": lambda x: x[0].update(category_id=9)}, "unknown .*category 9"),
-        ({"annotations": lambda x: x[0].pop("category_id")}, "image_id and category_id needed"),
-        ({"annotations": lambda x: x[0].update(id=2)}, "annotation id 2 appears twice"),
-        ({"categories": lambda x: x[0].pop("name")}, "category .*no id of its own or no name"),
-        ({"categories": lambda x: x.pop(0)}, "unknown|none of its categories"),
-    ],
-)
-def test_bad_files_are_named(tmp_path, changes, message):
-    path, folder = make_stills(tmp_path, **changes)
-    with pytest.raises(ValueError, match=f"instances.json.*({message})"):
-        load_coco_stills(path, folder, ["cat"])
-
-
-def test_missing_files_are_named(tmp_path):
-    path, folder = make_stills(tmp_path)
-    (folder / "2.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of the 3 images .* missing one is .*2.jpg"):
-        load_coco_stills(path, folder, ["cat"])
-    with pytest.raises(FileNotFoundError, match="nowhere of .* is no folder"):
-        load_coco_stills(path, tmp_path / "nowhere", ["cat"])
-    with pytest.raises(FileNotFoundError, match=r"nothing.json: no such file"):
-        load_coco_stills(tmp_path / "nothing.json", folder, ["cat"])
-    path.write_text("{")
-    with pytest.raises(ValueError, match=r"instances.json: not valid JSON"):
-        load_coco_stills(path, folder, ["cat"])
-
-
-# --- clips
-
-
 def still_record(tmp_path, **options):
     return load_coco_stills(*make_stills(tmp_path, count=1, **options), ["cat", "dog"])[0]
 
@@ -333,116 +211,3 @@ def test_a_bad_segmentation_names_the_image(tmp_path):
     record = still_record(tmp_path, annotations=lambda x: x[0].update(segmentation=[[1, 2]]))
     with pytest.raises(ValueError, match=r"image .*1.jpg, frame 0, annotation 1: malformed"):
         mapper_for()(record)
-
-
-# --- loaders
-
-
-def cfg_for(*datasets, **keys):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
-    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = datasets, ()
-    cfg.DATALOADER.NUM_WORKERS = 0
-    cfg.SEED = 5
-    cfg.INPUT.SAMPLING_FRAME_NUM = 2
-    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN = (32,), 64
-    cfg.SOLVER.IMS_PER_BATCH = 1
-    cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
-    cfg.merge_from_list([part for pair in keys.items() for part in pair])
-    return cfg
-
-
-def register(tmp_path, *, videos=4, images=3):
-    register_ytvis(VIDEOS, *make_ytvis_folder(tmp_path / "videos", videos=videos, frames=3))
-    register_coco_stills(STILLS, *make_stills(tmp_path, count=images), VIDEOS)
-
-
-def share_of_stills(cfg, count):
-    clips = [b[0] for b in itertools.islice(build_train_loader(cfg), count)]
-    return sum(len(set(clip["file_names"])) == 1 for clip in clips) / count
-
-
-@pytest.mark.parametrize("images", [2, 30])  # fewer and more than video clips
-@pytest.mark.parametrize("ratio", [0.0, 0.25, 0.75])
-def test_share_of_stills(tmp_path, ratio, images):
-    register(tmp_path, images=images)
-    cfg = cfg_for(VIDEOS, STILLS, **{"DATASETS.PSEUDO_RATIO": ratio, "INPUT.AUGMENTATIONS": []})
-    assert share_of_stills(cfg, 96) == pytest.approx(ratio, abs=0.08)
-    assert epoch_length(cfg) == 12 / (1 - ratio)  # 4 videos of 3 anchor frames
-
-
-@pytest.mark.parametrize("scheme", ["video", "frame", "compromise"])
-def test_stills_alone(tmp_path, scheme):
-    """The share says nothing then, and an epoch visits each image once."""
-    register(tmp_path)
-    cfg = cfg_for(STILLS, **{"INPUT.SAMPLING_SCHEME": scheme, "DATASETS.PSEUDO_RATIO": 0.1})
-    assert epoch_length(cfg) == 3
-    ids = [batch[0]["video_id"] for batch in itertools.islice(build_train_loader(cfg), 3)]
-    assert sorted(ids) == [1, 2, 3]
-
-
-@pytest.mark.parametrize("ratio", [-0.1, 1.0])
-def test_shares_out_of_range_are_refused(tmp_path, ratio):
-    register(tmp_path)
-    with pytest.raises(ValueError, match=rf"PSEUDO_RATIO is {ratio}; a share in \[0, 1\)"):
-        build_train_loader(cfg_for(VIDEOS, STILLS, **{"DATASETS.PSEUDO_RATIO": ratio}))
-
-
-def test_categories_are_those_of_the_videos(tmp_path):
-    register(tmp_path)
-    (record, *_) = DatasetCatalog.get(STILLS)
-    assert MetadataCatalog.get(STILLS).thing_classes == ["cat", "dog"]
-    assert record["annotations"][0][0]["category_id"] == 0
-
-
-def test_stills_are_not_for_testing(tmp_path):
-    register(tmp_path)
-    with pytest.raises(ValueError, match=f"{STILLS!r} has still images, which are for"):
-        build_test_loader(cfg_for(), STILLS)
-    cfg = cfg_for(VIDEOS)
-    cfg.DATASETS.TEST = (STILLS,)
-    with pytest.raises(ValueError, match=r"still images, which are for DATASETS.TRAIN only"):
-        register_from_cfg(cfg)
-
-
-def test_custom_entry(tmp_path, monkeypatch):
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
-    make_ytvis_folder(tmp_path / "videos", videos=1)
-    make_stills(tmp_path)
-    cfg = cfg_for(STILLS)
-    cfg.DATASETS.TEST = (VIDEOS,)
-    cfg.DATASETS.CUSTOM = [
-        [STILLS, "instances.json", "stills", "coco_pseudo", VIDEOS],
-        [VIDEOS, "videos/train.json", "videos/train/JPEGImages"],
-    ]
-    register_from_cfg(cfg)
-    register_from_cfg(cfg)
-    check_classes(cfg, train=True)
-    assert len(DatasetCatalog.get(STILLS)) == 3
-    cfg.DATASETS.CUSTOM[0][-1] = "ovis_train"
-    with pytest.raises(ValueError, match=f"dataset name {STILLS!r} is taken by"):
-        register_from_cfg(cfg)
-    cfg.DATASETS.CUSTOM = [[STILLS, "a.json", "b", "something", VIDEOS]]
-    with pytest.raises(ValueError, match="or five, the last two 'coco_pseudo' and a dataset"):
-        register_from_cfg(cfg)
-
-
-def test_unknown_target_is_named(tmp_path):
-    register_coco_stills(STILLS, *make_stills(tmp_path), "nonesuch")
-    with pytest.raises(KeyError, match="takes the categories of 'nonesuch', which is unknown"):
-        DatasetCatalog.get(STILLS)
-
-
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [
-        ("coco_pseudo_2017_train", "ytvis_2019_train"),
-        ("coco_pseudo_2017_val_ytvis_2021", "ytvis_2021_train"),
-        ("coco_pseudo_2017_train_ovis", "ovis_train"),
-    ],
-)
-def test_builtin_names(name, target):
-    metadata = MetadataCatalog.get(name)
-    assert name in DatasetCatalog
-    assert metadata.categories_of == target
-    assert metadata.json_file.endswith(f"coco/annotations/instances_{name.split('_')[3]}2017.json")

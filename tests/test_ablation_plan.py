@@ -1,0 +1,63 @@
+"""Reading and checking plans of ablations."""
+
+from simplevtr.ablation.plan import read_plan
+
+import pytest
+from ablation_plan import edited, tiny_plan_opts, write_plan
+from conftest import CLIPS_CONFIG
+
+
+@pytest.fixture
+def plan(tmp_path, tiny_opts):
+    return write_plan(tmp_path, tiny_plan_opts(tiny_opts))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.update(colour=1), "unknown key 'colour'; allowed: baseline, config"),
+        (lambda p: p.pop("seeds"), "lacks seeds"),
+        (lambda p: p.update(seeds=[1, 1]), r"seeds is \[1, 1\].*different"),
+        (lambda p: p.update(seeds=[True]), r"seeds is \[True\]"),
+        (lambda p: p.update(config="none.yaml"), r"config .*none\.yaml does not exist"),
+        (lambda p: p.update(baseline="nil"), "baseline 'nil' is no run; runs: base, more, window"),
+        (lambda p: p.update(opts=[1]), r"opts is \[1\]; it must be a mapping"),
+        (lambda p: p.update(opts={"A": {"B": 1}}), "opts has 'A'"),
+        (lambda p: p.update(opts={"SEED": 1}), "sets SEED, which the runner"),
+        (lambda p: p.update(start={"opts": {}}), "start: lacks config"),
+        (lambda p: p.update(start={"config": CLIPS_CONFIG}), r"sets MODEL\.WEIGHTS"),
+        (lambda p: p.update(runs=[]), "runs is empty"),
+        (lambda p: p.update(runs=["base"]), "run 1: must be a mapping"),
+        (lambda p: p["runs"][1].update(name="base"), "two runs have this name"),
+        (lambda p: p["runs"][1].update(name="../more"), "cannot be a folder's"),
+        (lambda p: p["runs"][1].update(name="start"), "cannot be a folder's"),
+        (lambda p: p["runs"][1].update(section=3.2), r"run 'more': section is 3\.2; .*in quotes"),
+        (lambda p: p["runs"][1].update(evaluate="base"), "start_from and evaluate"),
+        (lambda p: p["runs"][1].update(start_from="nil"), "'nil' is no run"),
+        (lambda p: p["runs"][0].update(start_from="more"), "come from itself"),
+        (lambda p: p["runs"][1].update(start_from="window"), "'window' is an evaluation"),
+        (lambda p: p["runs"][0].update(seeds=[1]), r"'more'.*seeds \[2\], which 'base' has not"),
+    ],
+)
+def test_mistakes_in_a_plan_are_named(plan, change, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        read_plan(edited(plan, change))
+    assert str(plan) in str(error.value)
+
+
+def test_a_plan_that_is_no_yaml(tmp_path):
+    (tmp_path / "p.yaml").write_text("runs: [")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        read_plan(tmp_path / "p.yaml")
+    with pytest.raises(FileNotFoundError, match="no such plan"):
+        read_plan(tmp_path / "q.yaml")
+
+
+def test_options_of_a_run(plan):
+    edited(plan, lambda p: p["runs"][2].update(seeds=[1]))
+    read = read_plan(plan, seeds=[2, 5])
+    assert [run.seeds for run in read.runs.values()] == [(2, 5), (2, 5), ()]
+    opts = read.opts_of(read.runs["window"])
+    # An evaluation has the options of the run that it evaluates; one that trains on has not.
+    assert (opts["SOLVER.MAX_ITER"], opts["TEST.WINDOW"]) == (4, 1)
+    assert read.opts_of(read.runs["base"])["SOLVER.MAX_ITER"] == "2"

@@ -1,0 +1,101 @@
+"""What is summarised of the runs of an ablation."""
+
+import csv
+import io
+import json
+
+from simplevtr.ablation.plan import read_plan
+from simplevtr.ablation.results import summarise_training
+from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
+from simplevtr.visualization.ablation_plot import draw_ablation
+
+import pytest
+from ablation_plan import tiny_plan_opts, write_plan
+from matplotlib.collections import PathCollection
+
+
+@pytest.fixture
+def plan(tmp_path, tiny_opts):
+    return write_plan(tmp_path, tiny_plan_opts(tiny_opts))
+
+
+def write_metrics(folder, rows):
+    (folder / "metrics.json").write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_losses_are_those_of_the_last_layer(tmp_path):
+    rows = [
+        {"iteration": i, "loss_ce": 10.0 - i, "loss_giou": 1.0, "loss_giou_0": 50.0, "time": i}
+        for i in range(10)
+    ]
+    write_metrics(tmp_path, [*rows, {"iteration": 10, "segm/AP": 3.0}])
+    summary = summarise_training(tmp_path)
+    assert summary["losses"] == [[i, 11.0 - i] for i in range(10)]
+    assert summary["loss"] == 2.5  # of iterations 8 and 9
+    assert (summary["loss_first"], summary["iterations"]) == (11.0, 10)
+    assert summary["seconds_per_iteration"] == 4.5
+    write_metrics(tmp_path, [{"iteration": 0, "lr": 1.0}])
+    with pytest.raises(ValueError, match="has none of loss_ce"):
+        summarise_training(tmp_path)
+
+
+def test_spread():
+    assert Spread.of([1.0, 3.0]) == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
+    assert Spread.of([1.0, 3.0]).shown() == "2.0 ± 1.4"
+    assert Spread.of([4.0, None]).shown(2, sign=True) == "+4.00 ± -"
+    assert Spread.of([None]).shown() == "-"
+
+
+@pytest.fixture
+def rows(plan):
+    results = {
+        "base": {s: {"AP": ap, "loss": 1.0} for s, ap in ((1, 10.0), (2, 14.0), (3, 30.0))},
+        "more": {1: {"AP": 11.0, "loss": 3.0}, 2: {"AP": 17.0, "loss": 5.0}, 7: {"AP": 90.0}},
+    }
+    costs = {
+        "base": {"parameters": 2_500_000, "step_seconds": {"median": 0.5}, "peak_bytes": 2**21},
+        "more": {"parameters": 2_000_000, "step_seconds": {"median": 0.75}, "flops": 3.21e9},
+    }
+    return summarise(read_plan(plan), results, costs)
+
+
+def test_differences_are_paired_by_seed(rows):
+    base, on = rows  # "window" has no result
+    assert base.values["AP"].mean == 18.0
+    # 1 and 3; seed 7 has no partner.
+    assert on.difference == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
+    assert on.values["loss"] == Spread(mean=4.0, std=pytest.approx(2**0.5), n=2)
+    assert on.cost["step_ratio"] == 1.5
+
+
+def test_markdown(rows):
+    lines = markdown(rows, "base").splitlines()
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if "|" in line]
+    assert cells[0][:5] == ["run", "section", "n", "AP", "Δ AP"]
+    assert cells[2][:5] == ["Base", "", "3", "18.0 ± 10.6", ""]
+    assert cells[3][4] == "+2.0 ± 1.4"
+    assert cells[6] == ["Base", "", "2.50", "-", "0.500", "1.00", "2", "-"]
+    assert cells[7] == ["Trained on", "", "2.00", "3.21", "0.750", "1.50", "-", "-"]
+    table = [line for line in lines if line.startswith("|")]
+    assert len({len(line) for line in table[:4]}) == 1  # aligned
+
+
+def test_csv_reads_back(rows):
+    base, on = csv.DictReader(io.StringIO(csv_text(rows)))
+    assert (on["name"], on["title"], on["n"], on["seeds"]) == ("more", "Trained on", "3", "1 2 7")
+    assert float(on["AP_difference_mean"]) == 2.0
+    assert float(base["AP_mean"]) == 18.0
+    assert (on["peak_bytes"], float(base["peak_bytes"])) == ("", 2**21)
+
+
+def test_plot_shows_every_seed(rows):
+    figure = draw_ablation(
+        {row.title: row.by_seed["AP"] for row in rows},
+        {row.title: row.by_seed["loss"] for row in rows},
+        "Base",
+    )
+    score, loss = figure.axes
+    assert [label.get_text() for label in score.get_yticklabels()] == ["Base", "Trained on"]
+    dots = [c for c in score.collections if isinstance(c, PathCollection)]
+    assert [dot.get_offsets()[:, 0].tolist() for dot in dots] == [[10, 14, 30], [11, 17, 90]]
+    assert loss.get_xlabel().startswith("loss")
