@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place, shown
@@ -10,6 +13,32 @@ from simplevtr.data.doctor.records import Track
 from simplevtr.data.doctor.values import number_defect
 
 _AREA_TOLERANCE = 0.01  # of the mask's area; 1 pixel at least
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A list of a track with one value a frame that says again what the mask says.
+
+    Attributes:
+        key: of the list.
+        noun, plural: what messages call a value, and several.
+        nothing: what some files write in place of null.
+        mismatch: the defect of a value that its mask contradicts.
+        defect: that of a value that cannot be one, or None.
+        of_mask: the value that a mask has.
+        agrees: whether a value is that of the mask of a frame.
+        mask_shown: what messages say of a mask.
+    """
+
+    key: str
+    noun: str
+    plural: str
+    nothing: Any
+    mismatch: str
+    defect: Callable[[Any], str | None]
+    of_mask: Callable[[MaskMeasure], Any]
+    agrees: Callable[[Any, Track, int, MaskMeasure], bool]
+    mask_shown: str
 
 
 def examine_boxes(
@@ -29,52 +58,77 @@ def examine_boxes(
         findings: where the defects go.
         tolerance: pixels by which each side may lie elsewhere than that of the mask.
     """
-    for frame, box in enumerate(track.bboxes or ()):
-        measure = truth.get(frame)
-        wrong = frame in doubtful or "bboxes" in track.computed
-        if "bboxes" not in track.computed:
-            defect = _box_defect(box)
-            if defect is not None:
-                findings.add(defect, track.at(frame), f"the box is {shown(box)}")
-                wrong = True
-            elif not wrong and (box is None) != _is_empty(measure):
-                wrong = box != [0, 0, 0, 0] and _one_is_missing(
-                    "box", box, findings, track.at(frame)
-                )
-            elif not wrong and measure is not None:
-                wrong = not _box_agrees(box, track, frame, measure, tolerance) and findings.add(
-                    "box-mask",
-                    track.at(frame),
-                    f"the box is {shown(box)}, the mask's {[*measure.box]}",
-                )
-        if wrong:
-            track.bboxes[frame] = None if measure is None else [*measure.box]
-            _count_repair("boxes", box, measure, findings)
+    column = _Column(
+        key="bboxes",
+        noun="box",
+        plural="boxes",
+        nothing=[0, 0, 0, 0],
+        mismatch="box-mask",
+        defect=_box_defect,
+        of_mask=lambda measure: [*measure.box],
+        agrees=partial(_box_agrees, tolerance=tolerance),
+        mask_shown="the mask's {}",
+    )
+    _examine(column, track, track.bboxes, truth, doubtful, findings)
 
 
 def examine_areas(
     track: Track, truth: dict[int, MaskMeasure], doubtful: set[int], findings: Findings
 ) -> None:
     """Count what is wrong with the areas of a track, and repair them; as ``examine_boxes``."""
-    for frame, area in enumerate(track.areas or ()):
+    column = _Column(
+        key="areas",
+        noun="area",
+        plural="areas",
+        nothing=0,
+        mismatch="wrong-area",
+        defect=_area_defect,
+        of_mask=lambda measure: measure.area,
+        agrees=_area_agrees,
+        mask_shown="the mask has {} pixels",
+    )
+    _examine(column, track, track.areas, truth, doubtful, findings)
+
+
+def _examine(
+    column: _Column,
+    track: Track,
+    values: list[Any] | None,
+    truth: dict[int, MaskMeasure],
+    doubtful: set[int],
+    findings: Findings,
+) -> None:
+    computed = column.key in track.computed
+    for frame, value in enumerate(values or ()):
         measure = truth.get(frame)
-        wrong = frame in doubtful or "areas" in track.computed
-        if "areas" not in track.computed:
-            defect = _area_defect(area)
-            if defect is not None:
-                findings.add(defect, track.at(frame), f"the area is {shown(area)}")
-                wrong = True
-            elif not wrong and (area is None) != _is_empty(measure):
-                wrong = area != 0 and _one_is_missing("area", area, findings, track.at(frame))
-            elif not wrong and measure is not None:
-                wrong = not _area_agrees(area, track, frame, measure) and findings.add(
-                    "wrong-area",
-                    track.at(frame),
-                    f"the area is {shown(area)}, the mask has {measure.area} pixels",
-                )
-        if wrong:
-            track.areas[frame] = None if measure is None else measure.area
-            _count_repair("areas", area, measure, findings)
+        if computed or _is_wrong(column, track, frame, value, measure, doubtful, findings):
+            values[frame] = None if measure is None else column.of_mask(measure)
+            _count_repair(column.plural, value, measure, findings)
+
+
+def _is_wrong(
+    column: _Column,
+    track: Track,
+    frame: int,
+    value: Any,
+    measure: MaskMeasure | None,
+    doubtful: set[int],
+    findings: Findings,
+) -> bool:
+    """Whether a value is to be computed anew; what is wrong with it is counted."""
+    place, noun = track.at(frame), column.noun
+    defect = column.defect(value)
+    if defect is not None:
+        findings.add(defect, place, f"the {noun} is {shown(value)}")
+        return True
+    if frame in doubtful:
+        return True
+    if (value is None) != _is_empty(measure):
+        return value != column.nothing and _one_is_missing(noun, value, findings, place)
+    if measure is None or column.agrees(value, track, frame, measure):
+        return False
+    mask = column.mask_shown.format(column.of_mask(measure))
+    return findings.add(column.mismatch, place, f"the {noun} is {shown(value)}, {mask}")
 
 
 def _is_empty(measure: MaskMeasure | None) -> bool:
