@@ -36,6 +36,7 @@ from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 import numpy as np
 from pycocotools import mask as coco_mask
 from tabulate import tabulate
+from tqdm import tqdm
 
 KINDS = ("class", "localisation", "both", "id_switch", "duplicate", "background", "missed")
 FOREGROUND, BACKGROUND = 0.5, 0.1
@@ -104,7 +105,7 @@ def break_down_errors(
         raise ValueError("the ground truth has no annotations to compare with")
     videos = [
         _errors_of_video(_limited(tracks), foreground, background)
-        for tracks in tracks_by_video(gt, results)
+        for tracks in tqdm(tracks_by_video(gt, results), desc="errors", unit="video", disable=None)
     ]
     counts = {kind: sum(len(video.rows[kind]) for video in videos) for kind in KINDS}
     counts["id_switch"] = sum(len(video.joined) for video in videos)

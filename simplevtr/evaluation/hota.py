@@ -22,6 +22,7 @@ from simplevtr.evaluation.video_tracks import (
 
 import numpy as np
 from tabulate import tabulate
+from tqdm import tqdm
 
 METRICS = ("HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA")
 
@@ -68,7 +69,8 @@ def score_hota(
         raise ValueError("the ground truth has no annotations to compare with")
     names = {category["id"]: category["name"] for category in gt["categories"]}
     found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in names.values()}
-    for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
+    videos = tracks_by_video(gt, results, score_threshold=score_threshold)
+    for tracks in tqdm(videos, desc="hota", unit="video", disable=None):
         for number, sequence in _sequences(tracks).items():
             found[names[number]][tracks.video["id"]] = metric.eval_sequence(sequence)
     combined = {

@@ -27,6 +27,7 @@ from simplevtr.rle import decode_texts
 import numpy as np
 from pycocotools import mask as coco_mask
 from tabulate import tabulate
+from tqdm import tqdm
 
 # The names of each property's groups, the one with the least numbers first.
 GROUPS = {
@@ -78,7 +79,7 @@ def score_subsets(
     if gt.get("annotations") is None:
         raise ValueError("the ground truth has no annotations to compare with")
     true, predicted, videos = [], [], []
-    for tracks in tracks_by_video(gt, results):
+    for tracks in tqdm(tracks_by_video(gt, results), desc="subsets", unit="video", disable=None):
         videos.append(tracks.video)
         numbers = _properties_of_video(tracks)
         annotations = tracks.true + tracks.crowds
