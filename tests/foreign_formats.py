@@ -156,8 +156,13 @@ def write_mots_png(known: Known, root: Path) -> Path:
     return root
 
 
-def coco_content(known: Known, *, by_folder: bool = False, shape: str = "compressed") -> dict:
-    """COCO images and annotations with track ids that count within a video."""
+def coco_content(
+    known: Known, *, by_folder: bool = False, shape: str = "compressed", nested: bool = False
+) -> dict:
+    """COCO images and annotations with track ids that count within a video.
+
+    ``nested`` ids stand where CVAT writes them.
+    """
     images, annotations = [], []
     for video, (name, files, tracks) in enumerate(known.videos(), start=1):
         for t, file in enumerate(files):
@@ -168,11 +173,14 @@ def coco_content(known: Known, *, by_folder: bool = False, shape: str = "compres
             images.insert(0, image)  # out of order
             for number, (category, masks) in enumerate(tracks):
                 if masks[t] is not None:
+                    track = {"track_id" if video == 1 else "instance_id": number}
+                    if nested:
+                        track = {"attributes": {"occluded": False, "track_id": number}}
                     annotations.append(
                         {
                             "id": len(annotations),
                             "image_id": image["id"],
-                            "track_id" if video == 1 else "instance_id": number,
+                            **track,
                             "category_id": CLASSES[category],
                             "iscrowd": 0,
                             "segmentation": _coco_shape(masks[t], shape),
@@ -194,6 +202,8 @@ def write_coco(known: Known, path: Path, **options) -> Path:
 def _coco_shape(mask: np.ndarray, shape: str):
     if shape == "polygon":
         return [rectangle_outline(mask)]
+    if shape == "rings":
+        return [{"exterior": np.reshape(rectangle_outline(mask), (-1, 2)).tolist()}]
     if shape == "compressed":
         return encoded(mask)
     flat = mask.ravel(order="F").astype(np.int8)
@@ -214,9 +224,14 @@ def write_cvat(known: Known, root: Path, *, shape: str = "mask", keyframes: bool
     for name, files, tracks in known.videos():
         top = ElementTree.Element("annotations")
         ElementTree.SubElement(top, "version").text = "1.1"
-        labels = ElementTree.SubElement(
-            ElementTree.SubElement(ElementTree.SubElement(top, "meta"), "task"), "labels"
-        )
+        task = ElementTree.SubElement(ElementTree.SubElement(top, "meta"), "task")
+        for key, value in (
+            ("start_frame", 0),
+            ("stop_frame", len(files) - 1),
+            ("frame_filter", ""),
+        ):
+            ElementTree.SubElement(task, key).text = str(value)
+        labels = ElementTree.SubElement(task, "labels")
         for label in CLASSES:
             entry = ElementTree.SubElement(labels, "label")
             ElementTree.SubElement(entry, "name").text = label

@@ -2,10 +2,13 @@ import json
 
 from simplevtr.importing import read_coco_tracks
 
+import numpy as np
 import pytest
 from foreign_formats import (
+    SIZE,
     assert_same_tracks,
     coco_content,
+    decoded,
     imported,
     known_dataset,
     write_coco,
@@ -18,10 +21,12 @@ def known(tmp_path):
 
 
 @pytest.mark.parametrize("by_folder", [False, True])
-@pytest.mark.parametrize("shape", ["compressed", "uncompressed", "polygon"])
-def test_round_trip(tmp_path, by_folder, shape):
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("shape", ["compressed", "uncompressed", "polygon", "rings"])
+def test_round_trip(tmp_path, by_folder, nested, shape):
     known = known_dataset(tmp_path / "known", ragged=shape == "compressed")
-    source = write_coco(known, tmp_path / "coco.json", by_folder=by_folder, shape=shape)
+    options = {"by_folder": by_folder, "nested": nested, "shape": shape}
+    source = write_coco(known, tmp_path / "coco.json", **options)
     other = imported("coco-tracks", source, tmp_path / "out.json", "--images", known.images)
     assert_same_tracks(known, other)
     assert other.content["categories"] == known.content["categories"]
@@ -35,6 +40,10 @@ def read(known, tmp_path, change, **options):
     return read_coco_tracks(path, images=known.images)
 
 
+def masks_in(dataset):
+    return sum(len(track.masks) for video in dataset.videos for track in video.tracks)
+
+
 def test_frames_beside_the_file(known, tmp_path):
     source = write_coco(known, known.images / "coco.json")
     assert len(read_coco_tracks(source).videos) == 2
@@ -45,11 +54,16 @@ def test_what_has_no_mask_is_counted(known, tmp_path):
         del content["annotations"][0]["segmentation"]
         content["annotations"][1]["segmentation"] = []
         content["annotations"][2]["iscrowd"] = 1
+        content["annotations"][3]["ignore"] = True  # not a crowd, but without a label
+        content["annotations"][4] |= {"ignore": False, "iscrowd": None}
+        del content["annotations"][5]["track_id"]
 
     dataset = read(known, tmp_path, change)
     assert dataset.notes["annotations without a segmentation left out"] == 2
     assert dataset.notes["crowd annotations left out"] == 1
-    assert sum(len(t.masks) for v in dataset.videos for t in v.tracks) == 14 - 3
+    assert dataset.notes["annotations to ignore left out"] == 1
+    assert dataset.notes["annotations without a track id left out"] == 1
+    assert masks_in(dataset) == 14 - 5
 
 
 def test_categories_keep_their_ids(known, tmp_path):
@@ -67,18 +81,34 @@ def without(key, index, name):
     return lambda content: content[key][index].pop(name)
 
 
+def without_tracks(content):
+    for entry in content["annotations"]:
+        entry.pop("track_id", entry.pop("instance_id", None))
+
+
 FIRST = "annotation 0: "
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without("annotations", 0, "track_id"), FIRST + "'track_id' or 'instance_id' is None"),
+        (without_tracks, FIRST + "'track_id' or 'instance_id', also .* in 'attributes', is None"),
         (set_in("annotations", 0, track_id=1.5), FIRST + ".* is 1.5; an integer or a text"),
         (set_in("annotations", 0, track_id=1), "annotation 1: track 1 has category 'dog' here"),
         (set_in("annotations", 0, image_id=77), FIRST + "there is no image 77"),
         (set_in("annotations", 0, category_id=9), FIRST + "category_id is 9; known: 1, 2"),
         (set_in("annotations", 0, iscrowd="no"), FIRST + "iscrowd is 'no'"),
+        (set_in("annotations", 0, ignore="no"), FIRST + "ignore is 'no'"),
+        (
+            set_in("annotations", 0, segmentation={"exterior": 3}),
+            FIRST + "polygon with .* 3; a lis",
+        ),
+        (set_in("annotations", 0, segmentation=[{"exterior": [[1, 2, 3]]}]), r"points \[x, y\] is"),
+        (
+            set_in("annotations", 0, segmentation=[{"exterior": [], "interiors": 3}]),
+            "'interiors' is",
+        ),
+        (set_in("annotations", 0, segmentation=[{"exterior": [[1, "a"]] * 3}]), "than numbers"),
         (set_in("annotations", 0, segmentation=[[1, 2]]), FIRST + r"polygon \[1, 2\]"),
         (set_in("annotations", 0, segmentation=[[1, 2, 3, 4, 5, None]]), "else than numbers"),
         (set_in("annotations", 0, segmentation=[[0, 0, 1e300, 0, 1, 1]]), r"1e\+300 is out of all"),
@@ -102,7 +132,11 @@ FIRST = "annotation 0: "
         ),
         (set_in("images", 0, height=47), "height and width are .47, 64., but .* has .48, 64."),
         (set_in("images", 0, id=201), "image 201: the id appears twice"),
-        (set_in("images", 0, frame_index=0), "images .* of video 2 are the same frame"),
+        (set_in("images", 0, height=47, width=None), "height and width are .47, None., but"),
+        (
+            set_in("images", 0, frame_index=0),
+            "images .* of video 2 are the same frame.*'video_id'.*'first_frame_image_id'.* folder",
+        ),
         (without("images", 0, "frame_index"), "such as 'video2/00003.jpg', have none"),
         (without("images", 0, "video_id"), "image 203: 'video_id' is None"),
         (set_in("images", 0, file_name="../../secret.jpg"), "'../../secret.jpg'; a path below"),
@@ -118,6 +152,117 @@ FIRST = "annotation 0: "
 def test_bad_values_are_named(known, tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         read(known, tmp_path, change)
+
+
+BOX = [4, 5, 14, 5, 14, 25, 4, 25]
+
+
+def turned(corners, start, step):
+    """The outline from another corner on, in the same or the other direction."""
+    points = [corners[i : i + 2] for i in range(0, len(corners), 2)]
+    return [x for i in range(len(points)) for x in points[(start + step * i) % len(points)]]
+
+
+@pytest.mark.parametrize("start", range(4))
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("closed", [False, True])
+def test_boxes_are_counted_in_any_direction(known, tmp_path, start, step, closed):
+    outline = turned(BOX, start, step)
+    outline += outline[:2] * closed
+    dataset = read(known, tmp_path, set_in("annotations", 0, segmentation=[outline]))
+    assert dataset.notes == {"masks that are boxes": 1}
+    assert masks_in(dataset) == 14
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[4, 5, 14, 5, 14, 25, 4, 26]],
+        [[4, 5, 14, 25, 14, 5, 4, 25]],  # crossing
+        [[4, 5, 14, 5, 14, 25]],
+        [BOX, [30, 30, 40, 30, 40, 40, 30, 40]],
+        [
+            {
+                "exterior": [[4, 5], [14, 5], [14, 25], [4, 25]],
+                "interiors": [[[6, 7], [9, 7], [9, 9]]],
+            }
+        ],
+        [
+            BOX,
+            {
+                "exterior": [[30, 30], [40, 30], [40, 40]],
+                "interiors": [[[33, 31], [34, 31], [34, 32]]],
+            },
+        ],
+        [[4, 5, 4, 5, 4, 5, 4, 5]],
+    ],
+)
+def test_other_masks_are_no_boxes(known, tmp_path, segmentation):
+    dataset = read(known, tmp_path, set_in("annotations", 0, segmentation=segmentation))
+    assert not [note for note in dataset.notes if "boxes" in note]
+
+
+@pytest.mark.parametrize("shape", ["polygon", "rings"])
+def test_a_file_of_boxes_says_so(known, tmp_path, shape):
+    def change(content):
+        content["annotations"][0]["segmentation"] = [[4, 5, 4, 5, 4, 5]]  # empty, so no mask
+
+    notes = read(known, tmp_path, change, shape=shape).notes
+    boxes = {"masks that are boxes: all, the file has no outlines": 13}
+    assert notes == boxes | {"empty masks left out": 1}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_holes_are_left_out_of_polygons(known, tmp_path, listed):
+    ring = [[4, 5], [14, 5], [14, 25], [4, 25]]
+    holes = [[[6, 7], [9, 7], [9, 9], [6, 9]], [[10, 20], [20, 20], [20, 30], [10, 30]]]
+    polygon = {"exterior": ring, "interiors": holes}  # the second hole leaves the polygon
+    shapes = [polygon, [7, 7, 8, 7, 8, 8, 7, 8]] if listed else polygon  # and an island
+    dataset = read(known, tmp_path, set_in("annotations", 0, segmentation=shapes))
+    expected = np.zeros(SIZE, bool)
+    expected[5:25, 4:14] = True
+    expected[7:9, 6:9] = False
+    expected[20:30, 10:20] = False
+    expected[7, 7] = listed
+    np.testing.assert_array_equal(decoded(dataset.videos[0].tracks[0].masks[0]), expected)
+
+
+def test_a_sequence_is_known_by_its_first_image(known, tmp_path):
+    """All frames in one folder, frame numbers that start again: the ids alone tell them apart."""
+    flat = tmp_path / "flat"
+    flat.mkdir()
+
+    def change(content):
+        for image in content["images"]:
+            name = image["file_name"].replace("/", "_")
+            (flat / name).symlink_to(known.images / image["file_name"])
+            image |= {"file_name": name, "first_frame_image_id": 100 * image.pop("video_id")}
+
+    dataset = read(known._replace(images=flat), tmp_path, change)
+    files = [f"{name}_{file}" for name, files, _ in known.videos() for file in files]
+    assert [name for video in dataset.videos for name in video.file_names] == files
+    assert [len(video.tracks) for video in dataset.videos] == [2, 2]
+
+
+def test_the_id_of_a_video_goes_before_its_first_image(known, tmp_path):
+    dataset = read(known, tmp_path, set_in("images", 0, first_frame_image_id=7))
+    assert len(dataset.videos) == 2
+
+
+def test_sizes_are_read_where_the_file_has_none(known, tmp_path):
+    def change(content):
+        for image in content["images"]:
+            del image["height"], image["width"]
+
+    assert [video.size for video in read(known, tmp_path, change).videos] == [SIZE, SIZE]
+
+
+def test_names_of_videos(known, tmp_path):
+    def change(content):
+        content["videos"][1]["file_name"] = content["videos"][1].pop("name") + ".mp4"
+
+    names = [video.name for video in read(known, tmp_path, change).videos]
+    assert names == ["video1", "video2.mp4"]
 
 
 def test_missing_image_is_named(known, tmp_path):

@@ -1,5 +1,8 @@
+import math
+
 from simplevtr.importing import read_cvat
 
+import numpy as np
 import pytest
 from foreign_formats import SIZE, assert_same_tracks, decoded, imported, known_dataset, write_cvat
 
@@ -66,6 +69,41 @@ def test_nothing_is_held_after_outside_or_before_the_first_shape(read, gaps):
     assert not any("between" in note for note in dataset.notes)
 
 
+@pytest.mark.parametrize("gaps", ["absent", "hold"])
+@pytest.mark.parametrize("last", [2, 3])
+def test_an_end_right_after_a_shape_may_be_past_the_last_frame(read, gaps, last):
+    dataset = read(track(polygon(last), polygon(last + 1, outside=1)), gaps=gaps)
+    assert shown(dataset) == {last: 0}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([polygon(2)], [2]),
+        ([polygon(1)], [1, 2, 3]),
+        ([polygon(1), polygon(2)], [1, 2, 3]),
+        ([polygon(0, outside=1), polygon(2)], [2, 3]),
+    ],
+)
+def test_a_single_shape_in_the_last_frame_but_one_has_no_end_and_is_not_held(
+    read, shapes, expected
+):
+    assert list(shown(read(track(*shapes), gaps="hold"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("shapes", "count"),
+    [
+        ([polygon(1)], 1),
+        ([polygon(1), polygon(2, outside=1)], 1),
+        ([polygon(1), polygon(2)], 0),
+        ([polygon(1, outside=1)], 0),
+    ],
+)
+def test_tracks_with_one_shape_are_counted(read, shapes, count):
+    assert read(track(*shapes)).notes["tracks with one shape only"] == count
+
+
 def test_interpolated_shapes_are_imported_and_counted(read):
     dataset = read(track(*(polygon(t, x=t, keyframe=int(t == 0)) for t in range(4))))
     assert shown(dataset) == {0: 0, 1: 1, 2: 2, 3: 3}
@@ -78,6 +116,168 @@ def test_shapes_without_a_mask_are_counted(read):
     assert shown(dataset) == {0: 0}
     assert dataset.notes["shapes of kind box left out"] == 1
     assert dataset.notes["shapes of kind polyline left out"] == 1
+
+
+def test_parts_of_skeletons_are_skipped_and_no_categories(read):
+    skeleton = '<skeleton frame="0" keyframe="1"><points label="1" points="1,1"/></skeleton>'
+    nested = '<track id="0" label="1"><points frame="0" points="1,1"/></track>'
+    labels = "<label><name>cat</name></label><label><name>man</name><type>skeleton</type></label>"
+    labels += "<label><name>1</name><parent>man</parent></label>"
+    dataset = read(
+        f"<meta><task><labels>{labels}</labels></task></meta>"
+        + track(skeleton, nested, nested, label="man")
+        + track(polygon(0))
+    )
+    assert shown(dataset) == {0: 0}
+    assert dataset.notes["tracks within tracks (parts of skeletons) left out"] == 2
+    assert dataset.notes["shapes of kind skeleton left out"] == 1
+    assert [name for _, name in dataset.categories] == ["cat", "man"]
+
+
+def ellipse(**values):
+    values = {"cx": 30.2, "cy": 20.3, "rx": 14, "ry": 6} | values
+    attributes = " ".join(f'{key}="{value}"' for key, value in values.items())
+    return f'<ellipse frame="0" outside="0" {attributes}/>'
+
+
+@pytest.mark.parametrize(
+    ("values", "degrees"),
+    [({}, 0), ({"rotation": 30}, 30), ({"rotation": 250.5}, 250.5), ({"cx": -3, "ry": 40}, 0)],
+)
+def test_ellipses(read, values, degrees):
+    """Against the definition; y points down, so positive rotations are clockwise."""
+    ((found,),) = [video.tracks for video in read(track(ellipse(**values))).videos]
+    angle = math.radians(degrees)
+    v = {"cx": 30.2, "cy": 20.3, "rx": 14, "ry": 6} | values
+    expected = np.zeros(SIZE, bool)
+    for row, column in np.ndindex(SIZE):
+        dx, dy = column + 0.5 - v["cx"], row + 0.5 - v["cy"]
+        along = dx * math.cos(angle) + dy * math.sin(angle)
+        across = dy * math.cos(angle) - dx * math.sin(angle)
+        expected[row, column] = (along / v["rx"]) ** 2 + (across / v["ry"]) ** 2 <= 1
+    assert expected.any()
+    assert np.array_equal(decoded(found.masks[0]), expected)
+
+
+def test_a_turned_ellipse_falls_to_the_right(read):
+    ((found,),) = [video.tracks for video in read(track(ellipse(rotation=45))).videos]
+    pixels = decoded(found.masks[0])
+    assert pixels[28, 38]
+    assert not pixels[12, 38]
+
+
+def head(start, stop, step="", kind="task"):
+    ends = f"<start_frame>{start}</start_frame><stop_frame>{stop}</stop_frame>"
+    return f"<{kind}>{ends}<frame_filter>{step}</frame_filter></{kind}>"
+
+
+@pytest.fixture
+def numbered(tmp_path, known):
+    """Reads a file of this head and tracks, with an image of each of these numbers."""
+
+    def numbered(numbers, meta, tracks, **options):
+        folder = tmp_path / "numbered"
+        folder.mkdir()
+        for number in numbers:
+            (folder / f"{number:06}.jpg").symlink_to(known.images / "video1/00000.jpg")
+        path = tmp_path / "v.xml"
+        path.write_text(f"<annotations><meta>{meta}</meta>{tracks}</annotations>")
+        return read_cvat(path, images=folder, **options)
+
+    return numbered
+
+
+def shown_images(dataset):
+    """Of the only track: the numbers of the images that show it."""
+    ((video,),) = [dataset.videos]
+    return [int(video.file_names[t].removesuffix(".jpg")) for t in shown(dataset)]
+
+
+OTHER_NUMBERS = "videos whose images have other numbers than CVAT's frames, taken in order"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "meta", "frame", "expected"),
+    [
+        pytest.param(range(10), head(0, 9), 6, 6, id="the same numbers"),
+        pytest.param(range(1, 11), head(0, 9), 6, 7, id="images from 1"),
+        pytest.param(range(1, 11), head(0, 9, kind="job"), 6, 7, id="a job"),
+        pytest.param([10, 13, 16, 19], head(10, 20, "step=3"), 16, 16, id="same, in steps"),
+        pytest.param(range(4), head(10, 20, "step=3"), 16, 2, id="numbered anew"),
+        pytest.param(range(20), head(10, 14, kind="job"), 12, 12, id="all images of a video"),
+        pytest.param(range(20), head(10, 19, "step=3"), 13, 13, id="all images, in steps"),
+        pytest.param([0, 1, 2, 4, 5], head(0, 5), 4, 4, id="a deleted frame"),
+        pytest.param(range(1, 11), "", 6, 6, id="no head"),
+        pytest.param(range(1, 11), "<task/>", 6, 6, id="an old head"),
+        pytest.param(range(1, 11), head(0, "None"), 6, 6, id="no end"),
+    ],
+)
+def test_frames_find_their_images(numbered, numbers, meta, frame, expected):
+    dataset = numbered(numbers, meta, track(polygon(frame)))
+    assert shown_images(dataset) == [expected]
+    assert dataset.notes[OTHER_NUMBERS] == int(frame != expected)
+
+
+def test_images_of_other_frames_are_no_frames_of_the_video(numbered):
+    dataset = numbered(range(20), head(10, 14, kind="job"), track(polygon(12)), gaps="hold")
+    assert shown_images(dataset) == [12, 13, 14]
+    assert dataset.videos[0].file_names == [f"{n:06}.jpg" for n in range(10, 15)]
+    assert dataset.notes["images of frames that a file is not of left out"] == 15
+
+
+def test_an_end_in_a_deleted_frame_is_an_end(numbered):
+    tracks = track(polygon(2), polygon(3, outside=1))
+    dataset = numbered([0, 1, 2, 4, 5], head(0, 5), tracks, gaps="hold")
+    assert shown_images(dataset) == [2]
+    assert dataset.notes["frames without an image left out"] == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "meta", "message"),
+    [
+        (
+            range(1, 12),
+            head(0, 9),
+            "of 10 frames, 0 to 9 in steps of 1 .* 11 images, 1 to 11; give",
+        ),
+        (range(1, 10), head(0, 9), "9 images, 1 to 9"),
+        (range(1, 21), head(10, 14), "of 5 frames, 10 to 14"),
+        ([0, 1, 3], head(0, 9, "step=3"), "of 4 frames, 0 to 9 in steps of 3"),
+        (range(5), head(3, 8), "of 6 frames, 3 to 8"),
+        (range(0, 10, 2), head(0, 3), "5 images, 0 to 8"),
+        (range(4), head(3, 1), "stop_frame 1 is before start_frame 3"),
+        (range(4), head("x", 1), "start_frame is 'x'; a number"),
+        (range(4), head(0, -1), "stop_frame is '-1'; a number"),
+        (range(4), head(0, 3, "step=0"), "frame_filter is 'step=0'; step=<number>"),
+        (range(4), head(5, 999999999), "of 999999995 frames"),
+        (range(4), head(0, 3), "track '0': frame 9: there is no image of it"),
+    ],
+)
+def test_frames_that_fit_no_images_are_refused(numbered, numbers, meta, message):
+    with pytest.raises(ValueError, match=rf"v\.xml(: |, ).*{message}"):
+        numbered(numbers, meta, track(polygon(9)))
+
+
+TASKS = "".join(
+    f"<task><id>{i}</id>{ends}</task>"
+    for i, ends in enumerate(
+        f"<start_frame>{a}</start_frame><stop_frame>{a + 3}</stop_frame>" for a in (0, 50)
+    )
+)
+PROJECT = f"<project><tasks>{TASKS}</tasks></project>"
+
+
+def test_a_project_with_tracks_of_one_task(numbered):
+    one = track(polygon(52)).replace("<track", '<track task_id="1" subset="Train"')
+    assert shown_images(numbered(range(1, 5), PROJECT, one)) == [3]
+
+
+def test_tracks_of_several_tasks_are_refused(numbered):
+    tracks = "".join(
+        track(polygon(0)).replace("<track", f'<track task_id="{i}"') for i in (7, 8, 7)
+    )
+    with pytest.raises(ValueError, match=r"v.xml: holds tracks of 2 tasks \(task_id 7, 8\), but"):
+        numbered(range(4), PROJECT, tracks)
 
 
 def mask(**values):
@@ -101,15 +301,22 @@ def test_runs_of_a_mask_go_along_rows(read):
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        (track(polygon(9)), "track '0': frame 9: there is no image with this number"),
-        (track(polygon("x")), "frame of a polygon is 'x'; a number"),
+        (
+            track(polygon(9)),
+            "track '0': frame 9: there is no image of it; there are of frames 0 to 3",
+        ),
+        (track(polygon("x")), "frame of polygon is 'x'; a number"),
         (track(polygon(0), polygon(0)), "frame 0: the track has a second shape"),
-        (track(polygon(0, keyframe="yes")), "keyframe of a polygon is 'yes'; 0 or 1"),
-        (track(polygon(0, outside=2)), "outside of a polygon is '2'"),
+        (track(polygon(0, keyframe="yes")), "keyframe of polygon is 'yes'; 0 or 1"),
+        (track(polygon(0, outside=2)), "outside of polygon is '2'"),
         (track('<polygon frame="0" points="1,2;3"/>'), "points are '1,2;3'; x,y;x,y"),
         (track('<polygon frame="0" points="1,2;3,nan;1,1"/>'), "points are "),
         (track('<polygon frame="0" points="1,2;3,1e300;1,1"/>'), r"1e\+300 is out of all bounds"),
         (track('<polygon frame="0" points="1,2;a,3"/>'), "points are '1,2;a,3'"),
+        (track(ellipse(rx=0)), "frame 0: rx of ellipse is '0'; a number from 0.01 to 100000"),
+        (track(ellipse(ry="nan")), "ry of ellipse is 'nan'"),
+        (track(ellipse(cx="")), "cx of ellipse is ''; a number from -100000"),
+        (track(ellipse(rotation="1e9")), "rotation of ellipse is '1e9'"),
         (track('<blob frame="0"/>'), "unknown shape 'blob'"),
         (track(polygon(0), label=""), "track '0': has no label"),
         (track(mask(rle="1, 2")), "do not fill a mask of 3 x 2"),

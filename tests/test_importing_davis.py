@@ -115,6 +115,20 @@ def test_bad_meta_is_named(source, content, message):
         read_davis(source)
 
 
+def test_objects_without_category(source):
+    """As in the parts of YouTube-VOS whose categories are not public."""
+    videos = {
+        "video1": {"objects": {"1": {"frames": []}, "2": {"category": "dog"}}},
+        "video2": {"objects": {"1": {}, "2": {}}},
+    }
+    (source / "meta.json").write_text(json.dumps({"videos": videos}))
+    dataset = read_davis(source)
+    found = [[track.category for track in video.tracks] for video in dataset.videos]
+    assert found == [["object", "dog"], ["object", "object"]]
+    assert dataset.categories == [(1, "dog"), (2, "object")]
+    assert dataset.notes["objects without category, taken as 'object'"] == 3
+
+
 def test_unknown_choice_is_refused(source):
     with pytest.raises(ValueError, match="frames is 'some'; allowed: annotated, all"):
         read_davis(source, frames="some")

@@ -87,6 +87,37 @@ def test_rectangle_circle_and_mask(read):
     assert (only_mask(read(shape)) == expected).all()
 
 
+@pytest.mark.parametrize("kind", ["oriented_rectangle", "rotation", None])
+def test_turned_rectangles_are_polygons(read, kind):
+    corners = [[20, 10], [30, 20], [20, 30], [10, 20]]
+    expected = only_mask(read(labelme_shape("cat", corners, group_id=1)))
+    assert 150 < expected.sum() < 250
+    assert (only_mask(read(labelme_shape("cat", corners, kind=kind, group_id=1))) == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(-2, 5), (60, 5), (3, -1), (3, 45), (-3, -3), (62, 46), (10.5, 7.5), (-1.5, 5)]
+)
+def test_masks_are_cut_at_the_border(read, x, y):
+    pixels = np.arange(6 * 8, dtype=np.uint8).reshape(6, 8) % 5
+    shape = labelme_shape("cat", [[x, y], [x + 7, y + 5]], kind="mask", group_id=1)
+    around = np.pad(np.zeros(SIZE, bool), 9)  # a frame that holds all of the mask
+    top, left = round(y) + 9, round(x) + 9
+    around[top : top + 6, left : left + 8] = pixels > 0
+    expected = around[9:-9, 9:-9]
+    assert (only_mask(read(shape | {"mask": png(pixels)})) == expected).all()
+
+
+@pytest.mark.parametrize("corner", [(-7, 5), (64, 5), (3, -5), (3, 48), (-9e8, 9e8)])
+def test_masks_beyond_the_border_are_empty(read, corner):
+    x, y = corner
+    pixels = png(np.ones((5, 7), np.uint8))
+    box = [[x, y], [x + 6, y + 4]]
+    dataset = read(labelme_shape("cat", box, kind="mask", group_id=1, mask=pixels))
+    assert dataset.videos[0].tracks == []
+    assert dataset.notes["empty masks left out"] == 1
+
+
 def png(pixels):
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -101,13 +132,64 @@ def test_shapes_without_a_group(read):
     dropped = read(shape, ungrouped="drop")
     assert dropped.videos[0].tracks == []
     assert dropped.notes["shapes without group_id left out"] == 1
+    assert dropped.categories == []
 
 
-def test_points_and_lines_are_counted(read):
-    shapes = [labelme_shape("cat", [[1, 1]], kind=k) for k in ("point", "line", "line")]
-    notes = read(*shapes).notes
-    assert notes["shapes of kind line left out"] == 2
-    assert notes["shapes of kind point left out"] == 1
+def test_a_group_of_two_labels_is_two_tracks(read):
+    dog = [[20, 20], [30, 20], [30, 30], [20, 30]]
+    shapes = [shape(), shape(dog, label="dog"), shape(dog, label="dog", group_id=2)]
+    dataset = read(*shapes, shape([[20, 4], [22, 4], [22, 12], [20, 12]]))
+    found = [(t.category, decoded(t.masks[0]).sum()) for t in dataset.videos[0].tracks]
+    assert found == [("cat", 64 + 16), ("dog", 100), ("dog", 100)]
+    assert dataset.notes["group_ids with several labels, each label a track"] == 1
+
+
+def test_points_lines_and_ignored_regions_are_counted(read):
+    shapes = [labelme_shape("post", [[1, 1]], kind=k) for k in ("point", "line", "line")]
+    ignored = labelme_shape("__ignore__", SQUARE)
+    dataset = read(*shapes, ignored, ignored | {"group_id": 1}, shape())
+    assert dataset.notes["shapes of kind line left out"] == 2
+    assert dataset.notes["shapes of kind point left out"] == 1
+    assert dataset.notes["shapes labelled __ignore__ left out"] == 2
+    assert dataset.categories == [(1, "cat")]
+    assert len(dataset.videos[0].tracks) == 1
+
+
+NUMBERED = ("bus-1", "bus-2", "bus-1", "bus-", "tram-4", "-5")
+
+
+def numbered(*labels):
+    return [labelme_shape(label, SQUARE) for label in labels]
+
+
+def test_labels_with_number(read):
+    dataset = read(*numbered(*NUMBERED), labels_with_number=True, ungrouped="drop")
+    tracks = [(t.category, [*t.masks]) for t in dataset.videos[0].tracks]
+    assert tracks == [("bus", [0]), ("bus", [0]), ("tram", [0])]
+    assert dataset.categories == [(1, "bus"), (2, "tram")]
+    assert dataset.notes["shapes without group_id left out"] == 2
+    with pytest.raises(ValueError, match="shape 2: 'bus' has no group_id"):
+        read(*numbered("bus-1", "bus"), labels_with_number=True)
+
+
+def test_labels_with_number_are_pointed_out(read):
+    note = "categories alike but for -NUMBER (see labels-with-number)"
+    dataset = read(*numbered(*NUMBERED), ungrouped="label")
+    assert [name for _, name in dataset.categories] == sorted({*NUMBERED})
+    assert dataset.notes[note] == 2
+    assert dataset.notes["group_ids with several labels, each label a track"] == 0  # no group_id
+    assert read(*numbered("bus-1", "tram-1", "t-x"), ungrouped="label").notes[note] == 0
+    assert read(*numbered("bus-1-1", "bus-2-1"), labels_with_number=True).notes[note] == 0
+    with pytest.raises(ValueError, match=r"'bus-1' has no group_id.* \(labels_with_number\)"):
+        read(*numbered("bus-1"))
+
+
+def test_the_command_has_the_option_for_numbers(known, tmp_path):
+    path = known.images / "video1/00001.json"
+    path.write_text(json.dumps({"shapes": numbered("bus-1", "bus-2")}))
+    found = imported("labelme", known.images, tmp_path / "out.json", "--labels-with-number")
+    assert [category["name"] for category in found.content["categories"]] == ["bus"]
+    assert len(found.content["annotations"]) == 2
 
 
 def shape(points=SQUARE, kind="polygon", **values):
@@ -117,7 +199,6 @@ def shape(points=SQUARE, kind="polygon", **values):
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        ([shape(), shape(label="dog")], "shape 2: track .* has category 'dog' here and 'cat'"),
         ([shape(group_id=1.5)], "group_id is 1.5"),
         ([shape(label=3)], "shape 1: 'label' is 3; a text"),
         ([shape([[1, 2], [3]])], r"point \[3\]"),
@@ -127,9 +208,12 @@ def shape(points=SQUARE, kind="polygon", **values):
         ([shape([])], r"points are \[\]"),
         ([shape(kind="blob")], "unknown shape_type 'blob'"),
         ([shape(kind=["polygon"])], "unknown shape_type"),
-        ([shape([[0, 0]] * 3, kind="rectangle")], "a rectangle has 3 points; 2"),
+        ([shape([[0, 0]] * 3, kind="rectangle")], "of kind rectangle has 3 points; 2"),
+        ([shape([[0, 0]] * 3, kind="rotation")], "of kind rotation has 3 points; 4"),
         ([shape([[0, 0], [8e8, 0]], kind="circle")], "circle at .* out of all bounds"),
-        ([shape([[0, 0], [64, 9]], kind="mask")], "leaves the frame"),
+        ([shape([[0, 0], [128, 9]], kind="mask")], "mask from .* at most twice the frame's, 48 x"),
+        ([shape([[0, 0], [9, 96]], kind="mask")], r"mask from \(0, 0\) to \(9, 96\)"),
+        ([shape([[9, 9], [3, 12]], kind="mask")], "first corner must be the upper left"),
         ([shape([[0, 0], [4, 4]], kind="mask")], "mask is None; a PNG as base64"),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="%%")], "shape 1: "),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="aGk=")], "embedded PNG: cannot be read"),

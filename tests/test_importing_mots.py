@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from simplevtr.importing import parse_classes, read_mots
 
 import numpy as np
@@ -52,6 +54,41 @@ def test_frame_numbers_may_start_at_one_and_images_be_in_img1(tmp_path, known):
     assert (track.category, sorted(track.masks)) == ("pedestrian", [3])
 
 
+@pytest.fixture
+def challenge(tmp_path, known):
+    """A folder as MOTChallenge has it: two videos with gt/gt.txt and img1, and one without gt."""
+    texts = write_mots_text(known, tmp_path / "texts")
+    root = tmp_path / "train"
+    for name in ("video1", "video2"):
+        (root / name / "gt").mkdir(parents=True)
+        (texts / f"{name}.txt").rename(root / name / "gt/gt.txt")
+        (root / name / "img1").symlink_to(known.images / name)
+    (root / "video3/img1").mkdir(parents=True)
+    return root
+
+
+def test_the_layout_of_motchallenge(tmp_path, known, challenge):
+    found = imported("mots", challenge, tmp_path / "out.json", *OPTIONS)
+    files = [video["file_names"][0] for video in found.content["videos"]]
+    assert files == ["video1/img1/00000.jpg", "video2/img1/00000.jpg"]
+    for video in found.content["videos"]:
+        video["file_names"] = [name.replace("/img1", "") for name in video["file_names"]]
+    assert_same_tracks(known, found)
+
+
+@pytest.mark.parametrize("below", ["", "gt", "gt/gt.txt"])
+def test_one_video_of_motchallenge(known, challenge, below, monkeypatch):
+    source = challenge / "video2" / below
+    dataset = read_mots(source, classes=NAMES)
+    (video,) = dataset.videos
+    assert (video.name, len(video.tracks), dataset.image_root) == ("video2", 2, challenge)
+    (other,) = read_mots(source, images=known.images, classes=NAMES).videos
+    assert (other.name, other.file_names[0]) == ("video2", "video2/00000.jpg")
+    monkeypatch.chdir(source.parent if source.is_file() else source)
+    (relative,) = read_mots(Path("gt.txt" if source.is_file() else "."), classes=NAMES).videos
+    assert relative.name == "video2"
+
+
 def test_regions_to_ignore_are_counted(tmp_path, known):
     picture = np.zeros(SIZE, np.uint16)
     picture[:4], picture[10:14] = 10000, 1001
@@ -62,6 +99,35 @@ def test_regions_to_ignore_are_counted(tmp_path, known):
     assert [t.category for t in dataset.videos[0].tracks] == ["car"]
     assert dataset.notes["regions to ignore, taken as background"] == 1
     assert dataset.categories == [(1, "car"), (2, "pedestrian")]
+
+
+@pytest.mark.parametrize(
+    ("identity", "label", "classes", "tracks"),
+    [
+        (10000, 10, None, 0),
+        (10003, 10, None, 0),
+        (7, 10, None, 0),
+        (10003, 10, {10: "bus"}, 1),  # a class like others in files that are not MOTS's own
+        (10000, 10, {10: "bus"}, 0),
+        (10003, 1, None, 1),
+    ],
+)
+def test_the_class_to_ignore(tmp_path, known, identity, label, classes, tracks):
+    text = tmp_path / "video1.txt"
+    text.write_text(LINE.replace("1001 1", f"{identity} {label}", 1))
+    dataset = read_mots(text, images=known.images, classes=classes)
+    assert len(dataset.videos[0].tracks) == tracks
+    assert dataset.notes["regions to ignore, taken as background"] == 1 - tracks
+
+
+def test_the_class_to_ignore_in_pictures(tmp_path, known):
+    folder = tmp_path / "video1"
+    folder.mkdir()
+    picture = np.full(SIZE, 10003, np.uint16)
+    Image.fromarray(picture).save(folder / "000000.png")
+    dataset = read_mots(folder, images=known.images)
+    assert dataset.videos[0].tracks == []
+    assert dataset.notes["regions to ignore, taken as background"] == 1
 
 
 LINE = "0 1001 1 48 64 " + encoded(np.eye(*SIZE))["counts"]
@@ -106,8 +172,11 @@ def test_bad_pictures_are_named(tmp_path, known, value, name, message):
 
 
 def test_sources_that_cannot_be_used(tmp_path, known):
-    with pytest.raises(ValueError, match="MOTS needs the folder of the frames"):
-        read_mots(tmp_path)
+    source = write_mots_text(known, tmp_path / "texts")
+    with pytest.raises(ValueError, match="texts: MOTS needs the folder of the frames"):
+        read_mots(source)
+    with pytest.raises(ValueError, match=r"video1.txt: MOTS needs the folder of the frames"):
+        read_mots(source / "video1.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: holds no text file, no PNG"):
         read_mots(tmp_path / "empty", images=known.images)

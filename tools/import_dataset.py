@@ -38,7 +38,16 @@ CATEGORIES = {
     "ovis": OVIS_CATEGORIES,
 }
 # Options that only some kinds have.
-SPECIAL = ("frames", "void", "subfolder", "videos", "classes", "gaps", "ungrouped")
+SPECIAL = (
+    "frames",
+    "void",
+    "subfolder",
+    "videos",
+    "classes",
+    "gaps",
+    "ungrouped",
+    "labels_with_number",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +80,7 @@ def _special(options: argparse.Namespace, reader: object) -> dict:
     given = {name: value for name, value in given.items() if value is not None}
     unknown = given.keys() - inspect.signature(reader).parameters.keys()
     if unknown:
-        raise ValueError(f"{options.kind} has no option --{min(unknown)}")
+        raise ValueError(f"{options.kind} has no option --{min(unknown).replace('_', '-')}")
     if "classes" in given:
         given["classes"] = parse_classes(given["classes"])
     return given
@@ -88,8 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         "--images",
         type=Path,
         help="folder of the videos' frames, which the file names in the output start at (default: "
-        "davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme SOURCE; mots and cvat "
-        "need it)",
+        "davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme SOURCE, mots "
+        "SOURCE if it has VIDEO/gt/gt.txt and VIDEO/img1; other mots and cvat need it)",
     )
     parser.add_argument(
         "--categories",
@@ -114,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         "--classes",
         nargs="+",
         metavar="NUMBER=NAME",
-        help="names of the classes (default: 1=car 2=pedestrian)",
+        help="names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore, is "
+        "left out unless named here",
     )
     group = parser.add_argument_group("cvat")
     group.add_argument(
@@ -129,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("error", "label", "drop"),
         help="shapes without group_id are refused (error, the default), belong to one track a "
         "label (label) or are left out (drop)",
+    )
+    group.add_argument(
+        "--labels-with-number",
+        action="store_const",
+        const=True,
+        help="take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus",
     )
     return parser
 

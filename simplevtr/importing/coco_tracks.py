@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from simplevtr.importing.coco_shapes import from_shapes
 from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, TrackTable, naming
 from simplevtr.importing.folders import inside, natural_order, relative_names, require_folder
 from simplevtr.importing.json_source import (
@@ -16,24 +18,34 @@ from simplevtr.importing.json_source import (
     get_text,
     read_object,
 )
-from simplevtr.importing.mask_shapes import from_segmentation
 from simplevtr.importing.pictures import common_size
 
 from tqdm import tqdm
 
 _TRACK_KEYS = ("track_id", "instance_id")
 _FRAME_KEYS = ("frame_index", "frame_id")
+_VIDEO_KEYS = ("video_id", "first_frame_image_id")
+_BOXES = "masks that are boxes"
 # A video's images: (what orders them, image id, file name)
 _Frames = list[tuple[Any, int, str]]
+# (height, width) as the file has it, None where it says nothing
+_Stated = tuple[int | None, int | None]
 
 
 def read_coco_tracks(source: Path, *, images: Path | None = None) -> ImportedDataset:
     """Read a COCO file with ``track_id`` or ``instance_id`` in its annotations.
 
-    An image belongs to the video of its ``video_id``; if no image has one, to that of the folder in
-    its ``file_name``. A video's frames are in order of ``frame_index`` or ``frame_id``; if its
-    images have neither, of their file names. Track ids count within a video. Crowd annotations and
-    annotations without a segmentation are left out.
+    The id may also be ``track_id`` in an annotation's ``attributes``, where CVAT writes it. Track
+    ids count within a video.
+
+    An image belongs to the video of its ``video_id``; if no image has one, to that of its
+    ``first_frame_image_id``, the image that a sequence starts with; if none has that either, to
+    that of the folder in its ``file_name``. A video's frames are in order of ``frame_index`` or
+    ``frame_id``; if its images have neither, of their file names. Sizes are read from the pictures
+    and compared with what the file says.
+
+    Crowd annotations, those to ``ignore``, those without a segmentation and, where others have one,
+    those without a track id are left out. Masks that are boxes are kept and counted in the notes.
 
     Args:
         source: the JSON file.
@@ -51,9 +63,9 @@ def read_coco_tracks(source: Path, *, images: Path | None = None) -> ImportedDat
     require_folder(root, "the videos' frames")
     categories = _read_categories(content, source)
     videos, sizes = _read_images(content, source)
-    annotations = _by_image(content, source, sizes)
-    names = _video_names(content, source)
     notes: Counter[str] = Counter()
+    annotations = _by_image(content, source, sizes, notes)
+    names = _video_names(content, source)
     found = []
     for video in tqdm(sorted(videos, key=_order), desc="coco-tracks", unit="video", disable=None):
         frames = videos[video]
@@ -63,14 +75,16 @@ def read_coco_tracks(source: Path, *, images: Path | None = None) -> ImportedDat
         table = TrackTable(notes)
         for t, (_, image, _) in enumerate(frames):
             where = f"{source}, image {image}"
-            if sizes[image] != size:
+            stated = sizes[image]
+            if any(a not in (None, b) for a, b in zip(stated, size, strict=True)):
                 raise ValueError(
-                    f"{where}: height and width are {sizes[image]}, but {paths[t]} has {size}"
+                    f"{where}: height and width are {stated}, but {paths[t]} has {size}"
                 )
             for entry in annotations.get(image, ()):
                 _add(entry, t, size, categories, table, notes, where)
         name = names.get(video, str(video))
         found.append(ImportedVideo(name, size, relative_names(paths, root), table.tracks()))
+    _say_if_all_are_boxes(notes, sum(len(t.masks) for video in found for t in video.tracks))
     return ImportedDataset(root, found, sorted(categories.items()), notes)
 
 
@@ -85,22 +99,34 @@ def _add(
 ) -> None:
     """Put one annotation into the table."""
     where = f"{where}, annotation {entry.get('id')!r:.40}"
-    if entry.get("iscrowd", 0) not in (0, 1):
-        raise ValueError(f"{where}: iscrowd is {entry['iscrowd']!r:.40}; 0 or 1 is needed")
-    if entry.get("iscrowd", 0):
-        notes["crowd annotations left out"] += 1
-        return
-    if not entry.get("segmentation"):
-        notes["annotations without a segmentation left out"] += 1
-        return
-    key = get_key(entry, _TRACK_KEYS, where)
+    track = _track(entry)
+    if type(track) not in (int, str):
+        raise ValueError(
+            f"{where}: 'track_id' or 'instance_id', also 'track_id' in 'attributes', is "
+            f"{track!r:.80}; an integer or a text is needed"
+        )
     category = get_int(entry, "category_id", where)
     if category not in categories:
         known = ", ".join(map(str, categories))
         raise ValueError(f"{where}: category_id is {category}; known: {known}")
     with naming(where):
-        mask = from_segmentation(entry["segmentation"], size)
-        table.add(key, categories[category], frame, mask)
+        mask, is_box = from_shapes(entry["segmentation"], size)
+        table.add(track, categories[category], frame, mask)
+    if is_box:
+        notes[_BOXES] += 1
+
+
+def _say_if_all_are_boxes(notes: Counter[str], masks: int) -> None:
+    """Training on such a file teaches boxes, which a mere count does not tell."""
+    if masks and notes[_BOXES] == masks:
+        notes[f"{_BOXES}: all, the file has no outlines"] = notes.pop(_BOXES)
+
+
+def _track(entry: dict[str, Any]) -> Any:
+    """The track id of an annotation as the file has it, None if it has none."""
+    attributes = entry.get("attributes")
+    nested = attributes.get("track_id") if isinstance(attributes, dict) else None
+    return next((entry[key] for key in _TRACK_KEYS if entry.get(key) is not None), nested)
 
 
 def _read_categories(content: dict[str, Any], source: Path) -> dict[int, str]:
@@ -117,60 +143,99 @@ def _read_categories(content: dict[str, Any], source: Path) -> dict[int, str]:
 
 def _read_images(
     content: dict[str, Any], source: Path
-) -> tuple[dict[int | str, _Frames], dict[int, tuple[int, int]]]:
-    """The images of each video in order, and the (height, width) of each image."""
+) -> tuple[dict[int | str, _Frames], dict[int, _Stated]]:
+    """The images of each video in order, and the size that each image has in the file."""
     entries = get_list(content, "images", str(source))
-    by_id = any(isinstance(e, dict) and e.get("video_id") is not None for e in entries)
+    key = _key_of_videos(entries)
     videos: dict[int | str, _Frames] = {}
-    sizes: dict[int, tuple[int, int]] = {}
+    sizes: dict[int, _Stated] = {}
     for entry in entries:
         entry = as_object(entry, f"{source}, image")
         image = get_int(entry, "id", f"{source}, image")
         where = f"{source}, image {image}"
         if image in sizes:
             raise ValueError(f"{where}: the id appears twice")
-        sizes[image] = tuple(get_int(entry, side, where, lowest=1) for side in ("height", "width"))
+        sizes[image] = tuple(
+            None if entry.get(side) is None else get_int(entry, side, where, lowest=1)
+            for side in ("height", "width")
+        )
         name = get_text(entry, "file_name", where)
         folder = PurePosixPath(name.replace("\\", "/")).parent.as_posix()
-        video = get_key(entry, ("video_id",), where) if by_id else folder
+        video = folder if key is None else get_key(entry, (key,), where)
         place = next((k for k in _FRAME_KEYS if entry.get(k) is not None), None)
         order = (1, natural_order(name)) if place is None else (0, get_int(entry, place, where))
         videos.setdefault(video, []).append((order, image, name))
     for video, frames in videos.items():
-        frames.sort()
-        orders = [order for order, _, _ in frames]
-        if orders[0][0] != orders[-1][0]:
-            raise ValueError(
-                f"{source}: some images of video {video!r} have a frame index and others, such as "
-                f"{frames[-1][2]!r}, have none"
-            )
-        for (a, one, _), (b, other, _) in zip(frames, frames[1:], strict=False):
-            if a == b:
-                raise ValueError(
-                    f"{source}: images {one} and {other} of video {video!r} are the same frame"
-                )
+        with naming(source):
+            _sort(frames, video)
     return videos, sizes
 
 
+def _key_of_videos(entries: list[Any]) -> str | None:
+    """What tells the videos of the images apart; None: their folders."""
+    images = [entry for entry in entries if isinstance(entry, dict)]
+    return next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in images)), None)
+
+
+def _sort(frames: _Frames, video: int | str) -> None:
+    """Put the frames of a video in order, which must be one."""
+    frames.sort()
+    orders = [order for order, _, _ in frames]
+    if orders[0][0] != orders[-1][0]:
+        raise ValueError(
+            f"some images of video {video!r} have a frame index and others, such as "
+            f"{frames[-1][2]!r}, have none"
+        )
+    for (a, one, _), (b, other, _) in zip(frames, frames[1:], strict=False):
+        if a == b:
+            raise ValueError(
+                f"images {one} and {other} of video {video!r} are the same frame; if they are of "
+                "two videos, these must differ in the images' 'video_id', or, where none has it, "
+                "'first_frame_image_id', or, where none has either, the folder in 'file_name'"
+            )
+
+
 def _by_image(
-    content: dict[str, Any], source: Path, images: dict[int, tuple[int, int]]
+    content: dict[str, Any], source: Path, images: Container[int], notes: Counter[str]
 ) -> dict[int, list[dict[str, Any]]]:
+    """The annotations of each image; those that are left out are counted."""
+    entries = get_list(content, "annotations", str(source))
+    some_tracked = any(isinstance(e, dict) and _track(e) is not None for e in entries)
     found: dict[int, list[dict[str, Any]]] = {}
-    for entry in get_list(content, "annotations", str(source)):
+    for entry in entries:
         entry = as_object(entry, f"{source}, annotation")
         where = f"{source}, annotation {entry.get('id')!r:.40}"
         image = get_int(entry, "image_id", where)
         if image not in images:
             raise ValueError(f"{where}: there is no image {image}")
-        found.setdefault(image, []).append(entry)
+        if _flag(entry, "iscrowd", where):
+            notes["crowd annotations left out"] += 1
+        elif _flag(entry, "ignore", where):
+            notes["annotations to ignore left out"] += 1
+        elif not entry.get("segmentation"):
+            notes["annotations without a segmentation left out"] += 1
+        elif some_tracked and _track(entry) is None:
+            notes["annotations without a track id left out"] += 1
+        else:
+            found.setdefault(image, []).append(entry)
     return found
+
+
+def _flag(entry: dict[str, Any], key: str, where: str) -> bool:
+    value = entry.get(key)
+    if value not in (None, 0, 1):
+        raise ValueError(f"{where}: {key} is {value!r:.40}; 0 or 1 is needed")
+    return bool(value)
 
 
 def _video_names(content: dict[str, Any], source: Path) -> dict[int | str, str]:
     if content.get("videos") is None:
         return {}
     entries = [as_object(e, f"{source}, video") for e in get_list(content, "videos", str(source))]
-    return {get_key(e, ("id",), f"{source}, video"): str(e.get("name", e["id"])) for e in entries}
+    return {
+        get_key(e, ("id",), f"{source}, video"): str(e.get("name") or e.get("file_name") or e["id"])
+        for e in entries
+    }
 
 
 def _order(video: int | str) -> tuple:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from simplevtr.importing.cvat_shapes import MASKS, OTHER_SHAPES, shape_mask, whole_number
 from simplevtr.importing.dataset import (
     ImportedDataset,
+    ImportedTrack,
     ImportedVideo,
     Rle,
     TrackTable,
@@ -22,33 +24,36 @@ from simplevtr.importing.folders import (
     relative_names,
     require_folder,
 )
-from simplevtr.importing.mask_shapes import from_polygons, from_window
 from simplevtr.importing.pictures import common_size
 
 from tqdm import tqdm
 
 GAPS = ("absent", "hold")
-_MASKS = ("polygon", "mask")
-_OTHER_SHAPES = ("box", "polyline", "points", "ellipse", "cuboid", "skeleton")
 _DEEPEST = 20  # levels of elements; CVAT's files have about 6
 
 
 def read_cvat(source: Path, *, images: Path | None = None, gaps: str = "absent") -> ImportedDataset:
     """Read files of the format "CVAT for video 1.1", each the tracks of one video.
 
-    Polygons and masks become masks, whether at keyframes or interpolated by CVAT, which lists a
-    shape for every frame of a track. A shape with ``outside="1"`` shows no object. Boxes and other
-    shapes have no mask; they are left out and counted. Files with a document type (DOCTYPE) are
-    refused: CVAT writes none, and its entities could grow without end.
+    Polygons, masks and ellipses become masks, whether at keyframes or interpolated by CVAT, which
+    lists a shape for every frame of a track. A shape with ``outside="1"`` shows no object. Boxes,
+    skeletons and other shapes have no mask; they are left out and counted. Files of several tasks
+    (exports of a project) are refused, and so are files with a document type (DOCTYPE): CVAT
+    writes none, and its entities could grow without end.
+
+    The files number frames and name no images. Where the file's head says which frames it is of
+    (start_frame, stop_frame, frame_filter), as many images are these frames in order, and images
+    numbered from 0, or as the frames, go by number. Otherwise all images are frames, and the number
+    that an image's name ends in is CVAT's number of the frame.
 
     Args:
         source: an XML file, or a folder of them.
         images: the folder of the frames, ``<name of the XML file>/..<number>.jpg``; for a single
-            file also the frames themselves. Needed. The number that an image's name ends in is
-            CVAT's number of the frame. All images are frames.
+            file also the frames themselves. Needed.
         gaps: what a track does in frames between its shapes, and after its last one: "absent" it
             shows no object; "hold" it keeps the last shape until one is listed that is outside, as
-            files that list nothing but keyframes mean it.
+            files that list nothing but keyframes mean it. The only shape of a track, in the last
+            frame but one, is not kept: CVAT lists no end there.
 
     Returns:
         The videos in natural order of their names; categories are the labels of the files.
@@ -75,113 +80,156 @@ def read_cvat(source: Path, *, images: Path | None = None, gaps: str = "absent")
         folder = images / path.stem
         if path == source and not folder.is_dir():
             folder = images
-        frames = numbered_frames(folder)
-        size = common_size(list(frames.values()))
+        pictures = numbered_frames(folder)
         root = _parse(path)
-        table = TrackTable(notes)
-        places = {number: t for t, number in enumerate(frames)}
-        for index, track in enumerate(root.iterfind("track")):
-            where = f"{path}, track {track.get('id', index)!r:.40}"
-            label = track.get("label")
-            if not label:
-                raise ValueError(f"{where}: has no label")
-            labels.append(label)
-            with naming(where):
-                masks = _track_masks(track, places, size, gaps == "hold", notes)
-                for t, mask in masks.items():
-                    table.add(index, label, t, mask)
+        with naming(path):
+            frames = _matched(pictures, folder, _frames_told(_task(root)), notes)
+        size = common_size(list(frames.values()))
+        tracks = _tracks(root, path, list(frames), size, gaps == "hold", notes)
         names = relative_names(list(frames.values()), images)
-        found.append(ImportedVideo(path.stem, size, names, table.tracks()))
-        labels = [*_labels(root), *labels]
+        found.append(ImportedVideo(path.stem, size, names, tracks))
+        labels = [*_labels(root), *labels, *(t.get("label") for t in root.iterfind("track"))]
     return ImportedDataset(images, found, numbered_categories(labels), notes)
 
 
-def _track_masks(
-    track: ElementTree.Element,
-    places: dict[int, int],
+def _task(root: ElementTree.Element) -> ElementTree.Element | None:
+    """What the head says of the task or job that the tracks are of, None if nothing."""
+    given = (track.get("task_id") for track in root.iterfind("track"))
+    ids = [number for number in dict.fromkeys(given) if number is not None]
+    if len(ids) > 1:
+        raise ValueError(
+            f"holds tracks of {len(ids)} tasks (task_id {', '.join(ids)!s:.80}), but a file is "
+            "one video; export every task by itself"
+        )
+    tasks = root.findall("meta/project/tasks/task")
+    if tasks:
+        return next((task for task in tasks if task.findtext("id") in ids), None)
+    return next((head for head in root.iterfind("meta/*") if head.tag in ("task", "job")), None)
+
+
+def _frames_told(task: ElementTree.Element | None) -> range | None:
+    """The numbers of the frames that a task or job has; None if the head does not say it."""
+    if task is None:
+        return None
+    ends = []
+    for key in ("start_frame", "stop_frame"):
+        text = (task.findtext(key) or "").strip()
+        if text in ("", "None"):
+            return None
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise ValueError(f"{key} is {text!r:.40}; a number >= 0 is needed")
+        ends.append(int(text))
+    text = (task.findtext("frame_filter") or "").strip()
+    step = re.fullmatch(r"step\s*=\s*([1-9][0-9]{0,8})", text, re.ASCII)
+    if text and step is None:
+        raise ValueError(f"frame_filter is {text!r:.40}; step=<number>, or nothing, is needed")
+    if ends[1] < ends[0]:
+        raise ValueError(f"stop_frame {ends[1]} is before start_frame {ends[0]}")
+    return range(ends[0], ends[1] + 1, int(step[1]) if step else 1)
+
+
+def _matched(
+    images: dict[int, Path], folder: Path, told: range | None, notes: Counter[str]
+) -> dict[int, Path]:
+    """The images by CVAT's number of the frame, ascending.
+
+    By number goes only where no other reading is likely: images that start at 1 may be frames
+    that start at 0, unless there are as many, which then go by order.
+    """
+    if told is None:
+        return images
+    numbers = list(images)
+    surplus = len(images) - len(told)
+    if not surplus:
+        if numbers != list(told):
+            notes["videos whose images have other numbers than CVAT's frames, taken in order"] += 1
+        return dict(zip(told, images.values(), strict=True))
+    if surplus > 0 and numbers[0] == 0 and all(number in images for number in told):
+        notes["images of frames that a file is not of left out"] += surplus
+        return {number: images[number] for number in told}
+    if surplus < 0 and numbers[0] == told[0] and all(number in told for number in numbers):
+        notes["frames without an image left out"] -= surplus
+        return images
+    raise ValueError(
+        f"is of {len(told)} frames, {told[0]} to {told[-1]} in steps of {told.step} (start_frame, "
+        f"stop_frame, frame_filter), but {folder} holds {len(images)} images, {numbers[0]} to "
+        f"{numbers[-1]}; give one image for each of these frames, or all images of the video, "
+        "numbered from 0"
+    )
+
+
+def _tracks(
+    root: ElementTree.Element,
+    path: Path,
+    frames: list[int],
     size: tuple[int, int],
     hold: bool,
     notes: Counter[str],
+) -> list[ImportedTrack]:
+    """All tracks of a file; ``frames`` are CVAT's numbers of the video's frames."""
+    table = TrackTable(notes)
+    places = {number: t for t, number in enumerate(frames)}
+    for index, track in enumerate(root.iterfind("track")):
+        with naming(f"{path}, track {track.get('id', index)!r:.40}"):
+            label = track.get("label")
+            if not label:
+                raise ValueError("has no label")
+            shapes = _shapes(track, places, size, notes)
+            for t, mask in _filled(shapes, places, hold, notes).items():
+                table.add(index, label, t, mask)
+    return table.tracks()
+
+
+def _shapes(
+    track: ElementTree.Element, places: dict[int, int], size: tuple[int, int], notes: Counter[str]
 ) -> dict[int, Rle | None]:
-    """The masks of a track by place of the frame."""
+    """The masks of a track by CVAT's number of the frame, None where it is outside."""
     shapes: dict[int, Rle | None] = {}
+    numbers = list(places)
     for shape in track:
-        if shape.tag in _OTHER_SHAPES:
+        if shape.tag == "track":
+            notes["tracks within tracks (parts of skeletons) left out"] += 1
+            continue
+        if shape.tag in OTHER_SHAPES:
             notes[f"shapes of kind {shape.tag} left out"] += 1
             continue
-        if shape.tag not in _MASKS:
-            raise ValueError(f"unknown shape {shape.tag!r:.40}; {', '.join(_MASKS)} are imported")
-        frame = _int(shape, "frame")
+        if shape.tag not in MASKS:
+            raise ValueError(f"unknown shape {shape.tag!r:.40}; {', '.join(MASKS)} are imported")
+        frame = whole_number(shape, "frame")
         with naming(f"frame {frame}"):
-            if frame not in places:
-                raise ValueError("there is no image with this number")
-            if places[frame] in shapes:
+            if frame in shapes:
                 raise ValueError("the track has a second shape in the same frame")
-            shapes[places[frame]] = _shape_mask(shape, size, notes)
-    return _filled(shapes, len(places), hold, notes)
+            shapes[frame] = shape_mask(shape, size, notes)
+            # A track's end may stand in the frame after the last one.
+            if shapes[frame] is not None and frame not in places:
+                raise ValueError(
+                    f"there is no image of it; there are of frames {numbers[0]} to {numbers[-1]}"
+                )
+    shown = [frame for frame, mask in shapes.items() if mask is not None]
+    notes["tracks with one shape only"] += len(shown) == 1
+    # CVAT exports shapes of no track as tracks of one, and leaves out their end in the last frame.
+    if [*shapes] == shown == numbers[-2:-1]:
+        shapes[numbers[-1]] = None
+    return shapes
 
 
 def _filled(
-    shapes: dict[int, Rle | None], length: int, hold: bool, notes: Counter[str]
-) -> dict[int, Rle | None]:
-    """Masks of the frames that show the object; in gaps, as ``hold`` says."""
-    masks: dict[int, Rle | None] = {}
+    shapes: dict[int, Rle | None], places: dict[int, int], hold: bool, notes: Counter[str]
+) -> dict[int, Rle]:
+    """Masks by place of the frame, where the object shows; in gaps, as ``hold`` says."""
+    masks: dict[int, Rle] = {}
     last = None
-    for t in range(min(shapes, default=length), length):
-        listed = t in shapes
-        last = shapes[t] if listed else last
-        if last is None:
+    for frame in sorted({*shapes, *places}):
+        listed = frame in shapes
+        last = shapes[frame] if listed else last
+        if last is None or frame not in places:
             continue
         if not listed:
             held = "filled with the last shape" if hold else "taken as absent"
             notes[f"frames between or after a track's shapes {held}"] += 1
         if listed or hold:
-            masks[t] = last
+            masks[places[frame]] = last
     return masks
-
-
-def _shape_mask(
-    shape: ElementTree.Element, size: tuple[int, int], notes: Counter[str]
-) -> Rle | None:
-    """The mask of a polygon or mask, None if it is outside."""
-    if _flag(shape, "outside"):
-        return None
-    if not _flag(shape, "keyframe", missing=1):
-        notes["shapes interpolated by CVAT, imported"] += 1
-    if shape.tag == "polygon":
-        return from_polygons([_points(shape)], size)
-    window = tuple(_int(shape, key) for key in ("left", "top", "width", "height"))
-    text = shape.get("rle") or ""
-    runs = [part.strip() for part in text.split(",")]
-    if not all(run.isascii() and run.isdecimal() and len(run) < 12 for run in runs):
-        raise ValueError(f"rle is {text!r:.80}; run lengths with commas between are needed")
-    return from_window([int(run) for run in runs], window, size)
-
-
-def _points(shape: ElementTree.Element) -> list[float]:
-    text = shape.get("points") or ""
-    pairs = [pair.split(",") for pair in text.split(";")]
-    try:
-        points = [float(value) for pair in pairs for value in pair]
-    except ValueError as error:
-        raise ValueError(f"points are {text!r:.80}: {error!s:.80}") from error
-    if any(len(pair) != 2 for pair in pairs) or not all(map(math.isfinite, points)):
-        raise ValueError(f"points are {text!r:.80}; x,y;x,y;... are needed")
-    return points
-
-
-def _int(shape: ElementTree.Element, key: str) -> int:
-    text = shape.get(key, "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise ValueError(f"{key} of a {shape.tag} is {text!r:.40}; a number >= 0 is needed")
-    return int(text)
-
-
-def _flag(shape: ElementTree.Element, key: str, *, missing: int = 0) -> bool:
-    text = shape.get(key, str(missing))
-    if text not in ("0", "1"):
-        raise ValueError(f"{key} of a {shape.tag} is {text!r:.40}; 0 or 1 is needed")
-    return text == "1"
 
 
 class _PlainTree(ElementTree.TreeBuilder):
@@ -225,6 +273,6 @@ def _parse(path: Path) -> ElementTree.Element:
 
 
 def _labels(root: ElementTree.Element) -> list[str]:
-    """The labels that the file's head lists, in its order."""
-    found = root.iterfind("meta/*/labels/label/name")
-    return [name.text for name in found if name.text]
+    """The labels that the file's head lists, in its order, without parts of skeletons."""
+    whole = (v for v in root.iterfind("meta/*/labels/label") if not v.findtext("parent"))
+    return [name for name in (label.findtext("name") for label in whole) if name]

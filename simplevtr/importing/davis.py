@@ -26,7 +26,7 @@ from simplevtr.importing.pictures import common_size, read_palette_labels
 from tqdm import tqdm
 
 FRAMES = ("annotated", "all")
-_ONLY_CATEGORY = "object"  # DAVIS names none
+_ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 # video -> object number -> category
 _Names = dict[str, dict[int, str]]
 
@@ -43,8 +43,8 @@ def read_davis(
     """Read ``Annotations/<video>/<frame>.png`` with frames ``JPEGImages/<video>/<frame>.jpg``.
 
     The palette index (or grey level) of a pixel is the number of its object, 0 the background. With
-    a ``meta.json`` as YouTube-VOS has it, objects have its categories, otherwise all are of one
-    category, "object".
+    a ``meta.json`` as YouTube-VOS has it, objects have its categories. Without, and where it names
+    none, they are of the category "object".
 
     Args:
         source: the folder of ``Annotations``.
@@ -71,8 +71,8 @@ def read_davis(
     root = images or source / "JPEGImages" / subfolder
     require_folder(root, "the videos' frames")
     meta = source / "meta.json"
-    names = _read_meta(meta) if meta.is_file() else None
     notes: Counter[str] = Counter()
+    names = _read_meta(meta, notes) if meta.is_file() else None
     found = []
     for folder in tqdm(_chosen(labels, videos), desc="davis", unit="video", disable=None):
         if names is not None and folder.name not in names:
@@ -141,7 +141,7 @@ def _read_video(
     return ImportedVideo(folder.name, size, relative_names(paths, root), table.tracks())
 
 
-def _read_meta(path: Path) -> _Names:
+def _read_meta(path: Path, notes: Counter[str]) -> _Names:
     """The categories that YouTube-VOS's meta.json gives to the objects of each video."""
     videos = as_object(read_object(path).get("videos"), f"{path}, 'videos'")
     names: _Names = {}
@@ -153,5 +153,9 @@ def _read_meta(path: Path) -> _Names:
             place = f"{where}, object {number!r}"
             if not (number.isascii() and number.isdecimal() and len(number) < 4):
                 raise ValueError(f"{place}: the name of an object must be a number below 256")
-            names[video][int(number)] = get_text(as_object(value, place), "category", place)
+            if "category" in as_object(value, place):
+                names[video][int(number)] = get_text(value, "category", place)
+            else:  # as where the categories are not public
+                names[video][int(number)] = _ONLY_CATEGORY
+                notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
     return names

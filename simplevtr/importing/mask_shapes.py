@@ -63,6 +63,22 @@ def from_pixels(mask: np.ndarray) -> Rle:
     return coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
 
 
+def from_overlapping(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> Rle:
+    """The part inside the frame of (h, w) bool pixels whose corner may lie outside it.
+
+    Args:
+        mask: (h, w) pixels.
+        left: the frame's column of their first one; may be negative or beyond the frame.
+        top: the frame's row of their first one, likewise.
+        size: (H, W) of the frame in pixels.
+    """
+    pixels = np.zeros(size, dtype=bool)
+    inner = mask[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
+    rows, columns = max(top, 0), max(left, 0)
+    pixels[rows : rows + inner.shape[0], columns : columns + inner.shape[1]] = inner
+    return from_pixels(pixels)
+
+
 def from_window(runs: list[int], window: tuple[int, int, int, int], size: tuple[int, int]) -> Rle:
     """The mask of row-major run lengths, background first, in a window of the frame.
 

@@ -22,7 +22,9 @@ from tqdm import tqdm
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _NUMBERS = 1000  # an identity is 1000 * class + instance
-_IGNORE = 10 * _NUMBERS  # regions in which nothing is annotated
+_IGNORE_CLASS = 10  # of regions in which nothing is annotated
+_IGNORE = _IGNORE_CLASS * _NUMBERS  # their usual identity
+_GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
 _FIELDS = "time_frame id class_id img_height img_width rle"
 
 
@@ -43,15 +45,18 @@ def read_mots(
 
     A text file has a line ``time_frame id class_id img_height img_width rle`` for each object of
     each frame; a PNG has the value 1000 * class + instance in each pixel, and 0 for background.
-    Regions to ignore (10000) become background, as YouTube-VIS cannot say so. All images of a video
-    are its frames; those that the annotations do not speak of have no objects.
+    Regions to ignore (class 10, or 10000) become background, as YouTube-VIS cannot say so. All
+    images of a video are its frames; those that the annotations do not speak of have no objects.
 
     Args:
         source: a text file, a folder of text files ``<video>.txt``, a folder of PNGs of one video,
-            or a folder of such folders. A PNG's name ends in the number of its frame.
+            or a folder of such folders. A PNG's name ends in the number of its frame. Also
+            MOTChallenge's ``<video>/gt/gt.txt``, ``<video>``, or a folder of such videos.
         images: the folder of the videos' frames, ``<video>/<number>.jpg`` or
-            ``<video>/img1/<number>.jpg``. Needed.
-        classes: class number -> category; None: 1 car, 2 pedestrian.
+            ``<video>/img1/<number>.jpg``; None: the folder of the videos in MOTChallenge's form.
+            The other forms need it.
+        classes: class number -> category; None: 1 car, 2 pedestrian. A class 10 that has a name
+            here is one like the others.
 
     Returns:
         The videos in natural order of their names.
@@ -60,31 +65,31 @@ def read_mots(
         FileNotFoundError: the source, a folder or a frame is missing.
         ValueError: a file cannot be used; the message says which, where and why.
     """
-    if images is None:
-        raise ValueError(f"{source}: MOTS needs the folder of the frames (images)")
-    require_folder(images, "the videos' frames")
-    names = dict(KITTI_CLASSES if classes is None else classes)
     videos = _videos(source)
+    root = _image_root(source, videos) if images is None else images
+    require_folder(root, "the videos' frames")
+    names = dict(KITTI_CLASSES if classes is None else classes)
     notes: Counter[str] = Counter()
     found = []
     for name, path in tqdm(videos.items(), desc="mots", unit="video", disable=None):
-        frames = _frames(images, name)
+        frames = _frames(root, name)
         size = common_size(list(frames.values()))
         read = _read_folder if path.is_dir() else _read_text
         places = {number: t for t, number in enumerate(frames)}
         table = TrackTable(notes)
         for entry in read(path, size, places):
-            if entry.identity == _IGNORE:
+            unnamed = entry.label not in names
+            if entry.identity == _IGNORE or (entry.label == _IGNORE_CLASS and unnamed):
                 notes["regions to ignore, taken as background"] += 1
                 continue
             with naming(entry.where):
-                if entry.label not in names:
+                if unnamed:
                     known = ", ".join(f"{k}={v}" for k, v in names.items())
                     raise ValueError(f"class {entry.label} has no name; known: {known} (classes)")
                 table.add(entry.identity, names[entry.label], places[entry.frame], entry.mask)
-        files = relative_names(list(frames.values()), images)
+        files = relative_names(list(frames.values()), root)
         found.append(ImportedVideo(name, size, files, table.tracks()))
-    return ImportedDataset(images, found, sorted(names.items()), notes)
+    return ImportedDataset(root, found, sorted(names.items()), notes)
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
@@ -107,17 +112,41 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
 def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
     if source.is_file():
-        return {source.stem: source}
+        return {_video_of(source): source}
     require_folder(source, "MOTS text files or folders of PNGs")
     texts = files_of(source, ".txt")
+    if not texts:
+        folders = [source, *sub_folders(source)]
+        texts = [text for f in folders if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
     if texts:
-        return {path.stem: path for path in texts}
+        return {_video_of(path): path for path in texts}
     if files_of(source, ".png"):
         return {source.absolute().name: source}
     folders = [folder for folder in sub_folders(source) if files_of(folder, ".png")]
     if not folders:
-        raise ValueError(f"{source}: holds no text file, no PNG and no folder of PNGs")
+        raise ValueError(
+            f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
+        )
     return {folder.name: folder for folder in folders}
+
+
+def _video_of(text: Path) -> str:
+    folder = _folder_of(text)
+    return text.stem if folder is None else folder.name
+
+
+def _folder_of(text: Path) -> Path | None:
+    """The folder of a video in MOTChallenge's form; None for other forms."""
+    *above, gt, name = text.absolute().parts
+    return Path(*above) if (gt, name) == _GROUND_TRUTH and len(above) > 1 else None
+
+
+def _image_root(source: Path, videos: Mapping[str, Path]) -> Path:
+    """The folder of MOTChallenge's videos, where their frames are too."""
+    folders = [_folder_of(path) for path in videos.values()]
+    if None in folders:
+        raise ValueError(f"{source}: MOTS needs the folder of the frames (images)")
+    return folders[0].parent
 
 
 def _frames(images: Path, name: str) -> dict[int, Path]:

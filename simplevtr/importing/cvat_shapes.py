@@ -1,0 +1,106 @@
+"""The masks of CVAT's shapes: XML elements ``polygon``, ``mask`` and ``ellipse``."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from xml.etree import ElementTree
+
+from simplevtr.importing.dataset import Rle
+from simplevtr.importing.mask_shapes import from_pixels, from_polygons, from_window
+
+import numpy as np
+
+MASKS = ("polygon", "mask", "ellipse")
+OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
+_FARTHEST = 1e5  # pixels from the frame's corner; radii and degrees too
+_SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
+
+
+def shape_mask(
+    shape: ElementTree.Element, size: tuple[int, int], notes: Counter[str]
+) -> Rle | None:
+    """The mask of a shape whose tag is one of MASKS, None if it is outside.
+
+    Args:
+        shape: the element.
+        size: (H, W) of the frame in pixels.
+        notes: where shapes between keyframes are counted.
+
+    Raises:
+        ValueError: an attribute cannot be used.
+    """
+    if _flag(shape, "outside"):
+        return None
+    if not _flag(shape, "keyframe", missing=1):
+        notes["shapes interpolated by CVAT, imported"] += 1
+    if shape.tag == "polygon":
+        return from_polygons([_points(shape)], size)
+    if shape.tag == "ellipse":
+        return _ellipse(shape, size)
+    window = tuple(whole_number(shape, key) for key in ("left", "top", "width", "height"))
+    text = shape.get("rle") or ""
+    runs = [part.strip() for part in text.split(",")]
+    if not all(run.isascii() and run.isdecimal() and len(run) < 12 for run in runs):
+        raise ValueError(f"rle is {text!r:.80}; run lengths with commas between are needed")
+    return from_window([int(run) for run in runs], window, size)
+
+
+def whole_number(shape: ElementTree.Element, key: str) -> int:
+    """An attribute that must be a whole number, 0 or more."""
+    text = shape.get(key, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ValueError(f"{key} of {shape.tag} is {text!r:.40}; a number >= 0 is needed")
+    return int(text)
+
+
+def _ellipse(shape: ElementTree.Element, size: tuple[int, int]) -> Rle:
+    """The pixels whose centres lie in the ellipse, turned clockwise about its centre."""
+    x, y = (_number(shape, key) for key in ("cx", "cy"))
+    rx, ry = (_number(shape, key, least=_SMALLEST) for key in ("rx", "ry"))
+    angle = math.radians(_number(shape, "rotation", missing="0"))
+    cos, sin = math.cos(angle), math.sin(angle)
+    # Inside is a dx^2 + 2 b dx dy + c dy^2 <= 1, which gives each column its range of dy.
+    b = cos * sin * (rx**-2 - ry**-2)
+    c = (sin / rx) ** 2 + (cos / ry) ** 2
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    dx = columns + 0.5 - x
+    square = c - (dx / (rx * ry)) ** 2
+    half = np.where(square >= 0, np.sqrt(np.maximum(square, 0)) / c, -1)
+    middle = y - b / c * dx
+    return from_pixels((rows + 0.5 >= middle - half) & (rows + 0.5 <= middle + half))
+
+
+def _points(shape: ElementTree.Element) -> list[float]:
+    text = shape.get("points") or ""
+    pairs = [pair.split(",") for pair in text.split(";")]
+    try:
+        points = [float(value) for pair in pairs for value in pair]
+    except ValueError as error:
+        raise ValueError(f"points are {text!r:.80}: {error!s:.80}") from error
+    if any(len(pair) != 2 for pair in pairs) or not all(map(math.isfinite, points)):
+        raise ValueError(f"points are {text!r:.80}; x,y;x,y;... are needed")
+    return points
+
+
+def _number(
+    shape: ElementTree.Element, key: str, *, least: float = -_FARTHEST, missing: str = ""
+) -> float:
+    text = shape.get(key, missing)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= _FARTHEST:
+        raise ValueError(
+            f"{key} of {shape.tag} is {text!r:.40}; a number from {least:g} to {_FARTHEST:g} is "
+            "needed"
+        )
+    return value
+
+
+def _flag(shape: ElementTree.Element, key: str, *, missing: int = 0) -> bool:
+    text = shape.get(key, str(missing))
+    if text not in ("0", "1"):
+        raise ValueError(f"{key} of {shape.tag} is {text!r:.40}; 0 or 1 is needed")
+    return text == "1"
