@@ -32,12 +32,12 @@ def test_round_trip(tmp_path, by_folder, nested, shape):
     assert other.content["categories"] == known.content["categories"]
 
 
-def read(known, tmp_path, change, **options):
+def read(known, tmp_path, change, *, crowds=False, **options):
     content = coco_content(known, **options)
     change(content)
     path = tmp_path / "coco.json"
     path.write_text(json.dumps(content))
-    return read_coco_tracks(path, images=known.images)
+    return read_coco_tracks(path, images=known.images, crowds=crowds)
 
 
 def masks_in(dataset):
@@ -60,10 +60,19 @@ def test_what_has_no_mask_is_counted(known, tmp_path):
 
     dataset = read(known, tmp_path, change)
     assert dataset.notes["annotations without a segmentation left out"] == 2
-    assert dataset.notes["crowd annotations left out"] == 1
+    assert dataset.notes["crowds left out (see crowds)"] == 1
     assert dataset.notes["annotations to ignore left out"] == 1
     assert dataset.notes["annotations without a track id left out"] == 1
     assert masks_in(dataset) == 14 - 5
+
+
+def test_crowds_are_objects_where_every_rle_is_one(known, tmp_path):
+    def change(content):
+        for entry in content["annotations"]:
+            entry["iscrowd"] = 1
+
+    assert masks_in(read(known, tmp_path, change)) == 0
+    assert masks_in(read(known, tmp_path, change, crowds=True)) == 14
 
 
 def test_categories_keep_their_ids(known, tmp_path):

@@ -39,6 +39,7 @@ CATEGORIES = {
 }
 # Options that only some kinds have.
 SPECIAL = (
+    "crowds",
     "frames",
     "void",
     "subfolder",
@@ -118,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--void", type=int, help="index of void pixels, -1 for none (default: 255)")
     group.add_argument("--subfolder", help="folder above the videos, as 480p in DAVIS")
     group.add_argument("--videos", type=Path, help="text file of the names of the videos to take")
+    group = parser.add_argument_group("coco-tracks")
+    group.add_argument(
+        "--crowds",
+        action="store_const",
+        const=True,
+        help="import crowds as objects; some tools write iscrowd 1 for every mask that is an RLE",
+    )
     group = parser.add_argument_group("mots")
     group.add_argument(
         "--classes",

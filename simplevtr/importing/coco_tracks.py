@@ -32,7 +32,9 @@ _Frames = list[tuple[Any, int, str]]
 _Stated = tuple[int | None, int | None]
 
 
-def read_coco_tracks(source: Path, *, images: Path | None = None) -> ImportedDataset:
+def read_coco_tracks(
+    source: Path, *, images: Path | None = None, crowds: bool = False
+) -> ImportedDataset:
     """Read a COCO file with ``track_id`` or ``instance_id`` in its annotations.
 
     The id may also be ``track_id`` in an annotation's ``attributes``, where CVAT writes it. Track
@@ -44,12 +46,14 @@ def read_coco_tracks(source: Path, *, images: Path | None = None) -> ImportedDat
     ``frame_id``; if its images have neither, of their file names. Sizes are read from the pictures
     and compared with what the file says.
 
-    Crowd annotations, those to ``ignore``, those without a segmentation and, where others have one,
-    those without a track id are left out. Masks that are boxes are kept and counted in the notes.
+    Crowds, annotations to ``ignore``, those without a segmentation and, where others have a track
+    id, those without one are left out. Masks that are boxes are kept and counted in the notes.
 
     Args:
         source: the JSON file.
         images: the folder that its file names start at; None: the file's own folder.
+        crowds: whether crowds are objects too. Some tools write ``iscrowd`` 1 for every mask that
+            is an RLE, since COCO's own RLEs are crowds.
 
     Returns:
         The videos in order of their ids; the categories with the file's ids.
@@ -64,7 +68,7 @@ def read_coco_tracks(source: Path, *, images: Path | None = None) -> ImportedDat
     categories = _read_categories(content, source)
     videos, sizes = _read_images(content, source)
     notes: Counter[str] = Counter()
-    annotations = _by_image(content, source, sizes, notes)
+    annotations = _by_image(content, source, sizes, crowds, notes)
     names = _video_names(content, source)
     found = []
     for video in tqdm(sorted(videos, key=_order), desc="coco-tracks", unit="video", disable=None):
@@ -196,7 +200,11 @@ def _sort(frames: _Frames, video: int | str) -> None:
 
 
 def _by_image(
-    content: dict[str, Any], source: Path, images: Container[int], notes: Counter[str]
+    content: dict[str, Any],
+    source: Path,
+    images: Container[int],
+    crowds: bool,
+    notes: Counter[str],
 ) -> dict[int, list[dict[str, Any]]]:
     """The annotations of each image; those that are left out are counted."""
     entries = get_list(content, "annotations", str(source))
@@ -208,8 +216,8 @@ def _by_image(
         image = get_int(entry, "image_id", where)
         if image not in images:
             raise ValueError(f"{where}: there is no image {image}")
-        if _flag(entry, "iscrowd", where):
-            notes["crowd annotations left out"] += 1
+        if _flag(entry, "iscrowd", where) and not crowds:
+            notes["crowds left out (see crowds)"] += 1
         elif _flag(entry, "ignore", where):
             notes["annotations to ignore left out"] += 1
         elif not entry.get("segmentation"):
