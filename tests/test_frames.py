@@ -2,6 +2,8 @@ from simplevtr.data import read_frame
 
 import numpy as np
 import pytest
+from fuzzing import CUTS, FUZZ, cut
+from hypothesis import given
 from PIL import Image
 
 
@@ -35,3 +37,30 @@ def test_read_frame_refuses(tmp_path):
     Image.new("RGB", (4, 2)).save(path)
     with pytest.raises(ValueError, match=r"a\.jpg has 2x4 pixels.*says 4x2"):
         read_frame(path, (4, 2))
+
+
+def test_formats_that_pillow_hands_to_other_programs_are_not_opened(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(path, "EPS")
+    assert Image.open(path).format == "EPS"
+    with pytest.raises(ValueError, match=r"a\.jpg cannot be read"):
+        read_frame(path)
+
+
+@FUZZ
+@given(cuts=CUTS)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of odd metadata
+def test_any_bytes_are_a_frame_or_refused(tmp_path, kind, cuts):
+    path = tmp_path / "a.jpg"
+    pixels = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
+    Image.fromarray(pixels).save(path, kind)
+    path.write_bytes(cut(path.read_bytes(), cuts))
+    try:
+        frame = read_frame(path, (16, 24))
+    except ValueError as error:
+        message = str(error)
+    else:
+        message = "no error, " + str(path)
+        assert (frame.shape, frame.dtype) == ((16, 24, 3), np.uint8)
+    assert str(path) in message
