@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simplevtr.data.outline import check_outline
+
 
 @dataclass(frozen=True)
 class VideoSummary:
@@ -66,13 +68,9 @@ def summarize_videos(content: Any, source: str) -> list[VideoSummary]:
 
 def category_names(content: Any, source: str) -> dict[int, str]:
     """Names by category id, in the order of the file; ValueError as for the videos."""
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{source}: holds a {type(content).__name__}; an object with 'videos', 'categories' "
-            "and 'annotations' is needed"
-        )
+    check_outline(content, source)
     names: dict[int, str] = {}
-    for index, category in enumerate(_list(content, "categories", source)):
+    for index, category in enumerate(content["categories"]):
         where = f"{source}: categories[{index}]"
         category_id = _new_id(category, names, where)
         names[category_id] = _text(category.get("name"), f"{where}: name")
@@ -82,18 +80,6 @@ def category_names(content: Any, source: str) -> dict[int, str]:
 def has_annotations(content: dict[str, Any]) -> bool:
     """Whether there are annotations, be it an empty list; null and a missing key mean none."""
     return content.get("annotations") is not None
-
-
-def _list(content: dict[str, Any], key: str, source: str) -> list[Any]:
-    value = content.get(key)
-    if not isinstance(value, list):
-        hint = "; is it a COCO file of single images?" if "images" in content else ""
-        if key in content:
-            raise ValueError(f"{source}: {key!r} must be a list, got {type(value).__name__}{hint}")
-        raise ValueError(f"{source}: has no {key!r}, only {_short([*content])}{hint}")
-    if not value:
-        raise ValueError(f"{source}: {key!r} has no entry")
-    return value
 
 
 def _new_id(entry: Any, known: Any, where: str) -> int:
@@ -125,7 +111,7 @@ def _short(value: Any) -> str:
 def _videos(content: dict[str, Any], source: str) -> dict[int, list[str]]:
     """File names by video id."""
     videos: dict[int, list[str]] = {}
-    for index, video in enumerate(_list(content, "videos", source)):
+    for index, video in enumerate(content["videos"]):
         where = f"{source}: videos[{index}]"
         video_id = _new_id(video, videos, where)
         files = video.get("file_names")
@@ -147,13 +133,8 @@ def _tracks(
     """(video id, category id, segmentations) of each annotation."""
     if not has_annotations(content):
         return []
-    annotations = content["annotations"]
-    if not isinstance(annotations, list):
-        raise ValueError(
-            f"{source}: 'annotations' must be a list or null, got {type(annotations).__name__}"
-        )
     tracks, seen = [], set()
-    for index, annotation in enumerate(annotations):
+    for index, annotation in enumerate(content["annotations"]):
         where = f"{source}: annotations[{index}]"
         seen.add(_new_id(annotation, seen, where))
         video_id = _integer(annotation.get("video_id"), f"{where}: video_id")

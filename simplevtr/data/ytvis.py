@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
+from simplevtr.data.outline import check_outline
 from simplevtr.data.record_cache import read_once
 from simplevtr.files import read_json
 
@@ -101,7 +102,8 @@ def load_ytvis_json(
 def _parse(json_file: str, image_root: str) -> tuple[list[tuple[int, str]], list[dict[str, Any]]]:
     """Categories and records, both sorted by id."""
     start = time.perf_counter()
-    content = _read_object(json_file)
+    content = read_json(json_file)
+    check_outline(content, json_file)
     categories = _read_categories(content, json_file)
     records = _read_videos(content["videos"], json_file, image_root)
     annotations = content.get("annotations")
@@ -120,29 +122,6 @@ def _parse(json_file: str, image_root: str) -> tuple[list[tuple[int, str]], list
 
 def _contiguous(categories: list[tuple[int, str]]) -> dict[int, int]:
     return {category_id: index for index, (category_id, _) in enumerate(categories)}
-
-
-def _read_object(json_file: str) -> dict[str, Any]:
-    content = read_json(json_file)
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"annotation file {json_file} holds a {type(content).__name__}; an object with "
-            "'videos', 'categories' and 'annotations' is needed"
-        )
-    for key in ("videos", "categories"):
-        if not isinstance(content.get(key), list):
-            hint = "; is it a COCO file of single images?" if "images" in content else ""
-            raise ValueError(
-                f"annotation file {json_file} has no list {key!r}, only {[*content]}{hint}"
-            )
-        if not content[key]:
-            raise ValueError(f"annotation file {json_file} is empty: {key!r} has no entry")
-    if not isinstance(content.get("annotations"), list | None):
-        raise ValueError(
-            f"annotation file {json_file}: 'annotations' is a "
-            f"{type(content['annotations']).__name__}; a list, null or nothing is allowed"
-        )
-    return content
 
 
 def _require(entry: Any, keys: tuple[str, ...], seen: Any, what: str, json_file: str) -> None:

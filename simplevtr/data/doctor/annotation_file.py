@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place
+from simplevtr.data.outline import check_outline
 from simplevtr.files import read_json, write_bytes
 
 _DOWNLOADED = "instances.json"  # what archives hold in a folder a split
@@ -47,25 +48,8 @@ def read_file(path: str) -> dict[str, Any]:
         ValueError: it is no JSON object with lists of videos and categories.
     """
     content = read_json(path)
-    check_outline(content, path)
+    check_outline(content, path, empty=True)
     return content
-
-
-def check_outline(content: Any, source: str) -> None:
-    """Raise ValueError unless content is an object with lists where the format has them."""
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{source} holds a {type(content).__name__}; an object with 'videos', 'categories' "
-            "and 'annotations' is needed"
-        )
-    for key in ("videos", "categories"):
-        if not isinstance(content.get(key), list):
-            hint = "; is it a COCO file of single images?" if "images" in content else ""
-            found = ", ".join(f"{k!r:.40}" for k in [*content][:10]) or "nothing"
-            raise ValueError(f"{source} has no list {key!r}, only {found}{hint}")
-    if not isinstance(content.get("annotations"), list | None):
-        kind = type(content["annotations"]).__name__
-        raise ValueError(f"{source}: 'annotations' is a {kind}; a list, null or nothing is allowed")
 
 
 def check_targets(targets: list[str], source: str, *, overwrite: bool) -> None:

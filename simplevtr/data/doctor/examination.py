@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from simplevtr.data.doctor.annotation_file import check_outline
 from simplevtr.data.doctor.categories import Categories, examine_categories
 from simplevtr.data.doctor.findings import Findings, Place
 from simplevtr.data.doctor.frame_files import examine_frame_files
@@ -16,6 +15,7 @@ from simplevtr.data.doctor.repair import repaired_content
 from simplevtr.data.doctor.tracks import examine_tracks, settle_lengths
 from simplevtr.data.doctor.values import other_values
 from simplevtr.data.doctor.videos import examine_videos
+from simplevtr.data.outline import check_outline
 
 from tqdm import tqdm
 
@@ -77,7 +77,7 @@ def examine(
     Raises:
         ValueError: it is no object with lists of videos and categories.
     """
-    check_outline(content, "the content")
+    check_outline(content, "the content", empty=True)
     settings = settings or Settings()
     findings = findings or Findings()
     known = ("videos", "categories", "annotations")
