@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD, check_iou_threshold, tracks_by_video
 
@@ -47,8 +48,7 @@ def confuse_categories(
         ValueError: there are no annotations, or something is wrong in either or in the thresholds.
     """
     check_iou_threshold(iou_threshold)
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     ids = sorted(category["id"] for category in gt["categories"])
     index = {category_id: i for i, category_id in enumerate(ids)}
     counts = np.zeros((len(ids) + 1, len(ids) + 1), dtype=np.int64)

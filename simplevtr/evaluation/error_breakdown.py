@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.track_iou import FilmStrip, join_frames, track_iou
 from simplevtr.evaluation.track_matching import match_video
 from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
@@ -101,8 +102,7 @@ def break_down_errors(
             f"background {background} and foreground {foreground}: allowed is "
             "0 < background < foreground <= 1"
         )
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     videos = [
         _errors_of_video(_limited(tracks), foreground, background)
         for tracks in tqdm(tracks_by_video(gt, results), desc="errors", unit="video", disable=None)

@@ -52,6 +52,12 @@ def has_ground_truth(gt: dict) -> bool:
     return bool(gt.get("annotations"))
 
 
+def require_annotations(gt: dict) -> None:
+    """Raise ValueError if there are no annotations at all; an empty list is some."""
+    if gt.get("annotations") is None:
+        raise ValueError("the ground truth has no annotations to compare with")
+
+
 def _list(content: dict, key: str, source: str) -> list:
     value = content.get(key)
     if not isinstance(value, list):

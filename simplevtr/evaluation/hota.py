@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.evaluation.frame_masks import frame_iou, split_frames
+from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
@@ -65,8 +66,7 @@ def score_hota(
             TrackEval is not installed.
     """
     metric = _metric()
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     names = {category["id"]: category["name"] for category in gt["categories"]}
     found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in names.values()}
     videos = tracks_by_video(gt, results, score_threshold=score_threshold)

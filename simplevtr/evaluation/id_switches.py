@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simplevtr.evaluation.frame_masks import frame_iou, split_frames
+from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
@@ -93,8 +94,7 @@ def count_id_switches(
         ValueError: there are no annotations, or something is wrong in either or in the thresholds.
     """
     check_iou_threshold(iou_threshold)
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     counts: dict[int, int] = {}
     matches: dict[int, int] = {}
     events: list[IdSwitch] = []

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from simplevtr.evaluation.frame_masks import split_frames
+from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
 from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks
@@ -76,8 +77,7 @@ def score_subsets(
     """
     limits = limits or {}
     check_subset_limits(limits)
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     true, predicted, videos = [], [], []
     for tracks in tqdm(tracks_by_video(gt, results), desc="subsets", unit="video", disable=None):
         videos.append(tracks.video)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 
+from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.id_switches import count_id_switches
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.video_tracks import (
@@ -69,8 +70,7 @@ def score_videos(
         ValueError: there are no annotations, or something is wrong in either or in the thresholds.
     """
     check_iou_threshold(iou_threshold)
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     if switches is None:
         switches = count_id_switches(
             gt, results, iou_threshold=iou_threshold, score_threshold=score_threshold

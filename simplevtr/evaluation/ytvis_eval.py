@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.evaluation.ground_truth import check_ground_truth, require_annotations
 from simplevtr.evaluation.results_file import check_results
 from simplevtr.evaluation.track_iou import FilmStrip, track_iou
 
@@ -71,8 +71,7 @@ def evaluate_tracks(
         ValueError: there are no annotations, or something is wrong in either or in the limits.
     """
     check_area_limits(area_limits)
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
+    require_annotations(gt)
     if not gt["annotations"] or not _is_checked(gt["annotations"]):
         gt = check_ground_truth(gt)
     if not _is_checked(results):
