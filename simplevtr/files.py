@@ -18,11 +18,14 @@ _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile,
 _MOST_UNPACKED = 2**28  # bytes that any file may have
 _MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
 
+_ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """The content of a ``.json`` or ``.json.gz`` file, or of ``results.json`` in a ``.zip``.
+    """The content of a JSON file, also gzipped, or of ``results.json`` in a zip.
+
+    What a file is, its first bytes say: its name may say something else.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -31,11 +34,12 @@ def read_json(path: str | os.PathLike) -> Any:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    content = _read_bytes(path)
     collecting = gc.isenabled()
     gc.disable()  # all of the many new objects are kept: looking for garbage doubles the time
     try:
-        return json.loads(content)
+        return json.loads(_read_bytes(path))  # nothing holds on to the bytes meanwhile
+    except _PackedFileError as error:
+        raise ValueError(f"{path}: {error}") from error.__cause__
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError(f"{path}: not valid JSON: {error}") from error
     finally:
@@ -43,18 +47,28 @@ def read_json(path: str | os.PathLike) -> Any:
             gc.enable()
 
 
+class _PackedFileError(Exception):
+    """Why a file cannot be unpacked."""
+
+
 def _read_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        magic = file.read(4)
     try:
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive, archive.open(RESULTS_NAME) as packed:
-                return _unpacked(packed, path)
-        if path.suffix == ".gz":
+        if magic == b"PK\x03\x04":
+            with zipfile.ZipFile(path) as archive:
+                # Other kinds are rare, and zipfile unpacks blocks of theirs of any size at once.
+                if archive.getinfo(RESULTS_NAME).compress_type not in _ZIP_KINDS:
+                    raise _PackedFileError("the archive must be stored or deflated")
+                with archive.open(RESULTS_NAME) as packed:
+                    return _unpacked(packed, path)
+        if magic[:2] == b"\x1f\x8b":
             with gzip.open(path) as packed:
                 return _unpacked(packed, path)
     except KeyError:
-        raise ValueError(f"{path}: the archive holds no {RESULTS_NAME} at its top level") from None
+        raise _PackedFileError(f"the archive holds no {RESULTS_NAME} at its top level") from None
     except _UNPACKING_ERRORS as error:
-        raise ValueError(f"{path}: cannot be unpacked: {error}") from error
+        raise _PackedFileError(f"cannot be unpacked: {error}") from error
     return path.read_bytes()
 
 
@@ -62,9 +76,9 @@ def _unpacked(packed: IO[bytes], path: Path) -> bytes:
     most = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
     content = packed.read(most + 1)
     if len(content) > most:
-        raise ValueError(
-            f"{path}: unpacks to more than {most:,} bytes, which a file of its size hardly does; "
-            "unpack it yourself if it is right"
+        raise _PackedFileError(
+            f"unpacks to more than {most:,} bytes, which a file of its size hardly does; unpack it "
+            "yourself if it is right"
         )
     return content
 

@@ -34,6 +34,16 @@ def encode_runs(runs: Sequence[int] | np.ndarray, height: int, width: int) -> di
     return coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
 
 
+def inverted(rle: dict) -> dict:
+    """The compressed RLE of the pixels that are not in a mask, of a sound compressed RLE."""
+    height, width = rle["size"]
+    runs, _ = decode_texts([rle["counts"]], height * width, 1)
+    lengths = runs.ravel().tolist()
+    if lengths[-1] == 0:  # the run that was filled in
+        lengths.pop()
+    return encode_runs(lengths[1:] if lengths[0] == 0 else [0, *lengths], height, width)
+
+
 def starts_of(lengths: np.ndarray) -> np.ndarray:
     """Where each of the consecutive pieces of these lengths (int64) begins."""
     return np.cumsum(lengths) - lengths
@@ -60,7 +70,7 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if not isinstance(size, (list, tuple)) or list(size) != [height, width]:
         raise ValueError(
-            f"RLE size is {reprlib.repr(size)}, the video's [height, width] is [{height}, {width}]"
+            f"RLE size is {reprlib.repr(size)}, the frames' [height, width] is [{height}, {width}]"
         )
     if isinstance(counts, str):
         if not counts.isascii():
@@ -94,15 +104,20 @@ def polygons_text(polygons: Sequence[object], height: int, width: int) -> bytes:
     Raises:
         ValueError: one is no such list, or would take much time and memory to draw.
     """
+    check_polygons(polygons)
+    if not polygons:
+        return encode_runs([height * width], height, width)["counts"]
+    return coco_mask.merge(coco_mask.frPyObjects(list(polygons), height, width))["counts"]
+
+
+def check_polygons(polygons: Sequence[object]) -> None:
+    """Raise ValueError as ``polygons_text`` does; nothing is drawn."""
     outline = sum(map(_outline, polygons))
     if outline > _MAX_OUTLINE:
         raise ValueError(
             f"polygons with an outline of {outline:.3g} pixels; at most {_MAX_OUTLINE:g} are "
             "allowed"
         )
-    if not polygons:
-        return encode_runs([height * width], height, width)["counts"]
-    return coco_mask.merge(coco_mask.frPyObjects(list(polygons), height, width))["counts"]
 
 
 def _outline(polygon: object) -> float:
@@ -111,7 +126,8 @@ def _outline(polygon: object) -> float:
         raise ValueError(
             f"polygon {reprlib.repr(polygon)}; a list of at least 6 numbers x, y, ... is needed"
         )
-    if not all(isinstance(x, Real) and not isinstance(x, bool) for x in polygon):
+    kinds = set(map(type, polygon))
+    if not kinds <= {int, float} and not all(issubclass(k, Real) and k is not bool for k in kinds):
         raise ValueError(f"polygon {reprlib.repr(polygon)} holds something else than numbers")
     wild = next((x for x in polygon if not abs(x) <= _MAX_COORDINATE), None)  # "not": NaN as well
     if wild is not None:
@@ -162,9 +178,11 @@ def decode_sound_texts(
     reasons: dict[int, str] = {}
     sound = np.arange(len(texts))
 
-    def sift(bad: np.ndarray, reason: str) -> np.ndarray:
+    def sift(bad: np.ndarray, reason: str, *numbers: np.ndarray) -> np.ndarray:
         nonlocal sound
-        reasons.update(dict.fromkeys(sound[bad].tolist(), reason))
+        shown = (values[bad].tolist() for values in numbers)
+        for index, *own in zip(sound[bad].tolist(), *shown, strict=True):
+            reasons[index] = reason.format(*own)
         sound = sound[~bad]
         return ~bad
 
@@ -191,11 +209,12 @@ def decode_sound_texts(
     _integrate(runs, rows, row_first, per_text)
     too_long = np.maximum.reduceat(too_long, text_first)
     # Not min(axis=1) and sum(axis=1), which are slow over an axis of two.
-    bad = np.minimum.reduceat(np.minimum(runs[:, 0], runs[:, 1]), row_first) < 0
-    bad |= np.add.reduceat(runs[:, 0] + runs[:, 1], row_first) != pixels
+    negative = np.minimum.reduceat(np.minimum(runs[:, 0], runs[:, 1]), row_first) < 0
+    covered = np.add.reduceat(runs[:, 0] + runs[:, 1], row_first)
     good = sift(too_long, "RLE counts contain a number that is too large")
-    unfilled = f"RLE counts do not decode to runs that fill height * width = {pixels}"
-    good[good] = sift(bad[good], unfilled)
+    good[good] = sift(negative[good], "RLE counts decode to a run of negative length")
+    unfilled = f"RLE counts cover {{}} pixels, not height * width = {pixels}"
+    good[good] = sift((covered != pixels)[good], unfilled, covered[good])
     if not good.all():
         runs, rows = runs[np.repeat(good, rows)], rows[good]
     return runs, rows, reasons

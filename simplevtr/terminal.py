@@ -11,7 +11,7 @@ USAGE_ERROR = 2  # the exit status for input that cannot be used, argparse's too
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print, with escapes for the characters that the stream (stdout) has no encoding for."""
     stream = stream or sys.stdout
-    encoding = stream.encoding or "ascii"
+    encoding = stream.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 

@@ -2,10 +2,11 @@
 
 import copy
 import gzip
-import io
 import json
+import tracemalloc
 import zipfile
 
+from simplevtr import files
 from simplevtr.terminal import USAGE_ERROR
 from tools import eval_seeds, evaluate
 
@@ -102,43 +103,66 @@ def test_any_bytes(truth, found, cuts, tmp_path, capsys):
     scored(tmp_path, json.dumps(truth).encode(), results, capsys)
 
 
+ZIPS = {
+    "stored": zipfile.ZIP_STORED,
+    "deflated": zipfile.ZIP_DEFLATED,
+    "bz2": zipfile.ZIP_BZIP2,
+    "lzma": zipfile.ZIP_LZMA,
+}
+
+
+def pack(path, kind, pieces):
+    """A gzipped or zipped file of pieces of bytes."""
+    if kind == "gz":
+        with gzip.GzipFile(path, "wb", mtime=0) as file:
+            for piece in pieces:
+                file.write(piece)
+        return
+    with (
+        zipfile.ZipFile(path, "w", ZIPS[kind]) as archive,
+        archive.open("results.json", "w") as file,
+    ):
+        for piece in pieces:
+            file.write(piece)
+
+
 @FUZZ
-@given(cuts=CUTS, suffix=st.sampled_from(["gz", "zip"]))
-def test_any_bytes_of_an_archive(truth, found, cuts, suffix, tmp_path, capsys):
+@given(cuts=CUTS, kind=st.sampled_from(["gz", "stored", "deflated", "bz2", "lzma"]))
+def test_any_bytes_of_an_archive(truth, found, cuts, kind, tmp_path, capsys):
     (tmp_path / "gt.json").write_text(json.dumps(truth))
-    content, packed = json.dumps(found).encode(), io.BytesIO()
-    if suffix == "gz":
-        packed.write(gzip.compress(content, mtime=0))
-    else:
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo("results.json"), content, zipfile.ZIP_DEFLATED)
-    path = tmp_path / f"dt.json.{suffix}"
-    path.write_bytes(cut(packed.getvalue(), cuts))
+    path = tmp_path / "dt"
+    pack(path, kind, [json.dumps(found).encode()])
+    path.write_bytes(cut(path.read_bytes(), cuts))
     command = ["--gt", tmp_path / "gt.json", "--results", path, "--output", tmp_path / "scores"]
     status = evaluate.main([*map(str, command), "--overwrite"])
     err = capsys.readouterr().err
     assert (status, err.count("\n")) in ((0, 0), (USAGE_ERROR, 1))
 
 
-@pytest.mark.parametrize("suffix", ["gz", "zip"])
-def test_a_few_bytes_that_unpack_to_more_than_the_memory(suffix, tmp_path, capsys):
-    """Refused after 256 MB at most, here of 300 MB."""
-    path = tmp_path / f"dt.{suffix}"
-    zeros = bytes(10**6)
-    if suffix == "gz":
-        with gzip.open(path, "wb") as file:
-            for _ in range(300):
-                file.write(zeros)
-    else:
-        with (
-            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
-            archive.open("results.json", "w") as file,
-        ):
-            for _ in range(300):
-                file.write(zeros)
+@pytest.mark.parametrize("kind", ["gz", "deflated", "bz2", "lzma"])
+def test_a_few_bytes_that_unpack_to_more_than_the_memory(kind, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(files, "_MOST_UNPACKED", 2**20)
+    path = tmp_path / "dt"
+    pack(path, kind, [bytes(10**6)] * 50)
     command = ["--gt", path, "--results", path, "--output", tmp_path / "scores"]
-    assert evaluate.main([*map(str, command)]) == USAGE_ERROR
-    assert "unpacks to more than 268,435,456 bytes" in capsys.readouterr().err
+    tracemalloc.start()
+    try:
+        assert evaluate.main([*map(str, command)]) == USAGE_ERROR
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    err = capsys.readouterr().err
+    assert "unpacks to more than" in err or "must be stored or deflated" in err
+    assert str(path) in err
+    assert peak < 2**24
+
+
+@pytest.mark.parametrize("name", ["dt.json", "dt.gz", "dt.zip"])
+@pytest.mark.parametrize("kind", ["plain", "gz", "stored", "deflated"])
+def test_the_first_bytes_say_what_a_file_is(truth, found, name, kind, tmp_path):
+    path, content = tmp_path / name, json.dumps(found).encode()
+    path.write_bytes(content) if kind == "plain" else pack(path, kind, [content])
+    assert files.read_json(path) == found
 
 
 @FUZZ

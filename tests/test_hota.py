@@ -1,4 +1,5 @@
 import builtins
+import importlib.util
 import json
 import math
 
@@ -7,9 +8,13 @@ from tools.evaluate import main
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from track_samples import annotation, box, data_file, ground_truth, result
 
-pytest.importorskip("trackeval", reason="needs TrackEval: pip install -r requirements-hota.txt")
+INSTALLED = importlib.util.find_spec("trackeval") is not None
+needs_trackeval = pytest.mark.skipif(
+    not INSTALLED, reason="needs TrackEval: pip install --no-deps -r requirements-hota.txt"
+)
 
 LEFT, RIGHT, HALF = box(0, 0, 3, 3), box(5, 0, 8, 3), box(0, 0, 3, 2)
 
@@ -21,6 +26,7 @@ def scene(*annotations, length=4, **more):
     return gt
 
 
+@needs_trackeval
 def test_perfect_tracks_score_100():
     gt = scene(annotation(1, [LEFT, None, LEFT, LEFT]), annotation(2, [RIGHT] * 4, video_id=2))
     scores = score_hota(
@@ -31,6 +37,7 @@ def test_perfect_tracks_score_100():
     assert all(map(math.isnan, scores.per_category["dog"].values()))
 
 
+@needs_trackeval
 def test_a_track_in_two_halves():
     """All masks are found, but each shares two of four frames with its true track."""
     gt = scene(annotation(1, [LEFT] * 4))
@@ -41,6 +48,7 @@ def test_a_track_in_two_halves():
     assert {name: scores[name] for name in expected} == pytest.approx(expected)
 
 
+@needs_trackeval
 def test_an_iou_counts_at_the_thresholds_it_reaches():
     """6 of 9 pixels: 0.05 to 0.65 are 13 of 19 thresholds."""
     scores = score_hota(scene(annotation(1, [LEFT] * 4)), [result([HALF] * 4)]).all_masks
@@ -48,6 +56,7 @@ def test_an_iou_counts_at_the_thresholds_it_reaches():
     assert scores["LocA"] == pytest.approx(100 * (13 * 2 / 3 + 6) / 19)  # 1 where nothing matches
 
 
+@needs_trackeval
 def test_low_scores_and_other_categories_match_nothing():
     gt = scene(annotation(1, [LEFT] * 4))
     found = [result([LEFT] * 4, score=0.2), result([LEFT] * 4, category_id=2)]
@@ -60,25 +69,47 @@ def test_low_scores_and_other_categories_match_nothing():
     assert scores.all_masks["DetA"] == pytest.approx(50)  # 4 found, 4 of the dog for nothing
 
 
+@needs_trackeval
 def test_crowds_are_left_out():
     gt = scene(annotation(1, [LEFT] * 4), annotation(2, [RIGHT] * 4, iscrowd=1))
     assert score_hota(gt, [result([LEFT] * 4)]).all_masks["HOTA"] == pytest.approx(100)
 
 
+@needs_trackeval
 def test_nothing_there():
-    for gt, found in ((scene(), []), (scene(annotation(1, [None] * 4)), [])):
+    empty = scene(annotation(1, [None] * 4))
+    for gt, found in ((scene(), []), (empty, []), (empty, [result([None] * 4)])):
         scores = score_hota(gt, found)
         content = json.dumps(hota_as_json(scores), allow_nan=False)
         assert json.loads(content)["score_threshold"] == 0.3
+        assert all(map(math.isnan, scores.all_masks.values()))
+        assert all(map(math.isnan, scores.all_categories.values()))
     assert "all masks" in hota_table(scores)
     with pytest.raises(ValueError, match="no annotations"):
         score_hota({**scene(), "annotations": None}, [])
 
 
+@needs_trackeval
+def test_tracks_without_a_mask_make_no_category():
+    gt = scene(annotation(1, [LEFT] * 4), annotation(2, [None] * 4, category_id=2))
+    scores = score_hota(gt, [result([LEFT] * 4), result([None] * 4, category_id=2)])
+    assert scores.all_categories["HOTA"] == pytest.approx(100)
+    assert math.isnan(scores.per_category["dog"]["HOTA"])
+
+
+@needs_trackeval
+def test_categories_with_odd_names():
+    gt = scene(annotation(1, [LEFT] * 4), categories=("all masks", "a|b\nc"))
+    lines = hota_table(score_hota(gt, [result([LEFT] * 4, category_id=2)])).splitlines()
+    names = [line.split("|")[1].strip() for line in lines[2:]]
+    assert names == ["all masks", "all categories", "all masks", "a/b c"]
+
+
+@needs_trackeval
 def test_the_command(tmp_path, capsys):
     output = tmp_path / "scores.json"
     command = ["--gt", data_file(4, "gt"), "--results", data_file(4, "dt"), "--output", output]
-    assert main([*map(str, command), "--hota", "--score-threshold", "0.5"]) == 0
+    assert main([*map(str, command), "--score-threshold", "0.5"]) == 0
     content = json.loads(output.read_text())["hota"]
     assert content["score_threshold"] == 0.5
     assert 0 < content["all_masks"]["HOTA"] < 100
@@ -100,4 +131,5 @@ def test_without_trackeval_the_command_says_what_to_install(tmp_path, capsys, mo
     output = tmp_path / "scores.json"
     command = ["--gt", tmp_path / "none", "--results", tmp_path / "none", "--output", output]
     assert main([*map(str, command), "--hota"]) == 2
-    assert "pip install --no-deps trackeval==" in capsys.readouterr().err
+    pinned = (ROOT / "requirements-hota.txt").read_text().splitlines()[-1]
+    assert f"pip install --no-deps {pinned}" in capsys.readouterr().err

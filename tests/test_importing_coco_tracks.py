@@ -236,6 +236,14 @@ def test_holes_are_left_out_of_polygons(known, tmp_path, listed):
     np.testing.assert_array_equal(decoded(dataset.videos[0].tracks[0].masks[0]), expected)
 
 
+def test_outlines_count_together(known, tmp_path):
+    long = [[0, 0], [9e4, 0], [0, 9e4]] * 2  # 5.4e5 pixels, and at most 1e6 are allowed
+    shapes = [{"exterior": long, "interiors": [[[1, 1], [2, 1], [2, 2]]]}, sum(long, [])]
+    with pytest.raises(ValueError, match=r"outline of 1.08e\+06 pixels"):
+        read(known, tmp_path, set_in("annotations", 0, segmentation=shapes))
+    read(known, tmp_path, set_in("annotations", 0, segmentation=shapes[:1]))
+
+
 def test_a_sequence_is_known_by_its_first_image(known, tmp_path):
     """All frames in one folder, frame numbers that start again: the ids alone tell them apart."""
     flat = tmp_path / "flat"

@@ -68,6 +68,7 @@ def challenge(tmp_path, known):
 
 
 def test_the_layout_of_motchallenge(tmp_path, known, challenge):
+    (challenge / "README.txt").write_text("no annotations")
     found = imported("mots", challenge, tmp_path / "out.json", *OPTIONS)
     files = [video["file_names"][0] for video in found.content["videos"]]
     assert files == ["video1/img1/00000.jpg", "video2/img1/00000.jpg"]
@@ -142,7 +143,7 @@ LINE = "0 1001 1 48 64 " + encoded(np.eye(*SIZE))["counts"]
         (LINE.replace("0", "9", 1), "line 1: there is no image of frame 9"),
         (LINE.replace("48 64", "64 48"), r"line 1: RLE size is \[64, 48\], .* is \[48, 64\]"),
         (LINE.replace("1001 1 ", "3001 3 "), "line 1: class 3 has no name; known: 1=car"),
-        (LINE + "0", "line 1: RLE counts do not decode to runs that fill"),
+        (LINE + "0", "line 1: RLE counts cover 3073 pixels, not"),
         ("0 1001 1 48 64 \xff\xfe", "line 1: RLE counts .* a character that is not ASCII"),
         (LINE + "\n" + LINE.replace("0 1001 1 ", "1 1001 2 "), "category 'pedestrian' here and"),
     ],

@@ -1,4 +1,4 @@
-from simplevtr.rle import decode_sound_texts, decode_texts, encode_runs, mask_text
+from simplevtr.rle import decode_sound_texts, decode_texts, encode_runs, inverted, mask_text
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ HEIGHT, WIDTH = 30, 40
 GOOD = encode_runs([100, 7, 3, 1090], HEIGHT, WIDTH)["counts"]
 BAD = {
     b"~": "outside", b"0\x001": "outside", b"oooo": "inside a number", b"T" * 9 + b"0": "too large",
-    GOOD[:-1] + b"0": "do not decode", GOOD + b"1": "do not decode", b"L": "do not decode",
+    GOOD[:-1] + b"0": "cover", GOOD + b"1": "cover 1204 pixels, not", b"L": "negative length",
 }  # fmt: skip
 
 
@@ -52,3 +52,11 @@ def test_sizes_of_endless_nesting_are_refused():
         size = [size]
     with pytest.raises(ValueError, match="RLE size is"):
         mask_text({"size": size, "counts": "1"}, HEIGHT, WIDTH, allow_polygons=False)
+
+
+@pytest.mark.parametrize("mask", ["0000", "1111", "0110", "1001", "0011", "1100"])
+def test_inverted(mask):
+    pixels = np.array([[int(c) for c in mask]], np.uint8).reshape(2, 2, order="F")
+    rle = inverted(coco_mask.encode(np.asfortranarray(pixels)))
+    assert np.array_equal(coco_mask.decode(rle), 1 - pixels)
+    assert rle == coco_mask.encode(np.asfortranarray(1 - pixels))  # no run of length zero but first

@@ -113,10 +113,10 @@ GOOD = rle(np.eye(40, 50))["counts"]
         ("T" * 5, "inside a number"),
         ("T" * 9 + "0", "too large"),
         ("o" * 100 + "0", "too large"),
-        (GOOD[:-1], "do not decode|inside"),
-        (GOOD + "1", "do not decode"),
-        ("L", "do not decode"),  # negative
-        ("n1L1", "do not decode"),
+        (GOOD[:-1], "cover|inside"),
+        (GOOD + "1", "cover 2002 pixels, not"),
+        ("L", "negative length"),  # negative
+        ("n1L1", "negative length"),
         ([2001], "integers in"),
         ([-1, 2001], "integers in"),
         ([1.5], "integers in"),

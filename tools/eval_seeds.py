@@ -27,7 +27,7 @@ from simplevtr.evaluation import (
 from simplevtr.evaluation.results_file import check_results, is_finite
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.files import read_json, refuse_existing, write_bytes
-from simplevtr.terminal import say, say_error
+from simplevtr.terminal import say, say_error, table_cell
 
 from tabulate import tabulate
 
@@ -149,7 +149,7 @@ def _table(files: list[Path], scores: list[dict], *, per_category: bool) -> str:
 
 def _row(name: str, values: list[float | None]) -> list[str]:
     seeds = ("-" if value is None else f"{value:.2f}" for value in values)
-    return [name.replace("|", "\\|"), Spread.of(values).shown(2), *seeds]
+    return [table_cell(name), Spread.of(values).shown(2), *seeds]
 
 
 if __name__ == "__main__":

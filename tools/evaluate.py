@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check_area_limits(options.area_limits)
         check_subset_limits(_subset_limits(options))
-        if options.hota:
+        if _wants_hota(options):
             check_trackeval()
         refuse_existing(options.output, overwrite=options.overwrite)
         gt = load_ground_truth(options.gt)
@@ -77,11 +77,18 @@ def _evaluation(
         subsets = score_subsets(gt, results, limits=_subset_limits(options))
         tables.append(subsets_table(subsets))
         content["subsets"] = subsets_as_json(subsets)
-    if options.hota:
-        hota = score_hota(gt, results, score_threshold=options.score_threshold)
+    if _wants_hota(options):
+        threshold = options.score_threshold
+        hota = score_hota(
+            gt, results, score_threshold=SCORE_THRESHOLD if threshold is None else threshold
+        )
         tables.append(hota_table(hota))
         content["hota"] = hota_as_json(hota)
     return tables, content
+
+
+def _wants_hota(options: argparse.Namespace) -> bool:
+    return options.hota or options.score_threshold is not None
 
 
 def _subset_limits(options: argparse.Namespace) -> dict[str, list[float]]:
@@ -123,10 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--score-threshold",
         type=float,
-        default=SCORE_THRESHOLD,
         metavar="SCORE",
         help="least score of the predictions that HOTA, which knows no scores, takes "
-        "(default: %(default)s)",
+        f"(default: {SCORE_THRESHOLD}; implies --hota)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the output file if it exists"

@@ -63,6 +63,7 @@ def read_tracks(
     height, width = size
     classes: dict[int, int] = {}
     found: list[dict[int, dict[str, Any]]] = []
+    texts: dict[tuple[int, int], bytes] = {}  # that are the file's own, by frame and track
     for number, frame in zip(frame_numbers, frames, strict=True):
         rles = {}
         for annotation in frame:
@@ -70,31 +71,26 @@ def read_tracks(
                 continue
             track_id = annotation["id"]
             classes[track_id] = annotation["category_id"]
+            segmentation = annotation["segmentation"]
             try:
-                text = mask_text(annotation["segmentation"], height, width, allow_polygons=True)
+                text = mask_text(segmentation, height, width, allow_polygons=True)
             except ValueError as error:
                 raise _malformed(source, number, track_id, error) from error
             rles[track_id] = {"size": [height, width], "counts": text}
+            if isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list):
+                texts[number, track_id] = text
         found.append(rles)
-    _check_runs(found, height * width, frame_numbers, source)
+    # pycocotools would leave the pixels after the last run at what happened to be in memory.
+    *_, reasons = decode_sound_texts([*texts.values()], height * width)
+    if reasons:
+        first = min(reasons)
+        raise _malformed(source, *[*texts][first], reasons[first])
     ids = sorted(classes)
     return ClipTracks(
         ids=ids,
         classes=[classes[track_id] for track_id in ids],
         masks=[[rles.get(track_id) for track_id in ids] for rles in found],
     )
-
-
-def _check_runs(
-    found: list[dict[int, dict[str, Any]]], pixels: int, frame_numbers: Sequence[int], source: str
-) -> None:
-    """pycocotools would leave the pixels after the last run at what happened to be in memory."""
-    places = [(number, i) for number, rles in zip(frame_numbers, found, strict=True) for i in rles]
-    texts = [rle["counts"] for rles in found for rle in rles.values()]
-    *_, reasons = decode_sound_texts(texts, pixels)
-    if reasons:
-        first = min(reasons)
-        raise _malformed(source, *places[first], reasons[first])
 
 
 def _malformed(source: str, number: int, track_id: int, reason: object) -> ValueError:

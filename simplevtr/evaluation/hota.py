@@ -20,6 +20,7 @@ from simplevtr.evaluation.video_tracks import (
     film_strips,
     tracks_by_video,
 )
+from simplevtr.terminal import table_cell
 
 import numpy as np
 from tabulate import tabulate
@@ -91,9 +92,10 @@ def score_hota(
 
 def hota_table(scores: HotaScores) -> str:
     """A Markdown table: the two averages, then the categories that are there."""
-    rows = {"all masks": scores.all_masks, "all categories": scores.all_categories}
-    rows |= {name: row for name, row in scores.per_category.items() if not math.isnan(row["HOTA"])}
-    cells = [[name, *(f"{row[metric]:.3f}" for metric in METRICS)] for name, row in rows.items()]
+    found = {n: row for n, row in scores.per_category.items() if not math.isnan(row["HOTA"])}
+    rows = [("all masks", scores.all_masks), ("all categories", scores.all_categories)]
+    rows += [(table_cell(name), row) for name, row in found.items()]
+    cells = [[name, *(f"{row[metric]:.3f}" for metric in METRICS)] for name, row in rows]
     align = ("left", *["right"] * len(METRICS))
     heads = [f"score >= {scores.score_threshold:g}", *METRICS]
     return tabulate(cells, heads, tablefmt="pipe", disable_numparse=True, colalign=align)
@@ -144,7 +146,12 @@ def _sequences(tracks: VideoTracks) -> dict[int, dict[str, Any]]:
     ]
     sequences = {}
     for number in np.unique(np.concatenate(categories)).tolist():
-        own = [np.flatnonzero(side == number) for side in categories]
+        own = [
+            np.flatnonzero((side == number) & seen.any(axis=1))
+            for side, seen in zip(categories, present, strict=True)
+        ]
+        if not own[0].size and not own[1].size:
+            continue
         # For each side and frame, which of the category's tracks have a mask.
         ids = [
             [np.flatnonzero(seen[rows, t]) for t in range(frames)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from simplevtr.evaluation.ytvis_eval import TrackScores
+from simplevtr.terminal import table_cell
 
 from tabulate import tabulate
 
@@ -15,7 +16,7 @@ def scores_table(scores: TrackScores) -> str:
     """All scores in per cent, then AP by category; "nan" where there is no ground truth."""
     tables = [_table(list(scores.stats), [list(map(_shown, scores.stats.values()))])]
     if scores.per_category:
-        pairs = [(name, _shown(row["AP"])) for name, row in scores.per_category.items()]
+        pairs = [(table_cell(name), _shown(row["AP"])) for name, row in scores.per_category.items()]
         beside = min(_PAIRS_A_ROW, len(pairs))
         rows = [sum(pairs[i : i + beside], ()) for i in range(0, len(pairs), beside)]
         tables.append(_table(["category", "AP"] * beside, rows))

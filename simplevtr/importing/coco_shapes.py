@@ -9,7 +9,8 @@ import reprlib
 from typing import Any
 
 from simplevtr.importing.dataset import Rle
-from simplevtr.importing.mask_shapes import from_pixels, from_polygons, from_segmentation
+from simplevtr.importing.mask_shapes import from_polygons, from_segmentation
+from simplevtr.rle import check_polygons, inverted
 
 from pycocotools import mask as coco_mask
 
@@ -35,6 +36,7 @@ def from_shapes(segmentation: Any, size: tuple[int, int]) -> tuple[Rle, bool]:
     if not isinstance(segmentation, list):
         return from_segmentation(segmentation, size), False
     polygons = [_rings(polygon) for polygon in segmentation]
+    check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
     whole = [rings[0] for rings in polygons if len(rings) == 1]
     masks = [_with_holes(rings, size) for rings in polygons if len(rings) > 1]
     if whole:
@@ -64,9 +66,9 @@ def _flat(points: Any) -> list[Any]:
 
 
 def _with_holes(rings: list[Any], size: tuple[int, int]) -> Rle:
-    """The pixels in the first ring and in none of the others."""
-    inside, holes = (coco_mask.decode(from_polygons(part, size)) for part in (rings[:1], rings[1:]))
-    return from_pixels(inside > holes)
+    """The pixels in the first ring and in none of the others; no pixel is decoded."""
+    inside, holes = (from_polygons(part, size) for part in (rings[:1], rings[1:]))
+    return coco_mask.merge([inside, inverted(holes)], intersect=True)
 
 
 def _is_rectangle(ring: list[float]) -> bool:

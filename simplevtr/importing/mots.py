@@ -56,7 +56,7 @@ def read_mots(
             ``<video>/img1/<number>.jpg``; None: the folder of the videos in MOTChallenge's form.
             The other forms need it.
         classes: class number -> category; None: 1 car, 2 pedestrian. A class 10 that has a name
-            here is one like the others.
+            here is one like the others, but for the identity 10000.
 
     Returns:
         The videos in natural order of their names.
@@ -114,10 +114,9 @@ def _videos(source: Path) -> dict[str, Path]:
     if source.is_file():
         return {_video_of(source): source}
     require_folder(source, "MOTS text files or folders of PNGs")
-    texts = files_of(source, ".txt")
-    if not texts:
-        folders = [source, *sub_folders(source)]
-        texts = [text for f in folders if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
+    folders = [source, *sub_folders(source)]
+    texts = [text for f in folders if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
+    texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
     if texts:
         return {_video_of(path): path for path in texts}
     if files_of(source, ".png"):
