@@ -23,7 +23,7 @@ setup: .venv/installed
 	( $(BIN)/pip install --quiet $(UV) && \
 	  $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt ) || \
 	  $(BIN)/pip install --quiet -r requirements-dev.txt
-	$(BIN)/pip install --quiet --no-deps -r requirements-hota.txt
+	$(BIN)/pip install --quiet --no-deps -r requirements-hota.txt || echo "without HOTA, which is optional"
 	$(BIN)/python tools/install_detectron2.py
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	$(BIN)/python -m simplevtr.env

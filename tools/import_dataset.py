@@ -109,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the output file if it exists"
     )
+    _add_options_of_kinds(parser)
+    return parser
+
+
+def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
+    """``SPECIAL``, each below the kind that has it."""
     group = parser.add_argument_group("davis")
     group.add_argument(
         "--frames",
@@ -154,7 +160,6 @@ def _parser() -> argparse.ArgumentParser:
         const=True,
         help="take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -83,7 +83,6 @@ def _without_annotations(path: Path) -> dict:
 
 
 def _parser() -> argparse.ArgumentParser:
-    defaults = ReportSettings()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     videos = parser.add_mutually_exclusive_group(required=True)
     videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
@@ -94,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", required=True, type=Path, help=".json, .json.gz, or .zip with results.json")
     add("--images", required=True, type=Path, help="folder that the file names start at")
     add("--output", required=True, type=Path, help="folder to write into")
+    add("--overwrite", action="store_true", help="replace an existing report")
+    _add_settings(parser)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that ``ReportSettings`` has."""
+    defaults, add = ReportSettings(), parser.add_argument
     add("--title", default=defaults.title, help="heading of the report")
     add(
         "--videos",
@@ -143,8 +150,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="of longer videos show N frames, evenly spaced (default: %(default)s)",
     )
-    add("--overwrite", action="store_true", help="replace an existing report")
-    return parser
 
 
 if __name__ == "__main__":
