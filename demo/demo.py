@@ -42,7 +42,7 @@ from simplevtr.inference import (
     find_tracks,
     wanted_in_result,
 )
-from simplevtr.terminal import say_error
+from simplevtr.terminal import say_error, say_interrupted
 from simplevtr.tracking import CollectedTracks
 from simplevtr.video_io import FrameSource, open_source, write_video_results
 from simplevtr.visualization import TrackPainter
@@ -55,8 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except KeyboardInterrupt:
-        print("demo.py: interrupted", file=sys.stderr)
-        return 130
+        return say_interrupted("demo.py")
     except torch.OutOfMemoryError:
         few = "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
         return say_error("demo.py", few)

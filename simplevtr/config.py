@@ -133,8 +133,7 @@ def _add_losses(cfg: CfgNode) -> None:
 
 def _add_data(cfg: CfgNode) -> None:
     # Further datasets in YTVIS format, registered at start: [[name, annotation JSON, image root],
-    # ...].
-    # Relative paths start at $DETECTRON2_DATASETS if it is set, else at ./datasets.
+    # ...]. Relative paths start at $DETECTRON2_DATASETS if it is set, else at ./datasets.
     # Still images in COCO format, from each of which a clip is made, have two strings more:
     # "coco_pseudo" and the registered dataset whose categories they get, by name.
     cfg.DATASETS.CUSTOM = []
@@ -145,8 +144,8 @@ def _add_data(cfg: CfgNode) -> None:
     cfg.INPUT.FORMAT = "RGB"
     cfg.INPUT.SAMPLING_FRAME_NUM = 16  # T in training (§4.2)
     # An epoch visits (§4.1) "video": each video once (scheme one); "frame": every frame of every
-    # video as an
-    # anchor (scheme two, as submitted); "compromise": each video once for every T frames it has.
+    # video as an anchor (scheme two, as submitted); "compromise": each video once for every T
+    # frames it has.
     cfg.INPUT.SAMPLING_SCHEME = "frame"
     # Frames are drawn at most this far from the anchor frame; 0: from the whole video (§A.2).
     cfg.INPUT.SAMPLING_FRAME_RANGE = 0

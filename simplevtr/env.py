@@ -11,7 +11,7 @@ PACKAGES = ("torch", "torchvision", "detectron2", "fvcore", "einops", "pycocotoo
 
 
 def describe() -> list[tuple[str, str]]:
-    """(name, value) pairs, the newest facts first that a bug report needs."""
+    """(name, value) pairs that a bug report needs."""
     import simplevtr
     from simplevtr.modeling.deform_conv import kernel_name
 

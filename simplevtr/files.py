@@ -102,7 +102,7 @@ def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = Fa
 
 def refuse_existing(path: str | os.PathLike, *, overwrite: bool) -> None:
     """Raise FileExistsError if there is such a file and ``overwrite`` is False."""
-    if not overwrite and Path(path).exists():
+    if not overwrite and os.path.lexists(path):  # also a link that leads nowhere
         raise FileExistsError(
             f"{path} exists already; write elsewhere (OUTPUT_DIR, --output) "
             "or allow overwriting it (overwrite=True, --overwrite)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-USAGE_ERROR = 2  # the exit status for input that cannot be used, argparse's too
+# Exit statuses: for input that cannot be used, argparse's too; and after Ctrl-C, as shells have it.
+USAGE_ERROR, INTERRUPTED = 2, 130
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -26,6 +27,12 @@ def say_error(program: str, error: object) -> int:
         error = error.args[0]  # str() would put it into quotation marks
     say(f"{program}: error: {one_line(error)}", sys.stderr)
     return USAGE_ERROR
+
+
+def say_interrupted(program: str) -> int:
+    """Print on stderr that Ctrl-C ended the command; the exit status to end with."""
+    say(f"{program}: interrupted", sys.stderr)
+    return INTERRUPTED
 
 
 def one_line(text: object) -> str:

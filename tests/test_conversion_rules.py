@@ -172,6 +172,19 @@ def test_classes_go_by_name_where_the_names_differ():
         convert(ours, unknown, source_classes=["dog"])
 
 
+def test_names_of_coco_mean_what_they_mean_there():
+    wanted = Target(
+        weights=class_head(4, value=-99),
+        slots=1,
+        query_frames=0,
+        classes=("mouse", "motorbike", "cat"),
+    )
+    result, report = convert(class_head(92, "class_embed"), wanted, layout="detr")
+    # COCO's motorcycle and cat are numbers 4 and 17; its mouse, 74, is not the animal.
+    assert result["network.class_head.bias"].tolist() == [-99, 4, 17, 91]
+    assert "2 of 3 and" in report.text()
+
+
 def test_other_classes_stay_initial_but_for_no_object():
     wanted = class_head(26, value=-99)
     result, report = convert(class_head(92, "class_embed"), target(wanted))

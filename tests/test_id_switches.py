@@ -1,9 +1,11 @@
 import copy
 
+from simplevtr.evaluation.error_breakdown import break_down_errors
 from simplevtr.evaluation.frame_masks import split_frames
 from simplevtr.evaluation.ground_truth import check_ground_truth
 from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
 from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.subsets import score_subsets
 from simplevtr.evaluation.track_iou import join_frames
 
 import numpy as np
@@ -168,3 +170,10 @@ def test_split_frames_undoes_join_frames():
             assert (rle is None) == (not mask.any())
             if rle is not None:
                 np.testing.assert_array_equal(coco_mask.decode(rle), mask)
+
+
+@pytest.mark.parametrize("score", [count_id_switches, score_subsets, break_down_errors])
+def test_plain_content_is_checked_even_without_annotations(score):
+    gt = {**scene([], 3), "videos": [{"id": 1}]}
+    with pytest.raises(ValueError, match=r"videos\[0\]: height must be"):
+        score(gt, [])

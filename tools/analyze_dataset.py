@@ -35,7 +35,7 @@ from simplevtr.data.video_summary import (
     summarize_videos,
 )
 from simplevtr.files import read_json, refuse_existing, write_bytes
-from simplevtr.terminal import say, say_error, table_cell
+from simplevtr.terminal import say, say_error, say_interrupted, table_cell
 
 from tabulate import tabulate
 
@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         text = run(options)
+    except KeyboardInterrupt:
+        return say_interrupted("analyze_dataset.py")
     except (ValueError, OSError, RecursionError) as error:
         return say_error("analyze_dataset.py", error)
     say(text)

@@ -27,7 +27,7 @@ from simplevtr.evaluation import (
 from simplevtr.evaluation.results_file import check_results, is_finite
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.files import read_json, refuse_existing, write_bytes
-from simplevtr.terminal import say, say_error, table_cell
+from simplevtr.terminal import say, say_error, say_interrupted, table_cell
 
 from tabulate import tabulate
 
@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         table = _table(options.files, _scores_of_files(options), per_category=options.per_category)
         if options.output is not None:
             write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
+    except KeyboardInterrupt:
+        return say_interrupted("eval_seeds.py")
     except (ValueError, OSError) as error:
         return say_error("eval_seeds.py", error)
     say(table)

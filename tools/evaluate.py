@@ -38,7 +38,7 @@ from simplevtr.evaluation.subsets import (
 from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.files import refuse_existing, write_bytes
-from simplevtr.terminal import say, say_error
+from simplevtr.terminal import say, say_error, say_interrupted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         tables, content = _evaluation(gt, results, options)
         content = json.dumps(content, indent=2, allow_nan=False) + "\n"
         write_bytes(options.output, content.encode(), overwrite=options.overwrite)
+    except KeyboardInterrupt:
+        return say_interrupted("evaluate.py")
     except (ValueError, OSError) as error:
         return say_error("evaluate.py", error)
     say("\n\n".join(tables))

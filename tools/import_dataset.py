@@ -22,15 +22,15 @@ from simplevtr.data.categories import (
     YTVIS_2019_CATEGORIES,
     YTVIS_2021_CATEGORIES,
 )
+from simplevtr.files import refuse_existing
 from simplevtr.importing import (
     READERS,
     parse_classes,
-    refuse_existing,
     summary_table,
     with_categories,
     write_ytvis,
 )
-from simplevtr.terminal import say, say_error
+from simplevtr.terminal import say, say_error, say_interrupted
 
 CATEGORIES = {
     "ytvis_2019": YTVIS_2019_CATEGORIES,
@@ -68,6 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
             description=f"imported from {options.kind}: {options.source.absolute().name!a}",
             overwrite=options.overwrite,
         )
+    except KeyboardInterrupt:
+        return say_interrupted("import_dataset.py")
     except (ValueError, OSError) as error:
         return say_error("import_dataset.py", error)
     say(summary_table(dataset))

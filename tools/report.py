@@ -24,7 +24,7 @@ from simplevtr.evaluation.ground_truth import check_ground_truth
 from simplevtr.files import read_json
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
-from simplevtr.terminal import say_error
+from simplevtr.terminal import say_error, say_interrupted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,8 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         index = run(options)
     except KeyboardInterrupt:
-        print("report.py: interrupted", file=sys.stderr)
-        return 130
+        return say_interrupted("report.py")
     except (ValueError, OSError) as error:
         return say_error("report.py", error)
     print(f"wrote {index}")

@@ -32,7 +32,7 @@ from simplevtr.data.video_summary import (
     summarize_videos,
 )
 from simplevtr.files import read_json, refuse_existing, write_bytes
-from simplevtr.terminal import say, say_error, table_cell
+from simplevtr.terminal import say, say_error, say_interrupted, table_cell
 
 from tabulate import tabulate
 
@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         text, warnings = run(options)
+    except KeyboardInterrupt:
+        return say_interrupted("split_dataset.py")
     except (ValueError, OSError, RecursionError) as error:
         return say_error("split_dataset.py", error)
     say(text)

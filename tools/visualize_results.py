@@ -30,7 +30,7 @@ from simplevtr.data import load_ytvis_json, read_frame
 from simplevtr.data.annotations import read_tracks
 from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.files import write_bytes
-from simplevtr.terminal import say_error
+from simplevtr.terminal import say_error, say_interrupted
 from simplevtr.video_io import check_output, open_sink
 from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet
 from simplevtr.visualization.clip_sheet import captioned, evenly_spaced, joined
@@ -77,8 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except KeyboardInterrupt:
-        print("visualize_results.py: interrupted", file=sys.stderr)
-        return 130
+        return say_interrupted("visualize_results.py")
     except (ValueError, OSError, av.FFmpegError) as error:
         return say_error("visualize_results.py", error)
     return 0

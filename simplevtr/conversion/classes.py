@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import Layout
+from simplevtr.data.category_match import match_categories, plain_name
 
 import torch
 from torch import Tensor
@@ -38,31 +40,32 @@ def keep_no_object(rows: Tensor, initial: Tensor) -> Tensor:
 
 
 def rows_by_name(
-    rows: Tensor, names: Sequence[str], initial: Tensor, wanted: Sequence[str]
+    rows: Tensor,
+    names: Sequence[str],
+    initial: Tensor,
+    wanted: Sequence[str],
+    kinds: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Tensor, int]:
-    """Give every wanted class the row of the class of that name.
+    """Give every wanted class the row of the class of that name, as ``match_categories`` finds it.
 
     Args:
         rows: (K + 1, ...), the last of them "no object".
-        names: of the K classes.
+        names: of the K classes; "" for rows that no class has.
         initial: (offset + K' + 1, ...), what classes without a row keep.
         wanted: names of the K' classes.
+        kinds: supercategories of some of ``names``.
 
     Returns:
         (offset + K' + 1, ...), and how many of the K' classes have a row.
     """
     result = keep_no_object(rows, initial)
-    row_of = {_spelling(name): row for row, name in enumerate(names) if name}
-    first, found = len(initial) - 1 - len(wanted), 0
-    for index, name in enumerate(map(_spelling, wanted)):
-        if name in row_of:
-            result[first + index] = rows[row_of[name]].to(result.dtype)
-            found += 1
-    return result, found
-
-
-def _spelling(name: str) -> str:
-    return name.lower().replace(" ", "_")
+    row_of = {name: row for row, name in enumerate(names) if name}
+    places = match_categories({name: kinds.get(name) for name in row_of}, wanted)
+    found = {index: row_of[name] for name, index in places.items() if index is not None}
+    first = len(initial) - 1 - len(wanted)
+    for index, row in found.items():
+        result[first + index] = rows[row].to(result.dtype)
+    return result, len(found)
 
 
 def refit_classes(
@@ -92,7 +95,7 @@ def refit_classes(
     offset = layout.class_offset if source_offset is None else source_offset
     as_it_is = source_offset in (None, target.class_offset)
     names = layout.classes if source_classes is None else tuple(source_classes)
-    same = [_spelling(n) for n in names] == [_spelling(n) for n in target.classes]
+    same = [*map(plain_name, names)] == [*map(plain_name, target.classes)]
     by_name = bool(names and target.classes) and not same
     for name, unused in ((WEIGHT, 0.0), (BIAS, UNUSED_LOGIT)):
         if name not in draft.pieces or name not in target.weights:
@@ -108,7 +111,8 @@ def refit_classes(
         if rows.shape[1:] != initial.shape[1:]:
             continue
         if by_name and have == offset + len(names) + 1:
-            named, found = rows_by_name(rows[offset:], names, initial, target.classes)
+            kinds = layout.kinds if source_classes is None else {}
+            named, found = rows_by_name(rows[offset:], names, initial, target.classes, kinds)
             count = len(target.classes)
             rule = f'classes: {found} of {count} and "no object" by their names, others initial'
             draft.put(name, named, rule)

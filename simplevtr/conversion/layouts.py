@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simplevtr.conversion.names import DETR, TORCHVISION, VISTR
 from simplevtr.data.categories import YTVIS_2019_CATEGORIES
@@ -35,6 +35,7 @@ class Layout:
         class_offset: leading class indices that no category uses.
         classes: names of the classes behind them, if those are the same for all of the family; ""
             for an index that is not used.
+        kinds: supercategories of those whose names mean something else elsewhere.
     """
 
     to_ours: Callable[[str], str | None]
@@ -42,6 +43,7 @@ class Layout:
     slots: int | None = None
     class_offset: int = 0
     classes: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 def _from_vistr(name: str) -> str | None:
@@ -90,7 +92,9 @@ def _coco_classes() -> tuple[str, ...]:
 _YTVIS_2019 = tuple(name for _, name in YTVIS_2019_CATEGORIES)
 LAYOUTS = {
     "vistr": Layout(_from_vistr, has_frames=True, slots=10, class_offset=1, classes=_YTVIS_2019),
-    "detr": Layout(_from_detr, class_offset=1, classes=_coco_classes()),
+    "detr": Layout(
+        _from_detr, class_offset=1, classes=_coco_classes(), kinds={"mouse": "electronic"}
+    ),
     "torchvision": Layout(_from_torchvision),
     "detectron2": Layout(_from_detectron2),
     "simplevtr": Layout(_from_simplevtr, has_frames=True),

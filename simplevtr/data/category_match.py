@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-# Two names of one thing, in the spelling of _plain.
+# Two names of one thing, in the spelling of plain_name.
 _SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flying_disc"}
 # One name of two things: (name, supercategory) pairs that are not what other datasets mean. COCO's
 # mouse belongs to a computer, YouTube-VIS's is an animal.
@@ -32,15 +32,16 @@ def match_categories(
     """
     places: dict[str, int] = {}
     for index, target in enumerate(targets):
-        first = places.setdefault(_plain(target), index)
+        first = places.setdefault(plain_name(target), index)
         if first != index:
             raise ValueError(f"categories {targets[first]!r} and {target!r} cannot be told apart")
     return {
-        name: None if (_plain(name), kind) in _OTHER_THINGS else places.get(_plain(name))
+        name: None if (plain_name(name), kind) in _OTHER_THINGS else places.get(plain_name(name))
         for name, kind in names.items()
     }
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The one spelling of all that count as the same name."""
     spelling = name.strip().lower().replace(" ", "_").replace("-", "_")
     return _SYNONYMS.get(spelling, spelling)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 
-from simplevtr.evaluation.results_file import check_frames, is_finite, strips_of_video
-from simplevtr.evaluation.track_iou import mean_area
+from simplevtr.evaluation.results_file import (
+    check_frames,
+    check_results,
+    is_finite,
+    strips_of_video,
+)
+from simplevtr.evaluation.track_iou import FilmStrip, mean_area
 from simplevtr.files import read_json
 
 
@@ -45,6 +50,30 @@ def check_ground_truth(content: dict, *, source: str = "ground truth") -> dict:
         annotations = _list(content, "annotations", source)
         checked["annotations"] = _checked_annotations(annotations, videos, categories, source)
     return checked
+
+
+def checked(gt: dict, results: list[dict]) -> tuple[dict, list[dict]]:
+    """Both as ``load_ground_truth`` and ``load_results`` give them.
+
+    Args:
+        gt: what ``load_ground_truth`` gave, which is taken as it is, or the content of such a file.
+        results: likewise of ``load_results``.
+
+    Raises:
+        ValueError: something is wrong in content that had not been checked.
+    """
+    if not gt.get("annotations") or not _have_film_strips(gt["annotations"]):
+        gt = check_ground_truth(gt)
+    if not _have_film_strips(results):
+        results = check_results(results, gt)
+    return gt, results
+
+
+def _have_film_strips(tracks: object) -> bool:
+    return isinstance(tracks, list) and all(
+        isinstance(track, dict) and isinstance(track.get("film_strip"), FilmStrip)
+        for track in tracks
+    )
 
 
 def has_ground_truth(gt: dict) -> bool:

@@ -23,6 +23,7 @@ from simplevtr.evaluation.video_tracks import (
     VideoTracks,
     check_iou_threshold,
     film_strips,
+    same_category,
     tracks_by_video,
 )
 
@@ -100,20 +101,11 @@ def count_id_switches(
     events: list[IdSwitch] = []
     for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
         video_id = tracks.video["id"]
-        allowed = _allowed_pairs(tracks, use_categories)
+        allowed = same_category(tracks, tracks.true, use_categories).T
         switches, matches[video_id] = _switches_of_video(tracks, allowed, iou_threshold)
         counts[video_id] = len(switches)
         events += switches
     return IdSwitches(counts, matches, events)
-
-
-def _allowed_pairs(tracks: VideoTracks, use_categories: bool) -> np.ndarray:
-    """(true, predicted) bool."""
-    if not use_categories:
-        return np.ones((len(tracks.true), len(tracks.predicted)), dtype=bool)
-    true = np.array([track["category_id"] for track in tracks.true])
-    predicted = np.array([track["category_id"] for track in tracks.predicted])
-    return true[:, None] == predicted[None]
 
 
 def _switches_of_video(

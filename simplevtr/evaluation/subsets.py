@@ -23,7 +23,7 @@ from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
 from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks
-from simplevtr.rle import decode_texts
+from simplevtr.rle import decode_texts, starts_of
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -215,7 +215,7 @@ def _shapes(
     at = tuple(np.array(places).T)
     boxes[at] = coco_mask.toBbox(rles)
     pairs, rows = decode_texts([rle["counts"] for rle in rles], height * width, 1)
-    first = np.cumsum(rows) - rows
+    first = starts_of(rows)
     ends = np.cumsum(pairs).reshape(-1, 2)
     ends -= np.repeat(np.arange(len(rles)) * (height * width), rows)[:, None]
     begin, end = ends[:, 0], ends[:, 1]  # of each foreground run, column by column

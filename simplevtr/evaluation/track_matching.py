@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.video_tracks import VideoTracks, film_strips
+from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, same_category
 
 import numpy as np
 
@@ -46,21 +46,12 @@ def match_video(
         of all pairs.
     """
     iou = track_iou(film_strips(tracks.predicted), film_strips(tracks.true))
-    allowed = np.where(_same(tracks, tracks.true, use_categories), iou, 0.0)
+    allowed = np.where(same_category(tracks, tracks.true, use_categories), iou, 0.0)
     matches = match_tracks(allowed, iou_threshold)
     on_crowd = []
     if tracks.crowds:
         crowd = track_iou(film_strips(tracks.predicted), film_strips(tracks.crowds))
-        crowd = np.where(_same(tracks, tracks.crowds, use_categories), crowd, 0.0)
+        crowd = np.where(same_category(tracks, tracks.crowds, use_categories), crowd, 0.0)
         covered = np.flatnonzero((crowd >= iou_threshold).any(axis=1)).tolist()
         on_crowd = [row for row in covered if row not in matches]
     return matches, on_crowd, iou
-
-
-def _same(tracks: VideoTracks, true: list[dict], use_categories: bool) -> np.ndarray:
-    """(predicted, true) bool: which pairs may match."""
-    if not use_categories:
-        return np.ones((len(tracks.predicted), len(true)), dtype=bool)
-    predicted = np.array([track["category_id"] for track in tracks.predicted], dtype=np.int64)
-    wanted = np.array([track["category_id"] for track in true], dtype=np.int64)
-    return predicted[:, None] == wanted[None]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from simplevtr.evaluation.ground_truth import check_ground_truth
-from simplevtr.evaluation.results_file import check_results
+from simplevtr.evaluation.ground_truth import checked
 from simplevtr.evaluation.track_iou import FilmStrip
 
 import numpy as np
@@ -52,10 +51,7 @@ def tracks_by_video(
     """
     if math.isnan(score_threshold):
         raise ValueError("score_threshold is NaN; it must be a number")
-    if not _has_film_strips(gt.get("annotations")):
-        gt = check_ground_truth(gt)
-    if not _has_film_strips(results):
-        results = check_results(results, gt)
+    gt, results = checked(gt, results)
     videos = {video["id"]: VideoTracks(video, [], [], [], []) for video in gt["videos"]}
     for annotation in gt["annotations"] or ():
         tracks = videos[annotation["video_id"]]
@@ -73,14 +69,16 @@ def film_strips(tracks: list[dict]) -> list[FilmStrip]:
     return [track["film_strip"] for track in tracks]
 
 
+def same_category(tracks: VideoTracks, true: list[dict], use_categories: bool) -> np.ndarray:
+    """(predicted, true) bool: which pairs may match; all if categories do not count."""
+    if not use_categories:
+        return np.ones((len(tracks.predicted), len(true)), dtype=bool)
+    predicted = np.array([track["category_id"] for track in tracks.predicted], dtype=np.int64)
+    wanted = np.array([track["category_id"] for track in true], dtype=np.int64)
+    return predicted[:, None] == wanted[None]
+
+
 def check_iou_threshold(threshold: float) -> None:
     """Raise ValueError unless the threshold lies in (0, 1]."""
     if not 0 < threshold <= 1:
         raise ValueError(f"iou_threshold is {threshold}; it must be above 0 and at most 1")
-
-
-def _has_film_strips(tracks: object) -> bool:
-    return isinstance(tracks, list) and all(
-        isinstance(track, dict) and isinstance(track.get("film_strip"), FilmStrip)
-        for track in tracks
-    )

@@ -14,9 +14,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simplevtr.evaluation.ground_truth import check_ground_truth, require_annotations
-from simplevtr.evaluation.results_file import check_results
-from simplevtr.evaluation.track_iou import FilmStrip, track_iou
+from simplevtr.evaluation.ground_truth import checked, require_annotations
+from simplevtr.evaluation.track_iou import track_iou
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval
@@ -72,10 +71,7 @@ def evaluate_tracks(
     """
     check_area_limits(area_limits)
     require_annotations(gt)
-    if not gt["annotations"] or not _is_checked(gt["annotations"]):
-        gt = check_ground_truth(gt)
-    if not _is_checked(results):
-        results = check_results(results, gt)
+    gt, results = checked(gt, results)
     evaluation = _TrackEval(
         gt, results, use_categories=use_categories, area_limits=tuple(area_limits)
     )
@@ -101,13 +97,6 @@ def check_area_limits(limits: Sequence[float]) -> None:
             f"area limits {list(limits)}: give two ascending numbers of pixels above 0, the "
             "greatest small and the greatest medium area"
         )
-
-
-def _is_checked(entries: object) -> bool:
-    return isinstance(entries, list) and all(
-        isinstance(entry, dict) and isinstance(entry.get("film_strip"), FilmStrip)
-        for entry in entries
-    )
 
 
 class _TrackEval(COCOeval):

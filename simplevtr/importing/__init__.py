@@ -17,7 +17,7 @@ from simplevtr.importing.davis import read_davis
 from simplevtr.importing.labelme import read_labelme
 from simplevtr.importing.mots import parse_classes, read_mots
 from simplevtr.importing.summary import summary_table
-from simplevtr.importing.ytvis_writer import refuse_existing, write_ytvis
+from simplevtr.importing.ytvis_writer import write_ytvis
 
 # kind -> reader of (source, *, images, and options of its own)
 READERS: dict[str, Callable[..., ImportedDataset]] = {
@@ -39,7 +39,6 @@ __all__ = [
     "read_davis",
     "read_labelme",
     "read_mots",
-    "refuse_existing",
     "summary_table",
     "with_categories",
     "write_ytvis",

@@ -151,7 +151,7 @@ def _read_meta(path: Path, notes: Counter[str]) -> _Names:
         names[video] = {}
         for number, value in objects.items():
             place = f"{where}, object {number!r}"
-            if not (number.isascii() and number.isdecimal() and len(number) < 4):
+            if not (number.isascii() and number.isdecimal() and int(number[:9]) < 256):
                 raise ValueError(f"{place}: the name of an object must be a number below 256")
             if "category" in as_object(value, place):
                 names[video][int(number)] = get_text(value, "category", place)

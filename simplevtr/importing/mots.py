@@ -100,8 +100,8 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
     """
     classes: dict[int, str] = {}
     for entry in entries:
-        number, _, name = entry.partition("=")
-        if not (number.isascii() and number.isdecimal() and len(number) < 6 and name.strip()):
+        number, _, name = (part.strip() for part in entry.partition("="))
+        if not (number.isascii() and number.isdecimal() and len(number) < 6 and name):
             raise ValueError(f"class {entry!r}; NUMBER=NAME is needed, such as 1=car")
         if int(number) in classes or name in classes.values():
             raise ValueError(f"class {entry!r}: the number or the name appears twice")

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
+from simplevtr.files import refuse_existing, write_bytes
 from simplevtr.importing.dataset import ImportedDataset, ImportedTrack, ImportedVideo
 
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
-
-
-def refuse_existing(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise FileExistsError if there is such a file and ``overwrite`` is False."""
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(
-            f"{path} exists already; write elsewhere or allow replacing it (--overwrite)"
-        )
 
 
 def write_ytvis(
@@ -46,17 +38,9 @@ def write_ytvis(
     for what in ("videos", "categories"):
         if not getattr(dataset, what):
             raise ValueError(f"nothing to write to {path}: the source has no {what}")
-    path = Path(path)
     refuse_existing(path, overwrite=overwrite)
     content = json.dumps(_content(dataset, description), allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(content + "\n", encoding="utf-8")
-        refuse_existing(path, overwrite=overwrite)  # somebody may have written it meanwhile
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, f"{content}\n".encode("ascii"), overwrite=overwrite)
 
 
 def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from simplevtr.visualization.track_painter import TrackPainter
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+_SHORT_SIDE = 180  # pixels of each picture
 _GAP = 4  # white pixels between pictures
 _CAPTION = 20  # pixels of a caption's height
 
@@ -73,7 +74,6 @@ def clip_sheet(
     *,
     thing_classes: Sequence[str] = (),
     columns: int = 8,
-    short_side: int = 180,
     min_score: float = 0.0,
     frame_numbers: Sequence[int] | None = None,
 ) -> np.ndarray:
@@ -85,7 +85,6 @@ def clip_sheet(
             row of bare frames.
         thing_classes: class names by label.
         columns: at most this many frames, evenly spaced.
-        short_side: of each picture, in pixels.
         min_score: tracks with a lower score are not drawn.
         frame_numbers: (T,) numbers shown in the captions; default 0 to T - 1.
 
@@ -98,7 +97,7 @@ def clip_sheet(
     if frames.ndim != 4 or len(frames) == 0:
         raise ValueError(f"frames have shape {frames.shape}, expected (T, H, W, 3) with T > 0")
     painter = TrackPainter(
-        thing_classes, scale=short_side / min(frames.shape[1:3]), min_score=min_score
+        thing_classes, scale=_SHORT_SIDE / min(frames.shape[1:3]), min_score=min_score
     )
     for name, tracks in rows.items():
         if len(tracks) and tracks.masks.shape[1:] != frames.shape[:3]:

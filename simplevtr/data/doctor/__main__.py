@@ -25,9 +25,9 @@ from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.leaks import Split, read_split
 from simplevtr.data.doctor.sources import resolve
-from simplevtr.terminal import say, say_error
+from simplevtr.terminal import say, say_error, say_interrupted
 
-CLEAN, DEFECTIVE, INTERRUPTED = 0, 1, 130
+CLEAN, DEFECTIVE = 0, 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,8 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(options)
     except KeyboardInterrupt:
-        sys.stderr.write("doctor: interrupted\n")
-        return INTERRUPTED
+        return say_interrupted("doctor")
     except (ValueError, OSError) as error:
         return say_error("doctor", error)
 
