@@ -33,7 +33,8 @@ def read_json(path: str | os.PathLike) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        what = "is a folder; a file is needed" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"{path}: {what}")
     collecting = gc.isenabled()
     gc.disable()  # all of the many new objects are kept: looking for garbage doubles the time
     try:

@@ -86,6 +86,9 @@ def test_counts_and_sizes(run):
     )
     assert "## Sizes that cover 75 % of the videos" in out
     assert ".png" not in out
+    assert "With one frame a clip" not in out
+    assert "With one frame a clip" in run(content=make_content([1, 1], [1, 5]))[1]
+    assert "With one frame a clip" not in run(content=make_content([1, 1], [1, 1]))[1]
 
 
 def test_the_config_line_is_one(run):

@@ -51,10 +51,14 @@ def test_subfolder_and_list_of_videos(tmp_path, source):
     with pytest.raises(ValueError, match=r"480p: holds no PNG; .*subfolder"):
         read_davis(source)
     videos = tmp_path / "val.txt"
-    videos.write_text("video2\n")
+    for folder in ("Annotations", "JPEGImages"):
+        (source / folder / "480p/video2").rename(source / folder / "480p/video 2")
+    meta = source / "meta.json"
+    meta.write_text(meta.read_text().replace("video2", "video 2"))
+    videos.write_text(" video 2\n\n")
     (only,) = read_davis(source, subfolder="480p", videos=videos).videos
-    assert (only.name, only.file_names[0]) == ("video2", "video2/00000.jpg")
-    videos.write_text("video2\nvideo9\n")
+    assert (only.name, only.file_names[0]) == ("video 2", "video 2/00000.jpg")
+    videos.write_text("video 2\nvideo9\n")
     with pytest.raises(ValueError, match=r"val.txt: video 'video9' is not in"):
         read_davis(source, subfolder="480p", videos=videos)
 

@@ -180,7 +180,7 @@ def test_labels_with_number_are_pointed_out(read):
     assert dataset.notes["group_ids with several labels, each label a track"] == 0  # no group_id
     assert read(*numbered("bus-1", "tram-1", "t-x"), ungrouped="label").notes[note] == 0
     assert read(*numbered("bus-1-1", "bus-2-1"), labels_with_number=True).notes[note] == 0
-    with pytest.raises(ValueError, match=r"'bus-1' has no group_id.* \(labels_with_number\)"):
+    with pytest.raises(ValueError, match=r"'bus-1' has no group_id.* \(labels-with-number\)"):
         read(*numbered("bus-1"))
 
 

@@ -164,11 +164,16 @@ def _sizes_part(
             f"{share_within(lengths, sizes.window)[0]:.2f} % of the videos fit into one window",
         ),
     ]
+    alone = (
+        "**With one frame a clip, nothing is learnt of tracks.** Take more: the videos of one "
+        "frame repeat it, or can be left out."
+    )
     return [
         f"## Sizes that cover {_percent(coverage)} of the videos",
         tabulate(rows, ["key", "value", "why"], tablefmt="github", disable_numparse=True),
         "As config line:",
         "    " + " ".join(f"{key} {value}" for key, value, _ in rows),
+        *([alone] if sizes.clip_frames == 1 < max(lengths) else []),
         "Frames beyond what the memory holds are no use: `tools/plan_memory.py` says how many it "
         "holds.",
     ]

@@ -73,7 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return say_error("import_dataset.py", error)
     say(summary_table(dataset))
-    say(f"{options.output}, frames below {dataset.image_root}")
+    # Absolute, as DATASETS.CUSTOM takes paths from another folder than this one.
+    say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
     return 0
 
 

@@ -265,7 +265,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     size.add_argument("--val-videos", type=int, metavar="N", help="or their number")
     add("--seed", type=int, default=0, help="another seed gives another split (default: 0)")
-    add("--names", nargs=2, default=["train", "val"], metavar=("TRAIN", "VAL"))
+    add(
+        "--names",
+        nargs=2,
+        default=["train", "val"],
+        metavar=("TRAIN", "VAL"),
+        help="of the two files, without .json (default: train val)",
+    )
     add(
         "--group-by",
         type=_pattern,

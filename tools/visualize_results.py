@@ -224,10 +224,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
     add("--output", required=True, help="folder to write into")
     add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
-    add("--max-videos", type=int, default=20, help="without --videos: draw the first ones")
-    add("--score-threshold", type=float, default=0.3, help="draw tracks from here on (0 to 1)")
-    add("--format", choices=("mp4", "sheet"), default="mp4", help="videos or contact sheets (png)")
-    add("--fps", type=Fraction, default=Fraction(10), help="frames per second of the videos")
+    add("--max-videos", type=int, default=20, help="without --videos: draw the first ones (20)")
+    add("--score-threshold", type=float, default=0.3, help="least score of what is drawn (0.3)")
+    add(
+        "--format",
+        choices=("mp4", "sheet"),
+        default="mp4",
+        help="videos (the default) or contact sheets (png, at most 8 frames of a video)",
+    )
+    add("--fps", type=Fraction, default=Fraction(10), help="frames per second of the videos (10)")
     add("--overwrite", action="store_true", help="replace existing files")
     return parser
 

@@ -148,7 +148,9 @@ def _check_entry(entry: object, videos: dict[int, dict], categories: set[int]) -
 
 
 def _check_id(value: object, known: dict[int, dict] | set[int], name: str) -> None:
-    if type(value) is not int or value not in known:
+    if type(value) is not int:
+        raise ValueError(f"{name} {value!r:.80} is a {type(value).__name__}; an integer is needed")
+    if value not in known:
         ids = sorted(known)
         shown = ", ".join(map(str, ids[:_SHOWN]))
         more = f", ... ({len(ids)} ids)" if len(ids) > _SHOWN else ""

@@ -91,7 +91,8 @@ def _chosen(labels: Path, videos: Path | None) -> list[Path]:
         if not videos.is_file():
             raise FileNotFoundError(f"{videos}: no such file")
         with naming(videos):
-            wanted = dict.fromkeys(videos.read_text(encoding="utf-8").split())
+            wanted = dict.fromkeys(map(str.strip, videos.read_text("utf-8").splitlines()))
+            wanted.pop("", None)
         missing = [name for name in wanted if name not in {f.name for f in folders}]
         if missing:
             raise ValueError(f"{videos}: video {missing[0]!r} is not in {labels}")

@@ -182,7 +182,7 @@ class _Reader:
             return label, group
         if self.ungrouped == "drop":
             return None
-        hint = ", or say that labels have numbers (labels_with_number)" * bool(_number_of(label))
+        hint = ", or say that labels have numbers (labels-with-number)" * bool(_number_of(label))
         raise ValueError(
             f"{where}: {label!r:.40} has no group_id, so its track is unknown; number the tracks, "
             f"or choose what happens to such shapes (ungrouped: label, drop){hint}"

@@ -236,8 +236,8 @@ _FRAMES = (
         "frame-size",
         ERROR,
         "A frame's file has another size than its video",
-        "the video takes the size if all its frames and masks have it; otherwise the frame is "
-        "taken out of its video and its tracks",
+        "the video takes the size if all its frames and masks have it, which polygons do not "
+        "tell; otherwise the frame is taken out of its video and its tracks",
     ),
 )
 _SPLITS = (
