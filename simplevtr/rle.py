@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 _MAX_CHARS = 7  # a run length takes at most so many characters of 5 bits each
 # pycocotools' time and memory grow with a polygon's outline, about 100 bytes a pixel.
-_MAX_COORDINATE = 1e5  # pixels
+MAX_COORDINATE = 1e5  # pixels from the frame's corner
 _MAX_OUTLINE = 1e6  # pixels, of all polygons of a mask
 
 
@@ -129,11 +129,11 @@ def _outline(polygon: object) -> float:
     kinds = set(map(type, polygon))
     if not kinds <= {int, float} and not all(issubclass(k, Real) and k is not bool for k in kinds):
         raise ValueError(f"polygon {reprlib.repr(polygon)} holds something else than numbers")
-    wild = next((x for x in polygon if not abs(x) <= _MAX_COORDINATE), None)  # "not": NaN as well
+    wild = next((x for x in polygon if not abs(x) <= MAX_COORDINATE), None)  # "not": NaN as well
     if wild is not None:
         raise ValueError(
             f"polygon coordinate {reprlib.repr(wild)} is out of all bounds "
-            f"(+-{_MAX_COORDINATE:g} pixels)"
+            f"(+-{MAX_COORDINATE:g} pixels)"
         )
     corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
     return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())

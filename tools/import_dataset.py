@@ -24,7 +24,10 @@ from simplevtr.data.categories import (
 )
 from simplevtr.files import refuse_existing
 from simplevtr.importing import (
+    FRAMES,
+    GAPS,
     READERS,
+    UNGROUPED,
     parse_classes,
     summary_table,
     with_categories,
@@ -121,7 +124,7 @@ def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("davis")
     group.add_argument(
         "--frames",
-        choices=("annotated", "all"),
+        choices=FRAMES,
         help="also labelme: frames without annotation are left out (annotated, the default) or are "
         "frames without objects (all)",
     )
@@ -146,14 +149,14 @@ def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("cvat")
     group.add_argument(
         "--gaps",
-        choices=("absent", "hold"),
+        choices=GAPS,
         help="frames for which a track lists no shape show no object (absent, the default) or the "
         "last shape (hold)",
     )
     group = parser.add_argument_group("labelme")
     group.add_argument(
         "--ungrouped",
-        choices=("error", "label", "drop"),
+        choices=UNGROUPED,
         help="shapes without group_id are refused (error, the default), belong to one track a "
         "label (label) or are left out (drop)",
     )

@@ -1,6 +1,6 @@
 """Evaluation of video instance segmentation as the YouTube-VIS servers do it, and what explains it.
 
-All of it takes what ``load_ground_truth`` and ``load_results`` return.
+What scores or counts takes what ``load_ground_truth`` and ``load_results`` return.
 """
 
 from importlib import import_module

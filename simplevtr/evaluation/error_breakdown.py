@@ -27,11 +27,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from simplevtr.evaluation.frame_masks import split_frames
 from simplevtr.evaluation.ground_truth import require_annotations
+from simplevtr.evaluation.report import or_none
 from simplevtr.evaluation.track_iou import FilmStrip, join_frames, track_iou
 from simplevtr.evaluation.track_matching import match_video
-from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
+from simplevtr.evaluation.video_tracks import (
+    VideoTracks,
+    masks_by_frame,
+    tracks_by_video,
+)
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 
 import numpy as np
@@ -133,8 +137,8 @@ def errors_table(errors: ErrorBreakdown) -> str:
 
 def errors_as_json(errors: ErrorBreakdown) -> dict:
     """``AP50``, ``gains`` and ``counts`` by kind as JSON can hold them: None in place of NaN."""
-    gains = {kind: None if math.isnan(gain) else gain for kind, gain in errors.gains.items()}
-    ap50 = None if math.isnan(errors.ap50) else errors.ap50
+    gains = {kind: or_none(gain) for kind, gain in errors.gains.items()}
+    ap50 = or_none(errors.ap50)
     return {"AP50": ap50, "gains": gains, "counts": errors.counts}
 
 
@@ -199,13 +203,12 @@ def _broken_tracks(
     video = tracks.video
     size = {key: video[key] for key in ("height", "width")}
     used = sorted({row for rows in candidates.values() for row in rows})
-    strips = film_strips([tracks.predicted[row] for row in used])
-    masks = split_frames(strips, frames=video["length"], **size)
+    masks = masks_by_frame([tracks.predicted[row] for row in used], video)
     masks_of = dict(zip(used, masks, strict=True))
     broken = {}
     for column, rows in candidates.items():
         strip = tracks.true[column]["film_strip"]
-        (true,) = split_frames([strip], frames=video["length"], **size)
+        (true,) = masks_by_frame([tracks.true[column]], video)
         chosen = [
             _best_mask(mask, [(row, masks_of[row][t]) for row in rows], foreground)
             for t, mask in enumerate(true)

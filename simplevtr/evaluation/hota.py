@@ -12,12 +12,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.evaluation.frame_masks import frame_iou, split_frames
+from simplevtr.evaluation.frame_masks import frame_iou
 from simplevtr.evaluation.ground_truth import require_annotations
+from simplevtr.evaluation.report import or_none
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
-    film_strips,
+    masks_by_frame,
     tracks_by_video,
 )
 from simplevtr.terminal import table_cell
@@ -105,7 +106,7 @@ def hota_as_json(scores: HotaScores) -> dict[str, Any]:
     """The scores as JSON can hold them (None for NaN)."""
 
     def plain(row: dict[str, float]) -> dict[str, float | None]:
-        return {name: None if math.isnan(value) else value for name, value in row.items()}
+        return {name: or_none(value) for name, value in row.items()}
 
     return {
         "score_threshold": scores.score_threshold,
@@ -129,12 +130,8 @@ def _sequences(tracks: VideoTracks) -> dict[int, dict[str, Any]]:
     """What TrackEval takes for one video, by category id; a mask that is empty is none."""
     if not tracks.true and not tracks.predicted:
         return {}  # and a length that nothing vouches for
-    video = tracks.video
-    frames, size = video["length"], {key: video[key] for key in ("height", "width")}
-    sides = [
-        split_frames(film_strips(side), frames=frames, **size)
-        for side in (tracks.true, tracks.predicted)
-    ]
+    frames = tracks.video["length"]
+    sides = [masks_by_frame(side, tracks.video) for side in (tracks.true, tracks.predicted)]
     ious = [frame_iou(*([track[t] for track in side] for side in sides)) for t in range(frames)]
     categories = [
         np.array([track["category_id"] for track in side], dtype=np.int64)

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.frame_masks import frame_iou, split_frames
+from simplevtr.evaluation.frame_masks import frame_iou
 from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
     check_iou_threshold,
-    film_strips,
+    masks_by_frame,
     same_category,
     tracks_by_video,
 )
@@ -115,13 +115,11 @@ def _switches_of_video(
     if not tracks.true or not tracks.predicted:
         return [], 0
     video = tracks.video
-    frames, size = video["length"], {key: video[key] for key in ("height", "width")}
-    true = split_frames(film_strips(tracks.true), frames=frames, **size)
-    predicted = split_frames(film_strips(tracks.predicted), frames=frames, **size)
+    true, predicted = (masks_by_frame(side, video) for side in (tracks.true, tracks.predicted))
     switches, matched = [], 0
     before: dict[int, int] = {}  # the matches of the frame before
     known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match
-    for t in range(frames):
+    for t in range(video["length"]):
         iou = frame_iou([track[t] for track in true], [track[t] for track in predicted])
         before = _matches(np.where(allowed, iou, 0.0), before, threshold)
         matched += len(before)

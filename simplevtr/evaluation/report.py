@@ -33,6 +33,11 @@ def scores_as_json(scores: TrackScores) -> dict:
     return {**_without_nan(scores.stats), "per_category": by_name}
 
 
+def or_none(value: float) -> float | None:
+    """The value as JSON can hold it: None for NaN."""
+    return None if math.isnan(value) else value
+
+
 def _shown(value: float) -> str:
     return f"{value:.3f}"
 
@@ -43,4 +48,4 @@ def _table(headers: list[str], rows: list) -> str:
 
 
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
-    return {key: None if math.isnan(value) else value for key, value in values.items()}
+    return {key: or_none(value) for key, value in values.items()}

@@ -18,11 +18,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from simplevtr.evaluation.frame_masks import split_frames
 from simplevtr.evaluation.ground_truth import require_annotations
+from simplevtr.evaluation.report import or_none
 from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, tracks_by_video
-from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks
+from simplevtr.evaluation.video_tracks import (
+    VideoTracks,
+    film_strips,
+    masks_by_frame,
+    tracks_by_video,
+)
+from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks, mean_per_cent
 from simplevtr.rle import decode_texts, starts_of
 
 import numpy as np
@@ -119,18 +124,14 @@ def subsets_as_json(subsets: Mapping[str, SubsetScores]) -> dict:
         groups = {
             group: {
                 "true_tracks": scores.tracks[i],
-                "AP": _or_none(scores.ap[i]),
-                "AP50": _or_none(scores.ap50[i]),
-                "AR100": _or_none(scores.ar100[i]),
+                "AP": or_none(scores.ap[i]),
+                "AP50": or_none(scores.ap50[i]),
+                "AR100": or_none(scores.ar100[i]),
             }
             for i, group in enumerate(GROUPS[name])
         }
-        content[name] = {"limits": [_or_none(limit) for limit in scores.limits], "groups": groups}
+        content[name] = {"limits": [or_none(limit) for limit in scores.limits], "groups": groups}
     return content
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _score(
@@ -163,15 +164,9 @@ def _score(
         limits=(float(limits[0]), float(limits[1])),
         tracks=tuple(counts.count(i) for i in range(3)),
         ap=(stats["APs"], stats["APm"], stats["APl"]),
-        ap50=tuple(_mean(at_50[..., area]) for area in range(1, len(AREAS))),
+        ap50=tuple(mean_per_cent(at_50[..., area]) for area in range(1, len(AREAS))),
         ar100=(stats["ARs"], stats["ARm"], stats["ARl"]),
     )
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean in per cent of the values of 0 or more, NaN if there are none."""
-    known = values[values >= 0]
-    return 100 * float(known.mean()) if known.size else math.nan
 
 
 def _properties_of_video(tracks: VideoTracks) -> list[dict[str, float]]:
@@ -179,7 +174,7 @@ def _properties_of_video(tracks: VideoTracks) -> list[dict[str, float]]:
     true = film_strips(tracks.true + tracks.crowds)
     predicted = film_strips(tracks.predicted)
     frames, height, width = (tracks.video[key] for key in ("length", "height", "width"))
-    masks = split_frames(true + predicted, frames=frames, height=height, width=width)
+    masks = masks_by_frame(tracks.true + tracks.crowds + tracks.predicted, tracks.video)
     areas, centroids, boxes = _shapes(masks, frames, height, width)
     iou = track_iou(predicted, true)
     itself = list(range(len(true)))

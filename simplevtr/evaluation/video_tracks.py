@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from simplevtr.evaluation.frame_masks import split_frames
 from simplevtr.evaluation.ground_truth import checked
 from simplevtr.evaluation.track_iou import FilmStrip
 
@@ -67,6 +68,12 @@ def tracks_by_video(
 def film_strips(tracks: list[dict]) -> list[FilmStrip]:
     """The film strips of annotations or predictions."""
     return [track["film_strip"] for track in tracks]
+
+
+def masks_by_frame(tracks: list[dict], video: dict) -> list[list[dict | None]]:
+    """The masks of annotations or predictions of a video, as ``split_frames`` gives them."""
+    size = {key: video[key] for key in ("height", "width")}
+    return split_frames(film_strips(tracks), frames=video["length"], **size)
 
 
 def same_category(tracks: VideoTracks, true: list[dict], use_categories: bool) -> np.ndarray:

@@ -190,22 +190,22 @@ def _stats(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     everything, small, medium, large = range(len(AREAS))
     one, ten, hundred = range(len(MAX_TRACKS))
     return {
-        "AP": _mean(precision[..., everything, hundred]),
-        "AP50": _mean(precision[0, ..., everything, hundred]),
-        "AP75": _mean(precision[5, ..., everything, hundred]),
-        "APs": _mean(precision[..., small, hundred]),
-        "APm": _mean(precision[..., medium, hundred]),
-        "APl": _mean(precision[..., large, hundred]),
-        "AR1": _mean(recall[..., everything, one]),
-        "AR10": _mean(recall[..., everything, ten]),
-        "AR100": _mean(recall[..., everything, hundred]),
-        "ARs": _mean(recall[..., small, hundred]),
-        "ARm": _mean(recall[..., medium, hundred]),
-        "ARl": _mean(recall[..., large, hundred]),
+        "AP": mean_per_cent(precision[..., everything, hundred]),
+        "AP50": mean_per_cent(precision[0, ..., everything, hundred]),
+        "AP75": mean_per_cent(precision[5, ..., everything, hundred]),
+        "APs": mean_per_cent(precision[..., small, hundred]),
+        "APm": mean_per_cent(precision[..., medium, hundred]),
+        "APl": mean_per_cent(precision[..., large, hundred]),
+        "AR1": mean_per_cent(recall[..., everything, one]),
+        "AR10": mean_per_cent(recall[..., everything, ten]),
+        "AR100": mean_per_cent(recall[..., everything, hundred]),
+        "ARs": mean_per_cent(recall[..., small, hundred]),
+        "ARm": mean_per_cent(recall[..., medium, hundred]),
+        "ARl": mean_per_cent(recall[..., large, hundred]),
     }
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_per_cent(values: np.ndarray) -> float:
     """Mean in per cent of the values for which there is ground truth, NaN if there are none."""
     present = values[values > -1]
     return 100 * float(present.mean()) if present.size else math.nan

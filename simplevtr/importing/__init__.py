@@ -6,15 +6,16 @@ Every reader gives an ``ImportedDataset``; the writer makes a file of it that th
 from collections.abc import Callable
 
 from simplevtr.importing.coco_tracks import read_coco_tracks
-from simplevtr.importing.cvat import read_cvat
+from simplevtr.importing.cvat import GAPS, read_cvat
 from simplevtr.importing.dataset import (
+    FRAMES,
     ImportedDataset,
     ImportedTrack,
     ImportedVideo,
     with_categories,
 )
 from simplevtr.importing.davis import read_davis
-from simplevtr.importing.labelme import read_labelme
+from simplevtr.importing.labelme import UNGROUPED, read_labelme
 from simplevtr.importing.mots import parse_classes, read_mots
 from simplevtr.importing.summary import summary_table
 from simplevtr.importing.ytvis_writer import write_ytvis
@@ -29,7 +30,10 @@ READERS: dict[str, Callable[..., ImportedDataset]] = {
 }
 
 __all__ = [
+    "FRAMES",
+    "GAPS",
     "READERS",
+    "UNGROUPED",
     "ImportedDataset",
     "ImportedTrack",
     "ImportedVideo",

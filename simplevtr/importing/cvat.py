@@ -17,6 +17,7 @@ from simplevtr.importing.dataset import (
     TrackTable,
     naming,
     numbered_categories,
+    require_choice,
 )
 from simplevtr.importing.folders import (
     files_of,
@@ -62,8 +63,7 @@ def read_cvat(source: Path, *, images: Path | None = None, gaps: str = "absent")
         FileNotFoundError: the source, a folder or a frame is missing.
         ValueError: a file cannot be used; the message says which, where and why.
     """
-    if gaps not in GAPS:
-        raise ValueError(f"gaps is {gaps!r}; allowed: {', '.join(GAPS)}")
+    require_choice("gaps", gaps, GAPS)
     if images is None:
         raise ValueError(f"{source}: CVAT files need the folder of the frames (images)")
     require_folder(images, "the frames")

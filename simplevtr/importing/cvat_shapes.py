@@ -8,12 +8,13 @@ from xml.etree import ElementTree
 
 from simplevtr.importing.dataset import Rle
 from simplevtr.importing.mask_shapes import from_pixels, from_polygons, from_window
+from simplevtr.rle import MAX_COORDINATE
 
 import numpy as np
 
 MASKS = ("polygon", "mask", "ellipse")
 OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
-_FARTHEST = 1e5  # pixels from the frame's corner; radii and degrees too
+_FARTHEST = MAX_COORDINATE  # of radii and degrees too
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 
 

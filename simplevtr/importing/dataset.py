@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from simplevtr.data.category_match import match_categories
 from pycocotools import mask as coco_mask
 
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
+FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
 Rle = dict
 
 
@@ -61,6 +62,12 @@ class ImportedDataset:
     videos: list[ImportedVideo]
     categories: list[tuple[int, str]]
     notes: Counter[str]
+
+
+def require_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless the value of an option is one of those allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
 
 
 class TrackTable:

@@ -6,11 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 from simplevtr.importing.dataset import (
+    FRAMES,
     ImportedDataset,
     ImportedVideo,
     TrackTable,
     naming,
     numbered_categories,
+    require_choice,
 )
 from simplevtr.importing.folders import (
     files_of,
@@ -25,7 +27,6 @@ from simplevtr.importing.pictures import common_size, read_palette_labels
 
 from tqdm import tqdm
 
-FRAMES = ("annotated", "all")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 # video -> object number -> category
 _Names = dict[str, dict[int, str]]
@@ -65,8 +66,7 @@ def read_davis(
         FileNotFoundError: a folder, frame or file is missing.
         ValueError: a file cannot be used; the message says which and why.
     """
-    if frames not in FRAMES:
-        raise ValueError(f"frames is {frames!r}; allowed: {', '.join(FRAMES)}")
+    require_choice("frames", frames, FRAMES)
     labels = require_folder(source / "Annotations" / subfolder, "the videos' PNGs")
     root = images or source / "JPEGImages" / subfolder
     require_folder(root, "the videos' frames")

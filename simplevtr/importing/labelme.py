@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.importing.dataset import (
+    FRAMES,
     ImportedDataset,
     ImportedTrack,
     ImportedVideo,
@@ -19,6 +20,7 @@ from simplevtr.importing.dataset import (
     TrackTable,
     naming,
     numbered_categories,
+    require_choice,
 )
 from simplevtr.importing.folders import (
     files_of,
@@ -38,7 +40,6 @@ from simplevtr.importing.pictures import common_size, read_embedded_mask
 
 from tqdm import tqdm
 
-FRAMES = ("annotated", "all")
 UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
 _TURNED = ("oriented_rectangle", "rotation")  # rectangles of LabelMe and X-AnyLabeling
@@ -80,12 +81,8 @@ def read_labelme(
         FileNotFoundError: the source, a folder or a frame is missing.
         ValueError: a file cannot be used; the message says which, where and why.
     """
-    for name, value, allowed in (
-        ("frames", frames, FRAMES),
-        ("ungrouped", ungrouped, UNGROUPED),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
+    require_choice("frames", frames, FRAMES)
+    require_choice("ungrouped", ungrouped, UNGROUPED)
     require_folder(source, "LabelMe's files")
     root = images or source
     single = bool(files_of(source, ".json"))

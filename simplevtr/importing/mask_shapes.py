@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from simplevtr.importing.dataset import Rle
-from simplevtr.rle import decode_sound_texts, encode_runs, mask_text, polygons_text
+from simplevtr.rle import MAX_COORDINATE, decode_sound_texts, encode_runs, mask_text, polygons_text
 
 import numpy as np
 from pycocotools import mask as coco_mask
-
-_FARTHEST = 1e5  # pixels from the frame's corner
 
 
 def from_segmentation(segmentation: Any, size: tuple[int, int]) -> Rle | None:
@@ -50,7 +48,7 @@ def from_rectangle(x0: float, y0: float, x1: float, y1: float, size: tuple[int, 
 
 def from_circle(x: float, y: float, radius: float, size: tuple[int, int]) -> Rle:
     """The pixels whose centres lie in a circle; centre and radius in pixels."""
-    if not all(np.isfinite(value) and abs(value) <= _FARTHEST for value in (x, y, radius)):
+    if not all(np.isfinite(value) and abs(value) <= MAX_COORDINATE for value in (x, y, radius)):
         raise ValueError(f"circle at ({x:g}, {y:g}) of radius {radius:g} is out of all bounds")
     rows, columns = np.ogrid[: size[0], : size[1]]
     square = radius**2 - (columns + 0.5 - x) ** 2

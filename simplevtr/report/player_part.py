@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simplevtr.evaluation.frame_masks import split_frames
 from simplevtr.evaluation.track_matching import match_tracks, match_video
-from simplevtr.evaluation.video_tracks import VideoTracks, film_strips
+from simplevtr.evaluation.video_tracks import VideoTracks, masks_by_frame
 
 import numpy as np
 
@@ -45,7 +44,6 @@ def player_part(
     colours = {row: column for row, column in pairs.items() if row < len(predicted)}
     alone = [row for row in range(len(predicted)) if row not in colours]
     colours.update(zip(alone, range(len(true), len(true) + len(alone)), strict=True))
-    size = {"frames": video["length"], "height": video["height"], "width": video["width"]}
     return {
         "id": video["id"],
         "height": video["height"],
@@ -59,7 +57,7 @@ def player_part(
                 "masks": masks,
             }
             for column, (track, masks) in enumerate(
-                zip(true, _counts(film_strips(true), frames, size), strict=True)
+                zip(true, _counts(true, video, frames), strict=True)
             )
         ],
         "predicted": [
@@ -74,7 +72,7 @@ def player_part(
                 "iou": _shown_iou(iou[row], pairs.get(row)),
             }
             for row, (track, masks) in enumerate(
-                zip(predicted, _counts(film_strips(predicted), frames, size), strict=True)
+                zip(predicted, _counts(predicted, video, frames), strict=True)
             )
         ],
     }
@@ -104,9 +102,9 @@ def _shown_iou(iou: np.ndarray, column: int | None) -> float:
     return round(float(value), 4)
 
 
-def _counts(strips: list, frames: Sequence[int], size: dict) -> list[list[str | None]]:
+def _counts(tracks: list[dict], video: dict, frames: Sequence[int]) -> list[list[str | None]]:
     """For each track the counts of its mask in each of the frames."""
-    return [[text(track[t]) for t in frames] for track in split_frames(strips, **size)]
+    return [[text(masks[t]) for t in frames] for masks in masks_by_frame(tracks, video)]
 
 
 def text(rle: dict | None) -> str | None:

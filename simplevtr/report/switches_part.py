@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simplevtr.evaluation.frame_masks import split_frames
 from simplevtr.evaluation.id_switches import IdSwitch, IdSwitches
+from simplevtr.evaluation.video_tracks import masks_by_frame
 from simplevtr.report.player_part import text
 
 _AROUND = 2  # frames before and frames after
@@ -47,12 +47,7 @@ def switch_part(event: IdSwitch, gt: dict, results: list[dict], categories: dict
     true = next(a for a in gt["annotations"] if a["id"] == event.gt_id)
     tracks = {"true": true, "old": results[event.old], "new": results[event.new]}
     frames = frames_around(event, video["length"])
-    split = split_frames(
-        [track["film_strip"] for track in tracks.values()],
-        frames=video["length"],
-        height=video["height"],
-        width=video["width"],
-    )
+    split = masks_by_frame([*tracks.values()], video)
     part = {
         "video": video["id"],
         "height": video["height"],
