@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = {

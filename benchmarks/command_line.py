@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simplevtr import setup_cfg
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 from simplevtr.run_config import check_device
 from simplevtr.video_io import check_output
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.command_line import argument_parser, check_least, run
 from benchmarks.evaluation_stages import STAGES
-from simplevtr.rle import encode_runs
+from simplevtr.formats.rle import encode_runs
 
 import numpy as np
 from tabulate import tabulate

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.resident_memory import peak_resident_bytes
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
-from simplevtr.evaluation.results_file import check_results
-from simplevtr.files import read_json
+from simplevtr.formats.files import read_json
+from simplevtr.formats.results import check_results
 
 from pycocotools.cocoeval import COCOeval
 

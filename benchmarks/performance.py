@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.cells import KINDS, Cell, cells, is_measured, run_cell
 from benchmarks.measure import PARTS, REST
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg

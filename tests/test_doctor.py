@@ -6,7 +6,7 @@ import json
 from simplevtr.data.doctor import DEFECTS, Findings, Settings, examine
 from simplevtr.data.doctor.findings import Place
 from simplevtr.data.ytvis import load_ytvis_json
-from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ import tracemalloc
 from simplevtr.data import load_ytvis_json
 from simplevtr.data.doctor import DEFECTS, Findings, examine
 from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
-from simplevtr.evaluation.ground_truth import check_ground_truth
+from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.terminal import USAGE_ERROR
 
 import pytest

@@ -2,9 +2,9 @@ import copy
 import math
 
 from simplevtr.evaluation.error_breakdown import KINDS, break_down_errors, errors_table
-from simplevtr.evaluation.ground_truth import check_ground_truth
-from simplevtr.evaluation.results_file import check_results
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import check_ground_truth
 
 import pytest
 from track_samples import annotation, box, data_file, ground_truth, read, result

@@ -6,7 +6,7 @@ import json
 import tracemalloc
 import zipfile
 
-from simplevtr import files
+from simplevtr.formats import files
 from simplevtr.terminal import USAGE_ERROR
 from tools import eval_seeds, evaluate
 

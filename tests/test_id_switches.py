@@ -1,12 +1,11 @@
 import copy
 
 from simplevtr.evaluation.error_breakdown import break_down_errors
-from simplevtr.evaluation.frame_masks import split_frames
-from simplevtr.evaluation.ground_truth import check_ground_truth
 from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
-from simplevtr.evaluation.results_file import check_results
 from simplevtr.evaluation.subsets import score_subsets
-from simplevtr.evaluation.track_iou import join_frames
+from simplevtr.formats.film_strips import join_frames, split_frames
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 import pytest

@@ -9,20 +9,21 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = sorted(p.name for p in (ROOT / "simplevtr").iterdir() if (p / "__init__.py").exists())
 # What each room may import of the others. Missing rooms may import nothing.
 ALLOWED = {
-    "conversion": {"checkpoint", "data"},
-    "data": set(),
-    "evaluation": set(),
-    "importing": {"data"},
-    "modeling": {"tracking"},
+    "conversion": {"checkpoint", "data", "formats"},
+    "data": {"formats"},
+    "evaluation": {"formats"},
+    "formats": set(),
+    "importing": {"data", "formats"},
+    "modeling": {"formats", "tracking"},
     "tracking": set(),
-    "report": {"evaluation"},
-    "video_io": set(),
-    "visualization": set(),
-    "inference": {"checkpoint", "run_config", "tracking", "video_io", "visualization"},
-    "ablation": {"data", "evaluation", "run_config", "visualization"},
-    "engine": {"checkpoint", "data", "modeling", "evaluation", "visualization"},
+    "report": {"evaluation", "formats"},
+    "video_io": {"formats"},
+    "visualization": {"formats"},
+    "inference": {"checkpoint", "formats", "run_config", "tracking", "video_io", "visualization"},
+    "ablation": {"data", "evaluation", "formats", "run_config", "visualization"},
+    "engine": {"checkpoint", "data", "formats", "modeling", "evaluation", "visualization"},
 }
-LEAVES = {"config", "files", "image_files", "rle", "structures", "terminal"}
+LEAVES = {"config", "structures", "terminal"}
 # Commands that live in a room: what they may import besides. No room imports a command.
 COMMANDS = {"data/doctor": {"run_config", "visualization"}}
 

@@ -1,6 +1,6 @@
 from simplevtr.data.masks import MaskGrid
 from simplevtr.data.transforms import ColumnFlipTransform, CropResizeTransform
-from simplevtr.rle import decode_texts
+from simplevtr.formats.rle import decode_texts
 
 import numpy as np
 import pytest

@@ -3,7 +3,7 @@ import json
 import zipfile
 
 from simplevtr.evaluation import load_results, write_results
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-from simplevtr.rle import decode_sound_texts, decode_texts, encode_runs, inverted, mask_text
+from simplevtr.formats.rle import decode_sound_texts, decode_texts, encode_runs, inverted, mask_text
 
 import numpy as np
 import pytest

@@ -3,7 +3,7 @@ from collections import Counter
 from fractions import Fraction
 
 from simplevtr.data.splitting import group_digest, length_bounds, names_digest, split_videos
-from simplevtr.data.video_summary import VideoSummary
+from simplevtr.formats.video_summary import VideoSummary
 
 import pytest
 

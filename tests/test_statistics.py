@@ -27,7 +27,7 @@ from simplevtr.data.statistics import (
     suggest_sizes,
     videos_per_category,
 )
-from simplevtr.data.video_summary import VideoSummary, category_names, summarize_videos
+from simplevtr.formats.video_summary import VideoSummary, category_names, summarize_videos
 
 import pytest
 

@@ -2,10 +2,10 @@ import copy
 import json
 import math
 
-from simplevtr.evaluation.ground_truth import check_ground_truth
-from simplevtr.evaluation.results_file import check_results
 from simplevtr.evaluation.subsets import GROUPS, score_subsets, subsets_as_json, subsets_table
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 import pytest

@@ -1,5 +1,6 @@
-from simplevtr.evaluation.track_iou import join_frames, mean_area, track_iou
-from simplevtr.rle import MalformedMaskError
+from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.formats.film_strips import join_frames, mean_area
+from simplevtr.formats.rle import MalformedMaskError
 
 import numpy as np
 import pytest

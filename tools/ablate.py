@@ -27,7 +27,7 @@ from simplevtr.ablation.results import check_settings, collect
 from simplevtr.ablation.schedule import Command, Launch, Schedule
 from simplevtr.ablation.steps import Job, JobBuilder
 from simplevtr.ablation.table import csv_text, markdown, summarise
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import say_error
 from simplevtr.visualization.ablation_plot import draw_ablation
 

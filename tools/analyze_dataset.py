@@ -28,13 +28,13 @@ from simplevtr.data.statistics import (
     suggest_sizes,
     videos_per_category,
 )
-from simplevtr.data.video_summary import (
+from simplevtr.formats.files import read_json, refuse_existing, write_bytes
+from simplevtr.formats.video_summary import (
     VideoSummary,
     category_names,
     has_annotations,
     summarize_videos,
 )
-from simplevtr.files import read_json, refuse_existing, write_bytes
 from simplevtr.terminal import say, say_error, say_interrupted, table_cell
 
 from tabulate import tabulate

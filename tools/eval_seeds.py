@@ -24,9 +24,9 @@ from simplevtr.evaluation import (
     load_ground_truth,
     scores_as_json,
 )
-from simplevtr.evaluation.results_file import check_results, is_finite
 from simplevtr.evaluation.ytvis_eval import check_area_limits
-from simplevtr.files import read_json, refuse_existing, write_bytes
+from simplevtr.formats.files import read_json, refuse_existing, write_bytes
+from simplevtr.formats.results import check_results, is_finite
 from simplevtr.terminal import say, say_error, say_interrupted, table_cell
 
 from tabulate import tabulate

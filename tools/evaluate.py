@@ -37,7 +37,7 @@ from simplevtr.evaluation.subsets import (
 )
 from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
-from simplevtr.files import refuse_existing, write_bytes
+from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.terminal import say, say_error, say_interrupted
 
 

@@ -22,7 +22,7 @@ from simplevtr.data.categories import (
     YTVIS_2019_CATEGORIES,
     YTVIS_2021_CATEGORIES,
 )
-from simplevtr.files import refuse_existing
+from simplevtr.formats.files import refuse_existing
 from simplevtr.importing import (
     FRAMES,
     GAPS,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import say_error
 from simplevtr.video_io import check_output
 from simplevtr.visualization.curves import draw_curves, read_metrics

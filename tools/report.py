@@ -20,8 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
-from simplevtr.evaluation.ground_truth import check_ground_truth
-from simplevtr.files import read_json
+from simplevtr.formats.files import read_json
+from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
 from simplevtr.terminal import say_error, say_interrupted

@@ -25,13 +25,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr import __version__
 from simplevtr.data.splitting import length_bounds, names_digest, split_videos
-from simplevtr.data.video_summary import (
+from simplevtr.formats.files import read_json, refuse_existing, write_bytes
+from simplevtr.formats.video_summary import (
     VideoSummary,
     category_names,
     has_annotations,
     summarize_videos,
 )
-from simplevtr.files import read_json, refuse_existing, write_bytes
 from simplevtr.terminal import say, say_error, say_interrupted, table_cell
 
 from tabulate import tabulate

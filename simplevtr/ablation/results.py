@@ -12,7 +12,7 @@ from typing import Any
 
 from simplevtr.ablation.plan import Plan
 from simplevtr.ablation.steps import Job, JobBuilder
-from simplevtr.files import read_json, write_bytes
+from simplevtr.formats.files import read_json, write_bytes
 from simplevtr.visualization.curves import Curve, read_metrics
 
 logger = logging.getLogger(__name__)

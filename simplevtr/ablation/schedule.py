@@ -14,7 +14,7 @@ from typing import Protocol
 
 from simplevtr.ablation.results import settings_file, write_json, write_result
 from simplevtr.ablation.steps import Job
-from simplevtr.files import write_bytes
+from simplevtr.formats.files import write_bytes
 
 _POLL = 0.2  # seconds between two looks at the processes
 _PATIENCE = 10.0  # seconds that a process has to end by itself

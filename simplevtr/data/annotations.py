@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.masks import MaskGrid
-from simplevtr.rle import decode_sound_texts, decode_texts, mask_text
+from simplevtr.formats.rle import decode_sound_texts, decode_texts, mask_text
 
 import numpy as np
 import torch

@@ -13,7 +13,7 @@ from typing import Any
 
 from simplevtr.data.category_match import match_categories
 from simplevtr.data.record_cache import read_once
-from simplevtr.files import read_json
+from simplevtr.formats.files import read_json
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode

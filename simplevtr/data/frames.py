@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from simplevtr.image_files import UNREADABLE, open_image
+from simplevtr.formats.images import UNREADABLE, open_image
 
 import numpy as np
 from PIL import Image

@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from simplevtr.data.video_summary import VideoSummary
+from simplevtr.formats.video_summary import VideoSummary
 
 _LENGTH_BINS = 4
 _WEIGHT = 10**6  # of a label with one video

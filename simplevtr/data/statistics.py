@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from simplevtr.data.video_summary import VideoSummary
+from simplevtr.formats.video_summary import VideoSummary
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
-from simplevtr.data.outline import check_outline
 from simplevtr.data.record_cache import read_once
-from simplevtr.files import read_json
+from simplevtr.formats.checks import check_outline
+from simplevtr.formats.files import read_json
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode

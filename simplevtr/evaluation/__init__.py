@@ -6,12 +6,12 @@ What scores or counts takes what ``load_ground_truth`` and ``load_results`` retu
 from importlib import import_module
 
 from simplevtr.evaluation.error_breakdown import ErrorBreakdown, break_down_errors
-from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
 from simplevtr.evaluation.hota import HotaScores, score_hota
 from simplevtr.evaluation.report import scores_as_json, scores_table
-from simplevtr.evaluation.results_file import load_results, write_results
 from simplevtr.evaluation.subsets import SubsetScores, score_subsets
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, TrackScores, evaluate_tracks
+from simplevtr.formats.results import load_results, write_results
+from simplevtr.formats.ytvis import has_ground_truth, load_ground_truth
 
 __all__ = [
     "AREA_LIMITS",

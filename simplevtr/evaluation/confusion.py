@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD, check_iou_threshold, tracks_by_video
+from simplevtr.formats.ytvis import require_annotations
 
 import numpy as np
 

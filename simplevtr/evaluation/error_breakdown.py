@@ -27,9 +27,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.report import or_none
-from simplevtr.evaluation.track_iou import FilmStrip, join_frames, track_iou
+from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.track_matching import match_video
 from simplevtr.evaluation.video_tracks import (
     VideoTracks,
@@ -37,6 +36,8 @@ from simplevtr.evaluation.video_tracks import (
     tracks_by_video,
 )
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
+from simplevtr.formats.film_strips import FilmStrip, join_frames
+from simplevtr.formats.ytvis import require_annotations
 
 import numpy as np
 from pycocotools import mask as coco_mask

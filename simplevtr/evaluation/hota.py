@@ -12,15 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.evaluation.frame_masks import frame_iou
-from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.report import or_none
+from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
     masks_by_frame,
     tracks_by_video,
 )
+from simplevtr.formats.ytvis import require_annotations
 from simplevtr.terminal import table_cell
 
 import numpy as np

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.frame_masks import frame_iou
-from simplevtr.evaluation.ground_truth import require_annotations
+from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
@@ -26,6 +25,7 @@ from simplevtr.evaluation.video_tracks import (
     same_category,
     tracks_by_video,
 )
+from simplevtr.formats.ytvis import require_annotations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment

@@ -18,7 +18,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.report import or_none
 from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.video_tracks import (
@@ -28,7 +27,8 @@ from simplevtr.evaluation.video_tracks import (
     tracks_by_video,
 )
 from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks, mean_per_cent
-from simplevtr.rle import decode_texts, starts_of
+from simplevtr.formats.rle import decode_texts, starts_of
+from simplevtr.formats.ytvis import require_annotations
 
 import numpy as np
 from pycocotools import mask as coco_mask

@@ -1,103 +1,13 @@
-"""Intersection over union of mask tracks, computed by pycocotools on "film strips".
-
-A run-length encoding (RLE) lists run lengths in column-major order. Joining the RLEs of a track's T
-frames end to end therefore encodes one wide mask, the film strip, with H rows and W * T columns.
-The mask IoU of two film strips is the track IoU: the sum over frames of the intersections divided
-by the sum over frames of the unions. A frame without a mask is an empty stretch of the strip.
-
-Where two frames meet, runs are merged: pycocotools' IoU is silently wrong for runs of length zero
-after the first run, which plain joining would produce.
-"""
+"""Intersection over union of mask tracks and of the masks of one frame, computed by pycocotools."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from simplevtr.rle import (
-    MalformedMaskError,
-    decode_texts,
-    encode_runs,
-    mask_text,
-    starts_of,
-)
+from simplevtr.formats.film_strips import FilmStrip
 
 import numpy as np
 from pycocotools import mask as coco_mask
-
-_MAX_PIXELS = 2**32 - 1  # pycocotools holds run lengths and areas in 32 unsigned bits
-
-
-@dataclass(frozen=True)
-class FilmStrip:
-    """The masks of one track, joined end to end.
-
-    Attributes:
-        rle: compressed RLE, ``{"size": [H, W * T], "counts": bytes}``.
-        area: mean number of mask pixels over the frames that have any; 0.0 if none has.
-    """
-
-    rle: dict
-    area: float
-
-
-def join_frames(
-    tracks: Sequence[Sequence[dict | list | None]],
-    *,
-    height: int,
-    width: int,
-    allow_polygons: bool = False,
-) -> list[FilmStrip]:
-    """The film strips of the tracks of one video.
-
-    Args:
-        tracks: for each track, one segmentation a frame, as many frames in each track. A
-            segmentation is a compressed RLE (``counts`` as str or bytes), an uncompressed RLE
-            (``counts`` as a list of int), polygons (a list of ``[x0, y0, x1, y1, ...]`` in pixels)
-            if allowed, or None.
-        height: H, rows of a frame in pixels.
-        width: W, columns of a frame in pixels.
-        allow_polygons: whether polygons are accepted.
-
-    Raises:
-        MalformedMaskError: a segmentation is none of these, has another size, or does not decode
-            to H * W pixels.
-        ValueError: the video is too large for pycocotools (2**32 pixels or more).
-    """
-    if not tracks:
-        return []
-    frames = len(tracks[0])
-    assert all(len(track) == frames for track in tracks)
-    pixels = height * width
-    if pixels * frames > _MAX_PIXELS:
-        raise ValueError(
-            f"{frames} frames of {height} x {width} are {pixels * frames} pixels; "
-            f"a track may have {_MAX_PIXELS} at most"
-        )
-    if frames == 0:
-        return [FilmStrip(encode_runs([0], height, 0), 0.0) for _ in tracks]
-    empty = encode_runs([pixels], height, width)["counts"]
-    texts = []
-    for t, track in enumerate(tracks):
-        for f, segmentation in enumerate(track):
-            if segmentation is None:
-                texts.append(empty)
-                continue
-            try:
-                texts.append(mask_text(segmentation, height, width, allow_polygons))
-            except ValueError as error:
-                raise MalformedMaskError(t, f, str(error)) from error
-    runs, rows = decode_texts(texts, pixels, frames)
-    areas = np.add.reduceat(runs[:, 1], starts_of(rows)).reshape(len(tracks), frames)
-    visible = np.maximum((areas > 0).sum(axis=1), 1)
-    # Integer sums are exact, so this is the correctly rounded mean.
-    means = (areas.sum(axis=1) / visible).tolist()
-    strips = _strip_runs(runs, rows.reshape(len(tracks), frames).sum(axis=1), pixels * frames)
-    return [
-        FilmStrip(encode_runs(strip, height, width * frames), mean)
-        for strip, mean in zip(strips, means, strict=True)
-    ]
 
 
 def track_iou(first: Sequence[FilmStrip], second: Sequence[FilmStrip]) -> np.ndarray:
@@ -111,31 +21,18 @@ def track_iou(first: Sequence[FilmStrip], second: Sequence[FilmStrip]) -> np.nda
     return coco_mask.iou([s.rle for s in first], [s.rle for s in second], [0] * len(second))
 
 
-def _strip_runs(runs: np.ndarray, rows: np.ndarray, pixels: int) -> list[np.ndarray]:
-    """Canonical run lengths of each track's film strip.
+def frame_iou(true: Sequence[dict | None], predicted: Sequence[dict | None]) -> np.ndarray:
+    """(true, predicted) float64 IoU of the masks of one frame, 0 where one of them is None.
 
     Args:
-        runs: (R, 2) int64, pairs (background, foreground) of all tracks, in order.
-        rows: (tracks,) int64, the pairs of each track.
-        pixels: length of one strip, H * W * T.
+        true: masks as ``split_frames`` gives them.
+        predicted: likewise.
     """
-    tracks = np.arange(len(rows))
-    # Each run ends with a change of colour; one pixel between strips keeps neighbours' ends apart.
-    changes = np.cumsum(runs) + np.repeat(tracks, 2 * rows)
-    # Two changes at the same place undo each other; of an odd number of them one is left.
-    group = np.flatnonzero(np.diff(changes, prepend=-1))
-    size = np.diff(group, append=len(changes))
-    changes = changes[group[size % 2 == 1]]
-    begin = tracks * (pixels + 1)
-    cuts = np.searchsorted(changes, begin)
-    strips = []
-    for start, piece in zip(begin, np.split(changes, cuts[1:]), strict=True):
-        strip = np.diff(piece, prepend=start, append=start + pixels)
-        strips.append(strip[:-1] if len(strip) > 1 and strip[-1] == 0 else strip)
-    return strips
-
-
-def mean_area(areas: Sequence[float | None]) -> float:
-    """Mean of the areas (pixels) of the frames where a track is visible, 0.0 if there is none."""
-    present = [area for area in areas if area]
-    return math.fsum(present) / len(present) if present else 0.0
+    iou = np.zeros((len(true), len(predicted)))
+    rows = [i for i, mask in enumerate(true) if mask is not None]
+    columns = [i for i, mask in enumerate(predicted) if mask is not None]
+    if rows and columns:
+        iou[np.ix_(rows, columns)] = coco_mask.iou(
+            [true[i] for i in rows], [predicted[i] for i in columns], [0] * len(columns)
+        )
+    return iou

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 
-from simplevtr.evaluation.ground_truth import require_annotations
 from simplevtr.evaluation.id_switches import count_id_switches
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.video_tracks import (
@@ -16,6 +15,7 @@ from simplevtr.evaluation.video_tracks import (
     tracks_by_video,
 )
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.formats.ytvis import require_annotations
 
 
 @dataclass(frozen=True)

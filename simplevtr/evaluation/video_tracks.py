@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from simplevtr.evaluation.frame_masks import split_frames
-from simplevtr.evaluation.ground_truth import checked
-from simplevtr.evaluation.track_iou import FilmStrip
+from simplevtr.formats.film_strips import FilmStrip, split_frames
+from simplevtr.formats.ytvis import checked
 
 import numpy as np
 

@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simplevtr.evaluation.ground_truth import checked, require_annotations
 from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.formats.ytvis import checked, require_annotations
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval

@@ -7,10 +7,10 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from simplevtr.evaluation.ground_truth import has_ground_truth, load_ground_truth
 from simplevtr.evaluation.report import scores_table
-from simplevtr.evaluation.results_file import is_finite, refuse_existing_results, write_results
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
+from simplevtr.formats.results import is_finite, refuse_existing_results, write_results
+from simplevtr.formats.ytvis import has_ground_truth, load_ground_truth
 from simplevtr.structures import TrackMasks, encode_masks
 
 from detectron2.data import MetadataCatalog

@@ -8,9 +8,9 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
+from simplevtr.formats.rle import check_polygons, inverted
 from simplevtr.importing.dataset import Rle
 from simplevtr.importing.mask_shapes import from_polygons, from_segmentation
-from simplevtr.rle import check_polygons, inverted
 
 from pycocotools import mask as coco_mask
 

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from xml.etree import ElementTree
 
+from simplevtr.formats.rle import MAX_COORDINATE
 from simplevtr.importing.dataset import Rle
 from simplevtr.importing.mask_shapes import from_pixels, from_polygons, from_window
-from simplevtr.rle import MAX_COORDINATE
 
 import numpy as np
 

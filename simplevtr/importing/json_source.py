@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simplevtr.files import read_json
+from simplevtr.formats.files import read_json
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from simplevtr.formats.rle import (
+    MAX_COORDINATE,
+    decode_sound_texts,
+    encode_runs,
+    mask_text,
+    polygons_text,
+)
 from simplevtr.importing.dataset import Rle
-from simplevtr.rle import MAX_COORDINATE, decode_sound_texts, encode_runs, mask_text, polygons_text
 
 import numpy as np
 from pycocotools import mask as coco_mask

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from simplevtr.image_files import UNREADABLE, open_image
+from simplevtr.formats.images import UNREADABLE, open_image
 
 import numpy as np
 

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from simplevtr.files import refuse_existing, write_bytes
+from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.importing.dataset import ImportedDataset, ImportedTrack, ImportedVideo
 
 from pycocotools import mask as coco_mask

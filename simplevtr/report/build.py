@@ -6,9 +6,9 @@ import logging
 import os
 from pathlib import Path
 
-from simplevtr.evaluation.ground_truth import has_ground_truth
 from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
 from simplevtr.evaluation.video_tracks import VideoTracks, tracks_by_video
+from simplevtr.formats.ytvis import has_ground_truth
 from simplevtr.report.folder import check_folder, new_report, write_data
 from simplevtr.report.frame_files import frame_path, write_small_frame
 from simplevtr.report.player_part import player_part, shown_frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from simplevtr.image_files import UNREADABLE, open_image
+from simplevtr.formats.images import UNREADABLE, open_image
 from simplevtr.video_io.frame_source import FrameSource
 
 import numpy as np

@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place
-from simplevtr.data.outline import check_outline
-from simplevtr.files import read_json, write_bytes
+from simplevtr.formats.checks import check_outline
+from simplevtr.formats.files import read_json, write_bytes
 
 _DOWNLOADED = "instances.json"  # what archives hold in a folder a split
 

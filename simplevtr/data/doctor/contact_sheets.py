@@ -9,7 +9,7 @@ from typing import Any
 
 from simplevtr.data.doctor.records import is_absent
 from simplevtr.data.frames import read_frame
-from simplevtr.rle import mask_text
+from simplevtr.formats.rle import mask_text
 
 import numpy as np
 from PIL import Image

@@ -15,7 +15,7 @@ from simplevtr.data.doctor.repair import repaired_content
 from simplevtr.data.doctor.tracks import examine_tracks, settle_lengths
 from simplevtr.data.doctor.values import other_values
 from simplevtr.data.doctor.videos import examine_videos
-from simplevtr.data.outline import check_outline
+from simplevtr.formats.checks import check_outline
 
 from tqdm import tqdm
 

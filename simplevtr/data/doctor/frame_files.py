@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video, is_absent
-from simplevtr.image_files import UNREADABLE, open_image
+from simplevtr.formats.images import UNREADABLE, open_image
 
 from PIL import UnidentifiedImageError
 from tqdm import tqdm

@@ -10,7 +10,7 @@ from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video
-from simplevtr.image_files import UNREADABLE, open_image
+from simplevtr.formats.images import UNREADABLE, open_image
 
 from tqdm import tqdm
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.rle import decode_sound_texts, mask_text, starts_of
+from simplevtr.formats.rle import decode_sound_texts, mask_text, starts_of
 
 import numpy as np
 

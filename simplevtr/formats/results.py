@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 
-from simplevtr.evaluation.track_iou import FilmStrip, join_frames
-from simplevtr.files import RESULTS_NAME, read_json, refuse_existing, write_bytes
-from simplevtr.rle import MalformedMaskError
+from simplevtr.formats.files import RESULTS_NAME, read_json, refuse_existing, write_bytes
+from simplevtr.formats.film_strips import FilmStrip, join_frames
+from simplevtr.formats.rle import MalformedMaskError
 
 SUBMISSION_NAME = "submission.zip"
 _KEYS = ("video_id", "category_id", "score", "segmentations")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.data.outline import check_outline
+from simplevtr.formats.checks import check_outline
 
 
 @dataclass(frozen=True)

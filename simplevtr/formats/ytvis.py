@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from simplevtr.evaluation.results_file import (
+from simplevtr.formats.files import read_json
+from simplevtr.formats.film_strips import FilmStrip, mean_area
+from simplevtr.formats.results import (
     check_frames,
     check_results,
     is_finite,
     strips_of_video,
 )
-from simplevtr.evaluation.track_iou import FilmStrip, mean_area
-from simplevtr.files import read_json
 
 
 def load_ground_truth(path: str | os.PathLike) -> dict:
