@@ -8,9 +8,11 @@ from simplevtr.tracking import (
     WindowTracks,
     sliding_windows,
 )
+from simplevtr.tracking.linking import looks_alike
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 SIZE = (16, 24)  # of the original frames; masks are predicted at half of it
 
@@ -189,6 +191,14 @@ def link(iou, looks, comparable=True):
     linker = WindowLinker(min_iou=0.1, min_agreement=0.4, min_looks=0.5)
     iou = torch.tensor(iou)
     return linker(iou, torch.full(iou.shape, comparable), torch.tensor(looks))
+
+
+def test_looks_are_compared_on_the_cpu_wherever_the_network_is():
+    with FakeTensorMode():  # knows the rules of devices and needs no GPU
+        probability, embedding = torch.rand(3, 5), torch.rand(2, 8, device="cuda")
+        tracks = probability.double(), torch.rand(3, 8, device="cuda")
+        looks = looks_alike(tracks, (probability[:2].double(), embedding))
+    assert (looks.shape, looks.device.type, looks.dtype) == ((3, 2), "cpu", torch.float32)
 
 
 def test_one_good_link_is_worth_more_than_two_poor_ones():

@@ -56,10 +56,11 @@ def looks_alike(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Ten
     """How alike tracks and slots look, (N, M) float32 on the CPU.
 
     Args:
-        one: (N, K) mean class probabilities and (N, C) embeddings.
+        one: (N, K) mean class probabilities and (N, C) embeddings, on any devices.
         other: (M, K) and (M, C).
     """
+    one, other = ((classes.cpu(), embedding.float().cpu()) for classes, embedding in (one, other))
     classes = one[0].clamp(min=0).sqrt() @ other[0].clamp(min=0).sqrt().T
     norms = one[0].sum(1).sqrt()[:, None] * other[0].sum(1).sqrt()
-    directions = [torch.nn.functional.normalize(x[1].float(), dim=1) for x in (one, other)]
-    return ((classes / norms.clamp(min=1e-6)) * (directions[0] @ directions[1].T)).float().cpu()
+    directions = [torch.nn.functional.normalize(x[1], dim=1) for x in (one, other)]
+    return ((classes / norms.clamp(min=1e-6)) * (directions[0] @ directions[1].T)).float()
