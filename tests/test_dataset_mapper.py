@@ -4,7 +4,8 @@ import pickle
 from pathlib import Path
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, read_frame
+from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json
+from simplevtr.formats.images import read_frame
 
 import numpy as np
 import pytest

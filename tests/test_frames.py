@@ -1,10 +1,11 @@
-from simplevtr.data import read_frame
+from simplevtr.formats.images import frame_size, read_frame, read_reduced_frame
 
 import numpy as np
 import pytest
 from fuzzing import CUTS, FUZZ, cut
 from hypothesis import given
-from PIL import Image
+from PIL import Image, ImageOps
+from test_transforms import texture
 
 
 def test_read_frame(tmp_path):
@@ -16,11 +17,67 @@ def test_read_frame(tmp_path):
     assert read_frame(path).shape == (2, 4, 3)
 
 
-def test_read_frame_ignores_exif_orientation(tmp_path):
+TURNS = range(1, 9)  # EXIF orientations; from 5 on, height and width change places
+
+
+def save_turned(path, pixels, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
-    Image.new("RGB", (4, 2)).save(tmp_path / "a.jpg", exif=exif)
-    assert read_frame(tmp_path / "a.jpg").shape == (2, 4, 3)
+    exif[0x0112] = orientation
+    options = {".webp": {"lossless": True}, ".jpg": {"quality": 95}}
+    Image.fromarray(pixels).save(path, exif=exif, **options.get(path.suffix, {}))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("size", [(32, 48), (32, 32)])
+def test_frames_are_read_as_exif_turns_them(tmp_path, suffix, orientation, size):
+    pixels = texture(*size)
+    path = tmp_path / f"a{suffix}"
+    save_turned(path, pixels, orientation)
+    with Image.open(path) as image:
+        upright = np.array(ImageOps.exif_transpose(image))
+    assert np.array_equal(read_frame(path), upright)
+    assert np.array_equal(read_frame(path, upright.shape[:2]), upright)
+    assert frame_size(path) == upright.shape[:2]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("orientation", TURNS[4:])
+def test_an_annotated_size_that_fits_the_stored_pixels_alone_decides(tmp_path, suffix, orientation):
+    pixels = texture(32, 48)
+    path = tmp_path / f"a{suffix}"
+    save_turned(path, pixels, orientation)
+    save_turned(tmp_path / f"plain{suffix}", pixels, 1)
+    assert np.array_equal(read_frame(path, (32, 48)), read_frame(tmp_path / f"plain{suffix}"))
+    assert frame_size(path, (32, 48)) == (32, 48)
+    with pytest.raises(ValueError, match="48x32 or, as stored without its EXIF.*32x48.*says 30x30"):
+        read_frame(path, (30, 30))
+
+
+def test_reduced_jpegs_are_turned_too(tmp_path):
+    save_turned(tmp_path / "a.jpg", texture(47, 62), 6)
+    whole = read_frame(tmp_path / "a.jpg")
+    half, factor = read_reduced_frame(tmp_path / "a.jpg", (62, 47), reduction=2)
+    assert (factor, half.shape) == (2, (31, 24, 3))
+    assert np.abs(half[:30, :23].astype(int) - whole[0:60:2, 0:46:2]).mean() < 20
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jp2", "a.pgm"])
+def test_16_bit_grey_keeps_its_upper_8_bits(tmp_path, name):
+    values = np.arange(256 * 64, dtype=np.uint16).reshape(64, 256) * 4
+    if name == "a.pgm":
+        (tmp_path / name).write_bytes(b"P5 256 64 65535\n" + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(tmp_path / name)
+    frame = read_frame(tmp_path / name)
+    assert np.array_equal(frame, np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [(np.int32, "integer"), (np.float32, "floating point")])
+def test_pixels_without_a_known_range_are_refused(tmp_path, dtype, kind):
+    Image.fromarray(np.full((4, 6), 300, dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=rf"a\.tif .*32-bit {kind} .*save it with 8 or 16 bits"):
+        read_frame(tmp_path / "a.tif")
 
 
 def test_read_frame_refuses(tmp_path):

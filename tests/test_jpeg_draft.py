@@ -1,9 +1,9 @@
 """Frames decoded at a fraction of their size: how far pixels differ, and that none moves."""
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, read_frame
-from simplevtr.data.frames import read_reduced_frame
+from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json
 from simplevtr.data.transforms import reduction_of
+from simplevtr.formats.images import read_frame, read_reduced_frame
 
 import numpy as np
 import pytest

@@ -26,10 +26,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.data import load_ytvis_json, read_frame
+from simplevtr.data import load_ytvis_json
 from simplevtr.data.annotations import read_tracks
 from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.formats.files import write_bytes
+from simplevtr.formats.images import read_frame
 from simplevtr.terminal import say_error, say_interrupted
 from simplevtr.video_io import check_output, open_sink
 from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet

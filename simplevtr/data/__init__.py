@@ -18,7 +18,6 @@ _HOMES = {
     "epoch_items": "frame_sampling",
     "epoch_length": "build",
     "load_ytvis_json": "ytvis",
-    "read_frame": "frames",
     "register_builtin": "builtin",
     "register_from_cfg": "builtin",
     "register_ytvis": "ytvis",

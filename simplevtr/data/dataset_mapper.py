@@ -10,9 +10,9 @@ from typing import Any
 from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import sample_frames
-from simplevtr.data.frames import read_reduced_frame
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 from simplevtr.data.transforms import for_reduced, reduction_of
+from simplevtr.formats.images import read_reduced_frame
 
 import cv2
 import numpy as np

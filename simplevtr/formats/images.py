@@ -1,19 +1,33 @@
-"""Opening image files that may be anybody's."""
+"""Image files as frames: which size they have, which way is up, and what their pixels mean.
+
+The loader, the demo, the doctor, the report and the importers all read frames here, so that masks
+lie where the same picture shows the object everywhere.
+
+*Orientation.* A frame is read as its EXIF orientation turns it, which is how labelling tools show
+it. Where the annotated size fits the stored pixels only, those are taken as they are stored.
+
+*Pixels.* Grey, palette and transparent images become RGB. 16-bit grey keeps its upper 8 bits, as
+Pillow does with 16-bit colour. 32-bit integers and floats have no range to scale by: refused.
+"""
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from os import PathLike
+from pathlib import PurePath
 from typing import IO
 
-from PIL import Image
+import numpy as np
+from PIL import ExifTags, Image
 
+# What the files of frames may end in.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # What frames are in. Pillow knows more formats, some of which it hands to other programs.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000")
-# What Pillow raises on files that are no images, are cut short, broken, or unreasonably large.
+# What Pillow raises on files that are not images, are cut short, broken, or unreasonably large.
 UNREADABLE = (
     OSError,
     SyntaxError,
@@ -28,20 +42,174 @@ UNREADABLE = (
     Image.DecompressionBombError,
 )
 
+_Turn = Image.Transpose
+# What turns stored pixels upright, by EXIF orientation, and what undoes it.
+_UPRIGHT = {
+    2: _Turn.FLIP_LEFT_RIGHT,
+    3: _Turn.ROTATE_180,
+    4: _Turn.FLIP_TOP_BOTTOM,
+    5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270,
+    7: _Turn.TRANSVERSE,
+    8: _Turn.ROTATE_90,
+}
+_SWAPPING = (_Turn.TRANSPOSE, _Turn.ROTATE_270, _Turn.TRANSVERSE, _Turn.ROTATE_90)
+_INVERSE = {_Turn.ROTATE_270: _Turn.ROTATE_90, _Turn.ROTATE_90: _Turn.ROTATE_270}
+
+
+def is_image(path: str | PurePath) -> bool:
+    """Whether the name of a file ends like that of a frame."""
+    return PurePath(path).suffix.lower() in IMAGE_SUFFIXES
+
 
 def open_image(
-    file: str | PathLike[str] | IO[bytes], formats: Sequence[str] | None = None
+    file: str | os.PathLike[str] | IO[bytes], formats: Sequence[str] | None = None
 ) -> Image.Image:
-    """An image, not decoded yet.
+    """An image as it is stored, not decoded yet.
 
     Args:
         file: path or open file.
         formats: Pillow's names of the allowed ones; by default all that frames are in.
 
     Raises:
-        UNREADABLE: it is no such file; decoding it may raise the same.
+        UNREADABLE: it is not such a file; decoding it may raise the same.
     """
     return Image.open(file, formats=formats or _known_formats())
+
+
+def frame_size(
+    path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """(height, width) in pixels as :func:`read_frame` reads the file, which is not decoded.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_frame` does.
+    """
+    return _read(path, expected_size, None)[1]
+
+
+def read_frame(
+    path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Read an image file as RGB, upright.
+
+    Args:
+        path: the image file.
+        expected_size: (height, width) in pixels that the annotation file gives, or None to accept
+            any.
+
+    Returns:
+        (H, W, 3) uint8 RGB, writable.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a complete image, has another size than expected, or pixels of 32
+            bits.
+    """
+    return read_reduced_frame(path, expected_size, reduction=1)[0]
+
+
+def read_reduced_frame(
+    path: str | os.PathLike[str],
+    expected_size: tuple[int, int] | None = None,
+    *,
+    reduction: int,
+) -> tuple[np.ndarray, int]:
+    """Read an image file as RGB, upright, a JPEG at a fraction of its size.
+
+    A JPEG's blocks of 8 x 8 pixels are decoded to smaller blocks, each pixel about the mean of the
+    ``reduction`` x ``reduction`` pixels in its place: cheaper than to decode all and resize.
+
+    Args:
+        path: the image file.
+        expected_size: (height, width) in pixels of the whole image, or None to accept any.
+        reduction: 1, 2, 4 or 8.
+
+    Returns:
+        The image and the factor by which it is reduced: ``reduction``, or 1 for files that only
+        come whole. The image is (ceil(H / factor), ceil(W / factor), 3) uint8 RGB, writable.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_frame` does.
+    """
+    image, size = _read(path, expected_size, reduction)
+    return image, 1 if image.shape[:2] == size else reduction
+
+
+def _read(
+    path: str | os.PathLike[str], expected_size: tuple[int, int] | None, reduction: int | None
+) -> tuple[np.ndarray | None, tuple[int, int]]:
+    """The pixels, None without a reduction, and the (height, width) of the whole frame."""
+    path = os.fspath(path)
+    if not os.path.isfile(path):  # pipes and devices could block
+        raise FileNotFoundError(f"frame {path} does not exist")
+    try:
+        with open_image(path) as file:
+            readings = _readings(file)
+            for size, turn in readings.items():
+                if expected_size is None or size == tuple(expected_size):
+                    pixels = None if reduction is None else _decode(file, turn, reduction)
+                    return pixels, size
+    except UNREADABLE as error:
+        raise ValueError(f"frame {path} cannot be read as an image: {error}") from error
+    found = " or, as stored without its EXIF orientation, ".join(f"{h}x{w}" for h, w in readings)
+    raise ValueError(
+        f"frame {path} has {found} pixels (height x width), "
+        f"but its annotation file says {expected_size[0]}x{expected_size[1]}"
+    )
+
+
+def _readings(file: Image.Image) -> dict[tuple[int, int], Image.Transpose | None]:
+    """By (height, width) how to turn the decoded picture: upright first, then as it is stored.
+
+    Where the two have the same size, upright is the only reading.
+    """
+    size, turn = (file.height, file.width), _UPRIGHT.get(_orientation(file))
+    if file.format == "TIFF":  # Pillow itself turns these upright
+        upright, stored = (size, None), _INVERSE.get(turn, turn)
+    else:
+        upright, stored = (size[::-1] if turn in _SWAPPING else size, turn), None
+    readings = dict([upright])
+    if turn in _SWAPPING:
+        readings.setdefault(upright[0][::-1], stored)
+    return readings
+
+
+def _orientation(file: Image.Image) -> int:
+    """The EXIF orientation, 1 if there is none or none that can be read."""
+    if file.format == "PNG" and not {"exif", "Raw profile type exif", "xmp"} & file.info.keys():
+        return 1  # Pillow would decode the whole picture to look behind it
+    try:
+        return file.getexif().get(ExifTags.Base.Orientation, 1)
+    except UNREADABLE:
+        return 1
+
+
+def _decode(file: Image.Image, turn: Image.Transpose | None, reduction: int) -> np.ndarray:
+    width, height = file.size
+    if file.format == "JPEG" and 1 < reduction <= min(width, height):
+        file.draft(None, (width // reduction, height // reduction))
+    image = _as_rgb(file)
+    return np.array(image if turn is None else image.transpose(turn))
+
+
+def _as_rgb(file: Image.Image) -> Image.Image:
+    """The decoded picture in RGB.
+
+    Raises:
+        ValueError: its pixels have no range that is known.
+    """
+    if file.mode == "RGB":
+        return file
+    if file.mode.startswith("I;16") or (file.mode == "I" and file.format == "PPM"):
+        return Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)).convert("RGB")
+    if file.mode in ("I", "F"):
+        kind = "floating point" if file.mode == "F" else "integer"
+        raise ValueError(
+            f"its pixels are 32-bit {kind} numbers (mode {file.mode!r}), whose range nobody knows; "
+            "save it with 8 or 16 bits"
+        )
+    return file.convert("RGB")
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.data.doctor.records import is_absent
-from simplevtr.data.frames import read_frame
+from simplevtr.formats.images import read_frame
 from simplevtr.formats.rle import mask_text
 
 import numpy as np
