@@ -7,9 +7,10 @@ from collections.abc import Container
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from simplevtr.formats.paths import below, natural_key
 from simplevtr.importing.coco_shapes import from_shapes
 from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, TrackTable, naming
-from simplevtr.importing.folders import inside, natural_order, relative_names, require_folder
+from simplevtr.importing.folders import relative_names, require_folder
 from simplevtr.importing.json_source import (
     as_object,
     get_int,
@@ -74,7 +75,7 @@ def read_coco_tracks(
     for video in tqdm(sorted(videos, key=_order), desc="coco-tracks", unit="video", disable=None):
         frames = videos[video]
         with naming(source):
-            paths = [inside(root, file_name) for _, _, file_name in frames]
+            paths = [below(root, file_name) for _, _, file_name in frames]
         size = common_size(paths)
         table = TrackTable(notes)
         for t, (_, image, _) in enumerate(frames):
@@ -167,7 +168,7 @@ def _read_images(
         folder = PurePosixPath(name.replace("\\", "/")).parent.as_posix()
         video = folder if key is None else get_key(entry, (key,), where)
         place = next((k for k in _FRAME_KEYS if entry.get(k) is not None), None)
-        order = (1, natural_order(name)) if place is None else (0, get_int(entry, place, where))
+        order = (1, natural_key(name)) if place is None else (0, get_int(entry, place, where))
         videos.setdefault(video, []).append((order, image, name))
     for video, frames in videos.items():
         with naming(source):
@@ -248,4 +249,4 @@ def _video_names(content: dict[str, Any], source: Path) -> dict[int | str, str]:
 
 def _order(video: int | str) -> tuple:
     """Numbers before texts."""
-    return (0, video) if isinstance(video, int) else (1, natural_order(video))
+    return (0, video) if isinstance(video, int) else (1, natural_key(video))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path, PurePosixPath
 
+from simplevtr.formats.paths import natural_key
+
 # What frames may end in; the loader reads them with Pillow.
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
-
-def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts "frame_2" before "frame_10", and "1" and "01" always in the same order."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(1, int(p), p) if p.isdecimal() and len(p) < 4000 else (0, 0, p) for p in parts]
 
 
 def require_folder(path: Path, what: str) -> Path:
@@ -76,21 +71,6 @@ def relative_names(paths: list[Path], root: Path) -> list[str]:
     return [PurePosixPath(*path.relative_to(root).parts).as_posix() for path in paths]
 
 
-def inside(root: Path, name: object) -> Path:
-    """The path that a foreign file calls ``name``, which must lie below ``root``.
-
-    Raises:
-        ValueError: it is no usable relative path, or leads out of ``root``.
-    """
-    if not isinstance(name, str) or not name or not name.isprintable():
-        raise ValueError(f"file name {name!r:.80}; a text without control characters is needed")
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    drive = os.path.splitdrive(name)[0] or (parts and ":" in parts[0])
-    if not parts or name.startswith(("/", "\\")) or drive or ".." in parts:
-        raise ValueError(f"file name {name!r:.80}; a path below {root} is needed")
-    return root.joinpath(*parts)
-
-
 def _sorted(paths: object) -> list[Path]:
     visible = (path for path in paths if not path.name.startswith("."))
-    return sorted(visible, key=lambda path: natural_order(path.name))
+    return sorted(visible, key=lambda path: natural_key(path.name))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from simplevtr.formats.images import UNREADABLE, open_image
+from simplevtr.formats.paths import below
 
 _QUALITY = 80
 
@@ -19,14 +20,10 @@ def frame_path(images: str | os.PathLike, video: dict, number: int) -> Path:
     names = video.get("file_names")
     if names is None:
         raise ValueError(f"video {video['id']} has no file_names in its annotation file")
-    name = names[number]
-    if not isinstance(name, str) or "\0" in name:
-        raise ValueError(f"video {video['id']}: file_names[{number}] is {name!r}, not a file name")
-    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == os.pardir:
-        raise ValueError(
-            f"video {video['id']}: file_names[{number}] is {name!r}; it must lie below {images}"
-        )
-    return Path(images) / name
+    try:
+        return below(images, names[number])
+    except ValueError as error:
+        raise ValueError(f"video {video['id']}, file_names[{number}]: {error}") from error
 
 
 def write_small_frame(source: Path, target: Path, video: dict, most_width: int) -> None:

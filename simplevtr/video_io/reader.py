@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from simplevtr.formats.paths import natural_key
 from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.image_source import IMAGE_SUFFIXES, ImageSource, is_image
 from simplevtr.video_io.live_source import is_address, is_camera, open_address, open_camera
 from simplevtr.video_io.video_source import VideoSource
-
-
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sort key that compares runs of digits by value: "frame2" before "frame10"."""
-    parts = re.split(r"([0-9]+)", name)
-    return [int(p) if i % 2 else p.lower() for i, p in enumerate(parts)], name
 
 
 def open_source(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os.path
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place, shown
 from simplevtr.data.doctor.records import Video
 from simplevtr.data.doctor.values import integer, other_values
+from simplevtr.formats.paths import leads_out, natural_key
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
@@ -100,32 +99,16 @@ def _examine_frames(video: Video, findings: Findings) -> None:
     if pixels > _MOST_VIDEO_PIXELS:
         detail = f"its frames have {pixels} pixels; a track can have {_MOST_VIDEO_PIXELS}"
         findings.add("too-large", video.place, detail)
-    keys = [_natural_key(name) for name in names]
+    keys = [natural_key(name) for name in names]
     for frame in range(1, len(keys)):
         if keys[frame] < keys[frame - 1]:
             place = video.place.but(file=names[frame])
             findings.add("unsorted-frames", place, f"comes after {shown(names[frame - 1])}")
             break
     for frame, name in enumerate(video.names):
-        if name is not None and _leads_out(name):
+        if name is not None and leads_out(name):
             place = video.place.but(frame=frame, file=name)
             findings.add("outside-root", place, "the name leads out of the image root")
-
-
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    """Text parts and numbers by turns; numbers compare by their value, however long."""
-    parts = re.split("([0-9]+)", name)
-    keys = [(0, part) for part in parts]
-    for i in range(1, len(parts), 2):
-        digits = parts[i].lstrip("0")
-        keys[i] = (len(digits), digits)
-    return keys
-
-
-def _leads_out(name: str) -> bool:
-    # Windows' separators count: the file may have been written there.
-    path = os.path.normpath(name.replace("\\", "/"))
-    return path == ".." or re.match("/|[.][.]/|[A-Za-z]:/", path) is not None
 
 
 def _examine_sharing(videos: dict[int, Video], findings: Findings) -> None:

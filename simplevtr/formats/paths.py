@@ -1,0 +1,60 @@
+"""Names of files: their natural order, where they lead, and how the disk spells them."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import unicodedata
+from pathlib import Path
+
+
+def natural_key(name: str) -> tuple[list, str]:
+    """Sort key that compares runs of digits by value: "frame2" before "frame10".
+
+    Case does not count, and "1" and "01" always come in the same order. Digits may be any number.
+    """
+    parts: list = re.split("([0-9]+)", name.lower())
+    for i in range(1, len(parts), 2):
+        digits = parts[i].lstrip("0")
+        parts[i] = (len(digits), digits)
+    return parts, name
+
+
+def leads_out(name: str) -> bool:
+    """Whether a file name is absolute or leads out of the folder that it starts at.
+
+    Backslashes count as separators: the name may have been written on Windows.
+    """
+    path = posixpath.normpath(name.replace("\\", "/"))
+    return path == ".." or re.match("/|[.][.]/|[A-Za-z]:/", path) is not None
+
+
+def below(root: str | os.PathLike[str], name: object) -> Path:
+    """The path that a file calls ``name``, which must lie below ``root``.
+
+    Raises:
+        ValueError: it is no file name, or leads out of ``root``; the message names no file.
+    """
+    if not isinstance(name, str) or any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in name):
+        raise ValueError(f"file name {name!r:.80}; text without control characters is needed")
+    path = posixpath.normpath(name.replace("\\", "/"))
+    if path == "." or leads_out(name):
+        raise ValueError(f"file name {name!r:.80}; a path below {root} is needed")
+    return Path(root, path)
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The path as the disk spells it, or as it is if there is no such file or folder.
+
+    Letters with accents have two spellings in Unicode, composed (NFC) and decomposed (NFD, as
+    macOS may write them); a part of the path that is not found in one is looked for in the other.
+    """
+    path = Path(path)
+    if str(path).isascii() or path.exists():
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[bool(path.anchor) :]:
+        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        found /= next((form for form in forms if os.path.lexists(found / form)), part)
+    return found
