@@ -168,10 +168,14 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
         ("[]", "holds a list"),
         ("3", "holds a int"),
         ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
+        (
+            '{"images": [{"id": 1, "video_id": 1}], "videos": [{"id": 1}], "categories": []}',
+            "images are frames of videos; to make a YouTube-VIS file of it: python tools/import",
+        ),
         ('{"videos": [], "categories": {}}', "has no list 'categories'"),
         ('{"videos": [], "categories": [], "annotations": 4}', "'annotations' is a int"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
     path = tmp_path / "a.json"

@@ -109,6 +109,10 @@ def set_item(*path_and_value):
         (set_item("videos", []), "'videos' has no entry"),
         (lambda c: c.pop("videos"), "no list 'videos', only ['categories', 'annotations']"),
         (lambda c: (c.pop("videos"), c.update(images=[])), "a COCO file of single images?"),
+        (
+            lambda c: c.update(videos=[{"id": 1}], images=[{"video_id": 1}]),
+            "import_dataset.py coco-tracks",
+        ),
         (set_item("categories", []), "'categories' has no entry"),
         (set_item("categories", 1, "id", 1), "category id 1 appears twice"),
         (set_item("annotations", {}), "'annotations' is a dict"),
@@ -240,6 +244,33 @@ def test_builtin_follows_the_environment(monkeypatch, tmp_path):
     finally:
         monkeypatch.undo()
         forget("embedded_easy_val")
+        register_builtin()
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "other"),
+    [
+        ("ytvis_2021_train", "ytvis_2021/train.json", "ytvis_2021/train/instances.json"),
+        ("ytvis_2019_val", "ytvis_2019/valid.json", "ytvis_2019/valid/instances.json"),
+        ("ovis_val", "ovis/annotations_valid.json", "ovis/annotations/annotations_valid.json"),
+        ("ovis_train", "ovis/annotations_train.json", "ovis/annotations/train.json"),
+    ],
+)
+def test_archives_are_found_as_they_unpack(monkeypatch, tmp_path, name, usual, other):
+    monkeypatch.setattr(builtin.logger, "warning", lambda *args: None)
+    forget(name)
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    (tmp_path / other).parent.mkdir(parents=True)
+    try:
+        for present, expected in ((None, usual), (other, other), (usual, usual)):
+            if present is not None:
+                (tmp_path / present).touch()
+            register_builtin()
+            assert MetadataCatalog.get(name).json_file == str(tmp_path / expected)
+            forget(name)
+    finally:
+        monkeypatch.undo()
+        forget(name)
         register_builtin()
 
 

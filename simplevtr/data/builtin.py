@@ -15,10 +15,11 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 logger = logging.getLogger(__name__)
 
-# name -> (annotation file, image root), relative to the datasets' folder.
+# name -> (annotation file, image root), relative to the datasets' folder. Of several annotation
+# files the first that exists counts: the official archives and other projects differ in its name.
 _OFFICIAL = {
     f"ytvis_{year}_{split}": (
-        f"ytvis_{year}/{folder}.json",
+        (f"ytvis_{year}/{folder}.json", f"ytvis_{year}/{folder}/instances.json"),
         f"ytvis_{year}/{folder}/JPEGImages",
     )
     for year in (2019, 2021)
@@ -26,12 +27,19 @@ _OFFICIAL = {
     if (year, split) != (2019, "test")
 }
 _OVIS = {
-    f"ovis_{split}": (f"ovis/annotations_{folder}.json", f"ovis/{folder}")
+    f"ovis_{split}": (
+        (
+            f"ovis/annotations_{folder}.json",
+            f"ovis/annotations/annotations_{folder}.json",
+            f"ovis/annotations/{folder}.json",
+        ),
+        f"ovis/{folder}",
+    )
     for split, folder in (("train", "train"), ("val", "valid"), ("test", "test"))
 }
 _EMBEDDED = {
     f"embedded_{level}_{split}": (
-        f"embedded/{level}/{split}.json",
+        (f"embedded/{level}/{split}.json",),
         f"embedded/{level}/{split}/JPEGImages",
     )
     for level in ("easy", "hard")
@@ -65,9 +73,11 @@ def register_builtin() -> None:
     A name that another project has registered with other files is left as it is, with a warning.
     """
     root = datasets_root()
-    for name, (json_file, image_root) in (_OFFICIAL | _OVIS | _EMBEDDED).items():
+    for name, (json_files, image_root) in (_OFFICIAL | _OVIS | _EMBEDDED).items():
+        paths = [os.path.join(root, json_file) for json_file in json_files]
+        json_file = next((path for path in paths if os.path.isfile(path)), paths[0])
         try:
-            register_ytvis(name, os.path.join(root, json_file), os.path.join(root, image_root))
+            register_ytvis(name, json_file, os.path.join(root, image_root))
         except ValueError as error:
             logger.warning("Builtin dataset not registered: %s", error)
             continue

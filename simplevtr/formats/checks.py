@@ -22,6 +22,11 @@ def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
             f"{source}: holds a {type(content).__name__}; an object with 'videos', 'categories' "
             "and 'annotations' is needed"
         )
+    if _holds_frames_as_images(content):
+        raise ValueError(
+            f"{source}: is a COCO file whose images are frames of videos; to make a YouTube-VIS "
+            "file of it: python tools/import_dataset.py coco-tracks FILE --output NEW.json"
+        )
     for key in ("videos", "categories"):
         if not isinstance(content.get(key), list):
             hint = "; is it a COCO file of single images?" if "images" in content else ""
@@ -32,3 +37,14 @@ def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
     if not isinstance(content.get("annotations"), list | None):
         kind = type(content["annotations"]).__name__
         raise ValueError(f"{source}: 'annotations' is a {kind}; a list, null or nothing is allowed")
+
+
+def _holds_frames_as_images(content: dict[str, Any]) -> bool:
+    """Whether it is a file as MMTracking's CocoVID, whose videos are told by its images."""
+    images, videos = (
+        [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+        for value in (content.get("images"), content.get("videos"))
+    )
+    return any("video_id" in image for image in images) and not any(
+        "file_names" in video for video in videos
+    )
