@@ -29,6 +29,7 @@ setup(
         "einops>=0.8",
         "adabelief-pytorch>=0.2.1",
         "safetensors>=0.5",
+        "msgspec>=0.20",
         "pycocotools>=2.0.8",
         "fvcore>=0.1.5.post20221221",
         "iopath>=0.1.9,<0.1.11",

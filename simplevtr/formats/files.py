@@ -11,6 +11,8 @@ import zlib
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+
 # RuntimeError: an archive that is encrypted or compressed in an unknown way.
 _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError)
 # A packed file may be anybody's, and a few bytes can unpack to more than the memory. Annotations
@@ -22,10 +24,15 @@ _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 
 
-def read_json(path: str | os.PathLike) -> Any:
+def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
     """The content of a JSON file, also gzipped, or of ``results.json`` in a zip.
 
     What a file is, its first bytes say: its name may say something else.
+
+    Args:
+        path: the file.
+        lazy: a key of the file's object, whose list may have items that are not decoded yet: those
+            take no more memory than their text. ``json_value`` decodes one.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -38,7 +45,11 @@ def read_json(path: str | os.PathLike) -> Any:
     collecting = gc.isenabled()
     gc.disable()  # all of the many new objects are kept: looking for garbage doubles the time
     try:
-        return json.loads(_read_bytes(path))  # nothing holds on to the bytes meanwhile
+        data = _read_bytes(path)
+        try:
+            return _decoded(data, lazy)
+        except (msgspec.MsgspecError, RecursionError):
+            return json.loads(data)  # slower, knows NaN and other encodings, and says where it ends
     except _PackedFileError as error:
         raise ValueError(f"{path}: {error}") from error.__cause__
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
@@ -46,6 +57,24 @@ def read_json(path: str | os.PathLike) -> Any:
     finally:
         if collecting:
             gc.enable()
+
+
+def _decoded(data: bytes, lazy: str) -> Any:
+    if not lazy:
+        return msgspec.json.decode(data)
+    try:
+        parts = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        items = msgspec.json.decode(parts[lazy], type=list[msgspec.Raw])
+    except (msgspec.ValidationError, KeyError):  # not an object with such a list
+        return msgspec.json.decode(data)
+    for item in items:  # what cannot be decoded is found now, while others may still read it
+        msgspec.json.decode(item)
+    return {key: items if key == lazy else msgspec.json.decode(part) for key, part in parts.items()}
+
+
+def json_value(item: Any) -> Any:
+    """An item of a list that ``read_json`` may have left undecoded."""
+    return msgspec.json.decode(item) if isinstance(item, msgspec.Raw) else item
 
 
 class _PackedFileError(Exception):
