@@ -1,4 +1,4 @@
-"""Reading JSON: the same values whichever decoder reads them, and lists that are not decoded yet."""
+"""Reading JSON: one value whichever decoder reads it, and lists that are not decoded yet."""
 
 import json
 import math
