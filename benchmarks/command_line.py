@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from simplevtr import setup_cfg
 from simplevtr.formats.files import write_bytes
 from simplevtr.run_config import check_device
+from simplevtr.terminal import command_parser, run_command
 from simplevtr.video_io import check_output
 
 import torch
 from detectron2.config import CfgNode
 
-# What a user can mend, and what the machine is too small for.
-USER_ERRORS = (ValueError, KeyError, OSError, FloatingPointError, torch.OutOfMemoryError)
+# Also ends a measurement on one line: what the machine is too small for, or cannot compute.
+_ERRORS = (FloatingPointError, torch.OutOfMemoryError)
 
 
-def argument_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser that knows where the figures go.
-
-    Args:
-        name: of the command, which its error messages begin with.
-        description: shown as it is.
-    """
-    parser = argparse.ArgumentParser(
-        prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def argument_parser(file: str, doc: str) -> argparse.ArgumentParser:
+    """A ``command_parser`` that knows where the figures go."""
+    parser = command_parser(file, doc)
     parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
     return parser
@@ -82,19 +75,16 @@ def run(
         arguments: None for those of the process.
 
     Returns:
-        The exit status: 2 after one of ``USER_ERRORS``, whose message is printed to stderr.
+        The exit status, see ``run_command``.
     """
-    args = parser.parse_args(arguments)
-    try:
+
+    def measured(args: argparse.Namespace) -> None:
         if args.json is not None:
             check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
         figures, text = measure(args)
         if args.json is not None:
             content = json.dumps(figures, indent=2) + "\n"
             write_bytes(args.json, content.encode(), overwrite=args.overwrite)
-    except USER_ERRORS as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"{parser.prog}: error: {message}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
+        print(text)
+
+    return run_command(parser, measured, arguments, errors=_ERRORS)

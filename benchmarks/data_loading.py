@@ -243,7 +243,7 @@ def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(Path(__file__).name, __doc__)
+    parser = argument_parser(__file__, __doc__)
     parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
     parser.add_argument("--clips", type=int, default=8, help="timed clips a mapper (default 8)")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")

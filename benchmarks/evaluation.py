@@ -158,7 +158,7 @@ def format_report(reports: list[dict[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(Path(__file__).name, __doc__)
+    parser = argument_parser(__file__, __doc__)
     parser.add_argument("--videos", type=int, default=421, help="default 421")
     parser.add_argument("--tracks", type=int, default=10, help="predictions a video (default 10)")
     parser.add_argument("--frames", type=int, default=36, metavar="T", help="default 36")

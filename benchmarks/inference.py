@@ -74,7 +74,7 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(Path(__file__).name, __doc__)
+    parser = argument_parser(__file__, __doc__)
     add_model_arguments(parser)
     parser.add_argument("--frames", type=int, default=16, metavar="T", help="of the video")
     parser.add_argument("--size", type=int, nargs=2, default=[300, 540], metavar=("H", "W"))

@@ -33,6 +33,7 @@ from simplevtr.evaluation import YTVISEvaluator, load_ground_truth, load_results
 from simplevtr.evaluation.id_switches import SCORE_THRESHOLD, count_id_switches
 from simplevtr.inference import VideoPredictor
 from simplevtr.modeling.meta_arch import build_segmenter
+from simplevtr.terminal import number
 
 import torch
 from detectron2.config import CfgNode
@@ -107,20 +108,15 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argument_parser("long_videos.py", __doc__)
+    parser = argument_parser(__file__, __doc__)
     add_model_arguments(parser)
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered data set")
     add("--windows", type=int, nargs="+", default=[0, 10, 20, 40, 80], help="0: the whole video")
-    add("--overlaps", type=_share, nargs="+", default=[0.25, 0.5], help="shares of the window")
+    share = number(least=0, below=1)
+    add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
     add("--score-threshold", type=float, default=SCORE_THRESHOLD, help="of identity switches")
     return run(parser, measure_all, arguments)
-
-
-def _share(text: str) -> float:
-    if not 0 <= float(text) < 1:
-        raise ValueError(text)
-    return float(text)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.cells import KINDS, Cell, cells, is_measured, run_cell
 from benchmarks.measure import PARTS, REST
 from simplevtr.formats.files import write_bytes
+from simplevtr.terminal import command_parser, number, run_command
 
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -153,18 +154,16 @@ def draw(results: dict[Cell, dict[str, Any]]) -> Figure:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 1 if a measurement failed, 2 after a user's error."""
-    args = _parser().parse_args(arguments)
-    if min([*args.frames, args.threads, args.steps]) < 1 or args.warmup < 0:
-        print("performance.py: error: every number must be at least 1", file=sys.stderr)
-        return 2
+    return run_command(_parser(), run, arguments)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and write and print the tables; 1 if a measurement failed."""
+    _check_settings(args)
     results = {}
     try:
-        _check_settings(args)
         for cell in tqdm(cells(args.frames, args.sizes), unit="cell"):
             results[cell] = run_cell(cell, args)
-    except ValueError as error:
-        print(f"performance.py: error: {error}", file=sys.stderr)
-        return 2
     except RuntimeError as error:
         print(f"performance.py: {error}", file=sys.stderr)
         return 1
@@ -195,16 +194,15 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__file__, __doc__)
+    count, warmup = number(int, least=1), number(int, least=0)
     parser.add_argument("--output", type=Path, required=True, help="folder of the figures")
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument("--frames", type=int, nargs="+", default=[4, 16], metavar="T")
+    parser.add_argument("--frames", type=count, nargs="+", default=[4, 16], metavar="T")
     parser.add_argument("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--steps", type=int, default=1, help="timed steps or runs (default 1)")
-    parser.add_argument("--warmup", type=int, default=0, help="before them (default 0)")
+    parser.add_argument("--threads", type=count, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--steps", type=count, default=1, help="timed steps or runs (default 1)")
+    parser.add_argument("--warmup", type=warmup, default=0, help="before them (default 0)")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser
 

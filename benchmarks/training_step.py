@@ -247,7 +247,7 @@ def measure_and_format(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(Path(__file__).name, __doc__)
+    parser = argument_parser(__file__, __doc__)
     add_model_arguments(parser)
     parser.add_argument("--steps", type=int, default=10, help="timed steps (default 10)")
     parser.add_argument("--warmup", type=int, default=2, help="steps before them (default 2)")

@@ -126,7 +126,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argument_parser("video_memory.py", __doc__)
+    parser = argument_parser(__file__, __doc__)
     add_model_arguments(parser)
     parser.add_argument("--frames", type=int, nargs="+", default=[64, 1000, 10000])
     parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))

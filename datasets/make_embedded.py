@@ -13,7 +13,6 @@ import functools
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -286,7 +285,7 @@ def main() -> None:
     try:
         make_embedded_dataset(arguments.pop("output"), progress=True, **arguments)
     except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

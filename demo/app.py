@@ -10,18 +10,18 @@ made of them, lie in a temporary folder that is removed when the program ends (C
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import setup_cfg
 from simplevtr.inference import VideoPredictor
-from simplevtr.terminal import say_error
+from simplevtr.terminal import command_parser, run_command
 
 LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -29,16 +29,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the page until Ctrl-C; the exit status is 2 after a user's error."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed
-    try:
-        run(options)
-    except KeyboardInterrupt:
-        print()
-    except (ValueError, KeyError, OSError) as error:
-        return say_error("app.py", error)
-    return 0
+    return run_command(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -48,7 +39,8 @@ def run(options: argparse.Namespace) -> None:
         ValueError: gradio is missing, or see ``VideoPredictor``.
         OSError: the port is taken.
     """
-    with tempfile.TemporaryDirectory(prefix="simplevtr-") as folder:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed
+    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix="simplevtr-") as folder:
         _keep_to_this_machine(folder)
         try:
             import gradio  # noqa: F401 - only after the settings above
@@ -88,7 +80,7 @@ def _has_display() -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("--config-file", required=True, help="YAML file of the model")
     add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")

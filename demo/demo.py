@@ -13,8 +13,6 @@ a second Ctrl-C gives up.
 from __future__ import annotations
 
 import argparse
-import logging
-import math
 import signal
 import sys
 from collections import deque
@@ -42,7 +40,7 @@ from simplevtr.inference import (
     find_tracks,
     wanted_in_result,
 )
-from simplevtr.terminal import say_error, say_interrupted
+from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.tracking import CollectedTracks
 from simplevtr.video_io import FrameSource, open_source, write_video_results
 from simplevtr.visualization import TrackPainter
@@ -50,18 +48,7 @@ from simplevtr.visualization import TrackPainter
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; the exit status is 2 after a user's error and 130 after a second Ctrl-C."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    options = _parser().parse_args(arguments)
-    try:
-        run(options)
-    except KeyboardInterrupt:
-        return say_interrupted("demo.py")
-    except torch.OutOfMemoryError:
-        few = "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
-        return say_error("demo.py", few)
-    except (ValueError, KeyError, OSError, av.FFmpegError) as error:
-        return say_error("demo.py", error)
-    return 0
+    return run_command(_parser(), run, arguments, errors=(av.FFmpegError,))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -87,7 +74,12 @@ def run(options: argparse.Namespace) -> None:
     )
     outputs = DrawnOutputs(targets, source, painter, fps=options.fps, sound=not options.no_audio)
     segment = segment_live if source.live else segment_file
-    frames, tracks = segment(predictor, source, targets, outputs, options)
+    try:
+        frames, tracks = segment(predictor, source, targets, outputs, options)
+    except torch.OutOfMemoryError:
+        raise ValueError(
+            "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
+        ) from None
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
     print(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
           f"{options.score_threshold:.0%})")  # fmt: skip
@@ -208,14 +200,6 @@ def _progress(
     return tqdm(frames, desc=what, total=min(known, default=None), unit="frame", disable=None)
 
 
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except ZeroDivisionError:
-        rate = Fraction(0)
-    return _above_zero(rate, text)
-
-
 def _classes(wanted: list[str] | None, names: list[str]) -> list[str | int] | None:
     """Names as they are; numbers, which drawn labels show where nobody knows a name, as such."""
     if wanted is None:
@@ -223,29 +207,8 @@ def _classes(wanted: list[str] | None, names: list[str]) -> list[str | int] | No
     return [int(item) if item.isdecimal() and item not in names else item for item in wanted]
 
 
-def _positive(text: str) -> float:
-    return _above_zero(float(text), text)
-
-
-def _above_zero(number: Any, text: str) -> Any:
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} was given; it must be above 0")
-    return number
-
-
-def _score(text: str) -> float:
-    score = float(text)
-    if not 0 <= score <= 1:
-        raise argparse.ArgumentTypeError(f"{text} was given; allowed: 0 to 1")
-    return score
-
-
-def _count(text: str) -> int:
-    return _above_zero(int(text), text)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("--config-file", required=True, help="YAML file of the model")
     add("--input", required=True, nargs="+",
@@ -254,7 +217,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", help=".mp4, .gif, or a folder for images")
     add("--results", metavar="FILE.json", help="write the tracks as YouTube-VIS results, too")
     add("--masks", metavar="FOLDER", help="write a MOTS picture a frame, too (16-bit PNG)")
-    add("--score-threshold", type=_score, default=0.3, help="tracks from here on (0 to 1)")
+    add("--score-threshold", type=number(least=0, most=1), default=0.3,
+        help="tracks from here on (0 to 1)")  # fmt: skip
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", action="store_true", help="draw bounding boxes")
     add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")
@@ -263,13 +227,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-labels", action="store_true", help="draw no classes and scores")
     add("--no-ids", action="store_true", help="draw no track numbers")
     add("--no-audio", action="store_true", help="leave out the input's sound")
-    add("--fps", type=_rate, help="frames per second of the result, such as 25 or 30000/1001 "
+    add("--fps", type=number(Fraction, above=0),
+        help="frames per second of the result, such as 25 or 30000/1001 "
         "(default: the input's; 10 for images)")  # fmt: skip
-    add("--scale", type=_positive, help="size of the result relative to the input "
+    add("--scale", type=number(above=0), help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
-    add("--max-frames", type=_count, help="read only the first frames")
+    add("--max-frames", type=number(int, least=1), help="read only the first frames")
     add(
-        "--timeout", type=_positive, default=20.0, help="seconds to wait for a camera or an address"
+        "--timeout",
+        type=number(above=0),
+        default=20.0,
+        help="seconds to wait for a camera or an address",
     )
     add("--overwrite", action="store_true", help="replace existing results")
     add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",

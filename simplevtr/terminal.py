@@ -1,12 +1,94 @@
-"""What commands print: text of files, which a terminal may not be able to show, and errors."""
+"""How commands run, what they print, and how they end."""
 
 from __future__ import annotations
 
+import argparse
+import logging
+import math
+import operator
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
 
 # Exit statuses: for input that cannot be used, argparse's too; and after Ctrl-C, as shells have it.
 USAGE_ERROR, INTERRUPTED = 2, 130
+# What the user can mend.
+USER_ERRORS = (ValueError, KeyError, OSError)
+
+_LIMITS = {
+    "least": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "most": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+
+
+def command_parser(file: str, doc: str) -> argparse.ArgumentParser:
+    """A parser named after the command's ``file``; its --help begins with ``doc``."""
+    return argparse.ArgumentParser(
+        prog=Path(file).name,
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str], Any]:
+    """A type for argparse: a finite number within limits.
+
+    Args:
+        kind: int, float or Fraction.
+        limits: ``least`` and ``most``, allowed themselves, or ``above`` and ``below``.
+    """
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except (ValueError, ZeroDivisionError):
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        inside = (_LIMITS[name][0](value, limit) for name, limit in limits.items())
+        if not (-math.inf < value < math.inf and all(inside)):
+            allowed = (f"{_LIMITS[name][1]} {limit:g}" for name, limit in limits.items())
+            raise argparse.ArgumentTypeError(
+                f"{text} was given; it must be {' and '.join(allowed) or 'finite'}"
+            )
+        return value
+
+    return parse
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int | None],
+    arguments: list[str] | None = None,
+    *,
+    errors: tuple[type[Exception], ...] = (),
+    intermixed: bool = False,
+) -> int:
+    """Parse ``arguments`` and run a command, as every command of this project does.
+
+    Args:
+        parser: of ``command_parser``.
+        run: takes the parsed arguments; returns the exit status, None for 0.
+        arguments: those of the process by default.
+        errors: what the user can mend, in addition to ``USER_ERRORS``.
+        intermixed: whether options may stand between positional arguments.
+
+    Returns:
+        The exit status: that of ``run``; 2 after a user's error, which is printed on one line of
+        stderr; 130 after Ctrl-C.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    parse = parser.parse_intermixed_args if intermixed else parser.parse_args
+    options = parse(arguments)
+    try:
+        return run(options) or 0
+    except KeyboardInterrupt:
+        say(f"{parser.prog}: interrupted", sys.stderr)
+        return INTERRUPTED
+    except (*USER_ERRORS, *errors) as error:
+        return say_error(parser.prog, error)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -27,12 +109,6 @@ def say_error(program: str, error: object) -> int:
         error = error.args[0]  # str() would put it into quotation marks
     say(f"{program}: error: {one_line(error)}", sys.stderr)
     return USAGE_ERROR
-
-
-def say_interrupted(program: str) -> int:
-    """Print on stderr that Ctrl-C ended the command; the exit status to end with."""
-    say(f"{program}: interrupted", sys.stderr)
-    return INTERRUPTED
 
 
 def one_line(text: object) -> str:

@@ -86,18 +86,92 @@ def test_seed_decides_what_is_drawn(tmp_path, workers):
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_workers_draw_differently(tmp_path):
-    cfg = cfg_for(
-        register(tmp_path, videos=1, frames=40),
-        **{
-            "DATALOADER.NUM_WORKERS": 2,
-            "INPUT.SAMPLING_SCHEME": "video",
-            "INPUT.SAMPLING_FRAME_NUM": 6,
-            "SOLVER.IMS_PER_BATCH": 1,
-        },
-    )
-    first, second = batches(cfg, 2)  # one from each worker
-    assert first[0]["frame_idx"] != second[0]["frame_idx"]
+def everything_in(drawn):
+    """All pixels, masks and frame numbers, as bytes."""
+    result = []
+    for batch in drawn:
+        clips = []
+        for clip in batch:
+            masks = [frame.gt_masks.tensor.numpy().tobytes() for frame in clip["instances"]]
+            images = [image.numpy().tobytes() for image in clip["image"]]
+            clips.append((clip["file_names"], clip["frame_idx"], images, masks))
+        result.append(clips)
+    return result
+
+
+def resumed(cfg, start, count):
+    stream = build_train_loader(cfg)
+    stream.start = start
+    return everything_in(itertools.islice(stream, count))
+
+
+AUGMENTED = {
+    "INPUT.AUGMENTATIONS": ["flip", "photometric", "crop"],
+    "INPUT.CROP_RESIZE": [40, 60],
+    "INPUT.CROP_RANGE": [20, 60],
+    "INPUT.MIN_SIZE_TRAIN": (24, 32),
+    "INPUT.SAMPLING_FRAME_SHUFFLE": True,
+}
+
+
+@pytest.mark.parametrize("scheme", ["video", "frame", "compromise"])
+def test_a_stream_goes_on_where_it_stopped(tmp_path, scheme):
+    """Nothing but the seed and the iteration decides what a batch is, down to the pixels."""
+    name = register(tmp_path, videos=3, frames=[5, 6, 7], size=[(48, 64), (64, 48), (48, 48)])
+    cfg = cfg_for(name, **AUGMENTED, **{"INPUT.SAMPLING_SCHEME": scheme})
+    for grouped, batch in ((False, 1), (False, 2), (True, 2), (True, 3)):
+        cfg.DATALOADER.GROUP_BY_SHAPE = grouped
+        cfg.SOLVER.IMS_PER_BATCH = batch
+        whole = resumed(cfg, 0, 36)  # several epochs and blocks of groups
+        for start in (1, 7, 16, 23, 34):
+            assert resumed(cfg, start, 2) == whole[start : start + 2]
+        assert len({str(b) for b in whole}) == len(whole)  # no clip is drawn the same way again
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_workers_change_nothing(tmp_path, grouped):
+    name = register(tmp_path, videos=3, frames=6, size=[(48, 64), (64, 48), (48, 48)])
+    cfg = cfg_for(name, **AUGMENTED, **{"DATALOADER.GROUP_BY_SHAPE": grouped})
+    torch.manual_seed(0)
+    alone = resumed(cfg, 3, 6)
+    torch.manual_seed(1)  # chance of the process, which the stream has no part in
+    for workers in (1, 3):
+        cfg.DATALOADER.NUM_WORKERS = workers
+        assert resumed(cfg, 3, 6) == alone
+
+
+def test_two_processes_go_on_where_they_stopped(tmp_path, monkeypatch):
+    name = register(tmp_path, videos=3, frames=[3, 4, 5])
+    cfg = cfg_for(name, **AUGMENTED, **{"SOLVER.IMS_PER_BATCH": 4})
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    ranks = []
+    for rank in range(2):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        whole = resumed(cfg, 0, 20)
+        assert resumed(cfg, 17, 3) == whole[17:]
+        ranks.append(whole)
+    assert ranks[0] != ranks[1]
+
+
+def test_one_clip_a_process_is_the_batch_of_one_process(tmp_path, monkeypatch):
+    """The clips of an iteration do not depend on how many processes share them."""
+    name = register(tmp_path, videos=3, frames=4)
+    cfg = cfg_for(name, **AUGMENTED, **{"DATALOADER.GROUP_BY_SHAPE": False})
+    whole = resumed(cfg, 0, 4)
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        assert resumed(cfg, 0, 4) == [[batch[rank]] for batch in whole]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_frame_that_is_missing_is_one_line_also_from_a_worker(tmp_path, workers):
+    name = register(tmp_path, videos=1, frames=2)
+    for path in tmp_path.rglob("*.jpg"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"video1/0000\d\.jpg") as caught:
+        batches(cfg_for(name, **{"DATALOADER.NUM_WORKERS": workers}), 1)
+    assert "\n" not in str(caught.value)
 
 
 def test_workers_do_not_inherit_opencvs_threads(tmp_path):
@@ -212,7 +286,6 @@ def test_processes_share_the_test_videos(tmp_path, monkeypatch, world):
 def test_processes_share_the_training_items(tmp_path, monkeypatch):
     name = register(tmp_path, videos=4, frames=2)
     monkeypatch.setattr(comm, "get_world_size", lambda: 2)
-    monkeypatch.setattr("detectron2.data.build.get_world_size", lambda: 2)
     seen = []
     for rank in range(2):
         monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)

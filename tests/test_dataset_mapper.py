@@ -1,6 +1,7 @@
 import copy
 import json
 import pickle
+from functools import partial
 from pathlib import Path
 
 from simplevtr.config import add_simplevtr_config

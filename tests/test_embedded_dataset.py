@@ -266,8 +266,8 @@ def test_command_line_reports_errors_without_a_traceback(tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: scale is 9.0")
+    assert done.returncode == 2
+    assert "make_embedded.py: error: scale is 9.0" in done.stderr
 
 
 def test_categories_are_balanced():

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 from simplevtr.data import (
     ClipAugmentation,
@@ -152,9 +153,9 @@ def still_record(tmp_path, **options):
 
 def mapper_for(**options):
     augmentation = ClipAugmentation(min_sizes=(48,), max_size=64)
-    return YTVISDatasetMapper(
-        **{"augmentation": augmentation, "frames": 5, "seed": 0, "is_train": True} | options
-    )
+    rng = np.random.default_rng(options.pop("seed", 0))
+    settings = {"augmentation": augmentation, "frames": 5, "is_train": True} | options
+    return partial(YTVISDatasetMapper(**settings), rng=rng)
 
 
 def test_a_clip_of_a_still(tmp_path):

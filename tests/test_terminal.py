@@ -1,9 +1,19 @@
 """What commands print, and how they end."""
 
+import argparse
 import io
 import sys
+from fractions import Fraction
 
-from simplevtr.terminal import one_line, say, say_error, table_cell
+from simplevtr.terminal import (
+    command_parser,
+    number,
+    one_line,
+    run_command,
+    say,
+    say_error,
+    table_cell,
+)
 from tools import analyze_dataset, eval_seeds, evaluate, import_dataset, split_dataset
 
 import pytest
@@ -40,6 +50,67 @@ def test_errors_take_one_line(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert say_error("tool.py", KeyError("no\n such  name")) == 2
     assert sys.stderr.getvalue() == "tool.py: error: no such name\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (KeyError("no such class"), 2, "tool.py: error: no such class\n"),
+        (FileNotFoundError("a.json: no such file"), 2, "tool.py: error: a.json: no such file\n"),
+        (
+            ZeroDivisionError("of the tool's own list"),
+            2,
+            "tool.py: error: of the tool's own list\n",
+        ),
+        (KeyboardInterrupt(), 130, "tool.py: interrupted\n"),
+    ],
+)
+def test_how_commands_end(error, status, message, capsys):
+    def run(options):
+        raise error
+
+    parser = command_parser("/some/where/tool.py", "Does it.")
+    assert run_command(parser, run, [], errors=(ZeroDivisionError,)) == status
+    assert capsys.readouterr().err == message
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    def run(options):
+        raise AssertionError
+
+    with pytest.raises(AssertionError):
+        run_command(command_parser("tool.py", ""), run, [])
+
+
+@pytest.mark.parametrize("status", [None, 0, 1])
+def test_a_command_that_ends_well_has_its_own_status(status):
+    assert run_command(command_parser("tool.py", ""), lambda _: status, []) == (status or 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [(float, "1", 1.0), (int, "1", 1), (Fraction, "30000/1001", Fraction(30000, 1001))],
+)
+def test_numbers(kind, text, value):
+    assert number(kind, least=1)(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "text", "message"),
+    [
+        (int, {}, "1.5", "'1.5' is not a whole number"),
+        (float, {}, "nan", "nan was given; it must be finite"),
+        (Fraction, {}, "1/0", "'1/0' is not a number"),
+        (float, {"above": 0}, "inf", "inf was given; it must be above 0"),
+        (float, {"above": 0, "most": 1}, "0", "0 was given; it must be above 0 and at most 1"),
+        (int, {"least": 1}, "0", "0 was given; it must be at least 1"),
+        (float, {"below": 1}, "1", "1 was given; it must be below 1"),
+    ],
+)
+def test_numbers_outside_the_limits(kind, limits, text, message):
+    with pytest.raises(argparse.ArgumentTypeError) as raised:
+        number(kind, **limits)(text)
+    assert str(raised.value) == message
 
 
 def test_cells():

@@ -28,7 +28,7 @@ from simplevtr.ablation.schedule import Command, Launch, Schedule
 from simplevtr.ablation.steps import Job, JobBuilder
 from simplevtr.ablation.table import csv_text, markdown, summarise
 from simplevtr.formats.files import write_bytes
-from simplevtr.terminal import say_error
+from simplevtr.terminal import command_parser, number, run_command, say_error
 from simplevtr.visualization.ablation_plot import draw_ablation
 
 from tqdm import tqdm
@@ -46,32 +46,30 @@ def main(arguments: list[str] | None = None, launch: Launch | None = None) -> in
     Returns:
         0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        plan = read_plan(options.plan, options.seeds)
-        names = _chosen(plan, options.only)
-        if options.tables_only:
-            return 0 if _write_tables(plan, options.output) else _no_results(options.output)
-        scored_sets = check_configs(plan)
-        builder = JobBuilder(
-            plan,
-            output=options.output,
-            root=ROOT,
-            scored_sets=scored_sets,
-            start_slots=start_slots(plan),
-        )
-        jobs = builder.jobs(names, cost=not options.no_cost)
-        if options.list:
-            _list(jobs)
-            return 0
-        for job in jobs:
-            check_settings(job)
-        return _run(plan, jobs, options, launch)
-    except (ValueError, OSError) as error:
-        return say_error("ablate.py", error)
-    except KeyboardInterrupt:
-        print("ablate.py: stopped; the same command continues", file=sys.stderr)
-        return 130
+    return run_command(_parser(), partial(run, launch=launch), arguments)
+
+
+def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
+    """Do what is left of the plan and write its tables; 1 if a run failed."""
+    plan = read_plan(options.plan, options.seeds)
+    names = _chosen(plan, options.only)
+    if options.tables_only:
+        return 0 if _write_tables(plan, options.output) else _no_results(options.output)
+    scored_sets = check_configs(plan)
+    builder = JobBuilder(
+        plan,
+        output=options.output,
+        root=ROOT,
+        scored_sets=scored_sets,
+        start_slots=start_slots(plan),
+    )
+    jobs = builder.jobs(names, cost=not options.no_cost)
+    if options.list:
+        _list(jobs)
+        return 0
+    for job in jobs:
+        check_settings(job)
+    return _run(plan, jobs, options, launch)
 
 
 def _run(plan: Plan, jobs: list[Job], options: argparse.Namespace, launch: Launch | None) -> int:
@@ -155,20 +153,14 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1 or number > (os.cpu_count() or 1):
-        raise argparse.ArgumentTypeError(f"{number} is not in 1 .. {os.cpu_count()}, the CPU cores")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
     parser.add_argument("--output", required=True, type=Path, help="folder of all runs")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these runs and what they need")
     parser.add_argument("--seeds", nargs="+", type=int, help="instead of the plan's")
-    parser.add_argument("--jobs", type=_positive, default=1, help="runs side by side")
+    cores = number(int, least=1, most=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=cores, default=1, help="runs side by side")
     parser.add_argument("--no-cost", action="store_true", help="do not measure time and memory")
     parser.add_argument("--list", action="store_true", help="show what would be run, and stop")
     parser.add_argument("--tables-only", action="store_true", help="rebuild tables, run nothing")

@@ -35,7 +35,7 @@ from simplevtr.formats.video_summary import (
     has_annotations,
     summarize_videos,
 )
-from simplevtr.terminal import say, say_error, say_interrupted, table_cell
+from simplevtr.terminal import command_parser, number, run_command, say, table_cell
 
 from tabulate import tabulate
 
@@ -44,20 +44,12 @@ MOST_BARS = 100  # in the picture of the categories
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Analyze, write and print; return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        text = run(options)
-    except KeyboardInterrupt:
-        return say_interrupted("analyze_dataset.py")
-    except (ValueError, OSError, RecursionError) as error:
-        return say_error("analyze_dataset.py", error)
-    say(text)
-    return 0
+    """Run the command; return the exit status."""
+    return run_command(_parser(), run, arguments)
 
 
-def run(options: argparse.Namespace) -> str:
-    """Read the file and write the folder, if any; the analysis as Markdown."""
+def run(options: argparse.Namespace) -> None:
+    """Read the file, write the folder, if any, and print the analysis as Markdown."""
     content = read_json(options.json)
     source = str(options.json)
     videos = summarize_videos(content, source)
@@ -83,7 +75,7 @@ def run(options: argparse.Namespace) -> str:
         # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
         data = f"{text}\n".encode("utf-8", "backslashreplace")
         write_bytes(options.output / "analysis.md", data, overwrite=options.overwrite)
-    return text
+    say(text)
 
 
 def _overview(videos: Sequence[VideoSummary], names: dict[int, str], annotated: bool) -> str:
@@ -250,26 +242,14 @@ def _drawings(
     return {"categories.png": categories, "instances.png": instances, "frames.png": frames}
 
 
-def _coverage(text: str) -> Fraction:
-    try:
-        share = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return share
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
     add("--output", type=Path, metavar="FOLDER", help="folder for analysis.md and pictures")
     add(
         "--coverage",
-        type=_coverage,
+        type=number(Fraction, above=0, most=1),
         default=Fraction(98, 100),
         metavar="SHARE",
         help="share of the videos that the suggested sizes fit (default: 0.98, as in the paper)",

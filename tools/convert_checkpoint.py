@@ -42,7 +42,7 @@ from simplevtr.conversion import (
     write_weights,
 )
 from simplevtr.data.categories import DATASET_CATEGORIES
-from simplevtr.terminal import say_error
+from simplevtr.terminal import command_parser, number, run_command
 
 from torch import Tensor
 
@@ -51,21 +51,15 @@ VISTR_SLOTS = 10
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = _parser()
-    options = parser.parse_intermixed_args(arguments)
-    if options.config_file is None and options.to == "simplevtr":
-        parser.error("--config-file is needed: weights are converted for its model")
-    if options.config_file is None and options.opts:
-        parser.error(f"options need a --config-file: {' '.join(options.opts)}")
-    try:
-        run(options)
-    except (OSError, ValueError, KeyError) as error:
-        return say_error("convert_checkpoint.py", error)
-    return 0
+    return run_command(_parser(), run, arguments, intermixed=True)
 
 
 def run(options: argparse.Namespace) -> None:
     """Convert ``options.source``, write ``options.target`` and print the report."""
+    if options.config_file is None and options.to == "simplevtr":
+        raise ValueError("--config-file is needed: weights are converted for its model")
+    if options.config_file is None and options.opts:
+        raise ValueError(f"options need a --config-file: {' '.join(options.opts)}")
     check_writable(options.target, overwrite=options.overwrite)
     weights: Mapping[str, Tensor] = read_weights(options.source)
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
@@ -98,9 +92,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("source", type=Path, help="weights to read")
     parser.add_argument("target", type=Path, help="file to write (.pth)")
     parser.add_argument("--config-file", help="config of the model to convert for")
@@ -108,13 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
     parser.add_argument(
         "--source-slots",
-        type=_at_least(1),
+        type=number(int, least=1),
         metavar="Q",
         help="queries a frame of SOURCE (vistr: 10; detr: all)",
     )
     parser.add_argument(
         "--source-class-offset",
-        type=_at_least(0),
+        type=number(int, least=0),
         metavar="N",
         help="leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)",
     )
@@ -149,16 +141,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _class_names(dataset: str | None) -> list[str] | None:
     return None if dataset is None else [name for _, name in DATASET_CATEGORIES[dataset]]
-
-
-def _at_least(least: int):
-    def number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
-        return value
-
-    return number
 
 
 if __name__ == "__main__":

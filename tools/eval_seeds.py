@@ -27,7 +27,7 @@ from simplevtr.evaluation import (
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results, is_finite
-from simplevtr.terminal import say, say_error, say_interrupted, table_cell
+from simplevtr.terminal import command_parser, run_command, say, table_cell
 
 from tabulate import tabulate
 
@@ -36,25 +36,23 @@ METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score what is not scored yet and print the table; return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        check_area_limits(options.area_limits)
-        if options.output is not None:
-            refuse_existing(options.output, overwrite=options.overwrite)
-        table = _table(options.files, _scores_of_files(options), per_category=options.per_category)
-        if options.output is not None:
-            write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
-    except KeyboardInterrupt:
-        return say_interrupted("eval_seeds.py")
-    except (ValueError, OSError) as error:
-        return say_error("eval_seeds.py", error)
+    """Run the command; return the exit status."""
+    return run_command(_parser(), run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score what is not scored yet and print the table."""
+    check_area_limits(options.area_limits)
+    if options.output is not None:
+        refuse_existing(options.output, overwrite=options.overwrite)
+    table = _table(options.files, _scores_of_files(options), per_category=options.per_category)
+    if options.output is not None:
+        write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
     say(table)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed"
     )

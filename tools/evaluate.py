@@ -38,31 +38,29 @@ from simplevtr.evaluation.subsets import (
 from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import refuse_existing, write_bytes
-from simplevtr.terminal import say, say_error, say_interrupted
+from simplevtr.terminal import command_parser, run_command, say
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score, print the table and write the scores; return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        check_area_limits(options.area_limits)
-        check_subset_limits(_subset_limits(options))
-        if _wants_hota(options):
-            check_trackeval()
-        refuse_existing(options.output, overwrite=options.overwrite)
-        gt = load_ground_truth(options.gt)
-        if not has_ground_truth(gt):
-            raise ValueError(f"{options.gt}: has no annotations to compare with")
-        results = load_results(options.results, gt)
-        tables, content = _evaluation(gt, results, options)
-        content = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        write_bytes(options.output, content.encode(), overwrite=options.overwrite)
-    except KeyboardInterrupt:
-        return say_interrupted("evaluate.py")
-    except (ValueError, OSError) as error:
-        return say_error("evaluate.py", error)
+    """Run the command; return the exit status."""
+    return run_command(_parser(), run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score, write the scores and print the table."""
+    check_area_limits(options.area_limits)
+    check_subset_limits(_subset_limits(options))
+    if _wants_hota(options):
+        check_trackeval()
+    refuse_existing(options.output, overwrite=options.overwrite)
+    gt = load_ground_truth(options.gt)
+    if not has_ground_truth(gt):
+        raise ValueError(f"{options.gt}: has no annotations to compare with")
+    results = load_results(options.results, gt)
+    tables, content = _evaluation(gt, results, options)
+    content = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_bytes(options.output, content.encode(), overwrite=options.overwrite)
     say("\n\n".join(tables))
-    return 0
 
 
 def _evaluation(
@@ -100,7 +98,7 @@ def _subset_limits(options: argparse.Namespace) -> dict[str, list[float]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     parser.add_argument("--results", required=True, type=Path, help=".json, .json.gz or .zip")
     parser.add_argument("--output", required=True, type=Path, help="where the scores go, as JSON")

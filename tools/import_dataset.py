@@ -33,7 +33,7 @@ from simplevtr.importing import (
     with_categories,
     write_ytvis,
 )
-from simplevtr.terminal import say, say_error, say_interrupted
+from simplevtr.terminal import command_parser, run_command, say
 
 CATEGORIES = {
     "ytvis_2019": YTVIS_2019_CATEGORIES,
@@ -55,30 +55,28 @@ SPECIAL = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read, write, print the summary; return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        refuse_existing(options.output, overwrite=options.overwrite)
-        if not options.source.exists():
-            raise FileNotFoundError(f"{options.source}: no such file or folder")
-        reader = READERS[options.kind]
-        dataset = reader(options.source, images=options.images, **_special(options, reader))
-        if options.categories is not None:
-            dataset = with_categories(dataset, list(CATEGORIES[options.categories]))
-        write_ytvis(
-            dataset,
-            options.output,
-            description=f"imported from {options.kind}: {options.source.absolute().name!a}",
-            overwrite=options.overwrite,
-        )
-    except KeyboardInterrupt:
-        return say_interrupted("import_dataset.py")
-    except (ValueError, OSError) as error:
-        return say_error("import_dataset.py", error)
+    """Run the command; return the exit status."""
+    return run_command(_parser(), run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read, write and print the summary."""
+    refuse_existing(options.output, overwrite=options.overwrite)
+    if not options.source.exists():
+        raise FileNotFoundError(f"{options.source}: no such file or folder")
+    reader = READERS[options.kind]
+    dataset = reader(options.source, images=options.images, **_special(options, reader))
+    if options.categories is not None:
+        dataset = with_categories(dataset, list(CATEGORIES[options.categories]))
+    write_ytvis(
+        dataset,
+        options.output,
+        description=f"imported from {options.kind}: {options.source.absolute().name!a}",
+        overwrite=options.overwrite,
+    )
     say(summary_table(dataset))
     # Absolute, as DATASETS.CUSTOM takes paths from another folder than this one.
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
-    return 0
 
 
 def _special(options: argparse.Namespace, reader: object) -> dict:
@@ -94,9 +92,7 @@ def _special(options: argparse.Namespace, reader: object) -> dict:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("kind", metavar="KIND", choices=READERS, help=", ".join(READERS))
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
     parser.add_argument("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")

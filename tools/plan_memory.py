@@ -29,7 +29,7 @@ from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.engine.memory_plan import MemoryPlan
 from simplevtr.modeling.recompute import Recompute
-from simplevtr.terminal import say_error
+from simplevtr.terminal import command_parser, run_command
 
 import torch
 from detectron2.config import CfgNode
@@ -238,31 +238,30 @@ def verify(planner: Planner, answer: Answer, options: argparse.Namespace) -> boo
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 1 if nothing fits or is verified, 2 after an error."""
-    options = _parser().parse_args(arguments)
-    try:
-        planner = Planner(options)
-        answers = planner.answers()
-        print(table(answers, options.longest))
-        best = next((a for a in answers if any(a.training.values())), None)
-        if best is None:
-            print(f"no clip of one frame trains in {options.gpu} GiB at these sizes")
-            return 1
-        print(f"\n{PARTS_NEED.format(*best.size)}\n\n{planner.parts(best)}")
-        for way in best.ways():
-            print(f"\nfor {best.instances} instances of side {best.short}{way}:")
-            print(f"  {config_lines(best, way)}")
-        if torch.cuda.is_available():
-            return 0 if verify(planner, best, options) else 1
-        print("\nnot verified: PyTorch finds no GPU here")
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
-        return say_error("plan_memory.py", error)
+    return run_command(_parser(), run, arguments, errors=(RuntimeError,))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what fits; 1 if nothing does or what fits is not verified."""
+    planner = Planner(options)
+    answers = planner.answers()
+    print(table(answers, options.longest))
+    best = next((a for a in answers if any(a.training.values())), None)
+    if best is None:
+        print(f"no clip of one frame trains in {options.gpu} GiB at these sizes")
+        return 1
+    print(f"\n{PARTS_NEED.format(*best.size)}\n\n{planner.parts(best)}")
+    for way in best.ways():
+        print(f"\nfor {best.instances} instances of side {best.short}{way}:")
+        print(f"  {config_lines(best, way)}")
+    if torch.cuda.is_available():
+        return 0 if verify(planner, best, options) else 1
+    print("\nnot verified: PyTorch finds no GPU here")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("--gpu", type=float, required=True, metavar="GB", help="its memory, GiB")
     parser.add_argument(
         "--reserve", type=float, default=1.0, metavar="GB", help="GiB to leave free (default 1)"

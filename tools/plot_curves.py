@@ -11,30 +11,28 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr.formats.files import write_bytes
-from simplevtr.terminal import say_error
+from simplevtr.terminal import command_parser, run_command
 from simplevtr.video_io import check_output
 from simplevtr.visualization.curves import draw_curves, read_metrics
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("runs", nargs="+", metavar="OUTPUT_DIR", help="folder with a metrics.json")
     parser.add_argument("--output", required=True, help="picture to write: .png, .pdf or .svg")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing picture")
-    args = parser.parse_args(argv)
-    try:
-        output = check_output(
-            args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg")
-        )
-        figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
-        picture = io.BytesIO()
-        figure.savefig(picture, format=output.suffix[1:].lower(), dpi=110)
-        write_bytes(output, picture.getvalue(), overwrite=args.overwrite)
-    except (ValueError, OSError) as error:
-        return say_error("plot_curves.py", error)
+    return run_command(parser, run, arguments)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read the runs and write the picture."""
+    output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
+    figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
+    picture = io.BytesIO()
+    figure.savefig(picture, format=output.suffix[1:].lower(), dpi=110)
+    write_bytes(output, picture.getvalue(), overwrite=args.overwrite)
     print(f"wrote {output}")
-    return 0
 
 
 def _run_name(run: str, runs: list[str]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
@@ -24,34 +25,27 @@ from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
-from simplevtr.terminal import say_error, say_interrupted
+from simplevtr.terminal import command_parser, run_command
+
+_SETTINGS = (
+    ("videos", "N", "show N of the worst videos and N of the best"),
+    ("switches", "N", "show N identity switches"),
+    ("iou_threshold", "IOU", "least IoU of tracks that match, except for AP"),
+    ("score_threshold", "SCORE", "tracks with a lower score count for AP alone"),
+    ("frame_width", "PIXELS", "greatest width of the frames in the report"),
+    ("max_frames", "N", "of longer videos show N frames, evenly spaced"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report; the exit status is 2 after a user's error and 130 after Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options = _parser().parse_args(arguments)
-    try:
-        index = run(options)
-    except KeyboardInterrupt:
-        return say_interrupted("report.py")
-    except (ValueError, OSError) as error:
-        return say_error("report.py", error)
-    print(f"wrote {index}")
-    return 0
+    return run_command(_parser(), run, arguments)
 
 
-def run(options: argparse.Namespace) -> Path:
-    """Read the files and write the report; the path of its first page."""
+def run(options: argparse.Namespace) -> None:
+    """Read the files and write the report."""
     settings = ReportSettings(
-        title=options.title,
-        iou_threshold=options.iou_threshold,
-        score_threshold=options.score_threshold,
-        area_limits=options.area_limits,
-        videos=options.videos,
-        switches=options.switches,
-        frame_width=options.frame_width,
-        max_frames=options.max_frames,
+        **{field.name: getattr(options, field.name) for field in fields(ReportSettings)}
     )
     check_folder(options.output, overwrite=options.overwrite)
     if not options.images.is_dir():
@@ -60,7 +54,8 @@ def run(options: argparse.Namespace) -> Path:
         gt = load_ground_truth(options.gt)
     else:
         gt = _without_annotations(options.video_list)
-    return write_report(
+    logging.getLogger("simplevtr.report").setLevel(logging.INFO)  # scoring may take minutes
+    index = write_report(
         options.output,
         gt,
         load_results(options.results, gt),
@@ -72,6 +67,7 @@ def run(options: argparse.Namespace) -> Path:
         },
         overwrite=options.overwrite,
     )
+    print(f"wrote {index}")
 
 
 def _without_annotations(path: Path) -> dict:
@@ -82,7 +78,7 @@ def _without_annotations(path: Path) -> dict:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     videos = parser.add_mutually_exclusive_group(required=True)
     videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
     videos.add_argument(
@@ -93,40 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--images", required=True, type=Path, help="folder that the file names start at")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace an existing report")
-    _add_settings(parser)
-    return parser
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options that ``ReportSettings`` has."""
-    defaults, add = ReportSettings(), parser.add_argument
+    defaults = ReportSettings()
     add("--title", default=defaults.title, help="heading of the report")
-    add(
-        "--videos",
-        type=int,
-        default=defaults.videos,
-        metavar="N",
-        help="show N of the worst videos and N of the best (default: %(default)s)",
-    )
-    add(
-        "--switches",
-        type=int,
-        default=defaults.switches,
-        metavar="N",
-        help="show N identity switches (default: %(default)s)",
-    )
-    add(
-        "--iou-threshold",
-        type=float,
-        default=defaults.iou_threshold,
-        help="least IoU of tracks that match, except for AP (default: %(default)s)",
-    )
-    add(
-        "--score-threshold",
-        type=float,
-        default=defaults.score_threshold,
-        help="tracks with a lower score count for AP alone (default: %(default)s)",
-    )
+    for name, metavar, of in _SETTINGS:
+        default = getattr(defaults, name)
+        add(
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            metavar=metavar,
+            help=f"{of} (default: %(default)s)",
+        )
     add(
         "--area-limits",
         nargs=2,
@@ -135,20 +108,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         metavar=("SMALL", "MEDIUM"),
         help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
     )
-    add(
-        "--frame-width",
-        type=int,
-        default=defaults.frame_width,
-        metavar="PIXELS",
-        help="greatest width of the frames in the report (default: %(default)s)",
-    )
-    add(
-        "--max-frames",
-        type=int,
-        default=defaults.max_frames,
-        metavar="N",
-        help="of longer videos show N frames, evenly spaced (default: %(default)s)",
-    )
+    return parser
 
 
 if __name__ == "__main__":

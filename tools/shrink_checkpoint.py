@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr.checkpoint import safe_reading
-from simplevtr.terminal import say_error
+from simplevtr.terminal import command_parser, run_command
 
 import torch
 
@@ -47,16 +47,16 @@ def shrink(source: Path, target: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("source", type=Path, help="checkpoint of a training (.pth)")
     parser.add_argument("target", type=Path, help="file to write (.pth)")
-    options = parser.parse_args(arguments)
-    try:
-        size = shrink(options.source, options.target)
-    except (OSError, ValueError) as error:
-        return say_error("shrink_checkpoint.py", error)
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Shrink ``options.source`` and print the new size."""
+    size = shrink(options.source, options.target)
     print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
-    return 0
 
 
 if __name__ == "__main__":

@@ -32,28 +32,18 @@ from simplevtr.formats.video_summary import (
     has_annotations,
     summarize_videos,
 )
-from simplevtr.terminal import say, say_error, say_interrupted, table_cell
+from simplevtr.terminal import command_parser, number, run_command, say, table_cell
 
 from tabulate import tabulate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Split, write both files and print the table; return the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        text, warnings = run(options)
-    except KeyboardInterrupt:
-        return say_interrupted("split_dataset.py")
-    except (ValueError, OSError, RecursionError) as error:
-        return say_error("split_dataset.py", error)
-    say(text)
-    for warning in warnings:
-        say(f"split_dataset.py: warning: {warning}", sys.stderr)
-    return 0
+    """Run the command; return the exit status."""
+    return run_command(_parser(), run, arguments)
 
 
-def run(options: argparse.Namespace) -> tuple[str, list[str]]:
-    """Split and write both files; the text to print, and warnings."""
+def run(options: argparse.Namespace) -> None:
+    """Split, write both files and print the table."""
     paths = _output_paths(options)
     source = str(options.json)
     content = read_json(options.json)
@@ -95,7 +85,9 @@ def run(options: argparse.Namespace) -> tuple[str, list[str]]:
         f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)",
         *(f"wrote {path}" for path in paths),
     ]
-    return "\n".join(lines), _warnings(sides, names, content, val_videos, options.names)
+    say("\n".join(lines))
+    for warning in _warnings(sides, names, content, val_videos, options.names):
+        say(f"split_dataset.py: warning: {warning}", sys.stderr)
 
 
 def _output_paths(options: argparse.Namespace) -> list[Path]:
@@ -231,16 +223,6 @@ def _warnings(
     return warnings
 
 
-def _share(text: str) -> Fraction:
-    try:
-        share = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return share
-
-
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
@@ -249,16 +231,14 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
     add("--output", required=True, type=Path, metavar="FOLDER", help="where both files go")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--val",
-        type=_share,
+        type=number(Fraction, above=0, below=1),
         default=Fraction(1, 10),
         metavar="SHARE",
         help="share of the videos for validation (default: 0.1)",

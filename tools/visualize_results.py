@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -31,7 +30,7 @@ from simplevtr.data.annotations import read_tracks
 from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.formats.files import write_bytes
 from simplevtr.formats.images import read_frame
-from simplevtr.terminal import say_error, say_interrupted
+from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.video_io import check_output, open_sink
 from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet
 from simplevtr.visualization.clip_sheet import captioned, evenly_spaced, joined
@@ -73,15 +72,7 @@ class VideoTracks:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error and 130 after Ctrl-C."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    options = _parser().parse_args(arguments)
-    try:
-        run(options)
-    except KeyboardInterrupt:
-        return say_interrupted("visualize_results.py")
-    except (ValueError, OSError, av.FFmpegError) as error:
-        return say_error("visualize_results.py", error)
-    return 0
+    return run_command(_parser(), run, arguments, errors=(av.FFmpegError,))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -218,22 +209,23 @@ def _name(record: dict) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("--gt", required=True, help="annotation file; it needs no annotations")
     add("--images", required=True, help="folder that the file names in it start at")
     add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
     add("--output", required=True, help="folder to write into")
     add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
-    add("--max-videos", type=int, default=20, help="without --videos: draw the first ones (20)")
-    add("--score-threshold", type=float, default=0.3, help="least score of what is drawn (0.3)")
+    count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
+    add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
+    add("--score-threshold", type=score, default=0.3, help="least score of what is drawn (0.3)")
     add(
         "--format",
         choices=("mp4", "sheet"),
         default="mp4",
         help="videos (the default) or contact sheets (png, at most 8 frames of a video)",
     )
-    add("--fps", type=Fraction, default=Fraction(10), help="frames per second of the videos (10)")
+    add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")
     add("--overwrite", action="store_true", help="replace existing files")
     return parser
 

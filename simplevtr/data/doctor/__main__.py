@@ -9,7 +9,6 @@ the file cannot be read or the command is wrong. The file itself is never change
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 
@@ -25,21 +24,14 @@ from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.leaks import Split, read_split
 from simplevtr.data.doctor.sources import resolve
-from simplevtr.terminal import say, say_error, say_interrupted
+from simplevtr.terminal import command_parser, number, run_command, say
 
 CLEAN, DEFECTIVE = 0, 1
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    options = _parser().parse_args(arguments)
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        return say_interrupted("doctor")
-    except (ValueError, OSError) as error:
-        return say_error("doctor", error)
+    return run_command(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -128,10 +120,8 @@ def _other_splits(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simplevtr.data.doctor", description=__doc__.split("\n")[0].split(": ")[1]
-    )
-    add = parser.add_argument
+    parser = command_parser("doctor", __doc__)
+    add, count = parser.add_argument, number(int, least=1)
     add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered data set")
     add("--images", metavar="ROOT", help="folder that the file names start at; looks at all frames")
     add("--no-images", action="store_true", help="leave the images of a registered data set alone")
@@ -145,18 +135,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", metavar="REPORT", help="write the report as JSON")
     add("--fix", metavar="OUT", help="write a repaired copy")
     add("--contact-sheet", metavar="FOLDER", help="write a picture a video, with its true masks")
-    add("--max-videos", type=_count, metavar="N", help="pictures of the first N videos only")
+    add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
     add("--overwrite", action="store_true", help="replace files that exist, never the input")
     add(
         "--ignore", nargs="+", default=[], metavar="DEFECT",
         help="defects that are neither counted nor repaired",
     )  # fmt: skip
-    add("--examples", type=_count, default=3, metavar="N", help="shown of each defect (3)")
+    add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
     add(
         "--box-tolerance", type=float, default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)",
     )  # fmt: skip
-    add("--workers", type=_count, default=4, metavar="N", help="threads that look at images (4)")
+    add("--workers", type=count, default=4, metavar="N", help="threads that look at images (4)")
     add("--list", action=_Catalogue, help="print all defects that are known, and exit")
     return parser
 
@@ -170,13 +160,6 @@ class _Catalogue(argparse.Action):
     def __call__(self, parser, *_):
         say(report.catalogue())
         parser.exit()
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 if __name__ == "__main__":
