@@ -1,7 +1,6 @@
 import copy
 import json
 import pickle
-from functools import partial
 from pathlib import Path
 
 from simplevtr.config import add_simplevtr_config
