@@ -144,14 +144,16 @@ def test_input_errors_name_the_problem(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.mp4: no such file"):
         open_source(tmp_path / "nowhere.mp4")
     with pytest.raises(FileNotFoundError, match="no file matches"):
-        open_source(str(tmp_path / "*.tiff"))
+        open_source(str(tmp_path / "*.heic"))
     with pytest.raises(ValueError, match=r"empty: no frames \(\.jpg"):
         open_source(tmp_path / "empty")
     with pytest.raises(ValueError, match="no input"):
         open_source([])
-    for name in ("text.mp4", "text.png", "list.m3u8"):
+    for name in ("text.mp4", "list.m3u8"):
         with pytest.raises(ValueError, match=f"{name}: .*not a video"):
             open_source(tmp_path / name)
+    with pytest.raises(ValueError, match=r"text\.png cannot be read as an image"):
+        open_source(tmp_path / "text.png")
     with pytest.raises(ValueError, match="several inputs must all be images"):
         open_source([clip, clip])
 
@@ -160,7 +162,131 @@ def test_frames_of_different_sizes_are_refused(tmp_path):
     folder = write(tmp_path / "frames", moving_square(2, 40, 60))
     Image.new("RGB", (50, 30)).save(folder / "00002.png")
     with pytest.raises(ValueError, match=r"00002\.png is 50x30 pixels, .*00000\.png is 60x40"):
-        list(open_source(folder))
+        open_source(folder)
+
+
+def save(folder, *names, value=90):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((40, 60, 3), value, np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["0.jpg", "0.png", "1.jpg", "2.png"], r"has 2 \.jpg and 2 \.png files, .*'.*/in/\*\.jpg'"),
+        (
+            ["0.jpg", "1.JPEG", "0_mask.png"],
+            r"has 2 \.jpg and 1 \.png files, .*'.*/in/\*\.(jpg|JPEG)'",
+        ),
+        (["0.bmp", "1.tif", "2.tiff", "2.webp"], r"has 1 \.bmp and 2 \.tif and 1 \.webp files"),
+        (["0.jpg", "0.jpeg"], r"0\.jpeg and .*0\.jpg would be two frames"),
+    ],
+)
+def test_a_folder_of_frames_and_masks_is_refused(tmp_path, names, message):
+    save(tmp_path / "in", *names)
+    with pytest.raises(ValueError, match=message):
+        open_source(tmp_path / "in")
+
+
+@pytest.mark.parametrize("masks", [["0.png", "1.png"], ["1.png"], ["0.bmp", "1.tiff"]])
+def test_photographs_are_the_frames_where_all_others_are_their_doubles(tmp_path, masks, caplog):
+    save(tmp_path / "in", "0.jpg", "1.JPG")
+    save(tmp_path / "in", *masks, value=1)
+    source = open_source(tmp_path / "in")
+    assert source.names == ["0.jpg", "1.JPG"]
+    assert min(frame.min() for frame in source) > 80
+    assert "the .jpg files are the frames, others are taken for masks" in caplog.text
+
+
+def test_a_pattern_chooses_the_frames_among_masks(tmp_path):
+    save(tmp_path / "in", "0.jpg", "0.png", "1.jpg", "1.png")
+    assert open_source(str(tmp_path / "in" / "*.jpg")).names == ["0.jpg", "1.jpg"]
+    for both in (str(tmp_path / "in" / "*"), [tmp_path / "in" / f"0.{s}" for s in ("jpg", "png")]):
+        with pytest.raises(ValueError, match=r"0\.jpg and .*0\.png would be two frames.*\*\.jpg"):
+            open_source(both)
+    with pytest.raises(ValueError, match=r"0\.jpg and .*0\.jpg would be two"):
+        open_source([tmp_path / "in" / "0.jpg"] * 2)
+
+
+@pytest.mark.parametrize("names", [["1.tif", "2.TIFF", "10.tif"], ["1.JPG", "2.jpeg", "10.jpg"]])
+def test_spellings_of_one_kind_of_file_are_one_video(tmp_path, names):
+    save(tmp_path / "in", *names)
+    (tmp_path / "in" / "folder.png").mkdir()
+    source = open_source(tmp_path / "in")
+    assert source.names == names
+    assert len(list(source)) == 3
+
+
+def test_images_are_read_as_training_reads_them(tmp_path):
+    deep = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (40, 1))
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    (frame,) = open_source(tmp_path / "deep.png")
+    assert np.abs(frame[..., 0].astype(int) - (deep >> 8)).max() == 0
+    turned = Image.fromarray(moving_square(1, 40, 60)[0])
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    assert open_source(tmp_path / "turned.jpg").size == (60, 40)
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(ValueError, match=r"float\.tif .*32-bit floating point"):
+        list(open_source(tmp_path / "float.tif"))
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.gif", "default.png"])
+def test_an_animation_is_a_video_with_its_times(tmp_path, name):
+    pictures = [Image.fromarray(np.full((40, 60, 3), 20 * i, np.uint8)) for i in range(6)]
+    durations = [40, 40, 100, 40, 200, 40]
+    options = {"save_all": True, "append_images": pictures[1:], "duration": durations}
+    if name == "default.png":  # its first picture is for programs that know no animations
+        pictures[0] = Image.fromarray(np.full((40, 60, 3), 255, np.uint8))
+        options |= {"append_images": [Image.new("RGB", (60, 40)), *pictures[1:]]}
+        options |= {"default_image": True}
+    pictures[0].save(tmp_path / name, **options, **({"lossless": True} if "webp" in name else {}))
+    source = open_source(tmp_path / name)
+    assert (source.size, source.names, source.fps is None) == ((40, 60), None, False)
+    for _ in range(2):
+        frames = list(source)
+        assert [round(float(frame.mean())) for frame in frames] == [20 * i for i in range(6)]
+        timings = [source.timing(i) for i in range(6)]
+        assert [timing.start * 1000 for timing in timings] == [0, 40, 80, 180, 220, 420]
+        assert [timing.duration * 1000 for timing in timings] == durations
+    with pytest.raises(IndexError):
+        source.timing(6)
+
+
+def test_pages_of_a_tiff_are_frames(tmp_path):
+    pages = [Image.fromarray(np.full((40, 60), 1000 * i, np.uint16)) for i in range(4)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    source = open_source(tmp_path / "a.tif")
+    assert (source.length, source.names, source.fps, source.timing(0)) == (4, None, None, None)
+    assert [int(frame[0, 0, 0]) for frame in source] == [1000 * i >> 8 for i in range(4)]
+    pages[0].save(tmp_path / "b.tif", save_all=True, append_images=[Image.new("L", (6, 4))])
+    with pytest.raises(
+        ValueError, match=r"b\.tif, picture 1 is 6x4 pixels, but picture 0 is 60x40"
+    ):
+        list(open_source(tmp_path / "b.tif"))
+
+
+def test_an_animation_among_frames_is_refused(tmp_path):
+    save(tmp_path / "in", "0.png")
+    frame = Image.new("RGB", (60, 40))
+    frame.save(
+        tmp_path / "in" / "1.png", save_all=True, append_images=[Image.new("RGB", (60, 40), 9)]
+    )
+    with pytest.raises(ValueError, match=r"1\.png has 2 pictures; .* one at a time"):
+        open_source(tmp_path / "in")
+
+
+def test_a_cut_animation_is_refused_by_name(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (4, 40, 60, 3), np.uint8)
+    first, *others = (Image.fromarray(frame) for frame in noise)
+    first.save(tmp_path / "a.png", save_all=True, append_images=others)
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as an image"):
+        list(open_source(tmp_path / "a.png"))
 
 
 def test_damaged_tail_keeps_the_frames_before(tmp_path, caplog):

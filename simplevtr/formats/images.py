@@ -15,7 +15,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import PurePath
 from typing import IO
@@ -41,6 +43,11 @@ UNREADABLE = (
     zlib.error,
     Image.DecompressionBombError,
 )
+
+_SUBFILE_TYPE = 254  # of a TIFF's page
+# Formats with several pictures that follow each other. Those of an MPO are views of one moment.
+_MOVING = ("WEBP", "PNG", "TIFF", "GIF")
+_UNTIMED = Fraction(1, 10)  # seconds that browsers show pictures which have no time
 
 _Turn = Image.Transpose
 # What turns stored pixels upright, by EXIF orientation, and what undoes it.
@@ -136,22 +143,75 @@ def read_reduced_frame(
     return image, 1 if image.shape[:2] == size else reduction
 
 
-def _read(
-    path: str | os.PathLike[str], expected_size: tuple[int, int] | None, reduction: int | None
-) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """The pixels, None without a reduction, and the (height, width) of the whole frame."""
+def picture_count(path: str | os.PathLike[str]) -> int:
+    """How many pictures follow each other: more than 1 in an animation (WebP, PNG, GIF) or a TIFF.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_frame` does.
+    """
+    with _opened(path) as file:
+        return len(_pictures(file))
+
+
+def read_pictures(path: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, Fraction | None]]:
+    """The pictures of an animation or the pages of a TIFF, one at a time.
+
+    Yields:
+        (H, W, 3) uint8 RGB, writable; and the seconds for which it is shown, None for pages.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_frame` does.
+    """
+    with _opened(path) as file:
+        turn = next(iter(_readings(file).values()))
+        for i in _pictures(file):
+            file.seek(i)
+            pixels = _decode(file, turn, 1)
+            seconds = None
+            if file.format != "TIFF":
+                milliseconds = Fraction(file.info.get("duration", 0)).limit_denominator(10_000)
+                seconds = milliseconds / 1000 or _UNTIMED
+            yield pixels, seconds
+
+
+def _pictures(file: Image.Image) -> list[int]:
+    """Which pictures of an open file are its frames."""
+    count = getattr(file, "n_frames", 1) if file.format in _MOVING else 1
+    if count == 1 or file.format != "TIFF":
+        # A default image comes first, for programs that do not know animations.
+        return list(range(int(count > 1 and getattr(file, "default_image", False)), count))
+    found = []
+    for i in range(count):
+        file.seek(i)
+        if not file.tag_v2.get(_SUBFILE_TYPE, 0) & 1:  # the page before, made smaller
+            found.append(i)
+    file.seek(0)
+    return found or [0]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """An open image file; whatever makes it unreadable becomes one error that names it."""
     path = os.fspath(path)
     if not os.path.isfile(path):  # pipes and devices could block
         raise FileNotFoundError(f"frame {path} does not exist")
     try:
         with open_image(path) as file:
-            readings = _readings(file)
-            for size, turn in readings.items():
-                if expected_size is None or size == tuple(expected_size):
-                    pixels = None if reduction is None else _decode(file, turn, reduction)
-                    return pixels, size
+            yield file
     except UNREADABLE as error:
         raise ValueError(f"frame {path} cannot be read as an image: {error}") from error
+
+
+def _read(
+    path: str | os.PathLike[str], expected_size: tuple[int, int] | None, reduction: int | None
+) -> tuple[np.ndarray | None, tuple[int, int]]:
+    """The pixels, None without a reduction, and the (height, width) of the whole frame."""
+    with _opened(path) as file:
+        readings = _readings(file)
+        for size, turn in readings.items():
+            if expected_size is None or size == tuple(expected_size):
+                pixels = None if reduction is None else _decode(file, turn, reduction)
+                return pixels, size
     found = " or, as stored without its EXIF orientation, ".join(f"{h}x{w}" for h, w in readings)
     raise ValueError(
         f"frame {path} has {found} pixels (height x width), "

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from simplevtr.formats.paths import natural_key
+from simplevtr.formats.images import IMAGE_SUFFIXES, is_image
 from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.image_source import IMAGE_SUFFIXES, ImageSource, is_image
+from simplevtr.video_io.image_source import images_in, open_images
 from simplevtr.video_io.live_source import is_address, is_camera, open_address, open_camera
 from simplevtr.video_io.video_source import VideoSource
 
@@ -20,17 +20,19 @@ def open_source(
     """Open a video, image sequence, camera or network stream for reading.
 
     Args:
-        path_or_pattern: a video file, an image, a folder of images, a glob pattern
-            ("frames/*.png"), or several of these that name images only; images are always put in
-            natural order of their paths. Or a camera: its number ("0") where no file has that
-            name, or "/dev/video0". Or an address, "rtsp://..." for instance.
+        path_or_pattern: a video file (also an animated image, or a TIFF with several pages), an
+            image, a folder of images, a glob pattern ("frames/*.png"), or several of these that
+            name images only; images are always put in natural order of their paths. Or a camera:
+            its number ("0") where no file has that name, or "/dev/video0". Or an address,
+            "rtsp://..." for instance.
         timeout: seconds to wait for an address to answer, and later for its next data.
 
     Raises:
         FileNotFoundError: nothing has that path, no file matches the pattern, or there is no such
             camera.
-        ValueError: a folder without images, what cannot be read as video or image, or an address
-            of an unknown kind or without an answer.
+        ValueError: a folder without images or with images of several kinds, two images that differ
+            in nothing but the suffix, what cannot be read as video or image, or an address of an
+            unknown kind or without an answer.
     """
     single = isinstance(path_or_pattern, (str, os.PathLike))
     inputs = [os.fspath(i) for i in ([path_or_pattern] if single else path_or_pattern)]
@@ -49,18 +51,14 @@ def open_source(
                 f"{path}: several inputs must all be images ({', '.join(IMAGE_SUFFIXES)}); "
                 "videos are read one at a time"
             )
-    return ImageSource(sorted(paths, key=lambda path: natural_key(str(path))), " ".join(inputs))
+    return open_images(paths, " ".join(inputs))
 
 
 def _expand(item: str) -> list[Path]:
     """The files that one input stands for, in no particular order."""
     path = Path(item).expanduser()
     if path.is_dir():
-        # Names with a leading dot are the file manager's, such as "._00001.jpg".
-        frames = [p for p in path.iterdir() if is_image(p) and not p.name.startswith(".")]
-        if not frames:
-            raise ValueError(f"{path}: no frames ({', '.join(IMAGE_SUFFIXES)}) in this folder")
-        return frames
+        return images_in(path)
     if path.exists():
         return [path]
     if glob.has_magic(item):
