@@ -116,6 +116,25 @@ def test_share_of_stills(tmp_path, ratio, images):
 
 
 @pytest.mark.parametrize("scheme", ["video", "frame", "compromise"])
+def test_a_stream_with_stills_goes_on_where_it_stopped(tmp_path, scheme):
+    """Epochs differ in length there, since visits are rounded at random."""
+    register(tmp_path, images=5)
+    cfg = cfg_for(VIDEOS, STILLS, **{"DATASETS.PSEUDO_RATIO": 0.3, "INPUT.SAMPLING_SCHEME": scheme})
+
+    def seen(start, count):
+        stream = build_train_loader(cfg)
+        stream.start = start
+        return [
+            (clip["file_names"][0], clip["frame_idx"], [i.numpy().tobytes() for i in clip["image"]])
+            for (clip,) in itertools.islice(stream, count)
+        ]
+
+    whole = seen(0, 60)
+    for start in (1, 16, 17, 41):
+        assert seen(start, 5) == whole[start : start + 5]
+
+
+@pytest.mark.parametrize("scheme", ["video", "frame", "compromise"])
 def test_stills_alone(tmp_path, scheme):
     """The share says nothing then, and an epoch visits each image once."""
     register(tmp_path)

@@ -135,7 +135,7 @@ def test_workers_change_nothing(tmp_path, grouped):
     torch.manual_seed(0)
     alone = resumed(cfg, 3, 6)
     torch.manual_seed(1)  # chance of the process, which the stream has no part in
-    for workers in (1, 3):
+    for workers in (1, 2):
         cfg.DATALOADER.NUM_WORKERS = workers
         assert resumed(cfg, 3, 6) == alone
 

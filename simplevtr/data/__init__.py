@@ -10,7 +10,8 @@ import importlib
 # The public names, by the module that has them. They are imported when they are first used.
 _HOMES = {
     "ClipAugmentation": "augmentation",
-    "ShapeGroupedClips": "build",
+    "ClipStream": "clip_stream",
+    "ShapeGroupedClips": "clip_stream",
     "YTVISDatasetMapper": "dataset_mapper",
     "build_test_loader": "build",
     "build_train_loader": "build",

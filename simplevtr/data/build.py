@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import operator
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from simplevtr.data.builtin import check_registered, refuse_stills
+from simplevtr.data.clip_stream import ClipStream
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.frame_sampling import epoch_items
 from simplevtr.data.record_cache import forget_file
@@ -18,20 +17,15 @@ import torch.utils.data
 from detectron2.config import CfgNode
 from detectron2.data import (
     DatasetCatalog,
-    DatasetFromList,
     MetadataCatalog,
     build_detection_test_loader,
-    build_detection_train_loader,
 )
-from detectron2.data.samplers import RepeatFactorTrainingSampler, TrainingSampler
 from detectron2.utils import comm
 
 logger = logging.getLogger(__name__)
 
-_BUFFERED_BATCHES = 4
 
-
-def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
+def build_train_loader(cfg: CfgNode) -> ClipStream:
     """The endless training loader of all datasets in ``cfg.DATASETS.TRAIN``.
 
     Of its clips, a share of DATASETS.PSEUDO_RATIO is made from still images, if there are both
@@ -39,7 +33,8 @@ def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
 
     Returns:
         An iterable of lists of clips, SOLVER.IMS_PER_BATCH over all processes; each clip as
-        :class:`simplevtr.data.dataset_mapper.YTVISDatasetMapper` gives it.
+        :class:`simplevtr.data.dataset_mapper.YTVISDatasetMapper` gives it. Without a SEED, it has
+        one that all processes drew together.
 
     Raises:
         KeyError: for a dataset that is not registered.
@@ -50,24 +45,22 @@ def build_train_loader(cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
     _prepare_fork(cfg)
     records = _training_records(cfg)
     items = _items(cfg, records)
-    dataset = _EpochItems(records, items)
+    batch_size = _clips_per_process(cfg)
+    stream = ClipStream(
+        records,
+        items,
+        _visits(cfg, records, items),
+        YTVISDatasetMapper(cfg, True),
+        batch_size=batch_size,
+        grouped=cfg.DATALOADER.GROUP_BY_SHAPE and batch_size > 1,
+        seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
+        workers=cfg.DATALOADER.NUM_WORKERS,
+        rank=comm.get_rank(),
+        processes=comm.get_world_size(),
+    )
     for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
         forget_file(MetadataCatalog.get(name).json_file)
-    batch_size = _clips_per_process(cfg)
-    seeded = cfg.SEED >= 0
-    grouped = cfg.DATALOADER.GROUP_BY_SHAPE and batch_size > 1
-    loader = build_detection_train_loader(
-        dataset,
-        mapper=YTVISDatasetMapper(cfg, True),
-        sampler=_sampler(cfg, _visits(cfg, records, items)),
-        total_batch_size=comm.get_world_size() if grouped else cfg.SOLVER.IMS_PER_BATCH,
-        aspect_ratio_grouping=False,
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
-        collate_fn=operator.itemgetter(0) if grouped else None,
-        # The workers' seeds; the sampler has its own, the same in all processes.
-        seed=cfg.SEED + comm.get_rank() if seeded else None,
-    )
-    return ShapeGroupedClips(loader, batch_size) if grouped else loader
+    return stream
 
 
 def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataLoader:
@@ -104,68 +97,8 @@ def epoch_length(cfg: CfgNode) -> int:
     :func:`build_train_loader`.
     """
     records = _training_records(cfg)
-    visits = round(float(_visits(cfg, records, _items(cfg, records)).double().sum()))
+    visits = round(float(_visits(cfg, records, _items(cfg, records)).sum()))
     return -(-visits // cfg.SOLVER.IMS_PER_BATCH)
-
-
-class ShapeGroupedClips(torch.utils.data.IterableDataset):
-    """Batches of clips of like size, so that little is padded.
-
-    A few batches' worth of clips is held. The oldest clip leaves together with those that need the
-    least padding beside it, so that none waits for ever and memory is bounded.
-
-    Args:
-        clips: an iterable of clips with ``image``, a list of T tensors (3, h, w).
-        batch_size: clips of a batch.
-        buffered: clips to choose from, at least ``batch_size``; None for four batches.
-    """
-
-    def __init__(
-        self, clips: Iterable[dict[str, Any]], batch_size: int, buffered: int | None = None
-    ) -> None:
-        buffered = _BUFFERED_BATCHES * batch_size if buffered is None else buffered
-        if not 1 <= batch_size <= buffered:
-            raise ValueError(f"batch size {batch_size} must be within 1 and buffered {buffered}")
-        self.clips = clips
-        self.batch_size = batch_size
-        self.buffered = buffered
-
-    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield lists of ``batch_size`` clips; an incomplete last batch is dropped."""
-        waiting: list[dict[str, Any]] = []
-        for clip in self.clips:
-            waiting.append(clip)
-            if len(waiting) >= self.buffered:
-                yield self._take(waiting)
-        while len(waiting) >= self.batch_size:
-            yield self._take(waiting)
-
-    def _take(self, waiting: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Remove the oldest clip and those that fit it best from ``waiting``."""
-        shapes = [_clip_shape(clip) for clip in waiting]
-        padding = [_padding(shapes[0], shape) for shape in shapes]
-        # Stable, so the oldest clip, which needs no padding beside itself, is among the first.
-        chosen = [0, *(i for i in np.argsort(padding, kind="stable").tolist() if i != 0)]
-        chosen = chosen[: self.batch_size]
-        batch = [waiting[i] for i in chosen]
-        for i in sorted(chosen, reverse=True):
-            del waiting[i]
-        return batch
-
-
-class _EpochItems(torch.utils.data.Dataset):
-    """The items of an epoch, records with an ``anchor``; the records are held once, serialised."""
-
-    def __init__(self, records: list[dict[str, Any]], items: list[tuple[int, int | None]]) -> None:
-        self._records = DatasetFromList(records, copy=False)
-        self._items = np.array([(v, -1 if a is None else a) for v, a in items], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        video, anchor = self._items[index].tolist()
-        return {**self._records[video], "anchor": None if anchor < 0 else anchor}
 
 
 def _prepare_fork(cfg: CfgNode) -> None:
@@ -176,19 +109,6 @@ def _prepare_fork(cfg: CfgNode) -> None:
     """
     if cfg.DATALOADER.NUM_WORKERS > 0:
         cv2.setNumThreads(1)
-
-
-def _clip_shape(clip: dict[str, Any]) -> tuple[int, int, int]:
-    """(T, h, w)."""
-    return len(clip["image"]), *clip["image"][0].shape[-2:]
-
-
-def _padding(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
-    """Padded pixels of a batch of two clips of these (T, h, w)."""
-    volume = 1
-    for a, b in zip(one, other, strict=True):
-        volume *= max(a, b)
-    return 2 * volume - int(np.prod(one)) - int(np.prod(other))
 
 
 def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
@@ -238,10 +158,10 @@ def _items(cfg: CfgNode, records: list[dict[str, Any]]) -> list[tuple[int, int |
 
 def _visits(
     cfg: CfgNode, records: list[dict[str, Any]], items: list[tuple[int, int | None]]
-) -> torch.Tensor:
+) -> np.ndarray:
     """How often each item is visited in an epoch, on average, (items,) float."""
-    stills = torch.tensor([records[index].get("pseudo", False) for index, _ in items])
-    visits = torch.ones(len(items))
+    stills = np.array([records[index].get("pseudo", False) for index, _ in items])
+    visits = np.ones(len(items))
     count = int(stills.sum())
     if 0 < count < len(items):
         ratio = cfg.DATASETS.PSEUDO_RATIO
@@ -252,13 +172,6 @@ def _visits(
             )
         visits[stills] = ratio / (1 - ratio) * (len(items) - count) / count
     return visits
-
-
-def _sampler(cfg: CfgNode, visits: torch.Tensor) -> torch.utils.data.Sampler:
-    seed = cfg.SEED if cfg.SEED >= 0 else None
-    if (visits == 1).all():
-        return TrainingSampler(len(visits), seed=seed)
-    return RepeatFactorTrainingSampler(visits, seed=seed)
 
 
 def _clips_per_process(cfg: CfgNode) -> int:

@@ -20,7 +20,6 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data.transforms import Transform, TransformList
 from detectron2.structures import Instances
-from detectron2.utils import comm
 
 IMAGE_FORMATS = ("RGB", "BGR")
 
@@ -45,9 +44,7 @@ class YTVISDatasetMapper:
 
     In training T frames are drawn and augmented. In testing the clip is the whole video in order.
     A record of a still image (``pseudo``) becomes a clip of T frames in which the image moves.
-    The record is not changed. Each process draws from a generator of its own: in a data loader's
-    worker it starts from the seed that torch gives the worker, otherwise from ``seed``, or from
-    torch's initial seed without one.
+    The record is not changed, and nothing is kept from one call to the next.
 
     Args:
         is_train: whether frames are drawn; False takes all frames.
@@ -59,7 +56,6 @@ class YTVISDatasetMapper:
         with_annotations: whether ``instances`` are given; None, in training only.
         jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not
             smaller than what they are resized to.
-        seed: of the generator, outside of a data loader's workers.
         read_ahead: frames of a test video up to which all are read at once; the frames of a longer
             one are read when they are asked for. 0 reads all.
         motion: draws how a still image moves; None for its defaults.
@@ -77,7 +73,6 @@ class YTVISDatasetMapper:
         image_format: str = "RGB",
         with_annotations: bool | None = None,
         jpeg_draft: bool = True,
-        seed: int | None = None,
         read_ahead: int = 0,
         motion: AffineMotion | None = None,
     ) -> None:
@@ -91,15 +86,12 @@ class YTVISDatasetMapper:
         self.image_format = image_format
         self.with_annotations = is_train if with_annotations is None else with_annotations
         self.jpeg_draft = jpeg_draft
-        self.seed = seed
         self.read_ahead = read_ahead
         self.motion = AffineMotion() if motion is None else motion
-        self._rng: np.random.Generator | None = None
-        self._rng_owner: tuple[int, int] | None = None
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        """The arguments that a config gives; workers of different ranks get different seeds."""
+        """The arguments that a config gives."""
         return {
             "is_train": is_train,
             "augmentation": ClipAugmentation.from_config(cfg, is_train),
@@ -108,18 +100,21 @@ class YTVISDatasetMapper:
             "shuffle": cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
             "image_format": cfg.INPUT.FORMAT,
             "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
-            "seed": cfg.SEED + comm.get_rank() if cfg.SEED >= 0 else None,
             "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
             "motion": AffineMotion.from_config(cfg),
         }
 
-    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+    def __call__(
+        self, record: dict[str, Any], rng: np.random.Generator | None = None
+    ) -> dict[str, Any]:
         """Make a clip.
 
         Args:
             record: a video as :func:`simplevtr.data.ytvis.load_ytvis_json` gives it, and optionally
                 ``anchor``, a 0-based frame that a training clip must include; in training also a
                 still image as :func:`simplevtr.data.coco_stills.load_coco_stills` gives it.
+            rng: the source of chance; None starts one from torch's, which a data loader seeds
+                differently in each of its workers.
 
         Returns:
             ``image``: T uint8 tensors (3, h, w) in ``image_format``, a list or, for a long test
@@ -132,7 +127,8 @@ class YTVISDatasetMapper:
         Raises:
             FileNotFoundError, ValueError: for a frame or segmentation that cannot be used.
         """
-        rng = self._generator()
+        if rng is None:
+            rng = np.random.default_rng(int(torch.randint(2**62, ())))
         size = (record["height"], record["width"])
         if record.get("pseudo"):
             return self._moving_still(record, rng)
@@ -240,13 +236,3 @@ class YTVISDatasetMapper:
                 planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
                 cv2.split(colours[place].apply_image(image), list(planes))
         return list(torch.from_numpy(clip))
-
-    def _generator(self) -> np.random.Generator:
-        """This process's generator; a forked worker does not go on with its parent's."""
-        in_worker = torch.utils.data.get_worker_info() is not None
-        use_torch = in_worker or self.seed is None
-        owner = (os.getpid(), torch.initial_seed() if use_torch else self.seed)
-        if self._rng is None or self._rng_owner != owner:
-            self._rng = np.random.default_rng(owner[1])
-            self._rng_owner = owner
-        return self._rng
