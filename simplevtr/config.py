@@ -7,6 +7,24 @@ keep their meaning.
 
 from detectron2.config import CfgNode
 
+# What lists hold whose default is empty or has a fixed length. A list: any number of entries like
+# its own; a tuple: exactly these. All other lists hold entries like the first one of their default.
+LIST_ITEMS = {
+    "DATASETS.CUSTOM": [[""]],
+    "DATASETS.TEST": [""],
+    "DATASETS.TRAIN": [""],
+    "INPUT.CROP_RANGE": (0, 0),
+    "MODEL.COMPILE": [""],
+    "MODEL.IGNORE_WEIGHTS": [""],
+    "MODEL.PIXEL_MEAN": (0.0, 0.0, 0.0),
+    "MODEL.PIXEL_STD": (0.0, 0.0, 0.0),
+    "MODEL.SIMPLEVTR.RECOMPUTE": [""],
+    "SOLVER.STEPS": [0],
+    "SOLVER.STEP_EPOCHS": [0.0],
+    "TEST.AREA_LIMITS": (0, 0),
+    "TEST.EXPECTED_RESULTS": [("", "", 0.0, 0.0)],
+}
+
 
 def add_simplevtr_config(cfg: CfgNode) -> None:
     """Add SimpleVTR's keys and the defaults that differ from detectron2's to ``cfg``, in place."""

@@ -49,7 +49,7 @@ def test_a_plan_that_is_no_yaml(tmp_path):
     (tmp_path / "p.yaml").write_text("runs: [")
     with pytest.raises(ValueError, match="not valid YAML"):
         read_plan(tmp_path / "p.yaml")
-    with pytest.raises(FileNotFoundError, match="no such plan"):
+    with pytest.raises(FileNotFoundError, match=r"plan file .*q.yaml does not exist"):
         read_plan(tmp_path / "q.yaml")
 
 

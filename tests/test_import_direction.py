@@ -20,7 +20,7 @@ ALLOWED = {
     "video_io": {"formats"},
     "visualization": {"formats"},
     "inference": {"checkpoint", "formats", "run_config", "tracking", "video_io", "visualization"},
-    "ablation": {"data", "evaluation", "formats", "run_config", "visualization"},
+    "ablation": {"config_file", "data", "evaluation", "formats", "run_config", "visualization"},
     "engine": {"checkpoint", "data", "formats", "modeling", "evaluation", "visualization"},
 }
 LEAVES = {"config", "structures", "terminal"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from simplevtr.config_file import read_yaml
 
 Opts = dict[str, Any]
 """Config key -> value, as a command line would give them."""
@@ -95,12 +95,7 @@ def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
             allowed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such plan file")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, "plan file")
     entry = _Entry(str(path), content, _PLAN_KEYS)
     chosen = tuple(seeds) if seeds else entry.seeds()
     start = None

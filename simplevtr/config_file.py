@@ -1,0 +1,248 @@
+"""YAML files and KEY VALUE words -> a config. No file runs code, every value has its key's type.
+
+detectron2 reads configs by ``yaml.unsafe_load``, which runs what a file asks for, and takes None,
+or a list of anything, where text or numbers belong. So files are read and merged here.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import os
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from simplevtr.config import LIST_ITEMS
+from simplevtr.terminal import one_line
+
+import yaml
+from detectron2.config import CfgNode
+
+BASE = "_BASE_"
+_TAGS = "tag:yaml.org,2002:"
+_MOST_BYTES = 2**20  # no config comes near; a video given by mistake is not read whole
+_KINDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    tuple: "a list",
+    CfgNode: "a group of keys",
+    type(None): "a number or nothing",
+}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML's plain types; every error has its place, and so has a key that stands twice."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            tag = node.tag.replace(_TAGS, "!!")
+            raise yaml.constructor.ConstructorError(
+                problem=f"the value is not of the type {tag} that it has: {error}",
+                problem_mark=node.start_mark,
+            ) from error
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if lines.setdefault(key.value, line) != line:
+                    raise yaml.composer.ComposerError(
+                        problem=f"{key.value!r} stands twice in one group, first in line "
+                        f"{lines[key.value]}",
+                        problem_mark=key.start_mark,
+                    )
+        return node
+
+
+def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
+    """The content of a YAML file of plain values; tags that name Python objects are refused.
+
+    Args:
+        path: of the file.
+        what: it is, for messages.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read; the message has one line, with the place.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{what} {path} is a folder; a YAML file is needed")
+    if not path.is_file():
+        raise FileNotFoundError(f"{what} {path} does not exist")
+    with path.open("rb") as file:
+        text = file.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise ValueError(f"{path}: has more than {_MOST_BYTES} bytes; it is not a {what}")
+    try:
+        return yaml.load(text, _PlainLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{path}: {place}{_problem(error)}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: is nested too deep") from error
+    except yaml.YAMLError as error:  # characters that are no text
+        raise ValueError(f"{path}: not valid YAML: {one_line(error)}") from error
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """PyYAML's message in a line; why tags are refused."""
+    problem = one_line(error.problem or error)
+    if isinstance(error, yaml.constructor.ConstructorError) and "the tag " in problem:
+        tag = problem.partition("the tag ")[2].strip("'").replace(_TAGS, "!!")
+        return f"the tag {tag} could run code; allowed are plain text, numbers, lists and groups"
+    if "\\t" in problem:
+        return "a tab; YAML is indented by blanks"
+    context = f" ({one_line(error.context)})" if error.context else ""
+    return f"not valid YAML: {problem}{context}"
+
+
+def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path] = ()) -> None:
+    """Merge a YAML file into ``cfg``, after the files that its ``_BASE_`` names.
+
+    Args:
+        cfg: changed in place.
+        path: of the file; ``_BASE_`` is one path or a list of them, relative to it.
+        above: the files by whose ``_BASE_`` this one is read.
+
+    Raises:
+        FileNotFoundError: if it, or a file that it builds on, does not exist.
+        ValueError: if one of them cannot be read, names a key that does not exist, or has a value
+            of another type; the message has one line: the file, the place, what is allowed.
+    """
+    path = Path(path)
+    by = f" ({BASE} of {above[-1]})" if above else ""
+    if any(path.resolve() == other.resolve() for other in above):
+        raise ValueError(f"{above[-1]}: {BASE}: {path} builds on itself")
+    content = read_yaml(path, f"config file{by}")
+    if not isinstance(content, dict):
+        lazy = "; Python configs (LazyConfig) are not read" if path.suffix == ".py" else ""
+        found = "nothing" if content is None else _KINDS.get(type(content), "a value")
+        raise ValueError(f"{path}: holds {found}; groups of config keys are needed{lazy}")
+    bases = content.pop(BASE, [])
+    for base in bases if isinstance(bases, list) else [bases]:
+        if not isinstance(base, str) or not base or "://" in base:
+            raise ValueError(
+                f"{path}: {BASE}: {_SHORT.repr(base)}; the path of a file, or a list of them, is "
+                "needed"
+            )
+        merge_file(cfg, path.parent / os.path.expanduser(base), (*above, path))
+    try:
+        _merge_group(cfg, content, "", cfg)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:
+    """Merge KEY VALUE words of a command line into ``cfg``, in place.
+
+    Raises:
+        ValueError: if they are no pairs, or a key or a value is not allowed.
+    """
+    if len(words) % 2:
+        raise ValueError(f"options come as KEY VALUE pairs, got {len(words)} words: {list(words)}")
+    for key, value in zip(words[::2], words[1::2], strict=True):
+        *groups, name = key.split(".")
+        node: Any = cfg
+        for group in groups:
+            node = node.get(group) if isinstance(node, CfgNode) else None
+        try:
+            if not isinstance(node, CfgNode):
+                raise _unknown(key, cfg)
+            _merge_group(node, {name: value}, ".".join([*groups, ""]) if groups else "", cfg)
+        except ValueError as error:
+            raise ValueError(f"command line: {error}") from error
+
+
+def _merge_group(node: CfgNode, content: dict[Any, Any], prefix: str, cfg: CfgNode) -> None:
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        if name not in node:
+            raise _unknown(key, cfg)
+        if isinstance(node[name], CfgNode) and isinstance(value, dict):
+            _merge_group(node[name], value, f"{key}.", cfg)
+        else:
+            node[name] = _fitted(_literal(value, node[name]), node[name], key)
+
+
+def _literal(value: Any, default: Any) -> Any:
+    """Text -> the Python value it spells, such as ``(300,)`` or ``1e-4``, unless text is wanted."""
+    if not isinstance(value, str):
+        return value
+    try:
+        spelt = ast.literal_eval(value)  # literals alone: nothing is called
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return value
+    return value if isinstance(default, str) and not isinstance(spelt, str) else spelt
+
+
+def _fitted(value: Any, default: Any, key: str) -> Any:
+    """``value`` in the type of ``default``: whole numbers as float, a list as tuple.
+
+    Raises:
+        ValueError: it has another type.
+    """
+    wanted = type(default)
+    if isinstance(default, list | tuple) and isinstance(value, list | tuple):
+        return wanted(_fitted_items(value, LIST_ITEMS.get(key, list(default)), key))
+    if default is None:  # detectron2's only key of this kind is a number
+        return None if value is None else _fitted(value, 0.0, key)
+    number = type(value) in (int, float)
+    if number and not (math.isfinite(value) and abs(value) < 2**63):
+        raise ValueError(f"{key}: {_SHORT.repr(value)}; a finite number below 2**63 is needed")
+    if wanted is float and number:
+        return float(value)
+    if type(value) is wanted:
+        return value
+    raise ValueError(f"{key}: {_SHORT.repr(value)}; {_KINDS[wanted]} is needed")
+
+
+def _fitted_items(values: Sequence[Any], example: Sequence[Any], key: str) -> list[Any]:
+    """Items like the first of a list ``example``, or one by one like those of a tuple."""
+    if not example:
+        return list(values)
+    if isinstance(example, tuple):
+        if len(values) != len(example):
+            raise ValueError(
+                f"{key}: {_SHORT.repr(values)} has {len(values)} entries; {len(example)} are needed"
+            )
+        examples = example
+    else:
+        examples = tuple(example[:1]) * len(values)
+    result = []
+    for index, (value, like) in enumerate(zip(values, examples, strict=True)):
+        place = f"{key}[{index}]"
+        if isinstance(like, list | tuple) and isinstance(value, list | tuple):
+            result.append(_fitted_items(value, like, place))
+        else:
+            result.append(_fitted(value, like, place))
+    return result
+
+
+def _unknown(key: str, cfg: CfgNode) -> ValueError:
+    nearest = difflib.get_close_matches(key, _keys(cfg), n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+    return ValueError(f"the config key {one_line(key)} does not exist{hint}")
+
+
+def _keys(node: CfgNode, prefix: str = "") -> list[str]:
+    result = []
+    for name, value in node.items():
+        if isinstance(value, CfgNode):
+            result += _keys(value, f"{prefix}{name}.")
+        else:
+            result.append(prefix + name)
+    return result
