@@ -2,7 +2,9 @@ from simplevtr.evaluation.confusion import confuse_categories
 
 import numpy as np
 import pytest
-from track_samples import annotation, box, ground_truth, result
+from track_samples import annotation, box, ground_truth, on_plain, result
+
+confuse_categories = on_plain(confuse_categories)
 
 LEFT, RIGHT, THIRD = box(0, 0, 3, 3), box(5, 0, 8, 3), box(0, 4, 3, 6)
 CAT, DOG = 1, 2
@@ -10,8 +12,10 @@ CAT, DOG = 1, 2
 
 def counts(annotations, results, **more):
     confusion = confuse_categories(ground_truth(annotations), results, **more)
-    assert confusion.category_ids == [CAT, DOG]
-    return confusion.counts.tolist()
+    places = [*(category_id - CAT for category_id in confusion.category_ids), 2]
+    full = np.zeros((3, 3), int)  # of both categories, also where one is not in use
+    full[np.ix_(places, places)] = confusion.counts
+    return full.tolist()
 
 
 def test_every_kind_of_cell():
@@ -51,12 +55,13 @@ def test_crowds_are_not_counted():
     assert counts(annotations, results) == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_categories_come_by_id():
-    gt = ground_truth([annotation(1, [LEFT] * 3, category_id=2)])
+def test_categories_in_use_come_by_id():
+    gt = ground_truth([annotation(1, [LEFT] * 3, category_id=2)], categories=("a", "b", "c"))
     gt["categories"].reverse()
-    confusion = confuse_categories(gt, [result([LEFT] * 3, category_id=2)])
+    results = [result([LEFT] * 3, category_id=2), result([RIGHT] * 3, category_id=1)]
+    confusion = confuse_categories(gt, results)
     assert confusion.category_ids == [1, 2]
-    np.testing.assert_array_equal(confusion.counts, np.diag([0, 1, 0]))
+    np.testing.assert_array_equal(confusion.counts, [[0, 0, 0], [0, 1, 0], [1, 0, 0]])
 
 
 def test_refuses_a_ground_truth_without_annotations():

@@ -150,7 +150,7 @@ def test_scores_on_different_ground_truth(run, write):
 def test_a_malformed_entry_is_named_by_its_index(run, write):
     results = read(RESULTS)
     results[2]["score"] = None
-    check_refused(run(write("bad.json", results), "--gt", GT), "bad.json", "entry 2", "score")
+    check_refused(run(write("bad.json", results), "--gt", GT), "bad.json", "entries[2]", "score")
 
 
 def test_ground_truth_without_annotations(run, write):

@@ -51,7 +51,8 @@ def test_scores_every_kind_of_file(kind, run, tmp_path):
     status, out, err = run(results=results)
     assert (status, err) == (0, "")
     assert "24.030" in out
-    assert "c5" in out
+    assert "c4" in out
+    assert "c5" not in out  # predicted, but without ground truth
     scores = json.loads((tmp_path / "scores.json").read_text())
     by_name = scores.pop("per_category")
     fractions = [-1 if value is None else value / 100 for value in scores.values()]
@@ -92,7 +93,7 @@ def test_a_malformed_entry_is_named_by_its_index(run, tmp_path):
         results = read(RESULTS)
         results[3][key] = value
         path.write_text(json.dumps(results))
-        check_refused(run(results=path), "mine.json", "entry 3", key)
+        check_refused(run(results=path), "mine.json", "entries[3]", key)
     assert not (tmp_path / "scores.json").exists()
 
 
@@ -106,7 +107,7 @@ def test_existing_output_is_kept_unless_told_otherwise(run, tmp_path):
 
 
 def test_bad_results(run, tmp_path):
-    check_refused(run(results=data_file("6", "dt")), "case6_dt", "entry 0")
+    check_refused(run(results=data_file("6", "dt")), "case6_dt", "entries[0]")
     assert not (tmp_path / "scores.json").exists()
 
 

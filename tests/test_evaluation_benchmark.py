@@ -41,7 +41,7 @@ def test_files_are_as_the_evaluator_reads_them(tmp_path):
     files = write(tmp_path)
     assert list(files) == [3, 5]
     gt = load_ground_truth(tmp_path / "annotations.json")
-    assert (len(gt["videos"]), len(gt["annotations"])) == (3, 6)
+    assert (len(gt.videos), len(gt.tracks)) == (3, 6)
     few, all_ = (load_results(path, gt) for path in files.values())
     assert (len(few), len(all_)) == (9, 15)
     assert all(entry in all_ for entry in few)
@@ -104,4 +104,4 @@ def test_scoring_that_fails_is_told(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(evaluation, "write_files", write_nonsense)
     assert evaluation.main(SMALL) == 2
-    assert "'videos' must be a list" in capsys.readouterr().err
+    assert "no list 'videos'" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 import json
 
-from simplevtr.evaluation import has_ground_truth, load_ground_truth
+from simplevtr.formats.ytvis import load_annotated, load_ground_truth
 
 import pytest
 from track_samples import LENGTH, annotation, box, ground_truth
@@ -19,21 +19,21 @@ def test_area_is_the_files_or_else_the_masks_own(tmp_path):
     without = annotation(2, TRACK, area=7)
     del without["areas"]
     gt = load(tmp_path, ground_truth([with_areas, without]))
-    assert [a["area"] for a in gt["annotations"]] == [75, 10]
-    assert [a["film_strip"].area for a in gt["annotations"]] == [10, 10]
+    assert [track.area for track in gt.tracks] == [75, 10]
+    assert [track.strip.area for track in gt.tracks] == [10, 10]
 
 
 def test_an_empty_list_is_no_mask(tmp_path):
     track = annotation(1, TRACK)
     listed = {**track, "id": 2, "segmentations": [mask or [] for mask in track["segmentations"]]}
     gt = load(tmp_path, ground_truth([track, listed]))
-    assert gt["annotations"][0]["film_strip"] == gt["annotations"][1]["film_strip"]
+    assert gt.tracks[0].strip == gt.tracks[1].strip
 
 
 def test_length_may_be_left_to_the_file_names(tmp_path):
     content = ground_truth([annotation(1, TRACK)])
     del content["videos"][0]["length"]
-    assert load(tmp_path, content)["videos"][0]["length"] == LENGTH
+    assert load(tmp_path, content).videos[0].length == LENGTH
 
 
 @pytest.mark.parametrize("annotations", [None, "missing", []])
@@ -42,9 +42,39 @@ def test_no_annotations_is_no_ground_truth(tmp_path, annotations):
     if annotations == "missing":
         del content["annotations"]
     gt = load(tmp_path, content)
-    assert not has_ground_truth(gt)
-    assert gt["annotations"] == ([] if annotations == [] else None)
-    assert has_ground_truth(ground_truth([annotation(1, TRACK)]))
+    assert not gt.has_tracks
+    assert gt.tracks == ([] if annotations == [] else None)
+    with pytest.raises(ValueError, match=r"truth\.json has (no|an empty list of) annotations"):
+        load_annotated(tmp_path / "truth.json")
+    assert load(tmp_path, ground_truth([annotation(1, TRACK)])).has_tracks
+
+
+def test_a_file_of_crowds_alone_cannot_be_scored(tmp_path):
+    crowds = [annotation(i, TRACK, iscrowd=1) for i in (1, 2)]
+    load(tmp_path, ground_truth([*crowds, annotation(3, TRACK)]))
+    load_annotated(tmp_path / "truth.json")
+    load(tmp_path, ground_truth(crowds))
+    with pytest.raises(ValueError, match=r"truth\.json: all 2 annotations are crowds.*--crowds"):
+        load_annotated(tmp_path / "truth.json")
+
+
+@pytest.mark.parametrize("number", [2**63, -1])
+def test_ids_fit_64_bits(tmp_path, number):
+    content = ground_truth([annotation(1, TRACK)])
+    content["videos"][1]["id"] = number
+    with pytest.raises(ValueError, match=rf"videos\[1\]: id must be an integer of 0.*{number}"):
+        load(tmp_path, content)
+    content["videos"][1]["id"] = 2**63 - 1
+    assert load(tmp_path, content).videos[1].id == 2**63 - 1
+
+
+def test_names_are_compared_in_one_unicode_form(tmp_path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    content = ground_truth([], categories=(decomposed,))
+    assert load(tmp_path, content).categories[0].name == composed
+    content = ground_truth([], categories=(decomposed, composed))
+    with pytest.raises(ValueError, match=r"categories\[1\]: name .* is used by categories\[0\]"):
+        load(tmp_path, content)
 
 
 def change(path, value):
@@ -61,9 +91,9 @@ def change(path, value):
 
 A = ("annotations", 1)
 BAD = {
-    "'videos' must be a list": change(["videos"], None),
-    "'categories' must be a list": change(["categories"], {}),
-    "'annotations' must be a list": change(["annotations"], {}),
+    "has no list 'videos'": change(["videos"], None),
+    "has no list 'categories'": change(["categories"], {}),
+    "'annotations' is a dict; a list": change(["annotations"], {}),
     r"videos\[1\]: must be an object": change(["videos", 1], 5),
     r"videos\[1\]: id must be an integer": change(["videos", 1, "id"], "1"),
     r"videos\[1\]: height must be an integer of 1 or more, got 0": change(
@@ -71,21 +101,23 @@ BAD = {
     ),
     r"videos\[1\]: width must be an integer": change(["videos", 1, "width"], 2.5),
     r"videos\[1\]: length must be an integer": change(["videos", 1, "length"], None),
-    r"videos\[1\]: file_names has 1 items, video 2 has 3": change(
+    r"videos\[1\]: length is 3, but there are 1 file_names": change(
         ["videos", 1, "file_names"], ["a.jpg"]
     ),
-    r"videos\[1\]: id 1 is used already": change(["videos", 1, "id"], 1),
-    r"categories\[1\]: id 1 is used already": change(["categories", 1, "id"], 1),
-    r"categories\[1\]: name 'cat' is used already": change(["categories", 1, "name"], "cat"),
+    r"videos\[1\]: id 1 is used by videos\[0\]": change(["videos", 1, "id"], 1),
+    r"categories\[1\]: id 1 is used by categories\[0\]": change(["categories", 1, "id"], 1),
+    r"categories\[1\]: name 'cat' is used by categories\[0\]": change(
+        ["categories", 1, "name"], "cat"
+    ),
     r"categories\[1\]: name must be text": change(["categories", 1, "name"], 2),
     r"annotations\[1\]: must be an object": change(list(A), None),
-    r"annotations\[1\]: id 1 is used already": change([*A, "id"], 1),
+    r"annotations\[1\]: id 1 is used by annotations\[0\]": change([*A, "id"], 1),
     r"annotations\[1\]: unknown video_id 9": change([*A, "video_id"], 9),
     r"annotations\[1\]: unknown category_id 9": change([*A, "category_id"], 9),
     r"annotations\[1\]: category_id must be an integer": change([*A, "category_id"], [1]),
     r"annotations\[1\]: iscrowd must be 0 or 1": change([*A, "iscrowd"], 2),
     r"annotations\[1\]: segmentations must be a list": change([*A, "segmentations"], None),
-    r"annotations\[1\]: segmentations has 2 items, video 1 has 3": change(
+    r"annotations\[1\]: segmentations has 2 items, but the video has 3": change(
         [*A, "segmentations"], [None] * 2
     ),
     r"annotations\[1\]: bboxes has 2 items": change([*A, "bboxes"], [None] * 2),
@@ -110,7 +142,7 @@ def test_bad_content_is_named(tmp_path, message):
 
 
 def test_content_that_is_no_object(tmp_path):
-    with pytest.raises(ValueError, match=r"truth\.json: must be an object, got list"):
+    with pytest.raises(ValueError, match=r"truth\.json: holds a list; an object"):
         load(tmp_path, [])
     with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
         load_ground_truth(tmp_path / "nothing.json")

@@ -1,16 +1,16 @@
-import copy
-
 from simplevtr.evaluation.error_breakdown import break_down_errors
 from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
 from simplevtr.evaluation.subsets import score_subsets
 from simplevtr.formats.film_strips import join_frames, split_frames
-from simplevtr.formats.results import check_results
-from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
-from track_samples import HEIGHT, WIDTH, annotation, box, ground_truth, result
+from track_samples import HEIGHT, WIDTH, annotation, box, ground_truth, on_plain, result
+
+count_id_switches = on_plain(count_id_switches)
+break_down_errors = on_plain(break_down_errors)
+score_subsets = on_plain(score_subsets)
 
 LEFT, RIGHT = box(0, 0, 3, 3), box(5, 0, 8, 3)
 
@@ -127,16 +127,6 @@ def test_positions_are_those_of_the_list_whatever_the_scores():
     assert events(count_id_switches(gt, results)) == [(2, 1, 1, 1, 2)]
 
 
-def test_loaded_and_plain_content_count_alike_and_stay_as_they_are():
-    gt = scene([annotation(1, [LEFT] * 2)], 2)
-    results = [result([LEFT, None]), result([None, LEFT])]
-    before = copy.deepcopy((gt, results))
-    plain = count_id_switches(gt, results)
-    checked = check_ground_truth(gt)
-    assert count_id_switches(checked, check_results(results, checked)) == plain
-    assert (gt, results) == before
-
-
 def test_no_tracks_at_all():
     assert count_id_switches(scene([], 2), []).per_video == {1: 0, 2: 0}
     assert count_id_switches(scene([annotation(1, [LEFT] * 2)], 2), []).total == 0
@@ -151,7 +141,7 @@ def test_refuses_what_it_cannot_count():
             count_id_switches(gt, [], iou_threshold=threshold)
     with pytest.raises(ValueError, match="score_threshold"):
         count_id_switches(gt, [], score_threshold=float("nan"))
-    with pytest.raises(ValueError, match="entry 0"):
+    with pytest.raises(ValueError, match=r"entries\[0\]"):
         count_id_switches(gt, [result([LEFT], video_id=9)])
 
 

@@ -22,8 +22,8 @@ def _clean_catalog():
 def parsed(monkeypatch):
     """The names of the JSON files that are parsed from here on."""
     names = []
-    read = ytvis.read_json
-    monkeypatch.setattr(ytvis, "read_json", lambda path: names.append(path) or read(path))
+    read = ytvis.read_annotations
+    monkeypatch.setattr(ytvis, "read_annotations", lambda path: names.append(path) or read(path))
     return names
 
 

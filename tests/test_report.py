@@ -215,7 +215,7 @@ def test_another_folder_is_never_overwritten(tool, data, tmp_path, capsys):
     assert everything(output) == {"index.html"}
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "right/../../secret.png", 3])
+@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "right/../../secret.png", "a\nb"])
 def test_frames_lie_below_the_images(tool, data, tmp_path, capsys, name):
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "data/secret.png")
     gt = json.loads(Path(data[1]).read_text())

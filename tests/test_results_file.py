@@ -4,12 +4,13 @@ import zipfile
 
 from simplevtr.evaluation import load_results, write_results
 from simplevtr.formats.files import write_bytes
+from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 import pytest
 from track_samples import LENGTH, box, ground_truth, result, rle
 
-GT = ground_truth(None)
+GT = check_ground_truth(ground_truth(None))
 TRACK = [box(0, 0, 4, 4), None, box(1, 1, 5, 5)]
 
 
@@ -29,24 +30,27 @@ def test_reads_every_kind_of_file(tmp_path, kind):
     else:
         path.write_bytes(gzip.compress(content) if kind == "json.gz" else content)
     loaded = load_results(path, GT)
-    assert [{k: entry[k] for k in entries[0]} for entry in loaded] == entries
-    assert loaded[0]["film_strip"].area == 16
+    assert [(track.video_id, track.category_id, track.score) for track in loaded] == [
+        (1, 1, 0.5),
+        (2, 1, 0.5),
+    ]
+    assert loaded[0].strip.area == 16
 
 
 BAD_ENTRIES = {
     "must be an object": 5,
     "lacks score, segmentations": {"video_id": 1, "category_id": 1},
-    "unknown video_id 3; the ground truth has 1, 2": {**result(TRACK), "video_id": 3},
-    r"video_id \[1\] is a list; an integer": {**result(TRACK), "video_id": [1]},
-    "video_id True is a bool; an integer": {**result(TRACK), "video_id": True},
-    "video_id 1.0 is a float; an integer is needed": {**result(TRACK), "video_id": 1.0},
-    "unknown category_id 0; the ground truth has 1, 2": {**result(TRACK), "category_id": 0},
+    "unknown video_id 3; the annotation file has 1, 2": {**result(TRACK), "video_id": 3},
+    r"video_id must be an integer of 0 or more, got \[1\]": {**result(TRACK), "video_id": [1]},
+    "video_id must be an integer of 0 or more, got True": {**result(TRACK), "video_id": True},
+    "video_id must be an integer of 0 or more, got 1.0": {**result(TRACK), "video_id": 1.0},
+    "unknown category_id 0; the annotation file has 1, 2": {**result(TRACK), "category_id": 0},
     "score must be a finite number, got nan": {**result(TRACK), "score": float("nan")},
     "score must be a finite number, got inf": {**result(TRACK), "score": float("inf")},
     "score must be a finite number, got '1'": {**result(TRACK), "score": "1"},
     "score must be a finite number, got 1000": {**result(TRACK), "score": 10**400},
     "segmentations must be a list": {**result(TRACK), "segmentations": {}},
-    f"segmentations has 2 items, video 1 has {LENGTH}": {
+    f"segmentations has 2 items, but the video has {LENGTH} frames": {
         **result(TRACK),
         "segmentations": [None] * 2,
     },
@@ -67,7 +71,7 @@ BAD_ENTRIES = {
 
 @pytest.mark.parametrize("message", BAD_ENTRIES)
 def test_bad_entries_are_named(tmp_path, message):
-    with pytest.raises(ValueError, match=rf"mine\.json: entry 2: {message}"):
+    with pytest.raises(ValueError, match=rf"mine\.json: entries\[2\]: {message}"):
         load(tmp_path, [result(TRACK), result(TRACK, video_id=2), BAD_ENTRIES[message]])
 
 

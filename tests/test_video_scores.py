@@ -4,7 +4,10 @@ from simplevtr.evaluation.video_tracks import tracks_by_video
 
 import numpy as np
 import pytest
-from track_samples import annotation, box, ground_truth, result
+from track_samples import annotation, box, ground_truth, on_plain, result
+
+score_videos = on_plain(score_videos)
+tracks_by_video = on_plain(tracks_by_video)
 
 LEFT, RIGHT, THIRD = box(0, 0, 3, 3), box(5, 0, 8, 3), box(0, 4, 3, 6)
 WIDE = box(0, 0, 4, 3)  # IoU 9 / 12 with LEFT
@@ -74,7 +77,7 @@ def test_tracks_by_video_keeps_the_order_of_scores_and_places():
     results = [result([LEFT] * 3, score=s, video_id=v) for s, v in [(0.2, 2), (0.9, 1), (0.5, 2)]]
     first, second = tracks_by_video(gt, results)
     assert (first.positions, second.positions) == ([1], [2, 0])
-    assert [track["score"] for track in second.predicted] == [0.5, 0.2]
+    assert [track.score for track in second.predicted] == [0.5, 0.2]
     assert tracks_by_video(gt, results, score_threshold=0.5)[1].positions == [2]
 
 

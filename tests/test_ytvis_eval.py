@@ -2,7 +2,6 @@ import copy
 import math
 
 from simplevtr.evaluation import (
-    evaluate_tracks,
     load_ground_truth,
     load_results,
     scores_as_json,
@@ -19,9 +18,12 @@ from track_samples import (
     box,
     data_file,
     ground_truth,
+    on_plain,
     read,
     result,
 )
+
+evaluate_tracks = on_plain(ytvis_eval.evaluate_tracks)
 
 EVERYWHERE = [box(0, 0, 4, 4)] * LENGTH
 ELSEWHERE = [box(4, 4, 8, 6)] * LENGTH
@@ -46,8 +48,8 @@ def check_against_official(scores, gt, expected):
 @pytest.mark.parametrize("case", ["1", "4", "6"])
 def test_equals_official_numbers(case):
     gt = load_ground_truth(data_file(case, "gt"))
-    scores = evaluate_tracks(gt, load_results(data_file(case, "dt"), gt))
-    check_against_official(scores, gt, EXPECTED[case])
+    scores = ytvis_eval.evaluate_tracks(gt, load_results(data_file(case, "dt"), gt))
+    check_against_official(scores, read(data_file(case, "gt")), EXPECTED[case])
 
 
 def test_plain_content_is_scored_alike_and_not_changed():
@@ -92,7 +94,7 @@ def test_iou_decides_by_sums_over_frames():
 def test_no_predictions_score_zero_and_nan_without_ground_truth():
     scores = evaluate_tracks(ground_truth([annotation(1, EVERYWHERE)]), [])
     assert scores.stats["AP"] == 0
-    assert math.isnan(scores.per_category["dog"]["AP"])
+    assert list(scores.per_category) == ["cat"]
     assert math.isnan(scores.stats["APl"])
     empty = evaluate_tracks(ground_truth([]), [result(EVERYWHERE)])
     assert all(math.isnan(value) for value in empty.stats.values())
@@ -199,6 +201,6 @@ def test_bad_input_is_refused():
         evaluate_tracks(ground_truth(None), [])
     with pytest.raises(ValueError, match="must be a list"):
         evaluate_tracks(gt, {"results": []})
-    forged = {**result(EVERYWHERE), "segmentations": ["x"] * LENGTH, "film_strip": "anything"}
-    with pytest.raises(ValueError, match="entry 0: frame 0"):
+    forged = {**result(EVERYWHERE), "segmentations": ["x"] * LENGTH}
+    with pytest.raises(ValueError, match=r"entries\[0\]: frame 0"):
         evaluate_tracks(gt, [forged])

@@ -1,8 +1,12 @@
 """Small ground truth and predictions in YouTube-VIS format for the tests of evaluation."""
 
+import functools
 import gzip
 import json
 from pathlib import Path
+
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -73,3 +77,14 @@ def ground_truth(annotations, *, videos=(1, 2), categories=("cat", "dog")):
         "categories": [{"id": i, "name": name} for i, name in enumerate(categories, start=1)],
         "annotations": annotations,
     }
+
+
+def on_plain(score):
+    """The same function of the plain content of an annotation and of a result file."""
+
+    @functools.wraps(score)
+    def scored(gt, results, **options):
+        truth = check_ground_truth(gt)
+        return score(truth, check_results(results, truth), **options)
+
+    return scored

@@ -20,13 +20,13 @@ from simplevtr.ablation.table import Spread
 from simplevtr.evaluation import (
     AREA_LIMITS,
     evaluate_tracks,
-    has_ground_truth,
-    load_ground_truth,
     scores_as_json,
 )
 from simplevtr.evaluation.ytvis_eval import check_area_limits
+from simplevtr.formats.checks import is_finite
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
-from simplevtr.formats.results import check_results, is_finite
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import load_annotated
 from simplevtr.terminal import command_parser, run_command, say, table_cell
 
 from tabulate import tabulate
@@ -82,9 +82,7 @@ def _scores_of_files(options: argparse.Namespace) -> list[dict]:
         seen.add(path.resolve())
     gt = None
     if options.gt is not None:
-        gt = load_ground_truth(options.gt)
-        if not has_ground_truth(gt):
-            raise ValueError(f"{options.gt}: has no annotations to compare with")
+        gt = load_annotated(options.gt)
     scores = []
     for path in options.files:
         content = read_json(path)
@@ -119,8 +117,7 @@ def _check_scores(content: object, path: Path) -> None:
 
 def _check_comparable(content: dict, path: Path, first: dict, first_path: Path) -> None:
     """Refuse scores that cannot come from the ground truth of the first ones."""
-    if set(content["per_category"]) != set(first["per_category"]):
-        differ = sorted(set(content["per_category"]) ^ set(first["per_category"]))
+    if differ := sorted(_scored_names(content) ^ _scored_names(first)):
         raise ValueError(f"{path}: other categories than in {first_path}: {', '.join(differ)}")
     for name, value in _values(content).items():
         if (value is None) != (_values(first)[name] is None):
@@ -130,9 +127,18 @@ def _check_comparable(content: dict, path: Path, first: dict, first_path: Path) 
             )
 
 
+def _scored_names(scores: dict) -> set[str]:
+    """The categories with ground truth; others are there if something is predicted of them."""
+    return {name for name, row in scores["per_category"].items() if row["AP"] is not None}
+
+
 def _values(scores: dict) -> dict[str, float | None]:
     """All that the table may show, by the name of its row."""
-    by_name = {f"AP of {name}": row["AP"] for name, row in scores["per_category"].items()}
+    by_name = {
+        f"AP of {name}": row["AP"]
+        for name, row in scores["per_category"].items()
+        if row["AP"] is not None
+    }
     return {**{metric: scores[metric] for metric in METRICS}, **by_name}
 
 

@@ -20,8 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.evaluation import (
     AREA_LIMITS,
     evaluate_tracks,
-    has_ground_truth,
-    load_ground_truth,
     load_results,
     scores_as_json,
     scores_table,
@@ -38,6 +36,8 @@ from simplevtr.evaluation.subsets import (
 from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, load_annotated
 from simplevtr.terminal import command_parser, run_command, say
 
 
@@ -53,9 +53,7 @@ def run(options: argparse.Namespace) -> None:
     if _wants_hota(options):
         check_trackeval()
     refuse_existing(options.output, overwrite=options.overwrite)
-    gt = load_ground_truth(options.gt)
-    if not has_ground_truth(gt):
-        raise ValueError(f"{options.gt}: has no annotations to compare with")
+    gt = load_annotated(options.gt)
     results = load_results(options.results, gt)
     tables, content = _evaluation(gt, results, options)
     content = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -64,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _evaluation(
-    gt: dict, results: list[dict], options: argparse.Namespace
+    gt: GroundTruth, results: list[PredictedTrack], options: argparse.Namespace
 ) -> tuple[list[str], dict]:
     """The tables for people, and the content of the output file."""
     scores = evaluate_tracks(gt, results, area_limits=options.area_limits)

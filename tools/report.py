@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
 from simplevtr.formats.files import read_json
-from simplevtr.formats.ytvis import check_ground_truth
+from simplevtr.formats.ytvis import GroundTruth, check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
 from simplevtr.terminal import command_parser, run_command
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"wrote {index}")
 
 
-def _without_annotations(path: Path) -> dict:
+def _without_annotations(path: Path) -> GroundTruth:
     content = read_json(path)
     if isinstance(content, dict):
         content = {**content, "annotations": None}

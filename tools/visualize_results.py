@@ -15,6 +15,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 
 import av
@@ -28,8 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.data import load_ytvis_json
 from simplevtr.data.annotations import read_tracks
 from simplevtr.evaluation import load_ground_truth, load_results
+from simplevtr.evaluation.video_tracks import masks_by_frame, tracks_by_video
 from simplevtr.formats.files import write_bytes
 from simplevtr.formats.images import read_frame
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.video_io import check_output, open_sink
 from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet
@@ -78,17 +82,17 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Draw the videos that were asked for."""
     records = {record["video_id"]: record for record in load_ytvis_json(options.gt, options.images)}
-    content = load_ground_truth(options.gt)
-    categories = sorted(content["categories"], key=lambda category: category["id"])
-    names = [category["name"] for category in categories]
-    has_truth = content["annotations"] is not None
+    truth = load_ground_truth(options.gt)
+    categories = sorted(truth.categories, key=attrgetter("id"))
+    names = [category.name for category in categories]
+    has_truth = truth.tracks is not None
     if not has_truth and options.results is None:
         raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
     predicted = {}
     if options.results is not None:
-        contiguous = {category["id"]: i for i, category in enumerate(categories)}
-        results = load_results(options.results, content)
-        predicted = predicted_tracks(results, records, contiguous, options.score_threshold)
+        contiguous = {category.id: i for i, category in enumerate(categories)}
+        results = load_results(options.results, truth)
+        predicted = predicted_tracks(results, truth, contiguous, options.score_threshold)
     suffix = ".mp4" if options.format == "mp4" else ".png"
     chosen = choose_videos(list(records), options.videos, options.max_videos)
     outputs = {
@@ -113,32 +117,25 @@ def run(options: argparse.Namespace) -> None:
 
 
 def predicted_tracks(
-    results: list[dict],
-    records: dict[int, dict],
+    results: list[PredictedTrack],
+    truth: GroundTruth,
     contiguous: dict[int, int],
     min_score: float,
 ) -> dict[int, VideoTracks]:
-    """Result entries from ``min_score`` on as tracks by video, numbered from 1, best first."""
-    frames = {v: [[] for _ in record["file_names"]] for v, record in records.items()}
-    scores: dict[int, dict[int, float]] = {video_id: {} for video_id in records}
-    kept = [entry for entry in results if entry["score"] >= min_score]
-    for entry in sorted(kept, key=lambda entry: -entry["score"]):
-        video_id = entry["video_id"]
-        track_id = len(scores[video_id]) + 1
-        scores[video_id][track_id] = entry["score"]
-        for frame, segmentation in zip(frames[video_id], entry["segmentations"], strict=True):
-            if segmentation is not None:
-                frame.append(
-                    {
-                        "id": track_id,
-                        "category_id": contiguous[entry["category_id"]],
-                        "segmentation": segmentation,
-                    }
-                )
-    return {
-        v: VideoTracks(frames[v], (record["height"], record["width"]), scores[v])
-        for v, record in records.items()
-    }
+    """Predicted tracks from ``min_score`` on by video, numbered from 1, best first."""
+    found = {}
+    for tracks in tracks_by_video(truth, results, score_threshold=min_score):
+        video = tracks.video
+        frames: list[list[dict]] = [[] for _ in range(video.length)]
+        masks = masks_by_frame(tracks.predicted, video)
+        for track_id, (track, own) in enumerate(zip(tracks.predicted, masks, strict=True), 1):
+            label = contiguous[track.category_id]
+            for frame, mask in zip(frames, own, strict=True):
+                if mask is not None:
+                    frame.append({"id": track_id, "category_id": label, "segmentation": mask})
+        scores = {i: track.score for i, track in enumerate(tracks.predicted, 1)}
+        found[video.id] = VideoTracks(frames, (video.height, video.width), scores)
+    return found
 
 
 def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from simplevtr.ablation.plan import Opts, Plan
 from simplevtr.ablation.steps import ScoredSet, words
 from simplevtr.data.checks import check_classes
-from simplevtr.evaluation import has_ground_truth, load_ground_truth
+from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
 
 from detectron2.config import CfgNode
@@ -26,7 +26,7 @@ def check_configs(plan: Plan) -> dict[str, ScoredSet]:
     """
     if plan.start is not None:
         _checked(plan, "start", plan.start.config, plan.start.opts, train=True, weights=True)
-    annotated: dict[str, bool] = {}  # reading the same file again takes time
+    annotated: set[str] = set()  # reading the same file again takes time
     result = {}
     for run in plan.runs.values():
         where = f"run {run.name!r}"
@@ -42,9 +42,11 @@ def check_configs(plan: Plan) -> dict[str, ScoredSet]:
         name = cfg.DATASETS.TEST[0]
         path = MetadataCatalog.get(name).json_file
         if path not in annotated:
-            annotated[path] = has_ground_truth(load_ground_truth(path))
-        if not annotated[path]:
-            raise ValueError(f"{plan.path}: {where}: {path} has no annotations to score with")
+            try:
+                load_annotated(path)
+            except ValueError as error:
+                raise ValueError(f"{plan.path}: {where}: {error}") from error
+            annotated.add(path)
         result[run.name] = ScoredSet(
             name=name, annotations=path, area_limits=tuple(cfg.TEST.AREA_LIMITS)
         )

@@ -11,7 +11,7 @@ from simplevtr.evaluation.report import scores_as_json, scores_table
 from simplevtr.evaluation.subsets import SubsetScores, score_subsets
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, TrackScores, evaluate_tracks
 from simplevtr.formats.results import load_results, write_results
-from simplevtr.formats.ytvis import has_ground_truth, load_ground_truth
+from simplevtr.formats.ytvis import load_ground_truth
 
 __all__ = [
     "AREA_LIMITS",
@@ -24,7 +24,6 @@ __all__ = [
     "break_down_errors",
     "count_id_switches",
     "evaluate_tracks",
-    "has_ground_truth",
     "load_ground_truth",
     "load_results",
     "score_hota",

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
-from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD, check_iou_threshold, tracks_by_video
-from simplevtr.formats.ytvis import require_annotations
+from simplevtr.evaluation.video_tracks import (
+    SCORE_THRESHOLD,
+    categories_in_use,
+    check_iou_threshold,
+    tracks_by_video,
+)
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, require_annotations
 
 import numpy as np
 
@@ -16,7 +22,7 @@ class Confusion:
     """Counts of tracks by true and predicted category.
 
     Attributes:
-        category_ids: K ids in ascending order.
+        category_ids: K ids in ascending order, of the categories with a true or predicted track.
         counts: (K + 1, K + 1) int64. ``counts[i, j]``: tracks of category i that were found as
             category j; ``counts[i, K]``: that were not found; ``counts[K, j]``: predictions of
             category j where nothing is. ``counts[K, K]`` is 0.
@@ -27,8 +33,8 @@ class Confusion:
 
 
 def confuse_categories(
-    gt: dict,
-    results: list[dict],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
     *,
     iou_threshold: float = IOU_THRESHOLD,
     score_threshold: float = SCORE_THRESHOLD,
@@ -39,8 +45,8 @@ def confuse_categories(
     already finds nothing; one that lies on a crowd is not counted.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it.
         iou_threshold: the least track IoU of a match.
         score_threshold: predictions with a lower score are left out.
 
@@ -49,12 +55,12 @@ def confuse_categories(
     """
     check_iou_threshold(iou_threshold)
     require_annotations(gt)
-    ids = sorted(category["id"] for category in gt["categories"])
+    ids = categories_in_use(gt, results)
     index = {category_id: i for i, category_id in enumerate(ids)}
     counts = np.zeros((len(ids) + 1, len(ids) + 1), dtype=np.int64)
     for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
-        true = [index[track["category_id"]] for track in tracks.true]
-        predicted = [index[track["category_id"]] for track in tracks.predicted]
+        true = [index[track.category_id] for track in tracks.true]
+        predicted = [index[track.category_id] for track in tracks.predicted]
         matches, on_crowd, _ = match_video(
             tracks, iou_threshold=iou_threshold, use_categories=False
         )

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from simplevtr.evaluation.report import or_none
@@ -37,7 +37,8 @@ from simplevtr.evaluation.video_tracks import (
 )
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 from simplevtr.formats.film_strips import FilmStrip, join_frames
-from simplevtr.formats.ytvis import require_annotations
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, require_annotations
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -78,8 +79,8 @@ class _VideoErrors:
 
 
 def break_down_errors(
-    gt: dict,
-    results: list[dict],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
     *,
     foreground: float = FOREGROUND,
     background: float = BACKGROUND,
@@ -93,9 +94,9 @@ def break_down_errors(
     category of which none is left to find counts as 100.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``. As for AP, the best
-            100 of a video and category count. Neither is changed.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it. As for AP, the best
+            100 of a video and category count.
         foreground: the least IoU of a match. AP is taken at 0.5 whatever it is.
         background: the least IoU of a prediction that is about a true track at all.
 
@@ -121,7 +122,7 @@ def break_down_errors(
     ap50, gains = fmean(before.values()), dict.fromkeys(KINDS, 0.0)
     for kind in (kind for kind in KINDS if counts[kind]):
         after = _ap50(gt, videos, kind)
-        gains[kind] = fmean(100.0 if math.isnan(after[c]) else after[c] for c in before) - ap50
+        gains[kind] = fmean(_or_perfect(after.get(name, math.nan)) for name in before) - ap50
     return ErrorBreakdown(ap50, gains, counts)
 
 
@@ -148,8 +149,8 @@ def _limited(tracks: VideoTracks) -> VideoTracks:
     seen: Counter = Counter()
     kept = []
     for row, entry in enumerate(tracks.predicted):
-        seen[entry["category_id"]] += 1
-        if seen[entry["category_id"]] <= MAX_TRACKS[-1]:
+        seen[entry.category_id] += 1
+        if seen[entry.category_id] <= MAX_TRACKS[-1]:
             kept.append(row)
     predicted = [tracks.predicted[row] for row in kept]
     positions = [tracks.positions[row] for row in kept]
@@ -160,8 +161,8 @@ def _errors_of_video(tracks: VideoTracks, foreground: float, background: float) 
     matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground, use_categories=True)
     errors = _VideoErrors(tracks, matches)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
-    predicted = np.array([entry["category_id"] for entry in tracks.predicted], dtype=np.int64)
-    true = np.array([entry["category_id"] for entry in tracks.true], dtype=np.int64)
+    predicted = np.array([entry.category_id for entry in tracks.predicted], dtype=np.int64)
+    true = np.array([entry.category_id for entry in tracks.true], dtype=np.int64)
     own = np.where(predicted[:, None] == true, iou, 0.0)
     other = np.where(predicted[:, None] == true, 0.0, iou)
     errors.joined = _broken_tracks(tracks, own, wrong, set(matches.values()), foreground)
@@ -202,13 +203,13 @@ def _broken_tracks(
     if not candidates:
         return {}
     video = tracks.video
-    size = {key: video[key] for key in ("height", "width")}
+    size = {"height": video.height, "width": video.width}
     used = sorted({row for rows in candidates.values() for row in rows})
     masks = masks_by_frame([tracks.predicted[row] for row in used], video)
     masks_of = dict(zip(used, masks, strict=True))
     broken = {}
     for column, rows in candidates.items():
-        strip = tracks.true[column]["film_strip"]
+        strip = tracks.true[column].strip
         (true,) = masks_by_frame([tracks.true[column]], video)
         chosen = [
             _best_mask(mask, [(row, masks_of[row][t]) for row in rows], foreground)
@@ -234,25 +235,25 @@ def _best_mask(true: dict | None, masks: list[tuple[int, dict | None]], least: f
     return present[best][0] if iou[best] >= least else None
 
 
-def _ap50(gt: dict, videos: list[_VideoErrors], kind: str | None = None) -> dict[str, float]:
+def _ap50(gt: GroundTruth, videos: list[_VideoErrors], kind: str | None = None) -> dict[str, float]:
     """AP50 by category in per cent with the errors of one kind put right."""
-    annotations, results = [], []
+    true, results = [], []
     for errors in videos:
         tracks = errors.tracks
         dropped = set(errors.missed) if kind == "missed" else set()
-        annotations += [true for c, true in enumerate(tracks.true) if c not in dropped]
-        annotations += tracks.crowds
+        true += [track for c, track in enumerate(tracks.true) if c not in dropped]
+        true += tracks.crowds
         results += _put_right(errors, kind)
-    whole = {
-        "videos": [errors.tracks.video for errors in videos],
-        "categories": gt["categories"],
-        "annotations": annotations,
-    }
-    scores = evaluate_tracks(whole, results)
+    scores = evaluate_tracks(replace(gt, tracks=true), results)
     return {name: row["AP50"] for name, row in scores.per_category.items()}
 
 
-def _put_right(errors: _VideoErrors, kind: str | None) -> list[dict]:
+def _or_perfect(ap50: float) -> float:
+    """100 in place of NaN: nothing is left to find."""
+    return 100.0 if math.isnan(ap50) else ap50
+
+
+def _put_right(errors: _VideoErrors, kind: str | None) -> list[PredictedTrack]:
     """The video's predictions with the errors of one kind put right."""
     predicted = dict(enumerate(errors.tracks.predicted))
     if kind in ("class", "localisation"):
@@ -260,8 +261,7 @@ def _put_right(errors: _VideoErrors, kind: str | None) -> list[dict]:
         for row in errors.rows[kind]:
             column = errors.aims[row]
             true = errors.tracks.true[column]
-            right = {key: true[key] for key in ("category_id", "film_strip")}
-            predicted[row] = {**predicted[row], **right}
+            predicted[row] = replace(predicted[row], category_id=true.category_id, strip=true.strip)
             if column in keeper:
                 predicted.pop(max(row, keeper[column]))  # the rows go by score, best first
             keeper[column] = min(row, keeper.get(column, row))
@@ -272,7 +272,7 @@ def _put_right(errors: _VideoErrors, kind: str | None) -> list[dict]:
     if kind == "id_switch":
         # A piece may belong to two broken tracks, as where two objects swap their predictions.
         put_right += [
-            {**errors.tracks.predicted[min(rows)], "film_strip": strip}
+            replace(errors.tracks.predicted[min(rows)], strip=strip)
             for rows, strip in errors.joined.values()
         ]
     return put_right

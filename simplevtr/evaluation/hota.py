@@ -17,10 +17,12 @@ from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.evaluation.video_tracks import (
     SCORE_THRESHOLD,
     VideoTracks,
+    categories_in_use,
     masks_by_frame,
     tracks_by_video,
 )
-from simplevtr.formats.ytvis import require_annotations
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, require_annotations
 from simplevtr.terminal import table_cell
 
 import numpy as np
@@ -38,7 +40,7 @@ class HotaScores:
         all_masks: every mask counts the same, TrackEval's detection average.
         all_categories: every category with true or predicted masks counts the same, its class
             average.
-        per_category: by name of the category.
+        per_category: by name, of the categories with true or predicted masks.
         score_threshold: predictions with a lower score were left out.
     """
 
@@ -54,13 +56,13 @@ def check_trackeval() -> None:
 
 
 def score_hota(
-    gt: dict, results: list[dict], *, score_threshold: float = SCORE_THRESHOLD
+    gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = SCORE_THRESHOLD
 ) -> HotaScores:
     """Score predicted tracks.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``. Neither is changed.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it.
         score_threshold: predictions with a lower score are left out.
 
     Raises:
@@ -69,12 +71,14 @@ def score_hota(
     """
     metric = _metric()
     require_annotations(gt)
-    names = {category["id"]: category["name"] for category in gt["categories"]}
-    found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in names.values()}
+    names = {category.id: category.name for category in gt.categories}
+    found: dict[str, dict[int, dict[str, Any]]] = {
+        names[category_id]: {} for category_id in categories_in_use(gt, results)
+    }
     videos = tracks_by_video(gt, results, score_threshold=score_threshold)
     for tracks in tqdm(videos, desc="hota", unit="video", disable=None):
         for number, sequence in _sequences(tracks).items():
-            found[names[number]][tracks.video["id"]] = metric.eval_sequence(sequence)
+            found[names[number]][tracks.video.id] = metric.eval_sequence(sequence)
     combined = {
         name: metric.combine_sequences(by_video) for name, by_video in found.items() if by_video
     }
@@ -84,18 +88,15 @@ def score_hota(
         all_categories=(
             _means(metric.combine_classes_class_averaged(combined)) if combined else nothing
         ),
-        per_category={
-            name: _means(combined[name]) if name in combined else nothing for name in found
-        },
+        per_category={name: _means(of) for name, of in combined.items()},
         score_threshold=score_threshold,
     )
 
 
 def hota_table(scores: HotaScores) -> str:
-    """A Markdown table: the two averages, then the categories that are there."""
-    found = {n: row for n, row in scores.per_category.items() if not math.isnan(row["HOTA"])}
+    """A Markdown table: the two averages, then the categories."""
     rows = [("all masks", scores.all_masks), ("all categories", scores.all_categories)]
-    rows += [(table_cell(name), row) for name, row in found.items()]
+    rows += [(table_cell(name), row) for name, row in scores.per_category.items()]
     cells = [[name, *(f"{row[metric]:.3f}" for metric in METRICS)] for name, row in rows]
     align = ("left", *["right"] * len(METRICS))
     heads = [f"score >= {scores.score_threshold:g}", *METRICS]
@@ -130,11 +131,11 @@ def _sequences(tracks: VideoTracks) -> dict[int, dict[str, Any]]:
     """What TrackEval takes for one video, by category id; a mask that is empty is none."""
     if not tracks.true and not tracks.predicted:
         return {}  # and a length that nothing vouches for
-    frames = tracks.video["length"]
+    frames = tracks.video.length
     sides = [masks_by_frame(side, tracks.video) for side in (tracks.true, tracks.predicted)]
     ious = [frame_iou(*([track[t] for track in side] for side in sides)) for t in range(frames)]
     categories = [
-        np.array([track["category_id"] for track in side], dtype=np.int64)
+        np.array([track.category_id for track in side], dtype=np.int64)
         for side in (tracks.true, tracks.predicted)
     ]
     present = [

@@ -25,7 +25,8 @@ from simplevtr.evaluation.video_tracks import (
     same_category,
     tracks_by_video,
 )
-from simplevtr.formats.ytvis import require_annotations
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, require_annotations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -73,8 +74,8 @@ class IdSwitches:
 
 
 def count_id_switches(
-    gt: dict,
-    results: list[dict],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
     *,
     iou_threshold: float = 0.5,
     score_threshold: float = SCORE_THRESHOLD,
@@ -83,10 +84,8 @@ def count_id_switches(
     """Count the identity switches of predicted tracks. Crowds of the ground truth are left out.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``. Both may also be
-            the plain content of such files, which is then checked and decoded first. Neither is
-            changed.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it.
         iou_threshold: the least IoU of two masks that match, above 0 and at most 1.
         score_threshold: predictions with a lower score are left out.
         use_categories: True matches only tracks of the same category.
@@ -100,7 +99,7 @@ def count_id_switches(
     matches: dict[int, int] = {}
     events: list[IdSwitch] = []
     for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
-        video_id = tracks.video["id"]
+        video_id = tracks.video.id
         allowed = same_category(tracks, tracks.true, use_categories).T
         switches, matches[video_id] = _switches_of_video(tracks, allowed, iou_threshold)
         counts[video_id] = len(switches)
@@ -119,7 +118,7 @@ def _switches_of_video(
     switches, matched = [], 0
     before: dict[int, int] = {}  # the matches of the frame before
     known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match
-    for t in range(video["length"]):
+    for t in range(video.length):
         iou = frame_iou([track[t] for track in true], [track[t] for track in predicted])
         before = _matches(np.where(allowed, iou, 0.0), before, threshold)
         matched += len(before)
@@ -127,8 +126,8 @@ def _switches_of_video(
             old, last_frame = known.get(row, (column, t))
             known[row] = column, t
             if old != column:
-                ids = tracks.true[row]["id"], tracks.positions[old], tracks.positions[column]
-                switches.append(IdSwitch(video["id"], t, last_frame, *ids))
+                ids = tracks.true[row].id, tracks.positions[old], tracks.positions[column]
+                switches.append(IdSwitch(video.id, t, last_frame, *ids))
     return switches, matched
 
 

@@ -13,10 +13,11 @@ _PAIRS_A_ROW = 3  # categories side by side, as in detectron2's tables
 
 
 def scores_table(scores: TrackScores) -> str:
-    """All scores in per cent, then AP by category; "nan" where there is no ground truth."""
+    """All scores in per cent ("nan" without ground truth), then AP by category that has some."""
     tables = [_table(list(scores.stats), [list(map(_shown, scores.stats.values()))])]
-    if scores.per_category:
-        pairs = [(table_cell(name), _shown(row["AP"])) for name, row in scores.per_category.items()]
+    by_name = {name: row["AP"] for name, row in scores.per_category.items()}
+    pairs = [(table_cell(name), _shown(ap)) for name, ap in by_name.items() if not math.isnan(ap)]
+    if pairs:
         beside = min(_PAIRS_A_ROW, len(pairs))
         rows = [sum(pairs[i : i + beside], ()) for i in range(0, len(pairs), beside)]
         tables.append(_table(["category", "AP"] * beside, rows))

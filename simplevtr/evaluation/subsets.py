@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from simplevtr.evaluation.report import or_none
 from simplevtr.evaluation.track_iou import track_iou
@@ -27,8 +28,9 @@ from simplevtr.evaluation.video_tracks import (
     tracks_by_video,
 )
 from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks, mean_per_cent
+from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.rle import decode_texts, starts_of
-from simplevtr.formats.ytvis import require_annotations
+from simplevtr.formats.ytvis import GroundTruth, TrueTrack, require_annotations
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -63,13 +65,16 @@ class SubsetScores:
 
 
 def score_subsets(
-    gt: dict, results: list[dict], *, limits: Mapping[str, Sequence[float]] | None = None
+    gt: GroundTruth,
+    results: list[PredictedTrack],
+    *,
+    limits: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, SubsetScores]:
     """Score the groups of every property.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``. Neither is changed.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it.
         limits: two ascending numbers by property, the greatest of the first and of the second
             group. A property that is not there gets the terciles of the true tracks, which leave a
             group empty where many tracks have the same number.
@@ -83,15 +88,13 @@ def score_subsets(
     limits = limits or {}
     check_subset_limits(limits)
     require_annotations(gt)
-    true, predicted, videos = [], [], []
+    true, predicted = [], []
     for tracks in tqdm(tracks_by_video(gt, results), desc="subsets", unit="video", disable=None):
-        videos.append(tracks.video)
         numbers = _properties_of_video(tracks)
         annotations = tracks.true + tracks.crowds
         true += zip(annotations, numbers[: len(annotations)], strict=True)
         predicted += zip(tracks.predicted, numbers[len(annotations) :], strict=True)
-    whole = {"videos": videos, "categories": gt["categories"]}
-    return {name: _score(whole, true, predicted, name, limits.get(name)) for name in GROUPS}
+    return {name: _score(gt, true, predicted, name, limits.get(name)) for name in GROUPS}
 
 
 def check_subset_limits(limits: Mapping[str, Sequence[float]]) -> None:
@@ -135,14 +138,14 @@ def subsets_as_json(subsets: Mapping[str, SubsetScores]) -> dict:
 
 
 def _score(
-    whole: dict,
-    true: list[tuple[dict, dict]],
-    predicted: list[tuple[dict, dict]],
+    gt: GroundTruth,
+    true: list[tuple[TrueTrack, dict[str, float]]],
+    predicted: list[tuple[PredictedTrack, dict[str, float]]],
     name: str,
     limits: Sequence[float] | None,
 ) -> SubsetScores:
     """The scores of one property; tracks come with their numbers by property."""
-    numbers = [of[name] for track, of in true if not track["iscrowd"]]
+    numbers = [of[name] for track, of in true if not track.iscrowd]
     if limits is None:
         limits = (math.nan, math.nan)
         if numbers:
@@ -152,12 +155,12 @@ def _score(
         return sum(number > limit for limit in limits)
 
     # The groups 1, 2, 3 take the places of small, medium and large areas.
-    annotations = [{**track, "area": 1.0 + group(of[name])} for track, of in true]
+    grouped = [replace(track, area=1.0 + group(of[name])) for track, of in true]
     results = [
-        {**track, "film_strip": replace(track["film_strip"], area=1.0 + group(of[name]))}
+        replace(track, strip=replace(track.strip, area=1.0 + group(of[name])))
         for track, of in predicted
     ]
-    scores = evaluate_tracks({**whole, "annotations": annotations}, results, area_limits=(1.5, 2.5))
+    scores = evaluate_tracks(replace(gt, tracks=grouped), results, area_limits=(1.5, 2.5))
     stats, at_50 = scores.stats, scores.precision[0, ..., -1]
     counts = [group(number) for number in numbers]
     return SubsetScores(
@@ -173,7 +176,7 @@ def _properties_of_video(tracks: VideoTracks) -> list[dict[str, float]]:
     """The numbers of the true tracks, the crowds and the predictions, in this order."""
     true = film_strips(tracks.true + tracks.crowds)
     predicted = film_strips(tracks.predicted)
-    frames, height, width = (tracks.video[key] for key in ("length", "height", "width"))
+    frames, height, width = attrgetter("length", "height", "width")(tracks.video)
     masks = masks_by_frame(tracks.true + tracks.crowds + tracks.predicted, tracks.video)
     areas, centroids, boxes = _shapes(masks, frames, height, width)
     iou = track_iou(predicted, true)

@@ -15,7 +15,8 @@ from simplevtr.evaluation.video_tracks import (
     tracks_by_video,
 )
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
-from simplevtr.formats.ytvis import require_annotations
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import Category, GroundTruth, require_annotations
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,18 @@ class VideoScore:
 
 
 def score_videos(
-    gt: dict,
-    results: list[dict],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
     *,
     iou_threshold: float = IOU_THRESHOLD,
     score_threshold: float = SCORE_THRESHOLD,
     switches: dict[int, int] | None = None,
 ) -> list[VideoScore]:
-    """Score every video by itself, in the order of ``gt["videos"]``.
+    """Score every video by itself, in the order of ``gt.videos``.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it.
         iou_threshold: the least IoU of tracks (and, for switches, of masks) that match.
         score_threshold: predictions with a lower score count for AP alone.
         switches: identity switches by video id, if they were counted already.
@@ -78,7 +79,7 @@ def score_videos(
     everything = tracks_by_video(gt, results)
     confident = tracks_by_video(gt, results, score_threshold=score_threshold)
     return [
-        _score(tracks, shown, iou_threshold, switches[tracks.video["id"]])
+        _score(tracks, shown, iou_threshold, switches[tracks.video.id])
         for tracks, shown in zip(everything, confident, strict=True)
     ]
 
@@ -89,7 +90,7 @@ def _score(tracks: VideoTracks, shown: VideoTracks, threshold: float, switches: 
     matched_iou = [float(iou[row, column]) for row, column in matches.items()]
     misses = len(shown.true) - len(matches)
     return VideoScore(
-        video_id=tracks.video["id"],
+        video_id=tracks.video.id,
         ap=ap,
         ap50=ap50,
         true_tracks=len(shown.true),
@@ -106,14 +107,11 @@ def _average_precision(tracks: VideoTracks) -> tuple[float | None, float | None]
     """AP and AP50 of one video."""
     if not tracks.true:
         return None, None
-    present = {track["category_id"] for track in tracks.true}
-    alone = {
-        "videos": [tracks.video],
-        # Names are not needed, and COCOeval's time goes with the number of categories.
-        "categories": [{"id": category, "name": str(category)} for category in sorted(present)],
-        "annotations": tracks.true + [c for c in tracks.crowds if c["category_id"] in present],
-    }
-    predicted = [track for track in tracks.predicted if track["category_id"] in present]
+    present = {track.category_id for track in tracks.true}
+    categories = [Category(category, str(category)) for category in sorted(present)]
+    crowds = [track for track in tracks.crowds if track.category_id in present]
+    alone = GroundTruth("", [tracks.video], categories, tracks.true + crowds)
+    predicted = [track for track in tracks.predicted if track.category_id in present]
     stats = evaluate_tracks(alone, predicted).stats
     assert not math.isnan(stats["AP"])
     return stats["AP"], stats["AP50"]

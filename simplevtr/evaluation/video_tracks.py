@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simplevtr.formats.film_strips import FilmStrip, split_frames
-from simplevtr.formats.ytvis import checked
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, TrueTrack, Video
 
 import numpy as np
 
@@ -18,70 +20,72 @@ class VideoTracks:
     """The tracks of one video.
 
     Attributes:
-        video: the entry of the annotation file, with ``id``, ``height``, ``width``, ``length``.
+        video: of the annotation file.
         true: the annotations of single objects, in the order of the file.
         crowds: the annotations of crowds, which are neither found nor missed.
         predicted: the results from a score on, best first; equal scores in the order of the file.
         positions: for each of ``predicted`` its 0-based place in the list of all results.
     """
 
-    video: dict
-    true: list[dict]
-    crowds: list[dict]
-    predicted: list[dict]
+    video: Video
+    true: list[TrueTrack]
+    crowds: list[TrueTrack]
+    predicted: list[PredictedTrack]
     positions: list[int]
 
 
 def tracks_by_video(
-    gt: dict, results: list[dict], *, score_threshold: float = -math.inf
+    gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = -math.inf
 ) -> list[VideoTracks]:
-    """The tracks of every video, in the order of ``gt["videos"]``.
+    """The tracks of every video, in the order of ``gt.videos``.
 
     Args:
-        gt: ground truth, best from ``load_ground_truth``; without annotations no track is true.
-        results: predictions, best from ``load_results``. Both may also be the plain content of such
-            files, which is then checked and decoded first. Neither is changed.
+        gt: what ``load_ground_truth`` returned; without annotations no track is true.
+        results: what ``load_results`` returned for it.
         score_threshold: predictions with a lower score are left out.
 
-    Returns:
-        Tracks that all have a ``film_strip``.
-
     Raises:
-        ValueError: something is wrong in ``gt`` or ``results``, or the threshold is NaN.
+        ValueError: the threshold is NaN.
     """
     if math.isnan(score_threshold):
         raise ValueError("score_threshold is NaN; it must be a number")
-    gt, results = checked(gt, results)
-    videos = {video["id"]: VideoTracks(video, [], [], [], []) for video in gt["videos"]}
-    for annotation in gt["annotations"] or ():
-        tracks = videos[annotation["video_id"]]
-        (tracks.crowds if annotation["iscrowd"] else tracks.true).append(annotation)
-    for position in np.argsort([-entry["score"] for entry in results], kind="stable").tolist():
+    videos = {video.id: VideoTracks(video, [], [], [], []) for video in gt.videos}
+    for annotation in gt.tracks or ():
+        tracks = videos[annotation.video_id]
+        (tracks.crowds if annotation.iscrowd else tracks.true).append(annotation)
+    for position in np.argsort([-entry.score for entry in results], kind="stable").tolist():
         entry = results[position]
-        if entry["score"] >= score_threshold:
-            videos[entry["video_id"]].predicted.append(entry)
-            videos[entry["video_id"]].positions.append(position)
+        if entry.score >= score_threshold:
+            videos[entry.video_id].predicted.append(entry)
+            videos[entry.video_id].positions.append(position)
     return list(videos.values())
 
 
-def film_strips(tracks: list[dict]) -> list[FilmStrip]:
+def film_strips(tracks: Sequence[TrueTrack | PredictedTrack]) -> list[FilmStrip]:
     """The film strips of annotations or predictions."""
-    return [track["film_strip"] for track in tracks]
+    return [track.strip for track in tracks]
 
 
-def masks_by_frame(tracks: list[dict], video: dict) -> list[list[dict | None]]:
+def masks_by_frame(
+    tracks: Sequence[TrueTrack | PredictedTrack], video: Video
+) -> list[list[dict | None]]:
     """The masks of annotations or predictions of a video, as ``split_frames`` gives them."""
-    size = {key: video[key] for key in ("height", "width")}
-    return split_frames(film_strips(tracks), frames=video["length"], **size)
+    size = {"frames": video.length, "height": video.height, "width": video.width}
+    return split_frames(film_strips(tracks), **size)
 
 
-def same_category(tracks: VideoTracks, true: list[dict], use_categories: bool) -> np.ndarray:
+def same_category(tracks: VideoTracks, true: list[TrueTrack], use_categories: bool) -> np.ndarray:
     """(predicted, true) bool: which pairs may match; all if categories do not count."""
     if not use_categories:
         return np.ones((len(tracks.predicted), len(true)), dtype=bool)
-    predicted = np.array([track["category_id"] for track in tracks.predicted], dtype=np.int64)
-    wanted = np.array([track["category_id"] for track in true], dtype=np.int64)
+    predicted = np.array([track.category_id for track in tracks.predicted], dtype=np.int64)
+    wanted = np.array([track.category_id for track in true], dtype=np.int64)
     return predicted[:, None] == wanted[None]
+
+
+def categories_in_use(gt: GroundTruth, results: Sequence[PredictedTrack]) -> list[int]:
+    """The ids of the categories that have a true or predicted track, in ascending order."""
+    return sorted({track.category_id for track in (*(gt.tracks or ()), *results)})
 
 
 def check_iou_threshold(threshold: float) -> None:

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.formats.ytvis import checked, require_annotations
+from simplevtr.evaluation.video_tracks import categories_in_use
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, require_annotations
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval
@@ -35,23 +37,26 @@ class TrackScores:
     Attributes:
         stats: AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl in per cent; NaN where
             there is no ground truth.
-        per_category: name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, in order of category id;
-            empty if categories were not told apart.
+        per_category: name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, in order of category id,
+            of the categories with a true or predicted track; empty if categories were not told
+            apart.
         precision: (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU
-            thresholds .50:.05:.95, recalls 0:.01:1, categories in order of id, areas all / small /
-            medium / large, at most 1 / 10 / 100 tracks a video and category.
+            thresholds .50:.05:.95, recalls 0:.01:1, ``category_ids``, areas all / small / medium /
+            large, at most 1 / 10 / 100 tracks a video and category.
         recall: (10, K, 4, 3) float64, the greatest recall, with the same axes but the second.
+        category_ids: K ids in ascending order, of the categories with a true or predicted track.
     """
 
     stats: dict[str, float]
     per_category: dict[str, dict[str, float]]
     precision: np.ndarray
     recall: np.ndarray
+    category_ids: list[int]
 
 
 def evaluate_tracks(
-    gt: dict,
-    results: list[dict],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
     *,
     use_categories: bool = True,
     area_limits: Sequence[float] = AREA_LIMITS,
@@ -59,10 +64,8 @@ def evaluate_tracks(
     """Score predicted tracks.
 
     Args:
-        gt: ground truth in YouTube-VIS format, best from ``load_ground_truth``.
-        results: predictions in YouTube-VIS format, best from ``load_results``. Both may also be
-            the plain content of such files, which is then checked and decoded first. Neither is
-            changed.
+        gt: what ``load_ground_truth`` returned.
+        results: what ``load_results`` returned for it.
         use_categories: False compares tracks of all categories with each other.
         area_limits: between small, medium and large, in pixels of the original frames.
 
@@ -71,7 +74,6 @@ def evaluate_tracks(
     """
     check_area_limits(area_limits)
     require_annotations(gt)
-    gt, results = checked(gt, results)
     evaluation = _TrackEval(
         gt, results, use_categories=use_categories, area_limits=tuple(area_limits)
     )
@@ -79,7 +81,7 @@ def evaluate_tracks(
         evaluation.evaluate()
         evaluation.accumulate()
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
-    names = {category["id"]: category["name"] for category in gt["categories"]}
+    names = {category.id: category.name for category in gt.categories}
     per_category = {}
     if use_categories:
         for k, category_id in enumerate(evaluation.params.catIds):
@@ -87,7 +89,9 @@ def evaluate_tracks(
             per_category[names[category_id]] = {
                 key: stats[key] for key in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
             }
-    return TrackScores(_stats(precision, recall), per_category, precision, recall)
+    return TrackScores(
+        _stats(precision, recall), per_category, precision, recall, evaluation.params.catIds
+    )
 
 
 def check_area_limits(limits: Sequence[float]) -> None:
@@ -104,22 +108,23 @@ class _TrackEval(COCOeval):
 
     def __init__(
         self,
-        gt: dict,
-        results: list[dict],
+        gt: GroundTruth,
+        results: list[PredictedTrack],
         *,
         use_categories: bool,
         area_limits: tuple[float, float],
     ) -> None:
         super().__init__(iouType="segm")
-        self.params.imgIds = [video["id"] for video in gt["videos"]]
+        self.params.imgIds = [video.id for video in gt.videos]
         self.params.catIds = [_ALL_CATEGORIES]
         if use_categories:
-            self.params.catIds = [category["id"] for category in gt["categories"]]
+            # Others have no say in any score, and an open vocabulary has tens of thousands.
+            self.params.catIds = categories_in_use(gt, results)
         low, high = area_limits
         self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]
         self.params.areaRngLbl = list(AREAS)
         self.params.maxDets = list(MAX_TRACKS)
-        self._tracks = gt["annotations"], results
+        self._tracks = gt.tracks, results
         self._use_categories = use_categories
         self._matched: dict[tuple, dict] = {}
 
@@ -129,23 +134,23 @@ class _TrackEval(COCOeval):
         gts = [
             {
                 "id": i,
-                "video_id": a["video_id"],
-                "category_id": a["category_id"],
-                "film_strip": a["film_strip"],
-                "area": a["area"],
-                "iscrowd": a["iscrowd"],
-                "ignore": a["iscrowd"],
+                "video_id": a.video_id,
+                "category_id": a.category_id,
+                "film_strip": a.strip,
+                "area": a.area,
+                "iscrowd": a.iscrowd,
+                "ignore": a.iscrowd,
             }
             for i, a in enumerate(annotations, start=1)
         ]
         dts = [
             {
                 "id": i,
-                "video_id": r["video_id"],
-                "category_id": r["category_id"],
-                "film_strip": r["film_strip"],
-                "area": r["film_strip"].area,
-                "score": r["score"],
+                "video_id": r.video_id,
+                "category_id": r.category_id,
+                "film_strip": r.strip,
+                "area": r.strip.area,
+                "score": r.score,
             }
             for i, r in enumerate(results, start=1)
         ]

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from simplevtr.evaluation.report import scores_table
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
-from simplevtr.formats.results import is_finite, refuse_existing_results, write_results
-from simplevtr.formats.ytvis import has_ground_truth, load_ground_truth
+from simplevtr.formats.checks import is_finite
+from simplevtr.formats.results import check_results, refuse_existing_results, write_results
+from simplevtr.formats.ytvis import load_ground_truth, require_objects
 from simplevtr.structures import TrackMasks, encode_masks
 
 from detectron2.data import MetadataCatalog
@@ -65,7 +66,8 @@ class YTVISEvaluator(DatasetEvaluator):
         self._gt = None
         if not distributed or comm.is_main_process():  # the only one that needs it
             self._gt = load_ground_truth(PathManager.get_local_path(json_file))
-            unknown = set(to_contiguous) - {category["id"] for category in self._gt["categories"]}
+            require_objects(self._gt)
+            unknown = set(to_contiguous) - {category.id for category in self._gt.categories}
             if unknown:
                 raise ValueError(
                     f"{json_file} lacks the categories {sorted(unknown)} of {dataset_name}"
@@ -145,21 +147,22 @@ class YTVISEvaluator(DatasetEvaluator):
             # Whether files may be replaced was settled before the predictions were made.
             paths = write_results(self._output_dir, results, overwrite=True)
             logger.info("Wrote %s and %s", *paths)
-        if not has_ground_truth(self._gt):
+        if not self._gt.has_tracks:
             logger.info("%s has no ground truth; nothing is scored", self._dataset_name)
             return {}
-        scores = evaluate_tracks(self._gt, results, area_limits=self._area_limits)
+        predicted = check_results(results, self._gt, source=f"results of {self._dataset_name}")
+        scores = evaluate_tracks(self._gt, predicted, area_limits=self._area_limits)
         logger.info("Track scores on %s:\n%s", self._dataset_name, scores_table(scores))
         by_category = {f"AP-{name}": row["AP"] for name, row in scores.per_category.items()}
         return OrderedDict(segm={**scores.stats, **by_category})
 
     def _report_missing(self, tracks: dict[int, list[dict]]) -> None:
-        missing = sum(video["id"] not in tracks for video in self._gt["videos"])
+        missing = sum(video.id not in tracks for video in self._gt.videos)
         if missing:
             logger.warning(
                 "%d of the %d videos of %s were not processed",
                 missing,
-                len(self._gt["videos"]),
+                len(self._gt.videos),
                 self._dataset_name,
             )
 

@@ -1,13 +1,26 @@
-"""The outline of an annotation file in YouTube-VIS format: an object with lists."""
+"""The rules that every reader of annotation and result files keeps, with one wording of errors.
+
+The checks raise ``ValueError`` with the value and what is allowed; ``entries`` puts the file and
+the place in its list before the message.
+"""
 
 from __future__ import annotations
 
+import math
 import reprlib
-from typing import Any
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+_MOST = 2**63  # ids and counts fit signed integers of 64 bits
+_SHOWN = 10  # ids listed in an error message
 
 
 def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
-    """Refuse what is no annotation file at all; the entries of its lists are not looked at.
+    """Refuse what is not an annotation file at all; the entries of its lists are not looked at.
 
     Args:
         content: what the JSON file holds. ``annotations`` may be null or missing.
@@ -15,7 +28,7 @@ def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
         empty: whether ``videos`` and ``categories`` may have no entry.
 
     Raises:
-        ValueError: it is no object with these lists.
+        ValueError: it is not an object with these lists.
     """
     if not isinstance(content, dict):
         raise ValueError(
@@ -48,3 +61,103 @@ def _holds_frames_as_images(content: dict[str, Any]) -> bool:
     return any("video_id" in image for image in images) and not any(
         "file_names" in video for video in videos
     )
+
+
+def entries(
+    values: Iterable[Any],
+    source: str,
+    key: str,
+    parse: Callable[[dict[str, Any]], Item],
+    *,
+    unique: Sequence[str] = (),
+) -> list[Item]:
+    """Parse each object of a list.
+
+    Args:
+        values: the list.
+        source: the file, for messages.
+        key: what the list is called, for messages.
+        parse: makes an item of an object, or raises ValueError.
+        unique: attributes of which no two items may have the same value, such as "id".
+
+    Raises:
+        ValueError: an entry is not an object, cannot be parsed, or shares what is unique; the
+            message begins with ``source: key[index]``.
+    """
+    items: list[Item] = []
+    first: dict[str, dict[Any, int]] = {name: {} for name in unique}
+    for index, value in enumerate(values):
+        try:
+            if not isinstance(value, dict):
+                raise ValueError(f"must be an object, got {type(value).__name__}")
+            item = parse(value)
+            for name, places in first.items():
+                own = getattr(item, name)
+                if (place := places.setdefault(own, index)) != index:
+                    raise ValueError(f"{name} {own!r:.80} is used by {key}[{place}] already")
+        except ValueError as error:
+            raise ValueError(f"{source}: {key}[{index}]: {error}") from error
+        items.append(item)
+    return items
+
+
+def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:
+    """The integer (a bool is not one) of at least ``least`` and below 2**63 under ``key``."""
+    value = entry.get(key)
+    if type(value) is not int or not least <= value < _MOST:
+        raise ValueError(f"{key} must be an integer of {least} or more, {_got(entry, key)}")
+    return value
+
+
+def text(entry: dict[str, Any], key: str) -> str:
+    """The text under ``key``, not empty, in Unicode's composed form (NFC)."""
+    value = entry.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} must be text, {_got(entry, key)}")
+    return unicodedata.normalize("NFC", value)
+
+
+def flag(entry: dict[str, Any], key: str) -> bool:
+    """Whether the value under ``key`` is 1; a missing one is 0."""
+    value = entry.get(key, 0)
+    if value not in (0, 1):
+        raise ValueError(f"{key} must be 0 or 1, got {value!r:.80}")
+    return bool(value)
+
+
+def frame_list(entry: dict[str, Any], key: str, length: int) -> list[Any]:
+    """The list under ``key``, which has one item for each of the ``length`` frames of its video."""
+    value = entry.get(key)
+    if not isinstance(value, list):
+        raise ValueError(f"{key} must be a list with an item for each frame, {_got(entry, key)}")
+    if len(value) != length:
+        raise ValueError(
+            f"{key} has {len(value)} items, but the video has {length} frames; one item for each "
+            "frame is needed, null where the object is not visible"
+        )
+    return value
+
+
+def known(entry: dict[str, Any], key: str, ids: Iterable[int]) -> int:
+    """The integer under ``key``, which is one of ``ids``."""
+    value = integer(entry, key)
+    if value not in ids:
+        ids = sorted(ids)
+        more = f", ... ({len(ids)} ids)" if len(ids) > _SHOWN else ""
+        listed = ", ".join(map(str, ids[:_SHOWN])) or "none"
+        raise ValueError(f"unknown {key} {value}; the annotation file has {listed}{more}")
+    return value
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number (not a bool) that float64 holds, infinity and NaN excluded."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond float64
+        return False
+
+
+def _got(entry: dict[str, Any], key: str) -> str:
+    return f"got {entry[key]!r:.80}" if key in entry else "it is missing"

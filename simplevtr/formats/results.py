@@ -8,87 +8,88 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Sequence
-from numbers import Real
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from simplevtr.formats import checks
 from simplevtr.formats.files import RESULTS_NAME, read_json, refuse_existing, write_bytes
-from simplevtr.formats.film_strips import FilmStrip, join_frames
-from simplevtr.formats.rle import MalformedMaskError
+from simplevtr.formats.film_strips import FilmStrip
+from simplevtr.formats.ytvis import GroundTruth, strips_by_video
 
 SUBMISSION_NAME = "submission.zip"
 _KEYS = ("video_id", "category_id", "score", "segmentations")
-_SHOWN = 10  # ids listed in an error message
 
 
-def load_results(path: str | os.PathLike, gt: dict) -> list[dict]:
+@dataclass(frozen=True, slots=True)
+class PredictedTrack:
+    """An entry of a result file with decoded masks.
+
+    Attributes:
+        video_id: of a video of the annotation file.
+        category_id: of a category of the annotation file.
+        score: finite.
+        strip: its masks.
+    """
+
+    video_id: int
+    category_id: int
+    score: float
+    strip: FilmStrip
+
+
+def load_results(path: str | os.PathLike, truth: GroundTruth) -> list[PredictedTrack]:
     """Read a result file and check it against the ground truth's videos and categories.
 
     Args:
         path: a ``.json`` or ``.json.gz`` file, or a ``.zip`` that holds ``results.json``.
-        gt: what ``load_ground_truth`` returned; it needs no annotations.
+        truth: what ``load_ground_truth`` returned; it needs no annotations.
 
     Returns:
-        The file's entries, each with a ``film_strip`` added; see ``check_results``.
+        The file's entries, in its order.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not such a list; the message names the file and the entry's index.
     """
-    return check_results(read_json(path), gt, source=str(path))
+    return check_results(read_json(path), truth, source=str(path))
 
 
-def check_results(results: list[dict], gt: dict, *, source: str = "results") -> list[dict]:
-    """Copies of the entries, each with its masks as a ``FilmStrip`` in ``film_strip`` besides.
-
-    ``evaluate_tracks`` uses the film strip and looks at ``segmentations`` no more.
+def check_results(
+    content: Any, truth: GroundTruth, *, source: str = "results"
+) -> list[PredictedTrack]:
+    """Do what ``load_results`` does with content that is in memory; it is not changed.
 
     Args:
-        results: entries in YouTube-VIS format, ``counts`` as str, bytes or a list of int.
-        gt: what ``load_ground_truth`` returned.
-        source: where the results come from, for error messages.
+        content: entries in YouTube-VIS format, ``counts`` as str, bytes or a list of int.
+        truth: what ``load_ground_truth`` returned.
+        source: where the results come from, for messages.
 
     Raises:
         ValueError: an entry is wrong; the message names the source and the entry's index.
     """
-    if not isinstance(results, list):
-        raise ValueError(f"{source}: results must be a list, got {type(results).__name__}")
-    videos = {video["id"]: video for video in gt["videos"]}
-    categories = {category["id"] for category in gt["categories"]}
-    by_video: dict[int, list[int]] = {}
-    for index, entry in enumerate(results):
-        try:
-            _check_entry(entry, videos, categories)
-        except ValueError as error:
-            raise ValueError(f"{source}: entry {index}: {error}") from error
-        by_video.setdefault(entry["video_id"], []).append(index)
-    checked: list[dict] = [{}] * len(results)
-    for video_id, indices in by_video.items():
-        strips = strips_of_video(
-            [results[i]["segmentations"] for i in indices],
-            videos[video_id],
-            names=[f"{source}: entry {i}" for i in indices],
-        )
-        for i, strip in zip(indices, strips, strict=True):
-            checked[i] = {**results[i], "film_strip": strip}
-    return checked
+    if not isinstance(content, list):
+        raise ValueError(f"{source}: results must be a list, got {type(content).__name__}")
+    lengths = {video.id: video.length for video in truth.videos}
+    categories = {category.id for category in truth.categories}
 
+    def parse(entry: dict[str, Any]) -> tuple[int, int, float, list[Any]]:
+        missing = [key for key in _KEYS if key not in entry]
+        if missing:
+            raise ValueError(f"lacks {', '.join(missing)}")
+        video_id = checks.known(entry, "video_id", lengths)
+        category_id = checks.known(entry, "category_id", categories)
+        if not checks.is_finite(entry["score"]):
+            raise ValueError(f"score must be a finite number, got {entry['score']!r:.80}")
+        masks = checks.frame_list(entry, "segmentations", lengths[video_id])
+        return video_id, category_id, float(entry["score"]), masks
 
-def strips_of_video(
-    tracks: list[list], video: dict, *, names: list[str], allow_polygons: bool = False
-) -> list[FilmStrip]:
-    """``join_frames`` on tracks of one video, with errors that begin with the track's name."""
-    try:
-        return join_frames(
-            tracks, height=video["height"], width=video["width"], allow_polygons=allow_polygons
-        )
-    except MalformedMaskError as error:
-        raise ValueError(f"{names[error.track]}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{names[0]}: {error}") from error
+    rows = checks.entries(content, source, "entries", parse)
+    strips = strips_by_video([(row[0], row[3]) for row in rows], truth.videos, source, "entries")
+    return [PredictedTrack(*row[:3], strip) for row, strip in zip(rows, strips, strict=True)]
 
 
 def write_results(
@@ -132,46 +133,3 @@ def refuse_existing_results(output_dir: str | os.PathLike, *, overwrite: bool) -
     for path in paths:
         refuse_existing(path, overwrite=overwrite)
     return paths
-
-
-def _check_entry(entry: object, videos: dict[int, dict], categories: set[int]) -> None:
-    if not isinstance(entry, dict):
-        raise ValueError(f"must be an object, got {type(entry).__name__}")
-    missing = [key for key in _KEYS if key not in entry]
-    if missing:
-        raise ValueError(f"lacks {', '.join(missing)}")
-    _check_id(entry["video_id"], videos, "video_id")
-    _check_id(entry["category_id"], categories, "category_id")
-    if not is_finite(entry["score"]):
-        raise ValueError(f"score must be a finite number, got {entry['score']!r:.80}")
-    check_frames(entry["segmentations"], videos[entry["video_id"]], "segmentations")
-
-
-def _check_id(value: object, known: dict[int, dict] | set[int], name: str) -> None:
-    if type(value) is not int:
-        raise ValueError(f"{name} {value!r:.80} is a {type(value).__name__}; an integer is needed")
-    if value not in known:
-        ids = sorted(known)
-        shown = ", ".join(map(str, ids[:_SHOWN]))
-        more = f", ... ({len(ids)} ids)" if len(ids) > _SHOWN else ""
-        raise ValueError(f"unknown {name} {value!r:.80}; the ground truth has {shown}{more}")
-
-
-def check_frames(values: object, video: dict, name: str) -> None:
-    """Raise ValueError unless ``values`` is a list with one item a frame of the video."""
-    if not isinstance(values, list):
-        raise ValueError(f"{name} must be a list, got {type(values).__name__}")
-    if len(values) != video["length"]:
-        raise ValueError(
-            f"{name} has {len(values)} items, video {video['id']} has {video['length']} frames"
-        )
-
-
-def is_finite(value: object) -> bool:
-    """Whether a value is a number (not a bool) that float64 holds, infinity and NaN excluded."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int beyond float64
-        return False

@@ -1,195 +1,292 @@
-"""Ground truth in YouTube-VIS format: reading with every check up front."""
+"""Annotation files in YouTube-VIS format: reading with every check up front.
+
+An annotation file lists videos, categories and annotations. An annotation is the track of one
+object: lists with an item for each frame of its video, null where the object is not visible.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
-from simplevtr.formats.film_strips import FilmStrip, mean_area
-from simplevtr.formats.results import (
-    check_frames,
-    check_results,
-    is_finite,
-    strips_of_video,
-)
+from simplevtr.formats.film_strips import FilmStrip, join_frames, mean_area
+from simplevtr.formats.rle import MalformedMaskError
 
 
-def load_ground_truth(path: str | os.PathLike) -> dict:
-    """Read a YouTube-VIS annotation file (``.json`` or ``.json.gz``) and check it.
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A category; ``name`` is not empty and in NFC."""
 
-    Returns:
-        The file's content. Every video has a ``length``. ``annotations`` is None if the file has
-        none (null or missing, as in the public validation and test sets); otherwise each
-        annotation also has ``film_strip``, its masks as a ``FilmStrip``; ``area``, the mean in
-        pixels of the file's ``areas`` over the frames with one, or of the masks' own areas if the
-        file gives none; and ``iscrowd``, 0 or 1.
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video.
+
+    Attributes:
+        id: not negative.
+        height: of a frame in pixels.
+        width: of a frame in pixels.
+        length: frames, at least 1.
+        file_names: one for each frame, relative to the image root; None if the file has none.
+    """
+
+    id: int
+    height: int
+    width: int
+    length: int
+    file_names: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The track of one object as the file has it; masks are not decoded yet.
+
+    Attributes:
+        id: not negative.
+        video_id: of a video of the file.
+        category_id: of a category of the file.
+        iscrowd: whether it is a group of objects, which is neither found nor missed.
+        segmentations: for each frame polygons or an RLE, None where nothing is visible.
+        bboxes: for each frame x, y, width, height in pixels or None; None if the file has none.
+        areas: for each frame pixels of 0 or more, or None; None if the file has none.
+    """
+
+    id: int
+    video_id: int
+    category_id: int
+    iscrowd: bool
+    segmentations: list[Any]
+    bboxes: list[Any] | None
+    areas: list[float | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """What an annotation file holds, in its order; ``annotations`` is None if it has none."""
+
+    source: str
+    videos: list[Video]
+    categories: list[Category]
+    annotations: list[Annotation] | None
+
+
+def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
+    """Read an annotation file (``.json`` or ``.json.gz``).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not what the format asks for; the message names the file and the entry.
+    """
+    return parse_annotations(read_json(path), source=os.fspath(path))
+
+
+def parse_annotations(content: Any, *, source: str = "annotation file") -> AnnotationFile:
+    """Do what ``read_annotations`` does with content that is in memory; it is not changed."""
+    checks.check_outline(content, source)
+    videos = checks.entries(content["videos"], source, "videos", _video, unique=["id"])
+    categories = checks.entries(
+        content["categories"],
+        source,
+        "categories",
+        lambda entry: Category(checks.integer(entry, "id"), checks.text(entry, "name")),
+        unique=["id", "name"],  # datasets are matched and scores are given by name
+    )
+    annotations = None
+    if content.get("annotations") is not None:
+        lengths = {video.id: video.length for video in videos}
+        names = {category.id for category in categories}
+        annotations = checks.entries(
+            content["annotations"],
+            source,
+            "annotations",
+            lambda entry: _annotation(entry, lengths, names),
+            unique=["id"],
+        )
+    return AnnotationFile(source, videos, categories, annotations)
+
+
+def _video(entry: dict[str, Any]) -> Video:
+    names = entry.get("file_names")
+    if names is not None and "length" not in entry and isinstance(names, list):
+        entry = {**entry, "length": len(names)}
+    sizes = [checks.integer(entry, key, least=1) for key in ("height", "width", "length")]
+    if names is not None:
+        if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+            raise ValueError("file_names must be a list of names, none of them empty")
+        if len(names) != sizes[-1]:
+            raise ValueError(f"length is {sizes[-1]}, but there are {len(names)} file_names")
+    return Video(checks.integer(entry, "id"), *sizes, names)
+
+
+def _annotation(entry: dict[str, Any], lengths: dict[int, int], categories: set[int]) -> Annotation:
+    length = lengths[checks.known(entry, "video_id", lengths)]
+    boxes, areas = (
+        None if entry.get(key) is None else checks.frame_list(entry, key, length)
+        for key in ("bboxes", "areas")
+    )
+    for area in areas or ():
+        if area is not None and not (checks.is_finite(area) and area >= 0):
+            raise ValueError(f"areas must be numbers of 0 or more, or null, got {area!r:.80}")
+    return Annotation(
+        id=checks.integer(entry, "id"),
+        video_id=entry["video_id"],
+        category_id=checks.known(entry, "category_id", categories),
+        iscrowd=checks.flag(entry, "iscrowd"),
+        # Some files write [] for an object that is not visible.
+        segmentations=[mask or None for mask in checks.frame_list(entry, "segmentations", length)],
+        bboxes=boxes,
+        areas=areas,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrueTrack:
+    """An annotation with decoded masks, as evaluation needs it.
+
+    Attributes:
+        id: of the annotation.
+        video_id: of its video.
+        category_id: of its category.
+        iscrowd: whether it is a group of objects.
+        strip: its masks.
+        area: mean pixels of the file's ``areas`` over the frames with one, or of the masks' own
+            areas if the file has none.
+    """
+
+    id: int
+    video_id: int
+    category_id: int
+    iscrowd: bool
+    strip: FilmStrip
+    area: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """An annotation file with decoded masks; ``tracks`` is None if it has no annotations."""
+
+    source: str
+    videos: list[Video]
+    categories: list[Category]
+    tracks: list[TrueTrack] | None
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether there is anything to compare predictions with."""
+        return bool(self.tracks)
+
+
+def load_ground_truth(path: str | os.PathLike[str]) -> GroundTruth:
+    """Read an annotation file (``.json`` or ``.json.gz``) and decode its masks.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: something is wrong; the message names the file and the entry's index.
     """
-    return check_ground_truth(read_json(path), source=str(path))
+    return decode_ground_truth(read_annotations(path))
 
 
-def check_ground_truth(content: dict, *, source: str = "ground truth") -> dict:
+def load_annotated(path: str | os.PathLike[str]) -> GroundTruth:
+    """``load_ground_truth`` for scoring: also ValueError if there is nothing to compare with."""
+    truth = load_ground_truth(path)
+    require_annotations(truth)
+    require_objects(truth)
+    if not truth.tracks:
+        raise ValueError(f"{truth.source} has an empty list of annotations; nothing can be scored")
+    return truth
+
+
+def check_ground_truth(content: Any, *, source: str = "ground truth") -> GroundTruth:
     """Do what ``load_ground_truth`` does with content that is in memory; it is not changed."""
-    if not isinstance(content, dict):
-        raise ValueError(f"{source}: must be an object, got {type(content).__name__}")
-    videos = [
-        _entry(_checked_video, video, f"{source}: videos[{i}]")
-        for i, video in enumerate(_list(content, "videos", source))
-    ]
-    categories = _list(content, "categories", source)
-    for i, category in enumerate(categories):
-        _entry(_check_category, category, f"{source}: categories[{i}]")
-    _refuse_duplicates(videos, "id", f"{source}: videos")
-    _refuse_duplicates(categories, "id", f"{source}: categories")
-    _refuse_duplicates(categories, "name", f"{source}: categories")  # scores are given by name
-    checked = {**content, "videos": videos, "categories": categories, "annotations": None}
-    if content.get("annotations") is not None:
-        annotations = _list(content, "annotations", source)
-        checked["annotations"] = _checked_annotations(annotations, videos, categories, source)
-    return checked
+    return decode_ground_truth(parse_annotations(content, source=source))
 
 
-def checked(gt: dict, results: list[dict]) -> tuple[dict, list[dict]]:
-    """Both as ``load_ground_truth`` and ``load_results`` give them.
-
-    Args:
-        gt: what ``load_ground_truth`` gave, which is taken as it is, or the content of such a file.
-        results: likewise of ``load_results``.
+def decode_ground_truth(file: AnnotationFile) -> GroundTruth:
+    """Decode the masks of an annotation file.
 
     Raises:
-        ValueError: something is wrong in content that had not been checked.
+        ValueError: a mask cannot be decoded; the message names the file and the entry's index.
     """
-    if not gt.get("annotations") or not _have_film_strips(gt["annotations"]):
-        gt = check_ground_truth(gt)
-    if not _have_film_strips(results):
-        results = check_results(results, gt)
-    return gt, results
-
-
-def _have_film_strips(tracks: object) -> bool:
-    return isinstance(tracks, list) and all(
-        isinstance(track, dict) and isinstance(track.get("film_strip"), FilmStrip)
-        for track in tracks
+    if file.annotations is None:
+        return GroundTruth(file.source, file.videos, file.categories, None)
+    strips = strips_by_video(
+        [(a.video_id, a.segmentations) for a in file.annotations],
+        file.videos,
+        file.source,
+        "annotations",
+        allow_polygons=True,
     )
-
-
-def has_ground_truth(gt: dict) -> bool:
-    """Whether there is any annotation to score predictions against."""
-    return bool(gt.get("annotations"))
-
-
-def require_annotations(gt: dict) -> None:
-    """Raise ValueError if there are no annotations at all; an empty list is some."""
-    if gt.get("annotations") is None:
-        raise ValueError("the ground truth has no annotations to compare with")
-
-
-def _list(content: dict, key: str, source: str) -> list:
-    value = content.get(key)
-    if not isinstance(value, list):
-        raise ValueError(f"{source}: {key!r} must be a list, got {type(value).__name__}")
-    return value
-
-
-def _entry(check, entry, name: str, *arguments):
-    """``check(entry, *arguments)``, with errors that begin with the entry's name."""
-    try:
-        if not isinstance(entry, dict):
-            raise ValueError(f"must be an object, got {type(entry).__name__}")
-        return check(entry, *arguments)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _integer(entry: dict, key: str, *, least: int | None = None) -> int:
-    value = entry.get(key)
-    if type(value) is not int or (least is not None and value < least):
-        bound = "" if least is None else f" of {least} or more"
-        raise ValueError(f"{key} must be an integer{bound}, got {value!r:.80}")
-    return value
-
-
-def _checked_video(video: dict) -> dict:
-    _integer(video, "id")
-    _integer(video, "height", least=1)
-    _integer(video, "width", least=1)
-    names = video.get("file_names")
-    if "length" not in video and isinstance(names, list):
-        video = {**video, "length": len(names)}
-    _integer(video, "length", least=0)
-    if names is not None:
-        check_frames(names, video, "file_names")
-    return video
-
-
-def _check_category(category: dict) -> None:
-    _integer(category, "id")
-    if not isinstance(category.get("name"), str):
-        raise ValueError(f"name must be text, got {category.get('name')!r:.80}")
-
-
-def _refuse_duplicates(entries: list[dict], key: str, name: str) -> None:
-    first: dict = {}
-    for index, entry in enumerate(entries):
-        if entry[key] in first:
-            raise ValueError(
-                f"{name}[{index}]: {key} {entry[key]!r:.80} is used already by "
-                f"[{first[entry[key]]}]"
-            )
-        first[entry[key]] = index
-
-
-def _checked_annotations(
-    annotations: list[dict], videos: list[dict], categories: list[dict], source: str
-) -> list[dict]:
-    names = [f"{source}: annotations[{i}]" for i in range(len(annotations))]
-    video_of = {video["id"]: video for video in videos}
-    category_ids = {category["id"] for category in categories}
-    checked = [
-        _entry(_checked_annotation, annotation, name, video_of, category_ids)
-        for annotation, name in zip(annotations, names, strict=True)
-    ]
-    _refuse_duplicates(checked, "id", f"{source}: annotations")
-    by_video: dict[int, list[int]] = {}
-    for index, annotation in enumerate(checked):
-        by_video.setdefault(annotation["video_id"], []).append(index)
-    for video_id, indices in by_video.items():
-        strips = strips_of_video(
-            # Some files write [] for an instance that is not visible.
-            [[mask or None for mask in checked[i]["segmentations"]] for i in indices],
-            video_of[video_id],
-            names=[names[i] for i in indices],
-            allow_polygons=True,
+    tracks = [
+        TrueTrack(
+            id=annotation.id,
+            video_id=annotation.video_id,
+            category_id=annotation.category_id,
+            iscrowd=annotation.iscrowd,
+            strip=strip,
+            area=strip.area if annotation.areas is None else mean_area(annotation.areas),
         )
-        for i, strip in zip(indices, strips, strict=True):
-            checked[i]["film_strip"] = strip
-            checked[i].setdefault("area", strip.area)
-    return checked
+        for annotation, strip in zip(file.annotations, strips, strict=True)
+    ]
+    return GroundTruth(file.source, file.videos, file.categories, tracks)
 
 
-def _checked_annotation(annotation: dict, videos: dict[int, dict], category_ids: set[int]) -> dict:
-    _integer(annotation, "id")
-    video_id, category_id = _integer(annotation, "video_id"), _integer(annotation, "category_id")
-    if video_id not in videos:
-        raise ValueError(f"unknown video_id {video_id}; there are {len(videos)} videos")
-    if category_id not in category_ids:
-        raise ValueError(f"unknown category_id {category_id}; there are {sorted(category_ids)}")
-    crowd = annotation.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        raise ValueError(f"iscrowd must be 0 or 1, got {crowd!r:.80}")
-    video = videos[video_id]
-    check_frames(annotation.get("segmentations"), video, "segmentations")
-    checked = {key: value for key, value in annotation.items() if key != "area"}
-    checked["iscrowd"] = int(crowd)
-    if annotation.get("bboxes") is not None:
-        check_frames(annotation["bboxes"], video, "bboxes")
-    areas = annotation.get("areas")
-    if areas is not None:
-        check_frames(areas, video, "areas")
-        if not all(area is None or (is_finite(area) and area >= 0) for area in areas):
-            raise ValueError("areas must be numbers of 0 or more, or null")
-        checked["area"] = mean_area(areas)
-    return checked
+def strips_by_video(
+    tracks: Sequence[tuple[int, list[Any]]],
+    videos: Sequence[Video],
+    source: str,
+    key: str,
+    *,
+    allow_polygons: bool = False,
+) -> list[FilmStrip]:
+    """Decode the masks of tracks, one video at a time.
+
+    Args:
+        tracks: (video id, a segmentation or None for each frame).
+        videos: the videos.
+        source: the file, for messages.
+        key: what the list of tracks is called, for messages.
+        allow_polygons: whether polygons are accepted.
+
+    Raises:
+        ValueError: a mask cannot be decoded; the message begins with ``source: key[index]``.
+    """
+    indices: dict[int, list[int]] = {}
+    for index, (video_id, _) in enumerate(tracks):
+        indices.setdefault(video_id, []).append(index)
+    strips: list[FilmStrip | None] = [None] * len(tracks)
+    for video in videos:
+        own = indices.get(video.id, ())
+        size = {"height": video.height, "width": video.width}
+        try:
+            joined = join_frames([tracks[i][1] for i in own], allow_polygons=allow_polygons, **size)
+        except MalformedMaskError as error:
+            raise ValueError(f"{source}: {key}[{own[error.track]}]: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{source}: {key}[{own[0]}]: {error}") from error
+        for i, strip in zip(own, joined, strict=True):
+            strips[i] = strip
+    return strips
+
+
+def require_annotations(truth: GroundTruth) -> None:
+    """Raise ValueError if there are no annotations at all; an empty list is some."""
+    if truth.tracks is None:
+        raise ValueError(f"{truth.source} has no annotations to compare with")
+
+
+def require_objects(truth: GroundTruth) -> None:
+    """Raise ValueError if all annotations are crowds, whose scores would all be NaN."""
+    if truth.tracks and all(track.iscrowd for track in truth.tracks):
+        raise ValueError(
+            f"{truth.source}: all {len(truth.tracks)} annotations are crowds (iscrowd 1), which "
+            "are neither found nor missed, so there is nothing to score; YouTube-VIS has no crowds."
+            " If a converter wrote iscrowd 1 for every mask that is an RLE, set it to 0, or import "
+            "again with tools/import_dataset.py coco-tracks --crowds"
+        )

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
-from simplevtr.evaluation.video_tracks import VideoTracks, tracks_by_video
-from simplevtr.formats.ytvis import has_ground_truth
+from simplevtr.evaluation.video_tracks import VideoTracks, categories_in_use, tracks_by_video
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.folder import check_folder, new_report, write_data
 from simplevtr.report.frame_files import frame_path, write_small_frame
 from simplevtr.report.player_part import player_part, shown_frames
@@ -24,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 def write_report(
     output: str | os.PathLike,
-    gt: dict,
-    results: list[dict],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
     images: str | os.PathLike,
     settings: ReportSettings,
     *,
@@ -52,24 +53,24 @@ def write_report(
         ValueError: a frame that is shown cannot be used.
     """
     output = check_folder(output, overwrite=overwrite)
-    scored = has_ground_truth(gt)
+    scored = gt.has_tracks
     shown = {
-        tracks.video["id"]: tracks
+        tracks.video.id: tracks
         for tracks in tracks_by_video(gt, results, score_threshold=settings.score_threshold)
     }
-    data = _overview(shown, gt, settings, sources or {})
+    data = _overview(shown, gt, results, settings, sources or {})
     events: list[IdSwitch] = []
     if scored:
-        logger.info("Scoring %d tracks of %d videos", len(results), len(gt["videos"]))
+        logger.info("Scoring %d tracks of %d videos", len(results), len(gt.videos))
         events = _scored(data, gt, results, settings)
     else:
         data["videos"] = plain_rows(list(shown.values()))
     data["worst"], data["best"] = worst_and_best(data["videos"], settings.videos)
     frames = {
-        video_id: shown_frames(shown[video_id].video["length"], settings.max_frames)
+        video_id: shown_frames(shown[video_id].video.length, settings.max_frames)
         for video_id in [*data["worst"], *data["best"]]
     }
-    categories = {category_id: i for i, category_id in enumerate(_category_ids(gt))}
+    categories = {number: i for i, number in enumerate(categories_in_use(gt, results))}
     with new_report(output, overwrite=overwrite) as folder:
         for video_id, numbers in frames.items():
             part = player_part(shown[video_id], numbers, categories, settings.iou_threshold)
@@ -82,28 +83,34 @@ def write_report(
 
 
 def _overview(
-    shown: dict[int, VideoTracks], gt: dict, settings: ReportSettings, sources: dict[str, str]
+    shown: dict[int, VideoTracks],
+    gt: GroundTruth,
+    results: list[PredictedTrack],
+    settings: ReportSettings,
+    sources: dict[str, str],
 ) -> dict:
     """What the page says on any results."""
-    names = {category["id"]: category["name"] for category in gt["categories"]}
+    names = {category.id: category.name for category in gt.categories}
     return {
         "title": settings.title,
         "sources": [{"name": name, "value": value} for name, value in sources.items()],
-        "scored": has_ground_truth(gt),
+        "scored": gt.has_tracks,
         "iouThreshold": settings.iou_threshold,
         "scoreThreshold": settings.score_threshold,
         "areaLimits": list(settings.area_limits),
-        "categories": [names[category_id] for category_id in _category_ids(gt)],
+        "categories": [names[number] for number in categories_in_use(gt, results)],
         "totals": {
-            "videos": len(gt["videos"]),
-            "frames": sum(video["length"] for video in gt["videos"]),
+            "videos": len(gt.videos),
+            "frames": sum(video.length for video in gt.videos),
             "true": sum(len(tracks.true) for tracks in shown.values()),
             "predicted": sum(len(tracks.predicted) for tracks in shown.values()),
         },
     }
 
 
-def _scored(data: dict, gt: dict, results: list[dict], settings: ReportSettings) -> list[IdSwitch]:
+def _scored(
+    data: dict, gt: GroundTruth, results: list[PredictedTrack], settings: ReportSettings
+) -> list[IdSwitch]:
     """Add what only ground truth tells; the switches to be shown."""
     switches = count_id_switches(
         gt,
@@ -119,17 +126,13 @@ def _scored(data: dict, gt: dict, results: list[dict], settings: ReportSettings)
     return choose_switches(switches, settings.switches)
 
 
-def _category_ids(gt: dict) -> list[int]:
-    return sorted(category["id"] for category in gt["categories"])
-
-
 def _needed(
     frames: dict[int, list[int]], events: list[IdSwitch], shown: dict[int, VideoTracks]
 ) -> list[tuple[int, int]]:
     """The (video, frame) of every picture, in order."""
     needed = {(video_id, number) for video_id, numbers in frames.items() for number in numbers}
     for event in events:
-        length = shown[event.video_id].video["length"]
+        length = shown[event.video_id].video.length
         needed |= {(event.video_id, number) for number in frames_around(event, length)}
     return sorted(needed)
 

@@ -7,26 +7,27 @@ from pathlib import Path
 
 from simplevtr.formats.images import UNREADABLE, open_image
 from simplevtr.formats.paths import below
+from simplevtr.formats.ytvis import Video
 
 _QUALITY = 80
 
 
-def frame_path(images: str | os.PathLike, video: dict, number: int) -> Path:
+def frame_path(images: str | os.PathLike, video: Video, number: int) -> Path:
     """The image file of a frame.
 
     Raises:
         ValueError: the video has no such file name, or the name leads out of ``images``.
     """
-    names = video.get("file_names")
+    names = video.file_names
     if names is None:
-        raise ValueError(f"video {video['id']} has no file_names in its annotation file")
+        raise ValueError(f"video {video.id} has no file_names in its annotation file")
     try:
         return below(images, names[number])
     except ValueError as error:
-        raise ValueError(f"video {video['id']}, file_names[{number}]: {error}") from error
+        raise ValueError(f"video {video.id}, file_names[{number}]: {error}") from error
 
 
-def write_small_frame(source: Path, target: Path, video: dict, most_width: int) -> None:
+def write_small_frame(source: Path, target: Path, video: Video, most_width: int) -> None:
     """Write a frame as a JPEG of at most ``most_width`` pixels' width; it is never enlarged.
 
     Raises:
@@ -35,7 +36,7 @@ def write_small_frame(source: Path, target: Path, video: dict, most_width: int) 
     """
     if not source.is_file():
         raise FileNotFoundError(f"frame {source} does not exist")
-    expected = (video["width"], video["height"])
+    expected = (video.width, video.height)
     try:
         with open_image(source) as file:
             size = file.size

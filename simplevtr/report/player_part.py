@@ -45,14 +45,14 @@ def player_part(
     alone = [row for row in range(len(predicted)) if row not in colours]
     colours.update(zip(alone, range(len(true), len(true) + len(alone)), strict=True))
     return {
-        "id": video["id"],
-        "height": video["height"],
-        "width": video["width"],
+        "id": video.id,
+        "height": video.height,
+        "width": video.width,
         "frames": list(frames),
         "true": [
             {
                 "name": column + 1,
-                "category": categories[track["category_id"]],
+                "category": categories[track.category_id],
                 "colour": column,
                 "masks": masks,
             }
@@ -63,10 +63,10 @@ def player_part(
         "predicted": [
             {
                 "name": row + 1,
-                "category": categories[track["category_id"]],
+                "category": categories[track.category_id],
                 "colour": colours[row],
                 "masks": masks,
-                "score": round(float(track["score"]), 4),
+                "score": round(float(track.score), 4),
                 "kind": kinds[row],
                 "on": pairs[row] + 1 if row in pairs else None,
                 "iou": _shown_iou(iou[row], pairs.get(row)),

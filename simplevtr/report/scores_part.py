@@ -6,6 +6,8 @@ from collections import Counter
 
 from simplevtr.evaluation.confusion import confuse_categories
 from simplevtr.evaluation.ytvis_eval import AREAS, MAX_TRACKS, TrackScores, evaluate_tracks
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.settings import ReportSettings
 
 import numpy as np
@@ -16,7 +18,7 @@ _HALF, _THREE_QUARTERS = 0, 5  # places in _IOUS
 _ALL, _MOST = AREAS.index("all"), len(MAX_TRACKS) - 1
 
 
-def scores_part(gt: dict, results: list[dict], settings: ReportSettings) -> dict:
+def scores_part(gt: GroundTruth, results: list[PredictedTrack], settings: ReportSettings) -> dict:
     """AP by category and the precision-recall curves, as JSON can hold them.
 
     Returns:
@@ -26,16 +28,16 @@ def scores_part(gt: dict, results: list[dict], settings: ReportSettings) -> dict
         for each category the curves ``mean``, ``50`` and ``75``. None where nothing is true.
     """
     scores = evaluate_tracks(gt, results, area_limits=settings.area_limits)
-    true = Counter(a["category_id"] for a in gt["annotations"] if not a["iscrowd"])
-    shown = [entry for entry in results if entry["score"] >= settings.score_threshold]
-    predicted = Counter(entry["category_id"] for entry in shown)
+    true = Counter(a.category_id for a in gt.tracks if not a.iscrowd)
+    shown = [entry for entry in results if entry.score >= settings.score_threshold]
+    predicted = Counter(entry.category_id for entry in shown)
     categories = [
         {
             "true": true[category_id],
             "predicted": predicted[category_id],
             "values": _row(scores, slice(k, k + 1)),
         }
-        for k, category_id in enumerate(sorted(c["id"] for c in gt["categories"]))
+        for k, category_id in enumerate(scores.category_ids)
     ]
     precision = scores.precision[..., _ALL, _MOST]  # (10, 101, K)
     return {
@@ -54,7 +56,9 @@ def scores_part(gt: dict, results: list[dict], settings: ReportSettings) -> dict
     }
 
 
-def confusion_part(gt: dict, results: list[dict], settings: ReportSettings) -> list[list[int]]:
+def confusion_part(
+    gt: GroundTruth, results: list[PredictedTrack], settings: ReportSettings
+) -> list[list[int]]:
     """The rows of ``Confusion.counts``."""
     confusion = confuse_categories(
         gt,

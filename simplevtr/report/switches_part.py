@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from simplevtr.evaluation.id_switches import IdSwitch, IdSwitches
 from simplevtr.evaluation.video_tracks import masks_by_frame
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.player_part import text
 
 _AROUND = 2  # frames before and frames after
@@ -29,7 +31,9 @@ def frames_around(event: IdSwitch, length: int) -> list[int]:
     return [*before, *after]
 
 
-def switch_part(event: IdSwitch, gt: dict, results: list[dict], categories: dict[int, int]) -> dict:
+def switch_part(
+    event: IdSwitch, gt: GroundTruth, results: list[PredictedTrack], categories: dict[int, int]
+) -> dict:
     """One switch as JSON can hold it.
 
     Args:
@@ -43,24 +47,24 @@ def switch_part(event: IdSwitch, gt: dict, results: list[dict], categories: dict
         ``true``, ``old`` and ``new``: dicts with ``category``, ``masks`` (counts or None for each
         of ``frames``) and, for the predicted ones, ``score``.
     """
-    video = next(video for video in gt["videos"] if video["id"] == event.video_id)
-    true = next(a for a in gt["annotations"] if a["id"] == event.gt_id)
+    video = next(video for video in gt.videos if video.id == event.video_id)
+    true = next(a for a in gt.tracks if a.id == event.gt_id)
     tracks = {"true": true, "old": results[event.old], "new": results[event.new]}
-    frames = frames_around(event, video["length"])
+    frames = frames_around(event, video.length)
     split = masks_by_frame([*tracks.values()], video)
     part = {
-        "video": video["id"],
-        "height": video["height"],
-        "width": video["width"],
+        "video": video.id,
+        "height": video.height,
+        "width": video.width,
         "frame": event.frame,
         "lastFrame": event.last_frame,
         "frames": frames,
     }
     for (name, track), masks in zip(tracks.items(), split, strict=True):
         part[name] = {
-            "category": categories[track["category_id"]],
+            "category": categories[track.category_id],
             "masks": [text(masks[t]) for t in frames],
         }
-        if "score" in track:
-            part[name]["score"] = round(float(track["score"]), 4)
+        if name != "true":
+            part[name]["score"] = round(float(track.score), 4)
     return part

@@ -8,11 +8,13 @@ from statistics import fmean
 from simplevtr.evaluation.id_switches import IdSwitches
 from simplevtr.evaluation.video_scores import score_videos
 from simplevtr.evaluation.video_tracks import VideoTracks
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, Video
 from simplevtr.report.settings import ReportSettings
 
 
 def scored_rows(
-    gt: dict, results: list[dict], switches: IdSwitches, settings: ReportSettings
+    gt: GroundTruth, results: list[PredictedTrack], switches: IdSwitches, settings: ReportSettings
 ) -> list[dict]:
     """A row a video, in the order of the annotation file, compared with the ground truth."""
     scores = score_videos(
@@ -35,7 +37,7 @@ def scored_rows(
             "falsePositives": score.false_positives,
             "switches": score.id_switches,
         }
-        for video, score in zip(gt["videos"], scores, strict=True)
+        for video, score in zip(gt.videos, scores, strict=True)
     ]
 
 
@@ -46,7 +48,7 @@ def plain_rows(videos: list[VideoTracks]) -> list[dict]:
     """
     rows = []
     for tracks in videos:
-        scores = [entry["score"] for entry in tracks.predicted]
+        scores = [entry.score for entry in tracks.predicted]
         rows.append(
             {
                 **_about(tracks.video),
@@ -73,21 +75,21 @@ def worst_and_best(rows: list[dict], number: int) -> tuple[list[int], list[int]]
     return worst, best
 
 
-def _about(video: dict) -> dict:
+def _about(video: Video) -> dict:
     return {
-        "id": video["id"],
+        "id": video.id,
         "name": _name(video),
-        "length": video["length"],
-        "height": video["height"],
-        "width": video["width"],
+        "length": video.length,
+        "height": video.height,
+        "width": video.width,
     }
 
 
-def _name(video: dict) -> str:
+def _name(video: Video) -> str:
     """The folder of the frames, which is what people know a video by."""
-    first = next(iter(video.get("file_names") or []), None)
+    first = next(iter(video.file_names or []), None)
     folders = first.split("/")[:-1] if isinstance(first, str) else []
-    return folders[-1] if folders else str(video["id"])
+    return folders[-1] if folders else str(video.id)
 
 
 def _rounded(value: float | None) -> float | None:
