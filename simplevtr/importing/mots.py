@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from simplevtr.formats.mots import NUMBERS
 from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, Rle, TrackTable, naming
 from simplevtr.importing.folders import (
     files_of,
@@ -21,9 +22,8 @@ from simplevtr.importing.pictures import common_size, read_deep_labels
 from tqdm import tqdm
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
-_NUMBERS = 1000  # an identity is 1000 * class + instance
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
-_IGNORE = _IGNORE_CLASS * _NUMBERS  # their usual identity
+_IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
 _FIELDS = "time_frame id class_id img_height img_width rle"
 
@@ -160,9 +160,9 @@ def _read_folder(
         if frame not in places:
             raise ValueError(f"{path}: there is no image of frame {frame}")
         for value, mask in from_labels(read_deep_labels(path, size)).items():
-            if value < _NUMBERS:
-                raise ValueError(f"{path}: pixel value {value}; 0, or {_NUMBERS} and more, needed")
-            yield _Entry(frame, value, value // _NUMBERS, mask, str(path))
+            if value < NUMBERS:
+                raise ValueError(f"{path}: pixel value {value}; 0, or {NUMBERS} and more, needed")
+            yield _Entry(frame, value, value // NUMBERS, mask, str(path))
 
 
 def _read_text(path: Path, size: tuple[int, int], places: Mapping[int, int]) -> Iterator[_Entry]:
