@@ -7,6 +7,7 @@ object: lists with an item for each frame of its video, null where the object is
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +96,7 @@ def parse_annotations(content: Any, *, source: str = "annotation file") -> Annot
         content["categories"],
         source,
         "categories",
-        lambda entry: Category(checks.integer(entry, "id"), checks.text(entry, "name")),
+        _category,
         unique=["id", "name"],  # datasets are matched and scores are given by name
     )
     annotations = None
@@ -110,6 +111,12 @@ def parse_annotations(content: Any, *, source: str = "annotation file") -> Annot
             unique=["id"],
         )
     return AnnotationFile(source, videos, categories, annotations)
+
+
+def _category(entry: dict[str, Any]) -> Category:
+    # Unicode spells accents in two ways, and names of different files are compared.
+    name = unicodedata.normalize("NFC", checks.text(entry, "name"))
+    return Category(checks.integer(entry, "id"), name)
 
 
 def _video(entry: dict[str, Any]) -> Video:
