@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from simplevtr.formats.rle import as_text, encode_mask
+
 import cv2
 import numpy as np
 from pycocotools import mask as mask_coder
@@ -32,8 +34,8 @@ def annotation_record(
     if encoding not in ENCODINGS:
         raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
     length, height, width = masks.shape
-    coded = [mask_coder.encode(np.asfortranarray(m, np.uint8)) if m.any() else None for m in masks]
-    stored: list = [code and {**code, "counts": code["counts"].decode("ascii")} for code in coded]
+    coded = [encode_mask(mask) if mask.any() else None for mask in masks]
+    stored: list = [code and as_text(code) for code in coded]
     if encoding == "uncompressed":
         stored = [_uncompressed(m) if m.any() else None for m in masks]
     elif encoding == "polygons":

@@ -54,6 +54,14 @@ def known_dataset(root: Path, *, videos: int = 2, ragged: bool = True) -> Known:
     return Known(content, Path(folder.image_root))
 
 
+def turn_frames(images: Path) -> None:
+    """Store all frames on their side, with the EXIF orientation that turns them upright again."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in images.glob("**/*.jpg"):
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+
+
 def decoded(segmentation):
     return None if segmentation is None else coco_mask.decode(segmentation).astype(bool)
 

@@ -1,6 +1,6 @@
 import json
 
-from simplevtr.importing import read_coco_tracks
+from simplevtr.importing import read_coco_tracks, write_ytvis
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from foreign_formats import (
     decoded,
     imported,
     known_dataset,
+    turn_frames,
     write_coco,
 )
 
@@ -32,12 +33,12 @@ def test_round_trip(tmp_path, by_folder, nested, shape):
     assert other.content["categories"] == known.content["categories"]
 
 
-def read(known, tmp_path, change, *, crowds=False, **options):
+def read(known, tmp_path, change, *, crowds=False, skip_broken=False, **options):
     content = coco_content(known, **options)
     change(content)
     path = tmp_path / "coco.json"
     path.write_text(json.dumps(content))
-    return read_coco_tracks(path, images=known.images, crowds=crowds)
+    return read_coco_tracks(path, images=known.images, crowds=crowds, skip_broken=skip_broken)
 
 
 def masks_in(dataset):
@@ -60,7 +61,7 @@ def test_what_has_no_mask_is_counted(known, tmp_path):
 
     dataset = read(known, tmp_path, change)
     assert dataset.notes["annotations without a segmentation left out"] == 2
-    assert dataset.notes["crowds left out (see crowds)"] == 1
+    assert dataset.notes[f"{CROWDS} (--crowds imports them as objects)"] == 1
     assert dataset.notes["annotations to ignore left out"] == 1
     assert dataset.notes["annotations without a track id left out"] == 1
     assert masks_in(dataset) == 14 - 5
@@ -71,7 +72,11 @@ def test_crowds_are_objects_where_every_rle_is_one(known, tmp_path):
         for entry in content["annotations"]:
             entry["iscrowd"] = 1
 
-    assert masks_in(read(known, tmp_path, change)) == 0
+    dataset = read(known, tmp_path, change)
+    assert masks_in(dataset) == 0
+    reason = r"no track in 2 videos \(14 crowds .* which all annotations are \(--crowds imports"
+    with pytest.raises(ValueError, match=reason):
+        write_ytvis(dataset, tmp_path / "out.json")
     assert masks_in(read(known, tmp_path, change, crowds=True)) == 14
 
 
@@ -96,6 +101,7 @@ def without_tracks(content):
 
 
 FIRST = "annotation 0: "
+CROWDS = "crowds (iscrowd 1) left out"
 
 
 @pytest.mark.parametrize(
@@ -104,10 +110,16 @@ FIRST = "annotation 0: "
         (without_tracks, FIRST + "'track_id' or 'instance_id', also .* in 'attributes', is None"),
         (set_in("annotations", 0, track_id=1.5), FIRST + ".* is 1.5; an integer or a text"),
         (set_in("annotations", 0, track_id=1), "annotation 1: track 1 has category 'dog' here"),
-        (set_in("annotations", 0, image_id=77), FIRST + "there is no image 77"),
-        (set_in("annotations", 0, category_id=9), FIRST + "category_id is 9; known: 1, 2"),
-        (set_in("annotations", 0, iscrowd="no"), FIRST + "iscrowd is 'no'"),
-        (set_in("annotations", 0, ignore="no"), FIRST + "ignore is 'no'"),
+        (set_in("annotations", 0, image_id=77), r"annotations\[0\]: there is no image 77"),
+        (set_in("annotations", 0, category_id=9), FIRST + "unknown category_id 9; .* 1, 2"),
+        (
+            set_in("annotations", 0, iscrowd="no"),
+            r"annotations\[0\]: iscrowd must be 0 or 1, got 'no'",
+        ),
+        (
+            set_in("annotations", 0, ignore="no"),
+            r"annotations\[0\]: ignore must be 0 or 1, got 'no'",
+        ),
         (
             set_in("annotations", 0, segmentation={"exterior": 3}),
             FIRST + "polygon with .* 3; a lis",
@@ -140,22 +152,25 @@ FIRST = "annotation 0: "
             FIRST + "RLE size is 3",
         ),
         (set_in("images", 0, height=47), "height and width are .47, 64., but .* has .48, 64."),
-        (set_in("images", 0, id=201), "image 201: the id appears twice"),
+        (set_in("images", 0, id=201), r"images\[2\]: id 201 is used by images\[0\]"),
         (set_in("images", 0, height=47, width=None), "height and width are .47, None., but"),
         (
             set_in("images", 0, frame_index=0),
             "images .* of video 2 are the same frame.*'video_id'.*'first_frame_image_id'.* folder",
         ),
         (without("images", 0, "frame_index"), "such as 'video2/00003.jpg', have none"),
-        (without("images", 0, "video_id"), "image 203: 'video_id' is None"),
+        (without("images", 0, "video_id"), r"images\[0\]: 'video_id' is None"),
         (set_in("images", 0, file_name="../../secret.jpg"), "'../../secret.jpg'; a path below"),
         (set_in("images", 0, file_name="/etc/secret.jpg"), "'/etc/secret.jpg'; a path below"),
         (set_in("images", 0, file_name="C:\\secret.jpg"), "a path below"),
         (set_in("images", 0, file_name="a\0b"), "without control characters"),
-        (set_in("categories", 0, id=2), "category 2 'dog': id or name appears twice"),
-        (set_in("categories", 0, id=True), "'id' is True; an integer >= 0"),
+        (set_in("categories", 0, id=2), r"categories\[1\]: id 2 is used by"),
+        (set_in("categories", 0, id=True), "id must be an integer of 0 or more, got True"),
         (lambda content: content.pop("images"), "coco.json: 'images' is None; a list"),
-        (lambda content: content["annotations"].insert(0, 3), "coco.json, annotation: is 3"),
+        (
+            lambda content: content["annotations"].insert(0, 3),
+            r"coco.json: annotations\[0\]: must be an object",
+        ),
     ],
 )
 def test_bad_values_are_named(known, tmp_path, change, message):
@@ -283,7 +298,7 @@ def test_names_of_videos(known, tmp_path):
 
 
 def test_missing_image_is_named(known, tmp_path):
-    with pytest.raises(FileNotFoundError, match="00009.jpg: no such frame"):
+    with pytest.raises(FileNotFoundError, match="00009.jpg does not exist"):
         read(known, tmp_path, set_in("images", 0, file_name="video2/00009.jpg"))
 
 
@@ -301,3 +316,71 @@ def test_files_that_are_no_coco_file(tmp_path, text):
     path.write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=r"coco.json: (not valid JSON|is )"):
         read_coco_tracks(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_in("annotations", 0, segmentation={"size": [47, 64], "counts": "0"}), "RLE size"),
+        (set_in("annotations", 0, segmentation=[[1, 2]]), "polygon"),
+        (set_in("images", 7, height=47), "height and width are"),
+        (set_in("images", 7, file_name="video1/9.jpg"), "does not exist"),
+    ],
+)
+def test_a_broken_mask_or_image_costs_its_frame(known, tmp_path, change, message):
+    expected = read(known, tmp_path, lambda content: None).videos
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read(known, tmp_path, change)
+    dataset = read(known, tmp_path, change, skip_broken=True)
+    assert dataset.videos[0].file_names == expected[0].file_names[1:]
+    assert dataset.videos[1] == expected[1]
+    ((kind, (reason,)),) = dataset.broken.items()
+    assert kind == "frames"
+    assert message in reason
+
+
+def test_a_track_of_two_categories_costs_its_video(known, tmp_path):
+    dataset = read(known, tmp_path, set_in("annotations", 0, track_id=1), skip_broken=True)
+    assert [video.name for video in dataset.videos] == ["video2"]
+    ((kind, (reason,)),) = dataset.broken.items()
+    assert kind == "videos"
+    assert "annotation 1: track 1 has category 'dog' here" in reason
+
+
+def test_the_size_in_the_file_tells_how_a_picture_was_labelled(known, tmp_path):
+    expected = read(known, tmp_path, lambda content: None).videos
+    turn_frames(known.images)  # stored on their side, upright by EXIF
+    assert read(known, tmp_path, lambda content: None).videos == expected
+
+    def stored(content):
+        for image in content["images"]:
+            image |= {"height": SIZE[1], "width": SIZE[0]}
+        for entry in content["annotations"]:
+            entry["segmentation"] = [BOX]
+
+    assert {video.size for video in read(known, tmp_path, stored).videos} == {SIZE[::-1]}
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 10**30, -1, "7", 1.0])
+def test_ids_of_any_size_or_a_clear_refusal(known, tmp_path, number):
+    def change(content):
+        old = content["images"][0]["id"]
+        content["images"][0]["id"] = number
+        for entry in content["annotations"]:
+            entry["image_id"] = number if entry["image_id"] == old else entry["image_id"]
+
+    if number == 2**63 - 1:
+        assert masks_in(read(known, tmp_path, change)) == 14
+    else:
+        with pytest.raises(
+            ValueError, match=r"images\[0\]: id must be an integer of 0 or more, got"
+        ):
+            read(known, tmp_path, change)
+
+
+def test_file_names_in_either_form_of_unicode(known, tmp_path):
+    folder = known.images / "video1"
+    (folder / "00000.jpg").rename(folder / "e\N{COMBINING ACUTE ACCENT}.jpg")
+    composed = "video1/\N{LATIN SMALL LETTER E WITH ACUTE}.jpg"
+    dataset = read(known, tmp_path, set_in("images", 7, file_name=composed))
+    assert dataset.videos[0].file_names[0] == "video1/e\N{COMBINING ACUTE ACCENT}.jpg"

@@ -4,7 +4,15 @@ from simplevtr.importing import read_cvat
 
 import numpy as np
 import pytest
-from foreign_formats import SIZE, assert_same_tracks, decoded, imported, known_dataset, write_cvat
+from foreign_formats import (
+    SIZE,
+    assert_same_tracks,
+    decoded,
+    imported,
+    known_dataset,
+    turn_frames,
+    write_cvat,
+)
 
 
 @pytest.fixture
@@ -362,3 +370,36 @@ def test_frames_are_needed(tmp_path, known):
         read_cvat(tmp_path)
     with pytest.raises(ValueError, match="gaps is 'jump'; allowed: absent, hold"):
         read_cvat(tmp_path, images=known.images, gaps="jump")
+
+
+@pytest.mark.parametrize(("gaps", "left"), [("absent", [0, 2, 3]), ("hold", [0, 3])])
+def test_a_broken_shape_costs_the_frames_that_it_would_be_in(read, gaps, left):
+    tracks = track(polygon(0), mask(width=999).replace('"0"', '"1"', 1), polygon(3, x=8))
+    with pytest.raises(ValueError, match=r"track '0': frame 1: .* leaves the frame"):
+        read(tracks, gaps=gaps)
+    dataset = read(tracks, gaps=gaps, skip_broken=True)
+    assert dataset.videos[0].file_names == [f"video1/{t:05}.jpg" for t in left]
+    assert shown(dataset) == {0: 0, len(left) - 1: 8}
+    assert len(dataset.broken["frames"]) == 4 - len(left)
+
+
+def test_a_broken_image_costs_its_frame_and_a_broken_file_its_video(tmp_path):
+    known = known_dataset(tmp_path / "known", ragged=False)
+    source = write_cvat(known, tmp_path / "cvat")
+    expected = read_cvat(source, images=known.images).videos
+    (known.images / "video2/00000.jpg").write_bytes(b"cut")
+    (source / "video1.xml").write_text("<annotations>")
+    dataset = read_cvat(source, images=known.images, skip_broken=True)
+    assert [v.file_names for v in dataset.videos] == [expected[1].file_names[1:]]
+    assert {kind: len(reasons) for kind, reasons in dataset.broken.items()} == {
+        "videos": 1,
+        "frames": 1,
+    }
+
+
+@pytest.mark.parametrize(("side", "size"), [(48, SIZE), (64, SIZE[::-1])])
+def test_the_size_in_the_head_tells_how_frames_were_labelled(known, read, side, size):
+    turn_frames(known.images)
+    head = f"<original_size><width>{112 - side}</width><height>{side}</height></original_size>"
+    dataset = read(f"<meta><task>{head}</task></meta>" + track(polygon(0)))
+    assert dataset.videos[0].size == size

@@ -1,7 +1,11 @@
 import json
+import re
+import shutil
+import unicodedata
 from pathlib import Path
 
-from simplevtr.importing import read_davis
+from simplevtr.importing import read_davis, summary_table, write_ytvis
+from tools.import_dataset import main
 
 import numpy as np
 import pytest
@@ -30,6 +34,209 @@ def test_davis_has_one_category_and_void_is_background(tmp_path):
     assert [len(video.tracks) for video in objects.videos] == [3, 3]
 
 
+def repaint(folder, paint):
+    """Replace each PNG of object numbers below a folder by the picture that ``paint`` makes."""
+    for path in folder.rglob("*.png"):
+        paint(np.array(Image.open(path))).save(path)
+
+
+def white(numbers, mode):
+    """All objects white, as in DAVIS 2016."""
+    grey = Image.fromarray(np.where(numbers > 0, 255, 0).astype(np.uint8))
+    if mode != "P":
+        return grey.convert(mode, dither=Image.Dither.NONE)
+    grey = Image.fromarray(np.array(grey), mode="P")
+    grey.putpalette(bytes(range(256)) * 3)
+    return grey
+
+
+@pytest.fixture
+def davis_2016(tmp_path):
+    return write_davis(known_dataset(tmp_path / "known"), tmp_path / "davis", meta=False)
+
+
+ONLY_WHITE = "frames whose only value, 255, is taken as the object"
+VOID = "frames with void pixels, taken as background"
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "RGB", "RGBA", "LA"])
+def test_white_is_the_object_where_there_is_nothing_else(davis_2016, mode):
+    repaint(davis_2016 / "Annotations/video1", lambda numbers: white(numbers, mode))
+    repaint(davis_2016 / "Annotations/video2", lambda numbers: white(numbers, "L"))
+    dataset = read_davis(davis_2016)
+    for video in dataset.videos:
+        assert [(t.category, sorted(t.masks)) for t in video.tracks] == [("object", [0, 1, 2, 3])]
+    assert (dataset.notes[ONLY_WHITE], dataset.notes[VOID]) == (8, 0)
+
+
+def test_white_is_void_where_any_picture_has_another_value(davis_2016):
+    """Decided for the whole import: one frame of another video has a number."""
+    repaint(davis_2016 / "Annotations/video1", lambda numbers: white(numbers, "1"))
+    dataset = read_davis(davis_2016)
+    assert [len(video.tracks) for video in dataset.videos] == [0, 2]
+    assert (dataset.notes[ONLY_WHITE], dataset.notes[VOID]) == (0, 4)
+    assert [len(v.tracks) for v in read_davis(davis_2016, void=-1).videos] == [1, 2]
+
+
+def test_void_of_the_command_line_wins(davis_2016, tmp_path, capsys):
+    repaint(davis_2016 / "Annotations", lambda numbers: white(numbers, "L"))
+    arguments = ["davis", str(davis_2016), "--output", str(tmp_path / "out.json")]
+    assert main([*arguments, "--void", "255"]) == 2
+    assert f"no track in 2 videos (8 {VOID})" in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()
+    assert main(arguments) == 0
+    assert re.search(f"{ONLY_WHITE} +8", capsys.readouterr().out)
+
+
+def test_pictures_without_any_object_are_refused(davis_2016, tmp_path):
+    repaint(davis_2016 / "Annotations", lambda numbers: Image.fromarray(numbers * 0))
+    with pytest.raises(ValueError, match=r"out.json: no track in 2 videos: they have no mask"):
+        write_ytvis(read_davis(davis_2016), tmp_path / "out.json")
+
+
+def test_colours_are_objects(davis_2016):
+    colours = np.array([[0, 0, 0], [0, 0, 255], [255, 0, 0]], np.uint8)
+    expected = read_davis(davis_2016)
+    repaint(davis_2016 / "Annotations", lambda numbers: Image.fromarray(colours[numbers]))
+    assert read_davis(davis_2016).videos == expected.videos
+
+
+def moved_below(folder, name):
+    folder.rename(folder.with_name("moved"))
+    folder.mkdir()
+    folder.with_name("moved").rename(folder / name)
+
+
+def davis_layout(root, *labels, images="480p"):
+    """The archive's folders; ``labels`` such as "Annotations/480p"."""
+    numbers = root / "Annotations"
+    for name in labels:
+        shutil.copytree(numbers, root / "new" / name)
+    shutil.rmtree(numbers)
+    for path in (root / "new").iterdir():
+        path.rename(root / path.name)
+    frames = (root / "JPEGImages").resolve()
+    (root / "JPEGImages").unlink()
+    (root / "JPEGImages").mkdir()
+    (root / "JPEGImages" / images).symlink_to(frames)
+
+
+@pytest.mark.parametrize("labels", ["Annotations/480p", "Annotations_unsupervised/480p"])
+@pytest.mark.parametrize("below", ["", "above", "labels", "labels/480p"])
+def test_archives_of_davis_as_they_unpack(davis_2016, labels, below):
+    expected = read_davis(davis_2016).videos
+    davis_layout(davis_2016, labels)
+    source = davis_2016.parent if below == "above" else davis_2016
+    if below == "above":
+        moved_below(davis_2016, "DAVIS")
+        source = davis_2016
+    if below.startswith("labels"):
+        source = davis_2016 / labels.split("/")[0] / below.removeprefix("labels").lstrip("/")
+    dataset = read_davis(source)
+    assert dataset.videos == expected
+    assert (dataset.image_root.parent.name, dataset.image_root.name) == ("JPEGImages", "480p")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["Annotations/480p", "Annotations/1080p"], r"below 480p, 1080p; choose one \(--subfolder"),
+        (["Annotations/480p", "Annotations_unsupervised/480p"], "several sets: .* as SOURCE"),
+    ],
+)
+def test_unclear_layouts_name_the_option(davis_2016, labels, message):
+    davis_layout(davis_2016, *labels)
+    with pytest.raises(ValueError, match=message):
+        read_davis(davis_2016)
+    assert len(read_davis(davis_2016 / "Annotations", subfolder="480p").videos) == 2
+
+
+def test_frames_in_two_sizes_name_the_option(davis_2016):
+    davis_layout(davis_2016, "Annotations", images="480p")
+    (davis_2016 / "JPEGImages/1080p").symlink_to(davis_2016 / "JPEGImages/480p")
+    with pytest.raises(ValueError, match=r"JPEGImages/480p, .*1080p; choose one \(--images\)"):
+        read_davis(davis_2016)
+
+
+def test_lists_of_image_sets_are_found_by_name(davis_2016):
+    for year, line in (
+        ("2016", "/JPEGImages/480p/video1/00000.jpg /Annotations/480p/video1/0.png"),
+        ("2017", "video2"),
+    ):
+        (davis_2016 / "ImageSets" / year).mkdir(parents=True)
+        (davis_2016 / f"ImageSets/{year}/val.txt").write_text(f"{line}\n{line}\n")
+    (davis_2016 / "ImageSets/2017/train.txt").write_text("video1\n")
+    names = {"2016/val": "video1", "2017/val.txt": "video2", "train": "video1"}
+    for videos, name in names.items():
+        assert [v.name for v in read_davis(davis_2016, videos=videos).videos] == [name]
+    with pytest.raises(ValueError, match="--videos val may be 2016/val, 2017/val; choose one"):
+        read_davis(davis_2016, videos="val")
+    with pytest.raises(FileNotFoundError, match="in ImageSets are 2016/val, 2017/train, 2017/val"):
+        read_davis(davis_2016, videos="test")
+
+
+@pytest.mark.parametrize("broken", ["mask size", "mask", "frame size", "frame", "no frame"])
+def test_a_broken_frame_costs_that_frame(source, tmp_path, broken):
+    expected = read_davis(source).videos
+    frames = tmp_path / "frames"
+    shutil.copytree((source / "JPEGImages").resolve(), frames)
+    mask, frame = source / "Annotations/video1/00000.png", frames / "video1/00000.jpg"
+    if broken == "mask size":
+        save(np.zeros((48, 63), np.uint8), mask)
+    elif broken == "frame size":
+        save(np.zeros((47, 64, 3), np.uint8), frame)
+    elif broken == "no frame":
+        frame.unlink()
+    else:
+        (mask if broken == "mask" else frame).write_bytes(b"cut")
+    with pytest.raises((ValueError, FileNotFoundError), match="00000"):
+        read_davis(source, images=frames)
+    dataset = read_davis(source, images=frames, skip_broken=True)
+    assert dataset.videos[1] == expected[1]
+    assert dataset.videos[0].file_names == expected[0].file_names[1:]
+    masks = {track.category: track.masks for track in dataset.videos[0].tracks}
+    assert masks == {
+        track.category: {t - 1: mask for t, mask in track.masks.items() if t}
+        for track in expected[0].tracks
+    }
+    ((kind, (reason,)),) = dataset.broken.items()
+    assert kind == "frames"
+    assert "00000" in reason
+    assert re.search("broken frames left out +1\n", summary_table(dataset))
+    assert summary_table(dataset).endswith(f"broken frames:\n  {reason}")
+
+
+def test_a_video_without_a_usable_frame_is_left_out(source):
+    for path in (source / "Annotations/video1").iterdir():
+        path.write_bytes(b"")
+    dataset = read_davis(source, skip_broken=True)
+    assert [video.name for video in dataset.videos] == ["video2"]
+    assert {kind: len(reasons) for kind, reasons in dataset.broken.items()} == {
+        "frames": 4,
+        "videos": 1,
+    }
+    assert "  and 1 more" in summary_table(dataset)
+
+
+def test_names_may_be_spelled_in_two_ways(davis_2016):
+    """Composed on a Linux disk, decomposed where a Mac unpacked or wrote them."""
+    frames = (davis_2016 / "JPEGImages").resolve()
+    (frames / "video1").rename(frames / nfd("ä1"))
+    for path in sorted((frames / nfd("ä1")).iterdir()):
+        path.rename(path.with_name(nfd(f"é{path.name}")))
+    (davis_2016 / "Annotations/video1").rename(davis_2016 / "Annotations/ä1")
+    for path in sorted((davis_2016 / "Annotations/ä1").iterdir()):
+        path.rename(path.with_name(f"é{path.name}"))
+    (davis_2016 / "list.txt").write_text(nfd("ä1"))
+    (video,) = read_davis(davis_2016, videos=davis_2016 / "list.txt").videos
+    assert video.file_names[1] == nfd("ä1/é00001.jpg")
+    assert len(video.tracks) == 2
+
+
+def nfd(text):
+    return unicodedata.normalize("NFD", text)
+
+
 def test_frames_without_a_png(source):
     for path in (source / "Annotations").glob("*/0000[13].png"):
         path.unlink()
@@ -48,8 +255,7 @@ def test_subfolder_and_list_of_videos(tmp_path, source):
         folder.rename(source / "480p")
         folder.mkdir()
         (source / "480p").rename(folder / "480p")
-    with pytest.raises(ValueError, match=r"480p: holds no PNG; .*subfolder"):
-        read_davis(source)
+    assert len(read_davis(source).videos) == 2  # the only one there is
     videos = tmp_path / "val.txt"
     for folder in ("Annotations", "JPEGImages"):
         (source / folder / "480p/video2").rename(source / folder / "480p/video 2")
@@ -67,10 +273,15 @@ def save(picture, path):
     Image.fromarray(picture).save(path)
 
 
+def photograph():
+    return np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (np.zeros((*SIZE, 3), np.uint8), "00002.png: is a PNG of mode 'RGB'; a palette"),
+        (photograph(), "00002.png: has more than 256 colours; one an object is needed"),
+        (np.full((*SIZE, 4), 9, np.uint8), "00002.png: is transparent in places"),
         (np.zeros(SIZE, np.uint16), "00002.png: is a PNG of mode 'I;16'"),
         (np.zeros((9, 9), np.uint8), "00002.png: has 9 x 9 pixels .*expected 48 x 64"),
         (np.full(SIZE, 7, np.uint8), "00002.png: object 7 is not in meta.json; there: 1, 2"),
@@ -110,7 +321,10 @@ def test_frames_of_two_sizes_are_refused(source):
         ({"videos": 3}, r"meta.json, 'videos': is 3"),
         ({"videos": {}}, r"meta.json: has no video 'video1'"),
         ({"videos": {"video1": {"objects": {"one": {}}}}}, "object 'one': .*must be a number"),
-        ({"videos": {"video1": {"objects": {"1": {"category": 5}}}}}, "'category' is 5; a text"),
+        (
+            {"videos": {"video1": {"objects": {"1": {"category": 5}}}}},
+            "object '1': category must be text, got 5",
+        ),
     ],
 )
 def test_bad_meta_is_named(source, content, message):

@@ -3,7 +3,9 @@ import io
 import json
 import shutil
 
-from simplevtr.importing import read_labelme
+from simplevtr.data import load_ytvis_json
+from simplevtr.formats.images import read_frame
+from simplevtr.importing import read_labelme, write_ytvis
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from foreign_formats import (
     imported,
     known_dataset,
     labelme_shape,
+    turn_frames,
     write_labelme,
 )
 from PIL import Image
@@ -173,14 +176,14 @@ def test_labels_with_number(read):
 
 
 def test_labels_with_number_are_pointed_out(read):
-    note = "categories alike but for -NUMBER (see labels-with-number)"
+    note = "categories alike but for -NUMBER (see --labels-with-number)"
     dataset = read(*numbered(*NUMBERED), ungrouped="label")
     assert [name for _, name in dataset.categories] == sorted({*NUMBERED})
     assert dataset.notes[note] == 2
     assert dataset.notes["group_ids with several labels, each label a track"] == 0  # no group_id
     assert read(*numbered("bus-1", "tram-1", "t-x"), ungrouped="label").notes[note] == 0
     assert read(*numbered("bus-1-1", "bus-2-1"), labels_with_number=True).notes[note] == 0
-    with pytest.raises(ValueError, match=r"'bus-1' has no group_id.* \(labels-with-number\)"):
+    with pytest.raises(ValueError, match=r"'bus-1' has no group_id.* \(--labels-with-number\)"):
         read(*numbered("bus-1"))
 
 
@@ -200,7 +203,7 @@ def shape(points=SQUARE, kind="polygon", **values):
     ("shapes", "message"),
     [
         ([shape(group_id=1.5)], "group_id is 1.5"),
-        ([shape(label=3)], "shape 1: 'label' is 3; a text"),
+        ([shape(label=3)], "shape 1: label must be text, got 3"),
         ([shape([[1, 2], [3]])], r"point \[3\]"),
         ([shape([[1, 2], [3, "4"], [5, 6]])], r"point \[3, '4'\]"),
         ([shape([[1, 2], [3, 1e300], [5, 6]])], r"point \[3, 1e\+300\]"),
@@ -239,3 +242,61 @@ def test_bad_files_are_named(read, known):
     shutil.move(known.images / "video1/00001.json", known.images / "video1/00009.json")
     with pytest.raises(FileNotFoundError, match="00009.json: there is no image 00009"):
         read_labelme(known.images)
+
+
+@pytest.mark.parametrize("stated", [SIZE, None])
+def test_labels_are_of_the_picture_as_exif_turns_it(known, read, stated):
+    """As LabelMe shows it; what is written fits what the loader reads."""
+    expected = read(shape())
+    turn_frames(known.images)
+    content = {"shapes": [shape()]}
+    if stated:
+        content |= {"imageHeight": stated[0], "imageWidth": stated[1]}
+    assert read(content=content).videos == expected.videos
+    write_ytvis(read(content=content), known.images / "a.json")
+    (record,) = load_ytvis_json(known.images / "a.json", known.images)
+    assert read_frame(record["file_names"][0], SIZE).shape == (*SIZE, 3)
+
+
+def test_labels_of_the_stored_picture_say_so_by_their_size(known, read):
+    """As tools label it that do not look at EXIF."""
+    turn_frames(known.images)
+    stored = {"shapes": [shape()], "imageHeight": SIZE[1], "imageWidth": SIZE[0]}
+    assert [video.size for video in read(content=stored).videos] == [SIZE[::-1]]
+    with pytest.raises(ValueError, match="00001.json: imageHeight is 50, but the image has 48"):
+        read(content=stored | {"imageHeight": 50, "imageWidth": 60})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"shapes": [3]}', '{"shapes": [], "imageHeight": 47}', None]
+)
+def test_a_broken_file_costs_its_frame(known, text):
+    expected = read_labelme(write_labelme(known, known.images)).videos[0]
+    path = known.images / "video1/00000.json"
+    if text is None:
+        (known.images / "video1/00000.jpg").write_bytes(b"cut")
+    else:
+        path.write_text(text)
+    with pytest.raises(ValueError, match="00000"):
+        read_labelme(known.images)
+    dataset = read_labelme(known.images, skip_broken=True)
+    assert dataset.videos[0].file_names == expected.file_names[1:]
+    assert [len(reasons) for reasons in dataset.broken.values()] == [1]
+
+
+def test_what_an_option_decides_is_not_broken(known):
+    write_labelme(known, known.images)
+    path = known.images / "video1/00000.json"
+    path.write_text(json.dumps({"shapes": [labelme_shape("cat", SQUARE)]}))
+    with pytest.raises(
+        ValueError, match=r"00000.json, shape 1: 'cat' has no group_id.*--ungrouped"
+    ):
+        read_labelme(known.images, skip_broken=True)
+
+
+def test_an_import_without_any_track_says_what_was_left_out(read, tmp_path):
+    dataset = read(labelme_shape("cat", [[1, 1]], kind="point", group_id=1), shape())
+    write_ytvis(dataset, tmp_path / "out.json")
+    dataset = read(labelme_shape("cat", [[1, 1]], kind="point", group_id=1))
+    with pytest.raises(ValueError, match=r"no categories \(.* 1 shapes of kind point left out"):
+        write_ytvis(dataset, tmp_path / "none.json")

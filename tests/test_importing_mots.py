@@ -11,6 +11,7 @@ from foreign_formats import (
     encoded,
     imported,
     known_dataset,
+    turn_frames,
     write_mots_png,
     write_mots_text,
 )
@@ -172,6 +173,46 @@ def test_bad_pictures_are_named(tmp_path, known, value, name, message):
         read_mots(folder, images=known.images)
 
 
+@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
+@pytest.mark.parametrize("broken", ["mask", "frame"])
+def test_a_broken_mask_or_image_costs_its_frame(tmp_path, known, write, broken):
+    source = write(known, tmp_path / "mots")
+    options = {"images": known.images, "classes": NAMES}
+    expected = read_mots(source, **options).videos
+    if broken == "frame":
+        (known.images / "video1/00000.jpg").write_bytes(b"cut")
+    elif write is write_mots_png:
+        Image.fromarray(np.zeros((47, 64), np.uint16)).save(source / "video1/000000.png")
+    else:
+        text = (source / "video1.txt").read_text()
+        (source / "video1.txt").write_text(text.replace("48 64", "47 64", 1))
+    with pytest.raises(ValueError, match=r"0000\.jpg|000000\.png|video1.txt, line 1"):
+        read_mots(source, **options)
+    dataset = read_mots(source, skip_broken=True, **options)
+    assert dataset.videos[0].file_names == expected[0].file_names[1:]
+    assert dataset.videos[1] == expected[1]
+    assert [len(dataset.broken[kind]) for kind in dataset.broken] == [1]
+
+
+def test_a_line_without_a_frame_costs_its_video(tmp_path, known):
+    source = write_mots_text(known, tmp_path / "mots")
+    (source / "video1.txt").write_text("0 1001 1\n")
+    dataset = read_mots(source, images=known.images, classes=NAMES, skip_broken=True)
+    assert [video.name for video in dataset.videos] == ["video2"]
+    assert "line 1: '0 1001 1'" in dataset.broken["videos"][0]
+    with pytest.raises(ValueError, match=r"class 2 has no name; .* \(--classes\)"):
+        read_mots(source, images=known.images, classes={1: "cat"}, skip_broken=True)
+
+
+@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
+def test_frames_are_read_as_large_as_the_masks(tmp_path, known, write):
+    source = write(known, tmp_path / "mots")
+    options = {"images": known.images, "classes": NAMES}
+    expected = read_mots(source, **options).videos
+    turn_frames(known.images)
+    assert read_mots(source, **options).videos == expected
+
+
 def test_sources_that_cannot_be_used(tmp_path, known):
     source = write_mots_text(known, tmp_path / "texts")
     with pytest.raises(ValueError, match="texts: MOTS needs the folder of the frames"):
@@ -189,5 +230,5 @@ def test_sources_that_cannot_be_used(tmp_path, known):
 def test_classes():
     assert parse_classes(["1=car", "7=big truck"]) == {1: "car", 7: "big truck"}
     for entries in (["car"], ["x=car"], ["1="], ["1=a", "1=b"], ["1=a", "2=a"]):
-        with pytest.raises(ValueError, match="class '"):
+        with pytest.raises(ValueError, match="NUMBER=NAME|class '?[12x]"):
             parse_classes(entries)

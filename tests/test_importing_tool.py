@@ -13,14 +13,15 @@ from simplevtr.importing import (
     ImportedDataset,
     ImportedTrack,
     ImportedVideo,
+    categories_of_file,
     read_davis,
     summary_table,
-    with_categories,
     write_ytvis,
 )
+from simplevtr.importing.dataset import ImportLog
 from simplevtr.importing.folders import frames_of, numbered_frames
 from simplevtr.importing.mask_shapes import from_labels, from_polygons
-from simplevtr.importing.pictures import common_size
+from simplevtr.importing.video_draft import VideoDraft
 from tools.import_dataset import main
 
 import numpy as np
@@ -159,6 +160,8 @@ def test_command_refuses_in_one_line(davis, tmp_path, capsys):
         (["--gaps", "hold"], "davis has no option --gaps"),
         (["--images", "nowhere"], "nowhere: no such folder"),
         (["--videos", "nowhere.txt"], "nowhere.txt: no such file"),
+        (["--drop-others"], "--drop-others needs --categories"),
+        (["--categories", "ytvis_2020"], "ytvis_2020: no such file, and not one of ytvis_2019, "),
     ):
         assert main([*arguments, *more]) == 2
         error = capsys.readouterr().err
@@ -182,18 +185,132 @@ def test_names_with_control_characters_do_no_harm():
 # --- categories
 
 
-def test_categories_of_another_dataset(davis, tmp_path, capsys):
-    output = tmp_path / "out.json"
+@pytest.fixture
+def train(tmp_path):
+    """The annotation file of a training set: other ids, another order, one category more."""
+    path = tmp_path / "train.json"
+    names = {7: "dog", 0: "zebra", 3: "cat"}
+    path.write_text(json.dumps({"categories": [{"id": i, "name": n} for i, n in names.items()]}))
+    return path
+
+
+def named(davis, cat, dog="dog"):
     meta = davis / "meta.json"
-    meta.write_text(meta.read_text().replace('"dog"', '"ferret"').replace('"cat"', '"Giant Panda"'))
-    arguments = ["davis", str(davis), "--output", str(output), "--categories", "ytvis_2019"]
+    text = meta.read_text().replace('"cat"', json.dumps(cat)).replace('"dog"', json.dumps(dog))
+    meta.write_text(text)
+
+
+def test_categories_of_an_earlier_file(davis, train, tmp_path):
+    output = tmp_path / "out.json"
+    arguments = ["davis", str(davis), "--output", str(output), "--categories", str(train)]
     assert main(arguments) == 0
+    content = json.loads(output.read_text())
+    assert content["categories"] == json.loads(train.read_text())["categories"]
+    assert sorted(a["category_id"] for a in content["annotations"]) == [3, 3, 7, 7]
+
+
+def test_names_in_either_form_of_unicode_are_one(davis, tmp_path):
+    train = tmp_path / "train.json"
+    names = ["\N{LATIN SMALL LETTER E WITH ACUTE}", "dog"]
+    train.write_text(
+        json.dumps({"categories": [{"id": i, "name": n} for i, n in enumerate(names)]})
+    )
+    named(davis, "e\N{COMBINING ACUTE ACCENT}")
+    output = tmp_path / "out.json"
+    assert main(["davis", str(davis), "--output", str(output), "--categories", str(train)]) == 0
+    assert len(json.loads(output.read_text())["annotations"]) == 4
+
+
+@pytest.mark.parametrize("name", ["Cat", " cat", "c at", "CAT", "c_a-t"])
+@pytest.mark.parametrize("drop", [False, True])
+def test_names_that_look_alike_are_for_the_user_to_decide(
+    davis, train, tmp_path, capsys, name, drop
+):
+    named(davis, name)
+    output = tmp_path / "out.json"
+    arguments = ["davis", str(davis), "--output", str(output), "--categories", str(train)]
+    assert main(arguments + ["--drop-others"] * drop) == 2
+    message = f"train.json spells in another way: {name!r} ('cat'); if they are the same"
+    error = capsys.readouterr().err
+    assert message in error
+    assert f'--rename "{name}=cat"' in error
+    assert not output.exists()
+    assert main([*arguments, "--rename", f"{name}=cat"]) == 0
+
+
+def test_other_names_are_refused_or_dropped_as_the_user_wants(davis, train, tmp_path, capsys):
+    named(davis, "ferret")
+    output = tmp_path / "out.json"
+    arguments = ["davis", str(davis), "--output", str(output), "--categories", str(train)]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "train.json has no category 'ferret'; it has dog, zebra, cat" in error
+    assert "--rename" in error
+    assert "--drop-others" in error
+    assert not output.exists()
+    assert main([*arguments, "--drop-others"]) == 0
+    assert "tracks of category 'ferret' left out  2" in capsys.readouterr().out
+    named(davis, "cat", "weasel")
+    assert main([*arguments, "--drop-others", "--overwrite"]) == 2
+    assert "no track in 2 videos (2 tracks of category" in capsys.readouterr().err
+
+
+def test_categories_of_a_public_dataset(davis, tmp_path, capsys):
+    output = tmp_path / "out.json"
+    named(davis, "ferret", "Giant Panda")
+    arguments = ["davis", str(davis), "--output", str(output), "--categories", "ytvis_2019"]
+    assert main([*arguments, "--drop-others"]) == 2
+    assert (
+        "ytvis_2019 spells in another way: 'Giant Panda' ('giant_panda')" in capsys.readouterr().err
+    )
+    assert main([*arguments, "--drop-others", "--rename", "Giant Panda=giant_panda"]) == 0
     content = json.loads(output.read_text())
     assert len(content["categories"]) == 40
     assert [a["category_id"] for a in content["annotations"]] == [2, 2]
     assert "tracks of category 'ferret' left out" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="none of the categories .* is among cow"):
-        with_categories(read_davis(davis), [(1, "cow")])
+
+
+def test_categories_can_be_renamed_and_united(davis, tmp_path, capsys):
+    output = tmp_path / "out.json"
+    arguments = ["davis", str(davis), "--output", str(output), "--rename"]
+    assert main([*arguments, "dog=animal", "cat=animal"]) == 0
+    content = json.loads(output.read_text())
+    assert content["categories"] == [{"id": 1, "name": "animal"}]
+    assert [a["category_id"] for a in content["annotations"]] == [1] * 4
+    for pairs, message in (
+        (["cow=animal"], "no category 'cow' to rename; there are cat, dog"),
+        (["cow"], "'cow': OLD=NEW is needed"),
+        (["cat=a", "cat=b"], "'cat=b': OLD=NEW is needed, and no left side twice"),
+    ):
+        assert main([*arguments, *pairs, "--overwrite"]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_names_alike_within_an_import_are_pointed_out(davis, tmp_path, capsys):
+    named(davis, "Big cat", "big_cat")
+    assert main(["davis", str(davis), "--output", str(tmp_path / "out.json")]) == 0
+    assert "alike but for case, blanks or hyphens: 'Big cat', 'big_cat'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "'categories' is None; a list is needed"),
+        ('{"categories": [{"id": 1}]}', r"categories\[0\]: name must be text"),
+        (
+            '{"categories": [{"id": -1, "name": "a"}]}',
+            r"categories\[0\]: id must be an integer of 0 or more, got -1",
+        ),
+        (
+            '{"categories": [{"id": 9223372036854775808, "name": "a"}]}',
+            r"categories\[0\]: id must be an integer of 0 or more",
+        ),
+    ],
+)
+def test_files_without_usable_categories_are_refused(tmp_path, content, message):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=f"a.json: {message}"):
+        categories_of_file(tmp_path / "a.json")
 
 
 def test_categories_are_matched_by_name():
@@ -258,8 +375,8 @@ def test_huge_pictures_are_refused_unread(davis, tmp_path, side):
         with pytest.raises(ValueError, match=r"Annotations/video1/00000.png: "):
             read_davis(davis)
         huge_png(tmp_path / "frame.png", side, side)
-        with pytest.raises(ValueError, match=r"frame.png: "):
-            common_size([tmp_path / "frame.png"])
+        with pytest.raises(ValueError, match=r"frame.png[: ]"):
+            VideoDraft(ImportLog(), "video", [tmp_path / "frame.png"])
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()

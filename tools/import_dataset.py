@@ -1,10 +1,11 @@
 """Turn annotations of other formats into a YouTube-VIS file, which training and evaluation take.
 
-    python tools/import_dataset.py davis DAVIS --subfolder 480p --output davis.json
+    python tools/import_dataset.py davis DAVIS --output davis.json
     python tools/import_dataset.py mots instances_txt --images image_02 --output mots.json
 
-KIND is davis (also YouTube-VOS: a PNG of object numbers a frame), mots (text files or 16-bit PNGs),
-coco-tracks (a COCO file with track ids), cvat (CVAT for video 1.1) or labelme (a JSON a frame).
+KIND is davis (also YouTube-VOS: a PNG of object numbers for each frame), mots (text files or
+16-bit PNGs), coco-tracks (a COCO file with track ids), cvat (CVAT for video 1.1) or labelme (a JSON
+for each frame).
 Frames are not copied: DATASETS.CUSTOM takes the two paths of the last line of the summary.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
@@ -28,7 +30,10 @@ from simplevtr.importing import (
     GAPS,
     READERS,
     UNGROUPED,
+    categories_of_file,
     parse_classes,
+    parse_pairs,
+    renamed,
     summary_table,
     with_categories,
     write_ytvis,
@@ -40,18 +45,8 @@ CATEGORIES = {
     "ytvis_2021": YTVIS_2021_CATEGORIES,
     "ovis": OVIS_CATEGORIES,
 }
-# Options that only some kinds have.
-SPECIAL = (
-    "crowds",
-    "frames",
-    "void",
-    "subfolder",
-    "videos",
-    "classes",
-    "gaps",
-    "ungrouped",
-    "labels_with_number",
-)
+# What all readers take; further parameters are options that only some kinds have.
+COMMON = {"source", "images", "skip_broken"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,12 +57,25 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
+    categories, names = _categories(options.categories), {}
+    if options.rename:
+        names = parse_pairs(options.rename, "OLD=NEW")
+    if options.drop_others and categories is None:
+        raise ValueError("--drop-others needs --categories: others than which?")
     if not options.source.exists():
         raise FileNotFoundError(f"{options.source}: no such file or folder")
     reader = READERS[options.kind]
-    dataset = reader(options.source, images=options.images, **_special(options, reader))
-    if options.categories is not None:
-        dataset = with_categories(dataset, list(CATEGORIES[options.categories]))
+    dataset = reader(
+        options.source,
+        images=options.images,
+        skip_broken=options.skip_broken,
+        **_special(options, reader),
+    )
+    dataset = renamed(dataset, names)
+    if categories is not None:
+        dataset = with_categories(
+            dataset, categories, source=options.categories, drop_others=options.drop_others
+        )
     write_ytvis(
         dataset,
         options.output,
@@ -79,10 +87,20 @@ def run(options: argparse.Namespace) -> None:
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
 
 
-def _special(options: argparse.Namespace, reader: object) -> dict:
+def _categories(name: str | None) -> list[tuple[int, str]] | None:
+    """The categories of a dataset that is known by name, or of an annotation file."""
+    if name is None:
+        return None
+    if name not in CATEGORIES and not Path(name).exists():
+        known = ", ".join(CATEGORIES)
+        raise FileNotFoundError(f"--categories {name}: no such file, and not one of {known}")
+    return list(CATEGORIES[name]) if name in CATEGORIES else categories_of_file(Path(name))
+
+
+def _special(options: argparse.Namespace, reader: Callable) -> dict:
     """The options of this kind that were given."""
-    given = {name: getattr(options, name) for name in SPECIAL}
-    given = {name: value for name, value in given.items() if value is not None}
+    every = {key for r in READERS.values() for key in inspect.signature(r).parameters} - COMMON
+    given = {name: value for name, value in vars(options).items() if name in every}
     unknown = given.keys() - inspect.signature(reader).parameters.keys()
     if unknown:
         raise ValueError(f"{options.kind} has no option --{min(unknown).replace('_', '-')}")
@@ -93,73 +111,97 @@ def _special(options: argparse.Namespace, reader: object) -> dict:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
-    parser.add_argument("kind", metavar="KIND", choices=READERS, help=", ".join(READERS))
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
-    parser.add_argument("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")
-    parser.add_argument(
+    add = parser.add_argument
+    add("kind", metavar="KIND", choices=READERS, help=", ".join(READERS))
+    add("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
+    add("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")
+    add(
         "--images",
         type=Path,
         help="folder of the videos' frames, which the file names in the output start at (default: "
         "davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme SOURCE, mots "
         "SOURCE if it has VIDEO/gt/gt.txt and VIDEO/img1; other mots and cvat need it)",
     )
-    parser.add_argument(
+    add(
+        "--skip-broken",
+        action="store_true",
+        help="leave out frames that cannot be used, such as those of another size than their "
+        "video, or videos where no single frame is to blame; they are counted",
+    )
+    add(
         "--categories",
-        choices=CATEGORIES,
-        help="number the categories as this dataset does, by name, and leave out tracks of others",
+        metavar="FILE",
+        help="take the categories with their ids and order from this annotation file, such as "
+        f"that of the training set, or of {', '.join(CATEGORIES)}; names must be equal",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the output file if it exists"
+    add(
+        "--rename",
+        nargs="+",
+        metavar="OLD=NEW",
+        help="other names for categories; those of one name become one",
     )
+    add(
+        "--drop-others",
+        action="store_true",
+        help="leave out tracks of categories that --categories does not have (default: an error)",
+    )
+    add("--overwrite", action="store_true", help="replace the output file if it exists")
     _add_options_of_kinds(parser)
     return parser
 
 
 def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
-    """``SPECIAL``, each below the kind that has it."""
-    group = parser.add_argument_group("davis")
-    group.add_argument(
+    """The options that not all kinds have; what is not given is not in the result."""
+    davis, mots, coco, cvat, labelme = (
+        parser.add_argument_group(kind, argument_default=argparse.SUPPRESS) for kind in READERS
+    )
+    davis.add_argument(
         "--frames",
         choices=FRAMES,
         help="also labelme: frames without annotation are left out (annotated, the default) or are "
         "frames without objects (all)",
     )
-    group.add_argument("--void", type=int, help="index of void pixels, -1 for none (default: 255)")
-    group.add_argument("--subfolder", help="folder above the videos, as 480p in DAVIS")
-    group.add_argument("--videos", type=Path, help="text file of the names of the videos to take")
-    group = parser.add_argument_group("coco-tracks")
-    group.add_argument(
+    davis.add_argument(
+        "--void",
+        type=int,
+        help="index of void pixels, -1 for none (default: 255, unless it is the only one besides "
+        "0 in all pictures: then it is the object)",
+    )
+    davis.add_argument(
+        "--subfolder", help="folder above the videos (default: the only one, such as 480p in DAVIS)"
+    )
+    davis.add_argument(
+        "--videos",
+        metavar="LIST",
+        help="text file of the names of the videos to take, or its name in ImageSets: 2017/val",
+    )
+    coco.add_argument(
         "--crowds",
-        action="store_const",
-        const=True,
+        action="store_true",
         help="import crowds as objects; some tools write iscrowd 1 for every mask that is an RLE",
     )
-    group = parser.add_argument_group("mots")
-    group.add_argument(
+    mots.add_argument(
         "--classes",
         nargs="+",
         metavar="NUMBER=NAME",
         help="names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore, is "
         "left out unless named here",
     )
-    group = parser.add_argument_group("cvat")
-    group.add_argument(
+    cvat.add_argument(
         "--gaps",
         choices=GAPS,
         help="frames for which a track lists no shape show no object (absent, the default) or the "
         "last shape (hold)",
     )
-    group = parser.add_argument_group("labelme")
-    group.add_argument(
+    labelme.add_argument(
         "--ungrouped",
         choices=UNGROUPED,
-        help="shapes without group_id are refused (error, the default), belong to one track a "
-        "label (label) or are left out (drop)",
+        help="shapes without group_id are refused (error, the default), belong to one track of "
+        "their label (label) or are left out (drop)",
     )
-    group.add_argument(
+    labelme.add_argument(
         "--labels-with-number",
-        action="store_const",
-        const=True,
+        action="store_true",
         help="take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus",
     )
 

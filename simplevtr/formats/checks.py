@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any, TypeVar
@@ -109,11 +110,11 @@ def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:
 
 
 def text(entry: dict[str, Any], key: str) -> str:
-    """The text under ``key``, which is not empty."""
+    """The text under ``key``, not empty, in Unicode's composed form (NFC)."""
     value = entry.get(key)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key} must be text, {_got(entry, key)}")
-    return value
+    return unicodedata.normalize("NFC", value)
 
 
 def flag(entry: dict[str, Any], key: str) -> bool:

@@ -34,6 +34,16 @@ def encode_runs(runs: Sequence[int] | np.ndarray, height: int, width: int) -> di
     return coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
 
 
+def encode_mask(mask: np.ndarray) -> dict:
+    """The compressed RLE of a mask of (H, W) bool or 0/1 pixels, as pycocotools takes it."""
+    return coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+
+
+def as_text(rle: dict) -> dict:
+    """A compressed RLE as files hold it: with a list as ``size`` and text as ``counts``."""
+    return {"size": [*rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
 def inverted(rle: dict) -> dict:
     """The compressed RLE of the pixels that are not in a mask, of a sound compressed RLE."""
     height, width = rle["size"]

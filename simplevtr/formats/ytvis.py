@@ -7,8 +7,7 @@ object: lists with an item for each frame of its video, null where the object is
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +91,7 @@ def parse_annotations(content: Any, *, source: str = "annotation file") -> Annot
     """Do what ``read_annotations`` does with content that is in memory; it is not changed."""
     checks.check_outline(content, source)
     videos = checks.entries(content["videos"], source, "videos", _video, unique=["id"])
-    categories = checks.entries(
-        content["categories"],
-        source,
-        "categories",
-        _category,
-        unique=["id", "name"],  # datasets are matched and scores are given by name
-    )
+    categories = parse_categories(content["categories"], source)
     annotations = None
     if content.get("annotations") is not None:
         lengths = {video.id: video.length for video in videos}
@@ -113,10 +106,15 @@ def parse_annotations(content: Any, *, source: str = "annotation file") -> Annot
     return AnnotationFile(source, videos, categories, annotations)
 
 
-def _category(entry: dict[str, Any]) -> Category:
-    # Unicode spells accents in two ways, and names of different files are compared.
-    name = unicodedata.normalize("NFC", checks.text(entry, "name"))
-    return Category(checks.integer(entry, "id"), name)
+def parse_categories(entries: Iterable[Any], source: str) -> list[Category]:
+    """The categories of an annotation file, COCO's too; errors as of ``read_annotations``."""
+    return checks.entries(
+        entries,
+        source,
+        "categories",
+        lambda entry: Category(checks.integer(entry, "id"), checks.text(entry, "name")),
+        unique=["id", "name"],  # datasets are matched and scores are given by name
+    )
 
 
 def _video(entry: dict[str, Any]) -> Video:

@@ -10,7 +10,7 @@ from typing import Any
 
 from simplevtr.formats.rle import check_polygons, inverted
 from simplevtr.importing.dataset import Rle
-from simplevtr.importing.mask_shapes import from_polygons, from_segmentation
+from simplevtr.importing.mask_shapes import from_polygons, from_rle
 
 from pycocotools import mask as coco_mask
 
@@ -34,13 +34,14 @@ def from_shapes(segmentation: Any, size: tuple[int, int]) -> tuple[Rle, bool]:
     if isinstance(segmentation, dict) and "exterior" in segmentation:
         segmentation = [segmentation]
     if not isinstance(segmentation, list):
-        return from_segmentation(segmentation, size), False
+        return from_rle(segmentation, size), False
     polygons = [_rings(polygon) for polygon in segmentation]
     check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
     whole = [rings[0] for rings in polygons if len(rings) == 1]
-    masks = [_with_holes(rings, size) for rings in polygons if len(rings) > 1]
-    if whole:
-        masks.append(from_polygons(whole, size))
+    masks = [from_polygons(whole, size)] if whole else []
+    for outline, *holes in (rings for rings in polygons if len(rings) > 1):
+        around = inverted(from_polygons(holes, size))
+        masks.append(coco_mask.merge([from_polygons([outline], size), around], intersect=True))
     mask = coco_mask.merge(masks)
     is_box = len(polygons) == len(whole) == 1 and _is_rectangle(whole[0])
     return mask, is_box and bool(coco_mask.area(mask))
@@ -53,22 +54,14 @@ def _rings(polygon: Any) -> list[Any]:
     holes = polygon.get("interiors") or []
     if not isinstance(holes, list):
         raise ValueError(f"polygon's 'interiors' is {reprlib.repr(holes)}; a list is needed")
-    return [_flat(ring) for ring in (polygon.get("exterior"), *holes)]
-
-
-def _flat(points: Any) -> list[Any]:
-    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
-        raise ValueError(
-            f"polygon with 'exterior' or a hole {reprlib.repr(points)}; a list of points [x, y] is "
-            "needed"
-        )
-    return [value for point in points for value in point]
-
-
-def _with_holes(rings: list[Any], size: tuple[int, int]) -> Rle:
-    """The pixels in the first ring and in none of the others; no pixel is decoded."""
-    inside, holes = (from_polygons(part, size) for part in (rings[:1], rings[1:]))
-    return coco_mask.merge([inside, inverted(holes)], intersect=True)
+    rings = (polygon.get("exterior"), *holes)
+    for ring in rings:
+        if not isinstance(ring, list) or not all(isinstance(p, list) and len(p) == 2 for p in ring):
+            raise ValueError(
+                f"polygon with 'exterior' or a hole {reprlib.repr(ring)}; a list of points [x, y] "
+                "is needed"
+            )
+    return [[value for point in ring for value in point] for ring in rings]
 
 
 def _is_rectangle(ring: list[float]) -> bool:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+import unicodedata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from simplevtr.formats.paths import existing
+from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.cvat_shapes import MASKS, OTHER_SHAPES, shape_mask, whole_number
 from simplevtr.importing.dataset import (
     ImportedDataset,
-    ImportedTrack,
-    ImportedVideo,
+    ImportLog,
     Rle,
-    TrackTable,
     naming,
-    numbered_categories,
     require_choice,
 )
-from simplevtr.importing.folders import (
-    files_of,
-    numbered_frames,
-    relative_names,
-    require_folder,
-)
-from simplevtr.importing.pictures import common_size
+from simplevtr.importing.folders import files_of, numbered_frames, require_folder
+from simplevtr.importing.video_draft import Size, VideoDraft
 
 from tqdm import tqdm
 
@@ -33,7 +27,9 @@ GAPS = ("absent", "hold")
 _DEEPEST = 20  # levels of elements; CVAT's files have about 6
 
 
-def read_cvat(source: Path, *, images: Path | None = None, gaps: str = "absent") -> ImportedDataset:
+def read_cvat(
+    source: Path, *, images: Path | None = None, skip_broken: bool = False, gaps: str = "absent"
+) -> ImportedDataset:
     """Read files of the format "CVAT for video 1.1", each the tracks of one video.
 
     Polygons, masks and ellipses become masks, whether at keyframes or interpolated by CVAT, which
@@ -51,6 +47,9 @@ def read_cvat(source: Path, *, images: Path | None = None, gaps: str = "absent")
         source: an XML file, or a folder of them.
         images: the folder of the frames, ``<name of the XML file>/..<number>.jpg``; for a single
             file also the frames themselves. Needed.
+        skip_broken: whether frames and videos that cannot be used are left out and counted. A
+            shape that cannot be used costs the frames that it would be in, with "hold" also those
+            that would keep it.
         gaps: what a track does in frames between its shapes, and after its last one: "absent" it
             shows no object; "hold" it keeps the last shape until one is listed that is outside, as
             files that list nothing but keyframes mean it. The only shape of a track, in the last
@@ -65,31 +64,27 @@ def read_cvat(source: Path, *, images: Path | None = None, gaps: str = "absent")
     """
     require_choice("gaps", gaps, GAPS)
     if images is None:
-        raise ValueError(f"{source}: CVAT files need the folder of the frames (images)")
-    require_folder(images, "the frames")
+        raise ValueError(f"{source}: CVAT files need the folder of the frames (--images)")
+    images = require_folder(images, "the frames")
     if source.is_file():
         files = [source]
     else:
         files = files_of(require_folder(source, "XML files"), ".xml")
     if not files:
         raise ValueError(f"{source}: holds no XML file")
-    notes: Counter[str] = Counter()
+    log = ImportLog(skip_broken=skip_broken)
     labels: list[str] = []
     found = []
     for path in tqdm(files, desc="cvat", unit="video", disable=None):
-        folder = images / path.stem
-        if path == source and not folder.is_dir():
-            folder = images
-        pictures = numbered_frames(folder)
-        root = _parse(path)
-        with naming(path):
-            frames = _matched(pictures, folder, _frames_told(_task(root)), notes)
-        size = common_size(list(frames.values()))
-        tracks = _tracks(root, path, list(frames), size, gaps == "hold", notes)
-        names = relative_names(list(frames.values()), images)
-        found.append(ImportedVideo(path.stem, size, names, tracks))
-        labels = [*_labels(root), *labels, *(t.get("label") for t in root.iterfind("track"))]
-    return ImportedDataset(images, found, numbered_categories(labels), notes)
+        with log.part("videos"):
+            folder = existing(images / path.stem)
+            if path == source and not folder.is_dir():
+                folder = images
+            root = _parse(path)
+            found.append(_read_video(root, path, folder, gaps == "hold", log).finished(images))
+            labels = [*_labels(root), *labels, *map(_label, root.iterfind("track"))]
+    categories = numbered_categories(labels)
+    return ImportedDataset(images, found, categories, log.notes, log.broken)
 
 
 def _task(root: ElementTree.Element) -> ElementTree.Element | None:
@@ -129,7 +124,7 @@ def _frames_told(task: ElementTree.Element | None) -> range | None:
 
 
 def _matched(
-    images: dict[int, Path], folder: Path, told: range | None, notes: Counter[str]
+    images: dict[int, Path], folder: Path, told: range | None, log: ImportLog
 ) -> dict[int, Path]:
     """The images by CVAT's number of the frame, ascending.
 
@@ -142,13 +137,15 @@ def _matched(
     surplus = len(images) - len(told)
     if not surplus:
         if numbers != list(told):
-            notes["videos whose images have other numbers than CVAT's frames, taken in order"] += 1
+            log.notes[
+                "videos whose images have other numbers than CVAT's frames, taken in order"
+            ] += 1
         return dict(zip(told, images.values(), strict=True))
     if surplus > 0 and numbers[0] == 0 and all(number in images for number in told):
-        notes["images of frames that a file is not of left out"] += surplus
+        log.notes["images of frames that a file is not of left out"] += surplus
         return {number: images[number] for number in told}
     if surplus < 0 and numbers[0] == told[0] and all(number in told for number in numbers):
-        notes["frames without an image left out"] -= surplus
+        log.notes["frames without an image left out"] -= surplus
         return images
     raise ValueError(
         f"is of {len(told)} frames, {told[0]} to {told[-1]} in steps of {told.step} (start_frame, "
@@ -158,40 +155,58 @@ def _matched(
     )
 
 
-def _tracks(
-    root: ElementTree.Element,
-    path: Path,
-    frames: list[int],
-    size: tuple[int, int],
-    hold: bool,
-    notes: Counter[str],
-) -> list[ImportedTrack]:
-    """All tracks of a file; ``frames`` are CVAT's numbers of the video's frames."""
-    table = TrackTable(notes)
+def _read_video(
+    root: ElementTree.Element, path: Path, folder: Path, hold: bool, log: ImportLog
+) -> VideoDraft:
+    """The tracks of a file, whose frames are in a folder."""
+    pictures = numbered_frames(folder)
+    with naming(path):
+        frames = _matched(pictures, folder, _frames_told(_task(root)), log)
     places = {number: t for t, number in enumerate(frames)}
+    stated = dict.fromkeys(places.values(), _original_size(root))
+    draft = VideoDraft(log, path.stem, [*frames.values()], stated=stated)
     for index, track in enumerate(root.iterfind("track")):
-        with naming(f"{path}, track {track.get('id', index)!r:.40}"):
-            label = track.get("label")
+        where = f"{path}, track {track.get('id', index)!r:.40}"
+        with naming(where):
+            label = _label(track)
             if not label:
                 raise ValueError("has no label")
-            shapes = _shapes(track, places, size, notes)
-            for t, mask in _filled(shapes, places, hold, notes).items():
-                table.add(index, label, t, mask)
-    return table.tracks()
+            shapes = _shapes(track, places, draft.size, log)
+        for t, shape in _filled(shapes, places, hold, log).items():
+            with draft.frame(t, where):
+                if isinstance(shape, ValueError):
+                    raise shape
+                draft.add(index, label, t, shape)
+    return draft
+
+
+def _original_size(root: ElementTree.Element) -> Size | None:
+    """(H, W) in pixels that the head gives for the video, None if it gives none."""
+    sides = [root.findtext(f"meta/*/original_size/{side}", "") for side in ("height", "width")]
+    sides = [int(side) for side in sides if side.isdecimal() and len(side) < 10]
+    return tuple(sides) if len(sides) == 2 else None
+
+
+def _label(track: ElementTree.Element) -> str:
+    return unicodedata.normalize("NFC", track.get("label", ""))
+
+
+# What a track has in a frame: a mask, None where it is outside, or why it cannot be used
+_Shapes = dict[int, Rle | ValueError | None]
 
 
 def _shapes(
-    track: ElementTree.Element, places: dict[int, int], size: tuple[int, int], notes: Counter[str]
-) -> dict[int, Rle | None]:
-    """The masks of a track by CVAT's number of the frame, None where it is outside."""
-    shapes: dict[int, Rle | None] = {}
+    track: ElementTree.Element, places: dict[int, int], size: Size, log: ImportLog
+) -> _Shapes:
+    """The shapes of a track by CVAT's number of the frame."""
+    shapes: _Shapes = {}
     numbers = list(places)
     for shape in track:
         if shape.tag == "track":
-            notes["tracks within tracks (parts of skeletons) left out"] += 1
+            log.notes["tracks within tracks (parts of skeletons) left out"] += 1
             continue
         if shape.tag in OTHER_SHAPES:
-            notes[f"shapes of kind {shape.tag} left out"] += 1
+            log.notes[f"shapes of kind {shape.tag} left out"] += 1
             continue
         if shape.tag not in MASKS:
             raise ValueError(f"unknown shape {shape.tag!r:.40}; {', '.join(MASKS)} are imported")
@@ -199,25 +214,26 @@ def _shapes(
         with naming(f"frame {frame}"):
             if frame in shapes:
                 raise ValueError("the track has a second shape in the same frame")
-            shapes[frame] = shape_mask(shape, size, notes)
+            try:
+                shapes[frame] = shape_mask(shape, size, log.notes)
+            except ValueError as error:
+                shapes[frame] = ValueError(f"frame {frame}: {error}")
             # A track's end may stand in the frame after the last one.
             if shapes[frame] is not None and frame not in places:
                 raise ValueError(
                     f"there is no image of it; there are of frames {numbers[0]} to {numbers[-1]}"
                 )
     shown = [frame for frame, mask in shapes.items() if mask is not None]
-    notes["tracks with one shape only"] += len(shown) == 1
+    log.notes["tracks with one shape only"] += len(shown) == 1
     # CVAT exports shapes of no track as tracks of one, and leaves out their end in the last frame.
     if [*shapes] == shown == numbers[-2:-1]:
         shapes[numbers[-1]] = None
     return shapes
 
 
-def _filled(
-    shapes: dict[int, Rle | None], places: dict[int, int], hold: bool, notes: Counter[str]
-) -> dict[int, Rle]:
-    """Masks by place of the frame, where the object shows; in gaps, as ``hold`` says."""
-    masks: dict[int, Rle] = {}
+def _filled(shapes: _Shapes, places: dict[int, int], hold: bool, log: ImportLog) -> _Shapes:
+    """Shapes by place of the frame, where the object shows; in gaps, as ``hold`` says."""
+    filled: _Shapes = {}
     last = None
     for frame in sorted({*shapes, *places}):
         listed = frame in shapes
@@ -226,10 +242,10 @@ def _filled(
             continue
         if not listed:
             held = "filled with the last shape" if hold else "taken as absent"
-            notes[f"frames between or after a track's shapes {held}"] += 1
+            log.notes[f"frames between or after a track's shapes {held}"] += 1
         if listed or hold:
-            masks[places[frame]] = last
-    return masks
+            filled[places[frame]] = last
+    return filled
 
 
 class _PlainTree(ElementTree.TreeBuilder):
@@ -275,4 +291,5 @@ def _parse(path: Path) -> ElementTree.Element:
 def _labels(root: ElementTree.Element) -> list[str]:
     """The labels that the file's head lists, in its order, without parts of skeletons."""
     whole = (v for v in root.iterfind("meta/*/labels/label") if not v.findtext("parent"))
-    return [name for name in (label.findtext("name") for label in whole) if name]
+    names = (unicodedata.normalize("NFC", label.findtext("name", "")) for label in whole)
+    return [name for name in names if name]

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from xml.etree import ElementTree
 
-from simplevtr.formats.rle import MAX_COORDINATE
+from simplevtr.formats.rle import MAX_COORDINATE, encode_mask
 from simplevtr.importing.dataset import Rle
-from simplevtr.importing.mask_shapes import from_pixels, from_polygons, from_window
+from simplevtr.importing.mask_shapes import from_polygons, from_window
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def _ellipse(shape: ElementTree.Element, size: tuple[int, int]) -> Rle:
     square = c - (dx / (rx * ry)) ** 2
     half = np.where(square >= 0, np.sqrt(np.maximum(square, 0)) / c, -1)
     middle = y - b / c * dx
-    return from_pixels((rows + 0.5 >= middle - half) & (rows + 0.5 <= middle + half))
+    return encode_mask((rows + 0.5 >= middle - half) & (rows + 0.5 <= middle + half))
 
 
 def _points(shape: ElementTree.Element) -> list[float]:

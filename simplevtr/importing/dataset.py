@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from simplevtr.data.category_match import match_categories
-
-from pycocotools import mask as coco_mask
-
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
-FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
 Rle = dict
+FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
+
+
+class UndecidedError(ValueError):
+    """An option has to say what is meant: nothing is broken that could be left out."""
+
+
+class BrokenVideoError(ValueError):
+    """A whole video cannot be used, although what is wrong was seen in one of its frames."""
 
 
 @dataclass
@@ -54,104 +58,68 @@ class ImportedDataset:
     Attributes:
         image_root: the folder that the file names of the frames start at.
         videos: in the order in which they are numbered.
-        categories: (id, name) pairs; ids are 0 or more, names are distinct.
+        categories: (id, name) pairs in the order of the output; ids and names are distinct.
         notes: what was left out or changed, in words, with how often.
+        broken: what was left out because it cannot be used: "frames" or another kind of part -> a
+            message for each that names the file and says why.
     """
 
     image_root: Path
     videos: list[ImportedVideo]
     categories: list[tuple[int, str]]
     notes: Counter[str]
+    broken: dict[str, list[str]] = field(default_factory=dict)
+
+
+class ImportLog:
+    """Counts what is left out while files are read."""
+
+    def __init__(self, *, skip_broken: bool = False) -> None:
+        """Start with nothing.
+
+        Args:
+            skip_broken: whether parts that cannot be used are left out; otherwise the first one
+                ends the import.
+        """
+        self.notes: Counter[str] = Counter()
+        self.broken: dict[str, list[str]] = {}
+        self._skip_broken = skip_broken
+
+    @contextmanager
+    def part(self, kind: str, where: object = None) -> Iterator[None]:
+        """Read a part, such as one of the "frames" or "videos", that is left out if it is broken.
+
+        Args:
+            kind: what the part is, in the plural.
+            where: the file, and a place in it, to put before messages.
+
+        Raises:
+            ValueError: it is broken and nothing may be skipped, an option has to decide, or it is
+                a frame and the whole video is broken.
+            FileNotFoundError: a file is missing and nothing may be skipped.
+        """
+        try:
+            with naming(where):
+                yield
+        except (ValueError, OSError) as error:
+            whole = kind == "frames" and isinstance(error, BrokenVideoError)
+            if whole or not self._skip_broken or isinstance(error, UndecidedError):
+                raise
+            self.broken.setdefault(kind, []).append(str(error))
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Put ``where`` (a file, and a place in it), unless it is None, before errors' messages."""
+    try:
+        yield
+    except (UndecidedError, BrokenVideoError, FileNotFoundError) as error:
+        raise error if where is None else type(error)(f"{where}: {error}") from error
+    except ValueError as error:
+        raise error if where is None else ValueError(f"{where}: {error}") from error
 
 
 def require_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """Raise ValueError unless the value of an option is one of those allowed."""
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
-
-
-class TrackTable:
-    """Collects the masks of one video's tracks."""
-
-    def __init__(self, notes: Counter[str], *, unite: bool = False) -> None:
-        """Start an empty table.
-
-        Args:
-            notes: where empty masks are counted.
-            unite: whether several masks of a track in one frame become one; otherwise they are
-                refused.
-        """
-        self._notes = notes
-        self._unite = unite
-        self._tracks: dict[Hashable, ImportedTrack] = {}
-
-    def add(self, key: Hashable, category: str, frame: int, mask: Rle | None) -> None:
-        """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted.
-
-        Raises:
-            ValueError: the track has another category already, or a mask in this frame.
-        """
-        if mask is None or not coco_mask.area(mask):
-            self._notes["empty masks left out"] += 1
-            return
-        track = self._tracks.setdefault(key, ImportedTrack(category))
-        if track.category != category:
-            raise ValueError(
-                f"track {key!r} has category {category!r} here and {track.category!r} before; "
-                "a track has one category"
-            )
-        if frame in track.masks:
-            if not self._unite:
-                raise ValueError(f"track {key!r} has a second mask in the same frame")
-            mask = coco_mask.merge([track.masks[frame], mask])
-        track.masks[frame] = mask
-
-    def tracks(self) -> list[ImportedTrack]:
-        """All tracks, in the order in which they were first seen."""
-        return list(self._tracks.values())
-
-
-@contextmanager
-def naming(where: object) -> Iterator[None]:
-    """Put ``where`` (a file, and a place in it) before the message of a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-
-
-def numbered_categories(names: list[str]) -> list[tuple[int, str]]:
-    """(id, name) pairs with ids from 1, in the order given."""
-    return list(enumerate(dict.fromkeys(names), start=1))
-
-
-def with_categories(dataset: ImportedDataset, categories: list[tuple[int, str]]) -> ImportedDataset:
-    """The same videos with the tracks of these categories, found by name.
-
-    Args:
-        dataset: what was imported.
-        categories: (id, name) pairs that take the place of the dataset's own.
-
-    Returns:
-        A dataset in which tracks of other categories are left out and counted in ``notes``.
-
-    Raises:
-        ValueError: not one of the dataset's categories is among them.
-    """
-    targets = [name for _, name in categories]
-    own = [name for _, name in dataset.categories]
-    found = match_categories(dict.fromkeys(own), targets)
-    if all(index is None for index in found.values()):
-        raise ValueError(f"none of the categories {', '.join(own)} is among {', '.join(targets)}")
-    notes = dataset.notes.copy()
-    videos = []
-    for video in dataset.videos:
-        kept = []
-        for track in video.tracks:
-            index = found[track.category]
-            if index is None:
-                notes[f"tracks of category {track.category!r} left out"] += 1
-            else:
-                kept.append(ImportedTrack(targets[index], track.masks))
-        videos.append(replace(video, tracks=kept))
-    return replace(dataset, videos=videos, categories=list(categories), notes=notes)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
 
-from simplevtr.formats.paths import natural_key
-
-# What frames may end in; the loader reads them with Pillow.
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from simplevtr.formats.images import IMAGE_SUFFIXES
+from simplevtr.formats.paths import existing, natural_key
 
 
 def require_folder(path: Path, what: str) -> Path:
-    """``path`` if it is a folder; otherwise FileNotFoundError says that ``what`` is missing."""
+    """``path`` as the disk spells it if it is a folder.
+
+    Raises:
+        FileNotFoundError: otherwise; the message says that ``what`` is missing.
+    """
+    path = existing(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder; {what} must be there")
     return path
@@ -23,9 +28,14 @@ def sub_folders(folder: Path) -> list[Path]:
     return _sorted(p for p in folder.iterdir() if p.is_dir())
 
 
-def files_of(folder: Path, suffix: str) -> list[Path]:
-    """The files that end in ``suffix``, in any case, in natural order, hidden ones left out."""
-    return _sorted(p for p in folder.iterdir() if p.suffix.lower() == suffix and p.is_file())
+def files_of(folder: Path, *suffixes: str) -> list[Path]:
+    """The files that end so, in any case, in natural order, hidden ones left out."""
+    return _sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+
+
+def stem_of(path: Path) -> str:
+    """The name without suffix in Unicode's composed form: a disk may spell two files apart."""
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def frames_of(folder: Path) -> dict[str, Path]:
@@ -35,15 +45,14 @@ def frames_of(folder: Path) -> dict[str, Path]:
         FileNotFoundError: there is no such folder.
         ValueError: it holds no image, or two that differ in their suffix only.
     """
-    require_folder(folder, "frames")
-    images = (p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES and p.is_file())
+    folder = require_folder(folder, "frames")
     frames: dict[str, Path] = {}
-    for path in _sorted(images):
-        if path.stem in frames:
-            raise ValueError(f"{path}: {frames[path.stem].name} is the same frame; keep one")
-        frames[path.stem] = path
+    for path in files_of(folder, *IMAGE_SUFFIXES):
+        other = frames.setdefault(stem_of(path), path)
+        if other != path:
+            raise ValueError(f"{path}: {other.name} is the same frame; keep one")
     if not frames:
-        raise ValueError(f"{folder}: holds no image ({', '.join(_IMAGE_SUFFIXES)})")
+        raise ValueError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     return frames
 
 
@@ -59,18 +68,17 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
         digits = re.search(r"[0-9]{1,18}$", stem)
         if digits is None:
             raise ValueError(f"{path}: the name must end in the number of the frame")
-        number = int(digits[0])
-        if number in frames:
-            raise ValueError(f"{path}: {frames[number].name} has frame number {number} already")
-        frames[number] = path
+        other = frames.setdefault(int(digits[0]), path)
+        if other != path:
+            raise ValueError(f"{path}: {other.name} has frame number {int(digits[0])} already")
     return dict(sorted(frames.items()))
 
 
-def relative_names(paths: list[Path], root: Path) -> list[str]:
+def relative_names(paths: Iterable[Path], root: Path) -> list[str]:
     """File names as an annotation file holds them: relative to ``root``, with "/"."""
-    return [PurePosixPath(*path.relative_to(root).parts).as_posix() for path in paths]
+    return [path.relative_to(root).as_posix() for path in paths]
 
 
-def _sorted(paths: object) -> list[Path]:
+def _sorted(paths: Iterable[Path]) -> list[Path]:
     visible = (path for path in paths if not path.name.startswith("."))
     return sorted(visible, key=lambda path: natural_key(path.name))

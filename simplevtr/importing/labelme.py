@@ -6,37 +6,31 @@ import base64
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simplevtr.formats import checks
+from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
     FRAMES,
     ImportedDataset,
-    ImportedTrack,
-    ImportedVideo,
+    ImportLog,
     Rle,
-    TrackTable,
+    UndecidedError,
     naming,
-    numbered_categories,
     require_choice,
 )
-from simplevtr.importing.folders import (
-    files_of,
-    frames_of,
-    relative_names,
-    require_folder,
-    sub_folders,
-)
-from simplevtr.importing.json_source import as_object, get_list, get_text, read_object
+from simplevtr.importing.folders import files_of, frames_of, require_folder, stem_of, sub_folders
+from simplevtr.importing.json_source import as_object, get_list, read_object
+from simplevtr.importing.label_pictures import read_embedded_mask
 from simplevtr.importing.mask_shapes import (
     from_circle,
     from_overlapping,
     from_polygons,
     from_rectangle,
 )
-from simplevtr.importing.pictures import common_size, read_embedded_mask
+from simplevtr.importing.video_draft import Size, VideoDraft
 
 from tqdm import tqdm
 
@@ -51,6 +45,7 @@ def read_labelme(
     source: Path,
     *,
     images: Path | None = None,
+    skip_broken: bool = False,
     frames: str = "annotated",
     ungrouped: str = "error",
     labels_with_number: bool = False,
@@ -67,12 +62,13 @@ def read_labelme(
         source: a folder of the files of one video, or of such folders.
         images: the folder of the videos' frames; None: the source, as LabelMe puts files beside
             their images. Frames are in ``<video>/``, or, for a source that is one video, there.
+        skip_broken: whether frames and videos that cannot be used are left out and counted.
         frames: "annotated" imports the frames that have a file, "all" the other ones too, as frames
             without any object.
         ungrouped: what happens to a shape without ``group_id``: "error" it is refused; "label" it
             belongs to the track of its label, of which a video has one then; "drop" it is left out.
         labels_with_number: labels such as "bus-1" and "bus-2", which LabelMe's first versions had
-            for want of a ``group_id``, are tracks 1 and 2 of the category "bus".
+            as there was no ``group_id``, are tracks 1 and 2 of the category "bus".
 
     Returns:
         The videos in natural order of their names; the labels in alphabetical order.
@@ -83,41 +79,40 @@ def read_labelme(
     """
     require_choice("frames", frames, FRAMES)
     require_choice("ungrouped", ungrouped, UNGROUPED)
-    require_folder(source, "LabelMe's files")
-    root = images or source
+    source = require_folder(source, "LabelMe's files")
+    root = require_folder(images or source, "the videos' frames")
     single = bool(files_of(source, ".json"))
     folders = [source] if single else [f for f in sub_folders(source) if files_of(f, ".json")]
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
-    reader = _Reader(ungrouped, labels_with_number)
+    reader = _Reader(ungrouped, labels_with_number, ImportLog(skip_broken=skip_broken))
     found = []
     for folder in tqdm(folders, desc="labelme", unit="video", disable=None):
-        available = frames_of(root if single else root / folder.name)
-        files = _files_by_frame(folder, available, frames == "all", reader.notes)
-        paths = [available[stem] for stem in files]
-        size = common_size(paths)
-        tracks = reader.tracks([*files.values()], size)
-        name = folder.absolute().name
-        found.append(ImportedVideo(name, size, relative_names(paths, root), tracks))
+        with reader.log.part("videos"):
+            available = frames_of(root if single else root / folder.name)
+            files = _files_by_frame(folder, available, frames == "all", reader.log)
+            paths = [available[stem] for stem in files]
+            draft = reader.video(folder.absolute().name, paths, [*files.values()])
+            found.append(draft.finished(root))
+    notes = reader.log.notes
     if not labels_with_number:
-        note = "categories alike but for -NUMBER (see labels-with-number)"
-        reader.notes[note] = _differing_in_number(reader.categories)
-    return ImportedDataset(
-        root, found, numbered_categories(sorted(reader.categories)), reader.notes
-    )
+        note = "categories alike but for -NUMBER (see --labels-with-number)"
+        notes[note] = _differing_in_number(reader.categories)
+    categories = numbered_categories(sorted(reader.categories))
+    return ImportedDataset(root, found, categories, notes, reader.log.broken)
 
 
 def _files_by_frame(
-    folder: Path, available: dict[str, Path], every: bool, notes: Counter[str]
+    folder: Path, available: dict[str, Path], every: bool, log: ImportLog
 ) -> dict[str, Path | None]:
     """The file of each frame to import in order of the frames; None: there is none."""
-    files = {path.stem: path for path in files_of(folder, ".json")}
-    for stem, path in files.items():
-        if stem not in available:
-            images = next(iter(available.values())).parent
-            raise FileNotFoundError(f"{path}: there is no image {stem}.* in {images}")
+    files = {stem_of(path): path for path in files_of(folder, ".json")}
+    for stem in [stem for stem in files if stem not in available]:
+        images = next(iter(available.values())).parent
+        with log.part("frames", files.pop(stem)):
+            raise FileNotFoundError(f"there is no image {stem}.* in {images}")
     kept = "taken as empty" if every else "left out"
-    notes[f"frames without a file {kept}"] += len(available) - len(files)
+    log.notes[f"frames without a file {kept}"] += len(available) - len(files)
     return {stem: files.get(stem) for stem in available if every or stem in files}
 
 
@@ -127,62 +122,86 @@ class _Reader:
 
     ungrouped: str
     labels_with_number: bool
+    log: ImportLog
     categories: set[str] = field(default_factory=set)
-    notes: Counter[str] = field(default_factory=Counter)
 
-    def tracks(self, files: list[Path | None], size: tuple[int, int]) -> list[ImportedTrack]:
-        """The tracks of a video, of which ``files`` has the file of each frame, if there is one."""
-        table = TrackTable(self.notes, unite=True)
+    def video(self, name: str, frames: list[Path], files: list[Path | None]) -> VideoDraft:
+        """A video, of which ``files`` has the file of each frame, if there is one."""
+        contents: dict[int, dict[str, Any]] = {}
+        unread: dict[int, Exception] = {}
+        for t, path in enumerate(files):
+            try:
+                contents[t] = {} if path is None else read_object(path)
+            except (ValueError, OSError) as error:
+                unread[t] = error
+        stated = {t: _stated_size(content) for t, content in contents.items()}
+        draft = VideoDraft(self.log, name, frames, stated=stated, unite=True)
         groups: set[tuple[Any, ...]] = set()
-        for frame, path in enumerate(files):
-            if path is None:
-                continue
-            for where, shape in _shapes(path, size):
-                label = get_text(shape, "label", where)
+        for t, path in enumerate(files):
+            with draft.frame(t):
+                if t in unread:
+                    raise unread[t]
+                if path is not None:
+                    self._add_shapes(contents[t], path, t, draft, groups)
+        # Usually two objects; but it may be one whose label is wrong in some frames.
+        shared = Counter(group for _, group in groups if group is not None)
+        note = "group_ids with several labels, each label a track"
+        self.log.notes[note] += sum(count > 1 for count in shared.values())
+        return draft
+
+    def _add_shapes(
+        self,
+        content: dict[str, Any],
+        path: Path,
+        frame: int,
+        draft: VideoDraft,
+        groups: set[tuple[Any, ...]],
+    ) -> None:
+        """Add the shapes of a file, and their labels and groups to ``groups``."""
+        for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
+            if content.get(key, side) not in (side, None):
+                raise ValueError(f"{path}: {key} is {content[key]!r:.40}, but the image has {side}")
+        for number, shape in enumerate(get_list(content, "shapes", path), start=1):
+            where = f"{path}, shape {number}"
+            shape = as_object(shape, where)
+            with naming(where):
+                label = checks.text(shape, "label")
                 kind = shape.get("shape_type")
                 kind = "polygon" if kind is None else kind
                 if self._is_left_out(label, kind):
                     continue
-                key = self._track_key(shape, label, where)
+                key = self._track_key(shape, label)
                 if key is None:
-                    self.notes["shapes without group_id left out"] += 1
+                    self.log.notes["shapes without group_id left out"] += 1
                     continue
                 category, _ = self._split(label)
+                draft.add(key, category, frame, _mask(shape, kind, draft.size))
                 self.categories.add(category)
                 groups.add(key)
-                with naming(where):
-                    table.add(key, category, frame, _mask(shape, kind, size))
-        # Usually two objects; but it may be one whose label is wrong in some frames.
-        shared = Counter(group for _, group in groups if group is not None)
-        note = "group_ids with several labels, each label a track"
-        self.notes[note] += sum(count > 1 for count in shared.values())
-        return table.tracks()
 
     def _is_left_out(self, label: str, kind: Any) -> bool:
         if label == _IGNORE:
-            self.notes[f"shapes labelled {_IGNORE} left out"] += 1
+            self.log.notes[f"shapes labelled {_IGNORE} left out"] += 1
         elif kind in _OTHER_SHAPES:
-            self.notes[f"shapes of kind {kind} left out"] += 1
+            self.log.notes[f"shapes of kind {kind} left out"] += 1
         else:
             return False
         return True
 
-    def _track_key(
-        self, shape: dict[str, Any], label: str, where: str
-    ) -> tuple[str, int | str | None] | None:
+    def _track_key(self, shape: dict[str, Any], label: str) -> tuple[str, int | str | None] | None:
         """Label and group, which tell the track from others; None: the shape is to be left out."""
         group = shape.get("group_id")
         if group is not None and type(group) not in (int, str):
-            raise ValueError(f"{where}: group_id is {group!r:.40}; a number is needed")
+            raise ValueError(f"group_id is {group!r:.40}; a number is needed")
         numbered = self._split(label)[1]
         if group is not None or self.ungrouped == "label" or numbered:
             return label, group
         if self.ungrouped == "drop":
             return None
-        hint = ", or say that labels have numbers (labels-with-number)" * bool(_number_of(label))
-        raise ValueError(
-            f"{where}: {label!r:.40} has no group_id, so its track is unknown; number the tracks, "
-            f"or choose what happens to such shapes (ungrouped: label, drop){hint}"
+        hint = ", or say that labels have numbers (--labels-with-number)" * bool(_number_of(label))
+        raise UndecidedError(
+            f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
+            f"what happens to such shapes (--ungrouped label or drop){hint}"
         )
 
     def _split(self, label: str) -> tuple[str, bool]:
@@ -191,15 +210,10 @@ class _Reader:
         return (found[1], True) if found else (label, False)
 
 
-def _shapes(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The shapes of a file, each with its place for messages."""
-    content = read_object(path)
-    for key, side in (("imageHeight", size[0]), ("imageWidth", size[1])):
-        if content.get(key, side) not in (side, None):
-            raise ValueError(f"{path}: {key} is {content[key]!r:.40}, but the image has {side}")
-    for number, shape in enumerate(get_list(content, "shapes", str(path)), start=1):
-        where = f"{path}, shape {number}"
-        yield where, as_object(shape, where)
+def _stated_size(content: dict[str, Any]) -> Size | None:
+    """(H, W) in pixels of the picture as LabelMe showed it, None if the file does not say."""
+    size = content.get("imageHeight"), content.get("imageWidth")
+    return size if all(type(side) is int for side in size) else None
 
 
 def _number_of(label: str) -> re.Match[str] | None:
@@ -213,7 +227,7 @@ def _differing_in_number(labels: set[str]) -> int:
     return sum(count for count in stems.values() if count > 1)
 
 
-def _mask(shape: dict[str, Any], kind: Any, size: tuple[int, int]) -> Rle | None:
+def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle | None:
     if kind not in _SHAPES:
         raise ValueError(f"unknown shape_type {kind!r:.40}; imported are {', '.join(_SHAPES)}")
     points = _points(shape)
@@ -233,7 +247,7 @@ def _mask(shape: dict[str, Any], kind: Any, size: tuple[int, int]) -> Rle | None
     return _pasted(shape, (x0, y0, x1, y1), size)
 
 
-def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: tuple[int, int]) -> Rle:
+def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: Size) -> Rle:
     """The mask of a PNG, base64-coded, of the pixels from the first to the last corner."""
     x0, y0, x1, y1 = corners
     # The difference is rounded, not both corners: a mask that was moved by half a pixel keeps its

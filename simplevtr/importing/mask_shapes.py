@@ -12,6 +12,7 @@ from typing import Any
 from simplevtr.formats.rle import (
     MAX_COORDINATE,
     decode_sound_texts,
+    encode_mask,
     encode_runs,
     mask_text,
     polygons_text,
@@ -19,23 +20,12 @@ from simplevtr.formats.rle import (
 from simplevtr.importing.dataset import Rle
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 
-def from_segmentation(segmentation: Any, size: tuple[int, int]) -> Rle | None:
-    """The mask of a COCO segmentation: polygons, an uncompressed or a compressed RLE.
-
-    Args:
-        segmentation: what the file holds.
-        size: (H, W) of the frame in pixels, which an RLE must have.
-
-    Returns:
-        A mask, or None for an empty list of polygons.
-    """
-    if isinstance(segmentation, list):
-        return from_polygons(segmentation, size)
+def from_rle(rle: Any, size: tuple[int, int]) -> Rle:
+    """The mask of a compressed or uncompressed RLE, whose size must be (H, W) of the frame."""
     height, width = size
-    text = mask_text(segmentation, height, width, allow_polygons=False)
+    text = mask_text(rle, height, width, allow_polygons=False)
     *_, reasons = decode_sound_texts([text], height * width)
     if reasons:
         raise ValueError(reasons[0])
@@ -59,12 +49,7 @@ def from_circle(x: float, y: float, radius: float, size: tuple[int, int]) -> Rle
     rows, columns = np.ogrid[: size[0], : size[1]]
     square = radius**2 - (columns + 0.5 - x) ** 2
     half_height = np.where(square >= 0, np.sqrt(np.maximum(square, 0)), -1)
-    return from_pixels(np.abs(rows + 0.5 - y) <= half_height)
-
-
-def from_pixels(mask: np.ndarray) -> Rle:
-    """The mask of (H, W) bool or 0/1 pixels."""
-    return coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return encode_mask(np.abs(rows + 0.5 - y) <= half_height)
 
 
 def from_overlapping(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> Rle:
@@ -80,7 +65,7 @@ def from_overlapping(mask: np.ndarray, left: int, top: int, size: tuple[int, int
     inner = mask[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
     rows, columns = max(top, 0), max(left, 0)
     pixels[rows : rows + inner.shape[0], columns : columns + inner.shape[1]] = inner
-    return from_pixels(pixels)
+    return encode_mask(pixels)
 
 
 def from_window(runs: list[int], window: tuple[int, int, int, int], size: tuple[int, int]) -> Rle:
@@ -109,7 +94,7 @@ def from_window(runs: list[int], window: tuple[int, int, int, int], size: tuple[
     mask = np.zeros(size, dtype=np.uint8)
     filled = np.repeat(values, runs).reshape(height, width)
     mask[top : top + height, left : left + width] = filled
-    return from_pixels(mask)
+    return encode_mask(mask)
 
 
 def from_labels(picture: np.ndarray) -> dict[int, Rle]:

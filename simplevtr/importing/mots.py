@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from simplevtr.formats.mots import NUMBERS
-from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, Rle, TrackTable, naming
-from simplevtr.importing.folders import (
-    files_of,
-    numbered_frames,
-    relative_names,
-    require_folder,
-    sub_folders,
+from simplevtr.importing.categories import parse_pairs
+from simplevtr.importing.dataset import (
+    BrokenVideoError,
+    ImportedDataset,
+    ImportLog,
+    Rle,
+    UndecidedError,
+    naming,
 )
-from simplevtr.importing.mask_shapes import from_labels, from_segmentation
-from simplevtr.importing.pictures import common_size, read_deep_labels
+from simplevtr.importing.folders import files_of, numbered_frames, require_folder, sub_folders
+from simplevtr.importing.label_pictures import png_size, read_deep_labels
+from simplevtr.importing.mask_shapes import from_labels, from_rle
+from simplevtr.importing.video_draft import Size, VideoDraft
 
 from tqdm import tqdm
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
+_NUMBERS = 1000  # an identity is 1000 * class + instance
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
-_IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
+_IGNORE = _IGNORE_CLASS * _NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
 _FIELDS = "time_frame id class_id img_height img_width rle"
 
 
-class _Entry(NamedTuple):
-    """One object in one frame."""
+class _Line(NamedTuple):
+    """A line of a text file: one object in one frame."""
 
+    where: str
     frame: int
     identity: int
     label: int
-    mask: Rle
-    where: str
+    size: Size
+    counts: str
 
 
 def read_mots(
-    source: Path, *, images: Path | None = None, classes: Mapping[int, str] | None = None
+    source: Path,
+    *,
+    images: Path | None = None,
+    skip_broken: bool = False,
+    classes: Mapping[int, str] | None = None,
 ) -> ImportedDataset:
     """Read MOTS in either form.
 
@@ -55,6 +63,7 @@ def read_mots(
         images: the folder of the videos' frames, ``<video>/<number>.jpg`` or
             ``<video>/img1/<number>.jpg``; None: the folder of the videos in MOTChallenge's form.
             The other forms need it.
+        skip_broken: whether frames and videos that cannot be used are left out and counted.
         classes: class number -> category; None: 1 car, 2 pedestrian. A class 10 that has a name
             here is one like the others, but for the identity 10000.
 
@@ -66,30 +75,72 @@ def read_mots(
         ValueError: a file cannot be used; the message says which, where and why.
     """
     videos = _videos(source)
-    root = _image_root(source, videos) if images is None else images
-    require_folder(root, "the videos' frames")
-    names = dict(KITTI_CLASSES if classes is None else classes)
-    notes: Counter[str] = Counter()
+    root = require_folder(images or _image_root(source, videos), "the videos' frames")
+    reader = _Reader(
+        dict(KITTI_CLASSES if classes is None else classes), ImportLog(skip_broken=skip_broken)
+    )
     found = []
     for name, path in tqdm(videos.items(), desc="mots", unit="video", disable=None):
-        frames = _frames(root, name)
-        size = common_size(list(frames.values()))
-        read = _read_folder if path.is_dir() else _read_text
+        with reader.log.part("videos"):
+            frames = _frames(root, name)
+            read = reader.read_folder if path.is_dir() else reader.read_text
+            found.append(read(path, name, frames).finished(root))
+    categories = sorted(reader.classes.items())
+    return ImportedDataset(root, found, categories, reader.log.notes, reader.log.broken)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What the numbers of classes mean, and what was left out so far."""
+
+    classes: dict[int, str]
+    log: ImportLog
+
+    def read_folder(self, folder: Path, name: str, frames: dict[int, Path]) -> VideoDraft:
+        """The video of a folder of PNGs; ``frames`` are its images by number."""
+        pictures = numbered_frames(folder)
         places = {number: t for t, number in enumerate(frames)}
-        table = TrackTable(notes)
-        for entry in read(path, size, places):
-            unnamed = entry.label not in names
-            if entry.identity == _IGNORE or (entry.label == _IGNORE_CLASS and unnamed):
-                notes["regions to ignore, taken as background"] += 1
+        stated = {places[n]: png_size(path) for n, path in pictures.items() if n in places}
+        draft = VideoDraft(self.log, name, [*frames.values()], stated=stated)
+        for number, path in pictures.items():
+            if number not in places:
+                with self.log.part("frames"):
+                    raise ValueError(f"{path}: there is no image of frame {number}")
                 continue
-            with naming(entry.where):
-                if unnamed:
-                    known = ", ".join(f"{k}={v}" for k, v in names.items())
-                    raise ValueError(f"class {entry.label} has no name; known: {known} (classes)")
-                table.add(entry.identity, names[entry.label], places[entry.frame], entry.mask)
-        files = relative_names(list(frames.values()), root)
-        found.append(ImportedVideo(name, size, files, table.tracks()))
-    return ImportedDataset(root, found, sorted(names.items()), notes)
+            with draft.frame(places[number]):
+                for value, mask in from_labels(read_deep_labels(path, draft.size)).items():
+                    with naming(path):
+                        if value < _NUMBERS:
+                            raise ValueError(
+                                f"pixel value {value}; 0, or {_NUMBERS} and more, needed"
+                            )
+                        self._add(draft, value, value // _NUMBERS, places[number], mask)
+        return draft
+
+    def read_text(self, path: Path, name: str, frames: dict[int, Path]) -> VideoDraft:
+        """The video of a text file; ``frames`` are its images by number."""
+        places = {number: t for t, number in enumerate(frames)}
+        lines = list(_lines(path))
+        stated = {places[line.frame]: line.size for line in lines if line.frame in places}
+        draft = VideoDraft(self.log, name, [*frames.values()], stated=stated)
+        for line in lines:
+            if line.frame not in places:
+                with self.log.part("frames", line.where):
+                    raise ValueError(f"there is no image of frame {line.frame}")
+                continue
+            with draft.frame(places[line.frame], line.where):
+                mask = from_rle({"size": [*line.size], "counts": line.counts}, draft.size)
+                self._add(draft, line.identity, line.label, places[line.frame], mask)
+        return draft
+
+    def _add(self, draft: VideoDraft, identity: int, label: int, frame: int, mask: Rle) -> None:
+        if identity == _IGNORE or (label == _IGNORE_CLASS and label not in self.classes):
+            self.log.notes["regions to ignore, taken as background"] += 1
+            return
+        if label not in self.classes:
+            known = ", ".join(f"{k}={v}" for k, v in self.classes.items())
+            raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
+        draft.add(identity, self.classes[label], frame, mask)
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
@@ -99,12 +150,12 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
         ValueError: for anything else, or a number or name that appears twice.
     """
     classes: dict[int, str] = {}
-    for entry in entries:
-        number, _, name = (part.strip() for part in entry.partition("="))
-        if not (number.isascii() and number.isdecimal() and len(number) < 6 and name):
-            raise ValueError(f"class {entry!r}; NUMBER=NAME is needed, such as 1=car")
+    for pair in parse_pairs(entries, "NUMBER=NAME, such as 1=car,").items():
+        number, name = map(str.strip, pair)
+        if not (number.isascii() and number.isdecimal() and len(number) < 6):
+            raise ValueError(f"class {number!r} of {name!r}; a number is needed, such as in 1=car")
         if int(number) in classes or name in classes.values():
-            raise ValueError(f"class {entry!r}: the number or the name appears twice")
+            raise ValueError(f"class {number}={name}: the number or the name appears twice")
         classes[int(number)] = name
     return classes
 
@@ -144,7 +195,7 @@ def _image_root(source: Path, videos: Mapping[str, Path]) -> Path:
     """The folder of MOTChallenge's videos, where their frames are too."""
     folders = [_folder_of(path) for path in videos.values()]
     if None in folders:
-        raise ValueError(f"{source}: MOTS needs the folder of the frames (images)")
+        raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
     return folders[0].parent
 
 
@@ -153,31 +204,15 @@ def _frames(images: Path, name: str) -> dict[int, Path]:
     return numbered_frames(inner if inner.is_dir() else images / name)
 
 
-def _read_folder(
-    folder: Path, size: tuple[int, int], places: Mapping[int, int]
-) -> Iterator[_Entry]:
-    for frame, path in numbered_frames(folder).items():
-        if frame not in places:
-            raise ValueError(f"{path}: there is no image of frame {frame}")
-        for value, mask in from_labels(read_deep_labels(path, size)).items():
-            if value < NUMBERS:
-                raise ValueError(f"{path}: pixel value {value}; 0, or {NUMBERS} and more, needed")
-            yield _Entry(frame, value, value // NUMBERS, mask, str(path))
-
-
-def _read_text(path: Path, size: tuple[int, int], places: Mapping[int, int]) -> Iterator[_Entry]:
+def _lines(path: Path) -> Iterator[_Line]:
+    """The lines of a file that are not empty; broken ones leave the frame unknown."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            where = f"{path}, line {number}"
             fields = line.decode("ascii", errors="replace").split()
             if not fields:
                 continue
+            where = f"{path}, line {number}"
             if len(fields) != 6 or not all(f.isdecimal() and len(f) < 10 for f in fields[:5]):
-                raise ValueError(f"{where}: {' '.join(fields)!r:.80}; {_FIELDS} are needed")
+                raise BrokenVideoError(f"{where}: {' '.join(fields)!r:.80}; {_FIELDS} are needed")
             frame, identity, label, height, width = map(int, fields[:5])
-            if frame not in places:
-                raise ValueError(f"{where}: there is no image of frame {frame}")
-            with naming(where):
-                rle = {"size": [height, width], "counts": fields[5]}
-                mask = from_segmentation(rle, size)
-            yield _Entry(frame, identity, label, mask, where)
+            yield _Line(where, frame, identity, label, (height, width), fields[5])

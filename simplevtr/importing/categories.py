@@ -1,0 +1,143 @@
+"""The categories of an import: numbering, renaming, and those of another annotation file."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from simplevtr.formats.ytvis import parse_categories
+from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
+from simplevtr.importing.json_source import get_list, read_object
+
+Categories = list[tuple[int, str]]
+
+
+def numbered_categories(names: Iterable[str]) -> Categories:
+    """(id, name) pairs with ids from 1, in the order given."""
+    return list(enumerate(dict.fromkeys(names), start=1))
+
+
+def categories_of_file(path: Path) -> Categories:
+    """(id, name) pairs of an annotation file, also a COCO file, in its order.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has no list of categories that can be used.
+    """
+    return read_categories(read_object(path), path)
+
+
+def read_categories(content: dict[str, Any], source: Path) -> Categories:
+    """(id, name) pairs of the content of an annotation file, in its order."""
+    entries = parse_categories(get_list(content, "categories", source), str(source))
+    return [(category.id, category.name) for category in entries]
+
+
+def renamed(dataset: ImportedDataset, names: Mapping[str, str]) -> ImportedDataset:
+    """The dataset with other names for some categories; those of one name become one.
+
+    Raises:
+        ValueError: one of the old names is none of the dataset's.
+    """
+    own = [name for _, name in dataset.categories]
+    unknown = [name for name in names if name not in own]
+    if unknown:
+        raise ValueError(f"no category {unknown[0]!r} to rename; there are {', '.join(own)}")
+    ids: dict[str, int] = {}
+    for number, name in dataset.categories:
+        ids.setdefault(names.get(name, name), number)
+    categories = [(number, name) for name, number in ids.items()]
+    return _with_tracks(dataset, categories, {name: names.get(name, name) for name in own})
+
+
+def with_categories(
+    dataset: ImportedDataset, categories: Categories, *, source: str, drop_others: bool = False
+) -> ImportedDataset:
+    """The same videos with these categories, found by their exact names.
+
+    Args:
+        dataset: what was imported.
+        categories: (id, name) pairs that take the place of the dataset's own.
+        source: whose they are, for messages.
+        drop_others: whether tracks of other categories are left out and counted; otherwise they
+            are refused.
+
+    Raises:
+        ValueError: a category that has tracks is not among them, unless others are dropped, or
+            differs from one of them only in case, blanks, hyphens or underscores: what is meant
+            must then be said by renaming it.
+    """
+    targets = {_composed(name): name for _, name in categories}
+    tracks = [track for video in dataset.videos for track in video.tracks]
+    found = {track.category: targets.get(_composed(track.category)) for track in tracks}
+    missing = [name for name, target in found.items() if target is None]
+    spelled_otherwise = {_plain(target): target for target in targets.values()}
+    near = [(n, spelled_otherwise[_plain(n)]) for n in missing if _plain(n) in spelled_otherwise]
+    if near:
+        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
+        given = " ".join(f'"{name}={target}"' for name, target in near)
+        raise ValueError(
+            f"categories that {source} spells in another way: {pairs}; if they are the same: "
+            f"--rename {given}"
+        )
+    if missing and not drop_others:
+        raise ValueError(
+            f"{source} has no category {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(targets.values())}. Rename tracks (--rename OLD=NEW) or leave out those "
+            "of other categories (--drop-others)"
+        )
+    return _with_tracks(dataset, list(categories), found)
+
+
+def similar_names(categories: Categories) -> list[list[str]]:
+    """The names that differ only in case, blanks, hyphens or underscores, together."""
+    groups: dict[str, list[str]] = {}
+    for _, name in categories:
+        groups.setdefault(_plain(name), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
+    """``["Cat=cat", ...]`` as a dict.
+
+    Raises:
+        ValueError: for anything else, or a left side that appears twice.
+    """
+    pairs: dict[str, str] = {}
+    for entry in entries:
+        old, _, new = entry.partition("=")
+        if not (old.strip() and new.strip()) or old in pairs:
+            raise ValueError(f"{entry!r}: {what} is needed, and no left side twice")
+        pairs[old] = new
+    return pairs
+
+
+def _with_tracks(
+    dataset: ImportedDataset, categories: Categories, names: Mapping[str, str | None]
+) -> ImportedDataset:
+    """The dataset with other categories and names; tracks of the name None are left out."""
+    notes = dataset.notes.copy()
+    videos = []
+    for video in dataset.videos:
+        kept = []
+        for track in video.tracks:
+            name = names[track.category]
+            if name is None:
+                notes[f"tracks of category {track.category!r} left out"] += 1
+            else:
+                kept.append(ImportedTrack(name, track.masks))
+        videos.append(replace(video, tracks=kept))
+    return replace(dataset, videos=videos, categories=categories, notes=notes)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _plain(name: str) -> str:
+    """The one spelling of names that differ only in case, blanks, hyphens or underscores."""
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())

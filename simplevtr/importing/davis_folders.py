@@ -1,0 +1,131 @@
+"""Where DAVIS and YouTube-VOS have their folders, as the archives unpack."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from simplevtr.formats.paths import existing
+from simplevtr.importing.dataset import naming
+from simplevtr.importing.folders import files_of, require_folder, sub_folders
+
+_LABELS = ("Annotations", "Annotations_unsupervised")
+
+
+def label_folder(source: Path, subfolder: str) -> Path:
+    """The folder whose folders hold the PNGs of one video each.
+
+    Args:
+        source: the folder that holds ``Annotations`` or ``Annotations_unsupervised``; the folder
+            above it, if it is the only one; or one of the two themselves, or the folder sought.
+        subfolder: the folder between ``Annotations`` and the videos; "" if there is one at most.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is unclear which one is meant.
+    """
+    if source.name in _LABELS or source.absolute().parent.name in _LABELS:
+        root = require_folder(source, "the videos' PNGs")
+    else:
+        above = [source, *(sub_folders(source) if source.is_dir() else ())]
+        found = [path for folder in above for name in _LABELS if (path := folder / name).is_dir()]
+        if len(found) > 1:
+            names = ", ".join(map(str, found))
+            raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
+        root = require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
+    if subfolder:
+        return require_folder(root / subfolder, "the videos' PNGs")
+    folders = sub_folders(root)
+    deeper = [f for f in folders if not files_of(f, ".png") and _has_pngs_below(f)]
+    if len(deeper) > 1 or (deeper and len(folders) > len(deeper)):
+        names = ", ".join(folder.name for folder in deeper)
+        raise ValueError(f"{root}: there are videos below {names}; choose one (--subfolder)")
+    return deeper[0] if deeper else root
+
+
+def image_folder(labels: Path) -> Path:
+    """The folder ``JPEGImages`` of these labels, or the one in it that has the same name.
+
+    Raises:
+        ValueError: it is unclear which one is meant.
+    """
+    labels = labels.absolute()
+    between = [labels.name] if labels.parent.name in _LABELS else []
+    root = labels.parents[len(between)] / "JPEGImages"
+    videos = {folder.name for folder in sub_folders(labels)}
+    places = [root.joinpath(*between), root, *(sub_folders(root) if root.is_dir() else ())]
+    fitting = [p for p in places if any((p / video).is_dir() for video in videos)]
+    fitting = fitting[:1] if fitting[:1] == places[:1] else list(dict.fromkeys(fitting))
+    if len(fitting) > 1:
+        names = ", ".join(map(str, fitting))
+        raise ValueError(f"{root}: frames of the videos are in {names}; choose one (--images)")
+    return fitting[0] if fitting else places[0]
+
+
+def chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list[Path]:
+    """The folders of the videos to import, in natural order.
+
+    Args:
+        labels: the folder that they are in.
+        source: where ``ImageSets`` may be.
+        videos: a text file that lists them, or the name of one in ``ImageSets``; None: all.
+
+    Raises:
+        FileNotFoundError: there is no such list.
+        ValueError: a listed video is missing, there is none, or one has no PNG.
+    """
+    folders = sub_folders(labels)
+    if videos is not None:
+        path = _list_of_videos(videos, source, labels)
+        wanted = _listed(path)
+        folders = {folder.name: folder for folder in folders}
+        missing = [name for name in wanted if existing(labels / name).name not in folders]
+        if missing:
+            raise ValueError(f"{path}: video {missing[0]!r} is not in {labels}")
+        names = {existing(labels / name).name for name in wanted}
+        folders = [folder for name, folder in folders.items() if name in names]
+    if not folders:
+        raise ValueError(f"{labels}: holds no folder of a video")
+    for folder in folders:
+        if not files_of(folder, ".png"):
+            hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
+            raise ValueError(f"{folder}: holds no PNG{hint}")
+    return folders
+
+
+def _list_of_videos(videos: str | Path, source: Path, labels: Path) -> Path:
+    path = Path(videos)
+    if path.is_file():
+        return path
+    tops = dict.fromkeys([source, *labels.absolute().parents[:3]])
+    lists = [p for top in tops for p in sorted((top / "ImageSets").glob("**/*.txt"))]
+    known = {p.resolve(): p.relative_to(_sets(p)).with_suffix("").as_posix() for p in lists}
+    wanted = path.as_posix().removesuffix(".txt")
+    found = [p for p, name in known.items() if f"/{name}".endswith(f"/{wanted}")]
+    if len(found) > 1:
+        names = ", ".join(known[p] for p in found)
+        raise ValueError(f"--videos {videos} may be {names}; choose one")
+    if not found:
+        listed = f"; in ImageSets are {', '.join(known.values())}" if known else ""
+        raise FileNotFoundError(f"{videos}: no such file{listed}")
+    return found[0]
+
+
+def _sets(path: Path) -> Path:
+    return next(folder for folder in path.parents if folder.name == "ImageSets")
+
+
+def _listed(path: Path) -> list[str]:
+    """The videos of a list: a name in each line, or as in DAVIS 2016 the paths of a frame."""
+    with naming(path):
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    names = (
+        Path(line.split()[0]).parent.name if re.match(r"/?JPEGImages/\S+/", line) else line
+        for line in lines
+        if line
+    )
+    return list(dict.fromkeys(names))
+
+
+def _has_pngs_below(folder: Path) -> bool:
+    return any(files_of(video, ".png") for video in sub_folders(folder))

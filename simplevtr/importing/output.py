@@ -1,0 +1,150 @@
+"""Writing what was imported as a YouTube-VIS file, and telling what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import Any
+
+from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.rle import as_text
+from simplevtr.importing.categories import similar_names
+from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
+
+from pycocotools import mask as coco_mask
+from tqdm import tqdm
+
+_SHOWN = 3  # broken parts of a kind that are named
+
+
+def write_ytvis(
+    dataset: ImportedDataset,
+    path: str | os.PathLike[str],
+    *,
+    description: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Write an annotation file in one step: it is either complete or as it was before.
+
+    Videos and annotations are numbered from 1; masks become compressed RLEs with text counts, with
+    null, also for box and area, in frames that do not show the object.
+
+    Args:
+        dataset: what to write.
+        path: the file; its folder is made.
+        description: what ``info`` holds.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        FileExistsError: there is such a file and ``overwrite`` is False.
+        ValueError: the dataset has no video, no category or no track.
+    """
+    _require_tracks(dataset, path)
+    refuse_existing(path, overwrite=overwrite)
+    content = json.dumps(_content(dataset, description), allow_nan=False)
+    write_bytes(path, f"{content}\n".encode("ascii"), overwrite=overwrite)
+
+
+def summary_table(dataset: ImportedDataset) -> str:
+    """Lines of text: how many videos, frames, tracks, masks and categories, and all notes.
+
+    Below the categories stand those that have tracks, each with their number. Below the table
+    stand the first broken parts that were left out, and names of categories that look alike.
+    """
+    tracks = [track for video in dataset.videos for track in video.tracks]
+    used = Counter(track.category for track in tracks)
+    rows = [
+        ("videos", len(dataset.videos)),
+        ("  without tracks", sum(not video.tracks for video in dataset.videos)),
+        ("frames", sum(len(video.file_names) for video in dataset.videos)),
+        ("tracks", len(tracks)),
+        ("masks", sum(len(track.masks) for track in tracks)),
+        ("categories", len(dataset.categories)),
+        *(
+            (f"  tracks of {_shown(name)}", used[name])
+            for _, name in dataset.categories
+            if used[name]
+        ),
+        *_left_out(dataset),
+    ]
+    width = max(len(name) for name, _ in rows)
+    digits = max(len(str(count)) for _, count in rows)
+    lines = [f"{name:<{width}}  {count:>{digits}}" for name, count in rows]
+    for kind, reasons in dataset.broken.items():
+        more = f"\n  and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+        first = "".join(f"\n  {_shown(reason)}" for reason in reasons[:_SHOWN])
+        lines.append(f"broken {kind}:{first}{more}")
+    for names in similar_names(dataset.categories):
+        alike = ", ".join(map(repr, names))
+        lines.append(f"categories alike but for case, blanks or hyphens: {alike} (see --rename)")
+    return "\n".join(lines)
+
+
+def _require_tracks(dataset: ImportedDataset, path: str | os.PathLike[str]) -> None:
+    """Raise ValueError, with what was left out, for a dataset that nothing can be learnt from."""
+    left_out = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
+    first = next((reasons[0] for reasons in dataset.broken.values()), None)
+    why = f" ({left_out})" if left_out else ""
+    why += f"; the first that is broken: {first}" if first else ""
+    for what in ("videos", "categories"):
+        if not getattr(dataset, what):
+            raise ValueError(f"nothing to write to {path}: the source has no {what}{why}")
+    if not any(video.tracks for video in dataset.videos):
+        why = why or ": they have no mask"
+        raise ValueError(
+            f"nothing to write to {path}: no track in {len(dataset.videos)} videos{why}"
+        )
+
+
+def _left_out(dataset: ImportedDataset) -> list[tuple[str, int]]:
+    """The notes, and how many broken parts were left out."""
+    return [
+        *sorted((_shown(note), count) for note, count in dataset.notes.items() if count),
+        *((f"broken {kind} left out", len(reasons)) for kind, reasons in dataset.broken.items()),
+    ]
+
+
+def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:
+    """The file's content, keys in the order of the official files."""
+    ids = {name: category_id for category_id, name in dataset.categories}
+    videos, annotations = [], []
+    for video_id, video in enumerate(
+        tqdm(dataset.videos, desc="writing", unit="video", disable=None), start=1
+    ):
+        height, width = video.size
+        length = len(video.file_names)
+        sizes = {"height": height, "width": width, "length": length}
+        videos.append({**sizes, "file_names": video.file_names, "id": video_id})
+        for track in video.tracks:
+            annotations.append(
+                {
+                    **sizes,
+                    "category_id": ids[track.category],
+                    **_frame_lists(track, length),
+                    "video_id": video_id,
+                    "iscrowd": 0,
+                    "id": len(annotations) + 1,
+                }
+            )
+    return {
+        "info": {"description": description},
+        "licenses": [],
+        "videos": videos,
+        "categories": [{"id": i, "name": name} for i, name in dataset.categories],
+        "annotations": annotations,
+    }
+
+
+def _frame_lists(track: ImportedTrack, length: int) -> dict[str, list]:
+    masks = [track.masks.get(t) for t in range(length)]
+    return {
+        "segmentations": [rle and as_text(rle) for rle in masks],
+        "bboxes": [rle and coco_mask.toBbox(rle).tolist() for rle in masks],
+        "areas": [rle and int(coco_mask.area(rle)) for rle in masks],
+    }
+
+
+def _shown(text: str) -> str:
+    """Names come from files of others: no line breaks, escapes or half characters in a table."""
+    return text if text.isprintable() else ascii(text)
