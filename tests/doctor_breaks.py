@@ -107,6 +107,28 @@ def _lengthen(frames: int) -> Callable[[dict], None]:
     return change
 
 
+def _two_spellings(content: dict) -> None:
+    """Letters with accents as one character, and as a letter and an accent."""
+    content["categories"][0]["name"] = "caf\u00e9"
+    content["categories"].append({"id": 3, "name": "cafe\u0301"})
+    content["annotations"][0]["category_id"] = 3
+
+
+def _one_video_of_crowds(content: dict) -> None:
+    for annotation in content["annotations"][:2]:
+        annotation["iscrowd"] = 1
+
+
+def _one_category_of_crowds(content: dict) -> None:
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = int(annotation["category_id"] == 1)
+
+
+def _all_crowds(content: dict) -> None:
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+
+
 _EMPTY = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}
 _AREA = (WIDTH // 3) * (HEIGHT // 3)
 _DROPPED = {"tracks": 5}
@@ -115,8 +137,8 @@ _GONE = {"videos": 2, "tracks": 4}
 
 BREAKS = [
     # Values of the wrong kind.
-    Break("wrong-type", "text for a height", video(height="48")),
-    Break("wrong-type", "a float for a width", video(width=64.0)),
+    Break("wrong-type", "text for a height", video(height="48"), **_GONE),
+    Break("wrong-type", "a float for a width", video(width=64.0), **_GONE),
     Break("wrong-type", "a fraction for a width", video(width=64.5), **_GONE),
     Break("wrong-type", "true for a height", video(height=True), **_GONE),
     Break("wrong-type", "null for a length", video(length=None)),
@@ -128,23 +150,22 @@ BREAKS = [
     Break("wrong-type", "null for a category", appended("categories", None)),
     Break("wrong-type", "true for an annotation's id", track(id=True)),
     Break("wrong-type", "a list for an annotation's id", track(id=[[1]])),
-    Break("wrong-type", "text for a video_id", track(video_id="1")),
+    Break("wrong-type", "text for a video_id", track(video_id="1"), **_DROPPED),
     Break("wrong-type", "null for a video_id", track(video_id=None), **_DROPPED),
-    Break("wrong-type", "a float for a category_id", track(category_id=1.0)),
+    Break("wrong-type", "a float for a category_id", track(category_id=1.0), **_DROPPED),
     Break("wrong-type", "a dict for a category_id", track(category_id={}), **_DROPPED),
-    Break("wrong-type", "true for iscrowd", track(iscrowd=True)),
     Break("wrong-type", "null for iscrowd", track(iscrowd=None)),
-    Break("wrong-type", "text for iscrowd", track(iscrowd="yes"), **_DROPPED),
+    Break("wrong-type", "text for iscrowd", track(iscrowd="yes")),
     Break("wrong-type", "a dict for segmentations", track(segmentations={}), **_DROPPED),
     Break("wrong-type", "a number for bboxes", track(bboxes=3)),
     Break("wrong-type", "text for areas", track(areas="big")),
     Break("wrong-type", "text for an area", area("320")),
     Break("wrong-type", "true for an area", area(True)),
+    Break("wrong-type", "an empty name", lambda c: c["categories"][0].update(name="")),
     Break("wrong-type", "a number for a name", lambda c: c["categories"][0].update(name=4)),
     # Values that are not there.
     Break("missing-key", "a video without height", without("videos", "height"), **_GONE),
     Break("missing-key", "no file_names", without("videos", "file_names"), **_GONE),
-    Break("missing-key", "a video without length", without("videos", "length")),
     Break("missing-key", "an annotation without id", without("annotations", "id")),
     Break("missing-key", "no video_id", without("annotations", "video_id"), **_DROPPED),
     Break("missing-key", "no segmentations", without("annotations", "segmentations"), **_DROPPED),
@@ -163,7 +184,7 @@ BREAKS = [
     Break("impossible-number", "a negative id", track(id=-1)),
     Break("impossible-number", "an id beyond int64", track(id=2**63)),
     Break("impossible-number", "a negative length", video(length=-4)),
-    Break("impossible-number", "iscrowd of 2", track(iscrowd=2), **_DROPPED),
+    Break("impossible-number", "iscrowd of 2", track(iscrowd=2)),
     Break("impossible-number", "a negative area", area(-5)),
     Break("impossible-number", "an area of hundreds of digits", area(10**300)),
     Break("impossible-number", "a box of negative width", box([9, 9, -2, 4])),
@@ -173,6 +194,7 @@ BREAKS = [
     Break("duplicate-name", "a name", _all(
         appended("categories", {"id": 3, "name": "cat"}), track(category_id=3)
     )),
+    Break("duplicate-name", "in two spellings of Unicode", _two_spellings),
     Break("unused-category", "none", appended("categories", {"id": 3, "name": "cow"}), left=True),
     # Videos.
     Break("duplicate-video", "an id", lambda c: c["videos"].append(
@@ -200,6 +222,10 @@ BREAKS = [
     Break("duplicate-annotation", "another track", track(1, id=1)),
     Break("unknown-video", "an id", track(video_id=77), **_DROPPED),
     Break("unknown-category", "an id", track(category_id=77), **_DROPPED),
+    Break("crowd", "one", track(iscrowd=1), left=True),
+    Break("all-crowds", "of the file", _all_crowds, left=True),
+    Break("all-crowds", "of a video", _one_video_of_crowds, left=True),
+    Break("all-crowds", "of a category", _one_category_of_crowds, left=True),
     Break("list-length", "an area is missing", _cut("areas", 0, 3)),
     Break("list-length", "a box too many", _cut("bboxes", 0, 5)),
     Break("list-length", "a mask too many, but null", _cut("segmentations", 0, 5)),

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simplevtr.data.doctor import DEFECTS, read_file
+from simplevtr.data.doctor import DEFECTS
 from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
 from simplevtr.data.doctor.sources import Source
+from simplevtr.formats.files import read_json
 from simplevtr.terminal import USAGE_ERROR
 
 import pytest
@@ -37,7 +38,7 @@ def broken(folder):
 
 
 def test_clean(folder, capsys):
-    assert main([folder.json_file, "--images", folder.image_root, "--decode"]) == CLEAN == 0
+    assert main([folder.json_file, "--images", folder.image_root]) == CLEAN == 0
     out = capsys.readouterr().out
     assert "3 videos, 12 frames, 6 tracks, 21 masks, 2 categories\n12 images in" in out
     assert out.endswith("\nno defects\n")
@@ -46,24 +47,23 @@ def test_clean(folder, capsys):
 def test_table(broken, capsys):
     assert main([broken, "--examples", "1"]) == DEFECTIVE == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "images were not looked at (--images ROOT)"
-    assert lines[3].split() == ["defect", "severity", "count", "first", "examples"]
-    assert lines[5].split() == [
+    assert lines[2].split() == ["defect", "severity", "count", "first", "examples"]
+    assert lines[4].split() == [
         "unused-category",
         "warning",
         "1",
         *"category 3: 'cow' has no annotation".split(),
     ]
-    assert re.split("  +", lines[6]) == [
+    assert re.split("  +", lines[5]) == [
         "wrong-area", "error", "2",
         "video 1, annotation 1, frame 1: the area is 3, the mask has 336 pixels",
     ]  # fmt: skip
-    assert lines[-1] == "2 errors and 1 warning"
+    assert lines[-1] == ("2 errors and 1 warning; 12 frames were not looked at (--images ROOT)")
 
 
 def test_warnings_alone_are_defects_unless_ignored(broken, capsys):
     assert main([broken, "--ignore", "wrong-area"]) == DEFECTIVE
-    assert capsys.readouterr().out.endswith("\n0 errors and 1 warning\n")
+    assert "\n0 errors and 1 warning; 12 frames" in capsys.readouterr().out
     assert main([broken, "--ignore", "wrong-area", "unused-category"]) == CLEAN
 
 
@@ -72,7 +72,7 @@ def test_fix_and_report(broken, folder, tmp_path, capsys):
     out, report = tmp_path / "new" / "fixed.json", tmp_path / "report.json"
     assert main([broken, "--fix", str(out), "--json", str(report)]) == DEFECTIVE
     assert Path(broken).read_bytes() == before
-    fixed = read_file(str(out))
+    fixed = read_json(out)
     assert fixed["annotations"] == read(folder)["annotations"]
     assert "        2  areas were computed from the masks\n" in capsys.readouterr().out
     content = json.loads(report.read_text())
@@ -139,12 +139,13 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
     ("arguments", "message"),
     [
         (["missing.json"], "annotation file missing.json does not exist"),
-        (["{good}", "--images", "missing"], "image root missing is no folder"),
+        (["{good}", "--images", "missing"], "image root missing is not a folder"),
         (["{good}", "--contact-sheet", "sheets"], "add --images ROOT"),
         (["{good}", "--ignore", "bad-mask"], "makes a file unusable"),
         (["{good}", "--against", "{good}"], "is the file that is examined"),
         (["{good}", "--against", "missing.json"], "missing.json does not exist"),
         (["{good}", "--against-images", "a", "b"], "names 2 folders for 0 files"),
+        (["{good}", "--crowds"], "add --fix OUT"),
         (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is no registered"),
     ],
 )
@@ -184,18 +185,64 @@ def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_the_name_of_downloads_is_found(folder, tmp_path, capsys):
-    trap = tmp_path / "train" / "instances.json"
-    Path(folder.json_file).rename(trap)
-    assert main([str(trap)]) == DEFECTIVE
+def test_archives_are_found_as_they_unpack(folder, tmp_path, capsys):
+    unpacked = tmp_path / "train" / "instances.json"
+    Path(folder.json_file).rename(unpacked)
+    assert main([str(unpacked)]) == CLEAN
+    assert main([folder.json_file]) == CLEAN  # "train.json"
+    assert f"{unpacked}: 3 videos" in capsys.readouterr().out
+
+
+def test_a_file_of_crowds_says_so_and_how_to_make_objects_of_them(folder, tmp_path, capsys):
+    content = read(folder)
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+    Path(folder.json_file).write_text(json.dumps(content))
+    fixed = tmp_path / "fixed.json"
+    assert main([folder.json_file, "--fix", str(fixed)]) == DEFECTIVE
     out = capsys.readouterr().out
-    assert re.search(r"misnamed-file +error +1 .*configs look for .*train\.json", out)
-    # Also if the file is asked for by the name that it should have.
+    assert "all 6 annotations of the file are crowds: nothing of it is trained on" in out
+    assert "import again with --crowds" in out
+    assert [a["iscrowd"] for a in read_json(fixed)["annotations"]] == [1] * 6
+    command = [folder.json_file, "--fix", str(fixed), "--overwrite", "--crowds"]
+    assert main(command) == DEFECTIVE
+    assert "        6  crowds became objects\nno defects are left" in capsys.readouterr().out
+    assert [a["iscrowd"] for a in read_json(fixed)["annotations"]] == [0] * 6
+    assert main([str(fixed)]) == CLEAN
+
+
+def test_thousands_of_categories_without_an_annotation_are_one_line(folder, capsys):
+    content = read(folder)
+    content["categories"] += [{"id": i, "name": f"thing {i}"} for i in range(3, 5000)]
+    Path(folder.json_file).write_text(json.dumps(content))
     assert main([folder.json_file]) == DEFECTIVE
-    assert f"{trap}: 3 videos" in capsys.readouterr().out
-    assert main([folder.json_file, "--fix", folder.json_file]) == DEFECTIVE
-    assert main([folder.json_file]) == CLEAN
-    assert main([str(trap)]) == CLEAN  # both names are there
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 10
+    (line,) = (line for line in lines if line.startswith("unused-category"))
+    assert "4,997 of 4,999 categories have no annotation: 'thing 3', 'thing 4', " in line
+    assert lines[-1].startswith("0 errors and 1 warning;")
+
+
+def test_numbers_that_json_does_not_know_are_told_by_their_place(folder, capsys):
+    text = Path(folder.json_file).read_text()
+    text = text.replace('"areas": [336,', '"areas": [NaN,', 1)
+    first, height, others = text.partition('"height": 48')
+    others = others.replace(height, '"height": Infinity', 1)  # of the second video
+    Path(folder.json_file).write_text(first + height + others)
+    assert main([folder.json_file]) == DEFECTIVE
+    out = capsys.readouterr().out
+    assert re.search(r"non-finite +error +2", out)
+    assert "video 2: height must be an integer of 1 or more, got inf" in out
+
+
+def test_a_file_of_frames_as_images_points_to_the_importer(tmp_path, capsys):
+    content = {
+        "images": [{"id": 1, "video_id": 1, "file_name": "a.jpg", "frame_id": 0}],
+        "videos": [{"id": 1, "name": "a"}], "categories": [], "annotations": [],
+    }  # fmt: skip
+    (tmp_path / "cocovid.json").write_text(json.dumps(content))
+    assert main([str(tmp_path / "cocovid.json")]) == USAGE_ERROR
+    assert "tools/import_dataset.py coco-tracks" in capsys.readouterr().err
 
 
 def test_registered_name_with_its_images(folder, tmp_path, capsys):
@@ -206,7 +253,7 @@ def test_registered_name_with_its_images(folder, tmp_path, capsys):
         assert main(["doctored", "--config-file", str(config)]) == CLEAN
         assert "12 images in" in capsys.readouterr().out
         assert main(["doctored", "--config-file", str(config), "--no-images"]) == CLEAN
-        assert "not looked at" in capsys.readouterr().out
+        assert "12 frames were not looked at" in capsys.readouterr().out
     finally:
         forget("doctored")
 
@@ -251,6 +298,7 @@ def test_a_contact_sheet_of_a_broken_file_shows_what_is_good(folder, tmp_path, c
     cut.write_bytes(cut.read_bytes()[:-300])  # which headers do not tell
     sheets = tmp_path / "sheets"
     command = [folder.json_file, "--images", folder.image_root, "--contact-sheet", str(sheets)]
+    command.append("--no-decode")
     assert main(command) == DEFECTIVE
     assert sorted(path.name for path in sheets.iterdir()) == ["1.png", "3.png"]
     assert "No contact sheet of video 2" in caplog.text
@@ -275,7 +323,7 @@ def test_it_starts_without_torch_and_detectron2(folder, tmp_path):
         text=True,
     )
     assert (done.returncode, done.stderr) == (CLEAN, "")
-    assert done.stdout.endswith("no defects\n")
+    assert "\nno defects; 12 frames were not looked at" in done.stdout
 
 
 def test_the_loaders_register_the_builtin_data_sets_and_a_bare_import_is_fast():

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 from simplevtr.data import load_ytvis_json
-from simplevtr.data.doctor.frame_files import frame_size
+from simplevtr.data.doctor.frame_files import fault
 from simplevtr.data.doctor.leaks import read_split
+from simplevtr.data.doctor.report import table
+from simplevtr.formats.images import read_frame
 
 import numpy as np
 import pytest
@@ -70,24 +72,74 @@ def test_unreadable_frame(folder, good):
     assert folder.image_root not in detail
 
 
-def test_a_frame_that_is_cut_short_is_found_by_decoding(folder, good):
+@pytest.mark.parametrize("part", [0.3, 0.67, 0.99])
+@pytest.mark.parametrize("kind", ["jpg", "progressive", "png", "webp", "tiff"])
+def test_a_frame_that_is_cut_short_is_found(folder, good, kind, part):
+    path = frame(folder, "video1/00002.jpg")
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    options = {"progressive": True} if kind == "progressive" else {}
+    form = "jpeg" if kind in ("jpg", "progressive") else kind
+    Image.fromarray(noise).save(path, format=form, **options)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    check_broken_frame(folder, good, "unreadable-frame")
+
+
+def test_frames_that_are_not_decoded_are_counted(folder, good):
     path = frame(folder, "video1/00002.jpg")
     path.write_bytes(path.read_bytes()[:-300])
+    examination = found(good, image_root=folder.image_root, decode=False)
+    assert not examination.findings.counts
+    assert examination.totals["not decoded"] == 12
+    assert table(examination, examples=1) == (
+        "no defects; 12 frames were not decoded (without --no-decode)"
+    )
+    assert found(good).totals["not looked at"] == 12
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_frames_that_exif_turns_fit_one_of_their_two_readings(folder, good, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for size in ((WIDTH, HEIGHT), (HEIGHT, WIDTH)):
+        Image.new("RGB", size).save(frame(folder, "video1/00002.jpg"), exif=exif)
+        counts = found(good, image_root=folder.image_root).findings.counts
+        assert bool(counts) == (orientation == 3 and size == (HEIGHT, WIDTH))
+    Image.new("RGB", (WIDTH, 2 * HEIGHT)).save(frame(folder, "video1/00002.jpg"), exif=exif)
+    detail = check_broken_frame(folder, good, "frame-size")
+    assert ("EXIF" in detail) == (orientation != 3)
+
+
+@pytest.mark.parametrize(("mode", "usable"), [("I;16", True), ("L", True), ("F", False)])
+def test_pixels_are_judged_as_the_loader_reads_them(folder, good, mode, usable):
+    path = frame(folder, "video1/00002.jpg")
+    Image.new(mode, (WIDTH, HEIGHT)).save(path, format="TIFF")
+    if usable:
+        assert not found(good, image_root=folder.image_root).findings.counts
+        read_frame(path)
+    else:
+        assert "32-bit" in check_broken_frame(folder, good, "unreadable-frame")
+        with pytest.raises(ValueError, match="32-bit"):
+            read_frame(path)
+
+
+def test_names_may_be_spelled_in_either_form_of_unicode(folder, good):
+    frame(folder, "video1").rename(frame(folder, "vide\u0301o"))
+    good["videos"][0]["file_names"] = [f"vid\u00e9o/0000{t}.jpg" for t in range(4)]
     assert not found(good, image_root=folder.image_root).findings.counts
-    check_broken_frame(folder, good, "unreadable-frame", decode=True)
 
 
 def test_formats_that_pillow_hands_to_other_programs_are_not_opened(folder, good):
     path = frame(folder, "video1/00002.jpg")
     image = Image.new("RGB", (WIDTH, HEIGHT))
     image.save(path, format="EPS")
-    check_broken_frame(folder, good, "unreadable-frame", decode=True)
+    check_broken_frame(folder, good, "unreadable-frame")
 
 
 def test_frame_of_another_size(folder, good):
     Image.new("RGB", (WIDTH, HEIGHT + 1)).save(frame(folder, "video1/00002.jpg"))
     detail = check_broken_frame(folder, good, "frame-size")
-    assert detail == "has 49x64 pixels (height x width), the video 48x64"
+    expected = "has 49x64 pixels (height x width), but its annotation file says 48x64"
+    assert detail == expected
 
 
 def test_a_video_takes_the_size_that_frames_and_masks_agree_on(folder, good):
@@ -126,11 +178,9 @@ def test_a_folder_without_any_of_the_frames_is_another_one(good, tmp_path):
         found(good, image_root=str(tmp_path / "empty"))
 
 
-def test_frame_size_reads_headers(tmp_path):
-    Image.new("L", (7, 5)).save(tmp_path / "a.png")
-    assert frame_size(str(tmp_path / "a.png")) == (5, 7)
-    assert frame_size(str(tmp_path)) is None
-    assert frame_size("\ud800\x00") is None
+def test_paths_that_cannot_be_are_missing(tmp_path):
+    for path in (tmp_path, "\ud800\x00", "\udc80/0.jpg"):
+        assert fault(path, (5, 7), decode=True).defect == "missing-frame"
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@
 before it needs them, which takes seconds.
 """
 
-from simplevtr.data.doctor.annotation_file import read_file
-from simplevtr.data.doctor.defects import DEFECTS, Defect
+from simplevtr.data.doctor.catalogue import DEFECTS, Defect
 from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 
-__all__ = ["DEFECTS", "Defect", "Examination", "Findings", "Settings", "examine", "read_file"]
+__all__ = ["DEFECTS", "Defect", "Examination", "Findings", "Settings", "examine"]

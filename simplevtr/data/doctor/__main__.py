@@ -1,4 +1,4 @@
-"""``python -m simplevtr.data.doctor``: what is wrong with a data set in YouTube-VIS format?
+"""``python -m simplevtr.data.doctor``: what is wrong with a dataset in YouTube-VIS format?
 
     python -m simplevtr.data.doctor train.json --images train/JPEGImages --against valid.json
 
@@ -9,21 +9,20 @@ the file cannot be read or the command is wrong. The file itself is never change
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from typing import Any
 
 from simplevtr.data.doctor import report
-from simplevtr.data.doctor.annotation_file import (
-    check_targets,
-    find_file,
-    read_file,
-    write_json,
-)
+from simplevtr.data.doctor.catalogue import CATALOGUE
 from simplevtr.data.doctor.contact_sheets import sheet_paths, write_contact_sheets
 from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.leaks import Split, read_split
-from simplevtr.data.doctor.sources import resolve
+from simplevtr.data.doctor.sources import check_targets, resolve
+from simplevtr.formats.checks import check_outline
+from simplevtr.formats.files import read_json, write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say
 
 CLEAN, DEFECTIVE = 0, 1
@@ -42,10 +41,14 @@ def run(options: argparse.Namespace) -> int:
     """
     findings = Findings(ignored=options.ignore)
     source = resolve(options.dataset, options.config_file)
-    json_file = find_file(source.json_file, findings)
-    image_root = _image_root(options.images or source.image_root, options)
+    json_file, image_root = (
+        source.json_file,
+        _image_root(options.images or source.image_root, options),
+    )
     targets = [path for path in (options.json, options.fix) if path is not None]
     check_targets(targets, json_file, overwrite=options.overwrite)
+    if options.crowds and options.fix is None:
+        raise ValueError("--crowds is about the repaired copy: add --fix OUT")
     sheets = None
     if options.contact_sheet is not None:
         if image_root is None:
@@ -58,43 +61,56 @@ def run(options: argparse.Namespace) -> int:
         box_tolerance=options.box_tolerance,
         dataset_name=source.dataset_name,
         others=_other_splits(options, json_file, image_root),
+        repair=options.fix is not None or sheets is not None,
+        crowds=options.crowds,
     )
-    examination = examine(read_file(json_file), settings, findings)
+    examination = examine(_read(json_file), settings, findings)
     say(report.summary(examination, json_file, image_root) + "\n")
-    say(report.table(findings, examples=options.examples))
+    say(report.table(examination, examples=options.examples))
     content = report.as_json(examination, json_file, image_root)
-    if options.fix is not None or sheets is not None:
-        repaired = examination.repaired()
-        if options.fix is not None:
-            content["repaired"] = _fix(options.fix, examination, repaired, settings)
-        if sheets is not None:
-            count = write_contact_sheets(
-                repaired, image_root, sheets, most_videos=options.max_videos
-            )
-            say(f"\nwrote {count} pictures into {sheets}")
+    if options.fix is not None:
+        content["repaired"] = _fix(options.fix, examination, settings)
+    if sheets is not None:
+        count = write_contact_sheets(
+            examination.repaired, image_root, sheets, most_videos=options.max_videos
+        )
+        say(f"\nwrote {count} pictures into {sheets}")
     if options.json is not None:
-        write_json(options.json, content, indent=2)
+        _write_json(options.json, content, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
 
 
-def _fix(target: str, examination: Examination, repaired: dict, settings: Settings) -> dict:
+def _read(path: str) -> dict[str, Any]:
+    """The content of an annotation file, of which only the outermost lists have been checked."""
+    content = read_json(path, lazy="annotations")
+    check_outline(content, path, empty=True)
+    return content
+
+
+def _fix(target: str, examination: Examination, settings: Settings) -> dict[str, Any]:
     """Write the repaired copy, if it is one; return what the report says of it."""
-    ignored = examination.findings.ignored
+    findings, repaired = examination.findings, examination.repaired
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
-    left = examine(repaired, again, Findings(ignored=ignored)).findings
+    left = examine(repaired, again, Findings(ignored=findings.ignored)).findings
     if repaired["videos"] and repaired["categories"]:
-        write_json(target, repaired)
-        say("\n" + report.repair_table(examination.findings, left, target))
+        _write_json(target, repaired)
+        say("\n" + report.repair_table(findings, left, target))
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
-    return report.repairs_as_json(examination.findings, left, target)
+    return report.repairs_as_json(findings, left, target)
+
+
+def _write_json(path: str, content: Any, *, indent: int | None = None) -> None:
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(content, allow_nan=False, indent=indent, separators=separators)
+    write_bytes(path, (text + "\n" * bool(indent)).encode("ascii"), overwrite=True)
 
 
 def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
     if options.no_images or root is None:
         return None
     if not os.path.isdir(root):
-        raise FileNotFoundError(f"the image root {root} is no folder; see --images, --no-images")
+        raise FileNotFoundError(f"the image root {root} is not a folder; see --images, --no-images")
     return root
 
 
@@ -110,31 +126,35 @@ def _other_splits(
     splits = []
     for index, name in enumerate(options.against):
         source = resolve(name, options.config_file)
-        path = find_file(source.json_file, Findings())
-        if os.path.realpath(path) == os.path.realpath(json_file):
+        if os.path.realpath(source.json_file) == os.path.realpath(json_file):
             raise ValueError(f"--against {name} is the file that is examined")
         root = roots[index % len(roots)] if roots else source.image_root
         root = _image_root(root if image_root is not None else None, options)
-        splits.append(read_split(read_file(path), path, root))
+        splits.append(read_split(_read(source.json_file), source.json_file, root))
     return tuple(splits)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("doctor", __doc__)
     add, count = parser.add_argument, number(int, least=1)
-    add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered data set")
-    add("--images", metavar="ROOT", help="folder that the file names start at; looks at all frames")
-    add("--no-images", action="store_true", help="leave the images of a registered data set alone")
-    add("--decode", action="store_true", help="decode images whole, not only their headers")
+    add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
+    add("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
+    add("--no-images", action="store_true", help="leave the images of a registered dataset alone")
+    add(
+        "--decode", action=argparse.BooleanOptionalAction, default=True,
+        help="decode images whole (the default), or read only their headers, in which an image "
+        "that is cut short looks whole",
+    )  # fmt: skip
     add("--against", nargs="+", default=[], metavar="OTHER", help="splits to be free of its videos")
     add(
         "--against-images", nargs="+", default=[], metavar="ROOT",
         help="their image roots, one for all or one each",
     )  # fmt: skip
-    add("--config-file", default="", help="config whose DATASETS.CUSTOM names the data set")
+    add("--config-file", default="", help="config whose DATASETS.CUSTOM names the dataset")
     add("--json", metavar="REPORT", help="write the report as JSON")
     add("--fix", metavar="OUT", help="write a repaired copy")
-    add("--contact-sheet", metavar="FOLDER", help="write a picture a video, with its true masks")
+    add("--crowds", action="store_true", help="crowds become objects in it (iscrowd 0)")
+    add("--contact-sheet", metavar="FOLDER", help="draw the true masks, one picture for a video")
     add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
     add("--overwrite", action="store_true", help="replace files that exist, never the input")
     add(
@@ -143,22 +163,22 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
     add(
-        "--box-tolerance", type=float, default=2.0, metavar="PIXELS",
+        "--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)",
     )  # fmt: skip
-    add("--workers", type=count, default=4, metavar="N", help="threads that look at images (4)")
-    add("--list", action=_Catalogue, help="print all defects that are known, and exit")
+    add("--workers", type=count, metavar="N", help="threads that read images (the CPU's cores)")
+    add("--list", action=_List, help="print all defects that are known, and exit")
     return parser
 
 
-class _Catalogue(argparse.Action):
+class _List(argparse.Action):
     """Prints the catalogue, as --help prints the options."""
 
     def __init__(self, **settings):
         super().__init__(nargs=0, **settings)
 
     def __call__(self, parser, *_):
-        say(report.catalogue())
+        say(CATALOGUE.rstrip("\n"))
         parser.exit()
 
 

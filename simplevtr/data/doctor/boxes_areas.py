@@ -1,33 +1,37 @@
-"""Compares the boxes and areas of a track with its masks."""
+"""Compares the boxes and areas of tracks with their masks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place, shown
-from simplevtr.data.doctor.measures import MaskMeasure
+from simplevtr.data.doctor.measures import Masks
 from simplevtr.data.doctor.records import Track
 from simplevtr.data.doctor.values import number_defect
+
+import numpy as np
 
 _AREA_TOLERANCE = 0.01  # of the mask's area; 1 pixel at least
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A list of a track with one value a frame that says again what the mask says.
+    """A list of a track with one value for each frame that says again what the mask says.
 
     Attributes:
-        key: of the list.
-        noun, plural: what messages call a value, and several.
+        key: of the list; what messages call several values is ``plural``, and one ``noun``.
         nothing: what some files write in place of null.
         mismatch: the defect of a value that its mask contradicts.
-        defect: that of a value that cannot be one, or None.
-        of_mask: the value that a mask has.
-        agrees: whether a value is that of the mask of a frame.
         mask_shown: what messages say of a mask.
+        defect: that of a value that cannot be one, or None.
+        numbers: values, none of them None, as (n, ...) float64; None if one may have a defect.
+        truth: (N, T, ...) int64, the values that the masks have.
+        agrees: (n,) bool, whether numbers are those of masks, from both, from (n, 4) int64 boxes
+            and from (n,) bool, whether a mask is polygons.
     """
 
     key: str
@@ -35,26 +39,21 @@ class _Column:
     plural: str
     nothing: Any
     mismatch: str
-    defect: Callable[[Any], str | None]
-    of_mask: Callable[[MaskMeasure], Any]
-    agrees: Callable[[Any, Track, int, MaskMeasure], bool]
     mask_shown: str
+    defect: Callable[[Any], str | None]
+    numbers: Callable[[list[Any]], np.ndarray | None]
+    truth: np.ndarray
+    agrees: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def examine_boxes(
-    track: Track,
-    truth: dict[int, MaskMeasure],
-    doubtful: set[int],
-    findings: Findings,
-    *,
-    tolerance: float,
+    tracks: list[Track], masks: Masks, findings: Findings, *, tolerance: float
 ) -> None:
-    """Count what is wrong with the boxes of a track, and repair them.
+    """Count what is wrong with the boxes of tracks, and repair them.
 
     Args:
-        track: its boxes are changed.
-        truth: the measures of its masks by frame.
-        doubtful: frames whose masks cannot be used, so that boxes cannot be compared.
+        tracks: N tracks of one video; their boxes are changed.
+        masks: of these tracks.
         findings: where the defects go.
         tolerance: pixels by which each side may lie elsewhere than that of the mask.
     """
@@ -64,95 +63,92 @@ def examine_boxes(
         plural="boxes",
         nothing=[0, 0, 0, 0],
         mismatch="box-mask",
-        defect=_box_defect,
-        of_mask=lambda measure: [*measure.box],
-        agrees=partial(_box_agrees, tolerance=tolerance),
         mask_shown="the mask's {}",
+        defect=_box_defect,
+        numbers=_box_numbers,
+        truth=masks.boxes,
+        agrees=partial(_boxes_agree, masks.size, tolerance),
     )
-    _examine(column, track, track.bboxes, truth, doubtful, findings)
+    _examine(column, tracks, masks, findings)
 
 
-def examine_areas(
-    track: Track, truth: dict[int, MaskMeasure], doubtful: set[int], findings: Findings
-) -> None:
-    """Count what is wrong with the areas of a track, and repair them; as ``examine_boxes``."""
+def examine_areas(tracks: list[Track], masks: Masks, findings: Findings) -> None:
+    """Count what is wrong with the areas of tracks, and repair them; as ``examine_boxes``."""
     column = _Column(
         key="areas",
         noun="area",
         plural="areas",
         nothing=0,
         mismatch="wrong-area",
-        defect=_area_defect,
-        of_mask=lambda measure: measure.area,
-        agrees=_area_agrees,
         mask_shown="the mask has {} pixels",
+        defect=_area_defect,
+        numbers=_area_numbers,
+        truth=masks.areas,
+        agrees=_areas_agree,
     )
-    _examine(column, track, track.areas, truth, doubtful, findings)
+    _examine(column, tracks, masks, findings)
 
 
-def _examine(
-    column: _Column,
-    track: Track,
-    values: list[Any] | None,
-    truth: dict[int, MaskMeasure],
-    doubtful: set[int],
-    findings: Findings,
-) -> None:
-    computed = column.key in track.computed
-    for frame, value in enumerate(values or ()):
-        measure = truth.get(frame)
-        if computed or _is_wrong(column, track, frame, value, measure, doubtful, findings):
-            values[frame] = None if measure is None else column.of_mask(measure)
-            _count_repair(column.plural, value, measure, findings)
+def _examine(column: _Column, tracks: list[Track], masks: Masks, findings: Findings) -> None:
+    for row, track in enumerate(tracks):
+        values = getattr(track, column.key)
+        if values is None:
+            continue
+        computed = column.key in track.computed
+        for frame in range(len(values)) if computed else _suspects(column, values, row, masks):
+            value, usable = values[frame], masks.usable[row, frame]
+            if not computed and not _is_wrong(column, track, row, frame, masks, findings):
+                continue
+            values[frame] = column.truth[row, frame].tolist() if usable else None
+            if usable:
+                findings.repaired(f"{column.plural} were computed from the masks")
+            elif value is not None:
+                findings.repaired(f"{column.plural} without a mask became null")
+
+
+def _suspects(column: _Column, values: list[Any], row: int, masks: Masks) -> Iterable[int]:
+    """The frames whose values may be wrong: all of them, unless all can be compared at once."""
+    visible = masks.usable[row] & (masks.areas[row] > 0)
+    given = np.array([value is not None for value in values])
+    numbers = column.numbers([value for value in values if value is not None])
+    if numbers is None or (given != visible).any() or (masks.given[row] != visible).any():
+        return range(len(values))
+    boxes, polygons = masks.boxes[row, visible], masks.polygons[row, visible]
+    agree = column.agrees(numbers, column.truth[row, visible], boxes, polygons)
+    return np.flatnonzero(visible)[~agree].tolist()
 
 
 def _is_wrong(
-    column: _Column,
-    track: Track,
-    frame: int,
-    value: Any,
-    measure: MaskMeasure | None,
-    doubtful: set[int],
-    findings: Findings,
+    column: _Column, track: Track, row: int, frame: int, masks: Masks, findings: Findings
 ) -> bool:
     """Whether a value is to be computed anew; what is wrong with it is counted."""
-    place, noun = track.at(frame), column.noun
-    defect = column.defect(value)
+    value, place, at = getattr(track, column.key)[frame], track.place.but(frame=frame), (row, frame)
+    defect = None if value is None else column.defect(value)
     if defect is not None:
-        findings.add(defect, place, f"the {noun} is {shown(value)}")
+        findings.add(defect, place, f"the {column.noun} is {shown(value)}")
         return True
-    if frame in doubtful:
+    if masks.given[at] and not masks.usable[at]:
         return True
-    if (value is None) != _is_empty(measure):
-        return value != column.nothing and _one_is_missing(noun, value, findings, place)
-    if measure is None or column.agrees(value, track, frame, measure):
+    if (value is None) != (masks.areas[at] == 0 or not masks.usable[at]):
+        return value != column.nothing and _one_is_missing(column.noun, value, findings, place)
+    if value is None:
         return False
-    mask = column.mask_shown.format(column.of_mask(measure))
-    return findings.add(column.mismatch, place, f"the {noun} is {shown(value)}, {mask}")
+    of_mask = (column.truth[at], masks.boxes[at], masks.polygons[at])
+    if column.agrees(column.numbers([value]), *(part[None] for part in of_mask)).all():
+        return False
+    mask = column.mask_shown.format(column.truth[at].tolist())
+    return findings.add(column.mismatch, place, f"the {column.noun} is {shown(value)}, {mask}")
 
 
-def _is_empty(measure: MaskMeasure | None) -> bool:
-    return measure is None or not measure.area
-
-
-def _one_is_missing(what: str, given: Any, findings: Findings, place: Place) -> bool:
+def _one_is_missing(noun: str, given: Any, findings: Findings, place: Place) -> bool:
     """Count that a box or area is null where the mask is not, or the other way round."""
     if given is None:
-        return findings.add("mask-without-box", place, f"there is a mask, but the {what} is null")
-    detail = f"there is no mask, but the {what} is {shown(given)}"
+        return findings.add("mask-without-box", place, f"there is a mask, but the {noun} is null")
+    detail = f"there is no mask, but the {noun} is {shown(given)}"
     return findings.add("box-without-mask", place, detail)
 
 
-def _count_repair(what: str, given: Any, measure: MaskMeasure | None, findings: Findings) -> None:
-    if measure is not None:
-        findings.repaired(f"{what} were computed from the masks")
-    elif given is not None:
-        findings.repaired(f"{what} without a mask became null")
-
-
 def _box_defect(box: Any) -> str | None:
-    if box is None:
-        return None
     if type(box) is not list or len(box) != 4:
         return "bad-box"
     for value in box:
@@ -163,34 +159,47 @@ def _box_defect(box: Any) -> str | None:
 
 
 def _area_defect(area: Any) -> str | None:
-    if area is None:
-        return None
     defect = number_defect(area)
     return "impossible-number" if defect is None and area < 0 else defect
 
 
-def _box_agrees(
-    box: list[float], track: Track, frame: int, measure: MaskMeasure, tolerance: float
-) -> bool:
-    x, y, width, height = measure.box
-    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
-    if _is_polygons(track, frame):  # which may lead out of the frame, and their boxes too
-        left, right = max(left, 0), min(right, track.video.width)
-        top, bottom = max(top, 0), min(bottom, track.video.height)
-    return (
-        abs(left - x) <= tolerance
-        and abs(top - y) <= tolerance
-        and abs(right - x - width) <= tolerance
-        and abs(bottom - y - height) <= tolerance
-    )
+def _box_numbers(boxes: list[Any]) -> np.ndarray | None:
+    if not {*map(type, boxes)} <= {list} or not {*map(len, boxes)} <= {4}:
+        return None
+    numbers = _area_numbers([*chain.from_iterable(boxes)])
+    return None if numbers is None else numbers.reshape(-1, 4)
 
 
-def _area_agrees(area: float, track: Track, frame: int, measure: MaskMeasure) -> bool:
-    allowed = max(1.0, _AREA_TOLERANCE * measure.area)
-    if _is_polygons(track, frame):  # their area may be meant, which differs along the outline
-        allowed += measure.box[2] + measure.box[3]
-    return abs(area - measure.area) <= allowed
+def _area_numbers(areas: list[Any]) -> np.ndarray | None:
+    if not {*map(type, areas)} <= {int, float}:
+        return None
+    try:
+        return np.array(areas, np.float64)
+    except OverflowError:  # an int beyond float64
+        return None
 
 
-def _is_polygons(track: Track, frame: int) -> bool:
-    return type(track.segmentations[frame]) is list
+def _boxes_agree(
+    size: tuple[int, int],
+    tolerance: float,
+    values: np.ndarray,
+    truth: np.ndarray,
+    _: np.ndarray,
+    polygons: np.ndarray,
+) -> np.ndarray:
+    corners, true_corners = values.copy(), truth.copy()
+    for sides in (corners, true_corners):
+        sides[:, 2:] += sides[:, :2]
+    if polygons.any():  # which may lead out of the frame, and their boxes too
+        clipped = np.clip(corners, 0, [size[1], size[0]] * 2)
+        corners = np.where(polygons[:, None], clipped, corners)
+    near = np.abs(corners - true_corners) <= tolerance
+    return near.all(axis=1) & (values[:, 2:] >= 0).all(axis=1)
+
+
+def _areas_agree(
+    values: np.ndarray, truth: np.ndarray, boxes: np.ndarray, polygons: np.ndarray
+) -> np.ndarray:
+    allowed = np.maximum(1.0, _AREA_TOLERANCE * truth)
+    allowed += polygons * boxes[:, 2:].sum(axis=1)  # polygons' area differs along the outline
+    return np.abs(values - truth) <= allowed

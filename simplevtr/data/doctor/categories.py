@@ -1,13 +1,17 @@
-"""Examines the list of categories."""
+"""Examines the list of categories, and which of them annotations have."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.doctor.findings import Findings, Place, shown
-from simplevtr.data.doctor.values import integer, other_values
+from simplevtr.data.doctor.values import checked, other_values
+from simplevtr.formats import checks
+
+_NAMED = 5  # categories that a message names
 
 
 @dataclass(frozen=True)
@@ -15,46 +19,43 @@ class Categories:
     """The categories that can be used.
 
     Attributes:
-        entries: in the order of the file.
+        entries: by id, in the order of the file.
         alias: by each id that annotations may have, the id of the category that it means.
     """
 
-    entries: list[dict[str, Any]]
+    entries: dict[int, dict[str, Any]]
     alias: dict[int, int]
 
-    def report_unused(self, used: set[int], findings: Findings) -> None:
-        """Count the categories whose ids are not among the ``used`` ones."""
-        for entry in self.entries:
-            if entry["id"] not in used:
-                place = Place(category=entry["id"])
-                findings.add("unused-category", place, f"{shown(entry['name'])} has no annotation")
 
-    def compare_with_official(self, dataset_name: str, findings: Findings) -> None:
-        """Count a difference to the categories of a public data set; other names have none."""
-        expected = DATASET_CATEGORIES.get(dataset_name)
-        if expected is None:
-            return
-        found = sorted((entry["id"], entry["name"]) for entry in self.entries)
-        difference = first_difference(tuple(found), expected)
-        if difference is not None:
-            detail = f"compared with {dataset_name}, the category list {difference}"
-            findings.add("foreign-categories", Place(), detail)
+def examine_categories(entries: list[Any], dataset_name: str, findings: Findings) -> Categories:
+    """Count what is wrong with the categories of a file and give those that can be used.
 
-
-def examine_categories(entries: list[Any], findings: Findings) -> Categories:
-    """Count what is wrong with the categories of a file and give those that can be used."""
+    Args:
+        entries: the file's.
+        dataset_name: of the public dataset whose categories they must be; other names have none.
+        findings: where the defects go.
+    """
+    if not entries:
+        findings.add("nothing-left", Place(), "the list of categories is empty")
     kept: dict[int, dict[str, Any]] = {}
     alias: dict[int, int] = {}
     by_name: dict[str, int] = {}
     for index, entry in enumerate(entries):
         place = Place(entry=f"categories[{index}]")
-        category_id = _id(entry, findings, place)
+        if not isinstance(entry, dict):
+            findings.add("wrong-type", place, f"{shown(entry)} is not an object")
+            category_id = None
+        else:
+            category_id = checked(checks.integer, entry, "id", findings, place)
         if category_id is None:
             findings.repaired("categories that cannot be used were dropped")
             continue
         place = place.but(category=category_id)
         values = other_values(entry, ("id", "name"), findings, place)
-        name = _name(entry, category_id, findings, place)
+        name = checked(checks.text, entry, "name", findings, place)
+        if name is None:
+            findings.repaired("categories without a name were named after their id")
+            name = f"category {category_id}"
         if category_id in alias:
             detail = f"id {category_id} of {shown(name)} is that of another category"
             findings.add("duplicate-category", place, detail)
@@ -67,22 +68,33 @@ def examine_categories(entries: list[Any], findings: Findings) -> Categories:
         else:
             alias[category_id] = by_name[name] = category_id
             kept[category_id] = {"id": category_id, "name": name, **values}
-    return Categories([*kept.values()], alias)
+    _compare_with_official(by_name, dataset_name, findings)
+    return Categories(kept, alias)
 
 
-def _id(entry: Any, findings: Findings, place: Place) -> int | None:
-    if not isinstance(entry, dict):
-        findings.add("wrong-type", place, f"{shown(entry)} is no object")
-        return None
-    return integer(entry, "id", findings, place)
+def _compare_with_official(by_name: dict[str, int], dataset_name: str, findings: Findings) -> None:
+    expected = DATASET_CATEGORIES.get(dataset_name)
+    if expected is None:
+        return
+    found = sorted((category_id, name) for name, category_id in by_name.items())
+    difference = first_difference(tuple(found), expected)
+    if difference is not None:
+        detail = f"compared with {dataset_name}, the category list {difference}"
+        findings.add("foreign-categories", Place(), detail)
 
 
-def _name(entry: dict[str, Any], category_id: int, findings: Findings, place: Place) -> str:
-    if "name" not in entry:
-        findings.add("missing-key", place, "name is missing")
-    elif isinstance(entry["name"], str):
-        return entry["name"]
-    else:
-        findings.add("wrong-type", place, f"name is {shown(entry['name'])}, not text")
-    findings.repaired("categories without a name were named after their id")
-    return f"category {category_id}"
+def examine_use(categories: Categories, used: set[int], findings: Findings) -> None:
+    """Count the categories without an annotation as one case: open vocabularies have thousands."""
+    unused = [entry for key, entry in categories.entries.items() if key not in used]
+    if len(unused) == 1:
+        place = Place(category=unused[0]["id"])
+        findings.add("unused-category", place, f"{shown(unused[0]['name'])} has no annotation")
+    elif unused:
+        names = listed([shown(entry["name"]) for entry in unused])
+        detail = f"{len(unused):,} of {len(categories.entries):,} categories have no annotation"
+        findings.add("unused-category", Place(), f"{detail}: {names}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of the names."""
+    return ", ".join(names[:_NAMED]) + ", ..." * (len(names) > _NAMED)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from simplevtr.data.doctor.categories import Categories, examine_categories
+from simplevtr.data.doctor.categories import examine_categories
 from simplevtr.data.doctor.findings import Findings, Place
-from simplevtr.data.doctor.frame_files import examine_frame_files
+from simplevtr.data.doctor.frame_files import look_at_frames, settle_frames
 from simplevtr.data.doctor.leaks import Split, examine_leaks
 from simplevtr.data.doctor.masks import examine_masks
-from simplevtr.data.doctor.records import Video
-from simplevtr.data.doctor.repair import repaired_content
-from simplevtr.data.doctor.tracks import examine_tracks, settle_lengths
+from simplevtr.data.doctor.records import Track, Video, is_absent
+from simplevtr.data.doctor.tracks import Tracks, settle_length
 from simplevtr.data.doctor.values import other_values
 from simplevtr.data.doctor.videos import examine_videos
 from simplevtr.formats.checks import check_outline
 
 from tqdm import tqdm
+
+_LISTS = ("videos", "categories", "annotations")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +28,22 @@ class Settings:
     Attributes:
         image_root: the folder that the file names start at; None: images are not looked at.
         decode: whether images are decoded whole, and not only their headers.
-        workers: threads that look at images.
+        workers: threads that look at images; None for one for each CPU core.
         box_tolerance: pixels by which each side of a box may lie elsewhere than that of its mask.
-        dataset_name: of a public data set, whose categories the file must have.
+        dataset_name: of a public dataset, whose categories the file must have.
         others: splits that must not have the same videos.
+        repair: whether a repaired copy is made, which holds all of the file in memory.
+        crowds: whether crowds become objects in it.
     """
 
     image_root: str | None = None
-    decode: bool = False
-    workers: int = 4
+    decode: bool = True
+    workers: int | None = None
     box_tolerance: float = 2.0
     dataset_name: str = ""
     others: tuple[Split, ...] = ()
+    repair: bool = False
+    crowds: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,22 +51,15 @@ class Examination:
     """What an examination found.
 
     Attributes:
-        findings: defects and, once ``repaired`` was called, repairs.
-        totals: numbers of videos, frames, tracks, masks, categories and files.
+        findings: defects and repairs.
+        totals: numbers of videos, frames, tracks, masks and categories, and of frames that were
+            "not looked at" and "not decoded".
+        repaired: the content without the defects that can be repaired, if it was asked for.
     """
 
     findings: Findings
     totals: dict[str, int]
-    _content: dict[str, Any] = field(repr=False)
-    _values: dict[str, Any] = field(repr=False)
-    _categories: Categories = field(repr=False)
-    _videos: dict[int, Video] = field(repr=False)
-
-    def repaired(self) -> dict[str, Any]:
-        """The file's content without the defects that can be repaired; call it once."""
-        return repaired_content(
-            self._content, self._values, self._categories, self._videos, self.findings
-        )
+    repaired: dict[str, Any] | None = field(repr=False)
 
 
 def examine(
@@ -70,47 +68,89 @@ def examine(
     """Find what is wrong with the content of an annotation file, which is not changed.
 
     Args:
-        content: what ``json.load`` gives; anything may be wrong with it.
+        content: what ``read_json`` gives, its annotations decoded or not; anything may be wrong
+            with it.
         settings: what to examine; default: the content alone.
-        findings: with defects that are known already; default: none.
+        findings: which defects are ignored; default: none.
 
     Raises:
         ValueError: it is no object with lists of videos and categories.
+        FileNotFoundError: the image root has none of the frames.
     """
     check_outline(content, "the content", empty=True)
     settings = settings or Settings()
     findings = findings or Findings()
-    known = ("videos", "categories", "annotations")
-    values = other_values(content, known, findings, Place())
-    for key in ("videos", "categories"):
-        if not content[key]:
-            findings.add("nothing-left", Place(), f"the list of {key} is empty")
-    categories = examine_categories(content["categories"], findings)
-    categories.compare_with_official(settings.dataset_name, findings)
+    root = settings.image_root
+    values = other_values(content, _LISTS, findings, Place())
+    categories = examine_categories(content["categories"], settings.dataset_name, findings)
     videos = examine_videos(content["videos"], findings)
-    if content.get("annotations") is not None:
-        examine_tracks(content["annotations"], videos, categories, findings)
-    settle_lengths(videos, findings)
-    files = 0
-    if settings.image_root is not None:
-        files = examine_frame_files(
-            videos.usable.values(),
-            settings.image_root,
-            findings,
-            decode=settings.decode,
-            workers=settings.workers,
-        )
-    masks = 0
-    for video in tqdm(videos.usable.values(), unit="video", desc="masks", disable=None):
-        masks += examine_masks(video, findings, box_tolerance=settings.box_tolerance)
+    tracks = Tracks(content.get("annotations"), videos, categories, findings)
+    usable = videos.usable.values()
     for split in settings.others:
-        examine_leaks(videos.usable.values(), split, settings.image_root, findings)
+        examine_leaks(usable, split, root, findings)
+    faults = {}
+    if root is not None:
+        faults = look_at_frames(usable, root, decode=settings.decode, workers=settings.workers)
+    masks = 0
+    kept: dict[str, list[Any]] = {"videos": [], "categories": [*categories.entries.values()]}
+    kept["annotations"] = []
+    for video in tqdm(usable, unit="video", desc="masks", disable=None):
+        video.tracks = tracks.of(video, crowds=settings.crowds)
+        settle_length(video, findings)
+        settle_frames(video, faults.get(video.id, {}), findings)
+        masks += examine_masks(video, findings, box_tolerance=settings.box_tolerance)
+        if settings.repair:
+            _keep(video, kept, findings)
+        video.tracks = []  # a file's masks as objects take several times its size
+    frames = sum(len(video.file_names()) for video in usable)
     totals = {
         "videos": len(content["videos"]),
-        "frames": sum(len(video.names) for video in videos.usable.values()),
+        "frames": sum(len(video.names) for video in usable),
         "tracks": len(content.get("annotations") or ()),
         "masks": masks,
         "categories": len(content["categories"]),
-        "files": files,
+        "not looked at": frames if root is None else 0,
+        "not decoded": 0 if root is None or settings.decode else frames,
     }
-    return Examination(findings, totals, content, values, categories, videos.usable)
+    if content.get("annotations") is None:
+        kept["annotations"] = None
+    parts = {**values, **kept}
+    repaired = {key: parts[key] for key in content if key in parts} if settings.repair else None
+    return Examination(findings, totals, repaired)
+
+
+def _keep(video: Video, kept: dict[str, list[Any]], findings: Findings) -> None:
+    """Add what the examinations have left of a video; count repairs that become necessary."""
+    frames = [f for f in range(len(video.names)) if f not in video.lost]
+    tracks = [track for track in video.tracks if not track.dropped]
+    if video.dropped or not frames:
+        findings.repaired("videos without a frame were dropped", not video.dropped)
+        findings.repaired("annotations were dropped with their videos", len(tracks))
+        return
+    kept["videos"].append(
+        {
+            "id": video.id,
+            "width": video.width,
+            "height": video.height,
+            "length": len(frames),
+            "file_names": [video.names[f] for f in frames],
+            **video.values,
+        }
+    )
+    for track in tracks:
+        entry = _track_entry(track, frames)
+        if track.may_be_invisible or not all(map(is_absent, entry["segmentations"])):
+            kept["annotations"].append(entry)
+        else:
+            findings.repaired("annotations that were left without a mask were dropped")
+
+
+def _track_entry(track: Track, frames: list[int]) -> dict[str, Any]:
+    entry = {"id": track.id, "video_id": track.video.id, "category_id": track.category_id}
+    if track.iscrowd is not None:
+        entry["iscrowd"] = track.iscrowd
+    for key in ("segmentations", "bboxes", "areas"):
+        values = getattr(track, key)
+        if values is not None:
+            entry[key] = [values[f] for f in frames]
+    return {**entry, **track.values}

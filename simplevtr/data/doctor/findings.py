@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from simplevtr.data.doctor.defects import DEFECTS, ERROR
+from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
 
 _SHORT = reprlib.Repr()  # does not go deep, so that nested lists cannot overflow the stack
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -97,7 +97,7 @@ class Findings:
         self.ignored = frozenset(ignored)
         allowed = [defect.name for defect in DEFECTS.values() if defect.ignorable]
         for name in sorted(self.ignored.difference(allowed)):
-            reason = "makes a file unusable" if name in DEFECTS else "is no defect"
+            reason = "makes a file unusable" if name in DEFECTS else "is not a defect"
             raise ValueError(f"{name!r} {reason}; can be ignored: {', '.join(allowed)}")
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[Example]] = {}

@@ -5,98 +5,122 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video, is_absent
-from simplevtr.formats.images import UNREADABLE, open_image
+from simplevtr.formats.images import frame_size, read_frame
+from simplevtr.formats.paths import existing
 
-from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 _Size = tuple[int, int]  # height, width
+_BATCH = 1024  # frames that are handed to the threads at once
 
 
-def examine_frame_files(
-    videos: Iterable[Video], image_root: str, findings: Findings, *, decode: bool, workers: int
-) -> int:
-    """Count what is wrong with the frames of videos; a size that all agree on becomes the video's.
+class Fault(NamedTuple):
+    """What is wrong with a frame; ``size`` is that of a frame of another size than its video."""
+
+    defect: str
+    detail: str
+    size: _Size | None = None
+
+
+Faults = dict[int, Fault]
+"""The faults of a video's frames, by their number."""
+
+
+def look_at_frames(
+    videos: Iterable[Video], image_root: str, *, decode: bool, workers: int | None
+) -> dict[int, Faults]:
+    """Read all frames as training does.
 
     Args:
-        videos: changed: frames that cannot be used are marked as lost.
+        videos: the videos.
         image_root: the folder that the file names start at.
-        findings: where the defects go.
-        decode: whether to decode whole images, and not only their headers.
-        workers: threads; several hide the latency of a network's file system.
+        decode: whether to decode whole images, and not only their headers: an image that is cut
+            short has a whole header.
+        workers: threads; None for one for each CPU core.
 
     Returns:
-        The number of files looked at.
+        The faults of each video that has any, by its id.
 
     Raises:
-        FileNotFoundError: there is none of them, so that the folder will be another one.
+        FileNotFoundError: no frame exists, so the folder will be another one.
     """
-    videos = list(videos)
-    files = sum(len(video.file_names()) for video in videos)
-    present = False
+    frames = [
+        (video, number)
+        for video in videos
+        for number, name in enumerate(video.names)
+        if name is not None
+    ]
+
+    def look(frame: tuple[Video, int]) -> Fault | None:
+        video, number = frame
+        path = existing(os.path.join(image_root, video.names[number]))
+        return fault(path, (video.height, video.width), decode=decode)
+
+    faults: dict[int, Faults] = {}
+    missing = 0
+    workers = workers or len(os.sched_getaffinity(0))
     with (
         ThreadPoolExecutor(max_workers=workers) as pool,
-        tqdm(total=files, unit="frame", desc="frames", disable=None) as bar,
+        tqdm(total=len(frames), unit="frame", desc="frames", disable=None) as bar,
     ):
-        for video in videos:
-            frames = [frame for frame, name in enumerate(video.names) if name is not None]
-            paths = [os.path.join(image_root, video.names[frame]) for frame in frames]
-            found = list(pool.map(lambda path: frame_size(path, decode=decode), paths))
-            present = present or any(size is not None for size in found)
-            _examine_video(video, dict(zip(frames, found, strict=True)), findings)
-            bar.update(len(paths))
-    if files and not present:
-        first = next(name for video in videos for name in video.file_names())
+        for start in range(0, len(frames), _BATCH):
+            batch = frames[start : start + _BATCH]
+            for (video, number), found in zip(batch, pool.map(look, batch), strict=True):
+                bar.update()
+                if found is not None:
+                    faults.setdefault(video.id, {})[number] = found
+                    missing += found.defect == "missing-frame"
+    if frames and missing == len(frames):
+        first = frames[0][0].names[frames[0][1]]
         raise FileNotFoundError(
-            f"none of the {files} frames is below {image_root}, such as {shown_name(first)}"
+            f"none of the {missing} frames is below {image_root}, such as {shown_name(first)}"
         )
-    return files
+    return faults
 
 
-def frame_size(path: str, *, decode: bool = False) -> _Size | str | None:
-    """(height, width) in pixels; None if there is no such file; why it cannot be read."""
-    if not os.path.isfile(path):  # no pipes and devices either, which could block
-        return None
+def fault(path: str | os.PathLike[str], size: _Size, *, decode: bool) -> Fault | None:
+    """What is wrong with a frame that should have a (height, width)."""
     try:
-        with open_image(path) as image:
-            if decode:
-                image.convert("RGB")
-            return image.height, image.width
-    except UnidentifiedImageError:
-        return "is no image of a known format"
-    except UNREADABLE as error:
-        return f"{type(error).__name__}: {str(error).replace(path, 'it')}"
+        (read_frame if decode else frame_size)(path, size)
+        return None
+    except FileNotFoundError:
+        return Fault("missing-frame", "there is no such file")
+    except ValueError as error:
+        detail = str(error).replace(f"frame {path} ", "").replace(str(path), "it")
+    upright = _size(path)
+    if upright is None or _size(path, size) is not None:
+        return Fault("unreadable-frame", detail)
+    return Fault("frame-size", detail, upright)
 
 
-def _examine_video(video: Video, found: dict[int, _Size | str | None], findings: Findings) -> None:
-    sizes = {frame: size for frame, size in found.items() if isinstance(size, tuple)}
-    common = set(sizes.values())
-    stated = (video.height, video.width)
-    for frame, size in found.items():
+def _size(path: str | os.PathLike[str], expected: _Size | None = None) -> _Size | None:
+    try:
+        return frame_size(path, expected)
+    except ValueError:
+        return None
+
+
+def settle_frames(video: Video, faults: Faults, findings: Findings) -> None:
+    """Count what is wrong with the frames of a video; a size that all agree on becomes its own."""
+    for frame, found in faults.items():
         place = video.place.but(frame=frame, file=video.names[frame])
-        if size is None:
-            findings.add("missing-frame", place, "there is no such file")
-        elif isinstance(size, str):
-            findings.add("unreadable-frame", place, size)
-        elif size != stated:
-            detail = f"has {_text(size)} pixels (height x width), the video {_text(stated)}"
-            findings.add("frame-size", place, detail)
-    if len(common) == 1 and common != {stated} and _masks_have(video, *common):
-        video.height, video.width = stated = common.pop()
+        findings.add(found.defect, place, found.detail)
+    sizes = {found.size for found in faults.values()} - {None}
+    readable = len(video.file_names()) - sum(found.size is None for found in faults.values())
+    agreeing = sum(found.size is not None for found in faults.values())
+    if len(sizes) == 1 and agreeing == readable and _masks_have(video, *sizes):
+        video.height, video.width = sizes.pop()
         findings.repaired("videos took the size of their frames and masks")
-    lost = [frame for frame, size in found.items() if size != stated]
-    video.lost.update(lost)
-    findings.repaired("frames that cannot be used were taken out", len(lost))
+        faults = {frame: found for frame, found in faults.items() if found.size is None}
+    video.lost.update(faults)
+    findings.repaired("frames that cannot be used were taken out", len(faults))
 
 
 def _masks_have(video: Video, size: _Size) -> bool:
     """Whether no mask speaks against a size; polygons do, they could be meant in any."""
     masks = [m for track in video.tracks for m in track.segmentations if not is_absent(m)]
     return all(isinstance(mask, dict) and mask.get("size") == [*size] for mask in masks)
-
-
-def _text(size: _Size) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -10,8 +10,10 @@ from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video
-from simplevtr.formats.images import UNREADABLE, open_image
+from simplevtr.formats.images import read_frame
+from simplevtr.formats.paths import existing
 
+import numpy as np
 from tqdm import tqdm
 
 _LEAST_CONTRAST = 16  # of 255; a first frame with less shows nothing, as videos that fade in
@@ -68,12 +70,9 @@ def examine_leaks(
         if compare_images and names:
             path = os.path.join(image_root, names[0])
             other = split.first_frames.get(_digest(path) or b"")
-            place = video.place.but(file=names[0])
-            if (
-                other is not None
-                and _shows_something(path)
-                and findings.add("leaked-frame", place, f"is {shown_name(other)} too")
-            ):
+            detail = f"is {shown_name(other or '')} too"
+            shared = other is not None and _shows_something(path)
+            if shared and findings.add("leaked-frame", video.place.but(file=names[0]), detail):
                 video.dropped = True
                 findings.repaired("videos that another split has were dropped")
             continue
@@ -90,10 +89,11 @@ def examine_leaks(
 
 def _digest(path: str) -> bytes | None:
     """Of a file's content; None if it cannot be read, which is a matter of its own."""
-    if not os.path.isfile(path):
+    path = existing(path)
+    if not path.is_file():
         return None
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "blake2b").digest()
     except OSError:
         return None
@@ -101,8 +101,6 @@ def _digest(path: str) -> bytes | None:
 
 def _shows_something(path: str) -> bool:
     try:
-        with open_image(path) as image:
-            ranges = image.convert("RGB").getextrema()
-    except UNREADABLE:
+        return int(np.ptp(read_frame(existing(path)), axis=(0, 1)).max()) >= _LEAST_CONTRAST
+    except (ValueError, OSError):
         return False
-    return max(high - low for low, high in ranges) >= _LEAST_CONTRAST

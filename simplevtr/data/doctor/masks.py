@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from simplevtr.data.doctor.boxes_areas import examine_areas, examine_boxes
-from simplevtr.data.doctor.findings import Findings, shown
-from simplevtr.data.doctor.measures import MaskMeasure, measure_masks
+from simplevtr.data.doctor.findings import Findings
+from simplevtr.data.doctor.measures import Masks, measure, text_of
 from simplevtr.data.doctor.records import Track, Video, is_absent
 
-_LOST = "masks that cannot be used became null"
+import numpy as np
 
 
 def examine_masks(video: Video, findings: Findings, *, box_tolerance: float) -> int:
@@ -23,94 +23,97 @@ def examine_masks(video: Video, findings: Findings, *, box_tolerance: float) -> 
     Returns:
         The number of segmentations that are not null.
     """
-    tracks = [track for track in video.tracks if not track.dropped]
-    visible = [
-        [f for f, mask in enumerate(track.segmentations) if not is_absent(mask)] for track in tracks
-    ]
-    sized = [
-        [frame for frame in frames if _has_size_of(video, track, frame, findings)]
-        for track, frames in zip(tracks, visible, strict=True)
-    ]
-    measures = iter(
-        measure_masks(
-            [t.segmentations[f] for t, frames in zip(tracks, sized, strict=True) for f in frames],
-            height=video.height,
-            width=video.width,
-        )
-    )
-    truths: dict[tuple[bytes | None, ...], Track] = {}
-    for track, all_frames, frames in zip(tracks, visible, sized, strict=True):
-        measured = {frame: next(measures) for frame in frames}
-        truth = _usable(track, measured, findings)
-        doubtful = set(all_frames).difference(truth)
-        for frame in doubtful:
-            track.segmentations[frame] = None
-        examine_boxes(track, truth, doubtful, findings, tolerance=box_tolerance)
-        examine_areas(track, truth, doubtful, findings)
-        _examine_visibility(track, measured, all_frames, findings)
-        texts = tuple(
-            truth[f].text if f in truth else None for f in range(len(track.segmentations))
-        )
-        if any(texts):
-            _examine_repetition(track, truths.setdefault(texts, track), findings)
-    return sum(map(len, visible))
+    total = 0
+    # Tracks of a video have one length, unless it is unclear which is the right one.
+    for length in dict.fromkeys(len(t.segmentations) for t in video.tracks if not t.dropped):
+        tracks = [t for t in video.tracks if not t.dropped and len(t.segmentations) == length]
+        masks = _measured(video, tracks, findings)
+        examine_boxes(tracks, masks, findings, tolerance=box_tolerance)
+        examine_areas(tracks, masks, findings)
+        for row, frame in np.argwhere(masks.given & ~masks.usable).tolist():
+            tracks[row].segmentations[frame] = None
+        _examine_visibility(tracks, masks, findings)
+        _examine_repetition(tracks, masks, findings)
+        total += int(masks.given.sum())
+    return total
 
 
-def _has_size_of(video: Video, track: Track, frame: int, findings: Findings) -> bool:
-    """False for an RLE with a size that is not the video's."""
-    mask = track.segmentations[frame]
-    size = mask.get("size") if isinstance(mask, dict) else None
-    proper = isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size)
-    if not proper or size == [video.height, video.width]:
-        return True
-    detail = f"the RLE has size {shown(size)}, the video {[video.height, video.width]}"
-    findings.add("mask-size", track.at(frame), detail)
-    findings.repaired(_LOST)
-    return False
-
-
-def _usable(
-    track: Track, measured: dict[int, MaskMeasure | str], findings: Findings
-) -> dict[int, MaskMeasure]:
-    """The measures of the masks that a repair keeps."""
-    kept = {}
-    for frame, measure in measured.items():
-        if isinstance(measure, str):
-            findings.add("bad-mask", track.at(frame), measure)
-            findings.repaired(_LOST)
-        elif measure.area or not findings.add(
-            "empty-mask", track.at(frame), "the mask has no pixel"
-        ):
-            kept[frame] = measure
-        else:
+def _measured(video: Video, tracks: list[Track], findings: Findings) -> Masks:
+    """Measure the masks of tracks of one length; those that cannot be used are counted."""
+    size = [video.height, video.width]
+    shape = (len(tracks), len(tracks[0].segmentations))
+    given, sound, polygons = (np.zeros(shape, bool) for _ in range(3))
+    areas, boxes = np.zeros(shape, np.int64), np.zeros((*shape, 4), np.int64)
+    texts: list[list[bytes | None]] = [[None] * shape[1] for _ in tracks]
+    places: list[tuple[int, int]] = []
+    for row, track in enumerate(tracks):
+        given[row] = [not is_absent(mask) for mask in track.segmentations]
+        polygons[row] = [type(mask) is list for mask in track.segmentations]
+        for frame in np.flatnonzero(given[row]).tolist():
+            mask = track.segmentations[frame]
+            try:
+                texts[row][frame] = text_of(mask, *size)
+                places.append((row, frame))
+            except (ValueError, OverflowError) as error:
+                stated = mask.get("size") if isinstance(mask, dict) else None
+                defect = "mask-size" if stated != size and _is_size(stated) else "bad-mask"
+                _lose(track, frame, defect, str(error), findings)
+    if places:
+        at = tuple(np.array(places).T)
+        found = [texts[row][frame] for row, frame in places]
+        areas[at], boxes[at], reasons = measure(found, height=size[0], width=size[1])
+        sound[at] = True
+        for index, reason in reasons.items():
+            row, frame = places[index]
+            sound[row, frame] = False
+            _lose(tracks[row], frame, "bad-mask", reason, findings)
+    usable = sound.copy()
+    for row, frame in np.argwhere(sound & (areas == 0)).tolist():
+        place = tracks[row].place.but(frame=frame)
+        if findings.add("empty-mask", place, "the mask has no pixel"):
+            usable[row, frame] = False
             findings.repaired("masks without a pixel became null")
-    return kept
+    for row, frame in np.argwhere(given & ~usable).tolist():
+        texts[row][frame] = None
+    return Masks(tuple(size), given, sound, usable, polygons, areas, boxes, texts)
 
 
-def _examine_visibility(
-    track: Track, measured: dict[int, Any], visible: list[int], findings: Findings
-) -> None:
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and [*map(type, value)] == [int, int]
+
+
+def _lose(track: Track, frame: int, defect: str, detail: str, findings: Findings) -> None:
+    findings.add(defect, track.place.but(frame=frame), detail)
+    findings.repaired("masks that cannot be used became null")
+
+
+def _examine_visibility(tracks: list[Track], masks: Masks, findings: Findings) -> None:
     """A track whose masks cannot be read is another matter."""
-    pixels = any(isinstance(measure, str) or measure.area for measure in measured.values())
-    if pixels or len(visible) > len(measured):
-        return
-    frames = len(track.segmentations)
-    detail = f"none of its {frames} segmentations has a pixel" if visible else "all are null"
-    if findings.add("never-visible", track.place, detail):
-        track.dropped = True
-        findings.repaired("annotations that are never visible were dropped")
-    else:
-        track.may_be_invisible = True
+    maybe_visible = (masks.given & ~(masks.sound & (masks.areas == 0))).any(axis=1)
+    for row in np.flatnonzero(~maybe_visible).tolist():
+        entries, track = len(masks.given[row]), tracks[row]
+        seen = masks.given[row].any()
+        detail = f"none of its {entries} segmentations has a pixel" if seen else "all are null"
+        if findings.add("never-visible", track.place, detail):
+            track.dropped = True
+            findings.repaired("annotations that are never visible were dropped")
+        else:
+            track.may_be_invisible = True
 
 
-def _examine_repetition(track: Track, first: Track, findings: Findings) -> None:
-    if first is track:
-        return
-    detail = f"has the masks of annotation {first.id}"
-    if first.category_id != track.category_id:
-        detail += f", but category {track.category_id} and not {first.category_id}"
-    if not findings.add("repeated-track", track.place, detail):
-        return
-    if (first.category_id, first.iscrowd or 0) == (track.category_id, track.iscrowd or 0):
-        track.dropped = True
-        findings.repaired("tracks with the masks of another one were dropped")
+def _examine_repetition(tracks: list[Track], masks: Masks, findings: Findings) -> None:
+    firsts: dict[tuple[bytes | None, ...], Track] = {}
+    for row, track in enumerate(tracks):
+        if not masks.usable[row].any():
+            continue
+        first = firsts.setdefault(tuple(masks.texts[row]), track)
+        if first is track:
+            continue
+        detail = f"has the masks of annotation {first.id}"
+        if first.category_id != track.category_id:
+            detail += f", but category {track.category_id} and not {first.category_id}"
+        if not findings.add("repeated-track", track.place, detail):
+            continue
+        if (first.category_id, first.iscrowd or 0) == (track.category_id, track.iscrowd or 0):
+            track.dropped = True
+            findings.repaired("tracks with the masks of another one were dropped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,82 +15,86 @@ _MOST_CHARS = 2**20
 _CHARS_A_RUN = 7
 
 
-@dataclass(frozen=True, slots=True)
-class MaskMeasure:
-    """A mask that can be read.
+@dataclass(frozen=True)
+class Masks:
+    """What the masks of N tracks of a video, each with T entries, are like.
 
     Attributes:
-        text: its compressed run lengths.
-        area: in pixels.
-        box: x, y, width, height in pixels; zeros if the mask is empty.
+        size: height and width of a mask in pixels.
+        given: (N, T) bool, whether the file has a mask.
+        sound: (N, T) bool, whether it can be read.
+        usable: (N, T) bool, whether a repair keeps it: it is sound, and not empty unless that is
+            ignored.
+        polygons: (N, T) bool, whether it is polygons.
+        areas: (N, T) int64 pixels.
+        boxes: (N, T, 4) int64 x, y, width, height in pixels, zeros where there is no pixel.
+        texts: for each track and entry the compressed RLE, None if it is not usable.
     """
 
-    text: bytes
-    area: int
-    box: tuple[int, int, int, int]
+    size: tuple[int, int]
+    given: np.ndarray
+    sound: np.ndarray
+    usable: np.ndarray
+    polygons: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    texts: list[list[bytes | None]]
 
 
-def measure_masks(segmentations: list[Any], *, height: int, width: int) -> list[MaskMeasure | str]:
-    """Measure masks of one size.
+def text_of(segmentation: Any, height: int, width: int) -> bytes:
+    """The text of a compressed RLE of a segmentation, which ``measure`` is yet to decode.
+
+    Raises:
+        ValueError, OverflowError: it is neither an RLE nor polygons.
+    """
+    if type(segmentation) is list:
+        for polygon in segmentation:
+            if isinstance(polygon, list) and any(type(x) is bool for x in polygon):
+                raise ValueError("polygon coordinates must be numbers, not true or false")
+    text = mask_text(segmentation, height, width, allow_polygons=True)
+    if len(text) > _CHARS_A_RUN * (height * width + 2):  # the first and last run may be empty
+        raise ValueError(f"RLE counts are too long for {height} x {width} pixels")
+    return text
+
+
+def measure(
+    texts: Sequence[bytes], *, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Measure masks of one size, in pixels.
 
     Args:
-        segmentations: RLEs or polygons, or anything else.
+        texts: of compressed RLEs.
         height: in pixels.
         width: in pixels.
 
     Returns:
-        A measure each, or why the segmentation cannot be read.
+        (N,) int64 areas; (N, 4) int64 boxes x, y, width, height, zeros where a mask is empty; and
+        why texts cannot be decoded, by their index.
     """
-    measures: list[MaskMeasure | str] = []
-    texts: dict[int, bytes] = {}
-    chars = 0
-    for segmentation in segmentations:
-        try:
-            text = _text(segmentation, height, width)
-        except (ValueError, OverflowError) as error:
-            measures.append(str(error))
-            continue
-        if chars + len(text) > _MOST_CHARS:
-            _measure(texts, measures, height, width)
-            texts, chars = {}, 0
-        texts[len(measures)] = text
+    areas = np.zeros(len(texts), np.int64)
+    boxes = np.zeros((len(texts), 4), np.int64)
+    reasons: dict[int, str] = {}
+    for start, stop in _pieces(texts):
+        runs, rows, bad = decode_sound_texts(texts[start:stop], height * width)
+        reasons.update((start + i, reason) for i, reason in bad.items())
+        if len(rows):
+            sound = np.delete(np.arange(start, stop), [*bad])
+            first = starts_of(rows)
+            areas[sound] = np.add.reduceat(runs[:, 1], first)
+            boxes[sound] = _boxes(runs, rows, first, height, height * width)
+    return areas, boxes, reasons
+
+
+def _pieces(texts: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Start and stop of consecutive texts of at most so many characters, or of one text."""
+    start = chars = 0
+    for index, text in enumerate(texts):
+        if index > start and chars + len(text) > _MOST_CHARS:
+            yield start, index
+            start, chars = index, 0
         chars += len(text)
-        measures.append("")
-    _measure(texts, measures, height, width)
-    return measures
-
-
-def _text(segmentation: Any, height: int, width: int) -> bytes:
-    if isinstance(segmentation, dict):
-        counts = segmentation.get("counts")
-        most = height * width + 2  # runs, the first and the last may have no pixel
-        if isinstance(counts, str | list):
-            longest = most * (_CHARS_A_RUN if isinstance(counts, str) else 1)
-            if len(counts) > longest:
-                raise ValueError(f"RLE counts are too long for {height} x {width} pixels")
-    elif isinstance(segmentation, list):
-        for polygon in segmentation:
-            if isinstance(polygon, list) and any(type(x) is bool for x in polygon):
-                raise ValueError("polygon coordinates must be numbers, not true or false")
-    return mask_text(segmentation, height, width, allow_polygons=True)
-
-
-def _measure(
-    texts: dict[int, bytes], measures: list[MaskMeasure | str], height: int, width: int
-) -> None:
-    """Fill in the measures of the texts, which are given by their index."""
-    places, given = [*texts], [*texts.values()]
-    runs, rows, reasons = decode_sound_texts(given, height * width)
-    for i, reason in reasons.items():
-        measures[places[i]] = reason
-    if not len(rows):
-        return
-    first = starts_of(rows)
-    areas = np.add.reduceat(runs[:, 1], first).tolist()
-    boxes = _boxes(runs, rows, first, height, height * width).tolist()
-    sound = [i for i in range(len(given)) if i not in reasons]
-    for i, area, box in zip(sound, areas, boxes, strict=True):
-        measures[places[i]] = MaskMeasure(given[i], area, tuple(box))
+    if len(texts) > start:
+        yield start, len(texts)
 
 
 def _boxes(

@@ -15,11 +15,11 @@ class Video:
     Attributes:
         id: its id.
         values: values of its entry that the format does not know.
-        names: a file name a frame, None where it is none.
+        names: a file name for each frame, None where it is none.
         height: in pixels.
         width: in pixels.
         stated_length: the length that the file gives, None if it gives none.
-        tracks: its tracks.
+        tracks: its tracks, while it is examined.
         lost: numbers of frames that cannot be used.
         dropped: whether a repair leaves the video out.
     """
@@ -53,11 +53,11 @@ class Track:
         video: its video.
         place: where it is, for findings.
         category_id: the id of its category.
-        values: values of its entry that the format does not know.
-        segmentations: a segmentation a frame, as in the file, or None.
-        bboxes: a box a frame, as in the file, or None; None if there are none.
-        areas: an area a frame, as in the file, or None; None if there are none.
         iscrowd: 0 or 1, None if the file does not say.
+        values: values of its entry that the format does not know.
+        segmentations: a segmentation for each frame, as in the file, or None.
+        bboxes: a box for each frame, as in the file, or None; None if there are none.
+        areas: an area for each frame, as in the file, or None; None if there are none.
         computed: which of "bboxes" and "areas" have to be computed from the masks, all of them.
         may_be_invisible: whether a repair keeps the track though it has no mask.
         dropped: whether a repair leaves the track out.
@@ -67,18 +67,14 @@ class Track:
     video: Video
     place: Place
     category_id: int
+    iscrowd: int | None
     values: dict[str, Any]
     segmentations: list[Any]
     bboxes: list[Any] | None
     areas: list[Any] | None
-    iscrowd: int | None
     computed: set[str] = field(default_factory=set)
     may_be_invisible: bool = False
     dropped: bool = False
-
-    def at(self, frame: int) -> Place:
-        """Where one of its frames is, for findings."""
-        return self.place.but(frame=frame)
 
 
 def is_absent(segmentation: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simplevtr.data.doctor.defects import DEFECTS, ERROR, WARNING
+from simplevtr.data.doctor.catalogue import DEFECTS, ERROR, WARNING
 from simplevtr.data.doctor.examination import Examination
 from simplevtr.data.doctor.findings import Findings
 
@@ -14,25 +14,23 @@ _MOST_WIDTH = 200  # characters of an example
 
 
 def summary(examination: Examination, json_file: str, image_root: str | None) -> str:
-    """A line on what the file holds and a line on its images."""
+    """A line on what the file holds and, with images, a line on them."""
     totals = examination.totals
     kinds = ("videos", "frames", "tracks", "masks", "categories")
-    parts = [f"{totals[kind]:,} {kind}" for kind in kinds]
-    images = (
-        "images were not looked at (--images ROOT)"
-        if image_root is None
-        else f"{totals['files']:,} images in {image_root}"
-    )
-    return f"{json_file}: {', '.join(parts)}\n{images}"
+    lines = [f"{json_file}: {', '.join(f'{totals[kind]:,} {kind}' for kind in kinds)}"]
+    if image_root is not None:
+        lines.append(f"{totals['frames']:,} images in {image_root}")
+    return "\n".join(lines)
 
 
-def table(findings: Findings, *, examples: int) -> str:
-    """The defects, a row each, with their first examples; and how many there are.
+def table(examination: Examination, *, examples: int) -> str:
+    """The defects, one row each, with their first examples; how many, and what was left out.
 
     Args:
-        findings: the defects.
+        examination: with the defects.
         examples: shown of each defect.
     """
+    findings, totals = examination.findings, examination.totals
     rows = [
         [
             name,
@@ -42,39 +40,28 @@ def table(findings: Findings, *, examples: int) -> str:
         ]
         for name in findings.names()
     ]
-    if not rows:
-        return "no defects"
-    headers = ["defect", "severity", "count", "first examples"]
-    text = tabulate(
-        rows, headers, tablefmt="simple", disable_numparse=True, colalign=("left", "left", "right")
-    )
-    lines = [line.rstrip() for line in text.splitlines()]
-    counts = [
-        f"{findings.total(severity):,} {severity}{'s' if findings.total(severity) != 1 else ''}"
-        for severity in (ERROR, WARNING)
-    ]
-    return "\n".join([*lines, "", " and ".join(counts)])
+    lines, last = [], "no defects"
+    if rows:
+        headers = ["defect", "severity", "count", "first examples"]
+        text = tabulate(
+            rows, headers, tablefmt="simple", disable_numparse=True,
+            colalign=("left", "left", "right"),
+        )  # fmt: skip
+        lines = [*(line.rstrip() for line in text.splitlines()), ""]
+        counts = {severity: findings.total(severity) for severity in (ERROR, WARNING)}
+        last = " and ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in counts.items())
+    for what, way in (("not looked at", "--images ROOT"), ("not decoded", "without --no-decode")):
+        if totals[what]:
+            last += f"; {totals[what]:,} frames were {what} ({way})"
+    return "\n".join([*lines, last])
 
 
 def repair_table(findings: Findings, left: Findings, target: str) -> str:
     """What was repaired in the copy ``target``, and which defects are left in it."""
     lines = [f"{count:>9,}  {what}" for what, count in findings.repairs.items()]
     lines = [f"repaired in {target}:", *lines] if lines else [f"nothing to repair in {target}"]
-    names = left.names()
-    if not names:
-        return "\n".join([*lines, "no defects are left in it"])
-    rows = [f"{left.counts[name]:>9,}  {name}" for name in names]
-    return "\n".join([*lines, "left in it:", *rows])
-
-
-def catalogue() -> str:
-    """All defects that are known: severity, meaning and repair."""
-    parts = []
-    for defect in DEFECTS.values():
-        can_ignore = ", can be ignored" if defect.ignorable else ""
-        parts.append(f"{defect.name} ({defect.severity}{can_ignore})\n    {defect.meaning}.")
-        parts.append(f"    --fix: {defect.repair or 'not repaired'}.")
-    return "\n".join(parts)
+    rows = [f"{left.counts[name]:>9,}  {name}" for name in left.names()]
+    return "\n".join([*lines, *(["left in it:", *rows] if rows else ["no defects are left in it"])])
 
 
 def as_json(examination: Examination, json_file: str, image_root: str | None) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Where data sets are: a path is what it is, a registered name is looked up in detectron2."""
+"""The files of a command: where datasets are, and what may be written."""
 
 from __future__ import annotations
 
 import os
 from typing import NamedTuple
+
+from simplevtr.formats.files import refuse_existing
 
 
 class Source(NamedTuple):
@@ -21,19 +23,25 @@ class Source(NamedTuple):
 
 
 def resolve(name: str, config_file: str = "") -> Source:
-    """The data set that a path or a name means.
+    """The dataset that a path or a name means.
 
     Args:
         name: a path if there is such a file, or if it has a separator or an extension; otherwise
-            the name of a registered data set.
-        config_file: whose ``DATASETS.CUSTOM`` are registered besides; "" for none.
+            the name of a registered dataset. For "train.json" "train/instances.json" is taken, as
+            archives unpack, if that alone exists.
+        config_file: whose ``DATASETS.CUSTOM`` are registered in addition; "" for none.
 
     Raises:
-        FileNotFoundError: ``config_file`` does not exist.
+        FileNotFoundError: ``config_file`` or the annotation file does not exist.
         ValueError: the name is unknown, or the config is wrong.
     """
-    if os.path.isfile(name) or os.path.basename(name) != name or "." in name:
+    if os.path.isfile(name):
         return Source(name)
+    if os.path.basename(name) != name or "." in name:
+        unpacked = os.path.join(os.path.splitext(name)[0], "instances.json")
+        if os.path.isfile(unpacked):
+            return Source(unpacked)
+        raise FileNotFoundError(f"annotation file {name} does not exist")
     # Only now, because they import torch and detectron2, which takes seconds.
     from simplevtr.data.builtin import check_registered
 
@@ -49,3 +57,22 @@ def resolve(name: str, config_file: str = "") -> Source:
         raise ValueError(f"there is no file {name}, and {error.args[0]}") from None
     metadata = MetadataCatalog.get(name)
     return Source(metadata.json_file, metadata.image_root, name)
+
+
+def check_targets(targets: list[str], source: str, *, overwrite: bool) -> None:
+    """Raise unless files may be written: never the one that is read, others with ``overwrite``.
+
+    Raises:
+        ValueError: two are the same file, or one is ``source``.
+        FileExistsError: one exists and ``overwrite`` is False.
+    """
+    taken = {os.path.realpath(source): "the file that is examined"}
+    for target in targets:
+        real = os.path.realpath(target)
+        if real in taken or (os.path.exists(target) and os.path.samefile(target, source)):
+            what = taken.get(real, "the file that is examined")
+            raise ValueError(f"{target} is {what}; write elsewhere")
+        taken[real] = "written already"
+        if os.path.isdir(target):
+            raise FileExistsError(f"{target} is a folder; name a file")
+        refuse_existing(target, overwrite=overwrite)

@@ -7,7 +7,8 @@ from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place, shown
 from simplevtr.data.doctor.records import Video
-from simplevtr.data.doctor.values import integer, other_values
+from simplevtr.data.doctor.values import checked, other_values
+from simplevtr.formats import checks
 from simplevtr.formats.paths import leads_out, natural_key
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
@@ -30,37 +31,40 @@ class Videos:
 
 def examine_videos(entries: list[Any], findings: Findings) -> Videos:
     """Count what is wrong with the videos of a file and give those that can be used."""
+    if not entries:
+        findings.add("nothing-left", Place(), "the list of videos is empty")
     videos = Videos({}, set())
     for index, entry in enumerate(entries):
         place = Place(entry=f"videos[{index}]")
-        if not isinstance(entry, dict):
-            findings.add("wrong-type", place, f"{shown(entry)} is no object")
-            findings.repaired("videos that cannot be used were dropped")
-            continue
-        video_id = integer(entry, "id", findings, place)
-        if video_id is None:
-            findings.repaired("videos that cannot be used were dropped")
-            continue
-        place = place.but(video=video_id)
+        video_id = None
+        if isinstance(entry, dict):
+            video_id = checked(checks.integer, entry, "id", findings, place)
+        else:
+            findings.add("wrong-type", place, f"{shown(entry)} is not an object")
         if video_id in videos.usable or video_id in videos.unusable:
+            place = place.but(video=video_id)
             findings.add("duplicate-video", place, f"id {video_id} is that of another video")
             findings.repaired("videos with the id of another one were dropped")
             continue
-        video = _video(entry, video_id, findings, place)
-        if video is None:
-            findings.repaired("videos that cannot be used were dropped")
-            videos.unusable.add(video_id)
-        else:
+        video = None
+        if video_id is not None:
+            video = _video(entry, video_id, findings, place.but(video=video_id))
+        if video is not None:
             videos.usable[video_id] = video
+        else:
+            findings.repaired("videos that cannot be used were dropped")
+            videos.unusable.update([video_id] if video_id is not None else [])
     _examine_sharing(videos.usable, findings)
     return videos
 
 
 def _video(entry: dict[str, Any], video_id: int, findings: Findings, place: Place) -> Video | None:
     values = other_values(entry, _KNOWN, findings, place)
-    height = integer(entry, "height", findings, place, least=1, most=MOST_PIXELS)
-    width = integer(entry, "width", findings, place, least=1, most=MOST_PIXELS)
-    length = integer(entry, "length", findings, place)
+    height, width = (_side(entry, key, findings, place) for key in ("height", "width"))
+    length = None
+    if "length" in entry:  # all readers count the file names where there is none
+        length = checked(checks.integer, entry, "length", findings, place)
+        findings.repaired("lengths of videos were counted", length is None)
     names = entry.get("file_names")
     if "file_names" not in entry:
         findings.add("missing-key", place, "file_names is missing")
@@ -73,18 +77,23 @@ def _video(entry: dict[str, Any], video_id: int, findings: Findings, place: Plac
         return None
     video = Video(video_id, values, [], height, width, length)
     for frame, name in enumerate(names):
-        if isinstance(name, str) and name:
-            video.names.append(name)
-        else:
+        usable = isinstance(name, str) and name
+        video.names.append(name if usable else None)
+        if not usable:
             detail = f"the file name is {shown(name)}, not text"
             findings.add("wrong-type", place.but(frame=frame), detail)
-            video.names.append(None)
             video.lost.add(frame)
     findings.repaired("frames without a file name were taken out", len(video.lost))
     _examine_frames(video, findings)
-    if length is None:
-        findings.repaired("lengths of videos were counted")
     return video
+
+
+def _side(entry: dict[str, Any], key: str, findings: Findings, place: Place) -> int | None:
+    side = checked(checks.integer, entry, key, findings, place, least=1)
+    if side is None or side <= MOST_PIXELS:
+        return side
+    findings.add("impossible-number", place, f"{key} is {side}, not at most {MOST_PIXELS}")
+    return None
 
 
 def _examine_frames(video: Video, findings: Findings) -> None:
@@ -99,7 +108,7 @@ def _examine_frames(video: Video, findings: Findings) -> None:
     if pixels > _MOST_VIDEO_PIXELS:
         detail = f"its frames have {pixels} pixels; a track can have {_MOST_VIDEO_PIXELS}"
         findings.add("too-large", video.place, detail)
-    keys = [natural_key(name) for name in names]
+    keys = [natural_key(name)[0] for name in names]
     for frame in range(1, len(keys)):
         if keys[frame] < keys[frame - 1]:
             place = video.place.but(file=names[frame])
@@ -115,15 +124,18 @@ def _examine_sharing(videos: dict[int, Video], findings: Findings) -> None:
     """Files that are frames of two videos, or twice of one."""
     owner: dict[str, int] = {}
     for video in videos.values():
-        told = set()  # one case a pair of videos
+        told = set()  # one case for each pair of videos
+        seen: set[str] = set()
+        repeated = None
         for name in video.file_names():
+            if name in seen:
+                repeated = repeated or name
+            seen.add(name)
             first = owner.setdefault(name, video.id)
             if first != video.id and first not in told:
                 told.add(first)
                 detail = f"is a frame of video {first} too"
                 findings.add("shared-frame", video.place.but(file=name), detail)
-        if len(set(video.file_names())) < len(video.file_names()):
-            seen: set[str] = set()
-            repeated = next(n for n in video.file_names() if n in seen or seen.add(n))
+        if repeated is not None:
             place = video.place.but(file=repeated)
             findings.add("repeated-frame", place, "is a frame of its video more than once")
