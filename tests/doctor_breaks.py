@@ -214,9 +214,9 @@ BREAKS = [
     Break("shared-frame", "of two videos", file_name(_FIRST, 0, 1), left=True),
     Break("repeated-frame", "twice in a video", file_name(_FIRST, 1), left=True),
     Break("unsorted-frames", "two are swapped", _swap_names, left=True),
-    Break("outside-root", "through its parent", file_name("../0.jpg"), left=True),
-    Break("outside-root", "absolute", file_name("/data/0.jpg"), left=True),
-    Break("outside-root", "on Windows", file_name("C:\\data\\0.jpg"), left=True),
+    Break("outside-root", "through its parent", file_name("../0.jpg")),
+    Break("outside-root", "absolute", file_name("/data/0.jpg")),
+    Break("outside-root", "on Windows", file_name("C:\\data\\0.jpg")),
     # Tracks.
     Break("duplicate-annotation", "a copy", repeated("annotations")),
     Break("duplicate-annotation", "another track", track(1, id=1)),

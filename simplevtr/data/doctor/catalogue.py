@@ -65,9 +65,9 @@ repeated-frame (warning, can be ignored)
 unsorted-frames (warning, can be ignored)
     The file names of a video are not in the order of the numbers in them.
     --fix: not repaired.
-outside-root (warning, can be ignored)
+outside-root (error)
     A file name is absolute or leads out of the image root.
-    --fix: not repaired.
+    --fix: the frame is taken out of its video and its tracks.
 duplicate-annotation (error)
     Two annotations have the same id.
     --fix: a copy is dropped, another track gets a new id.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video, is_absent
 from simplevtr.formats.images import frame_size, read_frame
-from simplevtr.formats.paths import existing
+from simplevtr.formats.paths import below, existing
 
 from tqdm import tqdm
 
@@ -57,7 +57,7 @@ def look_at_frames(
 
     def look(frame: tuple[Video, int]) -> Fault | None:
         video, number = frame
-        path = existing(os.path.join(image_root, video.names[number]))
+        path = existing(below(image_root, video.names[number]))
         return fault(path, (video.height, video.width), decode=decode)
 
     faults: dict[int, Faults] = {}

@@ -6,12 +6,13 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video
 from simplevtr.formats.images import read_frame
-from simplevtr.formats.paths import existing
+from simplevtr.formats.paths import below, existing
 
 import numpy as np
 from tqdm import tqdm
@@ -50,10 +51,9 @@ def read_split(content: dict[str, Any], title: str, image_root: str | None) -> S
         split.files.update(names)
         split.folders.update(filter(None, map(os.path.dirname, names)))
         if image_root is not None and names:
-            path = os.path.join(image_root, names[0])
-            digest = _digest(path)
+            path, digest = _first_frame(image_root, names)
             if digest is not None:
-                split.first_frames.setdefault(digest, path)
+                split.first_frames.setdefault(digest, str(path))
     return split
 
 
@@ -68,8 +68,8 @@ def examine_leaks(
     for video in tqdm(list(videos), unit="video", desc="leaks", disable=None):
         names = video.file_names()
         if compare_images and names:
-            path = os.path.join(image_root, names[0])
-            other = split.first_frames.get(_digest(path) or b"")
+            path, digest = _first_frame(image_root, names)
+            other = split.first_frames.get(digest)
             detail = f"is {shown_name(other or '')} too"
             shared = other is not None and _shows_something(path)
             if shared and findings.add("leaked-frame", video.place.but(file=names[0]), detail):
@@ -87,20 +87,20 @@ def examine_leaks(
             findings.add("leaked-name", video.place.but(file=common[0]), detail)
 
 
-def _digest(path: str) -> bytes | None:
-    """Of a file's content; None if it cannot be read, which is a matter of its own."""
-    path = existing(path)
-    if not path.is_file():
-        return None
+def _first_frame(image_root: str, names: list[str]) -> tuple[Path | None, bytes | None]:
+    """The path of a first frame and the digest of its content; without one if it cannot be read."""
     try:
+        path = existing(below(image_root, names[0]))
+        if not path.is_file():  # pipes and devices could block
+            return None, None
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").digest()
-    except OSError:
-        return None
+            return path, hashlib.file_digest(file, "blake2b").digest()
+    except (ValueError, OSError):  # which is a matter of its own
+        return None, None
 
 
-def _shows_something(path: str) -> bool:
+def _shows_something(path: Path) -> bool:
     try:
-        return int(np.ptp(read_frame(existing(path)), axis=(0, 1)).max()) >= _LEAST_CONTRAST
+        return int(np.ptp(read_frame(path), axis=(0, 1)).max()) >= _LEAST_CONTRAST
     except (ValueError, OSError):
         return False

@@ -9,7 +9,7 @@ from simplevtr.data.doctor.findings import Findings, Place, shown
 from simplevtr.data.doctor.records import Video
 from simplevtr.data.doctor.values import checked, other_values
 from simplevtr.formats import checks
-from simplevtr.formats.paths import leads_out, natural_key
+from simplevtr.formats.paths import below, leads_out, natural_key
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
@@ -77,13 +77,15 @@ def _video(entry: dict[str, Any], video_id: int, findings: Findings, place: Plac
         return None
     video = Video(video_id, values, [], height, width, length)
     for frame, name in enumerate(names):
-        usable = isinstance(name, str) and name
-        video.names.append(name if usable else None)
-        if not usable:
-            detail = f"the file name is {shown(name)}, not text"
-            findings.add("wrong-type", place.but(frame=frame), detail)
+        try:
+            below("the image root", name)
+            video.names.append(name)
+        except ValueError as error:
+            defect = "outside-root" if isinstance(name, str) and leads_out(name) else "wrong-type"
+            findings.add(defect, place.but(frame=frame), str(error))
+            findings.repaired("frames without a usable file name were taken out")
+            video.names.append(None)
             video.lost.add(frame)
-    findings.repaired("frames without a file name were taken out", len(video.lost))
     _examine_frames(video, findings)
     return video
 
@@ -97,7 +99,7 @@ def _side(entry: dict[str, Any], key: str, findings: Findings, place: Place) -> 
 
 
 def _examine_frames(video: Video, findings: Findings) -> None:
-    """The number of frames, and the order and kind of their names."""
+    """The number of frames, and the order of their names."""
     length, names = len(video.names), video.file_names()
     if video.stated_length not in (None, length):
         detail = f"length is {shown(video.stated_length)}, but there are {length} file_names"
@@ -114,10 +116,6 @@ def _examine_frames(video: Video, findings: Findings) -> None:
             place = video.place.but(file=names[frame])
             findings.add("unsorted-frames", place, f"comes after {shown(names[frame - 1])}")
             break
-    for frame, name in enumerate(video.names):
-        if name is not None and leads_out(name):
-            place = video.place.but(frame=frame, file=name)
-            findings.add("outside-root", place, "the name leads out of the image root")
 
 
 def _examine_sharing(videos: dict[int, Video], findings: Findings) -> None:
