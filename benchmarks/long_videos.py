@@ -30,7 +30,7 @@ from benchmarks.command_line import (
 )
 from simplevtr.data import build_test_loader
 from simplevtr.evaluation import YTVISEvaluator, load_ground_truth, load_results
-from simplevtr.evaluation.id_switches import SCORE_THRESHOLD, count_id_switches
+from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
 from simplevtr.inference import VideoPredictor
 from simplevtr.modeling.meta_arch import build_segmenter
 from simplevtr.terminal import number

@@ -1,4 +1,4 @@
-from simplevtr.evaluation.confusion import confuse_categories
+from simplevtr.evaluation.analysis.confusion import confuse_categories
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
 import copy
 import math
 
-from simplevtr.evaluation.error_breakdown import KINDS, break_down_errors, errors_table
+from simplevtr.evaluation.analysis.error_breakdown import KINDS, break_down_errors, errors_table
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 
 import pytest

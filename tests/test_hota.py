@@ -3,7 +3,7 @@ import importlib.util
 import json
 import math
 
-from simplevtr.evaluation.hota import METRICS, hota_as_json, hota_table, score_hota
+from simplevtr.evaluation.analysis.hota import METRICS, hota_as_json, hota_table, score_hota
 from tools.evaluate import main
 
 import numpy as np

@@ -1,6 +1,6 @@
-from simplevtr.evaluation.error_breakdown import break_down_errors
-from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
-from simplevtr.evaluation.subsets import score_subsets
+from simplevtr.evaluation.analysis.error_breakdown import break_down_errors
+from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
+from simplevtr.evaluation.analysis.subsets import score_subsets
 from simplevtr.formats.film_strips import join_frames, split_frames
 
 import numpy as np

@@ -1,5 +1,5 @@
-from simplevtr.data.masks import MaskGrid
 from simplevtr.data.transforms import ColumnFlipTransform, CropResizeTransform
+from simplevtr.formats.mask_grid import MaskGrid
 from simplevtr.formats.rle import decode_texts
 
 import numpy as np

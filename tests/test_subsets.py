@@ -2,7 +2,12 @@ import copy
 import json
 import math
 
-from simplevtr.evaluation.subsets import GROUPS, score_subsets, subsets_as_json, subsets_table
+from simplevtr.evaluation.analysis.subsets import (
+    GROUPS,
+    score_subsets,
+    subsets_as_json,
+    subsets_table,
+)
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 
 import numpy as np

@@ -21,7 +21,7 @@ import pytest
 COMMANDS = {
     analyze_dataset: (["a.json"], "run"),
     split_dataset: (["a.json", "--output", "b"], "run"),
-    evaluate: (["--gt", "a", "--results", "b", "--output", "c"], "load_ground_truth"),
+    evaluate: (["--gt", "a", "--results", "b", "--output", "c"], "load_annotated"),
     eval_seeds: (["a.json"], "read_json"),
     import_dataset: (["davis", "a", "--output", "b"], "refuse_existing"),
 }

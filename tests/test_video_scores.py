@@ -1,6 +1,6 @@
-from simplevtr.evaluation.track_matching import match_tracks
-from simplevtr.evaluation.video_scores import score_videos
-from simplevtr.evaluation.video_tracks import tracks_by_video
+from simplevtr.evaluation.analysis.track_matching import match_tracks
+from simplevtr.evaluation.analysis.video_scores import score_videos
+from simplevtr.evaluation.scored_video import tracks_by_video
 
 import numpy as np
 import pytest

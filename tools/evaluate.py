@@ -24,16 +24,20 @@ from simplevtr.evaluation import (
     scores_as_json,
     scores_table,
 )
-from simplevtr.evaluation.error_breakdown import break_down_errors, errors_as_json, errors_table
-from simplevtr.evaluation.hota import check_trackeval, hota_as_json, hota_table, score_hota
-from simplevtr.evaluation.subsets import (
+from simplevtr.evaluation.analysis.error_breakdown import (
+    break_down_errors,
+    errors_as_json,
+    errors_table,
+)
+from simplevtr.evaluation.analysis.hota import check_trackeval, hota_as_json, hota_table, score_hota
+from simplevtr.evaluation.analysis.subsets import (
     GROUPS,
     check_subset_limits,
     score_subsets,
     subsets_as_json,
     subsets_table,
 )
-from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.results import PredictedTrack

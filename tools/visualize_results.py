@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.data import load_ytvis_json
 from simplevtr.data.annotations import read_tracks
 from simplevtr.evaluation import load_ground_truth, load_results
-from simplevtr.evaluation.video_tracks import masks_by_frame, tracks_by_video
+from simplevtr.evaluation.scored_video import masks_by_frame, tracks_by_video
 from simplevtr.formats.files import write_bytes
 from simplevtr.formats.images import read_frame
 from simplevtr.formats.results import PredictedTrack

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.data.masks import MaskGrid
+from simplevtr.formats.mask_grid import MaskGrid
 from simplevtr.formats.rle import decode_sound_texts, decode_texts, mask_text
 
 import numpy as np
@@ -106,7 +106,7 @@ def tracks_to_instances(
 
     Args:
         tracks: the instances of a clip of T frames.
-        geometry: the transform of all frames, as :class:`simplevtr.data.masks.MaskGrid` takes it.
+        geometry: the transform of all frames, as ``MaskGrid`` takes it.
         size: (h, w) of the transformed frames in pixels.
 
     Returns:

@@ -5,10 +5,10 @@ What scores or counts takes what ``load_ground_truth`` and ``load_results`` retu
 
 from importlib import import_module
 
-from simplevtr.evaluation.error_breakdown import ErrorBreakdown, break_down_errors
-from simplevtr.evaluation.hota import HotaScores, score_hota
+from simplevtr.evaluation.analysis.error_breakdown import ErrorBreakdown, break_down_errors
+from simplevtr.evaluation.analysis.hota import HotaScores, score_hota
+from simplevtr.evaluation.analysis.subsets import SubsetScores, score_subsets
 from simplevtr.evaluation.report import scores_as_json, scores_table
-from simplevtr.evaluation.subsets import SubsetScores, score_subsets
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, TrackScores, evaluate_tracks
 from simplevtr.formats.results import load_results, write_results
 from simplevtr.formats.ytvis import load_ground_truth
@@ -36,9 +36,9 @@ __all__ = [
 
 # Scoring a file needs neither torch nor detectron2 nor scipy, which take seconds to import.
 _LATE = {
-    "IdSwitches": "id_switches",
+    "IdSwitches": "analysis.id_switches",
     "YTVISEvaluator": "ytvis_evaluator",
-    "count_id_switches": "id_switches",
+    "count_id_switches": "analysis.id_switches",
 }
 
 

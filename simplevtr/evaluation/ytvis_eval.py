@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from simplevtr.evaluation.scored_video import categories_in_use
 from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.video_tracks import categories_in_use
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, require_annotations
 

@@ -6,8 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from simplevtr.evaluation.id_switches import IdSwitch, count_id_switches
-from simplevtr.evaluation.video_tracks import VideoTracks, categories_in_use, tracks_by_video
+from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
+from simplevtr.evaluation.scored_video import ScoredVideo, categories_in_use, tracks_by_video
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.folder import check_folder, new_report, write_data
@@ -83,7 +83,7 @@ def write_report(
 
 
 def _overview(
-    shown: dict[int, VideoTracks],
+    shown: dict[int, ScoredVideo],
     gt: GroundTruth,
     results: list[PredictedTrack],
     settings: ReportSettings,
@@ -127,7 +127,7 @@ def _scored(
 
 
 def _needed(
-    frames: dict[int, list[int]], events: list[IdSwitch], shown: dict[int, VideoTracks]
+    frames: dict[int, list[int]], events: list[IdSwitch], shown: dict[int, ScoredVideo]
 ) -> list[tuple[int, int]]:
     """The (video, frame) of every picture, in order."""
     needed = {(video_id, number) for video_id, numbers in frames.items() for number in numbers}
@@ -139,7 +139,7 @@ def _needed(
 
 def _write_frames(
     folder: Path,
-    shown: dict[int, VideoTracks],
+    shown: dict[int, ScoredVideo],
     needed: list[tuple[int, int]],
     images: str | os.PathLike,
     settings: ReportSettings,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simplevtr.evaluation.track_matching import match_tracks, match_video
-from simplevtr.evaluation.video_tracks import VideoTracks, masks_by_frame
+from simplevtr.evaluation.analysis.track_matching import match_tracks, match_video
+from simplevtr.evaluation.scored_video import ScoredVideo, masks_by_frame
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def shown_frames(length: int, most: int) -> list[int]:
 
 
 def player_part(
-    tracks: VideoTracks, frames: Sequence[int], categories: dict[int, int], iou_threshold: float
+    tracks: ScoredVideo, frames: Sequence[int], categories: dict[int, int], iou_threshold: float
 ) -> dict:
     """One video as JSON can hold it.
 
@@ -79,7 +79,7 @@ def player_part(
 
 
 def _pairs(
-    tracks: VideoTracks, iou_threshold: float
+    tracks: ScoredVideo, iou_threshold: float
 ) -> tuple[dict[int, int], list[str], np.ndarray]:
     """predicted -> true, the kind of each prediction, and the (predicted, true) IoU."""
     pairs, on_crowd, iou = match_video(tracks, iou_threshold=iou_threshold, use_categories=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from simplevtr.evaluation.confusion import confuse_categories
+from simplevtr.evaluation.analysis.confusion import confuse_categories
 from simplevtr.evaluation.ytvis_eval import AREAS, MAX_TRACKS, TrackScores, evaluate_tracks
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth

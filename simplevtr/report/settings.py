@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simplevtr.evaluation.track_matching import IOU_THRESHOLD
-from simplevtr.evaluation.video_tracks import SCORE_THRESHOLD, check_iou_threshold
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, check_iou_threshold
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits
 
 

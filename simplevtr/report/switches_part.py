@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simplevtr.evaluation.id_switches import IdSwitch, IdSwitches
-from simplevtr.evaluation.video_tracks import masks_by_frame
+from simplevtr.evaluation.analysis.id_switches import IdSwitch, IdSwitches
+from simplevtr.evaluation.scored_video import masks_by_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.player_part import text

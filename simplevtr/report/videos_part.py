@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from statistics import fmean
 
-from simplevtr.evaluation.id_switches import IdSwitches
-from simplevtr.evaluation.video_scores import score_videos
-from simplevtr.evaluation.video_tracks import VideoTracks
+from simplevtr.evaluation.analysis.id_switches import IdSwitches
+from simplevtr.evaluation.analysis.video_scores import score_videos
+from simplevtr.evaluation.scored_video import ScoredVideo
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, Video
 from simplevtr.report.settings import ReportSettings
@@ -41,7 +41,7 @@ def scored_rows(
     ]
 
 
-def plain_rows(videos: list[VideoTracks]) -> list[dict]:
+def plain_rows(videos: list[ScoredVideo]) -> list[dict]:
     """A row a video, in the order of the annotation file, without ground truth.
 
     ``score`` is the mean score of the tracks, None without any.

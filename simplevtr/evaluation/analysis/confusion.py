@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
-from simplevtr.evaluation.video_tracks import (
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
+from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
     categories_in_use,
     check_iou_threshold,

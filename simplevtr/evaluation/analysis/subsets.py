@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from simplevtr.evaluation.report import or_none
-from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.video_tracks import (
-    VideoTracks,
+from simplevtr.evaluation.scored_video import (
+    ScoredVideo,
     film_strips,
     masks_by_frame,
     tracks_by_video,
 )
+from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks, mean_per_cent
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.rle import decode_texts, starts_of
@@ -172,7 +172,7 @@ def _score(
     )
 
 
-def _properties_of_video(tracks: VideoTracks) -> list[dict[str, float]]:
+def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
     """The numbers of the true tracks, the crowds and the predictions, in this order."""
     true = film_strips(tracks.true + tracks.crowds)
     predicted = film_strips(tracks.predicted)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 
-from simplevtr.evaluation.id_switches import count_id_switches
-from simplevtr.evaluation.track_matching import IOU_THRESHOLD, match_video
-from simplevtr.evaluation.video_tracks import (
+from simplevtr.evaluation.analysis.id_switches import count_id_switches
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
+from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
-    VideoTracks,
+    ScoredVideo,
     check_iou_threshold,
     tracks_by_video,
 )
@@ -84,7 +84,7 @@ def score_videos(
     ]
 
 
-def _score(tracks: VideoTracks, shown: VideoTracks, threshold: float, switches: int) -> VideoScore:
+def _score(tracks: ScoredVideo, shown: ScoredVideo, threshold: float, switches: int) -> VideoScore:
     matches, on_crowd, iou = match_video(shown, iou_threshold=threshold, use_categories=True)
     ap, ap50 = _average_precision(tracks)
     matched_iou = [float(iou[row, column]) for row, column in matches.items()]
@@ -103,7 +103,7 @@ def _score(tracks: VideoTracks, shown: VideoTracks, threshold: float, switches: 
     )
 
 
-def _average_precision(tracks: VideoTracks) -> tuple[float | None, float | None]:
+def _average_precision(tracks: ScoredVideo) -> tuple[float | None, float | None]:
     """AP and AP50 of one video."""
     if not tracks.true:
         return None, None

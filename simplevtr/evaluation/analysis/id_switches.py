@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.track_iou import frame_iou
-from simplevtr.evaluation.video_tracks import (
+from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
-    VideoTracks,
+    ScoredVideo,
     check_iou_threshold,
     masks_by_frame,
     same_category,
     tracks_by_video,
 )
+from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, require_annotations
 
@@ -108,7 +108,7 @@ def count_id_switches(
 
 
 def _switches_of_video(
-    tracks: VideoTracks, allowed: np.ndarray, threshold: float
+    tracks: ScoredVideo, allowed: np.ndarray, threshold: float
 ) -> tuple[list[IdSwitch], int]:
     """The switches of one video and the number of its matched masks."""
     if not tracks.true or not tracks.predicted:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from simplevtr.evaluation.scored_video import ScoredVideo, film_strips, same_category
 from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.video_tracks import VideoTracks, film_strips, same_category
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def match_tracks(iou: np.ndarray, threshold: float) -> dict[int, int]:
 
 
 def match_video(
-    tracks: VideoTracks, *, iou_threshold: float, use_categories: bool
+    tracks: ScoredVideo, *, iou_threshold: float, use_categories: bool
 ) -> tuple[dict[int, int], list[int], np.ndarray]:
     """Match the tracks of one video.
 

@@ -16,7 +16,7 @@ SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA a
 
 
 @dataclass(frozen=True)
-class VideoTracks:
+class ScoredVideo:
     """The tracks of one video.
 
     Attributes:
@@ -36,7 +36,7 @@ class VideoTracks:
 
 def tracks_by_video(
     gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = -math.inf
-) -> list[VideoTracks]:
+) -> list[ScoredVideo]:
     """The tracks of every video, in the order of ``gt.videos``.
 
     Args:
@@ -49,7 +49,7 @@ def tracks_by_video(
     """
     if math.isnan(score_threshold):
         raise ValueError("score_threshold is NaN; it must be a number")
-    videos = {video.id: VideoTracks(video, [], [], [], []) for video in gt.videos}
+    videos = {video.id: ScoredVideo(video, [], [], [], []) for video in gt.videos}
     for annotation in gt.tracks or ():
         tracks = videos[annotation.video_id]
         (tracks.crowds if annotation.iscrowd else tracks.true).append(annotation)
@@ -74,7 +74,7 @@ def masks_by_frame(
     return split_frames(film_strips(tracks), **size)
 
 
-def same_category(tracks: VideoTracks, true: list[TrueTrack], use_categories: bool) -> np.ndarray:
+def same_category(tracks: ScoredVideo, true: list[TrueTrack], use_categories: bool) -> np.ndarray:
     """(predicted, true) bool: which pairs may match; all if categories do not count."""
     if not use_categories:
         return np.ones((len(tracks.predicted), len(true)), dtype=bool)

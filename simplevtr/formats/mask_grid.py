@@ -6,9 +6,13 @@ background and foreground by turns, the first of background.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-from detectron2.data.transforms import Transform
+
+if TYPE_CHECKING:
+    from detectron2.data.transforms import Transform
 
 
 class MaskGrid:

@@ -27,14 +27,14 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from simplevtr.evaluation.analysis.track_matching import match_video
 from simplevtr.evaluation.report import or_none
-from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.track_matching import match_video
-from simplevtr.evaluation.video_tracks import (
-    VideoTracks,
+from simplevtr.evaluation.scored_video import (
+    ScoredVideo,
     masks_by_frame,
     tracks_by_video,
 )
+from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 from simplevtr.formats.film_strips import FilmStrip, join_frames
 from simplevtr.formats.results import PredictedTrack
@@ -70,7 +70,7 @@ class ErrorBreakdown:
 class _VideoErrors:
     """The errors of one video; rows are indices of predictions, columns of true tracks."""
 
-    tracks: VideoTracks
+    tracks: ScoredVideo
     matches: dict[int, int] = field(default_factory=dict)
     rows: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     aims: dict[int, int] = field(default_factory=dict)  # of class and localisation errors
@@ -144,7 +144,7 @@ def errors_as_json(errors: ErrorBreakdown) -> dict:
     return {"AP50": ap50, "gains": gains, "counts": errors.counts}
 
 
-def _limited(tracks: VideoTracks) -> VideoTracks:
+def _limited(tracks: ScoredVideo) -> ScoredVideo:
     """The video with those predictions only that count for AP."""
     seen: Counter = Counter()
     kept = []
@@ -154,10 +154,10 @@ def _limited(tracks: VideoTracks) -> VideoTracks:
             kept.append(row)
     predicted = [tracks.predicted[row] for row in kept]
     positions = [tracks.positions[row] for row in kept]
-    return VideoTracks(tracks.video, tracks.true, tracks.crowds, predicted, positions)
+    return ScoredVideo(tracks.video, tracks.true, tracks.crowds, predicted, positions)
 
 
-def _errors_of_video(tracks: VideoTracks, foreground: float, background: float) -> _VideoErrors:
+def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) -> _VideoErrors:
     matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground, use_categories=True)
     errors = _VideoErrors(tracks, matches)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
@@ -190,7 +190,7 @@ def _kind(own: np.ndarray, other: np.ndarray, foreground: float, background: flo
 
 
 def _broken_tracks(
-    tracks: VideoTracks, own: np.ndarray, wrong: list[int], taken: set[int], foreground: float
+    tracks: ScoredVideo, own: np.ndarray, wrong: list[int], taken: set[int], foreground: float
 ) -> dict[int, tuple[list[int], FilmStrip]]:
     """For each broken true track its pieces and what they are together."""
     # Two predictions at least must touch the track and none reach it alone.

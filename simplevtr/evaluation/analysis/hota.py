@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.evaluation.report import or_none
-from simplevtr.evaluation.track_iou import frame_iou
-from simplevtr.evaluation.video_tracks import (
+from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
-    VideoTracks,
+    ScoredVideo,
     categories_in_use,
     masks_by_frame,
     tracks_by_video,
 )
+from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, require_annotations
 from simplevtr.terminal import table_cell
@@ -127,7 +127,7 @@ def _metric() -> Any:
     return HOTA()
 
 
-def _sequences(tracks: VideoTracks) -> dict[int, dict[str, Any]]:
+def _sequences(tracks: ScoredVideo) -> dict[int, dict[str, Any]]:
     """What TrackEval takes for one video, by category id; a mask that is empty is none."""
     if not tracks.true and not tracks.predicted:
         return {}  # and a length that nothing vouches for
