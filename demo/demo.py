@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Find the tracks of ``options.input`` and write what is wanted of them."""
     cfg = setup_cfg(options.config_file, options.opts)
-    # The model need not make masks of tracks that are not drawn.
+    # Tracks that are not drawn need not be in the result.
     cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
     targets = Targets(options.output, options.masks, options.results, options.overwrite)
     source = open_source(options.input, timeout=options.timeout)

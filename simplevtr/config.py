@@ -244,10 +244,17 @@ def _add_test(cfg: CfgNode) -> None:
     # What else is a track of its own if its score in the window is at least this; else it is
     # dropped.
     cfg.TEST.LINK.BIRTH_SCORE = 0.05
+    # In a video of several windows AP ranks a track by its score times the share of the frames of
+    # all windows that saw it, to this power; 0: by its score.
+    cfg.TEST.LENGTH_POWER = 1.0
     # 0: one track a slot, with its best class (VisTR). N: the N best (slot, class) pairs of a
     # video.
     cfg.TEST.TRACKS_PER_VIDEO = 0
-    cfg.TEST.SCORE_THRESHOLD = 0.0  # slots and tracks below are dropped, without masks
+    # Tracks whose score, over the frames of the windows that saw them, is below are left out.
+    cfg.TEST.SCORE_THRESHOLD = 0.0
+    # Slots whose best class probability in a window is below are left out of that window, and no
+    # masks are computed for them: saves time, and may tear holes into tracks.
+    cfg.TEST.SLOT_THRESHOLD = 0.0
     # True: the score is multiplied by the mean probability inside the mask
     cfg.TEST.MASK_SCORING = False
     # A track whose mask IoU with a better one is at least this is dropped as its duplicate; 1 keeps

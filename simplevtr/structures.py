@@ -17,7 +17,7 @@ Boxes are "cxcywh in [0, 1]" (centre and size relative to the unpadded frame) in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -91,6 +91,11 @@ class FrameTracks:
     labels: list[int]
     scores: list[float]
     masks: list[dict]
+
+    def rows(self, index: list[int]) -> FrameTracks:
+        """The tracks at ``index``, in that order."""
+        columns = ("track_ids", "labels", "scores", "masks")
+        return replace(self, **{name: [getattr(self, name)[i] for i in index] for name in columns})
 
     def dense_masks(self) -> np.ndarray:
         """(N, H, W) bool."""

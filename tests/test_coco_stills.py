@@ -51,14 +51,23 @@ def test_records(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": lambda x: x[0].pop("height")}, "image {.*an id of its own, height"),
-        ({"images": lambda x: x[0].update(id=2)}, "image {.*an id of its own"),
-        ({"images": lambda x: x.append(3)}, "no list 'images' of objects"),
-        ({"annotations": lambda x: x[0].update(image_id=9)}, "annotation 1 has unknown image 9"),
-        ({"annotations": lambda x: x[0].update(category_id=9)}, "unknown .*category 9"),
-        ({"annotations": lambda x: x[0].pop("category_id")}, "image_id and category_id needed"),
-        ({"annotations": lambda x: x[0].update(id=2)}, "annotation id 2 appears twice"),
-        ({"categories": lambda x: x[0].pop("name")}, "category .*no id of its own or no name"),
+        ({"images": lambda x: x[0].pop("height")}, "images\\[0\\]: height must be an integer of 1"),
+        ({"images": lambda x: x[0].update(id=2)}, "images\\[1\\]: id 2 is used"),
+        ({"images": lambda x: x.append(3)}, "images\\[3\\]: must be an object"),
+        (
+            {"annotations": lambda x: x[0].update(image_id=9)},
+            "annotations\\[0\\]: unknown image_id 9",
+        ),
+        (
+            {"annotations": lambda x: x[0].update(category_id=9)},
+            "annotations\\[0\\]: unknown category_id 9",
+        ),
+        (
+            {"annotations": lambda x: x[0].pop("category_id")},
+            "annotations\\[0\\]: category_id must be an integer",
+        ),
+        ({"annotations": lambda x: x[0].update(id=2)}, "annotations\\[1\\]: id 2 is used"),
+        ({"categories": lambda x: x[0].pop("name")}, "categories\\[0\\]: name must be text"),
         ({"categories": lambda x: x.pop(0)}, "unknown|none of its categories"),
     ],
 )

@@ -3,13 +3,14 @@ import sys
 from fractions import Fraction
 
 from simplevtr.inference import VideoPredictor
-from simplevtr.video_io import open_sink, open_source
+from simplevtr.video_io import open_sink
 
 import av
 import numpy as np
 import pytest
 import torch
 from demo_model import BrightestHalf, command_line, load_script
+from footage import pictures, record, watch
 from PIL import Image
 
 NTSC = Fraction(30000, 1001)
@@ -26,8 +27,8 @@ def options(tmp_path):
     return command_line(tmp_path)
 
 
-def write_video(path, count=5, size=(65, 97), fps=NTSC, times=None, names=None):
-    with open_sink(path, fps, size, times=times, names=names) as sink:
+def write_video(path, count=5, size=(65, 97), fps=NTSC, names=None):
+    with open_sink(path, fps, size, names=names) as sink:
         for i in range(count):
             sink.write(np.full((*size, 3), 60 + 10 * i, dtype=np.uint8))
     return path
@@ -54,12 +55,18 @@ def test_video_in_video_out(tmp_path, demo, options, capsys, count, size):
 
 
 def test_uneven_times_are_kept(tmp_path, demo, options):
-    times = [Fraction(t, 10) for t in (0, 1, 9, 10, 30)]
-    source = write_video(tmp_path / "in.mp4", 5, fps=Fraction(10), times=times)
+    source = record(tmp_path / "in.mp4", pictures(5), ticks=[0, 1, 9, 10, 30], fps=10)
     assert demo.main(options(source, tmp_path / "out.mp4")) == 0
-    result = open_source(tmp_path / "out.mp4")
-    assert len(list(result)) == 5
-    assert [round(t * 10) for t in result.uneven_times()] == [0, 1, 9, 10, 30]
+    assert [round(time * 10) for time in watch(tmp_path / "out.mp4")[1]] == [0, 1, 9, 10, 30]
+
+
+def test_an_animation_keeps_its_times(tmp_path, demo, options):
+    first, *others = (Image.fromarray(picture) for picture in pictures(4))
+    durations = [40, 100, 40, 500]
+    first.save(tmp_path / "in.webp", save_all=True, append_images=others, duration=durations)
+    assert demo.main(options(tmp_path / "in.webp", tmp_path / "out.mp4")) == 0
+    _, times, end = watch(tmp_path / "out.mp4")
+    assert [*(round(time * 1000) for time in times), round(end * 1000)] == [0, 40, 140, 180, 680]
 
 
 def test_folder_in_folder_out(tmp_path, demo, options):

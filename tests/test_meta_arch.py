@@ -210,6 +210,45 @@ def test_score_threshold_only_drops_tracks(tiny_cfg):
     assert 0 < len(plain["pred_scores"]) <= 4
 
 
+@pytest.mark.parametrize("window", [0, 4])
+@pytest.mark.parametrize("architecture", ["SIMPLEVTR", "SIMPLEVTR_PLAIN"])
+def test_a_track_without_any_mask_is_not_in_the_result(tiny_cfg, architecture, window):
+    tiny_cfg.TEST.WINDOW = window
+    tiny_cfg.MODEL.META_ARCHITECTURE = architecture
+    model = build(tiny_cfg)
+    original = model.network.masks
+
+    def masks(state, clip, slot):
+        logits = original(state, clip, slot).abs()
+        logits[slot > 1] *= -1
+        return logits
+
+    model.network.masks = masks
+    result = model([make_clip(frames=4)])
+    assert len(result["pred_scores"]) == len(result["pred_labels"]) == 2
+    assert all(any(track.rles) for track in result["pred_masks"])
+
+
+def test_slots_below_their_threshold_have_no_masks(tiny_cfg):
+    everything = build(tiny_cfg)([make_clip()])
+    tiny_cfg.TEST.SLOT_THRESHOLD = 1.0
+    model = build(tiny_cfg)
+    model.network.masks = None  # not asked for
+    assert model([make_clip()])["pred_ids"] == []
+    tiny_cfg.TEST.SLOT_THRESHOLD = 1e-6
+    assert build(tiny_cfg)([make_clip()])["pred_scores"] == everything["pred_scores"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("SCORE_THRESHOLD", 50.0), ("SLOT_THRESHOLD", -0.1), ("LENGTH_POWER", -1.0)],
+)
+def test_numbers_out_of_range_are_named(tiny_cfg, key, value):
+    tiny_cfg.merge_from_list([f"TEST.{key}", value])
+    with pytest.raises(ValueError, match=f"TEST.{key} is {value}; it must be"):
+        build(tiny_cfg)
+
+
 def test_duplicate_tracks_can_be_dropped(tiny_cfg):
     everything = build(tiny_cfg)([make_clip()])
     tiny_cfg.TEST.DUPLICATE_IOU = 1e-9

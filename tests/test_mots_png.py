@@ -51,13 +51,12 @@ def test_the_higher_score_owns_an_overlap(tmp_path):
     assert [read(tmp_path / "masks", i)[7, 7] for i in range(3)] == [1002, 1001, 1001]
 
 
-def test_a_track_keeps_its_value_and_weak_ones_are_left_out(tmp_path):
+def test_a_track_keeps_its_value(tmp_path):
     mask = rle(0, 0, 4, 4)
-    with MotsPngSink(tmp_path / "masks", SIZE, min_score=0.5) as sink:
-        sink.write(frame(0, (1, 4, 0.49, mask)))
-        sink.write(frame(1, (1, 2, 0.5, mask)))
-        sink.write(frame(2, (1, 7, 0.9, mask)))
-    assert [read(tmp_path / "masks", i).max() for i in range(3)] == [0, 3001, 3001]
+    with MotsPngSink(tmp_path / "masks", SIZE) as sink:
+        sink.write(frame(0, (1, 2, 0.5, mask)))
+        sink.write(frame(1, (1, 7, 0.9, mask)))
+    assert [read(tmp_path / "masks", i).max() for i in range(2)] == [3001, 3001]
 
 
 def test_ids_beyond_999_get_numbers_that_are_free_in_their_class(tmp_path):

@@ -81,6 +81,36 @@ def test_sound_ends_with_the_frames_that_were_wanted(tmp_path, codec):
 
 
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
+def test_pictures_are_the_same_with_sound(tmp_path, codec):
+    """Same bytes at the same times, of the same rate and shape, whether sound lies beside them."""
+    fps = Fraction(30000, 1001)
+    path = film(tmp_path / "in.mkv", fps=fps, sound_codec=codec)
+    source, found = open_source(path), []
+    for name, sound in (("silent.mp4", None), ("sound.mp4", path)):
+        options = {"sample_aspect_ratio": Fraction(16, 15), "audio_from": sound}
+        with open_sink(tmp_path / name, fps, source.size, **options) as sink:
+            for i, frame in enumerate(source):
+                sink.write(frame, source.timing(i))
+        with av.open(str(tmp_path / name)) as container:
+            stream = container.streams.video[0]
+            assert (stream.average_rate, stream.sample_aspect_ratio) == (fps, Fraction(16, 15))
+            assert (stream.codec_context.colorspace, len(container.streams)) == (1, 1 + bool(sound))
+            found.append(
+                [(bytes(p), p.pts * p.time_base) for p in container.demux(stream) if p.size]
+            )
+    assert found[0] == found[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "silent.mp4", "sound.mp4"]
+
+
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
+def test_sound_that_begins_after_the_last_frame_is_left_out(tmp_path, codec, caplog):
+    out = copied(film(tmp_path / "in.mkv", sound_codec=codec, sound_from=1), tmp_path / "o.mp4", 10)
+    assert listen(out)[0] is None
+    assert len(watch(out)[0]) == 10
+    assert "in.mkv: its sound cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 @pytest.mark.parametrize("late", ["picture", "sound"])
 def test_streams_that_begin_apart_stay_apart(tmp_path, codec, late):
     options = {"sound_from": 0.5} if late == "sound" else {"ticks": range(15, 65)}

@@ -1,8 +1,11 @@
 """Windows of a stream become tracks of a video: cutting, linking, merging, giving out."""
 
+import gc
+
 from simplevtr.tracking import (
     CollectedTracks,
     TrackingSettings,
+    VideoSegmenter,
     VideoTracks,
     WindowLinker,
     WindowTracks,
@@ -94,13 +97,15 @@ def settings(**changes):
 
 
 def track(scene, frames, length, stride, orders=None, own=None, scores=None):
-    """Feed a scene's windows; returns the frames that were given out and the VideoTracks."""
-    video = VideoTracks(own or settings(), SIZE)
+    """Feed a scene's windows; returns the frames and the evidence of each track, by its id."""
+    ended = {}
+    video = VideoTracks(own or settings(), SIZE, on_end=ended.__setitem__)
     out = []
     for number, window in enumerate(sliding_windows(range(frames), length, stride)):
-        said = scene.window(window.start, window.stop, orders[number] if orders else None, scores)
-        out += video.add(said, start=window.start, settled=window.settled)
-    return out + video.finish(), video
+        slots = scene.window(window.start, window.stop, orders[number] if orders else None, scores)
+        out += video.add(slots, start=window.start, settled=window.settled)
+    out += video.finish()
+    return out, dict(sorted(ended.items()))
 
 
 def positions(frames, track_id):
@@ -116,9 +121,9 @@ def positions(frames, track_id):
 def test_tracks_keep_their_ids_whatever_slot_they_are_in():
     scene = Scene(lambda t: t % 8, lambda t: 8 - t % 8, classes=[0, 0])
     orders = [[0, 1], [1, 0], [0, 1], [1, 0]]
-    frames, video = track(scene, 10, 4, 2, orders)
+    frames, evidence = track(scene, 10, 4, 2, orders)
     assert [frame.index for frame in frames] == list(range(10))
-    assert sorted(video.evidence()) == [1, 2]
+    assert list(evidence) == [1, 2]
     assert positions(frames, 1) == {t: t % 8 for t in range(10)}
     assert positions(frames, 2) == {t: 8 - t % 8 for t in range(10)}
 
@@ -139,18 +144,18 @@ def test_each_frame_comes_when_no_window_can_change_it():
 
 def test_a_track_is_born_when_its_object_appears():
     scene = Scene(lambda t: 1, lambda t: 8 if t >= 6 else None)
-    frames, video = track(scene, 12, 4, 2, orders=[[0], [0], [0, 1], [0, 1], [0, 1]])
+    frames, evidence = track(scene, 12, 4, 2, orders=[[0], [0], [0, 1], [0, 1], [0, 1]])
     assert positions(frames, 1) == dict.fromkeys(range(12), 1)
     assert positions(frames, 2) == dict.fromkeys(range(6, 12), 8)
-    assert len(video.evidence()) == 2
+    assert len(evidence) == 2
 
 
 def test_a_birth_needs_the_score_for_it():
     scene = Scene(lambda t: 1, lambda t: 8)
     orders = [[0], [0, 1], [0, 1]]
     strict = settings(birth_score=0.5)
-    assert len(track(scene, 8, 4, 2, orders, strict, {1: 0.4})[1].evidence()) == 1
-    assert len(track(scene, 8, 4, 2, orders, strict, {1: 0.6})[1].evidence()) == 2
+    assert len(track(scene, 8, 4, 2, orders, strict, {1: 0.4})[1]) == 1
+    assert len(track(scene, 8, 4, 2, orders, strict, {1: 0.6})[1]) == 2
 
 
 def test_a_track_that_was_missing_is_taken_up_by_its_looks():
@@ -159,23 +164,25 @@ def test_a_track_that_was_missing_is_taken_up_by_its_looks():
     frames, _ = track(scene, 12, 4, 2, orders)
     assert positions(frames, 2) == dict.fromkeys([0, 1, 2, 3, 8, 9, 10, 11], 8)
     # One window too long for its memory: a new track.
-    _, video = track(scene, 12, 4, 2, orders, settings(memory=1))
-    assert len(video.evidence()) == 3
+    _, evidence = track(scene, 12, 4, 2, orders, settings(memory=1))
+    assert len(evidence) == 3
 
 
 def test_other_looks_or_another_class_start_a_new_track():
     scene = Scene(lambda t: 1 if t < 4 else None, lambda t: 8 if t >= 8 else None, classes=[0, 0])
-    _, video = track(scene, 12, 4, 2, [[0], [], [], [1], [1]])
-    assert len(video.evidence()) == 2
+    _, evidence = track(scene, 12, 4, 2, [[0], [], [], [1], [1]])
+    assert len(evidence) == 2
 
 
 def test_masks_that_do_not_meet_are_two_tracks_even_if_they_look_alike():
     window = Scene(lambda t: 1).window(0, 4)
     elsewhere = Scene(lambda t: 8).window(2, 6)
-    video = VideoTracks(settings(), SIZE)
+    evidence = {}
+    video = VideoTracks(settings(), SIZE, on_end=evidence.__setitem__)
     video.add(window, start=0, settled=2)
     video.add(elsewhere, start=2, settled=4)
-    assert len(video.evidence()) == 2
+    video.finish()
+    assert len(evidence) == 2
 
 
 def test_overlapping_masks_are_those_of_the_mean_logit():
@@ -218,28 +225,24 @@ def test_looks_alone_need_their_own_limit():
 
 def test_class_and_score_are_evidence_over_all_windows():
     scene = Scene(lambda t: 2)
-    video = VideoTracks(settings(), SIZE)
+    evidence = {}
+    video = VideoTracks(settings(), SIZE, on_end=evidence.__setitem__)
     for start, label, score in ((0, 0, 0.6), (2, 1, 0.9), (4, 1, 0.9)):
         window = scene.window(start, start + 4)
         window.probability[:] = 0.0
         window.probability[..., label] = score
         video.add(window, start=start, settled=start + 2)
-    evidence = video.evidence()[1]
-    assert evidence.label() == 1
-    assert evidence.score(mask_scoring=False) == pytest.approx(0.8)
+    video.finish()
+    assert evidence[1].label() == 1
+    assert evidence[1].score(mask_scoring=False) == pytest.approx(0.8)
 
 
-def collect(frames, video, **changes):
-    collected = CollectedTracks(SIZE)
+def collect(frames, evidence, *, looked_at=8, score_threshold=0.0, **options):
+    collected = CollectedTracks(SIZE, **options)
     collected.extend(frames)
-    options = {
-        "looked_at": video.looked_at,
-        "tracks_per_video": 0,
-        "mask_scoring": False,
-        "score_threshold": 0.0,
-        **changes,
-    }
-    return collected.result(video.evidence(), **options)
+    for track_id, own in evidence.items():
+        collected.end(track_id, own)
+    return collected.result(looked_at=looked_at, score_threshold=score_threshold)
 
 
 def test_the_result_of_a_video():
@@ -257,35 +260,57 @@ def test_the_result_of_a_video():
 
 def test_the_result_has_the_best_pairs_or_what_reaches_the_threshold():
     scene = Scene(lambda t: 1, lambda t: 8)
-    frames, video = track(scene, 8, 4, 2, scores={0: 0.5})
-    pairs = collect(frames, video, tracks_per_video=3)
+    frames, evidence = track(scene, 8, 4, 2, scores={0: 0.5})
+    pairs = collect(frames, evidence, per_video=3)
     assert list(zip(pairs["pred_ids"], pairs["pred_labels"], strict=True))[:2] == [(2, 1), (1, 0)]
     assert len(pairs["pred_scores"]) == 3
-    assert collect(frames, video, score_threshold=0.6)["pred_ids"] == [2]
+    assert collect(frames, evidence, score_threshold=0.6)["pred_ids"] == [2]
 
 
-def test_windows_that_did_not_see_a_track_count_in_its_score():
+def test_a_tracks_score_is_that_of_the_windows_that_saw_it():
     scene = Scene(lambda t: 1, lambda t: 8)
-    frames, video = track(scene, 8, 4, 2, orders=[[0], [0, 1], [0]])
-    result = collect(frames, video)
-    assert result["pred_ids"] == [1, 2]
-    assert result["pred_scores"] == pytest.approx([0.9, 0.3])
+    orders = [[0], [0, 1], *[[0]] * 8]
+    frames, evidence = track(scene, 22, 4, 2, orders, scores={0: 0.5, 1: 0.95})
+    result = collect(frames, evidence, looked_at=40)
+    assert result["pred_ids"] == [2, 1]
+    assert result["pred_scores"] == pytest.approx([0.95, 0.5])
+    # Only the order for AP asks how much of the video that was: one window of ten.
+    assert result["pred_ranking"] == pytest.approx([0.095, 0.5])
+    alike = collect(frames, evidence, looked_at=40, length_power=0.0)
+    assert alike["pred_ranking"] == alike["pred_scores"]
+    assert collect(frames, evidence, looked_at=40, per_video=1)["pred_ids"] == [1]
+    assert collect(frames, evidence, looked_at=40, score_threshold=0.6)["pred_ids"] == [2]
+    # What the stream said of it before.
+    streamed = [frame.scores[1] for frame in frames if 2 in frame.track_ids]
+    assert streamed == pytest.approx([0.95] * 4)
+
+
+def test_a_track_without_a_mask_is_not_in_the_result():
+    scene = Scene(lambda t: 1, lambda t: None)
+    for length, stride in ((8, 8), (4, 2)):
+        frames, evidence = track(scene, 8, length, stride)
+        assert len(evidence) == 2
+        result = collect(frames, evidence)
+        assert result["pred_ids"] == [1]
+        # Nor does it take one of the places.
+        pairs = collect(frames, evidence, per_video=3)
+        assert pairs["pred_ids"] == [1, 1, 1]
 
 
 def test_duplicates_within_a_window_are_dropped():
     scene = Scene(lambda t: 2, lambda t: 2, lambda t: 8)
     own = settings(duplicate_iou=0.7)
-    _, video = track(scene, 4, 4, 4, own=own, scores={0: 0.5})
-    assert len(video.evidence()) == 2
-    assert max(e.score(mask_scoring=False) for e in video.evidence().values()) > 0.8
+    _, evidence = track(scene, 4, 4, 4, own=own, scores={0: 0.5})
+    assert len(evidence) == 2
+    assert max(e.score(mask_scoring=False) for e in evidence.values()) > 0.8
 
 
 def test_a_window_without_slots():
     scene = Scene(lambda t: 2)
-    frames, video = track(scene, 8, 4, 2, orders=[[], [0], []])
+    frames, evidence = track(scene, 8, 4, 2, orders=[[], [0], []])
     assert len(frames) == 8
     assert positions(frames, 1) == dict.fromkeys(range(2, 6), 2)
-    assert len(video.evidence()) == 1
+    assert len(evidence) == 1
 
 
 def test_without_a_mask_head_tracks_have_no_masks():
@@ -295,19 +320,102 @@ def test_without_a_mask_head_tracks_have_no_masks():
     )
     frames = video.add(window, start=0, settled=2) + video.finish()
     assert [frame.track_ids for frame in frames] == [[]] * 4
-    assert len(video.evidence()) == 2
 
 
-def test_memory_does_not_grow_with_the_video():
-    def peak(frames):
-        scene = Scene(lambda t: t % 8)
-        video = VideoTracks(settings(), SIZE)
-        for w in sliding_windows(range(frames), 4, 2):
-            video.add(scene.window(w.start, w.stop), start=w.start, settled=w.settled)
-        held = sum(track.masks._sums.numel() for track in video._alive)
-        return held
+def strangers(frames):
+    """A window with 20 objects that nobody saw before."""
+    return WindowTracks(
+        probability=torch.rand(20, len(frames), 3),
+        masks=torch.ones(20, len(frames), 2, 3),
+        embedding=torch.randn(20, 4),
+    )
 
-    assert peak(12) == peak(120) > 0
+
+def held():
+    """Bytes of all tensors, and the number of objects that the garbage collector knows."""
+    gc.collect()
+    objects = gc.get_objects()
+    tensors = [item for item in objects if issubclass(type(item), torch.Tensor)]
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values()), len(objects)
+
+
+def segmenter(**changes):
+    options = {"window": 4, "stride": 2, "score_threshold": 0.0, "tracks_per_video": 0,
+               "length_power": 1.0}  # fmt: skip
+    own = settings(linker=WindowLinker(min_iou=1.0, min_agreement=1.0, min_looks=1.0))
+    return VideoSegmenter(**{**options, "tracking": own, **changes})
+
+
+@pytest.fixture
+def one_thread():
+    """Thousands of tiny operations are slow where threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_stream_forgets_tracks_that_have_ended():
+    after, born = {}, 0
+    for frame in segmenter().stream(strangers, range(104), SIZE):
+        born = max([born, *frame.track_ids])
+        if frame.index in (20, 100):
+            after[frame.index] = held()
+    assert born > 1000
+    assert after[100][0] == after[20][0]  # bytes of tensors
+    assert after[100][1] <= after[20][1] + 20  # objects
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_video_keeps_of_ended_tracks_what_its_result_needs():
+    tensors = {}
+
+    def frames():
+        for number in range(104):
+            if number in (20, 100):
+                tensors[number] = held()[0]
+            yield number
+
+    result = segmenter().segment(strangers, frames(), SIZE)
+    assert len(result["pred_ids"]) > 1000
+    assert tensors[100] == tensors[20]
+
+
+def test_a_track_is_an_own_copy_of_its_slot():
+    video = VideoTracks(settings(), SIZE)
+    slots = WindowTracks(
+        probability=torch.rand(100, 4, 3), masks=torch.zeros(100, 4, 8, 12),
+        embedding=torch.rand(100, 4),
+    )  # fmt: skip
+    video.add(slots, start=0, settled=2)
+    assert {t.embedding.untyped_storage().nbytes() for t in video._tracks} == {16}
+
+
+def test_the_last_masks_of_a_track_that_has_ended_are_not_lost():
+    """Without a memory a track ends before the last frames of its window are final."""
+    scene = Scene(lambda t: 2)
+    frames, evidence = track(scene, 12, 6, 2, [[0], [], [], []], settings(memory=0))
+    assert positions(frames, 1) == dict.fromkeys(range(6), 2)
+    assert evidence[1].frames == 6
+
+
+@pytest.mark.parametrize("wrong", [50, -0.1, float("nan")])
+def test_a_score_threshold_is_in_0_1(wrong):
+    with pytest.raises(ValueError, match=r"TEST\.SCORE_THRESHOLD is .*\[0, 1\]"):
+        segmenter(score_threshold=wrong)
+
+
+def test_what_scores_less_than_the_threshold_is_neither_streamed_nor_in_the_result():
+    def look(frames):
+        return Scene(lambda t: 1, lambda t: 8).window(
+            frames[0], frames[-1] + 1, scores={0: 0.5, 1: 0.9}
+        )
+
+    strict = segmenter(score_threshold=0.6, tracking=settings())
+    assert {id for frame in strict.stream(look, range(9), SIZE) for id in frame.track_ids} == {2}
+    assert strict.segment(look, range(9), SIZE)["pred_ids"] == [2]
 
 
 @pytest.mark.parametrize(

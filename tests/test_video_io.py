@@ -1,7 +1,7 @@
 import logging
 from fractions import Fraction
 
-from simplevtr.video_io import check_output, open_sink, open_source
+from simplevtr.video_io import FrameTiming, check_output, open_sink, open_source
 
 import av
 import numpy as np
@@ -56,24 +56,38 @@ def test_mp4_keeps_count_rate_and_picture(tmp_path, count, height, width, fps):
 def test_video_source_reads_what_was_written(tmp_path):
     source = open_source(write(tmp_path / "clip.mp4", moving_square(7, 64, 96)))
     assert (source.size, source.fps, source.length, source.names) == ((64, 96), NTSC, 7, None)
-    assert source.uneven_times() is None
     first, second = list(source), list(source)  # can be read twice
     assert len(first) == 7
-    assert source.uneven_times() is None
     np.testing.assert_array_equal(first, second)
     assert first[0].dtype == np.uint8
 
 
-def test_uneven_times_survive(tmp_path):
-    times = [Fraction(t, 100) for t in (0, 3, 40, 44, 120)]
-    for suffix in ("mp4", "gif"):
-        frames = moving_square(5, 64, 96)
-        source = open_source(
-            write(tmp_path / f"uneven.{suffix}", frames, Fraction(10), times=times)
-        )
-        assert len(list(source)) == 5
-        found = source.uneven_times()
-        assert np.allclose([float(t) for t in found], [float(t) for t in times], atol=1e-3)
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_uneven_times_survive(tmp_path, suffix):
+    starts = [Fraction(t, 100) for t in (0, 3, 40, 44, 120)]
+    path = tmp_path / f"uneven.{suffix}"
+    with open_sink(path, Fraction(10), (64, 96)) as sink:
+        for frame, start, end in zip(
+            moving_square(5, 64, 96), starts, [*starts[1:], Fraction(3, 2)], strict=True
+        ):
+            sink.write(frame, FrameTiming(start, end - start))
+    source = open_source(path)
+    assert len(list(source)) == 5
+    found = [float(source.timing(i).start) for i in range(5)]
+    assert np.allclose(found, [float(t) for t in starts], atol=1e-3)
+
+
+def test_frames_are_shown_after_each_other_whatever_times_they_are_given(tmp_path):
+    """Without a time, a frame follows the one before; in a gif, none can last less than 1/100 s."""
+    told = [None, FrameTiming(Fraction(1, 2), Fraction(1, 5)), None]
+    told += [FrameTiming(Fraction(0), Fraction(1, 1000)), None]
+    with open_sink(tmp_path / "a.gif", Fraction(10), (64, 96)) as sink:
+        for frame, timing in zip(moving_square(5, 64, 96), told, strict=True):
+            sink.write(frame, timing)
+    source = open_source(tmp_path / "a.gif")
+    assert len(list(source)) == 5
+    found = [source.timing(i) for i in range(5)]
+    assert [timing.start * 100 for timing in found] == [0, 50, 70, 71, 72]
 
 
 @pytest.mark.parametrize("quarter_turns", [1, 2, 3])

@@ -100,6 +100,20 @@ def test_no_predictions_score_zero_and_nan_without_ground_truth():
     assert all(math.isnan(value) for value in empty.stats.values())
 
 
+def test_only_categories_in_use_take_memory_and_lines():
+    names = [f"c{i}" for i in range(60_000)]
+    gt = ground_truth([annotation(1, EVERYWHERE, category_id=70)], categories=names)
+    results = [result(EVERYWHERE, category_id=70), result(ELSEWHERE, category_id=9)]
+    scores = evaluate_tracks(gt, results)
+    assert scores.category_ids == [9, 70]
+    assert scores.precision.shape[2] == scores.recall.shape[1] == 2
+    assert scores.stats["AP"] == pytest.approx(100)
+    assert math.isnan(scores.per_category["c8"]["AP"])  # predicted, but nothing to compare with
+    table = scores_table(scores)
+    assert "c69" in table
+    assert "c8" not in table
+
+
 def test_categories_can_be_ignored():
     gt = ground_truth([annotation(1, EVERYWHERE, category_id=1)])
     results = [result(EVERYWHERE, category_id=2)]

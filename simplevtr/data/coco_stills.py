@@ -9,11 +9,15 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.category_match import match_categories
 from simplevtr.data.record_cache import read_once
+from simplevtr.data.ytvis import video_record
+from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
+from simplevtr.formats.ytvis import Video
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -112,17 +116,43 @@ def _load_registered(name: str) -> list[dict[str, Any]]:
     return records
 
 
+@dataclass(frozen=True, slots=True)
+class _Category:
+    id: int
+    name: str
+    kind: str | None  # supercategory
+
+
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    id: int
+    image_id: int
+    category_id: int
+    values: dict[str, Any]  # the entry
+
+
 def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict[str, Any]]:
-    content = _read_lists(json_file)
-    contiguous = _match(content["categories"], classes, json_file)
-    records = _read_images(content["images"], json_file, image_root)
+    content = read_json(json_file)
+    for key in ("images", "categories", "annotations"):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise ValueError(f"{json_file}: has no list {key!r}; a COCO file has")
+
+    def parse_instance(entry: dict[str, Any]) -> _Instance:
+        image = checks.known(entry, "image_id", records)
+        category = checks.known(entry, "category_id", contiguous)
+        return _Instance(checks.integer(entry, "id"), image, category, entry)
+
+    categories = checks.entries(
+        content["categories"], json_file, "categories", _category, unique=["id"]
+    )
+    contiguous = _match(categories, classes, json_file)
+    images = checks.entries(content["images"], json_file, "images", _image, unique=["id"])
+    records = {image.id: _record(image, json_file, image_root) for image in images}
     dropped: Counter[str] = Counter()
-    seen: set[int] = set()
-    for entry in content["annotations"]:
-        _attach(entry, records, contiguous, dropped, json_file)
-        if entry["id"] in seen:
-            raise ValueError(f"{json_file}: annotation id {entry['id']} appears twice")
-        seen.add(entry["id"])
+    for instance in checks.entries(
+        content["annotations"], json_file, "annotations", parse_instance, unique=["id"]
+    ):
+        _attach(instance, records, contiguous, dropped)
     usable = [records[i] for i in sorted(records) if records[i]["annotations"][0]]
     kept = sum(len(record["annotations"][0]) for record in usable)
     reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.most_common())
@@ -137,98 +167,62 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict
     return usable
 
 
-def _read_lists(json_file: str) -> dict[str, list[Any]]:
-    content = read_json(json_file)
-    for key in ("images", "categories", "annotations"):
-        entries = content.get(key) if isinstance(content, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-            raise ValueError(
-                f"annotation file {json_file} has no list {key!r} of objects; a COCO file has"
-            )
-    return content
+def _category(entry: dict[str, Any]) -> _Category:
+    kind = entry.get("supercategory")
+    kind = kind if isinstance(kind, str) else None
+    return _Category(checks.integer(entry, "id"), checks.text(entry, "name"), kind)
+
+
+def _image(entry: dict[str, Any]) -> Video:
+    """A still image as a video of one frame."""
+    height, width = (checks.integer(entry, key, least=1) for key in ("height", "width"))
+    name = checks.text(entry, "file_name")
+    return Video(checks.integer(entry, "id"), height, width, 1, [name])
 
 
 def _match(
-    categories: list[dict[str, Any]], classes: Sequence[str], json_file: str
+    categories: list[_Category], classes: Sequence[str], json_file: str
 ) -> dict[int, int | None]:
     """The contiguous id of each category of the file, None where the model has none."""
-    kinds: dict[str, str | None] = {}
-    names: dict[int, str] = {}
-    for entry in categories:
-        number, name, kind = (entry.get(key) for key in ("id", "name", "supercategory"))
-        if type(number) is not int or not isinstance(name, str) or number in names:
-            raise ValueError(f"{json_file}: category {entry!r:.80} has no id of its own or no name")
-        names[number] = name
-        kinds[name] = kind if isinstance(kind, str) else None
-    found = match_categories(kinds, classes)
+    found = match_categories({category.name: category.kind for category in categories}, classes)
     matched = [name for name, index in found.items() if index is not None]
     if not matched:
         raise ValueError(
-            f"{json_file}: none of its categories, such as {', '.join([*kinds][:_SHOWN])}, is one "
+            f"{json_file}: none of its categories, such as {', '.join([*found][:_SHOWN])}, is one "
             f"of {', '.join(classes)}"
         )
     logger.info("%d categories of %s are used: %s", len(matched), json_file, ", ".join(matched))
-    return {number: found[name] for number, name in names.items()}
+    return {category.id: found[category.name] for category in categories}
 
 
-def _read_images(
-    images: list[dict[str, Any]], json_file: str, image_root: str
-) -> dict[int, dict[str, Any]]:
-    """Records without annotations, by image id."""
-    records: dict[int, dict[str, Any]] = {}
-    for entry in images:
-        number, name = entry.get("id"), entry.get("file_name")
-        size = [entry.get("height"), entry.get("width")]
-        counts = all(type(value) is int for value in (number, *size))
-        if not counts or number in records or min(size) < 1 or not isinstance(name, str):
-            raise ValueError(
-                f"{json_file}: image {entry!r:.120}; an id of its own, height and width of at "
-                "least 1 and a file_name are needed"
-            )
-        records[number] = {
-            "file_names": [os.path.join(image_root, name)],
-            "height": size[0],
-            "width": size[1],
-            "length": 1,
-            "video_id": number,
-            "annotations": [[]],
-            "pseudo": True,
-        }
-    return records
+def _record(image: Video, json_file: str, image_root: str) -> dict[str, Any]:
+    """A record without annotations."""
+    return {**video_record(image, json_file, image_root), "pseudo": True}
 
 
 def _attach(
-    entry: dict[str, Any],
+    instance: _Instance,
     records: dict[int, dict[str, Any]],
     contiguous: dict[int, int | None],
     dropped: Counter[str],
-    json_file: str,
 ) -> None:
-    """Put an annotation into its record, or count why not."""
-    number, image, category = (entry.get(key) for key in ("id", "image_id", "category_id"))
-    if not all(type(value) is int for value in (number, image, category)):
-        raise ValueError(
-            f"{json_file}: annotation {entry!r:.120}; integers id, image_id and category_id needed"
-        )
-    if image not in records or category not in contiguous:
-        raise ValueError(
-            f"{json_file}: annotation {number} has unknown image {image} or category {category}"
-        )
-    if contiguous[category] is None:
+    """Put an instance into its record, or count why not."""
+    label = contiguous[instance.category_id]
+    if label is None:
         dropped["of other categories"] += 1
-    elif entry.get("iscrowd", 0):
+    elif instance.values.get("iscrowd", 0):
         dropped["of crowds"] += 1
-    elif not entry.get("segmentation"):
+    elif not instance.values.get("segmentation"):
         dropped["without segmentation"] += 1
     else:
-        records[image]["annotations"][0].append(
+        records[instance.image_id]["annotations"][0].append(
             {
-                "id": number,
-                "category_id": contiguous[category],
+                "id": instance.id,
+                "category_id": label,
                 "iscrowd": 0,
-                "bbox": entry.get("bbox"),
+                "bbox": instance.values.get("bbox"),
                 "bbox_mode": BoxMode.XYWH_ABS,
-                "segmentation": entry["segmentation"],
+                "segmentation": instance.values["segmentation"],
             }
         )
 

@@ -109,7 +109,7 @@ def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[dict[s
     file = read_annotations(json_file)
     decode_ground_truth(file)  # a mask that cannot be decoded would end a training in its middle
     categories = sorted(file.categories, key=attrgetter("id"))
-    records = {video.id: _record(video, json_file, image_root) for video in file.videos}
+    records = {video.id: video_record(video, json_file, image_root) for video in file.videos}
     contiguous = _contiguous(categories)
     for track in file.annotations or ():
         _attach(track, records[track.video_id]["annotations"], contiguous[track.category_id])
@@ -152,8 +152,12 @@ def _official_names(
     return [Category(*pair) for pair in expected]
 
 
-def _record(video: Video, json_file: str, image_root: str) -> dict[str, Any]:
-    """A record without annotations."""
+def video_record(video: Video, json_file: str, image_root: str) -> dict[str, Any]:
+    """A record without annotations.
+
+    Raises:
+        ValueError: a frame has no name, or one that leads out of the image root.
+    """
     if video.file_names is None:
         raise ValueError(f"{json_file}: video {video.id} has no file_names")
     try:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from simplevtr.evaluation.report import scores_table
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
-from simplevtr.formats.checks import is_finite
 from simplevtr.formats.results import check_results, refuse_existing_results, write_results
 from simplevtr.formats.ytvis import load_ground_truth, require_objects
 from simplevtr.structures import TrackMasks, encode_masks
@@ -83,9 +82,9 @@ class YTVISEvaluator(DatasetEvaluator):
 
         Args:
             inputs: one dict with ``video_id``, ``length`` (T), ``height`` (H) and ``width`` (W).
-            outputs: lists with an item a track: ``pred_scores``, float; ``pred_labels``, contiguous
-                int; ``pred_masks``, ``TrackMasks`` or a (T, H, W) bool tensor, in the video's
-                pixels.
+            outputs: lists with an item a track: ``pred_ranking``, or ``pred_scores`` without it,
+                float in [0, 1]; ``pred_labels``, contiguous int; ``pred_masks``, ``TrackMasks`` or
+                a (T, H, W) bool tensor, in the video's pixels.
 
         Raises:
             ValueError: there is not exactly one video, or the predictions do not fit it.
@@ -95,7 +94,8 @@ class YTVISEvaluator(DatasetEvaluator):
         video = inputs[0]
         if video["video_id"] in self._tracks:
             return
-        columns = [outputs[key] for key in ("pred_scores", "pred_labels", "pred_masks")]
+        score = "pred_ranking" if "pred_ranking" in outputs else "pred_scores"
+        columns = [outputs[key] for key in (score, "pred_labels", "pred_masks")]
         if len({len(column) for column in columns}) != 1:
             raise ValueError(
                 f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
@@ -112,8 +112,8 @@ class YTVISEvaluator(DatasetEvaluator):
             raise ValueError(
                 f"{name}: unknown label {label}; allowed: {sorted(self._category_ids)}"
             )
-        if not is_finite(score):
-            raise ValueError(f"{name}: score {score} is not finite")
+        if not 0 <= score <= 1:
+            raise ValueError(f"{name}: score {score} is not in [0, 1]")
         expected = (video["length"], video["height"], video["width"])
         if tuple(masks.shape) != expected:
             raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")

@@ -110,11 +110,16 @@ def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:
 
 
 def text(entry: dict[str, Any], key: str) -> str:
-    """The text under ``key``, not empty, in Unicode's composed form (NFC)."""
+    """The text under ``key``, which is not empty."""
     value = entry.get(key)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key} must be text, {_got(entry, key)}")
-    return unicodedata.normalize("NFC", value)
+    return value
+
+
+def name(entry: dict[str, Any], key: str = "name") -> str:
+    """The text under ``key`` in Unicode's composed form (NFC): it is compared between files."""
+    return unicodedata.normalize("NFC", text(entry, key))
 
 
 def flag(entry: dict[str, Any], key: str) -> bool:

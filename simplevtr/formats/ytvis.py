@@ -112,9 +112,13 @@ def parse_categories(entries: Iterable[Any], source: str) -> list[Category]:
         entries,
         source,
         "categories",
-        lambda entry: Category(checks.integer(entry, "id"), checks.text(entry, "name")),
+        _category,
         unique=["id", "name"],  # datasets are matched and scores are given by name
     )
+
+
+def _category(entry: dict[str, Any]) -> Category:
+    return Category(checks.integer(entry, "id"), checks.name(entry))
 
 
 def _video(entry: dict[str, Any]) -> Video:

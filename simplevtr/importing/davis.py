@@ -176,7 +176,7 @@ def _read_meta(path: Path, log: ImportLog) -> _Names:
                 raise ValueError(f"{place}: the name of an object must be a number below 256")
             if "category" in as_object(value, place):
                 with naming(place):
-                    names[video][int(number)] = checks.text(value, "category")
+                    names[video][int(number)] = checks.name(value, "category")
             else:  # as where the categories are not public
                 names[video][int(number)] = _ONLY_CATEGORY
                 log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1

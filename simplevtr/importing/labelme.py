@@ -165,7 +165,7 @@ class _Reader:
             where = f"{path}, shape {number}"
             shape = as_object(shape, where)
             with naming(where):
-                label = checks.text(shape, "label")
+                label = checks.name(shape, "label")
                 kind = shape.get("shape_type")
                 kind = "polygon" if kind is None else kind
                 if self._is_left_out(label, kind):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from simplevtr.formats.mots import NUMBERS
 from simplevtr.importing.categories import parse_pairs
 from simplevtr.importing.dataset import (
     BrokenVideoError,
@@ -24,9 +25,8 @@ from simplevtr.importing.video_draft import Size, VideoDraft
 from tqdm import tqdm
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
-_NUMBERS = 1000  # an identity is 1000 * class + instance
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
-_IGNORE = _IGNORE_CLASS * _NUMBERS  # their usual identity
+_IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
 _FIELDS = "time_frame id class_id img_height img_width rle"
 
@@ -110,11 +110,11 @@ class _Reader:
             with draft.frame(places[number]):
                 for value, mask in from_labels(read_deep_labels(path, draft.size)).items():
                     with naming(path):
-                        if value < _NUMBERS:
+                        if value < NUMBERS:
                             raise ValueError(
-                                f"pixel value {value}; 0, or {_NUMBERS} and more, needed"
+                                f"pixel value {value}; 0, or {NUMBERS} and more, needed"
                             )
-                        self._add(draft, value, value // _NUMBERS, places[number], mask)
+                        self._add(draft, value, value // NUMBERS, places[number], mask)
         return draft
 
     def read_text(self, path: Path, name: str, frames: dict[int, Path]) -> VideoDraft:

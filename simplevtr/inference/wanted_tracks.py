@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from simplevtr.structures import FrameTracks
@@ -11,20 +10,13 @@ from simplevtr.visualization import TrackPainter
 
 def wanted_in_frame(tracks: FrameTracks, painter: TrackPainter) -> FrameTracks:
     """The tracks of one frame that ``painter`` draws, by their scores and classes."""
-    kept = _wanted(tracks.labels, tracks.scores, painter)
-    return replace(
-        tracks,
-        **{
-            name: [getattr(tracks, name)[i] for i in kept]
-            for name in ("track_ids", "labels", "scores", "masks")
-        },
-    )
+    return tracks.rows(_wanted(tracks.labels, tracks.scores, painter))
 
 
 def wanted_in_result(result: dict[str, Any], painter: TrackPainter) -> dict[str, Any]:
     """The result of a predictor with only the tracks that ``painter`` draws."""
     kept = _wanted(result["pred_labels"], result["pred_scores"], painter)
-    columns = ("pred_scores", "pred_labels", "pred_masks", "pred_ids")
+    columns = [name for name in result if name.startswith("pred_")]
     return result | {name: [result[name][i] for i in kept] for name in columns}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from simplevtr.modeling.acceleration import Acceleration
@@ -15,9 +16,9 @@ from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.modeling.recompute import Recompute
 from simplevtr.modeling.targets import TargetBuilder
 from simplevtr.modeling.transformer import Transformer
-from simplevtr.modeling.video_segmenter import VideoSegmenter
+from simplevtr.modeling.window_predictor import WindowPredictor
 from simplevtr.structures import ClipPredictions, FrameTracks
-from simplevtr.tracking import TrackingSettings, WindowLinker
+from simplevtr.tracking import TrackingSettings, VideoSegmenter, WindowLinker, WindowTracks
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -38,6 +39,7 @@ class SimpleVTR(nn.Module):
         target_builder: TargetBuilder,
         criterion: ClipCriterion,
         dense_loss: DenseClassLoss | None,
+        window_predictor: WindowPredictor,
         segmenter: VideoSegmenter,
         acceleration: Acceleration | None = None,
     ) -> None:
@@ -49,6 +51,7 @@ class SimpleVTR(nn.Module):
             target_builder: ``Instances`` -> ``ClipTargets``.
             criterion: matching and losses.
             dense_loss: loss on the encoder's memory, or None.
+            window_predictor: inference: frames of a window -> its slots.
             segmenter: inference: windows of a video -> its tracks.
             acceleration: number format, memory layout, compilation; None for none of them.
         """
@@ -58,6 +61,7 @@ class SimpleVTR(nn.Module):
         self.target_builder = target_builder
         self.criterion = criterion
         self.dense_loss = dense_loss
+        self.window_predictor = window_predictor
         self.segmenter = segmenter
         self.acceleration = acceleration or Acceleration()
         self.acceleration.prepare(network)
@@ -85,6 +89,11 @@ class SimpleVTR(nn.Module):
             "dense_loss": DenseClassLoss(weight=cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT)
             if cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT > 0
             else None,
+            "window_predictor": WindowPredictor(
+                query_frames=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES,
+                class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
+                slot_threshold=cfg.TEST.SLOT_THRESHOLD,
+            ),
             "segmenter": build_segmenter(cfg),
         }
 
@@ -105,7 +114,9 @@ class SimpleVTR(nn.Module):
             In training a dict of weighted losses. Otherwise, for a list with one video,
             ``{"image_size": (H, W), "pred_scores": list[float], "pred_labels": list[int]
             (contiguous), "pred_masks": list of ``TrackMasks``, which read like (T, H, W) bool
-            tensors at the original size, "pred_ids": list[int]}``, a track each, best first.
+            tensors at the original size, "pred_ids": list[int], "pred_ranking": list[float]}``,
+            a track each, best first. Scores are those of the track where it was seen; AP orders
+            tracks by the ranking, which also weighs in how much of a long video saw them.
         """
         if self.training:
             return self.losses(batched_inputs)
@@ -175,13 +186,16 @@ class SimpleVTR(nn.Module):
     def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
         """Segment one video; see ``forward``."""
         size = (clip["height"], clip["width"])
-        network = self.acceleration.applied(self.network, self.device, training=False)
-        return self.segmenter.segment(network, self.batcher, clip["image"], size)
+        return self.segmenter.segment(self._look(), clip["image"], size)
 
     def stream(self, images: Iterable[Tensor], size: tuple[int, int]) -> Iterator[FrameTracks]:
         """Segment a video without an end; see ``VideoSegmenter.stream``."""
+        return self.segmenter.stream(self._look(), images, size)
+
+    def _look(self) -> Callable[[list[Tensor]], WindowTracks]:
+        """Frames of a window -> its slots."""
         network = self.acceleration.applied(self.network, self.device, training=False)
-        return self.segmenter.stream(network, self.batcher, images, size)
+        return partial(self.window_predictor, network, self.batcher)
 
 
 def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNetwork:
@@ -263,10 +277,9 @@ def build_segmenter(cfg: CfgNode) -> VideoSegmenter:
     return VideoSegmenter(
         window=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
         stride=cfg.TEST.STRIDE,
-        fixed_length=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES > 0,
         score_threshold=cfg.TEST.SCORE_THRESHOLD,
         tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
-        class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
+        length_power=cfg.TEST.LENGTH_POWER,
         tracking=TrackingSettings(
             linker=WindowLinker(
                 min_iou=cfg.TEST.LINK.MIN_IOU,

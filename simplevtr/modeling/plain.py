@@ -99,18 +99,19 @@ class PlainVTR(SimpleVTR):
         batch = self.batcher([{"image": list(clip["image"])}])
         predictions = self.predict_clip(batch.frames, batch.padding_mask)
         probability = predictions.logits[0].float().softmax(-1)
-        probability = probability[..., self.segmenter.class_offset : -1]
+        probability = probability[..., self.window_predictor.class_offset : -1]
         slots, labels, scores = score_tracks(probability, self.segmenter.tracks_per_video)
         masks = []
         if predictions.masks is not None:
             logits = F.interpolate(predictions.masks[0].float(), size=size, mode="bilinear")
             whole = (logits > 0).cpu().transpose(0, 1)
             masks = [TrackMasks(encode_masks(whole[slot]), size) for slot in slots.tolist()]
+        shown = [i for i, track in enumerate(masks) if any(track.rles)]
         return {
             "image_size": size,
-            "pred_scores": scores.tolist(),
-            "pred_labels": labels.tolist(),
-            "pred_masks": masks,
+            "pred_scores": scores[shown].tolist(),
+            "pred_labels": labels[shown].tolist(),
+            "pred_masks": [masks[i] for i in shown],
         }
 
 

@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from simplevtr.structures import FrameTracks, TrackMasks
 from simplevtr.tracking.evidence import TrackEvidence
 
-import torch
+
+class _Found(NamedTuple):
+    """One row of a result."""
+
+    track_id: int
+    label: int
+    score: float
+    ranking: float
 
 
 class CollectedTracks:
     """Gathers frames until the video is over."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        """Begin a video whose frames have ``size`` (H, W) in pixels."""
+    def __init__(
+        self,
+        size: tuple[int, int],
+        *,
+        per_video: int = 0,
+        mask_scoring: bool = False,
+        length_power: float = 1.0,
+    ) -> None:
+        """Begin a video.
+
+        Args:
+            size: (H, W) of its frames in pixels.
+            per_video: 0 for one result a track, its category the most frequent best class and its
+                score the mean of the best probabilities (VisTR); N for the N (track, class) pairs
+                that rank highest, their scores the mean probabilities.
+            mask_scoring: whether scores are multiplied by the masks' confidence.
+            length_power: of the share of the windows' frames that saw a track, by which its score
+                is multiplied for the ranking; 0 ranks by scores alone.
+        """
         self.size = size
         self.frames = 0
+        self._per_video = per_video
+        self._mask_scoring = mask_scoring
+        self._length_power = length_power
         self._rles: dict[int, dict[int, dict]] = {}  # by track, then by frame
-        self._last: dict[int, tuple[int, float]] = {}  # label and score of each track
+        self._last: dict[int, tuple[int, float]] = {}  # label and score in the last frame
+        # Frames that saw the whole track, its labels and scores.
+        self._ended: dict[int, tuple[int, list[tuple[int, float]]]] = {}
 
     def extend(self, frames: Iterable[FrameTracks]) -> None:
         """Take in the next frames."""
@@ -30,66 +59,51 @@ class CollectedTracks:
                 self._rles.setdefault(track_id, {})[frame.index] = rle
                 self._last[track_id] = label, score
 
+    def end(self, track_id: int, evidence: TrackEvidence) -> None:
+        """Take in the classes and scores of a track that has ended."""
+        classes = evidence.best_classes(self._per_video, mask_scoring=self._mask_scoring)
+        self._ended[track_id] = evidence.frames, classes
+
     def masks(self, track_id: int) -> TrackMasks:
         """The masks of one track."""
-        own = self._rles.get(track_id, {})
+        own = self._rles[track_id]
         return TrackMasks([own.get(t) for t in range(self.frames)], self.size)
 
-    def result(
-        self,
-        evidence: dict[int, TrackEvidence],
-        *,
-        looked_at: int,
-        tracks_per_video: int,
-        mask_scoring: bool,
-        score_threshold: float,
-    ) -> dict[str, Any]:
-        """The result dict of ``SimpleVTR.forward``.
+    def result(self, *, looked_at: int, score_threshold: float) -> dict[str, Any]:
+        """The result dict of ``SimpleVTR.forward``, of the tracks that have ended.
+
+        A track without any mask is left out, as in VisTR: it could only be wrong.
 
         Args:
-            evidence: of every track, by its id.
-            looked_at: frames of all windows together, which scores are means over: a track that
-                few windows saw has less evidence than one that all did.
-            tracks_per_video: 0 for one result a track, its category the most frequent best class
-                and its score the mean of the best probabilities (VisTR); N for the N best (track,
-                class) pairs by the mean probability.
-            mask_scoring: whether scores are multiplied by the masks' confidence.
+            looked_at: frames of all windows together.
             score_threshold: what scores less is left out.
         """
-        if tracks_per_video > 0 and evidence:
-            scores = torch.stack(
-                [
-                    e.class_scores(mask_scoring=mask_scoring, frames=looked_at)
-                    for e in evidence.values()
-                ]
-            )
-            ids = list(evidence)
-            best, index = scores.flatten().topk(min(tracks_per_video, scores.numel()))
-            found = [
-                (ids[i // scores.shape[1]], i % scores.shape[1], score)
-                for i, score in zip(index.tolist(), best.tolist(), strict=True)
-            ]
-        else:
-            found = [
-                (track_id, e.label(), e.score(mask_scoring=mask_scoring, frames=looked_at))
-                for track_id, e in evidence.items()
-            ]
-            found.sort(key=lambda item: -item[2])
-        return self._result([item for item in found if item[2] >= score_threshold])
+        found = [
+            _Found(track_id, label, score, score * (frames / looked_at) ** self._length_power)
+            for track_id, (frames, classes) in self._ended.items()
+            if track_id in self._rles
+            for label, score in classes
+        ]
+        if self._per_video:
+            found = sorted(found, key=lambda item: -item.ranking)[: self._per_video]
+        return self._result([item for item in found if item.score >= score_threshold])
 
     def so_far(self) -> dict[str, Any]:
         """The same, with the classes and scores that each track had in its last frame."""
-        found = [(track_id, *last) for track_id, last in self._last.items()]
-        return self._result(sorted(found, key=lambda item: -item[2]))
+        return self._result(
+            [_Found(track_id, *last, last[1]) for track_id, last in self._last.items()]
+        )
 
-    def _result(self, found: list[tuple[int, int, float]]) -> dict[str, Any]:
-        masks = {track_id: self.masks(track_id) for track_id, _, _ in found}
+    def _result(self, found: list[_Found]) -> dict[str, Any]:
+        found = sorted(found, key=lambda item: -item.score)
+        masks = {item.track_id: self.masks(item.track_id) for item in found}
         return {
             "image_size": self.size,
-            "pred_scores": [score for _, _, score in found],
-            "pred_labels": [label for _, label, _ in found],
-            "pred_masks": [masks[track_id] for track_id, _, _ in found],
-            "pred_ids": [track_id for track_id, _, _ in found],
+            "pred_scores": [item.score for item in found],
+            "pred_labels": [item.label for item in found],
+            "pred_masks": [masks[item.track_id] for item in found],
+            "pred_ids": [item.track_id for item in found],
+            "pred_ranking": [item.ranking for item in found],
         }
 
 

@@ -58,19 +58,32 @@ class TrackEvidence:
         """The most frequent best class of the frames."""
         return int(self.votes.argmax())
 
-    def score(self, *, mask_scoring: bool, frames: int | None = None) -> float:
-        """Mean of the frames' best class probabilities, times the masks' confidence if wanted.
+    def score(self, *, mask_scoring: bool) -> float:
+        """Mean of the frames' best class probabilities, in [0, 1].
 
         Args:
-            mask_scoring: whether the masks' confidence counts.
-            frames: what the mean is over, if not the track's own frames: those that it has not
-                count as zero.
+            mask_scoring: whether it is multiplied by the mean probability inside the masks.
         """
-        return self.best / (frames or self.frames) * self._mask_factor(mask_scoring)
+        return self.best / self.frames * self._mask_factor(mask_scoring)
 
-    def class_scores(self, *, mask_scoring: bool, frames: int | None = None) -> Tensor:
+    def class_scores(self, *, mask_scoring: bool) -> Tensor:
         """(K,) mean class probabilities; see ``score``."""
-        return self.probability / (frames or self.frames) * self._mask_factor(mask_scoring)
+        return self.probability / self.frames * self._mask_factor(mask_scoring)
+
+    def best_classes(self, count: int, *, mask_scoring: bool) -> list[tuple[int, float]]:
+        """Classes and their scores, best first.
+
+        Args:
+            count: 0 for the class that is the best one in most frames, with ``score`` (VisTR); N
+                for the N best by ``class_scores``.
+            mask_scoring: see ``score``.
+        """
+        if not count:
+            return [(self.label(), self.score(mask_scoring=mask_scoring))]
+        scores = self.class_scores(mask_scoring=mask_scoring)
+        best, labels = scores.topk(min(count, len(scores)))
+        return list(zip(labels.tolist(), best.tolist(), strict=True))
 
     def _mask_factor(self, mask_scoring: bool) -> float:
-        return self.inside / max(self.cells, 1.0) if mask_scoring else 1.0
+        # Sums in float32 may be a trifle more than their number of cells.
+        return min(1.0, self.inside / max(self.cells, 1.0)) if mask_scoring else 1.0

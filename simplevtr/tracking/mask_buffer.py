@@ -20,8 +20,13 @@ class MaskBuffer:
         self._sums: Tensor | None = None  # (n, h, w)
         self._counts: Tensor | None = None  # (n,), windows that a sum is of
 
+    @property
+    def waiting(self) -> bool:
+        """Whether masks are held."""
+        return self._sums is not None
+
     def add(self, logits: Tensor, first: int) -> None:
-        """Add what a window says.
+        """Add the masks of a window.
 
         Args:
             logits: (n, h, w) of frame ``first`` and the following.
@@ -75,7 +80,7 @@ class MaskBuffer:
         seen = counts.nonzero()[:, 0].tolist()
         for frame, rle in zip(seen, _encoded(sums[seen], size), strict=True):
             result[offset + frame] = rle
-        # Copies, so that the frames that are given out do not stay in memory.
+        # Copies, so that the frames that are returned do not stay in memory.
         self._sums, self._counts = self._sums[count:].clone(), self._counts[count:].clone()
         self._first += count
         if not len(self._sums):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simplevtr.structures import FrameTracks
@@ -48,7 +49,10 @@ class TrackingSettings:
 
 @dataclass
 class _Track:
-    """A track that is alive, or has ended: then only its evidence is asked for."""
+    """A track that may go on, or has masks that wait for their frames.
+
+    ``embedding`` is a copy on the CPU: a view would keep the whole window's tensor.
+    """
 
     track_id: int
     evidence: TrackEvidence
@@ -58,28 +62,37 @@ class _Track:
 
 
 class VideoTracks:
-    """Takes in windows in order and gives out frames in order.
+    """Takes in windows in order and returns frames in order.
 
-    Memory does not grow with the video, but for the evidence of each track, about a kilobyte.
+    Memory depends on neither the length of the video nor the number of its tracks: one that has
+    ended is forgotten with its last frame.
 
     Attributes:
         looked_at: frames of all windows so far together.
     """
 
-    def __init__(self, settings: TrackingSettings, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        settings: TrackingSettings,
+        size: tuple[int, int],
+        *,
+        on_end: Callable[[int, TrackEvidence], None] | None = None,
+    ) -> None:
         """Begin a video.
 
         Args:
             settings: how windows are linked.
-            size: (H, W) of the original frames in pixels, at which masks are given out.
+            size: (H, W) of the original frames in pixels, at which masks are returned.
+            on_end: called with the id and the evidence of every track that has ended.
         """
         self.settings = settings
         self.size = size
         self.looked_at = 0
-        self._tracks: list[_Track] = []
-        self._alive: list[_Track] = []
+        self._on_end = on_end
+        self._tracks: list[_Track] = []  # in the order in which they were born
+        self._born = 0
         self._windows = 0
-        self._settled = 0  # frames that were given out
+        self._settled = 0  # frames that were returned
         self._seen = 0  # frames that a window has seen
 
     def add(self, window: WindowTracks, *, start: int, settled: int) -> list[FrameTracks]:
@@ -102,65 +115,73 @@ class VideoTracks:
             kept = window.without_duplicates(torch.tensor(scores), self.settings.duplicate_iou)
             window = window.rows(kept)
             evidence, scores = [evidence[i] for i in kept], [scores[i] for i in kept]
-        owner = {slot: self._alive[track] for track, slot in self._links(window, start)}
+        owner = {slot: track for track, slot in self._links(window, start)}
+        embeddings = window.embedding.float().cpu()
         for slot, own in enumerate(evidence):
             track = owner.get(slot)
             if track is not None:
                 track.evidence = track.evidence + own
             elif self._windows == 0 or scores[slot] >= self.settings.birth_score:
-                track = _Track(len(self._tracks) + 1, own, window.embedding[slot], self._windows)
+                self._born += 1
+                track = _Track(self._born, own, embeddings[slot], self._windows)
                 self._tracks.append(track)
-                self._alive.append(track)
             else:
                 continue
-            track.embedding, track.last_window = window.embedding[slot], self._windows
-            # The last window may begin before frames that were given out already.
+            track.embedding, track.last_window = embeddings[slot].clone(), self._windows
+            # The last window may begin before frames that were returned already.
             known = max(0, self._settled - start)
             track.masks.add(window.masks[slot, known:], start + known)
         self.looked_at += window.masks.shape[1]
         self._seen = max(self._seen, start + window.masks.shape[1])
         self._windows += 1
-        frames = self._give_out(settled)
-        self._alive = [t for t in self._alive if self._missed(t) <= self.settings.memory]
+        frames = self._take(settled)
+        self._forget([t for t in self._tracks if not self._may_go_on(t) and not t.masks.waiting])
         return frames
 
     def finish(self) -> list[FrameTracks]:
-        """The frames that were still waiting for a window."""
-        return self._give_out(self._seen)
+        """End the video: the frames that were still waiting for a window."""
+        frames = self._take(self._seen)
+        self._forget(self._tracks)
+        return frames
 
-    def evidence(self) -> dict[int, TrackEvidence]:
-        """What is known of every track of the video, by its id."""
-        return {track.track_id: track.evidence for track in self._tracks}
+    def _forget(self, ended: list[_Track]) -> None:
+        if self._on_end is not None:
+            for track in ended:
+                self._on_end(track.track_id, track.evidence)
+        gone = {track.track_id for track in ended}
+        self._tracks = [track for track in self._tracks if track.track_id not in gone]
 
-    def _missed(self, track: _Track) -> int:
-        """Windows since the track was seen."""
-        return self._windows - 1 - track.last_window
+    def _may_go_on(self, track: _Track) -> bool:
+        missed = self._windows - 1 - track.last_window
+        return missed <= self.settings.memory
 
-    def _links(self, window: WindowTracks, start: int) -> list[tuple[int, int]]:
-        """Pairs of indices into ``_alive`` and of slots."""
-        if not self._alive or not len(window):
+    def _links(self, window: WindowTracks, start: int) -> list[tuple[_Track, int]]:
+        """Pairs of a track and the slot that it goes on with."""
+        alive = [track for track in self._tracks if self._may_go_on(track)]
+        if not alive or not len(window):
             return []
         first = max(start, self._settled)
         shared = max(0, self._seen - first)
         own = window.masks[:, first - start : first - start + shared]
-        before = torch.stack([t.masks.between(first, first + shared, own[0]) for t in self._alive])
+        before = torch.stack([t.masks.between(first, first + shared, own[0]) for t in alive])
         covered = (before > 0).flatten(1).any(1)[:, None] | (own > 0).flatten(1).any(1)
-        fresh = torch.tensor([t.last_window == self._windows - 1 for t in self._alive])
+        fresh = torch.tensor([t.last_window == self._windows - 1 for t in alive])
         looks = looks_alike(
             (
-                torch.stack([t.evidence.class_scores(mask_scoring=False) for t in self._alive]),
-                torch.stack([t.embedding for t in self._alive]),
+                torch.stack([t.evidence.class_scores(mask_scoring=False) for t in alive]),
+                torch.stack([t.embedding for t in alive]),
             ),
             (window.probability.mean(1).double().cpu(), window.embedding),
         )
         comparable = covered.cpu() & fresh[:, None]
-        return self.settings.linker(mask_overlap(before, own), comparable, looks)
+        links = self.settings.linker(mask_overlap(before, own), comparable, looks)
+        return [(alive[row], slot) for row, slot in links]
 
-    def _give_out(self, upto: int) -> list[FrameTracks]:
+    def _take(self, upto: int) -> list[FrameTracks]:
         """Frames ``_settled`` to ``upto``."""
         first, count = self._settled, upto - self._settled
         rows: list[tuple[list, ...]] = [([], [], [], []) for _ in range(count)]
-        for track in self._alive:
+        for track in self._tracks:
             label = track.evidence.label()
             score = track.evidence.score(mask_scoring=self.settings.mask_scoring)
             for frame, rle in enumerate(track.masks.take(first, upto, self.size)):

@@ -56,13 +56,6 @@ class FrameSource(ABC):
         """
         return None
 
-    def uneven_times(self) -> list[Fraction] | None:
-        """Display times in seconds from the first frame, for a video of variable frame rate.
-
-        None where ``fps`` says everything. Known for the frames of the latest pass.
-        """
-        return None
-
     def close(self) -> None:
         """Let go of a camera or connection that is not read to its end; files need it not."""
         return

@@ -41,7 +41,7 @@ class Timeline:
         """
         self._fps, self._tick, self._may_jump = fps, tick, may_jump
         self._step = max(1, round(1 / (fps * tick))) if fps else 1
-        self._origin = 0
+        self._origin = 0  # ticks on the container's clock that are time 0
         self._starts, self._durations = array("q"), array("q")
 
     def __len__(self) -> int:
@@ -86,15 +86,9 @@ class Timeline:
                 duration = 1 / self._fps
         return FrameTiming(start, duration)
 
-    def uneven(self) -> list[Fraction] | None:
-        """All starts in seconds; None where each is within half a frame of what the rate says."""
-        if not self._starts or self._fps is None:
-            return None
-        times = [start * self._tick for start in self._starts]
-        half = Fraction(1, 2)
-        if all(abs(time * self._fps - i) <= half for i, time in enumerate(times)):
-            return None
-        return times
+    def origin(self) -> Fraction:
+        """Seconds on the container's clock at which the first frame is shown."""
+        return self._origin * self._tick
 
     def end(self) -> Fraction:
         """Seconds from the first frame's start to the last one's end; 0 without frames."""

@@ -5,13 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 
-from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.frame_times import FrameTiming
-from simplevtr.video_io.video_stream import StreamReader, frame_rate, pick_stream
+from simplevtr.video_io.video_stream import StreamSource
 
 import av
 import numpy as np
@@ -24,8 +20,8 @@ _PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,r
 _CAMERAS = "/dev/video"
 
 
-class LiveSource(FrameSource):
-    """A stream that is opened once, stays open, and is given out once."""
+class LiveSource(StreamSource):
+    """A stream that is opened once, stays open, and can be iterated once."""
 
     live = True
 
@@ -46,22 +42,10 @@ class LiveSource(FrameSource):
         self.path, self.files = shown, []
         self._container = _connect(address, shown, format, timeout)
         try:
-            stream = pick_stream(self._container, shown)
-            # Threads that take a frame each would hold back as many frames.
-            stream.thread_type = "SLICE"
-            self.fps = frame_rate(stream)
-            self.length = stream.frames or None
-            self._reader = StreamReader(self._container, stream, shown, self.fps)
-            frames = iter(self._reader)
-            first = next(frames, None)
-            if first is None:
-                raise ValueError(f"{shown}: no frame can be decoded ({self._reason()})")
+            self._frames: Iterator[np.ndarray] | None = self._begin(self._container)
         except ValueError:
             self._container.close()
             raise
-        self.size = first.shape[:2]
-        self.sample_aspect_ratio = self._reader.sample_aspect_ratio
-        self._frames: Iterator[np.ndarray] | None = chain((first,), frames)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self._frames is None:
@@ -75,21 +59,10 @@ class LiveSource(FrameSource):
             if self._reader.error is not None:
                 logger.warning(
                     "%s: broke off after %d frames (%s)",
-                    self.path, self._reader.count, self._reason(),
+                    self.path, self._reader.count, self._reader.error,
                 )  # fmt: skip
         finally:
             self._container.close()
-
-    def _reason(self) -> str:
-        return self._reader.error or f"{self._reader.bad_packets} packets are broken"
-
-    def timing(self, index: int) -> FrameTiming | None:
-        """When frame ``index`` is shown."""
-        return self._reader.timeline.timing(index)
-
-    def uneven_times(self) -> list[Fraction] | None:
-        """Display times so far if the frame rate varies, else None."""
-        return self._reader.timeline.uneven()
 
     def close(self) -> None:
         """Let go of the camera or connection."""

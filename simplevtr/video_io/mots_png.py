@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from simplevtr.formats.mots import MOST_CLASSES, NUMBERS
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io.sink import FolderOutput, check_output
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
-
-_NUMBERS = 1000  # instance numbers of one class, 0 included, which is not given out
-_MOST_CLASSES = np.iinfo(np.uint16).max // _NUMBERS  # 65
 
 
 class MotsPngSink(FolderOutput):
@@ -31,7 +29,6 @@ class MotsPngSink(FolderOutput):
         path: str | os.PathLike,
         size: tuple[int, int],
         *,
-        min_score: float = 0.0,
         overwrite: bool = False,
     ):
         """Prepare a folder.
@@ -39,7 +36,6 @@ class MotsPngSink(FolderOutput):
         Args:
             path: a folder that does not exist or is empty.
             size: (H, W) of the frames in pixels.
-            min_score: tracks with a lower score are left out of a frame; in [0, 1].
             overwrite: whether a folder with files may be written to; files of other names stay.
 
         Raises:
@@ -49,7 +45,6 @@ class MotsPngSink(FolderOutput):
         path = check_output(path, overwrite=overwrite, suffixes=("",))
         super().__init__(Path(path), overwrite=overwrite)
         self.size = tuple(size)
-        self._min_score = min_score
         self._values: dict[int, int] = {}  # by track id
 
     def write(self, tracks: FrameTracks) -> None:
@@ -67,11 +62,11 @@ class MotsPngSink(FolderOutput):
         if tracks.index != self.count:
             raise ValueError(f"{self.path}: frame {tracks.index} came, expected {self.count}")
         picture = np.zeros(self.size, dtype=np.uint16)
-        kept = [i for i, score in enumerate(tracks.scores) if score >= self._min_score]
-        values = {i: self._value(tracks.track_ids[i], tracks.labels[i]) for i in kept}
+        values = list(map(self._value, tracks.track_ids, tracks.labels))
+        rows = zip(tracks.scores, tracks.track_ids, values, tracks.masks, strict=True)
         # The last one painted owns the pixel.
-        for i in sorted(kept, key=lambda i: (tracks.scores[i], -tracks.track_ids[i])):
-            picture[coco_mask.decode(tracks.masks[i]).astype(bool)] = values[i]
+        for _, _, value, mask in sorted(rows, key=lambda row: (row[0], -row[1])):
+            picture[coco_mask.decode(mask).astype(bool)] = value
         Image.fromarray(picture).save(self._partial / f"{self.count:06d}.png")
         self.count += 1
 
@@ -81,18 +76,18 @@ class MotsPngSink(FolderOutput):
         return self._values[track_id]
 
     def _free_value(self, track_id: int, label: int) -> int:
-        if not 0 <= label < _MOST_CLASSES:
+        if not 0 <= label < MOST_CLASSES:
             raise ValueError(
                 f"{self.path}: track {track_id} has label {label}; a 16-bit picture holds labels "
-                f"from 0 to {_MOST_CLASSES - 1}"
+                f"from 0 to {MOST_CLASSES - 1}"
             )
-        first = (label + 1) * _NUMBERS
+        first = (label + 1) * NUMBERS
         taken = set(self._values.values())
-        for number in (track_id, *range(_NUMBERS - 1, 0, -1)):
+        for number in (track_id, *range(NUMBERS - 1, 0, -1)):
             # 65 is the last class, and 65535 the last value.
-            if 0 < number < _NUMBERS and first + number not in taken and first + number < 2**16:
+            if 0 < number < NUMBERS and first + number not in taken and first + number < 2**16:
                 return first + number
         raise ValueError(
-            f"{self.path}: label {label} has more than {_NUMBERS - 1} tracks (track {track_id}), "
+            f"{self.path}: label {label} has more than {NUMBERS - 1} tracks (track {track_id}), "
             "for which this format has no numbers"
         )

@@ -1,17 +1,16 @@
-"""The sound of a video, carried into the mp4 that is made of its frames."""
+"""The sound of a video, put into the mp4 that was made of its frames."""
 
 from __future__ import annotations
 
-import io
+import heapq
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
-from simplevtr.video_io.sound_encoder import encoded
 from simplevtr.video_io.video_source import open_file
-from simplevtr.video_io.video_stream import pick_stream
+from simplevtr.video_io.video_stream import StreamReader
 
 import av
 
@@ -19,149 +18,133 @@ logger = logging.getLogger(__name__)
 
 # What mp4 files hold and players play, by the names of its decoders; anything else becomes AAC.
 _COPIED = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3float", "opus")
-_TRIED = 50  # packets, to find out whether a sound can be decoded
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_BITS = 96_000  # a second and channel of AAC
+# Packets of the first stream for the second one, at the times they have after so many seconds.
+_Packets = Callable[[av.AudioStream, av.container.OutputContainer, Fraction], Iterator[av.Packet]]
 
 
-class SoundCopy:
-    """The sound of a file, written beside its pictures as these come, and no further.
+def add_sound(path: Path, source: Path) -> None:
+    """Give a silent mp4 the sound of the file whose frames it shows.
 
+    Time zero is the first frame of the source's video, and the sound ends with the last frame.
     Packets are copied as they are where mp4 can hold them; otherwise the sound is encoded anew.
-    Time zero is the first frame of the file's video.
+    Sound that cannot be read is left out with a warning.
+
+    Args:
+        path: an mp4, which is replaced by one with sound in one step.
+        source: a video file.
     """
-
-    def __init__(
-        self, container: av.container.InputContainer, output: av.container.OutputContainer,
-        packets: Iterator[tuple[Fraction, av.Packet]],
-    ):  # fmt: skip
-        """Take (start in seconds, packet of a stream of ``output``) in order; see ``begin``."""
-        self._container, self._output = container, output
-        self._packets = packets
-        self._waiting: tuple[Fraction, av.Packet] | None = None
-        self._done = False
-
-    @classmethod
-    def begin(cls, path: Path, output: av.container.OutputContainer) -> SoundCopy | None:
-        """Add a sound stream to ``output``; must come before its first packet.
-
-        Returns:
-            None, after a warning, if the file has no sound that can be read.
-        """
-        try:
-            origin = _first_picture(path)
-            container = open_file(path)
-        except ValueError as error:
-            logger.warning("the result has no sound: %s", error)
-            return None
-        stream = _best_stream(container)
-        if stream is None:
-            logger.warning("%s: it has no sound, nor has the result", path)
-        elif stream.codec_context is not None:
-            if stream.codec_context.name in _COPIED and _fits(path):
-                copy = output.add_stream_from_template(stream)
-                return cls(container, output, _copied(container, stream, copy, origin))
-            if _can_be_decoded(path):
-                return cls(container, output, encoded(container, stream, output, origin))
-        if stream is not None:
-            logger.warning("%s: its sound cannot be read; the result has none", path)
-        container.close()
-        return None
-
-    def write_until(self, seconds: Fraction) -> None:
-        """Write what begins before ``seconds``."""
-        while not self._done:
-            try:
-                if self._waiting is None:
-                    self._waiting = next(self._packets, None)
-                if self._waiting is None:
-                    self._done = True
-                    return
-                start, packet = self._waiting
-                if start >= seconds:
-                    return
-                self._waiting = None
-                self._output.mux(packet)
-            except (av.FFmpegError, ValueError) as error:
-                self._done = True
-                logger.warning(
-                    "%s: its sound is damaged; the result has what was read before (%s)",
-                    self._container.name, error,
-                )  # fmt: skip
-
-    def finish(self, seconds: Fraction) -> None:
-        """Write the rest that begins before ``seconds``, and close the file that is read."""
-        self.write_until(seconds)
-        self.close()
-
-    def close(self) -> None:
-        """Close the file that is read."""
-        self._done = True
-        self._container.close()
+    target = path.with_name(f"{path.stem}.sound.mp4")
+    try:
+        with open_file(source) as container:
+            stream = container.streams.best("audio")
+            if stream is None:
+                logger.warning("%s: it has no sound, nor has the result", source)
+                return
+            known = stream.codec_context is not None
+            copied = known and stream.codec_context.name in _COPIED
+            reader = StreamReader(container, str(source))
+            next(iter(reader), None)
+            zero = reader.timeline.origin()
+        for packets in [_copied] * copied + [_encoded] * known:
+            if _combine(path, source, zero, packets, target):
+                os.replace(target, path)
+                return
+    except ValueError as error:
+        logger.warning("the result has no sound: %s", error)
+        return
+    finally:
+        target.unlink(missing_ok=True)
+    logger.warning("%s: its sound cannot be read; the result has none", source)
 
 
-def _best_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The sound stream a player would choose."""
-    return container.streams.best("audio")
+def _combine(silent: Path, source: Path, zero: Fraction, packets: _Packets, target: Path) -> bool:
+    """Write ``target`` with both, side by side; whether there is any sound that an mp4 can hold."""
+    heard = 0
 
+    def within(sound: Iterator[av.Packet], end: Fraction) -> Iterator[av.Packet]:
+        nonlocal heard
+        for packet in sound:
+            if packet.pts * packet.time_base >= end:
+                return
+            heard += 1
+            yield packet
 
-def _first_picture(path: Path) -> Fraction:
-    """Seconds on the file's clock at which its first frame is shown; 0 if it has no video."""
-    with open_file(path) as container:
-        if not container.streams.video:
-            return Fraction(0)
-        stream = pick_stream(container, str(path))
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                continue
-            if frames:
-                pts = frames[0].pts
-                return Fraction(0) if pts is None else pts * Fraction(frames[0].time_base)
-    return Fraction(0)
-
-
-def _fits(path: Path) -> bool:
-    """Whether mp4 takes the packets: a header cannot be taken back once it is refused."""
-    with open_file(path) as container:
-        stream = _best_stream(container)
-        try:
-            with av.open(io.BytesIO(), "w", format="mp4") as trial:
-                copy = trial.add_stream_from_template(stream)
-                for _, packet in islice(_copied(container, stream, copy, Fraction(0)), 3):
-                    trial.mux(packet)
-        except (av.FFmpegError, ValueError):
-            return False
-    return True
-
-
-def _can_be_decoded(path: Path) -> bool:
-    """Whether there is a sound in the first packets."""
-    with open_file(path) as container:
-        for packet in islice(container.demux(_best_stream(container)), _TRIED):
-            try:
-                if packet.decode():
-                    return True
-            except av.FFmpegError:
-                continue
-    return False
+    try:
+        with (
+            av.open(f"file:{silent}") as shown,
+            open_file(source) as container,
+            av.open(f"file:{target}", "w", options={"movflags": "+faststart"}) as output,
+        ):
+            video = shown.streams.video[0]
+            pictures = _moved(video, output.add_stream_from_template(video), Fraction(0))
+            sound = packets(container.streams.best("audio"), output, zero)
+            sound = within(sound, video.duration * video.time_base)
+            for packet in heapq.merge(pictures, sound, key=lambda p: p.dts * p.time_base):
+                output.mux(packet)
+    except (av.FFmpegError, ValueError):
+        return False
+    return heard > 0
 
 
 def _copied(
-    container: av.container.InputContainer, stream: av.AudioStream, copy: av.AudioStream,
-    origin: Fraction,
-) -> Iterator[tuple[Fraction, av.Packet]]:  # fmt: skip
-    """The packets of ``stream``, for ``copy``, from the one that sounds at ``origin``."""
-    tick = Fraction(stream.time_base)
-    zero = round(origin / tick)
+    stream: av.AudioStream, output: av.container.OutputContainer, zero: Fraction
+) -> Iterator[av.Packet]:
+    yield from _moved(stream, output.add_stream_from_template(stream), zero)
+
+
+def _moved(stream: av.stream.Stream, copy: av.stream.Stream, zero: Fraction) -> Iterator[av.Packet]:
+    """The packets of ``stream``, for ``copy``, from the one that is shown or heard at ``zero``."""
+    start = round(zero / stream.time_base)
     last: int | None = None
-    for packet in container.demux(stream):
+    for packet in _readable(stream):
         if packet.dts is None:  # the mark of the end
             continue
         pts = packet.dts if packet.pts is None else packet.pts
         # A packet that ends just there is kept: decoders need the one before the first sound.
-        if pts + (packet.duration or 0) < zero or (last is not None and packet.dts <= last):
+        if pts + (packet.duration or 0) < start or (last is not None and packet.dts <= last):
             continue
         last = packet.dts
-        packet.pts, packet.dts = pts - zero, packet.dts - zero
+        packet.pts, packet.dts = pts - start, packet.dts - start
         packet.stream = copy
-        yield packet.pts * tick, packet
+        yield packet
+
+
+def _encoded(
+    stream: av.AudioStream, output: av.container.OutputContainer, zero: Fraction
+) -> Iterator[av.Packet]:
+    """As AAC; more than two channels are mixed into two. What is broken is left out."""
+    aac = output.add_stream("aac", rate=stream.rate if stream.rate in _RATES else 48000)
+    codec = aac.codec_context
+    codec.layout, codec.format = "mono" if stream.channels == 1 else "stereo", "fltp"
+    codec.bit_rate = _BITS * codec.channels
+    for packet in _readable(stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        for frame in frames:
+            if frame.pts is not None:
+                frame.pts -= round(zero / frame.time_base)
+                if frame.pts + frame.samples / frame.sample_rate / frame.time_base <= 0:
+                    continue
+            yield from aac.encode(frame)
+    yield from aac.encode(None)
+
+
+def _readable(stream: av.stream.Stream) -> Iterator[av.Packet]:
+    """The packets of a stream up to the end, or to where the file cannot be read further."""
+    packets = stream.container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            logger.warning(
+                "%s: its sound is damaged; the result has what was read before (%s)",
+                stream.container.name, error,
+            )  # fmt: skip
+            return
+        if packet is None:
+            return
+        yield packet

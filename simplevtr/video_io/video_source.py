@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.frame_times import FrameTiming
-from simplevtr.video_io.video_stream import StreamReader, frame_rate, pick_stream
+from simplevtr.video_io.video_stream import StreamReader, StreamSource
 
 import av
 import numpy as np
@@ -21,7 +19,7 @@ logger = logging.getLogger(__name__)
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
 
 
-class VideoSource(FrameSource):
+class VideoSource(StreamSource):
     """A video file; each pass reads it anew, so that memory holds one frame however long it is."""
 
     def __init__(self, path: Path):
@@ -30,31 +28,18 @@ class VideoSource(FrameSource):
         Raises:
             ValueError: it is not a video, a playlist, or no frame can be decoded.
         """
-        self._file = path
         self.files = [path]
         self.path = str(path)
         self._warned = False
         with open_file(path) as container:
-            stream = pick_stream(container, self.path)
-            self.fps = frame_rate(stream)
-            self.length = stream.frames or None
+            self._begin(container)
             self.sound = path if container.streams.audio else None
-            reader = self._reader = StreamReader(container, stream, self.path, self.fps)
-            first = next(iter(reader), None)
-        if first is None:
-            raise ValueError(f"{path}: no frame of this video can be decoded")
-        self.size = first.shape[:2]
-        self.sample_aspect_ratio = reader.sample_aspect_ratio
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        with open_file(self._file) as container:
-            stream = pick_stream(container, self.path)
-            # Threads that take a frame each lose good frames beside a broken one, and how many
-            # depends on the number of cores.
-            stream.thread_type = "SLICE"
-            reader = self._reader = StreamReader(container, stream, self.path, self.fps)
+        with open_file(self.files[0]) as container:
+            reader = self._reader = StreamReader(container, self.path)
             yield from reader
-            self._report_damage(reader, _seconds(stream))
+            self._report_damage(reader, reader.seconds or _seconds(container))
 
     def _report_damage(self, reader: StreamReader, seconds: Fraction | None) -> None:
         """Say once when frames are missing, or the video ends before its header says so."""
@@ -78,14 +63,6 @@ class VideoSource(FrameSource):
             self.path, reader.count, of, reader.bad_packets,
         )  # fmt: skip
 
-    def timing(self, index: int) -> FrameTiming | None:
-        """When frame ``index`` of the latest pass is shown."""
-        return self._reader.timeline.timing(index)
-
-    def uneven_times(self) -> list[Fraction] | None:
-        """Display times of the latest pass if the frame rate varies, else None."""
-        return self._reader.timeline.uneven()
-
 
 def open_file(path: Path) -> av.container.InputContainer:
     """Open a local media file, from which FFmpeg may not go on to the network.
@@ -96,23 +73,21 @@ def open_file(path: Path) -> av.container.InputContainer:
     try:
         # "file:" keeps a name with a colon in it from being taken for an address.
         container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"})
-    except (av.FFmpegError, OSError) as error:
-        raise ValueError(
-            f"{path}: not a video or image that PyAV/PIL can read ({error.strerror})"
-        ) from error
-    if _PLAYLISTS & set(container.format.name.split(",")):
+        reason = "a playlist of other files"
+        if not _PLAYLISTS & set(container.format.name.split(",")):
+            return container
         container.close()
-        raise ValueError(
-            f"{path}: not a video or image that PyAV/PIL can read (a playlist of other files)"
-        )
-    return container
+    except (av.FFmpegError, OSError) as error:
+        reason = error.strerror
+    raise ValueError(f"{path}: not a video or image that PyAV/PIL can read ({reason})")
 
 
-def _seconds(stream: av.VideoStream) -> Fraction | None:
-    """Seconds from the first frame to the end, as the file's head says; None where it does not."""
-    if stream.frames and stream.duration and stream.time_base:
-        return stream.duration * Fraction(stream.time_base)
-    # Matroska counts no frames, but writes "00:01:23.450000000" as a tag: the time of the end.
+def _seconds(container: av.container.InputContainer) -> Fraction | None:
+    """Seconds from the first frame to the end, of Matroska, which counts no frames.
+
+    It writes "00:01:23.450000000" as a tag: the time of the end.
+    """
+    stream = container.streams.video[0]
     found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if found is None:
         return None

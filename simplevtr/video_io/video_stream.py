@@ -1,13 +1,14 @@
-"""One video stream of an open container, decoded frame by frame whatever state it is in."""
+"""The video stream of an open container, decoded frame by frame whatever state it is in."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 
-from simplevtr.video_io.frame_times import Timeline
-from simplevtr.video_io.orientation import Orientation, orientation
+from simplevtr.video_io.frame_source import FrameSource
+from simplevtr.video_io.frame_times import FrameTiming, Timeline
 
 import av
 import numpy as np
@@ -17,33 +18,13 @@ logger = logging.getLogger(__name__)
 _HOPELESS = 1000  # packets without a single frame
 
 
-def pick_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    """The container's first video stream.
-
-    Raises:
-        ValueError: it has none, or none that can be decoded; ``name`` begins the message.
-    """
-    # The cover picture of a sound file is a "video" of one frame; leave it out.
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise ValueError(f"{name}: no decoder for its video is in this build of PyAV")
-            return stream
-    raise ValueError(
-        f"{name}: not a video or image that PyAV/PIL can read (it has no video stream)"
-    )
-
-
-def frame_rate(stream: av.VideoStream) -> Fraction | None:
-    """Frames per second as the container says, or as guessed from the first packets."""
-    rate = stream.average_rate or stream.guessed_rate
-    return Fraction(rate) if rate else None
-
-
 class StreamReader:
-    """Decodes one pass of a stream; packets that cannot be decoded are left out.
+    """Decodes one pass of a container's first video stream; broken packets are left out.
 
     Attributes:
+        fps: frames per second as the container says, or as guessed from the first packets.
+        length: number of frames that the container says; None if it does not.
+        seconds: from the first frame to the end, as the container says; None if it does not.
         count: frames given so far.
         bad_packets: packets left out so far.
         bad_tail: whether no frame came after the latest of them.
@@ -52,24 +33,31 @@ class StreamReader:
         sample_aspect_ratio: of the first frame, upright; 1 before it is read.
     """
 
-    def __init__(
-        self, container: av.container.InputContainer, stream: av.VideoStream, name: str,
-        fps: Fraction | None,
-    ):  # fmt: skip
-        """Prepare to read; ``name`` stands in warnings."""
-        self._container, self._stream, self._name = container, stream, name
+    def __init__(self, container: av.container.InputContainer, name: str):
+        """Prepare to read; ``name`` begins messages.
+
+        Raises:
+            ValueError: there is no video, or none that can be decoded.
+        """
+        self._container, self._name = container, name
+        self._stream = stream = _pick_stream(container, name)
+        # Threads that take a frame each hold back as many frames of a camera, and lose good frames
+        # beside a broken one, how many depends on the number of cores.
+        stream.thread_type = "SLICE"
+        rate = stream.average_rate or stream.guessed_rate
+        self.fps = Fraction(rate) if rate else None
+        self.length = stream.frames or None
+        tick = Fraction(stream.time_base or Fraction(1, 90000))
+        self.seconds = stream.duration * tick if self.length and stream.duration else None
         self.count = self.bad_packets = 0
         self.bad_tail = False
         self.error: str | None = None
         self.sample_aspect_ratio = Fraction(1)
-        self.timeline = Timeline(
-            fps,
-            Fraction(stream.time_base or Fraction(1, 90000)),
-            may_jump=bool(int(container.format.flags) & av.format.Flags.ts_discont.value),
-        )
+        jumps = bool(int(container.format.flags) & av.format.Flags.ts_discont.value)
+        self.timeline = Timeline(self.fps, tick, may_jump=jumps)
         # What the first frame says holds for all: a stream may change its size or be turned.
         self._shape: tuple[int, int] | None = None
-        self._orientation = Orientation()
+        self._turn = (False, False, False)
         self._resized = False
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -104,11 +92,10 @@ class StreamReader:
 
     def _learn(self, frame: av.VideoFrame) -> None:
         self._shape = (frame.height, frame.width)
-        self._orientation = orientation(frame)
+        self._turn = _turn(frame)
         ratio = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
         if ratio:
-            ratio = Fraction(ratio)
-            self.sample_aspect_ratio = 1 / ratio if self._orientation.swap_axes else ratio
+            self.sample_aspect_ratio = 1 / Fraction(ratio) if self._turn[0] else Fraction(ratio)
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         height, width = self._shape
@@ -120,4 +107,66 @@ class StreamReader:
                 self._name, self.count - 1, frame.width, frame.height, width, height,
             )  # fmt: skip
         image = frame.to_ndarray(format="rgb24", height=height, width=width)
-        return self._orientation.apply(image)
+        swap_axes, flip_rows, flip_columns = self._turn
+        image = image.swapaxes(0, 1) if swap_axes else image
+        image = image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+        return np.ascontiguousarray(image)
+
+
+class StreamSource(FrameSource):
+    """What video files, cameras and addresses share: the frames of a ``StreamReader``."""
+
+    def _begin(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
+        """Learn of an open container and its first frame what sources say; its frames.
+
+        Raises:
+            ValueError: there is no video, or none that can be decoded.
+        """
+        self._reader = reader = StreamReader(container, self.path)
+        self.fps, self.length = reader.fps, reader.length
+        frames = iter(reader)
+        first = next(frames, None)
+        if first is None:
+            why = reader.error or f"{reader.bad_packets} packets are broken"
+            raise ValueError(f"{self.path}: no frame of this video can be decoded ({why})")
+        self.size = first.shape[:2]
+        self.sample_aspect_ratio = reader.sample_aspect_ratio
+        return chain((first,), frames)
+
+    def timing(self, index: int) -> FrameTiming | None:
+        """When frame ``index`` of the latest pass is shown."""
+        return self._reader.timeline.timing(index)
+
+
+def _pick_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    # The cover picture of a sound file is a "video" of one frame; leave it out.
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise ValueError(f"{name}: no decoder for its video is in this build of PyAV")
+            return stream
+    raise ValueError(
+        f"{name}: not a video or image that PyAV/PIL can read (it has no video stream)"
+    )
+
+
+def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """How a stored frame becomes upright, to the nearest quarter turn, as players do it.
+
+    Phones film lying on their side, and mirrored, and say so in a display matrix.
+
+    Returns:
+        Whether its axes are swapped, and whether rows and columns are flipped then.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # a kind of side data that this PyAV has no name for
+        quarter = round(frame.rotation / 90) % 4  # counterclockwise
+        return quarter % 2 == 1, quarter in (1, 2), quarter in (2, 3)
+    if matrix is None:
+        return False, False, False
+    # x' = a x + c y and y' = b x + d y, with y pointing down.
+    a, b, _, c, d, *_ = (int(number) for number in np.frombuffer(bytes(matrix), dtype=np.int32))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, d < 0, a < 0
+    return True, b < 0, c < 0

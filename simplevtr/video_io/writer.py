@@ -1,4 +1,4 @@
-"""Opening an output by its name: an H.264 mp4, a gif, or a folder of images."""
+"""Drawn frames out: an H.264 mp4, a gif, or a folder of images, by the output's name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from simplevtr.video_io.clock import Clock
-from simplevtr.video_io.container_sink import GifSink, Mp4Sink
-from simplevtr.video_io.frame_sink import FolderSink, FrameSink
-from simplevtr.video_io.sink import check_output
+from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.sink import FolderSink, FrameSink, check_output
+from simplevtr.video_io.sound import add_sound
+
+import av
+import numpy as np
+from av.filter import Graph
 
 _MAX_GIF_FPS = 50  # a gif counts hundredths of a second, and viewers slow down delays below two
+_FINE = 90_000  # ticks a second of an mp4, at least; the usual clock of video
+_FINEST = 1_000_000  # ticks a second; a container's limit is not far beyond
 
 
 def open_sink(
@@ -20,7 +25,6 @@ def open_sink(
     fps: Fraction,
     size: tuple[int, int],
     *,
-    times: Sequence[Fraction] | None = None,
     names: Sequence[str] | None = None,
     sample_aspect_ratio: Fraction = Fraction(1),
     audio_from: Path | None = None,
@@ -34,14 +38,11 @@ def open_sink(
         fps: frames per second, exact; for frames that are written without a timing. Unused for
             folders.
         size: (H, W) of the frames in pixels.
-        times: display time of each frame in seconds from the first, for a variable frame rate
-            that is known beforehand; replaces ``fps``.
         names: file name of each frame in a folder; the suffix sets the image format.
             Default: 00000.png, ...
         sample_aspect_ratio: width of a pixel relative to its height; only mp4 can say it.
         audio_from: a video file whose sound goes with the frames, at the times it has there; only
-            mp4 has sound. Copied without loss where mp4 can hold it, else encoded as AAC; it ends
-            with the last frame. Sound that cannot be read is left out with a warning.
+            mp4 has sound. See ``add_sound``.
         overwrite: whether an existing output is replaced. In a folder, files of other names stay.
 
     Raises:
@@ -60,17 +61,157 @@ def open_sink(
     if path.is_dir() or not path.suffix:
         return FolderSink(path, size, names=names, overwrite=overwrite)
     if path.suffix.lower() == ".mp4":
-        return Mp4Sink(
-            path,
-            size,
-            Clock.fine(fps, times),
-            overwrite,
-            sample_aspect_ratio=sample_aspect_ratio,
-            audio_from=audio_from,
-        )
+        return Mp4Sink(path, size, fps, overwrite, sample_aspect_ratio, audio_from)
     if fps > _MAX_GIF_FPS:
         raise ValueError(
             f"{path}: a gif holds at most {_MAX_GIF_FPS} frames a second, not {float(fps):g}; "
             f"use --fps {_MAX_GIF_FPS} or .mp4"
         )
-    return GifSink(path, size, Clock(fps, times, Fraction(1, 100)), overwrite)
+    return GifSink(path, size, fps, overwrite)
+
+
+def fine_tick(fps: Fraction) -> Fraction:
+    """Seconds so short that frames of this rate last a whole number of them, if there are such."""
+    ticks = fps.numerator
+    return Fraction(1, _FINE if ticks > _FINEST else ticks * -(-_FINE // ticks))
+
+
+class _VideoSink(FrameSink):
+    """What mp4 and gif share: an open container with one stream, and times in its ticks."""
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: Fraction,
+        tick: Fraction,
+        overwrite: bool,
+        **options: str,
+    ):
+        super().__init__(path, overwrite=overwrite)
+        self.size = tuple(size)
+        self._tick = tick
+        self._frame_time = 1 / fps
+        self._next = Fraction(0)  # seconds
+        self._last = -1  # ticks
+        self._durations: dict[int, int] = {}  # of the pictures inside the encoder, by start
+        self._container = av.open(
+            f"file:{self._partial}", "w", format=path.suffix[1:].lower(), options=options
+        )
+
+    def _picture(self, frame: np.ndarray, timing: FrameTiming | None) -> av.VideoFrame:
+        """A frame with its time, always later than that of the one before."""
+        timing = timing or FrameTiming(self._next, self._frame_time)
+        self._next = timing.start + timing.duration
+        self._last = start = max(round(timing.start / self._tick), self._last + 1)
+        self._durations[start] = max(1, round(self._next / self._tick) - start)
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+        picture.pts, picture.time_base = start, self._tick
+        return picture
+
+    def _mux(self, picture: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(picture):
+            # Else the last frame would be shown for one tick or as long as the one before it.
+            packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._container.mux(packet)
+
+    def _finish(self) -> None:
+        self._mux(None)
+        self._container.close()
+
+    def _discard(self) -> None:
+        self._container.close()
+        self._partial.unlink(missing_ok=True)
+
+    def _publish(self) -> None:
+        os.replace(self._partial, self.path)
+
+
+class Mp4Sink(_VideoSink):
+    """H.264, yuv420p, index first; odd sizes gain one repeated row or column."""
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: Fraction,
+        overwrite: bool,
+        sample_aspect_ratio: Fraction = Fraction(1),
+        audio_from: Path | None = None,
+    ):
+        super().__init__(path, size, fps, fine_tick(fps), overwrite, movflags="+faststart")
+        height, width = size
+        self._audio_from = audio_from
+        # The rate is only a label here: each frame says when it is shown. Without pictures stored
+        # out of order, the file says exactly how long that is, and its clock starts at 0.
+        self._stream = stream = self._container.add_stream(
+            "libx264", rate=fps.limit_denominator(100_000), options={"crf": "18", "bf": "0"}
+        )
+        stream.height, stream.width = height + height % 2, width + width % 2
+        stream.pix_fmt = "yuv420p"
+        codec = stream.codec_context
+        codec.time_base = self._tick
+        if sample_aspect_ratio != 1:
+            codec.sample_aspect_ratio = sample_aspect_ratio
+        # Players guess the colour matrix of untagged video by its size; 1 is BT.709, narrow range.
+        codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
+
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
+        height, width = self.size
+        # yuv420p halves both axes, so they must be even.
+        even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        self._mux(
+            self._picture(even, timing).reformat(
+                format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+            )
+        )
+
+    def _finish(self) -> None:
+        super()._finish()
+        if self._audio_from is not None:
+            add_sound(self._partial, self._audio_from)
+
+
+class GifSink(_VideoSink):
+    """An animated gif that repeats for ever, with a palette of its own for each frame."""
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool):
+        super().__init__(path, size, fps, Fraction(1, 100), overwrite)
+        self._stream = stream = self._container.add_stream("gif", rate=100)
+        stream.height, stream.width, stream.pix_fmt = *size, "pal8"
+        stream.codec_context.time_base = self._tick
+        self._graph = _palette_graph(size, self._tick)
+
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
+        self._graph.push(self._picture(frame, timing))
+        self._drain()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                picture = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            self._mux(picture)
+
+    def _finish(self) -> None:
+        self._graph.push(None)
+        self._drain()
+        super()._finish()
+
+
+def _palette_graph(size: tuple[int, int], tick: Fraction) -> Graph:
+    """A palette of 256 colours for each frame alone, so that a long gif needs no second look."""
+    graph = Graph()
+    source = graph.add_buffer(width=size[1], height=size[0], format="rgb24", time_base=tick)
+    split = graph.add("split")
+    palette = graph.add("palettegen", "stats_mode=single")
+    use = graph.add("paletteuse", "new=1:dither=none")
+    sink = graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(use, 0, 0)
+    split.link_to(palette, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph

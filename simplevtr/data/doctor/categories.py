@@ -52,7 +52,7 @@ def examine_categories(entries: list[Any], dataset_name: str, findings: Findings
             continue
         place = place.but(category=category_id)
         values = other_values(entry, ("id", "name"), findings, place)
-        name = checked(checks.text, entry, "name", findings, place)
+        name = checked(checks.name, entry, "name", findings, place)
         if name is None:
             findings.repaired("categories without a name were named after their id")
             name = f"category {category_id}"

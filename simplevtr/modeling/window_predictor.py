@@ -1,0 +1,59 @@
+"""The network over one window of a video, its slots as the tracker takes them."""
+
+from __future__ import annotations
+
+from simplevtr.modeling.clip_network import ClipNetwork
+from simplevtr.modeling.preprocess import ClipBatcher
+from simplevtr.tracking import WindowTracks
+
+import torch
+from torch import Tensor
+
+
+class WindowPredictor:
+    """Runs a network over the frames of a window."""
+
+    def __init__(self, *, query_frames: int, class_offset: int, slot_threshold: float) -> None:
+        """Keep the settings.
+
+        Args:
+            query_frames: > 0 if the network takes exactly that many frames (queries with a frame
+                axis); a shorter window's frames are then gone over again, as VisTR does.
+            class_offset: leading class indices that no category uses (VisTR: 1).
+            slot_threshold: slots whose best class probability, a mean over the window's frames, is
+                below it are left out before their masks are computed; 0 keeps all.
+
+        Raises:
+            ValueError: if the threshold is not in [0, 1].
+        """
+        if not 0 <= slot_threshold <= 1:
+            raise ValueError(f"TEST.SLOT_THRESHOLD is {slot_threshold}; it must be in [0, 1]")
+        self.query_frames = query_frames
+        self.class_offset = class_offset
+        self.slot_threshold = slot_threshold
+
+    @torch.no_grad()
+    def __call__(
+        self, network: ClipNetwork, batcher: ClipBatcher, images: list[Tensor]
+    ) -> WindowTracks:
+        """The slots of one window.
+
+        Args:
+            network: in evaluation mode.
+            batcher: normalises frames.
+            images: T uint8 (3, h, w) frames.
+        """
+        own = len(images)
+        if self.query_frames:
+            images = [images[i % own] for i in range(max(own, self.query_frames))]
+        batch = batcher([{"image": images}])
+        state = network.encode(batch.frames, batch.padding_mask)
+        probability = state.predictions.logits[0, :own].float().softmax(-1)
+        probability = probability[..., self.class_offset : -1].transpose(0, 1)
+        kept = (probability.amax(-1).mean(1) >= self.slot_threshold).nonzero()[:, 0]
+        masks = probability.new_zeros(len(kept), own, 0, 0)
+        if network.mask_head is not None and len(kept):
+            masks = network.masks(state, torch.zeros_like(kept), kept)[:, :own]
+        # (B, 1 or T, Q, C): slots without a frame axis have one entry there.
+        embedding = state.slots[0].float().mean(0)
+        return WindowTracks(probability[kept], masks, embedding[kept])

@@ -1,0 +1,105 @@
+"""A video of any length, a window of frames at a time: from frames to tracks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from simplevtr.structures import FrameTracks
+from simplevtr.tracking.collected import CollectedTracks
+from simplevtr.tracking.sliding_windows import sliding_windows
+from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
+from simplevtr.tracking.window_tracks import WindowTracks
+
+from torch import Tensor
+
+Look = Callable[[list[Tensor]], WindowTracks]  # uint8 (3, h, w) frames of a window -> its slots
+
+
+class VideoSegmenter:
+    """Inference settings, and the way from frames to tracks with them.
+
+    The paper looks at a whole video at once (§4.2: up to 64 frames). So does this for a video of at
+    most ``window`` frames; windows of a longer one overlap and are joined.
+    """
+
+    def __init__(
+        self,
+        *,
+        window: int,
+        stride: int,
+        score_threshold: float,
+        tracks_per_video: int,
+        length_power: float,
+        tracking: TrackingSettings,
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            window: frames that the network looks at together; 0 for the whole video.
+            stride: frames from one window to the next; 0 for three quarters of a window.
+            score_threshold: tracks whose score is below it are left out; 0 keeps all.
+            tracks_per_video: see ``per_video`` of ``CollectedTracks``.
+            length_power: see ``CollectedTracks``.
+            tracking: how windows are joined.
+
+        Raises:
+            ValueError: if ``stride`` is longer than a window, the threshold is not in [0, 1], or
+                the power below 0.
+        """
+        if window > 0 and not 0 <= stride <= window:
+            raise ValueError(
+                f"TEST.STRIDE is {stride}; it must be from 1 to the window's {window} frames, or 0 "
+                "for three quarters of them"
+            )
+        if not 0 <= score_threshold <= 1:
+            raise ValueError(f"TEST.SCORE_THRESHOLD is {score_threshold}; it must be in [0, 1]")
+        if not 0 <= length_power < math.inf:
+            raise ValueError(f"TEST.LENGTH_POWER is {length_power}; it must be 0 or more")
+        self.window = window
+        self.stride = stride or max(1, 3 * window // 4)
+        self.score_threshold = score_threshold
+        self.tracks_per_video = tracks_per_video
+        self.length_power = length_power
+        self.tracking = tracking
+
+    @property
+    def delay(self) -> int | None:
+        """Most frames that are read after a frame before its tracks come; None: all of them."""
+        return self.window - 1 if self.window else None
+
+    def stream(
+        self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
+    ) -> Iterator[FrameTracks]:
+        """The tracks of each frame, in order, at most ``delay`` frames after it was read.
+
+        Args:
+            look: the network.
+            images: uint8 (3, h, w) frames of one size, read once.
+            size: (H, W) of the original frames in pixels.
+        """
+        for frame in self._frames(VideoTracks(self.tracking, size), look, images):
+            yield frame.rows([i for i, s in enumerate(frame.scores) if s >= self.score_threshold])
+
+    def segment(
+        self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """The tracks of a whole video, as ``SimpleVTR.forward`` returns them; see ``stream``."""
+        collected = CollectedTracks(
+            size,
+            per_video=self.tracks_per_video,
+            mask_scoring=self.tracking.mask_scoring,
+            length_power=self.length_power,
+        )
+        tracks = VideoTracks(self.tracking, size, on_end=collected.end)
+        collected.extend(self._frames(tracks, look, images))
+        return collected.result(looked_at=tracks.looked_at, score_threshold=self.score_threshold)
+
+    def _frames(
+        self, tracks: VideoTracks, look: Look, images: Iterable[Tensor]
+    ) -> Iterator[FrameTracks]:
+        for window in sliding_windows(images, self.window, self.stride):
+            slots = look(window.frames)
+            yield from tracks.add(slots, start=window.start, settled=window.settled)
+        yield from tracks.finish()
