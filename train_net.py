@@ -95,7 +95,7 @@ def evaluate(cfg: CfgNode) -> OrderedDict:
         # Refuses an earlier result file now, not after hours of inference.
         ClipTrainer.build_evaluator(cfg, name)
     model = ClipTrainer.build_model(cfg)
-    checkpointer = ClipCheckpointer(model, complete=True, averaged=cfg.SOLVER.EMA_DECAY > 0)
+    checkpointer = ClipCheckpointer(model, complete=True)
     checkpointer.load(cfg.MODEL.WEIGHTS)
     results = ClipTrainer.test(cfg, model)
     if comm.is_main_process() and cfg.TEST.EXPECTED_RESULTS:

@@ -26,6 +26,31 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Classes:
+    """What the model's labels stand for.
+
+    Attributes:
+        names: of the K classes, by label; all different.
+        ids: the category ids that they have in result files, by label; all different.
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless these are K names and K ids."""
+        for values, kind in ((self.names, str), (self.ids, int)):
+            if not all(type(value) is kind for value in values) or len({*values}) < len(values):
+                raise ValueError(f"{values!r:.80} are not of type {kind.__name__}, all different")
+        if len(self.names) != len(self.ids):
+            raise ValueError(f"{len(self.names)} names and {len(self.ids)} ids")
+
+    def state_dict(self) -> dict[str, list]:
+        """As a checkpoint keeps them."""
+        return {"names": [*self.names], "ids": [*self.ids]}
+
+
+@dataclass(frozen=True)
 class ClipTargets:
     """Ground truth of one clip, a row an instance.
 

@@ -1,11 +1,11 @@
 """Files of weights: formats, safety, and that nothing is replaced or left half written."""
 
 import argparse
+import io
 import pickle
 import stat
 
-from simplevtr.conversion import read_weights, write_weights
-from simplevtr.conversion.weights_file import check_writable
+from simplevtr.weights_file import check_writable, read_checkpoint, read_weights, write_weights
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path, name, place):
         path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=name != "old.pth")
-    with pytest.raises(ValueError, match=rf"{name} is no checkpoint that can be read safely"):
+    with pytest.raises(ValueError, match=rf"{name} is not a checkpoint that can be read safely"):
         read_weights(path)
     assert not written.exists()
 
@@ -99,13 +99,91 @@ def test_the_culprit_is_named(tmp_path):
         read_weights(tmp_path / "evil.pth")
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pkl", ".safetensors"])
-@pytest.mark.parametrize("content", [b"", b"\x80\x02}q", b"PK\x03\x04 no zip", b"\x80\x04junk"])
-def test_damaged_files_are_named(tmp_path, suffix, content):
-    path = tmp_path / f"damaged{suffix}"
+def truncated_archive():
+    buffer = io.BytesIO()
+    torch.save({"model": WEIGHTS}, buffer)
+    return buffer.getvalue()[:-200]
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".pkl", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html><html>Not found</html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer.*pull"),
+        (b"Not Found\n", "it is text that begins with 'Not Found"),
+        (truncated_archive(), "it is an archive that is damaged or incomplete"),
+        (b"PK\x03\x04 no zip", "it is an archive that is damaged or incomplete"),
+        (b"\x80\x02}q", "it is damaged"),
+        (b"\x80\x04junk", "it is damaged"),
+        (bytes(range(256)), "it is damaged"),
+    ],
+)
+def test_what_a_file_is_instead(tmp_path, suffix, content, reason):
+    path = tmp_path / f"bad{suffix}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"damaged{suffix} is no checkpoint"):
+    with pytest.raises(ValueError, match=rf"bad{suffix} is not a checkpoint .*{reason}") as error:
         read_weights(path)
+    message = str(error.value)
+    assert not any(advice in message for advice in ("weights_only", "trust", "add_safe_globals"))
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("suffix", "protocol"), [(".pth", 2), (".pkl", 2), (".pkl", 4), (".pkl", 5)]
+)
+def test_numpys_scalars_arrays_and_dtypes_are_data(tmp_path, suffix, protocol):
+    path, extra = tmp_path / f"numpy{suffix}", {
+        "best_acc1": np.float64(76.1),
+        "epoch": np.int64(3),
+        "done": np.bool_(True),
+        "name": np.str_("r18"),
+        "big": np.array([1, 2], ">i4"),
+        "table": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "kind": np.dtype("float32"),
+        "type": np.float32,
+    }  # fmt: skip
+    weights = {"a": torch.ones(2)} if suffix == ".pth" else {"a": np.ones(2, np.float32)}
+    content = {"model": weights, **extra}
+    if suffix == ".pkl":
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+    else:
+        torch.save(content, path)
+    read = read_checkpoint(path)
+    for key, value in extra.items():
+        assert np.array_equal(read[key], value), key
+        assert isinstance(read[key], type(value))
+    assert read_weights(path)["a"].dtype == torch.float32
+
+
+class Reduced:
+    """Pickled as a call of a function with these arguments and this state."""
+
+    def __init__(self, *reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pkl"])
+def test_arrays_of_objects_are_not_data(tmp_path, suffix):
+    """Their bytes would be taken for addresses in memory."""
+    objects = np.dtype("O")
+    reconstruct, scalar = (np._core.multiarray.__dict__[n] for n in ("_reconstruct", "scalar"))
+    for number, evil in enumerate((
+        np.array([{}, 1], dtype=object),
+        Reduced(reconstruct, (np.ndarray, (1,), b"b"), (1, (1,), objects, False, b"\1" * 8)),
+        Reduced(scalar, (objects, b"\1" * 8)),
+        Reduced(np.ndarray, ((1,), objects, b"\1" * 8)),
+        np.zeros(1, dtype=[("a", "O")]),
+    )):  # fmt: skip
+        path = tmp_path / f"{number}{suffix}"
+        content = {"model": {"a": torch.ones(1) if suffix == ".pth" else np.ones(1)}, "x": evil}
+        torch.save(content, path) if suffix == ".pth" else path.write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match="is not a checkpoint that can be read safely"):
+            read_weights(path)
 
 
 def test_files_without_weights_are_named(tmp_path):

@@ -1,8 +1,9 @@
 """A published VisTR's 503 tensors at full size: into our VisTR, and into SimpleVTR."""
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.conversion import convert, target_of_config, to_vistr, write_weights
+from simplevtr.conversion import convert, target_of_config, to_vistr
 from simplevtr.run_config import setup_cfg
+from simplevtr.weights_file import write_weights
 
 import pytest
 import torch

@@ -1,8 +1,9 @@
 """The command: its report, its exit status, and that it writes nothing after an error."""
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.conversion import read_weights, target_of_config, write_weights
+from simplevtr.conversion import target_of_config
 from simplevtr.run_config import setup_cfg
+from simplevtr.weights_file import read_weights, write_weights
 from tools.convert_checkpoint import main
 
 import pytest
@@ -144,7 +145,6 @@ def test_user_errors(vistr_file, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--config-file is needed"),
         (["--to", "vistr", "SEED", "3"], "options need a --config-file: SEED 3"),
         (["--layout", "mmcv"], "invalid choice: 'mmcv'"),
         (["--source-slots", "0"], "0 was given; it must be at least 1"),

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = sorted(p.name for p in (ROOT / "simplevtr").iterdir() if (p / "__init__.py").exists())
 # What each room may import of the others. Missing rooms may import nothing.
 ALLOWED = {
-    "conversion": {"checkpoint", "data", "formats"},
+    "conversion": {"data"},
     "data": {"formats"},
     "evaluation": {"formats"},
     "formats": set(),

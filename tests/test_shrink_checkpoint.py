@@ -37,4 +37,22 @@ def test_user_errors(checkpoint, tmp_path, capsys):
     assert "x has values that do not fit" in capsys.readouterr().err
     (tmp_path / "text.pth").write_text("no checkpoint")
     assert main([str(tmp_path / "text.pth"), str(tmp_path / "a.pth")]) == 2
-    assert "text.pth is no checkpoint that can be read safely" in capsys.readouterr().err
+    assert "text.pth is not a checkpoint that can be read safely" in capsys.readouterr().err
+
+
+def test_the_average_is_kept_rather_than_the_last_weights(tmp_path, capsys):
+    average = {"module.a": torch.ones(2), "n_averaged": torch.tensor(3)}
+    content = {"model": {"a": torch.zeros(2)}, "trainer": {"hooks": {"WeightAverage": average}}}
+    torch.save(content, tmp_path / "run.pth")
+    assert main([str(tmp_path / "run.pth"), str(tmp_path / "small.pth")]) == 0
+    assert "run.pth: the average of the weights (SOLVER.EMA_DECAY)" in capsys.readouterr().out
+    weights = torch.load(tmp_path / "small.pth", weights_only=True)["model"]
+    assert weights.keys() == {"a"}
+    assert (weights["a"] == 1).all()
+
+
+def test_the_classes_are_kept(tmp_path):
+    classes = {"names": ["cat", "dog"], "ids": [3, 7]}
+    torch.save({"model": {"a": torch.zeros(2)}, "classes": classes}, tmp_path / "run.pth")
+    assert main([str(tmp_path / "run.pth"), str(tmp_path / "small.pth")]) == 0
+    assert torch.load(tmp_path / "small.pth", weights_only=True)["classes"] == classes

@@ -5,6 +5,10 @@
     python tools/convert_checkpoint.py resnet50.safetensors start.pth \
         --config-file configs/youtubevis_2019/simplevtr_R50.yaml MODEL.SIMPLEVTR.ENC_LAYERS 2
     python tools/convert_checkpoint.py vistr.pth official.pth --to vistr
+    python tools/convert_checkpoint.py output/model_final.pth small.pth --half
+
+Without a config the weights of SOURCE are written as they are, without the other states of a
+training. Of a checkpoint that has an average (SOLVER.EMA_DECAY) the average is taken.
 
 The result starts a training as ``MODEL.WEIGHTS``; a report says what became of every tensor. Read
 are .pth, .pt, .safetensors and detectron2's .pkl files, without running code from them, in these
@@ -25,7 +29,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
@@ -34,17 +37,21 @@ from simplevtr import setup_cfg
 from simplevtr.conversion import (
     COLOURS,
     LAYOUTS,
-    check_writable,
     convert,
-    read_weights,
     target_of_config,
     to_vistr,
-    write_weights,
 )
+from simplevtr.conversion.classes import WEIGHT
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command_parser, number, run_command
-
-from torch import Tensor
+from simplevtr.weights_file import (
+    check_writable,
+    classes_of,
+    half_precision,
+    read_checkpoint,
+    weights_of,
+    write_weights,
+)
 
 VISTR_SLOTS = 10
 
@@ -56,12 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Convert ``options.source``, write ``options.target`` and print the report."""
-    if options.config_file is None and options.to == "simplevtr":
-        raise ValueError("--config-file is needed: weights are converted for its model")
     if options.config_file is None and options.opts:
         raise ValueError(f"options need a --config-file: {' '.join(options.opts)}")
     check_writable(options.target, overwrite=options.overwrite)
-    weights: Mapping[str, Tensor] = read_weights(options.source)
+    checkpoint = read_checkpoint(options.source)
+    weights, which = weights_of(checkpoint, options.source)
+    classes = classes_of(checkpoint, options.source)
+    print(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
         target = target_of_config(setup_cfg(options.config_file, options.opts))
@@ -75,6 +83,8 @@ def run(options: argparse.Namespace) -> None:
             colours=options.source_colours,
         )
         print(report.text(options.verbose))
+        if all(entry.name != WEIGHT for entry in report.taken):
+            classes = None  # other rows than those of SOURCE
         slots, query_frames = target.slots, target.query_frames
         if options.to == "vistr" and report.left_out and not options.partial:
             names = ", ".join(entry.name for entry in report.left_out[:20])
@@ -87,7 +97,9 @@ def run(options: argparse.Namespace) -> None:
             weights, slots=slots, query_frames=query_frames, partial=options.partial
         )
         print(report.text(options.verbose))
-    size = write_weights(weights, options.target, overwrite=options.overwrite)
+    if options.half:
+        weights = half_precision(weights, options.source)
+    size = write_weights(weights, options.target, overwrite=options.overwrite, classes=classes)
     print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
 
 
@@ -134,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --to vistr: leave out what VisTR has no place for, do without what it lacks",
     )
+    parser.add_argument("--half", action="store_true", help="write float16, half of the size")
     parser.add_argument("--overwrite", action="store_true", help="replace TARGET if it exists")
     parser.add_argument("--verbose", action="store_true", help="report every tensor")
     return parser

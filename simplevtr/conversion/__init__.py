@@ -10,7 +10,6 @@ from simplevtr.conversion.export import to_vistr
 from simplevtr.conversion.layouts import LAYOUTS
 from simplevtr.conversion.model_target import target_of_config
 from simplevtr.conversion.report import ConversionReport, Entry
-from simplevtr.conversion.weights_file import check_writable, read_weights, write_weights
 
 __all__ = [
     "COLOURS",
@@ -18,10 +17,7 @@ __all__ = [
     "ConversionReport",
     "Entry",
     "Target",
-    "check_writable",
     "convert",
-    "read_weights",
     "target_of_config",
     "to_vistr",
-    "write_weights",
 ]

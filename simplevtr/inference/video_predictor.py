@@ -76,8 +76,7 @@ class VideoPredictor:
         """
         _check_before_building(cfg)
         model = build_model(cfg)
-        averaged = cfg.SOLVER.EMA_DECAY > 0
-        ClipCheckpointer(model, complete=True, averaged=averaged).load(cfg.MODEL.WEIGHTS)
+        ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
         return {
             "model": model,
             "min_size": cfg.INPUT.MIN_SIZE_TEST,

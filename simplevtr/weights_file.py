@@ -1,0 +1,256 @@
+"""Files of weights: reading them without running code from them, writing them whole or not at all.
+
+``.pth`` and ``.pt`` files are read by ``torch.load`` with ``weights_only``, the ``.pkl`` files of
+detectron2's model zoo by an unpickler that knows as little.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.safe_pickle import TORCH_GLOBALS, SafeUnpickler
+from simplevtr.structures import Classes
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+READABLE = (".pth", ".pt", ".pkl", ".safetensors", ".tar", ".bin", ".ckpt", ".pyth")
+# Training checkpoints keep their weights under one of these, along with other states.
+_MODEL_KEYS = ("model", "state_dict")
+# What unpicklers and zip readers raise at damaged or foreign content.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    EOFError,
+    struct.error,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ValueError,
+    OverflowError,
+    ImportError,
+    MemoryError,
+    SafetensorError,
+)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read all that a checkpoint holds.
+
+    Args:
+        path: ``.pth`` or ``.pt`` of PyTorch, the weights alone or under "model" or "state_dict";
+            ``.safetensors``; ``.pkl`` of NumPy arrays (detectron2's zoo).
+
+    Returns:
+        A dict with the weights under "model", for a ``.pkl`` with detectron2's hints for reading
+        it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it has another suffix, cannot be read safely or holds no dict; the message
+            says what it is.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; a file of weights is needed")
+    if path.suffix not in READABLE:
+        raise ValueError(f"{path} must end in one of {', '.join(READABLE)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        content = _content(path)
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"{path} is not a checkpoint that can be read safely: {_reason(path, error)}. Allowed "
+            "are .pth files of tensors and plain containers, .pkl files of NumPy arrays, and "
+            ".safetensors files"
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no weights, a dict of names and tensors")
+    for key in _MODEL_KEYS:
+        if isinstance(content.get(key), Mapping):
+            return {**content, "model": content[key]}
+    return {"model": content}
+
+
+def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[str, Tensor], str]:
+    """The weights of a checkpoint that its scores are those of, as everything but --resume takes.
+
+    Args:
+        checkpoint: of ``read_checkpoint``.
+        source: the file, for messages.
+
+    Returns:
+        Name -> tensor: the average that ``SOLVER.EMA_DECAY`` kept if there is one, else the weights
+        of the last iteration; and which of them it is, in words.
+
+    Raises:
+        ValueError: if there are none, or something else is among them.
+    """
+    average = _average_in(checkpoint)
+    content = checkpoint["model"] if average is None else average
+    if not content:
+        raise ValueError(f"{source} holds no weights, a dict of names and tensors")
+    weights = {}
+    for name, value in content.items():
+        tensor = _tensor(value)
+        if not isinstance(name, str) or tensor is None:
+            kind = "ndarray" if isinstance(value, np.ndarray) else type(value).__name__
+            raise ValueError(f"{source}: {name!r} is of type {kind}, where a tensor is expected")
+        weights[name] = tensor
+    if average is None:
+        return weights, "the weights as they are (no average was kept)"
+    return weights, "the average of the weights (SOLVER.EMA_DECAY)"
+
+
+def _tensor(value: Any) -> Tensor | None:
+    """A tensor or an array of numbers as a tensor, else None."""
+    if isinstance(value, np.ndarray):
+        try:
+            return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
+        except TypeError:  # text, or numbers that torch does not know
+            return None
+    return value if isinstance(value, Tensor) else None
+
+
+def _average_in(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The weights that ``engine.hooks.WeightAverage`` saved, or None."""
+    state: Any = checkpoint
+    for key in ("trainer", "hooks", "WeightAverage"):
+        state = state.get(key) if isinstance(state, Mapping) else None
+    if not isinstance(state, Mapping):
+        return None
+    prefix = "module."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | None:
+    """The classes that a checkpoint was trained with, None where it does not tell.
+
+    Raises:
+        ValueError: if they are not names and ids, one each.
+    """
+    saved = checkpoint.get("classes")
+    if saved is None:
+        return None
+    try:
+        return Classes(tuple(saved["names"]), tuple(saved["ids"]))
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{source}: 'classes' is {saved!r:.80}, not names and ids") from error
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The weights of a file, as ``weights_of`` chooses them.
+
+    Raises:
+        FileNotFoundError, ValueError: those of ``read_checkpoint`` and ``weights_of``.
+    """
+    return weights_of(read_checkpoint(path), path)[0]
+
+
+def write_weights(
+    weights: Mapping[str, Tensor],
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    classes: Classes | None = None,
+) -> int:
+    """Write weights as ``{"model": ...}``, whole or not at all.
+
+    Args:
+        weights: name -> tensor.
+        path: ends in ``.pth``; its folder exists.
+        overwrite: whether a file of that name is replaced.
+        classes: what the rows of the class head stand for, written if known.
+
+    Returns:
+        The size in bytes.
+
+    Raises:
+        ValueError: if the suffix is another.
+        FileNotFoundError: if there is no such folder.
+        FileExistsError: if there is such a file and it is not to be replaced.
+    """
+    check_writable(path, overwrite=overwrite)
+    content: dict[str, Any] = {"model": dict(weights)}
+    if classes is not None:
+        content["classes"] = classes.state_dict()
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue(), overwrite=overwrite)
+    return Path(path).stat().st_size
+
+
+def check_writable(path: str | Path, *, overwrite: bool) -> None:
+    """Raise what ``write_weights`` would, before any work is done."""
+    path = Path(path)
+    if path.suffix != ".pth":
+        raise ValueError(f"{path} must end in .pth")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist")
+    refuse_existing(path, overwrite=overwrite)
+
+
+def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
+    """Round floating-point weights to float16.
+
+    Raises:
+        ValueError: if one has a value that does not fit; the message names ``source``.
+    """
+    result = {}
+    for name, value in weights.items():
+        half = value.half() if value.is_floating_point() else value
+        if value.is_floating_point() and not torch.isfinite(half).all():
+            raise ValueError(f"{source}: {name} has values that do not fit into float16")
+        result[name] = half
+    return result
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".pkl":
+        return _zoo_content(SafeUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load())
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _zoo_content(content: dict[str, Any]) -> dict[str, Any]:
+    """A ``.pkl`` file's content as detectron2 keeps it, Caffe2's too."""
+    if "model" in content:
+        return {"matching_heuristics": True, **content}
+    content = content.get("blobs", content)
+    weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
+    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """What a file is instead. torch's own messages are advice to trust the file: never shown."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        return "it is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer that stands for the file; fetch it with: git lfs pull"
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return "it is a web page (HTML), not the file that was to be downloaded"
+    if culprit := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it refers to {culprit[1]}, which could run code"
+    if head.startswith(b"PK"):
+        return "it is an archive that is damaged or incomplete; copy or download it again"
+    if re.fullmatch(rb"[\t\n\r -~]+", head):
+        return f"it is text that begins with {head[:20].decode()!r}"
+    return "it is damaged, or of another kind"
