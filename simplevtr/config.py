@@ -213,8 +213,8 @@ def _add_solver(cfg: CfgNode) -> None:
     cfg.SOLVER.STEPS = ()
     cfg.SOLVER.MAX_EPOCHS = 0
     cfg.SOLVER.STEP_EPOCHS = ()
-    # > 0 keeps an exponential moving average of the weights; evaluation, the demo, a second stage and
-    # conversion take it from a checkpoint that has one
+    # > 0 keeps an exponential moving average of the weights, which evaluation, the demo, a second
+    # stage and conversion take from a checkpoint that has one
     cfg.SOLVER.EMA_DECAY = 0.0
     # Number format with SOLVER.AMP.ENABLED and TEST.AMP: "float16" (detectron2's; GPUs only, with a
     # loss scale) or "bfloat16" (GPUs and CPUs, fast on those that have it; no loss scale)
