@@ -238,6 +238,24 @@ def test_frames_that_cannot_be_used(tool, data, tmp_path, capsys):
     refused(tool, capsys, arguments, "images", "does not exist")
 
 
+def test_frames_are_shown_as_training_reads_them(tool, data, tmp_path):
+    """As EXIF turns them, which is how they were labelled, and 16-bit grey by its upper bits."""
+    turned = Image.new("RGB", (HEIGHT, WIDTH))
+    turned.paste((255, 255, 255), (0, 0, HEIGHT // 2, WIDTH))  # the left half as it is stored
+    exif = turned.getexif()
+    exif[0x0112] = 6  # shown turned to the right
+    turned.save(tmp_path / "data/images/right/00001.png", exif=exif)
+    deep = np.full((HEIGHT, WIDTH), 100 << 8, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "data/images/right/00002.png")
+    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
+    with Image.open(tmp_path / "report/frames/1/1.jpg") as image:
+        assert image.size == (WIDTH, HEIGHT)
+        upper, lower = (image.convert("L").getpixel((WIDTH // 2, y)) for y in (4, HEIGHT - 4))
+        assert (upper > 200, lower < 50) == (True, True)
+    with Image.open(tmp_path / "report/frames/1/2.jpg") as image:
+        assert abs(image.convert("L").getpixel((9, 9)) - 100) < 3
+
+
 @pytest.mark.parametrize(
     ("option", "value", "word"),
     [

@@ -1,13 +1,15 @@
-"""Frames of a data set as small JPEG files."""
+"""Frames of a dataset as small JPEG files."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from simplevtr.formats.images import UNREADABLE, open_image
+from simplevtr.formats.images import read_reduced_frame
 from simplevtr.formats.paths import below
 from simplevtr.formats.ytvis import Video
+
+from PIL import Image
 
 _QUALITY = 80
 
@@ -32,23 +34,11 @@ def write_small_frame(source: Path, target: Path, video: Video, most_width: int)
 
     Raises:
         FileNotFoundError: there is no such frame.
-        ValueError: it is no image, or has another size than the video.
+        ValueError: it is not an image, or has another size than the video.
     """
-    if not source.is_file():
-        raise FileNotFoundError(f"frame {source} does not exist")
-    expected = (video.width, video.height)
-    try:
-        with open_image(source) as file:
-            size = file.size
-            if size == expected:
-                file.thumbnail((most_width, file.height))  # reads a large JPEG at a reduced size
-                picture = file.convert("RGB")
-    except UNREADABLE as error:
-        raise ValueError(f"frame {source} cannot be read as an image: {error}") from error
-    if size != expected:
-        raise ValueError(
-            f"frame {source} has {size[1]}x{size[0]} pixels (height x width), "
-            f"but its annotation file says {expected[1]}x{expected[0]}"
-        )
+    reduction = next((r for r in (8, 4, 2) if video.width // r >= most_width), 1)
+    pixels, _ = read_reduced_frame(source, (video.height, video.width), reduction=reduction)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((most_width, video.height))
     target.parent.mkdir(parents=True, exist_ok=True)
     picture.save(target, "JPEG", quality=_QUALITY)
