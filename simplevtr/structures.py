@@ -16,7 +16,7 @@ Boxes are "cxcywh in [0, 1]" (centre and size relative to the unpadded frame) in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,7 +105,7 @@ class FrameTracks:
         size: (H, W) of the original frame in pixels.
         track_ids: (N,) from 1 on, in the order in which tracks were born; a track keeps its id.
         labels: (N,) class indices, of what is known when the frame is given out.
-        scores: (N,) in [0, 1], likewise.
+        scores: (N,) in [0, 1], likewise; None of true tracks.
         masks: (N,) compressed RLEs with text counts, ``{"size": [H, W], "counts": str}``, none of
             them empty.
     """
@@ -114,8 +114,29 @@ class FrameTracks:
     size: tuple[int, int]
     track_ids: list[int]
     labels: list[int]
-    scores: list[float]
+    scores: list[float | None]
     masks: list[dict]
+
+    @classmethod
+    def of_video(
+        cls,
+        tracks: Iterable[tuple[int, int, float | None, Sequence[dict | None]]],
+        size: tuple[int, int],
+        frames: int,
+    ) -> Iterator[FrameTracks]:
+        """The tracks of a whole video, a frame at a time.
+
+        Args:
+            tracks: the id, label and score of each, and for each of the frames a mask as above or
+                None.
+            size: (H, W) in pixels.
+            frames: their number, which no tracks do not tell.
+        """
+        tracks = list(tracks)
+        for index in range(frames):
+            seen = [(*track[:3], track[3][index]) for track in tracks if track[3][index]]
+            columns = map(list, zip(*seen, strict=True)) if seen else ([], [], [], [])
+            yield cls(index, tuple(size), *columns)
 
     def rows(self, index: list[int]) -> FrameTracks:
         """The tracks at ``index``, in that order."""

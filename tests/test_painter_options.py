@@ -6,7 +6,7 @@ from simplevtr.visualization.trails import Trails
 
 import numpy as np
 import pytest
-from pycocotools import mask as coco_mask
+from track_samples import draw, rle
 
 NAMES = ["car", "person"]
 SIZE = (300, 400)
@@ -25,24 +25,20 @@ def disc(y, x, radius=40, size=SIZE):
 def tracks(index, *found, size=SIZE):
     """Each track is (id, label, score, mask)."""
     ids, labels, scores, masks = ([t[i] for t in found] for i in range(4))
-    rles = []
-    for mask in masks:
-        rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-        rles.append({**rle, "counts": rle["counts"].decode("ascii")})
-    return FrameTracks(index, size, ids, labels, scores, rles)
+    return FrameTracks(index, size, ids, labels, scores, [*map(rle, masks)])
 
 
 def changed(picture):
     return (picture != 128).any(axis=2)
 
 
-def test_frames_of_a_stream_look_as_their_masks_do():
+def test_tracks_below_a_score_are_not_drawn():
     masks = [disc(100, 100), disc(130, 140), disc(250, 300, 20)]
     found = tracks(4, (5, 0, 0.9, masks[0]), (2, 1, 0.6, masks[1]), (9, 0, 0.2, masks[2]))
-    for options in ({}, {"scale": 0.5}, {"scale": 2, "min_score": 0.5}):
-        painter = TrackPainter(NAMES, **options)
-        expected = painter.draw(grey(), masks, [0, 1, 0], [0.9, 0.6, 0.2], [5, 2, 9])
-        np.testing.assert_array_equal(painter.draw_frame(grey(), found), expected)
+    for options in ({}, {"scale": 0.5}):
+        picture = TrackPainter(NAMES, min_score=0.5, **options).draw_frame(grey(), found)
+        expected = TrackPainter(NAMES, **options).draw_frame(grey(), found.rows([0, 1]))
+        np.testing.assert_array_equal(picture, expected)
     nothing = TrackPainter(NAMES).draw_frame(grey(), tracks(0))
     np.testing.assert_array_equal(nothing, grey())
     with pytest.raises(ValueError, match=r"frame 4 is uint8 \(64, 96, 3\), expected"):
@@ -57,7 +53,7 @@ def test_nothing_wanted_is_nothing_drawn():
 
 def test_boxes():
     painter = TrackPainter(NAMES, **NOTHING, draw_boxes=True)
-    picture = painter.draw(grey(), [disc(100, 150, 30)], [0], None, [1])
+    picture = draw(painter, grey(), [disc(100, 150, 30)], [0], None, [1])
     expected = np.zeros(SIZE, dtype=bool)
     expected[70:131, 120:181] = True
     expected[71:130, 121:180] = False
@@ -67,7 +63,7 @@ def test_boxes():
 
 def test_masks_can_be_left_out():
     mask = disc(200, 200, 60)
-    picture = TrackPainter(NAMES, draw_masks=False).draw(grey(), [mask], [0], None, [1])
+    picture = draw(TrackPainter(NAMES, draw_masks=False), grey(), [mask], [0], None, [1])
     rows, columns = np.nonzero(changed(picture))
     assert len(rows)  # the label
     assert rows.max() - rows.min() < 25
@@ -86,7 +82,7 @@ def test_masks_can_be_left_out():
 def test_the_parts_of_a_label(options, text):
     painter = TrackPainter(NAMES, draw_masks=False, **options)
     assert painter.label(1, 3, 0.918) == text
-    picture = painter.draw(grey(), [disc(150, 200)], [1], [0.918], [3])
+    picture = draw(painter, grey(), [disc(150, 200)], [1], [0.918], [3])
     assert changed(picture).any() == bool(text)
 
 
@@ -146,7 +142,7 @@ def test_another_video_begins_without_trails():
     assert columns_of(again)[0] > 250
     for x in (60, 260):
         painter.new_video()
-        picture = painter.draw(grey(), [disc(150, x)], [0], None, [1])
+        picture = draw(painter, grey(), [disc(150, x)], [0], None, [1])
     assert columns_of(picture)[0] > 250
 
 
@@ -177,6 +173,6 @@ def test_side_by_side():
 def test_a_mask_that_vanishes_in_a_smaller_picture_is_not_drawn():
     mask = np.zeros(SIZE, dtype=bool)
     mask[151, 201] = True
-    picture = TrackPainter(NAMES, scale=0.1).draw(grey(), [mask], [0], None, [1])
+    picture = draw(TrackPainter(NAMES, scale=0.1), grey(), [mask], [0], None, [1])
     assert picture.shape == (30, 40, 3)
     assert (picture == 128).all()

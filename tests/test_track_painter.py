@@ -1,13 +1,13 @@
 import itertools
 
-from simplevtr.structures import TrackMasks, encode_masks
-from simplevtr.visualization import TrackPainter, TrackSet, clip_sheet, track_colour
+from simplevtr.structures import FrameTracks
+from simplevtr.visualization import TrackPainter, clip_sheet, track_colour
 from simplevtr.visualization.clip_sheet import evenly_spaced
 
 import cv2
 import numpy as np
 import pytest
-import torch
+from track_samples import draw, rle
 
 NAMES = ["car", "person"]
 
@@ -24,15 +24,16 @@ def box_mask(y, x, height, width, size=(300, 400)):
 
 def test_a_track_keeps_its_colour_wherever_and_with_whomever_it_is():
     painter = TrackPainter(NAMES)
-    alone = painter.draw(grey_frame(), [box_mask(100, 50, 150, 150)], [0], [0.9], [7])
-    both = painter.draw(
+    alone = draw(painter, grey_frame(), [box_mask(100, 50, 150, 150)], [0], [0.9], [7])
+    both = draw(
+        painter,
         grey_frame(),
         [box_mask(100, 10, 150, 150), box_mask(100, 220, 150, 150)],
         [1, 0],
         None,
         [3, 7],
     )
-    again = TrackPainter(NAMES).draw(grey_frame(), [box_mask(0, 0, 9, 9)], [1], None, [7])
+    again = draw(TrackPainter(NAMES), grey_frame(), [box_mask(0, 0, 9, 9)], [1], None, [7])
     assert tuple(alone[110, 60]) == tuple(both[110, 230]) == tuple(again[4, 4])
     assert tuple(both[110, 20]) != tuple(both[110, 230])
     expected = 128 * 0.55 + np.array(track_colour(7)) * 255 * 0.45
@@ -62,12 +63,12 @@ def test_colours_are_well_separated_and_bright():
 def test_absent_and_weak_tracks_are_not_drawn():
     frame = grey_frame()
     masks = [np.zeros((300, 400), dtype=bool), box_mask(50, 50, 100, 100)]
-    untouched = TrackPainter(NAMES, min_score=0.5).draw(frame, masks, [0, 1], [0.9, 0.49], [1, 2])
+    untouched = draw(TrackPainter(NAMES, min_score=0.5), frame, masks, [0, 1], [0.9, 0.49], [1, 2])
     np.testing.assert_array_equal(untouched, frame)
-    drawn = TrackPainter(NAMES, min_score=0.5).draw(frame, masks, [0, 1], [0.9, 0.5], [1, 2])
+    drawn = draw(TrackPainter(NAMES, min_score=0.5), frame, masks, [0, 1], [0.9, 0.5], [1, 2])
     assert (drawn != frame).any()
     assert (frame == 128).all()  # the input is left alone
-    nothing = TrackPainter(NAMES).draw(frame, np.zeros((0, 300, 400)), [], [], [])
+    nothing = draw(TrackPainter(NAMES), frame, np.zeros((0, 300, 400)), [], [], [])
     np.testing.assert_array_equal(nothing, frame)
 
 
@@ -76,7 +77,7 @@ def test_only_mask_outline_and_label_are_touched():
     mask[180:220, 150:250] = False  # a hole
     mask[5, 390] = True  # one pixel elsewhere
     frame = grey_frame()
-    drawn = TrackPainter(NAMES).draw(frame, [mask], [0], [0.9], [1])
+    drawn = draw(TrackPainter(NAMES), frame, [mask], [0], [0.9], [1])
     changed = (drawn != frame).any(axis=2)
     assert changed[mask].all()
     label_and_line = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))).astype(bool)
@@ -97,15 +98,15 @@ def test_label_text():
 
 @pytest.mark.parametrize("name", ["a$b$", r"$\frac$", "naïve_字", "", "x" * 200])
 def test_any_class_name_can_be_drawn(name):
-    drawn = TrackPainter([name]).draw(grey_frame(), [box_mask(290, 390, 10, 10)], [0], [0.5], [1])
+    drawn = draw(TrackPainter([name]), grey_frame(), [box_mask(290, 390, 10, 10)], [0], [0.5], [1])
     assert drawn.shape == (300, 400, 3)
     assert (drawn[:280] != 128).any()  # the label is inside the picture, above the mask
 
 
 def test_labels_do_not_lie_on_each_other():
     masks = [box_mask(100, 100, 20, 20)] * 2
-    one = TrackPainter(NAMES).draw(grey_frame(), masks[:1], [0], None, [1])
-    two = TrackPainter(NAMES).draw(grey_frame(), masks, [0, 0], None, [1, 2])
+    one = draw(TrackPainter(NAMES), grey_frame(), masks[:1], [0], None, [1])
+    two = draw(TrackPainter(NAMES), grey_frame(), masks, [0, 0], None, [1, 2])
     dark_one, dark_two = ((picture.max(axis=2) < 100).sum() for picture in (one, two))
     assert dark_two > 1.6 * dark_one
 
@@ -116,55 +117,30 @@ def test_small_frames_are_enlarged_and_large_ones_are_not():
     assert painter.output_size((65, 97)) == (260, 388)
     assert painter.output_size((240, 426)) == (240, 426)
     assert painter.output_size((720, 1280)) == (720, 1280)
-    small = painter.draw(grey_frame(64, 96), [box_mask(5, 5, 8, 8, (64, 96))], [0], None, [1])
+    small = draw(painter, grey_frame(64, 96), [box_mask(5, 5, 8, 8, (64, 96))], [0], None, [1])
     assert small.shape == (256, 384, 3)
     assert small.dtype == np.uint8
-    half = TrackPainter(NAMES, scale=0.5).draw(grey_frame(), [box_mask(0, 0, 9, 9)], [0], None, [1])
+    half = draw(
+        TrackPainter(NAMES, scale=0.5), grey_frame(), [box_mask(0, 0, 9, 9)], [0], None, [1]
+    )
     assert half.shape == (150, 200, 3)
     # One painter serves videos of several sizes.
-    assert painter.draw(grey_frame(), [box_mask(0, 0, 9, 9)], [0], None, [1]).shape[0] == 300
+    assert draw(painter, grey_frame(), [box_mask(0, 0, 9, 9)], [0], None, [1]).shape[0] == 300
 
 
-def test_arguments_that_do_not_fit_are_refused():
-    painter = TrackPainter(NAMES)
-    mask = box_mask(0, 0, 9, 9)
-    with pytest.raises(ValueError, match="1 masks, 2 labels, 1 track_ids and no scores"):
-        painter.draw(grey_frame(), [mask], [0, 1], None, [1])
-    with pytest.raises(ValueError, match=r"masks are \(1, 300, 400\)"):
-        painter.draw(grey_frame(64, 96), [mask], [0], None, [1])
-    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\)"):
-        painter.draw(grey_frame().astype(np.float32), [mask], [0], None, [1])
+def test_a_frame_of_another_type_or_scale_is_refused():
+    with pytest.raises(ValueError, match=r"frame 0 is float32 \(300, 400, 3\), expected uint8"):
+        draw(TrackPainter(NAMES), grey_frame().astype(np.float32), [], [], [], [])
     with pytest.raises(ValueError, match="scale is 0"):
         TrackPainter(NAMES, scale=0)
 
 
-def test_tracks_of_a_result():
-    masks = [torch.zeros(3, 10, 20, dtype=torch.bool) for _ in range(3)]
-    masks[2][1, 4:6] = True
-    result = {
-        "image_size": (10, 20),
-        "pred_scores": [0.9, 0.1, 0.4],
-        "pred_labels": [1, 0, 0],
-        "pred_masks": [TrackMasks(encode_masks(m), (10, 20)) for m in masks],
-    }
-    tracks = TrackSet.from_result(result, min_score=0.3)
-    assert len(tracks) == 2
-    assert tracks.ids.tolist() == [1, 3]  # an id does not depend on the threshold
-    assert tracks.labels.tolist() == [1, 0]
-    assert tracks.masks.shape == (2, 3, 10, 20)
-    assert tracks.in_frame(1)["masks"].sum() == 40
-    empty = {"image_size": (10, 20), "pred_scores": [], "pred_labels": [], "pred_masks": []}
-    assert len(TrackSet.from_result(empty)) == 0
-
-
 def test_clip_sheet_has_a_row_per_set_and_a_column_per_frame():
     frames = np.stack([grey_frame(64, 96)] * 20)
-    masks = np.zeros((1, 20, 64, 96), dtype=bool)
-    masks[0, 19, 20:60, 20:60] = True
-    tracks = TrackSet(masks, np.array([0]), np.array([0.8]), np.array([2]))
-    nothing = TrackSet.from_result(
-        {"image_size": (64, 96), "pred_scores": [], "pred_labels": [], "pred_masks": []}
-    )
+    nothing = list(FrameTracks.of_video([], (64, 96), 20))
+    masks = [None] * 19 + [rle(box_mask(20, 20, 40, 40, (64, 96)))]
+    tracks = list(FrameTracks.of_video([(2, 0, 0.8, masks)], (64, 96), 20))
+    assert [len(frame.masks) for frame in tracks] == [0] * 19 + [1]
     sheet = clip_sheet(frames, {"predicted": nothing, "ground truth": tracks}, thing_classes=NAMES)
     # 8 pictures of 270 x 180 with 4 pixels between, captions of 20 pixels.
     assert sheet.shape == (2 * 200 + 4, 8 * 270 + 7 * 4, 3)
@@ -177,9 +153,10 @@ def test_clip_sheet_has_a_row_per_set_and_a_column_per_frame():
 
 def test_clip_sheet_refuses_what_does_not_fit():
     frames = np.stack([grey_frame(64, 96)] * 3)
-    tracks = TrackSet(np.zeros((1, 2, 64, 96), dtype=bool), np.zeros(1), None, np.ones(1))
-    with pytest.raises(ValueError, match=r"row 'x' has masks of shape \(1, 2, 64, 96\)"):
-        clip_sheet(frames, {"x": tracks})
+    with pytest.raises(ValueError, match="row 'x' has tracks of 2 frames, expected 3"):
+        clip_sheet(frames, {"x": list(FrameTracks.of_video([], (64, 96), 2))})
+    with pytest.raises(ValueError, match="frame 0 is uint8"):
+        clip_sheet(frames, {"x": list(FrameTracks.of_video([], (64, 95), 3))})
     with pytest.raises(ValueError, match="T > 0"):
         clip_sheet(frames[:0], {})
 

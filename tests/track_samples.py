@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import check_ground_truth
+from simplevtr.structures import FrameTracks
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -30,6 +31,13 @@ def rle(mask):
     """Compressed RLE with text counts of an (H, W) mask."""
     encoded = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     return {"size": encoded["size"], "counts": encoded["counts"].decode()}
+
+
+def draw(painter, frame, masks, labels, scores, ids):
+    """Draw tracks given as (H, W) masks; no scores are those of true tracks."""
+    scores = [None] * len(masks) if scores is None else scores
+    size = frame.shape[:2]
+    return painter.draw_frame(frame, FrameTracks(0, size, ids, labels, scores, [*map(rle, masks)]))
 
 
 def box(x0, y0, x1, y1):

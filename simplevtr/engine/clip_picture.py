@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from simplevtr.visualization import TrackSet, clip_sheet
+from simplevtr.structures import FrameTracks, encode_masks
+from simplevtr.visualization import clip_sheet
 
 import numpy as np
 import torch
@@ -35,17 +36,24 @@ def clip_picture(
     frames = frames if rgb else frames[..., ::-1]
     height, width = frames.shape[1:3]
     result = model([{**clip, "height": height, "width": width}])
-    predicted = TrackSet.from_result(result, min_score=MIN_SCORE)
-    instances = clip["instances"]
-    true = TrackSet(
-        masks=np.stack([frame.gt_masks.tensor.cpu().numpy() for frame in instances], axis=1),
-        labels=instances[0].gt_classes.cpu().numpy(),
-        scores=None,
-        ids=np.arange(len(instances[0])) + 1,
-    )
+    columns = (result[name] for name in ("pred_labels", "pred_scores", "pred_masks"))
+    predicted = [
+        (number, label, score, masks.rles)
+        for number, (label, score, masks) in enumerate(zip(*columns, strict=True), start=1)
+        if score >= MIN_SCORE
+    ]
+    masks = torch.stack([frame.gt_masks.tensor for frame in clip["instances"]], dim=1)
+    labels = clip["instances"][0].gt_classes.tolist()
+    true = [
+        (number, label, None, encode_masks(own))
+        for number, (label, own) in enumerate(zip(labels, masks, strict=True), start=1)
+    ]
     sheet = clip_sheet(
         np.ascontiguousarray(frames),
-        {"predicted": predicted, "ground truth": true},
+        {
+            name: list(FrameTracks.of_video(tracks, (height, width), len(frames)))
+            for name, tracks in (("predicted", predicted), ("ground truth", true))
+        },
         thing_classes=class_names,
     )
     return torch.from_numpy(sheet).permute(2, 0, 1)

@@ -114,15 +114,6 @@ def frame_tracks(result: dict[str, Any], frames: int) -> Iterator[FrameTracks]:
         result: of ``VideoPredictor.predict``.
         frames: of the video, which a result without tracks does not tell.
     """
-    columns = ("pred_ids", "pred_labels", "pred_scores", "pred_masks")
-    tracks = list(zip(*(result[name] for name in columns), strict=True))
-    for index in range(frames):
-        seen = [track for track in tracks if track[3].rles[index] is not None]
-        yield FrameTracks(
-            index=index,
-            size=tuple(result["image_size"]),
-            track_ids=[track[0] for track in seen],
-            labels=[track[1] for track in seen],
-            scores=[track[2] for track in seen],
-            masks=[track[3].rles[index] for track in seen],
-        )
+    masks = (track.rles for track in result["pred_masks"])
+    columns = (result[name] for name in ("pred_ids", "pred_labels", "pred_scores"))
+    return FrameTracks.of_video(zip(*columns, masks, strict=True), result["image_size"], frames)

@@ -1,6 +1,6 @@
 """Looking at results: tracks drawn on frames, contact sheets and training curves."""
 
-from simplevtr.visualization.clip_sheet import TrackSet, clip_sheet
+from simplevtr.visualization.clip_sheet import clip_sheet
 from simplevtr.visualization.comparison import side_by_side
 from simplevtr.visualization.instances import frame_instances
 from simplevtr.visualization.palette import track_colour
@@ -8,7 +8,6 @@ from simplevtr.visualization.track_painter import TrackPainter
 
 __all__ = [
     "TrackPainter",
-    "TrackSet",
     "clip_sheet",
     "frame_instances",
     "side_by_side",

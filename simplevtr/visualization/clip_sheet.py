@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from simplevtr.structures import FrameTracks
 from simplevtr.visualization.track_painter import TrackPainter
 
 import numpy as np
@@ -16,53 +16,6 @@ _GAP = 4  # white pixels between pictures
 _CAPTION = 20  # pixels of a caption's height
 
 
-@dataclass(frozen=True)
-class TrackSet:
-    """The tracks of one clip.
-
-    Attributes:
-        masks: (N, T, H, W) bool in frame pixels; all False where a track is absent.
-        labels: (N,) int64 class indices.
-        scores: (N,) float in [0, 1], or None for ground truth.
-        ids: (N,) int64, which name and colour the tracks.
-    """
-
-    masks: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray | None
-    ids: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @classmethod
-    def from_result(cls, result: Mapping, *, min_score: float = 0.0) -> TrackSet:
-        """The tracks of a model's result for one video that score at least ``min_score``.
-
-        Args:
-            result: "image_size" (H, W) and, one entry a track, "pred_scores" (floats),
-                "pred_labels" (ints) and "pred_masks" (``TrackMasks``).
-            min_score: in [0, 1]. Ids count from 1 in the order of the result, dropped tracks
-                included.
-        """
-        scores = np.asarray(result["pred_scores"], dtype=np.float32)
-        kept = np.flatnonzero(scores >= min_score)
-        masks = [result["pred_masks"][i].dense().numpy() for i in kept]
-        return cls(
-            masks=np.stack(masks) if masks else np.zeros((0, 1, *result["image_size"]), dtype=bool),
-            labels=np.asarray(result["pred_labels"], dtype=np.int64)[kept],
-            scores=scores[kept],
-            ids=kept + 1,
-        )
-
-    def in_frame(self, t: int) -> dict[str, np.ndarray | None]:
-        """Frame ``t`` as the arguments of ``TrackPainter.draw``: masks (N, H, W) and the rest."""
-        masks = self.masks[:, t] if len(self) else self.masks[:, 0]
-        return {
-            "masks": masks, "labels": self.labels, "scores": self.scores, "track_ids": self.ids,
-        }  # fmt: skip
-
-
 def evenly_spaced(length: int, count: int) -> list[int]:
     """At most ``count`` frame numbers from 0 to ``length`` - 1, with the first and the last."""
     return sorted({round(i) for i in np.linspace(0, length - 1, min(length, count))})
@@ -70,23 +23,19 @@ def evenly_spaced(length: int, count: int) -> list[int]:
 
 def clip_sheet(
     frames: np.ndarray,
-    rows: Mapping[str, TrackSet],
+    rows: Mapping[str, Sequence[FrameTracks]],
     *,
     thing_classes: Sequence[str] = (),
     columns: int = 8,
-    min_score: float = 0.0,
-    frame_numbers: Sequence[int] | None = None,
 ) -> np.ndarray:
     """A contact sheet of a clip.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
-        rows: tracks by the caption of their row, such as "predicted" and "ground truth"; empty: one
-            row of bare frames.
+        rows: the tracks of each frame by the caption of their row, such as "predicted" and "ground
+            truth"; their ``index`` is shown as the frame's number. Empty: one row of bare frames.
         thing_classes: class names by label.
         columns: at most this many frames, evenly spaced.
-        min_score: tracks with a lower score are not drawn.
-        frame_numbers: (T,) numbers shown in the captions; default 0 to T - 1.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -96,25 +45,19 @@ def clip_sheet(
     """
     if frames.ndim != 4 or len(frames) == 0:
         raise ValueError(f"frames have shape {frames.shape}, expected (T, H, W, 3) with T > 0")
-    painter = TrackPainter(
-        thing_classes, scale=_SHORT_SIDE / min(frames.shape[1:3]), min_score=min_score
-    )
-    for name, tracks in rows.items():
-        if len(tracks) and tracks.masks.shape[1:] != frames.shape[:3]:
-            raise ValueError(
-                f"row {name!r} has masks of shape {tracks.masks.shape}, "
-                f"expected (N, T, H, W) of frames {frames.shape}"
-            )
-    nothing = TrackSet(
-        np.zeros((0, 1, *frames.shape[1:3]), dtype=bool), np.zeros(0), None, np.zeros(0)
-    )
+    painter = TrackPainter(thing_classes, scale=_SHORT_SIDE / min(frames.shape[1:3]))
+    size = frames.shape[1:3]
     strips = []
-    for name, tracks in (rows or {"": nothing}).items():
+    for name, tracks in (rows or {"": list(FrameTracks.of_video([], size, len(frames)))}).items():
+        if len(tracks) != len(frames):
+            raise ValueError(
+                f"row {name!r} has tracks of {len(tracks)} frames, expected {len(frames)}"
+            )
         pictures = []
         for t in evenly_spaced(len(frames), columns):
-            number = t if frame_numbers is None else frame_numbers[t]
-            picture = painter.draw(frames[t], **tracks.in_frame(t))
-            pictures.append(captioned(picture, "" if pictures else name, f"frame {number}"))
+            picture = painter.draw_frame(frames[t], tracks[t])
+            caption = "" if pictures else name
+            pictures.append(captioned(picture, caption, f"frame {tracks[t].index}"))
         strips.append(joined(pictures, axis=1))
     return joined(strips, axis=0)
 

@@ -25,8 +25,7 @@ class MaskCutout:
 
     @classmethod
     def of(cls, mask: np.ndarray, size: tuple[int, int]) -> MaskCutout | None:
-        """The cutout of an (H, W) bool mask brought to ``size``; None if nothing is left of it."""
-        mask = mask.view(np.uint8) if mask.dtype == bool else mask
+        """The cutout of an (H, W) uint8 mask brought to ``size``; None if nothing is left of it."""
         mask = np.ascontiguousarray(mask)
         left, top, width, height = cv2.boundingRect(mask)
         if width == 0:

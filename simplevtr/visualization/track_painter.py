@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 
 _READABLE = 240  # pixels of the short side from which label text can be read
 _Row = tuple[int, int, float | None]  # track id, label, score
+_Colour = tuple[float, float, float]  # RGB in [0, 1]
 
 
 class TrackPainter:
@@ -113,45 +114,16 @@ class TrackPainter:
         if self._trails is not None:
             self._trails.clear()
 
-    def draw(
-        self,
-        frame: np.ndarray,
-        masks: np.ndarray,
-        labels: Sequence[int],
-        scores: Sequence[float] | None,
-        track_ids: Sequence[int],
-    ) -> np.ndarray:
-        """Draw the tracks that are present in one frame.
+    def draw_frame(self, frame: np.ndarray, tracks: FrameTracks) -> np.ndarray:
+        """Draw the tracks of one frame of a video.
 
         Args:
-            frame: (H, W, 3) uint8 RGB.
-            masks: (N, H, W) bool; a track with an empty mask is absent and not drawn.
-            labels: (N,) class indices.
-            scores: (N,) in [0, 1], or None (ground truth).
-            track_ids: (N,) integers; equal ids have equal colours in all frames.
+            frame: (H, W, 3) uint8 RGB, the frame that ``tracks`` were found in; left as it is.
+            tracks: N tracks; equal ids have equal colours in all frames, and masks that are not
+                drawn are not decoded.
 
         Returns:
-            ``output_size`` x 3, uint8 RGB; ``frame`` itself is left as it is.
-
-        Raises:
-            ValueError: the arguments do not fit together.
-        """
-        masks = np.asarray(masks, dtype=bool)
-        _check(frame, masks, labels, scores, track_ids)
-        rows = [
-            (int(track_ids[i]), int(labels[i]), None if scores is None else float(scores[i]))
-            for i in range(len(masks))
-        ]
-        size = self._canvas_size(frame.shape[:2])
-        shown = [i for i, row in enumerate(rows) if self.wants(*row[1:])]
-        return self._paint(frame, [(MaskCutout.of(masks[i], size), rows[i]) for i in shown])
-
-    def draw_frame(self, frame: np.ndarray, tracks: FrameTracks) -> np.ndarray:
-        """Draw the tracks of one frame of a video; see ``draw``.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB, the frame that ``tracks`` were found in.
-            tracks: N tracks; masks that are not drawn are not decoded.
+            ``output_size`` x 3, uint8 RGB.
 
         Raises:
             ValueError: the frame has another size than the tracks.
@@ -165,15 +137,13 @@ class TrackPainter:
             self.new_video()
         self._last = tracks.index
         size = self._canvas_size(tracks.size)
-        found = zip(tracks.track_ids, tracks.labels, tracks.scores, strict=True)
-        return self._paint(
-            frame,
-            [
-                (MaskCutout.of(coco_mask.decode(rle), size), row)
-                for row, rle in zip(found, tracks.masks, strict=True)
-                if self.wants(*row[1:])
-            ],
-        )
+        found = zip(tracks.track_ids, tracks.labels, tracks.scores, tracks.masks, strict=True)
+        wanted = (row for row in found if self.wants(*row[1:3]))
+        masks = [(MaskCutout.of(coco_mask.decode(rle), size), row) for *row, rle in wanted]
+        shown = [(mask, track_colour(row[0]), row) for mask, row in masks if mask is not None]
+        canvas = resized(frame, size)
+        self._paint(canvas, shown)
+        return beside(frame, canvas) if self.side_by_side else canvas
 
     def wants(self, label: int, score: float | None) -> bool:
         """Whether a track of a class with a score (None: ground truth) is drawn."""
@@ -181,10 +151,7 @@ class TrackPainter:
             return False
         return self.classes is None or label in self.classes
 
-    def _paint(self, frame: np.ndarray, found: list[tuple[MaskCutout | None, _Row]]) -> np.ndarray:
-        """The result for one frame; a track whose cutout is None is absent."""
-        canvas = resized(frame, self._canvas_size(frame.shape[:2]))
-        shown = [(mask, track_colour(row[0]), row) for mask, row in found if mask is not None]
+    def _paint(self, canvas: np.ndarray, shown: list[tuple[MaskCutout, _Colour, _Row]]) -> None:
         if self.draw_masks:
             # Large masks first, so that small ones stay visible on top.
             for mask, colour, _ in sorted(shown, key=lambda item: -item[0].area):
@@ -202,19 +169,3 @@ class TrackPainter:
             writer = LabelWriter(canvas)
             for mask, colour, (track_id, label, score) in shown:
                 writer.write(self.label(label, track_id, score), mask, colour)
-        return beside(frame, canvas) if self.side_by_side else canvas
-
-
-def _check(frame: np.ndarray, masks: np.ndarray, labels, scores, track_ids) -> None:
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        raise ValueError(f"frame is {frame.dtype} {frame.shape}, expected uint8 (H, W, 3)")
-    if masks.shape[1:] != frame.shape[:2] and len(masks):
-        raise ValueError(f"masks are {masks.shape}, expected (N, H, W) of frame {frame.shape}")
-    lengths = {len(masks), len(labels), len(track_ids)} | (
-        {len(scores)} if scores is not None else set()
-    )
-    if len(lengths) > 1:
-        raise ValueError(
-            f"{len(masks)} masks, {len(labels)} labels, {len(track_ids)} track_ids and "
-            f"{'no' if scores is None else len(scores)} scores do not fit together"
-        )

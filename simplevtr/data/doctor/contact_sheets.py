@@ -13,7 +13,6 @@ from simplevtr.formats.rle import mask_text
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
@@ -76,24 +75,22 @@ def _sheet(
 ) -> np.ndarray:
     """(H', W', 3) uint8 RGB."""
     # Only now, because it imports detectron2, which takes seconds.
-    from simplevtr.visualization import TrackSet, clip_sheet
+    from simplevtr.structures import FrameTracks
+    from simplevtr.visualization import clip_sheet
     from simplevtr.visualization.clip_sheet import evenly_spaced
 
     size = (video["height"], video["width"])
     numbers = evenly_spaced(video["length"], _COLUMNS)
     frames = [read_frame(os.path.join(image_root, video["file_names"][t]), size) for t in numbers]
-    masks = np.zeros((len(tracks), len(numbers), *size), dtype=bool)
-    for row, track in enumerate(tracks):
-        for column, t in enumerate(numbers):
-            mask = track["segmentations"][t]
+    truth = [FrameTracks(t, size, [], [], [], []) for t in numbers]
+    for track in tracks:
+        for frame in truth:
+            mask = track["segmentations"][frame.index]
             if not is_absent(mask):
+                frame.track_ids.append(track["id"])
+                frame.labels.append(labels[track["category_id"]])
+                frame.scores.append(None)
                 text = mask_text(mask, *size, allow_polygons=True)
-                masks[row, column] = coco_mask.decode({"size": [*size], "counts": text})
-    truth = TrackSet(
-        masks=masks,
-        labels=np.array([labels[track["category_id"]] for track in tracks], dtype=np.int64),
-        scores=None,
-        ids=np.array([track["id"] for track in tracks], dtype=np.int64),
-    )
+                frame.masks.append({"size": [*size], "counts": text})
     title = os.path.dirname(video["file_names"][0])[-30:] or f"video {video['id']}"
-    return clip_sheet(np.stack(frames), {title: truth}, thing_classes=names, frame_numbers=numbers)
+    return clip_sheet(np.stack(frames), {title: truth}, thing_classes=names)
