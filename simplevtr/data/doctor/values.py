@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings, Place, shown
-from simplevtr.formats.checks import text
+from simplevtr.formats import checks
 
 _MOST_NUMBER = 1e12  # pixels; no box or area comes near it
 _NESTING = 30  # levels that writing the file may need in addition to those of the value
@@ -41,7 +41,7 @@ def _kind(check: Callable[..., Any], entry: dict[str, Any], key: str) -> str:
     value = entry[key]
     if type(value) is float and not math.isfinite(value):
         return "non-finite"
-    return "impossible-number" if type(value) is int and check is not text else "wrong-type"
+    return "impossible-number" if type(value) is int and check is not checks.name else "wrong-type"
 
 
 def number_defect(value: Any) -> str | None:
