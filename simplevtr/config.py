@@ -188,8 +188,9 @@ def _add_data(cfg: CfgNode) -> None:
     cfg.INPUT.PSEUDO_MOTION.ROTATE = 10.0  # degrees, either way
     cfg.INPUT.PSEUDO_MOTION.SHEAR = 5.0  # degrees, either way
 
-    # JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not smaller than what they
-    # are resized to, in training and in testing; pixels differ a little from those of a full decode
+    # In training JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not smaller than
+    # what they are resized to; pixels differ a little from those of a full decode. Testing and the
+    # demo decode them whole.
     cfg.INPUT.JPEG_DRAFT = True
 
     cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True  # leave out videos without any visible instance

@@ -19,7 +19,15 @@ ALLOWED = {
     "report": {"evaluation", "formats"},
     "video_io": {"formats"},
     "visualization": {"formats"},
-    "inference": {"checkpoint", "formats", "run_config", "tracking", "video_io", "visualization"},
+    "inference": {
+        "checkpoint",
+        "data",
+        "formats",
+        "run_config",
+        "tracking",
+        "video_io",
+        "visualization",
+    },
     "ablation": {"config_file", "data", "evaluation", "formats", "run_config", "visualization"},
     "engine": {"checkpoint", "data", "formats", "modeling", "evaluation", "visualization"},
 }

@@ -1,14 +1,19 @@
 """A video as a stream: what comes out, when, and how much is held meanwhile."""
 
 import weakref
+from pathlib import Path
 
+from simplevtr.data import build_test_loader, register_ytvis
 from simplevtr.inference import VideoPredictor
 from simplevtr.tracking import frame_tracks
+from simplevtr.video_io import open_source
 
 import numpy as np
 import pytest
 import torch
 from conftest import build
+from detectron2.data import DatasetCatalog
+from ytvis_folder import forget, make_ytvis_folder
 
 
 def video(frames, size=(32, 48)):
@@ -75,3 +80,28 @@ def test_frames_of_different_sizes_are_refused(predictor):
     frames = [*video(2), *video(1, (32, 40))]
     with pytest.raises(ValueError, match=r"frame 2 has shape \(32, 40, 3\)"):
         list(predictor.stream(frames))
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+@pytest.mark.parametrize("size", [(96, 150), (40, 57)])
+def test_the_predictor_and_the_evaluation_find_the_same(tiny_cfg, tmp_path, channels, size):
+    """From the same folder of frames, whose JPEGs either is to decode and resize alike."""
+    tiny_cfg.INPUT.FORMAT = channels
+    tiny_cfg.INPUT.MIN_SIZE_TEST = 37
+    tiny_cfg.TEST.WINDOW, tiny_cfg.TEST.STRIDE = 4, 2
+    model = build(tiny_cfg)
+    predictor = VideoPredictor(
+        model=model, min_size=37, max_size=tiny_cfg.INPUT.MAX_SIZE_TEST, image_format=channels
+    )
+    register_ytvis("the_same", *make_ytvis_folder(tmp_path, videos=1, frames=6, size=size))
+    (clips,) = build_test_loader(tiny_cfg, "the_same")
+    (record,) = DatasetCatalog.get("the_same")
+    forget("the_same")
+    assert clips[0]["image"][0].shape[1] == 37
+    with torch.no_grad():
+        evaluated = model(clips)
+    shown = predictor.predict(open_source([str(Path(record["file_names"][0]).parent)]))
+    for key in ("pred_scores", "pred_labels", "pred_ids", "pred_ranking"):
+        assert shown[key] == evaluated[key]
+    assert [t.rles for t in shown["pred_masks"]] == [t.rles for t in evaluated["pred_masks"]]
+    assert len(shown["pred_ids"]) > 0

@@ -54,8 +54,8 @@ class YTVISDatasetMapper:
         shuffle: whether a training clip's frames are in random order.
         image_format: "RGB" or "BGR", the channels of ``image``.
         with_annotations: whether ``instances`` are given; None, in training only.
-        jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is not
-            smaller than what they are resized to.
+        jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training, where
+            that is not smaller than what they are resized to.
         read_ahead: frames of a test video up to which all are read at once; the frames of a longer
             one are read when they are asked for. 0 reads all.
         motion: draws how a still image moves; None for its defaults.
@@ -85,7 +85,7 @@ class YTVISDatasetMapper:
         self.shuffle = shuffle
         self.image_format = image_format
         self.with_annotations = is_train if with_annotations is None else with_annotations
-        self.jpeg_draft = jpeg_draft
+        self.jpeg_draft = jpeg_draft and is_train
         self.read_ahead = read_ahead
         self.motion = AffineMotion() if motion is None else motion
 

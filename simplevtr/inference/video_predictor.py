@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.run_config import check_device
 from simplevtr.structures import FrameTracks
 
@@ -15,7 +16,6 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 from torch import nn
@@ -30,7 +30,8 @@ class VideoPredictor:
         for tracks in predictor.stream(frames):  # FrameTracks, one a frame, in order
             ...
 
-    Frames are resized as they come, and only a window of the small ones is kept.
+    Frames are resized as they come, as the loader of test videos does, and only a window of the
+    small ones is kept.
 
     Attributes:
         class_names: class names by label; may be empty where nobody knows them.
@@ -62,7 +63,7 @@ class VideoPredictor:
             raise ValueError(f'image_format is {image_format!r}; allowed: "RGB", "BGR"')
         self.model = model.eval()
         self.class_names = list(class_names)
-        self._resize = ResizeShortestEdge([min_size, min_size], max_size)
+        self._resize = ClipAugmentation(min_sizes=(min_size,), max_size=max_size)
         self._image_format = image_format
 
     @classmethod
@@ -127,7 +128,7 @@ class VideoPredictor:
         self, frames: Iterable[np.ndarray], size: tuple[int, int]
     ) -> Iterator[torch.Tensor]:
         """(H, W, 3) RGB to (3, h, w) in the model's channel order, uint8."""
-        resize = self._resize.get_transform(np.empty((*size, 3), dtype=np.uint8))
+        resize = self._resize.geometry(size, np.random.default_rng(0))  # draws nothing
         for index, frame in enumerate(frames):
             if frame.shape != (*size, 3):
                 raise ValueError(
