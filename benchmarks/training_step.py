@@ -46,7 +46,6 @@ from benchmarks.measure import (
 from simplevtr.data import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
-from simplevtr.modeling.acceleration import check_half_precision, half_dtype
 
 import numpy as np
 import torch
@@ -70,9 +69,6 @@ class TrainerStep:
     """
 
     def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
-        if cfg.SOLVER.AMP.ENABLED:
-            dtype, device = half_dtype(cfg.SOLVER.AMP.DTYPE), torch.device(cfg.MODEL.DEVICE)
-            check_half_precision(dtype, device, key="SOLVER.AMP.ENABLED")
         self._waiting: list[list[Clip]] = []
         # The trainer takes its batch from here, so that loading is not part of its time.
         loader = iter(self._waiting.pop, None)

@@ -59,13 +59,9 @@ def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.PIXEL_MEAN = [123.675, 116.280, 103.530]
     cfg.MODEL.PIXEL_STD = [58.395, 57.120, 57.375]
 
-    # True: convolutions of backbone and mask head in PyTorch's channels_last memory layout, with
-    # the same results. On a CPU the model gains nothing by it; on a GPU it was not measured.
-    cfg.MODEL.CHANNELS_LAST = False
-    # Parts that torch.compile translates, for frames of any size: [] or ["backbone"]. Needs a C++
-    # compiler, on a GPU a C compiler and Triton. On a CPU a ResNet-50 takes 0.8 of the time in
-    # inference and 0.93 in training, after a minute or more for the translation.
-    cfg.MODEL.COMPILE = []
+    # Of earlier versions: configs that a run has saved may still name them.
+    cfg.register_deprecated_key("MODEL.CHANNELS_LAST")
+    cfg.register_deprecated_key("MODEL.COMPILE")
 
     cfg.MODEL.SIMPLEVTR = CfgNode()
     node = cfg.MODEL.SIMPLEVTR

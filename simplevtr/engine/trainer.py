@@ -14,7 +14,7 @@ from simplevtr.data import build_test_loader, build_train_loader
 from simplevtr.engine.hooks import ClipPictures, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.evaluation import YTVISEvaluator
-from simplevtr.modeling.acceleration import check_half_precision, half_dtype
+from simplevtr.modeling.precision import Precision
 
 import torch
 from detectron2.config import CfgNode
@@ -113,13 +113,7 @@ class ClipTrainer(DefaultTrainer):
         Raises:
             ValueError: if it cannot.
         """
-        for key, wanted in (
-            ("SOLVER.AMP.ENABLED", cfg.SOLVER.AMP.ENABLED),
-            ("TEST.AMP", cfg.TEST.AMP),
-        ):
-            if wanted:
-                dtype = half_dtype(cfg.SOLVER.AMP.DTYPE)
-                check_half_precision(dtype, torch.device(cfg.MODEL.DEVICE), key=key)
+        Precision.from_config(cfg).check(torch.device(cfg.MODEL.DEVICE))
         return super().build_model(cfg)
 
     @classmethod
@@ -153,10 +147,11 @@ def build_step_trainer(
 ) -> SimpleTrainer:
     """Build what runs an iteration: forward, backward, optimizer.
 
-    The model itself chooses the number format (``SOLVER.AMP``). Gradients in float16 need a loss
-    scale beside it, lest the small ones become zero; bfloat16 has the range of float32.
+    The model itself chooses the number format (``SOLVER.AMP``) and leaves the autocast that
+    detectron2's trainer for float16 has around it. That trainer is taken for its loss scale alone:
+    small gradients would become zero in float16; bfloat16 has the range of float32.
     """
-    if cfg.SOLVER.AMP.ENABLED and half_dtype(cfg.SOLVER.AMP.DTYPE) == torch.float16:
+    if Precision.from_config(cfg).training == torch.float16:
         return ScaledTrainer(model, clips, optimizer, grad_scaler=torch.amp.GradScaler("cuda"))
     return SimpleTrainer(model, clips, optimizer)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.modeling.acceleration import full_precision, without_autocast
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
+from simplevtr.modeling.precision import full_precision, without_autocast
 from simplevtr.modeling.recompute import recomputed
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions

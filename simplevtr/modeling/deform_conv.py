@@ -14,7 +14,7 @@ mask logit samples one channel instead of twenty-four.
 
 from __future__ import annotations
 
-from simplevtr.modeling.acceleration import full_precision, without_autocast
+from simplevtr.modeling.precision import full_precision, without_autocast
 
 import torch
 import torch.nn.functional as F

@@ -8,7 +8,7 @@ flow through.
 
 from __future__ import annotations
 
-from simplevtr.modeling.acceleration import full_precision
+from simplevtr.modeling.precision import full_precision
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from simplevtr.modeling.acceleration import without_autocast
 from simplevtr.structures import ClipTargets
 
 import torch
@@ -57,8 +56,7 @@ class ClipMatcher(nn.Module):
             L pairs (slots, instances) of int64 tensors of length G; instances are ascending, so
             every layer lists the same instances in the same order.
         """
-        with without_autocast(logits.device):
-            cost = self._cost(logits.float(), boxes.float(), targets)
+        cost = self._cost(logits.float(), boxes.float(), targets)
         # A NaN would make the assignment fail before the loss can say which clips it came from.
         cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
         pairs = []

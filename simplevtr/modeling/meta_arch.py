@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from simplevtr.modeling.acceleration import Acceleration
 from simplevtr.modeling.clip_network import FEATURES, ClipNetwork
 from simplevtr.modeling.criterion import ClipCriterion, LossWeights
 from simplevtr.modeling.dense_targets import DenseClassLoss
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.precision import Precision, without_autocast
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.modeling.recompute import Recompute
 from simplevtr.modeling.targets import TargetBuilder
@@ -41,7 +41,7 @@ class SimpleVTR(nn.Module):
         dense_loss: DenseClassLoss | None,
         window_predictor: WindowPredictor,
         segmenter: VideoSegmenter,
-        acceleration: Acceleration | None = None,
+        precision: Precision | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -53,7 +53,7 @@ class SimpleVTR(nn.Module):
             dense_loss: loss on the encoder's memory, or None.
             window_predictor: inference: frames of a window -> its slots.
             segmenter: inference: windows of a video -> its tracks.
-            acceleration: number format, memory layout, compilation; None for none of them.
+            precision: number formats of the network; None for float32.
         """
         super().__init__()
         self.network = network
@@ -63,22 +63,14 @@ class SimpleVTR(nn.Module):
         self.dense_loss = dense_loss
         self.window_predictor = window_predictor
         self.segmenter = segmenter
-        self.acceleration = acceleration or Acceleration()
-        self.acceleration.prepare(network)
+        self.precision = precision or Precision()
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Translate a config into constructor arguments."""
         return {
             # First, since it is checked at once and the network takes time.
-            "acceleration": Acceleration.of(
-                dtype=cfg.SOLVER.AMP.DTYPE,
-                training=cfg.SOLVER.AMP.ENABLED,
-                inference=cfg.TEST.AMP,
-                channels_last=cfg.MODEL.CHANNELS_LAST,
-                compiled=cfg.MODEL.COMPILE,
-                device=cfg.MODEL.DEVICE,
-            ),
+            "precision": Precision.from_config(cfg),
             "network": build_network(cfg),
             "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
             "target_builder": TargetBuilder(
@@ -118,15 +110,17 @@ class SimpleVTR(nn.Module):
             a track each, best first. Scores are those of the track where it was seen; AP orders
             tracks by the ranking, which also weighs in how much of a long video saw them.
         """
-        if self.training:
-            return self.losses(batched_inputs)
-        if len(batched_inputs) != 1:
+        if not self.training and len(batched_inputs) != 1:
             raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")
-        return self.inference(batched_inputs[0])
+        # The network alone computes in half precision, whatever the trainer puts around the model.
+        with without_autocast(self.device):
+            if self.training:
+                return self.losses(batched_inputs)
+            return self.inference(batched_inputs[0])
 
     def losses(self, clips: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Weighted losses of a batch of clips."""
-        network = self.acceleration.applied(self.network, self.device, training=True)
+        network = self.precision.applied(self.network, self.device, training=True)
         batch = self.batcher(clips)
         targets = [
             self.target_builder(
@@ -169,7 +163,7 @@ class SimpleVTR(nn.Module):
         Returns:
             Logits, boxes, mask logits (None without a mask head) and the auxiliary layers' outputs.
         """
-        network = self.acceleration.applied(self.network, self.device, training=False)
+        network = self.precision.applied(self.network, self.device, training=False)
         state = network.encode(frames, padding_mask)
         if network.mask_head is None:
             return state.predictions
@@ -194,7 +188,7 @@ class SimpleVTR(nn.Module):
 
     def _look(self) -> Callable[[list[Tensor]], WindowTracks]:
         """Frames of a window -> its slots."""
-        network = self.acceleration.applied(self.network, self.device, training=False)
+        network = self.precision.applied(self.network, self.device, training=False)
         return partial(self.window_predictor, network, self.batcher)
 
 

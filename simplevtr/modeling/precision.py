@@ -1,0 +1,100 @@
+"""Which number format the network computes in; float32 by default.
+
+In half precision the network alone runs under autocast, whose matrix products and convolutions
+take float16 or bfloat16. ``SimpleVTR.forward`` turns off any autocast around the model, such as
+that of detectron2's trainer for float16, and within the network ``full_precision`` and
+``without_autocast`` keep classes, boxes and the places that are sampled at in float32.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from detectron2.config import CfgNode
+from torch import Tensor, nn
+
+HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32, the rest as it is."""
+    return x.float() if x.dtype in HALF.values() else x
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[None]:
+    """A region in which operations on ``device`` take the dtype of their arguments."""
+    if not torch.amp.is_autocast_available(device.type):  # "meta", which only counts operations
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The dtype of the network in training and in inference; None for float32."""
+
+    training: torch.dtype | None = None
+    inference: torch.dtype | None = None
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> Precision:
+        """From ``SOLVER.AMP`` and ``TEST.AMP``.
+
+        Raises:
+            ValueError: if ``SOLVER.AMP.DTYPE`` is unknown.
+        """
+        name = cfg.SOLVER.AMP.DTYPE
+        if name not in HALF:
+            raise ValueError(f"SOLVER.AMP.DTYPE is {name!r}; allowed are {', '.join(HALF)}")
+        return cls(
+            training=HALF[name] if cfg.SOLVER.AMP.ENABLED else None,
+            inference=HALF[name] if cfg.TEST.AMP else None,
+        )
+
+    def check(self, device: torch.device) -> None:
+        """Refuse, before a training has begun, what ``applied`` would refuse; ValueError."""
+        for key, dtype in (("SOLVER.AMP.ENABLED", self.training), ("TEST.AMP", self.inference)):
+            _check(dtype, device, key)
+
+    def applied(
+        self, network: nn.Module, device: torch.device, *, training: bool
+    ) -> nn.Module | InHalfPrecision:
+        """The network as it computes in training or in inference on ``device``.
+
+        Raises:
+            ValueError: if the device cannot, or is very slow: float16 on a CPU, bfloat16 on a GPU
+                without it.
+        """
+        dtype = self.training if training else self.inference
+        if dtype is None or not torch.amp.is_autocast_available(device.type):
+            return network
+        _check(dtype, device, "SOLVER.AMP.ENABLED" if training else "TEST.AMP")
+        return InHalfPrecision(network, torch.autocast(device.type, dtype))
+
+
+class InHalfPrecision:
+    """The methods of a ``ClipNetwork`` under autocast.
+
+    What is done with their results, such as counting the cells that two masks share, is not to be
+    rounded.
+    """
+
+    def __init__(self, network: nn.Module, autocast: torch.autocast) -> None:
+        self.mask_head = network.mask_head
+        self.encode = autocast(network.encode)
+        self.masks = autocast(network.masks)
+        self.dense_logits = autocast(network.dense_logits)
+
+
+def _check(dtype: torch.dtype | None, device: torch.device, key: str) -> None:
+    if device.type == "cpu" and dtype == torch.float16:
+        raise ValueError(
+            f"{key} needs a GPU where SOLVER.AMP.DTYPE is 'float16', but MODEL.DEVICE is cpu; "
+            "a CPU takes 'bfloat16'"
+        )
+    if device.type == "cuda" and dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported():
+        raise ValueError(
+            f"{key} is on and SOLVER.AMP.DTYPE is 'bfloat16', which this GPU does not know; "
+            "allowed is 'float16'"
+        )
