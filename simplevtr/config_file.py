@@ -170,6 +170,8 @@ def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:
 def _merge_group(node: CfgNode, content: dict[Any, Any], prefix: str, cfg: CfgNode) -> None:
     for name, value in content.items():
         key = f"{prefix}{name}"
+        if cfg.key_is_deprecated(key):  # of an earlier version, as a run's saved config may have
+            continue
         if name not in node:
             raise _unknown(key, cfg)
         if isinstance(node[name], CfgNode) and isinstance(value, dict):
