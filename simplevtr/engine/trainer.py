@@ -151,7 +151,9 @@ def build_step_trainer(
     detectron2's trainer for float16 has around it. That trainer is taken for its loss scale alone:
     small gradients would become zero in float16; bfloat16 has the range of float32.
     """
-    if Precision.from_config(cfg).training == torch.float16:
+    precision = Precision.from_config(cfg)
+    precision.check(torch.device(cfg.MODEL.DEVICE))
+    if precision.training == torch.float16:
         return ScaledTrainer(model, clips, optimizer, grad_scaler=torch.amp.GradScaler("cuda"))
     return SimpleTrainer(model, clips, optimizer)
 
