@@ -8,6 +8,8 @@ import re
 import unicodedata
 from pathlib import Path
 
+_UNUSABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters, halves of characters
+
 
 def natural_key(name: str) -> tuple[list, str]:
     """Sort key that compares runs of digits by value: "frame2" before "frame10".
@@ -30,18 +32,23 @@ def leads_out(name: str) -> bool:
     return path == ".." or re.match("/|[.][.]/|[A-Za-z]:/", path) is not None
 
 
-def below(root: str | os.PathLike[str], name: object) -> Path:
-    """The path that a file calls ``name``, which must lie below ``root``.
+def relative(name: object, root: str | os.PathLike[str]) -> str:
+    """The path, with slashes alone, that a file calls ``name``, which must lie below ``root``.
 
     Raises:
         ValueError: it is no file name, or leads out of ``root``; the message names no file.
     """
-    if not isinstance(name, str) or any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in name):
+    if not isinstance(name, str) or _UNUSABLE.search(name):
         raise ValueError(f"file name {name!r:.80}; text without control characters is needed")
     path = posixpath.normpath(name.replace("\\", "/"))
-    if path == "." or leads_out(name):
+    if path == "." or leads_out(path):
         raise ValueError(f"file name {name!r:.80}; a path below {root} is needed")
-    return Path(root, path)
+    return path
+
+
+def below(root: str | os.PathLike[str], name: object) -> Path:
+    """The path of ``relative``, from where ``root`` starts; it raises the same."""
+    return Path(root, relative(name, root))
 
 
 def existing(path: str | os.PathLike[str]) -> Path:

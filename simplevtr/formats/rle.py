@@ -72,13 +72,13 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
     Raises:
         ValueError: it is none of these, or of another size.
     """
-    if isinstance(segmentation, list) and allow_polygons:
-        return polygons_text(segmentation, height, width)
     if not isinstance(segmentation, dict):
+        if isinstance(segmentation, list) and allow_polygons:
+            return polygons_text(segmentation, height, width)
         allowed = "null, an RLE or polygons" if allow_polygons else "null or an RLE"
         raise ValueError(f"a segmentation must be {allowed}, got {type(segmentation).__name__}")
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not isinstance(size, (list, tuple)) or list(size) != [height, width]:
+    if size != [height, width] and size != (height, width):
         raise ValueError(
             f"RLE size is {reprlib.repr(size)}, the frames' [height, width] is [{height}, {width}]"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simplevtr.data.doctor.boxes_areas import examine_areas, examine_boxes
+from simplevtr.data.doctor.boxes_areas import Areas, Boxes, examine_column
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.measures import Masks, measure, text_of
 from simplevtr.data.doctor.records import Track, Video, is_absent
@@ -28,8 +28,8 @@ def examine_masks(video: Video, findings: Findings, *, box_tolerance: float) -> 
     for length in dict.fromkeys(len(t.segmentations) for t in video.tracks if not t.dropped):
         tracks = [t for t in video.tracks if not t.dropped and len(t.segmentations) == length]
         masks = _measured(video, tracks, findings)
-        examine_boxes(tracks, masks, findings, tolerance=box_tolerance)
-        examine_areas(tracks, masks, findings)
+        examine_column(Boxes(masks, box_tolerance), tracks, findings)
+        examine_column(Areas(masks), tracks, findings)
         for row, frame in np.argwhere(masks.given & ~masks.usable).tolist():
             tracks[row].segmentations[frame] = None
         _examine_visibility(tracks, masks, findings)

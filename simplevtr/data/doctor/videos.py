@@ -9,7 +9,7 @@ from simplevtr.data.doctor.findings import Findings, Place, shown
 from simplevtr.data.doctor.records import Video
 from simplevtr.data.doctor.values import checked, other_values
 from simplevtr.formats import checks
-from simplevtr.formats.paths import below, leads_out, natural_key
+from simplevtr.formats.paths import leads_out, natural_key, relative
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
@@ -78,7 +78,7 @@ def _video(entry: dict[str, Any], video_id: int, findings: Findings, place: Plac
     video = Video(video_id, values, [], height, width, length)
     for frame, name in enumerate(names):
         try:
-            below("the image root", name)
+            relative(name, "the image root")
             video.names.append(name)
         except ValueError as error:
             defect = "outside-root" if isinstance(name, str) and leads_out(name) else "wrong-type"
