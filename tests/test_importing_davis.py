@@ -209,11 +209,14 @@ def test_a_broken_frame_costs_that_frame(source, tmp_path, broken):
 def test_a_video_without_a_usable_frame_is_left_out(source):
     for path in (source / "Annotations/video1").iterdir():
         path.write_bytes(b"")
+    (source / "Annotations/video3").mkdir()
+    with pytest.raises(ValueError, match=r"video1/00000.png: cannot be read as a PNG"):
+        read_davis(source)
     dataset = read_davis(source, skip_broken=True)
     assert [video.name for video in dataset.videos] == ["video2"]
     assert {kind: len(reasons) for kind, reasons in dataset.broken.items()} == {
         "frames": 4,
-        "videos": 1,
+        "videos": 2,
     }
     assert "  and 1 more" in summary_table(dataset)
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.importing.categories import read_categories
-from simplevtr.importing.coco_shapes import from_shapes
 from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, ImportLog, naming
 from simplevtr.importing.folders import require_folder
 from simplevtr.importing.json_source import get_list, read_object
+from simplevtr.importing.mask_shapes import from_coco
 from simplevtr.importing.video_draft import Size, VideoDraft
 
 from tqdm import tqdm
@@ -124,7 +124,7 @@ class _Reader(NamedTuple):
                 "an integer or a text is needed"
             )
         category = self.categories[checks.known(entry, "category_id", self.categories)]
-        mask, is_box = from_shapes(entry["segmentation"], draft.size)
+        mask, is_box = from_coco(entry["segmentation"], draft.size)
         draft.add(track, category, frame, mask)
         if is_box:
             self.log.notes[_BOXES] += 1

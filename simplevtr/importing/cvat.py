@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from simplevtr.formats.paths import existing
@@ -24,7 +23,6 @@ from simplevtr.importing.video_draft import Size, VideoDraft
 from tqdm import tqdm
 
 GAPS = ("absent", "hold")
-_DEEPEST = 20  # levels of elements; CVAT's files have about 6
 
 
 def read_cvat(
@@ -249,25 +247,11 @@ def _filled(shapes: _Shapes, places: dict[int, int], hold: bool, log: ImportLog)
 
 
 class _PlainTree(ElementTree.TreeBuilder):
-    """Builds a tree without document types and of bounded depth."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._depth = 0
+    """Builds a tree without document types, whose entities could grow without end."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         """Called before any entity is declared."""
         raise ValueError(f"has a DOCTYPE ({name!r:.40}), which is not allowed")
-
-    def start(self, tag: Any, attrs: Any) -> ElementTree.Element:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise ValueError(f"elements are nested more than {_DEEPEST} levels deep")
-        return super().start(tag, attrs)
-
-    def end(self, tag: Any) -> ElementTree.Element:
-        self._depth -= 1
-        return super().end(tag)
 
 
 def _parse(path: Path) -> ElementTree.Element:

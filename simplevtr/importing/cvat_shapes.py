@@ -6,11 +6,9 @@ import math
 from collections import Counter
 from xml.etree import ElementTree
 
-from simplevtr.formats.rle import MAX_COORDINATE, encode_mask
+from simplevtr.formats.rle import MAX_COORDINATE
 from simplevtr.importing.dataset import Rle
-from simplevtr.importing.mask_shapes import from_polygons, from_window
-
-import numpy as np
+from simplevtr.importing.mask_shapes import from_ellipse, from_polygons, from_window
 
 MASKS = ("polygon", "mask", "ellipse")
 OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
@@ -56,20 +54,10 @@ def whole_number(shape: ElementTree.Element, key: str) -> int:
 
 
 def _ellipse(shape: ElementTree.Element, size: tuple[int, int]) -> Rle:
-    """The pixels whose centres lie in the ellipse, turned clockwise about its centre."""
-    x, y = (_number(shape, key) for key in ("cx", "cy"))
-    rx, ry = (_number(shape, key, least=_SMALLEST) for key in ("rx", "ry"))
+    centre = _number(shape, "cx"), _number(shape, "cy")
+    radii = (_number(shape, "rx", least=_SMALLEST), _number(shape, "ry", least=_SMALLEST))
     angle = math.radians(_number(shape, "rotation", missing="0"))
-    cos, sin = math.cos(angle), math.sin(angle)
-    # Inside is a dx^2 + 2 b dx dy + c dy^2 <= 1, which gives each column its range of dy.
-    b = cos * sin * (rx**-2 - ry**-2)
-    c = (sin / rx) ** 2 + (cos / ry) ** 2
-    rows, columns = np.ogrid[: size[0], : size[1]]
-    dx = columns + 0.5 - x
-    square = c - (dx / (rx * ry)) ** 2
-    half = np.where(square >= 0, np.sqrt(np.maximum(square, 0)) / c, -1)
-    middle = y - b / c * dx
-    return encode_mask((rows + 0.5 >= middle - half) & (rows + 0.5 <= middle + half))
+    return from_ellipse(centre, radii, angle, size)
 
 
 def _points(shape: ElementTree.Element) -> list[float]:

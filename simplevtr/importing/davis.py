@@ -15,7 +15,7 @@ from simplevtr.importing.dataset import (
     require_choice,
 )
 from simplevtr.importing.davis_folders import chosen_videos, image_folder, label_folder
-from simplevtr.importing.folders import files_of, frames_of, require_folder, stem_of
+from simplevtr.importing.folders import files_of, frames_of, require_folder, stem_of, sub_folders
 from simplevtr.importing.json_source import as_object, read_object
 from simplevtr.importing.label_pictures import png_size, read_object_numbers
 from simplevtr.importing.mask_shapes import from_labels
@@ -108,6 +108,9 @@ def _read_video(
     """A video without what is 255 if ``void`` does not say what that means."""
     images = frames_of(root / folder.name)
     pictures = {stem_of(path): path for path in files_of(folder, ".png")}
+    if not pictures:
+        hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
+        raise ValueError(f"{folder}: holds no PNG{hint}")
     for stem in [stem for stem in pictures if stem not in images]:
         path = pictures.pop(stem)
         with log.part("frames"):

@@ -27,8 +27,9 @@ def label_folder(source: Path, subfolder: str) -> Path:
     if source.name in _LABELS or source.absolute().parent.name in _LABELS:
         root = require_folder(source, "the videos' PNGs")
     else:
-        above = [source, *(sub_folders(source) if source.is_dir() else ())]
-        found = [path for folder in above for name in _LABELS if (path := folder / name).is_dir()]
+        found = _labels_in(source)
+        if not found and source.is_dir():
+            found = [path for folder in sub_folders(source) for path in _labels_in(folder)]
         if len(found) > 1:
             names = ", ".join(map(str, found))
             raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
@@ -72,24 +73,18 @@ def chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list
 
     Raises:
         FileNotFoundError: there is no such list.
-        ValueError: a listed video is missing, there is none, or one has no PNG.
+        ValueError: a listed video is missing, or there is none.
     """
     folders = sub_folders(labels)
     if videos is not None:
         path = _list_of_videos(videos, source, labels)
-        wanted = _listed(path)
-        folders = {folder.name: folder for folder in folders}
-        missing = [name for name in wanted if existing(labels / name).name not in folders]
+        wanted = {existing(labels / name): name for name in _listed(path)}
+        missing = [name for folder, name in wanted.items() if folder not in folders]
         if missing:
             raise ValueError(f"{path}: video {missing[0]!r} is not in {labels}")
-        names = {existing(labels / name).name for name in wanted}
-        folders = [folder for name, folder in folders.items() if name in names]
+        folders = [folder for folder in folders if folder in wanted]
     if not folders:
         raise ValueError(f"{labels}: holds no folder of a video")
-    for folder in folders:
-        if not files_of(folder, ".png"):
-            hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
-            raise ValueError(f"{folder}: holds no PNG{hint}")
     return folders
 
 
@@ -97,22 +92,18 @@ def _list_of_videos(videos: str | Path, source: Path, labels: Path) -> Path:
     path = Path(videos)
     if path.is_file():
         return path
-    tops = dict.fromkeys([source, *labels.absolute().parents[:3]])
-    lists = [p for top in tops for p in sorted((top / "ImageSets").glob("**/*.txt"))]
-    known = {p.resolve(): p.relative_to(_sets(p)).with_suffix("").as_posix() for p in lists}
-    wanted = path.as_posix().removesuffix(".txt")
-    found = [p for p, name in known.items() if f"/{name}".endswith(f"/{wanted}")]
+    known = {}
+    for above in (source.absolute(), *labels.absolute().parents[:3]):
+        sets = above / "ImageSets"
+        known |= {p.relative_to(sets).with_suffix("").as_posix(): p for p in sets.rglob("*.txt")}
+    wanted = "/" + path.as_posix().removesuffix(".txt")
+    found = [name for name in sorted(known) if f"/{name}".endswith(wanted)]
     if len(found) > 1:
-        names = ", ".join(known[p] for p in found)
-        raise ValueError(f"--videos {videos} may be {names}; choose one")
+        raise ValueError(f"--videos {videos} may be {', '.join(found)}; choose one")
     if not found:
-        listed = f"; in ImageSets are {', '.join(known.values())}" if known else ""
+        listed = f"; in ImageSets are {', '.join(sorted(known))}" if known else ""
         raise FileNotFoundError(f"{videos}: no such file{listed}")
-    return found[0]
-
-
-def _sets(path: Path) -> Path:
-    return next(folder for folder in path.parents if folder.name == "ImageSets")
+    return known[found[0]]
 
 
 def _listed(path: Path) -> list[str]:
@@ -125,6 +116,10 @@ def _listed(path: Path) -> list[str]:
         if line
     )
     return list(dict.fromkeys(names))
+
+
+def _labels_in(folder: Path) -> list[Path]:
+    return [path for name in _LABELS if (path := folder / name).is_dir()]
 
 
 def _has_pngs_below(folder: Path) -> bool:

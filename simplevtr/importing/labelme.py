@@ -24,12 +24,7 @@ from simplevtr.importing.dataset import (
 from simplevtr.importing.folders import files_of, frames_of, require_folder, stem_of, sub_folders
 from simplevtr.importing.json_source import as_object, get_list, read_object
 from simplevtr.importing.label_pictures import read_embedded_mask
-from simplevtr.importing.mask_shapes import (
-    from_circle,
-    from_overlapping,
-    from_polygons,
-    from_rectangle,
-)
+from simplevtr.importing.mask_shapes import from_ellipse, from_overlapping, from_polygons
 from simplevtr.importing.video_draft import Size, VideoDraft
 
 from tqdm import tqdm
@@ -241,9 +236,10 @@ def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle | None:
         return from_polygons([outline], size)
     (x0, y0), (x1, y1) = points
     if kind == "rectangle":
-        return from_rectangle(x0, y0, x1, y1, size)
+        return from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
     if kind == "circle":  # the centre and a point of the edge
-        return from_circle(x0, y0, math.hypot(x1 - x0, y1 - y0), size)
+        radius = math.hypot(x1 - x0, y1 - y0)
+        return from_ellipse((x0, y0), (radius, radius), 0.0, size)
     return _pasted(shape, (x0, y0, x1, y1), size)
 
 

@@ -1,25 +1,31 @@
-"""Masks from what foreign files hold: polygons, rectangles, circles, run lengths, label pictures.
+"""Masks from what foreign files hold: polygons, ellipses, run lengths, pictures of labels.
 
 Files may be anybody's, so whatever decides how much time and memory a mask takes is bounded here.
-All functions raise ValueError, with a reason that names no file, for shapes that cannot be used.
+A ring is the outline of a polygon or of a hole in it, ``[x0, y0, x1, y1, ...]`` in pixels. All
+functions raise ValueError, with a reason that names no file, for shapes that cannot be used.
 """
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
 from simplevtr.formats.rle import (
     MAX_COORDINATE,
+    check_polygons,
     decode_sound_texts,
     encode_mask,
     encode_runs,
+    inverted,
     mask_text,
     polygons_text,
 )
 from simplevtr.importing.dataset import Rle
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 
 def from_rle(rle: Any, size: tuple[int, int]) -> Rle:
@@ -32,24 +38,68 @@ def from_rle(rle: Any, size: tuple[int, int]) -> Rle:
     return _rle(text, size)
 
 
+def from_coco(segmentation: Any, size: tuple[int, int]) -> tuple[Rle, bool]:
+    """The mask of a COCO segmentation, whose polygons may have holes, and whether it is a box.
+
+    Args:
+        segmentation: an RLE or polygons, not none; besides a list of numbers a polygon may be
+            ``{"exterior": [[x, y], ...], "interiors": [[[x, y], ...], ...]}`` with its holes, and
+            the only one need not be in a list.
+        size: (H, W) of the frame in pixels.
+
+    Returns:
+        The mask, and whether it has pixels and is a single polygon that is an upright rectangle, as
+        boxes look that were written as polygons.
+
+    Raises:
+        ValueError: the segmentation cannot be used; the message names no file.
+    """
+    if isinstance(segmentation, dict) and "exterior" in segmentation:
+        segmentation = [segmentation]
+    if not isinstance(segmentation, list):
+        return from_rle(segmentation, size), False
+    polygons = [_rings(polygon) for polygon in segmentation]
+    check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
+    whole = [rings[0] for rings in polygons if len(rings) == 1]
+    masks = [from_polygons(whole, size)] if whole else []
+    for outline, *holes in (rings for rings in polygons if len(rings) > 1):
+        around = inverted(from_polygons(holes, size))
+        masks.append(coco_mask.merge([from_polygons([outline], size), around], intersect=True))
+    mask = coco_mask.merge(masks)
+    is_box = len(polygons) == len(whole) == 1 and _is_rectangle(whole[0])
+    return mask, is_box and bool(coco_mask.area(mask))
+
+
 def from_polygons(polygons: Sequence[Any], size: tuple[int, int]) -> Rle | None:
     """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels; None if there is none."""
     return _rle(polygons_text(polygons, *size), size) if polygons else None
 
 
-def from_rectangle(x0: float, y0: float, x1: float, y1: float, size: tuple[int, int]) -> Rle:
-    """The mask of a rectangle given by two opposite corners in pixels."""
-    return from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
+def from_ellipse(
+    centre: tuple[float, float], radii: tuple[float, float], angle: float, size: tuple[int, int]
+) -> Rle:
+    """The pixels whose centres lie in an ellipse.
 
-
-def from_circle(x: float, y: float, radius: float, size: tuple[int, int]) -> Rle:
-    """The pixels whose centres lie in a circle; centre and radius in pixels."""
-    if not all(np.isfinite(value) and abs(value) <= MAX_COORDINATE for value in (x, y, radius)):
-        raise ValueError(f"circle at ({x:g}, {y:g}) of radius {radius:g} is out of all bounds")
+    Args:
+        centre: x, y in pixels.
+        radii: both in pixels; a radius of 0 gives an empty mask.
+        angle: by which it is turned clockwise about its centre, in radians.
+        size: (H, W) of the frame in pixels.
+    """
+    if not all(abs(value) <= MAX_COORDINATE for value in (*centre, *radii)):  # "not": NaN as well
+        raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of all bounds")
+    if min(radii) <= 0:
+        return encode_mask(np.zeros(size))
+    (x, y), (rx, ry) = centre, radii
+    cos, sin = math.cos(angle), math.sin(angle)
+    # Inside is a dx^2 + 2 b dx dy + c dy^2 <= 1, which gives each column its range of dy.
+    b = cos * sin * (rx**-2 - ry**-2)
+    c = (sin / rx) ** 2 + (cos / ry) ** 2
     rows, columns = np.ogrid[: size[0], : size[1]]
-    square = radius**2 - (columns + 0.5 - x) ** 2
-    half_height = np.where(square >= 0, np.sqrt(np.maximum(square, 0)), -1)
-    return encode_mask(np.abs(rows + 0.5 - y) <= half_height)
+    dx = columns + 0.5 - x
+    square = c - (dx / (rx * ry)) ** 2
+    half = np.where(square >= 0, np.sqrt(np.maximum(square, 0)) / c, -1)
+    return encode_mask(np.abs(rows + 0.5 - y + b / c * dx) <= half)
 
 
 def from_overlapping(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> Rle:
@@ -77,11 +127,8 @@ def from_window(runs: list[int], window: tuple[int, int, int, int], size: tuple[
         size: (H, W) of the frame in pixels; the window must lie inside.
     """
     left, top, width, height = window
-    if (
-        min(left, top) < 0
-        or min(width, height) < 1
-        or (left + width > size[1] or top + height > size[0])
-    ):
+    inside = 0 <= left < left + width <= size[1] and 0 <= top < top + height <= size[0]
+    if not inside:
         raise ValueError(
             f"mask at left {left}, top {top} of {width} x {height} pixels (width x height) leaves "
             f"the frame of {size[1]} x {size[0]}"
@@ -90,11 +137,8 @@ def from_window(runs: list[int], window: tuple[int, int, int, int], size: tuple[
         raise ValueError(
             f"run lengths {runs!r:.80} do not fill a mask of {width} x {height} pixels"
         )
-    values = np.arange(len(runs)) % 2
-    mask = np.zeros(size, dtype=np.uint8)
-    filled = np.repeat(values, runs).reshape(height, width)
-    mask[top : top + height, left : left + width] = filled
-    return encode_mask(mask)
+    filled = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)
+    return from_overlapping(filled, left, top, size)
 
 
 def from_labels(picture: np.ndarray) -> dict[int, Rle]:
@@ -122,3 +166,32 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
 
 def _rle(text: bytes, size: tuple[int, int]) -> Rle:
     return {"size": [*size], "counts": text}
+
+
+def _rings(polygon: Any) -> list[Any]:
+    """The outline of a polygon and those of its holes; numbers are not checked yet."""
+    if not isinstance(polygon, dict):
+        return [polygon]
+    holes = polygon.get("interiors") or []
+    if not isinstance(holes, list):
+        raise ValueError(f"polygon's 'interiors' is {reprlib.repr(holes)}; a list is needed")
+    rings = (polygon.get("exterior"), *holes)
+    for ring in rings:
+        if not isinstance(ring, list) or not all(isinstance(p, list) and len(p) == 2 for p in ring):
+            raise ValueError(
+                f"polygon with 'exterior' or a hole {reprlib.repr(ring)}; a list of points [x, y] "
+                "is needed"
+            )
+    return [[value for point in ring for value in point] for ring in rings]
+
+
+def _is_rectangle(ring: list[float]) -> bool:
+    """Whether the sides are level and upright in turn; the first corner may stand last again."""
+    if len(ring) == 10 and ring[:2] == ring[8:]:
+        ring = ring[:8]
+    if len(ring) != 8:
+        return False
+    x0, y0, x1, y1, x2, y2, x3, y3 = ring
+    level_first = y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0
+    upright_first = x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0
+    return level_first or upright_first

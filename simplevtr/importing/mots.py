@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,14 +150,13 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
     Raises:
         ValueError: for anything else, or a number or name that appears twice.
     """
-    classes: dict[int, str] = {}
-    for pair in parse_pairs(entries, "NUMBER=NAME, such as 1=car,").items():
-        number, name = map(str.strip, pair)
-        if not (number.isascii() and number.isdecimal() and len(number) < 6):
-            raise ValueError(f"class {number!r} of {name!r}; a number is needed, such as in 1=car")
-        if int(number) in classes or name in classes.values():
-            raise ValueError(f"class {number}={name}: the number or the name appears twice")
-        classes[int(number)] = name
+    pairs = parse_pairs(entries, "NUMBER=NAME, such as 1=car,")
+    wrong = next((n for n in pairs if not re.fullmatch(r"\s*[0-9]{1,5}\s*", n, re.ASCII)), None)
+    if wrong is not None:
+        raise ValueError(f"class {wrong!r}: a number is needed, as in 1=car")
+    classes = {int(number): name.strip() for number, name in pairs.items()}
+    if not len(set(classes.values())) == len(classes) == len(pairs):
+        raise ValueError(f"classes {' '.join(entries)}: a number or a name appears twice")
     return classes
 
 
