@@ -28,13 +28,9 @@ from simplevtr.data.statistics import (
     suggest_sizes,
     videos_per_category,
 )
-from simplevtr.formats.files import read_json, refuse_existing, write_bytes
-from simplevtr.formats.video_summary import (
-    VideoSummary,
-    category_names,
-    has_annotations,
-    summarize_videos,
-)
+from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.video_summary import VideoSummary, summarize_videos
+from simplevtr.formats.ytvis import read_annotations
 from simplevtr.terminal import command_parser, number, run_command, say, table_cell
 
 from tabulate import tabulate
@@ -50,15 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Read the file, write the folder, if any, and print the analysis as Markdown."""
-    content = read_json(options.json)
-    source = str(options.json)
-    videos = summarize_videos(content, source)
-    names = {key: table_cell(name) for key, name in category_names(content, source).items()}
-    annotated = has_annotations(content)
+    file = read_annotations(options.json)
+    videos = summarize_videos(file)
+    names = {category.id: table_cell(category.name) for category in file.categories}
+    annotated = file.annotations is not None
     files = ["frames.png", *(["categories.png", "instances.png"] if annotated else [])]
     if options.output is not None:
-        for file in ["analysis.md", *files]:
-            refuse_existing(options.output / file, overwrite=options.overwrite)
+        for name in ["analysis.md", *files]:
+            refuse_existing(options.output / name, overwrite=options.overwrite)
     pictures = options.output is not None
     parts = [f"# {table_cell(options.json.name)}", _overview(videos, names, annotated)]
     if annotated:
@@ -70,8 +65,8 @@ def run(options: argparse.Namespace) -> None:
     text = "\n\n".join(parts)
     if options.output is not None:
         draw = _drawings(videos, names, options)
-        for file in files:
-            write_bytes(options.output / file, draw[file](), overwrite=options.overwrite)
+        for name in files:
+            write_bytes(options.output / name, draw[name](), overwrite=options.overwrite)
         # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
         data = f"{text}\n".encode("utf-8", "backslashreplace")
         write_bytes(options.output / "analysis.md", data, overwrite=options.overwrite)

@@ -26,12 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr import __version__
 from simplevtr.data.splitting import length_bounds, names_digest, split_videos
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
-from simplevtr.formats.video_summary import (
-    VideoSummary,
-    category_names,
-    has_annotations,
-    summarize_videos,
-)
+from simplevtr.formats.video_summary import VideoSummary, summarize_videos
+from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command_parser, number, run_command, say, table_cell
 
 from tabulate import tabulate
@@ -47,7 +43,8 @@ def run(options: argparse.Namespace) -> None:
     paths = _output_paths(options)
     source = str(options.json)
     content = read_json(options.json)
-    videos = summarize_videos(content, source)
+    file = parse_annotations(content, source=source)
+    videos = summarize_videos(file)
     kept = _kept(videos, options.leave_out_names, source)
     chosen = [video for video, keep in zip(videos, kept, strict=True) if keep]
     groups = None if options.group_by is None else _groups(chosen, options.group_by)
@@ -77,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         part["info"] = _info(content, {**recipe, "part": name})
         data = (json.dumps(part) + "\n").encode()
         write_bytes(path, data, overwrite=options.overwrite)
-    names = category_names(content, source)
+    names = {category.id: category.name for category in file.categories}
     lines = [
         _table(sides, names, options.names),
         "",
@@ -86,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         *(f"wrote {path}" for path in paths),
     ]
     say("\n".join(lines))
-    for warning in _warnings(sides, names, content, val_videos, options.names):
+    for warning in _warnings(sides, names, file.annotations is None, val_videos, options.names):
         say(f"split_dataset.py: warning: {warning}", sys.stderr)
 
 
@@ -140,7 +137,7 @@ def _part(content: dict[str, Any], keep: list[bool]) -> dict[str, Any]:
     """The content with some of its videos and their annotations, everything else as it is."""
     videos = [video for video, kept in zip(content["videos"], keep, strict=True) if kept]
     part = {"info": None, **content, "videos": videos}
-    if has_annotations(content):
+    if content.get("annotations") is not None:
         ids = {video["id"] for video in videos}
         part["annotations"] = [a for a in content["annotations"] if a["video_id"] in ids]
     return part
@@ -199,11 +196,11 @@ def _by_category(sides: list[list[VideoSummary]]) -> list[Counter[int]]:
 def _warnings(
     sides: list[list[VideoSummary]],
     names: dict[int, str],
-    content: dict[str, Any],
+    bare: bool,
     val_videos: int,
     parts: list[str],
 ) -> list[str]:
-    if not has_annotations(content):
+    if bare:
         return ["the file has no annotations; the videos were split by length alone"]
     train, val = _by_category(sides)
     total = train + val
