@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from simplevtr import setup_cfg
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.run_config import check_device
 from simplevtr.terminal import command_parser, run_command
-from simplevtr.video_io import check_output
 
 import torch
 from detectron2.config import CfgNode

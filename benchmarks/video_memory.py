@@ -30,8 +30,8 @@ from benchmarks.command_line import (
     run,
 )
 from benchmarks.resident_memory import peak_resident_bytes, resident_bytes
+from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
-from simplevtr.video_io import check_output
 from simplevtr.visualization.memory_plot import memory_plot
 
 import numpy as np

@@ -54,7 +54,7 @@ class Page:
         Args:
             predictor: the model, which takes one video at a time.
             folder: for results; one below it for each session.
-            lowest_score: of the tracks that the model gives.
+            lowest_score: of the tracks that the model returns.
         """
         self._predictor = predictor
         self._folder = folder
@@ -96,7 +96,7 @@ class Page:
             segmented = gr.State()
             with gr.Row(equal_height=False):
                 with gr.Column(scale=2, min_width=320):
-                    # Not gr.Video: it says that what the browser cannot play is no video.
+                    # Not gr.Video: it reports whatever the browser cannot play as not a video.
                     video = gr.File(label="Video", height=150, elem_id="input")
                     with gr.Row():
                         find = gr.Button("Find tracks", variant="primary", elem_id="find")
@@ -264,6 +264,6 @@ def _shown(frames: Frames, total: int | None, progress: gr.Progress, what: str) 
 def _error(problem: Exception | str, path: str = "") -> gr.Error:
     """What the page shows until it is closed; the page takes it for HTML."""
     text = " ".join(str(problem).split())
-    if path:  # the folder is no matter of the user's
+    if path:  # users did not choose the folder
         text = text.replace(path, Path(path).name)
     return gr.Error(html.escape(text), duration=None, print_exception=False)

@@ -39,14 +39,14 @@ def track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPainte
         )
     )  # fmt: skip
     every = len(found.result["pred_scores"])
-    said = f"<p class='summary'>{found.frames} frames, {len(rows)} of {every} tracks shown"
+    text = f"<p class='summary'>{found.frames} frames, {len(rows)} of {every} tracks shown"
     if not rows:
-        return f"{said}. A lower threshold shows more.</p>" if every else f"{said}.</p>"
+        return f"{text}. A lower threshold shows more.</p>" if every else f"{text}.</p>"
     if len(rows) > _LISTED:
-        said += f", the best {_LISTED} are listed"
+        text += f", the best {_LISTED} are listed"
     body = "".join(_row(*row, painter) for row in rows[:_LISTED])
     head = "<tr><th>track</th><th>class</th><th>score</th><th>frames</th></tr>"
-    return f"{said}.</p><div class='tracks'><table>{head}{body}</table></div>"
+    return f"{text}.</p><div class='tracks'><table>{head}{body}</table></div>"
 
 
 def _row(track_id: int, label: int, score: float, masks: TrackMasks, painter: TrackPainter) -> str:

@@ -215,8 +215,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a video, a folder of images, images (also as a quoted pattern), the number of a "
         "camera, or an address")  # fmt: skip
     add("--output", help=".mp4, .gif, or a folder for images")
-    add("--results", metavar="FILE.json", help="write the tracks as YouTube-VIS results, too")
-    add("--masks", metavar="FOLDER", help="write a MOTS picture a frame, too (16-bit PNG)")
+    add("--results", metavar="FILE.json", help="also write the tracks as YouTube-VIS results")
+    add("--masks", metavar="FOLDER", help="also write one MOTS picture per frame (16-bit PNG)")
     add("--score-threshold", type=number(least=0, most=1), default=0.3,
         help="tracks from here on (0 to 1)")  # fmt: skip
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")

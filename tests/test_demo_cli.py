@@ -100,7 +100,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(tmp_path / "text.mp4", out), "text.mp4: not a video or image"),
         (options(tmp_path / "empty", out), "no frames"),
         (options(video, tmp_path / "out.avi"), "'.avi', allowed: .mp4"),
-        (options(video, video), "in.mp4: exists already"),
+        (options(video, video), "in.mp4 exists already"),
         (options(video, video, "--overwrite"), "in.mp4: this is the input"),
         (options(video, None), "nothing is to be written; give --output, --masks or --results"),
         (options(video, out, "--masks", str(video)), "suffix '.mp4', allowed: a folder"),

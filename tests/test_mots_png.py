@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused(tmp_path):
 def test_a_folder_with_files_is_not_written_to(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="masks: exists already"):
+    with pytest.raises(FileExistsError, match="masks exists already"):
         MotsPngSink(tmp_path / "masks", SIZE)
     with MotsPngSink(tmp_path / "masks", SIZE, overwrite=True) as sink:
         sink.write(frame(0))

@@ -211,7 +211,7 @@ def test_another_folder_is_never_overwritten(tool, data, tmp_path, capsys):
     output = tmp_path / "precious"
     output.mkdir()
     (output / "index.html").write_text("my page")
-    refused(tool, capsys, [*data, "--output", output, "--overwrite"], "precious", "no report")
+    refused(tool, capsys, [*data, "--output", output, "--overwrite"], "precious", "not a report")
     assert everything(output) == {"index.html"}
 
 

@@ -78,7 +78,7 @@ def test_command_measures_the_training_set(tiny_opts, tmp_path, capsys):
     before = target.read_bytes()
     assert run([*SYNTHETIC, "--json", str(target)], opts) == 2
     captured = capsys.readouterr()
-    assert "step.json: exists already" in captured.err
+    assert "step.json exists already" in captured.err
     assert (captured.out, target.read_bytes()) == ("", before)
     assert run([*SYNTHETIC, "--json", str(target), "--overwrite"], opts) == 0
     report = json.loads(target.read_text())

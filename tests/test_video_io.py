@@ -1,7 +1,8 @@
 import logging
 from fractions import Fraction
 
-from simplevtr.video_io import FrameTiming, check_output, open_sink, open_source
+from simplevtr.formats.files import check_output
+from simplevtr.video_io import FrameTiming, open_sink, open_source
 
 import av
 import numpy as np
@@ -321,7 +322,7 @@ def test_existing_output_is_refused(tmp_path):
     frames = moving_square(2, 40, 60)
     for name in ("clip.mp4", "clip.gif", "folder"):
         path = write(tmp_path / name, frames)
-        with pytest.raises(FileExistsError, match=f"{name}: exists already"):
+        with pytest.raises(FileExistsError, match=f"{name} exists already"):
             open_sink(path, NTSC, (40, 60))
         write(path, frames[:1], overwrite=True)
     assert len(list(open_source(tmp_path / "clip.mp4"))) == 1

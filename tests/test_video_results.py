@@ -72,7 +72,7 @@ def test_no_tracks_are_an_empty_list(tmp_path):
 def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path):
     path = tmp_path / "results.json"
     path.write_text("mine")
-    with pytest.raises(FileExistsError, match="results.json: exists already"):
+    with pytest.raises(FileExistsError, match="results.json exists already"):
         write_video_results(path, result())
     with pytest.raises(ValueError, match="label 7 has no category id; 2 are known"):
         write_video_results(path, result(masks(), masks()), category_ids=[3, 26], overwrite=True)

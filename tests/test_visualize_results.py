@@ -106,7 +106,7 @@ def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, tool, capsy
     output.mkdir()
     (output / "2.png").write_text("mine")
     assert tool.main(arguments(folder, output, "--format", "sheet")) == 2
-    assert "2.png: exists already" in capsys.readouterr().err
+    assert "2.png exists already" in capsys.readouterr().err
     assert [p.name for p in output.iterdir()] == ["2.png"]
     assert (output / "2.png").read_text() == "mine"
     assert tool.main(arguments(folder, output, "--format", "sheet", "--overwrite")) == 0

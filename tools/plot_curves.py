@@ -10,9 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.terminal import command_parser, run_command
-from simplevtr.video_io import check_output
 from simplevtr.visualization.curves import draw_curves, read_metrics
 
 

@@ -1,4 +1,4 @@
-"""Draw predicted tracks over a dataset in YouTube-VIS format, beside the ground truth.
+"""Draw predicted tracks over a dataset in YouTube-VIS format, next to the ground truth.
 
     python tools/visualize_results.py --gt valid.json --images valid/JPEGImages \
         --results results.json --output pictures
@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.data import load_ytvis_json
 from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.evaluation.scored_video import masks_by_frame, tracks_by_video
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import read_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import TrueTrack, Video
 from simplevtr.structures import FrameTracks
 from simplevtr.terminal import command_parser, number, run_command
-from simplevtr.video_io import check_output, open_sink
+from simplevtr.video_io import open_sink
 from simplevtr.visualization import TrackPainter, clip_sheet
 from simplevtr.visualization.clip_sheet import captioned, evenly_spaced, joined
 

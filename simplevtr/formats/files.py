@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -137,3 +138,34 @@ def refuse_existing(path: str | os.PathLike, *, overwrite: bool) -> None:
             f"{path} exists already; write elsewhere (OUTPUT_DIR, --output) "
             "or allow overwriting it (overwrite=True, --overwrite)"
         )
+
+
+def check_output(
+    path: str | os.PathLike,
+    *,
+    overwrite: bool = False,
+    suffixes: Sequence[str] = (".mp4", ".gif", ""),
+) -> Path:
+    """Refuse an output path before any work is done for it.
+
+    Args:
+        path: the wanted output. An existing folder, or a path without suffix, stands for a folder
+            of files.
+        overwrite: whether an existing file, or a folder that is not empty, may be written to.
+        suffixes: the allowed suffixes, in lower case; "" allows a folder.
+
+    Raises:
+        ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.
+        FileExistsError: the output exists and ``overwrite`` is False.
+    """
+    path = Path(path).expanduser()
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    if suffix not in suffixes:
+        allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)
+        found = "a folder" if path.is_dir() else f"suffix {suffix!r}" if suffix else "no suffix"
+        raise ValueError(f"{path}: cannot write to this; it has {found}, allowed: {allowed}")
+    if not suffix and path.is_file():
+        raise ValueError(f"{path}: a file, but a folder is to be written there")
+    if not path.is_dir() or any(path.iterdir()):
+        refuse_existing(path, overwrite=overwrite)
+    return path

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from simplevtr.formats.files import check_output
 from simplevtr.inference.wanted_tracks import wanted_in_frame
 from simplevtr.structures import FrameTracks
-from simplevtr.video_io import FrameSink, FrameSource, MotsPngSink, check_output, open_sink
+from simplevtr.video_io import FrameSink, FrameSource, MotsPngSink, open_sink
 from simplevtr.visualization import TrackPainter
 
 import numpy as np
@@ -74,7 +75,7 @@ class DrawnOutputs:
 
         Args:
             targets: checked.
-            source: gives times, names and sound.
+            source: has the times, names and sound.
             painter: draws the video's frames; its threshold and classes hold for the masks as well.
             fps: instead of the source's times; the sound is left out then.
             sound: whether the input's sound is kept.

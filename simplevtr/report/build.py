@@ -89,7 +89,7 @@ def _overview(
     settings: ReportSettings,
     sources: dict[str, str],
 ) -> dict:
-    """What the page says on any results."""
+    """What the page shows of any results."""
     names = {category.id: category.name for category in gt.categories}
     return {
         "title": settings.title,
@@ -111,7 +111,7 @@ def _overview(
 def _scored(
     data: dict, gt: GroundTruth, results: list[PredictedTrack], settings: ReportSettings
 ) -> list[IdSwitch]:
-    """Add what only ground truth tells; the switches to be shown."""
+    """Add what needs ground truth; return the switches to show."""
     switches = count_id_switches(
         gt,
         results,

@@ -1,7 +1,7 @@
 """The folder of a report: its fixed pages, its data as scripts, and replacing an older one.
 
-Pages opened from disk may not fetch data, but they may run scripts that lie beside them. So data is
-written as JavaScript that hands a literal to a function.
+Pages opened from disk may not fetch data, but they may run scripts that lie next to them. So data
+is written as JavaScript that passes a literal to a function.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
     """The path, if a report may be written there.
 
     Raises:
-        FileExistsError: there is something, and it is no empty folder; or ``overwrite`` is True and
-            it is no report either.
+        FileExistsError: it exists and is not an empty folder; or ``overwrite`` is True and it is
+            not a report either.
     """
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
@@ -32,7 +32,7 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
         raise FileExistsError(f"{path} exists already; write elsewhere or allow --overwrite")
     index = path / _INDEX
     if not index.is_file() or _MARK not in index.read_text(encoding="utf-8", errors="replace"):
-        raise FileExistsError(f"{path} exists and is no report, so it is not overwritten")
+        raise FileExistsError(f"{path} exists and is not a report, so it is not overwritten")
     return path
 
 

@@ -1,4 +1,4 @@
-"""What the player of one video needs: its tracks with a mask a frame."""
+"""What the player of one video needs: its tracks with one mask per frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def player_part(
     """One video as JSON can hold it.
 
     A predicted track has the colour of the true track it lies on. Tracks match as they do for the
-    numbers of the video, in their category; what is left then matches whatever the category.
+    numbers of the video, in their category; what is left then matches regardless of category.
 
     Args:
         tracks: the video's tracks that are shown.

@@ -16,7 +16,7 @@ from simplevtr.report.settings import ReportSettings
 def scored_rows(
     gt: GroundTruth, results: list[PredictedTrack], switches: IdSwitches, settings: ReportSettings
 ) -> list[dict]:
-    """A row a video, in the order of the annotation file, compared with the ground truth."""
+    """One row per video, in the order of the annotation file, compared with the ground truth."""
     scores = score_videos(
         gt,
         results,
@@ -42,7 +42,7 @@ def scored_rows(
 
 
 def plain_rows(videos: list[ScoredVideo]) -> list[dict]:
-    """A row a video, in the order of the annotation file, without ground truth.
+    """One row per video, in the order of the annotation file, without ground truth.
 
     ``score`` is the mean score of the tracks, None without any.
     """

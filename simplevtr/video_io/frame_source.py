@@ -1,4 +1,4 @@
-"""What gives frames: the interface of all sources."""
+"""The interface of all sources of frames."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class FrameSource(ABC):
     """A sequence of RGB frames of one size.
 
     Attributes:
-        path: what is read, as the user wrote it but without passwords, for messages.
+        path: the input as the user wrote it, but without passwords, for messages.
         files: the files that are read; empty for cameras and addresses.
         size: (H, W) of every frame in pixels, upright.
-        fps: frames per second, exact; None where nothing says it (image sequences).
+        fps: frames per second, exact; None if unknown (image sequences).
         length: number of frames; None where it is known only after reading (some video
-            containers) or there is no end. A damaged video may give fewer.
-        names: one file name a frame for image sequences (unique, in order); None for videos.
+            containers) or there is no end. A damaged video may have fewer.
+        names: the file name of each frame of image sequences (unique, in order); None for videos.
         live: True for cameras and addresses, which can be iterated only once.
         sound: the file whose sound track belongs to the frames; None where there is none.
         sample_aspect_ratio: width of a pixel relative to its height, as it is to be shown.
@@ -57,5 +57,5 @@ class FrameSource(ABC):
         return None
 
     def close(self) -> None:
-        """Let go of a camera or connection that is not read to its end; files need it not."""
+        """Release a camera or connection that is not read to its end; files do not need it."""
         return

@@ -26,7 +26,7 @@ class FrameTiming:
 
 
 class Timeline:
-    """The times of a video's frames: always increasing, the first at 0, 16 bytes a frame.
+    """The times of a video's frames: always increasing, the first at 0, 16 bytes per frame.
 
     Clocks that jump back (joined recordings, a camera that restarts) go on where they were.
     """
@@ -35,7 +35,7 @@ class Timeline:
         """Begin a timeline.
 
         Args:
-            fps: frames per second, None where nothing says it.
+            fps: frames per second, None if unknown.
             tick: the container's unit of time in seconds.
             may_jump: whether a gap of more than 10 s means that the clock was set anew.
         """

@@ -37,7 +37,7 @@ class LiveSource(StreamSource):
             timeout: seconds to wait for an answer, and later for the next data.
 
         Raises:
-            ValueError: there is no answer, no video, or no frame that can be decoded.
+            ValueError: there is no answer, no video, or no frame can be decoded.
         """
         self.path, self.files = shown, []
         self._container = _connect(address, shown, format, timeout)
@@ -65,7 +65,7 @@ class LiveSource(StreamSource):
             self._container.close()
 
     def close(self) -> None:
-        """Let go of the camera or connection."""
+        """Release the camera or connection."""
         self._frames = None
         self._container.close()
 
@@ -81,7 +81,7 @@ def open_camera(text: str) -> LiveSource:
     """Open a camera by its number or its device (Linux, video4linux).
 
     Raises:
-        FileNotFoundError: there is no such camera; the message lists those there are.
+        FileNotFoundError: there is no such camera; the message lists the ones that exist.
         ValueError: it cannot be opened.
     """
     device = text if text.startswith("/") else f"{_CAMERAS}{int(text)}"

@@ -1,13 +1,14 @@
-"""Instance masks as pictures: a 16-bit PNG a frame, as the MOTS benchmark writes them."""
+"""Instance masks as pictures: one 16-bit PNG per frame, as the MOTS benchmark writes them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from simplevtr.formats.files import check_output
 from simplevtr.formats.mots import MOST_CLASSES, NUMBERS
 from simplevtr.structures import FrameTracks
-from simplevtr.video_io.sink import FolderOutput, check_output
+from simplevtr.video_io.sink import FolderOutput
 
 import numpy as np
 from PIL import Image

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from simplevtr.formats.files import check_output
 from simplevtr.structures import TrackMasks
-from simplevtr.video_io.sink import check_output, partial_name
+from simplevtr.video_io.sink import partial_name
 
 import numpy as np
 from pycocotools import mask as coco_mask

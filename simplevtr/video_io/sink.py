@@ -1,8 +1,8 @@
-"""Outputs of one thing a frame: the rule for their names, and folders of images.
+"""Outputs that are written frame by frame; among them folders of images.
 
-Everything is written under a temporary name beside the target and renamed at the end, so that the
-final name never holds half a result. A run that breaks off keeps the temporary file and says where
-it is.
+Everything is written under a temporary name next to the target and renamed at the end, so that the
+final name never holds half a result. A run that breaks off keeps the temporary file and reports
+where it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from simplevtr.formats.files import check_output
 from simplevtr.video_io.frame_times import FrameTiming
 
 import av
@@ -24,39 +25,8 @@ from PIL import Image
 logger = logging.getLogger(__name__)
 
 
-def check_output(
-    path: str | os.PathLike,
-    *,
-    overwrite: bool = False,
-    suffixes: Sequence[str] = (".mp4", ".gif", ""),
-) -> Path:
-    """Refuse an output path before any work is done for it.
-
-    Args:
-        path: the wanted output. An existing folder, or a path without suffix, stands for a folder
-            of files.
-        overwrite: whether an existing file, or a folder that is not empty, may be written to.
-        suffixes: the allowed suffixes, in lower case; "" allows a folder.
-
-    Raises:
-        ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.
-        FileExistsError: the output exists and ``overwrite`` is False.
-    """
-    path = Path(path).expanduser()
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    if suffix not in suffixes:
-        allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)
-        found = "a folder" if path.is_dir() else f"suffix {suffix!r}" if suffix else "no suffix"
-        raise ValueError(f"{path}: cannot write to this; it has {found}, allowed: {allowed}")
-    if not suffix and path.is_file():
-        raise ValueError(f"{path}: a file, but a folder is to be written there")
-    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path}: exists already; use --overwrite or another name")
-    return path
-
-
 class Sink(ABC):
-    """Takes one thing a frame; use it as a context manager.
+    """Receives one item per frame; use it as a context manager.
 
     Attributes:
         path: the final name, which exists only after the context has ended without an exception.
@@ -119,7 +89,7 @@ class Sink(ABC):
 
 
 class FolderOutput(Sink):
-    """A sink that writes one file a frame into a folder; files of other names there stay."""
+    """A sink that writes one file per frame into a folder; files of other names there stay."""
 
     def __init__(self, path: Path, *, overwrite: bool):
         super().__init__(path, overwrite=overwrite)
@@ -141,7 +111,7 @@ class FolderOutput(Sink):
 
 
 class FrameSink(Sink):
-    """Takes RGB frames one by one; use it as a context manager.
+    """Receives RGB frames one by one; use it as a context manager.
 
     Attributes:
         size: (H, W) that every frame must have.
@@ -155,7 +125,7 @@ class FrameSink(Sink):
         Args:
             frame: the picture.
             timing: when it is shown (``FrameSource.timing``); None: right after the one before,
-                for as long as the sink's frame rate says. Folders have no times.
+                for as long as the sink's frame rate implies. Folders have no times.
 
         Raises:
             ValueError: the frame has another shape or dtype.
@@ -173,7 +143,7 @@ class FrameSink(Sink):
 
 
 class FolderSink(FolderOutput, FrameSink):
-    """A folder with one image a frame."""
+    """A folder with one image per frame."""
 
     def __init__(
         self, path: Path, size: tuple[int, int], *, names: Sequence[str] | None, overwrite: bool
@@ -188,7 +158,7 @@ class FolderSink(FolderOutput, FrameSink):
 
 
 def partial_name(path: Path) -> Path:
-    """A free name beside ``path``: an earlier run may have left its own."""
+    """A free name next to ``path``: an earlier run may have left its own."""
     number = 0
     while True:
         extra = f"-{number}" if number else ""

@@ -42,7 +42,7 @@ class VideoSource(StreamSource):
             self._report_damage(reader, reader.seconds or _seconds(container))
 
     def _report_damage(self, reader: StreamReader, seconds: Fraction | None) -> None:
-        """Say once when frames are missing, or the video ends before its header says so."""
+        """Warn once when frames are missing, or the video ends earlier than its header states."""
         cut = bool(self.length and reader.count < self.length)
         if seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.

@@ -22,9 +22,9 @@ class StreamReader:
     """Decodes one pass of a container's first video stream; broken packets are left out.
 
     Attributes:
-        fps: frames per second as the container says, or as guessed from the first packets.
-        length: number of frames that the container says; None if it does not.
-        seconds: from the first frame to the end, as the container says; None if it does not.
+        fps: frames per second as the container states, or as guessed from the first packets.
+        length: number of frames that the container states; None if it does not.
+        seconds: from the first frame to the end, as the container states; None if it does not.
         count: frames given so far.
         bad_packets: packets left out so far.
         bad_tail: whether no frame came after the latest of them.
@@ -55,7 +55,7 @@ class StreamReader:
         self.sample_aspect_ratio = Fraction(1)
         jumps = bool(int(container.format.flags) & av.format.Flags.ts_discont.value)
         self.timeline = Timeline(self.fps, tick, may_jump=jumps)
-        # What the first frame says holds for all: a stream may change its size or be turned.
+        # What holds for the first frame holds for all: a stream may change its size or be turned.
         self._shape: tuple[int, int] | None = None
         self._turn = (False, False, False)
         self._resized = False
@@ -117,7 +117,7 @@ class StreamSource(FrameSource):
     """What video files, cameras and addresses share: the frames of a ``StreamReader``."""
 
     def _begin(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
-        """Learn of an open container and its first frame what sources say; its frames.
+        """Set the attributes from an open container and its first frame; return its frames.
 
         Raises:
             ValueError: there is no video, or none that can be decoded.
@@ -153,7 +153,7 @@ def _pick_stream(container: av.container.InputContainer, name: str) -> av.VideoS
 def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """How a stored frame becomes upright, to the nearest quarter turn, as players do it.
 
-    Phones film lying on their side, and mirrored, and say so in a display matrix.
+    Phones film lying on their side, or mirrored, and store that as a display matrix.
 
     Returns:
         Whether its axes are swapped, and whether rows and columns are flipped then.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from simplevtr.formats.files import check_output
 from simplevtr.video_io.frame_times import FrameTiming
-from simplevtr.video_io.sink import FolderSink, FrameSink, check_output
+from simplevtr.video_io.sink import FolderSink, FrameSink
 from simplevtr.video_io.sound import add_sound
 
 import av
@@ -34,13 +35,13 @@ def open_sink(
 
     Args:
         path: ".mp4" (H.264, yuv420p; odd sizes gain one repeated row or column), ".gif" (times
-            rounded to 1/100 s), or a folder, which gets one image a frame.
+            rounded to 1/100 s), or a folder, which gets one image per frame.
         fps: frames per second, exact; for frames that are written without a timing. Unused for
             folders.
         size: (H, W) of the frames in pixels.
         names: file name of each frame in a folder; the suffix sets the image format.
             Default: 00000.png, ...
-        sample_aspect_ratio: width of a pixel relative to its height; only mp4 can say it.
+        sample_aspect_ratio: width of a pixel relative to its height; only mp4 can store it.
         audio_from: a video file whose sound goes with the frames, at the times it has there; only
             mp4 has sound. See ``add_sound``.
         overwrite: whether an existing output is replaced. In a folder, files of other names stay.
@@ -142,8 +143,8 @@ class Mp4Sink(_VideoSink):
         super().__init__(path, size, fps, fine_tick(fps), overwrite, movflags="+faststart")
         height, width = size
         self._audio_from = audio_from
-        # The rate is only a label here: each frame says when it is shown. Without pictures stored
-        # out of order, the file says exactly how long that is, and its clock starts at 0.
+        # The rate is only a label here: each frame has its own time. Without pictures stored out of
+        # order, the file holds exactly how long each is shown, and its clock starts at 0.
         self._stream = stream = self._container.add_stream(
             "libx264", rate=fps.limit_denominator(100_000), options={"crf": "18", "bf": "0"}
         )

@@ -15,7 +15,7 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def side_by_side(frame: np.ndarray, painted: np.ndarray) -> np.ndarray:
-    """Lay the input and the result beside each other.
+    """Lay the input and the result side by side.
 
     Args:
         frame: (H, W, 3) uint8 RGB, as it was read.

@@ -1,4 +1,4 @@
-"""Bars of what a data set holds, such as the videos of each category (SimpleVTR, Figures 2, 3)."""
+"""Bars of what a dataset holds, such as the videos of each category (SimpleVTR, Figures 2, 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) ->
     """A bar for each name with its number above it, from left to right.
 
     Args:
-        counts: at least one (name, number); names may repeat, and a "$" in one is no formula.
+        counts: at least one (name, number); names may repeat, and "$" is shown as it is.
         title: heading.
         label: what the names are, below them.
     """

@@ -1,4 +1,4 @@
-"""Texts beside masks: where they go, and their letters on a dark ground."""
+"""Labels of masks: where they go, and their letters on a dark ground."""
 
 from __future__ import annotations
 
