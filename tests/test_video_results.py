@@ -1,6 +1,7 @@
 import json
 
 from simplevtr.evaluation import load_results
+from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.structures import TrackMasks
 from simplevtr.video_io import write_video_results
 
@@ -61,8 +62,8 @@ def test_evaluation_reads_it(tmp_path):
         "categories": [{"id": 26, "name": "cat"}],
         "annotations": None,
     }
-    (entry,) = load_results(path, truth)
-    assert (entry["video_id"], entry["category_id"]) == (9, 26)
+    (entry,) = load_results(path, check_ground_truth(truth, source="truth"))
+    assert (entry.video_id, entry.category_id) == (9, 26)
 
 
 def test_no_tracks_are_an_empty_list(tmp_path):
