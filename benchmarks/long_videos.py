@@ -115,7 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--windows", type=int, nargs="+", default=[0, 10, 20, 40, 80], help="0: the whole video")
     share = number(least=0, below=1)
     add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
-    add("--score-threshold", type=float, default=SCORE_THRESHOLD, help="of identity switches")
+    score = number(least=0, most=1)
+    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
     return run(parser, measure_all, arguments)
 
 

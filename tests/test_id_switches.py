@@ -139,8 +139,9 @@ def test_refuses_what_it_cannot_count():
     for threshold in (0, 1.1, float("nan")):
         with pytest.raises(ValueError, match="iou_threshold"):
             count_id_switches(gt, [], iou_threshold=threshold)
-    with pytest.raises(ValueError, match="score_threshold"):
-        count_id_switches(gt, [], score_threshold=float("nan"))
+    for threshold in (50, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="score_threshold is .*from 0 to 1"):
+            count_id_switches(gt, [], score_threshold=threshold)
     with pytest.raises(ValueError, match=r"entries\[0\]"):
         count_id_switches(gt, [result([LEFT], video_id=9)])
 

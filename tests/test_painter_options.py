@@ -151,6 +151,8 @@ def test_trails_forget_what_is_gone():
     for i in range(50):
         trails.add({i: (float(i), 0.0), -1: (0.0, float(i))})
     assert sum(len(points) for points in trails._points.values()) <= 6
+    with pytest.raises(ValueError, match="min_score is 50; it must be a number from 0 to 1"):
+        TrackPainter(NAMES, min_score=50)
     with pytest.raises(ValueError, match="trail is -1"):
         TrackPainter(NAMES, trail=-1)
 

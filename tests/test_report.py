@@ -261,6 +261,7 @@ def test_frames_are_shown_as_training_reads_them(tool, data, tmp_path):
     [
         ("--iou-threshold", "0", "iou_threshold"),
         ("--score-threshold", "nan", "score_threshold"),
+        ("--score-threshold", "50", "score_threshold is 50.0; it must be a number from 0 to 1"),
         ("--videos", "-1", "videos"),
         ("--max-frames", "0", "max_frames"),
         ("--frame-width", "1", "frame_width"),

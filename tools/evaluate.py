@@ -42,7 +42,7 @@ from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, load_annotated
-from simplevtr.terminal import command_parser, run_command, say
+from simplevtr.terminal import command_parser, number, run_command, say
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
     parser.add_argument(
         "--score-threshold",
-        type=float,
+        type=number(least=0, most=1),
         metavar="SCORE",
         help="least score of the predictions that HOTA, which knows no scores, takes "
         f"(default: {SCORE_THRESHOLD}; implies --hota)",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from simplevtr.formats import checks
 from simplevtr.formats.film_strips import FilmStrip, split_frames
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, TrueTrack, Video
@@ -35,7 +35,7 @@ class ScoredVideo:
 
 
 def tracks_by_video(
-    gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = -math.inf
+    gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = 0.0
 ) -> list[ScoredVideo]:
     """The tracks of every video, in the order of ``gt.videos``.
 
@@ -45,10 +45,9 @@ def tracks_by_video(
         score_threshold: predictions with a lower score are left out.
 
     Raises:
-        ValueError: the threshold is NaN.
+        ValueError: the threshold is not in [0, 1].
     """
-    if math.isnan(score_threshold):
-        raise ValueError("score_threshold is NaN; it must be a number")
+    checks.score(score_threshold, "score_threshold")
     videos = {video.id: ScoredVideo(video, [], [], [], []) for video in gt.videos}
     for annotation in gt.tracks or ():
         tracks = videos[annotation.video_id]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from simplevtr.evaluation.report import scores_table
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
+from simplevtr.formats import checks
 from simplevtr.formats.results import check_results, refuse_existing_results, write_results
 from simplevtr.formats.ytvis import load_ground_truth, require_objects
 from simplevtr.structures import TrackMasks, encode_masks
@@ -112,8 +113,7 @@ class YTVISEvaluator(DatasetEvaluator):
             raise ValueError(
                 f"{name}: unknown label {label}; allowed: {sorted(self._category_ids)}"
             )
-        if not 0 <= score <= 1:
-            raise ValueError(f"{name}: score {score} is not in [0, 1]")
+        checks.score(score, f"{name}: score")
         expected = (video["length"], video["height"], video["width"])
         if tuple(masks.shape) != expected:
             raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")

@@ -164,5 +164,12 @@ def is_finite(value: object) -> bool:
         return False
 
 
+def score(value: object, name: str = "score") -> float:
+    """The number in [0, 1] that every score, and every threshold of scores, is."""
+    if not is_finite(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r:.80}; it must be a number from 0 to 1")
+    return float(value)
+
+
 def _got(entry: dict[str, Any], key: str) -> str:
     return f"got {entry[key]!r:.80}" if key in entry else "it is missing"

@@ -31,7 +31,7 @@ class PredictedTrack:
     Attributes:
         video_id: of a video of the annotation file.
         category_id: of a category of the annotation file.
-        score: finite.
+        score: in [0, 1].
         strip: its masks.
     """
 
@@ -82,10 +82,9 @@ def check_results(
             raise ValueError(f"lacks {', '.join(missing)}")
         video_id = checks.known(entry, "video_id", lengths)
         category_id = checks.known(entry, "category_id", categories)
-        if not checks.is_finite(entry["score"]):
-            raise ValueError(f"score must be a finite number, got {entry['score']!r:.80}")
+        score = checks.score(entry["score"])
         masks = checks.frame_list(entry, "segmentations", lengths[video_id])
-        return video_id, category_id, float(entry["score"]), masks
+        return video_id, category_id, score, masks
 
     rows = checks.entries(content, source, "entries", parse)
     strips = strips_by_video([(row[0], row[3]) for row in rows], truth.videos, source, "entries")

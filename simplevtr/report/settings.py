@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, check_iou_threshold
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits
+from simplevtr.formats import checks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,7 @@ class ReportSettings:
     def __post_init__(self) -> None:
         check_iou_threshold(self.iou_threshold)
         check_area_limits(self.area_limits)
-        if not math.isfinite(self.score_threshold):
-            raise ValueError(f"score_threshold is {self.score_threshold}; it must be finite")
+        checks.score(self.score_threshold, "score_threshold")
         for name, least in (("videos", 0), ("switches", 0), ("frame_width", 16), ("max_frames", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from simplevtr.formats import checks
 from simplevtr.structures import FrameTracks
 from simplevtr.visualization.comparison import resized
 from simplevtr.visualization.comparison import side_by_side as beside
@@ -61,7 +62,8 @@ class TrackPainter:
             side_by_side: whether the frame as it is stands left of the result.
 
         Raises:
-            ValueError: ``scale`` is not positive, ``trail`` is negative, or a class is unknown.
+            ValueError: ``scale`` is not positive, ``trail`` is negative, ``min_score`` is not in
+                [0, 1], or a class is unknown.
         """
         if scale is not None and scale <= 0:
             raise ValueError(f"scale is {scale}; it must be above 0")
@@ -69,7 +71,7 @@ class TrackPainter:
             raise ValueError(f"trail is {trail}; it must be 0 or more")
         self.thing_classes = list(thing_classes)
         self.scale = scale
-        self.min_score = min_score
+        self.min_score = checks.score(min_score, "min_score")
         self.alpha = alpha
         self.classes = None if classes is None else {self._class(item) for item in classes}
         self.draw_masks, self.draw_boxes = draw_masks, draw_boxes
