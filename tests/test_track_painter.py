@@ -1,8 +1,8 @@
 import itertools
 
+from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
 from simplevtr.visualization import TrackPainter, clip_sheet, track_colour
-from simplevtr.visualization.clip_sheet import evenly_spaced
 
 import cv2
 import numpy as np

@@ -29,14 +29,14 @@ from simplevtr.data import load_ytvis_json
 from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.evaluation.scored_video import masks_by_frame, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
-from simplevtr.formats.images import read_frame
+from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import TrueTrack, Video
 from simplevtr.structures import FrameTracks
 from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.video_io import open_sink
 from simplevtr.visualization import TrackPainter, clip_sheet
-from simplevtr.visualization.clip_sheet import captioned, evenly_spaced, joined
+from simplevtr.visualization.clip_sheet import captioned, joined
 
 COLUMNS = 8  # frames of a contact sheet
 

@@ -85,12 +85,12 @@ def evaluate_tracks(
     per_category = {}
     if use_categories:
         for k, category_id in enumerate(evaluation.params.catIds):
-            stats = _stats(precision[:, :, k : k + 1], recall[:, k : k + 1])
+            stats = average_scores(precision[:, :, k : k + 1], recall[:, k : k + 1])
             per_category[names[category_id]] = {
                 key: stats[key] for key in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
             }
     return TrackScores(
-        _stats(precision, recall), per_category, precision, recall, evaluation.params.catIds
+        average_scores(precision, recall), per_category, precision, recall, evaluation.params.catIds
     )
 
 
@@ -191,7 +191,8 @@ class _TrackEval(COCOeval):
         return self._matched[key]
 
 
-def _stats(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
+def average_scores(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
+    """``TrackScores.stats`` of some categories: (10, 101, K, 4, 3) and (10, K, 4, 3)."""
     everything, small, medium, large = range(len(AREAS))
     one, ten, hundred = range(len(MAX_TRACKS))
     return {

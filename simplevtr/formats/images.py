@@ -143,6 +143,11 @@ def read_reduced_frame(
     return image, 1 if image.shape[:2] == size else reduction
 
 
+def evenly_spaced(length: int, most: int) -> list[int]:
+    """At most ``most`` frame numbers from 0 to ``length`` - 1, with the first and the last."""
+    return sorted({round(i) for i in np.linspace(0, length - 1, min(length, most)).tolist()})
+
+
 def picture_count(path: str | os.PathLike[str]) -> int:
     """How many pictures follow each other: more than 1 in an animation (WebP, PNG, GIF) or a TIFF.
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
 from simplevtr.evaluation.scored_video import ScoredVideo, categories_in_use, tracks_by_video
+from simplevtr.formats.images import evenly_spaced
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.folder import check_folder, new_report, write_data
 from simplevtr.report.frame_files import frame_path, write_small_frame
-from simplevtr.report.player_part import player_part, shown_frames
+from simplevtr.report.player_part import player_part
 from simplevtr.report.scores_part import confusion_part, scores_part
 from simplevtr.report.settings import ReportSettings
 from simplevtr.report.switches_part import choose_switches, frames_around, switch_part
@@ -67,7 +68,7 @@ def write_report(
         data["videos"] = plain_rows(list(shown.values()))
     data["worst"], data["best"] = worst_and_best(data["videos"], settings.videos)
     frames = {
-        video_id: shown_frames(shown[video_id].video.length, settings.max_frames)
+        video_id: evenly_spaced(shown[video_id].video.length, settings.max_frames)
         for video_id in [*data["worst"], *data["best"]]
     }
     categories = {number: i for i, number in enumerate(categories_in_use(gt, results))}

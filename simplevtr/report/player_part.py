@@ -12,11 +12,6 @@ import numpy as np
 MAX_TRACKS = 60  # more cannot be told apart
 
 
-def shown_frames(length: int, most: int) -> list[int]:
-    """At most ``most`` frame numbers from 0 to ``length`` - 1, evenly spaced, with both ends."""
-    return sorted({round(i) for i in np.linspace(0, length - 1, min(length, most)).tolist()})
-
-
 def player_part(
     tracks: ScoredVideo, frames: Sequence[int], categories: dict[int, int], iou_threshold: float
 ) -> dict:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from simplevtr.evaluation.analysis.confusion import confuse_categories
-from simplevtr.evaluation.ytvis_eval import AREAS, MAX_TRACKS, TrackScores, evaluate_tracks
+from simplevtr.evaluation.ytvis_eval import (
+    AREAS,
+    MAX_TRACKS,
+    TrackScores,
+    average_scores,
+    evaluate_tracks,
+)
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.report.settings import ReportSettings
@@ -71,17 +78,8 @@ def confusion_part(
 
 def _row(scores: TrackScores, categories: slice) -> list[float | None]:
     """The values of ``COLUMNS`` for some categories."""
-    precision, recall = scores.precision[:, :, categories], scores.recall[:, categories]
-    everything = precision[..., _ALL, _MOST]
-    values = [everything, everything[_HALF], everything[_THREE_QUARTERS]]
-    values += [precision[..., area, _MOST] for area in range(len(AREAS)) if area != _ALL]
-    values += [recall[..., _ALL, most] for most in range(len(MAX_TRACKS))]
-    return [_per_cent(value) for value in values]
-
-
-def _per_cent(values: np.ndarray) -> float | None:
-    known = values[values > -1]
-    return round(100 * float(known.mean()), 4) if known.size else None
+    stats = average_scores(scores.precision[:, :, categories], scores.recall[:, categories])
+    return [None if math.isnan(stats[name]) else round(stats[name], 4) for name in COLUMNS]
 
 
 def _curve(values: np.ndarray) -> list[float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
 from simplevtr.visualization.track_painter import TrackPainter
 
@@ -14,11 +15,6 @@ from PIL import Image, ImageDraw, ImageFont
 _SHORT_SIDE = 180  # pixels of each picture
 _GAP = 4  # white pixels between pictures
 _CAPTION = 20  # pixels of a caption's height
-
-
-def evenly_spaced(length: int, count: int) -> list[int]:
-    """At most ``count`` frame numbers from 0 to ``length`` - 1, with the first and the last."""
-    return sorted({round(i) for i in np.linspace(0, length - 1, min(length, count))})
 
 
 def clip_sheet(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.data.doctor.records import is_absent
-from simplevtr.formats.images import read_frame
+from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.rle import mask_text
 
 import numpy as np
@@ -77,7 +77,6 @@ def _sheet(
     # Only now, because it imports detectron2, which takes seconds.
     from simplevtr.structures import FrameTracks
     from simplevtr.visualization import clip_sheet
-    from simplevtr.visualization.clip_sheet import evenly_spaced
 
     size = (video["height"], video["width"])
     numbers = evenly_spaced(video["length"], _COLUMNS)
