@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.command_line import argument_parser, check_least, run
 from benchmarks.evaluation_stages import STAGES
-from simplevtr.formats.rle import encode_runs
+from simplevtr.formats.rle import as_text, encode_runs
 
 import numpy as np
 from tabulate import tabulate
@@ -75,8 +75,7 @@ def _blob(
     # Where the mask begins and ends, column after column; below each column there is background.
     changes = (columns * height + np.stack([top, bottom])).ravel(order="F")
     runs = np.diff(changes, prepend=0, append=height * width)
-    rle = encode_runs(runs, height, width)
-    return {"size": list(size), "counts": rle["counts"].decode("ascii")}
+    return as_text(encode_runs(runs, height, width))
 
 
 def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:

@@ -22,6 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from simplevtr.formats.files import write_bytes
+from simplevtr.terminal import command_parser, run_command, say
+
 import numpy as np
 from PIL import Image
 from rendering import MIN_VISIBLE_PIXELS, layer_shares, paint, visible_masks
@@ -119,7 +122,7 @@ def make_embedded_dataset(
         if not done:
             _make_variant(folder, settings, workers, progress)
         if progress:
-            print(f"{folder}: {'already finished, left as it is' if done else 'finished'}")
+            say(f"{folder}: {'already finished, left as it is' if done else 'finished'}")
     return [folder / f"{split}.json" for folder in folders for split in SPLITS]
 
 
@@ -258,38 +261,36 @@ def _pictures(folder: Path, split: str) -> Path:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    """Writes the file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-    os.replace(part, path)
+    text = json.dumps(content, separators=(",", ":"))
+    write_bytes(path, text.encode(), overwrite=True)
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    root = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser()
-    parser.add_argument(
-        "--output", type=Path, default=root / "embedded", help="folder for the variants"
-    )
-    parser.add_argument(
-        "--variant", choices=(*VARIANTS, "both"), default="both", help="which to make"
-    )
-    parser.add_argument("--seed", type=int, default=666, help="of all randomness")
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    return run_command(_parser(), run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make the dataset, with progress bars."""
+    settings = vars(options)
+    make_embedded_dataset(settings.pop("output"), progress=True, **settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(__file__, __doc__)
+    add = parser.add_argument
+    output = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser() / "embedded"
+    add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
+    add("--variant", choices=(*VARIANTS, "both"), default="both", help="which to make")
+    add("--seed", type=int, default=666, help="of all randomness (default: 666)")
     for split, count in (("train", 240), ("val", 60), ("long", 10)):
-        parser.add_argument(
-            f"--{split}-videos", type=int, default=count, metavar="N", help=f"size of {split}"
-        )
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on the frame sizes")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--overwrite", action="store_true", help="replace other settings' dataset")
-    arguments = vars(parser.parse_args())
-    try:
-        make_embedded_dataset(arguments.pop("output"), progress=True, **arguments)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
+        text = f"size of {split} (default: {count})"
+        add(f"--{split}-videos", type=int, default=count, metavar="N", help=text)
+    add("--scale", type=float, default=1.0, help="factor on the frame sizes")
+    add("--workers", type=int, default=1, help="processes (default: 1)")
+    add("--overwrite", action="store_true", help="replace other settings' dataset")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

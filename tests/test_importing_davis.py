@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import unicodedata
@@ -29,7 +30,7 @@ def test_davis_has_one_category_and_void_is_background(tmp_path):
     dataset = read_davis(write_davis(known, tmp_path / "davis", meta=False, void=True))
     assert dataset.categories == [(1, "object")]
     assert [len(video.tracks) for video in dataset.videos] == [2, 2]
-    assert dataset.notes["frames with void pixels, taken as background"] == 8
+    assert dataset.notes[VOID] == 8
     objects = read_davis(tmp_path / "davis", void=-1)
     assert [len(video.tracks) for video in objects.videos] == [3, 3]
 
@@ -56,7 +57,7 @@ def davis_2016(tmp_path):
 
 
 ONLY_WHITE = "frames whose only value, 255, is taken as the object"
-VOID = "frames with void pixels, taken as background"
+VOID = "frames with void pixels, taken as background (see --void)"
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGB", "RGBA", "LA"])
@@ -123,7 +124,7 @@ def davis_layout(root, *labels, images="480p"):
 
 @pytest.mark.parametrize("labels", ["Annotations/480p", "Annotations_unsupervised/480p"])
 @pytest.mark.parametrize("below", ["", "above", "labels", "labels/480p"])
-def test_archives_of_davis_as_they_unpack(davis_2016, labels, below):
+def test_archives_of_davis_as_they_unpack(davis_2016, labels, below, monkeypatch):
     expected = read_davis(davis_2016).videos
     davis_layout(davis_2016, labels)
     source = davis_2016.parent if below == "above" else davis_2016
@@ -134,6 +135,8 @@ def test_archives_of_davis_as_they_unpack(davis_2016, labels, below):
         source = davis_2016 / labels.split("/")[0] / below.removeprefix("labels").lstrip("/")
     dataset = read_davis(source)
     assert dataset.videos == expected
+    monkeypatch.chdir(next(dataset.image_root.parents[1].rglob("480p")))
+    assert read_davis(Path(os.path.relpath(source))) == dataset  # ".", ".." and deeper
     assert (dataset.image_root.parent.name, dataset.image_root.name) == ("JPEGImages", "480p")
 
 

@@ -25,6 +25,7 @@ from simplevtr.data.categories import (
     YTVIS_2021_CATEGORIES,
 )
 from simplevtr.formats.files import refuse_existing
+from simplevtr.formats.paths import existing
 from simplevtr.importing import (
     FRAMES,
     GAPS,
@@ -62,11 +63,12 @@ def run(options: argparse.Namespace) -> None:
         names = parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
-    if not options.source.exists():
-        raise FileNotFoundError(f"{options.source}: no such file or folder")
+    source = existing(options.source)
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder")
     reader = READERS[options.kind]
     dataset = reader(
-        options.source,
+        source,
         images=options.images,
         skip_broken=options.skip_broken,
         **_special(options, reader),
@@ -79,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     write_ytvis(
         dataset,
         options.output,
-        description=f"imported from {options.kind}: {options.source.absolute().name!a}",
+        description=f"imported from {options.kind}: {source.absolute().name!a}",
         overwrite=options.overwrite,
     )
     say(summary_table(dataset))

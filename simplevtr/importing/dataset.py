@@ -10,6 +10,7 @@ from pathlib import Path
 
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
 Rle = dict
+_HINT = " (--skip-broken leaves out what cannot be used)"
 FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
 
 
@@ -103,8 +104,10 @@ class ImportLog:
                 yield
         except (ValueError, OSError) as error:
             whole = kind == "frames" and isinstance(error, BrokenVideoError)
-            if whole or not self._skip_broken or isinstance(error, UndecidedError):
+            if whole or isinstance(error, UndecidedError) or str(error).endswith(_HINT):
                 raise
+            if not self._skip_broken:
+                raise _reworded(error, f"{error}{_HINT}") from error
             self.broken.setdefault(kind, []).append(str(error))
 
 
@@ -113,10 +116,16 @@ def naming(where: object) -> Iterator[None]:
     """Put ``where`` (a file, and a place in it), unless it is None, before errors' messages."""
     try:
         yield
-    except (UndecidedError, BrokenVideoError, FileNotFoundError) as error:
-        raise error if where is None else type(error)(f"{where}: {error}") from error
-    except ValueError as error:
-        raise error if where is None else ValueError(f"{where}: {error}") from error
+    except (ValueError, FileNotFoundError) as error:
+        if where is None:
+            raise
+        raise _reworded(error, f"{where}: {error}") from error
+
+
+def _reworded(error: Exception, message: str) -> Exception:
+    """An error of the same meaning with another message."""
+    kinds = (UndecidedError, BrokenVideoError, FileNotFoundError)
+    return next((kind for kind in kinds if isinstance(error, kind)), ValueError)(message)
 
 
 def require_choice(name: str, value: str, allowed: Sequence[str]) -> None:

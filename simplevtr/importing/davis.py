@@ -129,7 +129,7 @@ def _read_video(
             for number, mask in from_labels(read_object_numbers(path, draft.size)).items():
                 values.add(number)
                 if number == void:
-                    log.notes["frames with void pixels, taken as background"] += 1
+                    log.notes["frames with void pixels, taken as background (see --void)"] += 1
                 elif number == _WHITE and void is None:
                     white[t] = path, mask
                 else:
@@ -146,7 +146,7 @@ def _decide_on_white(read: list[_Read], is_object: bool, log: ImportLog) -> None
                 with draft.frame(t):
                     _add(draft, objects, _WHITE, t, path, mask)
             else:
-                log.notes["frames with void pixels, taken as background"] += 1
+                log.notes["frames with void pixels, taken as background (see --void)"] += 1
 
 
 def _add(
@@ -162,7 +162,7 @@ def _add(
 
 def _metas(source: Path, labels: Path) -> list[Path]:
     """Where YouTube-VOS's meta.json may be."""
-    return [folder / "meta.json" for folder in (source, *labels.absolute().parents[:2])]
+    return [folder / "meta.json" for folder in (source, *labels.parents[:2])]
 
 
 def _read_meta(path: Path, log: ImportLog) -> _Names:

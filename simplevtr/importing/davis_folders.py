@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def label_folder(source: Path, subfolder: str) -> Path:
         FileNotFoundError: there is no such folder.
         ValueError: it is unclear which one is meant.
     """
-    if source.name in _LABELS or source.absolute().parent.name in _LABELS:
+    source = Path(os.path.abspath(source))  # "." and ".." have names then
+    if source.name in _LABELS or source.parent.name in _LABELS:
         root = require_folder(source, "the videos' PNGs")
     else:
         found = _labels_in(source)
@@ -50,7 +52,6 @@ def image_folder(labels: Path) -> Path:
     Raises:
         ValueError: it is unclear which one is meant.
     """
-    labels = labels.absolute()
     between = [labels.name] if labels.parent.name in _LABELS else []
     root = labels.parents[len(between)] / "JPEGImages"
     videos = {folder.name for folder in sub_folders(labels)}
@@ -93,7 +94,7 @@ def _list_of_videos(videos: str | Path, source: Path, labels: Path) -> Path:
     if path.is_file():
         return path
     known = {}
-    for above in (source.absolute(), *labels.absolute().parents[:3]):
+    for above in (source.absolute(), *labels.parents[:3]):
         sets = above / "ImageSets"
         known |= {p.relative_to(sets).with_suffix("").as_posix(): p for p in sets.rglob("*.txt")}
     wanted = "/" + path.as_posix().removesuffix(".txt")

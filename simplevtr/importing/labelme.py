@@ -129,6 +129,8 @@ class _Reader:
                 contents[t] = {} if path is None else read_object(path)
             except (ValueError, OSError) as error:
                 unread[t] = error
+            else:
+                contents[t].pop("imageData", None)  # the picture again, often larger than the rest
         stated = {t: _stated_size(content) for t, content in contents.items()}
         draft = VideoDraft(self.log, name, frames, stated=stated, unite=True)
         groups: set[tuple[Any, ...]] = set()
