@@ -3,7 +3,8 @@ import json
 import logging
 from pathlib import Path
 
-from simplevtr.visualization.curves import draw_curves, read_metrics
+from simplevtr.formats.metrics import read_metrics
+from simplevtr.visualization.curves import draw_curves
 
 import numpy as np
 import pytest

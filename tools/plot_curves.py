@@ -11,8 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr.formats.files import check_output, write_bytes
+from simplevtr.formats.metrics import read_metrics
 from simplevtr.terminal import command_parser, run_command
-from simplevtr.visualization.curves import draw_curves, read_metrics
+from simplevtr.visualization.curves import draw_curves
 
 
 def main(arguments: list[str] | None = None) -> int:

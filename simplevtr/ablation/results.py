@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
@@ -13,7 +12,9 @@ from typing import Any
 from simplevtr.ablation.plan import Plan
 from simplevtr.ablation.steps import Job, JobBuilder
 from simplevtr.formats.files import read_json, write_bytes
-from simplevtr.visualization.curves import Curve, read_metrics
+from simplevtr.formats.metrics import Curve, read_metrics
+
+import msgspec
 
 logger = logging.getLogger(__name__)
 
@@ -77,19 +78,14 @@ def final_losses(curves: dict[str, Curve]) -> list[list[float]]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a file in one step; values that are no number become null."""
-    text = json.dumps(_plain(content), indent=1, allow_nan=False)
-    write_bytes(path, (text + "\n").encode(), overwrite=True)
+    """Write a file in one step; values that are no number become null, paths text."""
+    text = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=1)
+    write_bytes(path, text + b"\n", overwrite=True)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not -float("inf") < value < float("inf"):
-        return None
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    """The value as ``write_json`` and ``read_json`` give it back."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str))
 
 
 def check_settings(job: Job) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from simplevtr.ablation.results import settings_file, write_json, write_result
 from simplevtr.ablation.steps import Job
@@ -21,17 +20,7 @@ _PATIENCE = 10.0  # seconds that a process has to end by itself
 _SHOWN = 15  # last lines of a failed command
 
 
-class Process(Protocol):
-    """What the schedule asks of a running command."""
-
-    def poll(self) -> int | None:
-        """The exit status; None while it runs."""
-
-    def stop(self) -> None:
-        """End it and what it started, and wait for that."""
-
-
-Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Process]
+Launch = Callable[[Sequence[str], Path, Mapping[str, str]], "Command"]
 """(command, file that its output is added to, environment variables on top of ours) -> process."""
 
 
@@ -78,7 +67,7 @@ class Command:
 @dataclass
 class _Running:
     job: Job
-    process: Process
+    process: Command
     rest: list[tuple[str, ...]] = field(default_factory=list)
 
 
@@ -131,34 +120,22 @@ class Schedule:
 
     def _fill(self) -> None:
         """Start what can be started, in the order of the jobs."""
-        started = True
-        while started and len(self._running) < self._slots:
-            started = False
+        while (job := self._next()) is not None:
+            self._waiting.remove(job)
+            self._start(job)
+        if not self._running:  # and nothing can: the rest waits for what failed
             for job in self._waiting:
-                if any(running.job.alone for running in self._running):
-                    return
-                if job.alone and (self._running or not self._is_last_kind()):
-                    continue
-                if all(path.is_file() for path in job.needs):
-                    self._waiting.remove(job)
-                    self._start(job)
-                    started = True
-                    break
-        if not self._running:
-            self._give_up()
+                missing = next(path for path in job.needs if not path.is_file())
+                self._fail(job, f"not run: it needs {missing}")
+            self._waiting.clear()
 
-    def _is_last_kind(self) -> bool:
-        """Costs come after all trainings that can still be run."""
-        return not any(
-            not job.alone and all(path.is_file() for path in job.needs) for job in self._waiting
-        )
-
-    def _give_up(self) -> None:
-        """Nothing runs and nothing can: the rest waits for what failed."""
-        for job in self._waiting:
-            missing = next(path for path in job.needs if not path.is_file())
-            self._fail(job, f"not run: it needs {missing}")
-        self._waiting.clear()
+    def _next(self) -> Job | None:
+        """The next job that can be started; those that run alone come after all others."""
+        if len(self._running) == self._slots or any(r.job.alone for r in self._running):
+            return None
+        ready = [job for job in self._waiting if all(path.is_file() for path in job.needs)]
+        ready.sort(key=lambda job: job.alone)
+        return None if not ready or (ready[0].alone and self._running) else ready[0]
 
     def _start(self, job: Job) -> None:
         job.folder.mkdir(parents=True, exist_ok=True)

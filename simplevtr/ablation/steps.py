@@ -144,7 +144,7 @@ class JobBuilder:
 
     def _start_settings(self) -> dict[str, Any]:
         start = self._plan.start
-        return {"config": self._name(start.config), "opts": start.opts}
+        return {"config": self._name(Path(start.config)), "opts": start.opts}
 
     def _name(self, config: Path) -> str:
         """The same wherever the command was called from."""
@@ -153,7 +153,7 @@ class JobBuilder:
 
     def _start(self, seed: int) -> Job:
         start, folder = self._plan.start, self.folder(START, seed)
-        command = self._train(start.config, seed, folder, start.opts)
+        command = self._train(Path(start.config), seed, folder, start.opts)
         return Job(
             name=f"start, seed {seed}",
             run=START,

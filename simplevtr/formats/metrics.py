@@ -1,0 +1,58 @@
+"""Training curves from the metrics.json that detectron2 writes into a run's output folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+Curve = list[tuple[int, float]]
+"""(iteration, value) pairs with rising iterations."""
+
+
+def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
+    """The curves of one run, by the name of the metric.
+
+    Lines that are not whole are left out with a warning: a run that was stopped may leave its last
+    line torn, and a resumed run appends to it. Where a resumed run repeats an iteration, its later
+    value counts.
+
+    Args:
+        folder: a run's output folder, or the metrics.json itself.
+
+    Raises:
+        FileNotFoundError: there is no metrics.json.
+        ValueError: it holds no record of the form {"iteration": ..., ...}.
+    """
+    path = Path(folder)
+    if path.is_dir():
+        path = path / "metrics.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; expected the output folder of a training run"
+        )
+    values: dict[str, dict[int, float]] = {}
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        record = _record(line)
+        if record is None:
+            if line.strip():
+                logger.warning("%s: line %d is not a whole record and is left out", path, number)
+            continue
+        for name, value in record.items():
+            if isinstance(value, (int, float)) and name != "iteration":
+                values.setdefault(name, {})[record["iteration"]] = float(value)
+    if not values:
+        raise ValueError(f'{path}: no line of the form {{"iteration": 19, "total_loss": 3.2, ...}}')
+    return {name: sorted(curve.items()) for name, curve in values.items()}
+
+
+def _record(line: str) -> dict | None:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    whole = isinstance(record, dict) and isinstance(record.get("iteration"), int)
+    return record if whole else None
