@@ -36,7 +36,7 @@ def read_cvat(
     (exports of a project) are refused, and so are files with a document type (DOCTYPE): CVAT
     writes none, and its entities could grow without end.
 
-    The files number frames and name no images. Where the file's head says which frames it is of
+    The files number frames and name no images. Where the file's head gives which frames it is of
     (start_frame, stop_frame, frame_filter), as many images are these frames in order, and images
     numbered from 0, or as the frames, go by number. Otherwise all images are frames, and the number
     that an image's name ends in is CVAT's number of the frame.
@@ -86,9 +86,8 @@ def read_cvat(
 
 
 def _task(root: ElementTree.Element) -> ElementTree.Element | None:
-    """What the head says of the task or job that the tracks are of, None if nothing."""
-    given = (track.get("task_id") for track in root.iterfind("track"))
-    ids = [number for number in dict.fromkeys(given) if number is not None]
+    """The head of the task or job that the tracks are of, None if there is none."""
+    ids = sorted({track.get("task_id") for track in root.iterfind("track")} - {None})
     if len(ids) > 1:
         raise ValueError(
             f"holds tracks of {len(ids)} tasks (task_id {', '.join(ids)!s:.80}), but a file is "
@@ -100,56 +99,55 @@ def _task(root: ElementTree.Element) -> ElementTree.Element | None:
     return next((head for head in root.iterfind("meta/*") if head.tag in ("task", "job")), None)
 
 
-def _frames_told(task: ElementTree.Element | None) -> range | None:
-    """The numbers of the frames that a task or job has; None if the head does not say it."""
-    if task is None:
+def _stated_frames(task: ElementTree.Element | None) -> range | None:
+    """The numbers of the frames that a task or job has; None if its head does not give them."""
+    keys = ("start_frame", "stop_frame", "frame_filter")
+    texts = {} if task is None else {key: task.findtext(key, "").strip() for key in keys}
+    ends = [texts.get(key, "") for key in keys[:2]]
+    if not {"", "None"}.isdisjoint(ends):
         return None
-    ends = []
-    for key in ("start_frame", "stop_frame"):
-        text = (task.findtext(key) or "").strip()
-        if text in ("", "None"):
-            return None
-        if not (text.isascii() and text.isdecimal() and len(text) < 10):
-            raise ValueError(f"{key} is {text!r:.40}; a number >= 0 is needed")
-        ends.append(int(text))
-    text = (task.findtext("frame_filter") or "").strip()
-    step = re.fullmatch(r"step\s*=\s*([1-9][0-9]{0,8})", text, re.ASCII)
-    if text and step is None:
+    for key, end in zip(keys, ends, strict=False):
+        if not (end.isascii() and end.isdecimal() and len(end) < 10):
+            raise ValueError(f"{key} is {end!r:.40}; a number >= 0 is needed")
+    text = texts["frame_filter"]
+    step = re.fullmatch(r"(?:step\s*=\s*([1-9][0-9]{0,8}))?", text, re.ASCII)
+    if step is None:
         raise ValueError(f"frame_filter is {text!r:.40}; step=<number>, or nothing, is needed")
-    if ends[1] < ends[0]:
-        raise ValueError(f"stop_frame {ends[1]} is before start_frame {ends[0]}")
-    return range(ends[0], ends[1] + 1, int(step[1]) if step else 1)
+    start, stop = map(int, ends)
+    if stop < start:
+        raise ValueError(f"stop_frame {stop} is before start_frame {start}")
+    return range(start, stop + 1, int(step[1] or 1))
 
 
 def _matched(
-    images: dict[int, Path], folder: Path, told: range | None, log: ImportLog
+    images: dict[int, Path], folder: Path, stated: range | None, log: ImportLog
 ) -> dict[int, Path]:
     """The images by CVAT's number of the frame, ascending.
 
     By number goes only where no other reading is likely: images that start at 1 may be frames
     that start at 0, unless there are as many, which then go by order.
     """
-    if told is None:
+    if stated is None:
         return images
     numbers = list(images)
-    surplus = len(images) - len(told)
+    surplus = len(images) - len(stated)
     if not surplus:
-        if numbers != list(told):
+        if numbers != list(stated):
             log.notes[
                 "videos whose images have other numbers than CVAT's frames, taken in order"
             ] += 1
-        return dict(zip(told, images.values(), strict=True))
-    if surplus > 0 and numbers[0] == 0 and all(number in images for number in told):
+        return dict(zip(stated, images.values(), strict=True))
+    if surplus > 0 and numbers[0] == 0 and all(number in images for number in stated):
         log.notes["images of frames that a file is not of left out"] += surplus
-        return {number: images[number] for number in told}
-    if surplus < 0 and numbers[0] == told[0] and all(number in told for number in numbers):
+        return {number: images[number] for number in stated}
+    if surplus < 0 and numbers[0] == stated[0] and all(number in stated for number in numbers):
         log.notes["frames without an image left out"] -= surplus
         return images
     raise ValueError(
-        f"is of {len(told)} frames, {told[0]} to {told[-1]} in steps of {told.step} (start_frame, "
-        f"stop_frame, frame_filter), but {folder} holds {len(images)} images, {numbers[0]} to "
-        f"{numbers[-1]}; give one image for each of these frames, or all images of the video, "
-        "numbered from 0"
+        f"is of {len(stated)} frames, {stated[0]} to {stated[-1]} in steps of {stated.step} "
+        f"(start_frame, stop_frame, frame_filter), but {folder} holds {len(images)} images, "
+        f"{numbers[0]} to {numbers[-1]}; give one image for each of these frames, or all images of "
+        "the video, numbered from 0"
     )
 
 
@@ -159,7 +157,7 @@ def _read_video(
     """The tracks of a file, whose frames are in a folder."""
     pictures = numbered_frames(folder)
     with naming(path):
-        frames = _matched(pictures, folder, _frames_told(_task(root)), log)
+        frames = _matched(pictures, folder, _stated_frames(_task(root)), log)
     places = {number: t for t, number in enumerate(frames)}
     stated = dict.fromkeys(places.values(), _original_size(root))
     draft = VideoDraft(log, path.stem, [*frames.values()], stated=stated)
@@ -230,7 +228,7 @@ def _shapes(
 
 
 def _filled(shapes: _Shapes, places: dict[int, int], hold: bool, log: ImportLog) -> _Shapes:
-    """Shapes by place of the frame, where the object shows; in gaps, as ``hold`` says."""
+    """Shapes by place of the frame, where the object shows; in gaps the last one, with ``hold``."""
     filled: _Shapes = {}
     last = None
     for frame in sorted({*shapes, *places}):

@@ -50,7 +50,7 @@ def read_davis(
     Args:
         source: the folder of ``Annotations``, or of ``Annotations_unsupervised`` if there is no
             other, or one of these.
-        images: the folder of the videos' frames; None: ``JPEGImages`` beside the annotations.
+        images: the folder of the videos' frames; None: ``JPEGImages`` next to the annotations.
         skip_broken: whether frames and videos that cannot be used are left out and counted.
         frames: "annotated" imports the frames that have a PNG, "all" the other ones too, as frames
             without any object.
@@ -177,10 +177,9 @@ def _read_meta(path: Path, log: ImportLog) -> _Names:
             place = f"{where}, object {number!r}"
             if not (number.isascii() and number.isdecimal() and int(number[:9]) < 256):
                 raise ValueError(f"{place}: the name of an object must be a number below 256")
-            if "category" in as_object(value, place):
-                with naming(place):
-                    names[video][int(number)] = checks.name(value, "category")
-            else:  # as where the categories are not public
-                names[video][int(number)] = _ONLY_CATEGORY
+            value = {"category": _ONLY_CATEGORY} | as_object(value, place)
+            if "category" not in objects[number]:  # as where the categories are not public
                 log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
+            with naming(place):
+                names[video][int(number)] = checks.name(value, "category")
     return names

@@ -35,7 +35,7 @@ def read_object_numbers(path: Path, size: tuple[int, int]) -> np.ndarray:
         return picture
     if picture.shape[2] in (2, 4):
         if (picture[..., -1] != 255).any():
-            raise ValueError(f"{path}: is transparent in places; what is no object must be black")
+            raise ValueError(f"{path}: is transparent in places; the background must be black")
         picture = picture[..., :-1]
     level, rest = picture[..., 0], picture[..., 1:]
     if (rest == level[..., None]).all():

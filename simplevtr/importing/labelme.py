@@ -55,7 +55,7 @@ def read_labelme(
 
     Args:
         source: a folder of the files of one video, or of such folders.
-        images: the folder of the videos' frames; None: the source, as LabelMe puts files beside
+        images: the folder of the videos' frames; None: the source, as LabelMe puts files next to
             their images. Frames are in ``<video>/``, or, for a source that is one video, there.
         skip_broken: whether frames and videos that cannot be used are left out and counted.
         frames: "annotated" imports the frames that have a file, "all" the other ones too, as frames
@@ -214,7 +214,7 @@ def _stated_size(content: dict[str, Any]) -> Size | None:
 
 
 def _number_of(label: str) -> re.Match[str] | None:
-    """Category and number of a label such as "bus-1"; None if it is no such label."""
+    """Category and number of a label such as "bus-1"; None if it has another form."""
     return re.fullmatch(r"(.*\S)-([0-9]+)", label)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from simplevtr.formats.mots import NUMBERS
+from simplevtr.formats.paths import existing
 from simplevtr.importing.categories import parse_pairs
 from simplevtr.importing.dataset import (
     BrokenVideoError,
@@ -200,8 +201,9 @@ def _image_root(source: Path, videos: Mapping[str, Path]) -> Path:
 
 
 def _frames(images: Path, name: str) -> dict[int, Path]:
-    inner = images / name / "img1"
-    return numbered_frames(inner if inner.is_dir() else images / name)
+    folder = existing(images / name)
+    inner = folder / "img1"
+    return numbered_frames(inner if inner.is_dir() else folder)
 
 
 def _lines(path: Path) -> Iterator[_Line]:
