@@ -183,7 +183,7 @@ def test_masks_of_many_characters_are_measured_in_pieces(good, monkeypatch):
     content = copy.deepcopy(good)
     entry("segmentations", 2, {"size": [HEIGHT, WIDTH], "counts": "nonsense"}, 4)(content)
     (example,) = found(content).findings.examples["bad-mask"]
-    assert (example.place.annotation, example.place.frame) == (5, 2)
+    assert (example.place["annotation"], example.place["frame"]) == (5, 2)
 
 
 def test_a_good_mask_next_to_bad_ones_is_still_measured(good):

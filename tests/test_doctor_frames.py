@@ -38,7 +38,7 @@ def check_broken_frame(folder, good, defect, **settings):
     assert dict(examination.findings.counts) == {defect: 1}
     (example,) = examination.findings.examples[defect]
     place = example.place
-    assert (place.video, place.frame, place.file) == (1, 2, "video1/00002.jpg")
+    assert (place["video"], place["frame"], place["file"]) == (1, 2, "video1/00002.jpg")
     fixed = repaired(examination)
     assert fixed["videos"][0]["length"] == 3
     assert fixed["videos"][0]["file_names"] == [f"video1/0000{t}.jpg" for t in (0, 1, 3)]
@@ -230,7 +230,7 @@ def test_equal_first_frames_under_other_names(folder, other):
     examination = leaks(folder, other, images=True)
     assert dict(examination.findings.counts) == {"leaked-frame": 1}
     (example,) = examination.findings.examples["leaked-frame"]
-    assert example.place.video == 2
+    assert example.place["video"] == 2
     assert example.detail.endswith("valid/JPEGImages/video3/00000.jpg too")
     assert [video["id"] for video in repaired(examination)["videos"]] == [1, 3]
     ignored = leaks(folder, other, images=True, ignored=["leaked-frame"])

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 ERROR, WARNING = "error", "warning"
 
 # An error is refused or gives wrong training or wrong scores; a warning may be meant. What can be
-# ignored leaves a file that can be used as it is.
+# ignored leaves a file that can be used as it is. What has no line --fix is not repaired.
 CATALOGUE = """\
 nothing-left (error)
     The file has no video or no category that can be used.
-    --fix: not repaired.
 foreign-categories (error, can be ignored)
     The categories are not those of the public dataset that is registered under the name.
-    --fix: not repaired.
 wrong-type (error)
     A value has the wrong type, such as text for a number or true for an id.
     --fix: names become text, ids of annotations are given anew, lengths are counted, boxes and
@@ -39,7 +37,6 @@ duplicate-name (error)
     --fix: the later one becomes one with the first.
 unused-category (warning, can be ignored)
     No annotation has this category.
-    --fix: not repaired.
 duplicate-video (error)
     Two videos have the same id.
     --fix: the later one is dropped; annotations stay with the first.
@@ -52,19 +49,14 @@ empty-video (error)
     --fix: the video is dropped.
 single-frame (warning, can be ignored)
     A video has one frame only.
-    --fix: not repaired.
 too-large (warning, can be ignored)
     A video is too large to be evaluated.
-    --fix: not repaired.
 shared-frame (warning, can be ignored)
     A file is a frame of two videos.
-    --fix: not repaired.
 repeated-frame (warning, can be ignored)
     A file is a frame of its video twice.
-    --fix: not repaired.
 unsorted-frames (warning, can be ignored)
     The file names of a video are not in the order of the numbers in them.
-    --fix: not repaired.
 outside-root (error)
     A file name is absolute or leads out of the image root.
     --fix: the frame is taken out of its video and its tracks.
@@ -80,10 +72,10 @@ unknown-category (error)
 all-crowds (error, can be ignored)
     All annotations of the file, of a category or of a video are crowds (iscrowd 1), so that
     nothing of it is trained on or scored. Some converters write iscrowd 1 for every RLE.
-    --fix: not repaired, but with --crowds iscrowd becomes 0.
+    With --fix OUT --crowds it becomes 0.
 crowd (warning, can be ignored)
     An annotation is a crowd (iscrowd 1). YouTube-VIS and OVIS have none.
-    --fix: not repaired, but with --crowds iscrowd becomes 0.
+    With --fix OUT --crowds it becomes 0.
 list-length (error)
     A track's segmentations, bboxes or areas are not as many as its video has frames.
     --fix: boxes and areas are computed from the masks; masks are cut if the surplus is null, and
@@ -133,10 +125,8 @@ leaked-frame (error, can be ignored)
     --fix: the video is dropped.
 leaked-file (warning, can be ignored)
     A video has file names of a video in another split (images tell whether it is the same).
-    --fix: not repaired.
 leaked-name (warning, can be ignored)
     A video's folder has the name of one in another split (images tell whether it is the same).
-    --fix: not repaired.
 """
 
 
@@ -162,9 +152,8 @@ class Defect:
 def _parse(entry: str) -> Defect:
     head, text = entry.split("\n", 1)
     name, severity, ignorable = re.fullmatch(r"(\S+) \((\w+)(, can be ignored)?\)", head).groups()
-    meaning, repair = " ".join(text.split()).split(" --fix: ")
-    repaired = not repair.startswith("not repaired")
-    return Defect(name, severity, bool(ignorable), meaning, repair if repaired else "")
+    meaning, _, repair = " ".join(text.split()).partition(" --fix: ")
+    return Defect(name, severity, bool(ignorable), meaning, repair)
 
 
 DEFECTS = {

@@ -58,12 +58,12 @@ def examine_categories(entries: list[Any], dataset_name: str, findings: Findings
             name = f"category {category_id}"
         if category_id in alias:
             detail = f"id {category_id} of {shown(name)} is that of another category"
-            findings.add("duplicate-category", place, detail)
-            findings.repaired("categories with the id of another one were dropped")
+            repair = "categories with the id of another one were dropped"
+            findings.add("duplicate-category", place, detail, repair)
         elif name in by_name:
             detail = f"name {shown(name)} is that of category {by_name[name]}"
-            findings.add("duplicate-name", place, detail)
-            findings.repaired("categories with the name of another one became one with it")
+            repair = "categories with the name of another one became one with it"
+            findings.add("duplicate-name", place, detail, repair)
             alias[category_id] = by_name[name]
         else:
             alias[category_id] = by_name[name] = category_id

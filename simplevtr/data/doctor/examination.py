@@ -95,7 +95,7 @@ def examine(
     kept: dict[str, list[Any]] = {"videos": [], "categories": [*categories.entries.values()]}
     kept["annotations"] = []
     for video in tqdm(usable, unit="video", desc="masks", disable=None):
-        video.tracks = tracks.of(video, crowds=settings.crowds)
+        tracks.load(video, crowds=settings.crowds)
         settle_length(video, findings)
         settle_frames(video, faults.get(video.id, {}), findings)
         masks += examine_masks(video, findings, box_tolerance=settings.box_tolerance)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
 
@@ -14,6 +13,7 @@ _SHORT = reprlib.Repr()  # does not go deep, so that nested lists cannot overflo
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 3
 _MOST_NAME = 200  # characters
+_IDS = ("video", "annotation", "category", "frame")
 
 
 def shown(value: Any) -> str:
@@ -21,41 +21,22 @@ def shown(value: Any) -> str:
     return _SHORT.repr(value)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where something is: what is known of it.
+class Place(dict):
+    """Where something is, as far as that is known: ids and numbers, in this order.
 
-    Attributes:
-        entry: place in the file, such as "videos[3]"; for entries without an id.
-        video: id of the video.
-        annotation: id of the annotation.
-        category: id of the category.
-        frame: number of the frame in its video, from 0.
-        file: path or file name.
+    Keys are ``entry``, such as "videos[3]", for entries without an id; ids of a ``video``, an
+    ``annotation``, a ``category``; a ``frame``, counted from 0; and a ``file``.
     """
-
-    entry: str | None = None
-    video: int | None = None
-    annotation: int | None = None
-    category: int | None = None
-    frame: int | None = None
-    file: str | None = None
 
     def but(self, **changes: Any) -> Place:
         """A copy with other values."""
-        return replace(self, **changes)
-
-    def as_json(self) -> dict[str, Any]:
-        """The values that are known."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return Place({**self, **changes})
 
     def __str__(self) -> str:
-        known = self.as_json()
-        file = known.pop("file", None)
-        if len(known) > 1:
-            known.pop("entry", None)
-        words = [v if k == "entry" else f"{k} {v}" for k, v in known.items()]
-        return ", ".join([*words, *([shown_name(file)] if file is not None else [])])
+        ids = [f"{key} {self[key]}" for key in _IDS if key in self]
+        if not ids and "entry" in self:
+            ids = [self["entry"]]
+        return ", ".join([*ids, *([shown_name(self["file"])] if "file" in self else [])])
 
 
 def shown_name(name: str) -> str:
@@ -64,8 +45,7 @@ def shown_name(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """One case of a defect: where, and what was found there."""
 
     place: Place
@@ -104,8 +84,12 @@ class Findings:
         self.repairs: Counter[str] = Counter()
         self._most_examples = most_examples
 
-    def add(self, name: str, place: Place, detail: str) -> bool:
-        """Count a case; False if the defect is ignored, so that it must not be repaired either."""
+    def add(self, name: str, place: Place, detail: str, repair: str = "") -> bool:
+        """Count a case and, as a phrase, what a repair does about it.
+
+        Returns:
+            Whether to repair it: False if the defect is ignored.
+        """
         assert name in DEFECTS, name
         if name in self.ignored:
             return False
@@ -113,6 +97,7 @@ class Findings:
         examples = self.examples.setdefault(name, [])
         if len(examples) < self._most_examples:
             examples.append(Example(place, detail))
+        self.repaired(repair, bool(repair))
         return True
 
     def repaired(self, what: str, count: int = 1) -> None:

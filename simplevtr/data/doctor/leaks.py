@@ -72,9 +72,12 @@ def examine_leaks(
             other = split.first_frames.get(digest)
             detail = f"is {shown_name(other or '')} too"
             shared = other is not None and _shows_something(path)
-            if shared and findings.add("leaked-frame", video.place.but(file=names[0]), detail):
-                video.dropped = True
-                findings.repaired("videos that another split has were dropped")
+            if shared:
+                place, repair = (
+                    video.place.but(file=names[0]),
+                    "videos of another split were dropped",
+                )
+                video.dropped |= findings.add("leaked-frame", place, detail, repair)
             continue
         shared = [name for name in names if name in split.files]
         folders = [os.path.dirname(name) for name in names]

@@ -70,9 +70,9 @@ def _measured(video: Video, tracks: list[Track], findings: Findings) -> Masks:
     usable = sound.copy()
     for row, frame in np.argwhere(sound & (areas == 0)).tolist():
         place = tracks[row].place.but(frame=frame)
-        if findings.add("empty-mask", place, "the mask has no pixel"):
+        repair = "masks without a pixel became null"
+        if findings.add("empty-mask", place, "the mask has no pixel", repair):
             usable[row, frame] = False
-            findings.repaired("masks without a pixel became null")
     for row, frame in np.argwhere(given & ~usable).tolist():
         texts[row][frame] = None
     return Masks(tuple(size), given, sound, usable, polygons, areas, boxes, texts)
@@ -83,8 +83,8 @@ def _is_size(value: Any) -> bool:
 
 
 def _lose(track: Track, frame: int, defect: str, detail: str, findings: Findings) -> None:
-    findings.add(defect, track.place.but(frame=frame), detail)
-    findings.repaired("masks that cannot be used became null")
+    repair = "masks that cannot be used became null"
+    findings.add(defect, track.place.but(frame=frame), detail, repair)
 
 
 def _examine_visibility(tracks: list[Track], masks: Masks, findings: Findings) -> None:
@@ -94,11 +94,9 @@ def _examine_visibility(tracks: list[Track], masks: Masks, findings: Findings) -
         entries, track = len(masks.given[row]), tracks[row]
         seen = masks.given[row].any()
         detail = f"none of its {entries} segmentations has a pixel" if seen else "all are null"
-        if findings.add("never-visible", track.place, detail):
-            track.dropped = True
-            findings.repaired("annotations that are never visible were dropped")
-        else:
-            track.may_be_invisible = True
+        repair = "annotations that are never visible were dropped"
+        track.dropped = findings.add("never-visible", track.place, detail, repair)
+        track.may_be_invisible = not track.dropped
 
 
 def _examine_repetition(tracks: list[Track], masks: Masks, findings: Findings) -> None:

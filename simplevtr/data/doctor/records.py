@@ -19,7 +19,7 @@ class Video:
         height: in pixels.
         width: in pixels.
         stated_length: the length that the file gives, None if it gives none.
-        tracks: its tracks, while it is examined.
+        tracks: its tracks.
         lost: numbers of frames that cannot be used.
         dropped: whether a repair leaves the video out.
     """
@@ -49,12 +49,14 @@ class Track:
     """An annotation of a video that can be used, with a known category.
 
     Attributes:
+        index: in the file's list.
         id: its id; a new one if the file's cannot be used.
         video: its video.
         place: where it is, for findings.
         category_id: the id of its category.
         iscrowd: 0 or 1, None if the file does not say.
-        values: values of its entry that the format does not know.
+        values: values of its entry that the format does not know; they and the lists are there
+            while its video is examined.
         segmentations: a segmentation for each frame, as in the file, or None.
         bboxes: a box for each frame, as in the file, or None; None if there are none.
         areas: an area for each frame, as in the file, or None; None if there are none.
@@ -63,15 +65,16 @@ class Track:
         dropped: whether a repair leaves the track out.
     """
 
-    id: int
+    index: int
+    id: int | None
     video: Video
     place: Place
     category_id: int
     iscrowd: int | None
-    values: dict[str, Any]
-    segmentations: list[Any]
-    bboxes: list[Any] | None
-    areas: list[Any] | None
+    values: dict[str, Any] = field(default_factory=dict)
+    segmentations: list[Any] = field(default_factory=list)
+    bboxes: list[Any] | None = None
+    areas: list[Any] | None = None
     computed: set[str] = field(default_factory=set)
     may_be_invisible: bool = False
     dropped: bool = False

@@ -82,8 +82,7 @@ def as_json(examination: Examination, json_file: str, image_root: str | None) ->
                 "repair": DEFECTS[name].repair,
                 "count": findings.counts[name],
                 "examples": [
-                    {**case.place.as_json(), "detail": case.detail}
-                    for case in findings.examples[name]
+                    {**case.place, "detail": case.detail} for case in findings.examples[name]
                 ],
             }
             for name in findings.names()

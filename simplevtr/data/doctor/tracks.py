@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -18,18 +17,10 @@ from simplevtr.formats.files import json_value
 _LISTS = ("segmentations", "bboxes", "areas")
 _KNOWN = ("id", "video_id", "category_id", "iscrowd", *_LISTS)
 _DROPPED = "annotations that cannot be used were dropped"
-
-
-@dataclass
-class _Head:
-    """What an annotation says about itself, without its lists; as ``Track``."""
-
-    index: int
-    id: int | None
-    place: Place
-    video_id: int
-    category_id: int
-    iscrowd: int | None
+_WAY_OUT = (
+    "nothing of it is trained on or scored; if they are objects, import again with --crowds, or "
+    "write iscrowd 0 with --fix OUT --crowds"
+)
 
 
 class Tracks:
@@ -54,55 +45,37 @@ class Tracks:
         self._videos, self._categories = videos, categories
         self._owners: dict[int, int] = {}  # index of the annotation that has an id
         self._used: set[int] = set()
-        self._heads: dict[int, list[_Head]] = {}
-        heads = [self._head(index, json_value(entry)) for index, entry in enumerate(self._entries)]
+        tracks = [self._track(index, json_value(e)) for index, e in enumerate(self._entries)]
+        tracks = [track for track in tracks if track is not None]
         free = (i for i in count(1) if i not in self._owners)
-        for head in filter(None, heads):
-            if head.id is None:
-                head.id = next(free)
+        for track in tracks:
+            if track.id is None:
+                track.id = next(free)
                 findings.repaired("annotations got a new id")
-            self._heads.setdefault(head.video_id, []).append(head)
+            track.video.tracks.append(track)
         if entries is not None:
             examine_use(categories, self._used, findings)
-        _examine_crowds([head for head in heads if head is not None], categories, findings)
+        _examine_crowds(tracks, categories, findings)
 
-    def of(self, video: Video, *, crowds: bool) -> list[Track]:
-        """The tracks of a video, once: what is wrong with their lists is counted and repaired.
+    def load(self, video: Video, *, crowds: bool) -> None:
+        """Give the tracks of a video their lists; what is wrong with them is counted and repaired.
 
         Args:
-            video: the video.
+            video: those of its tracks that have no list of masks are taken out.
             crowds: whether crowds become objects.
         """
-        tracks = []
-        for head in self._heads.pop(video.id, ()):
-            entry = json_value(self._entries[head.index])
-            lists = self._lists(entry, head.place)
-            values = other_values(entry, _KNOWN, self._findings, head.place)
-            if lists is None:
-                self._findings.repaired(_DROPPED)
-                continue
-            if crowds and head.iscrowd:
-                head.iscrowd = 0
+        video.tracks = [track for track in video.tracks if self._load(track)]
+        for track in video.tracks:
+            if crowds and track.iscrowd:
+                track.iscrowd = 0
                 self._findings.repaired("crowds became objects")
-            track = Track(
-                id=head.id,
-                video=video,
-                place=head.place,
-                category_id=head.category_id,
-                iscrowd=head.iscrowd,
-                values=values,
-                **lists,
-            )
             _fit_lists(track, self._findings)
-            tracks.append(track)
-        return tracks
 
-    def _head(self, index: int, entry: Any) -> _Head | None:
+    def _track(self, index: int, entry: Any) -> Track | None:
         """None if the annotation cannot be used."""
         place, findings = Place(entry=f"annotations[{index}]"), self._findings
         if not isinstance(entry, dict):
-            findings.add("wrong-type", place, f"{shown(entry)} is not an object")
-            findings.repaired(_DROPPED)
+            findings.add("wrong-type", place, f"{shown(entry)} is not an object", _DROPPED)
             return None
         track_id = checked(checks.integer, entry, "id", findings, place)
         if track_id is not None:
@@ -111,14 +84,14 @@ class Tracks:
             if owner != index:
                 copy = _same(entry, json_value(self._entries[owner]))
                 what = "a copy of an earlier annotation" if copy else "that of another annotation"
-                findings.add("duplicate-annotation", place, f"id {track_id} is {what}")
+                repair = "copies of annotations were dropped" if copy else ""
+                findings.add("duplicate-annotation", place, f"id {track_id} is {what}", repair)
                 if copy:
-                    findings.repaired("copies of annotations were dropped")
                     return None
                 track_id = None
         video_id = checked(checks.integer, entry, "video_id", findings, place)
-        known = video_id in self._videos.usable
-        if not known and video_id is not None and video_id not in self._videos.unusable:
+        video = self._videos.usable.get(video_id)
+        if video is None and video_id is not None and video_id not in self._videos.unusable:
             findings.add("unknown-video", place, f"there is no video {video_id}")
         category_id = checked(checks.integer, entry, "category_id", findings, place)
         alias = self._categories.alias.get(category_id)
@@ -127,25 +100,30 @@ class Tracks:
         self._used.add(alias)
         iscrowd = checked(checks.flag, entry, "iscrowd", findings, place)
         findings.repaired("iscrowd that is neither 0 nor 1 became 0", iscrowd is None)
-        if not known or alias is None:
+        if video is None or alias is None:
             findings.repaired(_DROPPED)
             return None
         stated = int(iscrowd or 0) if "iscrowd" in entry else None
-        return _Head(index, track_id, place.but(video=video_id), video_id, alias, stated)
+        return Track(index, track_id, video, place.but(video=video_id), alias, stated)
 
-    def _lists(self, entry: dict[str, Any], place: Place) -> dict[str, list[Any] | None] | None:
-        """Copies of the lists by their keys; None if there are no segmentations."""
-        lists: dict[str, list[Any] | None] = {}
+    def _load(self, track: Track) -> bool:
+        """Give a track copies of its lists; False if there are no segmentations."""
+        entry, place = json_value(self._entries[track.index]), track.place
+        track.values = other_values(entry, _KNOWN, self._findings, place)
         for key in _LISTS:
-            value = entry.get(key)
-            needed = key == "segmentations"
-            lists[key] = list(value) if isinstance(value, list) else None
-            if lists[key] is None and needed and key not in entry:
-                self._findings.add("missing-key", place, "segmentations is missing")
-            elif lists[key] is None and (needed or value is not None):
-                self._findings.add("wrong-type", place, f"{key} is {shown(value)}, not a list")
-                self._findings.repaired(f"{key} that are not lists were dropped", not needed)
-        return None if lists["segmentations"] is None else lists
+            value, needed = entry.get(key), key == "segmentations"
+            if isinstance(value, list):
+                setattr(track, key, list(value))
+            elif needed and key not in entry:
+                self._findings.add("missing-key", place, "segmentations is missing", _DROPPED)
+                return False
+            elif needed or value is not None:
+                repair = _DROPPED if needed else f"{key} that are not lists were dropped"
+                detail = f"{key} is {shown(value)}, not a list"
+                self._findings.add("wrong-type", place, detail, repair)
+                if needed:
+                    return False
+        return True
 
 
 def settle_length(video: Video, findings: Findings) -> None:
@@ -160,31 +138,28 @@ def settle_length(video: Video, findings: Findings) -> None:
         findings.repaired("videos were dropped whose length is unclear")
 
 
-def _examine_crowds(heads: list[_Head], categories: Categories, findings: Findings) -> None:
+def _examine_crowds(tracks: list[Track], categories: Categories, findings: Findings) -> None:
     """Count crowds, and what consists of them alone: the file, else categories and videos."""
-    crowds = [head for head in heads if head.iscrowd]
-    way_out = (
-        "nothing of it is trained on or scored; if they are objects, import again with --crowds, "
-        "or write iscrowd 0 with --fix OUT --crowds"
-    )
-    if crowds and len(crowds) == len(heads):
-        detail = f"all {len(heads):,} annotations of the file are crowds: {way_out}"
-        findings.add("all-crowds", Place(), detail)
+    crowds = [track for track in tracks if track.iscrowd]
+    if not crowds:
         return
+    groups: dict[tuple[str, int], list[Track]] = {("file", 0): tracks}
+    if len(crowds) < len(tracks):
+        groups.clear()
+        for track in tracks:
+            groups.setdefault(("category", track.category_id), []).append(track)
+            groups.setdefault(("video", track.video.id), []).append(track)
     told: set[int] = set()
-    for kind in ("category", "video"):
-        groups: dict[int, list[_Head]] = {}
-        for head in heads if crowds else ():
-            groups.setdefault(getattr(head, f"{kind}_id"), []).append(head)
-        for key, group in groups.items():
-            if all(head.iscrowd for head in group):
-                name = f" {shown(categories.entries[key]['name'])}" if kind == "category" else ""
-                detail = f"all {len(group):,} annotations of the {kind}{name} are crowds: {way_out}"
-                findings.add("all-crowds", Place(**{kind: key}), detail)
-                told.update(head.index for head in group)
-    for head in crowds:
-        if head.index not in told:
-            findings.add("crowd", head.place, "iscrowd is 1; YouTube-VIS and OVIS have no crowds")
+    for (kind, key), group in groups.items():
+        if all(track.iscrowd for track in group):
+            name = f" {shown(categories.entries[key]['name'])}" if kind == "category" else ""
+            detail = f"all {len(group):,} annotations of the {kind}{name} are crowds: {_WAY_OUT}"
+            place = Place() if kind == "file" else Place({kind: key})
+            findings.add("all-crowds", place, detail)
+            told.update(track.index for track in group)
+    for track in crowds:
+        if track.index not in told:
+            findings.add("crowd", track.place, "iscrowd is 1; YouTube-VIS and OVIS have no crowds")
 
 
 def _same(first: Any, second: Any) -> bool:

@@ -70,11 +70,12 @@ def other_values(
         try:
             json.dumps(wrapped, allow_nan=False)
         except ValueError:
-            findings.add("non-finite", place, f"{shown(key)} holds a number that is not finite")
-            findings.repaired("numbers beyond the format that are not finite became null")
+            detail = f"{shown(key)} holds a number that is not finite"
+            repair = "numbers beyond the format that are not finite became null"
+            findings.add("non-finite", place, detail, repair)
             kept[key] = json.loads(json.dumps(value), parse_constant=lambda _: None)
         except RecursionError:
-            findings.add("wrong-type", place, f"{shown(key)} is nested too deeply")
-            findings.repaired("values beyond the format that are nested too deeply were dropped")
+            repair = "values beyond the format that are nested too deeply were dropped"
+            findings.add("wrong-type", place, f"{shown(key)} is nested too deeply", repair)
             del kept[key]
     return kept

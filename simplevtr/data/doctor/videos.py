@@ -43,8 +43,9 @@ def examine_videos(entries: list[Any], findings: Findings) -> Videos:
             findings.add("wrong-type", place, f"{shown(entry)} is not an object")
         if video_id in videos.usable or video_id in videos.unusable:
             place = place.but(video=video_id)
-            findings.add("duplicate-video", place, f"id {video_id} is that of another video")
-            findings.repaired("videos with the id of another one were dropped")
+            detail = f"id {video_id} is that of another video"
+            repair = "videos with the id of another one were dropped"
+            findings.add("duplicate-video", place, detail, repair)
             continue
         video = None
         if video_id is not None:
@@ -82,8 +83,8 @@ def _video(entry: dict[str, Any], video_id: int, findings: Findings, place: Plac
             video.names.append(name)
         except ValueError as error:
             defect = "outside-root" if isinstance(name, str) and leads_out(name) else "wrong-type"
-            findings.add(defect, place.but(frame=frame), str(error))
-            findings.repaired("frames without a usable file name were taken out")
+            repair = "frames without a usable file name were taken out"
+            findings.add(defect, place.but(frame=frame), str(error), repair)
             video.names.append(None)
             video.lost.add(frame)
     _examine_frames(video, findings)
