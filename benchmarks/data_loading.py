@@ -14,7 +14,6 @@ programs disturb little; only the ratio says something beyond the machine.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import statistics
 import sys
@@ -23,12 +22,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import argument_parser, check_least, run
 from benchmarks.plain_mapper import PlainMapper
+from benchmarks.stages import Stages
 from simplevtr import setup_cfg
 from simplevtr.data import YTVISDatasetMapper, dataset_mapper, load_ytvis_json
 from simplevtr.data.transforms import (
@@ -53,30 +52,9 @@ COLOURS = ([90, 30, 60], [20, 90, 10], [10, 40, 99])  # of the tracks of a video
 STAGES = ("record", "decode", "geometry", "colours", "masks", "rest")
 
 
-class Stopwatch:
-    """Adds up the seconds that functions take, by stage; they must not call each other."""
-
-    def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
-
-    def watch(self, stack: ExitStack, stage: str, owner: Any, name: str) -> None:
-        """Let calls of ``owner.name`` count for ``stage`` until ``stack`` is left."""
-        function = getattr(owner, name)
-
-        @functools.wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.process_time()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                self.seconds[stage] += time.process_time() - start
-
-        stack.enter_context(mock.patch.object(owner, name, timed))
-
-
-def watch_both(stack: ExitStack) -> tuple[Stopwatch, Stopwatch]:
+def watch_both(stack: ExitStack) -> tuple[Stages, Stages]:
     """Time the stages of this project's mapper and of the plain one."""
-    ours, plain = Stopwatch(), Stopwatch()
+    ours, plain = Stages(STAGES), Stages(STAGES)
     for stage, owner, name in (
         ("decode", dataset_mapper, "read_reduced_frame"),
         ("geometry", CropResizeTransform, "apply_image"),

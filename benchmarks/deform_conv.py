@@ -10,9 +10,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
+from pathlib import Path
+from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from benchmarks.command_line import argument_parser, run
+from benchmarks.measure import synchronise
 from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
+from simplevtr.terminal import number
 
 import torch
 from tabulate import tabulate
@@ -40,49 +48,66 @@ def measure(kernel: str, shape: tuple[int, ...], device: torch.device, repeats: 
     tensors = [t.to(device).requires_grad_() for t in tensors]
     seconds = []
     for _ in range(repeats + 1):
-        _wait(device)
+        synchronise(device)
         start = time.perf_counter()
         modulated_deform_conv(*tensors, None, kernel=kernel).square().sum().backward()
-        _wait(device)
+        synchronise(device)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[1:])
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def compare(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Measure every kernel that runs on the device; figures and table.
 
-
-def main() -> None:
-    """Parse arguments, measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    Raises:
+        ValueError: if there is no such device.
+    """
+    allowed = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    if options.device not in allowed:
+        raise ValueError(f"--device {options.device}; allowed: {', '.join(allowed)}")
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    baseline = "torchvision"
-    kernels = [baseline, "grid_sample"]
+    kernels = ["torchvision", "grid_sample"]
     if device.type == "cuda" and detectron2_is_compiled():
         kernels.append("detectron2")
-    rows = []
-    for name, shape in SHAPES.items():
-        times = {k: measure(k, shape, device, options.repeats) for k in kernels}
-        rows += [
-            (
-                name,
-                "x".join(map(str, shape)),
-                k,
-                f"{t * 1e3:.1f}",
-                f"{times['torchvision'] / t:.1f}",
+    figures = []
+    for layer, shape in SHAPES.items():
+        times = {kernel: measure(kernel, shape, device, options.repeats) for kernel in kernels}
+        for kernel, seconds in times.items():
+            ratio = times["torchvision"] / seconds
+            figures.append(
+                {
+                    "layer": layer,
+                    "shape": shape,
+                    "kernel": kernel,
+                    "seconds": seconds,
+                    "ratio": ratio,
+                }
             )
-            for k, t in times.items()
-        ]
-    print(f"torch {torch.__version__}, {device}, {options.threads} CPU threads")
+    rows = [
+        (
+            figure["layer"],
+            "x".join(map(str, figure["shape"])),
+            figure["kernel"],
+            f"{figure['seconds'] * 1e3:.1f}",
+            f"{figure['ratio']:.1f}",
+        )
+        for figure in figures
+    ]
     headers = ["layer", "maps x in x out x H x W", "kernel", "ms", "times faster"]
-    print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
+    title = f"torch {torch.__version__}, {device}, {options.threads} CPU threads"
+    table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    return figures, f"{title}\n{table}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    parser, count = argument_parser(__file__, __doc__), number(int, least=1)
+    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
+    parser.add_argument("--threads", type=count, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--repeats", type=count, default=5, help="timed runs (default 5)")
+    return run(parser, compare, arguments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,19 +7,17 @@ A process of its own for benchmarks/evaluation.py; it does what tools/evaluate.p
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.resident_memory import peak_resident_bytes
+from benchmarks.stages import Stages
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
 from simplevtr.formats.files import read_json
 from simplevtr.formats.results import check_results
@@ -27,34 +25,6 @@ from simplevtr.formats.results import check_results
 from pycocotools.cocoeval import COCOeval
 
 STAGES = ("ground truth", "parse", "masks", "track IoU", "match", "accumulate")
-
-
-class Stages:
-    """Seconds of the processor by stage, which other programs disturb little.
-
-    Attributes:
-        seconds: by name of ``STAGES``.
-    """
-
-    def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """What happens inside counts for ``stage``."""
-        start = time.process_time()
-        yield
-        self.seconds[stage] += time.process_time() - start
-
-    def wrap(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, whose calls count for ``stage``."""
-
-        @functools.wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.time(stage):
-                return function(*args, **kwargs)
-
-        return timed
 
 
 def measure(annotations: str, results: str) -> dict[str, Any]:
@@ -66,7 +36,7 @@ def measure(annotations: str, results: str) -> dict[str, Any]:
         ``scores``.
     """
     before = peak_resident_bytes()
-    stages = Stages()
+    stages = Stages(STAGES)
     start, cpu_start = time.perf_counter(), time.process_time()
     with stages.time("ground truth"):
         gt = load_ground_truth(annotations)
@@ -76,12 +46,8 @@ def measure(annotations: str, results: str) -> dict[str, Any]:
         tracks = check_results(content, gt)
     del content
     with ExitStack() as stack:
-        for stage, owner, name in (
-            ("track IoU", ytvis_eval, "track_iou"),
-            ("accumulate", COCOeval, "accumulate"),
-        ):
-            wrapped = stages.wrap(stage, getattr(owner, name))
-            stack.enter_context(mock.patch.object(owner, name, wrapped))
+        stages.watch(stack, "track IoU", ytvis_eval, "track_iou")
+        stages.watch(stack, "accumulate", COCOeval, "accumulate")
         with stages.time("match"):
             scores = evaluate_tracks(gt, tracks)
     stages.seconds["match"] -= stages.seconds["track IoU"] + stages.seconds["accumulate"]
