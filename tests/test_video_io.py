@@ -234,6 +234,11 @@ def test_spellings_of_one_kind_of_file_are_one_video(tmp_path, names):
     assert len(list(source)) == 3
 
 
+def test_accents_may_be_spelled_either_way(tmp_path):
+    save(tmp_path / "cafe\u0301", "0.png")  # as macOS writes it
+    assert open_source(tmp_path / "caf\u00e9").names == ["0.png"]
+
+
 def test_images_are_read_as_training_reads_them(tmp_path):
     deep = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (40, 1))
     Image.fromarray(deep).save(tmp_path / "deep.png")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simplevtr.formats.images import IMAGE_SUFFIXES, is_image
+from simplevtr.formats.paths import existing
 from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.image_source import images_in, open_images
 from simplevtr.video_io.live_source import is_address, is_camera, open_address, open_camera
@@ -56,7 +57,7 @@ def open_source(
 
 def _expand(item: str) -> list[Path]:
     """The files that one input stands for, in no particular order."""
-    path = Path(item).expanduser()
+    path = existing(Path(item).expanduser())
     if path.is_dir():
         return images_in(path)
     if path.exists():
