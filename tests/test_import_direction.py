@@ -13,7 +13,7 @@ ALLOWED = {
     "data": {"formats"},
     "evaluation": {"formats"},
     "formats": set(),
-    "importing": {"data", "formats"},
+    "importing": {"formats"},
     "modeling": {"formats", "tracking"},
     "tracking": set(),
     "report": {"evaluation", "formats"},

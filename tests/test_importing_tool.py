@@ -16,6 +16,7 @@ from simplevtr.importing import (
     categories_of_file,
     read_davis,
     summary_table,
+    with_categories,
     write_ytvis,
 )
 from simplevtr.importing.dataset import ImportLog
@@ -244,7 +245,7 @@ def test_other_names_are_refused_or_dropped_as_the_user_wants(davis, train, tmp_
     arguments = ["davis", str(davis), "--output", str(output), "--categories", str(train)]
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert "train.json has no category 'ferret'; it has dog, zebra, cat" in error
+    assert "train.json has no category 'ferret'; it has 'dog', 'zebra', 'cat'. Rename them" in error
     assert "--rename" in error
     assert "--drop-others" in error
     assert not output.exists()
@@ -278,7 +279,7 @@ def test_categories_can_be_renamed_and_united(davis, tmp_path, capsys):
     assert content["categories"] == [{"id": 1, "name": "animal"}]
     assert [a["category_id"] for a in content["annotations"]] == [1] * 4
     for pairs, message in (
-        (["cow=animal"], "no category 'cow' to rename; there are cat, dog"),
+        (["cow=animal"], "no category 'cow' to rename; there are 'cat', 'dog'"),
         (["cow"], "'cow': OLD=NEW is needed"),
         (["cat=a", "cat=b"], "'cat=b': OLD=NEW is needed, and no left side twice"),
     ):
@@ -289,7 +290,21 @@ def test_categories_can_be_renamed_and_united(davis, tmp_path, capsys):
 def test_names_alike_within_an_import_are_pointed_out(davis, tmp_path, capsys):
     named(davis, "Big cat", "big_cat")
     assert main(["davis", str(davis), "--output", str(tmp_path / "out.json")]) == 0
-    assert "alike but for case, blanks or hyphens: 'Big cat', 'big_cat'" in capsys.readouterr().out
+    message = "alike but for case, blanks or hyphens (see --rename):\n  'Big cat', 'big_cat'\n"
+    assert message in capsys.readouterr().out
+
+
+def test_the_first_broken_parts_are_listed():
+    broken = {"frames": [f"frame {i}\n is cut" for i in range(9)]}
+    table = summary_table(one_track(broken=broken))
+    assert "broken frames left out  9\n" in table
+    assert table.endswith("  'frame 4\\n is cut'\n  and 4 more")
+
+
+def test_messages_do_not_grow_with_the_list_of_categories():
+    many = [(i, f"name {i}") for i in range(50_000)]
+    with pytest.raises(ValueError, match=r"has no category 'cat'; .*'name 19', \.\.\. \(50000 na"):
+        with_categories(one_track(), many, source="train.json")
 
 
 @pytest.mark.parametrize(

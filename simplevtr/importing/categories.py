@@ -13,6 +13,7 @@ from simplevtr.formats.ytvis import parse_categories
 from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
 from simplevtr.importing.json_source import get_list, read_object
 
+_SHOWN = 20  # names that a message lists
 Categories = list[tuple[int, str]]
 
 
@@ -46,7 +47,7 @@ def renamed(dataset: ImportedDataset, names: Mapping[str, str]) -> ImportedDatas
     own = [name for _, name in dataset.categories]
     unknown = [name for name in names if name not in own]
     if unknown:
-        raise ValueError(f"no category {unknown[0]!r} to rename; there are {', '.join(own)}")
+        raise ValueError(f"no category {unknown[0]!r} to rename; there are {_listed(own)}")
     ids: dict[str, int] = {}
     for number, name in dataset.categories:
         ids.setdefault(names.get(name, name), number)
@@ -78,17 +79,16 @@ def with_categories(
     spelled_otherwise = {_plain(target): target for target in targets.values()}
     near = [(n, spelled_otherwise[_plain(n)]) for n in missing if _plain(n) in spelled_otherwise]
     if near:
-        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
-        given = " ".join(f'"{name}={target}"' for name, target in near)
+        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near[:_SHOWN])
+        given = " ".join(f'"{name}={target}"' for name, target in near[:_SHOWN])
         raise ValueError(
             f"categories that {source} spells in another way: {pairs}; if they are the same: "
             f"--rename {given}"
         )
     if missing and not drop_others:
         raise ValueError(
-            f"{source} has no category {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(targets.values())}. Rename tracks (--rename OLD=NEW) or leave out those "
-            "of other categories (--drop-others)"
+            f"{source} has no category {_listed(missing)}; it has {_listed(targets.values())}. "
+            "Rename them (--rename OLD=NEW) or leave out their tracks (--drop-others)"
         )
     return _with_tracks(dataset, list(categories), found)
 
@@ -132,6 +132,12 @@ def _with_tracks(
                 kept.append(ImportedTrack(name, track.masks))
         videos.append(replace(video, tracks=kept))
     return replace(dataset, videos=videos, categories=categories, notes=notes)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f", ... ({len(names)} names)" if len(names) > _SHOWN else ""
+    return ", ".join(map(repr, names[:_SHOWN])) + more
 
 
 def _composed(name: str) -> str:

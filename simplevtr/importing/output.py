@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from simplevtr.formats.files import refuse_existing, write_bytes
@@ -15,7 +16,7 @@ from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-_SHOWN = 3  # broken parts of a kind that are named
+_SHOWN = 5  # broken parts of a kind, or names that look alike, that are listed
 
 
 def write_ytvis(
@@ -72,13 +73,21 @@ def summary_table(dataset: ImportedDataset) -> str:
     digits = max(len(str(count)) for _, count in rows)
     lines = [f"{name:<{width}}  {count:>{digits}}" for name, count in rows]
     for kind, reasons in dataset.broken.items():
-        more = f"\n  and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
-        first = "".join(f"\n  {_shown(reason)}" for reason in reasons[:_SHOWN])
-        lines.append(f"broken {kind}:{first}{more}")
-    for names in similar_names(dataset.categories):
-        alike = ", ".join(map(repr, names))
-        lines.append(f"categories alike but for case, blanks or hyphens: {alike} (see --rename)")
+        lines += [f"broken {kind}:", *_first(map(_shown, reasons))]
+    alike = [", ".join(map(repr, names)) for names in similar_names(dataset.categories)]
+    if alike:
+        lines += [
+            "categories alike but for case, blanks or hyphens (see --rename):",
+            *_first(alike),
+        ]
     return "\n".join(lines)
+
+
+def _first(items: Iterable[str]) -> list[str]:
+    """Lines of the first items and how many more there are."""
+    items = list(items)
+    more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    return [f"  {item}" for item in (*items[:_SHOWN], *more)]
 
 
 def _require_tracks(dataset: ImportedDataset, path: str | os.PathLike[str]) -> None:
