@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,23 +50,22 @@ def run(options: argparse.Namespace) -> None:
     videos = summarize_videos(file)
     names = {category.id: table_cell(category.name) for category in file.categories}
     annotated = file.annotations is not None
-    files = ["frames.png", *(["categories.png", "instances.png"] if annotated else [])]
+    pictures = _pictures(videos, names, options, annotated)
     if options.output is not None:
-        for name in ["analysis.md", *files]:
+        for name in ("analysis.md", *pictures):
             refuse_existing(options.output / name, overwrite=options.overwrite)
-    pictures = options.output is not None
     parts = [f"# {table_cell(options.json.name)}", _overview(videos, names, annotated)]
-    if annotated:
-        parts += _instance_parts(videos, options.instance_bins, pictures)
-    parts += _frames_part(videos, options.frame_bins, pictures)
-    if annotated:
-        parts += _category_part(videos, names, pictures)
+    parts += _tables(videos, names, options, annotated)
     parts += _sizes_part(videos, len(names), options.coverage, annotated)
     text = "\n\n".join(parts)
     if options.output is not None:
-        draw = _drawings(videos, names, options)
-        for name in files:
-            write_bytes(options.output / name, draw[name](), overwrite=options.overwrite)
+        # Only here: it takes seconds to import.
+        from simplevtr.visualization.dataset_plot import draw_counts
+
+        for name, (bars, title, label) in pictures.items():
+            picture = io.BytesIO()
+            draw_counts(bars, title=title, label=label).savefig(picture, format="png", dpi=110)
+            write_bytes(options.output / name, picture.getvalue(), overwrite=options.overwrite)
         # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
         data = f"{text}\n".encode("utf-8", "backslashreplace")
         write_bytes(options.output / "analysis.md", data, overwrite=options.overwrite)
@@ -86,44 +85,44 @@ def _overview(videos: Sequence[VideoSummary], names: dict[int, str], annotated: 
     return "\n".join(lines)
 
 
-def _instance_parts(
-    videos: Sequence[VideoSummary], bounds: list[int] | None, pictures: bool
+def _tables(
+    videos: Sequence[VideoSummary],
+    names: dict[int, str],
+    options: argparse.Namespace,
+    annotated: bool,
 ) -> list[str]:
-    numbers = [video.instances for video in videos]
+    """Headings and tables, with the pictures if there is a folder for them."""
+
+    def picture(title: str, name: str) -> list[str]:
+        return [f"![{title}]({name})"] if options.output is not None else []
+
+    instances = [video.instances for video in videos]
     most = [video.most_in_frame for video in videos]
-    return [
-        "## Instances of a video",
-        *(["![Videos by instances](instances.png)"] if pictures else []),
-        _count_table(_rows(numbers, bounds, SINGLE_ROWS), "instances", "instances"),
-        "## Most instances in a single frame of a video",
-        _count_table(_rows(most, bounds, SINGLE_ROWS), "in a frame", None),
-    ]
-
-
-def _frames_part(
-    videos: Sequence[VideoSummary], bounds: list[int] | None, pictures: bool
-) -> list[str]:
     lengths = [video.length for video in videos]
-    return [
+    bounds = options.instance_bins
+    frames = [
         "## Frames of a video, the longest first",
-        *(["![Videos by frames](frames.png)"] if pictures else []),
-        _count_table(_rows(lengths, bounds, 1, longest_first=True), "frames", "frames"),
+        *picture("Videos by frames", "frames.png"),
+        _count_table(_rows(lengths, options.frame_bins, 1, longest_first=True), "frames", "frames"),
     ]
-
-
-def _category_part(
-    videos: Sequence[VideoSummary], names: dict[int, str], pictures: bool
-) -> list[str]:
+    if not annotated:
+        return frames
     counts = videos_per_category(videos, names)
-    rows = [
+    shares = [
         (names[key], f"{count:,}", f"{100 * count / len(videos):.2f} %")
         for key, count in counts.items()
     ]
     return [
+        "## Instances of a video",
+        *picture("Videos by instances", "instances.png"),
+        _count_table(_rows(instances, bounds, SINGLE_ROWS), "instances", "instances"),
+        "## Most instances in a single frame of a video",
+        _count_table(_rows(most, bounds, SINGLE_ROWS), "in a frame", None),
+        *frames,
         "## Videos per category",
-        *(["![Videos per category](categories.png)"] if pictures else []),
+        *picture("Videos per category", "categories.png"),
         "A video counts for each category in it.",
-        _github(rows, ["category", "videos", "of all videos"]),
+        _github(shares, ["category", "videos", "of all videos"]),
     ]
 
 
@@ -205,36 +204,28 @@ def _github(rows: Sequence[Sequence[str]], heads: list[str]) -> str:
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
 
 
-def _drawings(
-    videos: Sequence[VideoSummary], names: dict[int, str], options: argparse.Namespace
-) -> dict[str, Callable[[], bytes]]:
-    """What makes each picture, by file name."""
-    # Only here: it takes seconds to import.
-    from simplevtr.visualization.dataset_plot import draw_counts
+def _pictures(
+    videos: Sequence[VideoSummary],
+    names: dict[int, str],
+    options: argparse.Namespace,
+    annotated: bool,
+) -> dict[str, tuple[list[tuple[str, int]], str, str]]:
+    """By file name what a picture shows: (name, number) bars, its title, and what the names are."""
 
-    def png(counts: list[tuple[str, int]], title: str, label: str) -> bytes:
-        picture = io.BytesIO()
-        draw_counts(counts, title=title, label=label).savefig(picture, format="png", dpi=110)
-        return picture.getvalue()
-
-    def binned(numbers: list[int], bounds: list[int] | None, singles: int) -> list[tuple[str, int]]:
+    def bars(numbers: list[int], bounds: list[int] | None, singles: int) -> list[tuple[str, int]]:
         return [(row.title, row.videos) for row in _rows(numbers, bounds, singles)]
 
-    def categories() -> bytes:
-        counts = videos_per_category(videos, names)
-        pairs = [(names[key], count) for key, count in counts.items()][:MOST_BARS]
+    lengths = bars([video.length for video in videos], options.frame_bins, 1)
+    pictures = {"frames.png": (lengths, "Videos by frames", "frames of a video")}
+    if annotated:
+        counts = [(names[key], n) for key, n in videos_per_category(videos, names).items()]
         most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
-        return png(pairs, f"Videos per category{most}", "category")
-
-    def instances() -> bytes:
-        counts = binned([v.instances for v in videos], options.instance_bins, SINGLE_ROWS)
-        return png(counts, "Videos by instances", "instances of a video")
-
-    def frames() -> bytes:
-        counts = binned([v.length for v in videos], options.frame_bins, 1)
-        return png(counts, "Videos by frames", "frames of a video")
-
-    return {"categories.png": categories, "instances.png": instances, "frames.png": frames}
+        title = f"Videos per category{most}"
+        pictures["categories.png"] = (counts[:MOST_BARS], title, "category")
+        instances = bars([v.instances for v in videos], options.instance_bins, SINGLE_ROWS)
+        title = "Videos by instances"
+        pictures["instances.png"] = (instances, title, "instances of a video")
+    return pictures
 
 
 def _parser() -> argparse.ArgumentParser:
