@@ -6,7 +6,8 @@ import json
 
 from simplevtr.ablation.plan import read_plan
 from simplevtr.ablation.results import summarise_training
-from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
+from simplevtr.ablation.spread import Spread
+from simplevtr.ablation.table import csv_text, markdown, summarise
 from simplevtr.visualization.ablation_plot import draw_ablation
 
 import pytest

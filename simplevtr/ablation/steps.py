@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,11 @@ def words(opts: Opts) -> list[str]:
     return [str(word) for pair in opts.items() for word in pair]
 
 
+@dataclass(frozen=True)
 class JobBuilder:
     """Makes the jobs of a plan.
 
-    Args:
+    Attributes:
         plan: the plan.
         output: folder of all runs.
         root: folder of ``train_net.py``, ``tools`` and ``benchmarks``.
@@ -79,20 +80,11 @@ class JobBuilder:
         start_slots: instance slots of the plan's start, which its weights do not tell.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        output: Path,
-        root: Path,
-        scored_sets: Mapping[str, ScoredSet] | None = None,
-        start_slots: int | None = None,
-    ) -> None:
-        self._plan = plan
-        self._output = output
-        self._root = root
-        self._scored_sets = scored_sets or {}
-        self._start_slots = start_slots
+    plan: Plan
+    output: Path
+    root: Path
+    scored_sets: Mapping[str, ScoredSet] = field(default_factory=dict)
+    start_slots: int | None = None
 
     def jobs(self, names: list[str], *, cost: bool) -> list[Job]:
         """The jobs of the named runs and of those that they need, in an order that works.
@@ -103,7 +95,7 @@ class JobBuilder:
             cost: whether the costs of the runs that train are measured as well.
         """
         jobs: dict[Path, Job] = {}
-        runs = [self._plan.runs[name] for name in names]
+        runs = [self.plan.runs[name] for name in names]
         for seed in dict.fromkeys(seed for run in runs for seed in run.seeds):
             for run in runs:
                 if seed in run.seeds:
@@ -115,8 +107,8 @@ class JobBuilder:
 
     def _add(self, jobs: dict[Path, Job], run: Run, seed: int) -> None:
         if run.source:
-            self._add(jobs, self._plan.runs[run.source], seed)
-        if self._plan.uses_start(run):
+            self._add(jobs, self.plan.runs[run.source], seed)
+        if self.plan.uses_start(run):
             job = self._start(seed)
             jobs.setdefault(job.result, job)
         job = self._evaluation(run, seed) if run.evaluate else self._training(run, seed)
@@ -124,11 +116,11 @@ class JobBuilder:
 
     def folder(self, name: str, seed: int) -> Path:
         """The folder of a (run, seed)."""
-        return self._output / name / f"seed_{seed}"
+        return self.output / name / f"seed_{seed}"
 
     def settings(self, run: Run) -> dict[str, Any]:
         """What a run's results depend on, whatever the seed: its own and those it starts from."""
-        plan = self._plan
+        plan = self.plan
         result = self.cost_settings(run)
         if run.start_from:
             result["start_from"] = self.settings(plan.runs[run.start_from])
@@ -140,19 +132,19 @@ class JobBuilder:
 
     def cost_settings(self, run: Run) -> dict[str, Any]:
         """What a run's costs depend on."""
-        return {"config": self._name(self._plan.config), "opts": self._plan.opts_of(run)}
+        return {"config": self._name(self.plan.config), "opts": self.plan.opts_of(run)}
 
     def _start_settings(self) -> dict[str, Any]:
-        start = self._plan.start
+        start = self.plan.start
         return {"config": self._name(Path(start.config)), "opts": start.opts}
 
     def _name(self, config: Path) -> str:
         """The same wherever the command was called from."""
-        config, root = config.resolve(), self._root.resolve()
+        config, root = config.resolve(), self.root.resolve()
         return str(config.relative_to(root) if config.is_relative_to(root) else config)
 
     def _start(self, seed: int) -> Job:
-        start, folder = self._plan.start, self.folder(START, seed)
+        start, folder = self.plan.start, self.folder(START, seed)
         command = self._train(Path(start.config), seed, folder, start.opts)
         return Job(
             name=f"start, seed {seed}",
@@ -165,33 +157,33 @@ class JobBuilder:
         )
 
     def _training(self, run: Run, seed: int) -> Job:
-        folder, opts, steps, needs = self.folder(run.name, seed), self._plan.opts_of(run), [], ()
+        folder, opts, steps, needs = self.folder(run.name, seed), self.plan.opts_of(run), [], ()
         if run.start_from:
             source = self.folder(run.start_from, seed)
             opts = {**opts, "MODEL.WEIGHTS": source / "model_final.pth"}
             needs = (source / "result.json",)
-        elif self._plan.uses_start(run):
+        elif self.plan.uses_start(run):
             source, weights = self.folder(START, seed), folder / "start.pth"
             needs = (source / "result.json",)
             tool = self._script("tools/convert_checkpoint.py")
             command = (*tool, str(source / "model_final.pth"), str(weights), "--overwrite")
-            if self._start_slots is not None:
-                command += ("--source-slots", str(self._start_slots))
-            command += ("--config-file", str(self._plan.config), *words(opts))
+            if self.start_slots is not None:
+                command += ("--source-slots", str(self.start_slots))
+            command += ("--config-file", str(self.plan.config), *words(opts))
             # A training that has begun reads it no more.
             steps.append(Step(command, unless=(folder / "last_checkpoint",)))
             opts = {**opts, "MODEL.WEIGHTS": weights}
         scores = folder / "scores.json"
         # Complete scores are those of a complete training. An interrupted one continues.
-        steps.append(Step(self._train(self._plan.config, seed, folder, opts), unless=(scores,)))
+        steps.append(Step(self._train(self.plan.config, seed, folder, opts), unless=(scores,)))
         steps.append(self._score(run.name, folder))
         return self._scored(run, seed, steps, needs, trains=True)
 
     def _evaluation(self, run: Run, seed: int) -> Job:
         folder, source = self.folder(run.name, seed), self.folder(run.evaluate, seed)
-        opts = {**self._plan.opts_of(run), "MODEL.WEIGHTS": source / "model_final.pth"}
+        opts = {**self.plan.opts_of(run), "MODEL.WEIGHTS": source / "model_final.pth"}
         head = (*self._script("train_net.py"), "--eval-only", "--overwrite")
-        head += ("--config-file", str(self._plan.config))
+        head += ("--config-file", str(self.plan.config))
         command = (*head, "SEED", str(seed), "OUTPUT_DIR", str(folder), *words(opts))
         steps = [Step(command, unless=(folder / "scores.json",)), self._score(run.name, folder)]
         return self._scored(run, seed, steps, (source / "result.json",), trains=False)
@@ -214,11 +206,11 @@ class JobBuilder:
         )
 
     def _cost(self, run: Run) -> Job:
-        folder = self._output / run.name
+        folder = self.output / run.name
         result = folder / "cost.json"
         command = self._script("benchmarks/training_step.py")
-        command += ("--config-file", str(self._plan.config), "--threads", "1")
-        command += ("--json", str(result), *words(self._plan.opts_of(run)))
+        command += ("--config-file", str(self.plan.config), "--threads", "1")
+        command += ("--json", str(result), *words(self.plan.opts_of(run)))
         return Job(
             name=f"{run.name}, costs",
             run=run.name,
@@ -236,7 +228,7 @@ class JobBuilder:
 
     def _score(self, name: str, folder: Path) -> Step:
         scores = folder / "scores.json"
-        scored = self._scored_sets[name]
+        scored = self.scored_sets[name]
         predictions = folder / "inference" / scored.name / "results.json"
         command = (*self._script("tools/evaluate.py"), "--gt", scored.annotations)
         command += ("--area-limits", *map(str, scored.area_limits))
@@ -244,6 +236,6 @@ class JobBuilder:
         return Step(command, unless=(scores,))
 
     def _script(self, name: str) -> tuple[str, ...]:
-        path = self._root / name
+        path = self.root / name
         here = Path.cwd()
         return (sys.executable, str(path.relative_to(here) if path.is_relative_to(here) else path))
