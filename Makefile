@@ -1,6 +1,7 @@
 # make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
 # make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
+# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; without one a small trial of it
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,8 +13,14 @@ DEMO := output/demo
 EASY := $(or $(DETECTRON2_DATASETS),datasets)/embedded/easy
 # Idle OpenMP threads must not spin: the cores are shared with the data loading.
 export OMP_WAIT_POLICY := passive
+ifdef WHEELS
+export PIP_NO_INDEX := 1
+export PIP_FIND_LINKS := $(abspath $(WHEELS))
+export UV_NO_INDEX := 1
+export UV_FIND_LINKS := $(abspath $(WHEELS))
+endif
 
-.PHONY: demo test lint bench setup clean
+.PHONY: demo test lint bench gpu setup clean
 setup: .venv/installed
 
 # uv installs the same pinned packages several times faster than pip; pip is the fall-back, and knows pip.conf.
@@ -64,6 +71,10 @@ bench: setup
 	$(BIN)/python benchmarks/data_loading.py
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
+
+# Without a network: make gpu WHEELS=folder takes every package from the wheels in that folder.
+gpu: setup
+	$(BIN)/python benchmarks/gpu.py --overwrite
 
 clean:
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache

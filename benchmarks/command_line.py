@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import benchmarks.plain  # noqa: F401 - registers what the benchmarks compare with
 from simplevtr import setup_cfg
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.run_config import check_device
@@ -60,9 +63,21 @@ def model_config(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
+def machine(device: str) -> str:
+    """The name of the GPU or the processor."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
 def run(
     parser: argparse.ArgumentParser,
-    measure: Callable[[argparse.Namespace], tuple[Any, str]],
+    measure: Callable[[argparse.Namespace], tuple[Any, ...]],
     arguments: list[str] | None,
 ) -> int:
     """Parse ``arguments``, measure, write the figures and print the report.
@@ -70,20 +85,21 @@ def run(
     Args:
         parser: of ``argument_parser``.
         measure: is given the parsed arguments; gives the figures, which JSON can hold, and the
-            text to print.
+            text to print; and the exit status, if it may be another than 0.
         arguments: None for those of the process.
 
     Returns:
         The exit status, see ``run_command``.
     """
 
-    def measured(args: argparse.Namespace) -> None:
+    def measured(args: argparse.Namespace) -> int:
         if args.json is not None:
             check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
-        figures, text = measure(args)
+        figures, text, *status = measure(args)
         if args.json is not None:
             content = json.dumps(figures, indent=2) + "\n"
             write_bytes(args.json, content.encode(), overwrite=args.overwrite)
         print(text)
+        return status[0] if status else 0
 
     return run_command(parser, measured, arguments, errors=_ERRORS)

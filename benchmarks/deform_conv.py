@@ -3,7 +3,8 @@
     python benchmarks/deform_conv.py [--device cpu] [--threads 1] [--repeats 5]
 
 Prints the median time of each kernel that runs on the device and its ratio to torchvision's, at the
-shapes of the small and the full-size mask head. All figures come from one run on one machine.
+shapes of the small and the full-size mask head, and how far its results are from those of the
+grid_sample form. All figures come from one run on one machine.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import argument_parser, run
-from benchmarks.measure import synchronise
+from benchmarks.measure import time_steps
 from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
 from simplevtr.terminal import number
 
 import torch
 from tabulate import tabulate
+from torch import Tensor
 
 # (maps, channels in, channels out, height, width): two tracks in 16 frames of 300 x 540 pixels, and
 # the small configurations' clips.
@@ -35,8 +36,16 @@ SHAPES = {
 }
 
 
-def measure(kernel: str, shape: tuple[int, ...], device: torch.device, repeats: int) -> float:
-    """Median seconds of a forward and backward pass."""
+def kernels(device: torch.device) -> list[str]:
+    """The kernels that run on ``device``."""
+    compiled = device.type == "cuda" and detectron2_is_compiled()
+    return ["torchvision", "grid_sample", *(["detectron2"] if compiled else [])]
+
+
+def compute(
+    kernel: str, shape: tuple[int, ...], device: torch.device, repeats: int = 1
+) -> tuple[float, list[Tensor]]:
+    """Median seconds of a forward and backward pass, its result and its gradients."""
     maps, channels, out, height, width = shape
     generator = torch.Generator().manual_seed(0)
     tensors = [
@@ -46,58 +55,45 @@ def measure(kernel: str, shape: tuple[int, ...], device: torch.device, repeats: 
         torch.randn(out, channels, 3, 3, generator=generator),
     ]
     tensors = [t.to(device).requires_grad_() for t in tensors]
-    seconds = []
-    for _ in range(repeats + 1):
-        synchronise(device)
-        start = time.perf_counter()
-        modulated_deform_conv(*tensors, None, kernel=kernel).square().sum().backward()
-        synchronise(device)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
+    results: list[Tensor] = []
+
+    def step(_: Any) -> None:
+        result = modulated_deform_conv(*tensors, None, kernel=kernel)
+        results[:] = [result, *torch.autograd.grad(result.square().sum(), tensors)]
+
+    steps = iter(range(repeats + 1))
+    seconds, _ = time_steps(step, steps, steps=repeats, warmup=1, device=device)
+    return statistics.median(seconds), [result.detach() for result in results]
 
 
-def compare(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Measure every kernel that runs on the device; figures and table.
+def difference(found: list[Tensor], expected: list[Tensor]) -> float:
+    """The largest relative difference of a result or a gradient, by Euclidean norms."""
+    pairs = zip(found, expected, strict=True)
+    return max(float((a - b).norm() / b.norm()) for a, b in pairs)
+
+
+def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Compute every shape with every kernel; the figures and the table.
 
     Raises:
         ValueError: if there is no such device.
     """
     allowed = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-    if options.device not in allowed:
-        raise ValueError(f"--device {options.device}; allowed: {', '.join(allowed)}")
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    kernels = ["torchvision", "grid_sample"]
-    if device.type == "cuda" and detectron2_is_compiled():
-        kernels.append("detectron2")
-    figures = []
-    for layer, shape in SHAPES.items():
-        times = {kernel: measure(kernel, shape, device, options.repeats) for kernel in kernels}
-        for kernel, seconds in times.items():
-            ratio = times["torchvision"] / seconds
-            figures.append(
-                {
-                    "layer": layer,
-                    "shape": shape,
-                    "kernel": kernel,
-                    "seconds": seconds,
-                    "ratio": ratio,
-                }
-            )
-    rows = [
-        (
-            figure["layer"],
-            "x".join(map(str, figure["shape"])),
-            figure["kernel"],
-            f"{figure['seconds'] * 1e3:.1f}",
-            f"{figure['ratio']:.1f}",
-        )
-        for figure in figures
-    ]
-    headers = ["layer", "maps x in x out x H x W", "kernel", "ms", "times faster"]
-    title = f"torch {torch.__version__}, {device}, {options.threads} CPU threads"
-    table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-    return figures, f"{title}\n{table}"
+    if args.device not in allowed:
+        raise ValueError(f"--device {args.device}; allowed: {', '.join(allowed)}")
+    torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    rows = []
+    for name, shape in SHAPES.items():
+        found = {k: compute(k, shape, device, args.repeats) for k in kernels(device)}
+        for kernel, (seconds, results) in found.items():
+            row = {"layer": name, "maps x in x out x H x W": "x".join(map(str, shape))}
+            row |= {"kernel": kernel, "ms": f"{1e3 * seconds:.1f}"}
+            row["times faster"] = f"{found['torchvision'][0] / seconds:.1f}"
+            row["difference"] = f"{difference(results, found['grid_sample'][1]):.0e}"
+            rows.append(row)
+    title = f"torch {torch.__version__}, {device}, {args.threads} CPU threads"
+    return rows, f"{title}\n{tabulate(rows, 'keys', tablefmt='github', disable_numparse=True)}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
     parser.add_argument("--threads", type=count, default=1, help="CPU threads (default 1)")
     parser.add_argument("--repeats", type=count, default=5, help="timed runs (default 5)")
-    return run(parser, compare, arguments)
+    return run(parser, measure, arguments)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.resident_memory import peak_resident_bytes
+from benchmarks.measure import peak_resident_bytes
 from benchmarks.stages import Stages
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
 from simplevtr.formats.files import read_json

@@ -29,7 +29,31 @@ from benchmarks.training_step import synthetic_clip
 
 import numpy as np
 import torch
+from detectron2.config import CfgNode
 from detectron2.modeling import build_model
+
+
+def time_inference(
+    cfg: CfgNode,
+    *,
+    frames: int,
+    size: tuple[int, int],
+    output_size: tuple[int, int],
+    runs: int,
+    warmup: int,
+) -> dict[str, Any]:
+    """Segment a video of noise ``runs`` times; seconds, frames a second and peak memory."""
+    device = torch.device(cfg.MODEL.DEVICE)
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    draw = np.random.default_rng(0)
+    clip = synthetic_clip(frames=frames, size=size, instances=0, classes=1, rng=draw)
+    clip["height"], clip["width"] = output_size
+    memory = PeakMemory(device)
+    videos = iter([[clip]] * (warmup + runs))
+    seconds, _ = time_steps(model, videos, steps=runs, warmup=warmup, device=device)
+    median = quartiles(seconds)["median"]
+    return {"seconds": quartiles(seconds), "frames_per_second": frames / median, **memory.report()}
 
 
 def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -40,27 +64,10 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """
     check_least(args, frames=1, size=1, output_size=1, runs=1, warmup=0)
     cfg = model_config(args)
-    device = torch.device(cfg.MODEL.DEVICE)
-    torch.manual_seed(0)
-    model = build_model(cfg).eval()
-    clip = synthetic_clip(
-        frames=args.frames,
-        size=tuple(args.size),
-        instances=0,
-        classes=cfg.MODEL.SIMPLEVTR.NUM_CLASSES,
-        rng=np.random.default_rng(0),
-    )
-    clip["height"], clip["width"] = args.output_size
-    memory = PeakMemory(device)
-    videos = iter([[clip]] * (args.warmup + args.runs))
-    seconds, _ = time_steps(model, videos, steps=args.runs, warmup=args.warmup, device=device)
+    shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
     report = {
-        "seconds": quartiles(seconds),
-        "frames_per_second": args.frames / quartiles(seconds)["median"],
-        **memory.report(),
-        "frames": args.frames,
-        "size": args.size,
-        "output_size": args.output_size,
+        **time_inference(cfg, **shape, runs=args.runs, warmup=args.warmup),
+        **shape,
         "device": cfg.MODEL.DEVICE,
         "threads": torch.get_num_threads(),
     }

@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
-
-from benchmarks.resident_memory import peak_resident_bytes
 
 import numpy as np
 import torch
+from fvcore.nn import parameter_count
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
+
+_STATUS = Path("/proc/self/status")
 
 # The parts that costs are told apart by, each with the modules that belong to it. The attention
 # maps of the slots have no other reader than the mask head.
@@ -40,15 +44,11 @@ def count_parameters(model: nn.Module) -> dict[str, Any]:
         ``parameters`` and ``trainable`` (numbers of values), and ``parameters_by_part``, for each
         of ``PARTS`` and ``REST``, which add up to ``parameters``.
     """
-    by_part = dict.fromkeys([*PARTS, REST], 0)
-    trainable = 0
-    for name, parameter in model.named_parameters():
-        by_part[part_of(name)] += parameter.numel()
-        trainable += parameter.numel() * parameter.requires_grad
+    counts = parameter_count(model)
     return {
-        "parameters": sum(by_part.values()),
-        "trainable": trainable,
-        "parameters_by_part": by_part,
+        "parameters": counts[""],
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "parameters_by_part": _by_part(counts, counts[""]),
     }
 
 
@@ -57,8 +57,8 @@ def count_flops(model: nn.Module, frames: Tensor) -> dict[str, Any]:
 
     A multiply-add counts 2. Matrix products, convolutions, deformable ones included, and attention
     count; norms, activations, softmax, bilinear sampling (``grid_sample``) and interpolation do
-    not. Only shapes are computed (on the "meta" device), which takes neither memory nor a GPU and
-    gives the same number for every device. The model and its modes are left as they were.
+    not. Only shapes are computed, by a copy of the model on the "meta" device, which gives the same
+    number for every device.
 
     Args:
         model: has ``predict_clip``, as :class:`simplevtr.modeling.meta_arch.SimpleVTR`.
@@ -67,38 +67,28 @@ def count_flops(model: nn.Module, frames: Tensor) -> dict[str, Any]:
     Returns:
         ``flops``, and ``flops_by_part``, for each of ``PARTS`` and ``REST``, which add up to it.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    wrapper = _PredictClip(model)
-    state = [*wrapper.named_parameters(), *wrapper.named_buffers()]
-    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in state}
+    model = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
+    model.forward = model.predict_clip  # below a forward pass, modules have their full names
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_conv_flops}
     )
-    try:
-        model.eval()
-        with torch.no_grad(), counter:
-            functional_call(wrapper, shapes, (torch.empty_like(frames, device="meta"),))
-    finally:
-        for module, training in modes:
-            module.training = training
-    root = f"{type(wrapper).__name__}.model."
-    by_module = {
-        name.removeprefix(root): sum(counts.values())
-        for name, counts in counter.get_flop_counts().items()
-        if name.startswith(root)
+    with torch.no_grad(), counter:
+        model(torch.empty_like(frames, device="meta"))
+    counts = {
+        name.partition(".")[2]: sum(operations.values())
+        for name, operations in counter.get_flop_counts().items()
     }
-    by_part = _outermost_by_part(by_module)
+    lists: Counter[str] = Counter()  # of modules, which run by their items alone
+    for name, flops in counts.items():
+        lists[name.rpartition(".")[0]] += flops
     total = counter.get_total_flops()
-    by_part[REST] = total - sum(by_part.values())
-    return {"flops": total, "flops_by_part": by_part}
+    return {"flops": total, "flops_by_part": _by_part({**lists, **counts}, total)}
 
 
-def part_of(name: str) -> str:
-    """The part of ``PARTS`` that a module or parameter belongs to by its name, or ``REST``."""
-    for part, prefixes in PARTS.items():
-        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes):
-            return part
-    return REST
+def _by_part(counts: Mapping[str, int], total: int) -> dict[str, int]:
+    """Counts by module -> counts by part; ``REST`` is what of ``total`` lies in none."""
+    result = {part: sum(counts.get(name, 0) for name in modules) for part, modules in PARTS.items()}
+    return result | {REST: total - sum(result.values())}
 
 
 def saved_tensor_bytes(fn: Callable[[], Any], parameters: Iterable[Tensor] = ()) -> int:
@@ -121,6 +111,30 @@ def saved_tensor_bytes(fn: Callable[[], Any], parameters: Iterable[Tensor] = ())
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         fn()
     return sum(storage.nbytes() for key, storage in storages.items() if key not in existing)
+
+
+def peak_resident_bytes() -> int:
+    """The most memory that this process has had resident since it started, in bytes.
+
+    It never falls, so runs to compare need a process each. Data loader workers are not included.
+    """
+    if found := _status("VmHWM:"):
+        return found
+    import resource  # not on every system
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident_bytes() -> int:
+    """The memory that this process has resident now, in bytes; its peak where that is unknown."""
+    return _status("VmRSS:") or peak_resident_bytes()
+
+
+def _status(entry: str) -> int:
+    """Bytes of a line of Linux's status of this process; 0 where there is none."""
+    lines = _STATUS.read_text(errors="replace").splitlines() if _STATUS.is_file() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(entry)), 0)
 
 
 class PeakMemory:
@@ -191,29 +205,6 @@ def quartiles(values: list[float]) -> dict[str, float]:
     """``median``, ``low`` (first quartile) and ``high`` (third), interpolated linearly."""
     low, median, high = np.percentile(values, [25, 50, 75]).tolist()
     return {"median": median, "low": low, "high": high}
-
-
-class _PredictClip(nn.Module):
-    """Makes ``predict_clip`` a forward pass, below which modules have their full names."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, frames: Tensor) -> Any:
-        return self.model.predict_clip(frames)
-
-
-def _outermost_by_part(by_module: dict[str, int]) -> dict[str, int]:
-    """Add up the modules of each part that lie in no other counted module of it."""
-    result = dict.fromkeys([*PARTS, REST], 0)
-    for name, flops in by_module.items():
-        part = part_of(name)
-        words = name.split(".")
-        outer = (".".join(words[:n]) for n in range(1, len(words)))
-        if part != REST and not any(o in by_module and part_of(o) == part for o in outer):
-            result[part] += flops
-    return result
 
 
 def _deform_conv_flops(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import platform
 import re
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.cells import KINDS, Cell, cells, is_measured, run_cell
+from benchmarks.command_line import machine
 from benchmarks.measure import PARTS, REST
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, number, run_command
@@ -54,18 +54,6 @@ def markdown(results: dict[Cell, dict[str, Any]], args: argparse.Namespace) -> s
         parts.append("**GFLOPs of a clip's forward pass, by part** (every slot's mask)")
         parts.append(_table(rows))
     return "\n\n".join(parts) + "\n"
-
-
-def machine(device: str) -> str:
-    """The name of the GPU or the processor."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _pixels(size: tuple[int, int]) -> str:

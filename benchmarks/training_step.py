@@ -66,9 +66,11 @@ class TrainerStep:
     Attributes:
         first_batch: the batch of the first call; None before it.
         first_losses: its weighted losses by name.
+        model: what is trained.
     """
 
     def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
+        self.model = model
         self._waiting: list[list[Clip]] = []
         # The trainer takes its batch from here, so that loading is not part of its time.
         loader = iter(self._waiting.pop, None)
@@ -133,19 +135,41 @@ def batches_of(cfg: CfgNode, args: argparse.Namespace) -> Iterator[list[Clip]]:
     """Endless batches: of the training set, or the same synthetic one again and again."""
     if args.frames is None:
         return iter(build_train_loader(cfg))
-    node = cfg.MODEL.SIMPLEVTR
-    if args.instances > node.NUM_QUERIES:
+    slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+    if args.instances > slots:
         raise ValueError(
-            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {node.NUM_QUERIES}"
+            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
         )
     if cfg.SOLVER.IMS_PER_BATCH < 1:
         raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
-    rng = np.random.default_rng(cfg.SEED if cfg.SEED >= 0 else None)
     shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
+    return synthetic_batches(cfg, **shape)
+
+
+def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:
+    """The same batch without end; ``shape`` as for ``synthetic_clip``."""
+    rng = np.random.default_rng(cfg.SEED if cfg.SEED >= 0 else None)
+    shape["classes"] = cfg.MODEL.SIMPLEVTR.NUM_CLASSES
     clips = range(cfg.SOLVER.IMS_PER_BATCH)
-    return itertools.repeat(
-        [synthetic_clip(**shape, classes=node.NUM_CLASSES, rng=rng) for _ in clips]
+    return itertools.repeat([synthetic_clip(**shape, rng=rng) for _ in clips])
+
+
+def time_training(
+    cfg: CfgNode, batches: Iterator[list[Clip]], *, steps: int, warmup: int
+) -> tuple[TrainerStep, dict[str, Any]]:
+    """Train for some steps; the last state, and seconds and peak memory."""
+    device = torch.device(cfg.MODEL.DEVICE)
+    step = TrainerStep(cfg, build_model(cfg))
+    memory = PeakMemory(device)
+    step_seconds, data_seconds = time_steps(
+        step, batches, steps=steps, warmup=warmup, device=device
     )
+    figures = {
+        "step_seconds": quartiles(step_seconds),
+        "data_seconds": quartiles(data_seconds)["median"],
+        **memory.report(),
+    }
+    return step, figures
 
 
 def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float]]:
@@ -153,16 +177,9 @@ def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dic
 
     Frames and size are those of the first batch, after padding.
     """
-    device = torch.device(cfg.MODEL.DEVICE)
     batches = batches_of(cfg, args)
-    model = build_model(cfg)
-    step = TrainerStep(cfg, model)
-    memory = PeakMemory(device)
-    step_seconds, data_seconds = time_steps(
-        step, batches, steps=args.steps, warmup=args.warmup, device=device
-    )
-    peak = memory.report()  # before anything else can raise it
-    batch = step.first_batch
+    step, figures = time_training(cfg, batches, steps=args.steps, warmup=args.warmup)
+    model, batch = step.model, step.first_batch
     shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
     length, *size = (max(sizes) for sizes in zip(*shapes, strict=True))
 
@@ -172,9 +189,7 @@ def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dic
     report = {
         **count_parameters(model),
         **count_flops(model, torch.empty(1, length, 3, *size, device="meta")),
-        "step_seconds": quartiles(step_seconds),
-        "data_seconds": quartiles(data_seconds)["median"],
-        **peak,
+        **figures,
         "saved_bytes": saved_tensor_bytes(forward, model.parameters()),
         "frames": length,
         "size": size,

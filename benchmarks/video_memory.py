@@ -29,7 +29,7 @@ from benchmarks.command_line import (
     model_config,
     run,
 )
-from benchmarks.resident_memory import peak_resident_bytes, resident_bytes
+from benchmarks.measure import peak_resident_bytes, resident_bytes
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
 from simplevtr.visualization.memory_plot import memory_plot

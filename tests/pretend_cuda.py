@@ -162,7 +162,7 @@ def pretend_cuda():
         "current_device": 0,
         "is_bf16_supported": True,
         "synchronize": None,
-        "max_memory_allocated": 0,
+        "max_memory_allocated": 2**20,
         "reset_peak_memory_stats": None,
         "get_device_name": "a pretended GPU",
     }

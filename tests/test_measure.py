@@ -1,15 +1,14 @@
 from types import SimpleNamespace
 
-from benchmarks import measure, resident_memory
+from benchmarks import measure
 from benchmarks.measure import (
     count_flops,
     count_parameters,
-    part_of,
+    peak_resident_bytes,
     quartiles,
     saved_tensor_bytes,
     time_steps,
 )
-from benchmarks.resident_memory import peak_resident_bytes
 
 import pytest
 import torch
@@ -104,12 +103,6 @@ def test_parameters_of_each_part(tiny_model):
     }
 
 
-def test_a_part_is_whole_words_of_a_name():
-    assert part_of("network.backbone") == "backbone"
-    assert part_of("network.transformer.encoder.0.norm.weight") == "encoder"
-    assert part_of("network.transformer.encoder_norm.weight") == "rest"
-
-
 def test_saved_tensors_count_once_and_whole():
     x = torch.rand(10, 4, requires_grad=True)
     assert saved_tensor_bytes(lambda: x.detach() * 2) == 0
@@ -139,7 +132,7 @@ def test_resident_memory_by_both_ways(monkeypatch, tmp_path):
     torch.ones(2**24)  # 64 MiB, all written
     peak = peak_resident_bytes()
     assert peak > 2**26
-    monkeypatch.setattr(resident_memory, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr(measure, "_STATUS", tmp_path / "none")
     assert 2**26 < peak_resident_bytes() < 100 * peak  # bytes, not KiB
 
 

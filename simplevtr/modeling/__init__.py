@@ -3,6 +3,5 @@
 from simplevtr.modeling.backbone import build_small_resnet_backbone
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.meta_arch import SimpleVTR
-from simplevtr.modeling.plain import PlainVTR
 
-__all__ = ["ClipNetwork", "PlainVTR", "SimpleVTR", "build_small_resnet_backbone"]
+__all__ = ["ClipNetwork", "SimpleVTR", "build_small_resnet_backbone"]

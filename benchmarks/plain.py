@@ -1,6 +1,7 @@
 """The same model computed in the plain way, to compare the light one with.
 
-``MODEL.META_ARCHITECTURE: "SIMPLEVTR_PLAIN"`` has the parameters and the results of "SIMPLEVTR". It
+Importing this module registers ``MODEL.META_ARCHITECTURE: "SIMPLEVTR_PLAIN"``, which has the
+parameters and the results of "SIMPLEVTR". It
 does what public code of VisTR does: masks of every slot in training and inference, the frame's
 memory copied to every slot before the first convolution, classes and boxes read in every frame,
 attention with its matrices in memory, torchvision's deformable convolution, and whole arrays of

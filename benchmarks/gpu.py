@@ -1,0 +1,292 @@
+"""What a GPU computes, how fast and in how much memory, in under nine minutes: docs/gpu.md.
+
+    make gpu
+    python benchmarks/gpu.py --device cpu --output output/gpu_tiny.md
+
+Kernels of the deformable convolution against each other; a training step of 16 and of 64 frames and
+inference over three windows, for every full R50 config in float32, float16 and bfloat16, with the
+peak memory that tools/plan_memory.py expects beside the measured one. Each config has a process of
+its own. A row that fails holds its error, the others go on, and the exit status is 1. On a CPU the
+same rows are computed of narrow models and small frames, which shows that the command works and
+nothing about a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
+
+from benchmarks import deform_conv
+from benchmarks.command_line import argument_parser, check_least, machine, run
+from benchmarks.inference import time_inference
+from benchmarks.training_step import synthetic_batches, time_training
+from simplevtr import setup_cfg
+from simplevtr.engine.memory_model import MemoryModel
+from simplevtr.env import describe
+from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.terminal import one_line, table_cell
+
+import torch
+from detectron2.config import CfgNode
+from tabulate import tabulate
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = [
+    f"{dataset}/{model}_R50.yaml"
+    for dataset in ("youtubevis_2019", "youtubevis_2021", "ovis")
+    for model in ("simplevtr", "vistr")
+    if (dataset, model) != ("ovis", "vistr")
+]
+FORMATS = ("float32", "float16", "bfloat16")
+INSTANCES = 3
+LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, relative
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+        size: (H, W) of the frames that the network sees, in pixels.
+        output_size: (H, W) of the masks in inference.
+        frames: T of the training steps.
+        window: frames of a window in inference; a video has three.
+        opts: config keys and values.
+    """
+
+    size: tuple[int, int]
+    output_size: tuple[int, int]
+    frames: tuple[int, int]
+    window: int
+    opts: tuple[Any, ...] = ()
+
+
+FULL = Scale((300, 540), (720, 1280), (16, 64), 64)
+# As on any CPU, and for tests: all is there and little of it.
+TINY = Scale((32, 48), (48, 64), (2, 3), 2, (
+    "MODEL.RESNETS.STEM_OUT_CHANNELS", 8, "MODEL.RESNETS.RES2_OUT_CHANNELS", 8,
+    "MODEL.RESNETS.WIDTH_PER_GROUP", 8, "MODEL.SIMPLEVTR.HIDDEN_DIM", 24,
+    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD", 32, "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS", [16, 16, 8, 8],
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row.
+
+    Attributes:
+        part: "kernels", or the config that it is about; a part has a process of its own.
+        kind: "training" or "inference", or the layer.
+        how: the number format, or the kernel.
+        frames: T in training, of a window in inference; 0 for kernels.
+    """
+
+    part: str
+    kind: str
+    how: str
+    frames: int = 0
+
+
+def jobs(device: torch.device, scale: Scale, configs: list[str]) -> list[Job]:
+    """Every row, part after part."""
+    kernels = deform_conv.kernels(device)
+    result = [Job("kernels", layer, kernel) for layer in deform_conv.SHAPES for kernel in kernels]
+    for config in configs:
+        for how in FORMATS:
+            if (device.type, how) == ("cpu", "float16"):  # not computed there
+                continue
+            result += [Job(config, "training", how, frames) for frames in scale.frames]
+            result.append(Job(config, "inference", how, scale.window))
+    return result
+
+
+def measured(job: Job, device: torch.device, scale: Scale) -> dict[str, str]:
+    """The figures of a row, as they are printed.
+
+    Raises:
+        ValueError: if two kernels differ.
+    """
+    if job.part == "kernels":
+        return _kernel(job, device, tiny=scale is TINY)
+    cfg = _config(job, device, scale)
+    memory = MemoryModel(cfg)
+    if job.kind == "training":
+        clip = {"frames": job.frames, "size": scale.size, "instances": INSTANCES}
+        expected = max(memory.training(**clip, exact=True).values())
+        # The long clip is about memory.
+        steps = 3 if job.frames == scale.frames[0] else 1
+        _, figures = time_training(cfg, synthetic_batches(cfg, **clip), steps=steps, warmup=1)
+        seconds = figures["step_seconds"]["median"]
+        speed = job.frames / seconds
+    else:
+        slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+        window = {"frames": job.frames, "size": scale.size, "slots": slots}
+        expected = max(memory.inference(**window, exact=True).values())
+        stride = max(1, 3 * job.frames // 4)
+        shape = {"frames": job.frames + 2 * stride, "size": scale.size}
+        figures = time_inference(cfg, **shape, output_size=scale.output_size, runs=1, warmup=1)
+        seconds, speed = figures["seconds"]["median"], figures["frames_per_second"]
+    return {
+        "s": f"{seconds:.3f}",
+        "frames/s": f"{speed:.1f}",
+        "peak (MiB)": f"{figures['peak_bytes'] / MIB:,.0f}",
+        "expected (MiB)": f"{expected / MIB:,.0f}",
+        "expected / peak": f"{expected / figures['peak_bytes']:.2f}",
+    }
+
+
+def _kernel(job: Job, device: torch.device, *, tiny: bool) -> dict[str, str]:
+    shape = deform_conv.SHAPES[job.kind]
+    shape = (2, *shape[1:3], 6, 8) if tiny else shape
+    _, expected = deform_conv.compute("grid_sample", shape, device)
+    seconds, found = deform_conv.compute(job.how, shape, device, repeats=5)
+    difference = deform_conv.difference(found, expected)
+    if not difference <= LARGEST_DIFFERENCE:
+        raise ValueError(f"differs from grid_sample by {difference:.1e}, relative")
+    return {"ms": f"{1e3 * seconds:.2f}", "difference from grid_sample": f"{difference:.0e}"}
+
+
+def _config(job: Job, device: torch.device, scale: Scale) -> CfgNode:
+    cfg = setup_cfg(str(ROOT / "configs" / job.part), scale.opts)
+    cfg.MODEL.DEVICE, cfg.TEST.WINDOW, cfg.SOLVER.IMS_PER_BATCH = str(device), job.frames, 1
+    cfg.TEST.STRIDE = 0
+    if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
+        cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = job.frames
+    if job.how != "float32":
+        cfg.SOLVER.AMP.ENABLED = cfg.TEST.AMP = True
+        cfg.SOLVER.AMP.DTYPE = job.how
+    return cfg
+
+
+def measure_part(todo: list[Job], device: torch.device, scale: Scale) -> None:
+    """Measure rows in this process; each is a line of JSON on stdout as soon as it is there."""
+    for job in todo:
+        try:
+            row = measured(job, device, scale)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
+            row = {"error": table_cell(f"{type(error).__name__}: {one_line(error)}"[:300])}
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        print(json.dumps(row), flush=True)
+
+
+def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, int]:
+    """Measure every part in a process of its own, write the page; rows, page and exit status."""
+    check_least(args, minutes=1)
+    device = torch.device(args.device)
+    scale = FULL if device.type == "cuda" and not args.tiny else TINY
+    todo = jobs(device, scale, args.configs)
+    if args.part:
+        measure_part([job for job in todo if job.part == args.part], device, scale)
+        return [], "", 0
+    output = args.output or Path("docs/gpu.md" if scale is FULL else "output/gpu_tiny.md")
+    refuse_existing(output, overwrite=args.overwrite)
+    begin = time.monotonic()
+    deadline = begin + 60 * args.minutes
+    rows: list[dict[str, str]] = []
+    with tqdm(total=len(todo), unit="row") as progress:
+        for part in dict.fromkeys(job.part for job in todo):
+            progress.set_description(part)
+            own = [job for job in todo if job.part == part]
+            found = _of_part(part, args, len(own), deadline)
+            for job, row in zip(own, found, strict=True):
+                rows.append(vars(job) | row)
+                progress.update()
+    page = markdown(rows, device, scale, time.monotonic() - begin)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(output, page.encode(), overwrite=True)
+    failed = sum("error" in row for row in rows)
+    text = f"{page}\nwritten to {output}; {failed} of {len(rows)} rows failed"
+    return rows, text, int(failed > 0)
+
+
+def _of_part(
+    part: str, args: argparse.Namespace, count: int, deadline: float
+) -> Iterator[dict[str, str]]:
+    """The ``count`` rows of a part, as a process of its own measures them."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        yield from [{"error": f"not begun within {args.minutes:g} minutes"}] * count
+        return
+    words = [sys.executable, __file__, "--part", part, "--device", args.device]
+    words += ["--configs", *args.configs, *(["--tiny"] if args.tiny else [])]
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=complaints, text=True, cwd=ROOT
+        )
+        timer = threading.Timer(left, process.kill)
+        timer.start()
+        for line in process.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+                count -= 1
+        process.wait()
+        timer.cancel()
+        complaints.seek(0)
+        last = (complaints.read().strip().splitlines() or ["no message"])[-1]
+    if time.monotonic() >= deadline:
+        last = f"not done within {args.minutes:g} minutes"
+    yield from [{"error": f"{table_cell(last)[:300]} (exit {process.returncode})"}] * count
+
+
+def markdown(rows: list[dict[str, str]], device: torch.device, scale: Scale, seconds: float) -> str:
+    """The page."""
+    kernels = [_line(row, ("kind", "how")) for row in rows if row["part"] == "kernels"]
+    models = [
+        _line(row, ("part", "kind", "how", "frames")) for row in rows if row["part"] != "kernels"
+    ]
+    height, width = scale.size
+    versions = "\n".join(f"* {name}: {value}" for name, value in describe())
+    tiny = "" if scale is FULL else "**Narrow models and small frames: no figures of a GPU.** "
+    parts = [
+        "# Measured on a GPU" if scale is FULL else "# A trial of `make gpu`",
+        f"{tiny}`python benchmarks/gpu.py --device {device}` on {machine(str(device))}, in "
+        f"{seconds / 60:.1f} minutes.",
+        versions,
+        "**Deformable convolutions**, forward and backward in float32. A row fails if a result or "
+        f"a gradient differs by more than {LARGEST_DIFFERENCE:g}.",
+        tabulate(kernels, "keys", tablefmt="github", disable_numparse=True),
+        f"**Models**, random weights, frames of {height} x {width} pixels. Training: a step of one "
+        f"clip with {INSTANCES} instances, data not included. Inference: three windows, masks at "
+        f"{scale.output_size[0]} x {scale.output_size[1]} included; its expected memory is the "
+        "network's alone. What is expected is that of `tools/plan_memory.py`; peaks are PyTorch's "
+        "on a GPU, the whole process's on a CPU.",
+        tabulate(models, "keys", tablefmt="github", disable_numparse=True),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(row: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    figures = {key: value for key, value in row.items() if key not in Job.__annotations__}
+    first = {"part": "config", "kind": "what", "how": "computed in", "frames": "frames"}
+    return {first[name]: row[name] for name in names} | figures
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 1 if a row failed, 2 after a user's error."""
+    parser = argument_parser(__file__, __doc__)
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=default, choices=["cuda", "cpu"])
+    parser.add_argument("--tiny", action="store_true", help="small, as always on a CPU")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
+    parser.add_argument("--configs", nargs="+", default=CONFIGS, metavar="YAML")
+    parser.add_argument("--minutes", type=float, default=8.5, help="what is late is left out")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    return run(parser, measure_all, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
