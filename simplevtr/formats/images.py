@@ -95,6 +95,15 @@ def frame_size(
     return _read(path, expected_size, None)[1]
 
 
+def check_frame(path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None) -> None:
+    """Decode an image file as :func:`read_frame` does, in half the time: no array is made.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_frame` does.
+    """
+    _read(path, expected_size, 0)
+
+
 def read_frame(
     path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
 ) -> np.ndarray:
@@ -210,13 +219,17 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 def _read(
     path: str | os.PathLike[str], expected_size: tuple[int, int] | None, reduction: int | None
 ) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """The pixels, None without a reduction, and the (height, width) of the whole frame."""
+    """The pixels and the (height, width) of the whole frame.
+
+    Without a reduction there are no pixels: with None nothing is decoded, with 0 all is.
+    """
     with _opened(path) as file:
         readings = _readings(file)
         for size, turn in readings.items():
             if expected_size is None or size == tuple(expected_size):
-                pixels = None if reduction is None else _decode(file, turn, reduction)
-                return pixels, size
+                if reduction == 0:
+                    _as_rgb(file).load()
+                return _decode(file, turn, reduction) if reduction else None, size
     found = " or, as stored without its EXIF orientation, ".join(f"{h}x{w}" for h, w in readings)
     raise ValueError(
         f"frame {path} has {found} pixels (height x width), "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from simplevtr.data.doctor.findings import Findings, shown_name
 from simplevtr.data.doctor.records import Video, is_absent
-from simplevtr.formats.images import frame_size, read_frame
+from simplevtr.formats.images import check_frame, frame_size
 from simplevtr.formats.paths import below, existing
 
 from tqdm import tqdm
@@ -85,7 +85,7 @@ def look_at_frames(
 def fault(path: str | os.PathLike[str], size: _Size, *, decode: bool) -> Fault | None:
     """What is wrong with a frame that should have a (height, width)."""
     try:
-        (read_frame if decode else frame_size)(path, size)
+        (check_frame if decode else frame_size)(path, size)
         return None
     except FileNotFoundError:
         return Fault("missing-frame", "there is no such file")
