@@ -148,7 +148,7 @@ def test_only_takes_along_what_is_needed(plan, capsys):
     assert run(plan, launch, "--only", "more", "--seeds", "2", "--no-cost") == 0
     assert launch.folders() == ["base/seed_2", "more/seed_2"]
     assert run(plan, launch, "--only", "nil") == 2
-    assert "'nil' is no run; runs: base, more, window" in capsys.readouterr().err
+    assert "'nil' is not a run; runs: base, more, window" in capsys.readouterr().err
 
 
 def test_other_settings_are_refused(plan, capsys):

@@ -138,7 +138,7 @@ def _no_results(output: Path) -> int:
 def _chosen(plan: Plan, only: list[str] | None) -> list[str]:
     unknown = [name for name in only or () if name not in plan.runs]
     if unknown:
-        raise ValueError(f"--only: {unknown[0]!r} is no run; runs: {', '.join(plan.runs)}")
+        raise ValueError(f"--only: {unknown[0]!r} is not a run; runs: {', '.join(plan.runs)}")
     return only or list(plan.runs)
 
 

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
 def _output_paths(options: argparse.Namespace) -> list[Path]:
     for name in options.names:
         if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
-            raise ValueError(f"--names: {name!r} is no name of a file (.json is added)")
+            raise ValueError(f"--names: {name!r} is not a file name (.json is added)")
     if options.names[0].lower() == options.names[1].lower():
         raise ValueError(f"--names: both files would be {options.names[0]}.json")
     paths = [options.output / f"{name}.json" for name in options.names]
@@ -108,7 +108,7 @@ def _kept(videos: Sequence[VideoSummary], file: Path | None, source: str) -> lis
     try:
         names = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: is no text in UTF-8: {error}") from error
+        raise ValueError(f"{file}: is not text in UTF-8: {error}") from error
     unknown = sorted(names - {video.name for video in videos})
     if unknown:
         raise ValueError(
@@ -224,7 +224,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ def check_configs(plan: Plan) -> dict[str, ScoredSet]:
         if len(cfg.DATASETS.TEST) != 1:
             raise ValueError(
                 f"{plan.path}: {where}: DATASETS.TEST is {cfg.DATASETS.TEST}; a table has the "
-                "scores of exactly one data set"
+                "scores of exactly one dataset"
             )
         name = cfg.DATASETS.TEST[0]
         path = MetadataCatalog.get(name).json_file

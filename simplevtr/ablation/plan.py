@@ -166,12 +166,12 @@ def _seeds(where: str, seeds: tuple[int, ...]) -> tuple[int, ...]:
 def _check_sources(baseline: str, runs: dict[str, Run]) -> None:
     names = ", ".join(runs)
     if baseline not in runs:
-        raise ValueError(f"baseline {baseline!r} is no run; runs: {names}")
+        raise ValueError(f"baseline {baseline!r} is not a run; runs: {names}")
     for run in runs.values():
         where, passed, seen = f"run {run.name!r}", run, [run.name]
         while passed.source:
             if passed.source not in runs:
-                raise ValueError(f"{where}: {passed.source!r} is no run; runs: {names}")
+                raise ValueError(f"{where}: {passed.source!r} is not a run; runs: {names}")
             passed = runs[passed.source]
             if passed.name in seen:
                 raise ValueError(f"{where}: its weights come from itself: {' <- '.join(seen)}")

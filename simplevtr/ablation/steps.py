@@ -25,7 +25,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """The one data set that a run is scored on."""
+    """The one dataset that a run is scored on."""
 
     name: str
     annotations: str

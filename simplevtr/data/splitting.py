@@ -1,4 +1,4 @@
-"""Splitting the videos of a data set in two, the same way wherever it is done.
+"""Splitting the videos of a dataset in two, the same way wherever it is done.
 
 Chance comes from SHA-256 of the seed and the videos' names and all arithmetic is on integers, so a
 seed gives the same split on every machine, with every version of Python and in every order of the

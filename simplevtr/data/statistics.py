@@ -133,7 +133,7 @@ def videos_per_category(videos: Iterable[VideoSummary], names: dict[int, str]) -
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Sizes of a model that a data set asks for. "Covered" is the share of videos asked for.
+    """Sizes of a model that a dataset asks for. "Covered" is the share of videos asked for.
 
     Attributes:
         slots: least number that the instances of a covered video do not exceed (NUM_QUERIES).

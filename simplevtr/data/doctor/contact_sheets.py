@@ -1,4 +1,4 @@
-"""A picture a video: some of its frames with their true masks."""
+"""One picture for each video: some of its frames with their true masks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from simplevtr.data.doctor.records import is_absent
 from simplevtr.formats.images import evenly_spaced, read_frame
+from simplevtr.formats.paths import below, existing
 from simplevtr.formats.rle import mask_text
 
 import numpy as np
@@ -27,7 +28,7 @@ def sheet_paths(folder: str, *, overwrite: bool) -> Path:
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is no folder")
+        raise FileExistsError(f"{path} is not a folder")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise FileExistsError(f"{path} is not empty; name another folder or add --overwrite")
     return path
@@ -80,7 +81,8 @@ def _sheet(
 
     size = (video["height"], video["width"])
     numbers = evenly_spaced(video["length"], _COLUMNS)
-    frames = [read_frame(os.path.join(image_root, video["file_names"][t]), size) for t in numbers]
+    paths = [existing(below(image_root, video["file_names"][t])) for t in numbers]
+    frames = [read_frame(path, size) for path in paths]
     truth = [FrameTracks(t, size, [], [], [], []) for t in numbers]
     for track in tracks:
         for frame in truth:

@@ -74,7 +74,7 @@ def examine(
         findings: which defects are ignored; default: none.
 
     Raises:
-        ValueError: it is no object with lists of videos and categories.
+        ValueError: it is not an object with lists of videos and categories.
         FileNotFoundError: the image root has none of the frames.
     """
     check_outline(content, "the content", empty=True)

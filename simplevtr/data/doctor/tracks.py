@@ -173,7 +173,7 @@ def _same(first: Any, second: Any) -> bool:
 def _fit_lists(track: Track, findings: Findings) -> None:
     """Compare the lists' lengths with the video's, and make them fit where it is clear how."""
     video, length = track.video, len(track.video.names)
-    # A wrong length of the video is no defect of the tracks that agree with it.
+    # A wrong length of the video is not a defect of the tracks that agree with it.
     allowed = {length, length if video.stated_length is None else video.stated_length}
     for key in _LISTS:
         entries = getattr(track, key)
