@@ -154,6 +154,27 @@ def test_unclear_layouts_name_the_option(davis_2016, labels, message):
     assert len(read_davis(davis_2016 / "Annotations", subfolder="480p").videos) == 2
 
 
+def test_what_is_no_video_makes_no_layout_unclear(davis_2016):
+    expected = read_davis(davis_2016).videos
+    davis_layout(davis_2016, "Annotations/480p")
+    for stray in ("Annotations/__MACOSX", "Annotations/1080p", "JPEGImages/1080p/video1"):
+        (davis_2016 / stray).mkdir(parents=True)
+    assert read_davis(davis_2016).videos == expected
+    moved_below(davis_2016, "DAVIS")
+    inside = davis_2016.rename(davis_2016.parent / "Annotations")
+    assert read_davis(inside / "DAVIS").videos == expected
+
+
+def test_a_subfolder_may_have_several_levels(davis_2016):
+    expected = read_davis(davis_2016).videos
+    davis_layout(davis_2016, "Annotations/all/480p", "Annotations/few/480p")
+    moved_below(davis_2016 / "JPEGImages", "all")
+    (davis_2016 / "JPEGImages/few").mkdir()
+    dataset = read_davis(davis_2016, subfolder="all/480p")
+    assert dataset.videos == expected
+    assert dataset.image_root == davis_2016 / "JPEGImages/all/480p"
+
+
 def test_frames_in_two_sizes_name_the_option(davis_2016):
     davis_layout(davis_2016, "Annotations", images="480p")
     (davis_2016 / "JPEGImages/1080p").symlink_to(davis_2016 / "JPEGImages/480p")

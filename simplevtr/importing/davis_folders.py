@@ -26,36 +26,34 @@ def label_folder(source: Path, subfolder: str) -> Path:
         ValueError: it is unclear which one is meant.
     """
     source = Path(os.path.abspath(source))  # "." and ".." have names then
-    if source.name in _LABELS or source.parent.name in _LABELS:
-        root = require_folder(source, "the videos' PNGs")
-    else:
-        found = _labels_in(source)
-        if not found and source.is_dir():
-            found = [path for folder in sub_folders(source) for path in _labels_in(folder)]
-        if len(found) > 1:
-            names = ", ".join(map(str, found))
-            raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
-        root = require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
+    found = _labels_in(source)
+    if not found and {source.name, source.parent.name} & {*_LABELS}:
+        found = [source]
+    elif not found and source.is_dir():
+        found = [path for folder in sub_folders(source) for path in _labels_in(folder)]
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
+    root = require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
     if subfolder:
         return require_folder(root / subfolder, "the videos' PNGs")
-    folders = sub_folders(root)
-    deeper = [f for f in folders if not files_of(f, ".png") and _has_pngs_below(f)]
-    if len(deeper) > 1 or (deeper and len(folders) > len(deeper)):
+    deeper = [folder for folder in sub_folders(root) if _holds_videos(folder)]
+    if len(deeper) > 1 or (deeper and _holds_videos(root)):
         names = ", ".join(folder.name for folder in deeper)
         raise ValueError(f"{root}: there are videos below {names}; choose one (--subfolder)")
     return deeper[0] if deeper else root
 
 
 def image_folder(labels: Path) -> Path:
-    """The folder ``JPEGImages`` of these labels, or the one in it that has the same name.
+    """The folder in ``JPEGImages`` that is called as the labels' one, or the one with their videos.
 
     Raises:
         ValueError: it is unclear which one is meant.
     """
-    between = [labels.name] if labels.parent.name in _LABELS else []
-    root = labels.parents[len(between)] / "JPEGImages"
+    top = next((path for path in (labels, *labels.parents) if path.name in _LABELS), labels)
+    root = top.parent / "JPEGImages"
     videos = {folder.name for folder in sub_folders(labels)}
-    places = [root.joinpath(*between), root, *(sub_folders(root) if root.is_dir() else ())]
+    places = [root / labels.relative_to(top), root, *(sub_folders(root) if root.is_dir() else ())]
     fitting = [p for p in places if any((p / video).is_dir() for video in videos)]
     fitting = fitting[:1] if fitting[:1] == places[:1] else list(dict.fromkeys(fitting))
     if len(fitting) > 1:
@@ -123,5 +121,5 @@ def _labels_in(folder: Path) -> list[Path]:
     return [path for name in _LABELS if (path := folder / name).is_dir()]
 
 
-def _has_pngs_below(folder: Path) -> bool:
+def _holds_videos(folder: Path) -> bool:
     return any(files_of(video, ".png") for video in sub_folders(folder))
