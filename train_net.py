@@ -3,12 +3,16 @@
     python train_net.py --config-file configs/youtubevis_2021/simplevtr_R50.yaml
     python train_net.py --config-file ... --resume
     python train_net.py --config-file ... --eval-only MODEL.WEIGHTS output/model_final.pth
+    python train_net.py --config-file ... --eval-only --resume
 
 Any config key follows as KEY VALUE. ``--num-gpus N`` trains on N GPUs, or in N processes on a CPU.
+``--eval-only --resume`` evaluates the last checkpoint in OUTPUT_DIR.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
@@ -18,62 +22,66 @@ from simplevtr import setup_cfg
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.data import epoch_length
 from simplevtr.data.checks import check_classes
+from simplevtr.engine.processes import ProcessesError, run_processes
+from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
+from simplevtr.engine.run_folder import (
+    claim_results,
+    disown_results,
+    only_run_in,
+    refuse_used_folder,
+)
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.run_config import check_device
+from simplevtr.terminal import USER_ERRORS, run_command
 
 from detectron2.config import CfgNode
-from detectron2.engine import default_argument_parser, default_setup, launch
+from detectron2.engine import default_argument_parser, default_setup
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-# Files of an earlier run that a new one would overwrite or mix with its own.
-RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth")
+logger = logging.getLogger("simplevtr.train_net")
+
+ERRORS = (FloatingPointError,)  # what the user can mend, in addition to USER_ERRORS
 
 
 def argument_parser() -> ArgumentParser:
     """detectron2's arguments and --overwrite."""
     parser = default_argument_parser(epilog=__doc__)
+    parser.prog = Path(__file__).name
+    # detectron2's own default is the same port for all runs of a user.
+    parser.set_defaults(dist_url="auto")
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="with --eval-only: replace the result files of an earlier evaluation",
+        help="replace the result files of an earlier evaluation",
     )
     return parser
 
 
-def setup(args: Namespace) -> CfgNode:
-    """Build and check the config, resolve the schedule and start the logs."""
+def read_config(args: Namespace) -> CfgNode:
+    """Build the config, check it against machine and datasets, and resolve the schedule."""
     cfg = setup_cfg(args.config_file, args.opts)
     check_device(cfg)
-    if args.eval_only:
-        cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
-    else:
-        refuse_used_folder(cfg.OUTPUT_DIR, args.resume)
+    cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
+    if not args.eval_only:
+        share_batch(cfg)
         resolve_schedule(cfg)
-        cfg.TEST.OVERWRITE = True  # its own results, evaluation after evaluation
     check_classes(cfg, train=not args.eval_only)
-    cfg.freeze()
-    # An evaluation keeps its logs and config apart from those of the training that lies in the same
-    # folder.
-    logged = cfg.clone()
-    if args.eval_only:
-        logged.defrost()
-        logged.OUTPUT_DIR = str(Path(cfg.OUTPUT_DIR) / "inference")
-        logged.freeze()
-    default_setup(logged, args)
-    setup_logger(logged.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="simplevtr")
     return cfg
 
 
-def refuse_used_folder(output_dir: str, resume: bool) -> None:
-    """Raise FileExistsError if ``output_dir`` holds an earlier run and ``resume`` is False."""
-    found = [name for name in RUN_FILES if (Path(output_dir) / name).exists()]
-    if found and not resume:
-        raise FileExistsError(
-            f"OUTPUT_DIR {output_dir} holds an earlier run ({', '.join(found)}): continue it with "
-            "--resume, or choose another folder with OUTPUT_DIR some/folder"
-        )
+def share_batch(cfg: CfgNode) -> None:
+    """Give each process a clip if ``SOLVER.IMS_PER_BATCH`` is less than that."""
+    processes = comm.get_world_size()
+    if 0 < cfg.SOLVER.IMS_PER_BATCH < processes:
+        if comm.is_main_process():
+            logger.warning(
+                "SOLVER.IMS_PER_BATCH %d -> %d, one clip for each process",
+                cfg.SOLVER.IMS_PER_BATCH,
+                processes,
+            )
+        cfg.SOLVER.IMS_PER_BATCH = processes
 
 
 def resolve_schedule(cfg: CfgNode) -> None:
@@ -87,16 +95,72 @@ def resolve_schedule(cfg: CfgNode) -> None:
     cfg.SOLVER.STEPS = tuple(round(epoch * length) for epoch in cfg.SOLVER.STEP_EPOCHS)
 
 
-def evaluate(cfg: CfgNode) -> OrderedDict:
-    """Evaluate ``MODEL.WEIGHTS`` on every dataset of ``DATASETS.TEST``."""
+def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
+    """Write the config to ``folder`` and log there; user errors leave no traceback on screen."""
+    logged = cfg.clone()
+    logged.defrost()
+    logged.OUTPUT_DIR = folder
+    default_setup(logged, args)
+    setup_logger(folder, distributed_rank=comm.get_rank(), name="simplevtr")
+    for handler in logging.getLogger("detectron2").handlers:
+        if getattr(handler, "stream", None) is sys.stdout:
+            handler.addFilter(_is_no_user_error)
+
+
+def _is_no_user_error(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], (*USER_ERRORS, *ERRORS)))
+
+
+def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
+    """Train, after everything that could stop the training later has been checked."""
+    checkpoint = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
+    if checkpoint is not None:
+        check_schedule(checkpoint, cfg)
+        check_fit(checkpoint, cfg)
+    overwrite, cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE, True  # evaluation after evaluation
+    cfg.freeze()
+    if comm.is_main_process():
+        if not args.resume:
+            refuse_used_folder(cfg.OUTPUT_DIR)
+        for name in cfg.DATASETS.TEST:
+            ClipTrainer.build_evaluator(cfg, name)  # refuses what an evaluation would refuse
+        claim_results(cfg, resume=args.resume, overwrite=overwrite)
+    start_logs(cfg, args, cfg.OUTPUT_DIR)
+    if args.resume and checkpoint is None:
+        logger.warning(
+            "--resume: OUTPUT_DIR %s holds no checkpoint: THE TRAINING STARTS ANEW, from %s",
+            cfg.OUTPUT_DIR,
+            cfg.MODEL.WEIGHTS or "random weights",
+        )
+    trainer = ClipTrainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    return trainer.train()
+
+
+def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
+    """Evaluate ``MODEL.WEIGHTS``, or with --resume the last checkpoint, on all test sets."""
+    if args.resume:
+        cfg.MODEL.WEIGHTS = last_checkpoint(cfg.OUTPUT_DIR) or ""
+        if not cfg.MODEL.WEIGHTS:
+            raise FileNotFoundError(
+                f"--eval-only --resume: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint"
+            )
     if not cfg.MODEL.WEIGHTS:
-        raise ValueError("--eval-only needs weights: add MODEL.WEIGHTS path/to/model.pth")
+        raise ValueError(
+            "--eval-only needs weights: add MODEL.WEIGHTS path/to/model.pth, or --resume for the "
+            "last checkpoint in OUTPUT_DIR"
+        )
+    cfg.freeze()
     for name in cfg.DATASETS.TEST:
         # Refuses an earlier result file now, not after hours of inference.
         ClipTrainer.build_evaluator(cfg, name)
+    # Logs and config are kept apart from those of the training that lies in the same folder.
+    start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
     model = ClipTrainer.build_model(cfg)
     checkpointer = ClipCheckpointer(model, complete=True)
     checkpointer.load(cfg.MODEL.WEIGHTS)
+    if comm.is_main_process():
+        disown_results(cfg)
     results = ClipTrainer.test(cfg, model)
     if comm.is_main_process() and cfg.TEST.EXPECTED_RESULTS:
         verify_results(cfg, results)
@@ -105,25 +169,27 @@ def evaluate(cfg: CfgNode) -> OrderedDict:
 
 def main(args: Namespace) -> OrderedDict | None:
     """Run one process of a training or an evaluation."""
-    cfg = setup(args)
-    if args.eval_only:
-        return evaluate(cfg)
-    trainer = ClipTrainer(cfg)
-    trainer.resume_or_load(resume=args.resume)
-    return trainer.train()
+    cfg = read_config(args)
+    with only_run_in(cfg.OUTPUT_DIR):
+        return evaluate(cfg, args) if args.eval_only else train(cfg, args)
+
+
+def run(args: Namespace) -> None:
+    """Run all processes of a training or an evaluation."""
+    cfg = setup_cfg(args.config_file, args.opts)  # once, before all processes are started
+    check_device(cfg)
+    if cfg.MODEL.DEVICE == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else they would talk through their GPUs
+    run_processes(
+        main,
+        (args,),
+        processes=args.num_gpus,
+        machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+        errors=ERRORS,
+    )
 
 
 if __name__ == "__main__":
-    arguments = argument_parser().parse_args()
-    try:
-        launch(
-            main,
-            arguments.num_gpus,
-            num_machines=arguments.num_machines,
-            machine_rank=arguments.machine_rank,
-            dist_url=arguments.dist_url,
-            args=(arguments,),
-        )
-    except (ValueError, KeyError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        sys.exit(f"train_net.py: error: {message}")
+    sys.exit(run_command(argument_parser(), run, errors=(*ERRORS, ProcessesError)))

@@ -9,8 +9,10 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import parse_qs
 
+from simplevtr.formats.files import replaced_file, write_bytes
 from simplevtr.weights_file import read_checkpoint, weights_of
 
+import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from fvcore.common.checkpoint import _IncompatibleKeys
 from torch import nn
@@ -76,6 +78,29 @@ class ClipCheckpointer(DetectionCheckpointer):
                 f"MODEL.WEIGHTS {path} could not be fetched ({error.reason}): give a local file, "
                 'or MODEL.WEIGHTS "" to start from random weights'
             ) from error
+
+    def save(self, name: str, **extra: Any) -> None:
+        """Save as detectron2 does, but in one step: the file is whole or as it was before.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if not (self.save_dir and self.save_to_disk):
+            return
+        state = {key: part.state_dict() for key, part in self.checkpointables.items()}
+        path = Path(self.save_dir) / f"{name}.pth"
+        self.logger.info("Saving checkpoint to %s", path)
+        with replaced_file(path) as partial:
+            try:
+                torch.save({"model": self.model.state_dict(), **state, **extra}, partial)
+            except RuntimeError as error:  # a full disk
+                raise OSError(f"{path} cannot be written: {error}") from error
+        self.tag_last_checkpoint(path.name)
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        """Write which checkpoint is the last, in one step."""
+        tag = Path(self.save_dir) / "last_checkpoint"
+        write_bytes(tag, last_filename_basename.encode(), overwrite=True)
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         checkpoint = read_checkpoint(filename)

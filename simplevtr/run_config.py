@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import merge_file, merge_words
@@ -20,7 +22,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
         opts: KEY VALUE pairs, e.g. ``["MODEL.DEVICE", "cpu"]``.
 
     Returns:
-        A config that can still be changed.
+        A config that can still be changed. "~" in OUTPUT_DIR and MODEL.WEIGHTS is the home folder.
 
     Raises:
         FileNotFoundError: if ``config_file``, or one that it builds on, does not exist.
@@ -33,6 +35,8 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     if config_file:
         merge_file(cfg, config_file)
     merge_words(cfg, list(opts))
+    cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
+    cfg.MODEL.WEIGHTS = os.path.expanduser(cfg.MODEL.WEIGHTS)
     register_from_cfg(cfg)
     return cfg
 

@@ -46,12 +46,13 @@ _UNREADABLE = (
 )
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]:
     """Read all that a checkpoint holds.
 
     Args:
         path: ``.pth`` or ``.pt`` of PyTorch, the weights alone or under "model" or "state_dict";
             ``.safetensors``; ``.pkl`` of NumPy arrays (detectron2's zoo).
+        mapped: whether the tensors of a ``.pth`` stay in the file until they are looked at.
 
     Returns:
         A dict with the weights under "model", for a ``.pkl`` with detectron2's hints for reading
@@ -70,7 +71,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        content = _content(path)
+        content = _content(path, mapped)
     except _UNREADABLE as error:
         raise ValueError(
             f"{path} is not a checkpoint that can be read safely: {_reason(path, error)}. Allowed "
@@ -218,14 +219,14 @@ def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[st
     return result
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, mapped: bool) -> Any:
     if path.suffix == ".pkl":
         return _zoo_content(SafeUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load())
     if path.suffix == ".safetensors":
         return load_file(path)
     with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def _zoo_content(content: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,10 @@ ALLOWED = {
         "visualization",
     },
     "ablation": {"config_file", "data", "evaluation", "formats", "run_config", "visualization"},
-    "engine": {"checkpoint", "data", "formats", "modeling", "evaluation", "visualization"},
+    "engine": {
+        *("checkpoint", "data", "evaluation", "formats", "modeling", "visualization"),
+        "weights_file",
+    },
 }
 LEAVES = {"config", "structures", "terminal"}
 # Commands that live in a room: what they may import besides. No room imports a command.

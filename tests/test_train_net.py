@@ -1,6 +1,7 @@
 """Training and evaluation end to end, through the command a user types."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -60,24 +61,39 @@ def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path):
     assert len(events.Tags()["images"]) == 1
 
     again = command(tiny_opts)
-    assert again.returncode != 0
-    assert again.stderr.strip().splitlines()[-1].startswith("train_net.py: error: OUTPUT_DIR")
+    assert again.returncode == 2
+    assert again.stderr.startswith("train_net.py: error: OUTPUT_DIR")
     assert "--resume" in again.stderr
-    assert "Traceback" not in again.stderr
+    assert again.stderr.count("\n") == 1
+    assert again.stdout == ""
 
     more = command(["--resume", *tiny_opts, "SOLVER.MAX_ITER", "4", "SOLVER.EMA_DECAY", "0.9"])
     assert more.returncode == 0, more.stderr
     assert "Starting training from iteration 2" in more.stdout
 
 
-def test_two_processes_train_and_evaluate(tiny_opts, tmp_path):
-    done = command(["--num-gpus", "2", "--dist-url", "auto", *tiny_opts])  # any free port
+def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path):
+    # Less than a clip a process is asked for; the port is free whatever else runs.
+    opts = ["--num-gpus", "2", *tiny_opts, "SOLVER.IMS_PER_BATCH", "1", "SOLVER.MAX_ITER", "3"]
+    opts += ["SOLVER.CHECKPOINT_PERIOD", "2", "MODEL.SIMPLEVTR.DROPOUT", "0.3"]
+    done = command(opts)
     assert done.returncode == 0, done.stderr
+    assert "SOLVER.IMS_PER_BATCH 1 -> 2" in done.stderr
     folder = tmp_path / "run"
     assert np.isfinite(losses(folder)[-1])
     # Each of the two videos was segmented by another process; the file holds both.
     results = json.loads((folder / "inference/tiny_val/results.json").read_text())
     assert {entry["video_id"] for entry in results} == {1, 2}
+
+    final = torch.load(folder / "model_final.pth", weights_only=True)
+    (folder / "model_final.pth").unlink()  # as if it had been killed before
+    (folder / "last_checkpoint").write_text("model_0000001.pth")
+    done = command(["--resume", *opts])
+    assert done.returncode == 0, done.stderr
+    again = torch.load(folder / "model_final.pth", weights_only=True)
+    assert again["iteration"] == final["iteration"] == 2
+    for key, value in final["model"].items():
+        torch.testing.assert_close(again["model"][key], value)
 
 
 def test_evaluation_alone_gives_what_training_ended_with(trained, tiny_opts):
@@ -132,10 +148,10 @@ def test_the_same_seed_gives_the_same_losses(tiny_opts, tmp_path):
         ["MODEL.PIXEL_STD", "[0.0, 0.0, 0.0]"],  # NaN from the first layer on
     ],
 )
-def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, cause):
-    opts = [*tiny_opts, *cause]
-    with pytest.raises(FloatingPointError, match=r"(?s)infinite or NaN.*clips.*video_0000\d"):
-        run(opts)
+def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, cause, capsys):
+    with pytest.raises(FloatingPointError, match=r"infinite or NaN on the clips.*video_0000\d"):
+        run([*tiny_opts, *cause])
+    assert "Traceback" not in capsys.readouterr().out
 
 
 def test_a_schedule_in_epochs(tiny_opts, tmp_path):
@@ -169,6 +185,75 @@ def test_mistakes_in_the_config_are_named(tiny_opts, options, message):
 def test_evaluation_needs_weights(tiny_opts):
     with pytest.raises(ValueError, match=r"--eval-only needs weights: add MODEL\.WEIGHTS"):
         run(["--eval-only", *tiny_opts])
+    with pytest.raises(FileNotFoundError, match=r"OUTPUT_DIR .* holds no checkpoint"):
+        run(["--eval-only", "--resume", *tiny_opts])
+
+
+def test_evaluation_of_the_last_checkpoint(trained, tiny_opts, tmp_path):
+    """As detectron2 has it: --resume with --eval-only is about OUTPUT_DIR, not MODEL.WEIGHTS."""
+    at_the_end = [row for row in metrics(trained) if "segm/AP" in row][-1]
+    other = tmp_path / "other.pth"
+    saved = torch.load(trained / "model_final.pth", weights_only=True)["model"]
+    torch.save({"model": {key: torch.zeros_like(value) for key, value in saved.items()}}, other)
+    evaluated = ["--eval-only", "--resume", "--overwrite", *tiny_opts, "MODEL.WEIGHTS", str(other)]
+    assert run(evaluated)["segm"]["AP"] == pytest.approx(at_the_end["segm/AP"], nan_ok=True)
+    # These results are no longer the training's own.
+    before = (trained / "inference/tiny_val/results.json").read_bytes()
+    with pytest.raises(FileExistsError, match=r"results\.json .*--overwrite"):
+        run(["--resume", *tiny_opts, "SOLVER.MAX_ITER", "3"])
+    assert (trained / "inference/tiny_val/results.json").read_bytes() == before
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(trained, tiny_opts, caplog):
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="SOLVER.OPTIMIZER 'ADAMW' -> 'ADABELIEF'"):
+        run(["--resume", *tiny_opts, "SOLVER.OPTIMIZER", "ADABELIEF"])
+    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
+    # A complete run may be resumed as it was, which evaluates it.
+    assert "segm" in run(["--resume", *tiny_opts, "TEST.EXPECTED_RESULTS", "[['segm','AP',50,50]]"])
+
+
+def test_resume_without_a_checkpoint_says_that_it_starts_anew(tiny_opts, capsys):
+    run(["--resume", *tiny_opts, "DATASETS.TEST", "()"])
+    said = capsys.readouterr().out
+    assert "holds no checkpoint: THE TRAINING STARTS ANEW, from random weights" in said
+
+
+def break_frames(root, content):
+    (root / content["videos"][1]["file_names"][1]).unlink()
+
+
+def break_areas(root, content):
+    content["annotations"][0]["areas"][0] = -1
+
+
+def break_masks(root, content):
+    track = content["annotations"][-1]
+    t = next(t for t, mask in enumerate(track["segmentations"]) if mask)
+    track["segmentations"][t]["counts"] = "nonsense"
+
+
+def make_all_crowds(root, content):
+    for track in content["annotations"]:
+        track["iscrowd"] = 1
+
+
+@pytest.mark.parametrize("damage", [break_frames, break_areas, break_masks, make_all_crowds])
+def test_what_ends_an_evaluation_is_refused_before_training(tiny_opts, embedded, tmp_path, damage):
+    root = tmp_path / "val"
+    shutil.copytree(embedded / "val/JPEGImages", root)
+    content = json.loads((embedded / "val.json").read_text())
+    damage(root, content)
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    sets = [
+        ["tiny_train", str(embedded / "train.json"), str(embedded / "train/JPEGImages")],
+        ["broken_" + damage.__name__, str(tmp_path / "val.json"), str(root)],
+    ]
+    opts = ["DATASETS.CUSTOM", str(sets), "DATASETS.TEST", f"('{sets[1][0]}',)"]
+    with pytest.raises((ValueError, FileNotFoundError), match=r"val[./]") as caught:
+        run([*tiny_opts, *opts])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run/log.txt").exists()
 
 
 @pytest.mark.gpu

@@ -12,7 +12,9 @@ from detectron2.config import CfgNode
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from torch import nn
 
-OPTIMIZERS = ("ADABELIEF", "ADAMW")
+# What each optimizer keeps of a parameter that the other does not.
+STATE_OF = {"ADABELIEF": "exp_avg_var", "ADAMW": "exp_avg_sq"}
+OPTIMIZERS = tuple(STATE_OF)
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.data import build_test_loader, build_train_loader
+from simplevtr.data import ClipStream, build_test_loader, build_train_loader
 from simplevtr.engine.hooks import ClipPictures, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
+from simplevtr.engine.resume import check_fit, last_checkpoint
+from simplevtr.engine.run_folder import results_folder
 from simplevtr.evaluation import YTVISEvaluator
 from simplevtr.modeling.precision import Precision
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
@@ -23,6 +25,7 @@ from detectron2.engine import AMPTrainer, DefaultTrainer, SimpleTrainer, hooks
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
+from detectron2.utils.env import seed_all_rng
 from torch import nn
 
 logger = logging.getLogger(__name__)
@@ -45,9 +48,10 @@ class ClipTrainer(DefaultTrainer):
         if cfg.SOLVER.EMA_DECAY > 0:
             self._average = WeightAverage(model, cfg.SOLVER.EMA_DECAY)
         optimizer = self.build_optimizer(cfg, model)
-        self._clips = _RememberedBatches(self.build_train_loader(cfg))
+        self._clips = self.build_train_loader(cfg)
         ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
         model = create_ddp_model(model, broadcast_buffers=False, **ddp_options)
+        model.register_forward_hook(refuse_infinite_losses)
         self._trainer = build_step_trainer(cfg, model, self._clips, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = ClipCheckpointer(
@@ -65,24 +69,55 @@ class ClipTrainer(DefaultTrainer):
         """The clip dicts of the current iteration, on this process."""
         return self._clips.current
 
-    def run_step(self) -> None:
-        """Run one iteration; a loss that is not finite stops the training and names the clips.
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Go on from the last checkpoint in OUTPUT_DIR, or start from ``MODEL.WEIGHTS``.
+
+        A resumed run sees what an uninterrupted one would have seen. Where the config has changed
+        since, its values count.
+
+        Args:
+            resume: whether to go on from a checkpoint if there is one.
 
         Raises:
-            FloatingPointError: if the loss is infinite or NaN.
+            FileNotFoundError, ValueError: the checkpoint or the weights do not exist, cannot be
+                read or do not fit the config.
         """
-        try:
-            super().run_step()
-        except FloatingPointError as error:
-            clips = "\n  ".join(
-                f"{clip['file_names'][0]} (video {clip['video_id']}), frames {clip['frame_idx']}"
-                for clip in self.current_clips
-            )
-            raise FloatingPointError(
-                f"{error}\nThe clips of this iteration on process {comm.get_rank()}:\n  {clips}\n"
-                "Lower SOLVER.BASE_LR, or look at these frames and masks. The last checkpoint in "
-                f"{self.cfg.OUTPUT_DIR} is from before this iteration (--resume)"
-            ) from error
+        path = last_checkpoint(self.cfg.OUTPUT_DIR) if resume else None
+        if path is None:
+            self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+            return
+        for change in check_fit(path, self.cfg):
+            logger.warning("Changed since %s: %s", path, change)
+        self.checkpointer.load(path)
+        self.start_iter = self._clips.start = self.iter + 1
+
+    def run_step(self) -> None:
+        """Run one iteration, with random numbers that depend on seed, process and iteration alone.
+
+        Raises:
+            FloatingPointError: if a loss is infinite or NaN, in all processes.
+        """
+        key = (self._clips.seed, comm.get_rank(), self.iter)
+        seed_all_rng(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        super().run_step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the weights."""
+        return {**super().state_dict(), "seed": self._clips.seed, "config": self.cfg.dump()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore a checkpoint's state, but for the settings, which are those of the config."""
+        optimizer = self._trainer.optimizer
+        settings = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+        rates = self.scheduler.base_lrs
+        super().load_state_dict(state_dict)
+        self.scheduler.base_lrs = rates
+        for group, setting, rate in zip(
+            optimizer.param_groups, settings, self.scheduler.get_lr(), strict=True
+        ):
+            group.update(setting, lr=rate)
+        if self.cfg.SEED < 0:
+            self._clips.seed = state_dict.get("seed", self._clips.seed)
 
     def build_hooks(self) -> list[hooks.HookBase | None]:
         """detectron2's hooks, with the weight average before and the pictures among them."""
@@ -122,8 +157,8 @@ class ClipTrainer(DefaultTrainer):
         return build_optimizer(cfg, model)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> Any:
-        """Build an endless iterable of batches of clips."""
+    def build_train_loader(cls, cfg: CfgNode) -> ClipStream:
+        """Build the endless stream of batches of clips."""
         return build_train_loader(cfg)
 
     @classmethod
@@ -136,7 +171,7 @@ class ClipTrainer(DefaultTrainer):
         """Build the evaluator of one test set, which writes under ``OUTPUT_DIR/inference``."""
         return YTVISEvaluator(
             dataset_name=dataset_name,
-            output_dir=str(Path(cfg.OUTPUT_DIR) / "inference" / dataset_name),
+            output_dir=str(results_folder(cfg, dataset_name)),
             overwrite=cfg.TEST.OVERWRITE,
             area_limits=cfg.TEST.AREA_LIMITS,
         )
@@ -170,14 +205,26 @@ class ScaledTrainer(AMPTrainer):
         super().load_state_dict(state_dict)
 
 
-class _RememberedBatches:
-    """Passes batches on and remembers the current one, for errors and pictures."""
+def refuse_infinite_losses(
+    model: nn.Module, args: tuple[list[dict[str, Any]]], losses: dict[str, torch.Tensor]
+) -> None:
+    """After the forward pass of a training, see that all losses are finite in all processes.
 
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-        self.current: list[dict[str, Any]] = []
-
-    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        for batch in self._loader:
-            self.current = batch
-            yield batch
+    Raises:
+        FloatingPointError: in every process, naming the clips of those whose losses are not.
+    """
+    if not model.training:
+        return
+    clips = []
+    if not torch.stack([loss.detach() for loss in losses.values()]).isfinite().all():
+        clips = [
+            f"{clip['file_names'][0]} (video {clip['video_id']}), frames {clip['frame_idx']}"
+            for clip in args[0]
+        ]
+    found = [f"process {r}: {', '.join(c)}" for r, c in enumerate(comm.all_gather(clips)) if c]
+    if found:
+        raise FloatingPointError(
+            f"A loss became infinite or NaN on the clips of {'; of '.join(found)}. Lower "
+            "SOLVER.BASE_LR, or look at these frames and masks. The last checkpoint is from before "
+            "this iteration (--resume)"
+        )

@@ -1,0 +1,110 @@
+"""Several processes that train together, of which a user's mistake ends all with one message."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from simplevtr.terminal import USER_ERRORS, one_line
+
+import torch
+import torch.multiprocessing
+from detectron2.engine import launch
+from torch.multiprocessing.spawn import ProcessException
+
+_AUTO = "auto"
+_PATIENCE = 60.0  # seconds that a failed process waits for the end that its parent puts to it
+
+
+def run_processes(
+    run: Callable[..., Any],
+    args: tuple[Any, ...],
+    *,
+    processes: int,
+    machines: int = 1,
+    machine_rank: int = 0,
+    dist_url: str = _AUTO,
+    errors: tuple[type[Exception], ...] = (),
+) -> Any:
+    """Call ``run(*args)`` in each of several processes, connected as detectron2 does it.
+
+    Args:
+        run: can be pickled; called in this process if there is one process only.
+        args: can be pickled.
+        processes: on this machine; if there are GPUs, each gets one.
+        machines: that take part.
+        machine_rank: of this machine.
+        dist_url: where the processes meet, "tcp://host:port"; "auto" takes a free port.
+        errors: what the user can mend, in addition to ``USER_ERRORS``.
+
+    Returns:
+        What ``run`` returns, if it was called in this process; else None.
+
+    Raises:
+        ValueError: for numbers that cannot be.
+        ProcessesError: the first error of the user's in any of the processes, which are all ended;
+            or one of them was ended from outside.
+    """
+    gpus = torch.cuda.device_count()
+    if processes < 1 or machines < 1 or not 0 <= machine_rank < machines:
+        raise ValueError(
+            f"--num-gpus {processes}, --num-machines {machines} and --machine-rank {machine_rank} "
+            "do not go together: at least 1, at least 1, and less than the machines are needed"
+        )
+    if gpus and processes > gpus:
+        raise ValueError(f"--num-gpus is {processes}, but this machine has {gpus} GPUs")
+    if processes == machines == 1:
+        return run(*args)
+    if machines > 1 and dist_url == _AUTO:
+        raise ValueError(
+            f"--num-machines {machines} needs --dist-url tcp://HOST:PORT, the same on all machines"
+        )
+    messages = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    found: list[str] = []
+    threading.Thread(target=_end_all_after, args=(messages, found), daemon=True).start()
+    try:
+        launch(
+            _run_and_tell,
+            processes,
+            num_machines=machines,
+            machine_rank=machine_rank,
+            dist_url=dist_url,
+            args=(messages, (*USER_ERRORS, *errors), run, args),
+        )
+    except ProcessException as error:
+        if found:
+            raise ProcessesError(found[0]) from None
+        if "EADDRINUSE" in str(error):
+            raise ProcessesError(f"--dist-url {dist_url}: the port is in use") from None
+        if "Traceback" in str(error):
+            raise
+        raise ProcessesError(f"{error}: was it killed because the memory was full?") from None
+    return None
+
+
+class ProcessesError(Exception):
+    """A message to the user about processes that have ended."""
+
+
+def _run_and_tell(
+    messages: Any, errors: tuple[type[Exception], ...], run: Callable[..., Any], args: Any
+) -> None:
+    """In a process: run, and tell the parent about an error of the user's."""
+    try:
+        run(*args)
+    except errors as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        messages.put(one_line(text))
+        # To leave would make the other processes fail too, with messages about lost connections.
+        time.sleep(_PATIENCE)
+        raise
+
+
+def _end_all_after(messages: Any, found: list[str]) -> None:
+    """In the parent: wait for the first message and end all processes."""
+    found.append(messages.get())
+    for process in multiprocessing.active_children():
+        process.terminate()

@@ -1,0 +1,156 @@
+"""What --resume continues: the last checkpoint of a run, if it is whole and fits the config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from simplevtr.engine.optimizer import STATE_OF, build_optimizer
+from simplevtr.weights_file import read_checkpoint
+
+import torch
+import yaml
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+
+Saved = dict[str, Any]
+
+# Keys that may differ between the parts of one run without a word.
+_FREE = ("OUTPUT_DIR", "MODEL.WEIGHTS", "TEST.OVERWRITE", "DATALOADER.NUM_WORKERS")
+_SHOWN = 3
+
+
+def last_checkpoint(output_dir: str) -> str | None:
+    """The path of the checkpoint that a run in ``output_dir`` wrote last, None if there is none.
+
+    Raises:
+        FileNotFoundError: ``last_checkpoint`` does not exist, but checkpoints do.
+        ValueError: it names no whole checkpoint.
+    """
+    folder = Path(output_dir)
+    tag = folder / "last_checkpoint"
+    others = sorted(folder.glob("model_*.pth"))
+    if not tag.is_file():
+        if others:
+            raise FileNotFoundError(f"{tag} does not exist. {_way_out(tag, others)}")
+        return None
+    name = tag.read_text(encoding="utf-8").strip()
+    last = folder / name
+    if name and _read(last) is not None:
+        return str(last)
+    problem = "is empty" if not name else f"names {name}, which "
+    if name:
+        problem += "does not exist" if not last.is_file() else "is not a whole checkpoint"
+    raise ValueError(f"{tag} {problem}. {_way_out(tag, [p for p in others if p != last])}")
+
+
+def check_schedule(path: str, cfg: CfgNode) -> None:
+    """Raise ValueError if ``SOLVER.MAX_ITER`` leaves the run of a checkpoint nothing to do.
+
+    A complete run may be resumed as it was: it is evaluated again.
+    """
+    trainer = _training_in(path)
+    done, end = trainer["iteration"] + 1, cfg.SOLVER.MAX_ITER
+    before = _changes(trainer, cfg).get("SOLVER.MAX_ITER", (None,))[0]
+    if end < done or (end == done and before is not None):
+        was = "" if before is None else f" (it was {before})"
+        raise ValueError(
+            f"{path} has trained for {done} iterations, but SOLVER.MAX_ITER is now {end}{was}, so "
+            f"that nothing is left to do: set SOLVER.MAX_ITER, or SOLVER.MAX_EPOCHS, to more than "
+            f"{done} iterations, or score the checkpoint with --eval-only --resume"
+        )
+
+
+def check_fit(path: str, cfg: CfgNode) -> list[str]:
+    """Compare a checkpoint's optimizer and parameters with those that a config asks for.
+
+    Returns:
+        What else has changed in the config since it was written, "KEY from -> to" each.
+
+    Raises:
+        ValueError: they differ; the message says which keys have changed.
+    """
+    trainer = _training_in(path)
+    hint = f"Use the run's own values, or start another run: MODEL.WEIGHTS {path} OUTPUT_DIR other"
+    state = trainer["_trainer"]["optimizer"]
+    entries = next(iter(state["state"].values()), {})
+    kind = next((name for name, entry in STATE_OF.items() if entry in entries), None)
+    if kind not in (None, cfg.SOLVER.OPTIMIZER):
+        raise ValueError(
+            f"{path} has the state of another optimizer: SOLVER.OPTIMIZER {kind!r} -> "
+            f"{cfg.SOLVER.OPTIMIZER!r}. {hint}"
+        )
+    # Built without memory or values.
+    meta = cfg.clone()
+    meta.defrost()
+    meta.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        model = build_model(meta)
+    groups = [len(group["params"]) for group in build_optimizer(meta, model).param_groups]
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in _read(Path(path))["model"].items()}
+    differ = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+    changes = [f"{k} {old!r} -> {new!r}" for k, (old, new) in _changes(trainer, cfg).items()]
+    if not differ and groups == [len(group["params"]) for group in state["param_groups"]]:
+        return changes
+    causes = [c for c in changes if c.startswith(("MODEL.", *([] if differ else ["SOLVER."])))]
+    shown = "; ".join(
+        f"{key} {found.get(key, 'missing')} -> {wanted.get(key, 'missing')}"
+        for key in differ[:_SHOWN]
+    )
+    what = "its optimizer groups the parameters in another way"
+    if differ:
+        what = f"{len(differ)} parameters differ ({shown})"
+    since = f", in which {', '.join(causes)}" if causes else ""
+    raise ValueError(f"{path} does not fit this config{since}: {what}. {hint}")
+
+
+def _read(path: Path) -> Saved | None:
+    """A checkpoint, None if it does not exist or cannot be read."""
+    try:
+        return read_checkpoint(path, mapped=True)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _way_out(tag: Path, others: list[Path]) -> str:
+    """Which of the ``others`` a run can go on from, and how."""
+    whole = [(saved.get("iteration", -1), p.name) for p in others if (saved := _read(p))]
+    if not whole:
+        return "No whole checkpoint is in this folder: start anew with another OUTPUT_DIR"
+    iteration, name = max(whole)
+    return (
+        f"The last whole checkpoint in this folder is {name} (iteration {iteration}): to go on "
+        f"from it, write its name with: echo {name} > {tag}; then use --resume again"
+    )
+
+
+def _training_in(path: str) -> Saved:
+    """The trainer's state in a checkpoint."""
+    trainer = _read(Path(path)).get("trainer", {})
+    if "optimizer" not in trainer.get("_trainer", {}):
+        raise ValueError(
+            f"{path} holds weights alone, with which no training can go on; start one from them "
+            f"with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
+        )
+    return trainer
+
+
+def _changes(trainer: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
+    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
+    if "config" not in trainer:
+        return {}
+    old, new = _flat(yaml.safe_load(trainer["config"])), _flat(yaml.safe_load(cfg.dump()))
+    return {
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key not in _FREE
+    }
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in node.items():
+        inner = isinstance(value, dict)
+        result.update(_flat(value, f"{prefix}{key}.") if inner else {prefix + key: value})
+    return result

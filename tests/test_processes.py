@@ -1,0 +1,73 @@
+"""Several processes as one command: one message ends them all."""
+
+from simplevtr.engine.processes import ProcessesError, run_processes
+from simplevtr.engine.trainer import refuse_infinite_losses
+
+import pytest
+import torch
+from conftest import make_clip
+from detectron2.utils import comm
+
+
+def fail_in_one(error):
+    """A mistake of the user's that only the last process meets, while the others wait for it."""
+    comm.synchronize()
+    if comm.get_rank() == comm.get_world_size() - 1:
+        raise error
+    comm.synchronize()
+
+
+def test_an_error_of_one_process_ends_all_with_its_message(capfd):
+    with pytest.raises(ProcessesError) as caught:
+        run_processes(fail_in_one, (FileNotFoundError("a.jpg\n is missing"),), processes=2)
+    assert str(caught.value) == "a.jpg is missing"
+    captured = capfd.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+
+
+def test_one_process_runs_here():
+    assert run_processes(divmod, (7, 2), processes=1) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"processes": 0}, "--num-gpus 0"),
+        ({"processes": 1, "machines": 2, "machine_rank": 2}, "--machine-rank 2"),
+        ({"processes": 1, "machines": 2}, "--num-machines 2 needs --dist-url"),
+    ],
+)
+def test_numbers_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        run_processes(divmod, (7, 2), **options)
+
+
+def test_more_processes_than_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="--num-gpus is 3, but this machine has 2 GPUs"):
+        run_processes(divmod, (7, 2), processes=3)
+
+
+class Losses(torch.nn.Module):
+    def forward(self, batch):
+        return {"a": torch.tensor(batch[0]["video_id"] * 1.0), "b": torch.tensor(1.0)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_names_the_clips_of_its_process(monkeypatch, value):
+    model = Losses()
+    model.register_forward_hook(refuse_infinite_losses)
+    good, bad = make_clip(video=7), make_clip(video=value)
+    model([good])
+    seen = []
+    monkeypatch.setattr(comm, "all_gather", lambda own: seen.append(own) or [own])
+    with pytest.raises(FloatingPointError, match=rf"process 0: video_{value}/00000.jpg"):
+        model([bad])
+    # This process's clips are good and those of process 1 are not: both say so and end.
+    monkeypatch.setattr(comm, "all_gather", lambda own: [own, seen[0]])
+    with pytest.raises(FloatingPointError) as caught:
+        model([good])
+    assert f"process 1: video_{value}/00000.jpg" in str(caught.value)
+    assert "video_7" not in str(caught.value)
+    model.eval()
+    model([bad])

@@ -1,0 +1,184 @@
+"""A training that was stopped goes on as if it had not been, or says why it cannot."""
+
+import shutil
+from pathlib import Path
+
+import train_net
+from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
+from simplevtr.engine.trainer import ClipTrainer
+
+import pytest
+import torch
+from conftest import CLIPS_CONFIG
+from detectron2.engine import HookBase
+
+
+def config(tiny_opts, *words):
+    words = ["--config-file", CLIPS_CONFIG, *tiny_opts, "DATASETS.TEST", "()", *words]
+    cfg = train_net.read_config(train_net.argument_parser().parse_args(words))
+    cfg.freeze()
+    return cfg
+
+
+class Power(HookBase):
+    """Records the losses and ends the process' training after an iteration, as a crash does."""
+
+    def __init__(self, trainer, off_after):
+        self.losses = {}
+        self.off_after = off_after
+        trainer.model.register_forward_hook(self.keep)
+
+    def keep(self, model, clips, losses):
+        self.losses[self.trainer.iter] = {
+            key: float(value.detach()) for key, value in losses.items()
+        }
+
+    def after_step(self):
+        if self.trainer.iter == self.off_after:
+            raise KeyboardInterrupt
+
+
+def losses_of(cfg, *, resume=False, off_after=None):
+    Path(cfg.OUTPUT_DIR).mkdir(exist_ok=True)
+    trainer = ClipTrainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    power = Power(trainer, off_after)
+    trainer.register_hooks([power])
+    if off_after is None:
+        trainer.train()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train()
+    return power.losses
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        # Batches of like size, dropout, points and tracks drawn for the losses, a weight average.
+        [
+            *("SOLVER.EMA_DECAY", "0.9", "MODEL.SIMPLEVTR.DROPOUT", "0.5"),
+            *("MODEL.SIMPLEVTR.LOSS.MASK_POINTS", "20", "SOLVER.OPTIMIZER", "ADABELIEF"),
+            *("MODEL.SIMPLEVTR.LOSS.MAX_MASK_TRACKS", "1", "INPUT.SAMPLING_SCHEME", "compromise"),
+        ],
+        # A worker, and a seed that nobody gave.
+        ["SEED", "-1", "DATALOADER.NUM_WORKERS", "1", "SOLVER.IMS_PER_BATCH", "1"],
+    ],
+)
+def test_a_resumed_training_is_the_uninterrupted_one(tiny_opts, tmp_path, words):
+    words += ["INPUT.AUGMENTATIONS", "['flip', 'photometric']", "SOLVER.MAX_ITER", "6"]
+    words += ["SOLVER.CHECKPOINT_PERIOD", "3", "SOLVER.WARMUP_ITERS", "5"]
+    cfg = config(tiny_opts, *words)
+    # Off in the middle of the fifth iteration: the last checkpoint is from the third.
+    before = losses_of(cfg, off_after=4)
+    shutil.copytree(cfg.OUTPUT_DIR, tmp_path / "copy")
+    after = losses_of(cfg, resume=True)
+    assert sorted(before) == [0, 1, 2, 3, 4]
+    assert sorted(after) == [3, 4, 5]
+    for iteration in (3, 4):
+        assert after[iteration] == pytest.approx(before[iteration], rel=1e-5)
+    assert len({losses["loss_ce"] for losses in (before | after).values()}) == 6
+    # Chance of the process has no part in it.
+    torch.manual_seed(12345)
+    cfg = config(tiny_opts, *words, "OUTPUT_DIR", str(tmp_path / "copy"))
+    again = losses_of(cfg, resume=True)
+    assert again[5] == pytest.approx(after[5], rel=1e-5)
+
+
+@pytest.fixture
+def stopped(tiny_opts, tmp_path):
+    """A run with a checkpoint after each of two iterations."""
+    losses_of(config(tiny_opts, "SOLVER.CHECKPOINT_PERIOD", "1"))
+    return tmp_path / "run"
+
+
+def changed(tiny_opts, *words):
+    """What --resume says to other settings."""
+    cfg = config(tiny_opts, *words)
+    path = last_checkpoint(cfg.OUTPUT_DIR)
+    check_schedule(path, cfg)
+    return check_fit(path, cfg)
+
+
+def test_resume_with_other_settings(stopped, tiny_opts):
+    assert changed(tiny_opts, "SOLVER.CHECKPOINT_PERIOD", "1") == []  # complete: evaluated again
+    more = ["SOLVER.MAX_ITER", "5", "SOLVER.BASE_LR", "0.5"]
+    period = "SOLVER.CHECKPOINT_PERIOD 1 -> 200"
+    rate = "SOLVER.BASE_LR 0.0008 -> 0.5"
+    assert changed(tiny_opts, *more) == [rate, period, "SOLVER.MAX_ITER 2 -> 5"]
+    for words, message in (
+        (["SOLVER.OPTIMIZER", "ADABELIEF"], r"SOLVER.OPTIMIZER 'ADAMW' -> 'ADABELIEF'"),
+        (["MODEL.SIMPLEVTR.DEC_LAYERS", "3"], r"MODEL.SIMPLEVTR.DEC_LAYERS 2 -> 3: 1\d parameters"),
+        (["MODEL.SIMPLEVTR.ENC_LAYERS", "1"], r"MODEL.SIMPLEVTR.ENC_LAYERS 2 -> 1: 1\d parameters"),
+        (["MODEL.SIMPLEVTR.NUM_QUERIES", "5"], r"NUM_QUERIES 4 -> 5: 1 parameters.* \(4, 24\) -> "),
+        (["MODEL.BACKBONE.FREEZE_AT", "3"], r"FREEZE_AT 0 -> 3.*: its optimizer groups"),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            changed(tiny_opts, *more, *words)
+        assert "\n" not in str(caught.value)
+        assert "MODEL.WEIGHTS" in str(caught.value)
+    with pytest.raises(
+        ValueError, match=r"2 iterations, but SOLVER.MAX_ITER is now 1 \(it was 2\)"
+    ):
+        changed(tiny_opts, "SOLVER.MAX_ITER", "1")
+
+
+def test_new_rates_count_after_resume(stopped, tiny_opts):
+    words = ["SOLVER.MAX_ITER", "8", "SOLVER.BASE_LR", "0.5", "SOLVER.WEIGHT_DECAY", "0.25"]
+    words += ["SOLVER.WEIGHT_DECAY_NORM", "0.25"]
+    cfg = config(tiny_opts, *words, "SOLVER.LR_SCHEDULER_NAME", "WarmupMultiStepLR")
+    trainer = ClipTrainer(cfg)
+    trainer.resume_or_load(resume=True)
+    groups = trainer._trainer.optimizer.param_groups
+    assert {group["weight_decay"] for group in groups} == {0.25}
+    assert groups[0]["lr"] == pytest.approx(0.5 * (0.001 + 0.999 * 2 / 8))  # warming up
+
+
+def test_a_torn_checkpoint_names_the_whole_one_beside_it(stopped):
+    last = stopped / "model_final.pth"
+    assert last_checkpoint(stopped) == str(last)
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    with pytest.raises(ValueError, match="model_final.pth, which is not a whole") as caught:
+        last_checkpoint(stopped)
+    tag = stopped / "last_checkpoint"
+    assert f"echo model_0000001.pth > {tag}" in str(caught.value)
+    tag.write_text("model_0000001.pth\n")  # as the message says
+    assert last_checkpoint(stopped) == str(stopped / "model_0000001.pth")
+    tag.write_text("")
+    with pytest.raises(ValueError, match=r"is empty.*model_0000001\.pth \(iteration 1\)"):
+        last_checkpoint(stopped)
+    tag.unlink()
+    with pytest.raises(FileNotFoundError, match=r"last_checkpoint does not exist.*model_0000001"):
+        last_checkpoint(stopped)
+    for path in stopped.glob("model_*.pth"):
+        path.unlink()
+    assert last_checkpoint(stopped) is None
+
+
+def test_weights_alone_cannot_be_resumed(stopped, tiny_opts):
+    saved = torch.load(stopped / "model_final.pth", weights_only=True)
+    torch.save({"model": saved["model"]}, stopped / "model_final.pth")
+    with pytest.raises(ValueError, match="holds weights alone"):
+        changed(tiny_opts)
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), RuntimeError("disk full"), KeyboardInterrupt()])
+def test_a_checkpoint_is_saved_whole_or_not_at_all(tiny_opts, tmp_path, monkeypatch, error):
+    cfg = config(tiny_opts)
+    (tmp_path / "run").mkdir()
+    checkpointer = ClipTrainer(cfg).checkpointer
+    checkpointer.save("model_a")
+
+    def half(content, path):
+        Path(path).write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", half)
+    whole = (tmp_path / "run/model_a.pth").read_bytes()
+    for name in ("model_a", "model_b"):
+        kind = OSError if isinstance(error, RuntimeError) else type(error)
+        with pytest.raises(kind):
+            checkpointer.save(name)
+    assert (tmp_path / "run/model_a.pth").read_bytes() == whole
+    assert (tmp_path / "run/last_checkpoint").read_text() == "model_a.pth"
+    assert not list((tmp_path / "run").glob("*model_b*"))
