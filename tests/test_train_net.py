@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import train_net
+from simplevtr.engine.processes import run_processes
 
 import numpy as np
 import pytest
 import torch
 from conftest import CLIPS_CONFIG, ROOT
+from detectron2.utils import comm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
@@ -72,28 +74,37 @@ def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path):
     assert "Starting training from iteration 2" in more.stdout
 
 
-def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path):
+def train_and_go_on(arguments, folder):
+    """In each of two processes: a training, and the same from its first checkpoint on."""
+    args = train_net.argument_parser().parse_args(arguments)
+    train_net.main(args)
+    if comm.is_main_process():
+        (folder / "model_final.pth").rename(folder.with_name("uninterrupted.pth"))
+        (folder / "last_checkpoint").write_text("model_0000001.pth")
+    comm.synchronize()
+    args.resume = True
+    train_net.main(args)
+
+
+def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path, capfd):
     # Less than a clip a process is asked for; the port is free whatever else runs.
-    opts = ["--num-gpus", "2", *tiny_opts, "SOLVER.IMS_PER_BATCH", "1", "SOLVER.MAX_ITER", "3"]
-    opts += ["SOLVER.CHECKPOINT_PERIOD", "2", "MODEL.SIMPLEVTR.DROPOUT", "0.3"]
-    done = command(opts)
-    assert done.returncode == 0, done.stderr
-    assert "SOLVER.IMS_PER_BATCH 1 -> 2" in done.stderr
+    words = ["--config-file", CLIPS_CONFIG, *tiny_opts, "SOLVER.IMS_PER_BATCH", "1"]
+    words += ["SOLVER.MAX_ITER", "3", "SOLVER.CHECKPOINT_PERIOD", "2"]
+    words += ["MODEL.SIMPLEVTR.DROPOUT", "0.3"]
     folder = tmp_path / "run"
+    run_processes(train_and_go_on, (words, folder), processes=2)
+    assert "SOLVER.IMS_PER_BATCH 1 -> 2" in capfd.readouterr().err
     assert np.isfinite(losses(folder)[-1])
     # Each of the two videos was segmented by another process; the file holds both.
     results = json.loads((folder / "inference/tiny_val/results.json").read_text())
     assert {entry["video_id"] for entry in results} == {1, 2}
-
-    final = torch.load(folder / "model_final.pth", weights_only=True)
-    (folder / "model_final.pth").unlink()  # as if it had been killed before
-    (folder / "last_checkpoint").write_text("model_0000001.pth")
-    done = command(["--resume", *opts])
-    assert done.returncode == 0, done.stderr
-    again = torch.load(folder / "model_final.pth", weights_only=True)
-    assert again["iteration"] == final["iteration"] == 2
-    for key, value in final["model"].items():
-        torch.testing.assert_close(again["model"][key], value)
+    whole, resumed = (
+        torch.load(path, weights_only=True)
+        for path in (tmp_path / "uninterrupted.pth", folder / "model_final.pth")
+    )
+    assert whole["iteration"] == resumed["iteration"] == 2
+    for key, value in whole["model"].items():
+        torch.testing.assert_close(resumed["model"][key], value)
 
 
 def test_evaluation_alone_gives_what_training_ended_with(trained, tiny_opts):
@@ -204,11 +215,12 @@ def test_evaluation_of_the_last_checkpoint(trained, tiny_opts, tmp_path):
     assert (trained / "inference/tiny_val/results.json").read_bytes() == before
 
 
-def test_a_refused_resume_leaves_the_run_as_it_was(trained, tiny_opts, caplog):
-    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+def test_a_refused_resume_leaves_the_run_as_it_was(trained, tiny_opts):
+    files = [p for p in trained.rglob("*") if p.is_file() and p.name != "log.txt"]
+    before = [path.read_bytes() for path in files]
     with pytest.raises(ValueError, match="SOLVER.OPTIMIZER 'ADAMW' -> 'ADABELIEF'"):
         run(["--resume", *tiny_opts, "SOLVER.OPTIMIZER", "ADABELIEF"])
-    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
+    assert [path.read_bytes() for path in files] == before
     # A complete run may be resumed as it was, which evaluates it.
     assert "segm" in run(["--resume", *tiny_opts, "TEST.EXPECTED_RESULTS", "[['segm','AP',50,50]]"])
 
