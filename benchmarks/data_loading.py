@@ -26,8 +26,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import argument_parser, check_least, run
+from benchmarks.measure import Stages
 from benchmarks.plain_mapper import PlainMapper
-from benchmarks.stages import Stages
 from simplevtr import setup_cfg
 from simplevtr.data import YTVISDatasetMapper, dataset_mapper, load_ytvis_json
 from simplevtr.data.transforms import (

@@ -18,22 +18,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import argument_parser, check_least, run
-from benchmarks.evaluation_stages import STAGES
+from benchmarks.measure import Stages, in_fresh_process, peak_resident_bytes
+from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
+from simplevtr.formats.files import read_json
+from simplevtr.formats.results import check_results
 from simplevtr.formats.rle import as_text, encode_runs
 
 import numpy as np
+from pycocotools.cocoeval import COCOeval
 from tabulate import tabulate
 
-ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("ground truth", "parse", "masks", "track IoU", "match", "accumulate")
 CATEGORIES = 40
 TRUE_TRACKS = 2  # a video; YouTube-VIS has 1.7
 # Tracks are drawn from a stock of so many, each with copies that err: drawing all would take longer
@@ -110,6 +115,40 @@ def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:
     return files
 
 
+def score(annotations: Path, results: Path) -> dict[str, Any]:
+    """Score a result file as tools/evaluate.py does, and report.
+
+    Returns:
+        ``seconds`` of the processor by stage, ``cpu_seconds``, their sum, ``elapsed_seconds``,
+        ``start_bytes`` and ``peak_bytes`` (resident, before anything is read and at most), and the
+        ``scores``.
+    """
+    before = peak_resident_bytes()
+    stages = Stages(STAGES)
+    start, cpu_start = time.perf_counter(), time.process_time()
+    with stages.time("ground truth"):
+        gt = load_ground_truth(annotations)
+    with stages.time("parse"):
+        content = read_json(results)
+    with stages.time("masks"):
+        tracks = check_results(content, gt)
+    del content
+    with ExitStack() as stack:
+        stages.watch(stack, "track IoU", ytvis_eval, "track_iou")
+        stages.watch(stack, "accumulate", COCOeval, "accumulate")
+        with stages.time("match"):
+            scores = evaluate_tracks(gt, tracks)
+    stages.seconds["match"] -= stages.seconds["track IoU"] + stages.seconds["accumulate"]
+    return {
+        "seconds": stages.seconds,
+        "elapsed_seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu_start,
+        "start_bytes": before,
+        "peak_bytes": peak_resident_bytes(),
+        "scores": scores.stats,
+    }
+
+
 def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Make the files and score them; the figures and the table.
 
@@ -121,13 +160,8 @@ def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for tracks, path in write_files(folder, args).items():
-            words = [sys.executable, "benchmarks/evaluation_stages.py"]
-            words += [str(folder / "annotations.json"), str(path)]
-            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise ValueError(f"exit status {done.returncode}\n{done.stderr[-2000:]}")
             file = {"predictions": tracks * args.videos, "file_bytes": path.stat().st_size}
-            reports.append(file | json.loads(done.stdout))
+            reports.append(file | in_fresh_process(score, folder / "annotations.json", path))
     height, width = args.size
     title = (
         f"{args.videos} videos of {args.frames} frames of {height} x {width} pixels, "

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -193,6 +198,43 @@ def time_steps(
         data_seconds.append(loaded - start)
         step_seconds.append(time.perf_counter() - loaded)
     return step_seconds[warmup:], data_seconds[warmup:]
+
+
+class Stages:
+    """Seconds of the processor by stage, which other programs disturb little.
+
+    Attributes:
+        seconds: by the name of the stage.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.seconds = dict.fromkeys(names, 0.0)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """What happens inside counts for ``stage``."""
+        start = time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.process_time() - start
+
+    def watch(self, stack: ExitStack, stage: str, owner: Any, name: str) -> None:
+        """Let calls of ``owner.name`` count for ``stage`` until ``stack`` is left."""
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self.time(stage):
+                return function(*args, **kwargs)
+
+        stack.enter_context(mock.patch.object(owner, name, timed))
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a module's function in a process of its own, so that peaks of memory do not mix."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def synchronise(device: torch.device) -> None:

@@ -12,8 +12,6 @@ a fresh one a row; on a GPU also what PyTorch has allocated there.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +27,7 @@ from benchmarks.command_line import (
     model_config,
     run,
 )
-from benchmarks.measure import peak_resident_bytes, resident_bytes
+from benchmarks.measure import in_fresh_process, peak_resident_bytes, resident_bytes
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
 from simplevtr.visualization.memory_plot import memory_plot
@@ -60,11 +58,10 @@ def drifting_squares(frames: int, size: tuple[int, int]) -> Iterator[np.ndarray]
         yield frame
 
 
-def measure_one(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Stream one video in this process."""
+def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:
+    """Stream one video of so many frames in this process."""
     cfg = model_config(args)
     predictor = VideoPredictor(cfg)
-    (frames,) = args.frames
     curve, result_bytes = [], 0
     begin = time.perf_counter()
     video = tqdm(drifting_squares(frames, tuple(args.size)), total=frames, disable=None)
@@ -73,7 +70,7 @@ def measure_one(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         if tracks.index % args.every == 0:
             curve.append((tracks.index, resident_bytes()))
     seconds = time.perf_counter() - begin
-    figures = {
+    return {
         "frames": frames,
         "seconds": seconds,
         "peak_bytes": peak_resident_bytes(),
@@ -83,7 +80,6 @@ def measure_one(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "window": predictor.model.segmenter.window,
         "stride": predictor.model.segmenter.stride,
     }
-    return figures, json.dumps(figures)
 
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
@@ -93,13 +89,7 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     model_config(args)  # a mistake shows before the first process starts
     rows = []
     for frames in args.frames:
-        words = [sys.executable, __file__, "--one", "--config-file", args.config_file]
-        words += ["--frames", str(frames), "--size", *map(str, args.size)]
-        words += ["--every", str(args.every), "--threads", str(args.threads), *args.opts]
-        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the run of {frames} frames ended with {done.returncode}")
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        rows.append(in_fresh_process(stream_one, args, frames))
     if plot is not None:
         memory_plot({f"{row['frames']:,} frames": row["curve"] for row in rows}, plot)
     return rows, table(rows)
@@ -132,9 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
     parser.add_argument("--every", type=int, default=16, help="frames from one reading to the next")
     parser.add_argument("--plot", metavar="PNG", help="draw the memory over the frames")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    one = "--one" in (sys.argv[1:] if arguments is None else arguments)
-    return run(parser, measure_one if one else measure_all, arguments)
+    return run(parser, measure_all, arguments)
 
 
 if __name__ == "__main__":

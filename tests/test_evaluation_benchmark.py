@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from benchmarks import evaluation, evaluation_stages
+from benchmarks import evaluation
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, load_results
 
 import numpy as np
@@ -51,15 +51,15 @@ def test_files_are_as_the_evaluator_reads_them(tmp_path):
 def test_stages_give_the_scores_and_are_left_as_they_were(tmp_path):
     files = write(tmp_path)
     annotations = tmp_path / "annotations.json"
-    before = evaluation_stages.ytvis_eval.track_iou, evaluation_stages.COCOeval.accumulate
-    report = evaluation_stages.measure(annotations, files[5])
+    before = evaluation.ytvis_eval.track_iou, evaluation.COCOeval.accumulate
+    report = evaluation.score(annotations, files[5])
     assert before == (
-        evaluation_stages.ytvis_eval.track_iou,
-        evaluation_stages.COCOeval.accumulate,
+        evaluation.ytvis_eval.track_iou,
+        evaluation.COCOeval.accumulate,
     )
     gt = load_ground_truth(annotations)
     assert report["scores"] == evaluate_tracks(gt, load_results(files[5], gt)).stats
-    assert list(report["seconds"]) == list(evaluation_stages.STAGES)
+    assert list(report["seconds"]) == list(evaluation.STAGES)
     assert all(seconds > 0 for seconds in report["seconds"].values())
     assert sum(report["seconds"].values()) <= report["cpu_seconds"]
 
@@ -75,7 +75,7 @@ def test_the_command(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "3 videos of 4 frames of 72 x 128 pixels" in out
     title, rule, *rows = (line for line in out.splitlines() if line.startswith("|"))
-    assert [name.strip() for name in title.split("|")[3:-5]] == list(evaluation_stages.STAGES)
+    assert [name.strip() for name in title.split("|")[3:-5]] == list(evaluation.STAGES)
     assert [row.split("|")[1].strip() for row in rows] == ["9", "15"]
     assert {len(line) for line in (title, rule, *rows)} == {len(title)}
 

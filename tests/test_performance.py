@@ -4,8 +4,8 @@ import json
 import subprocess
 from types import SimpleNamespace
 
-from benchmarks import cells, inference, performance
-from benchmarks.cells import Cell
+from benchmarks import inference, performance
+from benchmarks.performance import Cell
 
 import pytest
 from conftest import CLIPS_CONFIG
@@ -27,14 +27,14 @@ def arguments(tmp_path, *words):
 
 
 def test_every_model_is_measured_in_every_way():
-    found = cells.cells([16, 4], [(360, 640), SIZE])
+    found = performance.cells([16, 4], [(360, 640), SIZE])
     order = [(cell.size, cell.frames) for cell in found]
     assert order == sorted(order)
     names = {cell.file_name for cell in found}
     assert len(names) == len(found) == 2 * 2 * (2 * 3 + 2 * 2)
     assert "training_VisTR_plain_4_300x540.json" in names
     assert "training_SimpleVTR_light_recomputed_16_360x640.json" in names
-    assert found == cells.cells([4, 16, 4], [SIZE, (360, 640), SIZE])
+    assert found == performance.cells([4, 16, 4], [SIZE, (360, 640), SIZE])
 
 
 def test_commands(tmp_path):
@@ -57,7 +57,7 @@ def test_measured_cells_are_kept(tmp_path, monkeypatch):
     cell = Cell("inference", "SimpleVTR", "light", 4, SIZE)
     (args.output / cell.file_name).write_text(json.dumps(INFERENCE))
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("measured again"))
-    assert cells.run_cell(cell, args) == INFERENCE
+    assert performance.run_cell(cell, args) == INFERENCE
 
 
 def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch):
@@ -72,10 +72,10 @@ def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch):
 
     answer(2, "no such key")
     with pytest.raises(RuntimeError, match="exit status 2\nno such key"):
-        cells.run_cell(cell, args)
+        performance.run_cell(cell, args)
     assert not (args.output / cell.file_name).exists()
     answer(2, "error: CUDA out of memory. Tried to")
-    assert cells.run_cell(cell, args) == {}
+    assert performance.run_cell(cell, args) == {}
     assert json.loads((args.output / cell.file_name).read_text()) == {}
 
 
@@ -94,7 +94,7 @@ def test_deaths(tmp_path, monkeypatch, status, text, expected):
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: answer)
     args = arguments(tmp_path)
     cell = Cell("training", "VisTR", "plain", 4, SIZE)
-    assert cells.run_cell(cell, args) == expected
+    assert performance.run_cell(cell, args) == expected
     assert (args.output / cell.file_name).is_file() == (expected == {})  # else tried again
 
 
