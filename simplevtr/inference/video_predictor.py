@@ -112,7 +112,7 @@ class VideoPredictor:
         Returns:
             "image_size": (H, W); and one entry a track: "pred_scores" list[float],
             "pred_labels" list[int], "pred_masks" list of ``TrackMasks``, which read like (T, H, W)
-            bool tensors, "pred_ids" list[int].
+            bool tensors, "pred_ids" list[int], "pred_ranking" list[float], by which AP orders them.
 
         Raises:
             ValueError: there are no frames, or they differ in size.
