@@ -74,7 +74,7 @@ def measure(
         "AP": scores["AP"],
         "AP50": scores["AP50"],
         "id switches": switches,
-        "tracks": sum(entry["score"] >= score for entry in results),
+        "tracks": sum(track.score >= score for track in results),
         "frames/s": frames / seconds,
     }
 
