@@ -285,6 +285,21 @@ def test_unused_categories_count_tracks_that_are_dropped(good):
     assert dict(found(content).findings.counts) == {"unknown-video": 1}
 
 
+def test_several_processes_find_the_same(good, monkeypatch):
+    content = copy.deepcopy(good)
+    for track in content["annotations"]:
+        track["areas"] = [area and 1 for area in track["areas"]]
+    content["annotations"][4]["segmentations"][0] = "bad"
+    findings = []
+    for most in (10**6, 1):
+        monkeypatch.setattr("simplevtr.data.doctor.examination._MANY_TRACKS", most)
+        examination = examine(content, Settings(workers=2), Findings(most_examples=9))
+        assert examination.totals["masks"] == 21
+        findings.append(vars(examination.findings))
+    assert findings[0] == findings[1]
+    assert findings[0]["counts"]["wrong-area"] == 20
+
+
 def test_settings_are_not_needed(good):
     assert not examine(good).findings.counts
     assert not examine(good, Settings()).findings.counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from simplevtr.data.doctor.findings import Findings, Place
 from simplevtr.data.doctor.frame_files import look_at_frames, settle_frames
 from simplevtr.data.doctor.leaks import Split, examine_leaks
 from simplevtr.data.doctor.masks import examine_masks
+from simplevtr.data.doctor.processes import in_order
 from simplevtr.data.doctor.records import Track, Video, is_absent
 from simplevtr.data.doctor.tracks import Tracks, settle_length
 from simplevtr.data.doctor.values import other_values
@@ -19,6 +21,7 @@ from simplevtr.formats.checks import check_outline
 from tqdm import tqdm
 
 _LISTS = ("videos", "categories", "annotations")
+_MANY_TRACKS = 5000  # from so many on several processes pay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ class Settings:
     Attributes:
         image_root: the folder that the file names start at; None: images are not looked at.
         decode: whether images are decoded whole, and not only their headers.
-        workers: threads that look at images; None for one for each CPU core.
+        workers: threads that read images, and processes that examine masks if there are many and
+            none is to be repaired; None for one for each CPU core.
         box_tolerance: pixels by which each side of a box may lie elsewhere than that of its mask.
         dataset_name: of a public dataset, whose categories the file must have.
         others: splits that must not have the same videos.
@@ -91,17 +95,24 @@ def examine(
     faults = {}
     if root is not None:
         faults = look_at_frames(usable, root, decode=settings.decode, workers=settings.workers)
-    masks = 0
     kept: dict[str, list[Any]] = {"videos": [], "categories": [*categories.entries.values()]}
     kept["annotations"] = []
-    for video in tqdm(usable, unit="video", desc="masks", disable=None):
-        tracks.load(video, crowds=settings.crowds)
-        settle_length(video, findings)
-        settle_frames(video, faults.get(video.id, {}), findings)
-        masks += examine_masks(video, findings, box_tolerance=settings.box_tolerance)
+
+    def look(video: Video, found: Findings) -> int:
+        tracks.load(video, found, crowds=settings.crowds)
+        settle_length(video, found)
+        settle_frames(video, faults.get(video.id, {}), found)
+        masks = examine_masks(video, found, box_tolerance=settings.box_tolerance)
         if settings.repair:
-            _keep(video, kept, findings)
+            _keep(video, kept, found)
         video.tracks = []  # a file's masks as objects take several times its size
+        return masks
+
+    many = len(content.get("annotations") or ()) >= _MANY_TRACKS and not settings.repair
+    workers = settings.workers or len(os.sched_getaffinity(0))
+    counts = in_order(look, [*usable], findings, workers=workers if many else 1)
+    bar = {"total": len(usable), "unit": "video", "desc": "masks", "disable": None}
+    masks = sum(tqdm(counts, **bar))
     frames = sum(len(video.file_names()) for video in usable)
     totals = {
         "videos": len(content["videos"]),

@@ -105,6 +105,18 @@ class Findings:
         if count:
             self.repairs[what] += count
 
+    def empty(self) -> Findings:
+        """Nothing found, with the same settings."""
+        return Findings(ignored=self.ignored, most_examples=self._most_examples)
+
+    def update(self, others: Findings) -> None:
+        """Add what was found later."""
+        self.counts.update(others.counts)
+        self.repairs.update(others.repairs)
+        for name, examples in others.examples.items():
+            known = self.examples.setdefault(name, [])
+            known.extend(examples[: self._most_examples - len(known)])
+
     def names(self) -> list[str]:
         """The defects found, in the order of the catalogue."""
         return [name for name in DEFECTS if self.counts[name]]

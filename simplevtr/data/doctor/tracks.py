@@ -57,19 +57,20 @@ class Tracks:
             examine_use(categories, self._used, findings)
         _examine_crowds(tracks, categories, findings)
 
-    def load(self, video: Video, *, crowds: bool) -> None:
+    def load(self, video: Video, findings: Findings, *, crowds: bool) -> None:
         """Give the tracks of a video their lists; what is wrong with them is counted and repaired.
 
         Args:
             video: those of its tracks that have no list of masks are taken out.
+            findings: where the defects go.
             crowds: whether crowds become objects.
         """
-        video.tracks = [track for track in video.tracks if self._load(track)]
+        video.tracks = [track for track in video.tracks if self._load(track, findings)]
         for track in video.tracks:
             if crowds and track.iscrowd:
                 track.iscrowd = 0
-                self._findings.repaired("crowds became objects")
-            _fit_lists(track, self._findings)
+                findings.repaired("crowds became objects")
+            _fit_lists(track, findings)
 
     def _track(self, index: int, entry: Any) -> Track | None:
         """None if the annotation cannot be used."""
@@ -106,21 +107,21 @@ class Tracks:
         stated = int(iscrowd or 0) if "iscrowd" in entry else None
         return Track(index, track_id, video, place.but(video=video_id), alias, stated)
 
-    def _load(self, track: Track) -> bool:
+    def _load(self, track: Track, findings: Findings) -> bool:
         """Give a track copies of its lists; False if there are no segmentations."""
         entry, place = json_value(self._entries[track.index]), track.place
-        track.values = other_values(entry, _KNOWN, self._findings, place)
+        track.values = other_values(entry, _KNOWN, findings, place)
         for key in _LISTS:
             value, needed = entry.get(key), key == "segmentations"
             if isinstance(value, list):
                 setattr(track, key, list(value))
             elif needed and key not in entry:
-                self._findings.add("missing-key", place, "segmentations is missing", _DROPPED)
+                findings.add("missing-key", place, "segmentations is missing", _DROPPED)
                 return False
             elif needed or value is not None:
                 repair = _DROPPED if needed else f"{key} that are not lists were dropped"
                 detail = f"{key} is {shown(value)}, not a list"
-                self._findings.add("wrong-type", place, detail, repair)
+                findings.add("wrong-type", place, detail, repair)
                 if needed:
                     return False
         return True
