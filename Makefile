@@ -1,7 +1,7 @@
 # make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
 # make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
-# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; without one a small trial of it
+# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin

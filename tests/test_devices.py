@@ -6,6 +6,7 @@ The same tests run on a real one where there is one (mark ``gpu``).
 import contextlib
 import json
 
+from benchmarks.gpu import TINY
 from simplevtr import setup_cfg
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import ClipTrainer, build_step_trainer
@@ -24,13 +25,7 @@ FULL = sorted(
     for path in (ROOT / "configs" / folder).glob("*_R50.yaml")
 )
 WINDOW, FRAMES = 2, 4  # three windows, one frame apart
-NARROW = [
-    "MODEL.DEVICE", "cuda:0", "MODEL.RESNETS.STEM_OUT_CHANNELS", 8,
-    "MODEL.RESNETS.RES2_OUT_CHANNELS", 8, "MODEL.RESNETS.WIDTH_PER_GROUP", 8,
-    "MODEL.SIMPLEVTR.HIDDEN_DIM", 24, "MODEL.SIMPLEVTR.DIM_FEEDFORWARD", 32,
-    "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS", [16, 16, 8, 8], "TEST.WINDOW", WINDOW,
-    "TEST.LINK.BIRTH_SCORE", 0.0,
-]  # fmt: skip
+OPTS = ["MODEL.DEVICE", "cuda:0", "TEST.WINDOW", WINDOW, "TEST.LINK.BIRTH_SCORE", 0.0]
 
 
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
@@ -41,7 +36,7 @@ def gpu(request):
 
 def narrow(config):
     """A full config of few channels; the layers and what they are is as it stands."""
-    cfg = setup_cfg(str(ROOT / "configs" / config), NARROW)
+    cfg = setup_cfg(str(ROOT / "configs" / config), [*TINY.opts, *OPTS])
     if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
         cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = WINDOW
     return cfg
