@@ -216,7 +216,8 @@ def _add_solver(cfg: CfgNode) -> None:
     # Number format with SOLVER.AMP.ENABLED and TEST.AMP: "float16" (detectron2's; GPUs only, with a
     # loss scale) or "bfloat16" (GPUs and CPUs, fast on those that have it; no loss scale)
     cfg.SOLVER.AMP.DTYPE = "float16"
-    cfg.SOLVER.IMS_PER_BATCH = 1  # clips over all workers
+    # Clips of all processes together; train_net.py raises it to one clip for each process
+    cfg.SOLVER.IMS_PER_BATCH = 1
     cfg.SOLVER.WARMUP_ITERS = 0
     cfg.SOLVER.CLIP_GRADIENTS.ENABLED = True
     cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "full_model"  # global norm over all parameters (VisTR)
@@ -264,5 +265,5 @@ def _add_test(cfg: CfgNode) -> None:
     # True: inference in SOLVER.AMP.DTYPE wherever it happens (--eval-only, during training, demo),
     # whatever SOLVER.AMP.ENABLED, which is about training alone
     cfg.TEST.AMP = False
-    # True: --eval-only replaces the result files of an earlier evaluation (or: --overwrite).
+    # True: the result files of an earlier evaluation are replaced (or: --overwrite).
     cfg.TEST.OVERWRITE = False

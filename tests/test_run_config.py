@@ -21,6 +21,18 @@ def test_a_key_that_does_not_exist_names_the_nearest(tmp_path):
         setup_cfg(str(path))
 
 
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    path = tmp_path / "home.yaml"
+    path.write_text("OUTPUT_DIR: '~/runs/a'\nMODEL:\n  WEIGHTS: '~/w.pth'\n")
+    for cfg in (
+        setup_cfg(str(path)),
+        setup_cfg("", ["OUTPUT_DIR", "~/runs/a", "MODEL.WEIGHTS", "~/w.pth"]),
+    ):
+        assert cfg.OUTPUT_DIR == "/home/me/runs/a"
+        assert cfg.MODEL.WEIGHTS == "/home/me/w.pth"
+
+
 def test_a_value_of_the_wrong_type():
     with pytest.raises(ValueError, match="MODEL.SIMPLEVTR.NUM_QUERIES"):
         setup_cfg("", ["MODEL.SIMPLEVTR.NUM_QUERIES", "ten"])

@@ -105,6 +105,10 @@ def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path, capfd):
     assert whole["iteration"] == resumed["iteration"] == 2
     for key, value in whole["model"].items():
         torch.testing.assert_close(resumed["model"][key], value)
+    # What the two processes scored is what the checkpoint scores.
+    scored = (folder / "inference/tiny_val/results.json").read_bytes()
+    run(["--eval-only", "--resume", "--overwrite", *words[2:]])
+    assert (folder / "inference/tiny_val/results.json").read_bytes() == scored
 
 
 def test_evaluation_alone_gives_what_training_ended_with(trained, tiny_opts):
@@ -159,10 +163,11 @@ def test_the_same_seed_gives_the_same_losses(tiny_opts, tmp_path):
         ["MODEL.PIXEL_STD", "[0.0, 0.0, 0.0]"],  # NaN from the first layer on
     ],
 )
-def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, cause, capsys):
+def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, tmp_path, cause, capsys):
     with pytest.raises(FloatingPointError, match=r"infinite or NaN on the clips.*video_0000\d"):
-        run([*tiny_opts, *cause])
+        run([*tiny_opts, *cause, "SOLVER.MAX_ITER", "1"])
     assert "Traceback" not in capsys.readouterr().out
+    assert not list(tmp_path.glob("run/inference/*/results.json"))  # nothing is evaluated then
 
 
 def test_a_schedule_in_epochs(tiny_opts, tmp_path):

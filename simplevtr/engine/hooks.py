@@ -6,6 +6,7 @@ from simplevtr.engine.clip_picture import clip_picture
 
 import torch
 from detectron2.engine import HookBase
+from detectron2.engine.hooks import EvalHook
 from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
 from torch import nn
@@ -34,6 +35,15 @@ class WeightAverage(HookBase):
     def load_state_dict(self, state: dict) -> None:
         """Restore a saved average."""
         self.average.load_state_dict(state)
+
+
+class Evaluation(EvalHook):
+    """Evaluates at a period and at the end, but not after an error in the last iteration."""
+
+    def after_train(self) -> None:
+        """Evaluate if the training is complete."""
+        if self.trainer.iter >= self.trainer.max_iter:
+            super().after_train()
 
 
 class ClipPictures(HookBase):

@@ -10,7 +10,7 @@ from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.data import ClipStream, build_test_loader, build_train_loader
-from simplevtr.engine.hooks import ClipPictures, WeightAverage
+from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.resume import check_fit, last_checkpoint
 from simplevtr.engine.run_folder import results_folder
@@ -124,7 +124,7 @@ class ClipTrainer(DefaultTrainer):
         result = super().build_hooks()
         for index, hook in enumerate(result):
             if isinstance(hook, hooks.EvalHook):
-                result[index] = hooks.EvalHook(self.cfg.TEST.EVAL_PERIOD, self.evaluate)
+                result[index] = Evaluation(self.cfg.TEST.EVAL_PERIOD, self.evaluate)
         if self.cfg.VIS_PERIOD > 0:
             # Ahead of the writers, which come last, so that a picture is written at its iteration.
             pictures = ClipPictures(
@@ -138,6 +138,9 @@ class ClipTrainer(DefaultTrainer):
     def evaluate(self) -> OrderedDict:
         """Evaluate the weight average if there is one, else the model, on every test set."""
         model = self.model if self._average is None else self._average.average.module
+        if comm.get_world_size() > 1:  # a checkpoint has the main process's batch statistics
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, 0)
         self._last_eval_results = self.test(self.cfg, model)
         return self._last_eval_results
 
