@@ -9,14 +9,14 @@ others are made. datasets/README.md describes the files and the two variants.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 from rendering import MIN_VISIBLE_PIXELS, layer_shares, paint, visible_masks
 from scenes import SPLITS, STYLES, VARIANTS, Scene, category_of, draw_scene, generator
-from shapes import SHAPES, category_records
+from shapes import SHAPES
 from tqdm import tqdm
 from ytvis_records import annotation_record
 
@@ -44,20 +44,24 @@ _JPEG_QUALITY = 92
 _ENCODING_ROUND = ("compressed", "uncompressed", "polygons", *["compressed"] * 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that one variant's files follow from; stored in its stamp."""
+    """All that one variant's files follow from; stored in its stamp.
 
-    version: int
+    Raises:
+        ValueError: no dataset can be made with a value.
+    """
+
+    version: int = VERSION
     variant: str
-    seed: int
-    scale: float
-    train_videos: int
-    val_videos: int
-    long_videos: int
+    seed: int = 666  # of all randomness
+    scale: float = 1.0  # factor on the frame sizes and all that is in them
+    train_videos: int = 240
+    val_videos: int = 60
+    long_videos: int = 10
 
-    def check(self) -> None:
-        """Raises ValueError for a value that no dataset can be made with."""
+    def __post_init__(self) -> None:
+        """Check the values."""
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant!r}; known: {', '.join(VARIANTS)}, both")
         if not MIN_SCALE <= self.scale <= MAX_SCALE:
@@ -66,23 +70,15 @@ class Settings:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
 
-    def video_count(self, split: str) -> int:
-        """How many videos a split has."""
-        return getattr(self, f"{split}_videos")
-
 
 def make_embedded_dataset(
     output: Path | str,
     *,
     variant: str = "both",
-    seed: int = 666,
-    train_videos: int = 240,
-    val_videos: int = 60,
-    long_videos: int = 10,
-    scale: float = 1.0,
     overwrite: bool = False,
     workers: int = 1,
     progress: bool = False,
+    **settings: float,
 ) -> list[Path]:
     """Makes the embedded dataset, or finds it made.
 
@@ -92,14 +88,10 @@ def make_embedded_dataset(
     Args:
         output: folder that gets the folders ``easy`` and ``hard``.
         variant: "easy", "hard" or "both".
-        seed: of all randomness, at least 0.
-        train_videos: number of videos in the split ``train``.
-        val_videos: the same for ``val``.
-        long_videos: the same for ``long``.
-        scale: factor on the frame sizes and all that is in them, in [0.5, 4].
         overwrite: replace a dataset that this program made with other settings.
         workers: processes that draw videos; the files do not depend on it.
         progress: show progress bars and say what was done.
+        **settings: the fields of ``Settings`` that are not to have their defaults.
 
     Returns:
         The annotation files: train, val and long of each variant.
@@ -112,18 +104,14 @@ def make_embedded_dataset(
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
     variants = VARIANTS if variant == "both" else (variant,)
-    counts = {"train_videos": train_videos, "val_videos": val_videos, "long_videos": long_videos}
-    plans = [Settings(VERSION, name, seed, float(scale), **counts) for name in variants]
-    for settings in plans:
-        settings.check()
-    folders = [Path(output) / name for name in variants]
-    finished = [_is_finished(*plan, overwrite) for plan in zip(folders, plans, strict=True)]
-    for folder, settings, done in zip(folders, plans, finished, strict=True):
+    plans = {Path(output) / name: Settings(variant=name, **settings) for name in variants}
+    finished = [_is_finished(*plan, overwrite) for plan in plans.items()]
+    for (folder, plan), done in zip(plans.items(), finished, strict=True):
         if not done:
-            _make_variant(folder, settings, workers, progress)
+            _make_variant(folder, plan, workers, progress)
         if progress:
             say(f"{folder}: {'already finished, left as it is' if done else 'finished'}")
-    return [folder / f"{split}.json" for folder in folders for split in SPLITS]
+    return [folder / f"{split}.json" for folder in plans for split in SPLITS]
 
 
 def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
@@ -138,7 +126,9 @@ def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
     if overwrite:
         return False
     for stamp in stamps:
-        found = _read_stamp(stamp)
+        found = None
+        with suppress(ValueError):  # cut off or damaged: equal to no settings
+            found = json.loads(stamp.read_text(encoding="utf-8"))
         if found != asdict(settings):
             raise FileExistsError(
                 f"{folder} was made with other settings: {stamp.name} holds {found}, "
@@ -148,13 +138,6 @@ def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
         (folder / f"{split}.json").is_file() and _pictures(folder, split).is_dir()
         for split in SPLITS
     )
-
-
-def _read_stamp(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # cut off or damaged: equal to no settings
-        return None
 
 
 def _make_variant(folder: Path, settings: Settings, workers: int, progress: bool) -> None:
@@ -172,41 +155,25 @@ def _make_variant(folder: Path, settings: Settings, workers: int, progress: bool
 
 
 def _make_split(folder: Path, split: str, settings: Settings, workers: int, progress: bool) -> None:
-    count = settings.video_count(split)
-    make = functools.partial(_make_video, _pictures(folder, split), settings, split)
-    videos, annotations = [], []
-    bar = tqdm(
-        _run(make, range(count), workers),
-        desc=f"{settings.variant}/{split}",
-        total=count,
-        unit="video",
-        disable=not progress,
-    )
-    for video, tracks in bar:
-        videos.append(video)
-        for track in tracks:
-            annotations.append({"id": len(annotations) + 1, "video_id": video["id"], **track})
-    _write_json(
-        folder / f"{split}.json",
-        {
-            "info": {
-                "description": f"embedded dataset, variant {settings.variant}, split {split}",
-                "version": str(settings.version),
-            },
-            "videos": videos,
-            "categories": category_records(),
-            "annotations": annotations,
+    count = getattr(settings, f"{split}_videos")
+    make = partial(_make_video, _pictures(folder, split), settings, split)
+    bar = {"desc": f"{settings.variant}/{split}", "unit": "video", "disable": not progress}
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
+        made = list(tqdm((pool.map if pool else map)(make, range(count)), total=count, **bar))
+    tracks = [{"video_id": video["id"], **track} for video, own in made for track in own]
+    content = {
+        "info": {
+            "description": f"embedded dataset, variant {settings.variant}, split {split}",
+            "version": str(settings.version),
         },
-    )
-
-
-def _run(make: functools.partial, items: Iterable[int], workers: int) -> Iterator:
-    """Results in the order of the items."""
-    if workers == 1:
-        yield from map(make, items)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(make, items)
+        "videos": [video for video, _ in made],
+        "categories": [
+            {"id": i, "name": name, "supercategory": "shape"} for i, name in enumerate(SHAPES, 1)
+        ],
+        "annotations": [{"id": i, **track} for i, track in enumerate(tracks, 1)],
+    }
+    _write_json(folder / f"{split}.json", content)
 
 
 def _make_video(pictures: Path, settings: Settings, split: str, index: int) -> tuple[dict, list]:
@@ -241,14 +208,11 @@ def _draw_visible(
     rng: np.random.Generator, settings: Settings, split: str, index: int
 ) -> tuple[Scene, np.ndarray, np.ndarray]:
     """A scene all of whose objects can be seen often enough, its layer shares and its masks."""
-    categories = tuple(
-        category_of(settings.seed, settings.variant, split, index, slot)
-        for slot in range(len(STYLES[split].object_shares))
-    )
+    slots = range(len(STYLES[split].object_shares))
+    categories = [category_of(settings.seed, settings.variant, split, index, s) for s in slots]
+    easy = settings.variant == "easy"
     for _ in range(_DRAWS_AT_MOST):
-        scene = draw_scene(
-            rng, split, categories, easy=settings.variant == "easy", scale=settings.scale
-        )
+        scene = draw_scene(rng, split, categories, easy=easy, scale=settings.scale)
         shares = layer_shares(scene)
         masks = visible_masks(scene, shares)
         if (masks.any(axis=(2, 3)).sum(axis=1) >= _MIN_VISIBLE_FRAMES).all():
@@ -267,29 +231,25 @@ def _write_json(path: Path, content: dict) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
-
-
-def run(options: argparse.Namespace) -> None:
-    """Make the dataset, with progress bars."""
-    settings = vars(options)
-    make_embedded_dataset(settings.pop("output"), progress=True, **settings)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     output = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser() / "embedded"
     add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
     add("--variant", choices=(*VARIANTS, "both"), default="both", help="which to make")
-    add("--seed", type=int, default=666, help="of all randomness (default: 666)")
-    for split, count in (("train", 240), ("val", 60), ("long", 10)):
-        text = f"size of {split} (default: {count})"
+    add("--seed", type=int, default=Settings.seed, help="of all randomness (default: %(default)s)")
+    for split in SPLITS:
+        name, text = f"{split}_videos", f"size of {split} (default: %(default)s)"
+        count = getattr(Settings, name)
         add(f"--{split}-videos", type=int, default=count, metavar="N", help=text)
-    add("--scale", type=float, default=1.0, help="factor on the frame sizes")
+    add("--scale", type=float, default=Settings.scale, help="factor on the frame sizes")
     add("--workers", type=int, default=1, help="processes (default: 1)")
     add("--overwrite", action="store_true", help="replace other settings' dataset")
-    return parser
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make the dataset, with progress bars."""
+    make_embedded_dataset(progress=True, **vars(options))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ object shows more than any other layer, so masks never overlap.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 from scenes import CAMERA_REACH, Bar, Scene, Track
@@ -14,6 +16,7 @@ from shapes import EXTENT, contains, shading
 
 SAMPLES = 4  # sample points along a side of a pixel
 MIN_VISIBLE_PIXELS = 12  # with fewer, an object counts as absent from a frame
+Window = tuple[slice, slice]  # rows and columns
 
 
 def layer_shares(scene: Scene) -> np.ndarray:
@@ -27,17 +30,14 @@ def layer_shares(scene: Scene) -> np.ndarray:
     shares = np.zeros(shape, np.uint8)
     for t in range(scene.length):
         owner = np.zeros((scene.height * SAMPLES, scene.width * SAMPLES), np.uint8)
-        windows = [_window(scene, layer, t) for layer in scene.layers]
-        for i, (layer, window) in enumerate(zip(scene.layers, windows, strict=True), start=1):
-            if window is not None:
-                rows, columns = window
-                x, y = _own_coordinates(scene, layer, t, rows, columns, samples=SAMPLES)
-                fine = tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window)
-                owner[fine][_covers(layer, x, y)] = i
-        for i, window in enumerate(windows, start=1):
-            if window is not None:
-                fine = tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window)
-                shares[t, i][window] = _count_samples(owner[fine] == i)
+        layers = [
+            (i, layer, window, tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window))
+            for i, layer, window in _visible_layers(scene, t)
+        ]
+        for i, layer, window, fine in layers:
+            owner[fine][_covers(layer, *_own_coordinates(scene, layer, t, window, SAMPLES))] = i
+        for i, _, window, fine in layers:
+            shares[t, i][window] = _count_samples(owner[fine] == i)
         shares[t, 0] = SAMPLES**2 - shares[t, 1:].sum(axis=0, dtype=np.uint8)
     return shares
 
@@ -79,11 +79,9 @@ def paint(scene: Scene, shares: np.ndarray, rng: np.random.Generator) -> np.ndar
     for t in range(scene.length):
         background = _seen_by_camera(canvas, scene, t)
         picture = background * (shares[t, 0, :, :, None] / SAMPLES**2)
-        for i, layer in enumerate(scene.layers, start=1):
-            window = _window(scene, layer, t)
-            if window is not None:
-                colours = _surface(scene, layer, t, window, background)
-                picture[window] += colours * (shares[t, i][window][..., None] / SAMPLES**2)
+        for i, layer, window in _visible_layers(scene, t):
+            colours = _surface(scene, layer, t, window, background)
+            picture[window] += colours * (shares[t, i][window][..., None] / SAMPLES**2)
         picture = picture * glow[t] + rng.normal(0, noise, picture.shape)
         frames[t] = np.clip(np.rint(picture), 0, 255)
     return frames
@@ -96,22 +94,22 @@ def _count_samples(points: np.ndarray) -> np.ndarray:
     return rows.reshape(height, width, SAMPLES).sum(2, dtype=np.uint8)
 
 
-def _window(scene: Scene, layer: Track | Bar, t: int) -> tuple[slice, slice] | None:
-    """Rows and columns outside which a layer cannot be seen; None if it cannot be seen at all."""
-    if isinstance(layer, Bar):
-        return slice(0, scene.height), slice(0, scene.width)
-    if not layer.shown[t]:
-        return None
-    reach = EXTENT * layer.radii[t]
-    low = np.floor(layer.centres[t] - reach).astype(int).clip(0)
-    high = np.minimum(np.ceil(layer.centres[t] + reach).astype(int), (scene.width, scene.height))
-    if (low >= high).any():
-        return None
-    return slice(low[1], high[1]), slice(low[0], high[0])
+def _visible_layers(scene: Scene, t: int) -> Iterator[tuple[int, Track | Bar, Window]]:
+    """Numbers from 1, layers, and rows and columns outside which they cannot be seen."""
+    for i, layer in enumerate(scene.layers, start=1):
+        if isinstance(layer, Bar):
+            yield i, layer, (slice(0, scene.height), slice(0, scene.width))
+        elif layer.shown[t]:
+            reach = EXTENT * layer.radii[t]
+            low = np.floor(layer.centres[t] - reach).astype(int).clip(0)
+            high = np.ceil(layer.centres[t] + reach).astype(int)
+            high = np.minimum(high, (scene.width, scene.height))
+            if (low < high).all():
+                yield i, layer, (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
 def _own_coordinates(
-    scene: Scene, layer: Track | Bar, t: int, rows: slice, columns: slice, *, samples: int
+    scene: Scene, layer: Track | Bar, t: int, window: Window, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """x and y of a window's sample points in the layer's coordinates.
 
@@ -121,8 +119,10 @@ def _own_coordinates(
         centre, angle, size = layer.centre + scene.camera[t], layer.angle, layer.half_width
     else:
         centre, angle, size = layer.centres[t], layer.angles[t], layer.radii[t]
-    x = (np.arange(columns.start * samples, columns.stop * samples) + 0.5) / samples - centre[0]
-    y = (np.arange(rows.start * samples, rows.stop * samples) + 0.5) / samples - centre[1]
+    y, x = (
+        (np.arange(side.start * samples, side.stop * samples) + 0.5) / samples - middle
+        for side, middle in zip(window, centre[::-1], strict=True)
+    )
     cos, sin = np.cos(angle) / size, np.sin(angle) / size
     return x * cos + y[:, None] * sin, y[:, None] * cos - x * sin
 
@@ -132,13 +132,13 @@ def _covers(layer: Track | Bar, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _surface(
-    scene: Scene, layer: Track | Bar, t: int, window: tuple[slice, slice], background: np.ndarray
+    scene: Scene, layer: Track | Bar, t: int, window: Window, background: np.ndarray
 ) -> np.ndarray:
     """(h, w, 3) colours of a layer in its window."""
     if isinstance(layer, Bar):
         # The picture upside down: the background's colours, but no continuation of it.
         return background[::-1] * layer.brightness
-    x, y = _own_coordinates(scene, layer, t, *window, samples=1)
+    x, y = _own_coordinates(scene, layer, t, window, samples=1)
     return layer.colour * shading(x, y, **layer.surface)[..., None]
 
 

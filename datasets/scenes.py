@@ -7,6 +7,7 @@ share of a frame whatever its size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,23 +22,14 @@ CAMERA_REACH = 14.0  # the camera's furthest drift from its start along an axis,
 
 @dataclass(frozen=True)
 class SplitStyle:
-    """How eventful the videos of a split are.
+    """How eventful the videos of a split are."""
 
-    Attributes:
-        object_shares: probability of 1, 2, ... objects in a video.
-        bar_shares: probability of 0, 1, ... bars, which hide objects and are not annotated.
-        bar_half_widths: least and greatest half width of a bar, in units.
-        frames_a_waypoint: frames from one random position of an object to the next.
-        outside_share: probability that an inner waypoint lies outside the frame.
-        hidden_share: probability that an object is switched off for a while.
-    """
-
-    object_shares: tuple[float, ...]
-    bar_shares: tuple[float, ...]
-    bar_half_widths: tuple[float, float]
-    frames_a_waypoint: int
-    outside_share: float
-    hidden_share: float
+    object_shares: tuple[float, ...]  # probability of 1, 2, ... objects in a video
+    bar_shares: tuple[float, ...]  # of 0, 1, ... bars, which hide objects and are not annotated
+    bar_half_widths: tuple[float, float]  # least and greatest half width of a bar, in units
+    frames_a_waypoint: int  # from one random position of an object to the next
+    outside_share: float  # probability that an inner waypoint lies outside the frame
+    hidden_share: float  # probability that an object is switched off for a while
 
 
 _SHORT = SplitStyle((0.35, 0.4, 0.25), (0.72, 0.2, 0.08), (2.5, 5.5), 5, 0.06, 0.12)
@@ -47,63 +39,37 @@ STYLES = {"train": _SHORT, "val": _SHORT, "long": _LONG}
 
 @dataclass(frozen=True)
 class Bar:
-    """A strip across the whole frame that hides what lies behind it and moves with the camera.
+    """A strip across the whole frame that hides what lies behind it and moves with the camera."""
 
-    Attributes:
-        centre: (2,) x and y of a point on its axis in the first frame's pixels.
-        angle: direction of the axis.
-        half_width: half its width.
-        brightness: factor on the background picture it is cut from.
-    """
-
-    centre: np.ndarray
-    angle: float
+    centre: np.ndarray  # (2,) x and y of a point on its axis in the first frame
+    angle: float  # direction of the axis
     half_width: float
-    brightness: float
+    brightness: float  # factor on the background picture it is cut from
 
 
 @dataclass(frozen=True)
 class Track:
-    """One annotated object and its path.
+    """One annotated object and its path over T frames."""
 
-    Attributes:
-        shape: its category, one of ``SHAPES``.
-        colour: (3,) RGB in [0, 255].
-        surface: keyword arguments of ``shapes.shading``.
-        centres: (T, 2) x and y.
-        radii: (T,) nominal radius.
-        angles: (T,) rotation.
-        shown: (T,) bool, False where the object is switched off.
-    """
-
-    shape: str
-    colour: np.ndarray
-    surface: dict
-    centres: np.ndarray
-    radii: np.ndarray
-    angles: np.ndarray
-    shown: np.ndarray
+    shape: str  # its category, one of SHAPES
+    colour: np.ndarray  # (3,) RGB in [0, 255]
+    surface: dict  # keyword arguments of shapes.shading
+    centres: np.ndarray  # (T, 2) x and y
+    radii: np.ndarray  # (T,) nominal radius
+    angles: np.ndarray  # (T,) rotation
+    shown: np.ndarray  # (T,) bool, False where the object is switched off
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A video before it is drawn.
-
-    Attributes:
-        height: frame height.
-        width: frame width.
-        length: T, number of frames.
-        unit: length unit in pixels.
-        camera: (T, 2) offset of the background and the bars, zero in the first frame.
-        layers: tracks and bars, the furthest first.
-    """
+    """A video before it is drawn."""
 
     height: int
     width: int
-    length: int
-    unit: float
-    camera: np.ndarray
-    layers: tuple[Track | Bar, ...]
+    length: int  # T, number of frames
+    unit: float  # length unit in pixels
+    camera: np.ndarray  # (T, 2) offset of the background and the bars, zero in the first frame
+    layers: tuple[Track | Bar, ...]  # the furthest first
 
     @property
     def tracks(self) -> list[Track]:
@@ -129,7 +95,7 @@ def category_of(seed: int, variant: str, split: str, video: int, slot: int) -> s
 
 
 def draw_scene(
-    rng: np.random.Generator, split: str, categories: tuple[str, ...], *, easy: bool, scale: float
+    rng: np.random.Generator, split: str, categories: Sequence[str], *, easy: bool, scale: float
 ) -> Scene:
     """A random scene.
 
@@ -150,13 +116,13 @@ def draw_scene(
     unit = (height * width / (64 * 96)) ** 0.5
     length = _draw_length(rng, split)
     count = 1 + rng.choice(len(style.object_shares), p=style.object_shares)
+    size = np.array((width, height), float)
     layers: list[Track | Bar] = [
-        _draw_track(rng, style, shape, (height, width, length, unit), easy=easy)
-        for shape in categories[:count]
+        _draw_track(rng, style, size, unit, length, shape, easy) for shape in categories[:count]
     ]
     layers = [layers[i] for i in rng.permutation(len(layers))]
     for _ in range(rng.choice(len(style.bar_shares), p=style.bar_shares)):
-        layers.insert(rng.integers(1, len(layers) + 1), _draw_bar(rng, style, height, width, unit))
+        layers.insert(rng.integers(1, len(layers) + 1), _draw_bar(rng, style, size, unit))
     reach = 0.5 * CAMERA_REACH * unit
     steps = 2 + length // 8
     camera = _smooth_path(_wander(rng, steps, -reach, reach, reach * np.ones(2)), length)
@@ -171,12 +137,10 @@ def _draw_length(rng: np.random.Generator, split: str) -> int:
     return int(rng.integers(low, high))
 
 
-def _draw_bar(
-    rng: np.random.Generator, style: SplitStyle, height: int, width: int, unit: float
-) -> Bar:
+def _draw_bar(rng: np.random.Generator, style: SplitStyle, size: np.ndarray, unit: float) -> Bar:
     upright = rng.random() < 0.7
     return Bar(
-        centre=rng.uniform(0.15, 0.85, 2) * (width, height),
+        centre=rng.uniform(0.15, 0.85, 2) * size,
         angle=(np.pi / 2 if upright else 0) + rng.uniform(-0.35, 0.35),
         half_width=unit * rng.uniform(*style.bar_half_widths),
         brightness=rng.choice((0.75, 1.3)) * rng.uniform(0.92, 1.08),
@@ -186,12 +150,12 @@ def _draw_bar(
 def _draw_track(
     rng: np.random.Generator,
     style: SplitStyle,
+    size: np.ndarray,
+    unit: float,
+    length: int,
     shape: str,
-    frame: tuple[int, int, int, float],
-    *,
     easy: bool,
 ) -> Track:
-    height, width, length, unit = frame
     radius = unit * rng.uniform(7.5, 14.5)
     count = max(3, 1 + round(length / style.frames_a_waypoint))
     growth = _smooth_path(_wander(rng, count, 0.85, 1.2, 0.2 * np.ones(1)), length)[:, 0]
@@ -204,23 +168,17 @@ def _draw_track(
             "stripes": rng.uniform(0, 0.1),
             "period": rng.uniform(0.5, 1.2),
         },
-        centres=_draw_centres(rng, style, (height, width, length), radius, count),
+        centres=_smooth_path(_draw_waypoints(rng, style, size, radius, count), length),
         radii=radius * growth,
         angles=turn + rng.uniform(0, 2 * np.pi),
         shown=_draw_shown(rng, style, length),
     )
 
 
-def _draw_centres(
-    rng: np.random.Generator,
-    style: SplitStyle,
-    frame: tuple[int, int, int],
-    radius: float,
-    count: int,
+def _draw_waypoints(
+    rng: np.random.Generator, style: SplitStyle, size: np.ndarray, radius: float, count: int
 ) -> np.ndarray:
-    """(T, 2) centres through ``count`` waypoints, some of which may lie outside the frame."""
-    height, width, length = frame
-    size = np.array((width, height), float)
+    """(count, 2) centres, some of which may lie outside the frame of ``size`` (width, height)."""
     inset = np.minimum(0.8 * radius, 0.3 * size)
     points = _wander(rng, count, inset, size - inset, 0.3 * size)
     outside = rng.random(count) < style.outside_share
@@ -228,18 +186,12 @@ def _draw_centres(
     outside[-1] = rng.random() < 0.2
     if outside.all():
         outside[rng.integers(count)] = False
+    beyond = 1.1 * EXTENT * radius  # from the frame's nearest edge
     for i in np.flatnonzero(outside):
-        points[i] = _beyond_edge(points[i], size, 1.1 * EXTENT * radius)
-    return _smooth_path(points, length)
-
-
-def _beyond_edge(point: np.ndarray, size: np.ndarray, distance: float) -> np.ndarray:
-    """The point moved straight over the nearest edge of the frame, ``distance`` beyond it."""
-    gaps = np.concatenate([point, size - point])
-    axis = int(gaps.argmin()) % 2
-    moved = point.copy()
-    moved[axis] = -distance if gaps.argmin() < 2 else size[axis] + distance
-    return moved
+        gaps = np.concatenate([points[i], size - points[i]])
+        side, axis = divmod(int(gaps.argmin()), 2)
+        points[i, axis] = size[axis] + beyond if side else -beyond
+    return points
 
 
 def _draw_shown(rng: np.random.Generator, style: SplitStyle, length: int) -> np.ndarray:

@@ -15,20 +15,10 @@ EXTENT = 1.2
 HUE_BAND = 0.035  # half width of a category's hue band, in turns; the bands' centres lie 1/6 apart
 
 # Sizes are chosen so that the shapes look about equally large.
-_DISK_RADIUS = 0.92
+_DISK_RADIUS, _RING_RADII = 0.92, (0.5, 1.0)
 _SQUARE_HALF_SIDE = 0.78
-_TRIANGLE_RADIUS = 1.15
-_STAR_RADIUS = EXTENT
-_CROSS_HALF_LENGTH = 1.0
-_CROSS_HALF_WIDTH = 0.34
-_RING_RADII = (0.5, 1.0)
-
-
-def category_records() -> list[dict]:
-    """The ``categories`` list of a YTVIS-format file: ids 1 to 6 in the order of ``SHAPES``."""
-    return [
-        {"id": i, "name": name, "supercategory": "shape"} for i, name in enumerate(SHAPES, start=1)
-    ]
+_TRIANGLE_RADIUS, _STAR_RADIUS = 1.15, EXTENT
+_CROSS_HALF_LENGTH, _CROSS_HALF_WIDTH = 1.0, 0.34
 
 
 def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -45,15 +35,15 @@ def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: the shape's name is unknown.
     """
+    squared = x * x + y * y
+    near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
     if shape == "disk":
-        return x * x + y * y < _DISK_RADIUS**2
+        return squared < _DISK_RADIUS**2
     if shape == "ring":
-        squared = x * x + y * y
         return (squared > _RING_RADII[0] ** 2) & (squared < _RING_RADII[1] ** 2)
     if shape == "square":
-        return np.maximum(np.abs(x), np.abs(y)) < _SQUARE_HALF_SIDE
+        return far < _SQUARE_HALF_SIDE
     if shape == "cross":
-        near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
         return (near < _CROSS_HALF_WIDTH) & (far < _CROSS_HALF_LENGTH)
     if shape == "triangle":
         return _half_planes(x, y, sides=3, distance=_TRIANGLE_RADIUS / 2) == 3
@@ -83,10 +73,8 @@ def draw_colour(rng: np.random.Generator, shape: str, *, by_category: bool) -> n
         (3,) float64, RGB in [0, 255].
     """
     offset = rng.uniform(-1, 1)
-    if by_category:
-        hue = SHAPES.index(shape) / len(SHAPES) + HUE_BAND * offset
-    else:
-        hue = 0.5 * (offset + 1)
+    band = SHAPES.index(shape) / len(SHAPES) + HUE_BAND * offset
+    hue = band if by_category else 0.5 * (offset + 1)
     saturation, value = rng.uniform(0.6, 1.0), rng.uniform(0.55, 0.95)
     return 255 * np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from simplevtr.formats.rle import as_text, encode_mask
+from simplevtr.formats.rle import as_text, encode_mask, run_lengths
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_coder
+from pycocotools import mask as coco_mask
 
 ENCODINGS = ("compressed", "uncompressed", "polygons")
 POLYGON_MIN_IOU = 0.92  # a polygon that keeps less of its mask is not used
@@ -35,11 +35,19 @@ def annotation_record(
         raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
     length, height, width = masks.shape
     coded = [encode_mask(mask) if mask.any() else None for mask in masks]
-    stored: list = [code and as_text(code) for code in coded]
-    if encoding == "uncompressed":
-        stored = [_uncompressed(m) if m.any() else None for m in masks]
-    elif encoding == "polygons":
-        stored, coded = _all_polygons(masks, coded, min_pixels) or (stored, coded)
+    polygons = [None]
+    if encoding == "polygons":
+        polygons = [
+            _polygons(mask, code, min_pixels) if code else (None, None)
+            for mask, code in zip(masks, coded, strict=True)
+        ]
+    if all(polygons):
+        stored, coded = zip(*polygons, strict=True)
+    elif encoding == "uncompressed":
+        size = [height, width]
+        stored = [code and {"size": size, "counts": run_lengths(code)} for code in coded]
+    else:
+        stored = [code and as_text(code) for code in coded]
     return {
         "category_id": category_id,
         "iscrowd": 0,
@@ -47,42 +55,19 @@ def annotation_record(
         "width": width,
         "length": length,
         "segmentations": stored,
-        "bboxes": [code and mask_coder.toBbox(code).tolist() for code in coded],
-        "areas": [code and int(mask_coder.area(code)) for code in coded],
+        "bboxes": [code and coco_mask.toBbox(code).tolist() for code in coded],
+        "areas": [code and int(coco_mask.area(code)) for code in coded],
     }
 
 
-def _uncompressed(mask: np.ndarray) -> dict:
-    """Run lengths down the columns, zeros first."""
-    pixels = np.concatenate([[False], mask.ravel(order="F")])
-    changes = np.flatnonzero(np.diff(pixels))
-    counts = np.diff(np.concatenate([[0], changes, [mask.size]]))
-    return {"size": list(mask.shape), "counts": counts.tolist()}
-
-
-def _all_polygons(masks: np.ndarray, coded: list, min_pixels: int) -> tuple[list, list] | None:
-    """Outlines and their coded masks, an entry a frame; None if one of them would be poor."""
-    stored: list = [None] * len(masks)
-    drawn: list = [None] * len(masks)
-    for t, code in enumerate(coded):
-        if code is not None:
-            stored[t], drawn[t] = _polygons(masks[t], code, min_pixels)
-            if drawn[t] is None:
-                return None
-    return stored, drawn
-
-
-def _polygons(mask: np.ndarray, coded: dict, min_pixels: int) -> tuple[list | None, dict | None]:
-    """Outlines [[x, y, x, y, ...], ...] in pixels and their coded mask, or (None, None)."""
+def _polygons(mask: np.ndarray, coded: dict, min_pixels: int) -> tuple[list, dict] | None:
+    """Outlines [[x, y, x, y, ...], ...] in pixels and their coded mask; None if it is poor."""
     fine = np.kron(mask.astype(np.uint8), np.ones((4, 4), np.uint8))
     contours, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     smooth = [cv2.approxPolyDP(c, 4 * _POLYGON_TOLERANCE, True).reshape(-1, 2) for c in contours]
     outlines = [((c + 0.5) / 4).ravel().tolist() for c in smooth if len(c) >= 3]
     if not outlines:
-        return None, None
-    drawn = mask_coder.merge(mask_coder.frPyObjects(outlines, *mask.shape))
-    if mask_coder.area(drawn) < min_pixels:
-        return None, None
-    if mask_coder.iou([drawn], [coded], [0])[0, 0] < POLYGON_MIN_IOU:
-        return None, None
-    return outlines, drawn
+        return None
+    drawn = coco_mask.merge(coco_mask.frPyObjects(outlines, *mask.shape))
+    close = coco_mask.iou([drawn], [coded], [0])[0, 0] >= POLYGON_MIN_IOU
+    return (outlines, drawn) if close and coco_mask.area(drawn) >= min_pixels else None

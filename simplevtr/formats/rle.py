@@ -46,12 +46,16 @@ def as_text(rle: dict) -> dict:
 
 def inverted(rle: dict) -> dict:
     """The compressed RLE of the pixels that are not in a mask, of a sound compressed RLE."""
+    lengths = run_lengths(rle)
+    return encode_runs(lengths[1:] if lengths[0] == 0 else [0, *lengths], *rle["size"])
+
+
+def run_lengths(rle: dict) -> list[int]:
+    """The run lengths of a sound compressed RLE, background first."""
     height, width = rle["size"]
     runs, _ = decode_texts([rle["counts"]], height * width, 1)
     lengths = runs.ravel().tolist()
-    if lengths[-1] == 0:  # the run that was filled in
-        lengths.pop()
-    return encode_runs(lengths[1:] if lengths[0] == 0 else [0, *lengths], height, width)
+    return lengths[:-1] if lengths[-1] == 0 else lengths  # without the run that was filled in
 
 
 def starts_of(lengths: np.ndarray) -> np.ndarray:
