@@ -166,8 +166,8 @@ def test_weights_alone_cannot_be_resumed(stopped, tiny_opts):
 def test_a_checkpoint_is_saved_whole_or_not_at_all(tiny_opts, tmp_path, monkeypatch, error):
     cfg = config(tiny_opts)
     (tmp_path / "run").mkdir()
-    checkpointer = ClipTrainer(cfg).checkpointer
-    checkpointer.save("model_a")
+    trainer = ClipTrainer(cfg)
+    trainer.checkpointer.save("model_a")
 
     def half(content, path):
         Path(path).write_bytes(b"half")
@@ -178,7 +178,7 @@ def test_a_checkpoint_is_saved_whole_or_not_at_all(tiny_opts, tmp_path, monkeypa
     for name in ("model_a", "model_b"):
         kind = OSError if isinstance(error, RuntimeError) else type(error)
         with pytest.raises(kind):
-            checkpointer.save(name)
+            trainer.checkpointer.save(name)
     assert (tmp_path / "run/model_a.pth").read_bytes() == whole
     assert (tmp_path / "run/last_checkpoint").read_text() == "model_a.pth"
     assert not list((tmp_path / "run").glob("*model_b*"))
