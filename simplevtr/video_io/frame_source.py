@@ -47,9 +47,7 @@ class FrameSource(ABC):
         """
 
     def timing(self, index: int) -> FrameTiming | None:
-        """When frame ``index`` of the latest pass is shown; known once it has been read.
-
-        None for images, which have no times.
+        """When frame ``index`` of the latest pass is shown; None for images, which have no times.
 
         Raises:
             IndexError: that frame has not been read.

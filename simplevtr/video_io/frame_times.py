@@ -14,12 +14,7 @@ _BACK = 1  # seconds
 
 @dataclass(frozen=True)
 class FrameTiming:
-    """When one frame is shown.
-
-    Attributes:
-        start: seconds from the start of the first frame, exact.
-        duration: seconds, exact.
-    """
+    """When one frame is shown, in exact seconds from the start of the first frame."""
 
     start: Fraction
     duration: Fraction
@@ -49,14 +44,12 @@ class Timeline:
 
     def add(self, pts: int | None, duration: int | None) -> None:
         """Note the next frame: its time and duration in ticks, None or 0 where unknown."""
-        duration = duration if duration and duration > 0 else self._step
-        if not self._starts:
-            self._origin = pts or 0
-            start = 0
-        else:
+        if self._starts:
             start = self._after(self._starts[-1], pts)
+        else:
+            start, self._origin = 0, pts or 0
         self._starts.append(start)
-        self._durations.append(duration)
+        self._durations.append(duration if duration and duration > 0 else self._step)
 
     def _after(self, previous: int, pts: int | None) -> int:
         due = previous + self._durations[-1]
@@ -92,6 +85,4 @@ class Timeline:
 
     def end(self) -> Fraction:
         """Seconds from the first frame's start to the last one's end; 0 without frames."""
-        if not self._starts:
-            return Fraction(0)
-        return (self._starts[-1] + self._durations[-1]) * self._tick
+        return (self._starts[-1] + self._durations[-1]) * self._tick if self._starts else Fraction()

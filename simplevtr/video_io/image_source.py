@@ -7,14 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from simplevtr.formats.images import (
-    IMAGE_SUFFIXES,
-    frame_size,
-    is_image,
-    picture_count,
-    read_frame,
-    read_pictures,
-)
+from simplevtr.formats import images
 from simplevtr.formats.paths import natural_key
 from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.frame_times import FrameTiming
@@ -45,11 +38,10 @@ class ImageSource(FrameSource):
         self.length = len(self.files)
         self._refuse_doubles()
         first = self.files[0]
-        self.size = frame_size(first)
+        self.size = images.frame_size(first)
         for path in self.files:
-            if (size := frame_size(path)) != self.size:
-                raise _other_size(path, size, self.size, f"the first frame {first}")
-            if self.length > 1 and (count := picture_count(path)) > 1:
+            _check_size(path, images.frame_size(path), self.size, f"the first frame {first}")
+            if self.length > 1 and (count := images.picture_count(path)) > 1:
                 raise ValueError(
                     f"{path} has {count} pictures; a file with several pictures is a video of its "
                     "own, and videos are read one at a time"
@@ -69,22 +61,17 @@ class ImageSource(FrameSource):
                 )
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for path in self.files:
-            yield read_frame(path)
+        return map(images.read_frame, self.files)
 
 
 class PictureSource(FrameSource):
     """The pictures of one file: an animation (WebP, PNG) with its times, or the pages of a TIFF."""
 
     def __init__(self, path: Path):
-        """Decode the first picture.
-
-        Raises:
-            ValueError: the file is not an image.
-        """
+        """Decode the first picture; ValueError if the file is not an image."""
         self.files, self.path = [path], str(path)
-        self.length = picture_count(path)
-        pixels, seconds = next(read_pictures(path))
+        self.length = images.picture_count(path)
+        pixels, seconds = next(images.read_pictures(path))
         self.size = pixels.shape[:2]
         self.fps = 1 / seconds if seconds else None
         self._timings: list[FrameTiming] = []
@@ -92,10 +79,9 @@ class PictureSource(FrameSource):
     def __iter__(self) -> Iterator[np.ndarray]:
         timings = self._timings = []
         start = Fraction(0)
-        for index, (pixels, seconds) in enumerate(read_pictures(self.files[0])):
-            size = pixels.shape[:2]
-            if size != self.size:
-                raise _other_size(f"{self.path}, picture {index}", size, self.size, "picture 0")
+        for index, (pixels, seconds) in enumerate(images.read_pictures(self.files[0])):
+            picture = f"{self.path}, picture {index}"
+            _check_size(picture, pixels.shape[:2], self.size, "picture 0")
             if seconds is not None:
                 timings.append(FrameTiming(start, seconds))
                 start += seconds
@@ -106,17 +92,6 @@ class PictureSource(FrameSource):
         return None if self.fps is None else self._timings[index]
 
 
-def open_images(paths: Sequence[Path], shown: str) -> FrameSource:
-    """Image files as a video.
-
-    Raises:
-        ValueError: see ``ImageSource`` and ``PictureSource``.
-    """
-    if len(paths) == 1 and picture_count(paths[0]) > 1:
-        return PictureSource(paths[0])
-    return ImageSource(paths, shown)
-
-
 def images_in(folder: Path) -> list[Path]:
     """The frames in a folder: all images, or the .jpg files if all others are their doubles.
 
@@ -125,37 +100,37 @@ def images_in(folder: Path) -> list[Path]:
     Raises:
         ValueError: there are none, or images of several kinds that are not such doubles.
     """
-    # Names with a leading dot are the file manager's, such as "._00001.jpg".
-    frames = [p for p in folder.iterdir() if is_image(p) and p.name[0] != "." and p.is_file()]
-    if not frames:
-        raise ValueError(f"{folder}: no frames ({', '.join(IMAGE_SUFFIXES)}) in this folder")
     kinds: dict[str, list[Path]] = {}
-    for path in frames:
-        suffix = path.suffix.lower()
-        kinds.setdefault(_SPELLINGS.get(suffix, suffix), []).append(path)
-    if len(kinds) > 1:
-        found = " and ".join(f"{len(files)} {kind}" for kind, files in sorted(kinds.items()))
-        photographs = kinds.get(".jpg", [])
-        if {path.stem for path in frames} == {path.stem for path in photographs}:
-            logger.warning(
-                "%s: has %s files of the same names; the .jpg files are the frames, others are "
-                "taken for masks",
-                folder, found,
-            )  # fmt: skip
-            return photographs
-        kind = min(kinds.values(), key=lambda files: (-len(files), files[0].suffix))[0].suffix
-        raise ValueError(
-            f"{folder}: has {found} files, of which some may be masks; choose the frames by a "
-            f"pattern, such as '{folder}/*{kind}'"
-        )
-    return frames
-
-
-def _other_size(
-    what: object, size: tuple[int, int], first_size: tuple[int, int], first: str
-) -> ValueError:
-    (h, w), (first_h, first_w) = size, first_size
-    return ValueError(
-        f"{what} is {w}x{h} pixels, but {first} is {first_w}x{first_h}; all frames of a video must "
-        "have one size"
+    for path in folder.iterdir():
+        # Names with a leading dot are the file manager's, such as "._00001.jpg".
+        if images.is_image(path) and path.name[0] != "." and path.is_file():
+            suffix = path.suffix.lower()
+            kinds.setdefault(_SPELLINGS.get(suffix, suffix), []).append(path)
+    if not kinds:
+        allowed = ", ".join(images.IMAGE_SUFFIXES)
+        raise ValueError(f"{folder}: no frames ({allowed}) in this folder")
+    if len(kinds) == 1:
+        return next(iter(kinds.values()))
+    found = " and ".join(f"{len(files)} {kind}" for kind, files in sorted(kinds.items()))
+    photographs = kinds.get(".jpg", [])
+    stems = {path.stem for path in photographs}
+    if all(path.stem in stems for files in kinds.values() for path in files):
+        logger.warning(
+            "%s: has %s files of the same names; the .jpg files are the frames, others are "
+            "taken for masks",
+            folder, found,
+        )  # fmt: skip
+        return photographs
+    kind = min(kinds.values(), key=lambda files: (-len(files), files[0].suffix))[0].suffix
+    raise ValueError(
+        f"{folder}: has {found} files, of which some may be masks; choose the frames by a "
+        f"pattern, such as '{folder}/*{kind}'"
     )
+
+
+def _check_size(what: object, size: tuple[int, int], wanted: tuple[int, int], first: str) -> None:
+    if size != wanted:
+        raise ValueError(
+            f"{what} is {size[1]}x{size[0]} pixels, but {first} is {wanted[1]}x{wanted[0]}; all "
+            "frames of a video must have one size"
+        )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from simplevtr.video_io.video_stream import StreamSource
+from simplevtr.video_io.video_source import StreamSource
 
 import av
 import numpy as np
@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 # A server may send a playlist; it must not lead to files of this machine.
 _PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,rtmpt,srt"
-_CAMERAS = "/dev/video"
 
 
 class LiveSource(StreamSource):
@@ -40,7 +39,16 @@ class LiveSource(StreamSource):
             ValueError: there is no answer, no video, or no frame can be decoded.
         """
         self.path, self.files = shown, []
-        self._container = _connect(address, shown, format, timeout)
+        options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
+        try:
+            self._container = av.open(
+                address, format=format, container_options={} if format else options, timeout=timeout
+            )
+        except (av.FFmpegError, OSError) as error:
+            # The error's own text and the chain would show the address with its password.
+            late = isinstance(error, av.error.ExitError)
+            reason = f"no answer within {timeout:g} s" if late else error.strerror
+            raise ValueError(f"{shown}: cannot be opened as a video ({reason})") from None
         try:
             self._frames: Iterator[np.ndarray] | None = self._begin(self._container)
         except ValueError:
@@ -56,11 +64,9 @@ class LiveSource(StreamSource):
     def _pass(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         try:
             yield from frames
-            if self._reader.error is not None:
-                logger.warning(
-                    "%s: broke off after %d frames (%s)",
-                    self.path, self._reader.count, self._reader.error,
-                )  # fmt: skip
+            if (error := self._reader.error) is not None:
+                count = self._reader.count
+                logger.warning("%s: broke off after %d frames (%s)", self.path, count, error)
         finally:
             self._container.close()
 
@@ -84,12 +90,11 @@ def open_camera(text: str) -> LiveSource:
         FileNotFoundError: there is no such camera; the message lists the ones that exist.
         ValueError: it cannot be opened.
     """
-    device = text if text.startswith("/") else f"{_CAMERAS}{int(text)}"
+    device = text if text.startswith("/") else f"/dev/video{int(text)}"
     if not Path(device).exists():
-        there = sorted(str(path) for path in Path("/dev").glob("video[0-9]*"))
+        there = ", ".join(sorted(map(str, Path("/dev").glob("video[0-9]*")))) or "none"
         raise FileNotFoundError(
-            f"{text}: no such file, and no camera {device} "
-            f"(cameras here: {', '.join(there) or 'none'})"
+            f"{text}: no such file, and no camera {device} (cameras here: {there})"
         )
     return LiveSource(device, device, format="v4l2")
 
@@ -105,8 +110,7 @@ def open_address(text: str, *, timeout: float) -> LiveSource:
     Raises:
         ValueError: the scheme is unknown, or see ``LiveSource``. Neither names a password.
     """
-    scheme = text.split("://", 1)[0].lower()
-    if scheme not in SCHEMES:
+    if text.split("://", 1)[0].lower() not in SCHEMES:
         raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(SCHEMES)}")
     return LiveSource(text, hidden(text), timeout=timeout)
 
@@ -118,18 +122,3 @@ def hidden(address: str) -> str:
     host, slash, path = place.partition("/")
     user, at, host = host.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{host}{slash}{path}{'?***' if mark else ''}"
-
-
-def _connect(
-    address: str, shown: str, format: str | None, timeout: float
-) -> av.container.InputContainer:
-    options = {}
-    if format is None:
-        options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
-    try:
-        return av.open(address, format=format, container_options=options, timeout=timeout)
-    except (av.FFmpegError, OSError) as error:
-        # The error's own text and the chain would show the address with its password.
-        late = isinstance(error, av.error.ExitError)
-        reason = f"no answer within {timeout:g} s" if late else error.strerror
-        raise ValueError(f"{shown}: cannot be opened as a video ({reason})") from None

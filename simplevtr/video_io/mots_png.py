@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from simplevtr.formats.files import check_output
 from simplevtr.formats.mots import MOST_CLASSES, NUMBERS
 from simplevtr.structures import FrameTracks
-from simplevtr.video_io.sink import FolderOutput
+from simplevtr.video_io.sink import Sink
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 
-class MotsPngSink(FolderOutput):
+class MotsPngSink(Sink):
     """A folder of 000000.png, 000001.png, ...: each pixel is 1000 * class id + instance number.
 
     The class id is the label + 1, and 0 is background. Where masks overlap, the track of the
@@ -25,13 +24,7 @@ class MotsPngSink(FolderOutput):
     in its class, counted down from 999.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        size: tuple[int, int],
-        *,
-        overwrite: bool = False,
-    ):
+    def __init__(self, path: str | os.PathLike, size: tuple[int, int], *, overwrite: bool = False):
         """Prepare a folder.
 
         Args:
@@ -44,8 +37,7 @@ class MotsPngSink(FolderOutput):
             FileExistsError: the folder has files and ``overwrite`` is False.
         """
         path = check_output(path, overwrite=overwrite, suffixes=("",))
-        super().__init__(Path(path), overwrite=overwrite)
-        self.size = tuple(size)
+        super().__init__(path, size, overwrite=overwrite, folder=True)
         self._values: dict[int, int] = {}  # by track id
 
     def write(self, tracks: FrameTracks) -> None:
@@ -55,13 +47,11 @@ class MotsPngSink(FolderOutput):
             ValueError: the frame has another size or is not the next one, a label is beyond what
                 16 bits hold (0 to 64), or a class has more than 999 tracks.
         """
-        if tuple(tracks.size) != self.size:
-            raise ValueError(
-                f"{self.path}: frame {tracks.index} has size {tuple(tracks.size)}, "
-                f"expected {self.size}"
-            )
+        name, size = f"{self.path}: frame {tracks.index}", tuple(tracks.size)
+        if size != self.size:
+            raise ValueError(f"{name} has size {size}, expected {self.size}")
         if tracks.index != self.count:
-            raise ValueError(f"{self.path}: frame {tracks.index} came, expected {self.count}")
+            raise ValueError(f"{name} came, expected {self.count}")
         picture = np.zeros(self.size, dtype=np.uint16)
         values = list(map(self._value, tracks.track_ids, tracks.labels))
         rows = zip(tracks.scores, tracks.track_ids, values, tracks.masks, strict=True)

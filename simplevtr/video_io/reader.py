@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from simplevtr.formats.images import IMAGE_SUFFIXES, is_image
+from simplevtr.formats.images import IMAGE_SUFFIXES, is_image, picture_count
 from simplevtr.formats.paths import existing
 from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.image_source import images_in, open_images
+from simplevtr.video_io.image_source import ImageSource, PictureSource, images_in
 from simplevtr.video_io.live_source import is_address, is_camera, open_address, open_camera
 from simplevtr.video_io.video_source import VideoSource
 
@@ -46,13 +46,15 @@ def open_source(
         raise ValueError("no input was given: name a video, a folder of images or a pattern")
     if len(paths) == 1 and not is_image(paths[0]):
         return VideoSource(paths[0])
+    if len(paths) == 1 and picture_count(paths[0]) > 1:
+        return PictureSource(paths[0])
     for path in paths:
         if not is_image(path):
             raise ValueError(
                 f"{path}: several inputs must all be images ({', '.join(IMAGE_SUFFIXES)}); "
                 "videos are read one at a time"
             )
-    return open_images(paths, " ".join(inputs))
+    return ImageSource(paths, " ".join(inputs))
 
 
 def _expand(item: str) -> list[Path]:
@@ -62,9 +64,9 @@ def _expand(item: str) -> list[Path]:
         return images_in(path)
     if path.exists():
         return [path]
-    if glob.has_magic(item):
-        matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
-        if not matches:
-            raise FileNotFoundError(f"{item}: no file matches this pattern")
-        return matches
-    raise FileNotFoundError(f"{item}: no such file or folder")
+    if not glob.has_magic(item):
+        raise FileNotFoundError(f"{item}: no such file or folder")
+    matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
+    if not matches:
+        raise FileNotFoundError(f"{item}: no file matches this pattern")
+    return matches

@@ -7,10 +7,10 @@ where it is.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import shutil
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -25,47 +25,39 @@ from PIL import Image
 logger = logging.getLogger(__name__)
 
 
-class Sink(ABC):
-    """Receives one item per frame; use it as a context manager.
+class Sink:
+    """Receives one item per frame, in a file or a folder; use it as a context manager.
 
     Attributes:
         path: the final name, which exists only after the context has ended without an exception.
+            Where it is a folder that exists, files of other names in it stay.
+        size: (H, W) of every frame in pixels.
         count: number of frames written so far.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool):
-        self.path = path
-        self.count = 0
-        self._overwrite = overwrite
+    def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool, folder: bool = False):
+        self.path, self.size, self.count = path, tuple(size), 0
+        self._overwrite, self._folder = overwrite, folder
         path.parent.mkdir(parents=True, exist_ok=True)
         self._partial = partial_name(path)
+        if folder:
+            self._partial.mkdir()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
-        if kind is not None:
-            self._keep_partial()
-            return
         if self.count == 0:
             self._discard()
-            raise ValueError(f"{self.path}: there are no frames to write")
-        self._finish()
-        try:  # it may have appeared meanwhile
-            check_output(
-                self.path,
-                overwrite=self._overwrite,
-                suffixes=("" if self._partial.is_dir() else self.path.suffix.lower(),),
-            )
-        except FileExistsError:
-            logger.warning("the finished result is kept in %s", self._partial)
-            raise
-        self._publish()
+            if kind is None:
+                raise ValueError(f"{self.path}: there are no frames to write")
+        elif kind is not None:
+            self._keep_partial()
+        else:
+            self._finish()
+            self._publish()
 
     def _keep_partial(self) -> None:
-        if self.count == 0:
-            self._discard()
-            return
         try:
             self._finish()
         except (av.FFmpegError, OSError) as error:
@@ -75,34 +67,25 @@ class Sink(ABC):
             self.path, self.count, self._partial,
         )  # fmt: skip
 
-    @abstractmethod
     def _finish(self) -> None:
         """Flush and close what is under the temporary name."""
+        return
 
-    @abstractmethod
     def _discard(self) -> None:
         """Remove what is under the temporary name."""
-
-    @abstractmethod
-    def _publish(self) -> None:
-        """Give the finished result its final name."""
-
-
-class FolderOutput(Sink):
-    """A sink that writes one file per frame into a folder; files of other names there stay."""
-
-    def __init__(self, path: Path, *, overwrite: bool):
-        super().__init__(path, overwrite=overwrite)
-        self._partial.mkdir()
-
-    def _finish(self) -> None:
-        pass
-
-    def _discard(self) -> None:
-        shutil.rmtree(self._partial)
+        if self._folder:
+            shutil.rmtree(self._partial)
+        else:
+            self._partial.unlink(missing_ok=True)
 
     def _publish(self) -> None:
-        if not self.path.exists():
+        suffix = "" if self._folder else self.path.suffix.lower()
+        try:  # it may have appeared meanwhile
+            check_output(self.path, overwrite=self._overwrite, suffixes=(suffix,))
+        except FileExistsError:
+            logger.warning("the finished result is kept in %s", self._partial)
+            raise
+        if not (self._folder and self.path.exists()):
             os.replace(self._partial, self.path)
             return
         for image in sorted(self._partial.iterdir()):
@@ -111,13 +94,7 @@ class FolderOutput(Sink):
 
 
 class FrameSink(Sink):
-    """Receives RGB frames one by one; use it as a context manager.
-
-    Attributes:
-        size: (H, W) that every frame must have.
-    """
-
-    size: tuple[int, int]
+    """Receives RGB frames one by one."""
 
     def write(self, frame: np.ndarray, timing: FrameTiming | None = None) -> None:
         """Append one (H, W, 3) uint8 RGB frame.
@@ -138,18 +115,17 @@ class FrameSink(Sink):
         self._append(np.ascontiguousarray(frame), timing)
         self.count += 1
 
-    @abstractmethod
-    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None: ...
+    def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
+        raise NotImplementedError
 
 
-class FolderSink(FolderOutput, FrameSink):
+class FolderSink(FrameSink):
     """A folder with one image per frame."""
 
     def __init__(
-        self, path: Path, size: tuple[int, int], *, names: Sequence[str] | None, overwrite: bool
+        self, path: Path, size: tuple[int, int], names: Sequence[str] | None, *, overwrite: bool
     ):
-        super().__init__(path, overwrite=overwrite)
-        self.size = tuple(size)
+        super().__init__(path, size, overwrite=overwrite, folder=True)
         self._names = names
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
@@ -159,10 +135,6 @@ class FolderSink(FolderOutput, FrameSink):
 
 def partial_name(path: Path) -> Path:
     """A free name next to ``path``: an earlier run may have left its own."""
-    number = 0
-    while True:
-        extra = f"-{number}" if number else ""
-        partial = path.with_name(f"{path.stem}.partial{extra}{path.suffix}")
-        if not partial.exists():
-            return partial
-        number += 1
+    extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
+    names = (path.with_name(f"{path.stem}.partial{extra}{path.suffix}") for extra in extras)
+    return next(name for name in names if not name.exists())

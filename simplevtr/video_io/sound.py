@@ -7,10 +7,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 
-from simplevtr.video_io.video_source import open_file
-from simplevtr.video_io.video_stream import StreamReader
+from simplevtr.video_io.video_source import StreamReader, open_file
 
 import av
 
@@ -61,16 +61,7 @@ def add_sound(path: Path, source: Path) -> None:
 
 def _combine(silent: Path, source: Path, zero: Fraction, packets: _Packets, target: Path) -> bool:
     """Write ``target`` with both, side by side; whether there is any sound that an mp4 can hold."""
-    heard = 0
-
-    def within(sound: Iterator[av.Packet], end: Fraction) -> Iterator[av.Packet]:
-        nonlocal heard
-        for packet in sound:
-            if packet.pts * packet.time_base >= end:
-                return
-            heard += 1
-            yield packet
-
+    heard = False
     try:
         with (
             av.open(f"file:{silent}") as shown,
@@ -78,24 +69,23 @@ def _combine(silent: Path, source: Path, zero: Fraction, packets: _Packets, targ
             av.open(f"file:{target}", "w", options={"movflags": "+faststart"}) as output,
         ):
             video = shown.streams.video[0]
-            pictures = _moved(video, output.add_stream_from_template(video), Fraction(0))
+            end = video.duration * video.time_base
+            pictures = _copied(video, output, Fraction(0))
             sound = packets(container.streams.best("audio"), output, zero)
-            sound = within(sound, video.duration * video.time_base)
+            sound = takewhile(lambda packet: packet.pts * packet.time_base < end, sound)
             for packet in heapq.merge(pictures, sound, key=lambda p: p.dts * p.time_base):
+                heard = heard or packet.stream.type == "audio"
                 output.mux(packet)
     except (av.FFmpegError, ValueError):
         return False
-    return heard > 0
+    return heard
 
 
 def _copied(
-    stream: av.AudioStream, output: av.container.OutputContainer, zero: Fraction
+    stream: av.stream.Stream, output: av.container.OutputContainer, zero: Fraction
 ) -> Iterator[av.Packet]:
-    yield from _moved(stream, output.add_stream_from_template(stream), zero)
-
-
-def _moved(stream: av.stream.Stream, copy: av.stream.Stream, zero: Fraction) -> Iterator[av.Packet]:
-    """The packets of ``stream``, for ``copy``, from the one that is shown or heard at ``zero``."""
+    """The packets of ``stream`` as they are, from the one that is shown or heard at ``zero``."""
+    copy = output.add_stream_from_template(stream)
     start = round(zero / stream.time_base)
     last: int | None = None
     for packet in _readable(stream):
@@ -135,16 +125,10 @@ def _encoded(
 
 def _readable(stream: av.stream.Stream) -> Iterator[av.Packet]:
     """The packets of a stream up to the end, or to where the file cannot be read further."""
-    packets = stream.container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError as error:
-            logger.warning(
-                "%s: its sound is damaged; the result has what was read before (%s)",
-                stream.container.name, error,
-            )  # fmt: skip
-            return
-        if packet is None:
-            return
-        yield packet
+    try:
+        yield from stream.container.demux(stream)
+    except av.FFmpegError as error:
+        logger.warning(
+            "%s: its sound is damaged; the result has what was read before (%s)",
+            stream.container.name, error,
+        )  # fmt: skip

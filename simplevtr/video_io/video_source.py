@@ -1,4 +1,4 @@
-"""A video file as frames."""
+"""Encoded video as frames: the stream of an open container, and video files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,132 @@ import logging
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
-from simplevtr.video_io.video_stream import StreamReader, StreamSource
+from simplevtr.video_io.frame_source import FrameSource
+from simplevtr.video_io.frame_times import FrameTiming, Timeline
 
 import av
 import numpy as np
 
 logger = logging.getLogger(__name__)
 
+_HOPELESS = 1000  # packets without a single frame
 # FFmpeg follows these to further files or addresses, which nobody asked it to read.
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
+
+
+class StreamReader:
+    """Decodes one pass of a container's first video stream; broken packets are left out.
+
+    Attributes:
+        fps: frames per second as the container states, or as guessed from the first packets.
+        length: number of frames that the container states; None if it does not.
+        seconds: from the first frame to the end, as the container states; None if it does not.
+        count: frames given so far.
+        bad_packets: packets left out so far.
+        bad_tail: whether no frame came after the latest of them.
+        error: why reading ended before the end, or None.
+        timeline: the times of the frames given.
+        sample_aspect_ratio: of the first frame, upright; 1 before it is read.
+    """
+
+    def __init__(self, container: av.container.InputContainer, name: str):
+        """Prepare to read; ``name`` begins messages.
+
+        Raises:
+            ValueError: there is no video, or none that can be decoded.
+        """
+        self._name = name
+        self._stream = stream = _pick_stream(container, name)
+        # Threads that take a frame each hold back as many frames of a camera, and lose good frames
+        # beside a broken one, how many depends on the number of cores.
+        stream.thread_type = "SLICE"
+        rate = stream.average_rate or stream.guessed_rate
+        self.fps = Fraction(rate) if rate else None
+        self.length = stream.frames or None
+        tick = Fraction(stream.time_base or Fraction(1, 90000))
+        self.seconds = stream.duration * tick if self.length and stream.duration else None
+        self.count = self.bad_packets = 0
+        self.bad_tail = False
+        self.error: str | None = None
+        self.sample_aspect_ratio = Fraction(1)
+        jumps = bool(int(container.format.flags) & av.format.Flags.ts_discont.value)
+        self.timeline = Timeline(self.fps, tick, may_jump=jumps)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield (H, W, 3) uint8 RGB frames, upright, all of the first one's size."""
+        # What holds for the first frame holds for all: a stream may change its size or be turned.
+        size = turn = None
+        resized = False
+        for frame in self._decoded():
+            if size is None:
+                size, turn = (frame.height, frame.width), _turn(frame)
+                self._learn_shape_of_pixels(swapped=turn[0])
+            elif (frame.height, frame.width) != size and not resized:
+                resized = True
+                logger.warning(
+                    "%s: frame %d is %dx%d pixels, the first one %dx%d; it and those after it are "
+                    "brought to the first one's size",
+                    self._name, self.count, frame.width, frame.height, size[1], size[0],
+                )  # fmt: skip
+            self.timeline.add(frame.pts, frame.duration)
+            self.count += 1
+            image = frame.to_ndarray(format="rgb24", height=size[0], width=size[1])
+            swap_axes, flip_rows, flip_columns = turn
+            image = image.swapaxes(0, 1) if swap_axes else image
+            image = image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+            yield np.ascontiguousarray(image)
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        try:
+            for packet in self._stream.container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except av.error.EOFError:
+                    continue
+                except av.FFmpegError:
+                    self.bad_packets += 1
+                    self.bad_tail = True
+                    if not self.count and self.bad_packets >= _HOPELESS:
+                        return
+                    continue
+                for frame in frames:
+                    self.bad_tail = False
+                    yield frame
+        except av.FFmpegError as error:
+            self.error = error.strerror
+
+    def _learn_shape_of_pixels(self, *, swapped: bool) -> None:
+        ratio = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
+        if ratio:
+            self.sample_aspect_ratio = 1 / Fraction(ratio) if swapped else Fraction(ratio)
+
+
+class StreamSource(FrameSource):
+    """What video files, cameras and addresses share: the frames of a ``StreamReader``."""
+
+    def _begin(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
+        """Set the attributes from an open container and its first frame; return its frames.
+
+        Raises:
+            ValueError: there is no video, or none that can be decoded.
+        """
+        self._reader = reader = StreamReader(container, self.path)
+        self.fps, self.length = reader.fps, reader.length
+        frames = iter(reader)
+        first = next(frames, None)
+        if first is None:
+            why = reader.error or f"{reader.bad_packets} packets are broken"
+            raise ValueError(f"{self.path}: no frame of this video can be decoded ({why})")
+        self.size = first.shape[:2]
+        self.sample_aspect_ratio = reader.sample_aspect_ratio
+        return chain((first,), frames)
+
+    def timing(self, index: int) -> FrameTiming | None:
+        """When frame ``index`` of the latest pass is shown."""
+        return self._reader.timeline.timing(index)
 
 
 class VideoSource(StreamSource):
@@ -50,17 +165,12 @@ class VideoSource(StreamSource):
         if self._warned or reader.count == 0 or not (cut or reader.error or reader.bad_packets):
             return
         self._warned = True
-        of = f" of {self.length}" if self.length else ""
-        if reader.error or reader.bad_tail or not reader.bad_packets:
-            logger.warning(
-                "%s: damaged; the first %d%s frames can be read and are kept (%s)",
-                self.path, reader.count, of, reader.error or "the file ends early",
-            )  # fmt: skip
-            return
+        first, why = "the first ", reader.error or "the file ends early"
+        if reader.bad_packets and not (reader.error or reader.bad_tail):
+            first, why = "", f"{reader.bad_packets} packets between them are broken"
         logger.warning(
-            "%s: damaged; %d%s frames can be read and are kept "
-            "(%d packets between them are broken)",
-            self.path, reader.count, of, reader.bad_packets,
+            "%s: damaged; %s%d%s frames can be read and are kept (%s)",
+            self.path, first, reader.count, f" of {self.length}" if self.length else "", why,
         )  # fmt: skip
 
 
@@ -94,3 +204,35 @@ def _seconds(container: av.container.InputContainer) -> Fraction | None:
     hours, minutes, seconds = map(Fraction, found.groups())
     start = (stream.start_time or 0) * Fraction(stream.time_base or 0)
     return 3600 * hours + 60 * minutes + seconds - start
+
+
+def _pick_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    # The cover picture of a sound file is a "video" of one frame; leave it out.
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise ValueError(f"{name}: no decoder for its video is in this build of PyAV")
+            return stream
+    raise ValueError(
+        f"{name}: not a video or image that PyAV/PIL can read (it has no video stream)"
+    )
+
+
+def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """How a stored frame becomes upright: swapped axes, then flipped rows, flipped columns.
+
+    Phones film lying on their side, or mirrored, and store that as a display matrix; players turn
+    by the nearest quarter.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # a kind of side data that this PyAV has no name for
+        quarter = round(frame.rotation / 90) % 4  # counterclockwise
+        return quarter % 2 == 1, quarter in (1, 2), quarter in (2, 3)
+    if matrix is None:
+        return False, False, False
+    # x' = a x + c y and y' = b x + d y, with y pointing down.
+    a, b, _, c, d, *_ = (int(number) for number in np.frombuffer(bytes(matrix), dtype=np.int32))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return False, d < 0, a < 0
+    return True, b < 0, c < 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,22 +55,20 @@ def open_sink(
     """
     path = check_output(path, overwrite=overwrite)
     fps = Fraction(fps)
-    if fps <= 0:
-        raise ValueError(f"{path}: a frame rate of {fps} was given; it must be above 0")
-    if sample_aspect_ratio <= 0:
-        raise ValueError(
-            f"{path}: a sample aspect ratio of {sample_aspect_ratio} was given; it must be above 0"
-        )
+    for what, value in (("frame rate", fps), ("sample aspect ratio", sample_aspect_ratio)):
+        if value <= 0:
+            raise ValueError(f"{path}: a {what} of {value} was given; it must be above 0")
     if path.is_dir() or not path.suffix:
-        return FolderSink(path, size, names=names, overwrite=overwrite)
+        return FolderSink(path, size, names, overwrite=overwrite)
+    video = _Video(path, size, fps, overwrite, sample_aspect_ratio, audio_from)
     if path.suffix.lower() == ".mp4":
-        return Mp4Sink(path, size, fps, overwrite, sample_aspect_ratio, audio_from)
+        return Mp4Sink(video)
     if fps > _MAX_GIF_FPS:
         raise ValueError(
             f"{path}: a gif holds at most {_MAX_GIF_FPS} frames a second, not {float(fps):g}; "
             f"use --fps {_MAX_GIF_FPS} or .mp4"
         )
-    return GifSink(path, size, fps, overwrite)
+    return GifSink(video)
 
 
 def fine_tick(fps: Fraction) -> Fraction:
@@ -77,27 +77,30 @@ def fine_tick(fps: Fraction) -> Fraction:
     return Fraction(1, _FINE if ticks > _FINEST else ticks * -(-_FINE // ticks))
 
 
+@dataclass(frozen=True)
+class _Video:
+    """A file to be written; see ``open_sink``."""
+
+    path: Path
+    size: tuple[int, int]
+    fps: Fraction
+    overwrite: bool
+    sample_aspect_ratio: Fraction
+    audio_from: Path | None
+
+
 class _VideoSink(FrameSink):
     """What mp4 and gif share: an open container with one stream, and times in its ticks."""
 
-    def __init__(
-        self,
-        path: Path,
-        size: tuple[int, int],
-        fps: Fraction,
-        tick: Fraction,
-        overwrite: bool,
-        **options: str,
-    ):
-        super().__init__(path, overwrite=overwrite)
-        self.size = tuple(size)
+    def __init__(self, video: _Video, tick: Fraction, **options: str):
+        super().__init__(video.path, video.size, overwrite=video.overwrite)
         self._tick = tick
-        self._frame_time = 1 / fps
+        self._frame_time = 1 / video.fps
         self._next = Fraction(0)  # seconds
         self._last = -1  # ticks
         self._durations: dict[int, int] = {}  # of the pictures inside the encoder, by start
         self._container = av.open(
-            f"file:{self._partial}", "w", format=path.suffix[1:].lower(), options=options
+            f"file:{self._partial}", "w", format=video.path.suffix[1:].lower(), options=options
         )
 
     def _picture(self, frame: np.ndarray, timing: FrameTiming | None) -> av.VideoFrame:
@@ -122,50 +125,35 @@ class _VideoSink(FrameSink):
 
     def _discard(self) -> None:
         self._container.close()
-        self._partial.unlink(missing_ok=True)
-
-    def _publish(self) -> None:
-        os.replace(self._partial, self.path)
+        super()._discard()
 
 
 class Mp4Sink(_VideoSink):
     """H.264, yuv420p, index first; odd sizes gain one repeated row or column."""
 
-    def __init__(
-        self,
-        path: Path,
-        size: tuple[int, int],
-        fps: Fraction,
-        overwrite: bool,
-        sample_aspect_ratio: Fraction = Fraction(1),
-        audio_from: Path | None = None,
-    ):
-        super().__init__(path, size, fps, fine_tick(fps), overwrite, movflags="+faststart")
-        height, width = size
-        self._audio_from = audio_from
+    def __init__(self, video: _Video):
+        super().__init__(video, fine_tick(video.fps), movflags="+faststart")
+        self._audio_from = video.audio_from
         # The rate is only a label here: each frame has its own time. Without pictures stored out of
         # order, the file holds exactly how long each is shown, and its clock starts at 0.
-        self._stream = stream = self._container.add_stream(
-            "libx264", rate=fps.limit_denominator(100_000), options={"crf": "18", "bf": "0"}
-        )
-        stream.height, stream.width = height + height % 2, width + width % 2
-        stream.pix_fmt = "yuv420p"
-        codec = stream.codec_context
+        rate = video.fps.limit_denominator(100_000)
+        options = {"crf": "18", "bf": "0"}
+        self._stream = self._container.add_stream("libx264", rate=rate, options=options)
+        # yuv420p halves both axes, so they must be even.
+        self._padding = *((0, side % 2) for side in self.size), (0, 0)
+        self._stream.height, self._stream.width = (side + side % 2 for side in self.size)
+        self._stream.pix_fmt = "yuv420p"
+        codec = self._stream.codec_context
         codec.time_base = self._tick
-        if sample_aspect_ratio != 1:
-            codec.sample_aspect_ratio = sample_aspect_ratio
+        if video.sample_aspect_ratio != 1:
+            codec.sample_aspect_ratio = video.sample_aspect_ratio
         # Players guess the colour matrix of untagged video by its size; 1 is BT.709, narrow range.
         codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
-        height, width = self.size
-        # yuv420p halves both axes, so they must be even.
-        even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        self._mux(
-            self._picture(even, timing).reformat(
-                format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-            )
-        )
+        picture = self._picture(np.pad(frame, self._padding, mode="edge"), timing)
+        colours = {"dst_colorspace": "ITU709", "dst_color_range": "MPEG"}
+        self._mux(picture.reformat(format="yuv420p", **colours))
 
     def _finish(self) -> None:
         super()._finish()
@@ -176,28 +164,24 @@ class Mp4Sink(_VideoSink):
 class GifSink(_VideoSink):
     """An animated gif that repeats for ever, with a palette of its own for each frame."""
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool):
-        super().__init__(path, size, fps, Fraction(1, 100), overwrite)
+    def __init__(self, video: _Video):
+        super().__init__(video, Fraction(1, 100))
         self._stream = stream = self._container.add_stream("gif", rate=100)
-        stream.height, stream.width, stream.pix_fmt = *size, "pal8"
+        stream.height, stream.width, stream.pix_fmt = *self.size, "pal8"
         stream.codec_context.time_base = self._tick
-        self._graph = _palette_graph(size, self._tick)
+        self._graph = _palette_graph(self.size, self._tick)
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
-        self._graph.push(self._picture(frame, timing))
-        self._drain()
+        self._push(self._picture(frame, timing))
 
-    def _drain(self) -> None:
-        while True:
-            try:
-                picture = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            self._mux(picture)
+    def _push(self, picture: av.VideoFrame | None) -> None:
+        self._graph.push(picture)
+        with suppress(av.error.BlockingIOError, av.error.EOFError):
+            while True:
+                self._mux(self._graph.pull())
 
     def _finish(self) -> None:
-        self._graph.push(None)
-        self._drain()
+        self._push(None)
         super()._finish()
 
 
@@ -208,11 +192,10 @@ def _palette_graph(size: tuple[int, int], tick: Fraction) -> Graph:
     split = graph.add("split")
     palette = graph.add("palettegen", "stats_mode=single")
     use = graph.add("paletteuse", "new=1:dither=none")
-    sink = graph.add("buffersink")
-    source.link_to(split)
     split.link_to(use, 0, 0)
     split.link_to(palette, 1, 0)
     palette.link_to(use, 0, 1)
-    use.link_to(sink)
+    source.link_to(split)
+    use.link_to(graph.add("buffersink"))
     graph.configure()
     return graph
