@@ -19,9 +19,9 @@ from collections import OrderedDict
 from pathlib import Path
 
 from simplevtr import setup_cfg
-from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.checkpoint import ClipCheckpointer, saved_classes
 from simplevtr.data import epoch_length
-from simplevtr.data.checks import check_classes
+from simplevtr.data.class_names import settle_classes
 from simplevtr.engine.processes import ProcessesError, run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.run_folder import (
@@ -32,6 +32,7 @@ from simplevtr.engine.run_folder import (
 )
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.run_config import check_device
+from simplevtr.structures import Classes
 from simplevtr.terminal import USER_ERRORS, run_command
 
 from detectron2.config import CfgNode
@@ -67,7 +68,7 @@ def read_config(args: Namespace) -> CfgNode:
     if not args.eval_only:
         share_batch(cfg)
         resolve_schedule(cfg)
-    check_classes(cfg, train=not args.eval_only)
+    settle_classes(cfg, train=not args.eval_only, known=known_classes(cfg, args))
     return cfg
 
 
@@ -82,6 +83,12 @@ def share_batch(cfg: CfgNode) -> None:
                 processes,
             )
         cfg.SOLVER.IMS_PER_BATCH = processes
+
+
+def known_classes(cfg: CfgNode, args: Namespace) -> Classes | None:
+    """The classes of the checkpoint that is continued or evaluated, None if it does not tell."""
+    last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
+    return saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
 
 
 def resolve_schedule(cfg: CfgNode) -> None:

@@ -20,7 +20,7 @@ from simplevtr.inference import (
     find_tracks,
     wanted_in_result,
 )
-from simplevtr.video_io import open_source, write_video_results
+from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter
 
 import av
@@ -218,7 +218,7 @@ class Page:
         result = wanted_in_result(segmented.found.result, painter)
         try:
             _draw_again(segmented, targets, painter, progress)
-            write_video_results(targets.results, result, class_names=names)
+            self._predictor.write_results(targets.results, result)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, segmented.path) from error
         listed = track_table(result, segmented.found, painter)

@@ -42,7 +42,7 @@ from simplevtr.inference import (
 )
 from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.tracking import CollectedTracks
-from simplevtr.video_io import FrameSource, open_source, write_video_results
+from simplevtr.video_io import FrameSource, open_source
 from simplevtr.visualization import TrackPainter
 
 
@@ -159,12 +159,7 @@ def _write_results(
     """Write results.json if it is wanted; returns the number of tracks."""
     result = wanted_in_result(result, outputs.painter)
     if targets.results:
-        write_video_results(
-            targets.results,
-            result,
-            class_names=predictor.class_names,
-            overwrite=targets.overwrite,
-        )
+        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
     return len(result["pred_scores"])
 
 

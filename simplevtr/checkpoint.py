@@ -9,15 +9,36 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import parse_qs
 
+from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import replaced_file, write_bytes
-from simplevtr.weights_file import read_checkpoint, weights_of
+from simplevtr.structures import Classes
+from simplevtr.weights_file import classes_of, read_checkpoint, weights_of
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.utils.file_io import PathManager
 from fvcore.common.checkpoint import _IncompatibleKeys
 from torch import nn
 
 logger = logging.getLogger(__name__)
+
+_UNNAMED = "%s does not name its classes: their order could not be checked"
+# The layers with a row for each class, and their rows behind those ("no object").
+_CLASS_LAYERS = {"network.class_head.": 1, "network.dense_head.": 0}
+
+
+def saved_classes(path: str) -> Classes | None:
+    """The classes that a checkpoint was trained with, None for "" or where it does not tell.
+
+    Raises:
+        FileNotFoundError, ValueError: if it does not exist or cannot be read.
+    """
+    if not path:
+        return None
+    classes = classes_of(read_checkpoint(PathManager.get_local_path(path)), path)
+    if classes is None:
+        logger.warning(_UNNAMED, path)
+    return classes
 
 
 class ClipCheckpointer(DetectionCheckpointer):
@@ -34,6 +55,7 @@ class ClipCheckpointer(DetectionCheckpointer):
         *,
         ignore_prefixes: Iterable[str] = (),
         complete: bool = False,
+        classes: Classes | None = None,
         **checkpointables: Any,
     ) -> None:
         """Create a checkpointer.
@@ -44,9 +66,13 @@ class ClipCheckpointer(DetectionCheckpointer):
             ignore_prefixes: keys of the file with such a prefix are left out, so that those parts
                 of the model keep their initial weights (``MODEL.IGNORE_WEIGHTS``).
             complete: whether every parameter of the model must be in the file.
+            classes: what the model's labels stand for, written into each checkpoint; the class head
+                of weights that name the same in another order is brought into this one.
             checkpointables: further objects with ``state_dict``, saved and loaded with the model.
         """
-        super().__init__(model, save_dir, **checkpointables)
+        saved = {} if classes is None else {"classes": classes}
+        super().__init__(model, save_dir, **saved, **checkpointables)
+        self.classes = classes
         self.ignore_prefixes = tuple(ignore_prefixes)
         self.complete = complete
         self._source = ""
@@ -70,7 +96,7 @@ class ClipCheckpointer(DetectionCheckpointer):
             raise FileNotFoundError(f"checkpoint {path} does not exist")
         self._source = path
         restored = self.checkpointables if checkpointables is None else checkpointables
-        self._continues = bool(restored)
+        self._continues = bool({*restored} - {"classes"})
         try:
             return super().load(path, checkpointables)
         except URLError as error:
@@ -115,6 +141,7 @@ class ClipCheckpointer(DetectionCheckpointer):
             logger.info("%s: loading %s", self._source, which)
             left_out = self.ignore_prefixes
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
+        self._match_classes(checkpoint)
         incompatible = super()._load_model(checkpoint)
         problems = [
             f"{key}: {tuple(found)} in the file, {tuple(wanted)} in the model"
@@ -131,3 +158,36 @@ class ClipCheckpointer(DetectionCheckpointer):
                 "with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
             )
         return incompatible
+
+    def _match_classes(self, checkpoint: dict[str, Any]) -> None:
+        """Bring the class head's rows into the order of the model's labels, by name.
+
+        Raises:
+            ValueError: if the checkpoint has other classes, or another order than the run that it
+                belongs to.
+        """
+        found, weights = classes_of(checkpoint, self._source), checkpoint["model"]
+        checkpoint.pop("classes", None)
+        layers = {k: last for k in weights for p, last in _CLASS_LAYERS.items() if k.startswith(p)}
+        if self.classes is None or not layers:
+            return
+        if found is None:
+            logger.warning(_UNNAMED, self._source)
+            return
+        own = self.classes.names
+        difference = names_difference(found.names, own)
+        if difference or (self._continues and found.names != own):
+            prefixes = [prefix.rstrip(".") for prefix in _CLASS_LAYERS]
+            raise ValueError(
+                f"{self._source} has other classes than the datasets of this config: it "
+                f"{difference or 'has another order'}. To start the class layers anew: "
+                f"MODEL.IGNORE_WEIGHTS {prefixes}"
+            )
+        if found.names == own:
+            return
+        logger.info("%s has the classes in another order: matched by name", self._source)
+        for name, last in layers.items():
+            rows = list(range(len(weights[name])))
+            first = len(rows) - last - len(own)
+            rows[first : first + len(own)] = [first + found.names.index(n) for n in own]
+            weights[name] = weights[name][rows]

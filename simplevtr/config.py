@@ -151,6 +151,8 @@ def _add_data(cfg: CfgNode) -> None:
     # Still images in COCO format, from each of which a clip is made, have two strings more:
     # "coco_pseudo" and the registered dataset whose categories they get, by name.
     cfg.DATASETS.CUSTOM = []
+    # True: datasets may lack classes of the model or have more; what both have is matched by name.
+    cfg.DATASETS.ALLOW_CLASS_SUBSET = False
     # Share of the clips that are made from still images, in [0, 1), where DATASETS.TRAIN names both
     # those (coco_pseudo_2017_train, ...) and videos. An epoch still visits every video clip once.
     cfg.DATASETS.PSEUDO_RATIO = 0.5

@@ -203,8 +203,10 @@ def _fitted(value: Any, default: Any, key: str) -> Any:
     if default is None:  # detectron2's only key of this kind is a number
         return None if value is None else _fitted(value, 0.0, key)
     number = type(value) in (int, float)
-    if number and not (math.isfinite(value) and abs(value) < 2**63):
-        raise ValueError(f"{key}: {_SHORT.repr(value)}; a finite number below 2**63 is needed")
+    if type(value) is float and not math.isfinite(value):
+        raise ValueError(f"{key}: {value}; a finite number is needed")
+    if type(value) is int and abs(value) >= 2**63:
+        raise ValueError(f"{key}: {_SHORT.repr(value)}; a whole number below 2**63 is needed")
     if wanted is float and number:
         return float(value)
     if type(value) is wanted:

@@ -58,6 +58,16 @@ def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str
     return parse
 
 
+def add_unknown_categories(parser: argparse.ArgumentParser) -> None:
+    """Add the option of all commands that read results: ``skip_unknown`` of ``load_results``."""
+    parser.add_argument(
+        "--unknown-categories",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="results of categories that the annotation file does not have (default: refuse)",
+    )
+
+
 def run_command(
     parser: argparse.ArgumentParser,
     run: Callable[[argparse.Namespace], int | None],

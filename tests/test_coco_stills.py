@@ -9,7 +9,7 @@ from simplevtr.data import (
     register_from_cfg,
     register_ytvis,
 )
-from simplevtr.data.checks import check_classes
+from simplevtr.data.class_names import settle_classes
 from simplevtr.data.coco_stills import load_coco_stills, register_coco_stills
 
 import pytest
@@ -189,7 +189,7 @@ def test_custom_entry(tmp_path, monkeypatch):
     ]
     register_from_cfg(cfg)
     register_from_cfg(cfg)
-    check_classes(cfg, train=True)
+    settle_classes(cfg, train=True)
     assert len(DatasetCatalog.get(STILLS)) == 3
     cfg.DATASETS.CUSTOM[0][-1] = "ovis_train"
     with pytest.raises(ValueError, match=f"dataset name {STILLS!r} is taken by"):

@@ -221,8 +221,12 @@ def test_several_training_datasets(tmp_path):
 
 def test_datasets_with_other_categories_are_not_mixed(tmp_path):
     a = register(tmp_path, videos=1)
-    b = register(tmp_path, NAMES[1], videos=1, categories=("dog", "cat"))
-    with pytest.raises(ValueError, match="same categories: build_test_a has .*build_test_b has"):
+    b = register(tmp_path, NAMES[1], videos=1, categories=("dog", "Cat"))
+    with pytest.raises(
+        ValueError,
+        match="build_test_b has other categories than dataset build_test_a: it lacks 'cat', also "
+        "has 'Cat', some differ only in spelling: 'Cat' for 'cat'",
+    ):
         build_train_loader(cfg_for(a, b))
 
 

@@ -2,7 +2,7 @@ import os
 
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data import build_train_loader, epoch_length, load_ytvis_json, register_ytvis, ytvis
-from simplevtr.data.checks import check_classes
+from simplevtr.data.class_names import settle_classes
 from simplevtr.data.record_cache import forget_file, read_once
 
 import pytest
@@ -35,7 +35,7 @@ def test_a_start_of_training_parses_the_file_once(tmp_path, parsed):
     cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (NAME,)
     cfg.DATALOADER.NUM_WORKERS = 0
     cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
-    check_classes(cfg, train=True)
+    settle_classes(cfg, train=True)
     assert epoch_length(cfg) == 8
     build_train_loader(cfg)
     assert parsed == [folder.json_file]

@@ -144,3 +144,30 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         write_bytes(tmp_path / "file", None, overwrite=True)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_a_category_name_that_contradicts_its_id_is_refused(tmp_path):
+    entry = result(TRACK)
+    own = next(c.name for c in GT.categories if c.id == entry["category_id"])
+    for name in (own, own.upper(), None):
+        assert len(load(tmp_path, [{**entry, "category_name": name}])) == 1
+    for name in ("unicorn", 7):
+        with pytest.raises(ValueError, match=rf"entries\[1\]: category_name is {name!r}, but"):
+            load(tmp_path, [entry, {**entry, "category_name": name}])
+
+
+def test_entries_of_unknown_categories_can_be_left_out(tmp_path, caplog):
+    path = tmp_path / "results.json"
+    entries = [result(TRACK), {**result(TRACK), "category_id": 77}, result(TRACK, score=0.1)]
+    path.write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match=r"\[1\]: unknown category_id 77.*--unknown-categories sk"):
+        load_results(path, GT)
+    assert [track.score for track in load_results(path, GT, skip_unknown=True)] == [
+        entries[0]["score"],
+        0.1,
+    ]
+    assert "1 entries of categories that" in caplog.text
+    entries[2]["segmentations"] = [None, None, {"size": [1, 1], "counts": "x"}]
+    path.write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match=r"entries\[2\]"):  # its place in the file
+        load_results(path, GT, skip_unknown=True)

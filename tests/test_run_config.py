@@ -80,7 +80,7 @@ EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"
         ("SEED: &a [*a]\n", r"SEED: \[.*; a whole number is needed"),
         ("MODEL:\n  WEIGHTS:\n", r"MODEL.WEIGHTS: None; text is needed"),
         ("SOLVER: {BASE_LR: .nan}\n", r"SOLVER.BASE_LR: nan; a finite number"),
-        ("SEED: 99999999999999999999\n", r"SEED: 9+; a finite number below 2\*\*63"),
+        ("SEED: 99999999999999999999\n", r"SEED: 9+; a whole number below 2\*\*63"),
         ("DATASETS: {TEST: [1]}\n", r"DATASETS.TEST\[0\]: 1; text is needed"),
         ("DATASETS: {TEST: a}\n", r"DATASETS.TEST: 'a'; a list is needed"),
         ("DATASETS: {CUSTOM: [[a, 5, c]]}\n", r"DATASETS.CUSTOM\[0\]\[1\]: 5; text is needed"),

@@ -1,9 +1,9 @@
 import json
 
 from simplevtr.evaluation import load_results
+from simplevtr.formats.results import write_video_results
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.structures import TrackMasks
-from simplevtr.video_io import write_video_results
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ from simplevtr.formats.checks import is_finite
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import load_annotated
-from simplevtr.terminal import command_parser, run_command, say, table_cell
+from simplevtr.terminal import add_unknown_categories, command_parser, run_command, say, table_cell
 
 from tabulate import tabulate
 
@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed"
     )
@@ -89,7 +90,8 @@ def _scores_of_files(options: argparse.Namespace) -> list[dict]:
         if isinstance(content, list):
             if gt is None:
                 raise ValueError(f"{path}: holds predicted tracks; give the ground truth by --gt")
-            results = check_results(content, gt, source=str(path))
+            skip = options.unknown_categories == "skip"
+            results = check_results(content, gt, source=str(path), skip_unknown=skip)
             content = scores_as_json(evaluate_tracks(gt, results, area_limits=options.area_limits))
         _check_scores(content, path)
         if scores:

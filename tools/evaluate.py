@@ -42,7 +42,13 @@ from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, load_annotated
-from simplevtr.terminal import command_parser, number, run_command, say
+from simplevtr.terminal import (
+    add_unknown_categories,
+    command_parser,
+    number,
+    run_command,
+    say,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
         check_trackeval()
     refuse_existing(options.output, overwrite=options.overwrite)
     gt = load_annotated(options.gt)
-    results = load_results(options.results, gt)
+    results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
     tables, content = _evaluation(gt, results, options)
     content = json.dumps(content, indent=2, allow_nan=False) + "\n"
     write_bytes(options.output, content.encode(), overwrite=options.overwrite)
@@ -101,6 +107,7 @@ def _subset_limits(options: argparse.Namespace) -> dict[str, list[float]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
     parser.add_argument("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     parser.add_argument("--results", required=True, type=Path, help=".json, .json.gz or .zip")
     parser.add_argument("--output", required=True, type=Path, help="where the scores go, as JSON")

@@ -25,7 +25,7 @@ from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import GroundTruth, check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
-from simplevtr.terminal import command_parser, run_command
+from simplevtr.terminal import add_unknown_categories, command_parser, run_command
 
 _SETTINGS = (
     ("videos", "N", "show N of the worst videos and N of the best"),
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     index = write_report(
         options.output,
         gt,
-        load_results(options.results, gt),
+        load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip"),
         options.images,
         settings,
         sources={
@@ -79,6 +79,7 @@ def _without_annotations(path: Path) -> GroundTruth:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
     videos = parser.add_mutually_exclusive_group(required=True)
     videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
     videos.add_argument(

@@ -33,7 +33,7 @@ from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import TrueTrack, Video
 from simplevtr.structures import FrameTracks
-from simplevtr.terminal import command_parser, number, run_command
+from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command
 from simplevtr.video_io import open_sink
 from simplevtr.visualization import TrackPainter, clip_sheet
 from simplevtr.visualization.clip_sheet import captioned, joined
@@ -52,7 +52,10 @@ def run(options: argparse.Namespace) -> None:
     truth = load_ground_truth(options.gt)
     if truth.tracks is None and options.results is None:
         raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
-    results = [] if options.results is None else load_results(options.results, truth)
+    results = []
+    if options.results is not None:
+        skip = options.unknown_categories == "skip"
+        results = load_results(options.results, truth, skip_unknown=skip)
     by_video = tracks_by_video(truth, results, score_threshold=options.score_threshold)
     tracks = {found.video.id: found for found in by_video}
     categories = sorted(truth.categories, key=attrgetter("id"))
@@ -162,6 +165,7 @@ def read_frames(record: dict, numbers: Sequence[int]) -> Iterator[np.ndarray]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
     add = parser.add_argument
     add("--gt", required=True, help="annotation file; it needs no annotations")
     add("--images", required=True, help="folder that the file names in it start at")

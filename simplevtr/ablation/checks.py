@@ -6,7 +6,7 @@ from pathlib import Path
 
 from simplevtr.ablation.plan import Opts, Plan
 from simplevtr.ablation.steps import ScoredSet, words
-from simplevtr.data.checks import check_classes
+from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
 
@@ -66,7 +66,7 @@ def _checked(
     try:
         cfg = setup_cfg(str(config), words(opts))
         check_device(cfg)
-        check_classes(cfg, train=train)
+        settle_classes(cfg, train=train)
         path = cfg.MODEL.WEIGHTS
         if weights and path and "://" not in path and not Path(path).is_file():
             raise FileNotFoundError(f"MODEL.WEIGHTS {path} does not exist")

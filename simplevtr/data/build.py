@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from simplevtr.data.builtin import check_registered, refuse_stills
+from simplevtr.data.class_names import align_datasets, settled_classes
 from simplevtr.data.clip_stream import ClipStream
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.frame_sampling import epoch_items
@@ -38,8 +39,8 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
 
     Raises:
         KeyError: for a dataset that is not registered.
-        ValueError: if no video has usable ground truth, the datasets have different categories or
-            more than the model, the batch cannot be shared among the processes, or
+        ValueError: if no video has usable ground truth, the datasets have different categories, by
+            name, or others than the model, the batch cannot be shared among the processes, or
             DATASETS.PSEUDO_RATIO is no share.
     """
     _prepare_fork(cfg)
@@ -117,8 +118,18 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
     if not names:
         raise ValueError("DATASETS.TRAIN is empty; at least one dataset is needed for training")
     check_registered(names)
+    classes = align_datasets(
+        names,
+        known=settled_classes(names),
+        source="the run",
+        subset=cfg.DATASETS.ALLOW_CLASS_SUBSET,
+    )
+    if len(classes.names) > cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
+        raise ValueError(
+            f"{names[0]} has {len(classes.names)} categories, but MODEL.SIMPLEVTR.NUM_CLASSES is "
+            f"{cfg.MODEL.SIMPLEVTR.NUM_CLASSES}"
+        )
     records = [record for name in names for record in DatasetCatalog.get(name)]
-    _check_categories(names, cfg.MODEL.SIMPLEVTR.NUM_CLASSES)
     usable = [record for record in records if _has_instances(record)]
     if not usable:
         raise ValueError(
@@ -133,22 +144,6 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
 
 def _has_instances(record: dict[str, Any]) -> bool:
     return any(not track["iscrowd"] for frame in record["annotations"] for track in frame)
-
-
-def _check_categories(names: list[str], num_classes: int) -> None:
-    first = MetadataCatalog.get(names[0]).thing_classes
-    for name in names[1:]:
-        classes = MetadataCatalog.get(name).thing_classes
-        if classes != first:
-            raise ValueError(
-                f"training datasets must have the same categories: {names[0]} has {first}, "
-                f"{name} has {classes}"
-            )
-    if len(first) > num_classes:
-        raise ValueError(
-            f"{names[0]} has {len(first)} categories, but MODEL.SIMPLEVTR.NUM_CLASSES is "
-            f"{num_classes}"
-        )
 
 
 def _items(cfg: CfgNode, records: list[dict[str, Any]]) -> list[tuple[int, int | None]]:

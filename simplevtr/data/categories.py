@@ -8,6 +8,8 @@ is the official spelling).
 
 from __future__ import annotations
 
+from simplevtr.formats.checks import plain_spelling
+
 
 def _numbered(names: str) -> tuple[tuple[int, str], ...]:
     return tuple(enumerate(names.split(), start=1))
@@ -58,12 +60,8 @@ def first_difference(
         expected: (id, name) pairs, sorted by id.
     """
     for (found_id, found_name), (expected_id, expected_name) in zip(found, expected, strict=False):
-        if found_id != expected_id or _spelling(found_name) != _spelling(expected_name):
+        if found_id != expected_id or plain_spelling(found_name) != plain_spelling(expected_name):
             return f"has {found_id} {found_name!r} where {expected_id} {expected_name!r} belongs"
     if len(found) != len(expected):
         return f"has {len(found)} categories, not {len(expected)}"
     return None
-
-
-def _spelling(name: str) -> str:
-    return name.lower().replace(" ", "_")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from simplevtr.formats.checks import plain_spelling
+
 # Two names of one thing, in the spelling of plain_name.
-_SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flying_disc"}
+_SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flyingdisc"}
 # One name of two things: (name, supercategory) pairs that are not what other datasets mean. COCO's
 # mouse belongs to a computer, YouTube-VIS's is an animal.
 _OTHER_THINGS = {("mouse", "electronic")}
@@ -43,5 +45,5 @@ def match_categories(
 
 def plain_name(name: str) -> str:
     """The one spelling of all that count as the same name."""
-    spelling = name.strip().lower().replace(" ", "_").replace("-", "_")
+    spelling = plain_spelling(name)
     return _SYNONYMS.get(spelling, spelling)

@@ -107,12 +107,13 @@ def _load_registered(name: str) -> list[dict[str, Any]]:
     target = metadata.categories_of
     if target not in DatasetCatalog:
         raise KeyError(f"dataset {name!r} takes the categories of {target!r}, which is unknown")
-    if MetadataCatalog.get(target).get("thing_classes") is None:
-        DatasetCatalog.get(target)  # the categories stand in its file
-    source = MetadataCatalog.get(target)
-    records = load_coco_stills(metadata.json_file, metadata.image_root, source.thing_classes)
-    for key in ("thing_classes", "thing_dataset_id_to_contiguous_id"):
-        metadata.set(**{key: source.get(key)})
+    classes = metadata.get("class_names")
+    if classes is None:
+        if MetadataCatalog.get(target).get("thing_classes") is None:
+            DatasetCatalog.get(target)  # the categories stand in its file
+        classes = MetadataCatalog.get(target).thing_classes
+    records = load_coco_stills(metadata.json_file, metadata.image_root, classes)
+    metadata.set(thing_classes=list(classes))
     return records
 
 

@@ -72,7 +72,8 @@ def load_ytvis_json(
         image_root: the folder that the file names in it start at; all frames must exist.
         dataset_name: if given, ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` are set
             in this dataset's metadata, and for a public dataset the categories must be the official
-            ones.
+            ones. If its metadata has ``class_names``, these are the classes, matched by name, and
+            tracks of other categories are left out; else the file's, sorted by id, are.
 
     Returns:
         One dict a video: ``file_names`` (list of paths), ``height``, ``width`` (pixels), ``length``
@@ -94,13 +95,44 @@ def load_ytvis_json(
     categories = _official_names(categories, json_file, dataset_name)
     _find_frames(records, json_file, image_root)
     if dataset_name is not None:
+        order = MetadataCatalog.get(dataset_name).get("class_names") or [c.name for c in categories]
+        places = {name: label for label, name in enumerate(order)}
+        labels = [places.get(category.name) for category in categories]
+        _relabel(records, labels)
         _set_metadata(
             dataset_name,
             json_file,
-            thing_classes=[category.name for category in categories],
-            thing_dataset_id_to_contiguous_id=_contiguous(categories),
+            thing_classes=list(order),
+            thing_dataset_id_to_contiguous_id={
+                category.id: label
+                for category, label in zip(categories, labels, strict=True)
+                if label is not None
+            },
         )
     return records
+
+
+def read_categories(
+    json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
+) -> list[Category]:
+    """The categories of an annotation file, sorted by id; arguments and errors as above."""
+    json_file, image_root = os.fspath(json_file), os.fspath(image_root)
+    return read_once(json_file, lambda: _parse(json_file, image_root), variant=image_root)[0]
+
+
+def _relabel(records: list[dict[str, Any]], labels: list[int | None]) -> None:
+    """Replace label i of all tracks by ``labels[i]``, in place; those of None are left out."""
+    if labels == list(range(len(labels))):
+        return
+    for record in records:
+        record["annotations"] = [
+            [
+                {**track, "category_id": label}
+                for track in frame
+                if (label := labels[track["category_id"]]) is not None
+            ]
+            for frame in record["annotations"]
+        ]
 
 
 def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.data import ClipStream, build_test_loader, build_train_loader
+from simplevtr.data.class_names import settled_classes
 from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.resume import check_fit, last_checkpoint
@@ -58,6 +59,7 @@ class ClipTrainer(DefaultTrainer):
             model,
             cfg.OUTPUT_DIR,
             ignore_prefixes=cfg.MODEL.IGNORE_WEIGHTS,
+            classes=settled_classes(cfg.DATASETS.TRAIN),
             trainer=weakref.proxy(self),
         )
         self.start_iter = 0

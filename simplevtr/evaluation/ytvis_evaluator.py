@@ -10,9 +10,14 @@ from collections.abc import Sequence
 from simplevtr.evaluation.report import scores_table
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
 from simplevtr.formats import checks
-from simplevtr.formats.results import check_results, refuse_existing_results, write_results
+from simplevtr.formats.results import (
+    check_results,
+    refuse_existing_results,
+    track_entry,
+    write_results,
+)
 from simplevtr.formats.ytvis import load_ground_truth, require_objects
-from simplevtr.structures import TrackMasks, encode_masks
+from simplevtr.structures import TrackMasks
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
@@ -30,7 +35,9 @@ class YTVISEvaluator(DatasetEvaluator):
 
     Args:
         dataset_name: a registered dataset whose metadata has ``json_file`` (the YouTube-VIS
-            annotation file) and ``thing_dataset_id_to_contiguous_id``.
+            annotation file), ``thing_classes``, the model's classes by label, and
+            ``thing_dataset_id_to_contiguous_id``; predictions of classes without an id there are
+            not written.
         output_dir: where ``results.json`` and ``submission.zip`` are written; None writes nothing.
         distributed: whether to gather the predictions of all processes; only the main process then
             writes and scores. False evaluates this process's predictions alone.
@@ -63,6 +70,7 @@ class YTVISEvaluator(DatasetEvaluator):
         json_file = _metadata(dataset_name, "json_file")
         to_contiguous = _metadata(dataset_name, "thing_dataset_id_to_contiguous_id")
         self._category_ids = {label: dataset_id for dataset_id, label in to_contiguous.items()}
+        self._names = _metadata(dataset_name, "thing_classes")
         self._gt = None
         if not distributed or comm.is_main_process():  # the only one that needs it
             self._gt = load_ground_truth(PathManager.get_local_path(json_file))
@@ -102,27 +110,32 @@ class YTVISEvaluator(DatasetEvaluator):
                 f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
                 f"and {len(columns[2])} masks do not belong together"
             )
-        self._tracks[video["video_id"]] = [
+        entries = [
             self._entry(video, float(score), int(label), masks)
             for score, label, masks in zip(*columns, strict=True)
         ]
+        self._tracks[video["video_id"]] = [entry for entry in entries if entry is not None]
 
-    def _entry(self, video: dict, score: float, label: int, masks: TrackMasks | Tensor) -> dict:
+    def _entry(
+        self, video: dict, score: float, label: int, masks: TrackMasks | Tensor
+    ) -> dict | None:
+        """The entry of a track, None if the dataset lacks its class."""
         name = f"video {video['video_id']}"
-        if label not in self._category_ids:
-            raise ValueError(
-                f"{name}: unknown label {label}; allowed: {sorted(self._category_ids)}"
-            )
+        if not 0 <= label < len(self._names):
+            raise ValueError(f"{name}: unknown label {label}; there are {len(self._names)} classes")
         checks.score(score, f"{name}: score")
         expected = (video["length"], video["height"], video["width"])
         if tuple(masks.shape) != expected:
             raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")
-        return {
-            "video_id": video["video_id"],
-            "category_id": self._category_ids[label],
-            "score": score,
-            "segmentations": masks.rles if isinstance(masks, TrackMasks) else encode_masks(masks),
-        }
+        if label not in self._category_ids:
+            return None
+        return track_entry(
+            video_id=video["video_id"],
+            category_id=self._category_ids[label],
+            category_name=self._names[label],
+            score=score,
+            masks=masks,
+        )
 
     def evaluate(self) -> dict:
         """Write the predictions and score them.

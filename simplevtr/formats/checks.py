@@ -7,6 +7,7 @@ the place in its list before the message.
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 _MOST = 2**63  # ids and counts fit signed integers of 64 bits
-_SHOWN = 10  # ids listed in an error message
+_SHOWN = 10  # ids and names listed in an error message
 
 
 def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
@@ -147,11 +148,32 @@ def known(entry: dict[str, Any], key: str, ids: Iterable[int]) -> int:
     """The integer under ``key``, which is one of ``ids``."""
     value = integer(entry, key)
     if value not in ids:
-        ids = sorted(ids)
-        more = f", ... ({len(ids)} ids)" if len(ids) > _SHOWN else ""
-        listed = ", ".join(map(str, ids[:_SHOWN])) or "none"
-        raise ValueError(f"unknown {key} {value}; the annotation file has {listed}{more}")
+        raise ValueError(f"unknown {key} {value}; the annotation file has {listed(sorted(ids))}")
     return value
+
+
+def plain_spelling(name: str) -> str:
+    """One spelling of all names that differ only in case, blanks, hyphens or underscores."""
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def names_difference(own: Sequence[str], wanted: Sequence[str]) -> str:
+    """What a list of names lacks of another and has more, in a line; "" if the sets are equal."""
+    lacks = [name for name in wanted if name not in own]
+    more = [name for name in own if name not in wanted]
+    parts = [f"{what} {listed(n)}" for what, n in (("lacks", lacks), ("also has", more)) if n]
+    spelled = {plain_spelling(name): name for name in lacks}
+    near = [(n, spelled[plain_spelling(n)]) for n in more if plain_spelling(n) in spelled]
+    if near:
+        pairs = ", ".join(f"{name!r} for {target!r}" for name, target in near[:_SHOWN])
+        parts.append(f"some differ only in spelling: {pairs}")
+    return ", ".join(parts)
+
+
+def listed(values: Sequence[Any]) -> str:
+    """The first few values, and how many there are."""
+    more = f", ... ({len(values)})" if len(values) > _SHOWN else ""
+    return ", ".join(map(repr, values[:_SHOWN])) + more or "none"
 
 
 def is_finite(value: object) -> bool:

@@ -1,24 +1,40 @@
 """Results in YouTube-VIS format: reading with every check up front, and writing.
 
-A result file is a list with an entry a predicted track: ``video_id``, ``category_id`` (the
-dataset's own id), ``score``, and ``segmentations``, one compressed RLE or null a frame.
+A result file is a list with one entry for each predicted track: ``video_id``, ``category_id`` (the
+dataset's own id), ``category_name`` (ours; other writers leave it out), ``score``, and
+``segmentations``, for each frame a compressed RLE, or null where nothing is visible.
 """
 
 from __future__ import annotations
 
-import io
 import json
+import logging
 import os
+import shutil
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simplevtr.formats import checks
-from simplevtr.formats.files import RESULTS_NAME, read_json, refuse_existing, write_bytes
+from simplevtr.formats.files import (
+    RESULTS_NAME,
+    check_output,
+    read_json,
+    refuse_existing,
+    replaced_file,
+)
 from simplevtr.formats.film_strips import FilmStrip
 from simplevtr.formats.ytvis import GroundTruth, strips_by_video
+
+if TYPE_CHECKING:  # reading results does not take the seconds that importing torch takes
+    from simplevtr.structures import TrackMasks
+
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 SUBMISSION_NAME = "submission.zip"
 _KEYS = ("video_id", "category_id", "score", "segmentations")
@@ -41,12 +57,16 @@ class PredictedTrack:
     strip: FilmStrip
 
 
-def load_results(path: str | os.PathLike, truth: GroundTruth) -> list[PredictedTrack]:
+def load_results(
+    path: str | os.PathLike, truth: GroundTruth, *, skip_unknown: bool = False
+) -> list[PredictedTrack]:
     """Read a result file and check it against the ground truth's videos and categories.
 
     Args:
         path: a ``.json`` or ``.json.gz`` file, or a ``.zip`` that holds ``results.json``.
         truth: what ``load_ground_truth`` returned; it needs no annotations.
+        skip_unknown: whether entries of categories that the annotation file does not have are left
+            out, as the official API does; a warning counts them. Otherwise they are refused.
 
     Returns:
         The file's entries, in its order.
@@ -55,11 +75,11 @@ def load_results(path: str | os.PathLike, truth: GroundTruth) -> list[PredictedT
         FileNotFoundError: there is no such file.
         ValueError: the file is not such a list; the message names the file and the entry's index.
     """
-    return check_results(read_json(path), truth, source=str(path))
+    return check_results(read_json(path), truth, source=str(path), skip_unknown=skip_unknown)
 
 
 def check_results(
-    content: Any, truth: GroundTruth, *, source: str = "results"
+    content: Any, truth: GroundTruth, *, source: str = "results", skip_unknown: bool = False
 ) -> list[PredictedTrack]:
     """Do what ``load_results`` does with content that is in memory; it is not changed.
 
@@ -67,6 +87,7 @@ def check_results(
         content: entries in YouTube-VIS format, ``counts`` as str, bytes or a list of int.
         truth: what ``load_ground_truth`` returned.
         source: where the results come from, for messages.
+        skip_unknown: as in ``load_results``.
 
     Raises:
         ValueError: an entry is wrong; the message names the source and the entry's index.
@@ -74,33 +95,152 @@ def check_results(
     if not isinstance(content, list):
         raise ValueError(f"{source}: results must be a list, got {type(content).__name__}")
     lengths = {video.id: video.length for video in truth.videos}
-    categories = {category.id for category in truth.categories}
+    names = {category.id: category.name for category in truth.categories}
+    skipped: Counter[int] = Counter()
 
-    def parse(entry: dict[str, Any]) -> tuple[int, int, float, list[Any]]:
+    def parse(entry: dict[str, Any]) -> tuple[int, int, float, list[Any]] | None:
         missing = [key for key in _KEYS if key not in entry]
         if missing:
             raise ValueError(f"lacks {', '.join(missing)}")
         video_id = checks.known(entry, "video_id", lengths)
-        category_id = checks.known(entry, "category_id", categories)
+        if (category_id := checks.integer(entry, "category_id")) not in names and skip_unknown:
+            skipped[category_id] += 1
+            return None
+        _check_category(entry, names)
         score = checks.score(entry["score"])
         masks = checks.frame_list(entry, "segmentations", lengths[video_id])
         return video_id, category_id, score, masks
 
     rows = checks.entries(content, source, "entries", parse)
-    strips = strips_by_video([(row[0], row[3]) for row in rows], truth.videos, source, "entries")
-    return [PredictedTrack(*row[:3], strip) for row, strip in zip(rows, strips, strict=True)]
+    if skipped:
+        logger.warning(
+            "%s: %d entries of categories that %s does not have are left out: ids %s",
+            source, skipped.total(), truth.source, checks.listed(sorted(skipped)),
+        )  # fmt: skip
+    masks = [(row[0], row[3]) if row else (None, []) for row in rows]
+    strips = strips_by_video(masks, truth.videos, source, "entries")
+    return [PredictedTrack(*r[:3], strip) for r, strip in zip(rows, strips, strict=True) if r]
+
+
+def _check_category(entry: dict[str, Any], names: dict[int, str]) -> None:
+    """Raise ValueError unless the entry's category is one of ``names``, also by its name."""
+    try:
+        own = names[checks.known(entry, "category_id", names)]
+    except ValueError as error:
+        raise ValueError(f"{error}; --unknown-categories skip leaves such entries out") from None
+    name = entry.get("category_name")
+    if name is not None and not (
+        isinstance(name, str) and checks.plain_spelling(name) == checks.plain_spelling(own)
+    ):
+        raise ValueError(
+            f"category_name is {name!r:.80}, but category {entry['category_id']} of the annotation "
+            f"file is {own!r}; are these results of a model with other categories?"
+        )
+
+
+def track_entry(
+    *,
+    video_id: int,
+    category_id: int,
+    category_name: str | None,
+    score: float,
+    masks: TrackMasks | Tensor,
+) -> dict[str, Any]:
+    """The entry of a predicted track.
+
+    Args:
+        video_id: of its video.
+        category_id: the dataset's own id.
+        category_name: None where nobody knows it.
+        score: finite.
+        masks: (T, H, W) bool, or the same encoded.
+    """
+    from simplevtr.structures import TrackMasks, encode_masks
+
+    return {
+        "video_id": video_id,
+        "category_id": category_id,
+        "category_name": category_name,
+        "score": score,
+        "segmentations": masks.rles if isinstance(masks, TrackMasks) else encode_masks(masks),
+    }
+
+
+def write_entries(
+    path: str | os.PathLike, entries: Iterable[dict[str, Any]], *, overwrite: bool = False
+) -> Path:
+    """Write a result file, whole or not at all; the same entries give the same bytes.
+
+    Args:
+        path: a ``.json`` file; folders on the way are made.
+        entries: what JSON can hold, ``counts`` as str; read once, one at a time, so that the text
+            is never in memory as a whole.
+        overwrite: whether a file may be replaced.
+
+    Raises:
+        ValueError: the suffix is not .json, or a number is not finite.
+        FileExistsError: the file exists and ``overwrite`` is False.
+    """
+    path = check_output(path, overwrite=overwrite, suffixes=(".json",))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path) as partial, partial.open("x", encoding="ascii") as file:
+        separator = "["
+        for entry in entries:
+            file.write(separator + json.dumps(entry, allow_nan=False))
+            separator = ",\n"
+        file.write("[]\n" if separator == "[" else "]\n")
+    return path
+
+
+def write_video_results(
+    path: str | os.PathLike,
+    result: Mapping[str, Any],
+    *,
+    class_names: Sequence[str] = (),
+    category_ids: Sequence[int] = (),
+    video_id: int = 1,
+    overwrite: bool = False,
+) -> Path:
+    """Write the tracks of one video with ``write_entries``.
+
+    Args:
+        path: a ``.json`` file; folders on the way are made.
+        result: of a predictor: "pred_scores", "pred_labels" and "pred_masks", the masks of a
+            track as ``TrackMasks`` or a (T, H, W) bool tensor.
+        class_names: names by label; () where nobody knows them.
+        category_ids: the dataset's own ids by label; () for label + 1.
+        video_id: stands in every entry.
+        overwrite: whether a file may be replaced.
+
+    Raises:
+        ValueError: the suffix is not .json, or a label has no category id.
+        FileExistsError: the file exists and ``overwrite`` is False.
+    """
+    rows = zip(result["pred_scores"], result["pred_labels"], result["pred_masks"], strict=True)
+    labels = {int(label) for label in result["pred_labels"]}
+    if category_ids and not labels <= {*range(len(category_ids))}:
+        raise ValueError(f"label {max(labels)} has no category id; {len(category_ids)} are known")
+    entries = (
+        track_entry(
+            video_id=video_id,
+            category_id=category_ids[label] if category_ids else int(label) + 1,
+            category_name=class_names[label] if 0 <= label < len(class_names) else None,
+            score=float(score),
+            masks=masks,
+        )
+        for score, label, masks in rows
+    )
+    return write_entries(path, entries, overwrite=overwrite)
 
 
 def write_results(
-    output_dir: str | os.PathLike, results: Sequence[dict], *, overwrite: bool = False
+    output_dir: str | os.PathLike, results: Iterable[dict[str, Any]], *, overwrite: bool = False
 ) -> tuple[Path, Path]:
     """Write ``results.json`` and ``submission.zip``, which holds it, into a directory.
 
-    The same results give the same bytes.
-
     Args:
         output_dir: made if it does not exist.
-        results: entries that JSON can hold, ``counts`` as str.
+        results: as ``write_entries`` takes them.
         overwrite: whether files of these names may be replaced.
 
     Returns:
@@ -109,17 +249,19 @@ def write_results(
     Raises:
         FileExistsError: one of the files exists and ``overwrite`` is False; neither is written.
     """
-    paths = refuse_existing_results(output_dir, overwrite=overwrite)
-    content = json.dumps(list(results), allow_nan=False).encode("ascii")
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as submission:
-        # A ZipInfo gets a fixed date, so that the archive depends on the results alone.
-        submission.writestr(
-            zipfile.ZipInfo(RESULTS_NAME), content, compress_type=zipfile.ZIP_DEFLATED
-        )
-    write_bytes(paths[0], content, overwrite=overwrite)
-    write_bytes(paths[1], archive.getvalue(), overwrite=overwrite)
-    return paths
+    plain, archive = refuse_existing_results(output_dir, overwrite=overwrite)
+    write_entries(plain, results, overwrite=overwrite)
+    # A ZipInfo has a fixed date, so that the archive depends on the results alone.
+    info = zipfile.ZipInfo(RESULTS_NAME)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with (
+        replaced_file(archive) as partial,
+        zipfile.ZipFile(partial, "w") as submission,
+        plain.open("rb") as source,
+        submission.open(info, "w") as packed,
+    ):
+        shutil.copyfileobj(source, packed)
+    return plain, archive
 
 
 def refuse_existing_results(output_dir: str | os.PathLike, *, overwrite: bool) -> tuple[Path, Path]:

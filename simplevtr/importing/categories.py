@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from simplevtr.formats.checks import plain_spelling
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
 from simplevtr.importing.json_source import get_list, read_object
@@ -76,8 +76,8 @@ def with_categories(
     tracks = [track for video in dataset.videos for track in video.tracks]
     found = {track.category: targets.get(_composed(track.category)) for track in tracks}
     missing = [name for name, target in found.items() if target is None]
-    spelled_otherwise = {_plain(target): target for target in targets.values()}
-    near = [(n, spelled_otherwise[_plain(n)]) for n in missing if _plain(n) in spelled_otherwise]
+    spelled = {plain_spelling(target): target for target in targets.values()}
+    near = [(n, spelled[plain_spelling(n)]) for n in missing if plain_spelling(n) in spelled]
     if near:
         pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near[:_SHOWN])
         given = " ".join(f'"{name}={target}"' for name, target in near[:_SHOWN])
@@ -97,7 +97,7 @@ def similar_names(categories: Categories) -> list[list[str]]:
     """The names that differ only in case, blanks, hyphens or underscores, together."""
     groups: dict[str, list[str]] = {}
     for _, name in categories:
-        groups.setdefault(_plain(name), []).append(name)
+        groups.setdefault(plain_spelling(name), []).append(name)
     return [names for names in groups.values() if len(names) > 1]
 
 
@@ -142,8 +142,3 @@ def _listed(names: Iterable[str]) -> str:
 
 def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-def _plain(name: str) -> str:
-    """The one spelling of names that differ only in case, blanks, hyphens or underscores."""
-    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())

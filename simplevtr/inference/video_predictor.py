@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.checkpoint import ClipCheckpointer, saved_classes
 from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.class_names import dataset_classes
+from simplevtr.formats.results import write_video_results
 from simplevtr.run_config import check_device
-from simplevtr.structures import FrameTracks
+from simplevtr.structures import Classes, FrameTracks
 
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 from torch import nn
@@ -35,6 +36,7 @@ class VideoPredictor:
 
     Attributes:
         class_names: class names by label; may be empty where nobody knows them.
+        category_ids: the dataset's ids by label; empty likewise.
     """
 
     @configurable
@@ -46,6 +48,7 @@ class VideoPredictor:
         max_size: int = 540,
         image_format: str = "RGB",
         class_names: Sequence[str] = (),
+        category_ids: Sequence[int] = (),
     ):
         """Set up a predictor and put ``model`` into eval mode; ``VideoPredictor(cfg)`` builds it.
 
@@ -55,6 +58,7 @@ class VideoPredictor:
             max_size: limit of the long side in pixels.
             image_format: channel order that the model wants, "RGB" or "BGR".
             class_names: class names by label.
+            category_ids: the dataset's ids by label; () for label + 1.
 
         Raises:
             ValueError: ``image_format`` is neither "RGB" nor "BGR".
@@ -63,6 +67,7 @@ class VideoPredictor:
             raise ValueError(f'image_format is {image_format!r}; allowed: "RGB", "BGR"')
         self.model = model.eval()
         self.class_names = list(class_names)
+        self.category_ids = list(category_ids)
         self._resize = ClipAugmentation(min_sizes=(min_size,), max_size=max_size)
         self._image_format = image_format
 
@@ -76,6 +81,7 @@ class VideoPredictor:
             FileNotFoundError: there is no such file.
         """
         _check_before_building(cfg)
+        classes = model_classes(cfg)
         model = build_model(cfg)
         ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
         return {
@@ -83,7 +89,8 @@ class VideoPredictor:
             "min_size": cfg.INPUT.MIN_SIZE_TEST,
             "max_size": cfg.INPUT.MAX_SIZE_TEST,
             "image_format": cfg.INPUT.FORMAT,
-            "class_names": dataset_class_names(cfg.DATASETS.TEST),
+            "class_names": classes.names if classes else (),
+            "category_ids": classes.ids if classes else (),
         }
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[FrameTracks]:
@@ -124,6 +131,18 @@ class VideoPredictor:
         with torch.no_grad():
             return self.model([video])
 
+    def write_results(
+        self, path: str, result: Mapping[str, Any], *, overwrite: bool = False
+    ) -> None:
+        """Write a result in YouTube-VIS format, see ``write_video_results``."""
+        write_video_results(
+            path,
+            result,
+            class_names=self.class_names,
+            category_ids=self.category_ids,
+            overwrite=overwrite,
+        )
+
     def _images(
         self, frames: Iterable[np.ndarray], size: tuple[int, int]
     ) -> Iterator[torch.Tensor]:
@@ -162,17 +181,25 @@ def _check_before_building(cfg: CfgNode) -> None:
     check_device(cfg)
 
 
-def dataset_class_names(datasets: Sequence[str]) -> list[str]:
-    """The class names of the first of ``datasets`` (names in detectron2's catalog), or [].
+def model_classes(cfg: CfgNode) -> Classes | None:
+    """What the labels of ``MODEL.WEIGHTS`` stand for, None where nobody knows.
 
-    A custom dataset may learn its names only when its annotations are read, so that is tried too.
+    The checkpoint tells, else the first of the config's datasets that has as many categories.
     """
-    if not datasets:
-        return []
-    metadata = MetadataCatalog.get(datasets[0])
-    if not metadata.get("thing_classes") and datasets[0] in DatasetCatalog:
+    if (classes := saved_classes(cfg.MODEL.WEIGHTS)) is not None:
+        return classes
+    reasons = []
+    for name in [*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN]:
         try:
-            DatasetCatalog.get(datasets[0])
-        except (OSError, ValueError, KeyError) as error:
-            logger.warning("class names of %s are unknown (%s)", datasets[0], error)
-    return list(metadata.get("thing_classes") or [])
+            classes = dataset_classes(name)
+        except (OSError, ValueError) as error:
+            reasons.append(str(error))
+            continue
+        if len(classes.names) == cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
+            return classes
+        reasons.append(f"{name} has {len(classes.names)} categories")
+    logger.warning(
+        "Class names are unknown (%s): the category ids of results are numbered from 1",
+        "; ".join(reasons) or "no dataset is named",
+    )
+    return None

@@ -4,11 +4,9 @@ from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.frame_times import FrameTiming
 from simplevtr.video_io.mots_png import MotsPngSink
 from simplevtr.video_io.reader import open_source
-from simplevtr.video_io.results_json import write_video_results
 from simplevtr.video_io.sink import FrameSink
 from simplevtr.video_io.writer import open_sink
 
 __all__ = [
-    "FrameSink", "FrameSource", "FrameTiming", "MotsPngSink",
-    "open_sink", "open_source", "write_video_results",
+    "FrameSink", "FrameSource", "FrameTiming", "MotsPngSink", "open_sink", "open_source",
 ]  # fmt: skip

@@ -1,0 +1,144 @@
+"""One class order for a run: the categories of all its datasets are matched by name.
+
+Files of one tool list the same categories in different orders and with different ids, so a label
+means a name: that of the checkpoint if it tells, else that of the first training set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from simplevtr.data.builtin import check_registered
+from simplevtr.data.categories import DATASET_CATEGORIES
+from simplevtr.data.coco_stills import is_stills
+from simplevtr.data.ytvis import read_categories
+from simplevtr.formats.checks import names_difference
+from simplevtr.structures import Classes
+
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+logger = logging.getLogger(__name__)
+
+# What a dataset's metadata keeps of its classes.
+_OURS = ("class_names", "class_ids")
+_THINGS = ("thing_classes", "thing_dataset_id_to_contiguous_id")
+
+
+def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -> Classes:
+    """Decide what the labels of a run mean, tell its datasets, and read them.
+
+    Args:
+        cfg: the config.
+        train: whether ``DATASETS.TRAIN`` is used as well as ``DATASETS.TEST``.
+        known: the classes of the checkpoint that is continued or evaluated, if it tells them.
+
+    Returns:
+        The classes by label: ``known``, else those of the first dataset.
+
+    Raises:
+        KeyError: if a dataset is not registered.
+        FileNotFoundError, ValueError: if a dataset cannot be read; none is named; or one has other
+            categories than the model, unless DATASETS.ALLOW_CLASS_SUBSET allows that.
+    """
+    names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST] if train else list(cfg.DATASETS.TEST)
+    if not names:
+        raise ValueError("DATASETS.TEST is empty; name at least one registered dataset")
+    classes = align_datasets(names, known=known, subset=cfg.DATASETS.ALLOW_CLASS_SUBSET)
+    if len(classes.names) != cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
+        source = "the checkpoint" if known else f"dataset {names[0]}"
+        raise ValueError(
+            f"{source} has {len(classes.names)} categories, but MODEL.SIMPLEVTR.NUM_CLASSES is "
+            f"{cfg.MODEL.SIMPLEVTR.NUM_CLASSES}: set it to {len(classes.names)}"
+        )
+    return classes
+
+
+def align_datasets(
+    names: Sequence[str],
+    *,
+    known: Classes | None = None,
+    source: str = "the checkpoint",
+    subset: bool = False,
+) -> Classes:
+    """Give registered datasets the labels of one class order; what they load has these labels.
+
+    Args:
+        names: of the datasets, at least one.
+        known: the order; by default that of the first dataset.
+        source: whose the ``known`` order is, for messages.
+        subset: whether a dataset may lack classes, or have tracks of others, which are left out.
+
+    Returns:
+        The classes by label.
+
+    Raises:
+        KeyError, FileNotFoundError, ValueError: as ``settle_classes`` does.
+    """
+    check_registered(names)
+    found = {name: dataset_classes(name) for name in names}
+    if known is None:
+        known, source = found[names[0]], f"dataset {names[0]}"
+    classes = known
+    for name, own in found.items():
+        _compare(name, own.names, source, classes.names, subset=subset)
+    for name in names:
+        metadata = MetadataCatalog.get(name)
+        if [metadata.get(key) for key in _OURS] != [[*classes.names], [*classes.ids]]:
+            for key in (*_OURS, *_THINGS):  # of an earlier run in this process
+                vars(metadata).pop(key, None)
+            metadata.set(class_names=[*classes.names], class_ids=[*classes.ids])
+        DatasetCatalog.get(name)
+    return classes
+
+
+def dataset_classes(name: str) -> Classes:
+    """The categories of a registered dataset, sorted by id.
+
+    Raises:
+        FileNotFoundError, ValueError: its file, which is read for all but the public datasets, does
+            not exist or is not what the format asks for.
+    """
+    metadata = MetadataCatalog.get(name)
+    if is_stills(name):
+        return dataset_classes(metadata.categories_of)
+    if name in DATASET_CATEGORIES:
+        pairs = DATASET_CATEGORIES[name]
+    else:
+        categories = read_categories(metadata.json_file, metadata.image_root)
+        pairs = [(category.id, category.name) for category in categories]
+    return Classes(tuple(name for _, name in pairs), tuple(number for number, _ in pairs))
+
+
+def settled_classes(names: Sequence[str]) -> Classes | None:
+    """The class order that these datasets were given, None if they have not been given one."""
+    found = [[MetadataCatalog.get(name).get(key) for key in _OURS] for name in names]
+    if not found or None in found[0] or any(other != found[0] for other in found):
+        return None
+    return Classes(*map(tuple, found[0]))
+
+
+def _compare(
+    name: str, own: Sequence[str], source: str, classes: Sequence[str], *, subset: bool
+) -> None:
+    difference = names_difference(own, classes)
+    if not difference:
+        if tuple(own) != tuple(classes):
+            logger.info("Categories of %s are in another order than %s: by name", name, source)
+        return
+    shared = len({*own} & {*classes})
+    if not subset or not shared:
+        hint = (
+            "DATASETS.ALLOW_CLASS_SUBSET True matches the names that both have"
+            if shared
+            else "they share no name"
+        )
+        raise ValueError(
+            f"dataset {name} has other categories than {source}: it {difference}; {hint}"
+        )
+    logger.warning(
+        "Dataset %s %s; %d names are matched with those of %s. Tracks of others are left out of "
+        "training, and score 0 in a test",
+        name, difference, shared, source,
+    )  # fmt: skip
