@@ -7,9 +7,11 @@ import logging
 import math
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+from tabulate import tabulate
 
 # Exit statuses: for input that cannot be used, argparse's too; and after Ctrl-C, as shells have it.
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -129,3 +131,10 @@ def one_line(text: object) -> str:
 def table_cell(text: str) -> str:
     """The text as it can stand in a cell of a Markdown table."""
     return one_line(text).replace("|", "/")
+
+
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+    """A Markdown table whose first ``left`` columns are names and whose others are numbers."""
+    align = ["left"] * left + ["right"] * (len(headers) - left)
+    # Names such as "1e5" stay as they are.
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)

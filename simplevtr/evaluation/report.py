@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from simplevtr.evaluation.ytvis_eval import TrackScores
 from simplevtr.terminal import table_cell
@@ -30,13 +31,16 @@ def scores_as_json(scores: TrackScores) -> dict:
     Returns:
         The keys of ``TrackScores.stats``, and ``per_category`` with a dict for each name.
     """
-    by_name = {name: _without_nan(values) for name, values in scores.per_category.items()}
-    return {**_without_nan(scores.stats), "per_category": by_name}
+    return without_nan({**scores.stats, "per_category": scores.per_category})
 
 
-def or_none(value: float) -> float | None:
-    """The value as JSON can hold it: None for NaN."""
-    return None if math.isnan(value) else value
+def without_nan(value: Any) -> Any:
+    """The value as JSON can hold it: None for NaN, also inside dicts, lists and tuples."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _shown(value: float) -> str:
@@ -46,7 +50,3 @@ def _shown(value: float) -> str:
 def _table(headers: list[str], rows: list) -> str:
     # Category names such as "1e5" stay as they are.
     return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
-
-
-def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
-    return {key: or_none(value) for key, value in values.items()}

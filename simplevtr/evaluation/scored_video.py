@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from simplevtr.formats import checks
 from simplevtr.formats.film_strips import FilmStrip, split_frames
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import GroundTruth, TrueTrack, Video
+from simplevtr.formats.ytvis import GroundTruth, TrueTrack, Video, require_annotations
 
 import numpy as np
+from tqdm import tqdm
 
 SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA and identity switches
 
@@ -58,6 +59,19 @@ def tracks_by_video(
             videos[entry.video_id].predicted.append(entry)
             videos[entry.video_id].positions.append(position)
     return list(videos.values())
+
+
+def scored_videos(
+    gt: GroundTruth, results: list[PredictedTrack], what: str, *, score_threshold: float = 0.0
+) -> Iterable[ScoredVideo]:
+    """``tracks_by_video`` under a progress bar called ``what``.
+
+    Raises:
+        ValueError: there are no annotations, or the threshold is not in [0, 1].
+    """
+    require_annotations(gt)
+    videos = tracks_by_video(gt, results, score_threshold=score_threshold)
+    return tqdm(videos, desc=what, unit="video", disable=None)
 
 
 def film_strips(tracks: Sequence[TrueTrack | PredictedTrack]) -> list[FilmStrip]:

@@ -11,7 +11,7 @@ import contextlib
 import io
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from simplevtr.evaluation.scored_video import categories_in_use
@@ -129,41 +129,26 @@ class _TrackEval(COCOeval):
         self._matched: dict[tuple, dict] = {}
 
     def _prepare(self) -> None:
-        annotations, results = self._tracks
-        # Own ids from 1 on: COCOeval marks a track without a match by id 0.
-        gts = [
-            {
-                "id": i,
-                "video_id": a.video_id,
-                "category_id": a.category_id,
-                "film_strip": a.strip,
-                "area": a.area,
-                "iscrowd": a.iscrowd,
-                "ignore": a.iscrowd,
-            }
-            for i, a in enumerate(annotations, start=1)
-        ]
-        dts = [
-            {
-                "id": i,
-                "video_id": r.video_id,
-                "category_id": r.category_id,
-                "film_strip": r.strip,
-                "area": r.strip.area,
-                "score": r.score,
-            }
-            for i, r in enumerate(results, start=1)
-        ]
-        self._gts, self._dts = self._by_cell(gts), self._by_cell(dts)
+        gts, dts = self._tracks
+        self._gts = self._by_cell(
+            {"track": gt, "area": gt.area, "iscrowd": gt.iscrowd, "ignore": gt.iscrowd}
+            for gt in gts
+        )
+        self._dts = self._by_cell(
+            {"track": dt, "area": dt.strip.area, "score": dt.score} for dt in dts
+        )
 
-    def _by_cell(self, tracks: list[dict]) -> dict[tuple[int, int], list[dict]]:
-        cells = defaultdict(list)
+    def _by_cell(self, tracks: Iterable[dict]) -> dict[tuple[int, int], list[dict]]:
+        # Own ids from 1 on: COCOeval marks a track without a match by id 0.
+        tracks = [{"id": i, **track} for i, track in enumerate(tracks, start=1)]
         if not self._use_categories:
             # The order decides between equal scores or IoUs; the official code goes by category.
-            tracks = sorted(tracks, key=lambda track: track["category_id"])
-        for track in tracks:
-            category = track["category_id"] if self._use_categories else _ALL_CATEGORIES
-            cells[track["video_id"], category].append(track)
+            tracks.sort(key=lambda track: track["track"].category_id)
+        cells = defaultdict(list)
+        for entry in tracks:
+            track = entry["track"]
+            category = track.category_id if self._use_categories else _ALL_CATEGORIES
+            cells[track.video_id, category].append(entry)
         return cells
 
     def computeIoU(self, imgId: int, catId: int) -> np.ndarray | list:  # noqa: N802, N803
@@ -173,7 +158,7 @@ class _TrackEval(COCOeval):
             return []
         order = np.argsort([-dt["score"] for dt in dts], kind="mergesort")
         dts = [dts[i] for i in order[: self.params.maxDets[-1]]]
-        return track_iou([dt["film_strip"] for dt in dts], [gt["film_strip"] for gt in gts])
+        return track_iou(*([entry["track"].strip for entry in side] for side in (dts, gts)))
 
     def evaluateImg(self, imgId: int, catId: int, aRng: list, maxDet: int) -> dict | None:  # noqa: N802, N803
         """Match a video's tracks of one category within an area range.
@@ -193,22 +178,16 @@ class _TrackEval(COCOeval):
 
 def average_scores(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     """``TrackScores.stats`` of some categories: (10, 101, K, 4, 3) and (10, K, 4, 3)."""
-    everything, small, medium, large = range(len(AREAS))
-    one, ten, hundred = range(len(MAX_TRACKS))
-    return {
-        "AP": mean_per_cent(precision[..., everything, hundred]),
-        "AP50": mean_per_cent(precision[0, ..., everything, hundred]),
-        "AP75": mean_per_cent(precision[5, ..., everything, hundred]),
-        "APs": mean_per_cent(precision[..., small, hundred]),
-        "APm": mean_per_cent(precision[..., medium, hundred]),
-        "APl": mean_per_cent(precision[..., large, hundred]),
-        "AR1": mean_per_cent(recall[..., everything, one]),
-        "AR10": mean_per_cent(recall[..., everything, ten]),
-        "AR100": mean_per_cent(recall[..., everything, hundred]),
-        "ARs": mean_per_cent(recall[..., small, hundred]),
-        "ARm": mean_per_cent(recall[..., medium, hundred]),
-        "ARl": mean_per_cent(recall[..., large, hundred]),
+    by_area = list(enumerate(AREAS))[1:]
+    values = {
+        "AP": precision[..., 0, -1],
+        "AP50": precision[0, ..., 0, -1],
+        "AP75": precision[5, ..., 0, -1],
+        **{f"AP{area[0]}": precision[..., i, -1] for i, area in by_area},
+        **{f"AR{most}": recall[..., 0, i] for i, most in enumerate(MAX_TRACKS)},
+        **{f"AR{area[0]}": recall[..., i, -1] for i, area in by_area},
     }
+    return {name: mean_per_cent(of) for name, of in values.items()}
 
 
 def mean_per_cent(values: np.ndarray) -> float:

@@ -9,10 +9,10 @@ from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
     categories_in_use,
     check_iou_threshold,
-    tracks_by_video,
+    scored_videos,
 )
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import GroundTruth, require_annotations
+from simplevtr.formats.ytvis import GroundTruth
 
 import numpy as np
 
@@ -54,11 +54,10 @@ def confuse_categories(
         ValueError: there are no annotations, or something is wrong in either or in the thresholds.
     """
     check_iou_threshold(iou_threshold)
-    require_annotations(gt)
     ids = categories_in_use(gt, results)
     index = {category_id: i for i, category_id in enumerate(ids)}
     counts = np.zeros((len(ids) + 1, len(ids) + 1), dtype=np.int64)
-    for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
+    for tracks in scored_videos(gt, results, "confusion", score_threshold=score_threshold):
         true = [index[track.category_id] for track in tracks.true]
         predicted = [index[track.category_id] for track in tracks.predicted]
         matches, on_crowd, _ = match_video(

@@ -28,22 +28,21 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from simplevtr.evaluation.analysis.track_matching import match_video
-from simplevtr.evaluation.report import or_none
+from simplevtr.evaluation.report import without_nan
 from simplevtr.evaluation.scored_video import (
     ScoredVideo,
     masks_by_frame,
-    tracks_by_video,
+    same_category,
+    scored_videos,
 )
-from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.evaluation.track_iou import frame_iou, track_iou
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 from simplevtr.formats.film_strips import FilmStrip, join_frames
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import GroundTruth, require_annotations
+from simplevtr.formats.ytvis import GroundTruth
+from simplevtr.terminal import markdown_table
 
 import numpy as np
-from pycocotools import mask as coco_mask
-from tabulate import tabulate
-from tqdm import tqdm
 
 KINDS = ("class", "localisation", "both", "id_switch", "duplicate", "background", "missed")
 FOREGROUND, BACKGROUND = 0.5, 0.1
@@ -71,10 +70,10 @@ class _VideoErrors:
     """The errors of one video; rows are indices of predictions, columns of true tracks."""
 
     tracks: ScoredVideo
-    matches: dict[int, int] = field(default_factory=dict)
+    matches: dict[int, int]  # row -> column
+    joined: dict[int, tuple[list[int], FilmStrip]]  # broken column -> its pieces, and as one
     rows: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     aims: dict[int, int] = field(default_factory=dict)  # of class and localisation errors
-    joined: dict[int, tuple[list[int], FilmStrip]] = field(default_factory=dict)  # broken tracks
     missed: list[int] = field(default_factory=list)
 
 
@@ -108,10 +107,9 @@ def break_down_errors(
             f"background {background} and foreground {foreground}: allowed is "
             "0 < background < foreground <= 1"
         )
-    require_annotations(gt)
     videos = [
         _errors_of_video(_limited(tracks), foreground, background)
-        for tracks in tqdm(tracks_by_video(gt, results), desc="errors", unit="video", disable=None)
+        for tracks in scored_videos(gt, results, "errors")
     ]
     counts = {kind: sum(len(video.rows[kind]) for video in videos) for kind in KINDS}
     counts["id_switch"] = sum(len(video.joined) for video in videos)
@@ -121,8 +119,9 @@ def break_down_errors(
         return ErrorBreakdown(math.nan, dict.fromkeys(KINDS, math.nan), counts)
     ap50, gains = fmean(before.values()), dict.fromkeys(KINDS, 0.0)
     for kind in (kind for kind in KINDS if counts[kind]):
-        after = _ap50(gt, videos, kind)
-        gains[kind] = fmean(_or_perfect(after.get(name, math.nan)) for name in before) - ap50
+        after = {name: ap for name, ap in _ap50(gt, videos, kind).items() if not math.isnan(ap)}
+        # Where nothing is left to find, all is.
+        gains[kind] = fmean(after.get(name, 100.0) for name in before) - ap50
     return ErrorBreakdown(ap50, gains, counts)
 
 
@@ -132,16 +131,12 @@ def errors_table(errors: ErrorBreakdown) -> str:
         [kind.replace("_", " "), str(errors.counts[kind]), f"{errors.gains[kind]:.3f}"]
         for kind in KINDS
     ]
-    headers = ["kind of error", "number", "AP50 gained"]
-    align = ("left", "right", "right")
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+    return markdown_table(["kind of error", "number", "AP50 gained"], rows)
 
 
 def errors_as_json(errors: ErrorBreakdown) -> dict:
     """``AP50``, ``gains`` and ``counts`` by kind as JSON can hold them: None in place of NaN."""
-    gains = {kind: or_none(gain) for kind, gain in errors.gains.items()}
-    ap50 = or_none(errors.ap50)
-    return {"AP50": ap50, "gains": gains, "counts": errors.counts}
+    return without_nan({"AP50": errors.ap50, "gains": errors.gains, "counts": errors.counts})
 
 
 def _limited(tracks: ScoredVideo) -> ScoredVideo:
@@ -152,20 +147,16 @@ def _limited(tracks: ScoredVideo) -> ScoredVideo:
         seen[entry.category_id] += 1
         if seen[entry.category_id] <= MAX_TRACKS[-1]:
             kept.append(row)
-    predicted = [tracks.predicted[row] for row in kept]
-    positions = [tracks.positions[row] for row in kept]
-    return ScoredVideo(tracks.video, tracks.true, tracks.crowds, predicted, positions)
+    predicted, positions = ([of[i] for i in kept] for of in (tracks.predicted, tracks.positions))
+    return replace(tracks, predicted=predicted, positions=positions)
 
 
 def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) -> _VideoErrors:
     matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground, use_categories=True)
-    errors = _VideoErrors(tracks, matches)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
-    predicted = np.array([entry.category_id for entry in tracks.predicted], dtype=np.int64)
-    true = np.array([entry.category_id for entry in tracks.true], dtype=np.int64)
-    own = np.where(predicted[:, None] == true, iou, 0.0)
-    other = np.where(predicted[:, None] == true, 0.0, iou)
-    errors.joined = _broken_tracks(tracks, own, wrong, set(matches.values()), foreground)
+    same = same_category(tracks, tracks.true, use_categories=True)
+    own, other = np.where(same, iou, 0.0), np.where(same, 0.0, iou)
+    errors = _VideoErrors(tracks, matches, _broken_tracks(tracks, own, wrong, matches, foreground))
     pieces = {row for rows, _ in errors.joined.values() for row in rows}
     for row in wrong:
         kind = "id_switch" if row in pieces else _kind(own[row], other[row], foreground, background)
@@ -173,7 +164,7 @@ def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) 
         if kind in ("class", "localisation"):
             errors.aims[row] = int((other if kind == "class" else own)[row].argmax())
     seen = {*matches.values(), *errors.joined, *errors.aims.values()}
-    errors.missed = [column for column in range(len(true)) if column not in seen]
+    errors.missed = [column for column in range(len(tracks.true)) if column not in seen]
     return errors
 
 
@@ -190,67 +181,44 @@ def _kind(own: np.ndarray, other: np.ndarray, foreground: float, background: flo
 
 
 def _broken_tracks(
-    tracks: ScoredVideo, own: np.ndarray, wrong: list[int], taken: set[int], foreground: float
+    tracks: ScoredVideo,
+    own: np.ndarray,
+    wrong: list[int],
+    matches: dict[int, int],
+    foreground: float,
 ) -> dict[int, tuple[list[int], FilmStrip]]:
     """For each broken true track its pieces and what they are together."""
-    # Two predictions at least must touch the track and none reach it alone.
-    candidates = {
-        column: [row for row in wrong if own[row, column] > 0]
-        for column in range(len(tracks.true))
-        if column not in taken and own[:, column].max(initial=0.0) < foreground
-    }
-    candidates = {column: rows for column, rows in candidates.items() if len(rows) > 1}
-    if not candidates:
-        return {}
-    video = tracks.video
-    size = {"height": video.height, "width": video.width}
-    used = sorted({row for rows in candidates.values() for row in rows})
-    masks = masks_by_frame([tracks.predicted[row] for row in used], video)
-    masks_of = dict(zip(used, masks, strict=True))
+    size = {"height": tracks.video.height, "width": tracks.video.width}
     broken = {}
-    for column, rows in candidates.items():
-        strip = tracks.true[column].strip
-        (true,) = masks_by_frame([tracks.true[column]], video)
-        chosen = [
-            _best_mask(mask, [(row, masks_of[row][t]) for row in rows], foreground)
-            for t, mask in enumerate(true)
-        ]
-        pieces = sorted({row for row in chosen if row is not None})
-        if len(pieces) < 2:
+    for column, track in enumerate(tracks.true):
+        rows = [row for row in wrong if own[row, column] > 0]
+        reached = column in matches.values() or own[:, column].max(initial=0.0) >= foreground
+        if reached or len(rows) < 2:
             continue
-        parts = [None if row is None else masks_of[row][t] for t, row in enumerate(chosen)]
+        mine = [track, *(tracks.predicted[row] for row in rows)]
+        true, *masks = masks_by_frame(mine, tracks.video)
+        parts, pieces = [], set()
+        for whole, frame in zip(true, zip(*masks, strict=True), strict=True):
+            iou = frame_iou([whole], frame)[0]
+            best = int(iou.argmax())
+            parts.append(frame[best] if iou[best] >= foreground else None)
+            pieces |= {rows[best]} if iou[best] >= foreground else set()
         (joined,) = join_frames([parts], **size)
-        if track_iou([joined], [strip])[0, 0] >= foreground:
-            broken[column] = pieces, joined
+        if len(pieces) > 1 and track_iou([joined], [track.strip])[0, 0] >= foreground:
+            broken[column] = sorted(pieces), joined
     return broken
-
-
-def _best_mask(true: dict | None, masks: list[tuple[int, dict | None]], least: float) -> int | None:
-    """The row of the mask with the greatest IoU in a frame, None if none reaches the least."""
-    present = [(row, mask) for row, mask in masks if mask is not None]
-    if true is None or not present:
-        return None
-    iou = coco_mask.iou([mask for _, mask in present], [true], [0])[:, 0]
-    best = int(iou.argmax())
-    return present[best][0] if iou[best] >= least else None
 
 
 def _ap50(gt: GroundTruth, videos: list[_VideoErrors], kind: str | None = None) -> dict[str, float]:
     """AP50 by category in per cent with the errors of one kind put right."""
     true, results = [], []
     for errors in videos:
-        tracks = errors.tracks
-        dropped = set(errors.missed) if kind == "missed" else set()
-        true += [track for c, track in enumerate(tracks.true) if c not in dropped]
-        true += tracks.crowds
+        dropped = errors.missed if kind == "missed" else ()
+        true += [track for c, track in enumerate(errors.tracks.true) if c not in dropped]
+        true += errors.tracks.crowds
         results += _put_right(errors, kind)
     scores = evaluate_tracks(replace(gt, tracks=true), results)
     return {name: row["AP50"] for name, row in scores.per_category.items()}
-
-
-def _or_perfect(ap50: float) -> float:
-    """100 in place of NaN: nothing is left to find."""
-    return 100.0 if math.isnan(ap50) else ap50
 
 
 def _put_right(errors: _VideoErrors, kind: str | None) -> list[PredictedTrack]:

@@ -22,11 +22,11 @@ from simplevtr.evaluation.scored_video import (
     check_iou_threshold,
     masks_by_frame,
     same_category,
-    tracks_by_video,
+    scored_videos,
 )
 from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import GroundTruth, require_annotations
+from simplevtr.formats.ytvis import GroundTruth
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -94,20 +94,16 @@ def count_id_switches(
         ValueError: there are no annotations, or something is wrong in either or in the thresholds.
     """
     check_iou_threshold(iou_threshold)
-    require_annotations(gt)
-    counts: dict[int, int] = {}
-    matches: dict[int, int] = {}
-    events: list[IdSwitch] = []
-    for tracks in tracks_by_video(gt, results, score_threshold=score_threshold):
-        video_id = tracks.video.id
+    found = IdSwitches({}, {}, [])
+    for tracks in scored_videos(gt, results, "id switches", score_threshold=score_threshold):
         allowed = same_category(tracks, tracks.true, use_categories).T
-        switches, matches[video_id] = _switches_of_video(tracks, allowed, iou_threshold)
-        counts[video_id] = len(switches)
-        events += switches
-    return IdSwitches(counts, matches, events)
+        switches, found.matches[tracks.video.id] = _of_video(tracks, allowed, iou_threshold)
+        found.per_video[tracks.video.id] = len(switches)
+        found.events.extend(switches)
+    return found
 
 
-def _switches_of_video(
+def _of_video(
     tracks: ScoredVideo, allowed: np.ndarray, threshold: float
 ) -> tuple[list[IdSwitch], int]:
     """The switches of one video and the number of its matched masks."""

@@ -19,23 +19,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from simplevtr.evaluation.report import or_none
+from simplevtr.evaluation.report import without_nan
 from simplevtr.evaluation.scored_video import (
     ScoredVideo,
     film_strips,
     masks_by_frame,
-    tracks_by_video,
+    scored_videos,
 )
 from simplevtr.evaluation.track_iou import track_iou
 from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks, mean_per_cent
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.rle import decode_texts, starts_of
-from simplevtr.formats.ytvis import GroundTruth, TrueTrack, require_annotations
+from simplevtr.formats.ytvis import GroundTruth, TrueTrack
+from simplevtr.terminal import markdown_table
 
 import numpy as np
 from pycocotools import mask as coco_mask
-from tabulate import tabulate
-from tqdm import tqdm
 
 # The names of each property's groups, the one with the least numbers first.
 GROUPS = {
@@ -63,6 +62,11 @@ class SubsetScores:
     ap50: tuple[float, float, float]
     ar100: tuple[float, float, float]
 
+    def by_group(self, name: str) -> list[tuple[str, tuple[float, ...]]]:
+        """Each group of property ``name`` with its true tracks, AP, AP50 and AR100."""
+        rows = zip(self.tracks, self.ap, self.ap50, self.ar100, strict=True)
+        return list(zip(GROUPS[name], rows, strict=True))
+
 
 def score_subsets(
     gt: GroundTruth,
@@ -87,9 +91,8 @@ def score_subsets(
     """
     limits = limits or {}
     check_subset_limits(limits)
-    require_annotations(gt)
     true, predicted = [], []
-    for tracks in tqdm(tracks_by_video(gt, results), desc="subsets", unit="video", disable=None):
+    for tracks in scored_videos(gt, results, "subsets"):
         numbers = _properties_of_video(tracks)
         annotations = tracks.true + tracks.crowds
         true += zip(annotations, numbers[: len(annotations)], strict=True)
@@ -112,29 +115,20 @@ def subsets_table(subsets: Mapping[str, SubsetScores]) -> str:
     for name, scores in subsets.items():
         low, high = (f"{limit:.4g}" for limit in scores.limits)
         bounds = (f"up to {low}", f"up to {high}", f"above {high}")
-        for i, group in enumerate(GROUPS[name]):
-            values = (f"{v[i]:.3f}" for v in (scores.ap, scores.ap50, scores.ar100))
-            rows.append([name, group, bounds[i], str(scores.tracks[i]), *values])
+        for (group, (count, *values)), bound in zip(scores.by_group(name), bounds, strict=True):
+            rows.append([name, group, bound, str(count), *(f"{value:.3f}" for value in values)])
     headers = ["property", "group", "values", "true tracks", "AP", "AP50", "AR100"]
-    align = ("left", "left", "left", "right", "right", "right", "right")
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+    return markdown_table(headers, rows, left=3)
 
 
 def subsets_as_json(subsets: Mapping[str, SubsetScores]) -> dict:
     """By property the ``limits`` and the scores by group as JSON can hold them (None for NaN)."""
+    keys = ("true_tracks", "AP", "AP50", "AR100")
     content = {}
     for name, scores in subsets.items():
-        groups = {
-            group: {
-                "true_tracks": scores.tracks[i],
-                "AP": or_none(scores.ap[i]),
-                "AP50": or_none(scores.ap50[i]),
-                "AR100": or_none(scores.ar100[i]),
-            }
-            for i, group in enumerate(GROUPS[name])
-        }
-        content[name] = {"limits": [or_none(limit) for limit in scores.limits], "groups": groups}
-    return content
+        groups = {of: dict(zip(keys, row, strict=True)) for of, row in scores.by_group(name)}
+        content[name] = {"limits": scores.limits, "groups": groups}
+    return without_nan(content)
 
 
 def _score(
