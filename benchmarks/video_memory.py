@@ -30,7 +30,7 @@ from benchmarks.command_line import (
 from benchmarks.measure import in_fresh_process, peak_resident_bytes, resident_bytes
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
-from simplevtr.visualization.memory_plot import memory_plot
+from simplevtr.visualization.plots import memory_plot
 
 import numpy as np
 import torch

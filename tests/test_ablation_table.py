@@ -8,7 +8,7 @@ from simplevtr.ablation.plan import read_plan
 from simplevtr.ablation.results import summarise_training
 from simplevtr.ablation.spread import Spread
 from simplevtr.ablation.table import csv_text, markdown, summarise
-from simplevtr.visualization.ablation_plot import draw_ablation
+from simplevtr.visualization.plots import draw_ablation
 
 import pytest
 from ablation_plan import tiny_plan_opts, write_plan

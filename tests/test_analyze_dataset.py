@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simplevtr.visualization.dataset_plot import draw_counts
+from simplevtr.visualization.plots import draw_counts
 from tools import analyze_dataset
 
 import pytest

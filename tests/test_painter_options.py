@@ -2,7 +2,6 @@
 
 from simplevtr.structures import FrameTracks
 from simplevtr.visualization import TrackPainter, side_by_side, track_colour
-from simplevtr.visualization.trails import Trails
 
 import numpy as np
 import pytest
@@ -147,10 +146,11 @@ def test_another_video_begins_without_trails():
 
 
 def test_trails_forget_what_is_gone():
-    trails = Trails(2)
+    painter = trail_painter(2)
     for i in range(50):
-        trails.add({i: (float(i), 0.0), -1: (0.0, float(i))})
-    assert sum(len(points) for points in trails._points.values()) <= 6
+        found = (i, 0, 0.9, disc(150, 5 * i)), (99, 0, 0.9, disc(150, 200))
+        painter.draw_frame(grey(), tracks(i, *found))
+    assert sum(len(points) for points in painter._centroids) == 6
     with pytest.raises(ValueError, match="min_score is 50; it must be a number from 0 to 1"):
         TrackPainter(NAMES, min_score=50)
     with pytest.raises(ValueError, match="trail is -1"):

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from simplevtr.formats.metrics import read_metrics
-from simplevtr.visualization.curves import draw_curves
+from simplevtr.visualization.plots import draw_curves
 
 import numpy as np
 import pytest

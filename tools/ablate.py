@@ -29,7 +29,7 @@ from simplevtr.ablation.steps import Job, JobBuilder
 from simplevtr.ablation.table import csv_text, markdown, summarise
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say_error
-from simplevtr.visualization.ablation_plot import draw_ablation
+from simplevtr.visualization.plots import draw_ablation
 
 from tqdm import tqdm
 

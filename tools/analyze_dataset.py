@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     text = "\n\n".join(parts)
     if options.output is not None:
         # Only here: it takes seconds to import.
-        from simplevtr.visualization.dataset_plot import draw_counts
+        from simplevtr.visualization.plots import draw_counts
 
         for name, (bars, title, label) in pictures.items():
             picture = io.BytesIO()

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.metrics import read_metrics
 from simplevtr.terminal import command_parser, run_command
-from simplevtr.visualization.curves import draw_curves
+from simplevtr.visualization.plots import draw_curves
 
 
 def main(arguments: list[str] | None = None) -> int:

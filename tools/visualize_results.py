@@ -36,7 +36,7 @@ from simplevtr.structures import FrameTracks
 from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command
 from simplevtr.video_io import open_sink
 from simplevtr.visualization import TrackPainter, clip_sheet
-from simplevtr.visualization.clip_sheet import captioned, joined
+from simplevtr.visualization.layout import captioned, joined
 
 COLUMNS = 8  # frames of a contact sheet
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
+from simplevtr.visualization.layout import captioned, joined
 from simplevtr.visualization.track_painter import TrackPainter
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 _SHORT_SIDE = 180  # pixels of each picture
-_GAP = 4  # white pixels between pictures
-_CAPTION = 20  # pixels of a caption's height
 
 
 def clip_sheet(
@@ -41,8 +38,8 @@ def clip_sheet(
     """
     if frames.ndim != 4 or len(frames) == 0:
         raise ValueError(f"frames have shape {frames.shape}, expected (T, H, W, 3) with T > 0")
-    painter = TrackPainter(thing_classes, scale=_SHORT_SIDE / min(frames.shape[1:3]))
     size = frames.shape[1:3]
+    painter = TrackPainter(thing_classes, scale=_SHORT_SIDE / min(size))
     strips = []
     for name, tracks in (rows or {"": list(FrameTracks.of_video([], size, len(frames)))}).items():
         if len(tracks) != len(frames):
@@ -56,26 +53,3 @@ def clip_sheet(
             pictures.append(captioned(picture, caption, f"frame {tracks[t].index}"))
         strips.append(joined(pictures, axis=1))
     return joined(strips, axis=0)
-
-
-def captioned(picture: np.ndarray, left: str, right: str = "") -> np.ndarray:
-    """``picture`` (H, W, 3) with a strip of 20 pixels above it that holds text at either end."""
-    strip = Image.new("RGB", (picture.shape[1], _CAPTION), "white")
-    draw = ImageDraw.Draw(strip)
-    draw.text((2, _CAPTION // 2), left, fill="black", font=_font(), anchor="lm")
-    draw.text((strip.width - 2, _CAPTION // 2), right, fill="gray", font=_font(), anchor="rm")
-    return np.concatenate([np.asarray(strip), picture])
-
-
-def joined(pictures: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
-    """Pictures of one size side by side (axis 1) or one below the other (axis 0), white between."""
-    gap_shape = list(pictures[0].shape)
-    gap_shape[axis] = _GAP
-    gap = np.full(gap_shape, 255, dtype=np.uint8)
-    parts = [part for picture in pictures for part in (picture, gap)]
-    return np.concatenate(parts[:-1], axis=axis)
-
-
-@lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size=14)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from simplevtr.visualization.mask_cutout import MaskCutout
+from simplevtr.visualization.mask_cutout import Colour, MaskCutout
 
 import numpy as np
 from matplotlib import font_manager
@@ -23,7 +23,7 @@ class LabelWriter:
         self._taken: list[tuple[int, int, int, int]] = []
         self._size = round((7 + min(canvas.shape[:2]) / 150) * 100 / 72)  # points to pixels
 
-    def write(self, text: str, mask: MaskCutout, colour: tuple[float, float, float]) -> None:
+    def write(self, text: str, mask: MaskCutout, colour: Colour) -> None:
         """Write in the middle of a large mask, else above or below it, inside the picture."""
         letters = _letters(" ".join(text.split()), self._size)
         height, width = letters.shape
@@ -32,8 +32,7 @@ class LabelWriter:
         region = self._canvas[y : y + height, x : x + width]
         letters = letters[: region.shape[0], : region.shape[1], None]
         ground = region * (1 - _DARK)
-        ink = np.array(_readable(colour), dtype=np.float32) * 255
-        region[:] = np.round(ground * (1 - letters) + ink * letters)
+        region[:] = np.round(ground * (1 - letters) + _readable(colour) * letters)
 
     def _place(self, mask: MaskCutout, text_w: int, text_h: int) -> tuple[int, int]:
         """Upper left corner of a label, where there is room off the labels that are there."""
@@ -50,11 +49,11 @@ class LabelWriter:
         return x, (y if y + text_h <= height else wanted)
 
 
-def _readable(colour: tuple[float, float, float]) -> list[float]:
+def _readable(colour: Colour) -> np.ndarray:
     """The colour, brightened so that it can be read on a dark ground."""
-    brighter = [max(part, 0.2) for part in colour]
-    strongest = max(range(3), key=brighter.__getitem__)
-    brighter[strongest] = max(brighter[strongest], 0.8)
+    brighter = np.maximum(colour, 0.2 * 255, dtype=np.float32)
+    strongest = brighter.argmax()
+    brighter[strongest] = max(brighter[strongest], 0.8 * 255)
     return brighter
 
 
@@ -62,10 +61,8 @@ def _readable(colour: tuple[float, float, float]) -> list[float]:
 def _letters(text: str, size: int) -> np.ndarray:
     """(h, w) float32 in [0, 1]: how much of each pixel the text covers."""
     font = _font(size)
-    ascent, descent = font.getmetrics()
-    picture = Image.new(
-        "L", (round(font.getlength(text)) + 2 * _MARGIN, ascent + descent + _MARGIN)
-    )
+    size = round(font.getlength(text)) + 2 * _MARGIN, sum(font.getmetrics()) + _MARGIN
+    picture = Image.new("L", size)
     ImageDraw.Draw(picture).text((_MARGIN, _MARGIN // 2), text, fill=255, font=font)
     return np.asarray(picture, dtype=np.float32) / 255
 

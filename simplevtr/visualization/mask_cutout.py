@@ -8,10 +8,12 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+Colour = tuple[int, int, int]  # RGB, 0 to 255
+
 
 @dataclass(frozen=True)
 class MaskCutout:
-    """A mask's bounding box.
+    """A mask's bounding box, which draws on an (H, W, 3) uint8 RGB canvas.
 
     Attributes:
         inside: (h, w) uint8, 1 on the mask; not empty.
@@ -27,13 +29,10 @@ class MaskCutout:
     def of(cls, mask: np.ndarray, size: tuple[int, int]) -> MaskCutout | None:
         """The cutout of an (H, W) uint8 mask brought to ``size``; None if nothing is left of it."""
         mask = np.ascontiguousarray(mask)
+        if mask.shape != tuple(size):
+            mask = cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
         left, top, width, height = cv2.boundingRect(mask)
-        if width == 0:
-            return None
-        if mask.shape == tuple(size):
-            return cls(mask[top : top + height, left : left + width], top, left)
-        scaled = cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
-        return cls.of(scaled, size)
+        return cls(mask[top : top + height, left : left + width], top, left) if width else None
 
     @cached_property
     def area(self) -> int:
@@ -53,46 +52,31 @@ class MaskCutout:
         x, y = (_median(self.inside.sum(axis, dtype=np.int64)) for axis in (0, 1))
         return self.left + x, self.top + y
 
-    def fill(self, canvas: np.ndarray, colour: tuple[float, float, float], alpha: float) -> None:
-        """Lay a colour (RGB in [0, 1]) over the mask's pixels of an (H, W, 3) uint8 canvas."""
-        region = self._region(canvas)
-        paint = np.empty_like(region)
-        paint[:] = np.round(np.multiply(colour, 255))
-        np.copyto(
-            region,
-            cv2.addWeighted(region, 1 - alpha, paint, alpha, 0),
-            where=self.inside[..., None].view(bool),
-        )
+    def fill(self, canvas: np.ndarray, colour: Colour, alpha: float) -> None:
+        """Lay a colour over the mask's pixels."""
+        height, width = self.inside.shape
+        region = canvas[self.top : self.top + height, self.left : self.left + width]
+        paint = np.full_like(region, colour)
+        mixed = cv2.addWeighted(region, 1 - alpha, paint, alpha, 0)
+        np.copyto(region, mixed, where=self.inside[..., None].view(bool))
 
-    def outline(self, canvas: np.ndarray, colour: tuple[float, float, float]) -> None:
-        """Draw the mask's outer and inner borders on an (H, W, 3) uint8 canvas."""
+    def outline(self, canvas: np.ndarray, colour: Colour) -> None:
+        """Draw the mask's outer and inner borders."""
         borders, _ = cv2.findContours(
             self.inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(self.left, self.top)
         )
-        cv2.polylines(
-            canvas, borders, True, _bytes(colour), line_width(canvas.shape), lineType=cv2.LINE_AA
-        )
+        cv2.polylines(canvas, borders, True, colour, line_width(canvas), lineType=cv2.LINE_AA)
 
-    def box(self, canvas: np.ndarray, colour: tuple[float, float, float]) -> None:
-        """Draw the bounding box on an (H, W, 3) uint8 canvas."""
+    def box(self, canvas: np.ndarray, colour: Colour) -> None:
+        """Draw the bounding box."""
         height, width = self.inside.shape
         corner = (self.left + width - 1, self.top + height - 1)
-        cv2.rectangle(
-            canvas, (self.left, self.top), corner, _bytes(colour), line_width(canvas.shape)
-        )
-
-    def _region(self, canvas: np.ndarray) -> np.ndarray:
-        height, width = self.inside.shape
-        return canvas[self.top : self.top + height, self.left : self.left + width]
+        cv2.rectangle(canvas, (self.left, self.top), corner, colour, line_width(canvas))
 
 
-def line_width(shape: tuple[int, ...]) -> int:
-    """Pixels of a line that can be seen on a picture of shape (H, W, ...) without covering it."""
-    return max(1, round(min(shape[:2]) / 500))
-
-
-def _bytes(colour: tuple[float, float, float]) -> tuple[int, int, int]:
-    return tuple(round(part * 255) for part in colour)
+def line_width(canvas: np.ndarray) -> int:
+    """Pixels of a line that can be seen on an (H, W, 3) picture without covering it."""
+    return max(1, round(min(canvas.shape[:2]) / 500))
 
 
 def _median(counts: np.ndarray) -> float:

@@ -14,10 +14,14 @@ _PALETTE = """
 """.split()
 
 
-def track_colour(track_id: int) -> tuple[float, float, float]:
-    """The RGB colour in [0, 1] of a track id: always the same, and far from the ids next to it.
+def track_rgb(track_id: int) -> tuple[int, int, int]:
+    """The colour of a track id, 0 to 255: always the same, and far from the ids next to it.
 
     64 colours repeat from then on.
     """
-    code = _PALETTE[track_id % len(_PALETTE)]
-    return tuple(int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    return tuple(bytes.fromhex(_PALETTE[track_id % len(_PALETTE)]))
+
+
+def track_colour(track_id: int) -> tuple[float, float, float]:
+    """The same colour in [0, 1], as matplotlib and detectron2 take it."""
+    return tuple(part / 255 for part in track_rgb(track_id))

@@ -3,81 +3,75 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from simplevtr.formats import checks
 from simplevtr.structures import FrameTracks
-from simplevtr.visualization.comparison import resized
-from simplevtr.visualization.comparison import side_by_side as beside
+from simplevtr.visualization import layout
 from simplevtr.visualization.label_writer import LabelWriter
-from simplevtr.visualization.mask_cutout import MaskCutout, line_width
-from simplevtr.visualization.palette import track_colour
-from simplevtr.visualization.trails import Trails
+from simplevtr.visualization.mask_cutout import Colour, MaskCutout, line_width
+from simplevtr.visualization.palette import track_rgb
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
 _READABLE = 240  # pixels of the short side from which label text can be read
-_Row = tuple[int, int, float | None]  # track id, label, score
-_Colour = tuple[float, float, float]  # RGB in [0, 1]
+_Shown = list[tuple[MaskCutout, int, str]]  # mask, track id, label text
 
 
+@dataclass(eq=False)
 class TrackPainter:
     """Draws the tracks of a video, frame by frame.
 
     Masks are filled pixel by pixel, so that a mask is shown as it is, however small.
+
+    Attributes:
+        thing_classes: class names by label; a label beyond them is shown as "class 3".
+        scale: size of the result relative to the frame. None: 1, or for small frames the
+            smallest whole number that makes the short side at least 240 pixels.
+        min_score: tracks with a lower score are not drawn; in [0, 1].
+        alpha: opacity of the masks in [0, 1].
+        classes: labels, or names in ``thing_classes``, of the only tracks that are drawn;
+            None: all.
+        draw_masks: whether masks are filled and outlined.
+        draw_boxes: whether the bounding box of each mask is drawn.
+        draw_labels: whether the class and the score are written at each mask.
+        draw_ids: whether the track's id is.
+        trail: number of past frames whose mask centroids are joined to the present one's by a
+            line; 0: none.
+        side_by_side: whether the frame as it is stands left of the result.
+
+    Raises:
+        ValueError: ``scale`` is not positive, ``trail`` is negative, ``min_score`` is not in
+            [0, 1], or a class is unknown.
     """
 
-    def __init__(
-        self,
-        thing_classes: Sequence[str],
-        *,
-        scale: float | None = None,
-        min_score: float = 0.0,
-        alpha: float = 0.45,
-        classes: Iterable[int | str] | None = None,
-        draw_masks: bool = True,
-        draw_boxes: bool = False,
-        draw_labels: bool = True,
-        draw_ids: bool = True,
-        trail: int = 0,
-        side_by_side: bool = False,
-    ):
-        """Set up a painter.
+    thing_classes: Sequence[str]
+    _: KW_ONLY
+    scale: float | None = None
+    min_score: float = 0.0
+    alpha: float = 0.45
+    classes: Iterable[int | str] | None = None
+    draw_masks: bool = True
+    draw_boxes: bool = False
+    draw_labels: bool = True
+    draw_ids: bool = True
+    trail: int = 0
+    side_by_side: bool = False
 
-        Args:
-            thing_classes: class names by label; a label beyond them is shown as "class 3".
-            scale: size of the result relative to the frame. None: 1, or for small frames the
-                smallest whole number that makes the short side at least 240 pixels.
-            min_score: tracks with a lower score are not drawn; in [0, 1].
-            alpha: opacity of the masks in [0, 1].
-            classes: labels, or names in ``thing_classes``, of the only tracks that are drawn;
-                None: all.
-            draw_masks: whether masks are filled and outlined.
-            draw_boxes: whether the bounding box of each mask is drawn.
-            draw_labels: whether the class and the score are written at each mask.
-            draw_ids: whether the track's id is.
-            trail: number of past frames whose mask centroids are joined to the present one's by a
-                line; 0: none.
-            side_by_side: whether the frame as it is stands left of the result.
-
-        Raises:
-            ValueError: ``scale`` is not positive, ``trail`` is negative, ``min_score`` is not in
-                [0, 1], or a class is unknown.
-        """
-        if scale is not None and scale <= 0:
-            raise ValueError(f"scale is {scale}; it must be above 0")
-        if trail < 0:
-            raise ValueError(f"trail is {trail}; it must be 0 or more")
-        self.thing_classes = list(thing_classes)
-        self.scale = scale
-        self.min_score = checks.score(min_score, "min_score")
-        self.alpha = alpha
-        self.classes = None if classes is None else {self._class(item) for item in classes}
-        self.draw_masks, self.draw_boxes = draw_masks, draw_boxes
-        self.draw_labels, self.draw_ids = draw_labels, draw_ids
-        self.side_by_side = side_by_side
-        self._trails = Trails(trail) if trail else None
+    def __post_init__(self) -> None:
+        if self.scale is not None and self.scale <= 0:
+            raise ValueError(f"scale is {self.scale}; it must be above 0")
+        if self.trail < 0:
+            raise ValueError(f"trail is {self.trail}; it must be 0 or more")
+        self.min_score = checks.score(self.min_score, "min_score")
+        if self.classes is not None:
+            self.classes = {self._class(item) for item in self.classes}
+        # The centroids (x, y) by track id of the last frames.
+        self._centroids: deque[dict[int, tuple[float, float]]] = deque(maxlen=self.trail + 1)
         self._last: int | None = None  # number of the frame drawn last
 
     def _class(self, item: int | str) -> int:
@@ -85,7 +79,7 @@ class TrackPainter:
             if item not in self.thing_classes:
                 known = ", ".join(self.thing_classes) or "none"
                 raise ValueError(f"unknown class {item!r}; the model's classes: {known}")
-            return self.thing_classes.index(item)
+            return list(self.thing_classes).index(item)
         if item < 0 or (self.thing_classes and item >= len(self.thing_classes)):
             raise ValueError(f"unknown class {item}; allowed: 0 to {len(self.thing_classes) - 1}")
         return int(item)
@@ -99,11 +93,14 @@ class TrackPainter:
         scale = self.scale if self.scale is not None else max(1, math.ceil(_READABLE / min(size)))
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
+    def class_name(self, label: int) -> str:
+        """The name of a label, "class 3" where nobody knows one."""
+        known = 0 <= label < len(self.thing_classes)
+        return self.thing_classes[label] if known else f"class {label}"
+
     def label(self, label: int, track_id: int, score: float | None) -> str:
         """The text at a mask: "car #3 92%", or the parts of it that are wanted."""
-        known = 0 <= label < len(self.thing_classes)
-        name = self.thing_classes[label] if known else f"class {label}"
-        parts = [name] if self.draw_labels else []
+        parts = [self.class_name(label)] if self.draw_labels else []
         if self.draw_ids:
             parts.append(f"#{track_id}")
         if self.draw_labels and score is not None:
@@ -113,8 +110,7 @@ class TrackPainter:
     def new_video(self) -> None:
         """Forget the trails; ``draw_frame`` does so by itself when frame numbers start anew."""
         self._last = None
-        if self._trails is not None:
-            self._trails.clear()
+        self._centroids.clear()
 
     def draw_frame(self, frame: np.ndarray, tracks: FrameTracks) -> np.ndarray:
         """Draw the tracks of one frame of a video.
@@ -139,13 +135,14 @@ class TrackPainter:
             self.new_video()
         self._last = tracks.index
         size = self._canvas_size(tracks.size)
+        shown: _Shown = []
         found = zip(tracks.track_ids, tracks.labels, tracks.scores, tracks.masks, strict=True)
-        wanted = (row for row in found if self.wants(*row[1:3]))
-        masks = [(MaskCutout.of(coco_mask.decode(rle), size), row) for *row, rle in wanted]
-        shown = [(mask, track_colour(row[0]), row) for mask, row in masks if mask is not None]
-        canvas = resized(frame, size)
+        for track_id, label, score, rle in found:
+            if self.wants(label, score) and (mask := MaskCutout.of(coco_mask.decode(rle), size)):
+                shown.append((mask, track_id, self.label(label, track_id, score)))
+        canvas = layout.resized(frame, size)
         self._paint(canvas, shown)
-        return beside(frame, canvas) if self.side_by_side else canvas
+        return layout.side_by_side(frame, canvas) if self.side_by_side else canvas
 
     def wants(self, label: int, score: float | None) -> bool:
         """Whether a track of a class with a score (None: ground truth) is drawn."""
@@ -153,21 +150,32 @@ class TrackPainter:
             return False
         return self.classes is None or label in self.classes
 
-    def _paint(self, canvas: np.ndarray, shown: list[tuple[MaskCutout, _Colour, _Row]]) -> None:
+    def _paint(self, canvas: np.ndarray, shown: _Shown) -> None:
         if self.draw_masks:
             # Large masks first, so that small ones stay visible on top.
-            for mask, colour, _ in sorted(shown, key=lambda item: -item[0].area):
-                mask.fill(canvas, colour, self.alpha)
-            for mask, colour, _ in shown:
-                mask.outline(canvas, colour)
+            for mask, track_id, _ in sorted(shown, key=lambda item: -item[0].area):
+                mask.fill(canvas, track_rgb(track_id), self.alpha)
+            for mask, track_id, _ in shown:
+                mask.outline(canvas, track_rgb(track_id))
         if self.draw_boxes:
-            for mask, colour, _ in shown:
-                mask.box(canvas, colour)
-        if self._trails is not None:
-            self._trails.add({row[0]: mask.centroid for mask, _, row in shown})
-            for _, colour, row in shown:
-                self._trails.draw(canvas, row[0], colour, 2 * line_width(canvas.shape))
+            for mask, track_id, _ in shown:
+                mask.box(canvas, track_rgb(track_id))
+        if self.trail:
+            self._centroids.append({track_id: mask.centroid for mask, track_id, _ in shown})
+            for _, track_id, _ in shown:
+                way = [points[track_id] for points in self._centroids if track_id in points]
+                _draw_way(canvas, way, track_rgb(track_id))
         if self.draw_labels or self.draw_ids:
             writer = LabelWriter(canvas)
-            for mask, colour, (track_id, label, score) in shown:
-                writer.write(self.label(label, track_id, score), mask, colour)
+            for mask, track_id, text in shown:
+                writer.write(text, mask, track_rgb(track_id))
+
+
+def _draw_way(canvas: np.ndarray, way: Sequence[tuple[float, float]], colour: Colour) -> None:
+    """Draw the way of a track through (x, y) in pixels, with a dot at its end."""
+    # Fixed point with four binary digits keeps a slow trail smooth.
+    points = np.round(np.array(way)[:, None] * 16).astype(np.int32)
+    width = 2 * line_width(canvas)
+    cv2.polylines(canvas, [points], False, colour, width, cv2.LINE_AA, shift=4)
+    x, y = (round(part) for part in way[-1])
+    cv2.circle(canvas, (x, y), 2 * width, colour, -1, cv2.LINE_AA)

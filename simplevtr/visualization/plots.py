@@ -1,0 +1,158 @@
+"""Plots: training curves, runs side by side, what a dataset holds, memory over time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+
+from simplevtr.formats.metrics import Curve
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_COLOUR = "#1f5fa8"
+_LINES = ("-", "--", ":", "-.")
+_LONGEST_NAME = 40
+_MIB = 2**20
+_Seeds = Mapping[str, Sequence[float | None]]
+
+
+def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Three panels over the iteration: total loss, its parts, and mask AP with AP50.
+
+    A run has one colour (total loss, AP) or one kind of line (parts). Losses of inner decoder
+    layers, whose names end in a number, are left out.
+
+    Args:
+        runs: the curves of ``read_metrics`` by the name of the run.
+    """
+    figure = _figure(16, 5)
+    total, parts, accuracy = figure.subplots(1, 3)
+    part_names = sorted({name for curves in runs.values() for name in curves if _is_part(name)})
+    for i, (run, curves) in enumerate(runs.items()):
+        colour = f"C{i % 10}"
+        _draw(total, curves.get("total_loss", []), run, color=colour)
+        for j, name in enumerate(part_names):
+            label = name if len(runs) == 1 else f"{name} ({run})"
+            line = _LINES[i % len(_LINES)]
+            _draw(parts, curves.get(name, []), label, color=f"C{j % 10}", linestyle=line)
+        for name, curve in sorted(curves.items()):
+            if re.search(r"(^|/)segm/AP(50)?$", name):
+                line = "--" if name.endswith("50") else "-"
+                _draw(accuracy, curve, f"{run}: {name}", color=colour, linestyle=line, marker=".")
+    for axes, title in ((total, "total loss"), (parts, "losses"), (accuracy, "mask AP (%)")):
+        _label_curves(axes, title, log=axes is not accuracy)
+    return figure
+
+
+def draw_ablation(scores: _Seeds, losses: _Seeds, baseline: str | None = None) -> Figure:
+    """Two panels, one line a run: mean and standard deviation over the seeds, and each seed.
+
+    Args:
+        scores: AP in per cent of each seed, by the title of the run, from top to bottom.
+        losses: loss of each seed, by the same titles.
+        baseline: title of the run whose mean and standard deviation are marked over all lines.
+    """
+    longest = max((len(title) for title in scores), default=0)
+    figure = _figure(9 + 0.08 * longest, 1.6 + 0.34 * len(scores))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _draw_seeds(left, scores, baseline, "mask AP (%)")
+    _draw_seeds(right, losses, baseline, "loss, last fifth of the iterations")
+    left.set_yticks(range(len(scores)), list(scores))
+    left.set_ylim(len(scores) - 0.5, -0.5)
+    return figure
+
+
+def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) -> Figure:
+    """A bar for each name with its number of videos above it (SimpleVTR, Figures 2, 3).
+
+    Args:
+        counts: at least one (name, number), from left to right; names may repeat, and "$" is shown
+            as it is.
+        title: heading.
+        label: what the names are, below them.
+    """
+    figure = _figure(max(5.0, 1.5 + 0.32 * len(counts)), 4.2)
+    axes = figure.subplots()
+    places = range(len(counts))
+    bars = axes.bar(places, [number for _, number in counts], color=_COLOUR, width=0.75)
+    axes.bar_label(bars, fontsize="x-small", padding=1)
+    names = [_shortened(name) for name, _ in counts]
+    upright = {} if max(map(len, names)) <= 3 else {"rotation": 90}
+    axes.set_xticks(places, names, fontsize="small", **upright)
+    for tick in axes.get_xticklabels():
+        tick.set_parse_math(False)
+    axes.set(xlim=(-0.6, len(counts) - 0.4), xlabel=label, ylabel="videos")
+    axes.set_title(title, parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def memory_plot(curves: Mapping[str, Sequence[tuple[int, int]]], path: Path) -> None:
+    """Draw resident memory over frames, a line a run, into a PNG file.
+
+    Args:
+        curves: by the run's name, (frame, bytes) in the order of the frames.
+        path: where to write.
+    """
+    figure = _figure(7, 3.2)
+    axes = figure.subplots()
+    for name, curve in curves.items():
+        frames, sizes = zip(*curve, strict=True)
+        axes.plot([max(1, frame) for frame in frames], [size / _MIB for size in sizes], label=name)
+    axes.set(xscale="log", xlabel="frame", ylabel="resident memory (MiB)")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _is_part(name: str) -> bool:
+    return "loss" in name and name != "total_loss" and not re.search(r"_\d+$", name)
+
+
+def _draw(axes: Axes, curve: Curve, label: str, **style: str) -> None:
+    if curve:
+        axes.plot(*zip(*curve, strict=True), label=label, linewidth=1.3, **style)
+
+
+def _label_curves(axes: Axes, title: str, *, log: bool) -> None:
+    axes.set(title=title, xlabel="iteration")
+    if not axes.lines:
+        axes.text(0.5, 0.5, "nothing recorded", transform=axes.transAxes, ha="center", color="gray")
+        return
+    if log and any(value > 0 for line in axes.lines for value in line.get_ydata()):
+        axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+
+
+def _draw_seeds(axes: Axes, runs: _Seeds, baseline: str | None, label: str) -> None:
+    for row, (title, values) in enumerate(runs.items()):
+        known = [value for value in values if value is not None]
+        if not known:
+            continue
+        mean, spread = fmean(known), stdev(known) if len(known) > 1 else 0.0
+        if title == baseline:
+            axes.axvline(mean, color="0.5", linewidth=1, zorder=0)
+            axes.axvspan(mean - spread, mean + spread, color="0.9", zorder=-1)
+        axes.scatter(known, [row] * len(known), s=18, color=_COLOUR, alpha=0.3, linewidths=0)
+        axes.errorbar(mean, row, xerr=spread, fmt="o", color=_COLOUR, markersize=5, capsize=3)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _shortened(name: str) -> str:
+    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
