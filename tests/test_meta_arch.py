@@ -2,6 +2,8 @@
 
 import copy
 
+import benchmarks.plain  # noqa: F401 - registers the plain model
+
 import pytest
 import torch
 from conftest import build, make_clip
