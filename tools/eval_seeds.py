@@ -17,27 +17,45 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr.ablation.spread import Spread
-from simplevtr.evaluation import (
-    AREA_LIMITS,
-    evaluate_tracks,
-    scores_as_json,
-)
+from simplevtr.evaluation import AREA_LIMITS, evaluate_tracks, scores_as_json
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.checks import is_finite
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import load_annotated
-from simplevtr.terminal import add_unknown_categories, command_parser, run_command, say, table_cell
-
-from tabulate import tabulate
+from simplevtr.terminal import (
+    add_unknown_categories,
+    command_parser,
+    markdown_table,
+    run_command,
+    say,
+    table_cell,
+)
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+_AP_OF = "AP of "  # and a category's name: the row of its AP
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
+    parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed")
+    add("--gt", type=Path, help="annotation file, .json or .json.gz")
+    add(
+        "--area-limits",
+        nargs=2,
+        type=float,
+        default=AREA_LIMITS,
+        metavar=("SMALL", "MEDIUM"),
+        help="as in tools/evaluate.py; scores that are given keep the limits they were made with",
+    )
+    add("--per-category", action="store_true", help="add the AP of each category")
+    add("--output", type=Path, help="where the table goes besides")
+    add("--overwrite", action="store_true", help="replace the output file if it exists")
+    return run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,39 +69,13 @@ def run(options: argparse.Namespace) -> None:
     say(table)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser(__file__, __doc__)
-    add_unknown_categories(parser)
-    parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed"
-    )
-    parser.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
-    parser.add_argument(
-        "--area-limits",
-        nargs=2,
-        type=float,
-        default=AREA_LIMITS,
-        metavar=("SMALL", "MEDIUM"),
-        help="as in tools/evaluate.py; scores that are given keep the limits they were made with",
-    )
-    parser.add_argument("--per-category", action="store_true", help="add the AP of each category")
-    parser.add_argument("--output", type=Path, help="where the table goes besides")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the output file if it exists"
-    )
-    return parser
-
-
 def _scores_of_files(options: argparse.Namespace) -> list[dict]:
     """Per file what ``scores_as_json`` gives, all with the same categories."""
-    seen: set[Path] = set()
-    for path in options.files:
-        if path.resolve() in seen:
+    resolved = [path.resolve() for path in options.files]
+    for i, path in enumerate(options.files):
+        if resolved[i] in resolved[:i]:
             raise ValueError(f"{path} is given twice; a seed may count once only")
-        seen.add(path.resolve())
-    gt = None
-    if options.gt is not None:
-        gt = load_annotated(options.gt)
+    gt = None if options.gt is None else load_annotated(options.gt)
     scores = []
     for path in options.files:
         content = read_json(path)
@@ -119,45 +111,36 @@ def _check_scores(content: object, path: Path) -> None:
 
 def _check_comparable(content: dict, path: Path, first: dict, first_path: Path) -> None:
     """Refuse scores that cannot come from the ground truth of the first ones."""
-    if differ := sorted(_scored_names(content) ^ _scored_names(first)):
+    values, others = _values(content), _values(first)
+    # Categories without ground truth are there if something is predicted of them.
+    if differ := sorted(name.removeprefix(_AP_OF) for name in values.keys() ^ others):
         raise ValueError(f"{path}: other categories than in {first_path}: {', '.join(differ)}")
-    for name, value in _values(content).items():
-        if (value is None) != (_values(first)[name] is None):
+    for name, value in values.items():
+        if (value is None) != (others[name] is None):
             raise ValueError(
-                f"{path}: {name} is {value}, in {first_path} it is {_values(first)[name]}; "
+                f"{path}: {name} is {value}, in {first_path} it is {others[name]}; "
                 "null means no ground truth, so they were not scored on the same"
             )
 
 
-def _scored_names(scores: dict) -> set[str]:
-    """The categories with ground truth; others are there if something is predicted of them."""
-    return {name for name, row in scores["per_category"].items() if row["AP"] is not None}
-
-
 def _values(scores: dict) -> dict[str, float | None]:
     """All that the table may show, by the name of its row."""
-    by_name = {
-        f"AP of {name}": row["AP"]
-        for name, row in scores["per_category"].items()
-        if row["AP"] is not None
-    }
+    by_name = {f"{_AP_OF}{name}": row["AP"] for name, row in scores["per_category"].items()}
+    by_name = {name: ap for name, ap in by_name.items() if ap is not None}
     return {**{metric: scores[metric] for metric in METRICS}, **by_name}
 
 
 def _table(files: list[Path], scores: list[dict], *, per_category: bool) -> str:
     """A row a score, and last a list of the files."""
     seeds = [_values(of) for of in scores]
-    names = list(seeds[0]) if per_category else METRICS
-    rows = [_row(name, [seed[name] for seed in seeds]) for name in names]
+    rows = []
+    for name in seeds[0] if per_category else METRICS:
+        values = [seed[name] for seed in seeds]
+        shown = ("-" if value is None else f"{value:.2f}" for value in values)
+        rows.append([table_cell(name), Spread.of(values).shown(2), *shown])
     headers = ["score", f"mean ± std ({len(files)})", *(f"seed {i + 1}" for i in range(len(files)))]
-    align = ["left", *["right"] * (len(files) + 1)]
-    table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
-    return "\n".join([table, "", *(f"{i}. `{path}`" for i, path in enumerate(files, start=1))])
-
-
-def _row(name: str, values: list[float | None]) -> list[str]:
-    seeds = ("-" if value is None else f"{value:.2f}" for value in values)
-    return [table_cell(name), Spread.of(values).shown(2), *seeds]
+    names = (f"{i}. `{path}`" for i, path in enumerate(files, start=1))
+    return "\n".join([markdown_table(headers, rows), "", *names])
 
 
 if __name__ == "__main__":

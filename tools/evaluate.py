@@ -40,113 +40,70 @@ from simplevtr.evaluation.analysis.subsets import (
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.files import refuse_existing, write_bytes
-from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import GroundTruth, load_annotated
-from simplevtr.terminal import (
-    add_unknown_categories,
-    command_parser,
-    number,
-    run_command,
-    say,
-)
+from simplevtr.formats.ytvis import load_annotated
+from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command, say
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
-
-
-def run(options: argparse.Namespace) -> None:
-    """Score, write the scores and print the table."""
-    check_area_limits(options.area_limits)
-    check_subset_limits(_subset_limits(options))
-    if _wants_hota(options):
-        check_trackeval()
-    refuse_existing(options.output, overwrite=options.overwrite)
-    gt = load_annotated(options.gt)
-    results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
-    tables, content = _evaluation(gt, results, options)
-    content = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_bytes(options.output, content.encode(), overwrite=options.overwrite)
-    say("\n\n".join(tables))
-
-
-def _evaluation(
-    gt: GroundTruth, results: list[PredictedTrack], options: argparse.Namespace
-) -> tuple[list[str], dict]:
-    """The tables for people, and the content of the output file."""
-    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
-    tables, content = [scores_table(scores)], scores_as_json(scores)
-    if options.errors:
-        errors = break_down_errors(gt, results)
-        tables.append(errors_table(errors))
-        content["errors"] = errors_as_json(errors)
-    if options.subsets or _subset_limits(options):
-        subsets = score_subsets(gt, results, limits=_subset_limits(options))
-        tables.append(subsets_table(subsets))
-        content["subsets"] = subsets_as_json(subsets)
-    if _wants_hota(options):
-        threshold = options.score_threshold
-        hota = score_hota(
-            gt, results, score_threshold=SCORE_THRESHOLD if threshold is None else threshold
-        )
-        tables.append(hota_table(hota))
-        content["hota"] = hota_as_json(hota)
-    return tables, content
-
-
-def _wants_hota(options: argparse.Namespace) -> bool:
-    return options.hota or options.score_threshold is not None
-
-
-def _subset_limits(options: argparse.Namespace) -> dict[str, list[float]]:
-    """The stated limits by property."""
-    limits = {name: getattr(options, f"{name}_limits") for name in GROUPS}
-    return {name: pair for name, pair in limits.items() if pair is not None}
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
     add_unknown_categories(parser)
-    parser.add_argument("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
-    parser.add_argument("--results", required=True, type=Path, help=".json, .json.gz or .zip")
-    parser.add_argument("--output", required=True, type=Path, help="where the scores go, as JSON")
-    parser.add_argument(
-        "--area-limits",
-        nargs=2,
-        type=float,
-        default=AREA_LIMITS,
-        metavar=("SMALL", "MEDIUM"),
-        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
-    )
-    parser.add_argument(
-        "--errors", action="store_true", help="add what AP50 each kind of error costs"
-    )
-    parser.add_argument(
-        "--subsets",
-        action="store_true",
-        help=f"add the scores of tracks grouped by {', '.join(GROUPS)}, in terciles",
-    )
+    add = parser.add_argument
+    pair = {"nargs": 2, "type": float}
+    add("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
+    add("--results", required=True, type=Path, help=".json, .json.gz or .zip")
+    add("--output", required=True, type=Path, help="where the scores go, as JSON")
+    add("--overwrite", action="store_true", help="replace the output file if it exists")
+    text = "greatest small and greatest medium area in pixels (default: 128^2 256^2)"
+    add("--area-limits", **pair, default=AREA_LIMITS, metavar=("SMALL", "MEDIUM"), help=text)
+    add("--errors", action="store_true", help="add what AP50 each kind of error costs")
+    text = f"add the scores of tracks grouped by {', '.join(GROUPS)}, in terciles"
+    add("--subsets", action="store_true", help=text)
     for name in GROUPS:
-        parser.add_argument(
-            f"--{name}-limits",
-            nargs=2,
-            type=float,
-            metavar=("FIRST", "SECOND"),
-            help=f"greatest {name} of the first and second group (implies --subsets)",
-        )
-    parser.add_argument("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
-    parser.add_argument(
+        text = f"greatest {name} of the first and second group (implies --subsets)"
+        add(f"--{name}-limits", **pair, metavar=("FIRST", "SECOND"), help=text)
+    add("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
+    add(
         "--score-threshold",
         type=number(least=0, most=1),
         metavar="SCORE",
         help="least score of the predictions that HOTA, which knows no scores, takes "
         f"(default: {SCORE_THRESHOLD}; implies --hota)",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the output file if it exists"
-    )
-    return parser
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score, write the scores and print the table."""
+    check_area_limits(options.area_limits)
+    limits = {name: getattr(options, f"{name}_limits") for name in GROUPS}
+    limits = {name: pair for name, pair in limits.items() if pair is not None}
+    check_subset_limits(limits)
+    wants_hota = options.hota or options.score_threshold is not None
+    if wants_hota:
+        check_trackeval()
+    refuse_existing(options.output, overwrite=options.overwrite)
+    gt = load_annotated(options.gt)
+    results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
+    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
+    tables, content = [scores_table(scores)], scores_as_json(scores)
+    if options.errors:
+        errors = break_down_errors(gt, results)
+        tables.append(errors_table(errors))
+        content["errors"] = errors_as_json(errors)
+    if options.subsets or limits:
+        subsets = score_subsets(gt, results, limits=limits)
+        tables.append(subsets_table(subsets))
+        content["subsets"] = subsets_as_json(subsets)
+    if wants_hota:
+        threshold = options.score_threshold
+        threshold = SCORE_THRESHOLD if threshold is None else threshold
+        hota = score_hota(gt, results, score_threshold=threshold)
+        tables.append(hota_table(hota))
+        content["hota"] = hota_as_json(hota)
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_bytes(options.output, text.encode(), overwrite=options.overwrite)
+    say("\n\n".join(tables))
 
 
 if __name__ == "__main__":

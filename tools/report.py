@@ -20,9 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
+from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.formats.files import read_json
-from simplevtr.formats.ytvis import GroundTruth, check_ground_truth
+from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
 from simplevtr.terminal import add_unknown_categories, command_parser, run_command
@@ -39,7 +39,32 @@ _SETTINGS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report; the exit status is 2 after a user's error and 130 after Ctrl-C."""
-    return run_command(_parser(), run, arguments)
+    parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
+    videos = parser.add_mutually_exclusive_group(required=True)
+    videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
+    text = "annotation file whose annotations are not used"
+    videos.add_argument("--video-list", type=Path, help=text)
+    add = parser.add_argument
+    add("--results", required=True, type=Path, help=".json, .json.gz, or .zip with results.json")
+    add("--images", required=True, type=Path, help="folder that the file names start at")
+    add("--output", required=True, type=Path, help="folder to write into")
+    add("--overwrite", action="store_true", help="replace an existing report")
+    defaults = ReportSettings()
+    add("--title", default=defaults.title, help="heading of the report")
+    for name, metavar, of in _SETTINGS:
+        default, text = getattr(defaults, name), f"{of} (default: %(default)s)"
+        flag = f"--{name.replace('_', '-')}"
+        add(flag, type=type(default), default=default, metavar=metavar, help=text)
+    add(
+        "--area-limits",
+        nargs=2,
+        type=float,
+        default=defaults.area_limits,
+        metavar=("SMALL", "MEDIUM"),
+        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
+    )
+    return run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -53,7 +78,10 @@ def run(options: argparse.Namespace) -> None:
     if options.gt is not None:
         gt = load_ground_truth(options.gt)
     else:
-        gt = _without_annotations(options.video_list)
+        content = read_json(options.video_list)
+        if isinstance(content, dict):
+            content = {**content, "annotations": None}
+        gt = check_ground_truth(content, source=str(options.video_list))
     logging.getLogger("simplevtr.report").setLevel(logging.INFO)  # scoring may take minutes
     index = write_report(
         options.output,
@@ -68,48 +96,6 @@ def run(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
     )
     print(f"wrote {index}")
-
-
-def _without_annotations(path: Path) -> GroundTruth:
-    content = read_json(path)
-    if isinstance(content, dict):
-        content = {**content, "annotations": None}
-    return check_ground_truth(content, source=str(path))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser(__file__, __doc__)
-    add_unknown_categories(parser)
-    videos = parser.add_mutually_exclusive_group(required=True)
-    videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
-    videos.add_argument(
-        "--video-list", type=Path, help="annotation file whose annotations are not used"
-    )
-    add = parser.add_argument
-    add("--results", required=True, type=Path, help=".json, .json.gz, or .zip with results.json")
-    add("--images", required=True, type=Path, help="folder that the file names start at")
-    add("--output", required=True, type=Path, help="folder to write into")
-    add("--overwrite", action="store_true", help="replace an existing report")
-    defaults = ReportSettings()
-    add("--title", default=defaults.title, help="heading of the report")
-    for name, metavar, of in _SETTINGS:
-        default = getattr(defaults, name)
-        add(
-            f"--{name.replace('_', '-')}",
-            type=type(default),
-            default=default,
-            metavar=metavar,
-            help=f"{of} (default: %(default)s)",
-        )
-    add(
-        "--area-limits",
-        nargs=2,
-        type=float,
-        default=AREA_LIMITS,
-        metavar=("SMALL", "MEDIUM"),
-        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
-    )
-    return parser
 
 
 if __name__ == "__main__":

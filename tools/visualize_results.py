@@ -39,11 +39,27 @@ from simplevtr.visualization import TrackPainter, clip_sheet
 from simplevtr.visualization.layout import captioned, joined
 
 COLUMNS = 8  # frames of a contact sheet
+Rows = dict[str, list[FrameTracks]]  # by title, the tracks in each frame
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error and 130 after Ctrl-C."""
-    return run_command(_parser(), run, arguments, errors=(av.FFmpegError,))
+    parser = command_parser(__file__, __doc__)
+    add_unknown_categories(parser)
+    add = parser.add_argument
+    add("--gt", required=True, help="annotation file; it needs no annotations")
+    add("--images", required=True, help="folder that the file names in it start at")
+    add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
+    add("--output", required=True, help="folder to write into")
+    add("--overwrite", action="store_true", help="replace existing files")
+    add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
+    count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
+    add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
+    add("--score-threshold", type=score, default=0.3, help="least score of what is drawn (0.3)")
+    text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
+    add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
+    add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")
+    return run_command(parser, run, arguments, errors=(av.FFmpegError,))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -61,16 +77,11 @@ def run(options: argparse.Namespace) -> None:
     categories = sorted(truth.categories, key=attrgetter("id"))
     labels = {category.id: label for label, category in enumerate(categories)}
     painter = TrackPainter([category.name for category in categories])
-    suffix = ".mp4" if options.format == "mp4" else ".png"
-    chosen = choose_videos(list(records), options.videos, options.max_videos)
-    outputs = {
-        video_id: check_output(
-            Path(options.output) / f"{video_id}{suffix}",
-            overwrite=options.overwrite,
-            suffixes=(suffix,),
-        )
-        for video_id in chosen
-    }
+    suffix, draw = (".mp4", write_video) if options.format == "mp4" else (".png", write_sheet)
+    outputs = {}
+    for video_id in choose_videos(list(records), options.videos, options.max_videos):
+        path = Path(options.output) / f"{video_id}{suffix}"
+        outputs[video_id] = check_output(path, overwrite=options.overwrite, suffixes=(suffix,))
     for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
         found = tracks[video_id]
         rows = {}
@@ -78,9 +89,8 @@ def run(options: argparse.Namespace) -> None:
             rows["predicted"] = frame_tracks(found.video, found.predicted, labels)
         if truth.tracks is not None:
             rows["ground truth"] = frame_tracks(found.video, found.true, labels)
-        draw = write_video if options.format == "mp4" else write_sheet
         draw(output, records[video_id], rows, painter, options)
-    left = len(records) - len(chosen) if options.videos is None else 0
+    left = len(records) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
     print(f"wrote {len(outputs)} files into {options.output}{more}")
 
@@ -89,16 +99,10 @@ def frame_tracks(
     video: Video, tracks: Sequence[PredictedTrack | TrueTrack], labels: dict[int, int]
 ) -> list[FrameTracks]:
     """The tracks in each frame; predicted ones are numbered from 1 as they come."""
+    masks = masks_by_frame(tracks, video)
     rows = [
-        (
-            getattr(track, "id", number),
-            labels[track.category_id],
-            getattr(track, "score", None),
-            masks,
-        )
-        for number, (track, masks) in enumerate(
-            zip(tracks, masks_by_frame(tracks, video), strict=True), start=1
-        )
+        (getattr(of, "id", i), labels[of.category_id], getattr(of, "score", None), own)
+        for i, (of, own) in enumerate(zip(tracks, masks, strict=True), start=1)
     ]
     return list(FrameTracks.of_video(rows, (video.height, video.width), video.length))
 
@@ -118,11 +122,7 @@ def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list
 
 
 def write_video(
-    output: Path,
-    record: dict,
-    rows: dict[str, list[FrameTracks]],
-    painter: TrackPainter,
-    options: argparse.Namespace,
+    output: Path, record: dict, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """All frames, the rows side by side."""
     height, width = painter.output_size((record["height"], record["width"]))
@@ -138,11 +138,7 @@ def write_video(
 
 
 def write_sheet(
-    output: Path,
-    record: dict,
-    rows: dict[str, list[FrameTracks]],
-    painter: TrackPainter,
-    options: argparse.Namespace,
+    output: Path, record: dict, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """At most eight frames, the rows one below the other."""
     numbers = evenly_spaced(record["length"], COLUMNS)
@@ -161,29 +157,6 @@ def read_frames(record: dict, numbers: Sequence[int]) -> Iterator[np.ndarray]:
     """The images of some frames, (H, W, 3) uint8 RGB, of the size that the record gives."""
     for t in numbers:
         yield read_frame(record["file_names"][t], (record["height"], record["width"]))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser(__file__, __doc__)
-    add_unknown_categories(parser)
-    add = parser.add_argument
-    add("--gt", required=True, help="annotation file; it needs no annotations")
-    add("--images", required=True, help="folder that the file names in it start at")
-    add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
-    add("--output", required=True, help="folder to write into")
-    add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
-    count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
-    add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
-    add("--score-threshold", type=score, default=0.3, help="least score of what is drawn (0.3)")
-    add(
-        "--format",
-        choices=("mp4", "sheet"),
-        default="mp4",
-        help="videos (the default) or contact sheets (png, at most 8 frames of a video)",
-    )
-    add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")
-    add("--overwrite", action="store_true", help="replace existing files")
-    return parser
 
 
 if __name__ == "__main__":
