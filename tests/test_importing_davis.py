@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from tools.import_dataset import main
 import numpy as np
 import pytest
 from foreign_formats import SIZE, assert_same_tracks, imported, known_dataset, write_davis
-from PIL import Image
+from PIL import Image, ImageFilter
 
 
 @pytest.fixture
@@ -100,6 +101,73 @@ def test_colours_are_objects(davis_2016):
     expected = read_davis(davis_2016)
     repaint(davis_2016 / "Annotations", lambda numbers: Image.fromarray(colours[numbers]))
     assert read_davis(davis_2016).videos == expected.videos
+
+
+def smoothed(numbers, mode="L"):
+    big = Image.fromarray(np.where(numbers > 0, 255, 0).astype(np.uint8))
+    return big.filter(ImageFilter.GaussianBlur(2)).convert(mode)
+
+
+def as_jpeg(numbers):
+    file = io.BytesIO()
+    white(numbers, "L").save(file, format="JPEG")
+    return Image.open(file)
+
+
+def supersampled(numbers):
+    height, width = numbers.shape
+    large = Image.fromarray(np.where(numbers > 0, 255, 0).astype(np.uint8)).resize((50, 37))
+    return large.resize((width, height), Image.Resampling.BILINEAR)
+
+
+@pytest.mark.parametrize(
+    "paint",
+    [smoothed, as_jpeg, supersampled, lambda numbers: smoothed(numbers, "RGB")],
+    ids=["smoothed", "as_jpeg", "supersampled", "smoothed_rgb"],
+)
+def test_shades_of_grey_are_not_objects(davis_2016, paint):
+    repaint(davis_2016 / "Annotations/video1", paint)
+    message = r"video1/0000\d.png: has \d+ grey values besides 0 and 255, .* without smoothing"
+    with pytest.raises(ValueError, match=message):
+        read_davis(davis_2016)
+    dataset = read_davis(davis_2016, skip_broken=True)
+    assert [video.name for video in dataset.videos] == ["video2"]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+@pytest.mark.parametrize(
+    "objects",
+    [range(1, 101), range(3, 65, 5), [*range(1, 21), 254], [38, 75, 113, 128]],
+    ids=["many", "some of many", "with a void of its own", "few greys"],
+)
+def test_many_objects_with_low_numbers_are_objects(davis_2016, mode, objects):
+    numbers = np.zeros(SIZE, np.uint8)
+    numbers.flat[: len(objects)] = objects
+    picture = Image.fromarray(numbers)
+    if mode == "P":
+        picture.putpalette(bytes(range(256)) * 3)
+    repaint(davis_2016 / "Annotations/video1", lambda _: picture.convert(mode))
+    dataset = read_davis(davis_2016)
+    assert len(dataset.videos[0].tracks) == len(objects)
+
+
+def test_palettes_have_any_numbers(davis_2016):
+    picture = Image.fromarray((np.arange(SIZE[0] * SIZE[1]) % 250).astype(np.uint8).reshape(SIZE))
+    picture.putpalette(bytes(range(256)) * 3)
+    repaint(davis_2016 / "Annotations/video1", lambda _: picture)
+    assert len(read_davis(davis_2016).videos[0].tracks) == 249
+
+
+@pytest.mark.parametrize("coloured", ["00000", "00002"])
+def test_numbers_and_colours_in_one_video_are_refused(davis_2016, coloured):
+    """Object 1 of the palette and its colour would be two tracks."""
+    path = davis_2016 / f"Annotations/video1/{coloured}.png"
+    Image.open(path).convert("RGB").save(path)
+    with pytest.raises(ValueError, match=r"video1/0000\d.png: .* by colours or by numbers .*0000"):
+        read_davis(davis_2016)
+    dataset = read_davis(davis_2016, skip_broken=True)
+    assert [video.name for video in dataset.videos] == ["video2"]
+    assert [*dataset.broken] == ["videos"]
 
 
 def moved_below(folder, name):
@@ -307,7 +375,7 @@ def photograph():
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (photograph(), "00002.png: has more than 256 colours; one an object is needed"),
+        (photograph(), "00002.png: has 3072 colours, each of which would be"),
         (np.full((*SIZE, 4), 9, np.uint8), "00002.png: is transparent in places"),
         (np.zeros(SIZE, np.uint16), "00002.png: is a PNG of mode 'I;16'"),
         (np.zeros((9, 9), np.uint8), "00002.png: has 9 x 9 pixels .*expected 48 x 64"),
@@ -329,7 +397,7 @@ def test_a_picture_of_another_format_is_refused(source):
 
 def test_missing_frames_are_named(source):
     save(np.zeros(SIZE, np.uint8), source / "Annotations/video1/00009.png")
-    with pytest.raises(FileNotFoundError, match=r"00009.png: there is no frame .*00009"):
+    with pytest.raises(FileNotFoundError, match=r"00009.png: there is no image 00009"):
         read_davis(source)
     with pytest.raises(FileNotFoundError, match=r"nowhere.*: no such folder"):
         read_davis(source, images=Path("nowhere"))

@@ -217,7 +217,7 @@ def shape(points=SQUARE, kind="polygon", **values):
         ([shape([[0, 0], [128, 9]], kind="mask")], "mask from .* at most twice the frame's, 48 x"),
         ([shape([[0, 0], [9, 96]], kind="mask")], r"mask from \(0, 0\) to \(9, 96\)"),
         ([shape([[9, 9], [3, 12]], kind="mask")], "first corner must be the upper left"),
-        ([shape([[0, 0], [4, 4]], kind="mask")], "mask is None; a PNG as base64"),
+        ([shape([[0, 0], [4, 4]], kind="mask")], "mask must be text, it is missing"),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="%%")], "shape 1: "),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="aGk=")], "embedded PNG: cannot be read"),
         (

@@ -20,9 +20,9 @@ from simplevtr.importing import (
     write_ytvis,
 )
 from simplevtr.importing.dataset import ImportLog
-from simplevtr.importing.folders import frames_of, numbered_frames
-from simplevtr.importing.mask_shapes import from_labels, from_polygons
-from simplevtr.importing.video_draft import VideoDraft
+from simplevtr.importing.draft import VideoDraft
+from simplevtr.importing.shapes import from_labels, from_polygons
+from simplevtr.importing.sources import frames_of, numbered_frames
 from tools.import_dataset import main
 
 import numpy as np

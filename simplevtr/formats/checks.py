@@ -10,7 +10,7 @@ import math
 import re
 import reprlib
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -110,6 +110,14 @@ def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:
     return value
 
 
+def whole_number(entry: Mapping[str, Any], key: str) -> int:
+    """``integer`` of text under ``key`` that consists of digits, as files without types have it."""
+    value = entry.get(key)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
+        return int(value)
+    raise ValueError(f"{key} must be an integer of 0 or more, {_got(entry, key)}")
+
+
 def text(entry: dict[str, Any], key: str) -> str:
     """The text under ``key``, which is not empty."""
     value = entry.get(key)
@@ -193,5 +201,5 @@ def score(value: object, name: str = "score") -> float:
     return float(value)
 
 
-def _got(entry: dict[str, Any], key: str) -> str:
+def _got(entry: Mapping[str, Any], key: str) -> str:
     return f"got {entry[key]!r:.80}" if key in entry else "it is missing"

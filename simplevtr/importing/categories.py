@@ -11,7 +11,7 @@ from typing import Any
 from simplevtr.formats.checks import plain_spelling
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
-from simplevtr.importing.json_source import get_list, read_object
+from simplevtr.importing.sources import get_list, read_object
 
 _SHOWN = 20  # names that a message lists
 Categories = list[tuple[int, str]]
@@ -33,7 +33,7 @@ def categories_of_file(path: Path) -> Categories:
 
 
 def read_categories(content: dict[str, Any], source: Path) -> Categories:
-    """(id, name) pairs of the content of an annotation file, in its order."""
+    """``categories_of_file`` of content that is in memory."""
     entries = parse_categories(get_list(content, "categories", source), str(source))
     return [(category.id, category.name) for category in entries]
 
@@ -44,15 +44,14 @@ def renamed(dataset: ImportedDataset, names: Mapping[str, str]) -> ImportedDatas
     Raises:
         ValueError: one of the old names is none of the dataset's.
     """
-    own = [name for _, name in dataset.categories]
-    unknown = [name for name in names if name not in own]
+    new_names = {name: names.get(name, name) for _, name in dataset.categories}
+    unknown = [name for name in names if name not in new_names]
     if unknown:
-        raise ValueError(f"no category {unknown[0]!r} to rename; there are {_listed(own)}")
+        raise ValueError(f"no category {unknown[0]!r} to rename; there are {_listed(new_names)}")
     ids: dict[str, int] = {}
     for number, name in dataset.categories:
-        ids.setdefault(names.get(name, name), number)
-    categories = [(number, name) for name, number in ids.items()]
-    return _with_tracks(dataset, categories, {name: names.get(name, name) for name in own})
+        ids.setdefault(new_names[name], number)
+    return _with_tracks(dataset, [(number, name) for name, number in ids.items()], new_names)
 
 
 def with_categories(
@@ -72,15 +71,16 @@ def with_categories(
             differs from one of them only in case, blanks, hyphens or underscores: what is meant
             must then be said by renaming it.
     """
-    targets = {_composed(name): name for _, name in categories}
-    tracks = [track for video in dataset.videos for track in video.tracks]
-    found = {track.category: targets.get(_composed(track.category)) for track in tracks}
+    targets = {unicodedata.normalize("NFC", name): name for _, name in categories}
+    used = dict.fromkeys(track.category for video in dataset.videos for track in video.tracks)
+    found = {name: targets.get(unicodedata.normalize("NFC", name)) for name in used}
     missing = [name for name, target in found.items() if target is None]
-    spelled = {plain_spelling(target): target for target in targets.values()}
+    spelled = {plain_spelling(name): name for name in targets.values()}
     near = [(n, spelled[plain_spelling(n)]) for n in missing if plain_spelling(n) in spelled]
+    near = near[:_SHOWN]
     if near:
-        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near[:_SHOWN])
-        given = " ".join(f'"{name}={target}"' for name, target in near[:_SHOWN])
+        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
+        given = " ".join(f'"{name}={target}"' for name, target in near)
         raise ValueError(
             f"categories that {source} spells in another way: {pairs}; if they are the same: "
             f"--rename {given}"
@@ -123,14 +123,15 @@ def _with_tracks(
     notes = dataset.notes.copy()
     videos = []
     for video in dataset.videos:
-        kept = []
         for track in video.tracks:
-            name = names[track.category]
-            if name is None:
+            if names[track.category] is None:
                 notes[f"tracks of category {track.category!r} left out"] += 1
-            else:
-                kept.append(ImportedTrack(name, track.masks))
-        videos.append(replace(video, tracks=kept))
+        tracks = [
+            ImportedTrack(name, track.masks)
+            for track in video.tracks
+            if (name := names[track.category]) is not None
+        ]
+        videos.append(replace(video, tracks=tracks))
     return replace(dataset, videos=videos, categories=categories, notes=notes)
 
 
@@ -138,7 +139,3 @@ def _listed(names: Iterable[str]) -> str:
     names = list(names)
     more = f", ... ({len(names)} names)" if len(names) > _SHOWN else ""
     return ", ".join(map(repr, names[:_SHOWN])) + more
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

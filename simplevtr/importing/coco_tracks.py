@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -11,32 +12,15 @@ from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.importing.categories import read_categories
 from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, ImportLog, naming
-from simplevtr.importing.folders import require_folder
-from simplevtr.importing.json_source import get_list, read_object
-from simplevtr.importing.mask_shapes import from_coco
-from simplevtr.importing.video_draft import Size, VideoDraft
-
-from tqdm import tqdm
+from simplevtr.importing.draft import VideoDraft
+from simplevtr.importing.shapes import from_coco
+from simplevtr.importing.sources import get_list, identity, read_object, require_folder
 
 _TRACK_KEYS = ("track_id", "instance_id")
 _FRAME_KEYS = ("frame_index", "frame_id")
 _VIDEO_KEYS = ("video_id", "first_frame_image_id")
 _BOXES = "masks that are boxes"
 _CROWDS = "crowds (iscrowd 1) left out"
-
-
-class _Image(NamedTuple):
-    """An image of the file: its size is None where the file gives none."""
-
-    id: int
-    video: int | str
-    order: tuple
-    name: str
-    height: int | None
-    width: int | None
-
-    def stated(self) -> Size | None:
-        return None if None in (self.height, self.width) else (self.height, self.width)
 
 
 def read_coco_tracks(
@@ -73,67 +57,64 @@ def read_coco_tracks(
     content = read_object(source)
     root = require_folder(images or source.parent, "the videos' frames")
     log = ImportLog(skip_broken=skip_broken)
-    reader = _Reader(source, root, dict(read_categories(content, source)), log)
+    categories = dict(read_categories(content, source))
     videos = _videos(content, source)
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(content, source, known, crowds, log)
-    names = _video_names(content, source)
-    found = []
-    for video in tqdm(sorted(videos, key=_order), desc="coco-tracks", unit="video", disable=None):
-        with log.part("videos"):
-            name = names.get(video, str(video))
-            found.append(reader.video(name, videos[video], annotations))
-    reader.note_boxes(sum(len(track.masks) for video in found for track in video.tracks))
-    categories = sorted(reader.categories.items())
-    return ImportedDataset(root, found, categories, log.notes, log.broken)
+    reader = _Reader(source, root, categories, annotations, _video_names(content, source), log)
+    found = log.videos(sorted(videos, key=_order), lambda key: reader.video(key, videos[key]))
+    # Training on such a file teaches boxes, which a mere count does not tell.
+    masks = sum(len(track.masks) for video in found for track in video.tracks)
+    if masks and log.notes[_BOXES] == masks:
+        log.notes[f"{_BOXES}: all, the file has no outlines"] = log.notes.pop(_BOXES)
+    return log.dataset(root, found, sorted(categories.items()))
+
+
+class _Image(NamedTuple):
+    """An image of the file: ``sides`` are H and W in pixels, None where the file gives none."""
+
+    id: int
+    video: int | str
+    order: tuple
+    name: str
+    sides: tuple[int | None, int | None]
 
 
 class _Reader(NamedTuple):
-    """Where things are and what categories are called."""
+    """What the file holds besides images, and where the frames are."""
 
     source: Path
     root: Path
     categories: dict[int, str]
+    annotations: dict[int, list[dict[str, Any]]]
+    names: dict[int | str, str]
     log: ImportLog
 
-    def video(
-        self, name: str, images: list[_Image], annotations: dict[int, list[dict[str, Any]]]
-    ) -> ImportedVideo:
+    def video(self, video: int | str, images: list[_Image]) -> ImportedVideo:
         """One video of these images in order."""
         with naming(self.source):
             paths = [existing(below(self.root, image.name)) for image in images]
-        stated = {t: image.stated() for t, image in enumerate(images)}
-        draft = VideoDraft(self.log, name, paths, stated=stated)
+        stated = {t: i.sides for t, i in enumerate(images) if None not in i.sides}
+        draft = VideoDraft(self.log, self.names.get(video, str(video)), paths, stated=stated)
         for t, image in enumerate(images):
             with draft.frame(t, f"{self.source}, image {image.id}"):
-                given = (image.height, image.width)
-                if any(a not in (None, b) for a, b in zip(given, draft.size, strict=True)):
+                if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
                     raise ValueError(
-                        f"height and width are {given}, but {paths[t]} has {draft.size}"
+                        f"height and width are {image.sides}, but {paths[t]} has {draft.size}"
                     )
-                for entry in annotations.get(image.id, ()):
+                for entry in self.annotations.get(image.id, ()):
                     with naming(f"annotation {entry.get('id')!r:.40}"):
                         self._add(entry, t, draft)
         return draft.finished(self.root)
 
     def _add(self, entry: dict[str, Any], frame: int, draft: VideoDraft) -> None:
-        track = _track(entry)
-        if type(track) not in (int, str):
-            raise ValueError(
-                f"'track_id' or 'instance_id', also 'track_id' in 'attributes', is {track!r:.80}; "
-                "an integer or a text is needed"
-            )
+        keys = "'track_id' or 'instance_id', also 'track_id' in 'attributes',"
+        track = identity(_track(entry), keys)
         category = self.categories[checks.known(entry, "category_id", self.categories)]
         mask, is_box = from_coco(entry["segmentation"], draft.size)
         draft.add(track, category, frame, mask)
         if is_box:
             self.log.notes[_BOXES] += 1
-
-    def note_boxes(self, masks: int) -> None:
-        """Training on such a file teaches boxes, which a mere count does not tell."""
-        notes = self.log.notes
-        if masks and notes[_BOXES] == masks:
-            notes[f"{_BOXES}: all, the file has no outlines"] = notes.pop(_BOXES)
 
 
 def _track(entry: dict[str, Any]) -> Any:
@@ -150,44 +131,38 @@ def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Imag
     # What tells the videos of the images apart; None: their folders.
     key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
     videos: dict[int | str, list[_Image]] = {}
-    images = checks.entries(entries, source, "images", lambda e: _image(e, key), unique=["id"])
-    for image in images:
+    for image in checks.entries(
+        entries, source, "images", lambda entry: _image(entry, key), unique=["id"]
+    ):
         videos.setdefault(image.video, []).append(image)
     for video, images in videos.items():
+        images.sort(key=attrgetter("order", "id"))
         with naming(source):
-            _sort(images, video)
+            _check_order(images, video)
     return videos
 
 
 def _image(entry: dict[str, Any], video_key: str | None) -> _Image:
-    sides = [
-        None if entry.get(side) is None else checks.integer(entry, side, least=1)
-        for side in ("height", "width")
-    ]
     name = checks.text(entry, "file_name")
     folder = PurePosixPath(name.replace("\\", "/")).parent.as_posix()
-    video = folder if video_key is None else _key(entry, video_key)
+    video = folder if video_key is None else identity(entry.get(video_key), repr(video_key))
     place = next((key for key in _FRAME_KEYS if entry.get(key) is not None), None)
     order = (1, natural_key(name)) if place is None else (0, checks.integer(entry, place))
-    return _Image(checks.integer(entry, "id"), video, order, name, *sides)
+    height, width = (
+        None if entry.get(side) is None else checks.integer(entry, side, least=1)
+        for side in ("height", "width")
+    )
+    return _Image(checks.integer(entry, "id"), video, order, name, (height, width))
 
 
-def _key(entry: dict[str, Any], key: str) -> int | str:
-    value = entry.get(key)
-    if type(value) not in (int, str):
-        raise ValueError(f"{key!r} is {value!r:.80}; an integer or a text is needed")
-    return value
-
-
-def _sort(images: list[_Image], video: int | str) -> None:
-    """Put the frames of a video in order, which must be one."""
-    images.sort(key=attrgetter("order", "id"))
+def _check_order(images: list[_Image], video: int | str) -> None:
+    """Raise ValueError unless the sorted images of a video have one order."""
     if images[0].order[0] != images[-1].order[0]:
         raise ValueError(
             f"some images of video {video!r} have a frame index and others, such as "
             f"{images[-1].name!r}, have none"
         )
-    for one, other in zip(images, images[1:], strict=False):
+    for one, other in pairwise(images):
         if one.order == other.order:
             raise ValueError(
                 f"images {one.id} and {other.id} of video {video!r} are the same frame; if they "
@@ -203,9 +178,10 @@ def _by_image(
     """The annotations of each image; those that are left out are counted."""
     entries = get_list(content, "annotations", source)
     some_tracked = any(isinstance(e, dict) and _track(e) is not None for e in entries)
+    found: dict[int, list[dict[str, Any]]] = {}
     left: Counter[str] = Counter()
 
-    def kept(entry: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+    def sort_in(entry: dict[str, Any]) -> None:
         image = checks.integer(entry, "image_id")
         if image not in images:
             raise ValueError(f"there is no image {image}")
@@ -216,14 +192,12 @@ def _by_image(
             "annotations without a track id left out": some_tracked and _track(entry) is None,
         }
         reason = next((reason for reason, holds in reasons.items() if holds), None)
-        if reason is not None:
-            left[reason] += 1
-        return image, entry if reason is None else None
-
-    found: dict[int, list[dict[str, Any]]] = {}
-    for image, entry in checks.entries(entries, source, "annotations", kept):
-        if entry is not None:
+        if reason is None:
             found.setdefault(image, []).append(entry)
+        else:
+            left[reason] += 1
+
+    checks.entries(entries, source, "annotations", sort_in)
     if left[_CROWDS]:
         # Converters write iscrowd 1 for every mask that is an RLE.
         every = ", which all annotations are" if left[_CROWDS] == len(entries) else ""
@@ -239,13 +213,12 @@ def _flag(entry: dict[str, Any], key: str) -> bool:
 def _video_names(content: dict[str, Any], source: Path) -> dict[int | str, str]:
     if content.get("videos") is None:
         return {}
-    names = checks.entries(
-        get_list(content, "videos", source),
-        source,
-        "videos",
-        lambda e: (_key(e, "id"), str(e.get("name") or e.get("file_name") or e["id"])),
-    )
-    return dict(names)
+
+    def named(entry: dict[str, Any]) -> tuple[int | str, str]:
+        video = identity(entry.get("id"), "'id'")
+        return video, str(entry.get("name") or entry.get("file_name") or video)
+
+    return dict(checks.entries(get_list(content, "videos", source), source, "videos", named))
 
 
 def _order(video: int | str) -> tuple:

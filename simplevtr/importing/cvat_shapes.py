@@ -6,19 +6,17 @@ import math
 from collections import Counter
 from xml.etree import ElementTree
 
+from simplevtr.formats.checks import whole_number
 from simplevtr.formats.rle import MAX_COORDINATE
-from simplevtr.importing.dataset import Rle
-from simplevtr.importing.mask_shapes import from_ellipse, from_polygons, from_window
+from simplevtr.importing.dataset import Rle, Size
+from simplevtr.importing.shapes import from_ellipse, from_polygons, from_window
 
 MASKS = ("polygon", "mask", "ellipse")
 OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
-_FARTHEST = MAX_COORDINATE  # of radii and degrees too
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 
 
-def shape_mask(
-    shape: ElementTree.Element, size: tuple[int, int], notes: Counter[str]
-) -> Rle | None:
+def shape_mask(shape: ElementTree.Element, size: Size, notes: Counter[str]) -> Rle | None:
     """The mask of a shape whose tag is one of MASKS, None if it is outside.
 
     Args:
@@ -29,39 +27,25 @@ def shape_mask(
     Raises:
         ValueError: an attribute cannot be used.
     """
-    if _flag(shape, "outside"):
+    if _flag(shape, "outside", missing="0"):
         return None
-    if not _flag(shape, "keyframe", missing=1):
+    if not _flag(shape, "keyframe", missing="1"):
         notes["shapes interpolated by CVAT, imported"] += 1
     if shape.tag == "polygon":
         return from_polygons([_points(shape)], size)
     if shape.tag == "ellipse":
-        return _ellipse(shape, size)
-    window = tuple(whole_number(shape, key) for key in ("left", "top", "width", "height"))
-    text = shape.get("rle") or ""
-    runs = [part.strip() for part in text.split(",")]
-    if not all(run.isascii() and run.isdecimal() and len(run) < 12 for run in runs):
-        raise ValueError(f"rle is {text!r:.80}; run lengths with commas between are needed")
-    return from_window([int(run) for run in runs], window, size)
-
-
-def whole_number(shape: ElementTree.Element, key: str) -> int:
-    """An attribute that must be a whole number, 0 or more."""
-    text = shape.get(key, "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise ValueError(f"{key} of {shape.tag} is {text!r:.40}; a number >= 0 is needed")
-    return int(text)
-
-
-def _ellipse(shape: ElementTree.Element, size: tuple[int, int]) -> Rle:
-    centre = _number(shape, "cx"), _number(shape, "cy")
-    radii = (_number(shape, "rx", least=_SMALLEST), _number(shape, "ry", least=_SMALLEST))
-    angle = math.radians(_number(shape, "rotation", missing="0"))
-    return from_ellipse(centre, radii, angle, size)
+        centre = _number(shape, "cx"), _number(shape, "cy")
+        radii = (_number(shape, "rx", least=_SMALLEST), _number(shape, "ry", least=_SMALLEST))
+        angle = math.radians(_number(shape, "rotation", missing="0"))
+        return from_ellipse(centre, radii, angle, size)
+    keys = ("left", "top", "width", "height")
+    window = tuple(whole_number(shape.attrib, key) for key in keys)
+    runs = shape.get("rle", "").split(",")
+    return from_window([whole_number({"rle": run.strip()}, "rle") for run in runs], window, size)
 
 
 def _points(shape: ElementTree.Element) -> list[float]:
-    text = shape.get("points") or ""
+    text = shape.get("points", "")
     pairs = [pair.split(",") for pair in text.split(";")]
     try:
         points = [float(value) for pair in pairs for value in pair]
@@ -73,23 +57,22 @@ def _points(shape: ElementTree.Element) -> list[float]:
 
 
 def _number(
-    shape: ElementTree.Element, key: str, *, least: float = -_FARTHEST, missing: str = ""
+    shape: ElementTree.Element, key: str, *, least: float = -MAX_COORDINATE, missing: str = ""
 ) -> float:
     text = shape.get(key, missing)
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not least <= value <= _FARTHEST:
+    if not least <= value <= MAX_COORDINATE:
         raise ValueError(
-            f"{key} of {shape.tag} is {text!r:.40}; a number from {least:g} to {_FARTHEST:g} is "
-            "needed"
+            f"{key} is {text!r:.40}; a number from {least:g} to {MAX_COORDINATE:g} is needed"
         )
     return value
 
 
-def _flag(shape: ElementTree.Element, key: str, *, missing: int = 0) -> bool:
-    text = shape.get(key, str(missing))
+def _flag(shape: ElementTree.Element, key: str, *, missing: str) -> bool:
+    text = shape.get(key, missing)
     if text not in ("0", "1"):
-        raise ValueError(f"{key} of {shape.tag} is {text!r:.40}; 0 or 1 is needed")
+        raise ValueError(f"{key} must be 0 or 1, got {text!r:.40}")
     return text == "1"

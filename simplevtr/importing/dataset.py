@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
 Rle = dict
-_HINT = " (--skip-broken leaves out what cannot be used)"
+Size = tuple[int, int]  # (H, W) in pixels
+Item = TypeVar("Item")
+Video = TypeVar("Video")
+
 FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
+_HINT = " (--skip-broken leaves out what cannot be used)"
 
 
 class UndecidedError(ValueError):
@@ -47,7 +54,7 @@ class ImportedVideo:
     """
 
     name: str
-    size: tuple[int, int]
+    size: Size
     file_names: list[str]
     tracks: list[ImportedTrack]
 
@@ -73,15 +80,15 @@ class ImportedDataset:
 
 
 class ImportLog:
-    """Counts what is left out while files are read."""
+    """Counts what is left out while files are read.
+
+    Attributes:
+        notes: as in :class:`ImportedDataset`.
+        broken: likewise.
+    """
 
     def __init__(self, *, skip_broken: bool = False) -> None:
-        """Start with nothing.
-
-        Args:
-            skip_broken: whether parts that cannot be used are left out; otherwise the first one
-                ends the import.
-        """
+        """Start with nothing; if ``skip_broken`` is False, the first broken part is an error."""
         self.notes: Counter[str] = Counter()
         self.broken: dict[str, list[str]] = {}
         self._skip_broken = skip_broken
@@ -92,7 +99,7 @@ class ImportLog:
 
         Args:
             kind: what the part is, in the plural.
-            where: the file, and a place in it, to put before messages.
+            where: as in :func:`naming`.
 
         Raises:
             ValueError: it is broken and nothing may be skipped, an option has to decide, or it is
@@ -109,6 +116,20 @@ class ImportLog:
             if not self._skip_broken:
                 raise _reworded(error, f"{error}{_HINT}") from error
             self.broken.setdefault(kind, []).append(str(error))
+
+    def videos(self, items: Iterable[Item], read: Callable[[Item], Video]) -> list[Video]:
+        """What ``read`` makes of each item; those for which it fails are treated as broken."""
+        found = []
+        for item in tqdm(items, desc="reading", unit="video", disable=None):
+            with self.part("videos"):
+                found.append(read(item))
+        return found
+
+    def dataset(
+        self, root: Path, videos: list[ImportedVideo], categories: list[tuple[int, str]]
+    ) -> ImportedDataset:
+        """The videos with what was left out."""
+        return ImportedDataset(root, videos, categories, self.notes, self.broken)
 
 
 @contextmanager

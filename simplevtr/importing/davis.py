@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from simplevtr.formats import checks
 from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
     FRAMES,
+    BrokenVideoError,
     ImportedDataset,
     ImportLog,
     Rle,
@@ -15,20 +17,22 @@ from simplevtr.importing.dataset import (
     require_choice,
 )
 from simplevtr.importing.davis_folders import chosen_videos, image_folder, label_folder
-from simplevtr.importing.folders import files_of, frames_of, require_folder, stem_of, sub_folders
-from simplevtr.importing.json_source import as_object, read_object
+from simplevtr.importing.draft import VideoDraft
 from simplevtr.importing.label_pictures import png_size, read_object_numbers
-from simplevtr.importing.mask_shapes import from_labels
-from simplevtr.importing.video_draft import VideoDraft
-
-from tqdm import tqdm
+from simplevtr.importing.shapes import from_labels
+from simplevtr.importing.sources import (
+    as_object,
+    files_of,
+    frames_of,
+    read_object,
+    require_folder,
+    sub_folders,
+    with_annotations,
+)
 
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 _WHITE = 255  # void, or in pictures that know nothing else the object
-# video -> object number -> category
-_Names = dict[str, dict[int, str]]
-# A video, the categories of its objects, and by frame its PNG and the mask of what is 255 there
-_Read = tuple[VideoDraft, dict[int, str] | None, dict[int, tuple[Path, Rle]]]
+_VOID_NOTE = "frames with void pixels, taken as background (see --void)"
 
 
 def read_davis(
@@ -73,102 +77,115 @@ def read_davis(
     log = ImportLog(skip_broken=skip_broken)
     labels = label_folder(source, subfolder)
     root = require_folder(images or image_folder(labels), "the videos' frames (--images)")
-    meta = next(filter(Path.is_file, _metas(source, labels)), None)
-    names = None if meta is None else _read_meta(meta, log)
-    read: list[_Read] = []
-    values: set[int] = set()
-    for folder in tqdm(
-        chosen_videos(labels, source, videos), desc="davis", unit="video", disable=None
-    ):
-        with log.part("videos"):
-            if names is not None and folder.name not in names:
-                raise ValueError(f"{meta}: has no video {folder.name!r}, but {folder} exists")
-            objects = None if names is None else names[folder.name]
-            read.append(_read_video(folder, root, objects, frames == "all", void, log, values))
-    _decide_on_white(read, values == {_WHITE}, log)
-    found = []
-    for draft, *_ in read:
-        with log.part("videos"):
-            found.append(draft.finished(root))
-    known = [_ONLY_CATEGORY]
-    if names is not None:
-        known = sorted({name for objects in names.values() for name in objects.values()})
-    return ImportedDataset(root, found, numbered_categories(known), log.notes, log.broken)
+    metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
+    meta = next(filter(Path.is_file, metas), None)
+    reader = _Reader(root, frames == "all", void, meta, log)
+    drafts = log.videos(chosen_videos(labels, source, videos), reader.draft)
+    reader.decide_on_white(drafts)
+    found = log.videos(drafts, lambda draft: draft.finished(root))
+    return log.dataset(root, found, numbered_categories(reader.categories()))
 
 
-def _read_video(
-    folder: Path,
-    root: Path,
-    objects: dict[int, str] | None,
-    all_frames: bool,
-    void: int | None,
-    log: ImportLog,
-    values: set[int],
-) -> _Read:
-    """A video without what is 255 if ``void`` does not say what that means."""
-    images = frames_of(root / folder.name)
-    pictures = {stem_of(path): path for path in files_of(folder, ".png")}
-    if not pictures:
-        hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
-        raise ValueError(f"{folder}: holds no PNG{hint}")
-    for stem in [stem for stem in pictures if stem not in images]:
-        path = pictures.pop(stem)
-        with log.part("frames"):
-            raise FileNotFoundError(f"{path}: there is no frame {root / folder.name / stem}.*")
-    stems = [stem for stem in images if all_frames or stem in pictures]
-    without = len(images) - len(pictures)
-    log.notes[f"frames without a PNG {'taken as empty' if all_frames else 'left out'}"] += without
-    stated = {t: png_size(pictures[s]) for t, s in enumerate(stems) if s in pictures}
-    draft = VideoDraft(log, folder.name, [images[stem] for stem in stems], stated=stated)
-    white: dict[int, tuple[Path, Rle]] = {}
-    for t, stem in enumerate(stems):
-        if stem not in pictures:
-            continue
-        path = pictures[stem]
-        with draft.frame(t):
-            for number, mask in from_labels(read_object_numbers(path, draft.size)).items():
-                values.add(number)
-                if number == void:
-                    log.notes["frames with void pixels, taken as background (see --void)"] += 1
-                elif number == _WHITE and void is None:
-                    white[t] = path, mask
-                else:
-                    _add(draft, objects, number, t, path, mask)
-    return draft, objects, white
+@dataclass
+class _Reader:
+    """The options, and what was found in the videos so far.
 
+    Attributes:
+        objects: video -> object number -> category; None without a meta.json.
+        values: that the pictures have besides 0.
+        white: what is 255, of which all pictures decide what it is.
+    """
 
-def _decide_on_white(read: list[_Read], is_object: bool, log: ImportLog) -> None:
-    """Make objects of what is 255 in all videos, or leave it out."""
-    for draft, objects, white in read:
-        for t, (path, mask) in white.items():
-            if is_object:
-                log.notes["frames whose only value, 255, is taken as the object"] += 1
-                with draft.frame(t):
-                    _add(draft, objects, _WHITE, t, path, mask)
+    root: Path
+    all_frames: bool
+    void: int | None
+    meta: Path | None
+    log: ImportLog
+    objects: dict[str, dict[int, str]] | None = None
+    values: set[int] = field(default_factory=set)
+    white: list[tuple[VideoDraft, int, Path, Rle]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.meta is not None:
+            self.objects = _read_meta(self.meta, self.log)
+
+    def categories(self) -> list[str]:
+        if self.objects is None:
+            return [_ONLY_CATEGORY]
+        return sorted({name for objects in self.objects.values() for name in objects.values()})
+
+    def draft(self, folder: Path) -> VideoDraft:
+        """A video without what is 255 if ``void`` does not say what that means."""
+        if self.objects is not None and folder.name not in self.objects:
+            raise ValueError(f"{self.meta}: has no video {folder.name!r}, but {folder} exists")
+        pictures = files_of(folder, ".png")
+        if not pictures:
+            hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
+            raise ValueError(f"{folder}: holds no PNG{hint}")
+        frames = with_annotations(
+            frames_of(self.root / folder.name),
+            pictures,
+            every=self.all_frames,
+            what="PNG",
+            log=self.log,
+        )
+        stated = {t: path and png_size(path) for t, path in enumerate(frames.values())}
+        draft = VideoDraft(self.log, folder.name, [*frames], stated=stated)
+        kinds: dict[bool | None, Path] = {}
+        for t, path in enumerate(frames.values()):
+            if path is not None:
+                with draft.frame(t, path):
+                    self._add_picture(path, t, draft, kinds)
+        return draft
+
+    def _add_picture(
+        self, path: Path, t: int, draft: VideoDraft, kinds: dict[bool | None, Path]
+    ) -> None:
+        """Add the objects of a picture; ``kinds`` holds one of each kind that the video has."""
+        numbers, coloured = read_object_numbers(path, draft.size)
+        kinds.setdefault(coloured, path)
+        if True in kinds and False in kinds:
+            raise BrokenVideoError(
+                "tells objects by colours or by numbers (a palette or grey levels), and "
+                f"{kinds[not coloured].name} of the same video by the other; save all in one way"
+            )
+        for number, mask in from_labels(numbers).items():
+            self.values.add(number)
+            if number == self.void:
+                self.log.notes[_VOID_NOTE] += 1
+            elif number == _WHITE and self.void is None:
+                self.white.append((draft, t, path, mask))
             else:
-                log.notes["frames with void pixels, taken as background (see --void)"] += 1
+                self._add(draft, number, t, mask)
 
-
-def _add(
-    draft: VideoDraft, objects: dict[int, str] | None, number: int, t: int, path: Path, mask: Rle
-) -> None:
-    category = _ONLY_CATEGORY if objects is None else objects.get(number)
-    with naming(path):
-        if category is None:
-            known = ", ".join(map(str, sorted(objects)))
-            raise ValueError(f"object {number} is not in meta.json; there: {known}")
+    def _add(self, draft: VideoDraft, number: int, t: int, mask: Rle) -> None:
+        category = _ONLY_CATEGORY
+        if self.objects is not None:
+            known = self.objects[draft.name]
+            if number not in known:
+                listed = ", ".join(map(str, sorted(known)))
+                raise ValueError(f"object {number} is not in meta.json; there: {listed}")
+            category = known[number]
         draft.add(number, category, t, mask)
 
+    def decide_on_white(self, drafts: list[VideoDraft]) -> None:
+        """Make objects of what is 255 in these videos, or leave it out."""
+        kept = set(drafts)
+        for draft, t, path, mask in self.white:
+            if draft not in kept:
+                continue
+            if self.values == {_WHITE}:
+                self.log.notes["frames whose only value, 255, is taken as the object"] += 1
+                with draft.frame(t, path):
+                    self._add(draft, _WHITE, t, mask)
+            else:
+                self.log.notes[_VOID_NOTE] += 1
 
-def _metas(source: Path, labels: Path) -> list[Path]:
-    """Where YouTube-VOS's meta.json may be."""
-    return [folder / "meta.json" for folder in (source, *labels.parents[:2])]
 
-
-def _read_meta(path: Path, log: ImportLog) -> _Names:
+def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
     """The categories that YouTube-VOS's meta.json gives to the objects of each video."""
     videos = as_object(read_object(path).get("videos"), f"{path}, 'videos'")
-    names: _Names = {}
+    names: dict[str, dict[int, str]] = {}
     for video, entry in videos.items():
         where = f"{path}, video {video!r}"
         objects = as_object(as_object(entry, where).get("objects"), f"{where}, 'objects'")
@@ -177,9 +194,9 @@ def _read_meta(path: Path, log: ImportLog) -> _Names:
             place = f"{where}, object {number!r}"
             if not (number.isascii() and number.isdecimal() and int(number[:9]) < 256):
                 raise ValueError(f"{place}: the name of an object must be a number below 256")
-            value = {"category": _ONLY_CATEGORY} | as_object(value, place)
-            if "category" not in objects[number]:  # as where the categories are not public
+            if "category" not in as_object(value, place):  # as where they are not public
                 log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
             with naming(place):
+                value = {"category": _ONLY_CATEGORY} | value
                 names[video][int(number)] = checks.name(value, "category")
     return names

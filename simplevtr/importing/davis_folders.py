@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simplevtr.formats.paths import existing
 from simplevtr.importing.dataset import naming
-from simplevtr.importing.folders import files_of, require_folder, sub_folders
+from simplevtr.importing.sources import files_of, require_folder, sub_folders
 
 _LABELS = ("Annotations", "Annotations_unsupervised")
 
@@ -53,13 +53,13 @@ def image_folder(labels: Path) -> Path:
     top = next((path for path in (labels, *labels.parents) if path.name in _LABELS), labels)
     root = top.parent / "JPEGImages"
     videos = {folder.name for folder in sub_folders(labels)}
-    places = [root / labels.relative_to(top), root, *(sub_folders(root) if root.is_dir() else ())]
+    usual = root / labels.relative_to(top)
+    places = dict.fromkeys([usual, root, *(sub_folders(root) if root.is_dir() else ())])
     fitting = [p for p in places if any((p / video).is_dir() for video in videos)]
-    fitting = fitting[:1] if fitting[:1] == places[:1] else list(dict.fromkeys(fitting))
-    if len(fitting) > 1:
+    if len(fitting) > 1 and usual not in fitting:
         names = ", ".join(map(str, fitting))
         raise ValueError(f"{root}: frames of the videos are in {names}; choose one (--images)")
-    return fitting[0] if fitting else places[0]
+    return fitting[0] if fitting else usual
 
 
 def chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list[Path]:
@@ -76,7 +76,7 @@ def chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list
     """
     folders = sub_folders(labels)
     if videos is not None:
-        path = _list_of_videos(videos, source, labels)
+        path = _list_of_videos(Path(videos), source, labels)
         wanted = {existing(labels / name): name for name in _listed(path)}
         missing = [name for folder, name in wanted.items() if folder not in folders]
         if missing:
@@ -87,8 +87,8 @@ def chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list
     return folders
 
 
-def _list_of_videos(videos: str | Path, source: Path, labels: Path) -> Path:
-    path = Path(videos)
+def _list_of_videos(path: Path, source: Path, labels: Path) -> Path:
+    """The text file of this path, or of which it is the end in ``ImageSets``."""
     if path.is_file():
         return path
     known = {}
@@ -98,10 +98,10 @@ def _list_of_videos(videos: str | Path, source: Path, labels: Path) -> Path:
     wanted = "/" + path.as_posix().removesuffix(".txt")
     found = [name for name in sorted(known) if f"/{name}".endswith(wanted)]
     if len(found) > 1:
-        raise ValueError(f"--videos {videos} may be {', '.join(found)}; choose one")
+        raise ValueError(f"--videos {path} may be {', '.join(found)}; choose one")
     if not found:
         listed = f"; in ImageSets are {', '.join(sorted(known))}" if known else ""
-        raise FileNotFoundError(f"{videos}: no such file{listed}")
+        raise FileNotFoundError(f"{path}: no such file{listed}")
     return known[found[0]]
 
 
@@ -109,12 +109,9 @@ def _listed(path: Path) -> list[str]:
     """The videos of a list: a name in each line, or as in DAVIS 2016 the paths of a frame."""
     with naming(path):
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    names = (
-        Path(line.split()[0]).parent.name if re.match(r"/?JPEGImages/\S+/", line) else line
-        for line in lines
-        if line
-    )
-    return list(dict.fromkeys(names))
+    frames = re.compile(r"/?JPEGImages/\S+/")
+    names = [Path(line.split()[0]).parent.name if frames.match(line) else line for line in lines]
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def _labels_in(folder: Path) -> list[Path]:

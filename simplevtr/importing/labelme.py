@@ -15,25 +15,35 @@ from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
     FRAMES,
     ImportedDataset,
+    ImportedVideo,
     ImportLog,
     Rle,
+    Size,
     UndecidedError,
     naming,
     require_choice,
 )
-from simplevtr.importing.folders import files_of, frames_of, require_folder, stem_of, sub_folders
-from simplevtr.importing.json_source import as_object, get_list, read_object
+from simplevtr.importing.draft import VideoDraft
 from simplevtr.importing.label_pictures import read_embedded_mask
-from simplevtr.importing.mask_shapes import from_ellipse, from_overlapping, from_polygons
-from simplevtr.importing.video_draft import Size, VideoDraft
-
-from tqdm import tqdm
+from simplevtr.importing.shapes import from_ellipse, from_overlapping, from_polygons
+from simplevtr.importing.sources import (
+    as_object,
+    files_of,
+    frames_of,
+    get_list,
+    identity,
+    read_object,
+    require_folder,
+    sub_folders,
+    with_annotations,
+)
 
 UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
 _TURNED = ("oriented_rectangle", "rotation")  # rectangles of LabelMe and X-AnyLabeling
 _SHAPES = ("polygon", "rectangle", *_TURNED, "circle", "mask")
 _IGNORE = "__ignore__"  # LabelMe's name for regions that are of no class, nor background
+_Key = tuple[str, int | str | None]  # label and group, which tell a track from others
 
 
 def read_labelme(
@@ -80,81 +90,57 @@ def read_labelme(
     folders = [source] if single else [f for f in sub_folders(source) if files_of(f, ".json")]
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
-    reader = _Reader(ungrouped, labels_with_number, ImportLog(skip_broken=skip_broken))
-    found = []
-    for folder in tqdm(folders, desc="labelme", unit="video", disable=None):
-        with reader.log.part("videos"):
-            available = frames_of(root if single else root / folder.name)
-            files = _files_by_frame(folder, available, frames == "all", reader.log)
-            paths = [available[stem] for stem in files]
-            draft = reader.video(folder.absolute().name, paths, [*files.values()])
-            found.append(draft.finished(root))
-    notes = reader.log.notes
+    log = ImportLog(skip_broken=skip_broken)
+    reader = _Reader(root, single, frames == "all", ungrouped, labels_with_number, log)
+    found = log.videos(folders, reader.video)
     if not labels_with_number:
+        stems = Counter(match[1] for match in map(_number_of, reader.categories) if match)
         note = "categories alike but for -NUMBER (see --labels-with-number)"
-        notes[note] = _differing_in_number(reader.categories)
-    categories = numbered_categories(sorted(reader.categories))
-    return ImportedDataset(root, found, categories, notes, reader.log.broken)
-
-
-def _files_by_frame(
-    folder: Path, available: dict[str, Path], every: bool, log: ImportLog
-) -> dict[str, Path | None]:
-    """The file of each frame to import in order of the frames; None: there is none."""
-    files = {stem_of(path): path for path in files_of(folder, ".json")}
-    for stem in [stem for stem in files if stem not in available]:
-        images = next(iter(available.values())).parent
-        with log.part("frames", files.pop(stem)):
-            raise FileNotFoundError(f"there is no image {stem}.* in {images}")
-    kept = "taken as empty" if every else "left out"
-    log.notes[f"frames without a file {kept}"] += len(available) - len(files)
-    return {stem: files.get(stem) for stem in available if every or stem in files}
+        log.notes[note] = sum(count for count in stems.values() if count > 1)
+    return log.dataset(root, found, numbered_categories(sorted(reader.categories)))
 
 
 @dataclass
 class _Reader:
-    """How shapes become tracks, and what was found in the videos so far."""
+    """Where frames are, how shapes become tracks, and the categories of the videos so far."""
 
+    root: Path
+    single: bool
+    all_frames: bool
     ungrouped: str
     labels_with_number: bool
     log: ImportLog
     categories: set[str] = field(default_factory=set)
 
-    def video(self, name: str, frames: list[Path], files: list[Path | None]) -> VideoDraft:
-        """A video, of which ``files`` has the file of each frame, if there is one."""
-        contents: dict[int, dict[str, Any]] = {}
-        unread: dict[int, Exception] = {}
-        for t, path in enumerate(files):
-            try:
-                contents[t] = {} if path is None else read_object(path)
-            except (ValueError, OSError) as error:
-                unread[t] = error
-            else:
-                contents[t].pop("imageData", None)  # the picture again, often larger than the rest
-        stated = {t: _stated_size(content) for t, content in contents.items()}
-        draft = VideoDraft(self.log, name, frames, stated=stated, unite=True)
-        groups: set[tuple[Any, ...]] = set()
-        for t, path in enumerate(files):
+    def video(self, folder: Path) -> ImportedVideo:
+        """The video of a folder of LabelMe's files."""
+        frames = with_annotations(
+            frames_of(self.root if self.single else self.root / folder.name),
+            files_of(folder, ".json"),
+            every=self.all_frames,
+            what="file",
+            log=self.log,
+        )
+        contents = {t: _content(path) for t, path in enumerate(frames.values()) if path}
+        stated = {t: _stated_size(c) for t, c in contents.items() if isinstance(c, dict)}
+        name = folder.absolute().name
+        draft = VideoDraft(self.log, name, [*frames], stated=stated, unite=True)
+        keys: set[_Key] = set()
+        for (t, content), path in zip(contents.items(), filter(None, frames.values()), strict=True):
             with draft.frame(t):
-                if t in unread:
-                    raise unread[t]
-                if path is not None:
-                    self._add_shapes(contents[t], path, t, draft, groups)
+                if isinstance(content, Exception):
+                    raise content
+                self._add_shapes(content, path, t, draft, keys)
         # Usually two objects; but it may be one whose label is wrong in some frames.
-        shared = Counter(group for _, group in groups if group is not None)
+        shared = Counter(group for _, group in keys if group is not None)
         note = "group_ids with several labels, each label a track"
         self.log.notes[note] += sum(count > 1 for count in shared.values())
-        return draft
+        return draft.finished(self.root)
 
     def _add_shapes(
-        self,
-        content: dict[str, Any],
-        path: Path,
-        frame: int,
-        draft: VideoDraft,
-        groups: set[tuple[Any, ...]],
+        self, content: dict[str, Any], path: Path, frame: int, draft: VideoDraft, keys: set[_Key]
     ) -> None:
-        """Add the shapes of a file, and their labels and groups to ``groups``."""
+        """Add the shapes of a file, and the tracks that they are of to ``keys``."""
         for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
             if content.get(key, side) not in (side, None):
                 raise ValueError(f"{path}: {key} is {content[key]!r:.40}, but the image has {side}")
@@ -165,36 +151,28 @@ class _Reader:
                 label = checks.name(shape, "label")
                 kind = shape.get("shape_type")
                 kind = "polygon" if kind is None else kind
-                if self._is_left_out(label, kind):
-                    continue
-                key = self._track_key(shape, label)
-                if key is None:
-                    self.log.notes["shapes without group_id left out"] += 1
+                left_out, key = self._track_key(shape, label, kind)
+                if left_out:
+                    self.log.notes[f"shapes {left_out} left out"] += 1
                     continue
                 category, _ = self._split(label)
                 draft.add(key, category, frame, _mask(shape, kind, draft.size))
                 self.categories.add(category)
-                groups.add(key)
+                keys.add(key)
 
-    def _is_left_out(self, label: str, kind: Any) -> bool:
+    def _track_key(self, shape: dict[str, Any], label: str, kind: Any) -> tuple[str, _Key]:
+        """Why the shape is left out, in words, or "", and the track that it is of."""
         if label == _IGNORE:
-            self.log.notes[f"shapes labelled {_IGNORE} left out"] += 1
-        elif kind in _OTHER_SHAPES:
-            self.log.notes[f"shapes of kind {kind} left out"] += 1
-        else:
-            return False
-        return True
-
-    def _track_key(self, shape: dict[str, Any], label: str) -> tuple[str, int | str | None] | None:
-        """Label and group, which tell the track from others; None: the shape is to be left out."""
+            return f"labelled {_IGNORE}", (label, None)
+        if kind in _OTHER_SHAPES:
+            return f"of kind {kind}", (label, None)
         group = shape.get("group_id")
-        if group is not None and type(group) not in (int, str):
-            raise ValueError(f"group_id is {group!r:.40}; a number is needed")
-        numbered = self._split(label)[1]
-        if group is not None or self.ungrouped == "label" or numbered:
-            return label, group
+        if group is not None:
+            return "", (label, identity(group, "group_id"))
+        if self.ungrouped == "label" or self._split(label)[1]:
+            return "", (label, None)
         if self.ungrouped == "drop":
-            return None
+            return "without group_id", (label, None)
         hint = ", or say that labels have numbers (--labels-with-number)" * bool(_number_of(label))
         raise UndecidedError(
             f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
@@ -205,6 +183,16 @@ class _Reader:
         """The category of a label, and whether the label names one track of it."""
         found = _number_of(label) if self.labels_with_number else None
         return (found[1], True) if found else (label, False)
+
+
+def _content(path: Path) -> dict[str, Any] | Exception:
+    """What a file holds, or why it cannot be read."""
+    try:
+        content = read_object(path)
+    except (ValueError, OSError) as error:
+        return error
+    content.pop("imageData", None)  # the picture again, often larger than the rest
+    return content
 
 
 def _stated_size(content: dict[str, Any]) -> Size | None:
@@ -218,24 +206,16 @@ def _number_of(label: str) -> re.Match[str] | None:
     return re.fullmatch(r"(.*\S)-([0-9]+)", label)
 
 
-def _differing_in_number(labels: set[str]) -> int:
-    """How many labels are as others but for the number at their end."""
-    stems = Counter(found[1] for found in map(_number_of, labels) if found)
-    return sum(count for count in stems.values() if count > 1)
-
-
-def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle | None:
+def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle:
     if kind not in _SHAPES:
         raise ValueError(f"unknown shape_type {kind!r:.40}; imported are {', '.join(_SHAPES)}")
     points = _points(shape)
-    outline = [value for point in points for value in point]
-    if kind == "polygon" or (kind == "rectangle" and len(points) == 4):  # as newer files have it
-        return from_polygons([outline], size)
-    needed = 4 if kind in _TURNED else 2
-    if len(points) != needed:
-        raise ValueError(f"a shape of kind {kind} has {len(points)} points; {needed} are needed")
-    if kind in _TURNED:
-        return from_polygons([outline], size)
+    # Rectangles of newer files have four corners.
+    corners = 4 if kind in _TURNED or (kind == "rectangle" and len(points) == 4) else 2
+    if kind != "polygon" and len(points) != corners:
+        raise ValueError(f"a shape of kind {kind} has {len(points)} points; {corners} are needed")
+    if kind == "polygon" or corners == 4:
+        return from_polygons([[value for point in points for value in point]], size)
     (x0, y0), (x1, y1) = points
     if kind == "rectangle":
         return from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
@@ -256,11 +236,11 @@ def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: Size) -> Rl
             f"mask from {(x0, y0)} to {(x1, y1)}; the first corner must be the upper left one, and "
             f"height and width at most twice the frame's, {size[0]} x {size[1]}"
         )
-    text = shape.get("mask")
-    if not isinstance(text, str):
-        raise ValueError(f"mask is {text!r:.40}; a PNG as base64 is needed")
-    pixels = read_embedded_mask(base64.b64decode(text, validate=True), (height, width))
-    return from_overlapping(pixels, round(x0), round(y0), size)
+    content = base64.b64decode(checks.text(shape, "mask"), validate=True)
+    with naming("embedded PNG"):
+        return from_overlapping(
+            read_embedded_mask(content, (height, width)), round(x0), round(y0), size
+        )
 
 
 def _points(shape: dict[str, Any]) -> list[list[float]]:
@@ -268,10 +248,7 @@ def _points(shape: dict[str, Any]) -> list[list[float]]:
     if not isinstance(points, list) or not points:
         raise ValueError(f"points are {points!r:.80}; a list of [x, y] is needed")
     for point in points:
-        if (
-            not isinstance(point, list)
-            or len(point) != 2
-            or not all(type(value) in (int, float) and abs(value) < 1e9 for value in point)
-        ):
+        pair = isinstance(point, list) and len(point) == 2
+        if not pair or not all(type(v) in (int, float) and abs(v) < 1e9 for v in point):
             raise ValueError(f"point {point!r:.80}; [x, y] in pixels is needed")
     return points

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,34 +15,22 @@ from simplevtr.importing.categories import parse_pairs
 from simplevtr.importing.dataset import (
     BrokenVideoError,
     ImportedDataset,
+    ImportedVideo,
     ImportLog,
     Rle,
+    Size,
     UndecidedError,
-    naming,
 )
-from simplevtr.importing.folders import files_of, numbered_frames, require_folder, sub_folders
+from simplevtr.importing.draft import VideoDraft
 from simplevtr.importing.label_pictures import png_size, read_deep_labels
-from simplevtr.importing.mask_shapes import from_labels, from_rle
-from simplevtr.importing.video_draft import Size, VideoDraft
-
-from tqdm import tqdm
+from simplevtr.importing.shapes import from_labels, from_rle
+from simplevtr.importing.sources import files_of, numbered_frames, require_folder, sub_folders
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
 _IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
 _FIELDS = "time_frame id class_id img_height img_width rle"
-
-
-class _Line(NamedTuple):
-    """A line of a text file: one object in one frame."""
-
-    where: str
-    frame: int
-    identity: int
-    label: int
-    size: Size
-    counts: str
 
 
 def read_mots(
@@ -77,72 +66,16 @@ def read_mots(
         ValueError: a file cannot be used; the message says which, where and why.
     """
     videos = _videos(source)
-    root = require_folder(images or _image_root(source, videos), "the videos' frames")
-    reader = _Reader(
-        dict(KITTI_CLASSES if classes is None else classes), ImportLog(skip_broken=skip_broken)
-    )
-    found = []
-    for name, path in tqdm(videos.items(), desc="mots", unit="video", disable=None):
-        with reader.log.part("videos"):
-            frames = _frames(root, name)
-            read = reader.read_folder if path.is_dir() else reader.read_text
-            found.append(read(path, name, frames).finished(root))
-    categories = sorted(reader.classes.items())
-    return ImportedDataset(root, found, categories, reader.log.notes, reader.log.broken)
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """What the numbers of classes mean, and what was left out so far."""
-
-    classes: dict[int, str]
-    log: ImportLog
-
-    def read_folder(self, folder: Path, name: str, frames: dict[int, Path]) -> VideoDraft:
-        """The video of a folder of PNGs; ``frames`` are its images by number."""
-        pictures = numbered_frames(folder)
-        places = {number: t for t, number in enumerate(frames)}
-        stated = {places[n]: png_size(path) for n, path in pictures.items() if n in places}
-        draft = VideoDraft(self.log, name, [*frames.values()], stated=stated)
-        for number, path in pictures.items():
-            if number not in places:
-                with self.log.part("frames"):
-                    raise ValueError(f"{path}: there is no image of frame {number}")
-                continue
-            with draft.frame(places[number]):
-                for value, mask in from_labels(read_deep_labels(path, draft.size)).items():
-                    with naming(path):
-                        if value < NUMBERS:
-                            raise ValueError(
-                                f"pixel value {value}; 0, or {NUMBERS} and more, needed"
-                            )
-                        self._add(draft, value, value // NUMBERS, places[number], mask)
-        return draft
-
-    def read_text(self, path: Path, name: str, frames: dict[int, Path]) -> VideoDraft:
-        """The video of a text file; ``frames`` are its images by number."""
-        places = {number: t for t, number in enumerate(frames)}
-        lines = list(_lines(path))
-        stated = {places[line.frame]: line.size for line in lines if line.frame in places}
-        draft = VideoDraft(self.log, name, [*frames.values()], stated=stated)
-        for line in lines:
-            if line.frame not in places:
-                with self.log.part("frames", line.where):
-                    raise ValueError(f"there is no image of frame {line.frame}")
-                continue
-            with draft.frame(places[line.frame], line.where):
-                mask = from_rle({"size": [*line.size], "counts": line.counts}, draft.size)
-                self._add(draft, line.identity, line.label, places[line.frame], mask)
-        return draft
-
-    def _add(self, draft: VideoDraft, identity: int, label: int, frame: int, mask: Rle) -> None:
-        if identity == _IGNORE or (label == _IGNORE_CLASS and label not in self.classes):
-            self.log.notes["regions to ignore, taken as background"] += 1
-            return
-        if label not in self.classes:
-            known = ", ".join(f"{k}={v}" for k, v in self.classes.items())
-            raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
-        draft.add(identity, self.classes[label], frame, mask)
+    if images is None:
+        own = _folder_of(next(iter(videos.values())))
+        if own is None:
+            raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
+        images = own.parent
+    root = require_folder(images, "the videos' frames")
+    log = ImportLog(skip_broken=skip_broken)
+    reader = _Reader(root, dict(KITTI_CLASSES if classes is None else classes), log)
+    found = log.videos(videos.items(), lambda item: reader.video(*item))
+    return log.dataset(root, found, sorted(reader.classes.items()))
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
@@ -161,52 +94,72 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
     return classes
 
 
-def _videos(source: Path) -> dict[str, Path]:
-    """Text files, or folders of PNGs, by video."""
-    if source.is_file():
-        return {_video_of(source): source}
-    require_folder(source, "MOTS text files or folders of PNGs")
-    folders = [source, *sub_folders(source)]
-    texts = [text for f in folders if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
-    texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
-    if texts:
-        return {_video_of(path): path for path in texts}
-    if files_of(source, ".png"):
-        return {source.absolute().name: source}
-    folders = [folder for folder in sub_folders(source) if files_of(folder, ".png")]
-    if not folders:
-        raise ValueError(
-            f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
-        )
-    return {folder.name: folder for folder in folders}
+class _Entry(NamedTuple):
+    """What a line of a text file, or a PNG, tells of a frame.
+
+    Attributes:
+        where: it stands.
+        frame: its number.
+        size: (H, W) in pixels that it states, None if it cannot be read.
+        read: makes identities, classes and masks of it, for frames of (H, W) pixels.
+    """
+
+    where: object
+    frame: int
+    size: Size | None
+    read: Callable[[Size], Iterable[tuple[int, int, Rle]]]
 
 
-def _video_of(text: Path) -> str:
-    folder = _folder_of(text)
-    return text.stem if folder is None else folder.name
+@dataclass(frozen=True)
+class _Reader:
+    """Where the frames are, what the numbers of classes mean, and what was left out so far."""
+
+    root: Path
+    classes: dict[int, str]
+    log: ImportLog
+
+    def video(self, name: str, source: Path) -> ImportedVideo:
+        """The video of a folder of PNGs or a text file."""
+        folder = existing(self.root / name)
+        inner = folder / "img1"
+        frames = numbered_frames(inner if inner.is_dir() else folder)
+        places = {number: t for t, number in enumerate(frames)}
+        entries = [*(_pictures if source.is_dir() else _lines)(source)]
+        stated = {places[e.frame]: e.size for e in entries if e.frame in places}
+        draft = VideoDraft(self.log, name, [*frames.values()], stated=stated)
+        for entry in entries:
+            if entry.frame not in places:
+                with self.log.part("frames", entry.where):
+                    raise ValueError(f"there is no image of frame {entry.frame}")
+                continue
+            with draft.frame(places[entry.frame], entry.where):
+                for identity, label, mask in entry.read(draft.size):
+                    self._add(draft, identity, label, places[entry.frame], mask)
+        return draft.finished(self.root)
+
+    def _add(self, draft: VideoDraft, identity: int, label: int, frame: int, mask: Rle) -> None:
+        if identity == _IGNORE or (label == _IGNORE_CLASS and label not in self.classes):
+            self.log.notes["regions to ignore, taken as background"] += 1
+            return
+        if label not in self.classes:
+            known = ", ".join(f"{k}={v}" for k, v in self.classes.items())
+            raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
+        draft.add(identity, self.classes[label], frame, mask)
 
 
-def _folder_of(text: Path) -> Path | None:
-    """The folder of a video in MOTChallenge's form; None for other forms."""
-    *above, gt, name = text.absolute().parts
-    return Path(*above) if (gt, name) == _GROUND_TRUTH and len(above) > 1 else None
+def _pictures(folder: Path) -> Iterator[_Entry]:
+    for number, path in numbered_frames(folder).items():
+        yield _Entry(path, number, png_size(path), partial(_objects_of_picture, path))
 
 
-def _image_root(source: Path, videos: Mapping[str, Path]) -> Path:
-    """The folder of MOTChallenge's videos, where their frames are too."""
-    folders = [_folder_of(path) for path in videos.values()]
-    if None in folders:
-        raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
-    return folders[0].parent
+def _objects_of_picture(path: Path, size: Size) -> Iterator[tuple[int, int, Rle]]:
+    for value, mask in from_labels(read_deep_labels(path, size)).items():
+        if value < NUMBERS:
+            raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")
+        yield value, value // NUMBERS, mask
 
 
-def _frames(images: Path, name: str) -> dict[int, Path]:
-    folder = existing(images / name)
-    inner = folder / "img1"
-    return numbered_frames(inner if inner.is_dir() else folder)
-
-
-def _lines(path: Path) -> Iterator[_Line]:
+def _lines(path: Path) -> Iterator[_Entry]:
     """The lines of a file that are not empty; broken ones leave the frame unknown."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -216,5 +169,43 @@ def _lines(path: Path) -> Iterator[_Line]:
             where = f"{path}, line {number}"
             if len(fields) != 6 or not all(f.isdecimal() and len(f) < 10 for f in fields[:5]):
                 raise BrokenVideoError(f"{where}: {' '.join(fields)!r:.80}; {_FIELDS} are needed")
-            frame, identity, label, height, width = map(int, fields[:5])
-            yield _Line(where, frame, identity, label, (height, width), fields[5])
+            frame, identity, label, *size = map(int, fields[:5])
+            rle = {"size": size, "counts": fields[5]}
+            yield _Entry(where, frame, tuple(size), partial(_object_of_line, identity, label, rle))
+
+
+def _object_of_line(
+    identity: int, label: int, rle: dict, size: Size
+) -> Iterator[tuple[int, int, Rle]]:
+    yield identity, label, from_rle(rle, size)
+
+
+def _videos(source: Path) -> dict[str, Path]:
+    """Text files, or folders of PNGs, by video."""
+    if source.is_file():
+        return {_video_of(source): source}
+    require_folder(source, "MOTS text files or folders of PNGs")
+    folders = sub_folders(source)
+    texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
+    texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
+    if texts:
+        return {_video_of(path): path for path in texts}
+    if files_of(source, ".png"):
+        return {source.absolute().name: source}
+    found = {folder.name: folder for folder in folders if files_of(folder, ".png")}
+    if not found:
+        raise ValueError(
+            f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
+        )
+    return found
+
+
+def _video_of(text: Path) -> str:
+    folder = _folder_of(text)
+    return text.stem if folder is None else folder.name
+
+
+def _folder_of(text: Path) -> Path | None:
+    """The folder of a video in MOTChallenge's form, where its frames are too; else None."""
+    *above, gt, name = text.absolute().parts
+    return Path(*above) if (gt, name) == _GROUND_TRUTH and len(above) > 1 else None

@@ -14,19 +14,19 @@ from simplevtr.importing.dataset import (
     ImportedVideo,
     ImportLog,
     Rle,
+    Size,
 )
-from simplevtr.importing.folders import relative_names
 
 from pycocotools import mask as coco_mask
 
 _MOST_PIXELS = 2**26  # of a frame, twice those of 8K
-Size = tuple[int, int]
 
 
 class VideoDraft:
     """A video whose masks are added frame by frame; frames that cannot be used drop out.
 
     Attributes:
+        name: what messages call the video.
         size: (H, W) in pixels that most frames have, and all that are kept.
     """
 
@@ -36,7 +36,7 @@ class VideoDraft:
         name: str,
         frames: Sequence[Path],
         *,
-        stated: Mapping[int, Size] | None = None,
+        stated: Mapping[int, Size | None] | None = None,
         unite: bool = False,
     ) -> None:
         """Start with no track; only the frames' headers are read.
@@ -55,7 +55,7 @@ class VideoDraft:
                 large, or has another size than the others; or no frame is left.
         """
         self._log = log
-        self._name = name
+        self.name = name
         self._frames = frames
         self._unite = unite
         self._lost: set[int] = set()
@@ -64,12 +64,7 @@ class VideoDraft:
 
     @contextmanager
     def frame(self, number: int, where: object = None) -> Iterator[None]:
-        """Read something of a frame, which drops out of the video if that is broken.
-
-        Args:
-            number: 0-based, of those that the video was begun with.
-            where: as in :meth:`ImportLog.part`.
-        """
+        """Read something of the 0-based frame, which drops out of the video if that is broken."""
         whole = False
         with self._log.part("frames", where):
             yield
@@ -106,32 +101,32 @@ class VideoDraft:
         """
         kept = [t for t in range(len(self._frames)) if t not in self._lost]
         if not kept:
-            raise BrokenVideoError(f"{self._name}: no frame can be used")
+            raise BrokenVideoError(f"{self.name}: no frame can be used")
         places = {t: place for place, t in enumerate(kept)}
         tracks = [
             ImportedTrack(track.category, {places[t]: track.masks[t] for t in shown})
             for track in self._tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
-        files = relative_names([self._frames[t] for t in kept], root)
-        return ImportedVideo(self._name, self.size, files, tracks)
+        files = [self._frames[t].relative_to(root).as_posix() for t in kept]
+        return ImportedVideo(self.name, self.size, files, tracks)
 
-    def _agreed_size(self, stated: Mapping[int, Size]) -> Size:
+    def _agreed_size(self, stated: Mapping[int, Size | None]) -> Size:
         """The size of most frames; those of another one drop out."""
         sizes: dict[int, Size] = {}
         for t, path in enumerate(self._frames):
             with self.frame(t):
                 sizes[t] = _size_of(path, stated.get(t))
         if not sizes:
-            raise BrokenVideoError(f"{self._name}: no frame can be used")
+            raise BrokenVideoError(f"{self.name}: no frame can be used")
         ((size, _),) = Counter(sizes.values()).most_common(1)
-        usual = next(t for t in sizes if sizes[t] == size)
+        usual = next(self._frames[t].name for t in sizes if sizes[t] == size)
         for t, found in sizes.items():
             if found != size and _size_of(self._frames[t], size) != size:
                 with self.frame(t, self._frames[t]):
                     raise ValueError(
-                        f"has {found[0]} x {found[1]} pixels (height x width), but "
-                        f"{self._frames[usual].name} of the same video has {size[0]} x {size[1]}"
+                        f"has {found[0]} x {found[1]} pixels (height x width), but {usual} of the "
+                        f"same video has {size[0]} x {size[1]}"
                     )
         return size
 

@@ -22,23 +22,22 @@ from simplevtr.formats.rle import (
     mask_text,
     polygons_text,
 )
-from simplevtr.importing.dataset import Rle
+from simplevtr.importing.dataset import Rle, Size
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 
-def from_rle(rle: Any, size: tuple[int, int]) -> Rle:
+def from_rle(rle: Any, size: Size) -> Rle:
     """The mask of a compressed or uncompressed RLE, whose size must be (H, W) of the frame."""
-    height, width = size
-    text = mask_text(rle, height, width, allow_polygons=False)
-    *_, reasons = decode_sound_texts([text], height * width)
+    text = mask_text(rle, *size, allow_polygons=False)
+    *_, reasons = decode_sound_texts([text], size[0] * size[1])
     if reasons:
         raise ValueError(reasons[0])
-    return _rle(text, size)
+    return {"size": [*size], "counts": text}
 
 
-def from_coco(segmentation: Any, size: tuple[int, int]) -> tuple[Rle, bool]:
+def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     """The mask of a COCO segmentation, whose polygons may have holes, and whether it is a box.
 
     Args:
@@ -50,9 +49,6 @@ def from_coco(segmentation: Any, size: tuple[int, int]) -> tuple[Rle, bool]:
     Returns:
         The mask, and whether it has pixels and is a single polygon that is an upright rectangle, as
         boxes look that were written as polygons.
-
-    Raises:
-        ValueError: the segmentation cannot be used; the message names no file.
     """
     if isinstance(segmentation, dict) and "exterior" in segmentation:
         segmentation = [segmentation]
@@ -70,21 +66,17 @@ def from_coco(segmentation: Any, size: tuple[int, int]) -> tuple[Rle, bool]:
     return mask, is_box and bool(coco_mask.area(mask))
 
 
-def from_polygons(polygons: Sequence[Any], size: tuple[int, int]) -> Rle | None:
-    """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels; None if there is none."""
-    return _rle(polygons_text(polygons, *size), size) if polygons else None
+def from_polygons(polygons: Sequence[Any], size: Size) -> Rle:
+    """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels."""
+    return {"size": [*size], "counts": polygons_text(polygons, *size)}
 
 
 def from_ellipse(
-    centre: tuple[float, float], radii: tuple[float, float], angle: float, size: tuple[int, int]
+    centre: tuple[float, float], radii: tuple[float, float], angle: float, size: Size
 ) -> Rle:
-    """The pixels whose centres lie in an ellipse.
+    """The pixels whose centres lie in an ellipse of (x, y) and radii in pixels.
 
-    Args:
-        centre: x, y in pixels.
-        radii: both in pixels; a radius of 0 gives an empty mask.
-        angle: by which it is turned clockwise about its centre, in radians.
-        size: (H, W) of the frame in pixels.
+    It is turned clockwise by ``angle`` in radians; a radius of 0 gives an empty mask.
     """
     if not all(abs(value) <= MAX_COORDINATE for value in (*centre, *radii)):  # "not": NaN as well
         raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of all bounds")
@@ -102,15 +94,8 @@ def from_ellipse(
     return encode_mask(np.abs(rows + 0.5 - y + b / c * dx) <= half)
 
 
-def from_overlapping(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> Rle:
-    """The part inside the frame of (h, w) bool pixels whose corner may lie outside it.
-
-    Args:
-        mask: (h, w) pixels.
-        left: the frame's column of their first one; may be negative or beyond the frame.
-        top: the frame's row of their first one, likewise.
-        size: (H, W) of the frame in pixels.
-    """
+def from_overlapping(mask: np.ndarray, left: int, top: int, size: Size) -> Rle:
+    """The part inside the frame of (h, w) bool pixels whose upper left corner may lie outside."""
     pixels = np.zeros(size, dtype=bool)
     inner = mask[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
     rows, columns = max(top, 0), max(left, 0)
@@ -118,17 +103,13 @@ def from_overlapping(mask: np.ndarray, left: int, top: int, size: tuple[int, int
     return encode_mask(pixels)
 
 
-def from_window(runs: list[int], window: tuple[int, int, int, int], size: tuple[int, int]) -> Rle:
-    """The mask of row-major run lengths, background first, in a window of the frame.
+def from_window(runs: list[int], window: tuple[int, int, int, int], size: Size) -> Rle:
+    """The mask of row-major run lengths, background first, that fill a window of the frame.
 
-    Args:
-        runs: run lengths that fill the window.
-        window: (left, top, width, height) in pixels.
-        size: (H, W) of the frame in pixels; the window must lie inside.
+    The window is (left, top, width, height) in pixels and lies inside.
     """
     left, top, width, height = window
-    inside = 0 <= left < left + width <= size[1] and 0 <= top < top + height <= size[0]
-    if not inside:
+    if not (0 <= left < left + width <= size[1] and 0 <= top < top + height <= size[0]):
         raise ValueError(
             f"mask at left {left}, top {top} of {width} x {height} pixels (width x height) leaves "
             f"the frame of {size[1]} x {size[0]}"
@@ -155,17 +136,11 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
     order = order[values[order] != 0]
     distinct, first = np.unique(values[order], return_index=True)
     masks: dict[int, Rle] = {}
-    if not len(distinct):
-        return masks
-    for value, runs in zip(distinct.tolist(), np.split(order, first[1:]), strict=True):
+    for value, runs in zip(distinct.tolist(), np.split(order, first)[1:], strict=True):
         edges = np.stack([starts[runs], ends[runs]], axis=1).ravel()
         counts = np.diff(edges, prepend=0, append=pixels.size).tolist()
         masks[value] = encode_runs(counts, height, width)
     return masks
-
-
-def _rle(text: bytes, size: tuple[int, int]) -> Rle:
-    return {"size": [*size], "counts": text}
 
 
 def _rings(polygon: Any) -> list[Any]:

@@ -1,0 +1,127 @@
+"""Finding foreign files in their folders, and what JSON files among them hold."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from simplevtr.formats.files import read_json
+from simplevtr.formats.images import IMAGE_SUFFIXES
+from simplevtr.formats.paths import existing, natural_key
+from simplevtr.importing.dataset import ImportLog
+
+
+def require_folder(path: Path, what: str) -> Path:
+    """``path`` as the disk spells it; FileNotFoundError, in which ``what`` is missing, if none."""
+    path = existing(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such folder; {what} must be there")
+    return path
+
+
+def sub_folders(folder: Path) -> list[Path]:
+    """The folders in a folder in natural order, hidden ones left out."""
+    return _sorted(p for p in folder.iterdir() if p.is_dir())
+
+
+def files_of(folder: Path, *suffixes: str) -> list[Path]:
+    """The files that end so, in any case, in natural order, hidden ones left out."""
+    return _sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+
+
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    visible = (path for path in paths if not path.name.startswith("."))
+    return sorted(visible, key=lambda path: natural_key(path.name))
+
+
+def frames_of(folder: Path) -> dict[str, Path]:
+    """The images of a folder, by file name without suffix (in NFC), in natural order.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image, or two that differ in their suffix only.
+    """
+    folder = require_folder(folder, "frames")
+    frames: dict[str, Path] = {}
+    for path in files_of(folder, *IMAGE_SUFFIXES):
+        other = frames.setdefault(_stem(path), path)
+        if other != path:
+            raise ValueError(f"{path}: {other.name} is the same frame; keep one")
+    if not frames:
+        raise ValueError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    return frames
+
+
+def numbered_frames(folder: Path) -> dict[int, Path]:
+    """The images of a folder by the number that their names end in, ascending.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image, or one without a number, or two with the same number.
+    """
+    frames: dict[int, Path] = {}
+    for stem, path in frames_of(folder).items():
+        digits = re.search(r"[0-9]{1,18}$", stem)
+        if digits is None:
+            raise ValueError(f"{path}: the name must end in the number of the frame")
+        other = frames.setdefault(int(digits[0]), path)
+        if other != path:
+            raise ValueError(f"{path}: {other.name} has frame number {int(digits[0])} already")
+    return dict(sorted(frames.items()))
+
+
+def with_annotations(
+    images: Mapping[str, Path], files: Iterable[Path], *, every: bool, what: str, log: ImportLog
+) -> dict[Path, Path | None]:
+    """The frames to import, in order, each with its annotation file or None.
+
+    Args:
+        images: what :func:`frames_of` returns.
+        files: annotation files that are called as their images; one without an image is broken.
+        every: whether images without a file are frames too.
+        what: such a file, for the notes.
+        log: where both are counted.
+    """
+    by_stem = {_stem(path): path for path in files}
+    for stem in [stem for stem in by_stem if stem not in images]:
+        folder = next(iter(images.values())).parent
+        with log.part("frames", by_stem.pop(stem)):
+            raise FileNotFoundError(f"there is no image {stem}.* in {folder}")
+    kept = "taken as empty" if every else "left out"
+    log.notes[f"frames without a {what} {kept}"] += len(images) - len(by_stem)
+    return {path: by_stem.get(s) for s, path in images.items() if every or s in by_stem}
+
+
+def _stem(path: Path) -> str:
+    """The name without suffix in Unicode's composed form: a disk may spell two files apart."""
+    return unicodedata.normalize("NFC", path.stem)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds; ValueError for another value or what is not JSON."""
+    return as_object(read_json(path), str(path))
+
+
+def as_object(value: Any, where: str) -> dict[str, Any]:
+    """``value`` if it is an object, else ValueError."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: is {value!r:.80}; an object is needed")
+    return value
+
+
+def get_list(entry: dict[str, Any], key: str, where: object) -> list[Any]:
+    """The list under ``key``, else ValueError."""
+    value = entry.get(key)
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: {key!r} is {value!r:.80}; a list is needed")
+    return value
+
+
+def identity(value: Any, what: str) -> int | str:
+    """``value`` if it can tell things apart, an integer or a text, else ValueError."""
+    if type(value) not in (int, str):
+        raise ValueError(f"{what} is {value!r:.80}; an integer or a text is needed")
+    return value
