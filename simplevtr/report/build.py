@@ -6,18 +6,14 @@ import logging
 import os
 from pathlib import Path
 
+from simplevtr.evaluation.analysis.confusion import confuse_categories
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
-from simplevtr.evaluation.scored_video import ScoredVideo, categories_in_use, tracks_by_video
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
-from simplevtr.report.folder import check_folder, new_report, write_data
-from simplevtr.report.frame_files import frame_path, write_small_frame
-from simplevtr.report.player_part import player_part
-from simplevtr.report.scores_part import confusion_part, scores_part
-from simplevtr.report.settings import ReportSettings
-from simplevtr.report.switches_part import choose_switches, frames_around, switch_part
-from simplevtr.report.videos_part import plain_rows, scored_rows, worst_and_best
+from simplevtr.report import players, tables
+from simplevtr.report.folder import check_folder, new_report, write_data, write_frame
+from simplevtr.report.settings import Content, ReportSettings
 
 from tqdm import tqdm
 
@@ -54,43 +50,31 @@ def write_report(
         ValueError: a frame that is shown cannot be used.
     """
     output = check_folder(output, overwrite=overwrite)
-    scored = gt.has_tracks
-    shown = {
-        tracks.video.id: tracks
-        for tracks in tracks_by_video(gt, results, score_threshold=settings.score_threshold)
-    }
-    data = _overview(shown, gt, results, settings, sources or {})
+    content = Content(gt, results, images, settings)
+    data = _overview(content, sources or {})
     events: list[IdSwitch] = []
-    if scored:
+    if gt.has_tracks:
         logger.info("Scoring %d tracks of %d videos", len(results), len(gt.videos))
-        events = _scored(data, gt, results, settings)
+        events = _add_scores(data, content)
     else:
-        data["videos"] = plain_rows(list(shown.values()))
-    data["worst"], data["best"] = worst_and_best(data["videos"], settings.videos)
+        data["videos"] = tables.plain_rows(content)
+    data["worst"], data["best"] = tables.worst_and_best(data["videos"], settings.videos)
     frames = {
-        video_id: evenly_spaced(shown[video_id].video.length, settings.max_frames)
+        video_id: evenly_spaced(content.shown[video_id].video.length, settings.max_frames)
         for video_id in [*data["worst"], *data["best"]]
     }
-    categories = {number: i for i, number in enumerate(categories_in_use(gt, results))}
     with new_report(output, overwrite=overwrite) as folder:
         for video_id, numbers in frames.items():
-            part = player_part(shown[video_id], numbers, categories, settings.iou_threshold)
+            part = players.player_part(content, video_id, numbers)
             write_data(folder / "videos" / f"{video_id}.js", "Report.receiveVideo", part)
-        if scored:
-            data["switches"] = [switch_part(e, gt, results, categories) for e in events]
         write_data(folder / "data.js", "Report.receive", data)
-        _write_frames(folder / "frames", shown, _needed(frames, events, shown), images, settings)
+        _write_frames(folder / "frames", content, frames, events)
     return output / "index.html"
 
 
-def _overview(
-    shown: dict[int, ScoredVideo],
-    gt: GroundTruth,
-    results: list[PredictedTrack],
-    settings: ReportSettings,
-    sources: dict[str, str],
-) -> dict:
+def _overview(content: Content, sources: dict[str, str]) -> dict:
     """What the page shows of any results."""
+    gt, settings, shown = content.gt, content.settings, content.shown.values()
     names = {category.id: category.name for category in gt.categories}
     return {
         "title": settings.title,
@@ -99,53 +83,40 @@ def _overview(
         "iouThreshold": settings.iou_threshold,
         "scoreThreshold": settings.score_threshold,
         "areaLimits": list(settings.area_limits),
-        "categories": [names[number] for number in categories_in_use(gt, results)],
+        "categories": [names[number] for number in content.categories],
         "totals": {
             "videos": len(gt.videos),
             "frames": sum(video.length for video in gt.videos),
-            "true": sum(len(tracks.true) for tracks in shown.values()),
-            "predicted": sum(len(tracks.predicted) for tracks in shown.values()),
+            "true": sum(len(tracks.true) for tracks in shown),
+            "predicted": sum(len(tracks.predicted) for tracks in shown),
         },
     }
 
 
-def _scored(
-    data: dict, gt: GroundTruth, results: list[PredictedTrack], settings: ReportSettings
-) -> list[IdSwitch]:
-    """Add what needs ground truth; return the switches to show."""
-    switches = count_id_switches(
-        gt,
-        results,
-        iou_threshold=settings.iou_threshold,
-        score_threshold=settings.score_threshold,
-    )
-    data["scores"] = scores_part(gt, results, settings)
-    data["confusion"] = confusion_part(gt, results, settings)
-    data["videos"] = scored_rows(gt, results, switches, settings)
+def _add_scores(data: dict, content: Content) -> list[IdSwitch]:
+    """Add what needs ground truth; return the switches that are shown."""
+    thresholds = content.settings.thresholds
+    switches = count_id_switches(content.gt, content.results, **thresholds)
+    confusion = confuse_categories(content.gt, content.results, **thresholds)
+    data["scores"] = tables.scores_part(content)
+    data["confusion"] = confusion.counts.tolist()
+    data["videos"] = tables.scored_rows(content, switches)
     for key in ("matches", "misses", "falsePositives", "switches"):
         data["totals"][key] = sum(row[key] for row in data["videos"])
-    return choose_switches(switches, settings.switches)
-
-
-def _needed(
-    frames: dict[int, list[int]], events: list[IdSwitch], shown: dict[int, ScoredVideo]
-) -> list[tuple[int, int]]:
-    """The (video, frame) of every picture, in order."""
-    needed = {(video_id, number) for video_id, numbers in frames.items() for number in numbers}
-    for event in events:
-        length = shown[event.video_id].video.length
-        needed |= {(event.video_id, number) for number in frames_around(event, length)}
-    return sorted(needed)
+    events = players.choose_switches(switches, content.settings.switches)
+    data["switches"] = [players.switch_part(content, event) for event in events]
+    return events
 
 
 def _write_frames(
-    folder: Path,
-    shown: dict[int, ScoredVideo],
-    needed: list[tuple[int, int]],
-    images: str | os.PathLike,
-    settings: ReportSettings,
+    folder: Path, content: Content, frames: dict[int, list[int]], events: list[IdSwitch]
 ) -> None:
-    for video_id, number in tqdm(needed, desc="frames", unit="frame", disable=None):
-        video = shown[video_id].video
+    """Write every picture that a player or a switch shows."""
+    needed = {(video_id, number) for video_id, numbers in frames.items() for number in numbers}
+    for event in events:
+        length = content.shown[event.video_id].video.length
+        needed |= {(event.video_id, t) for t in players.frames_around(event, length)}
+    for video_id, number in tqdm(sorted(needed), desc="frames", unit="frame", disable=None):
         target = folder / str(video_id) / f"{number}.jpg"
-        write_small_frame(frame_path(images, video, number), target, video, settings.frame_width)
+        video, width = content.shown[video_id].video, content.settings.frame_width
+        write_frame(target, content.images, video, number, width)

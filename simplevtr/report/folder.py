@@ -1,4 +1,4 @@
-"""The folder of a report: its fixed pages, its data as scripts, and replacing an older one.
+"""The folder of a report: its fixed pages, data as scripts, frames, and replacing an older one.
 
 Pages opened from disk may not fetch data, but they may run scripts that lie next to them. So data
 is written as JavaScript that passes a literal to a function.
@@ -12,6 +12,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from simplevtr.formats.images import read_reduced_frame
+from simplevtr.formats.paths import below
+from simplevtr.formats.ytvis import Video
+
+from PIL import Image
 
 PAGE = Path(__file__).parent / "page"
 _INDEX = "index.html"
@@ -55,8 +61,12 @@ def new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
         yield partial
         path.mkdir(exist_ok=True)
         for entry in partial.iterdir():
-            _remove(path / entry.name)
-            os.replace(entry, path / entry.name)
+            old = path / entry.name
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink(missing_ok=True)
+            os.replace(entry, old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -73,8 +83,25 @@ def write_data(path: Path, function: str, data: dict) -> None:
     path.write_text(f"{function}({literal.replace('<', chr(92) + 'u003c')});\n", encoding="ascii")
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def write_frame(
+    target: Path, images: str | os.PathLike, video: Video, number: int, most_width: int
+) -> None:
+    """Write a frame as a JPEG of at most ``most_width`` pixels' width; it is never enlarged.
+
+    Raises:
+        FileNotFoundError: there is no such frame.
+        ValueError: the video has no such file name, the name leads out of ``images``, or the file
+            is not an image or has another size than the video.
+    """
+    if video.file_names is None:
+        raise ValueError(f"video {video.id} has no file_names in its annotation file")
+    try:
+        source = below(images, video.file_names[number])
+    except ValueError as error:
+        raise ValueError(f"video {video.id}, file_names[{number}]: {error}") from error
+    reduction = next((r for r in (8, 4, 2) if video.width // r >= most_width), 1)
+    pixels, _ = read_reduced_frame(source, (video.height, video.width), reduction=reduction)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((most_width, video.height))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(target, "JPEG", quality=80)

@@ -1,14 +1,24 @@
-"""What a report shows and how."""
+"""What a report shows and how, and what it is made of."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD
-from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, check_iou_threshold
+from simplevtr.evaluation.scored_video import (
+    SCORE_THRESHOLD,
+    ScoredVideo,
+    categories_in_use,
+    check_iou_threshold,
+    tracks_by_video,
+)
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits
 from simplevtr.formats import checks
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +55,30 @@ class ReportSettings:
         for name, least in (("videos", 0), ("switches", 0), ("frame_width", 16), ("max_frames", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """What the analyses of ``evaluation`` take."""
+        return {"iou_threshold": self.iou_threshold, "score_threshold": self.score_threshold}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a report is made of; see ``write_report``."""
+
+    gt: GroundTruth
+    results: list[PredictedTrack]
+    images: str | os.PathLike
+    settings: ReportSettings
+
+    @cached_property
+    def shown(self) -> dict[int, ScoredVideo]:
+        """The tracks that are shown, by video id in the order of the annotation file."""
+        score = self.settings.score_threshold
+        videos = tracks_by_video(self.gt, self.results, score_threshold=score)
+        return {tracks.video.id: tracks for tracks in videos}
+
+    @cached_property
+    def categories(self) -> dict[int, int]:
+        """The place of a category in the report's list by its id."""
+        return {number: i for i, number in enumerate(categories_in_use(self.gt, self.results))}
