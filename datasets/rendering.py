@@ -20,11 +20,9 @@ Window = tuple[slice, slice]  # rows and columns
 
 
 def layer_shares(scene: Scene) -> np.ndarray:
-    """How much of each pixel shows which layer.
+    """(T, L + 1, H, W) uint8: at how many of a pixel's ``SAMPLES ** 2`` points each layer shows.
 
-    Returns:
-        (T, L + 1, H, W) uint8, sample points out of ``SAMPLES ** 2``; entry 0 of the second axis is
-        the background, entry i the scene's layer i - 1. They sum to ``SAMPLES ** 2``.
+    Entry 0 of the second axis is the background, entry i the scene's layer i - 1.
     """
     shape = (scene.length, len(scene.layers) + 1, scene.height, scene.width)
     shares = np.zeros(shape, np.uint8)
@@ -43,14 +41,9 @@ def layer_shares(scene: Scene) -> np.ndarray:
 
 
 def visible_masks(scene: Scene, shares: np.ndarray) -> np.ndarray:
-    """The masks of the scene's tracks, empty where fewer than ``MIN_VISIBLE_PIXELS`` are left.
+    """(G, T, H, W) bool masks of ``scene.tracks`` from what ``layer_shares`` gave.
 
-    Args:
-        scene: the scene.
-        shares: what ``layer_shares`` gave for it.
-
-    Returns:
-        (G, T, H, W) bool, G in the order of ``scene.tracks``.
+    They are empty where fewer than ``MIN_VISIBLE_PIXELS`` are left.
     """
     owner = shares.argmax(axis=1)
     numbers = [i for i, layer in enumerate(scene.layers, start=1) if isinstance(layer, Track)]
@@ -60,16 +53,7 @@ def visible_masks(scene: Scene, shares: np.ndarray) -> np.ndarray:
 
 
 def paint(scene: Scene, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The frames of a scene.
-
-    Args:
-        scene: the scene.
-        shares: what ``layer_shares`` gave for it.
-        rng: source of randomness for the background and the noise.
-
-    Returns:
-        (T, H, W, 3) uint8, RGB.
-    """
+    """(T, H, W, 3) uint8 RGB frames from what ``layer_shares`` gave; background and noise vary."""
     canvas = _background(rng, scene)
     noise = rng.uniform(0.5, 2.0)
     glow = 1 + rng.uniform(0, 0.08) * np.sin(

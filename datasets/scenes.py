@@ -97,18 +97,10 @@ def category_of(seed: int, variant: str, split: str, video: int, slot: int) -> s
 def draw_scene(
     rng: np.random.Generator, split: str, categories: Sequence[str], *, easy: bool, scale: float
 ) -> Scene:
-    """A random scene.
+    """A random scene of one of ``SPLITS``, whose objects need not be visible.
 
-    Args:
-        rng: source of randomness.
-        split: one of ``SPLITS``.
-        categories: categories for as many objects as the split's videos can have; the first ones
-            are used.
-        easy: colours follow categories.
-        scale: factor on the frame size.
-
-    Returns:
-        The scene; nothing says yet that its objects can be seen.
+    Of ``categories``, as many as such a video can have objects, the first ones are used; with
+    ``easy`` colours follow them. ``scale`` is a factor on the frame size.
     """
     style = STYLES[split]
     base = _FRAME_SIZES[rng.choice(len(_FRAME_SIZES), p=_FRAME_SIZE_SHARES)]

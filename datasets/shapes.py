@@ -22,15 +22,9 @@ _CROSS_HALF_LENGTH, _CROSS_HALF_WIDTH = 1.0, 0.34
 
 
 def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points lie in a shape.
+    """Which points lie in one of ``SHAPES``, bool.
 
-    Args:
-        shape: one of ``SHAPES``.
-        x: abscissas in the object's own coordinates, any shape, float.
-        y: ordinates, same shape.
-
-    Returns:
-        Bool array of the same shape.
+    ``x`` and ``y`` are float arrays of one shape, in the object's own coordinates.
 
     Raises:
         ValueError: the shape's name is unknown.
@@ -62,15 +56,9 @@ def _half_planes(x: np.ndarray, y: np.ndarray, *, sides: int, distance: float) -
 
 
 def draw_colour(rng: np.random.Generator, shape: str, *, by_category: bool) -> np.ndarray:
-    """A random vivid colour for an object.
+    """A random vivid colour for one of ``SHAPES``: (3,) float64, RGB in [0, 255].
 
-    Args:
-        rng: source of randomness.
-        shape: one of ``SHAPES``.
-        by_category: take the hue from the category's band; otherwise from the whole circle.
-
-    Returns:
-        (3,) float64, RGB in [0, 255].
+    ``by_category`` takes the hue from the category's band, otherwise from the whole circle.
     """
     offset = rng.uniform(-1, 1)
     band = SHAPES.index(shape) / len(SHAPES) + HUE_BAND * offset
@@ -82,16 +70,10 @@ def draw_colour(rng: np.random.Generator, shape: str, *, by_category: bool) -> n
 def shading(
     x: np.ndarray, y: np.ndarray, *, slope: float, stripes: float, period: float
 ) -> np.ndarray:
-    """Brightness factors of an object's surface, which turn and grow with the object.
+    """Brightness factors, around 1, of a surface that turns and grows with its object.
 
-    Args:
-        x: abscissas in the object's own coordinates, any shape, float.
-        y: ordinates, same shape.
-        slope: change of brightness per unit of x.
-        stripes: half the step of brightness between stripes across y.
-        period: width of a pair of stripes.
-
-    Returns:
-        float64 array of the same shape, around 1.
+    ``x`` and ``y`` are float arrays of one shape, in the object's own coordinates; ``slope`` is the
+    change per unit of x, ``stripes`` half the step between stripes across y, and ``period`` the
+    width of a pair of stripes.
     """
     return 1 + slope * x + stripes * np.where(np.floor(2 * y / period) % 2 == 0, 1, -1)

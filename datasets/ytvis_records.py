@@ -16,7 +16,7 @@ _POLYGON_TOLERANCE = 0.4  # how far, in pixels, a simplified outline may leave t
 def annotation_record(
     masks: np.ndarray, *, category_id: int, encoding: str, min_pixels: int
 ) -> dict:
-    """The annotation of one track, without ``id`` and ``video_id``.
+    """The annotation of one track, ready for JSON, without ``id`` and ``video_id``.
 
     Args:
         masks: (T, H, W) bool, empty where the object is absent.
@@ -24,9 +24,6 @@ def annotation_record(
         encoding: one of ``ENCODINGS``. With "polygons", the polygons are the truth: boxes and areas
             follow them. A track that polygons cannot follow (a ring's hole) becomes compressed.
         min_pixels: polygons that cover fewer pixels than this are refused too.
-
-    Returns:
-        A JSON-ready dict; its lists have an entry a frame, None where the object is absent.
 
     Raises:
         ValueError: the encoding's name is unknown.
