@@ -22,7 +22,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 logger = logging.getLogger(__name__)
 
 # What a dataset's metadata keeps of its classes.
-_OURS = ("class_names", "class_ids")
+_OURS = ("label_names", "label_ids")
 _THINGS = ("thing_classes", "thing_dataset_id_to_contiguous_id")
 
 
@@ -88,7 +88,7 @@ def align_datasets(
         if [metadata.get(key) for key in _OURS] != [[*classes.names], [*classes.ids]]:
             for key in (*_OURS, *_THINGS):  # of an earlier run in this process
                 vars(metadata).pop(key, None)
-            metadata.set(class_names=[*classes.names], class_ids=[*classes.ids])
+            metadata.set(label_names=[*classes.names], label_ids=[*classes.ids])
         DatasetCatalog.get(name)
     return classes
 

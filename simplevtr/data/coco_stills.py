@@ -107,7 +107,7 @@ def _load_registered(name: str) -> list[dict[str, Any]]:
     target = metadata.categories_of
     if target not in DatasetCatalog:
         raise KeyError(f"dataset {name!r} takes the categories of {target!r}, which is unknown")
-    classes = metadata.get("class_names")
+    classes = metadata.get("label_names")
     if classes is None:
         if MetadataCatalog.get(target).get("thing_classes") is None:
             DatasetCatalog.get(target)  # the categories stand in its file

@@ -72,7 +72,7 @@ def load_ytvis_json(
         image_root: the folder that the file names in it start at; all frames must exist.
         dataset_name: if given, ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` are set
             in this dataset's metadata, and for a public dataset the categories must be the official
-            ones. If its metadata has ``class_names``, these are the classes, matched by name, and
+            ones. If its metadata has ``label_names``, these are the classes, matched by name, and
             tracks of other categories are left out; else the file's, sorted by id, are.
 
     Returns:
@@ -95,7 +95,7 @@ def load_ytvis_json(
     categories = _official_names(categories, json_file, dataset_name)
     _find_frames(records, json_file, image_root)
     if dataset_name is not None:
-        order = MetadataCatalog.get(dataset_name).get("class_names") or [c.name for c in categories]
+        order = MetadataCatalog.get(dataset_name).get("label_names") or [c.name for c in categories]
         places = {name: label for label, name in enumerate(order)}
         labels = [places.get(category.name) for category in categories]
         _relabel(records, labels)
