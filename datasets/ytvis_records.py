@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simplevtr.formats.rle import as_text, encode_mask, run_lengths
+from simplevtr.formats.rle import encode_mask, frame_lists, run_lengths
 
 import cv2
 import numpy as np
@@ -32,28 +32,26 @@ def annotation_record(
         raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
     length, height, width = masks.shape
     coded = [encode_mask(mask) if mask.any() else None for mask in masks]
-    polygons = [None]
-    if encoding == "polygons":
-        polygons = [
+    segmentations = None
+    if encoding == "uncompressed":
+        size = [height, width]
+        segmentations = [code and {"size": size, "counts": run_lengths(code)} for code in coded]
+    elif encoding == "polygons":
+        drawn = [
             _polygons(mask, code, min_pixels) if code else (None, None)
             for mask, code in zip(masks, coded, strict=True)
         ]
-    if all(polygons):
-        stored, coded = zip(*polygons, strict=True)
-    elif encoding == "uncompressed":
-        size = [height, width]
-        stored = [code and {"size": size, "counts": run_lengths(code)} for code in coded]
-    else:
-        stored = [code and as_text(code) for code in coded]
+        if all(drawn):
+            segmentations, coded = zip(*drawn, strict=True)
+    lists = frame_lists(coded)
     return {
         "category_id": category_id,
         "iscrowd": 0,
         "height": height,
         "width": width,
         "length": length,
-        "segmentations": stored,
-        "bboxes": [code and coco_mask.toBbox(code).tolist() for code in coded],
-        "areas": [code and int(coco_mask.area(code)) for code in coded],
+        **lists,
+        "segmentations": segmentations or lists["segmentations"],
     }
 
 

@@ -8,7 +8,7 @@ decoded here, many at once with numpy, and refused unless they describe a mask o
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
 import numpy as np
@@ -42,6 +42,19 @@ def encode_mask(mask: np.ndarray) -> dict:
 def as_text(rle: dict) -> dict:
     """A compressed RLE as files hold it: with a list as ``size`` and text as ``counts``."""
     return {"size": [*rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def frame_lists(masks: Iterable[dict | None]) -> dict[str, list]:
+    """An annotation's ``segmentations``, ``bboxes`` and ``areas`` in pixels from compressed RLEs.
+
+    They have one entry a frame, None where the mask is None.
+    """
+    masks = list(masks)
+    return {
+        "segmentations": [rle and as_text(rle) for rle in masks],
+        "bboxes": [rle and coco_mask.toBbox(rle).tolist() for rle in masks],
+        "areas": [rle and int(coco_mask.area(rle)) for rle in masks],
+    }
 
 
 def inverted(rle: dict) -> dict:

@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from simplevtr.formats.files import refuse_existing, write_bytes
-from simplevtr.formats.rle import as_text
+from simplevtr.formats.rle import frame_lists
 from simplevtr.importing.categories import similar_names
-from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
+from simplevtr.importing.dataset import ImportedDataset
 
-from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 _SHOWN = 5  # broken parts of a kind, or names that look alike, that are listed
@@ -130,7 +129,7 @@ def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:
                 {
                     **sizes,
                     "category_id": ids[track.category],
-                    **_frame_lists(track, length),
+                    **frame_lists(track.masks.get(t) for t in range(length)),
                     "video_id": video_id,
                     "iscrowd": 0,
                     "id": len(annotations) + 1,
@@ -142,15 +141,6 @@ def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:
         "videos": videos,
         "categories": [{"id": i, "name": name} for i, name in dataset.categories],
         "annotations": annotations,
-    }
-
-
-def _frame_lists(track: ImportedTrack, length: int) -> dict[str, list]:
-    masks = [track.masks.get(t) for t in range(length)]
-    return {
-        "segmentations": [rle and as_text(rle) for rle in masks],
-        "bboxes": [rle and coco_mask.toBbox(rle).tolist() for rle in masks],
-        "areas": [rle and int(coco_mask.area(rle)) for rle in masks],
     }
 
 
