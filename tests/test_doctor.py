@@ -178,7 +178,7 @@ def test_polygons_may_lead_out_of_the_frame(good):
 
 
 def test_masks_of_many_characters_are_measured_in_pieces(good, monkeypatch):
-    monkeypatch.setattr("simplevtr.data.doctor.measures._MOST_CHARS", 30)
+    monkeypatch.setattr("simplevtr.data.doctor.masks._MOST_CHARS", 30)
     assert not found(good).findings.counts
     content = copy.deepcopy(good)
     entry("segmentations", 2, {"size": [HEIGHT, WIDTH], "counts": "nonsense"}, 4)(content)

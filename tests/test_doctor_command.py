@@ -284,7 +284,7 @@ def test_contact_sheets(folder, tmp_path, capsys):
         assert picture.width > 4 * 180
         assert len(picture.getcolors(2**16)) > 4  # the frames are of three colours
     assert main(command) == USAGE_ERROR
-    assert "not empty" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == CLEAN
     assert len(list(sheets.iterdir())) == 3
 

@@ -16,13 +16,12 @@ from typing import Any
 
 from simplevtr.data.doctor import report
 from simplevtr.data.doctor.catalogue import CATALOGUE
-from simplevtr.data.doctor.contact_sheets import sheet_paths, write_contact_sheets
+from simplevtr.data.doctor.contact_sheets import write_contact_sheets
 from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.leaks import Split, read_split
 from simplevtr.data.doctor.sources import check_targets, resolve
-from simplevtr.formats.checks import check_outline
-from simplevtr.formats.files import read_json, write_bytes
+from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say
 
 CLEAN, DEFECTIVE = 0, 1
@@ -41,63 +40,58 @@ def run(options: argparse.Namespace) -> int:
     """
     findings = Findings(ignored=options.ignore)
     source = resolve(options.dataset, options.config_file)
-    json_file, image_root = (
-        source.json_file,
-        _image_root(options.images or source.image_root, options),
-    )
+    image_root = _image_root(options.images or source.image_root, options)
     targets = [path for path in (options.json, options.fix) if path is not None]
-    check_targets(targets, json_file, overwrite=options.overwrite)
+    check_targets(targets, source.json_file, overwrite=options.overwrite)
     if options.crowds and options.fix is None:
         raise ValueError("--crowds is about the repaired copy: add --fix OUT")
-    sheets = None
-    if options.contact_sheet is not None:
+    sheets = options.contact_sheet
+    if sheets is not None:
         if image_root is None:
             raise ValueError("--contact-sheet needs the images: add --images ROOT")
-        sheets = sheet_paths(options.contact_sheet, overwrite=options.overwrite)
+        sheets = check_output(sheets, overwrite=options.overwrite, suffixes=[""])
     settings = Settings(
         image_root=image_root,
         decode=options.decode,
         workers=options.workers,
         box_tolerance=options.box_tolerance,
         dataset_name=source.dataset_name,
-        others=_other_splits(options, json_file, image_root),
+        others=_other_splits(options, source.json_file, image_root),
         repair=options.fix is not None or sheets is not None,
         crowds=options.crowds,
     )
-    examination = examine(_read(json_file), settings, findings)
-    say(report.summary(examination, json_file, image_root) + "\n")
-    say(report.table(examination, examples=options.examples))
-    content = report.as_json(examination, json_file, image_root)
+    examination = examine(source.read(), settings, findings)
+    totals = examination.totals
+    kinds = ("videos", "frames", "tracks", "masks", "categories")
+    say(f"{source.json_file}: {', '.join(f'{totals[kind]:,} {kind}' for kind in kinds)}")
+    if image_root is not None:
+        say(f"{totals['frames']:,} images in {image_root}")
+    say("\n" + report.table(examination, examples=options.examples))
+    content = report.as_json(examination, source.json_file, image_root)
     if options.fix is not None:
         content["repaired"] = _fix(options.fix, examination, settings)
     if sheets is not None:
-        count = write_contact_sheets(
-            examination.repaired, image_root, sheets, most_videos=options.max_videos
-        )
+        repaired, most = examination.repaired, options.max_videos
+        count = write_contact_sheets(repaired, image_root, sheets, most_videos=most)
         say(f"\nwrote {count} pictures into {sheets}")
     if options.json is not None:
         _write_json(options.json, content, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
 
 
-def _read(path: str) -> dict[str, Any]:
-    """The content of an annotation file, of which only the outermost lists have been checked."""
-    content = read_json(path, lazy="annotations")
-    check_outline(content, path, empty=True)
-    return content
-
-
 def _fix(target: str, examination: Examination, settings: Settings) -> dict[str, Any]:
-    """Write the repaired copy, if it is one; return what the report says of it."""
+    """Write the repaired copy, if anything is left; return what the report says of it."""
     findings, repaired = examination.findings, examination.repaired
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
     left = examine(repaired, again, Findings(ignored=findings.ignored)).findings
+    counts = {name: left.counts[name] for name in left.names()}
+    summary = {"file": target, "repairs": dict(findings.repairs), "left": counts}
     if repaired["videos"] and repaired["categories"]:
         _write_json(target, repaired)
-        say("\n" + report.repair_table(findings, left, target))
+        say("\n" + report.repair_table(summary))
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
-    return report.repairs_as_json(findings, left, target)
+    return summary
 
 
 def _write_json(path: str, content: Any, *, indent: int | None = None) -> None:
@@ -117,20 +111,19 @@ def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
 def _other_splits(
     options: argparse.Namespace, json_file: str, image_root: str | None
 ) -> tuple[Split, ...]:
-    roots = options.against_images
+    roots, splits = options.against_images, []
     if len(roots) > 1 and len(roots) != len(options.against):
         raise ValueError(
             f"--against-images names {len(roots)} folders for {len(options.against)} files; "
             "name one for all or one each"
         )
-    splits = []
     for index, name in enumerate(options.against):
-        source = resolve(name, options.config_file)
-        if os.path.realpath(source.json_file) == os.path.realpath(json_file):
+        other = resolve(name, options.config_file)
+        if os.path.realpath(other.json_file) == os.path.realpath(json_file):
             raise ValueError(f"--against {name} is the file that is examined")
-        root = roots[index % len(roots)] if roots else source.image_root
-        root = _image_root(root if image_root is not None else None, options)
-        splits.append(read_split(_read(source.json_file), source.json_file, root))
+        root = roots[index % len(roots)] if roots else other.image_root
+        root = None if image_root is None else _image_root(root, options)
+        splits.append(read_split(other.read(), other.json_file, root))
     return tuple(splits)
 
 

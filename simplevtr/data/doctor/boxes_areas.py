@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from simplevtr.data.doctor.findings import Findings, Place, shown
-from simplevtr.data.doctor.measures import Masks
-from simplevtr.data.doctor.records import Track
-from simplevtr.data.doctor.values import number_defect
+from simplevtr.data.doctor.findings import shown
+from simplevtr.data.doctor.masks import Masks
+from simplevtr.data.doctor.videos import Track
 
 import numpy as np
 
+_MOST_NUMBER = 1e12  # pixels; no box or area comes near it
 _NOTHING = (0, [0, 0, 0, 0])  # what some files write in place of null
 _AREA_TOLERANCE = 0.01  # of the mask's area; 1 pixel at least
 
@@ -29,7 +31,7 @@ class Areas:
 
     def defect(self, area: Any) -> str | None:
         """That of a value that cannot be one."""
-        defect = number_defect(area)
+        defect = _number_defect(area)
         return "impossible-number" if defect is None and area < 0 else defect
 
     def numbers(self, areas: list[Any]) -> np.ndarray | None:
@@ -48,6 +50,26 @@ class Areas:
         allowed += self.masks.polygons[at] * self.masks.boxes[at][:, 2:].sum(axis=1)
         return np.abs(values - self.truth[at]) <= allowed
 
+    def fault(self, value: Any, at: tuple[int, int]) -> tuple[str, str] | None:
+        """Defect and detail of a value that is wrong at (row, frame)."""
+        masks, noun = self.masks, self.noun
+        defect = None if value is None else self.defect(value)
+        if defect is not None:
+            return defect, f"the {noun} is {shown(value)}"
+        visible = masks.areas[at] > 0
+        if value is None:
+            detail = f"there is a mask, but the {noun} is null"
+            return ("mask-without-box", detail) if visible else None
+        if masks.given[at] and not masks.usable[at]:  # the mask is what is wrong
+            return None
+        if not visible:
+            detail = f"there is no mask, but the {noun} is {shown(value)}"
+            return None if value in _NOTHING else ("box-without-mask", detail)
+        if self.agree(self.numbers([value]), ([at[0]], [at[1]])).all():
+            return None
+        truth = self.of_mask.format(self.truth[at].tolist())
+        return self.mismatch, f"the {noun} is {shown(value)}, {truth}"
+
 
 class Boxes(Areas):
     """The list of a track with the boxes x, y, width, height of its masks in pixels."""
@@ -65,7 +87,7 @@ class Boxes(Areas):
         """As of an area."""
         if type(box) is not list or len(box) != 4:
             return "bad-box"
-        defect = next(filter(None, map(number_defect, box)), None)
+        defect = next(filter(None, map(_number_defect, box)), None)
         if defect is None:
             return "impossible-number" if min(box[2:]) < 0 else None
         return "bad-box" if defect == "wrong-type" else defect
@@ -90,57 +112,44 @@ class Boxes(Areas):
         return near & (values[:, 2:] >= 0).all(axis=1)
 
 
-def examine_column(column: Areas, tracks: list[Track], findings: Findings) -> None:
+def examine_column(column: Areas, tracks: Sequence[Track]) -> None:
     """Count what is wrong with the boxes or areas of a video's tracks, and repair them."""
-    rows = [row for row, track in enumerate(tracks) if getattr(track, column.key) is not None]
+    masks = column.masks
+    rows = [row for row, track in enumerate(tracks) if column.key in track.entry]
     for row, frame in _suspects(column, tracks, rows) if rows else ():
-        track, usable = tracks[row], column.masks.usable[row, frame]
-        values = getattr(track, column.key)
-        value, place = values[frame], track.place.but(frame=frame)
-        computed = column.key in track.computed
-        if not computed and not _is_wrong(column, value, (row, frame), place, findings):
-            continue
+        track, usable = tracks[row], masks.usable[row, frame]
+        values = track.entry[column.key]
+        value = values[frame]
+        if column.key not in track.computed:
+            fault = column.fault(value, (row, frame))
+            wrong = fault is not None and track.found.at(frame=frame).add(*fault)
+            if not wrong and (usable or not masks.given[row, frame]):
+                continue
         values[frame] = column.truth[row, frame].tolist() if usable else None
         if usable:
-            findings.repaired(f"{column.plural} were computed from the masks")
+            track.found.repaired(f"{column.plural} were computed from the masks")
         elif value is not None:
-            findings.repaired(f"{column.plural} without a mask became null")
+            track.found.repaired(f"{column.plural} without a mask became null")
 
 
-def _suspects(column: Areas, tracks: list[Track], rows: list[int]) -> list[list[int]]:
+def _suspects(column: Areas, tracks: Sequence[Track], rows: list[int]) -> list[list[int]]:
     """(row, frame) of the values that may be wrong: all, unless all can be compared at once."""
     masks = column.masks
-    values = [value for row in rows for value in getattr(tracks[row], column.key)]
-    given = np.zeros(masks.given.shape, bool)
-    given[rows] = np.array([value is not None for value in values]).reshape(len(rows), -1)
-    visible = np.zeros(masks.given.shape, bool)
-    visible[rows] = (masks.usable & (masks.areas > 0))[rows]
+    values = [value for row in rows for value in tracks[row].entry[column.key]]
+    given = np.array([value is not None for value in values]).reshape(len(rows), -1)
+    visible = masks.areas > 0
     numbers = column.numbers([value for value in values if value is not None])
-    if numbers is None or (given != visible).any() or (masks.given != visible)[rows].any():
+    if numbers is None or (given != visible[rows]).any() or (masks.given != visible)[rows].any():
         return [[row, frame] for row in rows for frame in range(masks.given.shape[1])]
-    at = np.nonzero(visible)
-    return np.argwhere(visible)[~column.agree(numbers, at)].tolist()
+    at = np.argwhere(visible[rows])
+    at[:, 0] = np.array(rows)[at[:, 0]]
+    return at[~column.agree(numbers, tuple(at.T))].tolist()
 
 
-def _is_wrong(
-    column: Areas, value: Any, at: tuple[int, int], place: Place, findings: Findings
-) -> bool:
-    """Whether a value is to be computed anew; what is wrong with it is counted."""
-    masks, noun = column.masks, column.noun
-    defect = None if value is None else column.defect(value)
-    if defect is not None:
-        findings.add(defect, place, f"the {noun} is {shown(value)}")
-        return True
-    if masks.given[at] and not masks.usable[at]:
-        return True
-    visible = masks.usable[at] and masks.areas[at] > 0
-    if value is None:
-        detail = f"there is a mask, but the {noun} is null"
-        return bool(visible) and findings.add("mask-without-box", place, detail)
-    if not visible:
-        detail = f"there is no mask, but the {noun} is {shown(value)}"
-        return value not in _NOTHING and findings.add("box-without-mask", place, detail)
-    if column.agree(column.numbers([value]), ([at[0]], [at[1]])).all():
-        return False
-    detail = f"the {noun} is {shown(value)}, {column.of_mask.format(column.truth[at].tolist())}"
-    return findings.add(column.mismatch, place, detail)
+def _number_defect(value: Any) -> str | None:
+    """The defect of what should be a finite number of a size that pixels can have."""
+    if type(value) not in (int, float):
+        return "wrong-type"
+    if type(value) is float and not math.isfinite(value):
+        return "non-finite"
+    return None if -_MOST_NUMBER <= value <= _MOST_NUMBER else "impossible-number"

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from simplevtr.data.doctor.records import is_absent
+from simplevtr.data.doctor.tracks import is_absent
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.paths import below, existing
 from simplevtr.formats.rle import mask_text
@@ -18,20 +18,6 @@ from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 _COLUMNS = 8  # frames of a picture
-
-
-def sheet_paths(folder: str, *, overwrite: bool) -> Path:
-    """The folder as a path.
-
-    Raises:
-        FileExistsError: it is a file, or holds something and ``overwrite`` is False.
-    """
-    path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is not a folder")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise FileExistsError(f"{path} is not empty; name another folder or add --overwrite")
-    return path
 
 
 def write_contact_sheets(
@@ -49,16 +35,15 @@ def write_contact_sheets(
         The number of pictures. A video whose frames cannot be read has none, with a warning.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    categories = sorted(content["categories"], key=lambda category: category["id"])
-    names = [category["name"] for category in categories]
-    labels = {category["id"]: label for label, category in enumerate(categories)}
+    names = {entry["id"]: entry["name"] for entry in content["categories"]}
+    names = dict(sorted(names.items()))
     tracks: dict[int, list[dict[str, Any]]] = {}
     for track in content.get("annotations") or ():
         tracks.setdefault(track["video_id"], []).append(track)
     written = 0
     for video in tqdm(content["videos"][:most_videos], unit="video", desc="sheets", disable=None):
         try:
-            sheet = _sheet(video, tracks.get(video["id"], []), image_root, names, labels)
+            sheet = _sheet(video, tracks.get(video["id"], []), image_root, names)
         except (ValueError, OSError) as error:
             logger.warning("No contact sheet of video %d: %s", video["id"], error)
             continue
@@ -68,18 +53,14 @@ def write_contact_sheets(
 
 
 def _sheet(
-    video: dict[str, Any],
-    tracks: list[dict[str, Any]],
-    image_root: str,
-    names: list[str],
-    labels: dict[int, int],
+    video: dict[str, Any], tracks: list[dict[str, Any]], image_root: str, names: dict[int, str]
 ) -> np.ndarray:
-    """(H', W', 3) uint8 RGB."""
+    """(H', W', 3) uint8 RGB; ``names`` of categories by id, in the order of their labels."""
     # Only now, because it imports detectron2, which takes seconds.
     from simplevtr.structures import FrameTracks
     from simplevtr.visualization import clip_sheet
 
-    size = (video["height"], video["width"])
+    size, labels = (video["height"], video["width"]), [*names]
     numbers = evenly_spaced(video["length"], _COLUMNS)
     paths = [existing(below(image_root, video["file_names"][t])) for t in numbers]
     frames = [read_frame(path, size) for path in paths]
@@ -89,9 +70,9 @@ def _sheet(
             mask = track["segmentations"][frame.index]
             if not is_absent(mask):
                 frame.track_ids.append(track["id"])
-                frame.labels.append(labels[track["category_id"]])
+                frame.labels.append(labels.index(track["category_id"]))
                 frame.scores.append(None)
                 text = mask_text(mask, *size, allow_polygons=True)
                 frame.masks.append({"size": [*size], "counts": text})
     title = os.path.dirname(video["file_names"][0])[-30:] or f"video {video['id']}"
-    return clip_sheet(np.stack(frames), {title: truth}, thing_classes=names)
+    return clip_sheet(np.stack(frames), {title: truth}, thing_classes=[*names.values()])

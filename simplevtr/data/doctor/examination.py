@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any
 
-from simplevtr.data.doctor.categories import examine_categories
-from simplevtr.data.doctor.findings import Findings, Place
+from simplevtr.data.doctor.boxes_areas import Areas, Boxes, examine_column
+from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.frame_files import look_at_frames, settle_frames
 from simplevtr.data.doctor.leaks import Split, examine_leaks
-from simplevtr.data.doctor.masks import examine_masks
-from simplevtr.data.doctor.processes import in_order
-from simplevtr.data.doctor.records import Track, Video, is_absent
-from simplevtr.data.doctor.tracks import Tracks, settle_length
-from simplevtr.data.doctor.values import other_values
-from simplevtr.data.doctor.videos import examine_videos
+from simplevtr.data.doctor.masks import examine_repetition, examine_visibility, measure_masks
+from simplevtr.data.doctor.tracks import examine_annotations, is_absent, load_lists
+from simplevtr.data.doctor.videos import Video, examine_categories, examine_videos
 from simplevtr.formats.checks import check_outline
 
+import numpy as np
 from tqdm import tqdm
 
 _LISTS = ("videos", "categories", "annotations")
 _MANY_TRACKS = 5000  # from so many on several processes pay
+_VIDEOS_AT_ONCE = 8
+_work: Callable[[int], tuple[int, Findings]] | None = None  # of the processes that are forked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,86 +88,119 @@ def examine(
         FileNotFoundError: the image root has none of the frames.
     """
     check_outline(content, "the content", empty=True)
-    settings = settings or Settings()
-    findings = findings or Findings()
-    root = settings.image_root
-    values = other_values(content, _LISTS, findings, Place())
+    settings, findings = settings or Settings(), findings or Findings()
+    root, annotations = settings.image_root, content.get("annotations")
+    workers = settings.workers or len(os.sched_getaffinity(0))
+    parts = findings.other_values(content, _LISTS)
     categories = examine_categories(content["categories"], settings.dataset_name, findings)
     videos = examine_videos(content["videos"], findings)
-    tracks = Tracks(content.get("annotations"), videos, categories, findings)
-    usable = videos.usable.values()
+    if annotations is not None:
+        examine_annotations(annotations, videos, categories, findings)
+    usable = [video for video in videos.values() if video is not None]
     for split in settings.others:
-        examine_leaks(usable, split, root, findings)
-    faults = {}
-    if root is not None:
-        faults = look_at_frames(usable, root, decode=settings.decode, workers=settings.workers)
-    kept: dict[str, list[Any]] = {"videos": [], "categories": [*categories.entries.values()]}
-    kept["annotations"] = []
-
-    def look(video: Video, found: Findings) -> int:
-        tracks.load(video, found, crowds=settings.crowds)
-        settle_length(video, found)
-        settle_frames(video, faults.get(video.id, {}), found)
-        masks = examine_masks(video, found, box_tolerance=settings.box_tolerance)
-        if settings.repair:
-            _keep(video, kept, found)
-        video.tracks = []  # a file's masks as objects take several times its size
-        return masks
-
-    many = len(content.get("annotations") or ()) >= _MANY_TRACKS and not settings.repair
-    workers = settings.workers or len(os.sched_getaffinity(0))
-    counts = in_order(look, [*usable], findings, workers=workers if many else 1)
-    bar = {"total": len(usable), "unit": "video", "desc": "masks", "disable": None}
-    masks = sum(tqdm(counts, **bar))
+        examine_leaks(usable, split, root)
     frames = sum(len(video.file_names()) for video in usable)
     totals = {
         "videos": len(content["videos"]),
         "frames": sum(len(video.names) for video in usable),
-        "tracks": len(content.get("annotations") or ()),
-        "masks": masks,
+        "tracks": len(annotations or ()),
+        "masks": 0,
         "categories": len(content["categories"]),
         "not looked at": frames if root is None else 0,
         "not decoded": 0 if root is None or settings.decode else frames,
     }
-    if content.get("annotations") is None:
-        kept["annotations"] = None
-    parts = {**values, **kept}
+    faults = {}
+    if root is not None:
+        faults = look_at_frames(usable, root, decode=settings.decode, workers=workers)
+    kept: dict[str, list[Any]] = {"videos": [], "annotations": []}
+
+    def look(video: Video) -> int:
+        load_lists(video, crowds=settings.crowds)
+        settle_frames(video, faults.get(video.id, {}))
+        masks = _examine_masks(video, settings.box_tolerance)
+        if settings.repair:
+            _keep(video, kept)
+        video.tracks = []  # a file's masks as objects take several times its size
+        return masks
+
+    if settings.repair or totals["tracks"] < _MANY_TRACKS or sys.platform != "linux":
+        workers = 1
+    masks = _in_order(look, usable, findings, workers)
+    bar = tqdm(masks, total=len(usable), unit="video", desc="masks", disable=None)
+    totals["masks"] = sum(bar)
+    parts |= {**kept, "categories": [e for key, e in categories.items() if key == e["id"]]}
+    if annotations is None:
+        parts["annotations"] = None
     repaired = {key: parts[key] for key in content if key in parts} if settings.repair else None
     return Examination(findings, totals, repaired)
 
 
-def _keep(video: Video, kept: dict[str, list[Any]], findings: Findings) -> None:
+def _in_order(
+    look: Callable[[Video], int], videos: Sequence[Video], findings: Findings, workers: int
+) -> Iterator[int]:
+    """What ``look`` returns for each video; several processes leave the videos as they are."""
+    global _work
+    if workers == 1:
+        yield from map(look, videos)
+        return
+
+    def work(index: int) -> tuple[int, Findings]:
+        findings.clear()
+        return look(videos[index]), copy.deepcopy(findings)
+
+    _work = work
+    ignore_interrupt = (signal.SIGINT, signal.SIG_IGN)  # which this process obeys for all
+    pool = ProcessPoolExecutor(workers, get_context("fork"), signal.signal, ignore_interrupt)
+    try:
+        for result, found in pool.map(_run, range(len(videos)), chunksize=_VIDEOS_AT_ONCE):
+            findings.update(found)
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
+        _work = None
+
+
+def _run(index: int) -> tuple[int, Findings]:
+    return _work(index)
+
+
+def _examine_masks(video: Video, box_tolerance: float) -> int:
+    """Count what is wrong with masks, boxes and areas, and repair them; the number of masks."""
+    total = 0
+    # Tracks of a video have one length, unless it is unclear which is the right one.
+    by_length: dict[int, list] = {}
+    for track in video.tracks:
+        if not track.dropped:
+            by_length.setdefault(len(track.entry["segmentations"]), []).append(track)
+    for tracks in by_length.values():
+        masks = measure_masks(tracks, video.size)
+        examine_column(Boxes(masks, box_tolerance), tracks)
+        examine_column(Areas(masks), tracks)
+        for row, frame in np.argwhere(masks.given & ~masks.usable).tolist():
+            tracks[row].entry["segmentations"][frame] = None
+        examine_visibility(tracks, masks)
+        examine_repetition(tracks, masks)
+        total += int(masks.given.sum())
+    return total
+
+
+def _keep(video: Video, kept: dict[str, list[Any]]) -> None:
     """Add what the examinations have left of a video; count repairs that become necessary."""
-    frames = [f for f in range(len(video.names)) if f not in video.lost]
+    frames = [frame for frame, name in enumerate(video.names) if name is not None]
     tracks = [track for track in video.tracks if not track.dropped]
     if video.dropped or not frames:
-        findings.repaired("videos without a frame were dropped", not video.dropped)
-        findings.repaired("annotations were dropped with their videos", len(tracks))
+        video.found.repaired("videos without a frame were dropped", not video.dropped)
+        video.found.repaired("annotations were dropped with their videos", len(tracks))
         return
+    height, width = video.size
+    sizes = {"width": width, "height": height, "length": len(frames)}
     kept["videos"].append(
-        {
-            "id": video.id,
-            "width": video.width,
-            "height": video.height,
-            "length": len(frames),
-            "file_names": [video.names[f] for f in frames],
-            **video.values,
-        }
+        {"id": video.id, **sizes, "file_names": video.file_names(), **video.values}
     )
     for track in tracks:
-        entry = _track_entry(track, frames)
-        if track.may_be_invisible or not all(map(is_absent, entry["segmentations"])):
-            kept["annotations"].append(entry)
+        lists = [key for key in ("segmentations", "bboxes", "areas") if key in track.entry]
+        track.entry.update({key: [track.entry[key][f] for f in frames] for key in lists})
+        if track.may_be_invisible or not all(map(is_absent, track.entry["segmentations"])):
+            kept["annotations"].append(track.entry)
         else:
-            findings.repaired("annotations that were left without a mask were dropped")
-
-
-def _track_entry(track: Track, frames: list[int]) -> dict[str, Any]:
-    entry = {"id": track.id, "video_id": track.video.id, "category_id": track.category_id}
-    if track.iscrowd is not None:
-        entry["iscrowd"] = track.iscrowd
-    for key in ("segmentations", "bboxes", "areas"):
-        values = getattr(track, key)
-        if values is not None:
-            entry[key] = [values[f] for f in frames]
-    return {**entry, **track.values}
+            track.found.repaired("annotations that were left without a mask were dropped")

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import math
 import reprlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
+from simplevtr.formats import checks
 
 _SHORT = reprlib.Repr()  # does not go deep, so that nested lists cannot overflow the stack
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 3
 _MOST_NAME = 200  # characters
 _IDS = ("video", "annotation", "category", "frame")
+_NESTING = 30  # levels that writing the file may need in addition to those of a value
+_PLAIN = (str, int, bool, type(None))  # types of values that any file may hold
 
 
 def shown(value: Any) -> str:
     """A value of the file in a message: short, and without control characters."""
     return _SHORT.repr(value)
+
+
+def shown_name(name: str) -> str:
+    """A file name, its end if it is long, without characters that cannot be printed."""
+    name = name if len(name) <= _MOST_NAME else "..." + name[3 - _MOST_NAME :]
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 class Place(dict):
@@ -28,21 +40,11 @@ class Place(dict):
     ``annotation``, a ``category``; a ``frame``, counted from 0; and a ``file``.
     """
 
-    def but(self, **changes: Any) -> Place:
-        """A copy with other values."""
-        return Place({**self, **changes})
-
     def __str__(self) -> str:
         ids = [f"{key} {self[key]}" for key in _IDS if key in self]
         if not ids and "entry" in self:
             ids = [self["entry"]]
         return ", ".join([*ids, *([shown_name(self["file"])] if "file" in self else [])])
-
-
-def shown_name(name: str) -> str:
-    """A file name, its end if it is long, without characters that cannot be printed."""
-    name = name if len(name) <= _MOST_NAME else "..." + name[3 - _MOST_NAME :]
-    return name if name.isprintable() else repr(name)[1:-1]
 
 
 class Example(NamedTuple):
@@ -56,12 +58,14 @@ class Example(NamedTuple):
 
 
 class Findings:
-    """Counts of defects and repairs.
+    """Counts of defects and repairs, and the place that the next ones are found at.
 
     Attributes:
+        ignored: names of defects that are neither counted nor repaired.
         counts: cases by the defect's name.
         examples: the first cases by the defect's name.
         repairs: what was done, as a phrase, and how often.
+        place: where the next ones are found.
     """
 
     def __init__(self, *, ignored: Iterable[str] = (), most_examples: int = 20) -> None:
@@ -82,9 +86,16 @@ class Findings:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[Example]] = {}
         self.repairs: Counter[str] = Counter()
+        self.place = Place()
         self._most_examples = most_examples
 
-    def add(self, name: str, place: Place, detail: str, repair: str = "") -> bool:
+    def at(self, **place: Any) -> Findings:
+        """The same counts, for what is found at a place inside this one."""
+        inside = copy.copy(self)
+        inside.place = Place({**self.place, **place})
+        return inside
+
+    def add(self, name: str, detail: str, repair: str = "") -> bool:
         """Count a case and, as a phrase, what a repair does about it.
 
         Returns:
@@ -96,7 +107,7 @@ class Findings:
         self.counts[name] += 1
         examples = self.examples.setdefault(name, [])
         if len(examples) < self._most_examples:
-            examples.append(Example(place, detail))
+            examples.append(Example(self.place, detail))
         self.repaired(repair, bool(repair))
         return True
 
@@ -105,9 +116,63 @@ class Findings:
         if count:
             self.repairs[what] += count
 
-    def empty(self) -> Findings:
-        """Nothing found, with the same settings."""
-        return Findings(ignored=self.ignored, most_examples=self._most_examples)
+    def checked(
+        self, check: Callable[..., Any], entry: dict[str, Any], key: str, **limits: Any
+    ) -> Any:
+        """What one of the ``formats.checks`` returns for a value; None, a defect, if it refuses."""
+        try:
+            return check(entry, key, **limits)
+        except ValueError as error:
+            detail = str(error)
+        except RecursionError:  # in the message of the check
+            detail = f"{key} is nested too deeply"
+        value = entry.get(key)
+        if key not in entry:
+            name = "missing-key"
+        elif type(value) is float and not math.isfinite(value):
+            name = "non-finite"
+        else:
+            is_number = type(value) is int and check is not checks.name
+            name = "impossible-number" if is_number else "wrong-type"
+        self.add(name, detail)
+        return None
+
+    def list_in(self, entry: dict[str, Any], key: str, repair: str = "") -> list[Any] | None:
+        """A copy of the list under a key; None, a defect, if there is none."""
+        value = entry.get(key)
+        if isinstance(value, list):
+            return [*value]
+        if key in entry:
+            self.add("wrong-type", f"{key} is {shown(value)}, not a list", repair)
+        else:
+            self.add("missing-key", f"{key} is missing", repair)
+        return None
+
+    def other_values(self, entry: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+        """The values of an entry that the format does not know, fit to be written."""
+        kept = {key: value for key, value in entry.items() if key not in known}
+        for key, value in [*kept.items()]:
+            if type(value) in _PLAIN:
+                continue
+            wrapped = value
+            for _ in range(_NESTING):
+                wrapped = [wrapped]
+            try:
+                json.dumps(wrapped, allow_nan=False)
+            except ValueError:
+                repair = "numbers beyond the format that are not finite became null"
+                self.add("non-finite", f"{shown(key)} holds a number that is not finite", repair)
+                kept[key] = json.loads(json.dumps(value), parse_constant=lambda _: None)
+            except RecursionError:
+                repair = "values beyond the format that are nested too deeply were dropped"
+                self.add("wrong-type", f"{shown(key)} is nested too deeply", repair)
+                del kept[key]
+        return kept
+
+    def clear(self) -> None:
+        """Forget what was found, at all places."""
+        for found in (self.counts, self.examples, self.repairs):
+            found.clear()
 
     def update(self, others: Findings) -> None:
         """Add what was found later."""

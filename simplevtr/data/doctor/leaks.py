@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simplevtr.data.doctor.findings import Findings, shown_name
-from simplevtr.data.doctor.records import Video
+from simplevtr.data.doctor.findings import shown_name
+from simplevtr.data.doctor.videos import Video
 from simplevtr.formats.images import read_frame
 from simplevtr.formats.paths import below, existing
 
@@ -57,37 +57,32 @@ def read_split(content: dict[str, Any], title: str, image_root: str | None) -> S
     return split
 
 
-def examine_leaks(
-    videos: Iterable[Video], split: Split, image_root: str | None, findings: Findings
-) -> None:
+def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None) -> None:
     """Count the videos that another split has too, and drop those whose images are the same.
 
     Where the images of both are known, they decide; else names do, which may be equal by chance.
     """
     compare_images = image_root is not None and split.image_root is not None
-    for video in tqdm(list(videos), unit="video", desc="leaks", disable=None):
+    for video in tqdm(videos, unit="video", desc="leaks", disable=None):
         names = video.file_names()
         if compare_images and names:
             path, digest = _first_frame(image_root, names)
             other = split.first_frames.get(digest)
-            detail = f"is {shown_name(other or '')} too"
-            shared = other is not None and _shows_something(path)
-            if shared:
-                place, repair = (
-                    video.place.but(file=names[0]),
+            if other is not None and _shows_something(path):
+                found, repair = (
+                    video.found.at(file=names[0]),
                     "videos of another split were dropped",
                 )
-                video.dropped |= findings.add("leaked-frame", place, detail, repair)
+                video.dropped |= found.add("leaked-frame", f"is {shown_name(other)} too", repair)
             continue
         shared = [name for name in names if name in split.files]
-        folders = [os.path.dirname(name) for name in names]
-        common = [folder for folder in folders if folder in split.folders]
+        folders = [folder for folder in map(os.path.dirname, names) if folder in split.folders]
         if shared:
             detail = f"{len(shared)} of its file names are in {split.title} too"
-            findings.add("leaked-file", video.place.but(file=shared[0]), detail)
-        elif common:
+            video.found.at(file=shared[0]).add("leaked-file", detail)
+        elif folders:
             detail = f"a folder of this name is in {split.title} too"
-            findings.add("leaked-name", video.place.but(file=common[0]), detail)
+            video.found.at(file=folders[0]).add("leaked-name", detail)
 
 
 def _first_frame(image_root: str, names: list[str]) -> tuple[Path | None, bytes | None]:

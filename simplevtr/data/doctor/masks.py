@@ -2,116 +2,169 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.data.doctor.boxes_areas import Areas, Boxes, examine_column
-from simplevtr.data.doctor.findings import Findings
-from simplevtr.data.doctor.measures import Masks, measure, text_of
-from simplevtr.data.doctor.records import Track, Video, is_absent
+from simplevtr.data.doctor.tracks import is_absent
+from simplevtr.data.doctor.videos import Track
+from simplevtr.formats.rle import decode_sound_texts, mask_text, starts_of
 
 import numpy as np
 
+_MOST_CHARS = 2**20  # decoded at once, which takes about 100 MB whatever the number of masks
+_CHARS_A_RUN = 7
 
-def examine_masks(video: Video, findings: Findings, *, box_tolerance: float) -> int:
-    """Count what is wrong with the masks, boxes and areas of a video, and repair the tracks.
+
+@dataclass(frozen=True)
+class Masks:
+    """What the masks of N tracks of a video, each with T entries, are like.
+
+    Attributes:
+        size: height and width of a mask in pixels.
+        given: (N, T) bool, whether the file has a mask.
+        usable: (N, T) bool, whether a repair keeps it: it can be read, and is not empty unless
+            that is ignored.
+        polygons: (N, T) bool, whether it is polygons.
+        areas: (N, T) int64 pixels, 0 where there is no mask, -1 where it cannot be read.
+        boxes: (N, T, 4) int64 x, y, width, height in pixels, zeros where there is no pixel.
+        texts: for each track and entry the compressed RLE, None if it is not usable.
+    """
+
+    size: tuple[int, int]
+    given: np.ndarray
+    usable: np.ndarray
+    polygons: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    texts: list[list[bytes | None]]
+
+
+def measure_masks(tracks: Sequence[Track], size: tuple[int, int]) -> Masks:
+    """Measure the masks of tracks of one length; those that cannot be used are counted.
 
     Args:
-        video: whose frames have been examined, so that its size is the right one.
-        findings: where the defects go.
-        box_tolerance: pixels by which each side of a box may lie elsewhere than that of the mask.
-
-    Returns:
-        The number of segmentations that are not null.
+        tracks: N, one at least, each with T segmentations.
+        size: height and width of their video in pixels.
     """
-    total = 0
-    # Tracks of a video have one length, unless it is unclear which is the right one.
-    for length in dict.fromkeys(len(t.segmentations) for t in video.tracks if not t.dropped):
-        tracks = [t for t in video.tracks if not t.dropped and len(t.segmentations) == length]
-        masks = _measured(video, tracks, findings)
-        examine_column(Boxes(masks, box_tolerance), tracks, findings)
-        examine_column(Areas(masks), tracks, findings)
-        for row, frame in np.argwhere(masks.given & ~masks.usable).tolist():
-            tracks[row].segmentations[frame] = None
-        _examine_visibility(tracks, masks, findings)
-        _examine_repetition(tracks, masks, findings)
-        total += int(masks.given.sum())
-    return total
-
-
-def _measured(video: Video, tracks: list[Track], findings: Findings) -> Masks:
-    """Measure the masks of tracks of one length; those that cannot be used are counted."""
-    size = [video.height, video.width]
-    shape = (len(tracks), len(tracks[0].segmentations))
-    given, sound, polygons = (np.zeros(shape, bool) for _ in range(3))
-    areas, boxes = np.zeros(shape, np.int64), np.zeros((*shape, 4), np.int64)
+    shape = (len(tracks), len(tracks[0].entry["segmentations"]))
+    given, polygons = np.zeros(shape, bool), np.zeros(shape, bool)
     texts: list[list[bytes | None]] = [[None] * shape[1] for _ in tracks]
     places: list[tuple[int, int]] = []
     for row, track in enumerate(tracks):
-        given[row] = [not is_absent(mask) for mask in track.segmentations]
-        polygons[row] = [type(mask) is list for mask in track.segmentations]
+        masks = track.entry["segmentations"]
+        given[row] = [not is_absent(mask) for mask in masks]
+        polygons[row] = [type(mask) is list for mask in masks]
         for frame in np.flatnonzero(given[row]).tolist():
-            mask = track.segmentations[frame]
             try:
-                texts[row][frame] = text_of(mask, *size)
+                texts[row][frame] = _text(masks[frame], *size)
                 places.append((row, frame))
             except (ValueError, OverflowError) as error:
-                stated = mask.get("size") if isinstance(mask, dict) else None
-                defect = "mask-size" if stated != size and _is_size(stated) else "bad-mask"
-                _lose(track, frame, defect, str(error), findings)
+                stated = masks[frame].get("size") if isinstance(masks[frame], dict) else None
+                is_size = isinstance(stated, list) and [*map(type, stated)] == [int, int]
+                defect = "mask-size" if is_size and tuple(stated) != size else "bad-mask"
+                _lose(track, frame, defect, str(error))
+    areas = np.where(given, -1, 0)
+    boxes = np.zeros((*shape, 4), np.int64)
     if places:
         at = tuple(np.array(places).T)
-        found = [texts[row][frame] for row, frame in places]
-        areas[at], boxes[at], reasons = measure(found, height=size[0], width=size[1])
-        sound[at] = True
+        areas[at], boxes[at], reasons = _measure([texts[row][f] for row, f in places], *size)
         for index, reason in reasons.items():
             row, frame = places[index]
-            sound[row, frame] = False
-            _lose(tracks[row], frame, "bad-mask", reason, findings)
-    usable = sound.copy()
-    for row, frame in np.argwhere(sound & (areas == 0)).tolist():
-        place = tracks[row].place.but(frame=frame)
+            _lose(tracks[row], frame, "bad-mask", reason)
+    usable = given & (areas >= 0)
+    for row, frame in np.argwhere(given & (areas == 0)).tolist():
         repair = "masks without a pixel became null"
-        if findings.add("empty-mask", place, "the mask has no pixel", repair):
-            usable[row, frame] = False
+        found = tracks[row].found.at(frame=frame)
+        usable[row, frame] = not found.add("empty-mask", "the mask has no pixel", repair)
     for row, frame in np.argwhere(given & ~usable).tolist():
         texts[row][frame] = None
-    return Masks(tuple(size), given, sound, usable, polygons, areas, boxes, texts)
+    return Masks(size, given, usable, polygons, areas, boxes, texts)
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, list) and [*map(type, value)] == [int, int]
+def _lose(track: Track, frame: int, defect: str, detail: str) -> None:
+    track.found.at(frame=frame).add(defect, detail, "masks that cannot be used became null")
 
 
-def _lose(track: Track, frame: int, defect: str, detail: str, findings: Findings) -> None:
-    repair = "masks that cannot be used became null"
-    findings.add(defect, track.place.but(frame=frame), detail, repair)
+def _text(segmentation: Any, height: int, width: int) -> bytes:
+    """The text of the compressed RLE of a segmentation, which is yet to be decoded."""
+    text = mask_text(segmentation, height, width, allow_polygons=True)
+    if len(text) > _CHARS_A_RUN * (height * width + 2):  # the first and last run may be empty
+        raise ValueError(f"RLE counts are too long for {height} x {width} pixels")
+    return text
 
 
-def _examine_visibility(tracks: list[Track], masks: Masks, findings: Findings) -> None:
-    """A track whose masks cannot be read is another matter."""
-    maybe_visible = (masks.given & ~(masks.sound & (masks.areas == 0))).any(axis=1)
-    for row in np.flatnonzero(~maybe_visible).tolist():
+def _measure(
+    texts: Sequence[bytes], height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Areas and boxes of N masks, as in ``Masks``, and why some cannot be read, by their index."""
+    areas, boxes = np.full(len(texts), -1), np.zeros((len(texts), 4), np.int64)
+    reasons: dict[int, str] = {}
+    piece = np.cumsum([len(text) for text in texts]) // _MOST_CHARS
+    for indices in np.split(np.arange(len(texts)), np.flatnonzero(np.diff(piece)) + 1):
+        chosen = texts[indices[0] : indices[-1] + 1]
+        runs, rows, bad = decode_sound_texts(chosen, height * width)
+        reasons.update((int(indices[i]), reason) for i, reason in bad.items())
+        if len(rows):
+            sound = np.delete(indices, [*bad])
+            areas[sound] = np.add.reduceat(runs[:, 1], starts_of(rows))
+            boxes[sound] = _boxes(runs, rows, height, height * width)
+    return areas, boxes, reasons
+
+
+def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.ndarray:
+    """(N, 4) int64 boxes x, y, width, height of N masks, zeros for empty ones.
+
+    Not by pycocotools, which takes foreground runs of length zero for pixels.
+
+    Args:
+        runs: (R, 2) int64, pairs (background, foreground) of all masks.
+        rows: (N,) int64, pairs of each mask.
+        height: rows of a mask.
+        pixels: H * W.
+    """
+    first = starts_of(rows)
+    ends = np.cumsum(runs[:, 0] + runs[:, 1])
+    ends -= np.repeat(np.arange(len(rows)) * pixels, rows)
+    begins = ends - runs[:, 1]
+    drawn = runs[:, 1] > 0
+    left, right = begins // height, (ends - 1) // height
+    several = right > left  # columns: the run reaches the bottom of one and the top of the next
+    top = np.where(several, 0, begins - left * height)
+    bottom = np.where(several, height - 1, ends - 1 - right * height)
+    low = [np.minimum.reduceat(np.where(drawn, side, pixels), first) for side in (left, top)]
+    high = [np.maximum.reduceat(np.where(drawn, side, -1), first) for side in (right, bottom)]
+    boxes = np.stack([*low, *high], axis=1)
+    boxes[:, 2:] += 1 - boxes[:, :2]
+    boxes[high[0] < 0] = 0
+    return boxes
+
+
+def examine_visibility(tracks: Sequence[Track], masks: Masks) -> None:
+    """Count tracks without a pixel; one whose masks cannot be read is another matter."""
+    for row in np.flatnonzero((masks.areas == 0).all(axis=1)).tolist():
         entries, track = len(masks.given[row]), tracks[row]
         seen = masks.given[row].any()
         detail = f"none of its {entries} segmentations has a pixel" if seen else "all are null"
         repair = "annotations that are never visible were dropped"
-        track.dropped = findings.add("never-visible", track.place, detail, repair)
+        track.dropped = track.found.add("never-visible", detail, repair)
         track.may_be_invisible = not track.dropped
 
 
-def _examine_repetition(tracks: list[Track], masks: Masks, findings: Findings) -> None:
+def examine_repetition(tracks: Sequence[Track], masks: Masks) -> None:
+    """Count tracks of a video with the same masks, and drop the later one of one category."""
     firsts: dict[tuple[bytes | None, ...], Track] = {}
-    for row, track in enumerate(tracks):
-        if not masks.usable[row].any():
-            continue
+    for row in np.flatnonzero(masks.usable.any(axis=1)).tolist():
+        track = tracks[row]
         first = firsts.setdefault(tuple(masks.texts[row]), track)
         if first is track:
             continue
-        detail = f"has the masks of annotation {first.id}"
-        if first.category_id != track.category_id:
-            detail += f", but category {track.category_id} and not {first.category_id}"
-        if not findings.add("repeated-track", track.place, detail):
-            continue
-        if (first.category_id, first.iscrowd or 0) == (track.category_id, track.iscrowd or 0):
-            track.dropped = True
-            findings.repaired("tracks with the masks of another one were dropped")
+        one, two = first.entry, track.entry
+        detail = f"has the masks of annotation {one['id']}"
+        if one["category_id"] != two["category_id"]:
+            detail += f", but category {two['category_id']} and not {one['category_id']}"
+        if track.found.add("repeated-track", detail):
+            same = one["category_id"] == two["category_id"]
+            if same and one.get("iscrowd", 0) == two.get("iscrowd", 0):
+                track.dropped = True
+                track.found.repaired("tracks with the masks of another one were dropped")

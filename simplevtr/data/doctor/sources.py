@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from simplevtr.formats.files import refuse_existing
+from simplevtr.formats.checks import check_outline
+from simplevtr.formats.files import read_json, refuse_existing
 
 
 class Source(NamedTuple):
@@ -20,6 +22,12 @@ class Source(NamedTuple):
     json_file: str
     image_root: str | None = None
     dataset_name: str = ""
+
+    def read(self) -> dict[str, Any]:
+        """The file's content, of which only the outermost lists have been checked."""
+        content = read_json(self.json_file, lazy="annotations")
+        check_outline(content, self.json_file, empty=True)
+        return content
 
 
 def resolve(name: str, config_file: str = "") -> Source:
@@ -59,20 +67,19 @@ def resolve(name: str, config_file: str = "") -> Source:
     return Source(metadata.json_file, metadata.image_root, name)
 
 
-def check_targets(targets: list[str], source: str, *, overwrite: bool) -> None:
+def check_targets(targets: Sequence[str], source: str, *, overwrite: bool) -> None:
     """Raise unless files may be written: never the one that is read, others with ``overwrite``.
 
     Raises:
         ValueError: two are the same file, or one is ``source``.
         FileExistsError: one exists and ``overwrite`` is False.
     """
-    taken = {os.path.realpath(source): "the file that is examined"}
-    for target in targets:
-        real = os.path.realpath(target)
-        if real in taken or (os.path.exists(target) and os.path.samefile(target, source)):
-            what = taken.get(real, "the file that is examined")
-            raise ValueError(f"{target} is {what}; write elsewhere")
-        taken[real] = "written already"
+    real = [os.path.realpath(target) for target in targets]
+    for index, target in enumerate(targets):
+        if os.path.exists(target) and os.path.samefile(target, source):
+            raise ValueError(f"{target} is the file that is examined; write elsewhere")
+        if real[index] in real[:index]:
+            raise ValueError(f"{target} is written already; write elsewhere")
         if os.path.isdir(target):
             raise FileExistsError(f"{target} is a folder; name a file")
         refuse_existing(target, overwrite=overwrite)

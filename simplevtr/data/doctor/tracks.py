@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from simplevtr.data.doctor.categories import Categories, examine_use
-from simplevtr.data.doctor.findings import Findings, Place, shown
-from simplevtr.data.doctor.records import Track, Video, is_absent
-from simplevtr.data.doctor.values import checked, other_values
-from simplevtr.data.doctor.videos import Videos
+from simplevtr.data.doctor.findings import Findings, shown
+from simplevtr.data.doctor.videos import Track, Video, examine_use
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
 
@@ -23,181 +20,167 @@ _WAY_OUT = (
 )
 
 
-class Tracks:
-    """The annotations of a file, decoded whole for one video at a time."""
+def examine_annotations(
+    values: Sequence[Any],
+    videos: dict[int, Video | None],
+    categories: dict[int, dict[str, Any]],
+    findings: Findings,
+) -> None:
+    """Count what is wrong with ids and crowds, and give the videos their tracks, without lists.
 
-    def __init__(
-        self,
-        entries: Sequence[Any] | None,
-        videos: Videos,
-        categories: Categories,
-        findings: Findings,
-    ) -> None:
-        """Count what is wrong with ids and crowds.
-
-        Args:
-            entries: the file's, which ``read_json`` may have left undecoded; None if it has none.
-            videos: those of the file.
-            categories: those that can be used.
-            findings: where the defects go.
-        """
-        self._entries, self._findings = entries or (), findings
-        self._videos, self._categories = videos, categories
-        self._owners: dict[int, int] = {}  # index of the annotation that has an id
-        self._used: set[int] = set()
-        tracks = [self._track(index, json_value(e)) for index, e in enumerate(self._entries)]
-        tracks = [track for track in tracks if track is not None]
-        free = (i for i in count(1) if i not in self._owners)
-        for track in tracks:
-            if track.id is None:
-                track.id = next(free)
-                findings.repaired("annotations got a new id")
-            track.video.tracks.append(track)
-        if entries is not None:
-            examine_use(categories, self._used, findings)
-        _examine_crowds(tracks, categories, findings)
-
-    def load(self, video: Video, findings: Findings, *, crowds: bool) -> None:
-        """Give the tracks of a video their lists; what is wrong with them is counted and repaired.
-
-        Args:
-            video: those of its tracks that have no list of masks are taken out.
-            findings: where the defects go.
-            crowds: whether crowds become objects.
-        """
-        video.tracks = [track for track in video.tracks if self._load(track, findings)]
-        for track in video.tracks:
-            if crowds and track.iscrowd:
-                track.iscrowd = 0
-                findings.repaired("crowds became objects")
-            _fit_lists(track, findings)
-
-    def _track(self, index: int, entry: Any) -> Track | None:
-        """None if the annotation cannot be used."""
-        place, findings = Place(entry=f"annotations[{index}]"), self._findings
+    Args:
+        values: the file's list, whose items ``read_json`` may have left undecoded.
+        videos: of ``examine_videos``.
+        categories: of ``examine_categories``.
+        findings: where the defects go.
+    """
+    owners: dict[int, Any] = {}
+    used: set[int] = set()
+    tracks: list[Track] = []
+    for index, raw in enumerate(values):
+        entry, found = json_value(raw), findings.at(entry=f"annotations[{index}]")
         if not isinstance(entry, dict):
-            findings.add("wrong-type", place, f"{shown(entry)} is not an object", _DROPPED)
-            return None
-        track_id = checked(checks.integer, entry, "id", findings, place)
+            found.add("wrong-type", f"{shown(entry)} is not an object", _DROPPED)
+            continue
+        track_id = found.checked(checks.integer, entry, "id")
         if track_id is not None:
-            place = place.but(annotation=track_id)
-            owner = self._owners.setdefault(track_id, index)
-            if owner != index:
-                copy = _same(entry, json_value(self._entries[owner]))
-                what = "a copy of an earlier annotation" if copy else "that of another annotation"
-                repair = "copies of annotations were dropped" if copy else ""
-                findings.add("duplicate-annotation", place, f"id {track_id} is {what}", repair)
-                if copy:
-                    return None
+            found = found.at(annotation=track_id)
+            if track_id in owners:
+                if _is_copy(entry, owners[track_id], found):
+                    continue
                 track_id = None
-        video_id = checked(checks.integer, entry, "video_id", findings, place)
-        video = self._videos.usable.get(video_id)
-        if video is None and video_id is not None and video_id not in self._videos.unusable:
-            findings.add("unknown-video", place, f"there is no video {video_id}")
-        category_id = checked(checks.integer, entry, "category_id", findings, place)
-        alias = self._categories.alias.get(category_id)
-        if alias is None and category_id is not None:
-            findings.add("unknown-category", place, f"there is no category {category_id}")
-        self._used.add(alias)
-        iscrowd = checked(checks.flag, entry, "iscrowd", findings, place)
-        findings.repaired("iscrowd that is neither 0 nor 1 became 0", iscrowd is None)
-        if video is None or alias is None:
-            findings.repaired(_DROPPED)
-            return None
-        stated = int(iscrowd or 0) if "iscrowd" in entry else None
-        return Track(index, track_id, video, place.but(video=video_id), alias, stated)
-
-    def _load(self, track: Track, findings: Findings) -> bool:
-        """Give a track copies of its lists; False if there are no segmentations."""
-        entry, place = json_value(self._entries[track.index]), track.place
-        track.values = other_values(entry, _KNOWN, findings, place)
-        for key in _LISTS:
-            value, needed = entry.get(key), key == "segmentations"
-            if isinstance(value, list):
-                setattr(track, key, list(value))
-            elif needed and key not in entry:
-                findings.add("missing-key", place, "segmentations is missing", _DROPPED)
-                return False
-            elif needed or value is not None:
-                repair = _DROPPED if needed else f"{key} that are not lists were dropped"
-                detail = f"{key} is {shown(value)}, not a list"
-                findings.add("wrong-type", place, detail, repair)
-                if needed:
-                    return False
-        return True
+            else:
+                owners[track_id] = raw
+        video = _meant(entry, "video", videos, found)
+        category = _meant(entry, "category", categories, found)
+        iscrowd = found.checked(checks.flag, entry, "iscrowd")
+        found.repaired("iscrowd that is neither 0 nor 1 became 0", iscrowd is None)
+        if category is not None:
+            used.add(category["id"])
+        if video is None or category is None:
+            found.repaired(_DROPPED)
+            continue
+        ids = {"id": track_id, "video_id": video.id, "category_id": category["id"]}
+        stated = {"iscrowd": int(iscrowd or 0)} if "iscrowd" in entry else {}
+        tracks.append(Track(raw, {**ids, **stated}, video, found.at(video=video.id)))
+    free = (i for i in count(1) if i not in owners)
+    for track in tracks:
+        if track.entry["id"] is None:
+            track.entry["id"] = next(free)
+            findings.repaired("annotations got a new id")
+        track.video.tracks.append(track)
+    examine_use([entry for key, entry in categories.items() if key == entry["id"]], used, findings)
+    _examine_crowds(tracks, categories, findings)
 
 
-def settle_length(video: Video, findings: Findings) -> None:
-    """Correct a stated length that the tracks of a video speak against, else drop the video."""
+def _is_copy(entry: dict[str, Any], first: Any, found: Findings) -> bool:
+    """Whether an annotation with the id of an earlier one is a copy of it; either is counted."""
+    try:
+        is_copy = entry == json_value(first)
+    except RecursionError:
+        is_copy = False
+    what = "a copy of an earlier annotation" if is_copy else "that of another annotation"
+    repair = "copies of annotations were dropped" if is_copy else ""
+    found.add("duplicate-annotation", f"id {entry['id']} is {what}", repair)
+    return is_copy
+
+
+def _meant(entry: dict[str, Any], kind: str, known: Mapping[int, Any], found: Findings) -> Any:
+    """The video or category that an annotation is of; None if it cannot be used."""
+    own_id = found.checked(checks.integer, entry, f"{kind}_id")
+    if own_id is not None and own_id not in known:
+        found.add(f"unknown-{kind}", f"there is no {kind} {own_id}")
+    return known.get(own_id)
+
+
+def _examine_crowds(
+    tracks: list[Track], categories: dict[int, dict[str, Any]], findings: Findings
+) -> None:
+    """Count crowds, and what consists of them alone: the file, else categories and videos."""
+    crowds = [track for track in tracks if track.entry.get("iscrowd")]
+    groups: dict[tuple[str, int], list[Track]] = {}
+    if crowds and len(crowds) == len(tracks):
+        groups["file", 0] = tracks
+    elif crowds:
+        for track in tracks:
+            for kind in ("category", "video"):
+                groups.setdefault((kind, track.entry[f"{kind}_id"]), []).append(track)
+    told: set[Track] = set()
+    for (kind, key), group in groups.items():
+        if all(track.entry.get("iscrowd") for track in group):
+            name = f" {shown(categories[key]['name'])}" if kind == "category" else ""
+            found = findings if kind == "file" else findings.at(**{kind: key})
+            detail = f"all {len(group):,} annotations of the {kind}{name} are crowds: {_WAY_OUT}"
+            found.add("all-crowds", detail)
+            told.update(group)
+    for track in crowds:
+        if track not in told:
+            track.found.add("crowd", "iscrowd is 1; YouTube-VIS and OVIS have no crowds")
+
+
+def load_lists(video: Video, *, crowds: bool) -> None:
+    """Give the tracks of a video their lists, and make lists and length fit where it is clear how.
+
+    Args:
+        video: those of its tracks that have no list of masks are taken out.
+        crowds: whether crowds become objects.
+    """
+    video.tracks = [track for track in video.tracks if _load(track)]
+    for track in video.tracks:
+        if crowds and track.entry.get("iscrowd"):
+            track.entry["iscrowd"] = 0
+            track.found.repaired("crowds became objects")
+        _fit_lists(track)
     length = len(video.names)
     if video.stated_length in (None, length):
         return
-    if all(len(track.segmentations) == length for track in video.tracks if not track.dropped):
-        findings.repaired("lengths of videos were counted")
+    if all(len(t.entry["segmentations"]) == length for t in video.tracks if not t.dropped):
+        video.found.repaired("lengths of videos were counted")
     else:
         video.dropped = True
-        findings.repaired("videos were dropped whose length is unclear")
+        video.found.repaired("videos were dropped whose length is unclear")
 
 
-def _examine_crowds(tracks: list[Track], categories: Categories, findings: Findings) -> None:
-    """Count crowds, and what consists of them alone: the file, else categories and videos."""
-    crowds = [track for track in tracks if track.iscrowd]
-    if not crowds:
-        return
-    groups: dict[tuple[str, int], list[Track]] = {("file", 0): tracks}
-    if len(crowds) < len(tracks):
-        groups.clear()
-        for track in tracks:
-            groups.setdefault(("category", track.category_id), []).append(track)
-            groups.setdefault(("video", track.video.id), []).append(track)
-    told: set[int] = set()
-    for (kind, key), group in groups.items():
-        if all(track.iscrowd for track in group):
-            name = f" {shown(categories.entries[key]['name'])}" if kind == "category" else ""
-            detail = f"all {len(group):,} annotations of the {kind}{name} are crowds: {_WAY_OUT}"
-            place = Place() if kind == "file" else Place({kind: key})
-            findings.add("all-crowds", place, detail)
-            told.update(track.index for track in group)
-    for track in crowds:
-        if track.index not in told:
-            findings.add("crowd", track.place, "iscrowd is 1; YouTube-VIS and OVIS have no crowds")
+def _load(track: Track) -> bool:
+    """Give a track copies of its lists; False if there are no segmentations."""
+    entry, found = json_value(track.raw), track.found
+    track.entry.update(found.other_values(entry, _KNOWN))
+    for key in _LISTS:
+        needed = key == "segmentations"
+        if needed or entry.get(key) is not None:
+            repair = _DROPPED if needed else f"{key} that are not lists were dropped"
+            values = found.list_in(entry, key, repair)
+            if values is not None:
+                track.entry[key] = values
+    return "segmentations" in track.entry
 
 
-def _same(first: Any, second: Any) -> bool:
-    """Whether two values of the file are equal; False if they are nested too deeply to tell."""
-    try:
-        return first == second
-    except RecursionError:
-        return False
-
-
-def _fit_lists(track: Track, findings: Findings) -> None:
-    """Compare the lists' lengths with the video's, and make them fit where it is clear how."""
-    video, length = track.video, len(track.video.names)
+def _fit_lists(track: Track) -> None:
+    entry, found, video = track.entry, track.found, track.video
+    length = len(video.names)
     # A wrong length of the video is not a defect of the tracks that agree with it.
     allowed = {length, length if video.stated_length is None else video.stated_length}
     for key in _LISTS:
-        entries = getattr(track, key)
-        if entries is not None and len(entries) not in allowed:
-            detail = f"there are {len(entries)} {key}, but the video has {length} frames"
-            findings.add("list-length", track.place, detail)
-    if len(track.segmentations) not in allowed:
-        fitted = _fitted(track.segmentations, length, (track.bboxes, track.areas))
+        if key in entry and len(entry[key]) not in allowed:
+            detail = f"there are {len(entry[key])} {key}, but the video has {length} frames"
+            found.add("list-length", detail)
+    masks = entry["segmentations"]
+    if len(masks) not in allowed:
+        fitted = _fitted(masks, length, [entry.get("bboxes"), entry.get("areas")])
         if fitted is None:
             track.dropped = True
-            findings.repaired("annotations were dropped whose masks cannot be told to frames")
+            found.repaired("annotations were dropped whose masks cannot be told to frames")
             return
-        track.segmentations = fitted
-        findings.repaired("lists of masks were cut or filled up with null")
+        entry["segmentations"] = masks = fitted
+        found.repaired("lists of masks were cut or filled up with null")
     for key in ("bboxes", "areas"):
-        entries = getattr(track, key)
-        if entries is not None and len(entries) != len(track.segmentations):
-            setattr(track, key, [None] * len(track.segmentations))
+        if key in entry and len(entry[key]) != len(masks):
+            entry[key] = [None] * len(masks)
             track.computed.add(key)
-            findings.repaired(f"lists of {key} of a wrong length were computed")
+            found.repaired(f"lists of {key} of a wrong length were computed")
 
 
-def _fitted(masks: list[Any], length: int, others: tuple[list[Any] | None, ...]) -> list | None:
+def _fitted(masks: list[Any], length: int, others: list[list[Any] | None]) -> list | None:
     """Masks cut or filled up to a length, or None if it is unclear which frames they belong to."""
     if len(masks) > length:
         return masks[:length] if all(map(is_absent, masks[length:])) else None
@@ -205,3 +188,8 @@ def _fitted(masks: list[Any], length: int, others: tuple[list[Any] | None, ...])
     visible = [not is_absent(mask) for mask in filled]
     known = [other for other in others if other is not None and len(other) == length]
     return filled if visible in [[bool(entry) for entry in other] for other in known] else None
+
+
+def is_absent(segmentation: Any) -> bool:
+    """Whether a segmentation says that the instance is not visible: null, or no polygons."""
+    return segmentation is None or segmentation == []

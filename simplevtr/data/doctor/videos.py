@@ -1,140 +1,229 @@
-"""Examines the list of videos."""
+"""Examines the lists of categories and videos."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from simplevtr.data.doctor.findings import Findings, Place, shown
-from simplevtr.data.doctor.records import Video
-from simplevtr.data.doctor.values import checked, other_values
+from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
+from simplevtr.data.doctor.findings import Findings, shown
 from simplevtr.formats import checks
 from simplevtr.formats.paths import leads_out, natural_key, relative
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
 _KNOWN = ("id", "height", "width", "length", "file_names")
+_NAMED = 5  # categories that a message names
 
 
-@dataclass(frozen=True)
-class Videos:
-    """The videos of a file.
+@dataclass(eq=False)
+class Track:
+    """An annotation of a video that can be used, with a known category.
 
     Attributes:
-        usable: by id, in the order of the file.
-        unusable: ids of videos whose entries cannot be used.
+        raw: its entry in the file, which may not be decoded.
+        entry: what a repair makes of it; without lists and other values until its video is
+            examined. ``bboxes`` and ``areas`` are there if the file has them.
+        video: its video.
+        found: findings at its place.
+        computed: which of "bboxes" and "areas" have to be computed from the masks, all of them.
+        may_be_invisible: whether a repair keeps the track though it has no mask.
+        dropped: whether a repair leaves the track out.
     """
 
-    usable: dict[int, Video]
-    unusable: set[int]
+    raw: Any
+    entry: dict[str, Any]
+    video: Video
+    found: Findings
+    computed: set[str] = field(default_factory=set)
+    may_be_invisible: bool = False
+    dropped: bool = False
 
 
-def examine_videos(entries: list[Any], findings: Findings) -> Videos:
-    """Count what is wrong with the videos of a file and give those that can be used."""
-    if not entries:
-        findings.add("nothing-left", Place(), "the list of videos is empty")
-    videos = Videos({}, set())
-    for index, entry in enumerate(entries):
-        place = Place(entry=f"videos[{index}]")
-        video_id = None
+@dataclass(eq=False)
+class Video:
+    """A video with an id, a size and file names.
+
+    Attributes:
+        id: its id.
+        size: height and width in pixels.
+        names: a file name for each frame, None for frames that cannot be used.
+        stated_length: the length that the file gives, None if it gives none.
+        values: values of its entry that the format does not know.
+        found: findings at its place.
+        tracks: its tracks.
+        dropped: whether a repair leaves the video out.
+    """
+
+    id: int
+    size: tuple[int, int]
+    names: list[str | None]
+    stated_length: int | None
+    values: dict[str, Any]
+    found: Findings
+    tracks: list[Track] = field(default_factory=list)
+    dropped: bool = False
+
+    def file_names(self) -> list[str]:
+        """The file names of the frames that have one."""
+        return [name for name in self.names if name is not None]
+
+
+def _identified(
+    values: list[Any], key: str, kind: str, findings: Findings
+) -> Iterator[tuple[int, dict[str, Any], Findings]]:
+    """The id of each entry that has one, the entry, and the findings at its place."""
+    if not values:
+        findings.add("nothing-left", f"the list of {key} is empty")
+    for index, entry in enumerate(values):
+        found, own_id = findings.at(entry=f"{key}[{index}]"), None
         if isinstance(entry, dict):
-            video_id = checked(checks.integer, entry, "id", findings, place)
+            own_id = found.checked(checks.integer, entry, "id")
         else:
-            findings.add("wrong-type", place, f"{shown(entry)} is not an object")
-        if video_id in videos.usable or video_id in videos.unusable:
-            place = place.but(video=video_id)
-            detail = f"id {video_id} is that of another video"
+            found.add("wrong-type", f"{shown(entry)} is not an object")
+        if own_id is None:
+            found.repaired(f"{key} that cannot be used were dropped")
+        else:
+            yield own_id, entry, found.at(**{kind: own_id})
+
+
+def examine_categories(
+    values: list[Any], dataset_name: str, findings: Findings
+) -> dict[int, dict[str, Any]]:
+    """Count what is wrong with the categories of a file.
+
+    Args:
+        values: the file's list.
+        dataset_name: of the public dataset whose categories they must be; other names have none.
+        findings: where the defects go.
+
+    Returns:
+        For each id that annotations may have, the category it means, ``{"id", "name", ...}``, in
+        the order of the file; those of one name are one.
+    """
+    categories: dict[int, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Any]] = {}
+    for own_id, entry, found in _identified(values, "categories", "category", findings):
+        others = found.other_values(entry, ("id", "name"))
+        name = found.checked(checks.name, entry, "name")
+        if name is None:
+            found.repaired("categories without a name were named after their id")
+            name = f"category {own_id}"
+        if own_id in categories:
+            detail = f"id {own_id} of {shown(name)} is that of another category"
+            repair = "categories with the id of another one were dropped"
+            found.add("duplicate-category", detail, repair)
+        elif name in by_name:
+            categories[own_id] = by_name[name]
+            detail = f"name {shown(name)} is that of category {by_name[name]['id']}"
+            repair = "categories with the name of another one became one with it"
+            found.add("duplicate-name", detail, repair)
+        else:
+            categories[own_id] = by_name[name] = {"id": own_id, "name": name, **others}
+    if dataset_name in DATASET_CATEGORIES:
+        pairs = tuple(sorted((entry["id"], name) for name, entry in by_name.items()))
+        difference = first_difference(pairs, DATASET_CATEGORIES[dataset_name])
+        if difference is not None:
+            detail = f"compared with {dataset_name}, the category list {difference}"
+            findings.add("foreign-categories", detail)
+    return categories
+
+
+def examine_use(kept: Sequence[dict[str, Any]], used: set[int], findings: Findings) -> None:
+    """Count the categories without an annotation as one case: open vocabularies have thousands."""
+    unused = [entry for entry in kept if entry["id"] not in used]
+    names = [shown(entry["name"]) for entry in unused[:_NAMED]]
+    if len(unused) == 1:
+        found = findings.at(category=unused[0]["id"])
+        found.add("unused-category", f"{names[0]} has no annotation")
+    elif unused:
+        listed = ", ".join([*names, *["..."] * (len(unused) > _NAMED)])
+        detail = f"{len(unused):,} of {len(kept):,} categories have no annotation: {listed}"
+        findings.add("unused-category", detail)
+
+
+def examine_videos(values: list[Any], findings: Findings) -> dict[int, Video | None]:
+    """Count what is wrong with the videos of a file; None for those that cannot be used, by id."""
+    videos: dict[int, Video | None] = {}
+    for own_id, entry, found in _identified(values, "videos", "video", findings):
+        if own_id in videos:
             repair = "videos with the id of another one were dropped"
-            findings.add("duplicate-video", place, detail, repair)
+            found.add("duplicate-video", f"id {own_id} is that of another video", repair)
             continue
-        video = None
-        if video_id is not None:
-            video = _video(entry, video_id, findings, place.but(video=video_id))
-        if video is not None:
-            videos.usable[video_id] = video
-        else:
-            findings.repaired("videos that cannot be used were dropped")
-            videos.unusable.update([video_id] if video_id is not None else [])
-    _examine_sharing(videos.usable, findings)
+        videos[own_id] = _video(own_id, entry, found)
+        found.repaired("videos that cannot be used were dropped", videos[own_id] is None)
+    _examine_sharing([video for video in videos.values() if video is not None])
     return videos
 
 
-def _video(entry: dict[str, Any], video_id: int, findings: Findings, place: Place) -> Video | None:
-    values = other_values(entry, _KNOWN, findings, place)
-    height, width = (_side(entry, key, findings, place) for key in ("height", "width"))
+def _video(video_id: int, entry: dict[str, Any], found: Findings) -> Video | None:
+    others = found.other_values(entry, _KNOWN)
+    height, width = (found.checked(_side, entry, key) for key in ("height", "width"))
     length = None
     if "length" in entry:  # all readers count the file names where there is none
-        length = checked(checks.integer, entry, "length", findings, place)
-        findings.repaired("lengths of videos were counted", length is None)
-    names = entry.get("file_names")
-    if "file_names" not in entry:
-        findings.add("missing-key", place, "file_names is missing")
-    elif not isinstance(names, list):
-        findings.add("wrong-type", place, f"file_names is {shown(names)}, not a list")
-    if height is None or width is None or not isinstance(names, list):
+        length = found.checked(checks.integer, entry, "length")
+        found.repaired("lengths of videos were counted", length is None)
+    names = found.list_in(entry, "file_names")
+    if height is None or width is None or names is None:
         return None
     if not names:
-        findings.add("empty-video", place, "file_names is empty")
+        found.add("empty-video", "file_names is empty")
         return None
-    video = Video(video_id, values, [], height, width, length)
     for frame, name in enumerate(names):
         try:
             relative(name, "the image root")
-            video.names.append(name)
         except ValueError as error:
             defect = "outside-root" if isinstance(name, str) and leads_out(name) else "wrong-type"
             repair = "frames without a usable file name were taken out"
-            findings.add(defect, place.but(frame=frame), str(error), repair)
-            video.names.append(None)
-            video.lost.add(frame)
-    _examine_frames(video, findings)
+            found.at(frame=frame).add(defect, str(error), repair)
+            names[frame] = None
+    video = Video(video_id, (height, width), names, length, others, found)
+    _examine_frames(video)
     return video
 
 
-def _side(entry: dict[str, Any], key: str, findings: Findings, place: Place) -> int | None:
-    side = checked(checks.integer, entry, key, findings, place, least=1)
-    if side is None or side <= MOST_PIXELS:
-        return side
-    findings.add("impossible-number", place, f"{key} is {side}, not at most {MOST_PIXELS}")
-    return None
+def _side(entry: dict[str, Any], key: str) -> int:
+    side = checks.integer(entry, key, least=1)
+    if side > MOST_PIXELS:
+        raise ValueError(f"{key} is {side}, not at most {MOST_PIXELS}")
+    return side
 
 
-def _examine_frames(video: Video, findings: Findings) -> None:
+def _examine_frames(video: Video) -> None:
     """The number of frames, and the order of their names."""
-    length, names = len(video.names), video.file_names()
+    length, names, found = len(video.names), video.file_names(), video.found
     if video.stated_length not in (None, length):
         detail = f"length is {shown(video.stated_length)}, but there are {length} file_names"
-        findings.add("length-mismatch", video.place, detail)
+        found.add("length-mismatch", detail)
     if length == 1:
-        findings.add("single-frame", video.place, "there is one frame")
-    pixels = video.height * video.width * length
+        found.add("single-frame", "there is one frame")
+    pixels = video.size[0] * video.size[1] * length
     if pixels > _MOST_VIDEO_PIXELS:
         detail = f"its frames have {pixels} pixels; a track can have {_MOST_VIDEO_PIXELS}"
-        findings.add("too-large", video.place, detail)
+        found.add("too-large", detail)
     keys = [natural_key(name)[0] for name in names]
     for frame in range(1, len(keys)):
         if keys[frame] < keys[frame - 1]:
-            place = video.place.but(file=names[frame])
-            findings.add("unsorted-frames", place, f"comes after {shown(names[frame - 1])}")
+            detail = f"comes after {shown(names[frame - 1])}"
+            found.at(file=names[frame]).add("unsorted-frames", detail)
             break
 
 
-def _examine_sharing(videos: dict[int, Video], findings: Findings) -> None:
-    """Files that are frames of two videos, or twice of one."""
+def _examine_sharing(videos: list[Video]) -> None:
+    """Files that are frames of two videos, one case for each pair, or twice of one."""
     owner: dict[str, int] = {}
-    for video in videos.values():
-        told = set()  # one case for each pair of videos
-        seen: set[str] = set()
-        repeated = None
-        for name in video.file_names():
-            if name in seen:
-                repeated = repeated or name
-            seen.add(name)
+    for video in videos:
+        told = {video.id}
+        uses = Counter(video.file_names())
+        for name in uses:
             first = owner.setdefault(name, video.id)
-            if first != video.id and first not in told:
+            if first not in told:
                 told.add(first)
                 detail = f"is a frame of video {first} too"
-                findings.add("shared-frame", video.place.but(file=name), detail)
+                video.found.at(file=name).add("shared-frame", detail)
+        repeated = next((name for name, count in uses.items() if count > 1), None)
         if repeated is not None:
-            place = video.place.but(file=repeated)
-            findings.add("repeated-frame", place, "is a frame of its video more than once")
+            detail = "is a frame of its video more than once"
+            video.found.at(file=repeated).add("repeated-frame", detail)
