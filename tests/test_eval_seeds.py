@@ -1,7 +1,5 @@
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -156,10 +154,3 @@ def test_a_malformed_entry_is_named_by_its_index(run, write):
 def test_ground_truth_without_annotations(run, write):
     gt = write("valid.json", ground_truth(None))
     check_refused(run(RESULTS, "--gt", gt), "valid.json", "no annotations")
-
-
-def test_runs_as_a_script_from_anywhere(tmp_path):
-    command = [sys.executable, TOOL, "none.json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 2
-    assert done.stderr == "eval_seeds.py: error: none.json: no such file\n"

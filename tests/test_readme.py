@@ -15,6 +15,7 @@ COMMANDS = [
     line.replace("\\\n", " ").strip()
     for line in re.findall(r"^    (python (?:[^\n]*\\\n)*[^\n]*)", README, re.M)
 ]
+FOLDERS = ("tools", "demo", "datasets", "benchmarks")
 
 
 def test_there_are_commands():
@@ -41,6 +42,17 @@ def test_options_exist(script, monkeypatch, capsys):
         if script_of(command) == script:
             for option in (w for w in words if w.startswith("--")):
                 assert option in help_text, f"{script} has no {option}"
+
+
+def test_scripts_find_the_package_from_anywhere():
+    """Without installation: the repository's root is on the path before anything of it is used."""
+    scripts = {p: p.read_text() for d in FOLDERS for p in (ROOT / d).glob("*.py")}
+    scripts = {p: text for p, text in scripts.items() if "\nif __name__ ==" in text}
+    assert len(scripts) > 20
+    for path, text in scripts.items():
+        of_ours = re.search(r"^(from|import) (simplevtr|benchmarks|train_net)\b", text, re.M)
+        added = text.find("\nsys.path.insert(0, str(Path(__file__).resolve().parents[1]))")
+        assert of_ours is None or 0 < added < of_ours.start(), path
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([\w/.]+)\)", README))
