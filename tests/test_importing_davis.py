@@ -414,7 +414,7 @@ def test_frames_of_two_sizes_are_refused(source):
     [
         ([], r"meta.json: is \[\]; an object"),
         ({"videos": 3}, r"meta.json, 'videos': is 3"),
-        ({"videos": {}}, r"meta.json: has no video 'video1'"),
+        ({"videos": {}}, "video1: is a video that meta.json does not have"),
         ({"videos": {"video1": {"objects": {"one": {}}}}}, "object 'one': .*must be a number"),
         (
             {"videos": {"video1": {"objects": {"1": {"category": 5}}}}},

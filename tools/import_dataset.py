@@ -58,21 +58,16 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
-    categories, names = _categories(options.categories), {}
-    if options.rename:
-        names = parse_pairs(options.rename, "OLD=NEW")
+    categories = _categories(options.categories)
+    names = parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
     source = existing(options.source)
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
     reader = READERS[options.kind]
-    dataset = reader(
-        source,
-        images=options.images,
-        skip_broken=options.skip_broken,
-        **_special(options, reader),
-    )
+    special = _special(options, reader)
+    dataset = reader(source, images=options.images, skip_broken=options.skip_broken, **special)
     dataset = renamed(dataset, names)
     if categories is not None:
         dataset = with_categories(
@@ -117,36 +112,20 @@ def _parser() -> argparse.ArgumentParser:
     add("kind", metavar="KIND", choices=READERS, help=", ".join(READERS))
     add("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
     add("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")
-    add(
-        "--images",
-        type=Path,
-        help="folder of the videos' frames, which the file names in the output start at (default: "
-        "davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme SOURCE, mots "
-        "SOURCE if it has VIDEO/gt/gt.txt and VIDEO/img1; other mots and cvat need it)",
-    )
-    add(
-        "--skip-broken",
-        action="store_true",
-        help="leave out frames that cannot be used, such as those of another size than their "
-        "video, or videos where no single frame is to blame; they are counted",
-    )
-    add(
-        "--categories",
-        metavar="FILE",
-        help="take the categories with their ids and order from this annotation file, such as "
-        f"that of the training set, or of {', '.join(CATEGORIES)}; names must be equal",
-    )
-    add(
-        "--rename",
-        nargs="+",
-        metavar="OLD=NEW",
-        help="other names for categories; those of one name become one",
-    )
-    add(
-        "--drop-others",
-        action="store_true",
-        help="leave out tracks of categories that --categories does not have (default: an error)",
-    )
+    text = """folder of the videos' frames, which the file names in the output start at (default:
+        davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme SOURCE, mots SOURCE if it
+        has VIDEO/gt/gt.txt and VIDEO/img1; other mots and cvat need it)"""
+    add("--images", type=Path, help=text)
+    text = """leave out frames that cannot be used, such as those of another size than their video,
+        or videos where no single frame is to blame; they are counted"""
+    add("--skip-broken", action="store_true", help=text)
+    text = f"""take the categories with their ids and order from this annotation file, such as that
+        of the training set, or of {", ".join(CATEGORIES)}; names must be equal"""
+    add("--categories", metavar="FILE", help=text)
+    text = "other names for categories; those of one name become one"
+    add("--rename", nargs="+", metavar="OLD=NEW", default=(), help=text)
+    text = "leave out tracks of categories that --categories does not have (default: an error)"
+    add("--drop-others", action="store_true", help=text)
     add("--overwrite", action="store_true", help="replace the output file if it exists")
     _add_options_of_kinds(parser)
     return parser
@@ -155,57 +134,32 @@ def _parser() -> argparse.ArgumentParser:
 def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
     """The options that not all kinds have; what is not given is not in the result."""
     davis, mots, coco, cvat, labelme = (
-        parser.add_argument_group(kind, argument_default=argparse.SUPPRESS) for kind in READERS
+        parser.add_argument_group(kind, argument_default=argparse.SUPPRESS).add_argument
+        for kind in READERS
     )
-    davis.add_argument(
-        "--frames",
-        choices=FRAMES,
-        help="also labelme: frames without annotation are left out (annotated, the default) or are "
-        "frames without objects (all)",
-    )
-    davis.add_argument(
-        "--void",
-        type=int,
-        help="index of void pixels, -1 for none (default: 255, unless it is the only one besides "
-        "0 in all pictures: then it is the object)",
-    )
-    davis.add_argument(
-        "--subfolder", help="folder above the videos (default: the only one, such as 480p in DAVIS)"
-    )
-    davis.add_argument(
-        "--videos",
-        metavar="LIST",
-        help="text file of the names of the videos to take, or its name in ImageSets: 2017/val",
-    )
-    coco.add_argument(
-        "--crowds",
-        action="store_true",
-        help="import crowds as objects; some tools write iscrowd 1 for every mask that is an RLE",
-    )
-    mots.add_argument(
-        "--classes",
-        nargs="+",
-        metavar="NUMBER=NAME",
-        help="names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore, is "
-        "left out unless named here",
-    )
-    cvat.add_argument(
-        "--gaps",
-        choices=GAPS,
-        help="frames for which a track lists no shape show no object (absent, the default) or the "
-        "last shape (hold)",
-    )
-    labelme.add_argument(
-        "--ungrouped",
-        choices=UNGROUPED,
-        help="shapes without group_id are refused (error, the default), belong to one track of "
-        "their label (label) or are left out (drop)",
-    )
-    labelme.add_argument(
-        "--labels-with-number",
-        action="store_true",
-        help="take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus",
-    )
+    text = """also labelme: frames without annotation are left out (annotated, the default) or are
+        frames without objects (all)"""
+    davis("--frames", choices=FRAMES, help=text)
+    text = """index of void pixels, -1 for none (default: 255, unless it is the only one besides 0
+        in all pictures: then it is the object)"""
+    davis("--void", type=int, help=text)
+    text = "folder above the videos (default: the only one, such as 480p in DAVIS)"
+    davis("--subfolder", help=text)
+    text = "text file of the names of the videos to take, or its name in ImageSets: 2017/val"
+    davis("--videos", metavar="LIST", help=text)
+    text = "import crowds as objects; some tools write iscrowd 1 for every mask that is an RLE"
+    coco("--crowds", action="store_true", help=text)
+    text = """names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore, is
+        left out unless named here"""
+    mots("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
+    text = """frames for which a track lists no shape show no object (absent, the default) or the
+        last shape (hold)"""
+    cvat("--gaps", choices=GAPS, help=text)
+    text = """shapes without group_id are refused (error, the default), belong to one track of their
+        label (label) or are left out (drop)"""
+    labelme("--ungrouped", choices=UNGROUPED, help=text)
+    text = "take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
+    labelme("--labels-with-number", action="store_true", help=text)
 
 
 if __name__ == "__main__":

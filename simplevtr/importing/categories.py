@@ -23,12 +23,7 @@ def numbered_categories(names: Iterable[str]) -> Categories:
 
 
 def categories_of_file(path: Path) -> Categories:
-    """(id, name) pairs of an annotation file, also a COCO file, in its order.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it has no list of categories that can be used.
-    """
+    """(id, name) pairs of an annotation file, also a COCO file, in its order; else ValueError."""
     return read_categories(read_object(path), path)
 
 
@@ -39,11 +34,7 @@ def read_categories(content: dict[str, Any], source: Path) -> Categories:
 
 
 def renamed(dataset: ImportedDataset, names: Mapping[str, str]) -> ImportedDataset:
-    """The dataset with other names for some categories; those of one name become one.
-
-    Raises:
-        ValueError: one of the old names is none of the dataset's.
-    """
+    """The dataset with other names for some categories; those of one name become one."""
     new_names = {name: names.get(name, name) for _, name in dataset.categories}
     unknown = [name for name in names if name not in new_names]
     if unknown:
@@ -102,11 +93,7 @@ def similar_names(categories: Categories) -> list[list[str]]:
 
 
 def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
-    """``["Cat=cat", ...]`` as a dict.
-
-    Raises:
-        ValueError: for anything else, or a left side that appears twice.
-    """
+    """``["Cat=cat", ...]`` as a dict; ValueError for anything else or a left side given twice."""
     pairs: dict[str, str] = {}
     for entry in entries:
         old, _, new = entry.partition("=")

@@ -43,16 +43,9 @@ def read_coco_tracks(
     Args:
         source: the JSON file.
         images: the folder that its file names start at; None: the file's own folder.
-        skip_broken: whether frames and videos that cannot be used are left out and counted.
+        skip_broken: as in all readers.
         crowds: whether crowds are objects too. Some tools write ``iscrowd`` 1 for every mask that
             is an RLE, since COCO's own RLEs are crowds.
-
-    Returns:
-        The videos in order of their ids; the categories with the file's ids, ascending.
-
-    Raises:
-        FileNotFoundError: the file, the folder or an image is missing.
-        ValueError: the file cannot be used; the message says where and why.
     """
     content = read_object(source)
     root = require_folder(images or source.parent, "the videos' frames")
@@ -62,7 +55,8 @@ def read_coco_tracks(
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(content, source, known, crowds, log)
     reader = _Reader(source, root, categories, annotations, _video_names(content, source), log)
-    found = log.videos(sorted(videos, key=_order), lambda key: reader.video(key, videos[key]))
+    in_order = sorted(videos, key=lambda video: natural_key(str(video)))
+    found = log.videos(in_order, lambda video: reader.video(video, videos[video]))
     # Training on such a file teaches boxes, which a mere count does not tell.
     masks = sum(len(track.masks) for video in found for track in video.tracks)
     if masks and log.notes[_BOXES] == masks:
@@ -219,8 +213,3 @@ def _video_names(content: dict[str, Any], source: Path) -> dict[int | str, str]:
         return video, str(entry.get("name") or entry.get("file_name") or video)
 
     return dict(checks.entries(get_list(content, "videos", source), source, "videos", named))
-
-
-def _order(video: int | str) -> tuple:
-    """Numbers before texts."""
-    return (0, video) if isinstance(video, int) else (1, natural_key(video))

@@ -56,13 +56,6 @@ def read_cvat(
             shows no object; "hold" it keeps the last shape until one is listed that is outside, as
             files that list nothing but keyframes mean it. The only shape of a track, in the last
             frame but one, is not kept: CVAT lists no end there.
-
-    Returns:
-        The videos in natural order of their names; categories are the labels of the files.
-
-    Raises:
-        FileNotFoundError: the source, a folder or a frame is missing.
-        ValueError: a file cannot be used; the message says which, where and why.
     """
     require_choice("gaps", gaps, GAPS)
     if images is None:

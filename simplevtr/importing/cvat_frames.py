@@ -18,10 +18,6 @@ def frames_by_number(
 
     By number goes only where no other reading is likely: images that start at 1 may be frames
     that start at 0, unless there are as many, which then go by order.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: the images fit the frames that the file's head states in no way.
     """
     images = numbered_frames(folder)
     with naming(path):

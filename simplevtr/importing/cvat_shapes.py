@@ -19,13 +19,7 @@ _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 def shape_mask(shape: ElementTree.Element, size: Size, notes: Counter[str]) -> Rle | None:
     """The mask of a shape whose tag is one of MASKS, None if it is outside.
 
-    Args:
-        shape: the element.
-        size: (H, W) of the frame in pixels.
-        notes: where shapes between keyframes are counted.
-
-    Raises:
-        ValueError: an attribute cannot be used.
+    Shapes between keyframes are counted in ``notes``.
     """
     if _flag(shape, "outside", missing="0"):
         return None

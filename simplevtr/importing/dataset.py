@@ -80,12 +80,7 @@ class ImportedDataset:
 
 
 class ImportLog:
-    """Counts what is left out while files are read.
-
-    Attributes:
-        notes: as in :class:`ImportedDataset`.
-        broken: likewise.
-    """
+    """Counts what is left out while files are read, as :class:`ImportedDataset` has it."""
 
     def __init__(self, *, skip_broken: bool = False) -> None:
         """Start with nothing; if ``skip_broken`` is False, the first broken part is an error."""
@@ -95,16 +90,10 @@ class ImportLog:
 
     @contextmanager
     def part(self, kind: str, where: object = None) -> Iterator[None]:
-        """Read a part, such as one of the "frames" or "videos", that is left out if it is broken.
+        """Read one of the "frames" or "videos" (``kind``), which is left out if it is broken.
 
-        Args:
-            kind: what the part is, in the plural.
-            where: as in :func:`naming`.
-
-        Raises:
-            ValueError: it is broken and nothing may be skipped, an option has to decide, or it is
-                a frame and the whole video is broken.
-            FileNotFoundError: a file is missing and nothing may be skipped.
+        The error goes on if nothing may be skipped, if an option has to decide, and from a frame
+        if the whole video is broken; ``where`` is put before its message.
         """
         try:
             with naming(where):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simplevtr.formats import checks
+from simplevtr.importing import sources
 from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
     FRAMES,
@@ -20,15 +21,6 @@ from simplevtr.importing.davis_folders import chosen_videos, image_folder, label
 from simplevtr.importing.draft import VideoDraft
 from simplevtr.importing.label_pictures import png_size, read_object_numbers
 from simplevtr.importing.shapes import from_labels
-from simplevtr.importing.sources import (
-    as_object,
-    files_of,
-    frames_of,
-    read_object,
-    require_folder,
-    sub_folders,
-    with_annotations,
-)
 
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 _WHITE = 255  # void, or in pictures that know nothing else the object
@@ -55,7 +47,7 @@ def read_davis(
         source: the folder of ``Annotations``, or of ``Annotations_unsupervised`` if there is no
             other, or one of these.
         images: the folder of the videos' frames; None: ``JPEGImages`` next to the annotations.
-        skip_broken: whether frames and videos that cannot be used are left out and counted.
+        skip_broken: as in all readers.
         frames: "annotated" imports the frames that have a PNG, "all" the other ones too, as frames
             without any object.
         void: the index of pixels that are neither object nor background; they become background,
@@ -65,25 +57,22 @@ def read_davis(
             one there is, such as "480p" in DAVIS, or none.
         videos: a text file that lists the videos to import, one in a line, or the name of one in
             ``ImageSets``, such as "2017/val"; None: all.
-
-    Returns:
-        The videos in natural order of their names.
-
-    Raises:
-        FileNotFoundError: a folder, frame or file is missing.
-        ValueError: a file cannot be used; the message says which and why.
     """
     require_choice("frames", frames, FRAMES)
     log = ImportLog(skip_broken=skip_broken)
     labels = label_folder(source, subfolder)
-    root = require_folder(images or image_folder(labels), "the videos' frames (--images)")
+    root = sources.require_folder(images or image_folder(labels), "the videos' frames (--images)")
     metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
     meta = next(filter(Path.is_file, metas), None)
-    reader = _Reader(root, frames == "all", void, meta, log)
+    objects = None if meta is None else _read_meta(meta, log)
+    reader = _Reader(root, frames == "all", void, objects, log)
     drafts = log.videos(chosen_videos(labels, source, videos), reader.draft)
     reader.decide_on_white(drafts)
     found = log.videos(drafts, lambda draft: draft.finished(root))
-    return log.dataset(root, found, numbered_categories(reader.categories()))
+    names = {_ONLY_CATEGORY}
+    if objects is not None:
+        names = {name for of_video in objects.values() for name in of_video.values()}
+    return log.dataset(root, found, numbered_categories(sorted(names)))
 
 
 @dataclass
@@ -99,31 +88,21 @@ class _Reader:
     root: Path
     all_frames: bool
     void: int | None
-    meta: Path | None
+    objects: dict[str, dict[int, str]] | None
     log: ImportLog
-    objects: dict[str, dict[int, str]] | None = None
     values: set[int] = field(default_factory=set)
     white: list[tuple[VideoDraft, int, Path, Rle]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.meta is not None:
-            self.objects = _read_meta(self.meta, self.log)
-
-    def categories(self) -> list[str]:
-        if self.objects is None:
-            return [_ONLY_CATEGORY]
-        return sorted({name for objects in self.objects.values() for name in objects.values()})
 
     def draft(self, folder: Path) -> VideoDraft:
         """A video without what is 255 if ``void`` does not say what that means."""
         if self.objects is not None and folder.name not in self.objects:
-            raise ValueError(f"{self.meta}: has no video {folder.name!r}, but {folder} exists")
-        pictures = files_of(folder, ".png")
+            raise ValueError(f"{folder}: is a video that meta.json does not have")
+        pictures = sources.files_of(folder, ".png")
         if not pictures:
-            hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
+            hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
             raise ValueError(f"{folder}: holds no PNG{hint}")
-        frames = with_annotations(
-            frames_of(self.root / folder.name),
+        frames = sources.with_annotations(
+            sources.frames_of(self.root / folder.name),
             pictures,
             every=self.all_frames,
             what="PNG",
@@ -184,17 +163,18 @@ class _Reader:
 
 def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
     """The categories that YouTube-VOS's meta.json gives to the objects of each video."""
-    videos = as_object(read_object(path).get("videos"), f"{path}, 'videos'")
+    videos = sources.as_object(sources.read_object(path).get("videos"), f"{path}, 'videos'")
     names: dict[str, dict[int, str]] = {}
     for video, entry in videos.items():
         where = f"{path}, video {video!r}"
-        objects = as_object(as_object(entry, where).get("objects"), f"{where}, 'objects'")
+        entry = sources.as_object(entry, where)
+        objects = sources.as_object(entry.get("objects"), f"{where}, 'objects'")
         names[video] = {}
         for number, value in objects.items():
             place = f"{where}, object {number!r}"
             if not (number.isascii() and number.isdecimal() and int(number[:9]) < 256):
                 raise ValueError(f"{place}: the name of an object must be a number below 256")
-            if "category" not in as_object(value, place):  # as where they are not public
+            if "category" not in sources.as_object(value, place):  # as where they are not public
                 log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
             with naming(place):
                 value = {"category": _ONLY_CATEGORY} | value

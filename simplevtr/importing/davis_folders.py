@@ -16,14 +16,8 @@ _LABELS = ("Annotations", "Annotations_unsupervised")
 def label_folder(source: Path, subfolder: str) -> Path:
     """The folder whose folders hold the PNGs of one video each.
 
-    Args:
-        source: the folder that holds ``Annotations`` or ``Annotations_unsupervised``; the folder
-            above it, if it is the only one; or one of the two themselves, or the folder sought.
-        subfolder: the folder between ``Annotations`` and the videos; "" if there is one at most.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it is unclear which one is meant.
+    ``source`` holds ``Annotations`` or ``Annotations_unsupervised``, or is the only folder above
+    it, one of the two, or the folder sought; ``subfolder`` is between these and the videos.
     """
     source = Path(os.path.abspath(source))  # "." and ".." have names then
     found = _labels_in(source)
@@ -45,11 +39,7 @@ def label_folder(source: Path, subfolder: str) -> Path:
 
 
 def image_folder(labels: Path) -> Path:
-    """The folder in ``JPEGImages`` that is called as the labels' one, or the one with their videos.
-
-    Raises:
-        ValueError: it is unclear which one is meant.
-    """
+    """The folder in ``JPEGImages`` called as the labels' one, or the only one with their videos."""
     top = next((path for path in (labels, *labels.parents) if path.name in _LABELS), labels)
     root = top.parent / "JPEGImages"
     videos = {folder.name for folder in sub_folders(labels)}
@@ -63,16 +53,9 @@ def image_folder(labels: Path) -> Path:
 
 
 def chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list[Path]:
-    """The folders of the videos to import, in natural order.
+    """The folders in ``labels`` of the videos to import, in natural order.
 
-    Args:
-        labels: the folder that they are in.
-        source: where ``ImageSets`` may be.
-        videos: a text file that lists them, or the name of one in ``ImageSets``; None: all.
-
-    Raises:
-        FileNotFoundError: there is no such list.
-        ValueError: a listed video is missing, or there is none.
+    ``videos`` is a text file that lists them, or the name of one in ``ImageSets``; None: all.
     """
     folders = sub_folders(labels)
     if videos is not None:

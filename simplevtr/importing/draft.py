@@ -49,10 +49,6 @@ class VideoDraft:
                 pixels only, these are meant and not the picture as EXIF turns it.
             unite: whether several masks of a track in one frame become one; otherwise they are
                 refused.
-
-        Raises:
-            FileNotFoundError, ValueError: a frame is missing, is not an image, is unreasonably
-                large, or has another size than the others; or no frame is left.
         """
         self._log = log
         self.name = name
@@ -73,11 +69,7 @@ class VideoDraft:
             self._lost.add(number)
 
     def add(self, key: Hashable, category: str, frame: int, mask: Rle | None) -> None:
-        """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted.
-
-        Raises:
-            ValueError: the track has another category already, or a mask in this frame.
-        """
+        """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted."""
         if mask is None or not coco_mask.area(mask):
             self._log.notes["empty masks left out"] += 1
             return
@@ -94,11 +86,7 @@ class VideoDraft:
         track.masks[frame] = mask
 
     def finished(self, root: Path) -> ImportedVideo:
-        """The video without the frames that dropped out; its file names start at ``root``.
-
-        Raises:
-            ValueError: no frame is left.
-        """
+        """The video without the frames that dropped out; its file names start at ``root``."""
         kept = [t for t in range(len(self._frames)) if t not in self._lost]
         if not kept:
             raise BrokenVideoError(f"{self.name}: no frame can be used")

@@ -21,15 +21,11 @@ _FEW_LEVELS, _LOW_LEVEL = 8, 64
 
 
 def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None]:
-    """Read a PNG in which each object has a number or a colour of its own.
+    """Read a PNG of (H, W) pixels in which each object has a number or a colour of its own.
 
     The number is the palette's index or the grey level. Black and white pictures of one bit have
     the numbers 0 and 255, as they have grey levels. In RGB, grey is its level, and any other colour
     a number above 255 that stands for it.
-
-    Args:
-        path: the file.
-        size: (H, W) in pixels that it must have.
 
     Returns:
         (H, W) int32, where 0 is the background; and whether colours (True) or numbers (False) tell

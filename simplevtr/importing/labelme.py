@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.formats import checks
+from simplevtr.importing import sources
 from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
     FRAMES,
@@ -26,17 +27,6 @@ from simplevtr.importing.dataset import (
 from simplevtr.importing.draft import VideoDraft
 from simplevtr.importing.label_pictures import read_embedded_mask
 from simplevtr.importing.shapes import from_ellipse, from_overlapping, from_polygons
-from simplevtr.importing.sources import (
-    as_object,
-    files_of,
-    frames_of,
-    get_list,
-    identity,
-    read_object,
-    require_folder,
-    sub_folders,
-    with_annotations,
-)
 
 UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
@@ -67,27 +57,21 @@ def read_labelme(
         source: a folder of the files of one video, or of such folders.
         images: the folder of the videos' frames; None: the source, as LabelMe puts files next to
             their images. Frames are in ``<video>/``, or, for a source that is one video, there.
-        skip_broken: whether frames and videos that cannot be used are left out and counted.
+        skip_broken: as in all readers.
         frames: "annotated" imports the frames that have a file, "all" the other ones too, as frames
             without any object.
         ungrouped: what happens to a shape without ``group_id``: "error" it is refused; "label" it
             belongs to the track of its label, of which a video has one then; "drop" it is left out.
         labels_with_number: labels such as "bus-1" and "bus-2", which LabelMe's first versions had
             as there was no ``group_id``, are tracks 1 and 2 of the category "bus".
-
-    Returns:
-        The videos in natural order of their names; the labels in alphabetical order.
-
-    Raises:
-        FileNotFoundError: the source, a folder or a frame is missing.
-        ValueError: a file cannot be used; the message says which, where and why.
     """
     require_choice("frames", frames, FRAMES)
     require_choice("ungrouped", ungrouped, UNGROUPED)
-    source = require_folder(source, "LabelMe's files")
-    root = require_folder(images or source, "the videos' frames")
-    single = bool(files_of(source, ".json"))
-    folders = [source] if single else [f for f in sub_folders(source) if files_of(f, ".json")]
+    source = sources.require_folder(source, "LabelMe's files")
+    root = sources.require_folder(images or source, "the videos' frames")
+    single = bool(sources.files_of(source, ".json"))
+    folders = [source] if single else sources.sub_folders(source)
+    folders = [folder for folder in folders if sources.files_of(folder, ".json")]
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
     log = ImportLog(skip_broken=skip_broken)
@@ -114,15 +98,15 @@ class _Reader:
 
     def video(self, folder: Path) -> ImportedVideo:
         """The video of a folder of LabelMe's files."""
-        frames = with_annotations(
-            frames_of(self.root if self.single else self.root / folder.name),
-            files_of(folder, ".json"),
+        frames = sources.with_annotations(
+            sources.frames_of(self.root if self.single else self.root / folder.name),
+            sources.files_of(folder, ".json"),
             every=self.all_frames,
             what="file",
             log=self.log,
         )
         contents = {t: _content(path) for t, path in enumerate(frames.values()) if path}
-        stated = {t: _stated_size(c) for t, c in contents.items() if isinstance(c, dict)}
+        stated = {t: _stated_size(content) for t, content in contents.items()}
         name = folder.absolute().name
         draft = VideoDraft(self.log, name, [*frames], stated=stated, unite=True)
         keys: set[_Key] = set()
@@ -144,9 +128,9 @@ class _Reader:
         for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
             if content.get(key, side) not in (side, None):
                 raise ValueError(f"{path}: {key} is {content[key]!r:.40}, but the image has {side}")
-        for number, shape in enumerate(get_list(content, "shapes", path), start=1):
+        for number, shape in enumerate(sources.get_list(content, "shapes", path), start=1):
             where = f"{path}, shape {number}"
-            shape = as_object(shape, where)
+            shape = sources.as_object(shape, where)
             with naming(where):
                 label = checks.name(shape, "label")
                 kind = shape.get("shape_type")
@@ -168,7 +152,7 @@ class _Reader:
             return f"of kind {kind}", (label, None)
         group = shape.get("group_id")
         if group is not None:
-            return "", (label, identity(group, "group_id"))
+            return "", (label, sources.identity(group, "group_id"))
         if self.ungrouped == "label" or self._split(label)[1]:
             return "", (label, None)
         if self.ungrouped == "drop":
@@ -188,15 +172,17 @@ class _Reader:
 def _content(path: Path) -> dict[str, Any] | Exception:
     """What a file holds, or why it cannot be read."""
     try:
-        content = read_object(path)
+        content = sources.read_object(path)
     except (ValueError, OSError) as error:
         return error
     content.pop("imageData", None)  # the picture again, often larger than the rest
     return content
 
 
-def _stated_size(content: dict[str, Any]) -> Size | None:
+def _stated_size(content: dict[str, Any] | Exception) -> Size | None:
     """(H, W) in pixels of the picture as LabelMe showed it, None if the file does not say."""
+    if isinstance(content, Exception):
+        return None
     size = content.get("imageHeight"), content.get("imageWidth")
     return size if all(type(side) is int for side in size) else None
 

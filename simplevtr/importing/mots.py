@@ -54,16 +54,9 @@ def read_mots(
         images: the folder of the videos' frames, ``<video>/<number>.jpg`` or
             ``<video>/img1/<number>.jpg``; None: the folder of the videos in MOTChallenge's form.
             The other forms need it.
-        skip_broken: whether frames and videos that cannot be used are left out and counted.
+        skip_broken: as in all readers.
         classes: class number -> category; None: 1 car, 2 pedestrian. A class 10 that has a name
             here is one like the others, but for the identity 10000.
-
-    Returns:
-        The videos in natural order of their names.
-
-    Raises:
-        FileNotFoundError: the source, a folder or a frame is missing.
-        ValueError: a file cannot be used; the message says which, where and why.
     """
     videos = _videos(source)
     if images is None:
@@ -79,11 +72,7 @@ def read_mots(
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
-    """``["1=car", "2=pedestrian"]`` as numbers and names.
-
-    Raises:
-        ValueError: for anything else, or a number or name that appears twice.
-    """
+    """``["1=car", "2=pedestrian"]`` as numbers and names, neither twice; else ValueError."""
     pairs = parse_pairs(entries, "NUMBER=NAME, such as 1=car,")
     wrong = next((n for n in pairs if not re.fullmatch(r"\s*[0-9]{1,5}\s*", n, re.ASCII)), None)
     if wrong is not None:
@@ -95,13 +84,10 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
 
 
 class _Entry(NamedTuple):
-    """What a line of a text file, or a PNG, tells of a frame.
+    """What a line of a text file, or a PNG, tells of the frame of this number.
 
-    Attributes:
-        where: it stands.
-        frame: its number.
-        size: (H, W) in pixels that it states, None if it cannot be read.
-        read: makes identities, classes and masks of it, for frames of (H, W) pixels.
+    ``size`` is None if it cannot be read; ``read`` makes identities, classes and masks for frames
+    of (H, W) pixels.
     """
 
     where: object

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from simplevtr.formats.files import refuse_existing, write_bytes
@@ -47,11 +46,7 @@ def write_ytvis(
 
 
 def summary_table(dataset: ImportedDataset) -> str:
-    """Lines of text: how many videos, frames, tracks, masks and categories, and all notes.
-
-    Below the categories stand those that have tracks, each with their number. Below the table
-    stand the first broken parts that were left out, and names of categories that look alike.
-    """
+    """Lines of text: how much there is of what, all notes, and the first broken parts."""
     tracks = [track for video in dataset.videos for track in video.tracks]
     used = Counter(track.category for track in tracks)
     rows = [
@@ -71,22 +66,15 @@ def summary_table(dataset: ImportedDataset) -> str:
     width = max(len(name) for name, _ in rows)
     digits = max(len(str(count)) for _, count in rows)
     lines = [f"{name:<{width}}  {count:>{digits}}" for name, count in rows]
-    for kind, reasons in dataset.broken.items():
-        lines += [f"broken {kind}:", *_first(map(_shown, reasons))]
     alike = [", ".join(map(repr, names)) for names in similar_names(dataset.categories)]
+    lists = {f"broken {kind}:": map(_shown, parts) for kind, parts in dataset.broken.items()}
     if alike:
-        lines += [
-            "categories alike but for case, blanks or hyphens (see --rename):",
-            *_first(alike),
-        ]
+        lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
+    for title, items in lists.items():
+        items = list(items)
+        more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+        lines += [title, *(f"  {item}" for item in (*items[:_SHOWN], *more))]
     return "\n".join(lines)
-
-
-def _first(items: Iterable[str]) -> list[str]:
-    """Lines of the first items and how many more there are."""
-    items = list(items)
-    more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
-    return [f"  {item}" for item in (*items[:_SHOWN], *more)]
 
 
 def _require_tracks(dataset: ImportedDataset, path: str | os.PathLike[str]) -> None:
@@ -117,20 +105,17 @@ def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:
     """The file's content, keys in the order of the official files."""
     ids = {name: category_id for category_id, name in dataset.categories}
     videos, annotations = [], []
-    for video_id, video in enumerate(
-        tqdm(dataset.videos, desc="writing", unit="video", disable=None), start=1
-    ):
-        height, width = video.size
-        length = len(video.file_names)
-        sizes = {"height": height, "width": width, "length": length}
-        videos.append({**sizes, "file_names": video.file_names, "id": video_id})
+    for video in tqdm(dataset.videos, desc="writing", unit="video", disable=None):
+        sizes = dict(zip(("height", "width"), video.size, strict=True))
+        sizes["length"] = len(video.file_names)
+        videos.append({**sizes, "file_names": video.file_names, "id": len(videos) + 1})
         for track in video.tracks:
             annotations.append(
                 {
                     **sizes,
                     "category_id": ids[track.category],
-                    **frame_lists(track.masks.get(t) for t in range(length)),
-                    "video_id": video_id,
+                    **frame_lists(track.masks.get(t) for t in range(sizes["length"])),
+                    "video_id": len(videos),
                     "iscrowd": 0,
                     "id": len(annotations) + 1,
                 }

@@ -38,12 +38,7 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 
 def frames_of(folder: Path) -> dict[str, Path]:
-    """The images of a folder, by file name without suffix (in NFC), in natural order.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it holds no image, or two that differ in their suffix only.
-    """
+    """The images of a folder, at least one, by name without suffix (in NFC), in natural order."""
     folder = require_folder(folder, "frames")
     frames: dict[str, Path] = {}
     for path in files_of(folder, *IMAGE_SUFFIXES):
@@ -56,12 +51,7 @@ def frames_of(folder: Path) -> dict[str, Path]:
 
 
 def numbered_frames(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the number that their names end in, ascending.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it holds no image, or one without a number, or two with the same number.
-    """
+    """The images of a folder by the number that their names end in, ascending."""
     frames: dict[int, Path] = {}
     for stem, path in frames_of(folder).items():
         digits = re.search(r"[0-9]{1,18}$", stem)
@@ -78,12 +68,8 @@ def with_annotations(
 ) -> dict[Path, Path | None]:
     """The frames to import, in order, each with its annotation file or None.
 
-    Args:
-        images: what :func:`frames_of` returns.
-        files: annotation files that are called as their images; one without an image is broken.
-        every: whether images without a file are frames too.
-        what: such a file, for the notes.
-        log: where both are counted.
+    ``images`` is what :func:`frames_of` returns; files are called as their images. With ``every``
+    images without a file (``what``, for the notes) are frames too.
     """
     by_stem = {_stem(path): path for path in files}
     for stem in [stem for stem in by_stem if stem not in images]:
