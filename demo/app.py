@@ -54,9 +54,8 @@ def run(options: argparse.Namespace) -> None:
         cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, LOWEST_SCORE)
         predictor = VideoPredictor(cfg)
         if options.host not in _LOCAL:
-            print(
-                f"app.py: everybody who reaches {options.host} can use this page", file=sys.stderr
-            )
+            warning = f"app.py: everybody who reaches {options.host} can use this page"
+            print(warning, file=sys.stderr)
         page = Page(predictor, Path(folder), lowest_score=cfg.TEST.SCORE_THRESHOLD)
         page.serve(options.host, options.port, browser=not options.no_browser and _has_display())
 

@@ -18,6 +18,7 @@ from simplevtr.inference import (
     VideoPredictor,
     draw_tracks,
     find_tracks,
+    until_set,
     wanted_in_result,
 )
 from simplevtr.video_io import open_source
@@ -31,7 +32,6 @@ from app_table import TABLE_STYLE, track_table
 _HEAD = """# SimpleVTR
 Every object of a video: what it is, where it goes, and its mask in every frame."""
 _EMPTY = "<p class='hint'>Drop a video at the left and press <b>Find tracks</b>.</p>"
-_PICTURE_HEIGHT = 480  # pixels
 # Whatever gradio's parts would fetch from elsewhere is refused by the browser.
 _POLICY = """<meta http-equiv="Content-Security-Policy"
     content="default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:">"""
@@ -62,28 +62,14 @@ class Page:
         self._stop_requests: dict[str, threading.Event] = {}
 
     def serve(self, host: str, port: int | None, *, browser: bool) -> None:
-        """Serve the page until the program is interrupted.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        fonts = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+        """Serve the page until the program is interrupted; OSError if the port is taken."""
+        fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
         _, address, _ = self.blocks().launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=browser,
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            ssr_mode=False,
-            mcp_server=False,
-            enable_monitoring=False,
-            run_history=False,
-            footer_links=[],
-            theme=gr.themes.Default(primary_hue="blue", font=fonts[0], font_mono=fonts[1]),
-            css=TABLE_STYLE,
-            head=_POLICY,
-        )
+            server_name=host, server_port=port, inbrowser=browser, share=False, quiet=True,
+            prevent_thread_lock=True, ssr_mode=False, mcp_server=False, enable_monitoring=False,
+            run_history=False, footer_links=[], css=TABLE_STYLE, head=_POLICY,
+            theme=gr.themes.Default(primary_hue="blue", **fonts),
+        )  # fmt: skip
         print(f"open {address} (Ctrl-C ends)", flush=True)
         threading.Event().wait()
 
@@ -104,20 +90,19 @@ class Page:
                     look = self._controls()
                 with gr.Column(scale=3, min_width=320):
                     drawn = gr.Video(
-                        label="Tracks", height=_PICTURE_HEIGHT, interactive=False, autoplay=True,
-                        loop=True, elem_id="result",
+                        label="Tracks", height=480, interactive=False, autoplay=True, loop=True,
+                        elem_id="result",
                     )  # fmt: skip
                     listed = gr.HTML(_EMPTY, elem_id="listed")
                     results = gr.DownloadButton(
                         "Download results.json", visible=False, elem_id="download"
                     )
-            shown = [drawn, listed, results]
-            self._connect(video, find, stop, look, segmented, shown)
+            self._connect(video, find, stop, look, segmented, [drawn, listed, results])
             page.unload(self._stop)
         return page
 
     def _controls(self) -> list[gr.components.Component]:
-        """What ``_painter`` takes, in that order."""
+        """What ``_draw`` takes, in that order."""
         lowest = max(self._lowest_score, 0.01)
         names = self._predictor.class_names
         with gr.Group():
@@ -141,34 +126,30 @@ class Page:
     def _connect(self, video, find, stop, look, segmented, shown) -> None:
         """Say what happens when; drawing and the model have a queue each, of one at a time."""
         private = {"api_visibility": "private"}
-        model = {"concurrency_limit": 1, "concurrency_id": "model"}
-        drawing = {"concurrency_limit": 1, "concurrency_id": "drawing"}
+        at_once = private | {"queue": False}
+        waiting = private | {"show_progress_on": shown[0], "concurrency_limit": 1}
         video.change(
             lambda: (None, None, _EMPTY, gr.DownloadButton(visible=False)),
-            outputs=[segmented, *shown], queue=False, **private,
+            outputs=[segmented, *shown], **at_once,
         )  # fmt: skip
         found = find.click(
             lambda: (gr.Button(interactive=False), gr.Button(visible=True)),
-            outputs=[find, stop], queue=False, **private,
+            outputs=[find, stop], **at_once,
         ).then(
-            self._find, [video], [segmented, shown[0]], show_progress_on=shown[0], **model,
-            **private,
+            self._find, [video], [segmented, shown[0]], concurrency_id="model", **waiting
         )  # fmt: skip
-        found.success(
-            self._draw, [segmented, *look], shown, show_progress_on=shown[0], **drawing, **private
-        )
+        draw = {"fn": self._draw, "inputs": [segmented, *look], "outputs": shown}
+        draw |= waiting | {"concurrency_id": "drawing"}
+        found.success(**draw)
         for after in (found.success, found.failure):  # gradio 6.31's then() is not for failures
             after(
                 lambda: (gr.Button(interactive=True), gr.Button(visible=False)),
-                outputs=[find, stop], queue=False, **private,
+                outputs=[find, stop], **at_once,
             )  # fmt: skip
-        stop.click(self._stop, queue=False, **private)
+        stop.click(self._stop, **at_once)
         score, classes, trail, boxes, side_by_side = look
-        gr.on(
-            [score.release, trail.release, classes.input, boxes.input, side_by_side.input],
-            self._draw, [segmented, *look], shown,
-            show_progress_on=shown[0], trigger_mode="always_last", **drawing, **private,
-        )  # fmt: skip
+        changes = [score.release, trail.release, classes.input, boxes.input, side_by_side.input]
+        gr.on(changes, trigger_mode="always_last", **draw)
 
     def _find(
         self, path: str | None, request: gr.Request, progress: gr.Progress = gr.Progress()  # noqa: B008
@@ -179,14 +160,14 @@ class Page:
         stop = self._stop_requests[request.session_hash] = threading.Event()
         try:
             source = open_source(path)
-
-            def watched(frames: Frames) -> Frames:
-                for frame in _shown(frames, source.length, progress, "Reading and segmenting"):
-                    yield frame
-                    if stop.is_set():
-                        return
-
-            return SegmentedVideo(path, find_tracks(self._predictor, source, watched=watched)), None
+            found = find_tracks(
+                self._predictor,
+                source,
+                watched=lambda frames: until_set(
+                    stop, _shown(frames, source.length, progress, "Reading and segmenting")
+                ),
+            )
+            return SegmentedVideo(path, found), None
         except torch.OutOfMemoryError:
             raise _error("The GPU's memory is too small: try --opts TEST.WINDOW 16") from None
         except (ValueError, OSError, av.FFmpegError) as error:
@@ -207,21 +188,27 @@ class Page:
         """Draw what was found, without the model."""
         if segmented is None:
             return gr.skip(), gr.skip(), gr.skip()
-        names = self._predictor.class_names
+        found = segmented.found
         painter = TrackPainter(
-            names, min_score=score, classes=classes or None, draw_boxes=boxes, trail=int(trail),
-            side_by_side=side_by_side,
+            self._predictor.class_names, min_score=score, classes=classes or None,
+            draw_boxes=boxes, trail=int(trail), side_by_side=side_by_side,
         )  # fmt: skip
-        name = Path(segmented.path).stem
-        folder = self._new_folder(request.session_hash)
-        targets = Targets(f"{folder / name}_tracks.mp4", results=f"{folder / name}_results.json")
-        result = wanted_in_result(segmented.found.result, painter)
+        stem = self._new_folder(request.session_hash) / Path(segmented.path).stem
+        targets = Targets(f"{stem}_tracks.mp4", results=f"{stem}_results.json")
+        result = wanted_in_result(found.result, painter)
         try:
-            _draw_again(segmented, targets, painter, progress)
+            source = open_source(segmented.path)
+            with DrawnOutputs(targets, source, painter) as outputs:
+                draw_tracks(
+                    found,
+                    source,
+                    outputs,
+                    watched=lambda frames: _shown(frames, found.frames, progress, "Drawing"),
+                )
             self._predictor.write_results(targets.results, result)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, segmented.path) from error
-        listed = track_table(result, segmented.found, painter)
+        listed = track_table(result, found, painter)
         return targets.video, listed, gr.DownloadButton(value=targets.results, visible=True)
 
     def _new_folder(self, session: str) -> Path:
@@ -236,19 +223,6 @@ class Page:
         new = folder / str(last + 1)
         new.mkdir()
         return new
-
-
-def _draw_again(
-    segmented: SegmentedVideo, targets: Targets, painter: TrackPainter, progress: gr.Progress
-) -> None:
-    source, found = open_source(segmented.path), segmented.found
-    with DrawnOutputs(targets, source, painter) as outputs:
-        draw_tracks(
-            found,
-            source,
-            outputs,
-            watched=lambda frames: _shown(frames, found.frames, progress, "Drawing"),
-        )
 
 
 def _shown(frames: Frames, total: int | None, progress: gr.Progress, what: str) -> Frames:

@@ -7,7 +7,7 @@ from typing import Any
 
 from simplevtr.inference import FoundTracks
 from simplevtr.structures import TrackMasks
-from simplevtr.visualization import TrackPainter, track_colour
+from simplevtr.visualization import TrackPainter, track_rgb
 
 _LISTED = 30  # tracks
 TABLE_STYLE = """
@@ -32,12 +32,8 @@ def track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPainte
         found: all that was found.
         painter: knows the names of the classes.
     """
-    rows = list(
-        zip(
-            result["pred_ids"], result["pred_labels"], result["pred_scores"],
-            result["pred_masks"], strict=True,
-        )
-    )  # fmt: skip
+    columns = (result[f"pred_{name}"] for name in ("ids", "labels", "scores", "masks"))
+    rows = list(zip(*columns, strict=True))
     every = len(found.result["pred_scores"])
     text = f"<p class='summary'>{found.frames} frames, {len(rows)} of {every} tracks shown"
     if not rows:
@@ -50,11 +46,8 @@ def track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPainte
 
 
 def _row(track_id: int, label: int, score: float, masks: TrackMasks, painter: TrackPainter) -> str:
-    names = painter.thing_classes
-    name = names[label] if 0 <= label < len(names) else f"class {label}"
-    red, green, blue = (round(255 * part) for part in track_colour(track_id))
     seen = sum(rle is not None for rle in masks.rles)
     return (
-        f"<tr><td><i style='background: rgb({red}, {green}, {blue})'></i> {track_id}</td>"
-        f"<td>{html.escape(name)}</td><td>{score:.0%}</td><td>{seen}</td></tr>"
+        f"<tr><td><i style='background: rgb{track_rgb(track_id)}'></i> {track_id}</td>"
+        f"<td>{html.escape(painter.class_name(label))}</td><td>{score:.0%}</td><td>{seen}</td></tr>"
     )

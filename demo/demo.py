@@ -17,12 +17,12 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from threading import Event
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -38,6 +38,7 @@ from simplevtr.inference import (
     VideoPredictor,
     draw_tracks,
     find_tracks,
+    until_set,
     wanted_in_result,
 )
 from simplevtr.terminal import command_parser, number, run_command
@@ -73,9 +74,10 @@ def run(options: argparse.Namespace) -> None:
         side_by_side=options.side_by_side,
     )
     outputs = DrawnOutputs(targets, source, painter, fps=options.fps, sound=not options.no_audio)
-    segment = segment_live if source.live else segment_file
+    video = Video(predictor, source, targets, outputs, options.max_frames)
     try:
-        frames, tracks = segment(predictor, source, targets, outputs, options)
+        with _stop_on_interrupt() as stop:
+            frames, tracks = (video.read_once if source.live else video.read_twice)(stop)
     except torch.OutOfMemoryError:
         raise ValueError(
             "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
@@ -85,114 +87,97 @@ def run(options: argparse.Namespace) -> None:
           f"{options.score_threshold:.0%})")  # fmt: skip
 
 
-def segment_file(
-    predictor: VideoPredictor,
-    source: FrameSource,
-    targets: Targets,
-    outputs: DrawnOutputs,
-    options: argparse.Namespace,
-) -> tuple[int, int]:
-    """Read the video twice; classes and scores that are drawn are the final ones.
+class Video(NamedTuple):
+    """The input, what finds its tracks, and what is written of them.
 
-    Returns:
-        The numbers of frames and of tracks.
+    Both ways of reading end early where ``stop`` is set, and return the numbers of frames and of
+    tracks.
     """
-    with _StopOnInterrupt() as stop, outputs:
-        found = find_tracks(
-            predictor,
-            source,
-            watched=lambda frames: _progress(
-                stop.until_interrupted(islice(frames, options.max_frames)),
-                "reading and segmenting", source.length, options.max_frames,
-            ),
-        )  # fmt: skip
-        # At once: drawing may still break off.
-        tracks = _write_results(targets, found.result, predictor, outputs)
-        draw_tracks(
-            found,
-            source,
-            outputs,
-            watched=lambda frames: _progress(frames, "drawing", found.frames),
+
+    predictor: VideoPredictor
+    source: FrameSource
+    targets: Targets
+    outputs: DrawnOutputs
+    max_frames: int | None
+
+    def read_twice(self, stop: Event) -> tuple[int, int]:
+        """Find the tracks, then draw them; the classes and scores drawn are the final ones."""
+        with self.outputs:
+            found = find_tracks(
+                self.predictor,
+                self.source,
+                watched=lambda frames: self._first_frames(frames, stop, "reading and segmenting"),
+            )
+            tracks = self._write_results(found.result)  # at once: drawing may still break off
+            draw_tracks(
+                found,
+                self.source,
+                self.outputs,
+                watched=lambda frames: _progress(frames, "drawing", found.frames),
+            )
+        return found.frames, tracks
+
+    def read_once(self, stop: Event) -> tuple[int, int]:
+        """Draw what is final; TEST.WINDOW full-size frames are kept.
+
+        Classes and scores that are drawn are those of the tracks so far, and results.json has those
+        of each track's last frame.
+        """
+        waiting: deque[np.ndarray] = deque()
+        collected = CollectedTracks(self.source.size)
+        count = 0
+
+        def kept(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+            for frame in frames:
+                waiting.append(frame)
+                yield frame
+
+        with closing(self.source), self.outputs:
+            frames = kept(self._first_frames(self.source, stop, "segmenting"))
+            for tracks in self.predictor.stream(frames):
+                count += 1
+                self.outputs.write(waiting.popleft(), tracks)
+                if self.targets.results:
+                    collected.extend([tracks])
+        self._write_results(collected.so_far())
+        return count, len(self.outputs.shown)
+
+    def _first_frames(
+        self, frames: Iterable[np.ndarray], stop: Event, what: str
+    ) -> Iterable[np.ndarray]:
+        known = [length for length in (self.source.length, self.max_frames) if length is not None]
+        return _progress(
+            until_set(stop, islice(frames, self.max_frames)), what, min(known, default=None)
         )
-    return found.frames, tracks
+
+    def _write_results(self, result: dict[str, Any]) -> int:
+        """Write results.json if it is wanted; returns the number of tracks."""
+        result = wanted_in_result(result, self.outputs.painter)
+        if self.targets.results:
+            overwrite = self.targets.overwrite
+            self.predictor.write_results(self.targets.results, result, overwrite=overwrite)
+        return len(result["pred_scores"])
 
 
-def segment_live(
-    predictor: VideoPredictor,
-    source: FrameSource,
-    targets: Targets,
-    outputs: DrawnOutputs,
-    options: argparse.Namespace,
-) -> tuple[int, int]:
-    """Read once and draw what is final; TEST.WINDOW full-size frames are kept.
-
-    Classes and scores that are drawn are those of the tracks so far, and results.json has those of
-    each track's last frame.
-
-    Returns:
-        The numbers of frames and of tracks.
-    """
-    waiting: deque[np.ndarray] = deque()
-    collected = CollectedTracks(source.size)
-
-    def kept(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        for frame in frames:
-            waiting.append(frame)
-            yield frame
-
-    count = 0
-    with _StopOnInterrupt() as stop, closing(source), outputs:
-        frames = kept(stop.until_interrupted(islice(source, options.max_frames)))
-        progress = _progress(frames, "segmenting", source.length, options.max_frames)
-        for tracks in predictor.stream(progress):
-            outputs.write(waiting.popleft(), tracks)
-            count += 1
-            if targets.results:
-                collected.extend([tracks])
-    _write_results(targets, collected.so_far(), predictor, outputs)
-    return count, len(outputs.shown)
+def _progress(frames: Iterable[np.ndarray], what: str, total: int | None) -> Iterable[np.ndarray]:
+    return tqdm(frames, desc=what, total=total, unit="frame", disable=None)
 
 
-def _write_results(
-    targets: Targets, result: dict[str, Any], predictor: VideoPredictor, outputs: DrawnOutputs
-) -> int:
-    """Write results.json if it is wanted; returns the number of tracks."""
-    result = wanted_in_result(result, outputs.painter)
-    if targets.results:
-        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
-    return len(result["pred_scores"])
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Event]:
+    """An event that the first Ctrl-C sets; the second one ends the program as usual."""
+    stop = Event()
 
-
-class _StopOnInterrupt:
-    """Within it, the first Ctrl-C ends the frames instead of the program."""
-
-    def __enter__(self) -> _StopOnInterrupt:
-        self._stopped = False
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._stopped:
-            raise KeyboardInterrupt
-        self._stopped = True
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop.set()
         print("\ndemo.py: finishing what was read; Ctrl-C again gives up", file=sys.stderr)
 
-    def until_interrupted(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield frames until Ctrl-C."""
-        for frame in frames:
-            yield frame
-            if self._stopped:
-                return
-
-
-def _progress(
-    frames: Iterable[np.ndarray], what: str, *lengths: int | None
-) -> Iterable[np.ndarray]:
-    known = [length for length in lengths if length is not None]
-    return tqdm(frames, desc=what, total=min(known, default=None), unit="frame", disable=None)
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _classes(wanted: list[str] | None, names: list[str]) -> list[str | int] | None:
@@ -228,12 +213,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", type=number(above=0), help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
     add("--max-frames", type=number(int, least=1), help="read only the first frames")
-    add(
-        "--timeout",
-        type=number(above=0),
-        default=20.0,
-        help="seconds to wait for a camera or an address",
-    )
+    add("--timeout", type=number(above=0), default=20.0,
+        help="seconds to wait for a camera or an address")  # fmt: skip
     add("--overwrite", action="store_true", help="replace existing results")
     add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="config options; last on the command line")  # fmt: skip

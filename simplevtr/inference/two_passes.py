@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from threading import Event
 from typing import Any
 
 from simplevtr.inference.video_outputs import DrawnOutputs
@@ -32,6 +33,14 @@ class FoundTracks:
 
     result: dict[str, Any]
     frames: int
+
+
+def until_set(stop: Event, frames: Frames) -> Iterator[np.ndarray]:
+    """The frames up to the first one after which ``stop`` is set."""
+    for frame in frames:
+        yield frame
+        if stop.is_set():
+            return
 
 
 def find_tracks(
