@@ -76,43 +76,30 @@ class LiveSource(StreamSource):
         self._container.close()
 
 
-def is_camera(text: str) -> bool:
-    """Whether a text stands for a camera: "/dev/video0", or "0" where no file has that name."""
-    if re.fullmatch(r"/dev/video[0-9]{1,3}", text):
-        return True
-    return re.fullmatch(r"[0-9]{1,3}", text) is not None and not Path(text).exists()
+def open_live(text: str, *, timeout: float) -> LiveSource | None:
+    """Open a camera or a network address; None where a text stands for neither.
 
-
-def open_camera(text: str) -> LiveSource:
-    """Open a camera by its number or its device (Linux, video4linux).
+    A camera is "/dev/video0", or "0" where no file has that name (Linux, video4linux); an address
+    has the form "scheme://...".
 
     Raises:
         FileNotFoundError: there is no such camera; the message lists the ones that exist.
-        ValueError: it cannot be opened.
+        ValueError: it cannot be opened, or its scheme is unknown. Neither names a password.
     """
-    device = text if text.startswith("/") else f"/dev/video{int(text)}"
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        if text.split("://", 1)[0].lower() not in SCHEMES:
+            raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(SCHEMES)}")
+        return LiveSource(text, hidden(text), timeout=timeout)
+    camera = re.fullmatch(r"(/dev/video)?([0-9]{1,3})", text)
+    if camera is None or (camera[1] is None and Path(text).exists()):
+        return None
+    device = text if camera[1] else f"/dev/video{int(text)}"
     if not Path(device).exists():
         there = ", ".join(sorted(map(str, Path("/dev").glob("video[0-9]*")))) or "none"
         raise FileNotFoundError(
             f"{text}: no such file, and no camera {device} (cameras here: {there})"
         )
     return LiveSource(device, device, format="v4l2")
-
-
-def is_address(text: str) -> bool:
-    """Whether a text has the form of an address, "scheme://...", known or not."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
-
-
-def open_address(text: str, *, timeout: float) -> LiveSource:
-    """Open a network address.
-
-    Raises:
-        ValueError: the scheme is unknown, or see ``LiveSource``. Neither names a password.
-    """
-    if text.split("://", 1)[0].lower() not in SCHEMES:
-        raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(SCHEMES)}")
-    return LiveSource(text, hidden(text), timeout=timeout)
 
 
 def hidden(address: str) -> str:

@@ -11,7 +11,7 @@ from simplevtr.formats.images import IMAGE_SUFFIXES, is_image, picture_count
 from simplevtr.formats.paths import existing
 from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.image_source import ImageSource, PictureSource, images_in
-from simplevtr.video_io.live_source import is_address, is_camera, open_address, open_camera
+from simplevtr.video_io.live_source import open_live
 from simplevtr.video_io.video_source import VideoSource
 
 
@@ -37,10 +37,8 @@ def open_source(
     """
     single = isinstance(path_or_pattern, (str, os.PathLike))
     inputs = [os.fspath(i) for i in ([path_or_pattern] if single else path_or_pattern)]
-    if len(inputs) == 1 and is_address(inputs[0]):
-        return open_address(inputs[0], timeout=timeout)
-    if len(inputs) == 1 and is_camera(inputs[0]):
-        return open_camera(inputs[0])
+    if len(inputs) == 1 and (live := open_live(inputs[0], timeout=timeout)) is not None:
+        return live
     paths = [path for item in inputs for path in _expand(item)]
     if not paths:
         raise ValueError("no input was given: name a video, a folder of images or a pattern")

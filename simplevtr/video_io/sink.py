@@ -51,21 +51,16 @@ class Sink:
             self._discard()
             if kind is None:
                 raise ValueError(f"{self.path}: there are no frames to write")
-        elif kind is not None:
-            self._keep_partial()
-        else:
+        elif kind is None:
             self._finish()
             self._publish()
-
-    def _keep_partial(self) -> None:
-        try:
-            self._finish()
-        except (av.FFmpegError, OSError) as error:
-            logger.warning("%s: could not be closed (%s)", self._partial, error)
-        logger.warning(
-            "%s: not complete; the %d frames done are kept in %s",
-            self.path, self.count, self._partial,
-        )  # fmt: skip
+        else:
+            try:
+                self._finish()
+            except (av.FFmpegError, OSError) as error:
+                logger.warning("%s: could not be closed (%s)", self._partial, error)
+            found = self.path, self.count, self._partial
+            logger.warning("%s: not complete; the %d frames done are kept in %s", *found)
 
     def _finish(self) -> None:
         """Flush and close what is under the temporary name."""
