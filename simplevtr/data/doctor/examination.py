@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
-from simplevtr.data.doctor.boxes_areas import Areas, Boxes, examine_column
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.frame_files import look_at_frames, settle_frames
 from simplevtr.data.doctor.leaks import Split, examine_leaks
-from simplevtr.data.doctor.masks import examine_repetition, examine_visibility, measure_masks
+from simplevtr.data.doctor.masks import examine_masks
 from simplevtr.data.doctor.tracks import examine_annotations, is_absent, load_lists
 from simplevtr.data.doctor.videos import Video, examine_categories, examine_videos
 from simplevtr.formats.checks import check_outline
 
-import numpy as np
 from tqdm import tqdm
 
 _LISTS = ("videos", "categories", "annotations")
@@ -117,7 +115,7 @@ def examine(
     def look(video: Video) -> int:
         load_lists(video, crowds=settings.crowds)
         settle_frames(video, faults.get(video.id, {}))
-        masks = _examine_masks(video, settings.box_tolerance)
+        masks = examine_masks(video, settings.box_tolerance)
         if settings.repair:
             _keep(video, kept)
         video.tracks = []  # a file's masks as objects take several times its size
@@ -162,26 +160,6 @@ def _in_order(
 
 def _run(index: int) -> tuple[int, Findings]:
     return _work(index)
-
-
-def _examine_masks(video: Video, box_tolerance: float) -> int:
-    """Count what is wrong with masks, boxes and areas, and repair them; the number of masks."""
-    total = 0
-    # Tracks of a video have one length, unless it is unclear which is the right one.
-    by_length: dict[int, list] = {}
-    for track in video.tracks:
-        if not track.dropped:
-            by_length.setdefault(len(track.entry["segmentations"]), []).append(track)
-    for tracks in by_length.values():
-        masks = measure_masks(tracks, video.size)
-        examine_column(Boxes(masks, box_tolerance), tracks)
-        examine_column(Areas(masks), tracks)
-        for row, frame in np.argwhere(masks.given & ~masks.usable).tolist():
-            tracks[row].entry["segmentations"][frame] = None
-        examine_visibility(tracks, masks)
-        examine_repetition(tracks, masks)
-        total += int(masks.given.sum())
-    return total
 
 
 def _keep(video: Video, kept: dict[str, list[Any]]) -> None:
