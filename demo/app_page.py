@@ -46,16 +46,13 @@ class SegmentedVideo:
 
 
 class Page:
-    """The page and what its controls do."""
+    """The page and what its controls do.
+
+    Results go into a folder for each session below ``folder``; ``lowest_score`` is that of the
+    tracks that the model returns.
+    """
 
     def __init__(self, predictor: VideoPredictor, folder: Path, *, lowest_score: float) -> None:
-        """Keep the model.
-
-        Args:
-            predictor: the model, which takes one video at a time.
-            folder: for results; one below it for each session.
-            lowest_score: of the tracks that the model returns.
-        """
         self._predictor = predictor
         self._folder = folder
         self._lowest_score = lowest_score

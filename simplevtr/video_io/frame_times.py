@@ -27,12 +27,9 @@ class Timeline:
     """
 
     def __init__(self, fps: Fraction | None, tick: Fraction, *, may_jump: bool = False):
-        """Begin a timeline.
+        """``tick`` is the container's unit of time in seconds.
 
-        Args:
-            fps: frames per second, None if unknown.
-            tick: the container's unit of time in seconds.
-            may_jump: whether a gap of more than 10 s means that the clock was set anew.
+        With ``may_jump``, a gap of more than 10 s means that the clock was set anew.
         """
         self._fps, self._tick, self._may_jump = fps, tick, may_jump
         self._step = max(1, round(1 / (fps * tick))) if fps else 1

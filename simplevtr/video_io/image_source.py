@@ -20,19 +20,13 @@ _SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
 
 
 class ImageSource(FrameSource):
-    """One frame an image; can be iterated any number of times, and holds one frame at a time."""
+    """One frame an image, in natural order of the paths; holds one frame at a time.
+
+    All files are looked into, none decoded. ValueError if one is not an image or is an animation,
+    two differ in nothing but the suffix (a frame and its mask, for instance), or sizes differ.
+    """
 
     def __init__(self, paths: Sequence[Path], shown: str):
-        """Look into all files; none is decoded.
-
-        Args:
-            paths: image files, put in natural order of their paths.
-            shown: what the user wrote.
-
-        Raises:
-            ValueError: a file is not an image or an animation, two differ in nothing but the
-                suffix (a frame and its mask, for instance), or their sizes differ.
-        """
         self.files = sorted(paths, key=lambda path: natural_key(str(path)))
         self.path = shown
         self.length = len(self.files)

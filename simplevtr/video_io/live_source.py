@@ -27,16 +27,13 @@ class LiveSource(StreamSource):
     def __init__(
         self, address: str, shown: str, *, format: str | None = None, timeout: float = 20.0
     ):
-        """Connect and decode the first frame.
+        """Connect and decode the first frame; ValueError if that fails.
 
         Args:
             address: a device, or an address with a scheme.
             shown: what stands for it in messages.
             format: FFmpeg's name of the input format; None: found out.
             timeout: seconds to wait for an answer, and later for the next data.
-
-        Raises:
-            ValueError: there is no answer, no video, or no frame can be decoded.
         """
         self.path, self.files = shown, []
         options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}

@@ -39,7 +39,7 @@ class Sink:
         self.path, self.size, self.count = path, tuple(size), 0
         self._overwrite, self._folder = overwrite, folder
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = partial_name(path)
+        self._partial = _partial_name(path)
         if folder:
             self._partial.mkdir()
 
@@ -128,7 +128,7 @@ class FolderSink(FrameSink):
         Image.fromarray(frame).save(self._partial / name, quality=95)  # quality: jpg and webp
 
 
-def partial_name(path: Path) -> Path:
+def _partial_name(path: Path) -> Path:
     """A free name next to ``path``: an earlier run may have left its own."""
     extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
     names = (path.with_name(f"{path.stem}.partial{extra}{path.suffix}") for extra in extras)

@@ -38,11 +38,7 @@ class StreamReader:
     """
 
     def __init__(self, container: av.container.InputContainer, name: str):
-        """Prepare to read; ``name`` begins messages.
-
-        Raises:
-            ValueError: there is no video, or none that can be decoded.
-        """
+        """``name`` begins messages; ValueError if there is no video that can be decoded."""
         self._name = name
         self._stream = stream = _pick_stream(container, name)
         # Threads that take a frame each hold back as many frames of a camera, and lose good frames
@@ -113,11 +109,7 @@ class StreamSource(FrameSource):
     """What video files, cameras and addresses share: the frames of a ``StreamReader``."""
 
     def _begin(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
-        """Set the attributes from an open container and its first frame; return its frames.
-
-        Raises:
-            ValueError: there is no video, or none that can be decoded.
-        """
+        """Set the attributes from an open container and its first frame; return its frames."""
         self._reader = reader = StreamReader(container, self.path)
         self.fps, self.length = reader.fps, reader.length
         frames = iter(reader)
@@ -138,11 +130,7 @@ class VideoSource(StreamSource):
     """A video file; each pass reads it anew, so that memory holds one frame however long it is."""
 
     def __init__(self, path: Path):
-        """Look into a file and decode its first frame.
-
-        Raises:
-            ValueError: it is not a video, a playlist, or no frame can be decoded.
-        """
+        """Decode the first frame; ValueError if that fails or the file is not a video."""
         self.files = [path]
         self.path = str(path)
         self._warned = False
