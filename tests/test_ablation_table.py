@@ -91,8 +91,8 @@ def test_csv_reads_back(rows):
 
 def test_plot_shows_every_seed(rows):
     figure = draw_ablation(
-        {row.title: row.by_seed["AP"] for row in rows},
-        {row.title: row.by_seed["loss"] for row in rows},
+        {row.run.title: row.by_seed["AP"] for row in rows},
+        {row.run.title: row.by_seed["loss"] for row in rows},
         "Base",
     )
     score, loss = figure.axes

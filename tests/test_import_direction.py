@@ -28,7 +28,7 @@ ALLOWED = {
         "video_io",
         "visualization",
     },
-    "ablation": {"config_file", "data", "evaluation", "formats", "run_config", "visualization"},
+    "ablation": {"config_file", "data", "formats", "run_config"},
     "engine": {
         *("checkpoint", "data", "evaluation", "formats", "modeling", "visualization"),
         "weights_file",

@@ -21,19 +21,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.ablation.checks import check_configs, start_slots
+from simplevtr.ablation.checks import check_configs
+from simplevtr.ablation.jobs import Job, JobBuilder
 from simplevtr.ablation.plan import Plan, read_plan
 from simplevtr.ablation.results import check_settings, collect
-from simplevtr.ablation.schedule import Command, Launch, Schedule
-from simplevtr.ablation.steps import Job, JobBuilder
+from simplevtr.ablation.schedule import Command, Launch, run_jobs
 from simplevtr.ablation.table import csv_text, markdown, summarise
 from simplevtr.formats.files import write_bytes
-from simplevtr.terminal import command_parser, number, run_command, say_error
+from simplevtr.terminal import command_parser, number, run_command, say
 from simplevtr.visualization.plots import draw_ablation
-
-from tqdm import tqdm
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: list[str] | None = None, launch: Launch | None = None) -> int:
@@ -52,27 +48,22 @@ def main(arguments: list[str] | None = None, launch: Launch | None = None) -> in
 def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
     """Do what is left of the plan and write its tables; 1 if a run failed."""
     plan = read_plan(options.plan, options.seeds)
-    names = _chosen(plan, options.only)
+    names = options.only or list(plan.runs)
+    if unknown := [name for name in names if name not in plan.runs]:
+        raise ValueError(f"--only: {unknown[0]!r} is not a run; runs: {', '.join(plan.runs)}")
     if options.tables_only:
-        return 0 if _write_tables(plan, options.output) else _no_results(options.output)
-    scored_sets = check_configs(plan)
-    builder = JobBuilder(
-        plan,
-        output=options.output,
-        root=ROOT,
-        scored_sets=scored_sets,
-        start_slots=start_slots(plan),
+        if not _write_tables(plan, options.output):
+            raise ValueError(f"{options.output} has no result of the plan's runs")
+        return 0
+    jobs = JobBuilder(plan, options.output, check_configs(plan)).jobs(
+        names, cost=not options.no_cost
     )
-    jobs = builder.jobs(names, cost=not options.no_cost)
     if options.list:
-        _list(jobs)
+        for job in jobs:
+            print(f"{_state(job):10}{job.name:32}{job.folder}")
         return 0
     for job in jobs:
         check_settings(job)
-    return _run(plan, jobs, options, launch)
-
-
-def _run(plan: Plan, jobs: list[Job], options: argparse.Namespace, launch: Launch | None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     with (options.output / ".lock").open("w") as lock:
         try:
@@ -84,69 +75,35 @@ def _run(plan: Plan, jobs: list[Job], options: argparse.Namespace, launch: Launc
         # The commands hold the lock too: a second ablate.py cannot train into the same folders
         # while they run, even if this process is killed.
         launch = launch or partial(Command, keep_open=[lock.fileno()])
-        with tqdm(total=len(jobs), unit="job", dynamic_ncols=True) as progress:
+        try:
+            failed = run_jobs(jobs, side_by_side=options.jobs, launch=launch)
+        finally:
+            _write_tables(plan, options.output)
+    if failed:
+        say(f"ablate.py: failed: {'; '.join(failed)}", sys.stderr)
+    return 1 if failed else 0
 
-            def show(names: list[str], ended: int) -> None:
-                progress.set_postfix_str("; ".join(names), refresh=False)
-                progress.update(ended - progress.n)
-                progress.refresh()
 
-            schedule = Schedule(
-                jobs,
-                side_by_side=options.jobs,
-                launch=launch,
-                on_change=show,
-                on_failure=partial(tqdm.write, file=sys.stderr),
-            )
-            try:
-                schedule.run()
-            finally:
-                _write_tables(plan, options.output)
-    if schedule.failed:
-        print(f"ablate.py: failed: {'; '.join(schedule.failed)}", file=sys.stderr)
-    return 1 if schedule.failed else 0
+def _state(job: Job) -> str:
+    if job.result.is_file():
+        return "finished"
+    return "begun" if (job.folder / "settings.json").is_file() else "to do"
 
 
 def _write_tables(plan: Plan, output: Path) -> bool:
     """Write the tables and the plot of the results at hand; whether there are any."""
-    results, costs = collect(plan, JobBuilder(plan, output=output, root=ROOT), output)
-    rows = summarise(plan, results, costs)
+    rows = summarise(plan, *collect(plan, output))
     if not rows:
         return False
-    figure = draw_ablation(
-        {row.title: row.by_seed["AP"] for row in rows},
-        {row.title: row.by_seed["loss"] for row in rows},
-        plan.runs[plan.baseline].title,
-    )
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
+    curves = [{row.run.title: row.by_seed[key] for row in rows} for key in ("AP", "loss")]
+    draw_ablation(*curves, plan.runs[plan.baseline].title).savefig(picture, format="png", dpi=110)
     table = markdown(rows, plan.baseline)
-    for name, content in (
-        ("table.md", table.encode()),
-        ("table.csv", csv_text(rows).encode()),
-        ("plot.png", picture.getvalue()),
-    ):
-        write_bytes(output / name, content, overwrite=True)
-    tqdm.write(f"{table}\n{output / 'table.md'}, table.csv, plot.png")
+    write_bytes(output / "table.md", table.encode(), overwrite=True)
+    write_bytes(output / "table.csv", csv_text(rows).encode(), overwrite=True)
+    write_bytes(output / "plot.png", picture.getvalue(), overwrite=True)
+    say(f"{table}\n{output / 'table.md'}, table.csv, plot.png")
     return True
-
-
-def _no_results(output: Path) -> int:
-    return say_error("ablate.py", f"{output} has no result of the plan's runs")
-
-
-def _chosen(plan: Plan, only: list[str] | None) -> list[str]:
-    unknown = [name for name in only or () if name not in plan.runs]
-    if unknown:
-        raise ValueError(f"--only: {unknown[0]!r} is not a run; runs: {', '.join(plan.runs)}")
-    return only or list(plan.runs)
-
-
-def _list(jobs: list[Job]) -> None:
-    for job in jobs:
-        begun = (job.folder / "settings.json").is_file() and job.seed is not None
-        state = "finished" if job.result.is_file() else "begun" if begun else "to do"
-        print(f"{state:10}{job.name:32}{job.folder}")
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -155,15 +112,16 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
-    parser.add_argument("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
-    parser.add_argument("--output", required=True, type=Path, help="folder of all runs")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these runs and what they need")
-    parser.add_argument("--seeds", nargs="+", type=int, help="instead of the plan's")
+    add = parser.add_argument
+    add("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
+    add("--output", required=True, type=Path, help="folder of all runs")
+    add("--only", nargs="+", metavar="NAME", help="these runs and what they need")
+    add("--seeds", nargs="+", type=number(int, least=0), help="instead of the plan's")
     cores = number(int, least=1, most=os.cpu_count() or 1)
-    parser.add_argument("--jobs", type=cores, default=1, help="runs side by side")
-    parser.add_argument("--no-cost", action="store_true", help="do not measure time and memory")
-    parser.add_argument("--list", action="store_true", help="show what would be run, and stop")
-    parser.add_argument("--tables-only", action="store_true", help="rebuild tables, run nothing")
+    add("--jobs", type=cores, default=1, help="runs side by side")
+    add("--no-cost", action="store_true", help="do not measure time and memory")
+    add("--list", action="store_true", help="show what would be run, and stop")
+    add("--tables-only", action="store_true", help="rebuild tables, run nothing")
     return parser
 
 

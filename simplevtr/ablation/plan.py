@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,9 @@ import msgspec
 
 Opts = dict[str, str | int | float | bool | list | None]
 """Config key -> value, as a command line would give them."""
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Folder of ``train_net.py``, ``tools`` and ``benchmarks``."""
 
 START = "start"
 """Name of the folder of the plan's start, which no run may have."""
@@ -51,11 +55,6 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_from: str | None = None
     evaluate: str | None = None
 
-    @property
-    def source(self) -> str | None:
-        """Name of the run whose weights this one needs."""
-        return self.start_from or self.evaluate
-
 
 class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
     config: str
@@ -70,21 +69,44 @@ class Plan(msgspec.Struct, frozen=True):
     """A whole plan file; every name in it exists, and every run has opts and seeds."""
 
     path: Path
-    config: Path
+    config: str
     opts: Opts
     baseline: str
     start: Start | None
     runs: dict[str, Run]
 
+    def source(self, run: Run) -> str | None:
+        """Name of the run whose weights this one needs, or "start"; None without one."""
+        return run.start_from or run.evaluate or (START if self.start else None)
+
     def opts_of(self, run: Run) -> Opts:
         """All options of a run on top of the plan's config."""
-        if run.evaluate:
-            return {**self.opts_of(self.runs[run.evaluate]), **run.opts}
-        return {**self.opts, **run.opts}
+        below = self.opts_of(self.runs[run.evaluate]) if run.evaluate else self.opts
+        return {**below, **run.opts}
 
-    def uses_start(self, run: Run) -> bool:
-        """Whether the run's weights are those of the plan's start."""
-        return self.start is not None and run.source is None
+    def settings(self, run: Run) -> dict[str, Any]:
+        """What a run's results depend on, whatever the seed: its own and those it starts from."""
+        result, source = self.cost_settings(run), self.source(run)
+        if source == START:
+            result["start"] = self.start_settings()
+        elif source:
+            key = "evaluate" if run.evaluate else "start_from"
+            result[key] = self.settings(self.runs[source])
+        return result
+
+    def cost_settings(self, run: Run) -> dict[str, Any]:
+        """What a run's costs depend on."""
+        return {"config": _from_root(self.config), "opts": self.opts_of(run)}
+
+    def start_settings(self) -> dict[str, Any]:
+        """What the weights of the plan's start depend on."""
+        return {"config": _from_root(self.start.config), "opts": self.start.opts}
+
+
+def _from_root(config: str) -> str:
+    """The same wherever the command was called from."""
+    path = Path(config).resolve()
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
@@ -112,29 +134,29 @@ def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
 
 
 def _plan(path: Path, content: _PlanFile, seeds: tuple[int, ...]) -> Plan:
-    own_weights = content.start is None
-    start = None
-    if content.start is not None:
-        start = Start(
-            config=_config(path, content.start.config), opts=_opts("start", content.start.opts)
-        )
-    runs = {}
+    start = content.start
+    if start is not None:
+        start = Start(config=_config(path, start.config), opts=_opts("start", start.opts))
+    runs: dict[str, Run] = {}
     for run in content.runs:
         where = f"run {run.name!r}"
         if run.name in runs:
             raise ValueError(f"{where}: two runs have this name")
         if run.start_from and run.evaluate:
             raise ValueError(f"{where}: has start_from and evaluate; allowed is one of them")
-        chosen = _seeds(where, run.seeds or content.seeds)
+        chosen = run.seeds or content.seeds
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"{where}: seeds is {[*chosen]}; they must be different")
         if seeds:
             chosen = seeds if run.seeds is None else tuple(s for s in chosen if s in seeds)
-        opts = _opts(where, run.opts, weights=own_weights and not run.source)
+        own_weights = not (start or run.start_from or run.evaluate)
+        opts = _opts(where, run.opts, weights=own_weights)
         runs[run.name] = msgspec.structs.replace(run, opts=opts, seeds=chosen)
-    _check_sources(content.baseline, runs)
+    _check_names(content.baseline, runs)
     return Plan(
         path=path,
-        config=Path(_config(path, content.config)),
-        opts=_opts("the plan", content.opts, weights=own_weights),
+        config=_config(path, content.config),
+        opts=_opts("the plan", content.opts, weights=start is None),
         baseline=content.baseline,
         start=start,
         runs=runs,
@@ -149,7 +171,7 @@ def _config(plan: Path, name: str) -> str:
     return path
 
 
-def _opts(where: str, opts: Opts | None, *, weights: bool = True) -> dict[str, Any]:
+def _opts(where: str, opts: Opts | None, *, weights: bool = True) -> Opts:
     """The options; ``weights``: whether MODEL.WEIGHTS may be among them."""
     for key in _RESERVED if weights else (*_RESERVED, "MODEL.WEIGHTS"):
         if key in (opts or {}):
@@ -157,33 +179,29 @@ def _opts(where: str, opts: Opts | None, *, weights: bool = True) -> dict[str, A
     return dict(opts or {})
 
 
-def _seeds(where: str, seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{where}: seeds is {[*seeds]}; they must be different")
-    return seeds
-
-
-def _check_sources(baseline: str, runs: dict[str, Run]) -> None:
-    names = ", ".join(runs)
+def _check_names(baseline: str, runs: dict[str, Run]) -> None:
+    """The baseline and the sources are runs, and a source has the weights that are asked for."""
     if baseline not in runs:
-        raise ValueError(f"baseline {baseline!r} is not a run; runs: {names}")
+        raise ValueError(f"baseline {baseline!r} is not a run; runs: {', '.join(runs)}")
+    sources = {run.name: run.start_from or run.evaluate for run in runs.values()}
     for run in runs.values():
-        where, passed, seen = f"run {run.name!r}", run, [run.name]
-        while passed.source:
-            if passed.source not in runs:
-                raise ValueError(f"{where}: {passed.source!r} is not a run; runs: {names}")
-            passed = runs[passed.source]
-            if passed.name in seen:
-                raise ValueError(f"{where}: its weights come from itself: {' <- '.join(seen)}")
-            if passed.evaluate:
-                raise ValueError(
-                    f"{where}: {passed.name!r} is an evaluation and has no weights of its own; "
-                    "name a run that trains"
-                )
-            missing = [seed for seed in run.seeds if seed not in passed.seeds]
-            if missing:
-                raise ValueError(
-                    f"{where}: has seeds {missing}, which {passed.name!r} has not: "
-                    f"{list(passed.seeds)}"
-                )
-            seen.append(passed.name)
+        where, name = f"run {run.name!r}", sources[run.name]
+        if not name:
+            continue
+        if name not in runs:
+            raise ValueError(f"{where}: {name!r} is not a run; runs: {', '.join(runs)}")
+        if runs[name].evaluate:
+            raise ValueError(
+                f"{where}: {name!r} is an evaluation and has no weights of its own; "
+                "name a run that trains"
+            )
+        has = runs[name].seeds
+        if missing := [seed for seed in run.seeds if seed not in has]:
+            raise ValueError(f"{where}: has seeds {missing}, which {name!r} has not: {list(has)}")
+    try:
+        TopologicalSorter({run: [s] if s else [] for run, s in sources.items()}).prepare()
+    except CycleError as error:
+        names = error.args[1]
+        raise ValueError(
+            f"run {names[0]!r}: its weights come from itself: {' <- '.join(names)}"
+        ) from None

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from simplevtr.ablation.jobs import Job
 from simplevtr.ablation.plan import Plan
-from simplevtr.ablation.steps import Job, JobBuilder
 from simplevtr.formats.files import read_json, write_bytes
-from simplevtr.formats.metrics import Curve, read_metrics
+from simplevtr.formats.metrics import read_metrics
 
 import msgspec
 
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 FINAL_TERMS = ("loss_ce", "loss_bbox", "loss_giou", "loss_mask", "loss_dice")
 """Losses of the last decoder layer; comparable between different numbers of layers."""
 
-COST_SETTINGS = "cost_settings.json"
 _RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth", "result.json")
 _LAST_PART = 0.2  # of the iterations: what ``loss`` is the mean of
 
@@ -36,10 +35,10 @@ def write_result(job: Job) -> None:
     result: dict[str, Any] = {"name": job.run, "seed": job.seed}
     result["commands"] = [shlex.join(step.command) for step in job.steps]
     result["settings"] = job.settings
-    if job.scores is not None:
-        scores = read_json(job.scores)
-        result |= {key: value for key, value in scores.items() if key != "per_category"}
-    if job.trains:
+    if job.kind != "start":
+        result |= read_json(job.folder / "scores.json")
+        result.pop("per_category", None)
+    if job.kind != "evaluate":
         result |= summarise_training(job.folder)
     write_json(job.result, result)
 
@@ -53,7 +52,9 @@ def summarise_training(folder: str | os.PathLike) -> dict[str, Any]:
         first of them; ``iterations``; ``seconds_per_iteration``, the median, None if unknown.
     """
     curves = read_metrics(folder)
-    losses = final_losses(curves)
+    terms = [dict(curves[name]) for name in FINAL_TERMS if name in curves]
+    common = set.intersection(*map(set, terms)) if terms else ()
+    losses = [[iteration, sum(term[iteration] for term in terms)] for iteration in sorted(common)]
     if not losses:
         raise ValueError(f"{Path(folder) / 'metrics.json'}: has none of {', '.join(FINAL_TERMS)}")
     total = losses[-1][0] + 1
@@ -68,24 +69,10 @@ def summarise_training(folder: str | os.PathLike) -> dict[str, Any]:
     }
 
 
-def final_losses(curves: dict[str, Curve]) -> list[list[float]]:
-    """The sum of the final-layer terms at every iteration that has all of them."""
-    terms = [dict(curves[name]) for name in FINAL_TERMS if name in curves]
-    if not terms:
-        return []
-    common = set.intersection(*(set(term) for term in terms))
-    return [[i, sum(term[i] for term in terms)] for i in sorted(common)]
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write a file in one step; values that are no number become null, paths text."""
     text = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=1)
     write_bytes(path, text + b"\n", overwrite=True)
-
-
-def _plain(value: Any) -> Any:
-    """The value as ``write_json`` and ``read_json`` give it back."""
-    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str))
 
 
 def check_settings(job: Job) -> None:
@@ -94,28 +81,23 @@ def check_settings(job: Job) -> None:
     Raises:
         ValueError: names what changed and which folder to delete.
     """
-    path = settings_file(job)
-    if not path.is_file():
-        found = [name for name in _RUN_FILES if (job.folder / name).exists()]
-        if found and job.seed is not None:
+    path = job.file("settings.json")
+    if path.is_file():
+        if changes := _changes(read_json(path), job.settings):
+            what = f"{job.result} and {path}" if job.kind == "cost" else job.folder
+            raise ValueError(
+                f"{job.name} was run with other settings ({changes}): delete {what}, "
+                "or choose another --output"
+            )
+    elif job.kind != "cost":
+        if found := [name for name in _RUN_FILES if (job.folder / name).exists()]:
             raise ValueError(
                 f"{job.folder} holds a run of unknown settings ({', '.join(found)}, but no "
                 f"{path.name}): delete it, or choose another --output"
             )
-        return
-    before, now = read_json(path), _plain(job.settings)
-    if before != now:
-        what = job.result if job.seed is None else job.folder
-        raise ValueError(
-            f"{job.name} was run with other settings ({'; '.join(_changes(before, now))}): "
-            f"delete {what}{f' and {path}' if job.seed is None else ''}, "
-            "or choose another --output"
-        )
 
 
-def collect(
-    plan: Plan, builder: JobBuilder, output: Path
-) -> tuple[dict[str, dict[int, dict]], dict[str, dict]]:
+def collect(plan: Plan, output: Path) -> tuple[dict[str, dict[int, dict]], dict[str, dict]]:
     """The results at hand: by run and seed, and costs by run.
 
     Results of other settings than the plan's are left out, with a warning.
@@ -125,34 +107,32 @@ def collect(
     for name, run in plan.runs.items():
         for path in sorted((output / name).glob("seed_*/result.json")):
             result = read_json(path)
-            if _same(path, result["settings"], builder.settings(run)):
+            if _same(path, result["settings"], plan.settings(run)):
                 results.setdefault(name, {})[result["seed"]] = result
-        path, settings = output / name / "cost.json", output / name / COST_SETTINGS
+        path, settings = output / name / "cost.json", output / name / "cost_settings.json"
         if path.is_file() and settings.is_file():
-            if _same(path, read_json(settings), builder.cost_settings(run)):
+            if _same(path, read_json(settings), plan.cost_settings(run)):
                 costs[name] = read_json(path)
     return results, costs
 
 
 def _same(path: Path, before: Any, now: Any) -> bool:
-    changes = _changes(before, _plain(now))
+    changes = _changes(before, now)
     if changes:
-        logger.warning("%s is left out; its settings differ: %s", path, "; ".join(changes))
+        logger.warning("%s is left out; its settings differ: %s", path, changes)
     return not changes
 
 
-def settings_file(job: Job) -> Path:
-    """Where a job's settings are kept from before its first command on."""
-    return job.folder / (COST_SETTINGS if job.seed is None else "settings.json")
+def _changes(before: Any, now: Any) -> str:
+    """What differs between the settings of a file and those of the plan; "" if nothing does."""
 
+    def changes(before: Any, now: Any, key: str) -> list[str]:
+        if isinstance(before, dict) and isinstance(now, dict):
+            names = sorted(before.keys() | now.keys())
+            pairs = [(before.get(n, "not set"), now.get(n, "not set"), n) for n in names]
+            return [change for pair in pairs for change in changes(*pair)]
+        return [] if before == now else [f"{key}: {before} before, {now} now"]
 
-def _changes(before: Any, now: Any, key: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted(before.keys() | now.keys())
-        absent = "not set"
-        return [
-            change
-            for name in keys
-            for change in _changes(before.get(name, absent), now.get(name, absent), name)
-        ]
-    return [] if before == now else [f"{key}: {before} before, {now} now"]
+    # As write_json and read_json give the plan's back.
+    now = msgspec.json.decode(msgspec.json.encode(now, enc_hook=str))
+    return "; ".join(changes(before, now, ""))

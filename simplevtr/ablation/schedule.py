@@ -6,26 +6,31 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from simplevtr.ablation.results import settings_file, write_json, write_result
-from simplevtr.ablation.steps import Job
+from simplevtr.ablation.jobs import Job
+from simplevtr.ablation.results import write_json, write_result
 from simplevtr.formats.files import write_bytes
+
+from tqdm import tqdm
 
 _POLL = 0.2  # seconds between two looks at the processes
 _PATIENCE = 10.0  # seconds that a process has to end by itself
 _SHOWN = 15  # last lines of a failed command
 
 
-Launch = Callable[[Sequence[str], Path, Mapping[str, str]], "Command"]
-"""(command, file that its output is added to, environment variables on top of ours) -> process."""
+class Command(subprocess.Popen):
+    """A command in a process group of its own, so that Ctrl-C reaches it through ``stop`` alone.
 
-
-class Command:
-    """A command in a process group of its own, so that Ctrl-C reaches it through ``stop`` alone."""
+    Args:
+        command: the words of it.
+        log: file that its output is added to.
+        environment: variables on top of ours.
+        keep_open: file descriptors that it inherits.
+    """
 
     def __init__(
         self,
@@ -38,7 +43,7 @@ class Command:
         with log.open("ab") as output:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
-            self._process = subprocess.Popen(
+            super().__init__(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -48,158 +53,114 @@ class Command:
                 pass_fds=tuple(keep_open),
             )
 
-    def poll(self) -> int | None:
-        """The exit status; None while it runs."""
-        return self._process.poll()
-
     def stop(self) -> None:
         """Terminate the group; kill it after ten seconds."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._process.poll() is not None:
+            if self.poll() is not None:
                 return
-            os.killpg(self._process.pid, number)
+            os.killpg(self.pid, number)
             try:
-                self._process.wait(_PATIENCE)
+                self.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 continue
 
 
-@dataclass
-class _Running:
-    job: Job
-    process: Command
-    rest: list[tuple[str, ...]] = field(default_factory=list)
+Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Command]
+"""(command, log, environment) -> process."""
 
 
-class Schedule:
-    """Runs jobs.
+def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Command) -> list[str]:
+    """Run what is not finished, show a progress bar, and print why jobs failed or cannot be run.
+
+    An interrupt (KeyboardInterrupt) ends the running commands and is passed on.
 
     Args:
         jobs: each after those that it needs.
         side_by_side: how many run at the same time.
         launch: starts a command.
-        on_change: called with the running jobs' names and the number of those that have ended.
-        on_failure: called with a message for each job that failed or cannot be run.
+
+    Returns:
+        The names of the jobs that failed.
     """
+    waiting = [job for job in jobs if not job.result.is_file()]
+    running: list[tuple[Job, Iterator[None]]] = []
+    failed: list[str] = []
+    shown = None
+    threads = max(1, len(os.sched_getaffinity(0)) // side_by_side)
+    environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
 
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        *,
-        side_by_side: int = 1,
-        launch: Launch = Command,
-        on_change: Callable[[list[str], int], None] = lambda names, ended: None,
-        on_failure: Callable[[str], None] = lambda message: None,
-    ) -> None:
-        self._waiting = [job for job in jobs if not job.result.is_file()]
-        self._ended = len(jobs) - len(self._waiting)
-        self._running: list[_Running] = []
-        self._slots = side_by_side
-        self._launch = launch
-        self._on_change = on_change
-        self._on_failure = on_failure
-        self.failed: list[str] = []
-        threads = max(1, len(os.sched_getaffinity(0)) // side_by_side)
-        self._environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    def fail(job: Job, why: object) -> None:
+        failed.append(job.name)
+        tqdm.write(f"{job.name}: {why}", file=sys.stderr)
 
-    def run(self) -> bool:
-        """Run all jobs; whether all succeeded.
-
-        An interrupt (KeyboardInterrupt) ends the running commands and is passed on.
-        """
+    with tqdm(total=len(jobs), unit="job", dynamic_ncols=True) as progress:
         try:
-            while self._waiting or self._running:
-                self._fill()
-                if self._running:
-                    self._collect()
+            while waiting or running:
+                while job := _next_job(waiting, [job for job, _ in running], side_by_side):
+                    waiting.remove(job)
+                    running.append((job, _work(job, launch, environment)))
+                if not running:  # and nothing can: the rest waits for what failed
+                    for job in waiting:
+                        missing = next(path for path in job.needs if not path.is_file())
+                        fail(job, f"not run: it needs {missing}")
+                    waiting.clear()
+                before = len(running)
+                for job, work in list(running):
+                    try:
+                        next(work)
+                        continue
+                    except StopIteration:
+                        pass
+                    except (ValueError, OSError) as error:
+                        fail(job, error)
+                    running.remove((job, work))
+                progress.n = len(jobs) - len(waiting) - len(running)
+                names = "; ".join(job.name for job, _ in running)
+                if names != shown:
+                    progress.set_postfix_str(shown := names)
+                if before == len(running):
+                    time.sleep(_POLL)
         finally:  # whatever happens, no command is left behind
-            for running in self._running:
-                running.process.stop()
-        self._report()
-        return not self.failed
-
-    def _fill(self) -> None:
-        """Start what can be started, in the order of the jobs."""
-        while (job := self._next()) is not None:
-            self._waiting.remove(job)
-            self._start(job)
-        if not self._running:  # and nothing can: the rest waits for what failed
-            for job in self._waiting:
-                missing = next(path for path in job.needs if not path.is_file())
-                self._fail(job, f"not run: it needs {missing}")
-            self._waiting.clear()
-
-    def _next(self) -> Job | None:
-        """The next job that can be started; those that run alone come after all others."""
-        if len(self._running) == self._slots or any(r.job.alone for r in self._running):
-            return None
-        ready = [job for job in self._waiting if all(path.is_file() for path in job.needs)]
-        ready.sort(key=lambda job: job.alone)
-        return None if not ready or (ready[0].alone and self._running) else ready[0]
-
-    def _start(self, job: Job) -> None:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        write_json(settings_file(job), job.settings)
-        _write_commands(job, self._environment)
-        steps = [step.command for step in job.steps if step.needed()]
-        if steps:
-            process = self._launch(steps[0], _log(job), self._environment)
-            self._running.append(_Running(job, process, steps[1:]))
-        else:
-            self._finish(job)
-        self._report()
-
-    def _collect(self) -> None:
-        """Look at every running command once, after a moment."""
-        statuses = [running.process.poll() for running in self._running]
-        if all(status is None for status in statuses):
-            time.sleep(_POLL)
-            return
-        for running, status in zip(list(self._running), statuses, strict=True):
-            if status is None:
-                continue
-            if status == 0 and running.rest:
-                command = running.rest.pop(0)
-                running.process = self._launch(command, _log(running.job), self._environment)
-                continue
-            self._running.remove(running)
-            if status:
-                self._fail(running.job, f"exit status {status}\n{_tail(_log(running.job))}")
-            else:
-                self._finish(running.job)
-        self._report()
-
-    def _finish(self, job: Job) -> None:
-        try:
-            if job.seed is not None:
-                write_result(job)
-            elif not job.result.is_file():
-                raise FileNotFoundError(f"the command left no {job.result}")
-        except (ValueError, OSError) as error:
-            self._fail(job, str(error))
-        else:
-            self._ended += 1
-
-    def _fail(self, job: Job, message: str) -> None:
-        self.failed.append(job.name)
-        self._ended += 1
-        self._on_failure(f"{job.name}: {message}")
-
-    def _report(self) -> None:
-        self._on_change([running.job.name for running in self._running], self._ended)
+            for _, work in running:
+                work.close()
+    return failed
 
 
-def _log(job: Job) -> Path:
-    # detectron2 keeps a log.txt of its own in the folder of a training.
-    return job.folder / ("cost_console.txt" if job.seed is None else "console.txt")
+def _next_job(waiting: Sequence[Job], running: Sequence[Job], slots: int) -> Job | None:
+    """The next job that can be started. Costs are measured alone, after all others."""
+    if len(running) == slots or any(job.kind == "cost" for job in running):
+        return None
+    ready = [job for job in waiting if all(path.is_file() for path in job.needs)]
+    job = min(ready, key=lambda job: job.kind == "cost", default=None)
+    return None if job and job.kind == "cost" and running else job
 
 
-def _write_commands(job: Job, environment: Mapping[str, str]) -> None:
+def _work(job: Job, launch: Launch, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a job's commands one after the other; yields now and then while one runs."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_json(job.file("settings.json"), job.settings)
     variables = " ".join(f"{key}={value}" for key, value in environment.items())
     lines = [f"# in {Path.cwd()}", f"# with {variables}"]
     lines += [shlex.join(step.command) for step in job.steps]
-    path = job.folder / ("cost_commands.txt" if job.seed is None else "commands.txt")
-    write_bytes(path, ("\n".join(lines) + "\n").encode(), overwrite=True)
+    text = "".join(f"{line}\n" for line in lines)
+    write_bytes(job.file("commands.txt"), text.encode(), overwrite=True)
+    log = job.file("console.txt")  # log.txt is detectron2's
+    for step in job.steps:
+        if step.unless.exists():
+            continue
+        process = launch(step.command, log, environment)
+        try:
+            while (status := process.poll()) is None:
+                yield
+        except BaseException:  # also where the iterator is closed
+            process.stop()
+            raise
+        if status:
+            raise ChildProcessError(f"exit status {status}\n{_tail(log)}")
+    if job.kind != "cost":
+        write_result(job)
+    elif not job.result.is_file():
+        raise FileNotFoundError(f"the command left no {job.result}")
 
 
 def _tail(log: Path) -> str:

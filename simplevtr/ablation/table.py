@@ -8,14 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.ablation.plan import Plan
+from simplevtr.ablation.plan import Plan, Run
 from simplevtr.ablation.spread import Spread
-
-from tabulate import tabulate
+from simplevtr.terminal import markdown_table, table_cell
 
 SCORES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
 LOSSES = ("loss", "loss_first")
-_MILLION, _BILLION, _MIB = 1e6, 1e9, 2**20
+_COSTS = ("parameters", "trainable", "flops", "peak_bytes", "saved_bytes")
+# Column of the table: key of the costs, digits, unit.
+_COST_COLUMNS = {
+    "parameters (M)": ("parameters", 2, 1e6),
+    "GFLOPs": ("flops", 2, 1e9),
+    "step (s)": ("step_seconds", 3, 1),
+    "ratio": ("step_ratio", 2, 1),
+    "peak (MiB)": ("peak_bytes", 0, 2**20),
+    "saved (MiB)": ("saved_bytes", 1, 2**20),
+}
 
 
 @dataclass(frozen=True)
@@ -23,21 +31,18 @@ class Row:
     """One run.
 
     Attributes:
-        seeds: seeds with a result.
-        values: of each of ``SCORES`` (per cent) and ``LOSSES`` over the seeds.
-        by_seed: AP and loss of every seed, in the order of ``seeds``.
+        by_seed: each of ``SCORES`` (per cent) and ``LOSSES`` of every seed, in the order of
+            ``seeds``, which are those with a result.
+        values: their means and deviations.
         difference: AP minus the baseline's AP of the same seed, over the seeds of both.
         cost: ``parameters`` and ``trainable`` (number), ``flops``, ``step_seconds``,
             ``step_ratio`` (to the baseline), ``peak_bytes``, ``saved_bytes``; {} if not measured.
     """
 
-    name: str
-    title: str
-    section: str
-    kind: str
+    run: Run
     seeds: tuple[int, ...]
-    values: dict[str, Spread]
     by_seed: dict[str, list[float | None]]
+    values: dict[str, Spread]
     difference: Spread
     cost: dict[str, float | None]
 
@@ -53,42 +58,35 @@ def summarise(
         costs: content of cost.json by run.
     """
     baseline = {s: result.get("AP") for s, result in results.get(plan.baseline, {}).items()}
-    base_step = _cost(costs.get(plan.baseline)).get("step_seconds")
+    base_step = _cost(costs.get(plan.baseline), None).get("step_seconds")
     rows = []
-    for run in plan.runs.values():
-        found = results.get(run.name, {})
+    for name, found in ((name, results.get(name)) for name in plan.runs):
         if not found:
             continue
         seeds = tuple(sorted(found))
         columns = {key: [found[s].get(key) for s in seeds] for key in (*SCORES, *LOSSES)}
         pairs = [(found[s].get("AP"), baseline.get(s)) for s in seeds]
-        cost = _cost(costs.get(run.name))
-        step = cost.get("step_seconds")
-        if cost:
-            cost["step_ratio"] = step / base_step if step and base_step else None
         rows.append(
             Row(
-                name=run.name,
-                title=run.title,
-                section=run.section,
-                kind="evaluate" if run.evaluate else "train",
+                run=plan.runs[name],
                 seeds=seeds,
+                by_seed=columns,
                 values={key: Spread.of(column) for key, column in columns.items()},
-                by_seed={key: columns[key] for key in ("AP", "loss")},
                 difference=Spread.of([a - b for a, b in pairs if None not in (a, b)]),
-                cost=cost,
+                cost=_cost(costs.get(name), base_step),
             )
         )
     return rows
 
 
-def _cost(content: dict | None) -> dict[str, float | None]:
+def _cost(content: dict | None, base_step: float | None) -> dict[str, float | None]:
     if content is None:
         return {}
-    keys = ("parameters", "trainable", "flops", "peak_bytes", "saved_bytes")
     step = content.get("step_seconds")
     seconds = step.get("median") if isinstance(step, dict) else step
-    return {**{key: content.get(key) for key in keys}, "step_seconds": seconds}
+    ratio = seconds / base_step if seconds and base_step else None
+    costs = {key: content.get(key) for key in _COSTS}
+    return {**costs, "step_seconds": seconds, "step_ratio": ratio}
 
 
 def markdown(rows: Sequence[Row], baseline: str) -> str:
@@ -97,7 +95,7 @@ def markdown(rows: Sequence[Row], baseline: str) -> str:
         f"AP in per cent, mean ± sample standard deviation over n seeds; Δ AP is to `{baseline}`, "
         "seed by seed.\nThe loss is that of the last decoder layer, over the last fifth of the "
         "iterations; at first: at the first line of the log.",
-        _table([_score_cells(row, baseline) for row in rows]),
+        _table(rows, [_score_cells(row, baseline) for row in rows]),
     ]
     with_cost = [row for row in rows if row.cost]
     if with_cost:
@@ -105,50 +103,37 @@ def markdown(rows: Sequence[Row], baseline: str) -> str:
             f"One training step on one thread; the ratio is to `{baseline}`. Memory is the peak "
             "of the step, and what the forward pass keeps for the backward pass."
         )
-        parts.append(_table([_cost_cells(row) for row in with_cost]))
+        parts.append(_table(with_cost, [_cost_cells(row) for row in with_cost]))
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: list[dict[str, str]]) -> str:
-    align = ["left", "left"] + ["right"] * (len(rows[0]) - 2)
-    rows = [{key: cell.replace("|", "\\|") for key, cell in row.items()} for row in rows]
-    return tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=align)
-
-
-def _head_cells(row: Row) -> dict[str, str]:
-    return {"run": row.title, "section": f"§{row.section}" if row.section else ""}
+def _table(rows: Sequence[Row], cells: list[dict[str, str]]) -> str:
+    heads = [(table_cell(r.run.title), f"§{r.run.section}" if r.run.section else "") for r in rows]
+    lines = [(*head, *line.values()) for head, line in zip(heads, cells, strict=True)]
+    return markdown_table(["run", "section", *cells[0]], lines, left=2)
 
 
 def _score_cells(row: Row, baseline: str) -> dict[str, str]:
     values = row.values
     return {
-        **_head_cells(row),
         "n": str(len(row.seeds)),
         "AP": values["AP"].shown(),
-        "Δ AP": "" if row.name == baseline else row.difference.shown(sign=True),
+        "Δ AP": "" if row.run.name == baseline else row.difference.shown(sign=True),
         "AP50": values["AP50"].shown(),
-        "APs": _number(values["APs"].mean, 1),
-        "APm": _number(values["APm"].mean, 1),
-        "APl": _number(values["APl"].mean, 1),
+        **{key: _number(values[key].mean, 1) for key in ("APs", "APm", "APl")},
         "loss": values["loss"].shown(2),
         "at first": _number(values["loss_first"].mean, 2),
     }
 
 
 def _cost_cells(row: Row) -> dict[str, str]:
-    cost = row.cost
     return {
-        **_head_cells(row),
-        "parameters (M)": _number(cost["parameters"], 2, _MILLION),
-        "GFLOPs": _number(cost["flops"], 2, _BILLION),
-        "step (s)": _number(cost["step_seconds"], 3),
-        "ratio": _number(cost["step_ratio"], 2),
-        "peak (MiB)": _number(cost["peak_bytes"], 0, _MIB),
-        "saved (MiB)": _number(cost["saved_bytes"], 1, _MIB),
+        column: _number(row.cost[key], digits, unit)
+        for column, (key, digits, unit) in _COST_COLUMNS.items()
     }
 
 
-def _number(value: float | None, digits: int, unit: float = 1.0) -> str:
+def _number(value: float | None, digits: int, unit: float = 1) -> str:
     return "-" if value is None else f"{value / unit:.{digits}f}"
 
 
@@ -165,10 +150,10 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 def _record(row: Row) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "name": row.name,
-        "title": row.title,
-        "section": row.section,
-        "kind": row.kind,
+        "name": row.run.name,
+        "title": row.run.title,
+        "section": row.run.section,
+        "kind": "evaluate" if row.run.evaluate else "train",
         "n": len(row.seeds),
         "seeds": " ".join(map(str, row.seeds)),
         "AP_difference_mean": row.difference.mean,
