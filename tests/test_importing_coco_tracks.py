@@ -107,7 +107,7 @@ CROWDS = "crowds (iscrowd 1) left out"
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_tracks, FIRST + "'track_id' or 'instance_id', also .* in 'attributes', is None"),
+        (without_tracks, FIRST + "track_id or instance_id, also .* in attributes, is None"),
         (set_in("annotations", 0, track_id=1.5), FIRST + ".* is 1.5; an integer or a text"),
         (set_in("annotations", 0, track_id=1), "annotation 1: track 1 has category 'dog' here"),
         (set_in("annotations", 0, image_id=77), r"annotations\[0\]: there is no image 77"),

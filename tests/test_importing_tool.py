@@ -391,7 +391,7 @@ def test_huge_pictures_are_refused_unread(davis, tmp_path, side):
             read_davis(davis)
         huge_png(tmp_path / "frame.png", side, side)
         with pytest.raises(ValueError, match=r"frame.png[: ]"):
-            VideoDraft(ImportLog(), "video", [tmp_path / "frame.png"])
+            VideoDraft(ImportLog(), "video", {0: tmp_path / "frame.png"})
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()

@@ -48,19 +48,11 @@ def renamed(dataset: ImportedDataset, names: Mapping[str, str]) -> ImportedDatas
 def with_categories(
     dataset: ImportedDataset, categories: Categories, *, source: str, drop_others: bool = False
 ) -> ImportedDataset:
-    """The same videos with these categories, found by their exact names.
+    """The same videos with these (id, name) pairs as categories, found by their exact names.
 
-    Args:
-        dataset: what was imported.
-        categories: (id, name) pairs that take the place of the dataset's own.
-        source: whose they are, for messages.
-        drop_others: whether tracks of other categories are left out and counted; otherwise they
-            are refused.
-
-    Raises:
-        ValueError: a category that has tracks is not among them, unless others are dropped, or
-            differs from one of them only in case, blanks, hyphens or underscores: what is meant
-            must then be said by renaming it.
+    Tracks of other categories are an error, or with ``drop_others`` left out and counted; names
+    that differ only in case, blanks, hyphens or underscores are an error that tells how to rename
+    them. ``source`` is whose the categories are, for messages.
     """
     targets = {unicodedata.normalize("NFC", name): name for _, name in categories}
     used = dict.fromkeys(track.category for video in dataset.videos for track in video.tracks)

@@ -87,26 +87,24 @@ class _Reader(NamedTuple):
     def video(self, video: int | str, images: list[_Image]) -> ImportedVideo:
         """One video of these images in order."""
         with naming(self.source):
-            paths = [existing(below(self.root, image.name)) for image in images]
-        stated = {t: i.sides for t, i in enumerate(images) if None not in i.sides}
-        draft = VideoDraft(self.log, self.names.get(video, str(video)), paths, stated=stated)
-        for t, image in enumerate(images):
-            with draft.frame(t, f"{self.source}, image {image.id}"):
+            frames = {i.id: existing(below(self.root, i.name)) for i in images}
+        stated = {image.id: image.sides for image in images if None not in image.sides}
+        draft = VideoDraft(self.log, self.names.get(video, str(video)), frames, stated=stated)
+        for image in images:
+            with draft.frame(image.id, f"{self.source}, image {image.id}"):
                 if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
-                    raise ValueError(
-                        f"height and width are {image.sides}, but {paths[t]} has {draft.size}"
-                    )
+                    found = f"{frames[image.id]} has {draft.size}"
+                    raise ValueError(f"height and width are {image.sides}, but {found}")
                 for entry in self.annotations.get(image.id, ()):
                     with naming(f"annotation {entry.get('id')!r:.40}"):
-                        self._add(entry, t, draft)
+                        self._add(entry, image.id, draft)
         return draft.finished(self.root)
 
-    def _add(self, entry: dict[str, Any], frame: int, draft: VideoDraft) -> None:
-        keys = "'track_id' or 'instance_id', also 'track_id' in 'attributes',"
-        track = identity(_track(entry), keys)
+    def _add(self, entry: dict[str, Any], image: int, draft: VideoDraft) -> None:
+        track = identity(_track(entry), "track_id or instance_id, also track_id in attributes,")
         category = self.categories[checks.known(entry, "category_id", self.categories)]
         mask, is_box = from_coco(entry["segmentation"], draft.size)
-        draft.add(track, category, frame, mask)
+        draft.add(track, category, image, mask)
         if is_box:
             self.log.notes[_BOXES] += 1
 

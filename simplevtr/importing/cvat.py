@@ -17,7 +17,6 @@ from simplevtr.importing.dataset import (
     ImportedVideo,
     ImportLog,
     Rle,
-    Size,
     naming,
     require_choice,
 )
@@ -90,21 +89,20 @@ class _Reader:
             folder = self.images
         root = _parse(path)
         frames = frames_by_number(root, path, folder, self.log)
-        places = {number: t for t, number in enumerate(frames)}
-        stated = dict.fromkeys(places.values(), stated_size(root))
-        draft = VideoDraft(self.log, path.stem, [*frames.values()], stated=stated)
+        stated = dict.fromkeys(frames, stated_size(root))
+        draft = VideoDraft(self.log, path.stem, frames, stated=stated)
         for index, track in enumerate(root.iterfind("track")):
             where = f"{path}, track {track.get('id', index)!r:.40}"
             with naming(where):
                 label = _label(track.get("label"))
                 if not label:
                     raise ValueError("has no label")
-                shapes = self._shapes(track, [*frames], draft.size)
-            for number, shape in self._filled(shapes, [*frames]).items():
-                with draft.frame(places[number], where):
+                shapes = self._shapes(track, draft)
+            for number, shape in self._filled(shapes, draft).items():
+                with draft.frame(number, where):
                     if isinstance(shape, ValueError):
                         raise shape
-                    draft.add(index, label, places[number], shape)
+                    draft.add(index, label, number, shape)
         video = draft.finished(self.images)
         # The head's, without parts of skeletons, then those of the tracks.
         whole = (v for v in root.iterfind("meta/*/labels/label") if not v.findtext("parent"))
@@ -113,10 +111,10 @@ class _Reader:
         self.labels = [*listed, *self.labels, *used]
         return video
 
-    def _shapes(self, track: ElementTree.Element, numbers: list[int], size: Size) -> _Shapes:
-        """The shapes of a track by CVAT's number of the frame, which ``numbers`` has all of."""
+    def _shapes(self, track: ElementTree.Element, draft: VideoDraft) -> _Shapes:
+        """The shapes of a track by CVAT's number of the frame."""
         shapes: _Shapes = {}
-        images = set(numbers)
+        numbers = [*draft.frames]
         notes = self.log.notes
         for shape in track:
             if shape.tag == "track":
@@ -134,11 +132,11 @@ class _Reader:
                 if frame in shapes:
                     raise ValueError("the track has a second shape in the same frame")
                 try:
-                    shapes[frame] = shape_mask(shape, size, notes)
+                    shapes[frame] = shape_mask(shape, draft.size, notes)
                 except ValueError as error:
                     shapes[frame] = ValueError(f"frame {frame}: {error}")
                 # A track's end may stand in the frame after the last one.
-                if shapes[frame] is not None and frame not in images:
+                if shapes[frame] is not None and frame not in draft.frames:
                     raise ValueError(
                         f"there is no image of it; there are of frames {numbers[0]} to "
                         f"{numbers[-1]}"
@@ -150,14 +148,13 @@ class _Reader:
             shapes[numbers[-1]] = None
         return shapes
 
-    def _filled(self, shapes: _Shapes, numbers: list[int]) -> _Shapes:
+    def _filled(self, shapes: _Shapes, draft: VideoDraft) -> _Shapes:
         """Where the object shows, by number of the frame; in gaps the last shape, with ``hold``."""
         filled: _Shapes = {}
         last = None
-        images = set(numbers)
-        for frame in sorted({*shapes, *images}):
+        for frame in sorted({*shapes, *draft.frames}):
             last = shapes.get(frame, last)
-            if last is None or frame not in images:
+            if last is None or frame not in draft.frames:
                 continue
             if frame not in shapes:
                 held = "filled with the last shape" if self.hold else "taken as absent"

@@ -91,7 +91,7 @@ class _Reader:
     objects: dict[str, dict[int, str]] | None
     log: ImportLog
     values: set[int] = field(default_factory=set)
-    white: list[tuple[VideoDraft, int, Path, Rle]] = field(default_factory=list)
+    white: list[tuple[VideoDraft, str, Path, Rle]] = field(default_factory=list)
 
     def draft(self, folder: Path) -> VideoDraft:
         """A video without what is 255 if ``void`` does not say what that means."""
@@ -101,24 +101,20 @@ class _Reader:
         if not pictures:
             hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
             raise ValueError(f"{folder}: holds no PNG{hint}")
-        frames = sources.with_annotations(
-            sources.frames_of(self.root / folder.name),
-            pictures,
-            every=self.all_frames,
-            what="PNG",
-            log=self.log,
+        images = sources.frames_of(self.root / folder.name)
+        frames, pictures = sources.with_annotations(
+            images, pictures, every=self.all_frames, what="PNG", log=self.log
         )
-        stated = {t: path and png_size(path) for t, path in enumerate(frames.values())}
-        draft = VideoDraft(self.log, folder.name, [*frames], stated=stated)
+        stated = {name: png_size(path) for name, path in pictures.items()}
+        draft = VideoDraft(self.log, folder.name, frames, stated=stated)
         kinds: dict[bool | None, Path] = {}
-        for t, path in enumerate(frames.values()):
-            if path is not None:
-                with draft.frame(t, path):
-                    self._add_picture(path, t, draft, kinds)
+        for name, path in pictures.items():
+            with draft.frame(name, path):
+                self._add_picture(path, name, draft, kinds)
         return draft
 
     def _add_picture(
-        self, path: Path, t: int, draft: VideoDraft, kinds: dict[bool | None, Path]
+        self, path: Path, frame: str, draft: VideoDraft, kinds: dict[bool | None, Path]
     ) -> None:
         """Add the objects of a picture; ``kinds`` holds one of each kind that the video has."""
         numbers, coloured = read_object_numbers(path, draft.size)
@@ -133,11 +129,11 @@ class _Reader:
             if number == self.void:
                 self.log.notes[_VOID_NOTE] += 1
             elif number == _WHITE and self.void is None:
-                self.white.append((draft, t, path, mask))
+                self.white.append((draft, frame, path, mask))
             else:
-                self._add(draft, number, t, mask)
+                self._add(draft, number, frame, mask)
 
-    def _add(self, draft: VideoDraft, number: int, t: int, mask: Rle) -> None:
+    def _add(self, draft: VideoDraft, number: int, frame: str, mask: Rle) -> None:
         category = _ONLY_CATEGORY
         if self.objects is not None:
             known = self.objects[draft.name]
@@ -145,18 +141,18 @@ class _Reader:
                 listed = ", ".join(map(str, sorted(known)))
                 raise ValueError(f"object {number} is not in meta.json; there: {listed}")
             category = known[number]
-        draft.add(number, category, t, mask)
+        draft.add(number, category, frame, mask)
 
     def decide_on_white(self, drafts: list[VideoDraft]) -> None:
         """Make objects of what is 255 in these videos, or leave it out."""
         kept = set(drafts)
-        for draft, t, path, mask in self.white:
+        for draft, frame, path, mask in self.white:
             if draft not in kept:
                 continue
             if self.values == {_WHITE}:
                 self.log.notes["frames whose only value, 255, is taken as the object"] += 1
-                with draft.frame(t, path):
-                    self._add(draft, _WHITE, t, mask)
+                with draft.frame(frame, path):
+                    self._add(draft, _WHITE, frame, mask)
             else:
                 self.log.notes[_VOID_NOTE] += 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class VideoDraft:
 
     Attributes:
         name: what messages call the video.
+        frames: the image files in order, by what an importer calls them: number, name or id.
         size: (H, W) in pixels that most frames have, and all that are kept.
     """
 
@@ -34,9 +35,9 @@ class VideoDraft:
         self,
         log: ImportLog,
         name: str,
-        frames: Sequence[Path],
+        frames: Mapping[Hashable, Path],
         *,
-        stated: Mapping[int, Size | None] | None = None,
+        stated: Mapping[Hashable, Size | None] | None = None,
         unite: bool = False,
     ) -> None:
         """Start with no track; only the frames' headers are read.
@@ -44,31 +45,31 @@ class VideoDraft:
         Args:
             log: where broken frames and empty masks are counted.
             name: what messages call the video.
-            frames: the image files in order.
-            stated: frame -> (H, W) that the annotations were made at. Where it fits the stored
-                pixels only, these are meant and not the picture as EXIF turns it.
+            frames: the image files in order, by any keys.
+            stated: by some of the keys, (H, W) that the annotations were made at. Where it fits
+                the stored pixels only, these are meant and not the picture as EXIF turns it.
             unite: whether several masks of a track in one frame become one; otherwise they are
                 refused.
         """
         self._log = log
         self.name = name
-        self._frames = frames
+        self.frames = frames
         self._unite = unite
-        self._lost: set[int] = set()
+        self._lost: set[Hashable] = set()
         self._tracks: dict[Hashable, ImportedTrack] = {}
         self.size = self._agreed_size(stated or {})
 
     @contextmanager
-    def frame(self, number: int, where: object = None) -> Iterator[None]:
-        """Read something of the 0-based frame, which drops out of the video if that is broken."""
+    def frame(self, key: Hashable, where: object = None) -> Iterator[None]:
+        """Read something of a frame, which drops out of the video if that is broken."""
         whole = False
         with self._log.part("frames", where):
             yield
             whole = True
         if not whole:
-            self._lost.add(number)
+            self._lost.add(key)
 
-    def add(self, key: Hashable, category: str, frame: int, mask: Rle | None) -> None:
+    def add(self, key: Hashable, category: str, frame: Hashable, mask: Rle | None) -> None:
         """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted."""
         if mask is None or not coco_mask.area(mask):
             self._log.notes["empty masks left out"] += 1
@@ -87,7 +88,7 @@ class VideoDraft:
 
     def finished(self, root: Path) -> ImportedVideo:
         """The video without the frames that dropped out; its file names start at ``root``."""
-        kept = [t for t in range(len(self._frames)) if t not in self._lost]
+        kept = [t for t in self.frames if t not in self._lost]
         if not kept:
             raise BrokenVideoError(f"{self.name}: no frame can be used")
         places = {t: place for place, t in enumerate(kept)}
@@ -96,22 +97,22 @@ class VideoDraft:
             for track in self._tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
-        files = [self._frames[t].relative_to(root).as_posix() for t in kept]
+        files = [self.frames[t].relative_to(root).as_posix() for t in kept]
         return ImportedVideo(self.name, self.size, files, tracks)
 
-    def _agreed_size(self, stated: Mapping[int, Size | None]) -> Size:
+    def _agreed_size(self, stated: Mapping[Hashable, Size | None]) -> Size:
         """The size of most frames; those of another one drop out."""
-        sizes: dict[int, Size] = {}
-        for t, path in enumerate(self._frames):
+        sizes: dict[Hashable, Size] = {}
+        for t, path in self.frames.items():
             with self.frame(t):
                 sizes[t] = _size_of(path, stated.get(t))
         if not sizes:
             raise BrokenVideoError(f"{self.name}: no frame can be used")
         ((size, _),) = Counter(sizes.values()).most_common(1)
-        usual = next(self._frames[t].name for t in sizes if sizes[t] == size)
+        usual = next(self.frames[t].name for t in sizes if sizes[t] == size)
         for t, found in sizes.items():
-            if found != size and _size_of(self._frames[t], size) != size:
-                with self.frame(t, self._frames[t]):
+            if found != size and _size_of(self.frames[t], size) != size:
+                with self.frame(t, self.frames[t]):
                     raise ValueError(
                         f"has {found[0]} x {found[1]} pixels (height x width), but {usual} of the "
                         f"same video has {size[0]} x {size[1]}"

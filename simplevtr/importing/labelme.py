@@ -98,23 +98,20 @@ class _Reader:
 
     def video(self, folder: Path) -> ImportedVideo:
         """The video of a folder of LabelMe's files."""
-        frames = sources.with_annotations(
-            sources.frames_of(self.root if self.single else self.root / folder.name),
-            sources.files_of(folder, ".json"),
-            every=self.all_frames,
-            what="file",
-            log=self.log,
+        images = sources.frames_of(self.root if self.single else self.root / folder.name)
+        files = sources.files_of(folder, ".json")
+        frames, files = sources.with_annotations(
+            images, files, every=self.all_frames, what="file", log=self.log
         )
-        contents = {t: _content(path) for t, path in enumerate(frames.values()) if path}
-        stated = {t: _stated_size(content) for t, content in contents.items()}
-        name = folder.absolute().name
-        draft = VideoDraft(self.log, name, [*frames], stated=stated, unite=True)
+        contents = {name: _content(path) for name, path in files.items()}
+        stated = {name: _stated_size(content) for name, content in contents.items()}
+        draft = VideoDraft(self.log, folder.absolute().name, frames, stated=stated, unite=True)
         keys: set[_Key] = set()
-        for (t, content), path in zip(contents.items(), filter(None, frames.values()), strict=True):
-            with draft.frame(t):
+        for name, content in contents.items():
+            with draft.frame(name):
                 if isinstance(content, Exception):
                     raise content
-                self._add_shapes(content, path, t, draft, keys)
+                self._add_shapes(content, files[name], name, draft, keys)
         # Usually two objects; but it may be one whose label is wrong in some frames.
         shared = Counter(group for _, group in keys if group is not None)
         note = "group_ids with several labels, each label a track"
@@ -122,7 +119,7 @@ class _Reader:
         return draft.finished(self.root)
 
     def _add_shapes(
-        self, content: dict[str, Any], path: Path, frame: int, draft: VideoDraft, keys: set[_Key]
+        self, content: dict[str, Any], path: Path, frame: str, draft: VideoDraft, keys: set[_Key]
     ) -> None:
         """Add the shapes of a file, and the tracks that they are of to ``keys``."""
         for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):

@@ -109,18 +109,16 @@ class _Reader:
         folder = existing(self.root / name)
         inner = folder / "img1"
         frames = numbered_frames(inner if inner.is_dir() else folder)
-        places = {number: t for t, number in enumerate(frames)}
         entries = [*(_pictures if source.is_dir() else _lines)(source)]
-        stated = {places[e.frame]: e.size for e in entries if e.frame in places}
-        draft = VideoDraft(self.log, name, [*frames.values()], stated=stated)
+        draft = VideoDraft(self.log, name, frames, stated={e.frame: e.size for e in entries})
         for entry in entries:
-            if entry.frame not in places:
+            if entry.frame not in frames:
                 with self.log.part("frames", entry.where):
                     raise ValueError(f"there is no image of frame {entry.frame}")
                 continue
-            with draft.frame(places[entry.frame], entry.where):
+            with draft.frame(entry.frame, entry.where):
                 for identity, label, mask in entry.read(draft.size):
-                    self._add(draft, identity, label, places[entry.frame], mask)
+                    self._add(draft, identity, label, entry.frame, mask)
         return draft.finished(self.root)
 
     def _add(self, draft: VideoDraft, identity: int, label: int, frame: int, mask: Rle) -> None:

@@ -29,12 +29,6 @@ def write_ytvis(
     Videos and annotations are numbered from 1; masks become compressed RLEs with text counts, with
     null, also for box and area, in frames that do not show the object.
 
-    Args:
-        dataset: what to write.
-        path: the file; its folder is made.
-        description: what ``info`` holds.
-        overwrite: whether an existing file is replaced.
-
     Raises:
         FileExistsError: there is such a file and ``overwrite`` is False.
         ValueError: the dataset has no video, no category or no track.
@@ -79,18 +73,17 @@ def summary_table(dataset: ImportedDataset) -> str:
 
 def _require_tracks(dataset: ImportedDataset, path: str | os.PathLike[str]) -> None:
     """Raise ValueError, with what was left out, for a dataset that nothing can be learnt from."""
+    missing = next((what for what in ("videos", "categories") if not getattr(dataset, what)), None)
+    if missing is None and any(video.tracks for video in dataset.videos):
+        return
     left_out = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
-    first = next((reasons[0] for reasons in dataset.broken.values()), None)
     why = f" ({left_out})" if left_out else ""
-    why += f"; the first that is broken: {first}" if first else ""
-    for what in ("videos", "categories"):
-        if not getattr(dataset, what):
-            raise ValueError(f"nothing to write to {path}: the source has no {what}{why}")
-    if not any(video.tracks for video in dataset.videos):
-        why = why or ": they have no mask"
-        raise ValueError(
-            f"nothing to write to {path}: no track in {len(dataset.videos)} videos{why}"
-        )
+    for reasons in [*dataset.broken.values()][:1]:
+        why += f"; the first that is broken: {reasons[0]}"
+    if missing is not None:
+        raise ValueError(f"nothing to write to {path}: the source has no {missing}{why}")
+    why = why or ": they have no mask"
+    raise ValueError(f"nothing to write to {path}: no track in {len(dataset.videos)} videos{why}")
 
 
 def _left_out(dataset: ImportedDataset) -> list[tuple[str, int]]:

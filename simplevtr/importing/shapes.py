@@ -40,15 +40,9 @@ def from_rle(rle: Any, size: Size) -> Rle:
 def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     """The mask of a COCO segmentation, whose polygons may have holes, and whether it is a box.
 
-    Args:
-        segmentation: an RLE or polygons, not none; besides a list of numbers a polygon may be
-            ``{"exterior": [[x, y], ...], "interiors": [[[x, y], ...], ...]}`` with its holes, and
-            the only one need not be in a list.
-        size: (H, W) of the frame in pixels.
-
-    Returns:
-        The mask, and whether it has pixels and is a single polygon that is an upright rectangle, as
-        boxes look that were written as polygons.
+    Besides a list of numbers a polygon may be ``{"exterior": [[x, y], ...], "interiors": [[[x, y],
+    ...], ...]}`` with its holes, and the only one need not be in a list. A box has pixels and is a
+    single polygon that is an upright rectangle, as boxes look that were written as polygons.
     """
     if isinstance(segmentation, dict) and "exterior" in segmentation:
         segmentation = [segmentation]
@@ -167,6 +161,6 @@ def _is_rectangle(ring: list[float]) -> bool:
     if len(ring) != 8:
         return False
     x0, y0, x1, y1, x2, y2, x3, y3 = ring
-    level_first = y0 == y1 and x1 == x2 and y2 == y3 and x3 == x0
-    upright_first = x0 == x1 and y1 == y2 and x2 == x3 and y3 == y0
+    level_first = (y0, x1, y2, x3) == (y1, x2, y3, x0)
+    upright_first = (x0, y1, x2, y3) == (x1, y2, x3, y0)
     return level_first or upright_first

@@ -65,20 +65,21 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
 
 def with_annotations(
     images: Mapping[str, Path], files: Iterable[Path], *, every: bool, what: str, log: ImportLog
-) -> dict[Path, Path | None]:
-    """The frames to import, in order, each with its annotation file or None.
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The images of the frames to import, and their annotation files, by name in the same order.
 
     ``images`` is what :func:`frames_of` returns; files are called as their images. With ``every``
     images without a file (``what``, for the notes) are frames too.
     """
-    by_stem = {_stem(path): path for path in files}
-    for stem in [stem for stem in by_stem if stem not in images]:
+    found = {_stem(path): path for path in files}
+    for stem in [stem for stem in found if stem not in images]:
         folder = next(iter(images.values())).parent
-        with log.part("frames", by_stem.pop(stem)):
+        with log.part("frames", found.pop(stem)):
             raise FileNotFoundError(f"there is no image {stem}.* in {folder}")
     kept = "taken as empty" if every else "left out"
-    log.notes[f"frames without a {what} {kept}"] += len(images) - len(by_stem)
-    return {path: by_stem.get(s) for s, path in images.items() if every or s in by_stem}
+    log.notes[f"frames without a {what} {kept}"] += len(images) - len(found)
+    frames = {stem: path for stem, path in images.items() if every or stem in found}
+    return frames, {stem: found[stem] for stem in frames if stem in found}
 
 
 def _stem(path: Path) -> str:
