@@ -4,7 +4,7 @@ import copy
 import json
 
 from simplevtr.data.doctor import DEFECTS, Findings, Settings, examine
-from simplevtr.data.doctor.findings import Place
+from simplevtr.data.doctor.findings import Example
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
 
@@ -109,10 +109,11 @@ def test_places_name_video_annotation_frame_and_file(good):
     content = copy.deepcopy(good)
     content["annotations"][3]["bboxes"][2] = [0, 0, 1, 1]
     (example,) = found(content).findings.examples["box-mask"]
-    assert example.place == Place(entry="annotations[3]", video=2, annotation=4, frame=2)
+    assert example.place == {"entry": "annotations[3]", "video": 2, "annotation": 4, "frame": 2}
     assert str(example).startswith("video 2, annotation 4, frame 2: the box is [0, 0, 1, 1], the")
-    assert str(Place(entry="videos[3]")) == "videos[3]"
-    assert str(Place(video=1, file="a\x1b[31m\ud800.jpg")) == r"video 1, a\x1b[31m\ud800.jpg"
+    assert str(Example({"entry": "videos[3]"}, "is empty")) == "videos[3]: is empty"
+    example = Example({"video": 1, "file": "a\x1b[31m\ud800.jpg"}, "is empty")
+    assert str(example) == r"video 1, a\x1b[31m\ud800.jpg: is empty"
 
 
 def test_examples_are_few_and_counts_are_not(good):

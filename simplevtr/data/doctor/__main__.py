@@ -160,19 +160,11 @@ def _parser() -> argparse.ArgumentParser:
         help="by which a side of a box may lie elsewhere than that of the mask (2)",
     )  # fmt: skip
     add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
-    add("--list", action=_List, help="print all defects that are known, and exit")
+    add(
+        "--list", action="version", version=CATALOGUE,
+        help="print all defects that are known, and exit",
+    )  # fmt: skip
     return parser
-
-
-class _List(argparse.Action):
-    """Prints the catalogue, as --help prints the options."""
-
-    def __init__(self, **settings):
-        super().__init__(nargs=0, **settings)
-
-    def __call__(self, parser, *_):
-        say(CATALOGUE.rstrip("\n"))
-        parser.exit()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ERROR, WARNING = "error", "warning"
 
@@ -130,23 +130,14 @@ leaked-name (warning, can be ignored)
 """
 
 
-@dataclass(frozen=True)
-class Defect:
-    """A kind of defect.
-
-    Attributes:
-        name: what the table and the report call it.
-        severity: ``ERROR`` or ``WARNING``.
-        ignorable: whether it may be ignored.
-        meaning: sentences.
-        repair: what ``--fix`` does about it; "" if nothing.
-    """
+class Defect(NamedTuple):
+    """A kind of defect."""
 
     name: str
-    severity: str
+    severity: str  # ERROR or WARNING
     ignorable: bool
     meaning: str
-    repair: str
+    repair: str  # what --fix does about it; "" if nothing
 
 
 def _parse(entry: str) -> Defect:

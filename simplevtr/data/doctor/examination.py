@@ -88,7 +88,6 @@ def examine(
     check_outline(content, "the content", empty=True)
     settings, findings = settings or Settings(), findings or Findings()
     root, annotations = settings.image_root, content.get("annotations")
-    workers = settings.workers or len(os.sched_getaffinity(0))
     parts = findings.other_values(content, _LISTS)
     categories = examine_categories(content["categories"], settings.dataset_name, findings)
     videos = examine_videos(content["videos"], findings)
@@ -107,10 +106,26 @@ def examine(
         "not looked at": frames if root is None else 0,
         "not decoded": 0 if root is None or settings.decode else frames,
     }
-    faults = {}
-    if root is not None:
-        faults = look_at_frames(usable, root, decode=settings.decode, workers=workers)
-    kept: dict[str, list[Any]] = {"videos": [], "annotations": []}
+    kept = {"videos": [], "annotations": None if annotations is None else []}
+    kept["categories"] = [entry for own_id, entry in categories.items() if own_id == entry["id"]]
+    totals["masks"] = _examine_each(usable, totals["tracks"], settings, findings, kept)
+    parts |= kept
+    repaired = {key: parts[key] for key in content if key in parts} if settings.repair else None
+    return Examination(findings, totals, repaired)
+
+
+def _examine_each(
+    videos: Sequence[Video],
+    tracks: int,
+    settings: Settings,
+    findings: Findings,
+    kept: dict[str, list[Any]],
+) -> int:
+    """Examine frames, tracks and masks of one video after the other; the number of masks."""
+    workers, faults = settings.workers or len(os.sched_getaffinity(0)), {}
+    if settings.image_root is not None:
+        options = {"decode": settings.decode, "workers": workers}
+        faults = look_at_frames(videos, settings.image_root, **options)
 
     def look(video: Video) -> int:
         load_lists(video, crowds=settings.crowds)
@@ -121,16 +136,10 @@ def examine(
         video.tracks = []  # a file's masks as objects take several times its size
         return masks
 
-    if settings.repair or totals["tracks"] < _MANY_TRACKS or sys.platform != "linux":
+    if settings.repair or tracks < _MANY_TRACKS or sys.platform != "linux":
         workers = 1
-    masks = _in_order(look, usable, findings, workers)
-    bar = tqdm(masks, total=len(usable), unit="video", desc="masks", disable=None)
-    totals["masks"] = sum(bar)
-    parts |= {**kept, "categories": [e for key, e in categories.items() if key == e["id"]]}
-    if annotations is None:
-        parts["annotations"] = None
-    repaired = {key: parts[key] for key in content if key in parts} if settings.repair else None
-    return Examination(findings, totals, repaired)
+    masks = _in_order(look, videos, findings, workers)
+    return sum(tqdm(masks, total=len(videos), unit="video", desc="masks", disable=None))
 
 
 def _in_order(

@@ -33,28 +33,23 @@ def shown_name(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
-class Place(dict):
-    """Where something is, as far as that is known: ids and numbers, in this order.
+class Example(NamedTuple):
+    """One case of a defect: where, and what was found there.
 
-    Keys are ``entry``, such as "videos[3]", for entries without an id; ids of a ``video``, an
-    ``annotation``, a ``category``; a ``frame``, counted from 0; and a ``file``.
+    Keys of ``place`` are, as far as they are known, ``entry``, such as "videos[3]"; the ids of a
+    ``video``, an ``annotation``, a ``category``; a ``frame``, counted from 0; and a ``file``.
     """
 
-    def __str__(self) -> str:
-        ids = [f"{key} {self[key]}" for key in _IDS if key in self]
-        if not ids and "entry" in self:
-            ids = [self["entry"]]
-        return ", ".join([*ids, *([shown_name(self["file"])] if "file" in self else [])])
-
-
-class Example(NamedTuple):
-    """One case of a defect: where, and what was found there."""
-
-    place: Place
+    place: dict[str, Any]
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.detail}" if str(self.place) else self.detail
+        parts = [f"{key} {self.place[key]}" for key in _IDS if key in self.place]
+        if not parts and "entry" in self.place:
+            parts = [self.place["entry"]]
+        if "file" in self.place:
+            parts.append(shown_name(self.place["file"]))
+        return f"{', '.join(parts)}: {self.detail}" if parts else self.detail
 
 
 class Findings:
@@ -65,18 +60,13 @@ class Findings:
         counts: cases by the defect's name.
         examples: the first cases by the defect's name.
         repairs: what was done, as a phrase, and how often.
-        place: where the next ones are found.
+        place: where the next ones are found, as in an example.
     """
 
     def __init__(self, *, ignored: Iterable[str] = (), most_examples: int = 20) -> None:
-        """Start with nothing found.
+        """Start with nothing found; ValueError if one of ``ignored`` is unknown or may not be.
 
-        Args:
-            ignored: names of defects that are neither counted nor repaired.
-            most_examples: examples kept of each defect.
-
-        Raises:
-            ValueError: a name is unknown, or the defect cannot be ignored.
+        ``most_examples`` are kept of each defect.
         """
         self.ignored = frozenset(ignored)
         allowed = [defect.name for defect in DEFECTS.values() if defect.ignorable]
@@ -86,13 +76,13 @@ class Findings:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[Example]] = {}
         self.repairs: Counter[str] = Counter()
-        self.place = Place()
+        self.place: dict[str, Any] = {}
         self._most_examples = most_examples
 
     def at(self, **place: Any) -> Findings:
         """The same counts, for what is found at a place inside this one."""
         inside = copy.copy(self)
-        inside.place = Place({**self.place, **place})
+        inside.place = {**self.place, **place}
         return inside
 
     def add(self, name: str, detail: str, repair: str = "") -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
 
 from simplevtr.data.doctor.findings import shown_name
@@ -14,8 +15,6 @@ from simplevtr.formats.images import check_frame, frame_size
 from simplevtr.formats.paths import below, existing
 
 from tqdm import tqdm
-
-_BATCH = 1024  # frames that are handed to the threads at once
 
 
 class Fault(NamedTuple):
@@ -50,22 +49,22 @@ def look_at_frames(
         for number, name in enumerate(video.names)
         if name is not None
     ]
+
+    def look(frame: tuple[Video, int, str]) -> Fault | None:
+        path = existing(below(image_root, frame[2]))
+        return fault(path, frame[0].size, decode=decode)
+
     faults: dict[int, dict[int, Fault]] = {}
     missing = 0
-    with (
-        ThreadPoolExecutor(max_workers=workers) as pool,
-        tqdm(total=len(frames), unit="frame", desc="frames", disable=None) as bar,
-    ):
-        for start in range(0, len(frames), _BATCH):
-            batch = frames[start : start + _BATCH]
-            found = pool.map(
-                lambda f: fault(existing(below(image_root, f[2])), f[0].size, decode=decode), batch
-            )
-            for (video, number, _), one in zip(batch, found, strict=True):
-                bar.update()
-                if one is not None:
-                    faults.setdefault(video.id, {})[number] = one
-                    missing += one.defect == "missing-frame"
+    with ThreadPool(workers) as pool:
+        found = tqdm(
+            pool.imap(look, frames, chunksize=8),
+            total=len(frames), unit="frame", desc="frames", disable=None,
+        )  # fmt: skip
+        for (video, number, _), one in zip(frames, found, strict=True):
+            if one is not None:
+                faults.setdefault(video.id, {})[number] = one
+                missing += one.defect == "missing-frame"
     if frames and missing == len(frames):
         first = shown_name(frames[0][2])
         raise FileNotFoundError(
@@ -83,19 +82,12 @@ def fault(path: str | os.PathLike[str], size: tuple[int, int], *, decode: bool) 
         return Fault("missing-frame", "there is no such file")
     except ValueError as error:
         detail = str(error).replace(f"frame {path} ", "").replace(str(path), "it")
-    upright = _size(path)
-    if upright is None or _size(path, size) is not None:
-        return Fault("unreadable-frame", detail)
-    return Fault("frame-size", detail, upright)
-
-
-def _size(
-    path: str | os.PathLike[str], expected: tuple[int, int] | None = None
-) -> tuple[int, int] | None:
-    try:
-        return frame_size(path, expected)
-    except ValueError:
-        return None
+    upright = None
+    with suppress(ValueError):
+        upright = frame_size(path)
+        frame_size(path, size)
+        upright = None  # the header fits: what comes after it is broken
+    return Fault("unreadable-frame" if upright is None else "frame-size", detail, upright)
 
 
 def settle_frames(video: Video, faults: dict[int, Fault]) -> None:

@@ -121,7 +121,7 @@ def _text(segmentation: Any, height: int, width: int) -> bytes:
 def _measure(
     texts: Sequence[bytes], height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Areas and boxes of N masks, as in ``_Masks``, and why some cannot be read, by their index."""
+    """Areas and boxes of N masks, as in ``_Masks``; why some cannot be read, by their index."""
     areas, boxes = np.full(len(texts), -1), np.zeros((len(texts), 4), np.int64)
     reasons: dict[int, str] = {}
     piece = np.cumsum([len(text) for text in texts]) // _MOST_CHARS
@@ -137,15 +137,9 @@ def _measure(
 
 
 def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.ndarray:
-    """(N, 4) int64 boxes x, y, width, height of N masks, zeros for empty ones.
+    """(N, 4) int64 boxes of N masks from what ``decode_sound_texts`` returns, for H * W pixels.
 
     Not by pycocotools, which takes foreground runs of length zero for pixels.
-
-    Args:
-        runs: (R, 2) int64, pairs (background, foreground) of all masks.
-        rows: (N,) int64, pairs of each mask.
-        height: rows of a mask.
-        pixels: H * W.
     """
     first = starts_of(rows)
     ends = np.cumsum(runs[:, 0] + runs[:, 1])

@@ -71,10 +71,7 @@ def as_json(examination: Examination, json_file: str, image_root: str | None) ->
         "ignored": sorted(findings.ignored),
         "defects": [
             {
-                "name": name,
-                "severity": DEFECTS[name].severity,
-                "meaning": DEFECTS[name].meaning,
-                "repair": DEFECTS[name].repair,
+                **DEFECTS[name]._asdict(),
                 "count": findings.counts[name],
                 "examples": [
                     {**case.place, "detail": case.detail} for case in findings.examples[name]
