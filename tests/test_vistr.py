@@ -43,9 +43,8 @@ def vistr():
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
 def model(request, vistr):
-    """The model in one of two precisions, without dropout in either mode."""
-    yield vistr.to(request.param)
-    vistr.to(torch.float32).eval()
+    """The model in one of two precisions, to which it is only converted where they change."""
+    return vistr.to(request.param).eval()
 
 
 def run(model, *, padded=False):
@@ -139,7 +138,7 @@ def test_losses_and_assignments(model, golden):
 
 
 def test_gradients(vistr, golden):
-    model = vistr.double()
+    model = vistr.double().eval()
     losses, _ = losses_of(model, targets_of(golden))
     sum(losses.values()).backward()
     found = {
@@ -148,7 +147,6 @@ def test_gradients(vistr, golden):
         if parameter.requires_grad
     }
     model.zero_grad()
-    model.float()
     names = str(golden["grad_norm_names"]).split("\n")
     for name, norm in zip(names, golden["grad_norm_f64"], strict=True):
         assert found[name].norm().item() == pytest.approx(norm, rel=1e-6, abs=1e-12), name
