@@ -415,7 +415,10 @@ def test_frames_of_two_sizes_are_refused(source):
         ([], r"meta.json: is \[\]; an object"),
         ({"videos": 3}, r"meta.json, 'videos': is 3"),
         ({"videos": {}}, "video1: is a video that meta.json does not have"),
-        ({"videos": {"video1": {"objects": {"one": {}}}}}, "object 'one': .*must be a number"),
+        (
+            {"videos": {"video1": {"objects": {"one": {}}}}},
+            "object 'one': its name must be an integer",
+        ),
         (
             {"videos": {"video1": {"objects": {"1": {"category": 5}}}}},
             "object '1': category must be text, got 5",

@@ -140,7 +140,7 @@ LINE = "0 1001 1 48 64 " + encoded(np.eye(*SIZE))["counts"]
     [
         (LINE + "\n" + LINE, "video1.txt, line 2: track 1001 has a second mask"),
         ("0 1001 1 48 64", "line 1: '0 1001 1 48 64'; time_frame id class_id .* needed"),
-        (LINE.replace("0", "-1", 1), "line 1: '-1 1001"),
+        (LINE.replace("0", "-1", 1), "line 1: time_frame must be .* got '-1'"),
         (LINE.replace("0", "9", 1), "line 1: there is no image of frame 9"),
         (LINE.replace("48 64", "64 48"), r"line 1: RLE size is \[64, 48\], .* is \[48, 64\]"),
         (LINE.replace("1001 1 ", "3001 3 "), "line 1: class 3 has no name; known: 1=car"),

@@ -168,11 +168,9 @@ def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
         names[video] = {}
         for number, value in objects.items():
             place = f"{where}, object {number!r}"
-            if not (number.isascii() and number.isdecimal() and int(number[:9]) < 256):
-                raise ValueError(f"{place}: the name of an object must be a number below 256")
             if "category" not in sources.as_object(value, place):  # as where they are not public
                 log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
             with naming(place):
-                value = {"category": _ONLY_CATEGORY} | value
-                names[video][int(number)] = checks.name(value, "category")
+                key = checks.whole_number({"its name": number}, "its name")
+                names[video][key] = checks.name({"category": _ONLY_CATEGORY} | value, "category")
     return names

@@ -9,17 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import existing
 from simplevtr.importing.categories import parse_pairs
 from simplevtr.importing.dataset import (
-    BrokenVideoError,
     ImportedDataset,
     ImportedVideo,
     ImportLog,
     Rle,
     Size,
     UndecidedError,
+    naming,
 )
 from simplevtr.importing.draft import VideoDraft
 from simplevtr.importing.label_pictures import png_size, read_deep_labels
@@ -30,7 +31,7 @@ KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
 _IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
-_FIELDS = "time_frame id class_id img_height img_width rle"
+_FIELDS = ("time_frame", "id", "class_id", "img_height", "img_width", "rle")
 
 
 def read_mots(
@@ -151,10 +152,12 @@ def _lines(path: Path) -> Iterator[_Entry]:
             if not fields:
                 continue
             where = f"{path}, line {number}"
-            if len(fields) != 6 or not all(f.isdecimal() and len(f) < 10 for f in fields[:5]):
-                raise BrokenVideoError(f"{where}: {' '.join(fields)!r:.80}; {_FIELDS} are needed")
-            frame, identity, label, *size = map(int, fields[:5])
-            rle = {"size": size, "counts": fields[5]}
+            with naming(where):
+                if len(fields) != len(_FIELDS):
+                    raise ValueError(f"{' '.join(fields)!r:.80}; {' '.join(_FIELDS)} are needed")
+                row = dict(zip(_FIELDS, fields, strict=True))
+                frame, identity, label, *size = (whole_number(row, key) for key in _FIELDS[:5])
+            rle = {"size": size, "counts": row["rle"]}
             yield _Entry(where, frame, tuple(size), partial(_object_of_line, identity, label, rle))
 
 
