@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.command_line import argument_parser, check_least, run
 from benchmarks.measure import Stages
-from benchmarks.plain_mapper import PlainMapper
+from benchmarks.plain_mapper import STAGES, PlainMapper, Record
+from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr import setup_cfg
 from simplevtr.data import YTVISDatasetMapper, dataset_mapper, load_ytvis_json
 from simplevtr.data.transforms import (
@@ -35,6 +36,8 @@ from simplevtr.data.transforms import (
     CropResizeTransform,
     PhotometricTransform,
 )
+from simplevtr.formats.rle import run_lengths
+from simplevtr.terminal import markdown_table
 
 import cv2
 import numpy as np
@@ -42,19 +45,15 @@ import torch
 from detectron2.config import CfgNode
 from PIL import Image
 from pycocotools import mask as mask_util
-from tabulate import tabulate
-
-Record = dict[str, Any]
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs/youtubevis_2021/simplevtr_R50.yaml"
 VIDEOS, FRAMES, SIZE = 4, 20, (720, 1280)
 COLOURS = ([90, 30, 60], [20, 90, 10], [10, 40, 99])  # of the tracks of a video
-STAGES = ("record", "decode", "geometry", "colours", "masks", "rest")
 
 
-def watch_both(stack: ExitStack) -> tuple[Stages, Stages]:
-    """Time the stages of this project's mapper and of the plain one."""
-    ours, plain = Stages(STAGES), Stages(STAGES)
+def watch(stack: ExitStack) -> Stages:
+    """Time the stages of this project's mapper until ``stack`` is left."""
+    stages = Stages(STAGES)
     for stage, owner, name in (
         ("decode", dataset_mapper, "read_reduced_frame"),
         ("geometry", CropResizeTransform, "apply_image"),
@@ -63,52 +62,45 @@ def watch_both(stack: ExitStack) -> tuple[Stages, Stages]:
         ("masks", dataset_mapper, "read_tracks"),
         ("masks", dataset_mapper, "tracks_to_instances"),
     ):
-        ours.watch(stack, stage, owner, name)
-    for stage, name in (
-        ("record", "copy_record"),
-        ("decode", "read"),
-        ("geometry", "move"),
-        ("colours", "change_colours"),
-        ("masks", "instances"),
-    ):
-        plain.watch(stack, stage, PlainMapper, name)
-    return ours, plain
+        stages.watch(stack, stage, owner, name)
+    return stages
 
 
 def make_dataset(root: Path) -> list[Record]:
     """Write the videos and their annotation file, and return the records."""
     rng = np.random.default_rng(0)
+    height, width = SIZE
     videos, annotations, sizes = [], [], []
     for video in range(1, VIDEOS + 1):
         names = [f"{video}/{t:05d}.jpg" for t in range(FRAMES)]
         (root / str(video)).mkdir()
         scene = _texture(rng)
-        outlines = [_outlines(rng) for _ in COLOURS]
+        starts = [rng.uniform((250, 230), (width - 350, height - 230)) for _ in COLOURS]
+        steps = np.arange(FRAMES)[:, None] * (5, 0)
+        tracks = [outlines(start + steps, np.array([170, 170]), rng) for start in starts]
         for t, name in enumerate(names):
-            frame = scene[t : t + SIZE[0], 4 * t : 4 * t + SIZE[1]].copy()  # a camera that pans
-            for colour, track in zip(COLOURS, outlines, strict=True):
+            frame = scene[t : t + height, 4 * t : 4 * t + width].copy()  # a camera that pans
+            for colour, track in zip(COLOURS, tracks, strict=True):
                 cv2.fillPoly(frame, [track[t].astype(np.int32)], colour)
             Image.fromarray(frame).save(root / name, quality=80)
             sizes.append((root / name).stat().st_size)
-        shape = dict(zip(("height", "width"), SIZE, strict=True))
-        videos.append({"id": video, **shape, "length": FRAMES, "file_names": names})
-        for track in outlines:
+        shape = {"height": height, "width": width, "length": FRAMES}
+        videos.append({"id": video, **shape, "file_names": names})
+        for track in tracks:
+            rles = [polygon_rle(outline, SIZE) for outline in track]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "video_id": video,
                     "category_id": 1,
-                    "segmentations": [_segmentation(outline) for outline in track],
-                    "bboxes": [[*o.min(0).tolist(), *np.ptp(o, axis=0).tolist()] for o in track],
+                    "segmentations": [rle | {"counts": run_lengths(rle)} for rle in rles],
+                    "bboxes": mask_util.toBbox(rles).tolist(),
                 }
             )
-    content = {
-        "videos": videos,
-        "categories": [{"id": 1, "name": "blob"}],
-        "annotations": annotations,
-    }
+    categories = [{"id": 1, "name": "blob"}]
+    content = {"videos": videos, "categories": categories, "annotations": annotations}
     (root / "train.json").write_text(json.dumps(content))
-    print(f"{len(sizes)} frames of {SIZE[0]} x {SIZE[1]}, {np.mean(sizes) / 1e3:.0f} KB each")
+    print(f"{len(sizes)} frames of {height} x {width}, {np.mean(sizes) / 1e3:.0f} KB each")
     return load_ytvis_json(root / "train.json", root)
 
 
@@ -121,23 +113,6 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
         noise = rng.standard_normal(shape, dtype=np.float32)
         total += strength * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.clip(total, 0, 255).astype(np.uint8)
-
-
-def _outlines(rng: np.random.Generator) -> list[np.ndarray]:
-    """FRAMES polygons (60, 2), x and y in pixels, of an object of a tenth of the frame."""
-    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    radius = 170 * (1 + 0.2 * np.sin(5 * angle + rng.uniform(0, 6)))
-    outline = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    centre = rng.uniform((250, 230), (SIZE[1] - 350, SIZE[0] - 230))
-    return [outline + centre + (5 * t, 0) for t in range(FRAMES)]
-
-
-def _segmentation(outline: np.ndarray) -> dict[str, Any]:
-    """The uncompressed RLE of a polygon."""
-    points = outline.ravel().tolist()
-    pixels = mask_util.decode(mask_util.frPyObjects([points], *SIZE))[..., 0].ravel(order="F")
-    edges = np.flatnonzero(np.diff(pixels, prepend=0, append=1 - pixels[-1]))
-    return {"size": list(SIZE), "counts": np.diff(edges, prepend=0).tolist()}
 
 
 def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
@@ -153,11 +128,11 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
     np.random.seed(0)  # where detectron2's augmentations draw from
     anchors = np.random.default_rng(1)
     with ExitStack() as stack:
-        watches = dict(zip(mappers, watch_both(stack), strict=True))
+        watches = {"simplevtr": watch(stack), "plain": mappers["plain"].stages}
         for number in range(clips + 1):
             if number == 1:  # the first ones warmed up
-                for watch in watches.values():
-                    watch.seconds = dict.fromkeys(STAGES, 0.0)
+                for stages in watches.values():
+                    stages.seconds = dict.fromkeys(STAGES, 0.0)
             record = records[number % len(records)] | {"anchor": int(anchors.integers(FRAMES))}
             for name, mapper in mappers.items():
                 start = time.process_time()
@@ -166,13 +141,13 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
                 pixels[name].append(clip["image"][0][0].numel())
     frames = cfg.INPUT.SAMPLING_FRAME_NUM
     report: dict[str, Any] = {}
-    for name, watch in watches.items():
+    for name, stages in watches.items():
         total = sum(seconds[name][1:])
-        watch.seconds["rest"] = total - sum(watch.seconds.values())
+        stages.seconds["rest"] = total - sum(stages.seconds.values())
         report[name] = {
             "frames_per_second": frames * clips / total,
             "pixels": statistics.mean(pixels[name][1:]),
-            "ms": {stage: 1e3 * s / (frames * clips) for stage, s in watch.seconds.items()},
+            "ms": {stage: 1e3 * s / (frames * clips) for stage, s in stages.seconds.items()},
         }
     pairs = zip(seconds["plain"][1:], seconds["simplevtr"][1:], strict=True)
     return {**report, "ratio": statistics.median(plain / ours for plain, ours in pairs)}
@@ -192,9 +167,7 @@ def format_report(reports: dict[str, dict[str, Any]]) -> str:
         for setting, report in reports.items()
         for name in ("plain", "simplevtr")
     ]
-    headers = ["", "mapper", "frames/s", "ratio", "kpixels out"]
-    headers += STAGES
-    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    return markdown_table(["", "mapper", "frames/s", "ratio", "kpixels out", *STAGES], rows, left=2)
 
 
 def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:

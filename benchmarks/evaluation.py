@@ -3,8 +3,8 @@
     python benchmarks/evaluation.py [--videos 421] [--tracks 10] [--frames 36] [--json FILE]
 
 The annotations and results are made in a temporary folder, with as many videos as the validation
-set of YouTube-VIS 2021 has: outlined blobs with ragged edges that move over frames of 720 x 1280
-pixels, compressed RLEs of some hundred bytes each. Two tracks a video are true; half of the
+set of YouTube-VIS 2021 has: objects with ragged edges that move over frames of 720 x 1280 pixels,
+compressed RLEs of some hundred bytes each. Two tracks a video are true; half of the
 predictions follow them with errors. The same videos are scored with half of each video's
 predictions and with all, each in a fresh process that does what tools/evaluate.py does.
 
@@ -28,15 +28,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import argument_parser, check_least, run
-from benchmarks.measure import Stages, in_fresh_process, peak_resident_bytes
+from benchmarks.measure import MIB, Stages, in_fresh_process, peak_resident_bytes
+from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
 from simplevtr.formats.files import read_json
 from simplevtr.formats.results import check_results
-from simplevtr.formats.rle import as_text, encode_runs
+from simplevtr.formats.rle import as_text
+from simplevtr.terminal import markdown_table
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval
-from tabulate import tabulate
 
 STAGES = ("ground truth", "parse", "masks", "track IoU", "match", "accumulate")
 CATEGORIES = 40
@@ -51,59 +52,40 @@ Track = list[dict[str, Any]]
 def make_stock(frames: int, size: tuple[int, int]) -> list[list[Track]]:
     """Tracks of T ``frames`` of ``size`` (H, W) pixels; in each list the first has no errors."""
     rng = np.random.default_rng(0)
+    extent = np.array(size[::-1])
     stock = []
     for _ in range(STOCK):
-        radii = rng.uniform(0.05, 0.25, 2) * size
-        begin, end = rng.uniform(0.3, 0.7, (2, 2)) * size
+        radii = rng.uniform(0.05, 0.25, 2) * extent
+        begin, end = rng.uniform(0.3, 0.7, (2, 2)) * extent
         centres = np.linspace(begin, end, frames)
-        errors = rng.normal(0, 0.1, (COPIES, 2)) * radii
-        stock.append(
-            [
-                [_blob(centre + error, radii, size, rng) for centre in centres]
-                for error in [np.zeros(2), *errors]
-            ]
-        )
+        errors = [np.zeros(2), *rng.normal(0, 0.1, (COPIES, 2)) * radii]
+        paths = [outlines(centres + error, radii, rng, ragged=1.5) for error in errors]
+        stock.append([[as_text(polygon_rle(outline, size)) for outline in path] for path in paths])
     return stock
-
-
-def _blob(
-    centre: np.ndarray, radii: np.ndarray, size: tuple[int, int], rng: np.random.Generator
-) -> dict[str, Any]:
-    """The RLE of an ellipse with ragged edges; ``centre`` and ``radii`` are (y, x) in pixels."""
-    height, width = size
-    left, right = np.clip([centre[1] - radii[1], centre[1] + radii[1] + 1], 0, width).astype(int)
-    columns = np.arange(left, right)
-    half = radii[0] * np.sqrt(np.clip(1 - ((columns - centre[1]) / radii[1]) ** 2, 0, 1))
-    edges = np.stack([centre[0] - half, centre[0] + half + 1]) + rng.normal(0, 1.5, (2, len(half)))
-    top, bottom = np.clip(edges, 1, height - 1).astype(int)
-    bottom = np.maximum(bottom, top + 1)
-    # Where the mask begins and ends, column after column; below each column there is background.
-    changes = (columns * height + np.stack([top, bottom])).ravel(order="F")
-    runs = np.diff(changes, prepend=0, append=height * width)
-    return as_text(encode_runs(runs, height, width))
 
 
 def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:
     """Write ``annotations.json`` and result files, and return these by predictions a video."""
     rng = np.random.default_rng(1)
     stock = make_stock(args.frames, tuple(args.size))
+    shape = {"height": args.size[0], "width": args.size[1], "length": args.frames}
     videos, annotations, results = [], [], []
     for video in range(1, args.videos + 1):
-        shape = dict(zip(("height", "width"), args.size, strict=True))
-        videos.append({"id": video, **shape, "length": args.frames})
+        videos.append({"id": video, **shape})
         bases = rng.choice(STOCK, TRUE_TRACKS, replace=False).tolist()
         labels = rng.integers(1, CATEGORIES + 1, TRUE_TRACKS).tolist()
         for base, label in zip(bases, labels, strict=True):
             entry = {"id": len(annotations) + 1, "video_id": video, "category_id": label}
-            annotations.append({**entry, "segmentations": stock[base][0]})
+            annotations.append(entry | {"segmentations": stock[base][0]})
         for number in range(args.tracks):
-            true = number % 2 == 0
-            base = bases[number // 2 % TRUE_TRACKS] if true else int(rng.integers(STOCK))
-            label = labels[number // 2 % TRUE_TRACKS] if true else int(rng.integers(CATEGORIES)) + 1
-            entry = {"video_id": video, "category_id": label}
+            base, label = int(rng.integers(STOCK)), int(rng.integers(CATEGORIES)) + 1
+            score = float(rng.uniform(0, 0.7))
+            if number % 2 == 0:
+                base, label = bases[number // 2 % TRUE_TRACKS], labels[number // 2 % TRUE_TRACKS]
+                score = 0.3 + score
+            entry = {"video_id": video, "category_id": label, "score": score}
             track = stock[base][1 + int(rng.integers(COPIES))]
-            score = float(rng.uniform(0.3, 1) if true else rng.uniform(0, 0.7))
-            results.append((number, {**entry, "score": score, "segmentations": track}))
+            results.append((number, entry | {"segmentations": track}))
     categories = [{"id": n, "name": f"category {n}"} for n in range(1, CATEGORIES + 1)]
     content = {"videos": videos, "categories": categories, "annotations": annotations}
     (folder / "annotations.json").write_text(json.dumps(content))
@@ -171,22 +153,20 @@ def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 
 def format_report(reports: list[dict[str, Any]]) -> str:
-    """A Markdown table, a row a result file."""
-    mib = 2**20
+    """A Markdown table, one row per result file."""
     rows = [
         (
             f"{report['predictions']:,}",
-            f"{report['file_bytes'] / mib:,.1f}",
+            f"{report['file_bytes'] / MIB:,.1f}",
             *(f"{report['seconds'][stage]:.2f}" for stage in STAGES),
             *(f"{report[key]:.2f}" for key in ("cpu_seconds", "elapsed_seconds")),
-            f"{report['peak_bytes'] / mib:,.0f}",
-            f"{(report['peak_bytes'] - report['start_bytes']) / mib:,.0f}",
+            f"{report['peak_bytes'] / MIB:,.0f}",
+            f"{(report['peak_bytes'] - report['start_bytes']) / MIB:,.0f}",
         )
         for report in reports
     ]
     headers = ["predictions", "file (MiB)", *STAGES, "all", "elapsed", "peak (MiB)", "of files"]
-    align = ["right"] * len(headers)
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+    return markdown_table(headers, rows, left=0)
 
 
 def main(arguments: list[str] | None = None) -> int:

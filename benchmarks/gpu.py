@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks import deform_conv
 from benchmarks.command_line import argument_parser, check_least, machine, run
 from benchmarks.inference import time_inference
-from benchmarks.training_step import synthetic_batches, time_training
+from benchmarks.synthetic import synthetic_batches
+from benchmarks.training_step import time_training
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.env import describe

@@ -25,7 +25,7 @@ from benchmarks.command_line import (
     run,
 )
 from benchmarks.measure import PeakMemory, quartiles, time_steps
-from benchmarks.training_step import synthetic_clip
+from benchmarks.synthetic import synthetic_clip
 
 import numpy as np
 import torch

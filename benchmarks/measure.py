@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+MIB = 2**20
 _STATUS = Path("/proc/self/status")
 
 # The parts that costs are told apart by, each with the modules that belong to it. The attention

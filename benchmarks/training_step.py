@@ -18,7 +18,6 @@ Python and libraries included; on a GPU it is what PyTorch has allocated there.
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,21 +42,18 @@ from benchmarks.measure import (
     saved_tensor_bytes,
     time_steps,
 )
+from benchmarks.synthetic import Clip, synthetic_batches
 from simplevtr.data import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
 
-import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
-from detectron2.structures import BitMasks, Instances
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
 from tabulate import tabulate
 from torch import nn
-
-Clip = dict[str, Any]
 
 
 class TrainerStep:
@@ -92,45 +88,6 @@ class TrainerStep:
             }
 
 
-def synthetic_clip(
-    *, frames: int, size: tuple[int, int], instances: int, classes: int, rng: np.random.Generator
-) -> Clip:
-    """A clip of noise as the dataset mapper makes clips, with a box-shaped mask an instance.
-
-    Args:
-        frames: T.
-        size: (H, W) in pixels.
-        instances: G, each of a random class, visible in every frame as another random box.
-        classes: K.
-        rng: the source of chance.
-    """
-    height, width = size
-    labels = torch.from_numpy(rng.integers(classes, size=instances))
-    clip = []
-    for _ in range(frames):
-        masks = torch.zeros(instances, height, width, dtype=torch.bool)
-        for mask in masks:
-            (top, bottom), (left, right) = (np.sort(rng.integers(n, size=2)) for n in size)
-            mask[top : bottom + 1, left : right + 1] = True
-        frame = Instances(size)
-        frame.gt_masks = BitMasks(masks)
-        frame.gt_boxes = frame.gt_masks.get_bounding_boxes()
-        frame.gt_classes = labels.clone()
-        frame.gt_ids = torch.arange(1, instances + 1)
-        clip.append(frame)
-    image = rng.integers(256, size=(frames, 3, height, width), dtype=np.uint8)
-    return {
-        "image": list(torch.from_numpy(image)),
-        "instances": clip,
-        "height": height,
-        "width": width,
-        "length": frames,
-        "video_id": 1,
-        "file_names": [f"synthetic/{t:05d}.jpg" for t in range(frames)],
-        "frame_idx": list(range(frames)),
-    }
-
-
 def batches_of(cfg: CfgNode, args: argparse.Namespace) -> Iterator[list[Clip]]:
     """Endless batches: of the training set, or the same synthetic one again and again."""
     if args.frames is None:
@@ -144,14 +101,6 @@ def batches_of(cfg: CfgNode, args: argparse.Namespace) -> Iterator[list[Clip]]:
         raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
     shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
     return synthetic_batches(cfg, **shape)
-
-
-def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:
-    """The same batch without end; ``shape`` as for ``synthetic_clip``."""
-    rng = np.random.default_rng(cfg.SEED if cfg.SEED >= 0 else None)
-    shape["classes"] = cfg.MODEL.SIMPLEVTR.NUM_CLASSES
-    clips = range(cfg.SOLVER.IMS_PER_BATCH)
-    return itertools.repeat([synthetic_clip(**shape, rng=rng) for _ in clips])
 
 
 def time_training(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,34 +27,17 @@ from benchmarks.command_line import (
     run,
 )
 from benchmarks.measure import in_fresh_process, peak_resident_bytes, resident_bytes
+from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
 from simplevtr.visualization.plots import memory_plot
 
-import numpy as np
 import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
 MIB = 2**20
-COLOURS = np.array([[230, 60, 50], [60, 200, 70], [70, 90, 230], [230, 210, 60]], dtype=np.uint8)
 HEADS = ["frames", "peak (MiB)", "to the first", "s", "ms a frame", "result (bytes a frame)"]
-
-
-def drifting_squares(frames: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Yield (H, W, 3) uint8 frames of coloured squares on grey noise, the same at every call."""
-    height, width = size
-    side = min(size) // 4
-    draw = np.random.default_rng(0)
-    background = draw.integers(90, 130, (*size, 3), dtype=np.uint8)
-    for t in range(frames):
-        frame = background.copy()
-        for number, colour in enumerate(COLOURS):
-            # Each square leaves the picture for a while in every round.
-            x = (number * width // 3 + (number + 1) * t) % (2 * width) - side
-            y = round((height - side) * (0.5 + 0.5 * np.sin(t / (17 + 5 * number) + number)))
-            frame[y : y + side, max(0, x) : max(0, x + side)] = colour
-        yield frame
 
 
 def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:

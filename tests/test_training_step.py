@@ -2,7 +2,8 @@ import json
 import subprocess
 import sys
 
-from benchmarks.training_step import main, synthetic_clip
+from benchmarks.synthetic import synthetic_clip
+from benchmarks.training_step import main
 
 import numpy as np
 import pytest

@@ -1,0 +1,105 @@
+"""Videos that the benchmarks draw: noise for a network, outlined objects for files and streams."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from simplevtr.formats.rle import polygons_text
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.structures import BitMasks, Instances
+
+Clip = dict[str, Any]
+COLOURS = np.array([[230, 60, 50], [60, 200, 70], [70, 90, 230], [230, 210, 60]], dtype=np.uint8)
+
+
+def synthetic_clip(
+    *, frames: int, size: tuple[int, int], instances: int, classes: int, rng: np.random.Generator
+) -> Clip:
+    """A clip of noise as the dataset mapper makes clips, with a box-shaped mask an instance.
+
+    Args:
+        frames: T.
+        size: (H, W) in pixels.
+        instances: G, each of a random class, visible in every frame as another random box.
+        classes: K.
+        rng: the source of chance.
+    """
+    height, width = size
+    labels = torch.from_numpy(rng.integers(classes, size=instances))
+    clip = []
+    for _ in range(frames):
+        masks = torch.zeros(instances, height, width, dtype=torch.bool)
+        for mask in masks:
+            (top, bottom), (left, right) = (np.sort(rng.integers(n, size=2)) for n in size)
+            mask[top : bottom + 1, left : right + 1] = True
+        frame = Instances(size)
+        frame.gt_masks = BitMasks(masks)
+        frame.gt_boxes = frame.gt_masks.get_bounding_boxes()
+        frame.gt_classes = labels.clone()
+        frame.gt_ids = torch.arange(1, instances + 1)
+        clip.append(frame)
+    image = rng.integers(256, size=(frames, 3, height, width), dtype=np.uint8)
+    return {
+        "image": list(torch.from_numpy(image)),
+        "instances": clip,
+        "height": height,
+        "width": width,
+        "length": frames,
+        "video_id": 1,
+        "file_names": [f"synthetic/{t:05d}.jpg" for t in range(frames)],
+        "frame_idx": list(range(frames)),
+    }
+
+
+def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:
+    """The same batch without end; ``shape`` as for ``synthetic_clip``."""
+    rng = np.random.default_rng(cfg.SEED if cfg.SEED >= 0 else None)
+    shape["classes"] = cfg.MODEL.SIMPLEVTR.NUM_CLASSES
+    clips = range(cfg.SOLVER.IMS_PER_BATCH)
+    return itertools.repeat([synthetic_clip(**shape, rng=rng) for _ in clips])
+
+
+def outlines(
+    centres: np.ndarray, radii: np.ndarray, rng: np.random.Generator, ragged: float = 0.0
+) -> np.ndarray:
+    """The outlines of an object that moves: a polygon with five bulges in each frame.
+
+    Args:
+        centres: (T, 2), x and y in pixels.
+        radii: (2,), half its mean width and height in pixels.
+        rng: the source of chance.
+        ragged: standard deviation of a point's distance from a smooth outline, in pixels.
+
+    Returns:
+        (T, 60, 2), x and y in pixels.
+    """
+    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    bulges = 1 + 0.2 * np.sin(5 * angle + rng.uniform(0, 6))
+    shape = np.stack([np.cos(angle), np.sin(angle)], axis=1) * bulges[:, None] * radii
+    return centres[:, None] + shape + rng.normal(0, ragged, (len(centres), 60, 2))
+
+
+def polygon_rle(outline: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
+    """The compressed RLE of a polygon of (N, 2) points in frames of ``size`` (H, W) pixels."""
+    return {"size": list(size), "counts": polygons_text([outline.ravel().tolist()], *size)}
+
+
+def drifting_squares(frames: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yield (H, W, 3) uint8 frames of coloured squares on grey noise, the same at every call."""
+    height, width = size
+    side = min(size) // 4
+    draw = np.random.default_rng(0)
+    background = draw.integers(90, 130, (*size, 3), dtype=np.uint8)
+    for t in range(frames):
+        frame = background.copy()
+        for number, colour in enumerate(COLOURS):
+            # Each square leaves the picture for a while in every round.
+            x = (number * width // 3 + (number + 1) * t) % (2 * width) - side
+            y = round((height - side) * (0.5 + 0.5 * np.sin(t / (17 + 5 * number) + number)))
+            frame[y : y + side, max(0, x) : max(0, x + side)] = colour
+        yield frame
