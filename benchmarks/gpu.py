@@ -15,14 +15,8 @@ the installation from local wheels.
 from __future__ import annotations
 
 import argparse
-import gc
-import json
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks import deform_conv
 from benchmarks.command_line import argument_parser, check_least, machine, run
 from benchmarks.inference import time_inference
+from benchmarks.measure import MIB
+from benchmarks.rows import measured_rows
 from benchmarks.synthetic import synthetic_batches
 from benchmarks.training_step import time_training
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.env import describe
 from simplevtr.formats.files import refuse_existing, write_bytes
-from simplevtr.terminal import one_line, table_cell
 
 import torch
 from detectron2.config import CfgNode
@@ -55,7 +50,6 @@ CONFIGS = [
 FORMATS = ("float32", "float16", "bfloat16")
 INSTANCES = 3
 LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, relative
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -123,7 +117,7 @@ def measured(job: Job, device: torch.device, scale: Scale) -> dict[str, str]:
         ValueError: if two kernels differ.
     """
     if job.part == "kernels":
-        return _kernel(job, device, tiny=scale is TINY)
+        return _kernel(job, device, tiny=scale == TINY)
     cfg = _config(job, device, scale)
     memory = MemoryModel(cfg)
     if job.kind == "training":
@@ -174,39 +168,23 @@ def _config(job: Job, device: torch.device, scale: Scale) -> CfgNode:
     return cfg
 
 
-def measure_part(todo: list[Job], device: torch.device, scale: Scale) -> None:
-    """Measure rows in this process; each is a line of JSON on stdout as soon as it is there."""
-    for job in todo:
-        try:
-            row = measured(job, device, scale)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
-            row = {"error": table_cell(f"{type(error).__name__}: {one_line(error)}"[:300])}
-        gc.collect()  # the next row's peak begins with what is left of this one
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        print(json.dumps(row), flush=True)
-
-
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, int]:
     """Measure every part in a process of its own, write the page; rows, page and exit status."""
-    check_least(args, minutes=1)
+    check_least(args, minutes=0)
     device = torch.device(args.device)
     scale = FULL if device.type == "cuda" and not args.tiny else TINY
     todo = jobs(device, scale, args.configs)
-    if args.part:
-        measure_part([job for job in todo if job.part == args.part], device, scale)
-        return [], "", 0
-    output = args.output or Path("docs/gpu.md" if scale is FULL else "output/gpu_tiny.md")
+    output = args.output or Path("docs/gpu.md" if scale == FULL else "output/gpu_tiny.md")
     refuse_existing(output, overwrite=args.overwrite)
     begin = time.monotonic()
-    deadline = begin + 60 * args.minutes
     rows: list[dict[str, str]] = []
     with tqdm(total=len(todo), unit="row") as progress:
         for part in dict.fromkeys(job.part for job in todo):
             progress.set_description(part)
             own = [job for job in todo if job.part == part]
-            found = _of_part(part, args, len(own), deadline)
-            for job, row in zip(own, found, strict=True):
+            left = begin + 60 * args.minutes - time.monotonic()
+            words = [(job, device, scale) for job in own]
+            for job, row in zip(own, measured_rows(measured, words, seconds=left), strict=True):
                 rows.append(vars(job) | row)
                 progress.update()
     page = markdown(rows, device, scale, time.monotonic() - begin)
@@ -217,66 +195,37 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, in
     return rows, text, int(failed > 0)
 
 
-def _of_part(
-    part: str, args: argparse.Namespace, count: int, deadline: float
-) -> Iterator[dict[str, str]]:
-    """The ``count`` rows of a part, as a process of its own measures them."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        yield from [{"error": f"not begun within {args.minutes:g} minutes"}] * count
-        return
-    words = [sys.executable, __file__, "--part", part, "--device", args.device]
-    words += ["--configs", *args.configs, *(["--tiny"] if args.tiny else [])]
-    with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=complaints, text=True, cwd=ROOT
-        )
-        timer = threading.Timer(left, process.kill)
-        timer.start()
-        for line in process.stdout:
-            if line.startswith("{"):
-                yield json.loads(line)
-                count -= 1
-        process.wait()
-        timer.cancel()
-        complaints.seek(0)
-        last = (complaints.read().strip().splitlines() or ["no message"])[-1]
-    if time.monotonic() >= deadline:
-        last = f"not done within {args.minutes:g} minutes"
-    yield from [{"error": f"{table_cell(last)[:300]} (exit {process.returncode})"}] * count
-
-
 def markdown(rows: list[dict[str, str]], device: torch.device, scale: Scale, seconds: float) -> str:
     """The page."""
-    kernels = [_line(row, ("kind", "how")) for row in rows if row["part"] == "kernels"]
-    models = [
-        _line(row, ("part", "kind", "how", "frames")) for row in rows if row["part"] != "kernels"
-    ]
+    kernels = [row for row in rows if row["part"] == "kernels"]
+    models = [row for row in rows if row["part"] != "kernels"]
     height, width = scale.size
-    versions = "\n".join(f"* {name}: {value}" for name, value in describe())
-    tiny = "" if scale is FULL else "**Narrow models and small frames: no figures of a GPU.** "
+    tiny = "" if scale == FULL else "**Narrow models and small frames: no figures of a GPU.** "
     parts = [
-        "# Measured on a GPU" if scale is FULL else "# A trial of `make gpu`",
+        "# Measured on a GPU" if scale == FULL else "# A trial of `make gpu`",
         f"{tiny}`python benchmarks/gpu.py --device {device}` on {machine(str(device))}, in "
         f"{seconds / 60:.1f} minutes.",
-        versions,
+        "\n".join(f"* {name}: {value}" for name, value in describe()),
         "**Deformable convolutions**, forward and backward in float32. A row fails if a result or "
         f"a gradient differs by more than {LARGEST_DIFFERENCE:g}.",
-        tabulate(kernels, "keys", tablefmt="github", disable_numparse=True),
+        _table(kernels, kind="what", how="computed in"),
         f"**Models**, random weights, frames of {height} x {width} pixels. Training: a step of one "
         f"clip with {INSTANCES} instances, data not included. Inference: three windows, masks at "
         f"{scale.output_size[0]} x {scale.output_size[1]} included; its expected memory is the "
         "network's alone. What is expected is that of `tools/plan_memory.py`; peaks are PyTorch's "
         "on a GPU, the whole process's on a CPU.",
-        tabulate(models, "keys", tablefmt="github", disable_numparse=True),
+        _table(models, part="config", kind="what", how="computed in", frames="frames"),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _line(row: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:
-    figures = {key: value for key, value in row.items() if key not in Job.__annotations__}
-    first = {"part": "config", "kind": "what", "how": "computed in", "frames": "frames"}
-    return {first[name]: row[name] for name in names} | figures
+def _table(rows: list[dict[str, str]], **names: str) -> str:
+    """The named fields of each row's job, then its figures."""
+    lines = []
+    for row in rows:
+        figures = {key: value for key, value in row.items() if key not in Job.__annotations__}
+        lines.append({head: row[field] for field, head in names.items()} | figures)
+    return tabulate(lines, "keys", tablefmt="github", disable_numparse=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -288,7 +237,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
     parser.add_argument("--configs", nargs="+", default=CONFIGS, metavar="YAML")
     parser.add_argument("--minutes", type=float, default=6.5, help="what is late is left out")
-    parser.add_argument("--part", help=argparse.SUPPRESS)
     return run(parser, measure_all, arguments)
 
 

@@ -79,8 +79,8 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return report, text
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argument_parser(__file__, __doc__)
     add_model_arguments(parser)
     parser.add_argument("--frames", type=int, default=16, metavar="T", help="of the video")
@@ -88,7 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output-size", type=int, nargs=2, default=[720, 1280], metavar=("H", "W"))
     parser.add_argument("--runs", type=int, default=3, help="timed runs (default 3)")
     parser.add_argument("--warmup", type=int, default=1, help="runs before them (default 1)")
-    return run(parser, measure, arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
+    return run(parser(), measure, arguments)
 
 
 if __name__ == "__main__":

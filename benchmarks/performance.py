@@ -4,10 +4,10 @@
     python benchmarks/performance.py --output output/performance --frames 16 36 64 \\
         --sizes 300x540 360x640 --device cuda SOLVER.AMP.ENABLED True
 
-Every cell is a fresh process of benchmarks/training_step.py or benchmarks/inference.py, one at a
-time, so that peaks of memory do not mix. Figures lie in OUTPUT as JSON, and cells that are there
-are not measured again. OUTPUT also gets table.md and plot.png. What does not fit into the memory is
-reported as such and not tried again; a process that dies of something else is reported, too.
+Every cell is measured as benchmarks/training_step.py or benchmarks/inference.py does, in a fresh
+process each. Figures lie in OUTPUT as JSON, and cells that are there are not measured again. OUTPUT
+also gets table.md and plot.png. What does not fit into the memory is reported as such and not tried
+again; another error stands in the table, the other cells go on, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import dataclasses
 import json
 import math
 import re
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +24,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import machine
-from benchmarks.measure import PARTS, REST
+from benchmarks import inference, training_step
+from benchmarks.command_line import machine, model_config
+from benchmarks.measure import MIB, PARTS, REST
+from benchmarks.rows import measured_rows
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, number, run_command
 
@@ -48,10 +48,11 @@ WAYS = {
     "light": [],
     "light, recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", RECOMPUTE],
 }
-KINDS = {"training": "benchmarks/training_step.py", "inference": "benchmarks/inference.py"}
-# How PyTorch, Python, C++ and CUDA say that there is no memory.
+KINDS = {"training": training_step, "inference": inference}
+# How PyTorch, Python, C++, CUDA and the system say that there is no memory.
 OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "MemoryError", "bad_alloc", "_STATUS_ALLOC_FAILED",
+    "(Killed)",
 )  # fmt: skip
 
 
@@ -80,13 +81,13 @@ class Cell:
         height, width = self.size
         return f"{self.kind}_{self.model}_{way}_{self.frames}_{height}x{width}.json"
 
-    def command(self, args: argparse.Namespace, path: Path) -> list[str]:
-        """What measures it."""
-        words = [sys.executable, KINDS[self.kind], "--config-file", CONFIGS[self.model]]
+    def words(self, args: argparse.Namespace) -> list[str]:
+        """The arguments of the command that measures it."""
+        words = ["--config-file", str(ROOT / CONFIGS[self.model])]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
         words += ["--threads", str(args.threads), "--warmup", str(args.warmup)]
         words += ["--steps" if self.kind == "training" else "--runs", str(args.steps)]
-        words += ["--json", str(path), "MODEL.DEVICE", args.device, *WAYS[self.way], *args.opts]
+        words += ["MODEL.DEVICE", args.device, *WAYS[self.way], *args.opts]
         if self.model == "VisTR":
             words += ["MODEL.SIMPLEVTR.QUERY_FRAMES", str(self.frames)]
         return words
@@ -105,33 +106,31 @@ def cells(frames: list[int], sizes: list[tuple[int, int]]) -> list[Cell]:
     ]
 
 
+def measure(cell: Cell, words: list[str]) -> dict[str, Any]:
+    """The figures of a cell, measured in this process."""
+    command = KINDS[cell.kind]
+    return command.measure(command.parser().parse_args(words))[0]
+
+
 def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure a cell, or read what an earlier run measured.
+    """Measure a cell in its own process, or read what an earlier run measured.
 
     Returns:
-        The figures; {} if it did not fit into the memory; the name of the signal as "died" if
-        something else ended the process, which is not kept.
-
-    Raises:
-        RuntimeError: if the measurement failed for another reason.
+        The figures; {} if it did not fit into the memory; another "error", which is not kept.
     """
     path = args.output.resolve() / cell.file_name
-    if not path.is_file():
-        done = subprocess.run(
-            cell.command(args, path), cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        killed = done.returncode == -signal.SIGKILL  # by the system, for want of memory
-        if killed or (done.returncode and any(words in done.stderr for words in OUT_OF_MEMORY)):
-            write_bytes(path, b"{}\n", overwrite=True)
-        elif done.returncode < 0:
-            return {"died": signal.strsignal(-done.returncode) or f"signal {-done.returncode}"}
-        elif done.returncode:
-            raise RuntimeError(f"{cell}: exit status {done.returncode}\n{done.stderr[-2000:]}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    (result,) = measured_rows(measure, [(cell, cell.words(args))])
+    if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
+        result = {}
+    if "error" not in result:
+        write_bytes(path, json.dumps(result, indent=2).encode() + b"\n")
+    return result
 
 
 def is_measured(result: dict[str, Any]) -> bool:
-    """Whether ``run_cell`` gave figures."""
+    """Whether ``run_cell`` returned figures."""
     return "peak_bytes" in result
 
 
@@ -174,16 +173,16 @@ def _row(cell: Cell, result: dict, results: dict[Cell, dict]) -> dict[str, str]:
     plain = results.get(dataclasses.replace(cell, model="VisTR", way="plain"), {})
     row = _name(cell)
     if not is_measured(result):
-        return row | {"s": f"died: {result['died']}" if result else "does not fit"}
+        return row | {"s": result.get("error", "does not fit")}
     key = "step_seconds" if cell.kind == "training" else "seconds"
     seconds, other = (r.get(key, {}).get("median") for r in (result, plain))
     row |= {"s": f"{seconds:.2f}", "time": _ratio(seconds, other)}
     if cell.kind == "training":
-        row["saved (MiB)"] = f"{result['saved_bytes'] / 2**20:,.0f}"
+        row["saved (MiB)"] = f"{result['saved_bytes'] / MIB:,.0f}"
         row["saved"] = _ratio(result["saved_bytes"], plain.get("saved_bytes"))
     else:
         row["frames/s"] = f"{result['frames_per_second']:.2f}"
-    row["peak (MiB)"] = f"{result['peak_bytes'] / 2**20:,.0f}"
+    row["peak (MiB)"] = f"{result['peak_bytes'] / MIB:,.0f}"
     row["peak"] = _ratio(result["peak_bytes"], plain.get("peak_bytes"))
     return row
 
@@ -249,21 +248,24 @@ def run(args: argparse.Namespace) -> int:
     """Measure, and write and print the tables; 1 if a measurement failed."""
     _check_settings(args)
     results = {}
-    try:
-        for cell in tqdm(cells(args.frames, args.sizes), unit="cell"):
-            results[cell] = run_cell(cell, args)
-    except RuntimeError as error:
-        print(f"performance.py: {error}", file=sys.stderr)
-        return 1
+    for cell in tqdm(cells(args.frames, args.sizes), unit="cell"):
+        results[cell] = run_cell(cell, args)
     table = markdown(results, args)
     write_bytes(args.output / "table.md", table.encode(), overwrite=True)
     draw(results).savefig(args.output / "plot.png", dpi=110)
     print(table)
-    return int(any("died" in result for result in results.values()))
+    return int(any("error" in result for result in results.values()))
 
 
 def _check_settings(args: argparse.Namespace) -> None:
-    """Keep the settings in OUTPUT, and refuse to mix figures of different ones."""
+    """Keep the settings in OUTPUT, and refuse to mix figures of different ones.
+
+    Raises:
+        ValueError, KeyError: also if the models cannot be measured with these settings.
+    """
+    for config in CONFIGS.values():
+        opts = ["MODEL.DEVICE", args.device, *args.opts]
+        model_config(argparse.Namespace(config_file=ROOT / config, opts=opts, threads=args.threads))
     names = ("device", "threads", "steps", "warmup", "opts")
     settings = {name: getattr(args, name) for name in names}
     path = args.output / "settings.json"

@@ -33,6 +33,7 @@ from benchmarks.command_line import (
     run,
 )
 from benchmarks.measure import (
+    MIB,
     PARTS,
     REST,
     PeakMemory,
@@ -46,13 +47,13 @@ from benchmarks.synthetic import Clip, synthetic_batches
 from simplevtr.data import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
+from simplevtr.terminal import markdown_table
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
-from tabulate import tabulate
 from torch import nn
 
 
@@ -88,21 +89,6 @@ class TrainerStep:
             }
 
 
-def batches_of(cfg: CfgNode, args: argparse.Namespace) -> Iterator[list[Clip]]:
-    """Endless batches: of the training set, or the same synthetic one again and again."""
-    if args.frames is None:
-        return iter(build_train_loader(cfg))
-    slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-    if args.instances > slots:
-        raise ValueError(
-            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
-        )
-    if cfg.SOLVER.IMS_PER_BATCH < 1:
-        raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
-    shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
-    return synthetic_batches(cfg, **shape)
-
-
 def time_training(
     cfg: CfgNode, batches: Iterator[list[Clip]], *, steps: int, warmup: int
 ) -> tuple[TrainerStep, dict[str, Any]]:
@@ -121,32 +107,60 @@ def time_training(
     return step, figures
 
 
-def measure(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float]]:
-    """Run the steps and return what is reported and the losses of the first step.
+def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Run the steps; the figures and what is printed.
 
     Frames and size are those of the first batch, after padding.
+
+    Raises:
+        ValueError: if an argument or the device makes no sense.
     """
-    batches = batches_of(cfg, args)
+    cfg, batches = _setup(args)
     step, figures = time_training(cfg, batches, steps=args.steps, warmup=args.warmup)
     model, batch = step.model, step.first_batch
     shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
-    length, *size = (max(sizes) for sizes in zip(*shapes, strict=True))
-
-    def forward() -> None:
-        model(batch)
-
+    length, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
     report = {
         **count_parameters(model),
-        **count_flops(model, torch.empty(1, length, 3, *size, device="meta")),
+        **count_flops(model, torch.empty(1, length, 3, height, width, device="meta")),
         **figures,
-        "saved_bytes": saved_tensor_bytes(forward, model.parameters()),
+        "saved_bytes": saved_tensor_bytes(lambda: model(batch), model.parameters()),
         "frames": length,
-        "size": size,
+        "size": [height, width],
         "clips": len(batch),
         "device": cfg.MODEL.DEVICE,
         "threads": torch.get_num_threads(),
     }
-    return report, step.first_losses
+    title = (
+        f"{args.config_file}: {len(batch)} clips of {length} frames of {height} x {width} pixels "
+        f"({'training set' if args.frames is None else 'synthetic'}), {report['device']}, CPU "
+        f"threads: {report['threads']}, {args.steps} steps after {args.warmup}, torch "
+        f"{torch.__version__}"
+    )
+    return report, f"{title}\n\n{format_report(report, step.first_losses)}"
+
+
+def _setup(args: argparse.Namespace) -> tuple[CfgNode, Iterator[list[Clip]]]:
+    """Check the arguments; the config and endless batches. Threads and chance are set from here."""
+    check_least(args, steps=1, warmup=0, instances=0)
+    if (args.frames is None) != (args.size is None):
+        raise ValueError("--frames and --size make synthetic clips together; one is missing")
+    if args.frames is not None and min(args.frames, *args.size) < 1:
+        raise ValueError(f"--frames {args.frames} --size {args.size}: each must be at least 1")
+    cfg = model_config(args)
+    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
+    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+    if args.frames is None:
+        return cfg, iter(build_train_loader(cfg))
+    slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+    if args.instances > slots:
+        raise ValueError(
+            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
+        )
+    if cfg.SOLVER.IMS_PER_BATCH < 1:
+        raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
+    shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
+    return cfg, synthetic_batches(cfg, **shape)
 
 
 def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
@@ -157,66 +171,36 @@ def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
     ]
     parts.append(("all", report["parameters"], report["flops"]))
     rows = [(part.replace("_", " "), f"{n:,}", f"{f / 1e9:.3f}") for part, n, f in parts]
-    headers = ["part", "parameters", "GFLOPs of a clip's forward"]
-    options = {"tablefmt": "github", "disable_numparse": True}
-    table = tabulate(rows, headers, colalign=("left", "right", "right"), **options)
-
-    seconds, mib = report["step_seconds"], 2**20
+    table = markdown_table(["part", "parameters", "GFLOPs of a clip's forward"], rows)
+    seconds = report["step_seconds"]
     rows = [
         ("trainable parameters", f"{report['trainable']:,}"),
         ("seconds a step, median", f"{seconds['median']:.4f}"),
         ("- quartiles", f"{seconds['low']:.4f} to {seconds['high']:.4f}"),
         ("seconds for data, median", f"{report['data_seconds']:.4f}"),
-        (f"peak memory ({report['peak_kind']}), MiB", f"{report['peak_bytes'] / mib:,.1f}"),
-        ("saved for backward, MiB", f"{report['saved_bytes'] / mib:,.1f}"),
+        (f"peak memory ({report['peak_kind']}), MiB", f"{report['peak_bytes'] / MIB:,.1f}"),
+        ("saved for backward, MiB", f"{report['saved_bytes'] / MIB:,.1f}"),
         *((f"first step: {name}", f"{value:.4f}") for name, value in losses.items()),
     ]
-    step = tabulate(rows, ["a training step", ""], colalign=("left", "right"), **options)
-    return f"{table}\n\n{step}"
+    return f"{table}\n\n{markdown_table(['a training step', ''], rows)}"
 
 
-def setup(args: argparse.Namespace) -> CfgNode:
-    """Check the arguments and build the config; threads and chance are set from here on.
-
-    Raises:
-        ValueError: if an argument or the device makes no sense.
-    """
-    check_least(args, steps=1, warmup=0, instances=0)
-    if (args.frames is None) != (args.size is None):
-        raise ValueError("--frames and --size make synthetic clips together; one is missing")
-    if args.frames is not None and min(args.frames, *args.size) < 1:
-        raise ValueError(f"--frames {args.frames} --size {args.size}: each must be at least 1")
-    cfg = model_config(args)
-    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
-    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
-    return cfg
-
-
-def measure_and_format(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """The figures, and what is printed."""
-    report, losses = measure(setup(args), args)
-    height, width = report["size"]
-    title = (
-        f"{args.config_file}: {report['clips']} clips of {report['frames']} frames of {height} x "
-        f"{width} pixels ({'training set' if args.frames is None else 'synthetic'}), "
-        f"{report['device']}, CPU threads: {report['threads']}, {args.steps} steps after "
-        f"{args.warmup}, torch {torch.__version__}"
-    )
-    return report, f"{title}\n\n{format_report(report, losses)}"
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    parser = argument_parser(__file__, __doc__)
+    add_model_arguments(parser)
+    add = parser.add_argument
+    add("--steps", type=int, default=10, help="timed steps (default 10)")
+    add("--warmup", type=int, default=2, help="steps before them (default 2)")
+    add("--frames", type=int, metavar="T", help="synthetic clips of T frames ...")
+    add("--size", type=int, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
+    add("--instances", type=int, default=2, help="instances of a synthetic clip (default 2)")
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(__file__, __doc__)
-    add_model_arguments(parser)
-    parser.add_argument("--steps", type=int, default=10, help="timed steps (default 10)")
-    parser.add_argument("--warmup", type=int, default=2, help="steps before them (default 2)")
-    parser.add_argument("--frames", type=int, metavar="T", help="synthetic clips of T frames ...")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
-    parser.add_argument(
-        "--instances", type=int, default=2, help="instances of a synthetic clip (default 2)"
-    )
-    return run(parser, measure_and_format, arguments)
+    return run(parser(), measure, arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """What `make gpu` runs, at a tiny size; only the device is missing."""
 
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 
 from benchmarks import gpu
@@ -58,62 +56,37 @@ def test_rows_of_a_real_gpu(how):
         assert 0.5 < float(row["expected / peak"]) < 2
 
 
-def test_a_row_that_fails_is_its_error(monkeypatch, capsys):
-    def measured(job, device, scale):
-        if job.how == "float16":
-            raise torch.OutOfMemoryError("CUDA out of | memory.\nTried to allocate")
-        return {"s": "1.0"}
-
-    monkeypatch.setattr(gpu, "measured", measured)
-    gpu.measure_part([gpu.Job(CONFIG, "training", how, 16) for how in gpu.FORMATS], CPU, gpu.TINY)
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    error = "OutOfMemoryError: CUDA out of / memory. Tried to allocate"
-    assert rows == [{"s": "1.0"}, {"error": error}, {"s": "1.0"}]
-
-
-def run(monkeypatch, script, *words):
-    """Run the command, whose parts are processes of this script."""
-    start = subprocess.Popen
-
-    def popen(command, **options):
-        if "--part" not in command:  # of the platform's name
-            return start(command, **options)
-        part = command[command.index("--part") + 1]
-        return start([sys.executable, "-c", script, part], **options)
-
-    monkeypatch.setattr(gpu.subprocess, "Popen", popen)
+def run(monkeypatch, rows, *words):
+    """Run the command with the rows of a part, in place of a process that measures them."""
+    monkeypatch.setattr(gpu, "measured_rows", rows)
     return gpu.main(["--device", "cpu", "--configs", CONFIG, *words])
 
 
-def test_a_part_that_dies_leaves_its_rows_and_the_others_go_on(monkeypatch, tmp_path, capsys):
-    script = """if True:
-        import sys
-        print('{"s": "0.25", "ms": "8.00"}')
-        if sys.argv[1] != "kernels":
-            print("a word between")
-            print('{"error": "does not fit"}')
-            sys.exit("CUDA error: an illegal | address")
-        print('{"ms": "9.00"}\\n' * 7)
-    """
+def test_rows_that_fail_hold_their_error(monkeypatch, tmp_path, capsys):
+    def rows(function, jobs, *, seconds):
+        assert function is gpu.measured
+        assert 0 < seconds <= 6.5 * 60
+        if jobs[0][0].part == "kernels":
+            return [{"ms": "9.00"}] * len(jobs)
+        return [{"s": "0.25"}, *[{"error": "does not fit"}] * (len(jobs) - 1)]
+
     page = tmp_path / "new" / "gpu.md"
     words = ["--output", str(page), "--json", str(tmp_path / "rows.json")]
-    assert run(monkeypatch, script, *words) == 1
+    assert run(monkeypatch, rows, *words) == 1
     lines = [line.split("|") for line in page.read_text().splitlines() if f"| {CONFIG}" in line]
     assert [line[5].strip() for line in lines] == ["0.25", *[""] * 5]
-    shown = [line[-2].strip() for line in lines]
-    assert shown == ["", "does not fit", *["CUDA error: an illegal / address (exit 1)"] * 4]
-    assert page.read_text().count("9.00") == 7
+    assert [line[-2].strip() for line in lines] == ["", *["does not fit"] * 5]
+    assert page.read_text().count("9.00") == 8
+    assert "no figures of a GPU" in page.read_text()
     assert "5 of 14 rows failed" in capsys.readouterr().out
     assert len(json.loads((tmp_path / "rows.json").read_text())) == 14
-    assert run(monkeypatch, script, *words[:2]) == 2  # the page is there
+    assert run(monkeypatch, rows, *words[:2]) == 2  # the page is there
     assert "exists already" in capsys.readouterr().err
 
 
-def test_what_takes_too_long_is_left_out(monkeypatch, tmp_path):
+def test_what_takes_too_long_is_left_out(tmp_path):
     page = tmp_path / "gpu.md"
-    script = "import time; print('{}', flush=True); time.sleep(60)"
-    monkeypatch.setattr(gpu, "check_least", lambda *_, **__: None)
-    assert run(monkeypatch, script, "--output", str(page), "--minutes", "0.02") == 1
-    assert page.read_text().count("not done within 0.02 minutes") == 7
-    assert page.read_text().count("not begun within 0.02 minutes") == 6
-    assert "no figures of a GPU" in page.read_text()
+    words = ["--device", "cpu", "--configs", CONFIG, "--output", str(page), "--minutes", "0.005"]
+    assert gpu.main(words) == 1
+    assert page.read_text().count("not done in time") == 8
+    assert page.read_text().count("not begun in time") == 6

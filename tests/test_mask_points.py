@@ -1,6 +1,6 @@
 """Mask losses at drawn pixels: where they are drawn, and what they are on average."""
 
-from simplevtr.modeling.mask_losses import TaughtMaps, full_mask_losses
+from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
 from simplevtr.modeling.mask_points import draw_pixels, point_mask_losses
 
 import pytest

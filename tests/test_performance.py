@@ -1,8 +1,6 @@
 """The comparison of SimpleVTR and VisTR: what it runs, what it keeps, what it prints."""
 
 import json
-import subprocess
-from types import SimpleNamespace
 
 from benchmarks import inference, performance
 from benchmarks.performance import Cell
@@ -39,69 +37,50 @@ def test_every_model_is_measured_in_every_way():
 
 def test_commands(tmp_path):
     args = arguments(tmp_path, "--threads", "2", "SOLVER.IMS_PER_BATCH", "1")
-    path = tmp_path / "x.json"
-    words = Cell("training", "VisTR", "plain", 4, SIZE).command(args, path)
-    assert words[1] == "benchmarks/training_step.py"
+    words = Cell("training", "VisTR", "plain", 4, SIZE).words(args)
     assert words[words.index("MODEL.META_ARCHITECTURE") + 1] == "SIMPLEVTR_PLAIN"
     assert words[words.index("MODEL.SIMPLEVTR.QUERY_FRAMES") + 1] == "4"
     assert words[words.index("--size") + 1 :][:2] == ["300", "540"]
     assert words[words.index("SOLVER.IMS_PER_BATCH") + 1] == "1"
-    assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in Cell(
-        "inference", "SimpleVTR", "light", 4, SIZE
-    ).command(args, path)
+    words = Cell("inference", "SimpleVTR", "light", 4, SIZE).words(args)
+    assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in words
 
 
-def test_measured_cells_are_kept(tmp_path, monkeypatch):
-    args = arguments(tmp_path)
+def test_a_cell_is_measured_once(tmp_path, monkeypatch):
+    small = ["MODEL.RESNETS.RES2_OUT_CHANNELS", "8", "MODEL.SIMPLEVTR.NUM_QUERIES", "2"]
+    args = arguments(tmp_path, *small)
     args.output.mkdir()
-    cell = Cell("inference", "SimpleVTR", "light", 4, SIZE)
-    (args.output / cell.file_name).write_text(json.dumps(INFERENCE))
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("measured again"))
-    assert performance.run_cell(cell, args) == INFERENCE
-
-
-def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch):
-    args = arguments(tmp_path)
-    args.output.mkdir()
-    cell = Cell("training", "VisTR", "plain", 4, SIZE)
-
-    def answer(status, text):
-        monkeypatch.setattr(
-            subprocess, "run", lambda *a, **k: SimpleNamespace(returncode=status, stderr=text)
-        )
-
-    answer(2, "no such key")
-    with pytest.raises(RuntimeError, match="exit status 2\nno such key"):
-        performance.run_cell(cell, args)
-    assert not (args.output / cell.file_name).exists()
-    answer(2, "error: CUDA out of memory. Tried to")
-    assert performance.run_cell(cell, args) == {}
-    assert json.loads((args.output / cell.file_name).read_text()) == {}
+    cell = Cell("inference", "SimpleVTR", "light", 2, (32, 48))
+    result = performance.run_cell(cell, args)
+    assert result["frames_per_second"] > 0
+    assert (result["frames"], result["size"]) == (2, [32, 48])
+    monkeypatch.setattr(performance, "measured_rows", lambda *_: pytest.fail("measured again"))
+    assert performance.run_cell(cell, args) == result
 
 
 @pytest.mark.parametrize(
-    ("status", "text", "expected"),
+    ("error", "expected"),
     [
-        (-9, "", {}),
-        (1, "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", {}),
-        (1, "numpy._core._exceptions._ArrayMemoryError: Unable to allocate", {}),
-        (-6, "terminate called after throwing an instance of 'std::bad_alloc'", {}),
-        (-11, "", {"died": "Segmentation fault"}),
+        ("OutOfMemoryError: CUDA out of memory. Tried to", {}),
+        ("no message (Killed)", {}),
+        ("RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", {}),
+        ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate", {}),
+        ("terminate called after throwing an instance of 'std::bad_alloc' (Aborted)", {}),
+        ("no message (Segmentation fault)", {"error": "no message (Segmentation fault)"}),
     ],
 )
-def test_deaths(tmp_path, monkeypatch, status, text, expected):
-    answer = SimpleNamespace(returncode=status, stderr=text)
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: answer)
+def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch, error, expected):
+    monkeypatch.setattr(performance, "measured_rows", lambda *_: iter([{"error": error}]))
     args = arguments(tmp_path)
     cell = Cell("training", "VisTR", "plain", 4, SIZE)
     assert performance.run_cell(cell, args) == expected
     assert (args.output / cell.file_name).is_file() == (expected == {})  # else tried again
 
 
-def test_the_rest_goes_on_after_a_death(tmp_path, monkeypatch, capsys):
+def test_the_rest_goes_on_after_an_error(tmp_path, monkeypatch, capsys):
     def measured(cell, args):
         if cell.way == "plain":
-            return {"died": "Bus error"} if cell.model == "VisTR" else {}
+            return {"error": "no message (Bus error)"} if cell.model == "VisTR" else {}
         return TRAINING if cell.kind == "training" else INFERENCE
 
     monkeypatch.setattr(performance, "run_cell", measured)
@@ -110,7 +89,7 @@ def test_the_rest_goes_on_after_a_death(tmp_path, monkeypatch, capsys):
     table = (tmp_path / "out" / "table.md").read_text()
     assert table.strip() in capsys.readouterr().out
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-    assert ["4", "VisTR", "plain", "died: Bus error", "", "", "", "", ""] in rows
+    assert ["4", "VisTR", "plain", "no message (Bus error)", "", "", "", "", ""] in rows
     assert ["4", "SimpleVTR", "plain", "does not fit", "", "", "", ""] in rows  # inference
     assert ["4", "VisTR", "light", "8.00", "", "600", "", "900", ""] in rows
     assert (tmp_path / "out" / "plot.png").is_file()
@@ -180,6 +159,9 @@ def test_figures_of_other_settings_are_not_mixed(tmp_path, capsys):
     assert "has figures of other settings" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         performance.main(["--output", str(tmp_path / "other"), "--steps", "0"])
+    words = ["--output", str(tmp_path / "other"), "SOLVER.OPTIMISER", "SGD"]
+    assert performance.main(words) == 2  # before anything is measured
+    assert "the config key SOLVER.OPTIMISER does not exist" in capsys.readouterr().err
 
 
 def test_inference_is_measured(tmp_path, capsys):

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
-from simplevtr.modeling.mask_losses import CHUNK_BYTES, TENSORS_A_CHUNK
+from simplevtr.modeling.losses import CHUNK_BYTES, TENSORS_A_CHUNK
 from simplevtr.modeling.meta_arch import build_network
 
 import torch

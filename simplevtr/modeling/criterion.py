@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simplevtr.modeling import losses
-from simplevtr.modeling.mask_criterion import MaskCriterion
+from simplevtr.modeling.losses import TaughtMaps
+from simplevtr.modeling.mask_points import point_mask_losses
 from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.modeling.track_sampling import MaskTracks, Match, sample_tracks
 from simplevtr.structures import ClipPredictions, ClipTargets
@@ -82,7 +83,7 @@ class ClipCriterion(nn.Module):
 
     def mask_tracks(self, matches: list[list[Match]]) -> MaskTracks:
         """Choose which tracks of the last layer's match get a mask loss."""
-        return self.masks.choose(matches[0])
+        return sample_tracks(matches[0], self.masks.max_tracks)
 
     def forward(
         self,
@@ -173,3 +174,65 @@ class ClipCriterion(nn.Module):
             "loss_giou": weights.giou
             * losses.box_giou_loss(predicted, wanted, normaliser, weights.giou_eps),
         }
+
+
+class MaskCriterion:
+    """Which tracks, frames and pixels teach masks, and what they teach."""
+
+    def __init__(self, *, points: int = 0, max_tracks: int = 0, absent: str = "ignore") -> None:
+        """Keep the settings.
+
+        Args:
+            points: pixels of each map that are looked at; 0 for all.
+            max_tracks: tracks of each clip that are looked at; 0 for all.
+            absent: "ignore" or "empty", what a frame without the instance teaches.
+
+        Raises:
+            ValueError: if a number is negative.
+        """
+        for key, value in (("MASK_POINTS", points), ("MAX_MASK_TRACKS", max_tracks)):
+            if value < 0:
+                raise ValueError(f"LOSS.{key} is {value}; it must be at least 0 (0: all)")
+        self.points = points
+        self.max_tracks = max_tracks
+        self.absent = absent
+
+    def __call__(
+        self,
+        logits: Tensor,
+        targets: list[ClipTargets],
+        tracks: MaskTracks,
+        frame_padding: Tensor,
+        pixel_padding: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Sum the losses of the maps, an instance and frame each.
+
+        Args:
+            logits: (M, T, h, w) of the tracks, clip after clip.
+            targets: B clips.
+            tracks: of ``sample_tracks``.
+            frame_padding: (B, T) bool, True where a frame is padding.
+            pixel_padding: (B, T, H, W) bool, True where a pixel is padding, to the right of and
+                below the frames; None if nothing is padded.
+
+        Returns:
+            Focal and dice loss, scalars, not normalised.
+        """
+        by_clip = logits.split([len(slots) for slots, _ in tracks.matches])
+        sums = []
+        for b, (_, instances) in enumerate(tracks.matches):
+            # Only maps that teach something are upsampled.
+            taught = targets[b].visible[instances]
+            if self.absent == "empty":
+                taught = (~frame_padding[b]).expand_as(taught)
+            rows, frames = taught.nonzero(as_tuple=True)
+            padding = None if pixel_padding is None else pixel_padding[b]
+            maps = TaughtMaps(targets[b].masks, padding, instances[rows], frames)
+            chosen = by_clip[b][rows, frames]
+            if self.points:
+                terms = point_mask_losses(chosen, maps, self.points)
+            else:
+                terms = losses.full_mask_losses(chosen, maps)
+            sums.append(tracks.scales[b] * torch.stack(terms).sum(1))
+        focal, dice = torch.stack(sums).sum(0)
+        return focal, dice

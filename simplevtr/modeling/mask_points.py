@@ -10,8 +10,8 @@ reads zeros beyond.
 
 from __future__ import annotations
 
-from simplevtr.modeling.losses import full_precision, mask_dice_loss, mask_focal_loss
-from simplevtr.modeling.mask_losses import TaughtMaps
+from simplevtr.modeling.losses import TaughtMaps, mask_dice_loss, mask_focal_loss
+from simplevtr.modeling.precision import full_precision
 
 import torch
 from detectron2.projects.point_rend.point_features import point_sample
