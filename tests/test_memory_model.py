@@ -218,8 +218,6 @@ def test_verification(monkeypatch, capsys, measured, fine):
     ("words", "message"),
     [
         (["--gpu", "1"], "--gpu 1.0 must be more than --reserve 1.0"),
-        (["--gpu", "8", "--instances", "0"], "--instances 0; it must be at least 1"),
-        (["--gpu", "8", "--longest", "0"], "--longest 0; it must be at least 1"),
         (["--gpu", "8", "--instances", "11"], "--instances 11, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--gpu", "8", "MODEL.SIMPLEVTR.QUERY_FRAMES", "4"], "QUERY_FRAMES fixes the number"),
         (["--gpu", "8", "--config-file", "none.yaml"], "none.yaml does not exist"),
@@ -228,3 +226,10 @@ def test_verification(monkeypatch, capsys, measured, fine):
 def test_command_says_what_is_wrong(capsys, words, message):
     assert plan_memory.main(words) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--instances", "--longest", "--short-sides"])
+def test_numbers_that_must_be_positive(capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        plan_memory.main(["--gpu", "8", option, "0"])
+    assert f"{option}: 0 was given; it must be at least 1" in capsys.readouterr().err

@@ -6,7 +6,7 @@
 
 The config's own network runs on short clips of tensors without content, so no GPU is needed and
 nothing can run out of memory. While one part of it works, memory grows evenly with the frames and
-the instances; longer clips are reckoned from that, part by part. What a GPU needs beside PyTorch's
+the instances; longer clips follow from that, part by part. What a GPU needs besides PyTorch's
 tensors (its context, cuDNN's workspaces, the allocator's gaps) is left free by --reserve.
 
 On a machine with a GPU the answers whose config lines are printed are trained for a step, and the
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
@@ -29,11 +30,10 @@ from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.engine.memory_plan import MemoryPlan
 from simplevtr.modeling.recompute import Recompute
-from simplevtr.terminal import command_parser, run_command
+from simplevtr.terminal import command_parser, markdown_table, number, run_command
 
 import torch
 from detectron2.config import CfgNode
-from tabulate import tabulate
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,65 +86,50 @@ class Planner:
         self._models = {way: MemoryModel(cfg) for way, cfg in cfgs.items()}
         # By short side and way. Nothing is measured yet.
         self._training = {
-            short: {way: self._training_plan(way, short) for way in WAYS}
+            short: {way: MemoryPlan(partial(self._training_peaks, way, short)) for way in WAYS}
             for short in options.short_sides
         }
 
     def answers(self) -> list[Answer]:
         """The largest clips for every short side and number of instances."""
-        budget = (self._options.gpu - self._options.reserve) * GIB
-        longest = self._options.longest
+        fits = {
+            "budget": (self._options.gpu - self._options.reserve) * GIB,
+            "at_most": self._options.longest,
+        }
         answers = []
         for short, plans in tqdm(self._training.items(), unit="size"):
-            inference = self._inference_plan(short).most_frames(
-                budget, self._slots, at_most=longest
-            )
+            plan = MemoryPlan(partial(self._inference_peaks, short))
+            inference = plan.most_frames(instances=self._slots, **fits)
             for count in self._options.instances:
                 training = {
-                    way: plan.most_frames(budget, count, at_most=longest)
-                    for way, plan in plans.items()
+                    way: plan.most_frames(instances=count, **fits) for way, plan in plans.items()
                 }
                 answers.append(Answer(short, _size(short), count, training, inference))
         return answers
 
     def parts(self, answer: Answer) -> str:
         """A table of what each part of a training step needs, from which an answer follows."""
-        plans = self._training[answer.short]
-        ways = [plans[way].parts(answer.instances) for way in WAYS]
+        ways = [plan.parts(answer.instances) for plan in self._training[answer.short].values()]
         rows = []
         for part in ways[0]:
             needs = [(way[part].fixed, way[part].frame, way[part].instance) for way in ways]
             rows.append([part, *(f"{need / MIB:,.1f}" for way in needs for need in way)])
         heads = [f"{head}{way}" for way in WAYS for head in ("fixed", "a frame", "an instance")]
-        return _right_aligned(rows, ["while this works", *heads])
+        return markdown_table(["while this works", *heads], rows)
 
     def expected(self, answer: Answer, way: str) -> int:
         """Peak bytes of a training step of an answer, counted for just this clip."""
-        return max(
-            self._models[way]
-            .training(
-                frames=answer.training[way],
-                size=answer.size,
-                instances=answer.instances,
-                clips=self._clips,
-                exact=True,
-            )
-            .values()
-        )
+        frames, count = answer.training[way], answer.instances
+        return max(self._training_peaks(way, answer.short, frames, count, exact=True).values())
 
-    def _training_plan(self, way: str, short: int) -> MemoryPlan:
-        return MemoryPlan(
-            lambda frames, count: self._models[way].training(
-                frames=frames, size=_size(short), instances=count, clips=self._clips
-            )
-        )
+    def _training_peaks(
+        self, way: str, short: int, frames: int, count: int, *, exact: bool = False
+    ) -> dict[str, int]:
+        clip = {"frames": frames, "size": _size(short), "instances": count, "clips": self._clips}
+        return self._models[way].training(**clip, exact=exact)
 
-    def _inference_plan(self, short: int) -> MemoryPlan:
-        return MemoryPlan(
-            lambda frames, slots: self._models[""].inference(
-                frames=frames, size=_size(short), slots=slots
-            )
-        )
+    def _inference_peaks(self, short: int, frames: int, slots: int) -> dict[str, int]:
+        return self._models[""].inference(frames=frames, size=_size(short), slots=slots)
 
 
 def _size(short: int) -> tuple[int, int]:
@@ -154,16 +139,9 @@ def _size(short: int) -> tuple[int, int]:
 def _check(cfg: CfgNode, options: argparse.Namespace) -> None:
     if options.gpu <= options.reserve:
         raise ValueError(f"--gpu {options.gpu} must be more than --reserve {options.reserve}")
-    for name in ("short_sides", "instances", "longest"):
-        value = getattr(options, name)
-        least = min(value) if isinstance(value, list) else value
-        if least < 1:
-            raise ValueError(f"--{name.replace('_', '-')} {least}; it must be at least 1")
-    slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-    if max(options.instances) > slots:
-        raise ValueError(
-            f"--instances {max(options.instances)}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
-        )
+    most, slots = max(options.instances), cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+    if most > slots:
+        raise ValueError(f"--instances {most}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}")
     if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
         raise ValueError(
             "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
@@ -173,21 +151,13 @@ def _check(cfg: CfgNode, options: argparse.Namespace) -> None:
 
 def table(answers: list[Answer], longest: int) -> str:
     """Frames by short side and instances; a plus sign where more than ``longest`` may fit."""
-
-    def cell(frames: int) -> str:
-        return f"{frames}+" if frames == longest else str(frames or "-")
-
-    rows = [
-        (a.short, a.instances, *(cell(a.training[way]) for way in WAYS), cell(a.inference))
-        for a in answers
-    ]
+    rows = []
+    for answer in answers:
+        counts = [*answer.training.values(), answer.inference]
+        cells = [f"{count}+" if count == longest else str(count or "-") for count in counts]
+        rows.append([str(answer.short), str(answer.instances), *cells])
     heads = ["short side", "instances", *(f"frames in training{way}" for way in WAYS)]
-    return _right_aligned(rows, [*heads, "in inference"])
-
-
-def _right_aligned(rows: list, heads: list[str]) -> str:
-    align = ["left", *["right"] * (len(heads) - 1)]
-    return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
+    return markdown_table([*heads, "in inference"], rows)
 
 
 def config_lines(answer: Answer, way: str) -> str:
@@ -261,23 +231,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_parser(__file__, __doc__)
-    parser.add_argument("--gpu", type=float, required=True, metavar="GB", help="its memory, GiB")
-    parser.add_argument(
-        "--reserve", type=float, default=1.0, metavar="GB", help="GiB to leave free (default 1)"
-    )
-    parser.add_argument("--config-file", default=CONFIG, metavar="YAML")
-    parser.add_argument("--short-sides", type=int, nargs="+", default=[300, 360, 480])
-    parser.add_argument("--instances", type=int, nargs="+", default=[3, 10], help="in a clip")
-    parser.add_argument(
+    parser, count = command_parser(__file__, __doc__), number(int, least=1)
+    add = parser.add_argument
+    add("--gpu", type=float, required=True, metavar="GB", help="its memory, GiB")
+    add("--reserve", type=float, default=1.0, metavar="GB", help="GiB to leave free (default 1)")
+    add("--config-file", default=CONFIG, metavar="YAML")
+    add("--short-sides", type=count, nargs="+", default=[300, 360, 480])
+    add("--instances", type=count, nargs="+", default=[3, 10], help="in a clip")
+    add(
         "--longest",
-        type=int,
+        type=count,
         default=128,
         metavar="T",
         help="most frames to plan for (default 128: no YouTube-VIS video has more than 72); "
         "a plus sign says that more may fit",
     )
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser
 
 
