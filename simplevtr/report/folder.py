@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.images import read_reduced_frame
 from simplevtr.formats.paths import below
 from simplevtr.formats.ytvis import Video
@@ -34,8 +35,7 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return path
-    if not overwrite:
-        raise FileExistsError(f"{path} exists already; write elsewhere or allow --overwrite")
+    refuse_existing(path, overwrite=overwrite)
     index = path / _INDEX
     if not index.is_file() or _MARK not in index.read_text(encoding="utf-8", errors="replace"):
         raise FileExistsError(f"{path} exists and is not a report, so it is not overwritten")

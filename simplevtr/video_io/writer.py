@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -176,9 +175,12 @@ class GifSink(_VideoSink):
 
     def _push(self, picture: av.VideoFrame | None) -> None:
         self._graph.push(picture)
-        with suppress(av.error.BlockingIOError, av.error.EOFError):
-            while True:
-                self._mux(self._graph.pull())
+        while True:
+            try:
+                ready = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            self._mux(ready)
 
     def _finish(self) -> None:
         self._push(None)
