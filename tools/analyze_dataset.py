@@ -13,6 +13,7 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,12 +32,36 @@ from simplevtr.data.statistics import (
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import read_annotations
-from simplevtr.terminal import command_parser, number, run_command, say, table_cell
-
-from tabulate import tabulate
+from simplevtr.terminal import (
+    command_parser,
+    markdown_table,
+    number,
+    run_command,
+    say,
+    table_cell,
+)
 
 SINGLE_ROWS = 10  # numbers of instances with a row each; further rows double
 MOST_BARS = 100  # in the picture of the categories
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Bars of (name, number); ``label`` tells what the names are."""
+
+    name: str
+    title: str
+    label: str
+    bars: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what comes below it; the picture only where there is a folder for it."""
+
+    heading: str
+    table: str
+    picture: Picture | None = None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,80 +75,102 @@ def run(options: argparse.Namespace) -> None:
     videos = summarize_videos(file)
     names = {category.id: table_cell(category.name) for category in file.categories}
     annotated = file.annotations is not None
-    pictures = _pictures(videos, names, options, annotated)
+    sections = [_frames(videos, options.frame_bins)]
+    if annotated:
+        instances = _instances(videos, options.instance_bins)
+        sections = [*instances, *sections, _categories(videos, names)]
+    pictures = [section.picture for section in sections if options.output and section.picture]
     if options.output is not None:
-        for name in ("analysis.md", *pictures):
+        for name in ("analysis.md", *(picture.name for picture in pictures)):
             refuse_existing(options.output / name, overwrite=options.overwrite)
-    parts = [f"# {table_cell(options.json.name)}", _overview(videos, names, annotated)]
-    parts += _tables(videos, names, options, annotated)
+    parts = [f"# {table_cell(options.json.name)}", _overview(videos, len(names), annotated)]
+    for section in sections:
+        parts.append(f"## {section.heading}")
+        if section.picture in pictures:
+            parts.append(f"![{section.picture.title}]({section.picture.name})")
+        parts.append(section.table)
     parts += _sizes_part(videos, len(names), options.coverage, annotated)
     text = "\n\n".join(parts)
     if options.output is not None:
-        # Only here: it takes seconds to import.
-        from simplevtr.visualization.plots import draw_counts
-
-        for name, (bars, title, label) in pictures.items():
-            picture = io.BytesIO()
-            draw_counts(bars, title=title, label=label).savefig(picture, format="png", dpi=110)
-            write_bytes(options.output / name, picture.getvalue(), overwrite=options.overwrite)
-        # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
-        data = f"{text}\n".encode("utf-8", "backslashreplace")
-        write_bytes(options.output / "analysis.md", data, overwrite=options.overwrite)
+        _write(options.output, text, pictures, overwrite=options.overwrite)
     say(text)
 
 
-def _overview(videos: Sequence[VideoSummary], names: dict[int, str], annotated: bool) -> str:
+def _write(folder: Path, text: str, pictures: Sequence[Picture], *, overwrite: bool) -> None:
+    # Only here: it takes seconds to import.
+    from simplevtr.visualization.plots import draw_counts
+
+    for picture in pictures:
+        data = io.BytesIO()
+        figure = draw_counts(picture.bars, title=picture.title, label=picture.label)
+        figure.savefig(data, format="png", dpi=110)
+        write_bytes(folder / picture.name, data.getvalue(), overwrite=overwrite)
+    # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
+    content = f"{text}\n".encode("utf-8", "backslashreplace")
+    write_bytes(folder / "analysis.md", content, overwrite=overwrite)
+
+
+def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) -> str:
     frames = describe_numbers([video.length for video in videos])
     counts = f"{len(videos):,} videos, {sum(v.length for v in videos):,} frames"
     if annotated:
         counts += f", {sum(v.instances for v in videos):,} instances"
-    counts += f", {len(names)} categories."
     lengths = "A video has {least} to {most} frames, {mean:.1f} on average, median {median}."
-    lines = [counts, lengths.format(**frames)]
+    lines = [f"{counts}, {categories} categories.", lengths.format(**frames)]
     if not annotated:
         lines.append("The file has no annotations, so instances cannot be counted.")
     return "\n".join(lines)
 
 
-def _tables(
-    videos: Sequence[VideoSummary],
-    names: dict[int, str],
-    options: argparse.Namespace,
-    annotated: bool,
-) -> list[str]:
-    """Headings and tables, with the pictures if there is a folder for them."""
-
-    def picture(title: str, name: str) -> list[str]:
-        return [f"![{title}]({name})"] if options.output is not None else []
-
-    instances = [video.instances for video in videos]
-    most = [video.most_in_frame for video in videos]
+def _frames(videos: Sequence[VideoSummary], bounds: list[int] | None) -> Section:
     lengths = [video.length for video in videos]
-    bounds = options.instance_bins
-    frames = [
-        "## Frames of a video, the longest first",
-        *picture("Videos by frames", "frames.png"),
-        _count_table(_rows(lengths, options.frame_bins, 1, longest_first=True), "frames", "frames"),
-    ]
-    if not annotated:
-        return frames
-    counts = videos_per_category(videos, names)
-    shares = [
-        (names[key], f"{count:,}", f"{100 * count / len(videos):.2f} %")
-        for key, count in counts.items()
-    ]
+    bins = bins_up_to(bounds or doubling_bounds(1, max(lengths)), lengths)
+    rows = count_table(lengths, bins[::-1])
+    bars = [(row.title, row.videos) for row in reversed(rows)]
+    picture = Picture("frames.png", "Videos by frames", "frames of a video", bars)
+    table = _count_table(rows, "frames", "frames")
+    return Section("Frames of a video, the longest first", table, picture)
+
+
+def _instances(videos: Sequence[VideoSummary], bounds: list[int] | None) -> list[Section]:
+    def rows(numbers: list[int]) -> list[Row]:
+        bins = bins_up_to(bounds or doubling_bounds(SINGLE_ROWS, max(numbers)), numbers)
+        return count_table(numbers, bins)
+
+    in_video = rows([video.instances for video in videos])
+    in_frame = rows([video.most_in_frame for video in videos])
+    bars = [(row.title, row.videos) for row in in_video]
+    picture = Picture("instances.png", "Videos by instances", "instances of a video", bars)
     return [
-        "## Instances of a video",
-        *picture("Videos by instances", "instances.png"),
-        _count_table(_rows(instances, bounds, SINGLE_ROWS), "instances", "instances"),
-        "## Most instances in a single frame of a video",
-        _count_table(_rows(most, bounds, SINGLE_ROWS), "in a frame", None),
-        *frames,
-        "## Videos per category",
-        *picture("Videos per category", "categories.png"),
-        "A video counts for each category in it.",
-        _github(shares, ["category", "videos", "of all videos"]),
+        Section("Instances of a video", _count_table(in_video, "instances", "instances"), picture),
+        Section(
+            "Most instances in a single frame of a video",
+            _count_table(in_frame, "in a frame", None),
+        ),
     ]
+
+
+def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Section:
+    counts = [(names[key], count) for key, count in videos_per_category(videos, names).items()]
+    rows = [(name, f"{n:,}", f"{100 * n / len(videos):.2f} %") for name, n in counts]
+    table = markdown_table(["category", "videos", "of all videos"], rows)
+    most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
+    title = f"Videos per category{most}"
+    picture = Picture("categories.png", title, "category", counts[:MOST_BARS])
+    text = "A video counts for each category in it."
+    return Section("Videos per category", f"{text}\n\n{table}", picture)
+
+
+def _count_table(rows: Sequence[Row], head: str, unit: str | None) -> str:
+    """A table of the paper's form; the running sums of units only where there is a unit."""
+    heads = [head, "videos", "%", "cumulative", "cumulative %"]
+    if unit is not None:
+        heads += [f"{unit} in them", *heads[2:]]
+    cells = [
+        [row.title, *(f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in row[1:])]
+        for row in rows
+    ]
+    return markdown_table(heads, [line[: len(heads)] for line in cells])
 
 
 def _sizes_part(
@@ -133,99 +180,32 @@ def _sizes_part(
     sizes = suggest_sizes(videos, coverage)
     lengths = [video.length for video in videos]
     shorter, _ = share_within(lengths, sizes.clip_frames - 1)
-    rows = [("MODEL.SIMPLEVTR.NUM_CLASSES", classes, "categories")]
-    if annotated:
-        share, held = share_within([video.instances for video in videos], sizes.slots)
-        meaning = f"{share:.2f} % of the videos have no more instances; they hold {held:.2f} %"
-        rows.append(("MODEL.SIMPLEVTR.NUM_QUERIES", sizes.slots, f"{meaning} of the instances"))
-    rows += [
-        (
-            "INPUT.SAMPLING_FRAME_NUM",
-            sizes.clip_frames,
-            f"{100 - shorter:.2f} % of the videos fill a clip; shorter ones repeat frames",
-        ),
-        (
-            "TEST.WINDOW",
-            sizes.window,
-            f"{share_within(lengths, sizes.window)[0]:.2f} % of the videos fit into one window",
-        ),
+    fitting, _ = share_within(lengths, sizes.window)
+    share, held = share_within([video.instances for video in videos], sizes.slots)
+    slots = f"{share:.2f} % of the videos have no more instances; they hold {held:.2f} % of the "
+    clip = f"{100 - shorter:.2f} % of the videos fill a clip; shorter ones repeat frames"
+    window = f"{fitting:.2f} % of the videos fit into one window"
+    rows = [
+        ("MODEL.SIMPLEVTR.NUM_CLASSES", str(classes), "categories"),
+        ("MODEL.SIMPLEVTR.NUM_QUERIES", str(sizes.slots), f"{slots}instances"),
+        ("INPUT.SAMPLING_FRAME_NUM", str(sizes.clip_frames), clip),
+        ("TEST.WINDOW", str(sizes.window), window),
     ]
+    if not annotated:
+        del rows[1]
     alone = (
         "**With one frame a clip, nothing is learnt of tracks.** Take more: the videos of one "
         "frame repeat it, or can be left out."
     )
     return [
-        f"## Sizes that cover {_percent(coverage)} of the videos",
-        tabulate(rows, ["key", "value", "why"], tablefmt="github", disable_numparse=True),
+        f"## Sizes that cover {float(100 * coverage):.10g} % of the videos",
+        markdown_table(["key", "value", "why"], rows, left=3),
         "As config line:",
         "    " + " ".join(f"{key} {value}" for key, value, _ in rows),
         *([alone] if sizes.clip_frames == 1 < max(lengths) else []),
         "Frames beyond what the memory holds are no use: `tools/plan_memory.py` says how many it "
         "holds.",
     ]
-
-
-def _percent(share: Fraction) -> str:
-    return f"{float(100 * share):.10g} %"
-
-
-def _rows(
-    numbers: list[int], bounds: list[int] | None, singles: int, *, longest_first: bool = False
-) -> list[Row]:
-    if bounds is None:
-        bounds = doubling_bounds(singles, max(numbers))
-    bins = bins_up_to(bounds, numbers)
-    return count_table(numbers, bins[::-1] if longest_first else bins)
-
-
-def _count_table(rows: Sequence[Row], head: str, unit: str | None) -> str:
-    """A table of the paper's form; the running sums of units only where there is a unit."""
-    heads = [head, "videos", "%", "cumulative", "cumulative %"]
-    cells = [
-        [
-            row.title,
-            f"{row.videos:,}",
-            f"{row.video_percent:.2f}",
-            f"{row.cum_videos:,}",
-            f"{row.cum_video_percent:.2f}",
-        ]
-        for row in rows
-    ]
-    if unit is not None:
-        heads += [f"{unit} in them", "%", "cumulative", "cumulative %"]
-        for line, row in zip(cells, rows, strict=True):
-            line += [f"{row.units:,}", f"{row.unit_percent:.2f}"]
-            line += [f"{row.cum_units:,}", f"{row.cum_unit_percent:.2f}"]
-    return _github(cells, heads)
-
-
-def _github(rows: Sequence[Sequence[str]], heads: list[str]) -> str:
-    align = ["left", *["right"] * (len(heads) - 1)]
-    return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
-
-
-def _pictures(
-    videos: Sequence[VideoSummary],
-    names: dict[int, str],
-    options: argparse.Namespace,
-    annotated: bool,
-) -> dict[str, tuple[list[tuple[str, int]], str, str]]:
-    """By file name what a picture shows: (name, number) bars, its title, and what the names are."""
-
-    def bars(numbers: list[int], bounds: list[int] | None, singles: int) -> list[tuple[str, int]]:
-        return [(row.title, row.videos) for row in _rows(numbers, bounds, singles)]
-
-    lengths = bars([video.length for video in videos], options.frame_bins, 1)
-    pictures = {"frames.png": (lengths, "Videos by frames", "frames of a video")}
-    if annotated:
-        counts = [(names[key], n) for key, n in videos_per_category(videos, names).items()]
-        most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
-        title = f"Videos per category{most}"
-        pictures["categories.png"] = (counts[:MOST_BARS], title, "category")
-        instances = bars([v.instances for v in videos], options.instance_bins, SINGLE_ROWS)
-        title = "Videos by instances"
-        pictures["instances.png"] = (instances, title, "instances of a video")
-    return pictures
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ import sys
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,33 @@ from simplevtr.data.splitting import length_bounds, names_digest, split_videos
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
-from simplevtr.terminal import command_parser, number, run_command, say, table_cell
+from simplevtr.terminal import (
+    command_parser,
+    markdown_table,
+    number,
+    run_command,
+    say,
+    table_cell,
+)
 
-from tabulate import tabulate
+
+@dataclass(frozen=True)
+class Split:
+    """Videos for training and for validation.
+
+    Attributes:
+        sides: the videos of either.
+        parts: names of the two, for messages and tables.
+        categories: names by id.
+    """
+
+    sides: tuple[list[VideoSummary], list[VideoSummary]]
+    parts: list[str]
+    categories: dict[int, str]
+
+    def by_category(self) -> list[Counter[int]]:
+        """Videos of each category on either side."""
+        return [Counter(key for video in side for key in video.categories) for side in self.sides]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,16 +70,17 @@ def run(options: argparse.Namespace) -> None:
     content = read_json(options.json)
     file = parse_annotations(content, source=source)
     videos = summarize_videos(file)
-    kept = _kept(videos, options.leave_out_names, source)
-    chosen = [video for video, keep in zip(videos, kept, strict=True) if keep]
+    left_out = _left_out(videos, options.leave_out_names, source)
+    chosen = [video for video in videos if video.name not in left_out]
     groups = None if options.group_by is None else _groups(chosen, options.group_by)
     val_videos = options.val_videos
     if val_videos is None:
         val_videos = int(options.val * len(chosen) + Fraction(1, 2))
     is_val = split_videos(chosen, val_videos=val_videos, seed=options.seed, groups=groups)
 
-    sides = [[v for v, val in zip(chosen, is_val, strict=True) if val == side] for side in (0, 1)]
-    side_of = {video.name: side for side in (0, 1) for video in sides[side]}
+    sides = tuple(
+        [video for video, val in zip(chosen, is_val, strict=True) if val == side] for side in (0, 1)
+    )
     recipe = {
         "source": options.json.name,
         "source_sha256": hashlib.sha256(options.json.read_bytes()).hexdigest(),
@@ -62,28 +88,30 @@ def run(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "val_videos": val_videos,
         "group_by": options.group_by and options.group_by.pattern,
-        "left_out_videos": len(videos) - len(chosen),
-        "left_out_sha256": names_digest({v.name for v in videos} - {v.name for v in chosen}),
+        "left_out_videos": len(left_out),
+        "left_out_sha256": names_digest(left_out),
         "val_names_sha256": names_digest(video.name for video in sides[1]),
     }
-    parts = [
-        _part(content, [side_of.get(video.name) == side for video in videos]) for side in (0, 1)
-    ]
-    _check(content, parts, left_out=len(videos) - len(chosen), source=source)
-    for part, path, name in zip(parts, paths, options.names, strict=True):
-        part["info"] = _info(content, {**recipe, "part": name})
+    contents = []
+    for side, name in zip(sides, options.names, strict=True):
+        kept = {video.name for video in side}
+        contents.append(_part(content, [video.name in kept for video in videos]))
+        contents[-1]["info"] = _info(content, {**recipe, "part": name})
+    _check_frames(contents, source)
+    for part, path in zip(contents, paths, strict=True):
         data = (json.dumps(part) + "\n").encode()
         write_bytes(path, data, overwrite=options.overwrite)
-    names = {category.id: category.name for category in file.categories}
+    names = {category.id: table_cell(category.name) for category in file.categories}
+    split = Split(sides, [table_cell(name) for name in options.names], names)
     lines = [
-        _table(sides, names, options.names),
+        _table(split),
         "",
-        f"{len(videos) - len(chosen)} videos left out, {len(set(groups or chosen))} groups",
+        f"{len(left_out)} videos left out, {len(set(groups or chosen))} groups",
         f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)",
         *(f"wrote {path}" for path in paths),
     ]
     say("\n".join(lines))
-    for warning in _warnings(sides, names, file.annotations is None, val_videos, options.names):
+    for warning in _warnings(split, val_videos, annotated=file.annotations is not None):
         say(f"split_dataset.py: warning: {warning}", sys.stderr)
 
 
@@ -101,10 +129,10 @@ def _output_paths(options: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def _kept(videos: Sequence[VideoSummary], file: Path | None, source: str) -> list[bool]:
-    """For each video whether it is in the split at all."""
+def _left_out(videos: Sequence[VideoSummary], file: Path | None, source: str) -> set[str]:
+    """Names of the videos that the file leaves out."""
     if file is None:
-        return [True] * len(videos)
+        return set()
     try:
         names = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}
     except UnicodeDecodeError as error:
@@ -115,10 +143,10 @@ def _kept(videos: Sequence[VideoSummary], file: Path | None, source: str) -> lis
             f"{file}: {len(unknown)} names are no video of {source}, the first {unknown[0]!r}; "
             f"a name is the folder of a video's frames, such as {videos[0].name!r}"
         )
-    kept = [video.name not in names for video in videos]
-    if sum(kept) < 2:
-        raise ValueError(f"{file}: leaves {sum(kept)} videos; two are needed")
-    return kept
+    kept = len(videos) - len(names)
+    if kept < 2:
+        raise ValueError(f"{file}: leaves {kept} videos; two are needed")
+    return names
 
 
 def _groups(videos: Sequence[VideoSummary], pattern: re.Pattern[str]) -> list[str]:
@@ -143,11 +171,8 @@ def _part(content: dict[str, Any], keep: list[bool]) -> dict[str, Any]:
     return part
 
 
-def _check(content: dict[str, Any], parts: list[dict], *, left_out: int, source: str) -> None:
-    """No video is lost or on both sides, and no frame is either."""
-    ids = [{video["id"] for video in part["videos"]} for part in parts]
-    assert not ids[0] & ids[1]
-    assert len(ids[0] | ids[1]) + left_out == len(content["videos"])
+def _check_frames(parts: list[dict[str, Any]], source: str) -> None:
+    """No frame is on both sides."""
     files = [{f for video in part["videos"] for f in video["file_names"]} for part in parts]
     shared = sorted(files[0] & files[1])
     if shared:
@@ -164,59 +189,50 @@ def _info(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
     return {**(info or {}), "split": recipe}
 
 
-def _table(sides: list[list[VideoSummary]], names: dict[int, str], parts: list[str]) -> str:
+def _table(split: Split) -> str:
     """Videos on each side: all of them, by category and by length."""
 
     def row(title: str, counts: list[int]) -> list[str]:
         share = f"{100 * counts[1] / sum(counts):.1f} %" if sum(counts) else "-"
         return [title, str(sum(counts)), *map(str, counts), share]
 
-    lengths = [video.length for side in sides for video in side]
-    bounds = length_bounds(lengths)
-    bins = [Counter(bisect_left(bounds, v.length) for v in side) for side in sides]
-    categories = _by_category(sides)
-    rows = [row("all", [len(side) for side in sides])]
-    rows += [row(table_cell(names[key]), [c[key] for c in categories]) for key in names]
-    bare = [sum(not video.categories for video in side) for side in sides]
+    by_category = split.by_category()
+    rows = [row("all", [len(side) for side in split.sides])]
+    rows += [row(name, [c[key] for c in by_category]) for key, name in split.categories.items()]
+    bare = [sum(not video.categories for video in side) for side in split.sides]
     if any(bare):
         rows.append(row("(no annotation)", bare))
-    starts = [min(lengths), *(bound + 1 for bound in bounds)]
-    for i, (start, bound) in enumerate(zip(starts, bounds, strict=False)):
+    lengths = [video.length for side in split.sides for video in side]
+    bounds = length_bounds(lengths)
+    bins = [Counter(bisect_left(bounds, v.length) for v in side) for side in split.sides]
+    start = min(lengths)
+    for i, bound in enumerate(bounds):
         span = str(bound) if start == bound else f"{start}~{bound}"
         rows.append(row(f"{span} frames", [b[i] for b in bins]))
-    heads = ["videos", "all", *map(table_cell, parts), f"in {table_cell(parts[1])}"]
-    align = ("left", *["right"] * 4)
-    return tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=align)
+        start = bound + 1
+    return markdown_table(["videos", "all", *split.parts, f"in {split.parts[1]}"], rows)
 
 
-def _by_category(sides: list[list[VideoSummary]]) -> list[Counter[int]]:
-    return [Counter(key for video in side for key in video.categories) for side in sides]
-
-
-def _warnings(
-    sides: list[list[VideoSummary]],
-    names: dict[int, str],
-    bare: bool,
-    val_videos: int,
-    parts: list[str],
-) -> list[str]:
-    if bare:
+def _warnings(split: Split, val_videos: int, *, annotated: bool) -> list[str]:
+    if not annotated:
         return ["the file has no annotations; the videos were split by length alone"]
-    train, val = _by_category(sides)
-    total = train + val
+    train, val = split.by_category()
+    total, names = train + val, split.categories
+    several = [key for key in names if total[key] > 1]
     cases = {
         "have no video": [key for key in names if not total[key]],
         "have one video only, so one side has none": [key for key in names if total[key] == 1],
-        f"have no video in {parts[1]}": [key for key in names if total[key] > 1 and not val[key]],
-        f"have no video in {parts[0]}": [key for key in names if total[key] > 1 and not train[key]],
+        f"have no video in {split.parts[1]}": [key for key in several if not val[key]],
+        f"have no video in {split.parts[0]}": [key for key in several if not train[key]],
     }
     warnings = [
-        f"categories that {what}: {', '.join(table_cell(names[key]) for key in keys)}"
+        f"categories that {what}: {', '.join(names[key] for key in keys)}"
         for what, keys in cases.items()
         if keys
     ]
-    if len(sides[1]) != val_videos:
-        warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
+    found = len(split.sides[1])
+    if found != val_videos:
+        warnings.append(f"groups do not add up to {val_videos} videos; took {found}")
     return warnings
 
 

@@ -25,14 +25,16 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from simplevtr.formats.video_summary import VideoSummary
 
 _LENGTH_BINS = 4
 _WEIGHT = 10**6  # of a label with one video
-_Profile = tuple[tuple[int, int], ...]  # (label, videos of the group with it), sorted by label
+_Label = tuple[str, int]
+_VIDEO = ("video", 0)  # a label of every video
+_Profile = frozenset[tuple[_Label, int]]  # labels with the group's videos that have them
+_NO_GROUP: _Profile = frozenset()
 
 
 def split_videos(
@@ -71,9 +73,13 @@ def split_videos(
     if len(members) < 2:
         raise ValueError(f"all videos are of one group, {names[0]!r}, which cannot be split")
     order = sorted(members, key=lambda name: group_digest(name, seed))
-    labels = _labels(videos)
-    counts = [Counter(label for i in members[name] for label in labels[i]) for name in order]
-    chosen = _Search(counts, total=len(videos), wanted=val_videos).run()
+    bounds = length_bounds([video.length for video in videos])
+    counts: list[Counter[_Label]] = [Counter() for _ in order]
+    for name, count in zip(order, counts, strict=True):
+        for video in (videos[index] for index in members[name]):
+            count.update([_VIDEO, ("length", bisect_left(bounds, video.length))])
+            count.update(("category", category) for category in video.categories)
+    chosen = _Search(counts, wanted=val_videos).run()
     if not 0 < sum(len(members[order[g]]) for g in chosen) < len(videos):
         raise ValueError(f"the groups are too large to have about {val_videos} videos on one side")
     val = {index for g in chosen for index in members[order[g]]}
@@ -101,94 +107,63 @@ def length_bounds(lengths: Sequence[int], bins: int = _LENGTH_BINS) -> list[int]
     return sorted({ordered[max(0, cut)] for cut in cuts})
 
 
-def _labels(videos: Sequence[VideoSummary]) -> list[list[Hashable]]:
-    bounds = length_bounds([video.length for video in videos])
-    return [
-        [
-            ("length", bisect_left(bounds, video.length)),
-            *(("category", c) for c in video.categories),
-        ]
-        for video in videos
-    ]
-
-
-@dataclass
 class _Search:
-    """Local search over groups, which are numbered in the order of their digests.
+    """Local search over groups, which have the places of their digests.
 
-    Label 0 is "a video": its weight exceeds what all others can gain, so size comes first. A
-    deviation is n_val * total - target, an integer in units of 1 / total videos.
+    Args:
+        counts: videos of each group with each label.
+        wanted: videos for validation.
     """
 
-    counts: list[Counter[Hashable]]  # videos of each group with each label
-    total: int
-    wanted: int
-
-    def __post_init__(self) -> None:
-        sums: Counter[Hashable] = Counter()
-        owners: Counter[Hashable] = Counter()
-        for count in self.counts:
-            sums.update(count)
-            owners.update(count.keys())
-        names = sorted(sums, key=repr)
-        number = {name: index for index, name in enumerate(names, start=1)}
-        self.weights, self.deviations = [0], [-self.wanted * self.total]
-        for name in names:
-            alone = owners[name] == 1 and name[0] == "category"
-            self.weights.append(_WEIGHT * 1000 if alone else max(1, _WEIGHT // sums[name]))
-            self.deviations.append(0 if alone else -self.wanted * sums[name])
-        self.weights[0] = 1 + sum(
-            self.weights[number[name]] * (self.total * sums[name]) ** 2 for name in names
-        )
-        # Every video has one length, so the lengths' counts add up to the videos.
-        self.sizes = [sum(n for key, n in c.items() if key[0] == "length") for c in self.counts]
-        profiles = [
-            ((0, size), *sorted((number[name], n) for name, n in count.items()))
-            for size, count in zip(self.sizes, self.counts, strict=True)
-        ]
+    def __init__(self, counts: Sequence[Counter[_Label]], wanted: int) -> None:
+        sums = sum(counts, Counter())
+        owners = Counter(label for count in counts for label in count)
+        alone = {label for label, n in owners.items() if n == 1 and label[0] == "category"}
+        self.weights = {
+            label: _WEIGHT * 1000 if label in alone else max(1, _WEIGHT // n)
+            for label, n in sums.items()
+        }
+        self.wanted, self.total = wanted, sums.pop(_VIDEO)
+        # More than all other labels can gain, so size comes first.
+        all_others = sum(self.weights[label] * (self.total * n) ** 2 for label, n in sums.items())
+        self.weights[_VIDEO] = 1 + all_others
+        # From the target to the videos for validation, an integer in units of 1 / total videos.
+        self.deviations = {label: 0 if label in alone else -wanted * n for label, n in sums.items()}
+        self.deviations[_VIDEO] = -wanted * self.total
         # Groups of one profile are alike: only one of them need be looked at.
-        self.outside: dict[_Profile, list[int]] = {}
-        for group in reversed(range(len(profiles))):  # the first in order is taken first
-            self.outside.setdefault(profiles[group], []).append(group)
-        self.profiles = list(dict.fromkeys(profiles))
-        self.profile_of = profiles
+        self.profiles: list[_Profile] = [frozenset(count.items()) for count in counts]
+        self.sizes = [count[_VIDEO] for count in counts]
         self.inside: dict[_Profile, list[int]] = {profile: [] for profile in self.profiles}
+        self.outside: dict[_Profile, list[int]] = {profile: [] for profile in self.profiles}
+        for group in reversed(range(len(counts))):  # the first in order is taken first
+            self.outside[self.profiles[group]].append(group)
 
     def run(self) -> list[int]:
         """The groups for validation."""
         room = self.wanted
-        for group, size in enumerate(self.sizes):
+        for profile, size in zip(self.profiles, self.sizes, strict=True):
             if size <= room:
                 room -= size
-                self._take(self.profile_of[group])
+                self._move(profile, 1)
         improved = True
         while improved:
             # A list, so that each profile is tried with the improvements before it made already.
-            improved = any([self._improve(profile) for profile in (None, *self.profiles)])
+            improved = any([self._improve(profile) for profile in (_NO_GROUP, *self.inside)])
         return sorted(group for groups in self.inside.values() for group in groups)
 
-    def _improve(self, leaving: _Profile | None) -> bool:
-        """Put the best groups in place of those of one profile (None: of none) while that helps."""
+    def _improve(self, leaving: _Profile) -> bool:
+        """Put the best groups in place of those of one profile while that helps."""
         improved = False
-        while leaving is None or self.inside[leaving]:
-            gain = 0
-            if leaving is not None:
-                gain = self._change(leaving, -1)
-                self._give(leaving)
-            entering = min(
-                (profile for profile in self.profiles if self.outside[profile]),
-                key=lambda profile: self._change(profile, 1),
-                default=None,
-            )
-            best = 0 if entering is None else self._change(entering, 1)
-            if best >= 0:
-                entering, best = None, 0  # to let a group go may help alone
-            if gain + best >= 0:
-                if leaving is not None:
-                    self._take(leaving)
-                return improved
-            if entering is not None:
-                self._take(entering)
+        while not leaving or self.inside[leaving]:
+            change = self._change(leaving, -1)
+            self._move(leaving, -1)
+            # To let a group go may help alone.
+            candidates = [_NO_GROUP, *(p for p, groups in self.outside.items() if groups)]
+            entering = min(candidates, key=lambda profile: self._change(profile, 1))
+            if change + self._change(entering, 1) >= 0:
+                self._move(leaving, 1)
+                break
+            self._move(entering, 1)
             improved = True
         return improved
 
@@ -200,12 +175,9 @@ class _Search:
             change += self.weights[label] * step * (2 * self.deviations[label] + step)
         return change
 
-    def _take(self, profile: _Profile) -> None:
-        self.inside[profile].append(self.outside[profile].pop())
+    def _move(self, profile: _Profile, sign: int) -> None:
+        if profile:
+            here, there = (self.outside, self.inside)[::sign]
+            there[profile].append(here[profile].pop())
         for label, count in profile:
-            self.deviations[label] += count * self.total
-
-    def _give(self, profile: _Profile) -> None:
-        self.outside[profile].append(self.inside[profile].pop())
-        for label, count in profile:
-            self.deviations[label] -= count * self.total
+            self.deviations[label] += sign * count * self.total

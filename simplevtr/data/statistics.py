@@ -8,23 +8,22 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from itertools import accumulate, pairwise
+from statistics import fmean, median_low
+from typing import NamedTuple
 
 from simplevtr.formats.video_summary import VideoSummary
 
 
-@dataclass(frozen=True)
-class Bin:
+class Bin(NamedTuple):
     """One row of a table: its title and the numbers that it takes."""
 
     title: str
     numbers: Collection[int]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of a table over videos, as in Tables 3 to 5 of the paper.
 
     Attributes:
@@ -63,23 +62,11 @@ def count_table(numbers: Iterable[int], bins: Sequence[Bin]) -> list[Row]:
             raise ValueError(f"no row for {number}; rows: {', '.join(b.title for b in bins)}")
         videos[index] += count
         units[index] += count * number
-    rows, cum_videos, cum_units = [], 0, 0
-    for b, row_videos, row_units in zip(bins, videos, units, strict=True):
-        cum_videos, cum_units = cum_videos + row_videos, cum_units + row_units
-        rows.append(
-            Row(
-                title=b.title,
-                videos=row_videos,
-                video_percent=_percent(row_videos, sum(videos)),
-                cum_videos=cum_videos,
-                cum_video_percent=_percent(cum_videos, sum(videos)),
-                units=row_units,
-                unit_percent=_percent(row_units, sum(units)),
-                cum_units=cum_units,
-                cum_unit_percent=_percent(cum_units, sum(units)),
-            )
-        )
-    return rows
+    columns: list[list[float]] = []
+    for counts in (videos, units):
+        for column in (counts, list(accumulate(counts))):
+            columns += [column, [_percent(count, sum(counts)) for count in column]]
+    return [Row(b.title, *cells) for b, *cells in zip(bins, *columns, strict=True)]
 
 
 def _percent(part: int, whole: int) -> float:
@@ -103,7 +90,7 @@ def bins_up_to(bounds: Iterable[int], numbers: Collection[int]) -> list[Bin]:
     bounds = list(bounds)
     if not numbers:
         raise ValueError("nothing to count")
-    if any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(bounds)):
         raise ValueError(f"the ends of rows must rise; got {' '.join(map(str, bounds))}")
     first, last = min(numbers), max(numbers)
     bins = []
@@ -131,8 +118,7 @@ def videos_per_category(videos: Iterable[VideoSummary], names: dict[int, str]) -
     return {key: counts[key] for key in sorted(names, key=lambda key: (-counts[key], key))}
 
 
-@dataclass(frozen=True)
-class Suggestion:
+class Suggestion(NamedTuple):
     """Sizes of a model that a dataset asks for. "Covered" is the share of videos asked for.
 
     Attributes:
@@ -178,12 +164,11 @@ def share_within(numbers: Sequence[int], most: int) -> tuple[float, float]:
     return _percent(len(within), len(numbers)), _percent(sum(within), sum(numbers))
 
 
-def describe_numbers(numbers: Sequence[int]) -> dict[str, Any]:
+def describe_numbers(numbers: Sequence[int]) -> dict[str, float]:
     """``least``, ``median`` (the lower one), ``mean`` and ``most`` of at least one number."""
-    ordered = sorted(numbers)
     return {
-        "least": ordered[0],
-        "median": ordered[(len(ordered) - 1) // 2],
-        "mean": sum(ordered) / len(ordered),
-        "most": ordered[-1],
+        "least": min(numbers),
+        "median": median_low(numbers),
+        "mean": fmean(numbers),
+        "most": max(numbers),
     }
