@@ -303,4 +303,13 @@ def test_several_processes_find_the_same(good, monkeypatch):
 
 def test_settings_are_not_needed(good):
     assert not examine(good).findings.counts
-    assert not examine(good, Settings()).findings.counts
+
+
+def test_tracks_may_have_lists_without_an_entry(good):
+    content = copy.deepcopy(good)
+    content["videos"][0]["length"] = 0
+    for annotation in content["annotations"][:2]:
+        annotation.update(segmentations=[], bboxes=[], areas=[])
+    examination = found(content)
+    assert dict(examination.findings.counts) == {"length-mismatch": 1, "never-visible": 2}
+    assert [video["id"] for video in repaired(examination)["videos"]] == [2, 3]

@@ -171,7 +171,8 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
         ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
         (
             '{"images": [{"id": 1, "video_id": 1}], "videos": [{"id": 1}], "categories": []}',
-            "images are frames of videos; to make a YouTube-VIS file of it: python tools/import",
+            "images are frames of videos; to make a YouTube-VIS file of it: python "
+            "tools/import_dataset.py coco-tracks",
         ),
         ('{"videos": [], "categories": {}}', "has no list 'categories'"),
         ('{"videos": [], "categories": [], "annotations": 4}', "'annotations' is a int"),
@@ -233,16 +234,6 @@ def test_numbers_that_json_does_not_know_are_told_by_their_place(folder, capsys)
     out = capsys.readouterr().out
     assert re.search(r"non-finite +error +2", out)
     assert "video 2: height must be an integer of 1 or more, got inf" in out
-
-
-def test_a_file_of_frames_as_images_points_to_the_importer(tmp_path, capsys):
-    content = {
-        "images": [{"id": 1, "video_id": 1, "file_name": "a.jpg", "frame_id": 0}],
-        "videos": [{"id": 1, "name": "a"}], "categories": [], "annotations": [],
-    }  # fmt: skip
-    (tmp_path / "cocovid.json").write_text(json.dumps(content))
-    assert main([str(tmp_path / "cocovid.json")]) == USAGE_ERROR
-    assert "tools/import_dataset.py coco-tracks" in capsys.readouterr().err
 
 
 def test_registered_name_with_its_images(folder, tmp_path, capsys):

@@ -86,11 +86,7 @@ class Findings:
         return inside
 
     def add(self, name: str, detail: str, repair: str = "") -> bool:
-        """Count a case and, as a phrase, what a repair does about it.
-
-        Returns:
-            Whether to repair it: False if the defect is ignored.
-        """
+        """Count a case and, as a phrase, its repair; False if the defect is ignored."""
         assert name in DEFECTS, name
         if name in self.ignored:
             return False
@@ -106,12 +102,10 @@ class Findings:
         if count:
             self.repairs[what] += count
 
-    def checked(
-        self, check: Callable[..., Any], entry: dict[str, Any], key: str, **limits: Any
-    ) -> Any:
+    def checked(self, check: Callable[..., Any], entry: dict[str, Any], key: str) -> Any:
         """What one of the ``formats.checks`` returns for a value; None, a defect, if it refuses."""
         try:
-            return check(entry, key, **limits)
+            return check(entry, key)
         except ValueError as error:
             detail = str(error)
         except RecursionError:  # in the message of the check

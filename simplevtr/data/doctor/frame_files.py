@@ -67,9 +67,8 @@ def look_at_frames(
                 missing += one.defect == "missing-frame"
     if frames and missing == len(frames):
         first = shown_name(frames[0][2])
-        raise FileNotFoundError(
-            f"none of the {missing} frames is below {image_root}, such as {first}"
-        )
+        what = f"none of the {missing} frames is below {image_root}, such as {first}"
+        raise FileNotFoundError(what)
     return faults
 
 
