@@ -8,7 +8,8 @@
     python tools/convert_checkpoint.py output/model_final.pth small.pth --half
 
 Without a config the weights of SOURCE are written as they are, without the other states of a
-training. Of a checkpoint that has an average (SOLVER.EMA_DECAY) the average is taken.
+training: for sharing, with --half in float16. The result can be evaluated or start a training, but
+not resume one. Of a checkpoint that has an average (SOLVER.EMA_DECAY) the average is taken.
 
 The result starts a training as ``MODEL.WEIGHTS``; a report says what became of every tensor. Read
 are .pth, .pt, .safetensors and detectron2's .pkl files, without running code from them, in these
@@ -105,50 +106,30 @@ def run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
-    parser.add_argument("source", type=Path, help="weights to read")
-    parser.add_argument("target", type=Path, help="file to write (.pth)")
-    parser.add_argument("--config-file", help="config of the model to convert for")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
-    parser.add_argument("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
-    parser.add_argument(
-        "--source-slots",
-        type=number(int, least=1),
-        metavar="Q",
-        help="queries a frame of SOURCE (vistr: 10; detr: all)",
+    add = parser.add_argument
+    add("source", type=Path, help="weights to read")
+    add("target", type=Path, help="file to write (.pth)")
+    add("--config-file", help="config of the model to convert for")
+    add("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
+    add("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
+    slots = "queries a frame of SOURCE (vistr: 10; detr: all)"
+    add("--source-slots", type=number(int, least=1), metavar="Q", help=slots)
+    offset = "leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)"
+    add("--source-class-offset", type=number(int, least=0), metavar="N", help=offset)
+    dataset = (
+        "dataset whose classes SOURCE knows, e.g. ytvis_2019_train (vistr's); rows of the class "
+        "head go by name if the config's classes are others"
     )
-    parser.add_argument(
-        "--source-class-offset",
-        type=number(int, least=0),
-        metavar="N",
-        help="leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)",
-    )
-    parser.add_argument(
-        "--source-dataset",
-        choices=DATASET_CATEGORIES,
-        metavar="NAME",
-        help="data set whose classes SOURCE knows, e.g. ytvis_2019_train (vistr's); rows of the "
-        "class head go by name if the config's classes are others",
-    )
-    parser.add_argument(
-        "--source-colours",
-        choices=COLOURS,
-        default="auto",
-        help="frames that SOURCE expects: rgb (torchvision's) or caffe (BGR)",
-    )
-    parser.add_argument(
-        "--to",
-        choices=("simplevtr", "vistr"),
-        default="simplevtr",
-        help="names to write; vistr takes weights of ours, or converts for the config first",
-    )
-    parser.add_argument(
-        "--partial",
-        action="store_true",
-        help="with --to vistr: leave out what VisTR has no place for, do without what it lacks",
-    )
-    parser.add_argument("--half", action="store_true", help="write float16, half of the size")
-    parser.add_argument("--overwrite", action="store_true", help="replace TARGET if it exists")
-    parser.add_argument("--verbose", action="store_true", help="report every tensor")
+    add("--source-dataset", choices=DATASET_CATEGORIES, metavar="NAME", help=dataset)
+    colours = "frames that SOURCE expects: rgb (torchvision's) or caffe (BGR)"
+    add("--source-colours", choices=COLOURS, default="auto", help=colours)
+    to = "names to write; vistr takes weights of ours, or converts for the config first"
+    add("--to", choices=("simplevtr", "vistr"), default="simplevtr", help=to)
+    partial = "with --to vistr: leave out what VisTR has no place for, do without what it lacks"
+    add("--partial", action="store_true", help=partial)
+    add("--half", action="store_true", help="write float16, half of the size")
+    add("--overwrite", action="store_true", help="replace TARGET if it exists")
+    add("--verbose", action="store_true", help="report every tensor")
     return parser
 
 

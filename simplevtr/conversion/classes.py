@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from simplevtr.conversion.draft import Draft, Target
+from simplevtr.conversion.draft import Draft
 from simplevtr.conversion.layouts import Layout
+from simplevtr.conversion.target import Target
 from simplevtr.data.category_match import match_categories, plain_name
 
 import torch
@@ -102,34 +103,28 @@ def refit_classes(
             continue
         rows, initial = draft.pieces[name].tensor, target.weights[name]
         have, want = len(rows), len(initial)
-        if source_classes is not None and have != offset + len(names) + 1:
+        expected = offset + len(names) + 1
+        if source_classes is not None and have != expected:
             raise ValueError(
                 f"the source's class head has {have} rows, but {len(names)} classes, {offset} "
-                "unused leading ones and no object make "
-                f"{offset + len(names) + 1}"
+                f"unused leading ones and no object make {expected}"
             )
         if rows.shape[1:] != initial.shape[1:]:
             continue
-        if by_name and have == offset + len(names) + 1:
+        if by_name and have == expected:
             kinds = layout.kinds if source_classes is None else {}
-            named, found = rows_by_name(rows[offset:], names, initial, target.classes, kinds)
+            fitted, found = rows_by_name(rows[offset:], names, initial, target.classes, kinds)
             count = len(target.classes)
-            rule = f'classes: {found} of {count} and "no object" by their names, others initial'
-            draft.put(name, named, rule)
+            rule = f'{found} of {count} and "no object" by their names, others initial'
         elif have == want and as_it_is:
             continue
         elif have - offset == want - target.class_offset:
-            shifted = shift_classes(rows, offset, target.class_offset, unused)
-            draft.put(
-                name,
-                shifted,
-                f"classes: rows {have} -> {want}, unused leading rows {offset} -> "
-                f"{target.class_offset}",
-            )
+            fitted = shift_classes(rows, offset, target.class_offset, unused)
+            rule = f"rows {have} -> {want}, unused leading rows {offset} -> {target.class_offset}"
         else:
-            draft.put(
-                name,
-                keep_no_object(rows, initial),
-                f'classes: rows {have} -> {want} are other classes; only "no object", the last '
-                "row, is taken, the others are initial",
+            fitted = keep_no_object(rows, initial)
+            rule = (
+                f'rows {have} -> {want} are other classes; only "no object", the last row, is '
+                "taken, the others are initial"
             )
+        draft.put(name, fitted, f"classes: {rule}")

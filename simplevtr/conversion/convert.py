@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.deform import refit_deform
-from simplevtr.conversion.draft import Draft, Piece, Target
+from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layers import refit_layers
 from simplevtr.conversion.layouts import Layout, layout_of
 from simplevtr.conversion.queries import refit_queries
 from simplevtr.conversion.report import ConversionReport, Entry
 from simplevtr.conversion.stem import has_folded_statistics, refit_stem
+from simplevtr.conversion.target import Target
 
 import torch
 from torch import Tensor

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from simplevtr.conversion.draft import Draft, Piece, Target
+from simplevtr.conversion.draft import Draft
+from simplevtr.conversion.target import Target
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,62 +64,57 @@ def refit_deform(draft: Draft, target: Target) -> None:
 
     Only layers whose 3x3 weight has the model's shape; the offsets of others are left out.
     """
-    _move_logit_layer(draft, target)
+    have, want = _prefixes(_LOGIT, draft.pieces), _prefixes(_LOGIT, target.weights)
+    if len(have) == len(want) == 1 and have != want:  # the layer that gives the logit, the last
+        old = [name for name in draft.pieces if name.startswith(have[0])]
+        names = {name: [want[0] + name.removeprefix(have[0])] for name in old}
+        draft.rename(names, "the logit layer stays the last of the deformable ones")
     for prefix in _prefixes(_LAYER, target.weights):
-        weight, offset, bias = (prefix + k for k in ("weight", "offset.weight", "offset.bias"))
-        offsets = [name for name in (offset, bias) if name in draft.pieces]
-        wanted = target.weights[weight]
-        if weight not in draft.pieces or draft.pieces[weight].tensor.shape != wanted.shape:
-            draft.drop(offsets, "the layer that these offsets belong to does not fit")
+        piece = draft.pieces.get(f"{prefix}weight")
+        if piece is None or piece.tensor.shape != target.weights[f"{prefix}weight"].shape:
+            reason = "the layer that these offsets belong to does not fit"
+            draft.drop(_offsets(draft, prefix), reason)
             continue
-        tensors = {name: piece.tensor for name, piece in draft.pieces.items()}
-        have, want = kind_of(tensors, prefix), kind_of(target.weights, prefix)
-        factor = AT_REST[have] / AT_REST[want]
-        if factor != 1:
-            draft.put(weight, tensors[weight] * factor, _kind_rule(have, want))
-        if want == "plain":
-            draft.drop(offsets, f"{have} -> plain: a plain convolution has no offsets")
-        elif have != "plain":
-            for name in offsets:
-                _refit_offset(draft, name, len(target.weights[name]), f"{have} -> {want}")
-            if offset in draft.pieces:
-                refit_offset_kernel(draft, offset, target.weights[offset].shape[-1])
+        offset = target.weights.get(f"{prefix}offset.weight")
+        kernel = 1 if offset is None else offset.shape[-1]
+        refit_layer(draft, prefix, kind_of(target.weights, prefix), kernel)
 
 
-def refit_offset_kernel(draft: Draft, name: str, kernel: int) -> None:
-    """Give the offset layer's weight ``name`` the kernel size, with the rule that says so."""
-    weight = draft.pieces[name].tensor
-    have = weight.shape[-1]
-    if have != kernel:
-        how = "in the centre of zeros, the same function" if have < kernel else "its centre alone"
-        draft.put(name, refit_kernel(weight, kernel), f"offset kernel {have} -> {kernel}: {how}")
+def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
+    """Give the 3x3 layer ``prefix`` another kind, and its offset layer, if any, the kernel size."""
+    weight, offset = f"{prefix}weight", f"{prefix}offset.weight"
+    have = kind_of({name: piece.tensor for name, piece in draft.pieces.items()}, prefix)
+    factor = AT_REST[have] / AT_REST[want]
+    if factor != 1:
+        draft.put(weight, draft.pieces[weight].tensor * factor, _kind_rule(have, want))
+    if want == "plain":
+        reason = f"{have} -> plain: a plain convolution has no offsets"
+        draft.drop(_offsets(draft, prefix), reason)
+        return
+    if have == "plain":
+        return
+    for name in _offsets(draft, prefix):
+        tensor, outputs = draft.pieces[name].tensor, OUTPUTS[want]
+        if len(tensor) != outputs:
+            how = "zeros for the" if len(tensor) < outputs else "without the"
+            draft.put(name, refit_outputs(tensor, outputs), f"{have} -> {want}: {how} modulation")
+    tensor = draft.pieces[offset].tensor
+    size = tensor.shape[-1]
+    if size != kernel:
+        how = "in the centre of zeros, the same function" if size < kernel else "its centre alone"
+        rule = f"offset kernel {size} -> {kernel}: {how}"
+        draft.put(offset, refit_kernel(tensor, kernel), rule)
 
 
-def _refit_offset(draft: Draft, name: str, outputs: int, change: str) -> None:
-    tensor = draft.pieces[name].tensor
-    if len(tensor) < outputs:
-        draft.put(name, refit_outputs(tensor, outputs), f"{change}: zeros for the modulation")
-    elif len(tensor) > outputs:
-        draft.put(name, refit_outputs(tensor, outputs), f"{change}: without the modulation")
+def _offsets(draft: Draft, prefix: str) -> list[str]:
+    names = (f"{prefix}offset.weight", f"{prefix}offset.bias")
+    return [name for name in names if name in draft.pieces]
 
 
 def _kind_rule(have: str, want: str) -> str:
     if want == "dcnv2":
         return f"{have} -> {want}: weight times 2, as modulation starts at 1/2: the same function"
     return f"{have} -> {want}: weight times 1/2, what modulation at rest makes of it"
-
-
-def _move_logit_layer(draft: Draft, target: Target) -> None:
-    """Number the layer that gives the logit, the last, as the model does."""
-    have, want = _prefixes(_LOGIT, draft.pieces), _prefixes(_LOGIT, target.weights)
-    if len(have) != 1 or len(want) != 1 or have == want:
-        return
-    for name in [n for n in draft.pieces if n.startswith(have[0])]:
-        piece = draft.pieces.pop(name)
-        rule = "the logit layer stays the last of the deformable ones"
-        draft.pieces[want[0] + name.removeprefix(have[0])] = Piece(
-            piece.tensor, piece.sources, (*piece.rules, rule)
-        )
 
 
 def _prefixes(pattern: re.Pattern[str], names: Iterable[str]) -> list[str]:

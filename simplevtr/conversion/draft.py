@@ -9,30 +9,6 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Target:
-    """What weights are converted for.
-
-    Attributes:
-        weights: the model's initial weights, name -> tensor; their names and shapes are what is
-            wanted, their values fill tensors that a source covers in part.
-        slots: Q.
-        query_frames: T of queries with a frame axis; 0 without.
-        class_offset: leading class indices that no category uses.
-        classes: names of the K classes behind them; () if nobody knows.
-        pixel_mean: of the RGB frames in [0, 255] that the model normalises.
-        pixel_std: likewise.
-    """
-
-    weights: Mapping[str, Tensor]
-    slots: int
-    query_frames: int
-    class_offset: int = 0
-    classes: tuple[str, ...] = ()
-    pixel_mean: tuple[float, ...] = (123.675, 116.280, 103.530)
-    pixel_std: tuple[float, ...] = (58.395, 57.120, 57.375)
-
-
-@dataclass(frozen=True)
 class Piece:
     """A tensor, the names in the source that it was made of, and the rules that changed it."""
 
@@ -57,6 +33,13 @@ class Draft:
         """Replace the tensor of a piece and note the rule."""
         piece = self.pieces[name]
         self.pieces[name] = replace(piece, tensor=tensor, rules=(*piece.rules, rule))
+
+    def rename(self, names: Mapping[str, Iterable[str]], rule: str) -> None:
+        """Give pieces other names, one piece perhaps several: old name -> new names."""
+        taken = {name: self.pieces.pop(name) for name in names}
+        for old, piece in taken.items():
+            renamed = replace(piece, rules=(*piece.rules, rule))
+            self.pieces.update(dict.fromkeys(names[old], renamed))
 
     def drop(self, names: Iterable[str], reason: str) -> None:
         """Leave pieces out."""

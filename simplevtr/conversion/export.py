@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simplevtr.conversion.deform import OUTPUTS, kind_of, refit_offset_kernel, refit_outputs
+from simplevtr.conversion.deform import OUTPUTS, refit_layer
 from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
 from simplevtr.conversion.names import VISTR
@@ -128,15 +128,7 @@ def _give_vistrs_offsets(draft: Draft) -> None:
         draft.pieces[offset] = Piece(tensor.new_zeros(outputs, tensor.shape[1], 1, 1), (), (zeros,))
         draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), (zeros,))
         return
-    if kind_of({n: p.tensor for n, p in draft.pieces.items()}, _DEFORM) == "dcnv2":
-        draft.put(weight, tensor / 2, "dcnv2 -> dcnv1: weight times 1/2, modulation at rest")
-        for name in (offset, bias):
-            draft.put(
-                name,
-                refit_outputs(draft.pieces[name].tensor, outputs),
-                "dcnv2 -> dcnv1: without the modulation",
-            )
-    refit_offset_kernel(draft, offset, 1)
+    refit_layer(draft, _DEFORM, "dcnv1", 1)
 
 
 def _collect(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from simplevtr.conversion.draft import Draft, Piece, Target
+from simplevtr.conversion.draft import Draft
+from simplevtr.conversion.target import Target
 
 STACKS = ("encoder", "decoder")
 
@@ -36,20 +37,15 @@ def refit_layers(draft: Draft, target: Target) -> None:
             continue
         picked = pick_layers(have, want)
         rule = f"{stack} layers {have} -> {want}: taken from layers {', '.join(map(str, picked))}"
-        layers = {name: p for name, p in draft.pieces.items() if pattern.fullmatch(name)}
-        for name in layers:
-            old = int(pattern.fullmatch(name)[2])
-            if old not in picked:
-                draft.drop([name], f"{stack} layers {have} -> {want}: this layer is not used")
-            else:
-                del draft.pieces[name]
-        for new, old in enumerate(picked):
-            for name, piece in layers.items():
-                prefix, number, rest = pattern.fullmatch(name).groups()
-                if int(number) == old:
-                    draft.pieces[f"{prefix}{new}{rest}"] = Piece(
-                        piece.tensor, piece.sources, (*piece.rules, rule)
-                    )
+        unused = f"{stack} layers {have} -> {want}: this layer is not used"
+        renamed: dict[str, list[str]] = {}
+        for name in [name for name in draft.pieces if pattern.fullmatch(name)]:
+            prefix, old, rest = pattern.fullmatch(name).groups()
+            renamed[name] = [f"{prefix}{i}{rest}" for i, p in enumerate(picked) if p == int(old)]
+            if not renamed[name]:
+                del renamed[name]
+                draft.drop([name], unused)
+        draft.rename(renamed, rule)
 
 
 def _count(pattern: re.Pattern[str], names: Iterable[str]) -> int:

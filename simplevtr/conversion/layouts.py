@@ -46,24 +46,12 @@ class Layout:
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 
-def _from_vistr(name: str) -> str | None:
-    return VISTR.to_ours(_official(name))
-
-
-def _from_detr(name: str) -> str | None:
-    return DETR.to_ours(_official(name))
-
-
 def _official(name: str) -> str:
     """The name in VisTR's published checkpoints of a part that DETR and others name without it."""
     name = _plain(name).removeprefix("vistr.").removeprefix("detr.")
     if name.startswith("backbone.") and not name.startswith("backbone.0."):
         name = "backbone.0.body." + name.removeprefix("backbone.")
     return f"vistr.{name}" if name.startswith(_DETR_PARTS) else name
-
-
-def _from_torchvision(name: str) -> str | None:
-    return TORCHVISION.to_ours(_plain(name))
 
 
 def _from_detectron2(name: str) -> str | None:
@@ -89,13 +77,21 @@ def _coco_classes() -> tuple[str, ...]:
     return tuple(names.get(i, "") for i in range(1, max(names) + 1))
 
 
-_YTVIS_2019 = tuple(name for _, name in YTVIS_2019_CATEGORIES)
 LAYOUTS = {
-    "vistr": Layout(_from_vistr, has_frames=True, slots=10, class_offset=1, classes=_YTVIS_2019),
-    "detr": Layout(
-        _from_detr, class_offset=1, classes=_coco_classes(), kinds={"mouse": "electronic"}
+    "vistr": Layout(
+        lambda name: VISTR.to_ours(_official(name)),
+        has_frames=True,
+        slots=10,
+        class_offset=1,
+        classes=tuple(name for _, name in YTVIS_2019_CATEGORIES),
     ),
-    "torchvision": Layout(_from_torchvision),
+    "detr": Layout(
+        lambda name: DETR.to_ours(_official(name)),
+        class_offset=1,
+        classes=_coco_classes(),
+        kinds={"mouse": "electronic"},
+    ),
+    "torchvision": Layout(lambda name: TORCHVISION.to_ours(_plain(name))),
     "detectron2": Layout(_from_detectron2),
     "simplevtr": Layout(_from_simplevtr, has_frames=True),
 }

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 
 Row = tuple[str, str]
 
 
-@dataclass(frozen=True)
 class NameTable:
     """Rows of (their prefix, our prefix).
 
@@ -23,7 +20,10 @@ class NameTable:
             the longest counts.
     """
 
-    rows: tuple[Row, ...]
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows = tuple(rows)
+        self._forward = _compile(self.rows)
+        self._backward = _compile((ours, theirs) for theirs, ours in self.rows)
 
     def to_ours(self, name: str) -> str | None:
         """Our name for theirs, or None if no row matches."""
@@ -32,14 +32,6 @@ class NameTable:
     def to_theirs(self, name: str) -> str | None:
         """Their name for ours, or None if no row matches."""
         return _translate(self._backward, name)
-
-    @cached_property
-    def _forward(self) -> list[tuple[re.Pattern[str], str]]:
-        return _compile(self.rows)
-
-    @cached_property
-    def _backward(self) -> list[tuple[re.Pattern[str], str]]:
-        return _compile((ours, theirs) for theirs, ours in self.rows)
 
 
 def _compile(rows: Iterable[Row]) -> list[tuple[re.Pattern[str], str]]:

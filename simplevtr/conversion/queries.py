@@ -5,8 +5,9 @@ Rows are frame-major, row = t Q + q. Queries without a frame axis count as those
 
 from __future__ import annotations
 
-from simplevtr.conversion.draft import Draft, Target
+from simplevtr.conversion.draft import Draft
 from simplevtr.conversion.layouts import Layout
+from simplevtr.conversion.target import Target
 
 import torch.nn.functional as F
 from einops import rearrange, repeat

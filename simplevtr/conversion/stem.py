@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simplevtr.conversion.draft import Draft, Target
+from simplevtr.conversion.draft import Draft
+from simplevtr.conversion.target import Target
 
 import torch
 from torch import Tensor

@@ -1,8 +1,14 @@
+"""Without a config: the weights of a training alone, in half precision, for sharing."""
+
 from simplevtr.checkpoint import ClipCheckpointer
-from tools.shrink_checkpoint import main
+from tools import convert_checkpoint
 
 import pytest
 import torch
+
+
+def main(files):
+    return convert_checkpoint.main([*files, "--half"])
 
 
 @pytest.fixture
