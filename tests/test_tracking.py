@@ -337,7 +337,7 @@ def held():
     objects = gc.get_objects()
     tensors = [item for item in objects if issubclass(type(item), torch.Tensor)]
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
-    ours = [item for item in objects if type(item).__module__.startswith("simplevtr")]
+    ours = [x for x in objects if str(getattr(type(x), "__module__", "")).startswith("simplevtr")]
     return sum(storages.values()), len(ours)
 
 
