@@ -248,36 +248,20 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
     add("--output", required=True, type=Path, metavar="FOLDER", help="where both files go")
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--val",
-        type=number(Fraction, above=0, below=1),
-        default=Fraction(1, 10),
-        metavar="SHARE",
-        help="share of the videos for validation (default: 0.1)",
-    )
+    share, size = number(Fraction, above=0, below=1), parser.add_mutually_exclusive_group()
+    what = "share of the videos for validation (default: 0.1)"
+    size.add_argument("--val", type=share, default=Fraction(1, 10), metavar="SHARE", help=what)
     size.add_argument("--val-videos", type=int, metavar="N", help="or their number")
     add("--seed", type=int, default=0, help="another seed gives another split (default: 0)")
-    add(
-        "--names",
-        nargs=2,
-        default=["train", "val"],
-        metavar=("TRAIN", "VAL"),
-        help="of the two files, without .json (default: train val)",
+    what = "of the two files, without .json (default: train val)"
+    add("--names", nargs=2, default=["train", "val"], metavar=("TRAIN", "VAL"), help=what)
+    what = (
+        "videos in whose names it finds the same text stay together, such as '^[^_]+'; with "
+        "parentheses, the text inside them counts"
     )
-    add(
-        "--group-by",
-        type=_pattern,
-        metavar="REGEX",
-        help="videos in whose names it finds the same text stay together, such as '^[^_]+'; with "
-        "parentheses, the text inside them counts",
-    )
-    add(
-        "--leave-out-names",
-        type=Path,
-        metavar="FILE",
-        help="names of videos, a line each, that go to neither side",
-    )
+    add("--group-by", type=_pattern, metavar="REGEX", help=what)
+    what = "names of videos, a line each, that go to neither side"
+    add("--leave-out-names", type=Path, metavar="FILE", help=what)
     add("--overwrite", action="store_true", help="replace the files if they exist")
     return parser
 

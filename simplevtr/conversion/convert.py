@@ -10,11 +10,10 @@ from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layers import refit_layers
 from simplevtr.conversion.layouts import Layout, layout_of
 from simplevtr.conversion.queries import refit_queries
-from simplevtr.conversion.report import ConversionReport, Entry
+from simplevtr.conversion.report import ConversionReport, Entry, finished
 from simplevtr.conversion.stem import has_folded_statistics, refit_stem
 from simplevtr.conversion.target import Target
 
-import torch
 from torch import Tensor
 
 COLOURS = ("auto", "rgb", "caffe")
@@ -98,38 +97,27 @@ def _drop_biases_of_misfits(draft: Draft, target: Target) -> None:
             draft.drop([name], "the weight that this bias belongs to has another shape")
 
 
-def _why_left_out(name: str, draft: Draft, misfits: Mapping[str, tuple[int, ...]]) -> str:
-    if name.endswith("num_batches_tracked") and name not in draft.reasons:
-        return "frozen norms count no batches"
-    return draft.reasons.get(name, "another shape" if name in misfits else "no place for it")
-
-
 def _collect(
     draft: Draft, weights: Mapping[str, Tensor], target: Target, layout: str
 ) -> tuple[dict[str, Tensor], ConversionReport]:
     """Take what fits and account for every tensor of both sides."""
-    result: dict[str, Tensor] = {}
-    taken, reinterpreted, initial = [], [], []
+    pieces: dict[str, Piece] = {}
     misfits: dict[str, tuple[int, ...]] = {}
-    used: set[str] = set()
     for name, wanted in target.weights.items():
-        piece, shape = draft.pieces.get(name), tuple(wanted.shape)
-        if piece is None:
-            initial.append(Entry(name, shape))
-        elif piece.tensor.shape != wanted.shape:
-            initial.append(Entry(name, shape))
-            misfits.update(dict.fromkeys(piece.sources, shape))
-        else:
-            result[name] = piece.tensor.clone(memory_format=torch.contiguous_format)
-            used.update(piece.sources)
-            (reinterpreted if piece.rules else taken).append(
-                Entry(name, shape, "; ".join(piece.rules))
-            )
+        piece = draft.pieces.get(name)
+        if piece is not None and piece.tensor.shape == wanted.shape:
+            pieces[name] = piece
+        elif piece is not None:
+            misfits.update(dict.fromkeys(piece.sources, tuple(wanted.shape)))
+    used = {source for piece in pieces.values() for source in piece.sources}
     left_out = []
     for name, tensor in weights.items():
         if name not in used:
-            why = _why_left_out(name, draft, misfits)
+            why = "another shape" if name in misfits else "no place for it"
+            if name.endswith("num_batches_tracked"):
+                why = "frozen norms count no batches"
+            why = draft.reasons.get(name, why)
             left_out.append(Entry(name, tuple(tensor.shape), why, misfits.get(name)))
-    return result, ConversionReport(
-        layout, tuple(taken), tuple(reinterpreted), tuple(left_out), tuple(initial)
-    )
+    missing = {name: tensor for name, tensor in target.weights.items() if name not in pieces}
+    initial = [Entry(name, tuple(tensor.shape)) for name, tensor in missing.items()]
+    return finished(layout, pieces, left_out, initial)

@@ -9,7 +9,7 @@ from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
 from simplevtr.conversion.names import VISTR
 from simplevtr.conversion.queries import NAME as QUERIES
-from simplevtr.conversion.report import ConversionReport, Entry
+from simplevtr.conversion.report import ConversionReport, Entry, finished
 
 from torch import Tensor
 
@@ -70,7 +70,11 @@ def to_vistr(
     for ours, why in homeless.items():
         draft.drop([ours], why)
     _give_vistrs_offsets(draft)
-    return _collect(draft, weights, missing, strange)
+    reasons = strange | draft.reasons
+    left_out = [Entry(name, tuple(weights[name].shape), why) for name, why in reasons.items()]
+    initial = [Entry(name, None, why) for name, why in missing.items()]
+    pieces = {VISTR.to_theirs(ours): piece for ours, piece in draft.pieces.items()}
+    return finished(name, pieces, left_out, initial)
 
 
 def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, str]:
@@ -129,23 +133,3 @@ def _give_vistrs_offsets(draft: Draft) -> None:
         draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), (zeros,))
         return
     refit_layer(draft, _DEFORM, "dcnv1", 1)
-
-
-def _collect(
-    draft: Draft, weights: Mapping[str, Tensor], missing: dict[str, str], strange: dict[str, str]
-) -> tuple[dict[str, Tensor], ConversionReport]:
-    result: dict[str, Tensor] = {}
-    taken, reinterpreted = [], []
-    for name, piece in draft.pieces.items():
-        theirs = VISTR.to_theirs(name)
-        result[theirs] = piece.tensor.clone()
-        entry = Entry(theirs, tuple(piece.tensor.shape), "; ".join(piece.rules))
-        (reinterpreted if piece.rules else taken).append(entry)
-    left_out = [
-        Entry(name, tuple(weights[name].shape), why)
-        for name, why in (strange | draft.reasons).items()
-    ]
-    initial = [Entry(name, None, why) for name, why in missing.items()]
-    return result, ConversionReport(
-        "simplevtr", tuple(taken), tuple(reinterpreted), tuple(left_out), tuple(initial)
-    )

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from simplevtr.conversion.draft import Piece
+
+import torch
+from torch import Tensor
 
 LISTED = 3  # tensors of other shapes that are listed in any case
 WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that say little
@@ -68,6 +73,21 @@ class ConversionReport:
             for (note, prefix), group in _groups(entries).items():
                 lines += _group_lines(note, prefix, group, verbose=verbose)
         return "\n".join(lines)
+
+
+def finished(
+    layout: str, pieces: Mapping[str, Piece], left_out: Iterable[Entry], initial: Iterable[Entry]
+) -> tuple[dict[str, Tensor], ConversionReport]:
+    """Copies of the pieces' tensors, and the report that says what was done with all."""
+    taken, reinterpreted = [], []
+    for name, piece in pieces.items():
+        entry = Entry(name, tuple(piece.tensor.shape), "; ".join(piece.rules))
+        (reinterpreted if piece.rules else taken).append(entry)
+    report = ConversionReport(
+        layout, tuple(taken), tuple(reinterpreted), tuple(left_out), tuple(initial)
+    )
+    contiguous = torch.contiguous_format
+    return {n: p.tensor.clone(memory_format=contiguous) for n, p in pieces.items()}, report
 
 
 def _groups(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
