@@ -4,7 +4,7 @@
 
 The annotations and results are made in a temporary folder, with as many videos as the validation
 set of YouTube-VIS 2021 has: objects with ragged edges that move over frames of 720 x 1280 pixels,
-compressed RLEs of some hundred bytes each. Two tracks a video are true; half of the
+compressed RLEs of about a kilobyte each. Two tracks a video are true; half of the
 predictions follow them with errors. The same videos are scored with half of each video's
 predictions and with all, each in a fresh process that does what tools/evaluate.py does.
 

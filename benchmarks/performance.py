@@ -161,12 +161,8 @@ def _pixels(size: tuple[int, int]) -> str:
 
 def _name(cell: Cell) -> dict[str, str]:
     """A row's first columns."""
-    return {
-        "frames": str(cell.frames),
-        "size": _pixels(cell.size),
-        "model": cell.model,
-        "computed": cell.way,
-    }
+    size = _pixels(cell.size)
+    return {"frames": str(cell.frames), "size": size, "model": cell.model, "computed": cell.way}
 
 
 def _row(cell: Cell, result: dict, results: dict[Cell, dict]) -> dict[str, str]:
@@ -216,11 +212,7 @@ def _table(rows: list[dict[str, str]]) -> str:
 
 def draw(results: dict[Cell, dict[str, Any]]) -> Figure:
     """Bars: seconds and peak memory of every training cell that fits."""
-    found = {
-        cell: result
-        for cell, result in results.items()
-        if cell.kind == "training" and is_measured(result)
-    }
+    found = {c: r for c, r in results.items() if c.kind == "training" and is_measured(r)}
     several = len({cell.size for cell in found}) > 1
     figure = Figure(figsize=(11, 1.2 + 0.32 * len(found)), layout="constrained")
     FigureCanvasAgg(figure)

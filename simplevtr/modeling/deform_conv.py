@@ -73,26 +73,16 @@ def modulated_deform_conv(
     x, offset, weight = (full_precision(part) for part in (x, offset, weight))
     modulation = None if modulation is None else full_precision(modulation)
     with without_autocast(x.device):
-        return _computed_by(kernel, x, offset, modulation, weight, bias)
-
-
-def _computed_by(
-    kernel: str,
-    x: Tensor,
-    offset: Tensor,
-    modulation: Tensor | None,
-    weight: Tensor,
-    bias: Tensor | None,
-) -> Tensor:
-    if kernel == "grid_sample":
-        out = _by_grid_sample(x, offset, modulation, weight)
+        if kernel == "torchvision":
+            return deform_conv2d(x, offset, weight, bias, padding=PADDING, mask=modulation)
+        if kernel == "detectron2" and modulation is not None:
+            modulated = detectron2_ops.modulated_deform_conv
+            return modulated(x, offset, modulation, weight, bias, 1, PADDING)
+        if kernel == "detectron2":
+            out = detectron2_ops.deform_conv(x, offset, weight, 1, PADDING)
+        else:
+            out = _by_grid_sample(x, offset, modulation, weight)
         return out if bias is None else out + bias[:, None, None]
-    if kernel == "torchvision":
-        return deform_conv2d(x, offset, weight, bias, padding=PADDING, mask=modulation)
-    if modulation is None:
-        out = detectron2_ops.deform_conv(x, offset, weight, 1, PADDING)
-        return out if bias is None else out + bias[:, None, None]
-    return detectron2_ops.modulated_deform_conv(x, offset, modulation, weight, bias, 1, PADDING)
 
 
 def _by_grid_sample(x: Tensor, offset: Tensor, modulation: Tensor | None, weight: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ instance and frame has one to four channels, and start as plain interpolation.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 UPSAMPLINGS = ("none", "subpixel", "deconv")
 
@@ -50,11 +50,7 @@ class BilinearDeconv(nn.ConvTranspose2d):
 
     def __init__(self) -> None:
         super().__init__(1, 1, kernel_size=4, stride=2, padding=1)
+        profile = torch.tensor([0.25, 0.75, 0.75, 0.25])
         with torch.no_grad():
-            self.weight.copy_(_bilinear_kernel())
+            self.weight.copy_(torch.outer(profile, profile))
             self.bias.zero_()
-
-
-def _bilinear_kernel() -> Tensor:
-    profile = torch.tensor([0.25, 0.75, 0.75, 0.25])
-    return torch.outer(profile, profile)[None, None]

@@ -9,7 +9,7 @@ from simplevtr.structures import ClipTargets
 import torch
 import torch.nn.functional as F
 from detectron2.structures import Instances
-from torch import Tensor
+from torchvision.ops import box_convert
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class TargetBuilder:
         masks = torch.stack([frame.gt_masks.tensor for frame in frames], dim=1)
         visible = torch.stack([frame.gt_ids >= 0 for frame in frames], dim=1)
         boxes = torch.stack([frame.gt_boxes.tensor for frame in frames], dim=1).float()
-        boxes = _xyxy_to_cxcywh(boxes / scale.to(boxes.device)) * visible[..., None]
+        boxes = box_convert(boxes / scale.to(boxes.device), "xyxy", "cxcywh") * visible[..., None]
         labels = frames[0].gt_classes + self.class_offset
         extra = clip_length - len(frames)
         frame_padding = (0, width - masks.shape[-1], 0, height - masks.shape[-2], 0, extra)
@@ -76,8 +76,3 @@ class TargetBuilder:
         area = targets.masks.flatten(1).sum(1)
         kept = area.argsort(descending=True, stable=True)[: self.max_instances]
         return targets.rows(kept.sort().values)
-
-
-def _xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
-    low, high = boxes.split(2, dim=-1)
-    return torch.cat([(low + high) / 2, high - low], dim=-1)
