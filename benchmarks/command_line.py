@@ -13,11 +13,13 @@ import benchmarks.plain  # noqa: F401 - registers what the benchmarks compare wi
 from simplevtr import setup_cfg
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.run_config import check_device
-from simplevtr.terminal import command_parser, run_command
+from simplevtr.terminal import command_parser, number, run_command
 
 import torch
 from detectron2.config import CfgNode
 
+# What is counted in arguments: at least one, or none too.
+COUNT, NATURAL = number(int, least=1), number(int, least=0)
 # Also ends a measurement on one line: what the machine is too small for, or cannot compute.
 _ERRORS = (FloatingPointError, torch.OutOfMemoryError)
 
@@ -33,26 +35,17 @@ def argument_parser(file: str, doc: str) -> argparse.ArgumentParser:
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Let ``parser`` know a config, changes to it, and the number of threads."""
     parser.add_argument("--config-file", required=True, metavar="YAML")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-
-
-def check_least(args: argparse.Namespace, **least: int) -> None:
-    """Raise ValueError unless each of these arguments, lists in all items, is that great."""
-    for name, low in least.items():
-        value = getattr(args, name)
-        if min(value if isinstance(value, list) else [value]) < low:
-            raise ValueError(f"--{name.replace('_', '-')} {value}, not at least {low}")
 
 
 def model_config(args: argparse.Namespace) -> CfgNode:
     """The frozen config of ``add_model_arguments``; the number of threads is set from here on.
 
     Raises:
-        ValueError: if ``--threads`` is below 1, or ``MODEL.DEVICE`` is none that can be measured:
-            "cpu", "cuda", or a GPU that is there.
+        ValueError: if ``MODEL.DEVICE`` is none that can be measured: "cpu", "cuda", or a GPU that
+            is there.
     """
-    check_least(args, threads=1)
     torch.set_num_threads(args.threads)
     cfg = setup_cfg(args.config_file, args.opts)
     check_device(cfg)

@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import argument_parser, check_least, run
+from benchmarks.command_line import COUNT, argument_parser, run
 from benchmarks.measure import Stages
 from benchmarks.plain_mapper import STAGES, PlainMapper, Record
 from benchmarks.synthetic import outlines, polygon_rle
@@ -176,7 +176,6 @@ def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     Raises:
         ValueError: if an argument or the config makes no sense.
     """
-    check_least(args, clips=1)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     cfg = setup_cfg(args.config_file, args.opts)
@@ -196,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
     parser = argument_parser(__file__, __doc__)
     parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
-    parser.add_argument("--clips", type=int, default=8, help="timed clips a mapper (default 8)")
+    parser.add_argument("--clips", type=COUNT, default=8, help="timed clips a mapper (default 8)")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return run(parser, compare, arguments)
 

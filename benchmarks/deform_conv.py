@@ -17,10 +17,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import argument_parser, run
+from benchmarks.command_line import COUNT, argument_parser, run
 from benchmarks.measure import time_steps
 from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
-from simplevtr.terminal import number
 
 import torch
 from tabulate import tabulate
@@ -98,10 +97,10 @@ def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
-    parser, count = argument_parser(__file__, __doc__), number(int, least=1)
+    parser = argument_parser(__file__, __doc__)
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument("--threads", type=count, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--repeats", type=count, default=5, help="timed runs (default 5)")
+    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--repeats", type=COUNT, default=5, help="timed runs (default 5)")
     return run(parser, measure, arguments)
 
 

@@ -4,9 +4,9 @@
 
 The annotations and results are made in a temporary folder, with as many videos as the validation
 set of YouTube-VIS 2021 has: objects with ragged edges that move over frames of 720 x 1280 pixels,
-compressed RLEs of about a kilobyte each. Two tracks a video are true; half of the
-predictions follow them with errors. The same videos are scored with half of each video's
-predictions and with all, each in a fresh process that does what tools/evaluate.py does.
+compressed RLEs of about a kilobyte each. Two tracks a video are true; half of the predictions
+follow them with errors. The same videos are scored with half of each video's predictions and with
+all, each in a fresh process that does what tools/evaluate.py does.
 
 "masks" checks and decodes the masks and joins each track's; "ground truth" reads the annotations
 and does the same with theirs; "match" and "accumulate" are pycocotools'. Stages are in seconds of
@@ -27,14 +27,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import argument_parser, check_least, run
+from benchmarks.command_line import COUNT, argument_parser, run
 from benchmarks.measure import MIB, Stages, in_fresh_process, peak_resident_bytes
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
 from simplevtr.formats.files import read_json
 from simplevtr.formats.results import check_results
 from simplevtr.formats.rle import as_text
-from simplevtr.terminal import markdown_table
+from simplevtr.terminal import markdown_table, number
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval
@@ -77,22 +77,22 @@ def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:
         for base, label in zip(bases, labels, strict=True):
             entry = {"id": len(annotations) + 1, "video_id": video, "category_id": label}
             annotations.append(entry | {"segmentations": stock[base][0]})
-        for number in range(args.tracks):
+        for rank in range(args.tracks):
             base, label = int(rng.integers(STOCK)), int(rng.integers(CATEGORIES)) + 1
             score = float(rng.uniform(0, 0.7))
-            if number % 2 == 0:
-                base, label = bases[number // 2 % TRUE_TRACKS], labels[number // 2 % TRUE_TRACKS]
+            if rank % 2 == 0:
+                base, label = bases[rank // 2 % TRUE_TRACKS], labels[rank // 2 % TRUE_TRACKS]
                 score = 0.3 + score
             entry = {"video_id": video, "category_id": label, "score": score}
             track = stock[base][1 + int(rng.integers(COPIES))]
-            results.append((number, entry | {"segmentations": track}))
+            results.append((rank, entry | {"segmentations": track}))
     categories = [{"id": n, "name": f"category {n}"} for n in range(1, CATEGORIES + 1)]
     content = {"videos": videos, "categories": categories, "annotations": annotations}
     (folder / "annotations.json").write_text(json.dumps(content))
     files = {}
     for tracks in sorted({(args.tracks + 1) // 2, args.tracks}):
         files[tracks] = folder / f"results_{tracks}.json"
-        kept = [entry for number, entry in results if number < tracks]
+        kept = [entry for rank, entry in results if rank < tracks]
         files[tracks].write_text(json.dumps(kept))
     return files
 
@@ -137,7 +137,6 @@ def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     Raises:
         ValueError: if an argument makes no sense, or scoring failed.
     """
-    check_least(args, videos=1, tracks=1, frames=1, size=16)
     reports = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -172,10 +171,11 @@ def format_report(reports: list[dict[str, Any]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 2 after a user's error."""
     parser = argument_parser(__file__, __doc__)
-    parser.add_argument("--videos", type=int, default=421, help="default 421")
-    parser.add_argument("--tracks", type=int, default=10, help="predictions a video (default 10)")
-    parser.add_argument("--frames", type=int, default=36, metavar="T", help="default 36")
-    parser.add_argument("--size", type=int, nargs=2, default=[720, 1280], metavar=("H", "W"))
+    add = parser.add_argument
+    add("--videos", type=COUNT, default=421, help="default 421")
+    add("--tracks", type=COUNT, default=10, help="predictions a video (default 10)")
+    add("--frames", type=COUNT, default=36, metavar="T", help="default 36")
+    add("--size", type=number(int, least=16), nargs=2, default=[720, 1280], metavar=("H", "W"))
     return run(parser, measure, arguments)
 
 

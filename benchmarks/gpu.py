@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks import deform_conv
-from benchmarks.command_line import argument_parser, check_least, machine, run
+from benchmarks.command_line import argument_parser, machine, run
 from benchmarks.inference import time_inference
 from benchmarks.measure import MIB
 from benchmarks.rows import measured_rows
@@ -34,6 +34,7 @@ from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.env import describe
 from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.terminal import number
 
 import torch
 from detectron2.config import CfgNode
@@ -170,7 +171,6 @@ def _config(job: Job, device: torch.device, scale: Scale) -> CfgNode:
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, int]:
     """Measure every part in a process of its own, write the page; rows, page and exit status."""
-    check_least(args, minutes=0)
     device = torch.device(args.device)
     scale = FULL if device.type == "cuda" and not args.tiny else TINY
     todo = jobs(device, scale, args.configs)
@@ -231,12 +231,13 @@ def _table(rows: list[dict[str, str]], **names: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 1 if a row failed, 2 after a user's error."""
     parser = argument_parser(__file__, __doc__)
+    add = parser.add_argument
     default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", default=default, choices=["cuda", "cpu"])
-    parser.add_argument("--tiny", action="store_true", help="small, as always on a CPU")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
-    parser.add_argument("--configs", nargs="+", default=CONFIGS, metavar="YAML")
-    parser.add_argument("--minutes", type=float, default=6.5, help="what is late is left out")
+    add("--device", default=default, choices=["cuda", "cpu"])
+    add("--tiny", action="store_true", help="small, as always on a CPU")
+    add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
+    add("--configs", nargs="+", default=CONFIGS, metavar="YAML")
+    add("--minutes", type=number(above=0), default=6.5, help="what is late is left out")
     return run(parser, measure_all, arguments)
 
 

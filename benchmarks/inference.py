@@ -18,9 +18,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import (
+    COUNT,
+    NATURAL,
     add_model_arguments,
     argument_parser,
-    check_least,
     model_config,
     run,
 )
@@ -62,7 +63,6 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     Raises:
         ValueError: if an argument or the device makes no sense.
     """
-    check_least(args, frames=1, size=1, output_size=1, runs=1, warmup=0)
     cfg = model_config(args)
     shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
     report = {
@@ -82,12 +82,13 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     parser = argument_parser(__file__, __doc__)
+    add = parser.add_argument
     add_model_arguments(parser)
-    parser.add_argument("--frames", type=int, default=16, metavar="T", help="of the video")
-    parser.add_argument("--size", type=int, nargs=2, default=[300, 540], metavar=("H", "W"))
-    parser.add_argument("--output-size", type=int, nargs=2, default=[720, 1280], metavar=("H", "W"))
-    parser.add_argument("--runs", type=int, default=3, help="timed runs (default 3)")
-    parser.add_argument("--warmup", type=int, default=1, help="runs before them (default 1)")
+    add("--frames", type=COUNT, default=16, metavar="T", help="of the video")
+    add("--size", type=COUNT, nargs=2, default=[300, 540], metavar=("H", "W"))
+    add("--output-size", type=COUNT, nargs=2, default=[720, 1280], metavar=("H", "W"))
+    add("--runs", type=COUNT, default=3, help="timed runs (default 3)")
+    add("--warmup", type=NATURAL, default=1, help="runs before them (default 1)")
     return parser
 
 

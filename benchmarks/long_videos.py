@@ -22,9 +22,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import (
+    NATURAL,
     add_model_arguments,
     argument_parser,
-    check_least,
     model_config,
     run,
 )
@@ -95,7 +95,6 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Evaluate at every window and overlap."""
-    check_least(args, windows=0)
     cfg = model_config(args)
     model = VideoPredictor(cfg).model
     rows = []
@@ -112,7 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
     add_model_arguments(parser)
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered data set")
-    add("--windows", type=int, nargs="+", default=[0, 10, 20, 40, 80], help="0: the whole video")
+    windows = [0, 10, 20, 40, 80]
+    add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
     share = number(least=0, below=1)
     add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
     score = number(least=0, most=1)

@@ -25,11 +25,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks import inference, training_step
-from benchmarks.command_line import machine, model_config
+from benchmarks.command_line import COUNT, NATURAL, machine, model_config
 from benchmarks.measure import MIB, PARTS, REST
 from benchmarks.rows import measured_rows
 from simplevtr.formats.files import write_bytes
-from simplevtr.terminal import command_parser, number, run_command
+from simplevtr.terminal import command_parser, run_command
 
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -277,14 +277,13 @@ def _size(text: str) -> tuple[int, int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
-    count, warmup = number(int, least=1), number(int, least=0)
     parser.add_argument("--output", type=Path, required=True, help="folder of the figures")
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument("--frames", type=count, nargs="+", default=[4, 16], metavar="T")
+    parser.add_argument("--frames", type=COUNT, nargs="+", default=[4, 16], metavar="T")
     parser.add_argument("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
-    parser.add_argument("--threads", type=count, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--steps", type=count, default=1, help="timed steps or runs (default 1)")
-    parser.add_argument("--warmup", type=warmup, default=0, help="before them (default 0)")
+    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--steps", type=COUNT, default=1, help="timed steps or runs (default 1)")
+    parser.add_argument("--warmup", type=NATURAL, default=0, help="before them (default 0)")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser
 

@@ -26,9 +26,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import (
+    COUNT,
+    NATURAL,
     add_model_arguments,
     argument_parser,
-    check_least,
     model_config,
     run,
 )
@@ -142,11 +143,8 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _setup(args: argparse.Namespace) -> tuple[CfgNode, Iterator[list[Clip]]]:
     """Check the arguments; the config and endless batches. Threads and chance are set from here."""
-    check_least(args, steps=1, warmup=0, instances=0)
     if (args.frames is None) != (args.size is None):
         raise ValueError("--frames and --size make synthetic clips together; one is missing")
-    if args.frames is not None and min(args.frames, *args.size) < 1:
-        raise ValueError(f"--frames {args.frames} --size {args.size}: each must be at least 1")
     cfg = model_config(args)
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
@@ -190,11 +188,16 @@ def parser() -> argparse.ArgumentParser:
     parser = argument_parser(__file__, __doc__)
     add_model_arguments(parser)
     add = parser.add_argument
-    add("--steps", type=int, default=10, help="timed steps (default 10)")
-    add("--warmup", type=int, default=2, help="steps before them (default 2)")
-    add("--frames", type=int, metavar="T", help="synthetic clips of T frames ...")
-    add("--size", type=int, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
-    add("--instances", type=int, default=2, help="instances of a synthetic clip (default 2)")
+    add("--steps", type=COUNT, default=10, help="timed steps (default 10)")
+    add("--warmup", type=NATURAL, default=2, help="steps before them (default 2)")
+    add("--frames", type=COUNT, metavar="T", help="synthetic clips of T frames ...")
+    add("--size", type=COUNT, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
+    add(
+        "--instances",
+        type=NATURAL,
+        default=2,
+        help="instances of a synthetic clip (default 2)",
+    )
     return parser
 
 

@@ -19,17 +19,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import (
-    add_model_arguments,
-    argument_parser,
-    check_least,
-    model_config,
-    run,
-)
+from benchmarks.command_line import COUNT, add_model_arguments, argument_parser, model_config, run
 from benchmarks.measure import in_fresh_process, peak_resident_bytes, resident_bytes
 from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
+from simplevtr.terminal import number
 from simplevtr.visualization.plots import memory_plot
 
 import torch
@@ -66,7 +61,6 @@ def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Stream each length in a process of its own."""
-    check_least(args, frames=1, size=8, every=1)
     plot = check_output(args.plot, overwrite=True, suffixes=(".png",)) if args.plot else None
     model_config(args)  # a mistake shows before the first process starts
     rows = []
@@ -99,11 +93,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argument_parser(__file__, __doc__)
+    add, side = parser.add_argument, number(int, least=8)
     add_model_arguments(parser)
-    parser.add_argument("--frames", type=int, nargs="+", default=[64, 1000, 10000])
-    parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
-    parser.add_argument("--every", type=int, default=16, help="frames from one reading to the next")
-    parser.add_argument("--plot", metavar="PNG", help="draw the memory over the frames")
+    add("--frames", type=COUNT, nargs="+", default=[64, 1000, 10000])
+    add("--size", type=side, nargs=2, default=[64, 96], metavar=("H", "W"))
+    add("--every", type=COUNT, default=16, help="frames from one reading to the next")
+    add("--plot", metavar="PNG", help="draw the memory over the frames")
     return run(parser, measure_all, arguments)
 
 

@@ -83,16 +83,21 @@ def test_the_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--videos", "0"], "--videos 0, not at least 1"),
-        (["--tracks", "0"], "--tracks 0, not at least 1"),
-        (["--size", "72", "8"], "--size [72, 8], not at least 16"),
-        (["--json", "cost.txt"], "cost.txt: cannot write to this"),
+        (["--videos", "0"], "--videos: 0 was given; it must be at least 1"),
+        (["--tracks", "0"], "--tracks: 0 was given; it must be at least 1"),
+        (["--size", "72", "8"], "--size: 8 was given; it must be at least 16"),
     ],
 )
 def test_errors_of_a_user(capsys, words, message):
-    assert evaluation.main([*SMALL, *words]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        evaluation.main([*SMALL, *words])
+    assert message in capsys.readouterr().err
+
+
+def test_figures_go_to_json_only(capsys):
+    assert evaluation.main([*SMALL, "--json", "cost.txt"]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"evaluation.py: error: {message}")
+    assert captured.err.startswith("evaluation.py: error: cost.txt: cannot write to this")
     assert captured.out == ""
 
 
