@@ -55,9 +55,8 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
         if not _write_tables(plan, options.output):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
-    jobs = JobBuilder(plan, options.output, check_configs(plan)).jobs(
-        names, cost=not options.no_cost
-    )
+    builder = JobBuilder(plan, options.output, check_configs(plan))
+    jobs = builder.jobs(names, cost=not options.no_cost)
     if options.list:
         for job in jobs:
             print(f"{_state(job):10}{job.name:32}{job.folder}")
@@ -96,8 +95,9 @@ def _write_tables(plan: Plan, output: Path) -> bool:
     if not rows:
         return False
     picture = io.BytesIO()
-    curves = [{row.run.title: row.by_seed[key] for row in rows} for key in ("AP", "loss")]
-    draw_ablation(*curves, plan.runs[plan.baseline].title).savefig(picture, format="png", dpi=110)
+    scores, losses = ({row.run.title: row.by_seed[k] for row in rows} for k in ("AP", "loss"))
+    figure = draw_ablation(scores, losses, plan.runs[plan.baseline].title)
+    figure.savefig(picture, format="png", dpi=110)
     table = markdown(rows, plan.baseline)
     write_bytes(output / "table.md", table.encode(), overwrite=True)
     write_bytes(output / "table.csv", csv_text(rows).encode(), overwrite=True)

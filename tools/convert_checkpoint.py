@@ -35,13 +35,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import setup_cfg
-from simplevtr.conversion import (
-    COLOURS,
-    LAYOUTS,
-    convert,
-    target_of_config,
-    to_vistr,
-)
+from simplevtr.conversion import COLOURS, LAYOUTS, convert, target_of_config, to_vistr
 from simplevtr.conversion.classes import WEIGHT
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command_parser, number, run_command

@@ -29,14 +29,7 @@ from simplevtr.data.splitting import length_bounds, names_digest, split_videos
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
-from simplevtr.terminal import (
-    command_parser,
-    markdown_table,
-    number,
-    run_command,
-    say,
-    table_cell,
-)
+from simplevtr.terminal import command_parser, markdown_table, number, run_command, say, table_cell
 
 
 @dataclass(frozen=True)

@@ -104,16 +104,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Com
                         missing = next(path for path in job.needs if not path.is_file())
                         fail(job, f"not run: it needs {missing}")
                     waiting.clear()
-                before = len(running)
-                for job, work in list(running):
-                    try:
-                        next(work)
-                        continue
-                    except StopIteration:
-                        pass
-                    except (ValueError, OSError) as error:
-                        fail(job, error)
-                    running.remove((job, work))
+                before, running = len(running), _look(running, fail)
                 progress.n = len(jobs) - len(waiting) - len(running)
                 names = "; ".join(job.name for job, _ in running)
                 if names != shown:
@@ -124,6 +115,22 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Com
             for _, work in running:
                 work.close()
     return failed
+
+
+def _look(
+    running: list[tuple[Job, Iterator[None]]], fail: Callable[[Job, object], None]
+) -> list[tuple[Job, Iterator[None]]]:
+    """Look at every running job once; those that have not ended."""
+    left = []
+    for job, work in running:
+        try:
+            next(work)
+            left.append((job, work))
+        except StopIteration:
+            pass
+        except (ValueError, OSError) as error:
+            fail(job, error)
+    return left
 
 
 def _next_job(waiting: Sequence[Job], running: Sequence[Job], slots: int) -> Job | None:
