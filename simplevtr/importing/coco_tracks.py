@@ -11,8 +11,13 @@ from typing import Any, NamedTuple
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.importing.categories import read_categories
-from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, ImportLog, naming
-from simplevtr.importing.draft import VideoDraft
+from simplevtr.importing.dataset import (
+    ImportedDataset,
+    ImportedVideo,
+    ImportLog,
+    VideoDraft,
+    naming,
+)
 from simplevtr.importing.shapes import from_coco
 from simplevtr.importing.sources import get_list, identity, read_object, require_folder
 
@@ -61,7 +66,7 @@ def read_coco_tracks(
     masks = sum(len(track.masks) for video in found for track in video.tracks)
     if masks and log.notes[_BOXES] == masks:
         log.notes[f"{_BOXES}: all, the file has no outlines"] = log.notes.pop(_BOXES)
-    return log.dataset(root, found, sorted(categories.items()))
+    return ImportedDataset(root, found, sorted(categories.items()), log.notes, log.broken)
 
 
 class _Image(NamedTuple):

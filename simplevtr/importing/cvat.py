@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.paths import existing
+from simplevtr.formats.rle import MAX_COORDINATE
 from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.cvat_frames import frames_by_number, stated_size
-from simplevtr.importing.cvat_shapes import MASKS, OTHER_SHAPES, shape_mask
 from simplevtr.importing.dataset import (
     ImportedDataset,
     ImportedVideo,
     ImportLog,
     Rle,
+    Size,
+    VideoDraft,
     naming,
     require_choice,
 )
-from simplevtr.importing.draft import VideoDraft
+from simplevtr.importing.shapes import from_ellipse, from_polygons, from_window
 from simplevtr.importing.sources import files_of, require_folder
 
 GAPS = ("absent", "hold")
+_MASKS = ("polygon", "mask", "ellipse")
+_OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
+_SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 # What a track has in a frame: a mask, None where it is outside, or why it cannot be used
 _Shapes = dict[int, Rle | ValueError | None]
 
@@ -69,7 +76,7 @@ def read_cvat(
     log = ImportLog(skip_broken=skip_broken)
     reader = _Reader(images, source.is_file(), gaps == "hold", log)
     found = log.videos(files, reader.video)
-    return log.dataset(images, found, numbered_categories(reader.labels))
+    return ImportedDataset(images, found, numbered_categories(reader.labels), log.notes, log.broken)
 
 
 @dataclass
@@ -120,19 +127,19 @@ class _Reader:
             if shape.tag == "track":
                 notes["tracks within tracks (parts of skeletons) left out"] += 1
                 continue
-            if shape.tag in OTHER_SHAPES:
+            if shape.tag in _OTHER_SHAPES:
                 notes[f"shapes of kind {shape.tag} left out"] += 1
                 continue
-            if shape.tag not in MASKS:
+            if shape.tag not in _MASKS:
                 raise ValueError(
-                    f"unknown shape {shape.tag!r:.40}; {', '.join(MASKS)} are imported"
+                    f"unknown shape {shape.tag!r:.40}; {', '.join(_MASKS)} are imported"
                 )
             frame = whole_number(shape.attrib, "frame")
             with naming(f"frame {frame}"):
                 if frame in shapes:
                     raise ValueError("the track has a second shape in the same frame")
                 try:
-                    shapes[frame] = shape_mask(shape, draft.size, notes)
+                    shapes[frame] = _shape_mask(shape, draft.size, notes)
                 except ValueError as error:
                     shapes[frame] = ValueError(f"frame {frame}: {error}")
                 # A track's end may stand in the frame after the last one.
@@ -193,3 +200,56 @@ def _parse(path: Path) -> ElementTree.Element:
         if root.find("image") is not None:
             raise ValueError("is 'CVAT for images'; export it as 'CVAT for video 1.1'")
     return root
+
+
+def _shape_mask(shape: ElementTree.Element, size: Size, notes: Counter[str]) -> Rle | None:
+    """The mask of a shape whose tag is one of _MASKS, None if it is outside."""
+    if _flag(shape, "outside", missing="0"):
+        return None
+    if not _flag(shape, "keyframe", missing="1"):
+        notes["shapes interpolated by CVAT, imported"] += 1
+    if shape.tag == "polygon":
+        return from_polygons([_points(shape)], size)
+    if shape.tag == "ellipse":
+        centre = _number(shape, "cx"), _number(shape, "cy")
+        radii = (_number(shape, "rx", least=_SMALLEST), _number(shape, "ry", least=_SMALLEST))
+        angle = math.radians(_number(shape, "rotation", missing="0"))
+        return from_ellipse(centre, radii, angle, size)
+    keys = ("left", "top", "width", "height")
+    window = tuple(whole_number(shape.attrib, key) for key in keys)
+    runs = shape.get("rle", "").split(",")
+    return from_window([whole_number({"rle": run.strip()}, "rle") for run in runs], window, size)
+
+
+def _points(shape: ElementTree.Element) -> list[float]:
+    text = shape.get("points", "")
+    pairs = [pair.split(",") for pair in text.split(";")]
+    try:
+        points = [float(value) for pair in pairs for value in pair]
+    except ValueError as error:
+        raise ValueError(f"points are {text!r:.80}: {error!s:.80}") from error
+    if any(len(pair) != 2 for pair in pairs) or not all(map(math.isfinite, points)):
+        raise ValueError(f"points are {text!r:.80}; x,y;x,y;... are needed")
+    return points
+
+
+def _number(
+    shape: ElementTree.Element, key: str, *, least: float = -MAX_COORDINATE, missing: str = ""
+) -> float:
+    text = shape.get(key, missing)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= MAX_COORDINATE:
+        raise ValueError(
+            f"{key} is {text!r:.40}; a number from {least:g} to {MAX_COORDINATE:g} is needed"
+        )
+    return value
+
+
+def _flag(shape: ElementTree.Element, key: str, *, missing: str) -> bool:
+    text = shape.get(key, missing)
+    if text not in ("0", "1"):
+        raise ValueError(f"{key} must be 0 or 1, got {text!r:.40}")
+    return text == "1"

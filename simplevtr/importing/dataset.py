@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from simplevtr.formats.images import frame_size
+
+from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
@@ -19,6 +22,7 @@ Video = TypeVar("Video")
 
 FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
 _HINT = " (--skip-broken leaves out what cannot be used)"
+_MOST_PIXELS = 2**26  # of a frame, twice those of 8K
 
 
 class UndecidedError(ValueError):
@@ -31,62 +35,44 @@ class BrokenVideoError(ValueError):
 
 @dataclass
 class ImportedTrack:
-    """One object of a video.
-
-    Attributes:
-        category: the name of its category.
-        masks: 0-based frame -> mask; absent frames are left out.
-    """
+    """One object of a video."""
 
     category: str
-    masks: dict[int, Rle] = field(default_factory=dict)
+    masks: dict[int, Rle] = field(default_factory=dict)  # by 0-based frame, where it shows
 
 
 @dataclass(frozen=True)
 class ImportedVideo:
-    """One video.
+    """One video; no track is without a mask."""
 
-    Attributes:
-        name: what messages call it.
-        size: (H, W) of all frames in pixels.
-        file_names: the frames in order, relative to the image root, with "/" between folders.
-        tracks: its objects, none without a mask.
-    """
-
-    name: str
-    size: Size
-    file_names: list[str]
+    name: str  # what messages call it
+    size: Size  # of all frames
+    file_names: list[str]  # in order, relative to the image root, with "/" between folders
     tracks: list[ImportedTrack]
 
 
 @dataclass(frozen=True)
 class ImportedDataset:
-    """What was found in foreign files.
+    """What was found in foreign files, in the order of the output."""
 
-    Attributes:
-        image_root: the folder that the file names of the frames start at.
-        videos: in the order in which they are numbered.
-        categories: (id, name) pairs in the order of the output; ids and names are distinct.
-        notes: what was left out or changed, in words, with how often.
-        broken: what was left out because it cannot be used: "frames" or another kind of part -> a
-            message for each that names the file and says why.
-    """
-
-    image_root: Path
+    image_root: Path  # the folder that the file names of the frames start at
     videos: list[ImportedVideo]
-    categories: list[tuple[int, str]]
-    notes: Counter[str]
+    categories: list[tuple[int, str]]  # ids and names, both distinct
+    notes: Counter[str]  # what was left out or changed, in words, with how often
+    # What cannot be used: "frames" or "videos" -> a message for each that names the file and why.
     broken: dict[str, list[str]] = field(default_factory=dict)
 
 
+@dataclass
 class ImportLog:
-    """Counts what is left out while files are read, as :class:`ImportedDataset` has it."""
+    """Counts what is left out while files are read, as :class:`ImportedDataset` has it.
 
-    def __init__(self, *, skip_broken: bool = False) -> None:
-        """Start with nothing; if ``skip_broken`` is False, the first broken part is an error."""
-        self.notes: Counter[str] = Counter()
-        self.broken: dict[str, list[str]] = {}
-        self._skip_broken = skip_broken
+    Unless ``skip_broken``, the first broken part is an error.
+    """
+
+    skip_broken: bool = False
+    notes: Counter[str] = field(default_factory=Counter)
+    broken: dict[str, list[str]] = field(default_factory=dict)
 
     @contextmanager
     def part(self, kind: str, where: object = None) -> Iterator[None]:
@@ -102,7 +88,7 @@ class ImportLog:
             whole = kind == "frames" and isinstance(error, BrokenVideoError)
             if whole or isinstance(error, UndecidedError) or str(error).endswith(_HINT):
                 raise
-            if not self._skip_broken:
+            if not self.skip_broken:
                 raise _reworded(error, f"{error}{_HINT}") from error
             self.broken.setdefault(kind, []).append(str(error))
 
@@ -114,11 +100,96 @@ class ImportLog:
                 found.append(read(item))
         return found
 
-    def dataset(
-        self, root: Path, videos: list[ImportedVideo], categories: list[tuple[int, str]]
-    ) -> ImportedDataset:
-        """The videos with what was left out."""
-        return ImportedDataset(root, videos, categories, self.notes, self.broken)
+
+@dataclass(eq=False)
+class VideoDraft:
+    """A video whose masks are added frame by frame; frames that cannot be used drop out.
+
+    Only the frames' headers are read. ``size`` is what most of them have, and all that are kept.
+    """
+
+    log: ImportLog
+    name: str  # what messages call the video
+    frames: Mapping[Hashable, Path]  # in order, by what an importer calls them: number, name or id
+    # Of some frames, the size that annotations were made at. Where it fits the stored pixels only,
+    # these are meant and not the picture as EXIF turns it.
+    stated: Mapping[Hashable, Size | None] = field(default_factory=dict)
+    unite: bool = False  # whether a track may have several masks in a frame, which become one
+
+    def __post_init__(self) -> None:
+        self._lost: set[Hashable] = set()
+        self._tracks: dict[Hashable, ImportedTrack] = {}
+        self.size = self._agreed_size()
+
+    @contextmanager
+    def frame(self, key: Hashable, where: object = None) -> Iterator[None]:
+        """Read something of a frame, which drops out of the video if that is broken."""
+        with self.log.part("frames", where):
+            yield
+            return
+        self._lost.add(key)
+
+    def add(self, key: Hashable, category: str, frame: Hashable, mask: Rle | None) -> None:
+        """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted."""
+        if mask is None or not coco_mask.area(mask):
+            self.log.notes["empty masks left out"] += 1
+            return
+        track = self._tracks.setdefault(key, ImportedTrack(category))
+        if track.category != category:
+            raise BrokenVideoError(
+                f"track {key!r} has category {category!r} here and {track.category!r} before; "
+                "a track has one category"
+            )
+        if frame in track.masks:
+            if not self.unite:
+                raise ValueError(f"track {key!r} has a second mask in the same frame")
+            mask = coco_mask.merge([track.masks[frame], mask])
+        track.masks[frame] = mask
+
+    def finished(self, root: Path) -> ImportedVideo:
+        """The video without the frames that dropped out; its file names start at ``root``."""
+        kept = [t for t in self.frames if t not in self._lost]
+        if not kept:
+            raise BrokenVideoError(f"{self.name}: no frame can be used")
+        places = {t: place for place, t in enumerate(kept)}
+        tracks = [
+            ImportedTrack(track.category, {places[t]: track.masks[t] for t in shown})
+            for track in self._tracks.values()
+            if (shown := [t for t in track.masks if t in places])
+        ]
+        files = [self.frames[t].relative_to(root).as_posix() for t in kept]
+        return ImportedVideo(self.name, self.size, files, tracks)
+
+    def _agreed_size(self) -> Size:
+        """The size of most frames; those of another one drop out."""
+        sizes: dict[Hashable, Size] = {}
+        for t, path in self.frames.items():
+            with self.frame(t):
+                sizes[t] = _size_of(path, self.stated.get(t))
+        if not sizes:
+            raise BrokenVideoError(f"{self.name}: no frame can be used")
+        ((size, _),) = Counter(sizes.values()).most_common(1)
+        usual = next(self.frames[t].name for t in sizes if sizes[t] == size)
+        for t, found in sizes.items():
+            if found != size and _size_of(self.frames[t], size) != size:
+                with self.frame(t, self.frames[t]):
+                    raise ValueError(
+                        f"has {found[0]} x {found[1]} pixels (height x width), but {usual} of the "
+                        f"same video has {size[0]} x {size[1]}"
+                    )
+        return size
+
+
+def _size_of(path: Path, wanted: Size | None) -> Size:
+    """(H, W) of a frame: the wanted one if it fits the picture turned or as it is stored."""
+    size = None
+    if wanted is not None:
+        with suppress(ValueError):
+            size = frame_size(path, wanted)
+    size = size or frame_size(path)
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ValueError(f"{path}: {size[0]} x {size[1]} pixels; at most {_MOST_PIXELS}")
+    return size
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from simplevtr.formats import checks
+from simplevtr.formats.paths import existing
 from simplevtr.importing import sources
 from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
@@ -14,14 +17,14 @@ from simplevtr.importing.dataset import (
     ImportedDataset,
     ImportLog,
     Rle,
+    VideoDraft,
     naming,
     require_choice,
 )
-from simplevtr.importing.davis_folders import chosen_videos, image_folder, label_folder
-from simplevtr.importing.draft import VideoDraft
-from simplevtr.importing.label_pictures import png_size, read_object_numbers
-from simplevtr.importing.shapes import from_labels
+from simplevtr.importing.shapes import from_labels, png_size, read_object_numbers
+from simplevtr.importing.sources import files_of, require_folder, sub_folders
 
+_LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 _WHITE = 255  # void, or in pictures that know nothing else the object
 _VOID_NOTE = "frames with void pixels, taken as background (see --void)"
@@ -60,19 +63,19 @@ def read_davis(
     """
     require_choice("frames", frames, FRAMES)
     log = ImportLog(skip_broken=skip_broken)
-    labels = label_folder(source, subfolder)
-    root = sources.require_folder(images or image_folder(labels), "the videos' frames (--images)")
+    labels = _label_folder(source, subfolder)
+    root = require_folder(images or _image_folder(labels), "the videos' frames (--images)")
     metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
     meta = next(filter(Path.is_file, metas), None)
     objects = None if meta is None else _read_meta(meta, log)
     reader = _Reader(root, frames == "all", void, objects, log)
-    drafts = log.videos(chosen_videos(labels, source, videos), reader.draft)
+    drafts = log.videos(_chosen_videos(labels, source, videos), reader.draft)
     reader.decide_on_white(drafts)
     found = log.videos(drafts, lambda draft: draft.finished(root))
     names = {_ONLY_CATEGORY}
     if objects is not None:
         names = {name for of_video in objects.values() for name in of_video.values()}
-    return log.dataset(root, found, numbered_categories(sorted(names)))
+    return ImportedDataset(root, found, numbered_categories(sorted(names)), log.notes, log.broken)
 
 
 @dataclass
@@ -97,9 +100,9 @@ class _Reader:
         """A video without what is 255 if ``void`` does not say what that means."""
         if self.objects is not None and folder.name not in self.objects:
             raise ValueError(f"{folder}: is a video that meta.json does not have")
-        pictures = sources.files_of(folder, ".png")
+        pictures = files_of(folder, ".png")
         if not pictures:
-            hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
+            hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
             raise ValueError(f"{folder}: holds no PNG{hint}")
         images = sources.frames_of(self.root / folder.name)
         frames, pictures = sources.with_annotations(
@@ -174,3 +177,95 @@ def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
                 key = checks.whole_number({"its name": number}, "its name")
                 names[video][key] = checks.name({"category": _ONLY_CATEGORY} | value, "category")
     return names
+
+
+def _label_folder(source: Path, subfolder: str) -> Path:
+    """The folder whose folders hold the PNGs of one video each.
+
+    ``source`` holds ``Annotations`` or ``Annotations_unsupervised``, or is the only folder above
+    it, one of the two, or the folder sought; ``subfolder`` is between these and the videos.
+    """
+    source = Path(os.path.abspath(source))  # "." and ".." have names then
+    found = _labels_in(source)
+    if not found and {source.name, source.parent.name} & {*_LABELS}:
+        found = [source]
+    elif not found and source.is_dir():
+        found = [path for folder in sub_folders(source) for path in _labels_in(folder)]
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
+    root = require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
+    if subfolder:
+        return require_folder(root / subfolder, "the videos' PNGs")
+    deeper = [folder for folder in sub_folders(root) if _holds_videos(folder)]
+    if len(deeper) > 1 or (deeper and _holds_videos(root)):
+        names = ", ".join(folder.name for folder in deeper)
+        raise ValueError(f"{root}: there are videos below {names}; choose one (--subfolder)")
+    return deeper[0] if deeper else root
+
+
+def _image_folder(labels: Path) -> Path:
+    """The folder in ``JPEGImages`` called as the labels' one, or the only one with their videos."""
+    top = next((path for path in (labels, *labels.parents) if path.name in _LABELS), labels)
+    root = top.parent / "JPEGImages"
+    videos = {folder.name for folder in sub_folders(labels)}
+    usual = root / labels.relative_to(top)
+    places = dict.fromkeys([usual, root, *(sub_folders(root) if root.is_dir() else ())])
+    fitting = [p for p in places if any((p / video).is_dir() for video in videos)]
+    if len(fitting) > 1 and usual not in fitting:
+        names = ", ".join(map(str, fitting))
+        raise ValueError(f"{root}: frames of the videos are in {names}; choose one (--images)")
+    return fitting[0] if fitting else usual
+
+
+def _chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list[Path]:
+    """The folders in ``labels`` of the videos to import, in natural order.
+
+    ``videos`` is a text file that lists them, or the name of one in ``ImageSets``; None: all.
+    """
+    folders = sub_folders(labels)
+    if videos is not None:
+        path = _list_of_videos(Path(videos), source, labels)
+        wanted = {existing(labels / name): name for name in _listed(path)}
+        missing = [name for folder, name in wanted.items() if folder not in folders]
+        if missing:
+            raise ValueError(f"{path}: video {missing[0]!r} is not in {labels}")
+        folders = [folder for folder in folders if folder in wanted]
+    if not folders:
+        raise ValueError(f"{labels}: holds no folder of a video")
+    return folders
+
+
+def _list_of_videos(path: Path, source: Path, labels: Path) -> Path:
+    """The text file of this path, or of which it is the end in ``ImageSets``."""
+    if path.is_file():
+        return path
+    known = {}
+    for above in (source.absolute(), *labels.parents[:3]):
+        sets = above / "ImageSets"
+        known |= {p.relative_to(sets).with_suffix("").as_posix(): p for p in sets.rglob("*.txt")}
+    wanted = "/" + path.as_posix().removesuffix(".txt")
+    found = [name for name in sorted(known) if f"/{name}".endswith(wanted)]
+    if len(found) > 1:
+        raise ValueError(f"--videos {path} may be {', '.join(found)}; choose one")
+    if not found:
+        listed = f"; in ImageSets are {', '.join(sorted(known))}" if known else ""
+        raise FileNotFoundError(f"{path}: no such file{listed}")
+    return known[found[0]]
+
+
+def _listed(path: Path) -> list[str]:
+    """The videos of a list: a name in each line, or as in DAVIS 2016 the paths of a frame."""
+    with naming(path):
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    frames = re.compile(r"/?JPEGImages/\S+/")
+    names = [Path(line.split()[0]).parent.name if frames.match(line) else line for line in lines]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _labels_in(folder: Path) -> list[Path]:
+    return [path for name in _LABELS if (path := folder / name).is_dir()]
+
+
+def _holds_videos(folder: Path) -> bool:
+    return any(files_of(video, ".png") for video in sub_folders(folder))

@@ -21,12 +21,16 @@ from simplevtr.importing.dataset import (
     Rle,
     Size,
     UndecidedError,
+    VideoDraft,
     naming,
     require_choice,
 )
-from simplevtr.importing.draft import VideoDraft
-from simplevtr.importing.label_pictures import read_embedded_mask
-from simplevtr.importing.shapes import from_ellipse, from_overlapping, from_polygons
+from simplevtr.importing.shapes import (
+    from_ellipse,
+    from_overlapping,
+    from_polygons,
+    read_embedded_mask,
+)
 
 UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
@@ -81,7 +85,9 @@ def read_labelme(
         stems = Counter(match[1] for match in map(_number_of, reader.categories) if match)
         note = "categories alike but for -NUMBER (see --labels-with-number)"
         log.notes[note] = sum(count for count in stems.values() if count > 1)
-    return log.dataset(root, found, numbered_categories(sorted(reader.categories)))
+    return ImportedDataset(
+        root, found, numbered_categories(sorted(reader.categories)), log.notes, log.broken
+    )
 
 
 @dataclass

@@ -20,11 +20,10 @@ from simplevtr.importing.dataset import (
     Rle,
     Size,
     UndecidedError,
+    VideoDraft,
     naming,
 )
-from simplevtr.importing.draft import VideoDraft
-from simplevtr.importing.label_pictures import png_size, read_deep_labels
-from simplevtr.importing.shapes import from_labels, from_rle
+from simplevtr.importing.shapes import from_labels, from_rle, png_size, read_deep_labels
 from simplevtr.importing.sources import files_of, numbered_frames, require_folder, sub_folders
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
@@ -69,7 +68,7 @@ def read_mots(
     log = ImportLog(skip_broken=skip_broken)
     reader = _Reader(root, dict(KITTI_CLASSES if classes is None else classes), log)
     found = log.videos(videos.items(), lambda item: reader.video(*item))
-    return log.dataset(root, found, sorted(reader.classes.items()))
+    return ImportedDataset(root, found, sorted(reader.classes.items()), log.notes, log.broken)
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
