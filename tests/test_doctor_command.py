@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from simplevtr.data.doctor import DEFECTS
-from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
-from simplevtr.data.doctor.sources import Source
+from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, Source, main
 from simplevtr.formats.files import read_json
 from simplevtr.terminal import USAGE_ERROR
 

@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 
 from simplevtr.data import load_ytvis_json
-from simplevtr.data.doctor.frame_files import fault
-from simplevtr.data.doctor.leaks import read_split
-from simplevtr.data.doctor.report import table
+from simplevtr.data.doctor.__main__ import table
+from simplevtr.data.doctor.frame_files import fault, read_split
 from simplevtr.formats.images import read_frame
 
 import numpy as np

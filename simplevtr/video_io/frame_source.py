@@ -13,30 +13,19 @@ import numpy as np
 
 
 class FrameSource(ABC):
-    """A sequence of RGB frames of one size.
+    """A sequence of RGB frames of one size."""
 
-    Attributes:
-        path: the input as the user wrote it, but without passwords, for messages.
-        files: the files that are read; empty for cameras and addresses.
-        size: (H, W) of every frame in pixels, upright.
-        fps: frames per second, exact; None if unknown (image sequences).
-        length: number of frames; None where it is known only after reading (some video
-            containers) or there is no end. A damaged video may have fewer.
-        names: the file name of each frame of image sequences (unique, in order); None for videos.
-        live: True for cameras and addresses, which can be iterated only once.
-        sound: the file whose sound track belongs to the frames; None where there is none.
-        sample_aspect_ratio: width of a pixel relative to its height, as it is to be shown.
-    """
-
-    path: str
-    files: list[Path]
-    size: tuple[int, int]
-    fps: Fraction | None = None
+    path: str  # the input as the user wrote it, but without passwords, for messages
+    files: list[Path]  # that are read; empty for cameras and addresses
+    size: tuple[int, int]  # (H, W) of every frame in pixels, upright
+    fps: Fraction | None = None  # exact; None if unknown (image sequences)
+    # Number of frames; None where it is known only after reading (some video containers) or there
+    # is no end. A damaged video may have fewer.
     length: int | None = None
-    names: list[str] | None = None
-    live: bool = False
-    sound: Path | None = None
-    sample_aspect_ratio: Fraction = Fraction(1)
+    names: list[str] | None = None  # of the files of an image sequence, unique; None for videos
+    live: bool = False  # cameras and addresses, which can be iterated only once
+    sound: Path | None = None  # the file whose sound track belongs to the frames
+    sample_aspect_ratio: Fraction = Fraction(1)  # width of a pixel relative to its height
 
     @abstractmethod
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -12,19 +12,22 @@ import argparse
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from simplevtr.data.doctor import report
-from simplevtr.data.doctor.catalogue import CATALOGUE
+from simplevtr.data.doctor.catalogue import CATALOGUE, DEFECTS, ERROR, WARNING
 from simplevtr.data.doctor.contact_sheets import write_contact_sheets
 from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
-from simplevtr.data.doctor.leaks import Split, read_split
-from simplevtr.data.doctor.sources import check_targets, resolve
-from simplevtr.formats.files import check_output, write_bytes
+from simplevtr.data.doctor.frame_files import Split, read_split
+from simplevtr.formats.checks import check_outline
+from simplevtr.formats.files import check_output, read_json, refuse_existing, write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say
 
+from tabulate import tabulate
+
 CLEAN, DEFECTIVE = 0, 1
+_MOST_WIDTH = 200  # characters of an example
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     source = resolve(options.dataset, options.config_file)
     image_root = _image_root(options.images or source.image_root, options)
     targets = [path for path in (options.json, options.fix) if path is not None]
-    check_targets(targets, source.json_file, overwrite=options.overwrite)
+    _check_targets(targets, source.json_file, overwrite=options.overwrite)
     if options.crowds and options.fix is None:
         raise ValueError("--crowds is about the repaired copy: add --fix OUT")
     sheets = options.contact_sheet
@@ -66,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
     say(f"{source.json_file}: {', '.join(f'{totals[kind]:,} {kind}' for kind in kinds)}")
     if image_root is not None:
         say(f"{totals['frames']:,} images in {image_root}")
-    say("\n" + report.table(examination, examples=options.examples))
-    content = report.as_json(examination, source.json_file, image_root)
+    say("\n" + table(examination, examples=options.examples))
+    content = {"file": source.json_file, "images": image_root, **_as_json(examination)}
     if options.fix is not None:
         content["repaired"] = _fix(options.fix, examination, settings)
     if sheets is not None:
@@ -79,25 +82,135 @@ def run(options: argparse.Namespace) -> int:
     return DEFECTIVE if findings.counts else CLEAN
 
 
+def table(examination: Examination, *, examples: int) -> str:
+    """The defects, one row each, with so many examples; how many, and what was left out."""
+    findings, totals = examination.findings, examination.totals
+    rows = []
+    for name in findings.names():
+        cases = [str(case) for case in findings.examples[name][:examples]]
+        cut = [c if len(c) <= _MOST_WIDTH else c[: _MOST_WIDTH - 3] + "..." for c in cases]
+        rows.append([name, DEFECTS[name].severity, f"{findings.counts[name]:,}", "\n".join(cut)])
+    lines, last = [], "no defects"
+    if rows:
+        headers = ["defect", "severity", "count", "first examples"]
+        align = ("left", "left", "right")
+        text = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+        lines = [*(line.rstrip() for line in text.splitlines()), ""]
+        counts = {severity: findings.total(severity) for severity in (ERROR, WARNING)}
+        last = " and ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in counts.items())
+    for what, way in (("not looked at", "--images ROOT"), ("not decoded", "without --no-decode")):
+        if totals[what]:
+            last += f"; {totals[what]:,} frames were {what} ({way})"
+    return "\n".join([*lines, last])
+
+
+def _as_json(examination: Examination) -> dict[str, Any]:
+    findings = examination.findings
+    defects = [
+        {
+            **DEFECTS[name]._asdict(),
+            "count": findings.counts[name],
+            "examples": [{**case.place, "detail": case.detail} for case in findings.examples[name]],
+        }
+        for name in findings.names()
+    ]
+    return {
+        "totals": examination.totals,
+        "errors": findings.total(ERROR),
+        "warnings": findings.total(WARNING),
+        "ignored": sorted(findings.ignored),
+        "defects": defects,
+    }
+
+
 def _fix(target: str, examination: Examination, settings: Settings) -> dict[str, Any]:
     """Write the repaired copy, if anything is left; return what the report says of it."""
     findings, repaired = examination.findings, examination.repaired
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
-    left = examine(repaired, again, Findings(ignored=findings.ignored)).findings
-    counts = {name: left.counts[name] for name in left.names()}
-    summary = {"file": target, "repairs": dict(findings.repairs), "left": counts}
+    remaining = examine(repaired, again, Findings(ignored=findings.ignored)).findings
+    left = {name: remaining.counts[name] for name in remaining.names()}
+    repairs = dict(findings.repairs)
     if repaired["videos"] and repaired["categories"]:
         _write_json(target, repaired)
-        say("\n" + report.repair_table(summary))
+        say(f"\nrepaired in {target}:" if repairs else f"\nnothing to repair in {target}")
+        for what, count in repairs.items():
+            say(f"{count:>9,}  {what}")
+        say("left in it:" if left else "no defects are left in it")
+        for name, count in left.items():
+            say(f"{count:>9,}  {name}")
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
-    return summary
+    return {"file": target, "repairs": repairs, "left": left}
 
 
 def _write_json(path: str, content: Any, *, indent: int | None = None) -> None:
     separators = (",", ":") if indent is None else None
     text = json.dumps(content, allow_nan=False, indent=indent, separators=separators)
     write_bytes(path, (text + "\n" * bool(indent)).encode("ascii"), overwrite=True)
+
+
+class Source(NamedTuple):
+    """An annotation file."""
+
+    json_file: str
+    image_root: str | None = None  # the folder that its file names start at, None if unknown
+    dataset_name: str = ""  # that it is registered under
+
+    def read(self) -> dict[str, Any]:
+        """The file's content, of which only the outermost lists have been checked."""
+        content = read_json(self.json_file, lazy="annotations")
+        check_outline(content, self.json_file, empty=True)
+        return content
+
+
+def resolve(name: str, config_file: str = "") -> Source:
+    """The dataset that a path or a name means.
+
+    Args:
+        name: a path if there is such a file, or if it has a separator or an extension; otherwise
+            the name of a registered dataset. For "train.json" "train/instances.json" is taken, as
+            archives unpack, if that alone exists.
+        config_file: whose ``DATASETS.CUSTOM`` are registered in addition; "" for none.
+
+    Raises:
+        FileNotFoundError: ``config_file`` or the annotation file does not exist.
+        ValueError: the name is unknown, or the config is wrong.
+    """
+    if os.path.isfile(name):
+        return Source(name)
+    if os.path.basename(name) != name or "." in name:
+        unpacked = os.path.join(os.path.splitext(name)[0], "instances.json")
+        if os.path.isfile(unpacked):
+            return Source(unpacked)
+        raise FileNotFoundError(f"annotation file {name} does not exist")
+    # Only now, because they import torch and detectron2, which takes seconds.
+    from simplevtr.data.builtin import check_registered
+
+    from detectron2.data import MetadataCatalog
+
+    if config_file:
+        from simplevtr.run_config import setup_cfg
+
+        setup_cfg(config_file)
+    try:
+        check_registered([name])
+    except KeyError as error:
+        raise ValueError(f"there is no file {name}, and {error.args[0]}") from None
+    metadata = MetadataCatalog.get(name)
+    return Source(metadata.json_file, metadata.image_root, name)
+
+
+def _check_targets(targets: Sequence[str], source: str, *, overwrite: bool) -> None:
+    """Raise unless files may be written: never the one that is read, others with ``overwrite``."""
+    real = [os.path.realpath(target) for target in targets]
+    for index, target in enumerate(targets):
+        if os.path.exists(target) and os.path.samefile(target, source):
+            raise ValueError(f"{target} is the file that is examined; write elsewhere")
+        if real[index] in real[:index]:
+            raise ValueError(f"{target} is written already; write elsewhere")
+        if os.path.isdir(target):
+            raise FileExistsError(f"{target} is a folder; name a file")
+        refuse_existing(target, overwrite=overwrite)
 
 
 def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
@@ -133,16 +246,12 @@ def _parser() -> argparse.ArgumentParser:
     add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
     add("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
     add("--no-images", action="store_true", help="leave the images of a registered dataset alone")
-    add(
-        "--decode", action=argparse.BooleanOptionalAction, default=True,
+    add("--decode", action=argparse.BooleanOptionalAction, default=True,
         help="decode images whole (the default), or read only their headers, in which an image "
-        "that is cut short looks whole",
-    )  # fmt: skip
+        "that is cut short looks whole")  # fmt: skip
     add("--against", nargs="+", default=[], metavar="OTHER", help="splits to be free of its videos")
-    add(
-        "--against-images", nargs="+", default=[], metavar="ROOT",
-        help="their image roots, one for all or one each",
-    )  # fmt: skip
+    add("--against-images", nargs="+", default=[], metavar="ROOT",
+        help="their image roots, one for all or one each")  # fmt: skip
     add("--config-file", default="", help="config whose DATASETS.CUSTOM names the dataset")
     add("--json", metavar="REPORT", help="write the report as JSON")
     add("--fix", metavar="OUT", help="write a repaired copy")
@@ -150,20 +259,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--contact-sheet", metavar="FOLDER", help="draw the true masks, one picture for a video")
     add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
     add("--overwrite", action="store_true", help="replace files that exist, never the input")
-    add(
-        "--ignore", nargs="+", default=[], metavar="DEFECT",
-        help="defects that are neither counted nor repaired",
-    )  # fmt: skip
+    add("--ignore", nargs="+", default=[], metavar="DEFECT",
+        help="defects that are neither counted nor repaired")  # fmt: skip
     add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
-    add(
-        "--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
-        help="by which a side of a box may lie elsewhere than that of the mask (2)",
-    )  # fmt: skip
+    add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
+        help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
     add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
-    add(
-        "--list", action="version", version=CATALOGUE,
-        help="print all defects that are known, and exit",
-    )  # fmt: skip
+    add("--list", action="version", version=CATALOGUE,
+        help="print all defects that are known, and exit")  # fmt: skip
     return parser
 
 

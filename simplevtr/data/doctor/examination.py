@@ -13,8 +13,12 @@ from multiprocessing import get_context
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings
-from simplevtr.data.doctor.frame_files import look_at_frames, settle_frames
-from simplevtr.data.doctor.leaks import Split, examine_leaks
+from simplevtr.data.doctor.frame_files import (
+    Split,
+    examine_leaks,
+    look_at_frames,
+    settle_frames,
+)
 from simplevtr.data.doctor.masks import examine_masks
 from simplevtr.data.doctor.tracks import examine_annotations, is_absent, load_lists
 from simplevtr.data.doctor.videos import Video, examine_categories, examine_videos
@@ -30,44 +34,29 @@ _work: Callable[[int], tuple[int, Findings]] | None = None  # of the processes t
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to examine.
+    """What to examine."""
 
-    Attributes:
-        image_root: the folder that the file names start at; None: images are not looked at.
-        decode: whether images are decoded whole, and not only their headers.
-        workers: threads that read images, and processes that examine masks if there are many and
-            none is to be repaired; None for one for each CPU core.
-        box_tolerance: pixels by which each side of a box may lie elsewhere than that of its mask.
-        dataset_name: of a public dataset, whose categories the file must have.
-        others: splits that must not have the same videos.
-        repair: whether a repaired copy is made, which holds all of the file in memory.
-        crowds: whether crowds become objects in it.
-    """
-
-    image_root: str | None = None
-    decode: bool = True
+    image_root: str | None = None  # where the file names start; None: images are not looked at
+    decode: bool = True  # whether images are decoded whole, and not only their headers
+    # Threads that read images, and processes that examine masks if there are many and none is to be
+    # repaired; None for one for each CPU core.
     workers: int | None = None
-    box_tolerance: float = 2.0
-    dataset_name: str = ""
-    others: tuple[Split, ...] = ()
-    repair: bool = False
-    crowds: bool = False
+    box_tolerance: float = 2.0  # pixels that a side of a box may lie beside that of its mask
+    dataset_name: str = ""  # of a public dataset, whose categories the file must have
+    others: tuple[Split, ...] = ()  # that must not have the same videos
+    repair: bool = False  # whether a repaired copy is made, which holds all of the file in memory
+    crowds: bool = False  # whether crowds become objects in it
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What an examination found.
-
-    Attributes:
-        findings: defects and repairs.
-        totals: numbers of videos, frames, tracks, masks and categories, and of frames that were
-            "not looked at" and "not decoded".
-        repaired: the content without the defects that can be repaired, if it was asked for.
-    """
+    """What an examination found."""
 
     findings: Findings
+    # Numbers of videos, frames, tracks, masks and categories, and of frames that were "not looked
+    # at" and "not decoded".
     totals: dict[str, int]
-    repaired: dict[str, Any] | None = field(repr=False)
+    repaired: dict[str, Any] | None = field(repr=False)  # the content, if that was asked for
 
 
 def examine(

@@ -1,20 +1,26 @@
-"""Examines the image files of videos."""
+"""Examines the image files of videos, also whether they stand in another split."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from simplevtr.data.doctor.findings import shown_name
 from simplevtr.data.doctor.tracks import is_absent
 from simplevtr.data.doctor.videos import Video
-from simplevtr.formats.images import check_frame, frame_size
+from simplevtr.formats.images import check_frame, frame_size, read_frame
 from simplevtr.formats.paths import below, existing
 
+import numpy as np
 from tqdm import tqdm
+
+_LEAST_CONTRAST = 16  # of 255; a first frame with less shows nothing, as videos that fade in
 
 
 class Fault(NamedTuple):
@@ -28,14 +34,9 @@ class Fault(NamedTuple):
 def look_at_frames(
     videos: Sequence[Video], image_root: str, *, decode: bool, workers: int
 ) -> dict[int, dict[int, Fault]]:
-    """Read all frames as training does.
+    """Read all frames as training does, in so many threads (``workers``).
 
-    Args:
-        videos: the videos.
-        image_root: the folder that the file names start at.
-        decode: whether to decode whole images, and not only their headers: an image that is cut
-            short has a whole header.
-        workers: threads.
+    Without ``decode`` only the headers are read: an image that is cut short has a whole header.
 
     Returns:
         The faults of each video that has any, by its id and the frame's number.
@@ -43,12 +44,7 @@ def look_at_frames(
     Raises:
         FileNotFoundError: no frame exists, so the folder will be another one.
     """
-    frames = [
-        (video, number, name)
-        for video in videos
-        for number, name in enumerate(video.names)
-        if name is not None
-    ]
+    frames = [(v, number, name) for v in videos for number, name in enumerate(v.names) if name]
 
     def look(frame: tuple[Video, int, str]) -> Fault | None:
         path = existing(below(image_root, frame[2]))
@@ -57,18 +53,15 @@ def look_at_frames(
     faults: dict[int, dict[int, Fault]] = {}
     missing = 0
     with ThreadPool(workers) as pool:
-        found = tqdm(
-            pool.imap(look, frames, chunksize=8),
-            total=len(frames), unit="frame", desc="frames", disable=None,
-        )  # fmt: skip
+        found = pool.imap(look, frames, chunksize=8)
+        found = tqdm(found, total=len(frames), unit="frame", desc="frames", disable=None)
         for (video, number, _), one in zip(frames, found, strict=True):
             if one is not None:
                 faults.setdefault(video.id, {})[number] = one
                 missing += one.defect == "missing-frame"
     if frames and missing == len(frames):
-        first = shown_name(frames[0][2])
-        what = f"none of the {missing} frames is below {image_root}, such as {first}"
-        raise FileNotFoundError(what)
+        what = f"none of the {missing} frames is below {image_root}, such as "
+        raise FileNotFoundError(what + shown_name(frames[0][2]))
     return faults
 
 
@@ -108,8 +101,80 @@ def settle_frames(video: Video, faults: dict[int, Fault]) -> None:
 def _masks_have(video: Video, size: tuple[int, int]) -> bool:
     """Whether no mask speaks against a size; polygons do, they could be meant in any."""
     masks = [mask for track in video.tracks for mask in track.entry["segmentations"]]
-    return all(
-        isinstance(mask, dict) and mask.get("size") == [*size]
-        for mask in masks
-        if not is_absent(mask)
-    )
+    given = (mask for mask in masks if not is_absent(mask))
+    return all(isinstance(mask, dict) and mask.get("size") == [*size] for mask in given)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What another split shares its videos by."""
+
+    title: str  # its path
+    image_root: str | None  # the folder that its file names start at, None if unknown
+    files: set[str] = field(default_factory=set)  # its file names
+    folders: set[str] = field(default_factory=set)  # that are in them
+    # Path of a first frame by its content's digest; empty without image root.
+    first_frames: dict[bytes, str] = field(default_factory=dict)
+
+
+def read_split(content: dict[str, Any], title: str, image_root: str | None) -> Split:
+    """What is needed of the content of an annotation file; entries that are broken have nothing."""
+    split = Split(title, image_root)
+    names_of_videos = [
+        [name for name in video["file_names"] if isinstance(name, str) and name]
+        for video in content["videos"]
+        if isinstance(video, dict) and isinstance(video.get("file_names"), list)
+    ]
+    for names in tqdm(names_of_videos, unit="video", desc="other split", disable=None):
+        split.files.update(names)
+        split.folders.update(filter(None, map(os.path.dirname, names)))
+        if image_root is not None and names:
+            path, digest = _first_frame(image_root, names)
+            if digest is not None:
+                split.first_frames.setdefault(digest, str(path))
+    return split
+
+
+def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None) -> None:
+    """Count the videos that another split has too, and drop those whose images are the same.
+
+    Where the images of both are known, they decide; else names do, which may be equal by chance.
+    """
+    compare_images = image_root is not None and split.image_root is not None
+    for video in tqdm(videos, unit="video", desc="leaks", disable=None):
+        names = video.file_names()
+        if compare_images and names:
+            path, digest = _first_frame(image_root, names)
+            other = split.first_frames.get(digest)
+            if other is not None and _shows_something(path):
+                found, detail = video.found.at(file=names[0]), f"is {shown_name(other)} too"
+                repair = "videos of another split were dropped"
+                video.dropped |= found.add("leaked-frame", detail, repair)
+            continue
+        shared = [name for name in names if name in split.files]
+        folders = [folder for folder in map(os.path.dirname, names) if folder in split.folders]
+        if shared:
+            detail = f"{len(shared)} of its file names are in {split.title} too"
+            video.found.at(file=shared[0]).add("leaked-file", detail)
+        elif folders:
+            detail = f"a folder of this name is in {split.title} too"
+            video.found.at(file=folders[0]).add("leaked-name", detail)
+
+
+def _first_frame(image_root: str, names: list[str]) -> tuple[Path | None, bytes | None]:
+    """The path of a first frame and the digest of its content; without one if it cannot be read."""
+    try:
+        path = existing(below(image_root, names[0]))
+        if not path.is_file():  # pipes and devices could block
+            return None, None
+        with path.open("rb") as file:
+            return path, hashlib.file_digest(file, "blake2b").digest()
+    except (ValueError, OSError):  # which is a matter of its own
+        return None, None
+
+
+def _shows_something(path: Path) -> bool:
+    try:
+        return int(np.ptp(read_frame(path), axis=(0, 1)).max()) >= _LEAST_CONTRAST
+    except (ValueError, OSError):
+        return False

@@ -29,12 +29,8 @@ _COLUMNS = {
 def examine_masks(video: Video, box_tolerance: float) -> int:
     """Count what is wrong with the masks, boxes and areas of a video, and repair its tracks.
 
-    Args:
-        video: whose frames have been examined, so that its size is the right one.
-        box_tolerance: pixels by which each side of a box may lie elsewhere than that of the mask.
-
-    Returns:
-        The number of segmentations that are not null.
+    Its frames have been examined, so that its size is the right one. Returns the number of
+    segmentations that are not null.
     """
     total = 0
     # Tracks of a video have one length, unless it is unclear which is the right one.
@@ -56,26 +52,15 @@ def examine_masks(video: Video, box_tolerance: float) -> int:
 
 @dataclass(frozen=True)
 class _Masks:
-    """What the masks of N tracks of a video, each with T entries, are like.
+    """What the masks of N tracks of a video, each with T entries, are like."""
 
-    Attributes:
-        size: height and width of a mask in pixels.
-        given: (N, T) bool, whether the file has a mask.
-        polygons: (N, T) bool, whether it is polygons.
-        usable: (N, T) bool, whether a repair keeps it: it can be read, and is not empty unless
-            that is ignored.
-        texts: the compressed RLEs of those by (row, frame).
-        areas: (N, T) int64 pixels, 0 where there is no mask, -1 where it cannot be read.
-        boxes: (N, T, 4) int64 x, y, width, height in pixels, zeros where there is no pixel.
-    """
-
-    size: tuple[int, int]
-    given: np.ndarray
-    polygons: np.ndarray
-    usable: np.ndarray
-    texts: dict[tuple[int, int], bytes]
-    areas: np.ndarray
-    boxes: np.ndarray
+    size: tuple[int, int]  # height and width of a mask in pixels
+    given: np.ndarray  # (N, T) bool, whether the file has a mask
+    polygons: np.ndarray  # (N, T) bool, whether it is polygons
+    usable: np.ndarray  # (N, T) bool, whether a repair keeps it: readable, with pixels if need be
+    texts: dict[tuple[int, int], bytes]  # compressed RLEs of the usable ones by (row, frame)
+    areas: np.ndarray  # (N, T) int64 pixels, 0 where there is no mask, -1 where it cannot be read
+    boxes: np.ndarray  # (N, T, 4) int64 x, y, width, height in pixels, zeros without a pixel
 
 
 def _measured(tracks: Sequence[Track], size: tuple[int, int]) -> _Masks:

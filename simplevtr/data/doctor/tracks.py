@@ -28,11 +28,7 @@ def examine_annotations(
 ) -> None:
     """Count what is wrong with ids and crowds, and give the videos their tracks, without lists.
 
-    Args:
-        values: the file's list, whose items ``read_json`` may have left undecoded.
-        videos: of ``examine_videos``.
-        categories: of ``examine_categories``.
-        findings: where the defects go.
+    Items of the file's list ``values`` may be undecoded, see ``read_json``.
     """
     owners: dict[int, Any] = {}
     used: set[int] = set()
@@ -121,9 +117,7 @@ def _examine_crowds(
 def load_lists(video: Video, *, crowds: bool) -> None:
     """Give the tracks of a video their lists, and make lists and length fit where it is clear how.
 
-    Args:
-        video: those of its tracks that have no list of masks are taken out.
-        crowds: whether crowds become objects.
+    Tracks that have no list of masks are taken out; with ``crowds``, crowds become objects.
     """
     video.tracks = [track for track in video.tracks if _load(track)]
     for track in video.tracks:

@@ -20,51 +20,31 @@ _NAMED = 5  # categories that a message names
 
 @dataclass(eq=False)
 class Track:
-    """An annotation of a video that can be used, with a known category.
+    """An annotation of a video that can be used, with a known category."""
 
-    Attributes:
-        raw: its entry in the file, which may not be decoded.
-        entry: what a repair makes of it; without lists and other values until its video is
-            examined. ``bboxes`` and ``areas`` are there if the file has them.
-        video: its video.
-        found: findings at its place.
-        computed: which of "bboxes" and "areas" have to be computed from the masks, all of them.
-        may_be_invisible: whether a repair keeps the track though it has no mask.
-        dropped: whether a repair leaves the track out.
-    """
-
-    raw: Any
+    raw: Any  # its entry in the file, which may not be decoded
+    # What a repair makes of it; without lists and other values until its video is examined.
+    # "bboxes" and "areas" are there if the file has them.
     entry: dict[str, Any]
     video: Video
-    found: Findings
-    computed: set[str] = field(default_factory=set)
-    may_be_invisible: bool = False
-    dropped: bool = False
+    found: Findings  # at its place
+    computed: set[str] = field(default_factory=set)  # of "bboxes" and "areas": from the masks, all
+    may_be_invisible: bool = False  # whether a repair keeps it though it has no mask
+    dropped: bool = False  # whether a repair leaves it out
 
 
 @dataclass(eq=False)
 class Video:
-    """A video with an id, a size and file names.
-
-    Attributes:
-        id: its id.
-        size: height and width in pixels.
-        names: a file name for each frame, None for frames that cannot be used.
-        stated_length: the length that the file gives, None if it gives none.
-        values: values of its entry that the format does not know.
-        found: findings at its place.
-        tracks: its tracks.
-        dropped: whether a repair leaves the video out.
-    """
+    """A video with an id, a size and file names."""
 
     id: int
-    size: tuple[int, int]
-    names: list[str | None]
-    stated_length: int | None
-    values: dict[str, Any]
-    found: Findings
+    size: tuple[int, int]  # height and width in pixels
+    names: list[str | None]  # of the frames, None for those that cannot be used
+    stated_length: int | None  # None if the file gives none
+    values: dict[str, Any]  # of its entry that the format does not know
+    found: Findings  # at its place
     tracks: list[Track] = field(default_factory=list)
-    dropped: bool = False
+    dropped: bool = False  # whether a repair leaves it out
 
     def file_names(self) -> list[str]:
         """The file names of the frames that have one."""
@@ -92,12 +72,7 @@ def _identified(
 def examine_categories(
     values: list[Any], dataset_name: str, findings: Findings
 ) -> dict[int, dict[str, Any]]:
-    """Count what is wrong with the categories of a file.
-
-    Args:
-        values: the file's list.
-        dataset_name: of the public dataset whose categories they must be; other names have none.
-        findings: where the defects go.
+    """Count what is wrong with the categories of a file, or other than the public dataset's.
 
     Returns:
         For each id that annotations may have, the category it means, ``{"id", "name", ...}``, in
