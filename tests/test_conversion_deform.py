@@ -1,7 +1,7 @@
 """Deformable layers of another kind compute the same where that is claimed."""
 
 from simplevtr.conversion import Target, convert
-from simplevtr.conversion.deform import refit_kernel, refit_outputs
+from simplevtr.conversion.convolutions import refit_kernel, refit_outputs
 from simplevtr.modeling.deform_conv import DeformConv
 
 import pytest

@@ -1,7 +1,7 @@
 """ResNets of torchvision, timm, detectron2 and Caffe -> our backbone."""
 
 from simplevtr.conversion import Target, convert, target_of_config
-from simplevtr.conversion.stem import to_scaled_rgb
+from simplevtr.conversion.convolutions import to_scaled_rgb
 from simplevtr.run_config import setup_cfg
 
 import pytest

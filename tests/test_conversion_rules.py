@@ -4,8 +4,7 @@ import re
 
 from simplevtr.conversion import Target, convert
 from simplevtr.conversion.classes import keep_no_object, shift_classes
-from simplevtr.conversion.layers import pick_layers
-from simplevtr.conversion.queries import refit_frames, refit_slots
+from simplevtr.conversion.transformer import pick_layers, refit_frames, refit_slots
 
 import pytest
 import torch

@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
+        known = DATASET_CATEGORIES.get(options.source_dataset)
         target = target_of_config(setup_cfg(options.config_file, options.opts))
         weights, report = convert(
             weights,
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
             layout=options.layout,
             source_slots=options.source_slots,
             source_class_offset=options.source_class_offset,
-            source_classes=_class_names(options.source_dataset),
+            source_classes=known and [name for _, name in known],
             colours=options.source_colours,
         )
         print(report.text(options.verbose))
@@ -125,10 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace TARGET if it exists")
     add("--verbose", action="store_true", help="report every tensor")
     return parser
-
-
-def _class_names(dataset: str | None) -> list[str] | None:
-    return None if dataset is None else [name for _, name in DATASET_CATEGORIES[dataset]]
 
 
 if __name__ == "__main__":

@@ -5,16 +5,13 @@ registered (importing ``simplevtr.setup_cfg`` does).
 """
 
 from simplevtr.conversion.convert import COLOURS, convert
+from simplevtr.conversion.draft import Target, target_of_config
 from simplevtr.conversion.export import to_vistr
 from simplevtr.conversion.layouts import LAYOUTS
-from simplevtr.conversion.report import ConversionReport, Entry
-from simplevtr.conversion.target import Target, target_of_config
 
 __all__ = [
     "COLOURS",
     "LAYOUTS",
-    "ConversionReport",
-    "Entry",
     "Target",
     "convert",
     "target_of_config",

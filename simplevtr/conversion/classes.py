@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
-from simplevtr.conversion.draft import Draft
+from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import Layout
-from simplevtr.conversion.target import Target
 from simplevtr.data.category_match import match_categories, plain_name
 
 import torch
@@ -19,16 +17,10 @@ UNUSED_LOGIT = -100.0
 
 
 def shift_classes(rows: Tensor, offset: int, new_offset: int, unused: float) -> Tensor:
-    """Replace the unused leading rows of a class layer.
-
-    Args:
-        rows: (offset + K + 1, ...), the last of them "no object".
-        offset: unused leading rows.
-        new_offset: unused leading rows of the result.
-        unused: their value.
+    """Give a class layer (offset + K + 1, ...) ``new_offset`` leading rows of the value ``unused``.
 
     Returns:
-        (new_offset + K + 1, ...).
+        (new_offset + K + 1, ...), the last row "no object" in both.
     """
     return torch.cat([rows.new_full((new_offset, *rows.shape[1:]), unused), rows[offset:]])
 
@@ -40,25 +32,14 @@ def keep_no_object(rows: Tensor, initial: Tensor) -> Tensor:
     return result
 
 
-def rows_by_name(
+def _rows_by_name(
     rows: Tensor,
     names: Sequence[str],
     initial: Tensor,
     wanted: Sequence[str],
-    kinds: Mapping[str, str] = MappingProxyType({}),
+    kinds: Mapping[str, str],
 ) -> tuple[Tensor, int]:
-    """Give every wanted class the row of the class of that name, as ``match_categories`` finds it.
-
-    Args:
-        rows: (K + 1, ...), the last of them "no object".
-        names: of the K classes; "" for rows that no class has.
-        initial: (offset + K' + 1, ...), what classes without a row keep.
-        wanted: names of the K' classes.
-        kinds: supercategories of some of ``names``.
-
-    Returns:
-        (offset + K' + 1, ...), and how many of the K' classes have a row.
-    """
+    """``initial`` with the rows (K + 1, ...) of equal names, and how many classes have one."""
     result = keep_no_object(rows, initial)
     row_of = {name: row for row, name in enumerate(names) if name}
     places = match_categories({name: kinds.get(name) for name in row_of}, wanted)
@@ -83,12 +64,7 @@ def refit_classes(
     ``source_offset`` says that they mean other classes; as many classes behind other offsets move;
     and of other classes only the last row, "no object", is taken.
 
-    Args:
-        draft: changed in place.
-        target: the model.
-        layout: of the source, which has a usual offset and usual classes.
-        source_offset: unused leading rows of the source; None for the usual.
-        source_classes: names of the source's classes; None for the usual.
+    ``source_offset`` (unused leading rows) and ``source_classes`` are None for those of the layout.
 
     Raises:
         ValueError: if the source has not as many rows as classes.
@@ -113,7 +89,7 @@ def refit_classes(
             continue
         if by_name and have == expected:
             kinds = layout.kinds if source_classes is None else {}
-            fitted, found = rows_by_name(rows[offset:], names, initial, target.classes, kinds)
+            fitted, found = _rows_by_name(rows[offset:], names, initial, target.classes, kinds)
             count = len(target.classes)
             rule = f'{found} of {count} and "no object" by their names, others initial'
         elif have == want and as_it_is:
@@ -123,8 +99,6 @@ def refit_classes(
             rule = f"rows {have} -> {want}, unused leading rows {offset} -> {target.class_offset}"
         else:
             fitted = keep_no_object(rows, initial)
-            rule = (
-                f'rows {have} -> {want} are other classes; only "no object", the last row, is '
-                "taken, the others are initial"
-            )
+            rule = f"rows {have} -> {want} are other classes; only "
+            rule += '"no object", the last row, is taken, the others are initial'
         draft.put(name, fitted, f"classes: {rule}")

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.classes import refit_classes
-from simplevtr.conversion.deform import refit_deform
-from simplevtr.conversion.draft import Draft, Piece
-from simplevtr.conversion.layers import refit_layers
+from simplevtr.conversion.convolutions import has_folded_statistics, refit_deform, refit_stem
+from simplevtr.conversion.draft import Draft, Piece, Target
 from simplevtr.conversion.layouts import Layout, layout_of
-from simplevtr.conversion.queries import refit_queries
 from simplevtr.conversion.report import ConversionReport, Entry, finished
-from simplevtr.conversion.stem import has_folded_statistics, refit_stem
-from simplevtr.conversion.target import Target
+from simplevtr.conversion.transformer import refit_layers, refit_queries
 
 from torch import Tensor
 
@@ -75,26 +72,24 @@ def convert(
 
 
 def _rename(weights: Mapping[str, Tensor], layout: Layout) -> Draft:
-    pieces: dict[str, Piece] = {}
+    draft = Draft({})
     for name, tensor in weights.items():
         ours = layout.to_ours(name)
-        if ours is None:
-            continue
-        if ours in pieces:
-            raise ValueError(f"{pieces[ours].sources[0]} and {name} are both {ours}")
-        pieces[ours] = Piece(tensor, (name,))
-    return Draft(pieces)
+        if ours in draft.pieces:
+            raise ValueError(f"{draft.pieces[ours].sources[0]} and {name} are both {ours}")
+        if ours is not None:
+            draft.pieces[ours] = Piece(tensor, (name,))
+    return draft
 
 
 def _drop_biases_of_misfits(draft: Draft, target: Target) -> None:
     """Leave out biases whose weight does not fit: with initial weights they mean nothing."""
-    for name in [name for name in draft.pieces if name.endswith(".bias")]:
-        weight = name.removesuffix("bias") + "weight"
-        if weight not in draft.pieces or weight not in target.weights or name not in target.weights:
-            continue
-        fits = draft.pieces[name].tensor.shape == target.weights[name].shape
-        if fits and draft.pieces[weight].tensor.shape != target.weights[weight].shape:
-            draft.drop([name], "the weight that this bias belongs to has another shape")
+    both = draft.pieces.keys() & target.weights.keys()
+    fits = {n for n in both if draft.pieces[n].tensor.shape == target.weights[n].shape}
+    for weight in both - fits:
+        bias = weight.removesuffix(".weight") + ".bias"
+        if bias in fits:
+            draft.drop([bias], "the weight that this bias belongs to has another shape")
 
 
 def _collect(
@@ -118,6 +113,6 @@ def _collect(
                 why = "frozen norms count no batches"
             why = draft.reasons.get(name, why)
             left_out.append(Entry(name, tuple(tensor.shape), why, misfits.get(name)))
-    missing = {name: tensor for name, tensor in target.weights.items() if name not in pieces}
-    initial = [Entry(name, tuple(tensor.shape)) for name, tensor in missing.items()]
+    missing = (name for name in target.weights if name not in pieces)
+    initial = [Entry(name, tuple(target.weights[name].shape)) for name in missing]
     return finished(layout, pieces, left_out, initial)

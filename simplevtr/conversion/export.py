@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simplevtr.conversion.deform import OUTPUTS, refit_layer
+from simplevtr.conversion.convolutions import OUTPUTS, refit_layer
 from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
 from simplevtr.conversion.names import VISTR
-from simplevtr.conversion.queries import NAME as QUERIES
 from simplevtr.conversion.report import ConversionReport, Entry, finished
+from simplevtr.conversion.transformer import QUERIES
 
 from torch import Tensor
 
@@ -31,7 +31,7 @@ def to_vistr(
 
     Args:
         weights: our name -> tensor.
-        slots: Q.
+        slots: instance slots Q.
         query_frames: T of queries with a frame axis, 0 without; None if the rows tell: more than
             ``slots`` have one.
         partial: whether to leave out what VisTR has no place for, to cut v2 deformable layers with
@@ -57,11 +57,10 @@ def to_vistr(
             strange[source] = "not a name of ours"
         else:
             draft.pieces[ours] = Piece(tensor, (source,))
-    homeless = _homeless(draft, slots, query_frames)
-    foreign = _foreign_offsets(draft)
-    missing = _missing(draft)
-    if not partial and (strange or homeless or foreign or missing):
-        lines = [f"{n}: {why}" for n, why in (strange | homeless | foreign | missing).items()]
+    homeless, missing = _homeless(draft, slots, query_frames), _missing(draft)
+    unfit = strange | homeless | _foreign_offsets(draft) | missing
+    if not partial and unfit:
+        lines = [f"{name}: {why}" for name, why in unfit.items()]
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         raise ValueError(
             "the weights do not make a VisTR (--partial writes what does):\n  "
@@ -79,9 +78,8 @@ def to_vistr(
 
 def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, str]:
     """Our names that VisTR has no place for, with the reason."""
-    result = {
-        name: "VisTR has no such part" for name in draft.pieces if VISTR.to_theirs(name) is None
-    }
+    unknown = (name for name in draft.pieces if VISTR.to_theirs(name) is None)
+    result = dict.fromkeys(unknown, "VisTR has no such part")
     if QUERIES in draft.pieces:
         rows = len(draft.pieces[QUERIES].tensor)
         frames = rows / slots if query_frames is None else query_frames
@@ -110,13 +108,13 @@ def _foreign_offsets(draft: Draft) -> dict[str, str]:
 
 def _missing(draft: Draft) -> dict[str, str]:
     """VisTR's parts, but for repeated ones, that no piece becomes."""
-    rows = [(theirs, ours) for theirs, ours in VISTR.rows if "{}" not in ours]
-    plain = f"{_DEFORM}weight" in draft.pieces
+    has = [*draft.pieces]
+    if f"{_DEFORM}weight" in has:  # a plain convolution gets offsets
+        has.append(f"{_DEFORM}offset.")
     return {
         theirs.rstrip("."): "VisTR's, and not in the source"
-        for theirs, ours in rows
-        if not any(name.startswith(ours) for name in draft.pieces)
-        and not (plain and ours == f"{_DEFORM}offset.")
+        for theirs, ours in VISTR.rows
+        if "{}" not in ours and not any(name.startswith(ours) for name in has)
     }
 
 
@@ -125,11 +123,10 @@ def _give_vistrs_offsets(draft: Draft) -> None:
     weight, offset, bias = (_DEFORM + k for k in ("weight", "offset.weight", "offset.bias"))
     if weight not in draft.pieces:
         return
-    tensor = draft.pieces[weight].tensor
-    outputs = OUTPUTS["dcnv1"]
-    if offset not in draft.pieces:
-        zeros = "plain -> dcnv1: offsets of zeros, the same function"
-        draft.pieces[offset] = Piece(tensor.new_zeros(outputs, tensor.shape[1], 1, 1), (), (zeros,))
-        draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), (zeros,))
+    if offset in draft.pieces:
+        refit_layer(draft, _DEFORM, "dcnv1", 1)
         return
-    refit_layer(draft, _DEFORM, "dcnv1", 1)
+    tensor, outputs = draft.pieces[weight].tensor, OUTPUTS["dcnv1"]
+    zeros = "plain -> dcnv1: offsets of zeros, the same function"
+    draft.pieces[offset] = Piece(tensor.new_zeros(outputs, tensor.shape[1], 1, 1), (), (zeros,))
+    draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), (zeros,))

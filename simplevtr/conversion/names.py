@@ -7,7 +7,7 @@ a number that both sides share, such as that of a layer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 Row = tuple[str, str]
 
@@ -18,32 +18,27 @@ class NameTable:
     Attributes:
         rows: each prefix ends at a dot and occurs once on its side; of several that match a name
             the longest counts.
+        to_ours: their name -> ours, or None if no row matches.
+        to_theirs: our name -> theirs, or None if no row matches.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows = tuple(rows)
-        self._forward = _compile(self.rows)
-        self._backward = _compile((ours, theirs) for theirs, ours in self.rows)
-
-    def to_ours(self, name: str) -> str | None:
-        """Our name for theirs, or None if no row matches."""
-        return _translate(self._forward, name)
-
-    def to_theirs(self, name: str) -> str | None:
-        """Their name for ours, or None if no row matches."""
-        return _translate(self._backward, name)
+        self.to_ours = _translator(self.rows)
+        self.to_theirs = _translator((ours, theirs) for theirs, ours in self.rows)
 
 
-def _compile(rows: Iterable[Row]) -> list[tuple[re.Pattern[str], str]]:
+def _translator(rows: Iterable[Row]) -> Callable[[str], str | None]:
     longest_first = sorted(rows, key=lambda row: len(row[0]), reverse=True)
-    return [(re.compile(re.escape(a).replace(r"\{\}", r"(\d+)")), b) for a, b in longest_first]
+    patterns = [(re.compile(re.escape(a).replace(r"\{\}", r"(\d+)")), b) for a, b in longest_first]
 
+    def translate(name: str) -> str | None:
+        for pattern, template in patterns:
+            if match := pattern.match(name):
+                return template.format(*match.groups()) + name[match.end() :]
+        return None
 
-def _translate(patterns: list[tuple[re.Pattern[str], str]], name: str) -> str | None:
-    for pattern, template in patterns:
-        if match := pattern.match(name):
-            return template.format(*match.groups()) + name[match.end() :]
-    return None
+    return translate
 
 
 def _joined(theirs: str, ours: str, rows: Iterable[Row]) -> tuple[Row, ...]:

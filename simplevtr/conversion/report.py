@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simplevtr.conversion.draft import Piece
@@ -31,11 +31,6 @@ class Entry:
     note: str = ""
     wanted: tuple[int, ...] | None = None
 
-    @property
-    def values(self) -> int:
-        """Number of values, 0 if not known."""
-        return math.prod(self.shape) if self.shape is not None else 0
-
     def __str__(self) -> str:
         shape = "" if self.shape is None else f" {self.shape}"
         return f"{self.name}{shape}" + (f", wanted {self.wanted}" if self.wanted else "")
@@ -61,14 +56,14 @@ class ConversionReport:
 
     def text(self, verbose: bool = False) -> str:
         """The report in lines, grouped by prefix and rule; every tensor if ``verbose``."""
-        parts = [
-            ("taken as they are", self.taken),
-            ("reinterpreted", self.reinterpreted),
-            ("left out of the source", self.left_out),
-            ("initial, not in the result", self.initial),
-        ]
+        parts = {
+            "taken as they are": self.taken,
+            "reinterpreted": self.reinterpreted,
+            "left out of the source": self.left_out,
+            "initial, not in the result": self.initial,
+        }
         lines = [f"layout of the source: {self.layout}"]
-        for title, entries in parts:
+        for title, entries in parts.items():
             lines.append(f"{title}: {_amount(entries)}")
             for (note, prefix), group in _groups(entries).items():
                 lines += _group_lines(note, prefix, group, verbose=verbose)
@@ -83,11 +78,10 @@ def finished(
     for name, piece in pieces.items():
         entry = Entry(name, tuple(piece.tensor.shape), "; ".join(piece.rules))
         (reinterpreted if piece.rules else taken).append(entry)
-    report = ConversionReport(
-        layout, tuple(taken), tuple(reinterpreted), tuple(left_out), tuple(initial)
-    )
+    parts = map(tuple, (taken, reinterpreted, left_out, initial))
     contiguous = torch.contiguous_format
-    return {n: p.tensor.clone(memory_format=contiguous) for n, p in pieces.items()}, report
+    tensors = {n: p.tensor.clone(memory_format=contiguous) for n, p in pieces.items()}
+    return tensors, ConversionReport(layout, *parts)
 
 
 def _groups(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
@@ -111,7 +105,7 @@ def _group_lines(note: str, prefix: str, group: list[Entry], *, verbose: bool) -
     return [line, f"    such as {misfits[0]}"] if misfits else [line]
 
 
-def _amount(entries: Iterable[Entry]) -> str:
-    entries = list(entries)
+def _amount(entries: Sequence[Entry]) -> str:
+    values = sum(math.prod(entry.shape) for entry in entries if entry.shape is not None)
     tensors = f"{len(entries)} tensor{'' if len(entries) == 1 else 's'}"
-    return f"{tensors}, {sum(entry.values for entry in entries):,} values" if entries else "none"
+    return f"{tensors}, {values:,} values" if entries else "none"

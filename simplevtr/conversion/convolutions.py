@@ -1,23 +1,30 @@
-"""Deformable convolutions of another kind or with another offset kernel.
+"""Deformable convolutions of another kind or offset kernel, and first convolutions of Caffe.
 
-At rest, that is with an offset layer of zeros, a v1 layer is a plain convolution, and a v2 layer
-is one times sigmoid(0) = 1/2.
+At rest, that is with an offset layer of zeros, a deformable v1 layer is a plain convolution, and a
+v2 layer is one times sigmoid(0) = 1/2.
+
+The ResNets of Caffe in detectron2's zoo ("MSRA") and most detectors trained from them take BGR
+frames in [0, 255] from which only the mean is subtracted. The statistics of their norms are folded
+into weight and bias, which is how they are told.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from simplevtr.conversion.draft import Draft
-from simplevtr.conversion.target import Target
+from simplevtr.conversion.draft import Draft, Target
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 TAPS = 9
 OUTPUTS = {"dcnv1": 2 * TAPS, "dcnv2": 3 * TAPS}  # of the offset layer
 AT_REST = {"plain": 1.0, "dcnv1": 1.0, "dcnv2": 0.5}
+STEM = "network.backbone.stem.conv1.weight"
+CAFFE_MEAN = (123.675, 116.280, 103.530)  # of R, G, B
+_STEM_NORM = "network.backbone.stem.conv1.norm."
 _LAYER = re.compile(r"(network\.mask_head\.deform\.\d+\.(?:conv\.)?)weight")
 _LOGIT = re.compile(r"(network\.mask_head\.deform\.\d+\.)weight")
 
@@ -86,12 +93,15 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
     have = kind_of({name: piece.tensor for name, piece in draft.pieces.items()}, prefix)
     factor = AT_REST[have] / AT_REST[want]
     if factor != 1:
-        draft.put(weight, draft.pieces[weight].tensor * factor, _kind_rule(have, want))
+        how = "1/2, what modulation at rest makes of it"
+        if want == "dcnv2":
+            how = "2, as modulation starts at 1/2: the same function"
+        rule = f"{have} -> {want}: weight times {how}"
+        draft.put(weight, draft.pieces[weight].tensor * factor, rule)
     if want == "plain":
         reason = f"{have} -> plain: a plain convolution has no offsets"
         draft.drop(_offsets(draft, prefix), reason)
-        return
-    if have == "plain":
+    if "plain" in (have, want):
         return
     for name in _offsets(draft, prefix):
         tensor, outputs = draft.pieces[name].tensor, OUTPUTS[want]
@@ -99,11 +109,9 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
             how = "zeros for the" if len(tensor) < outputs else "without the"
             draft.put(name, refit_outputs(tensor, outputs), f"{have} -> {want}: {how} modulation")
     tensor = draft.pieces[offset].tensor
-    size = tensor.shape[-1]
-    if size != kernel:
+    if (size := tensor.shape[-1]) != kernel:
         how = "in the centre of zeros, the same function" if size < kernel else "its centre alone"
-        rule = f"offset kernel {size} -> {kernel}: {how}"
-        draft.put(offset, refit_kernel(tensor, kernel), rule)
+        draft.put(offset, refit_kernel(tensor, kernel), f"offset kernel {size} -> {kernel}: {how}")
 
 
 def _offsets(draft: Draft, prefix: str) -> list[str]:
@@ -111,11 +119,45 @@ def _offsets(draft: Draft, prefix: str) -> list[str]:
     return [name for name in names if name in draft.pieces]
 
 
-def _kind_rule(have: str, want: str) -> str:
-    if want == "dcnv2":
-        return f"{have} -> {want}: weight times 2, as modulation starts at 1/2: the same function"
-    return f"{have} -> {want}: weight times 1/2, what modulation at rest makes of it"
-
-
 def _prefixes(pattern: re.Pattern[str], names: Iterable[str]) -> list[str]:
     return [match[1] for name in names if (match := pattern.fullmatch(name))]
+
+
+def to_scaled_rgb(weight: Tensor, std: Sequence[float]) -> Tensor:
+    """A first convolution (N, 3, k, k) for RGB divided by ``std`` that returns the same.
+
+    That of ``weight`` is for B, G, R in [0, 255] less their mean.
+    """
+    return weight.flip(1) * weight.new_tensor(std)[:, None, None]
+
+
+def has_folded_statistics(draft: Draft) -> bool:
+    """Whether the norm behind the first convolution has no statistics of its own."""
+    if f"{_STEM_NORM}weight" not in draft.pieces:
+        return False
+    mean, variance = (draft.pieces.get(f"{_STEM_NORM}running_{key}") for key in ("mean", "var"))
+    if mean is None or variance is None:
+        return True
+    folded = torch.ones_like(variance.tensor)
+    return not mean.tensor.any() and torch.allclose(variance.tensor, folded, atol=1e-4)
+
+
+def refit_stem(draft: Draft, target: Target) -> None:
+    """Turn a first convolution for Caffe's frames into one for the model's.
+
+    Raises:
+        ValueError: if the model subtracts another mean.
+    """
+    if STEM not in draft.pieces:
+        return
+    if any(abs(a - b) > 0.01 for a, b in zip(target.pixel_mean, CAFFE_MEAN, strict=True)):
+        raise ValueError(
+            f"the source expects frames less {CAFFE_MEAN} (RGB), and MODEL.PIXEL_MEAN is "
+            f"{tuple(target.pixel_mean)}"
+        )
+    draft.put(
+        STEM,
+        to_scaled_rgb(draft.pieces[STEM].tensor, target.pixel_std),
+        "BGR in [0, 255] (Caffe's) -> RGB divided by MODEL.PIXEL_STD: the same function; the "
+        "bottlenecks of these weights expect MODEL.RESNETS.STRIDE_IN_1X1 True",
+    )
