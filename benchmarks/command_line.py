@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,23 +25,21 @@ COUNT, NATURAL = number(int, least=1), number(int, least=0)
 _ERRORS = (FloatingPointError, torch.OutOfMemoryError)
 
 
-def argument_parser(file: str, doc: str) -> argparse.ArgumentParser:
-    """A ``command_parser`` that knows where the figures go."""
+def argument_parser(file: str, doc: str, *, model: bool = False) -> argparse.ArgumentParser:
+    """A ``command_parser`` that knows where the figures go, and the options of ``model_config``."""
     parser = command_parser(file, doc)
-    parser.add_argument("--json", metavar="FILE", help="write the figures to this .json file, too")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
+    add = parser.add_argument
+    add("--json", metavar="FILE", help="write the figures to this .json file, too")
+    add("--overwrite", action="store_true", help="replace an existing FILE")
+    if model:
+        add("--config-file", required=True, metavar="YAML")
+        add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
+        add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Let ``parser`` know a config, changes to it, and the number of threads."""
-    parser.add_argument("--config-file", required=True, metavar="YAML")
-    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-
-
 def model_config(args: argparse.Namespace) -> CfgNode:
-    """The frozen config of ``add_model_arguments``; the number of threads is set from here on.
+    """The frozen config of the options; the number of threads is set from here on.
 
     Raises:
         ValueError: if ``MODEL.DEVICE`` is none that can be measured: "cpu", "cuda", or a GPU that
@@ -61,11 +60,9 @@ def machine(device: str) -> str:
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    text = info.read_text(encoding="utf-8") if info.is_file() else ""
+    found = re.search(r"^model name\s*: (.*)", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def run(
@@ -75,14 +72,8 @@ def run(
 ) -> int:
     """Parse ``arguments``, measure, write the figures and print the report.
 
-    Args:
-        parser: of ``argument_parser``.
-        measure: is given the parsed arguments; gives the figures, which JSON can hold, and the
-            text to print; and the exit status, if it may be another than 0.
-        arguments: None for those of the process.
-
-    Returns:
-        The exit status, see ``run_command``.
+    ``measure`` is given the parsed arguments; it returns the figures, which JSON can hold, and the
+    text to print; and the exit status, if it may be another than 0. See ``run_command``.
     """
 
     def measured(args: argparse.Namespace) -> int:

@@ -31,11 +31,7 @@ from benchmarks.plain_mapper import STAGES, PlainMapper, Record
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr import setup_cfg
 from simplevtr.data import YTVISDatasetMapper, dataset_mapper, load_ytvis_json
-from simplevtr.data.transforms import (
-    ColumnFlipTransform,
-    CropResizeTransform,
-    PhotometricTransform,
-)
+from simplevtr.data.transforms import ColumnFlipTransform, CropResizeTransform, PhotometricTransform
 from simplevtr.formats.rle import run_lengths
 from simplevtr.terminal import markdown_table
 

@@ -25,11 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks import deform_conv
 from benchmarks.command_line import argument_parser, machine, run
-from benchmarks.inference import time_inference
-from benchmarks.measure import MIB
-from benchmarks.rows import measured_rows
+from benchmarks.measure import MIB, measured_rows
 from benchmarks.synthetic import synthetic_batches
-from benchmarks.training_step import time_training
+from benchmarks.training_step import time_inference, time_training
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.env import describe
@@ -55,11 +53,11 @@ LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, relative
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is.
+    """How large everything is; sizes are (H, W) in pixels.
 
     Attributes:
-        size: (H, W) of the frames that the network sees, in pixels.
-        output_size: (H, W) of the masks in inference.
+        size: of the frames that the network sees.
+        output_size: of the masks in inference.
         frames: T of the training steps.
         window: frames of a window in inference; a video has three.
         opts: config keys and values.

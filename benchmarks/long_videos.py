@@ -21,13 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import (
-    NATURAL,
-    add_model_arguments,
-    argument_parser,
-    model_config,
-    run,
-)
+from benchmarks.command_line import NATURAL, argument_parser, model_config, run
 from simplevtr.data import build_test_loader
 from simplevtr.evaluation import YTVISEvaluator, load_ground_truth, load_results
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
@@ -107,8 +101,7 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argument_parser(__file__, __doc__)
-    add_model_arguments(parser)
+    parser = argument_parser(__file__, __doc__, model=True)
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered data set")
     windows = [0, 10, 20, 40, 80]

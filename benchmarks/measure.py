@@ -1,23 +1,27 @@
-"""What a model costs: parameters, floating-point operations, memory and time. Pure functions.
-
-``from benchmarks.measure import count_flops`` with the repository's root on ``sys.path``.
-"""
+"""What a model costs: parameters, floating-point operations, memory and time."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import gc
 import math
+import os
+import signal
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from simplevtr.terminal import one_line, table_cell
 
 import numpy as np
 import torch
@@ -27,7 +31,11 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 MIB = 2**20
+SPAWN = get_context("spawn")
+LONGEST_ERROR = 300  # characters
 _STATUS = Path("/proc/self/status")
+
+Row = dict[str, Any]
 
 # The parts that costs are told apart by, each with the modules that belong to it. The attention
 # maps of the slots have no other reader than the mask head.
@@ -42,9 +50,7 @@ REST = "rest"
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:
-    """Count parameters; one that several modules share counts once, buffers do not count.
-
-    Frozen batch norms of detectron2 hold buffers only.
+    """Count parameters, each once; buffers, as frozen batch norms have, do not count.
 
     Returns:
         ``parameters`` and ``trainable`` (numbers of values), and ``parameters_by_part``, for each
@@ -143,22 +149,11 @@ def _status(entry: str) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(entry)), 0)
 
 
-class PeakMemory:
-    """The most memory in use from here on; on a CPU since the process started."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-
-    def report(self) -> dict[str, Any]:
-        """``peak_bytes``, and ``peak_kind``: of the "gpu", or "resident" of the whole process."""
-        if self._device.type == "cuda":
-            return {
-                "peak_bytes": torch.cuda.max_memory_allocated(self._device),
-                "peak_kind": "gpu",
-            }
-        return {"peak_bytes": peak_resident_bytes(), "peak_kind": "resident"}
+def peak_memory(device: torch.device) -> dict[str, Any]:
+    """``peak_bytes``; ``peak_kind``: "gpu", since ``time_steps`` began, or "resident" on a CPU."""
+    if device.type == "cuda":
+        return {"peak_bytes": torch.cuda.max_memory_allocated(device), "peak_kind": "gpu"}
+    return {"peak_bytes": peak_resident_bytes(), "peak_kind": "resident"}
 
 
 def time_steps(
@@ -169,17 +164,10 @@ def time_steps(
     warmup: int,
     device: torch.device,
 ) -> tuple[list[float], list[float]]:
-    """Time ``step(batch)`` and the wait for each batch.
-
-    Args:
-        step: is given one batch; what it returns is dropped.
-        batches: gives at least ``warmup + steps`` batches.
-        steps: number of timed steps.
-        warmup: steps before them that are not timed.
-        device: is waited for around each step.
+    """Time ``step(batch)`` and the wait for each batch; a GPU's peak memory counts from here on.
 
     Returns:
-        Seconds of each timed step, and of the wait for its batch.
+        Seconds of each of ``steps`` steps after ``warmup`` others, and of the wait for its batch.
 
     Raises:
         ValueError: if ``steps`` is below 1 or ``warmup`` below 0.
@@ -188,25 +176,26 @@ def time_steps(
         raise ValueError(
             f"{steps} steps after {warmup} of warm-up; at least 1 and 0 steps are needed"
         )
+    gpu = device.type == "cuda"
+    if gpu:
+        torch.cuda.reset_peak_memory_stats(device)
     step_seconds, data_seconds = [], []
     for _ in range(warmup + steps):
-        synchronise(device)
+        if gpu:
+            torch.cuda.synchronize(device)
         start = time.perf_counter()
         batch = next(batches)
         loaded = time.perf_counter()
         step(batch)
-        synchronise(device)
+        if gpu:
+            torch.cuda.synchronize(device)
         data_seconds.append(loaded - start)
         step_seconds.append(time.perf_counter() - loaded)
     return step_seconds[warmup:], data_seconds[warmup:]
 
 
 class Stages:
-    """Seconds of the processor by stage, which other programs disturb little.
-
-    Attributes:
-        seconds: by the name of the stage.
-    """
+    """``seconds`` of the processor by stage, which other programs disturb little."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.seconds = dict.fromkeys(names, 0.0)
@@ -234,14 +223,73 @@ class Stages:
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a module's function in a process of its own, so that peaks of memory do not mix."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def synchronise(device: torch.device) -> None:
-    """Wait for what a GPU was asked to do; a CPU is never behind."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def measured_rows(
+    function: Callable[..., Row], jobs: Sequence[tuple], *, seconds: float | None = None
+) -> Iterator[Row]:
+    """Yield ``function(*job)`` for each job as soon as it is there, all from one fresh process.
+
+    A row that fails is ``{"error": one line}`` and the others go on. Where the process dies, or
+    ``seconds`` are over, the remaining rows hold that as their error.
+
+    Args:
+        function: a function of a module.
+        jobs: arguments, which must pickle.
+        seconds: for all rows together.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    missing, error = len(jobs), "not begun in time"
+    if seconds is None or seconds > 0:
+        receive, send = SPAWN.Pipe(duplex=False)
+        with tempfile.TemporaryDirectory() as folder:
+            complaints = Path(folder) / "stderr"
+            process = SPAWN.Process(target=_measure, args=(function, jobs, send, complaints))
+            process.start()
+            send.close()  # the end of the process is then the end of the pipe
+            try:
+                while missing:
+                    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                    if not receive.poll(left):
+                        error = "not done in time"
+                        break
+                    yield receive.recv()
+                    missing -= 1
+            except EOFError:
+                process.join()
+                error = _death(process.exitcode, complaints)
+            finally:
+                process.kill()
+                process.join()
+    yield from [{"error": error}] * missing
+
+
+def _measure(
+    function: Callable[..., Row], jobs: Sequence[tuple], send: Connection, complaints: Path
+) -> None:
+    with complaints.open("w") as file:
+        os.dup2(file.fileno(), 2)
+    for job in jobs:
+        try:
+            row = function(*job)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
+            row = {"error": table_cell(f"{type(error).__name__}: {one_line(error)}")}
+            row["error"] = row["error"][:LONGEST_ERROR]
+        send.send(row)
+        gc.collect()  # the next row's peak begins with what is left of this one
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _death(status: int, complaints: Path) -> str:
+    """How a process ended, and the last line that it wrote to stderr."""
+    how = f"exit {status}" if status >= 0 else signal.strsignal(-status) or f"signal {-status}"
+    lines = (
+        complaints.read_text(errors="replace").strip().splitlines() if complaints.exists() else []
+    )
+    return f"{table_cell(lines[-1] if lines else 'no message')[:LONGEST_ERROR]} ({how})"
 
 
 def quartiles(values: list[float]) -> dict[str, float]:

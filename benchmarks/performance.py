@@ -4,10 +4,10 @@
     python benchmarks/performance.py --output output/performance --frames 16 36 64 \\
         --sizes 300x540 360x640 --device cuda SOLVER.AMP.ENABLED True
 
-Every cell is measured as benchmarks/training_step.py or benchmarks/inference.py does, in a fresh
-process each. Figures lie in OUTPUT as JSON, and cells that are there are not measured again. OUTPUT
-also gets table.md and plot.png. What does not fit into the memory is reported as such and not tried
-again; another error stands in the table, the other cells go on, and the exit status is 1.
+Every cell is measured as benchmarks/training_step.py does, one step or one run without warm-up, in
+a fresh process each. Figures lie in OUTPUT as JSON, and cells that are there are not measured
+again. OUTPUT also gets table.md. What does not fit into the memory is reported as such and not
+tried again; another error stands in the table, the other cells go on, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -24,16 +24,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks import inference, training_step
-from benchmarks.command_line import COUNT, NATURAL, machine, model_config
-from benchmarks.measure import MIB, PARTS, REST
-from benchmarks.rows import measured_rows
+from benchmarks import training_step
+from benchmarks.command_line import COUNT, machine, model_config
+from benchmarks.measure import MIB, PARTS, REST, measured_rows
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, run_command
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from tabulate import tabulate
 from tqdm import tqdm
 
@@ -48,7 +45,7 @@ WAYS = {
     "light": [],
     "light, recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", RECOMPUTE],
 }
-KINDS = {"training": training_step, "inference": inference}
+KINDS = ("training", "inference")
 # How PyTorch, Python, C++, CUDA and the system say that there is no memory.
 OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "MemoryError", "bad_alloc", "_STATUS_ALLOC_FAILED",
@@ -58,15 +55,7 @@ OUT_OF_MEMORY = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement.
-
-    Attributes:
-        kind: of ``KINDS``.
-        model: of ``CONFIGS``.
-        way: of ``WAYS``.
-        frames: T.
-        size: (H, W) in pixels.
-    """
+    """One measurement: of ``KINDS``, ``CONFIGS`` and ``WAYS``, T frames, (H, W) in pixels."""
 
     kind: str
     model: str
@@ -83,10 +72,10 @@ class Cell:
 
     def words(self, args: argparse.Namespace) -> list[str]:
         """The arguments of the command that measures it."""
-        words = ["--config-file", str(ROOT / CONFIGS[self.model])]
+        words = ["--config-file", str(ROOT / CONFIGS[self.model]), "--threads", str(args.threads)]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
-        words += ["--threads", str(args.threads), "--warmup", str(args.warmup)]
-        words += ["--steps" if self.kind == "training" else "--runs", str(args.steps)]
+        words += ["--steps", "1", "--warmup", "0"]
+        words += ["--inference"] * (self.kind == "inference")
         words += ["MODEL.DEVICE", args.device, *WAYS[self.way], *args.opts]
         if self.model == "VisTR":
             words += ["MODEL.SIMPLEVTR.QUERY_FRAMES", str(self.frames)]
@@ -106,10 +95,9 @@ def cells(frames: list[int], sizes: list[tuple[int, int]]) -> list[Cell]:
     ]
 
 
-def measure(cell: Cell, words: list[str]) -> dict[str, Any]:
-    """The figures of a cell, measured in this process."""
-    command = KINDS[cell.kind]
-    return command.measure(command.parser().parse_args(words))[0]
+def measure(words: list[str]) -> dict[str, Any]:
+    """The figures of a cell's words, measured in this process."""
+    return training_step.measure(training_step.parser().parse_args(words))[0]
 
 
 def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
@@ -121,17 +109,12 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     path = args.output.resolve() / cell.file_name
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    (result,) = measured_rows(measure, [(cell, cell.words(args))])
+    (result,) = measured_rows(measure, [(cell.words(args),)])
     if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
         result = {}
     if "error" not in result:
         write_bytes(path, json.dumps(result, indent=2).encode() + b"\n")
     return result
-
-
-def is_measured(result: dict[str, Any]) -> bool:
-    """Whether ``run_cell`` returned figures."""
-    return "peak_bytes" in result
 
 
 def markdown(results: dict[Cell, dict[str, Any]], args: argparse.Namespace) -> str:
@@ -144,11 +127,8 @@ def markdown(results: dict[Cell, dict[str, Any]], args: argparse.Namespace) -> s
         f"VisTR with as many frames{' of the same size' if len(sizes) > 1 else ''}."
     ]
     for kind in KINDS:
-        rows = [
-            _row(cell, result, results) for cell, result in results.items() if cell.kind == kind
-        ]
         parts.append(f"**{kind.capitalize()}**" + (", one clip" if kind == "training" else ""))
-        parts.append(_table(rows))
+        parts.append(_table([_row(c, r, results) for c, r in results.items() if c.kind == kind]))
     if rows := _flops_rows(results):
         parts.append("**GFLOPs of a clip's forward pass, by part** (every slot's mask)")
         parts.append(_table(rows))
@@ -160,7 +140,6 @@ def _pixels(size: tuple[int, int]) -> str:
 
 
 def _name(cell: Cell) -> dict[str, str]:
-    """A row's first columns."""
     size = _pixels(cell.size)
     return {"frames": str(cell.frames), "size": size, "model": cell.model, "computed": cell.way}
 
@@ -168,7 +147,7 @@ def _name(cell: Cell) -> dict[str, str]:
 def _row(cell: Cell, result: dict, results: dict[Cell, dict]) -> dict[str, str]:
     plain = results.get(dataclasses.replace(cell, model="VisTR", way="plain"), {})
     row = _name(cell)
-    if not is_measured(result):
+    if "peak_bytes" not in result:
         return row | {"s": result.get("error", "does not fit")}
     key = "step_seconds" if cell.kind == "training" else "seconds"
     seconds, other = (r.get(key, {}).get("median") for r in (result, plain))
@@ -190,8 +169,7 @@ def _ratio(value: float, other: float | None) -> str:
 def _flops_rows(results: dict[Cell, dict]) -> list[dict[str, str]]:
     rows = []
     for cell, result in results.items():
-        first_way = cell.kind == "training" and cell.way != "light, recomputed"
-        if first_way and is_measured(result):
+        if "flops" in result and cell.way != "light, recomputed":
             row = _name(cell)
             row["parameters (M)"] = f"{result['parameters'] / 1e6:.1f}"
             for part in [*PARTS, REST]:
@@ -210,32 +188,6 @@ def _table(rows: list[dict[str, str]]) -> str:
     return tabulate(cells, columns, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 
-def draw(results: dict[Cell, dict[str, Any]]) -> Figure:
-    """Bars: seconds and peak memory of every training cell that fits."""
-    found = {c: r for c, r in results.items() if c.kind == "training" and is_measured(r)}
-    several = len({cell.size for cell in found}) > 1
-    figure = Figure(figsize=(11, 1.2 + 0.32 * len(found)), layout="constrained")
-    FigureCanvasAgg(figure)
-    names = [
-        f"{cell.model}, {cell.way}, {cell.frames} frames"
-        + (f" of {_pixels(cell.size)}" if several else "")
-        for cell in found
-    ]
-    colours = ["#1f5fa8" if cell.model == "SimpleVTR" else "#c2571a" for cell in found]
-    left, right = figure.subplots(1, 2, sharey=True)
-    left.barh(names, [r["step_seconds"]["median"] for r in found.values()], color=colours)
-    left.set_xlabel("seconds a training step")
-    right.barh(names, [r["peak_bytes"] / 2**30 for r in found.values()], color=colours)
-    right.set_xlabel("peak memory, GiB")
-    left.invert_yaxis()
-    return figure
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1 if a measurement failed, 2 after a user's error."""
-    return run_command(_parser(), run, arguments)
-
-
 def run(args: argparse.Namespace) -> int:
     """Measure, and write and print the tables; 1 if a measurement failed."""
     _check_settings(args)
@@ -244,7 +196,6 @@ def run(args: argparse.Namespace) -> int:
         results[cell] = run_cell(cell, args)
     table = markdown(results, args)
     write_bytes(args.output / "table.md", table.encode(), overwrite=True)
-    draw(results).savefig(args.output / "plot.png", dpi=110)
     print(table)
     return int(any("error" in result for result in results.values()))
 
@@ -258,8 +209,7 @@ def _check_settings(args: argparse.Namespace) -> None:
     for config in CONFIGS.values():
         opts = ["MODEL.DEVICE", args.device, *args.opts]
         model_config(argparse.Namespace(config_file=ROOT / config, opts=opts, threads=args.threads))
-    names = ("device", "threads", "steps", "warmup", "opts")
-    settings = {name: getattr(args, name) for name in names}
+    settings = {name: getattr(args, name) for name in ("device", "threads", "opts")}
     path = args.output / "settings.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise ValueError(f"{args.output} has figures of other settings; choose another --output")
@@ -277,15 +227,19 @@ def _size(text: str) -> tuple[int, int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
-    parser.add_argument("--output", type=Path, required=True, help="folder of the figures")
-    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument("--frames", type=COUNT, nargs="+", default=[4, 16], metavar="T")
-    parser.add_argument("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
-    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--steps", type=COUNT, default=1, help="timed steps or runs (default 1)")
-    parser.add_argument("--warmup", type=NATURAL, default=0, help="before them (default 0)")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    add = parser.add_argument
+    add("--output", type=Path, required=True, help="folder of the figures")
+    add("--device", default="cpu", help='"cpu" (default) or "cuda"')
+    add("--frames", type=COUNT, nargs="+", default=[4, 16], metavar="T")
+    add("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
+    add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
+    add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1 if a measurement failed, 2 after a user's error."""
+    return run_command(_parser(), run, arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Measure what a training step of a config costs: parameters, FLOPs, time and memory.
+"""Measure what a training step of a config costs, or inference of a video: FLOPs, time, memory.
 
     python benchmarks/training_step.py --config-file configs/embedded/clips.yaml
     python benchmarks/training_step.py --config-file configs/youtubevis_2021/simplevtr_R50.yaml \\
         --frames 16 --size 300 540 --json cost.json MODEL.DEVICE cuda
+    python benchmarks/training_step.py --config-file configs/youtubevis_2021/simplevtr_R50.yaml \\
+        --frames 16 --size 300 540 --inference
 
 A step is the trainer's: forward, backward, gradient clipping, optimizer, in mixed precision if the
 config says so; without its hooks, so without a weight average, and at the config's base learning
@@ -13,6 +15,9 @@ FLOPs are those of one clip's forward pass in evaluation with the masks of every
 multiply-add counts 2; matrix products, convolutions and attention count, and nothing else does
 (norms, activations, grid_sample, interpolation). Peak memory on a CPU is the whole process's,
 Python and libraries included; on a GPU it is what PyTorch has allocated there.
+
+With --inference a video of noise is segmented instead, whose tracks come out at --output-size;
+reading and resizing frames is not included.
 """
 
 from __future__ import annotations
@@ -25,31 +30,25 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import (
-    COUNT,
-    NATURAL,
-    add_model_arguments,
-    argument_parser,
-    model_config,
-    run,
-)
+from benchmarks.command_line import COUNT, NATURAL, argument_parser, model_config, run
 from benchmarks.measure import (
     MIB,
     PARTS,
     REST,
-    PeakMemory,
     count_flops,
     count_parameters,
+    peak_memory,
     quartiles,
     saved_tensor_bytes,
     time_steps,
-)
-from benchmarks.synthetic import Clip, synthetic_batches
+)  # fmt: skip
+from benchmarks.synthetic import Clip, synthetic_batches, synthetic_clip
 from simplevtr.data import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
 from simplevtr.terminal import markdown_table
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
@@ -96,16 +95,37 @@ def time_training(
     """Train for some steps; the last state, and seconds and peak memory."""
     device = torch.device(cfg.MODEL.DEVICE)
     step = TrainerStep(cfg, build_model(cfg))
-    memory = PeakMemory(device)
     step_seconds, data_seconds = time_steps(
         step, batches, steps=steps, warmup=warmup, device=device
     )
     figures = {
         "step_seconds": quartiles(step_seconds),
         "data_seconds": quartiles(data_seconds)["median"],
-        **memory.report(),
+        **peak_memory(device),
     }
     return step, figures
+
+
+def time_inference(
+    cfg: CfgNode,
+    *,
+    frames: int,
+    size: tuple[int, int],
+    output_size: tuple[int, int],
+    runs: int,
+    warmup: int,
+) -> dict[str, Any]:
+    """Segment a video of noise ``runs`` times; seconds, frames a second and peak memory."""
+    device = torch.device(cfg.MODEL.DEVICE)
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    draw = np.random.default_rng(0)
+    clip = synthetic_clip(frames=frames, size=size, instances=0, classes=1, rng=draw)
+    clip["height"], clip["width"] = output_size
+    videos = iter([[clip]] * (warmup + runs))
+    seconds = quartiles(time_steps(model, videos, steps=runs, warmup=warmup, device=device)[0])
+    speed = frames / seconds["median"]
+    return {"seconds": seconds, "frames_per_second": speed, **peak_memory(device)}
 
 
 def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -116,6 +136,10 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     Raises:
         ValueError: if an argument or the device makes no sense.
     """
+    if (args.frames is None) != (args.size is None):
+        raise ValueError("--frames and --size make synthetic clips together; one is missing")
+    if args.inference:
+        return measure_inference(args)
     cfg, batches = _setup(args)
     step, figures = time_training(cfg, batches, steps=args.steps, warmup=args.warmup)
     model, batch = step.model, step.first_batch
@@ -130,21 +154,43 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "size": [height, width],
         "clips": len(batch),
         "device": cfg.MODEL.DEVICE,
-        "threads": torch.get_num_threads(),
+        "threads": args.threads,
     }
     title = (
         f"{args.config_file}: {len(batch)} clips of {length} frames of {height} x {width} pixels "
         f"({'training set' if args.frames is None else 'synthetic'}), {report['device']}, CPU "
-        f"threads: {report['threads']}, {args.steps} steps after {args.warmup}, torch "
+        f"threads: {args.threads}, {args.steps} steps after {args.warmup}, torch "
         f"{torch.__version__}"
     )
     return report, f"{title}\n\n{format_report(report, step.first_losses)}"
 
 
+def measure_inference(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Segment a video ``args.steps`` times; the figures and the line to print.
+
+    Raises:
+        ValueError: if an argument or the device makes no sense.
+    """
+    if args.frames is None:
+        raise ValueError("--inference needs --frames and --size")
+    cfg = model_config(args)
+    shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
+    report = {
+        **time_inference(cfg, **shape, runs=args.steps, warmup=args.warmup),
+        **shape,
+        "device": cfg.MODEL.DEVICE,
+        "threads": args.threads,
+    }
+    text = (
+        f"{args.config_file}: {report['frames_per_second']:.2f} frames/s "
+        f"({report['seconds']['median']:.2f} s for {args.frames} frames), peak "
+        f"({report['peak_kind']}) {report['peak_bytes'] / MIB:,.0f} MiB"
+    )
+    return report, text
+
+
 def _setup(args: argparse.Namespace) -> tuple[CfgNode, Iterator[list[Clip]]]:
-    """Check the arguments; the config and endless batches. Threads and chance are set from here."""
-    if (args.frames is None) != (args.size is None):
-        raise ValueError("--frames and --size make synthetic clips together; one is missing")
+    """The config and endless batches of training. Threads and chance are set from here."""
     cfg = model_config(args)
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
@@ -185,19 +231,15 @@ def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = argument_parser(__file__, __doc__)
-    add_model_arguments(parser)
+    parser = argument_parser(__file__, __doc__, model=True)
     add = parser.add_argument
-    add("--steps", type=COUNT, default=10, help="timed steps (default 10)")
+    add("--steps", type=COUNT, default=10, help="timed steps or runs (default 10)")
     add("--warmup", type=NATURAL, default=2, help="steps before them (default 2)")
     add("--frames", type=COUNT, metavar="T", help="synthetic clips of T frames ...")
     add("--size", type=COUNT, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
-    add(
-        "--instances",
-        type=NATURAL,
-        default=2,
-        help="instances of a synthetic clip (default 2)",
-    )
+    add("--instances", type=NATURAL, default=2, help="of a synthetic clip (default 2)")
+    add("--inference", action="store_true", help="segment a synthetic video instead of training")
+    add("--output-size", type=COUNT, nargs=2, default=[720, 1280], metavar=("H", "W"))
     return parser
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.command_line import COUNT, add_model_arguments, argument_parser, model_config, run
+from benchmarks.command_line import COUNT, argument_parser, model_config, run
 from benchmarks.measure import in_fresh_process, peak_resident_bytes, resident_bytes
 from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
@@ -92,9 +92,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argument_parser(__file__, __doc__)
+    parser = argument_parser(__file__, __doc__, model=True)
     add, side = parser.add_argument, number(int, least=8)
-    add_model_arguments(parser)
     add("--frames", type=COUNT, nargs="+", default=[64, 1000, 10000])
     add("--size", type=side, nargs=2, default=[64, 96], metavar=("H", "W"))
     add("--every", type=COUNT, default=16, help="frames from one reading to the next")

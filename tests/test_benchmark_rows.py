@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from benchmarks.rows import measured_rows
+from benchmarks.measure import measured_rows
 
 
 def double(number):

@@ -1,12 +1,9 @@
 """The comparison of SimpleVTR and VisTR: what it runs, what it keeps, what it prints."""
 
-import json
-
-from benchmarks import inference, performance
+from benchmarks import performance
 from benchmarks.performance import Cell
 
 import pytest
-from conftest import CLIPS_CONFIG
 
 TRAINING = {
     "step_seconds": {"median": 8.0},
@@ -43,6 +40,7 @@ def test_commands(tmp_path):
     assert words[words.index("--size") + 1 :][:2] == ["300", "540"]
     assert words[words.index("SOLVER.IMS_PER_BATCH") + 1] == "1"
     words = Cell("inference", "SimpleVTR", "light", 4, SIZE).words(args)
+    assert "--inference" in words
     assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in words
 
 
@@ -92,7 +90,6 @@ def test_the_rest_goes_on_after_an_error(tmp_path, monkeypatch, capsys):
     assert ["4", "VisTR", "plain", "no message (Bus error)", "", "", "", "", ""] in rows
     assert ["4", "SimpleVTR", "plain", "does not fit", "", "", "", ""] in rows  # inference
     assert ["4", "VisTR", "light", "8.00", "", "600", "", "900", ""] in rows
-    assert (tmp_path / "out" / "plot.png").is_file()
     monkeypatch.setattr(performance, "run_cell", lambda *_: {})
     assert performance.main(words) == 0
     assert "GFLOPs" not in (tmp_path / "out" / "table.md").read_text()
@@ -114,7 +111,6 @@ def test_table_has_ratios_to_plain_vistr(tmp_path):
     assert "8.00" in table  # frames a second
     assert "frames of 300 x 540 pixels" in table
     assert " size " not in table.splitlines()[4]
-    assert performance.draw(results).axes[0].get_xlabel() == "seconds a training step"
 
 
 def test_sizes_have_a_column_and_ratios_of_their_own(tmp_path):
@@ -140,8 +136,6 @@ def test_sizes_have_a_column_and_ratios_of_their_own(tmp_path):
         ("4", "360 x 640"): "0.50 x",
         ("8", "360 x 640"): "",
     }
-    labels = performance.draw(results).axes[0].get_yticklabels()
-    assert "VisTR, light, 4 frames of 360 x 640" in [label.get_text() for label in labels]
 
 
 @pytest.mark.parametrize("size", ["300", "300x", "0x540", "300x-1", "300x540x3"])
@@ -158,22 +152,7 @@ def test_figures_of_other_settings_are_not_mixed(tmp_path, capsys):
     assert performance.main(["--output", str(tmp_path / "out"), "--threads", "2"]) == 2
     assert "has figures of other settings" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        performance.main(["--output", str(tmp_path / "other"), "--steps", "0"])
+        performance.main(["--output", str(tmp_path / "other"), "--threads", "0"])
     words = ["--output", str(tmp_path / "other"), "SOLVER.OPTIMISER", "SGD"]
     assert performance.main(words) == 2  # before anything is measured
     assert "the config key SOLVER.OPTIMISER does not exist" in capsys.readouterr().err
-
-
-def test_inference_is_measured(tmp_path, capsys):
-    small = ["MODEL.RESNETS.RES2_OUT_CHANNELS", "8", "MODEL.SIMPLEVTR.NUM_QUERIES", "2"]
-    words = ["--config-file", CLIPS_CONFIG, "--frames", "2", "--size", "32", "48", "--runs", "1"]
-    words += ["--output-size", "60", "90", "--warmup", "0", "--json", str(tmp_path / "r.json")]
-    assert inference.main([*words, *small]) == 0
-    report = json.loads((tmp_path / "r.json").read_text())
-    assert report["frames_per_second"] == pytest.approx(2 / report["seconds"]["median"])
-    assert report["peak_bytes"] > 2**20
-    assert "frames/s" in capsys.readouterr().out
-    assert inference.main([*words, *small]) == 2  # the file exists
-    with pytest.raises(SystemExit, match="2"):
-        inference.main([*words[:2], "--frames", "0"])
-    assert "--frames: 0 was given; it must be at least 1" in capsys.readouterr().err

@@ -86,6 +86,18 @@ def test_command_measures_the_training_set(tiny_opts, tmp_path, capsys):
     assert (report["frames"], report["size"], report["clips"]) == (2, [32, 48], 2)
 
 
+def test_inference_is_measured(tmp_path, capsys):
+    small = ["MODEL.RESNETS.RES2_OUT_CHANNELS", "8", "MODEL.SIMPLEVTR.NUM_QUERIES", "2"]
+    words = ["--inference", "--frames", "2", "--size", "32", "48", "--steps", "1", "--warmup", "0"]
+    words += ["--output-size", "60", "90", "--json", str(tmp_path / "r.json")]
+    assert run(words, small) == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["frames_per_second"] == pytest.approx(2 / report["seconds"]["median"])
+    assert report["peak_bytes"] > 2**20
+    assert "frames/s" in capsys.readouterr().out
+    assert run(words, small) == 2  # the file exists
+
+
 @pytest.mark.parametrize("arguments", [QUICK, SYNTHETIC])
 def test_the_first_step_depends_on_the_seed_alone(tiny_opts, capsys, arguments):
     losses = []
@@ -118,6 +130,7 @@ def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
     [
         (["--frames", "2"], [], "--frames and --size make synthetic clips together"),
         (["--size", "32", "48"], [], "--frames and --size make synthetic clips together"),
+        (["--inference"], [], "--inference needs --frames and --size"),
         ([*SYNTHETIC, "--instances", "5"], [], "--instances 5, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--json", "cost.txt"], [], "cost.txt: cannot write to this; it has suffix '.txt'"),
         (SYNTHETIC, ["SOLVER.IMS_PER_BATCH", "0"], "SOLVER.IMS_PER_BATCH is 0"),
