@@ -21,13 +21,13 @@ from simplevtr.inference import (
     until_set,
     wanted_in_result,
 )
+from simplevtr.structures import TrackMasks
 from simplevtr.video_io import open_source
-from simplevtr.visualization import TrackPainter
+from simplevtr.visualization import TrackPainter, track_rgb
 
 import av
 import gradio as gr
 import torch
-from app_table import TABLE_STYLE, track_table
 
 _HEAD = """# SimpleVTR
 Every object of a video: what it is, where it goes, and its mask in every frame."""
@@ -35,6 +35,20 @@ _EMPTY = "<p class='hint'>Drop a video at the left and press <b>Find tracks</b>.
 # Whatever gradio's parts would fetch from elsewhere is refused by the browser.
 _POLICY = """<meta http-equiv="Content-Security-Policy"
     content="default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:">"""
+
+_LISTED = 30  # tracks
+_STYLE = """
+.hint, .summary { margin: 0.3rem 0; }
+.tracks { max-height: 19rem; overflow-y: auto; }
+.tracks table, .tracks tr, .tracks th, .tracks td { border: 0 !important; }
+.tracks table { width: 100%; border-collapse: collapse; }
+.tracks tr + tr { border-top: 1px solid var(--border-color-primary) !important; }
+.tracks th { color: var(--body-text-color-subdued); font-weight: normal; }
+.tracks th, .tracks td { padding: 0.3rem 0.6rem; text-align: right; }
+.tracks :is(th, td):nth-child(-n+2) { text-align: left; }
+.tracks i { display: inline-block; width: 1em; height: 1em; margin-right: 0.3em;
+    border: 1px solid #0006; border-radius: 3px; vertical-align: -0.1em; }
+"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Page:
         _, address, _ = self.blocks().launch(
             server_name=host, server_port=port, inbrowser=browser, share=False, quiet=True,
             prevent_thread_lock=True, ssr_mode=False, mcp_server=False, enable_monitoring=False,
-            run_history=False, footer_links=[], css=TABLE_STYLE, head=_POLICY,
+            run_history=False, footer_links=[], css=_STYLE, head=_POLICY,
             theme=gr.themes.Default(primary_hue="blue", **fonts),
         )  # fmt: skip
         print(f"open {address} (Ctrl-C ends)", flush=True)
@@ -205,7 +219,7 @@ class Page:
             self._predictor.write_results(targets.results, result)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, segmented.path) from error
-        listed = track_table(result, found, painter)
+        listed = _track_table(result, found, painter)
         return targets.video, listed, gr.DownloadButton(value=targets.results, visible=True)
 
     def _new_folder(self, session: str) -> Path:
@@ -238,3 +252,26 @@ def _error(problem: Exception | str, path: str = "") -> gr.Error:
     if path:  # users did not choose the folder
         text = text.replace(path, Path(path).name)
     return gr.Error(html.escape(text), duration=None, print_exception=False)
+
+
+def _track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPainter) -> str:
+    """The tracks of what is drawn of ``found.result``, as HTML."""
+    columns = (result[f"pred_{name}"] for name in ("ids", "labels", "scores", "masks"))
+    rows = list(zip(*columns, strict=True))
+    every = len(found.result["pred_scores"])
+    text = f"<p class='summary'>{found.frames} frames, {len(rows)} of {every} tracks shown"
+    if not rows:
+        return f"{text}. A lower threshold shows more.</p>" if every else f"{text}.</p>"
+    if len(rows) > _LISTED:
+        text += f", the best {_LISTED} are listed"
+    body = "".join(_row(*row, painter) for row in rows[:_LISTED])
+    head = "<tr><th>track</th><th>class</th><th>score</th><th>frames</th></tr>"
+    return f"{text}.</p><div class='tracks'><table>{head}{body}</table></div>"
+
+
+def _row(track_id: int, label: int, score: float, masks: TrackMasks, painter: TrackPainter) -> str:
+    seen = sum(rle is not None for rle in masks.rles)
+    return (
+        f"<tr><td><i style='background: rgb{track_rgb(track_id)}'></i> {track_id}</td>"
+        f"<td>{html.escape(painter.class_name(label))}</td><td>{score:.0%}</td><td>{seen}</td></tr>"
+    )

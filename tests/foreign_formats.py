@@ -8,7 +8,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from simplevtr.structures import FrameTracks
-from simplevtr.video_io.mots_png import MotsPngSink
+from simplevtr.video_io import MotsPngSink
 from tools.import_dataset import main
 
 import numpy as np

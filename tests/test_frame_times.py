@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 from simplevtr.video_io import FrameTiming
-from simplevtr.video_io.frame_times import Timeline
+from simplevtr.video_io.frame_source import Timeline
 from simplevtr.video_io.writer import fine_tick
 
 import pytest

@@ -8,7 +8,8 @@ import threading
 import time
 
 from simplevtr.video_io import open_sink, open_source
-from simplevtr.video_io.live_source import LiveSource, hidden
+from simplevtr.video_io.reader import hidden
+from simplevtr.video_io.video_source import LiveSource
 
 import numpy as np
 import pytest

@@ -1,10 +1,8 @@
 """Reading frames from videos, images, cameras and addresses; writing frames, masks and tracks."""
 
-from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.frame_times import FrameTiming
-from simplevtr.video_io.mots_png import MotsPngSink
+from simplevtr.video_io.frame_source import FrameSource, FrameTiming
 from simplevtr.video_io.reader import open_source
-from simplevtr.video_io.sink import FrameSink
+from simplevtr.video_io.sink import FrameSink, MotsPngSink
 from simplevtr.video_io.writer import open_sink
 
 __all__ = [

@@ -1,15 +1,93 @@
-"""The interface of all sources of frames."""
+"""The interface of all sources of frames, and when the frames of a video are shown."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from simplevtr.video_io.frame_times import FrameTiming
-
 import numpy as np
+
+# Streams that are sent rather than stored set their clocks anew now and then; nobody films with
+# one picture in ten seconds and sends it that way.
+_JUMP = 10  # seconds
+_BACK = 1  # seconds
+
+
+@dataclass(frozen=True)
+class FrameTiming:
+    """When one frame is shown, in exact seconds from the start of the first frame."""
+
+    start: Fraction
+    duration: Fraction
+
+
+class Timeline:
+    """The times of a video's frames: always increasing, the first at 0, 16 bytes per frame.
+
+    Clocks that jump back (joined recordings, a camera that restarts) go on where they were.
+    """
+
+    def __init__(self, fps: Fraction | None, tick: Fraction, *, may_jump: bool = False):
+        """``tick`` is the container's unit of time in seconds.
+
+        With ``may_jump``, a gap of more than 10 s means that the clock was set anew.
+        """
+        self._fps, self._tick, self._may_jump = fps, tick, may_jump
+        self._step = max(1, round(1 / (fps * tick))) if fps else 1
+        self._origin = 0  # ticks on the container's clock that are time 0
+        self._starts, self._durations = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def add(self, pts: int | None, duration: int | None) -> None:
+        """Note the next frame: its time and duration in ticks, None or 0 where unknown."""
+        if self._starts:
+            start = self._after(self._starts[-1], pts)
+        else:
+            start, self._origin = 0, pts or 0
+        self._starts.append(start)
+        self._durations.append(duration if duration and duration > 0 else self._step)
+
+    def _after(self, previous: int, pts: int | None) -> int:
+        due = previous + self._durations[-1]
+        if pts is None:
+            return due
+        start = pts - self._origin
+        jumped_back = (previous - start) * self._tick > _BACK
+        if jumped_back or (self._may_jump and (start - due) * self._tick > _JUMP):
+            self._origin = pts - due
+            return due
+        return max(start, previous + 1)
+
+    def timing(self, index: int) -> FrameTiming:
+        """When frame ``index`` is shown.
+
+        Containers round times, to milliseconds for instance; what the frame rate explains to
+        within one tick is taken to be exactly that.
+
+        Raises:
+            IndexError: that frame has not been read.
+        """
+        start, duration = self._starts[index] * self._tick, self._durations[index] * self._tick
+        if self._fps:
+            if abs(start - index / self._fps) <= self._tick:
+                start = index / self._fps
+            if abs(duration - 1 / self._fps) <= self._tick:
+                duration = 1 / self._fps
+        return FrameTiming(start, duration)
+
+    def origin(self) -> Fraction:
+        """Seconds on the container's clock at which the first frame is shown."""
+        return self._origin * self._tick
+
+    def end(self) -> Fraction:
+        """Seconds from the first frame's start to the last one's end; 0 without frames."""
+        return (self._starts[-1] + self._durations[-1]) * self._tick if self._starts else Fraction()
 
 
 class FrameSource(ABC):

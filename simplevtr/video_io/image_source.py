@@ -9,8 +9,7 @@ from pathlib import Path
 
 from simplevtr.formats import images
 from simplevtr.formats.paths import natural_key
-from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.frame_source import FrameSource, FrameTiming
 
 import numpy as np
 

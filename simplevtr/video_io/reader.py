@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from simplevtr.formats.images import IMAGE_SUFFIXES, is_image, picture_count
 from simplevtr.formats.paths import existing
 from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.image_source import ImageSource, PictureSource, images_in
-from simplevtr.video_io.live_source import open_live
-from simplevtr.video_io.video_source import VideoSource
+from simplevtr.video_io.video_source import LiveSource, VideoSource
+
+_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 
 
 def open_source(
@@ -37,7 +39,7 @@ def open_source(
     """
     single = isinstance(path_or_pattern, (str, os.PathLike))
     inputs = [os.fspath(i) for i in ([path_or_pattern] if single else path_or_pattern)]
-    if len(inputs) == 1 and (live := open_live(inputs[0], timeout=timeout)) is not None:
+    if len(inputs) == 1 and (live := _open_live(inputs[0], timeout=timeout)) is not None:
         return live
     paths = [path for item in inputs for path in _expand(item)]
     if not paths:
@@ -68,3 +70,30 @@ def _expand(item: str) -> list[Path]:
     if not matches:
         raise FileNotFoundError(f"{item}: no file matches this pattern")
     return matches
+
+
+def _open_live(text: str, *, timeout: float) -> LiveSource | None:
+    """A camera (of Linux, video4linux) or an address; None where a text stands for neither."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        if text.split("://", 1)[0].lower() not in _SCHEMES:
+            raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(_SCHEMES)}")
+        return LiveSource(text, hidden(text), timeout=timeout)
+    camera = re.fullmatch(r"(/dev/video)?([0-9]{1,3})", text)
+    if camera is None or (camera[1] is None and Path(text).exists()):
+        return None
+    device = text if camera[1] else f"/dev/video{int(text)}"
+    if not Path(device).exists():
+        there = ", ".join(sorted(map(str, Path("/dev").glob("video[0-9]*")))) or "none"
+        raise FileNotFoundError(
+            f"{text}: no such file, and no camera {device} (cameras here: {there})"
+        )
+    return LiveSource(device, device, format="v4l2")
+
+
+def hidden(address: str) -> str:
+    """An address without the user's name, password and query, in which secrets are handed over."""
+    scheme, _, rest = address.partition("://")
+    place, mark, _ = rest.partition("?")
+    host, slash, path = place.partition("/")
+    user, at, host = host.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{host}{slash}{path}{'?***' if mark else ''}"

@@ -1,4 +1,4 @@
-"""Encoded video as frames: the stream of an open container, and video files."""
+"""Encoded video as frames: video files, and cameras and addresses, which can be read only once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
-from simplevtr.video_io.frame_source import FrameSource
-from simplevtr.video_io.frame_times import FrameTiming, Timeline
+from simplevtr.video_io.frame_source import FrameSource, FrameTiming, Timeline
 
 import av
 import numpy as np
@@ -20,6 +19,8 @@ logger = logging.getLogger(__name__)
 _HOPELESS = 1000  # packets without a single frame
 # FFmpeg follows these to further files or addresses, which nobody asked it to read.
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
+# A server may send a playlist; it must not lead to files of this machine.
+_PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,rtmpt,srt"
 
 
 class StreamReader:
@@ -160,6 +161,60 @@ class VideoSource(StreamSource):
             "%s: damaged; %s%d%s frames can be read and are kept (%s)",
             self.path, first, reader.count, f" of {self.length}" if self.length else "", why,
         )  # fmt: skip
+
+
+class LiveSource(StreamSource):
+    """A stream that is opened once, stays open, and can be iterated once."""
+
+    live = True
+
+    def __init__(
+        self, address: str, shown: str, *, format: str | None = None, timeout: float = 20.0
+    ):
+        """Connect and decode the first frame; ValueError if that fails.
+
+        Args:
+            address: a device, or an address with a scheme.
+            shown: what stands for it in messages.
+            format: FFmpeg's name of the input format; None: found out.
+            timeout: seconds to wait for an answer, and later for the next data.
+        """
+        self.path, self.files = shown, []
+        options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
+        try:
+            self._container = av.open(
+                address, format=format, container_options={} if format else options, timeout=timeout
+            )
+        except (av.FFmpegError, OSError) as error:
+            # The error's own text and the chain would show the address with its password.
+            late = isinstance(error, av.error.ExitError)
+            reason = f"no answer within {timeout:g} s" if late else error.strerror
+            raise ValueError(f"{shown}: cannot be opened as a video ({reason})") from None
+        try:
+            self._frames: Iterator[np.ndarray] | None = self._begin(self._container)
+        except ValueError:
+            self._container.close()
+            raise
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._frames is None:
+            raise ValueError(f"{self.path}: a live source can be read only once")
+        frames, self._frames = self._frames, None
+        return self._pass(frames)
+
+    def _pass(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        try:
+            yield from frames
+            if (error := self._reader.error) is not None:
+                count = self._reader.count
+                logger.warning("%s: broke off after %d frames (%s)", self.path, count, error)
+        finally:
+            self._container.close()
+
+    def close(self) -> None:
+        """Release the camera or connection."""
+        self._frames = None
+        self._container.close()
 
 
 def open_file(path: Path) -> av.container.InputContainer:

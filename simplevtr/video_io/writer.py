@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from simplevtr.formats.files import check_output
-from simplevtr.video_io.frame_times import FrameTiming
+from simplevtr.video_io.frame_source import FrameTiming
 from simplevtr.video_io.sink import FolderSink, FrameSink
 from simplevtr.video_io.sound import add_sound
 
