@@ -27,11 +27,9 @@ from simplevtr.terminal import command_parser, run_command, say
 
 import numpy as np
 from PIL import Image
-from rendering import MIN_VISIBLE_PIXELS, layer_shares, paint, visible_masks
-from scenes import SPLITS, STYLES, VARIANTS, Scene, category_of, draw_scene, generator
-from shapes import SHAPES
+from rendering import annotation_record, layer_shares, paint, visible_masks
+from scenes import SHAPES, SPLITS, STYLES, VARIANTS, Scene, category_of, draw_scene, generator
 from tqdm import tqdm
-from ytvis_records import annotation_record
 
 VERSION = 1  # raise it when the same settings give other files
 STAMP = "embedded.json"  # written last: the variant is finished
@@ -80,18 +78,11 @@ def make_embedded_dataset(
     progress: bool = False,
     **settings: float,
 ) -> list[Path]:
-    """Makes the embedded dataset, or finds it made.
+    """Makes the embedded dataset, or finds it made, in folders "easy" and "hard" of ``output``.
 
-    A variant that is finished with the same settings is left alone; one that was interrupted is
-    made again.
-
-    Args:
-        output: folder that gets the folders ``easy`` and ``hard``.
-        variant: "easy", "hard" or "both".
-        overwrite: replace a dataset that this program made with other settings.
-        workers: processes that draw videos; the files do not depend on it.
-        progress: show progress bars and say what was done.
-        **settings: the fields of ``Settings`` that are not to have their defaults.
+    A variant that is finished with the same settings (the fields of ``Settings``) is left alone;
+    one that was interrupted is made again. The files do not depend on ``workers``, the processes
+    that draw videos.
 
     Returns:
         The annotation files: train, val and long of each variant.
@@ -105,10 +96,10 @@ def make_embedded_dataset(
         raise ValueError(f"workers is {workers}; it must be at least 1")
     variants = VARIANTS if variant == "both" else (variant,)
     plans = {Path(output) / name: Settings(variant=name, **settings) for name in variants}
-    finished = [_is_finished(*plan, overwrite) for plan in plans.items()]
-    for (folder, plan), done in zip(plans.items(), finished, strict=True):
+    finished = {folder: _is_finished(folder, plan, overwrite) for folder, plan in plans.items()}
+    for folder, done in finished.items():
         if not done:
-            _make_variant(folder, plan, workers, progress)
+            _make_variant(folder, plans[folder], workers, progress)
         if progress:
             say(f"{folder}: {'already finished, left as it is' if done else 'finished'}")
     return [folder / f"{split}.json" for folder in plans for split in SPLITS]
@@ -190,7 +181,6 @@ def _make_video(pictures: Path, settings: Settings, split: str, index: int) -> t
             mask,
             category_id=SHAPES.index(track.shape) + 1,
             encoding=_ENCODING_ROUND[index % len(_ENCODING_ROUND)],
-            min_pixels=MIN_VISIBLE_PIXELS,
         )
         for track, mask in zip(scene.tracks, masks, strict=True)
     ]

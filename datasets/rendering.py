@@ -1,4 +1,4 @@
-"""From a scene to its frames and exact visible masks.
+"""From a scene to its frames, exact visible masks and their records in YTVIS format.
 
 Each pixel is sampled at 4 x 4 points; a point shows the nearest layer that covers it. The shares of
 the layers in a pixel blend their colours (smooth edges), and the mask owns the pixels of which the
@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from simplevtr.formats.rle import encode_mask, frame_lists, run_lengths
+
+import cv2
 import numpy as np
 from PIL import Image
-from scenes import CAMERA_REACH, Bar, Scene, Track
-from shapes import EXTENT, contains, shading
+from pycocotools import mask as coco_mask
+from scenes import CAMERA_REACH, EXTENT, Bar, Scene, Track, contains, shading
 
 SAMPLES = 4  # sample points along a side of a pixel
 MIN_VISIBLE_PIXELS = 12  # with fewer, an object counts as absent from a frame
+ENCODINGS = ("compressed", "uncompressed", "polygons")
+POLYGON_MIN_IOU = 0.92  # a polygon that keeps less of its mask is not used
+_POLYGON_TOLERANCE = 0.4  # how far, in pixels, a simplified outline may leave the mask's
 Window = tuple[slice, slice]  # rows and columns
 
 
@@ -175,3 +181,54 @@ def _seen_by_camera(canvas: np.ndarray, scene: Scene, t: int) -> np.ndarray:
     part = canvas[top : top + scene.height + 1, left : left + scene.width + 1]
     rows = part[:-1] * (1 - fy) + part[1:] * fy
     return rows[:, :-1] * (1 - fx) + rows[:, 1:] * fx
+
+
+def annotation_record(masks: np.ndarray, *, category_id: int, encoding: str) -> dict:
+    """The annotation of one track, ready for JSON, without ``id`` and ``video_id``.
+
+    ``masks`` are (T, H, W) bool, empty where the object is absent; ``encoding`` is one of
+    ``ENCODINGS``. With "polygons", the polygons are the truth: boxes and areas follow them. A track
+    that polygons cannot follow (a ring's hole, or one of fewer than ``MIN_VISIBLE_PIXELS``) becomes
+    compressed.
+
+    Raises:
+        ValueError: the encoding's name is unknown.
+    """
+    if encoding not in ENCODINGS:
+        raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
+    length, height, width = masks.shape
+    coded = [encode_mask(mask) if mask.any() else None for mask in masks]
+    segmentations = None
+    if encoding == "uncompressed":
+        size = [height, width]
+        segmentations = [code and {"size": size, "counts": run_lengths(code)} for code in coded]
+    elif encoding == "polygons":
+        drawn = [
+            _polygons(mask, code) if code else (None, None)
+            for mask, code in zip(masks, coded, strict=True)
+        ]
+        if all(drawn):
+            segmentations, coded = zip(*drawn, strict=True)
+    lists = frame_lists(coded)
+    return {
+        "category_id": category_id,
+        "iscrowd": 0,
+        "height": height,
+        "width": width,
+        "length": length,
+        **lists,
+        "segmentations": segmentations or lists["segmentations"],
+    }
+
+
+def _polygons(mask: np.ndarray, coded: dict) -> tuple[list, dict] | None:
+    """Outlines [[x, y, x, y, ...], ...] in pixels and their coded mask; None if it is poor."""
+    fine = np.kron(mask.astype(np.uint8), np.ones((4, 4), np.uint8))
+    contours, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    smooth = [cv2.approxPolyDP(c, 4 * _POLYGON_TOLERANCE, True).reshape(-1, 2) for c in contours]
+    outlines = [((c + 0.5) / 4).ravel().tolist() for c in smooth if len(c) >= 3]
+    if not outlines:
+        return None
+    drawn = coco_mask.merge(coco_mask.frPyObjects(outlines, *mask.shape))
+    close = coco_mask.iou([drawn], [coded], [0])[0, 0] >= POLYGON_MIN_IOU
+    return (outlines, drawn) if close and coco_mask.area(drawn) >= MIN_VISIBLE_PIXELS else None

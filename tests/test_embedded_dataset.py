@@ -15,8 +15,7 @@ if str(DATASETS) not in sys.path:
     sys.path.insert(0, str(DATASETS))
 
 from make_embedded import STARTED_STAMP, main, make_embedded_dataset  # noqa: E402
-from scenes import category_of  # noqa: E402
-from shapes import SHAPES, contains  # noqa: E402
+from scenes import SHAPES, category_of, contains  # noqa: E402
 
 TINY = {"seed": 666, "train_videos": 3, "val_videos": 1, "long_videos": 0}
 

@@ -10,7 +10,7 @@ DATASETS = Path(__file__).parents[1] / "datasets"
 if str(DATASETS) not in sys.path:
     sys.path.insert(0, str(DATASETS))
 
-from ytvis_records import POLYGON_MIN_IOU, annotation_record  # noqa: E402
+from rendering import POLYGON_MIN_IOU, annotation_record  # noqa: E402
 
 
 def decode(segmentation, height: int, width: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def two_visible_frames(*, hole: bool) -> np.ndarray:
 @pytest.mark.parametrize("encoding", ["compressed", "uncompressed", "polygons"])
 def test_each_form_decodes_to_the_mask(encoding):
     masks = two_visible_frames(hole=False)
-    record = annotation_record(masks, category_id=4, encoding=encoding, min_pixels=12)
+    record = annotation_record(masks, category_id=4, encoding=encoding)
     assert record["segmentations"][1] is record["bboxes"][1] is record["areas"][1] is None
     for t in (0, 2):
         segmentation = json.loads(json.dumps(record["segmentations"][t]))
@@ -52,7 +52,7 @@ def test_each_form_decodes_to_the_mask(encoding):
 
 def test_a_hole_is_not_lost_to_polygons():
     masks = two_visible_frames(hole=True)
-    record = annotation_record(masks, category_id=1, encoding="polygons", min_pixels=12)
+    record = annotation_record(masks, category_id=1, encoding="polygons")
     assert [form(s) for s in record["segmentations"] if s] == ["compressed"] * 2
     assert (decode(record["segmentations"][0], 30, 40) == masks[0]).all()
 
@@ -60,7 +60,7 @@ def test_a_hole_is_not_lost_to_polygons():
 def test_polygons_are_the_truth_of_boxes_and_areas():
     y, x = np.mgrid[:30, :40]
     mask = (x - 19.3) ** 2 + (y - 14.6) ** 2 < 100
-    record = annotation_record(mask[None], category_id=1, encoding="polygons", min_pixels=12)
+    record = annotation_record(mask[None], category_id=1, encoding="polygons")
     drawn = decode(record["segmentations"][0], 30, 40)
     assert record["areas"] == [drawn.sum()]
     assert (drawn & mask).sum() / (drawn | mask).sum() >= POLYGON_MIN_IOU
@@ -68,6 +68,4 @@ def test_polygons_are_the_truth_of_boxes_and_areas():
 
 def test_unknown_encoding():
     with pytest.raises(ValueError, match="'png'.*compressed"):
-        annotation_record(
-            two_visible_frames(hole=False), category_id=1, encoding="png", min_pixels=12
-        )
+        annotation_record(two_visible_frames(hole=False), category_id=1, encoding="png")

@@ -9,11 +9,4 @@ from simplevtr.conversion.draft import Target, target_of_config
 from simplevtr.conversion.export import to_vistr
 from simplevtr.conversion.layouts import LAYOUTS
 
-__all__ = [
-    "COLOURS",
-    "LAYOUTS",
-    "Target",
-    "convert",
-    "target_of_config",
-    "to_vistr",
-]
+__all__ = ["COLOURS", "LAYOUTS", "Target", "convert", "target_of_config", "to_vistr"]
