@@ -23,6 +23,7 @@ def test_an_error_of_one_process_ends_all_with_its_message(capfd):
     assert str(caught.value) == "a.jpg is missing"
     captured = capfd.readouterr()
     assert "Traceback" not in captured.out + captured.err
+    assert "Terminating process" not in captured.err
 
 
 def test_one_process_runs_here():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import threading
 import time
@@ -63,6 +64,8 @@ def run_processes(
             f"--num-machines {machines} needs --dist-url tcp://HOST:PORT, the same on all machines"
         )
     messages = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    # Which processes it ends is nothing to the user, who reads why.
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     found: list[str] = []
     threading.Thread(target=_end_all_after, args=(messages, found), daemon=True).start()
     try:
