@@ -1,14 +1,9 @@
 import copy
-import json
 import math
+from dataclasses import asdict
 
-from simplevtr.evaluation.analysis.subsets import (
-    GROUPS,
-    score_subsets,
-    subsets_as_json,
-    subsets_table,
-)
-from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.evaluation.analysis.subsets import GROUPS, score_subsets, subsets_table
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks, without_nan
 
 import numpy as np
 import pytest
@@ -30,10 +25,15 @@ evaluate_tracks = on_plain(evaluate_tracks)
 A, B, C = box(0, 0, 2, 2), box(3, 0, 5, 2), box(6, 0, 8, 2)
 
 
+def column(scores, key):
+    """A number of each group."""
+    return tuple(group[key] for group in scores.groups.values())
+
+
 def groups(annotations, name, limits):
     """Number of true tracks in each group."""
-    gt = ground_truth(annotations)
-    return score_subsets(gt, [], limits={name: limits})[name].tracks
+    scores = score_subsets(ground_truth(annotations), [], limits={name: limits})[name]
+    return column(scores, "true_tracks")
 
 
 def limit_of(annotations, name):
@@ -45,7 +45,7 @@ def test_length_is_the_number_of_visible_frames():
     tracks = [annotation(1, [A, None, None]), annotation(2, [B, None, B]), annotation(3, [C] * 3)]
     assert groups(tracks, "length", (1, 2)) == (1, 1, 1)  # a limit belongs to the lower group
     assert groups(tracks, "length", (2, 2)) == (2, 0, 1)
-    assert score_subsets(ground_truth(tracks), [])["length"].limits == (1, 2)
+    assert score_subsets(ground_truth(tracks), [])["length"].limits == [1, 2]
 
 
 def test_motion_is_relative_to_size():
@@ -90,19 +90,22 @@ def test_a_group_ignores_the_tracks_of_others():
     limits = {"length": (1, 2)}
     found_long = [result([C] * 3, score=0.9)]
     scores = score_subsets(gt, found_long, limits=limits)["length"]
-    assert scores.tracks == (1, 0, 1)
-    assert (scores.ap[0], scores.ap[2]) == (0, pytest.approx(100))
-    assert math.isnan(scores.ap[1])
+    assert column(scores, "true_tracks") == (1, 0, 1)
+    assert (column(scores, "AP")[0], column(scores, "AP")[2]) == (0, pytest.approx(100))
+    assert math.isnan(column(scores, "AP")[1])
     # A false alarm of three frames costs the long tracks alone ...
     false_alarm = result([B] * 3, score=0.95)
     scores = score_subsets(gt, [*found_long, false_alarm, result([A, None, None])], limits=limits)
-    assert scores["length"].ap50[0] == pytest.approx(100)
-    assert scores["length"].ap50[2] == pytest.approx(50)
+    assert column(scores["length"], "AP50")[0] == pytest.approx(100)
+    assert column(scores["length"], "AP50")[2] == pytest.approx(50)
     # ... and one of two frames neither.
     false_alarm = result([B, B, None], score=0.95)
     scores = score_subsets(gt, [*found_long, false_alarm, result([A, None, None])], limits=limits)
-    assert (scores["length"].ap50[0], scores["length"].ap50[2]) == pytest.approx((100, 100))
-    assert scores["length"].ar100[2] == pytest.approx(100)
+    assert (
+        column(scores["length"], "AP50")[0],
+        column(scores["length"], "AP50")[2],
+    ) == pytest.approx((100, 100))
+    assert column(scores["length"], "AR100")[2] == pytest.approx(100)
 
 
 def test_a_prediction_is_not_occluded_by_its_own_object():
@@ -111,13 +114,13 @@ def test_a_prediction_is_not_occluded_by_its_own_object():
     # IoU 1/7 with A: a false alarm, of the free ones.
     scores = score_subsets(gt, [result([near] * 3, score=0.9), result([A] * 3), result([C] * 3)])
     occlusion = scores["occlusion"]
-    assert occlusion.limits == (0, 0)
-    assert occlusion.ap50[0] < 90
+    assert occlusion.limits == [0, 0]
+    assert column(occlusion, "AP50")[0] < 90
     gt = ground_truth([annotation(1, [A] * 3), annotation(2, [near] * 3), annotation(3, [C] * 3)])
     scores = score_subsets(gt, [result([A] * 3), result([C] * 3)], limits={"occlusion": (0, 0.5)})
-    assert scores["occlusion"].tracks == (1, 0, 2)
-    assert scores["occlusion"].ap50[0] == pytest.approx(100)
-    assert scores["occlusion"].ap50[2] == pytest.approx(100 * 51 / 101)
+    assert column(scores["occlusion"], "true_tracks") == (1, 0, 2)
+    assert column(scores["occlusion"], "AP50")[0] == pytest.approx(100)
+    assert column(scores["occlusion"], "AP50")[2] == pytest.approx(100 * 51 / 101)
 
 
 @pytest.mark.parametrize("case", ["1", "4"])
@@ -129,15 +132,16 @@ def test_one_group_with_everything_has_the_scores_of_the_evaluation(case):
     everything = score_subsets(gt, results, limits=dict.fromkeys(GROUPS, (1e6, 1e6)))
     assert (gt, results) == before
     for scores in everything.values():
-        found = scores.ap[0], scores.ap50[0], scores.ar100[0]
+        found = column(scores, "AP")[0], column(scores, "AP50")[0], column(scores, "AR100")[0]
         assert found == pytest.approx((stats["AP"], stats["AP50"], stats["AR100"]))
-        assert scores.tracks[1:] == (0, 0)
+        assert column(scores, "true_tracks")[1:] == (0, 0)
 
 
 def test_nothing_true():
     for scores in score_subsets(ground_truth([]), [result([A] * 3)]).values():
-        assert scores.tracks == (0, 0, 0)
-        assert all(map(math.isnan, [*scores.limits, *scores.ap, *scores.ap50, *scores.ar100]))
+        assert column(scores, "true_tracks") == (0, 0, 0)
+        assert all(map(math.isnan, scores.limits))
+        assert all(math.isnan(x) for key in ("AP", "AP50", "AR100") for x in column(scores, key))
 
 
 def test_table_and_json():
@@ -150,7 +154,7 @@ def test_table_and_json():
     assert rows[2] == ["length", "short", "up to 1", "1", "0.000", "0.000", "0.000"]
     assert rows[3] == ["length", "middle", "up to 2", "0", "nan", "nan", "nan"]
     assert rows[4] == ["length", "long", "above 2", "1", "100.000", "100.000", "100.000"]
-    content = json.loads(json.dumps(subsets_as_json(subsets), allow_nan=False))
+    content = {name: without_nan(asdict(scores)) for name, scores in subsets.items()}
     assert list(content) == list(GROUPS)
     assert content["length"]["limits"] == [1, 2]
     nothing = {"true_tracks": 0, "AP": None, "AP50": None, "AR100": None}

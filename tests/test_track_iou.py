@@ -1,4 +1,4 @@
-from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.evaluation.scored_video import track_iou
 from simplevtr.formats.film_strips import join_frames, mean_area
 from simplevtr.formats.rle import MalformedMaskError
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
@@ -24,21 +25,16 @@ from simplevtr.evaluation import (
     scores_as_json,
     scores_table,
 )
-from simplevtr.evaluation.analysis.error_breakdown import (
-    break_down_errors,
-    errors_as_json,
-    errors_table,
-)
-from simplevtr.evaluation.analysis.hota import check_trackeval, hota_as_json, hota_table, score_hota
+from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
+from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
 from simplevtr.evaluation.analysis.subsets import (
     GROUPS,
     check_subset_limits,
     score_subsets,
-    subsets_as_json,
     subsets_table,
 )
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.evaluation.ytvis_eval import check_area_limits
+from simplevtr.evaluation.ytvis_eval import check_area_limits, without_nan
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command, say
@@ -81,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     check_subset_limits(limits)
     wants_hota = options.hota or options.score_threshold is not None
     if wants_hota:
-        check_trackeval()
+        trackeval_hota()  # that it is installed
     refuse_existing(options.output, overwrite=options.overwrite)
     gt = load_annotated(options.gt)
     results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
@@ -90,18 +86,18 @@ def run(options: argparse.Namespace) -> None:
     if options.errors:
         errors = break_down_errors(gt, results)
         tables.append(errors_table(errors))
-        content["errors"] = errors_as_json(errors)
+        content["errors"] = {"AP50": errors.ap50, "gains": errors.gains, "counts": errors.counts}
     if options.subsets or limits:
         subsets = score_subsets(gt, results, limits=limits)
         tables.append(subsets_table(subsets))
-        content["subsets"] = subsets_as_json(subsets)
+        content["subsets"] = {name: asdict(scores) for name, scores in subsets.items()}
     if wants_hota:
         threshold = options.score_threshold
         threshold = SCORE_THRESHOLD if threshold is None else threshold
         hota = score_hota(gt, results, score_threshold=threshold)
         tables.append(hota_table(hota))
-        content["hota"] = hota_as_json(hota)
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+        content["hota"] = asdict(hota)
+    text = json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n"
     write_bytes(options.output, text.encode(), overwrite=options.overwrite)
     say("\n\n".join(tables))
 

@@ -8,8 +8,13 @@ from importlib import import_module
 from simplevtr.evaluation.analysis.error_breakdown import ErrorBreakdown, break_down_errors
 from simplevtr.evaluation.analysis.hota import HotaScores, score_hota
 from simplevtr.evaluation.analysis.subsets import SubsetScores, score_subsets
-from simplevtr.evaluation.report import scores_as_json, scores_table
-from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, TrackScores, evaluate_tracks
+from simplevtr.evaluation.ytvis_eval import (
+    AREA_LIMITS,
+    TrackScores,
+    evaluate_tracks,
+    scores_as_json,
+    scores_table,
+)
 from simplevtr.formats.results import load_results, write_results
 from simplevtr.formats.ytvis import load_ground_truth
 

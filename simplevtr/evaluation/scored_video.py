@@ -1,4 +1,4 @@
-"""True and predicted tracks side by side, one video at a time."""
+"""True and predicted tracks side by side, one video at a time, and their IoU by pycocotools."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, TrueTrack, Video, require_annotations
 
 import numpy as np
+from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA and identity switches
@@ -38,15 +39,9 @@ class ScoredVideo:
 def tracks_by_video(
     gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = 0.0
 ) -> list[ScoredVideo]:
-    """The tracks of every video, in the order of ``gt.videos``.
+    """The tracks of every video, in the order of ``gt.videos``; without annotations none is true.
 
-    Args:
-        gt: what ``load_ground_truth`` returned; without annotations no track is true.
-        results: what ``load_results`` returned for it.
-        score_threshold: predictions with a lower score are left out.
-
-    Raises:
-        ValueError: the threshold is not in [0, 1].
+    Predictions below the score threshold are left out; ValueError unless it is in [0, 1].
     """
     checks.score(score_threshold, "score_threshold")
     videos = {video.id: ScoredVideo(video, [], [], [], []) for video in gt.videos}
@@ -64,19 +59,10 @@ def tracks_by_video(
 def scored_videos(
     gt: GroundTruth, results: list[PredictedTrack], what: str, *, score_threshold: float = 0.0
 ) -> Iterable[ScoredVideo]:
-    """``tracks_by_video`` under a progress bar called ``what``.
-
-    Raises:
-        ValueError: there are no annotations, or the threshold is not in [0, 1].
-    """
+    """``tracks_by_video`` under a progress bar called ``what``; annotations must be there."""
     require_annotations(gt)
     videos = tracks_by_video(gt, results, score_threshold=score_threshold)
     return tqdm(videos, desc=what, unit="video", disable=None)
-
-
-def film_strips(tracks: Sequence[TrueTrack | PredictedTrack]) -> list[FilmStrip]:
-    """The film strips of annotations or predictions."""
-    return [track.strip for track in tracks]
 
 
 def masks_by_frame(
@@ -84,7 +70,30 @@ def masks_by_frame(
 ) -> list[list[dict | None]]:
     """The masks of annotations or predictions of a video, as ``split_frames`` gives them."""
     size = {"frames": video.length, "height": video.height, "width": video.width}
-    return split_frames(film_strips(tracks), **size)
+    return split_frames([track.strip for track in tracks], **size)
+
+
+def track_iou(first: Sequence[FilmStrip], second: Sequence[FilmStrip]) -> np.ndarray:
+    """IoU of every pair of tracks of one video, as a float64 array (len(first), len(second)).
+
+    The IoU of two tracks without any mask is 0.
+    """
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    # Zeros: crowd tracks are compared like any other, as in the official evaluation.
+    return coco_mask.iou([s.rle for s in first], [s.rle for s in second], [0] * len(second))
+
+
+def frame_iou(true: Sequence[dict | None], predicted: Sequence[dict | None]) -> np.ndarray:
+    """(true, predicted) float64 IoU of the masks of one frame, 0 where one of them is None."""
+    iou = np.zeros((len(true), len(predicted)))
+    rows = [i for i, mask in enumerate(true) if mask is not None]
+    columns = [i for i, mask in enumerate(predicted) if mask is not None]
+    if rows and columns:
+        iou[np.ix_(rows, columns)] = coco_mask.iou(
+            [true[i] for i in rows], [predicted[i] for i in columns], [0] * len(columns)
+        )
+    return iou
 
 
 def same_category(tracks: ScoredVideo, true: list[TrueTrack], use_categories: bool) -> np.ndarray:

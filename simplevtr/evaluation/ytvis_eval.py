@@ -13,11 +13,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from simplevtr.evaluation.scored_video import categories_in_use
-from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.evaluation.scored_video import categories_in_use, track_iou
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, require_annotations
+from simplevtr.terminal import markdown_table, table_cell
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval
@@ -27,6 +28,7 @@ AREAS = ("all", "small", "medium", "large")
 # belongs to both of its ranges.
 AREA_LIMITS = (128**2, 256**2)
 MAX_TRACKS = (1, 10, 100)  # tracks a video and category that count, best scores first
+_PAIRS_A_ROW = 3  # categories side by side in a table, as in detectron2's
 _ALL_CATEGORIES = -1  # stands for every category if categories are not told apart
 
 
@@ -61,22 +63,14 @@ def evaluate_tracks(
     use_categories: bool = True,
     area_limits: Sequence[float] = AREA_LIMITS,
 ) -> TrackScores:
-    """Score predicted tracks.
+    """Score predicted tracks; ValueError if there are no annotations, or of wrong limits.
 
-    Args:
-        gt: what ``load_ground_truth`` returned.
-        results: what ``load_results`` returned for it.
-        use_categories: False compares tracks of all categories with each other.
-        area_limits: between small, medium and large, in pixels of the original frames.
-
-    Raises:
-        ValueError: there are no annotations, or something is wrong in either or in the limits.
+    ``use_categories=False`` compares tracks of all categories with each other. The limits between
+    small, medium and large are in pixels of the original frames.
     """
     check_area_limits(area_limits)
     require_annotations(gt)
-    evaluation = _TrackEval(
-        gt, results, use_categories=use_categories, area_limits=tuple(area_limits)
-    )
+    evaluation = _TrackEval(gt, results, use_categories, area_limits)
     with contextlib.redirect_stdout(io.StringIO()):  # COCOeval reports its progress with print
         evaluation.evaluate()
         evaluation.accumulate()
@@ -107,12 +101,7 @@ class _TrackEval(COCOeval):
     """COCOeval on tracks: "images" are videos."""
 
     def __init__(
-        self,
-        gt: GroundTruth,
-        results: list[PredictedTrack],
-        *,
-        use_categories: bool,
-        area_limits: tuple[float, float],
+        self, gt: GroundTruth, results: list[PredictedTrack], use_categories: bool, areas: Sequence
     ) -> None:
         super().__init__(iouType="segm")
         self.params.imgIds = [video.id for video in gt.videos]
@@ -120,7 +109,7 @@ class _TrackEval(COCOeval):
         if use_categories:
             # Others have no say in any score, and an open vocabulary has tens of thousands.
             self.params.catIds = categories_in_use(gt, results)
-        low, high = area_limits
+        low, high = areas
         self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]
         self.params.areaRngLbl = list(AREAS)
         self.params.maxDets = list(MAX_TRACKS)
@@ -194,3 +183,30 @@ def mean_per_cent(values: np.ndarray) -> float:
     """Mean in per cent of the values for which there is ground truth, NaN if there are none."""
     present = values[values > -1]
     return 100 * float(present.mean()) if present.size else math.nan
+
+
+def scores_table(scores: TrackScores) -> str:
+    """All scores in per cent ("nan" without ground truth), then AP by category that has some."""
+    headers, row = list(scores.stats), [f"{value:.3f}" for value in scores.stats.values()]
+    tables = [markdown_table(headers, [row], left=len(headers))]
+    by_name = {name: row["AP"] for name, row in scores.per_category.items()}
+    pairs = [(table_cell(name), f"{ap:.3f}") for name, ap in by_name.items() if not math.isnan(ap)]
+    if pairs:
+        beside = min(_PAIRS_A_ROW, len(pairs))
+        rows = [sum(pairs[i : i + beside], ()) for i in range(0, len(pairs), beside)]
+        tables.append(markdown_table(["category", "AP"] * beside, rows, left=2 * beside))
+    return "\n\n".join(tables)
+
+
+def scores_as_json(scores: TrackScores) -> dict:
+    """``TrackScores.stats`` and ``per_category`` as JSON can hold them: None for NaN."""
+    return without_nan({**scores.stats, "per_category": scores.per_category})
+
+
+def without_nan(value: Any) -> Any:
+    """The value as JSON can hold it: None for NaN, also inside dicts, lists and tuples."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

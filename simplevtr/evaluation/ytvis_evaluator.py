@@ -7,8 +7,12 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from simplevtr.evaluation.report import scores_table
-from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits, evaluate_tracks
+from simplevtr.evaluation.ytvis_eval import (
+    AREA_LIMITS,
+    check_area_limits,
+    evaluate_tracks,
+    scores_table,
+)
 from simplevtr.formats import checks
 from simplevtr.formats.results import (
     check_results,
@@ -155,7 +159,10 @@ class YTVISEvaluator(DatasetEvaluator):
                 # Samplers may give a video to two processes; the first one counts.
                 tracks = {**part, **tracks}
         results = [entry for video_id in sorted(tracks) for entry in tracks[video_id]]
-        self._report_missing(tracks)
+        videos = self._gt.videos
+        if missing := sum(video.id not in tracks for video in videos):
+            text = "%d of the %d videos of %s were not processed"
+            logger.warning(text, missing, len(videos), self._dataset_name)
         if self._output_dir is not None:
             # Whether files may be replaced was settled before the predictions were made.
             paths = write_results(self._output_dir, results, overwrite=True)
@@ -168,16 +175,6 @@ class YTVISEvaluator(DatasetEvaluator):
         logger.info("Track scores on %s:\n%s", self._dataset_name, scores_table(scores))
         by_category = {f"AP-{name}": row["AP"] for name, row in scores.per_category.items()}
         return OrderedDict(segm={**scores.stats, **by_category})
-
-    def _report_missing(self, tracks: dict[int, list[dict]]) -> None:
-        missing = sum(video.id not in tracks for video in self._gt.videos)
-        if missing:
-            logger.warning(
-                "%d of the %d videos of %s were not processed",
-                missing,
-                len(self._gt.videos),
-                self._dataset_name,
-            )
 
 
 def _metadata(dataset_name: str, key: str) -> object:

@@ -6,8 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from simplevtr.evaluation.analysis.confusion import confuse_categories
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
+from simplevtr.evaluation.analysis.track_matching import confuse_categories
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
@@ -99,7 +99,7 @@ def _add_scores(data: dict, content: Content) -> list[IdSwitch]:
     switches = count_id_switches(content.gt, content.results, **thresholds)
     confusion = confuse_categories(content.gt, content.results, **thresholds)
     data["scores"] = tables.scores_part(content)
-    data["confusion"] = confusion.counts.tolist()
+    data["confusion"] = confusion.tolist()
     data["videos"] = tables.scored_rows(content, switches)
     for key in ("matches", "misses", "falsePositives", "switches"):
         data["totals"][key] = sum(row[key] for row in data["videos"])

@@ -105,7 +105,7 @@ def _pairs(
     tracks: ScoredVideo, iou_threshold: float
 ) -> tuple[dict[int, int], list[str], np.ndarray]:
     """predicted -> true, the kind of each prediction, and the (predicted, true) IoU."""
-    pairs, on_crowd, iou = match_video(tracks, iou_threshold=iou_threshold, use_categories=True)
+    pairs, on_crowd, iou = match_video(tracks, iou_threshold=iou_threshold)
     left = iou.copy()
     left[[*pairs, *on_crowd]] = 0.0
     left[:, list(pairs.values())] = 0.0

@@ -28,14 +28,14 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from simplevtr.evaluation.analysis.track_matching import match_video
-from simplevtr.evaluation.report import without_nan
 from simplevtr.evaluation.scored_video import (
     ScoredVideo,
+    frame_iou,
     masks_by_frame,
     same_category,
     scored_videos,
+    track_iou,
 )
-from simplevtr.evaluation.track_iou import frame_iou, track_iou
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 from simplevtr.formats.film_strips import FilmStrip, join_frames
 from simplevtr.formats.results import PredictedTrack
@@ -92,15 +92,8 @@ def break_down_errors(
     and background errors are left out; missed tracks are taken out of the ground truth, and a
     category of which none is left to find counts as 100.
 
-    Args:
-        gt: what ``load_ground_truth`` returned.
-        results: what ``load_results`` returned for it. As for AP, the best
-            100 of a video and category count.
-        foreground: the least IoU of a match. AP is taken at 0.5 whatever it is.
-        background: the least IoU of a prediction that is about a true track at all.
-
-    Raises:
-        ValueError: there are no annotations, or something is wrong in either or in the thresholds.
+    As for AP, the best 100 predictions of a video and category count. AP is taken at 0.5 whatever
+    ``foreground`` is. Raises ValueError if there are no annotations, or of wrong thresholds.
     """
     if not 0 < background < foreground <= 1:
         raise ValueError(
@@ -134,11 +127,6 @@ def errors_table(errors: ErrorBreakdown) -> str:
     return markdown_table(["kind of error", "number", "AP50 gained"], rows)
 
 
-def errors_as_json(errors: ErrorBreakdown) -> dict:
-    """``AP50``, ``gains`` and ``counts`` by kind as JSON can hold them: None in place of NaN."""
-    return without_nan({"AP50": errors.ap50, "gains": errors.gains, "counts": errors.counts})
-
-
 def _limited(tracks: ScoredVideo) -> ScoredVideo:
     """The video with those predictions only that count for AP."""
     seen: Counter = Counter()
@@ -152,7 +140,7 @@ def _limited(tracks: ScoredVideo) -> ScoredVideo:
 
 
 def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) -> _VideoErrors:
-    matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground, use_categories=True)
+    matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
     same = same_category(tracks, tracks.true, use_categories=True)
     own, other = np.where(same, iou, 0.0), np.where(same, 0.0, iou)

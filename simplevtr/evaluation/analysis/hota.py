@@ -9,18 +9,17 @@ within their category. Crowds are left out. All scores are means over the IoU th
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.evaluation.report import without_nan
 from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
     ScoredVideo,
     categories_in_use,
+    frame_iou,
     masks_by_frame,
     scored_videos,
 )
-from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.terminal import markdown_table, table_cell
@@ -48,26 +47,27 @@ class HotaScores:
     per_category: dict[str, dict[str, float]]
 
 
-def check_trackeval() -> None:
-    """Raise ValueError unless TrackEval is installed."""
-    _metric()
+def trackeval_hota() -> Any:
+    """TrackEval's metric; ValueError unless TrackEval is installed."""
+    try:
+        from trackeval.metrics import HOTA
+    except ImportError as error:
+        raise ValueError(
+            f"HOTA needs TrackEval ({error}): pip install --no-deps trackeval==1.3.0"
+        ) from None
+    return HOTA()
 
 
 def score_hota(
     gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = SCORE_THRESHOLD
 ) -> HotaScores:
-    """Score predicted tracks.
-
-    Args:
-        gt: what ``load_ground_truth`` returned.
-        results: what ``load_results`` returned for it.
-        score_threshold: predictions with a lower score are left out.
+    """Score predicted tracks from the score threshold on.
 
     Raises:
-        ValueError: there are no annotations, something is wrong in either or in the threshold, or
-            TrackEval is not installed.
+        ValueError: there are no annotations, the threshold is not in [0, 1], or TrackEval is not
+            installed.
     """
-    metric = _metric()
+    metric = trackeval_hota()
     names = {category.id: category.name for category in gt.categories}
     found: dict[str, dict[int, dict[str, Any]]] = {
         names[category_id]: {} for category_id in categories_in_use(gt, results)
@@ -95,21 +95,6 @@ def hota_table(scores: HotaScores) -> str:
     rows += [(table_cell(name), row) for name, row in scores.per_category.items()]
     cells = [[name, *(f"{row[metric]:.3f}" for metric in METRICS)] for name, row in rows]
     return markdown_table([f"score >= {scores.score_threshold:g}", *METRICS], cells)
-
-
-def hota_as_json(scores: HotaScores) -> dict[str, Any]:
-    """The scores as JSON can hold them (None for NaN)."""
-    return without_nan(asdict(scores))
-
-
-def _metric() -> Any:
-    try:
-        from trackeval.metrics import HOTA
-    except ImportError as error:
-        raise ValueError(
-            f"HOTA needs TrackEval ({error}): pip install --no-deps trackeval==1.3.0"
-        ) from None
-    return HOTA()
 
 
 def _sequence(tracks: ScoredVideo, category_id: int) -> dict[str, Any] | None:

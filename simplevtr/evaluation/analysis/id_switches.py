@@ -20,11 +20,11 @@ from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
     ScoredVideo,
     check_iou_threshold,
+    frame_iou,
     masks_by_frame,
     same_category,
     scored_videos,
 )
-from simplevtr.evaluation.track_iou import frame_iou
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 
@@ -37,7 +37,7 @@ class IdSwitch:
     """One switch.
 
     Attributes:
-        video_id: the video.
+        video_id: its video.
         frame: 0-based frame in which the true track is first matched with ``new``.
         last_frame: the frame before it in which the true track was last matched with ``old``.
         gt_id: ``id`` of the annotation.
@@ -83,15 +83,8 @@ def count_id_switches(
 ) -> IdSwitches:
     """Count the identity switches of predicted tracks. Crowds of the ground truth are left out.
 
-    Args:
-        gt: what ``load_ground_truth`` returned.
-        results: what ``load_results`` returned for it.
-        iou_threshold: the least IoU of two masks that match, above 0 and at most 1.
-        score_threshold: predictions with a lower score are left out.
-        use_categories: True matches only tracks of the same category.
-
-    Raises:
-        ValueError: there are no annotations, or something is wrong in either or in the thresholds.
+    So are predictions below the score threshold; ``use_categories`` matches only tracks of the same
+    category. Raises ValueError if there are no annotations, or of wrong thresholds.
     """
     check_iou_threshold(iou_threshold)
     found = IdSwitches({}, {}, [])

@@ -19,15 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from simplevtr.evaluation.report import without_nan
 from simplevtr.evaluation.scored_video import (
     ScoredVideo,
-    film_strips,
     masks_by_frame,
     scored_videos,
+    track_iou,
 )
-from simplevtr.evaluation.track_iou import track_iou
-from simplevtr.evaluation.ytvis_eval import AREAS, evaluate_tracks, mean_per_cent
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks, mean_per_cent
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.rle import decode_texts, starts_of
 from simplevtr.formats.ytvis import GroundTruth, TrueTrack
@@ -46,26 +44,16 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class SubsetScores:
-    """The scores of one property's groups, in the order of ``GROUPS``.
+    """The scores of one property's groups.
 
     Attributes:
         limits: greatest number of the first and of the second group; NaN without true tracks.
-        tracks: true tracks, without crowds.
-        ap: AP in per cent, NaN where there is no ground truth.
-        ap50: the same at an IoU of 0.5.
-        ar100: AR100 in per cent, likewise.
+        groups: by name in the order of ``GROUPS``: ``true_tracks``, their number without crowds;
+            ``AP``, ``AP50`` and ``AR100`` in per cent, NaN where there is no ground truth.
     """
 
-    limits: tuple[float, float]
-    tracks: tuple[int, int, int]
-    ap: tuple[float, float, float]
-    ap50: tuple[float, float, float]
-    ar100: tuple[float, float, float]
-
-    def by_group(self, name: str) -> list[tuple[str, tuple[float, ...]]]:
-        """Each group of property ``name`` with its true tracks, AP, AP50 and AR100."""
-        rows = zip(self.tracks, self.ap, self.ap50, self.ar100, strict=True)
-        return list(zip(GROUPS[name], rows, strict=True))
+    limits: list[float]
+    groups: dict[str, dict[str, float]]
 
 
 def score_subsets(
@@ -74,20 +62,12 @@ def score_subsets(
     *,
     limits: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, SubsetScores]:
-    """Score the groups of every property.
+    """Score the groups of every property, in the order of ``GROUPS``.
 
-    Args:
-        gt: what ``load_ground_truth`` returned.
-        results: what ``load_results`` returned for it.
-        limits: two ascending numbers by property, the greatest of the first and of the second
-            group. A property that is not there gets the terciles of the true tracks, which leave a
-            group empty where many tracks have the same number.
-
-    Returns:
-        The scores by property, in the order of ``GROUPS``.
-
-    Raises:
-        ValueError: there are no annotations, or something is wrong in either or in the limits.
+    ``limits`` has two ascending numbers by property, the greatest of the first and of the second
+    group. A property that is not there gets the terciles of the true tracks, which leave a group
+    empty where many tracks have the same number. Raises ValueError if there are no annotations, or
+    of wrong limits.
     """
     limits = limits or {}
     check_subset_limits(limits)
@@ -115,20 +95,11 @@ def subsets_table(subsets: Mapping[str, SubsetScores]) -> str:
     for name, scores in subsets.items():
         low, high = (f"{limit:.4g}" for limit in scores.limits)
         bounds = (f"up to {low}", f"up to {high}", f"above {high}")
-        for (group, (count, *values)), bound in zip(scores.by_group(name), bounds, strict=True):
-            rows.append([name, group, bound, str(count), *(f"{value:.3f}" for value in values)])
+        for (group, values), bound in zip(scores.groups.items(), bounds, strict=True):
+            count, *shares = values.values()
+            rows.append([name, group, bound, str(count), *(f"{share:.3f}" for share in shares)])
     headers = ["property", "group", "values", "true tracks", "AP", "AP50", "AR100"]
     return markdown_table(headers, rows, left=3)
-
-
-def subsets_as_json(subsets: Mapping[str, SubsetScores]) -> dict:
-    """By property the ``limits`` and the scores by group as JSON can hold them (None for NaN)."""
-    keys = ("true_tracks", "AP", "AP50", "AR100")
-    content = {}
-    for name, scores in subsets.items():
-        groups = {of: dict(zip(keys, row, strict=True)) for of, row in scores.by_group(name)}
-        content[name] = {"limits": scores.limits, "groups": groups}
-    return without_nan(content)
 
 
 def _score(
@@ -157,19 +128,22 @@ def _score(
     scores = evaluate_tracks(replace(gt, tracks=grouped), results, area_limits=(1.5, 2.5))
     stats, at_50 = scores.stats, scores.precision[0, ..., -1]
     counts = [group(number) for number in numbers]
-    return SubsetScores(
-        limits=(float(limits[0]), float(limits[1])),
-        tracks=tuple(counts.count(i) for i in range(3)),
-        ap=(stats["APs"], stats["APm"], stats["APl"]),
-        ap50=tuple(mean_per_cent(at_50[..., area]) for area in range(1, len(AREAS))),
-        ar100=(stats["ARs"], stats["ARm"], stats["ARl"]),
-    )
+    groups = {
+        of: {
+            "true_tracks": counts.count(i),
+            "AP": stats[f"AP{area}"],
+            "AP50": mean_per_cent(at_50[..., i + 1]),
+            "AR100": stats[f"AR{area}"],
+        }
+        for i, (of, area) in enumerate(zip(GROUPS[name], "sml", strict=True))
+    }
+    return SubsetScores([float(limit) for limit in limits], groups)
 
 
 def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
     """The numbers of the true tracks, the crowds and the predictions, in this order."""
-    true = film_strips(tracks.true + tracks.crowds)
-    predicted = film_strips(tracks.predicted)
+    true = [track.strip for track in tracks.true + tracks.crowds]
+    predicted = [track.strip for track in tracks.predicted]
     frames, height, width = attrgetter("length", "height", "width")(tracks.video)
     masks = masks_by_frame(tracks.true + tracks.crowds + tracks.predicted, tracks.video)
     areas, centroids, boxes = _shapes(masks, frames, height, width)

@@ -1,9 +1,18 @@
-"""Predicted tracks matched with true ones, the best score first."""
+"""Predicted tracks matched with true ones, the best score first, and what they are taken for."""
 
 from __future__ import annotations
 
-from simplevtr.evaluation.scored_video import ScoredVideo, film_strips, same_category
-from simplevtr.evaluation.track_iou import track_iou
+from simplevtr.evaluation.scored_video import (
+    SCORE_THRESHOLD,
+    ScoredVideo,
+    categories_in_use,
+    check_iou_threshold,
+    same_category,
+    scored_videos,
+    track_iou,
+)
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth
 
 import numpy as np
 
@@ -31,27 +40,61 @@ def match_tracks(iou: np.ndarray, threshold: float) -> dict[int, int]:
 
 
 def match_video(
-    tracks: ScoredVideo, *, iou_threshold: float, use_categories: bool
+    tracks: ScoredVideo, *, iou_threshold: float, use_categories: bool = True
 ) -> tuple[dict[int, int], list[int], np.ndarray]:
-    """Match the tracks of one video.
-
-    Args:
-        tracks: the video's tracks.
-        iou_threshold: the least track IoU of a match.
-        use_categories: whether only tracks of the same category match.
+    """Match the tracks of one video, those of the same category only or of all.
 
     Returns:
         predicted -> true, as indices into ``tracks.predicted`` and ``tracks.true``; the predictions
         without a match that lie on a crowd, which are no mistakes; and the (predicted, true) IoU,
         of all pairs.
     """
-    iou = track_iou(film_strips(tracks.predicted), film_strips(tracks.true))
+    predicted, true, crowds = (
+        [track.strip for track in side] for side in (tracks.predicted, tracks.true, tracks.crowds)
+    )
+    iou = track_iou(predicted, true)
     allowed = np.where(same_category(tracks, tracks.true, use_categories), iou, 0.0)
     matches = match_tracks(allowed, iou_threshold)
-    on_crowd = []
-    if tracks.crowds:
-        crowd = track_iou(film_strips(tracks.predicted), film_strips(tracks.crowds))
-        crowd = np.where(same_category(tracks, tracks.crowds, use_categories), crowd, 0.0)
-        covered = np.flatnonzero((crowd >= iou_threshold).any(axis=1)).tolist()
-        on_crowd = [row for row in covered if row not in matches]
-    return matches, on_crowd, iou
+    crowd = track_iou(predicted, crowds)
+    crowd = np.where(same_category(tracks, tracks.crowds, use_categories), crowd, 0.0)
+    covered = np.flatnonzero((crowd >= iou_threshold).any(axis=1)).tolist()
+    return matches, [row for row in covered if row not in matches], iou
+
+
+def confuse_categories(
+    gt: GroundTruth,
+    results: list[PredictedTrack],
+    *,
+    iou_threshold: float = IOU_THRESHOLD,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> np.ndarray:
+    """Match tracks by their masks alone and count the categories of the pairs.
+
+    Predictions below the score threshold are left out, the others choose in the order of their
+    scores. A second prediction of an object that is taken already finds nothing; one that lies on
+    a crowd is not counted.
+
+    Returns:
+        (K + 1, K + 1) int64 of the K ``categories_in_use``. ``[i, j]``: tracks of category i that
+        were found as category j; ``[i, K]``: that were not found; ``[K, j]``: predictions of
+        category j where nothing is. ``[K, K]`` is 0.
+
+    Raises:
+        ValueError: there are no annotations, or a threshold is out of its range.
+    """
+    check_iou_threshold(iou_threshold)
+    index = {category_id: i for i, category_id in enumerate(categories_in_use(gt, results))}
+    counts = np.zeros((len(index) + 1, len(index) + 1), dtype=np.int64)
+    for tracks in scored_videos(gt, results, "confusion", score_threshold=score_threshold):
+        true = [index[track.category_id] for track in tracks.true]
+        predicted = [index[track.category_id] for track in tracks.predicted]
+        matches, on_crowd, _ = match_video(
+            tracks, iou_threshold=iou_threshold, use_categories=False
+        )
+        for row, column in matches.items():
+            counts[true[column], predicted[row]] += 1
+        for column in set(range(len(true))) - set(matches.values()):
+            counts[true[column], -1] += 1
+        for row in set(range(len(predicted))) - set(matches) - set(on_crowd):
+            counts[-1, predicted[row]] += 1
+    return counts

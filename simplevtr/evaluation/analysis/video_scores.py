@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 
-from simplevtr.evaluation.analysis.id_switches import count_id_switches
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
@@ -56,26 +55,15 @@ def score_videos(
     *,
     iou_threshold: float = IOU_THRESHOLD,
     score_threshold: float = SCORE_THRESHOLD,
-    switches: dict[int, int] | None = None,
+    switches: dict[int, int],
 ) -> list[VideoScore]:
     """Score every video by itself, in the order of ``gt.videos``.
 
-    Args:
-        gt: what ``load_ground_truth`` returned.
-        results: what ``load_results`` returned for it.
-        iou_threshold: the least IoU of tracks (and, for switches, of masks) that match.
-        score_threshold: predictions with a lower score count for AP alone.
-        switches: identity switches by video id, if they were counted already.
-
-    Raises:
-        ValueError: there are no annotations, or something is wrong in either or in the thresholds.
+    Predictions below the score threshold count for AP alone; ``switches`` are the identity switches
+    by video id. Raises ValueError if there are no annotations, or of wrong thresholds.
     """
     check_iou_threshold(iou_threshold)
     require_annotations(gt)
-    if switches is None:
-        switches = count_id_switches(
-            gt, results, iou_threshold=iou_threshold, score_threshold=score_threshold
-        ).per_video
     everything = tracks_by_video(gt, results)
     confident = tracks_by_video(gt, results, score_threshold=score_threshold)
     return [
@@ -85,7 +73,7 @@ def score_videos(
 
 
 def _score(tracks: ScoredVideo, shown: ScoredVideo, threshold: float, switches: int) -> VideoScore:
-    matches, on_crowd, iou = match_video(shown, iou_threshold=threshold, use_categories=True)
+    matches, on_crowd, iou = match_video(shown, iou_threshold=threshold)
     ap, ap50 = _average_precision(tracks)
     matched_iou = [float(iou[row, column]) for row, column in matches.items()]
     misses = len(shown.true) - len(matches)
