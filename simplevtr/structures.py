@@ -123,6 +123,7 @@ class FrameTracks:
         tracks: Iterable[tuple[int, int, float | None, Sequence[dict | None]]],
         size: tuple[int, int],
         frames: int,
+        first: int = 0,
     ) -> Iterator[FrameTracks]:
         """The tracks of a whole video, a frame at a time.
 
@@ -131,12 +132,13 @@ class FrameTracks:
                 None.
             size: (H, W) in pixels.
             frames: their number, which no tracks do not tell.
+            first: number of the first frame.
         """
         tracks = list(tracks)
         for index in range(frames):
             seen = [(*track[:3], track[3][index]) for track in tracks if track[3][index]]
             columns = map(list, zip(*seen, strict=True)) if seen else ([], [], [], [])
-            yield cls(index, tuple(size), *columns)
+            yield cls(first + index, tuple(size), *columns)
 
     def rows(self, index: list[int]) -> FrameTracks:
         """The tracks at ``index``, in that order."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
+
+from simplevtr.formats.files import without_garbage_collection
 
 Content = TypeVar("Content")
 
@@ -35,11 +35,12 @@ def read_once(
         An object that belongs to the caller.
     """
     key = (os.path.abspath(path), variant)
-    with _without_garbage_collection():
+    with without_garbage_collection():
         try:
-            stamp = _stamp(path)
+            found = os.stat(path)
         except OSError:
             return read()  # which says what is wrong with the file
+        stamp = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         stored, packed = _packed.get(key, (None, b""))
         if stored == stamp:
             return pickle.loads(packed)
@@ -56,20 +57,3 @@ def forget_file(path: str | os.PathLike[str]) -> None:
     path = os.path.abspath(path)
     for key in [key for key in _packed if key[0] == path]:
         del _packed[key]
-
-
-def _stamp(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """All of the many new objects are kept: looking for garbage doubles the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -21,7 +21,6 @@ _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile,
 # and results shrink to between a half and a thirtieth.
 _MOST_UNPACKED = 2**28  # bytes that any file may have
 _MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
-
 _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 
@@ -44,20 +43,28 @@ def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
     if not path.is_file():
         what = "is a folder; a file is needed" if path.is_dir() else "no such file"
         raise FileNotFoundError(f"{path}: {what}")
-    collecting = gc.isenabled()
-    gc.disable()  # all of the many new objects are kept: looking for garbage doubles the time
     try:
-        data = _read_bytes(path)
-        try:
-            return _decoded(data, lazy)
-        except (msgspec.MsgspecError, RecursionError):
-            return json.loads(data)  # slower, knows NaN and other encodings, and says where it ends
+        with without_garbage_collection():
+            data = _read_bytes(path)
+            try:
+                return _decoded(data, lazy)
+            except (msgspec.MsgspecError, RecursionError):
+                return json.loads(data)  # slower, knows NaN and other encodings, says where it ends
     except _PackedFileError as error:
         raise ValueError(f"{path}: {error}") from error.__cause__
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError(f"{path}: not valid JSON: {error}") from error
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """For many new objects that are all kept: looking for garbage doubles the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
-        if collecting:
+        if enabled:
             gc.enable()
 
 
@@ -80,7 +87,7 @@ def json_value(item: Any) -> Any:
 
 
 class _PackedFileError(Exception):
-    """Why a file cannot be unpacked."""
+    pass
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -6,6 +6,9 @@ lie where the same picture shows the object everywhere.
 *Orientation.* A frame is read as its EXIF orientation turns it, which is how labelling tools show
 it. Where the annotated size fits the stored pixels only, those are taken as they are stored.
 
+*Errors.* What reads a frame raises FileNotFoundError, or ValueError that names the file and what is
+wrong with it: not an image, another size than expected, or pixels without a known range.
+
 *Pixels.* Grey, palette and transparent images become RGB. 16-bit grey keeps its upper 8 bits, as
 Pillow does with 16-bit colour. 32-bit integers and floats have no range to scale by: refused.
 """
@@ -87,20 +90,12 @@ def open_image(
 def frame_size(
     path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """(height, width) in pixels as :func:`read_frame` reads the file, which is not decoded.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_frame` does.
-    """
+    """(height, width) in pixels as :func:`read_frame` reads the file, which is not decoded."""
     return _read(path, expected_size, None)[1]
 
 
 def check_frame(path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None) -> None:
-    """Decode an image file as :func:`read_frame` does, in half the time: no array is made.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_frame` does.
-    """
+    """Decode an image file as :func:`read_frame` does, in half the time: no array is made."""
     _read(path, expected_size, 0)
 
 
@@ -144,9 +139,6 @@ def read_reduced_frame(
     Returns:
         The image and the factor by which it is reduced: ``reduction``, or 1 for files that only
         come whole. The image is (ceil(H / factor), ceil(W / factor), 3) uint8 RGB, writable.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_frame` does.
     """
     image, size = _read(path, expected_size, reduction)
     return image, 1 if image.shape[:2] == size else reduction
@@ -158,11 +150,7 @@ def evenly_spaced(length: int, most: int) -> list[int]:
 
 
 def picture_count(path: str | os.PathLike[str]) -> int:
-    """How many pictures follow each other: more than 1 in an animation (WebP, PNG, GIF) or a TIFF.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_frame` does.
-    """
+    """How many pictures follow each other, more than 1 in an animation (WebP, PNG, GIF) or TIFF."""
     with _opened(path) as file:
         return len(_pictures(file))
 
@@ -172,9 +160,6 @@ def read_pictures(path: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, Fr
 
     Yields:
         (H, W, 3) uint8 RGB, writable; and the seconds for which it is shown, None for pages.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_frame` does.
     """
     with _opened(path) as file:
         turn = next(iter(_readings(file).values()))
@@ -272,11 +257,7 @@ def _decode(file: Image.Image, turn: Image.Transpose | None, reduction: int) -> 
 
 
 def _as_rgb(file: Image.Image) -> Image.Image:
-    """The decoded picture in RGB.
-
-    Raises:
-        ValueError: its pixels have no range that is known.
-    """
+    """The decoded picture in RGB; ValueError if its pixels have no range that is known."""
     if file.mode == "RGB":
         return file
     if file.mode.startswith("I;16") or (file.mode == "I" and file.format == "PPM"):

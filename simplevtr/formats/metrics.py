@@ -36,10 +36,14 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
         )
     values: dict[str, dict[int, float]] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
-        record = _record(line)
-        if record is None:
-            if line.strip():
-                logger.warning("%s: line %d is not a whole record and is left out", path, number)
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            record = None
+        if not isinstance(record, dict) or not isinstance(record.get("iteration"), int):
+            logger.warning("%s: line %d is not a whole record and is left out", path, number)
             continue
         for name, value in record.items():
             if isinstance(value, (int, float)) and name != "iteration":
@@ -47,12 +51,3 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
     if not values:
         raise ValueError(f'{path}: no line of the form {{"iteration": 19, "total_loss": 3.2, ...}}')
     return {name: sorted(curve.items()) for name, curve in values.items()}
-
-
-def _record(line: str) -> dict | None:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    whole = isinstance(record, dict) and isinstance(record.get("iteration"), int)
-    return record if whole else None

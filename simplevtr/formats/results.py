@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +43,7 @@ _KEYS = ("video_id", "category_id", "score", "segmentations")
 class PredictedTrack:
     """An entry of a result file with decoded masks.
 
-    Attributes:
-        video_id: of a video of the annotation file.
-        category_id: of a category of the annotation file.
-        score: in [0, 1].
-        strip: its masks.
+    The video and the category are ones of the annotation file; the score is in [0, 1].
     """
 
     video_id: int
@@ -96,7 +91,7 @@ def check_results(
         raise ValueError(f"{source}: results must be a list, got {type(content).__name__}")
     lengths = {video.id: video.length for video in truth.videos}
     names = {category.id: category.name for category in truth.categories}
-    skipped: Counter[int] = Counter()
+    skipped: list[int] = []
 
     def parse(entry: dict[str, Any]) -> tuple[int, int, float, list[Any]] | None:
         missing = [key for key in _KEYS if key not in entry]
@@ -104,18 +99,17 @@ def check_results(
             raise ValueError(f"lacks {', '.join(missing)}")
         video_id = checks.known(entry, "video_id", lengths)
         if (category_id := checks.integer(entry, "category_id")) not in names and skip_unknown:
-            skipped[category_id] += 1
+            skipped.append(category_id)
             return None
         _check_category(entry, names)
-        score = checks.score(entry["score"])
         masks = checks.frame_list(entry, "segmentations", lengths[video_id])
-        return video_id, category_id, score, masks
+        return video_id, category_id, checks.score(entry["score"]), masks
 
     rows = checks.entries(content, source, "entries", parse)
     if skipped:
         logger.warning(
             "%s: %d entries of categories that %s does not have are left out: ids %s",
-            source, skipped.total(), truth.source, checks.listed(sorted(skipped)),
+            source, len(skipped), truth.source, checks.listed(sorted({*skipped})),
         )  # fmt: skip
     masks = [(row[0], row[3]) if row else (None, []) for row in rows]
     strips = strips_by_video(masks, truth.videos, source, "entries")
@@ -241,13 +235,11 @@ def write_results(
     Args:
         output_dir: made if it does not exist.
         results: as ``write_entries`` takes them.
-        overwrite: whether files of these names may be replaced.
+        overwrite: whether files of these names may be replaced; else they are a FileExistsError,
+            and neither is written.
 
     Returns:
         The paths of the two files.
-
-    Raises:
-        FileExistsError: one of the files exists and ``overwrite`` is False; neither is written.
     """
     plain, archive = refuse_existing_results(output_dir, overwrite=overwrite)
     write_entries(plain, results, overwrite=overwrite)
@@ -265,11 +257,7 @@ def write_results(
 
 
 def refuse_existing_results(output_dir: str | os.PathLike, *, overwrite: bool) -> tuple[Path, Path]:
-    """The paths that ``write_results`` writes.
-
-    Raises:
-        FileExistsError: one of them exists and ``overwrite`` is False.
-    """
+    """The paths that ``write_results`` writes; FileExistsError if it would."""
     paths = Path(output_dir) / RESULTS_NAME, Path(output_dir) / SUBMISSION_NAME
     for path in paths:
         refuse_existing(path, overwrite=overwrite)

@@ -141,10 +141,8 @@ def check_polygons(polygons: Sequence[object]) -> None:
     """Raise ValueError as ``polygons_text`` does; nothing is drawn."""
     outline = sum(map(_outline, polygons))
     if outline > _MAX_OUTLINE:
-        raise ValueError(
-            f"polygons with an outline of {outline:.3g} pixels; at most {_MAX_OUTLINE:g} are "
-            "allowed"
-        )
+        most = f"at most {_MAX_OUTLINE:g} are allowed"
+        raise ValueError(f"polygons with an outline of {outline:.3g} pixels; {most}")
 
 
 def _outline(polygon: object) -> float:

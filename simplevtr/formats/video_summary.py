@@ -10,12 +10,11 @@ from simplevtr.formats.ytvis import AnnotationFile
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """One video.
+    """One video of ``length`` frames.
 
     Attributes:
         name: the folder of its frames; where that is empty or several videos share it, the file
             name of its first frame. No two videos of a file have the same name.
-        length: frames.
         categories: ids of the categories that its instances have.
         instances: annotated instances (tracks).
         most_in_frame: the most instances that one of its frames shows.
@@ -43,14 +42,8 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
         for frame, mask in enumerate(track.segmentations):
             shown[track.video_id][frame] += mask is not None
     return [
-        VideoSummary(
-            name=name,
-            length=video.length,
-            categories=frozenset(categories[video.id]),
-            instances=instances[video.id],
-            most_in_frame=max(shown[video.id]),
-        )
-        for video, name in zip(file.videos, _video_names(file), strict=True)
+        VideoSummary(name, v.length, frozenset(categories[v.id]), instances[v.id], max(shown[v.id]))
+        for v, name in zip(file.videos, _video_names(file), strict=True)
     ]
 
 

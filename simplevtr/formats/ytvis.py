@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simplevtr.formats import checks
@@ -27,14 +28,9 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video.
+    """A video of ``length`` frames, at least 1, of ``height`` x ``width`` pixels.
 
-    Attributes:
-        id: not negative.
-        height: of a frame in pixels.
-        width: of a frame in pixels.
-        length: frames, at least 1.
-        file_names: one for each frame, relative to the image root; None if the file has none.
+    ``file_names`` has one for each frame, relative to the image root; None if the file has none.
     """
 
     id: int
@@ -49,9 +45,7 @@ class Annotation:
     """The track of one object as the file has it; masks are not decoded yet.
 
     Attributes:
-        id: not negative.
-        video_id: of a video of the file.
-        category_id: of a category of the file.
+        id: not negative; ``video_id`` and ``category_id`` are ids of the file.
         iscrowd: whether it is a group of objects, which is neither found nor missed.
         segmentations: for each frame polygons or an RLE, None where nothing is visible.
         bboxes: for each frame x, y, width, height in pixels or None; None if the file has none.
@@ -96,29 +90,20 @@ def parse_annotations(content: Any, *, source: str = "annotation file") -> Annot
     if content.get("annotations") is not None:
         lengths = {video.id: video.length for video in videos}
         names = {category.id for category in categories}
-        annotations = checks.entries(
-            content["annotations"],
-            source,
-            "annotations",
-            lambda entry: _annotation(entry, lengths, names),
-            unique=["id"],
-        )
+        parse = partial(_annotation, lengths=lengths, categories=names)
+        tracks = content["annotations"]
+        annotations = checks.entries(tracks, source, "annotations", parse, unique=["id"])
     return AnnotationFile(source, videos, categories, annotations)
 
 
 def parse_categories(entries: Iterable[Any], source: str) -> list[Category]:
     """The categories of an annotation file, COCO's too; errors as of ``read_annotations``."""
-    return checks.entries(
-        entries,
-        source,
-        "categories",
-        _category,
-        unique=["id", "name"],  # datasets are matched and scores are given by name
-    )
 
+    def parse(entry: dict[str, Any]) -> Category:
+        return Category(checks.integer(entry, "id"), checks.name(entry))
 
-def _category(entry: dict[str, Any]) -> Category:
-    return Category(checks.integer(entry, "id"), checks.name(entry))
+    # Names are unique too: datasets are matched and scores are given by them.
+    return checks.entries(entries, source, "categories", parse, unique=["id", "name"])
 
 
 def _video(entry: dict[str, Any]) -> Video:
@@ -157,16 +142,10 @@ def _annotation(entry: dict[str, Any], lengths: dict[int, int], categories: set[
 
 @dataclass(frozen=True, slots=True)
 class TrueTrack:
-    """An annotation with decoded masks, as evaluation needs it.
+    """An ``Annotation`` with decoded masks, as evaluation needs it.
 
-    Attributes:
-        id: of the annotation.
-        video_id: of its video.
-        category_id: of its category.
-        iscrowd: whether it is a group of objects.
-        strip: its masks.
-        area: mean pixels of the file's ``areas`` over the frames with one, or of the masks' own
-            areas if the file has none.
+    ``area`` is the mean of the file's ``areas``, in pixels, over the frames with one, or of the
+    masks' own areas if the file has none.
     """
 
     id: int
@@ -232,17 +211,10 @@ def decode_ground_truth(file: AnnotationFile) -> GroundTruth:
         "annotations",
         allow_polygons=True,
     )
-    tracks = [
-        TrueTrack(
-            id=annotation.id,
-            video_id=annotation.video_id,
-            category_id=annotation.category_id,
-            iscrowd=annotation.iscrowd,
-            strip=strip,
-            area=strip.area if annotation.areas is None else mean_area(annotation.areas),
-        )
-        for annotation, strip in zip(file.annotations, strips, strict=True)
-    ]
+    tracks = []
+    for a, strip in zip(file.annotations, strips, strict=True):
+        area = strip.area if a.areas is None else mean_area(a.areas)
+        tracks.append(TrueTrack(a.id, a.video_id, a.category_id, a.iscrowd, strip, area))
     return GroundTruth(file.source, file.videos, file.categories, tracks)
 
 
@@ -275,10 +247,9 @@ def strips_by_video(
         size = {"height": video.height, "width": video.width}
         try:
             joined = join_frames([tracks[i][1] for i in own], allow_polygons=allow_polygons, **size)
-        except MalformedMaskError as error:
-            raise ValueError(f"{source}: {key}[{own[error.track]}]: {error}") from error
         except ValueError as error:
-            raise ValueError(f"{source}: {key}[{own[0]}]: {error}") from error
+            track = own[error.track if isinstance(error, MalformedMaskError) else 0]
+            raise ValueError(f"{source}: {key}[{track}]: {error}") from error
         for i, strip in zip(own, joined, strict=True):
             strips[i] = strip
     return strips

@@ -10,8 +10,6 @@ from simplevtr.tracking.evidence import TrackEvidence
 
 
 class _Found(NamedTuple):
-    """One row of a result."""
-
     track_id: int
     label: int
     score: float
@@ -64,11 +62,6 @@ class CollectedTracks:
         classes = evidence.best_classes(self._per_video, mask_scoring=self._mask_scoring)
         self._ended[track_id] = evidence.frames, classes
 
-    def masks(self, track_id: int) -> TrackMasks:
-        """The masks of one track."""
-        own = self._rles[track_id]
-        return TrackMasks([own.get(t) for t in range(self.frames)], self.size)
-
     def result(self, *, looked_at: int, score_threshold: float) -> dict[str, Any]:
         """The result dict of ``SimpleVTR.forward``, of the tracks that have ended.
 
@@ -90,13 +83,14 @@ class CollectedTracks:
 
     def so_far(self) -> dict[str, Any]:
         """The same, with the classes and scores that each track had in its last frame."""
-        return self._result(
-            [_Found(track_id, *last, last[1]) for track_id, last in self._last.items()]
-        )
+        return self._result([_Found(key, *last, last[1]) for key, last in self._last.items()])
 
     def _result(self, found: list[_Found]) -> dict[str, Any]:
         found = sorted(found, key=lambda item: -item.score)
-        masks = {item.track_id: self.masks(item.track_id) for item in found}
+        masks = {}
+        for track_id in {item.track_id for item in found}:
+            own = self._rles[track_id]
+            masks[track_id] = TrackMasks([own.get(t) for t in range(self.frames)], self.size)
         return {
             "image_size": self.size,
             "pred_scores": [item.score for item in found],

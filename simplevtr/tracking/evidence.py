@@ -50,20 +50,14 @@ class TrackEvidence:
         )
 
     def __add__(self, other: TrackEvidence) -> TrackEvidence:
-        return TrackEvidence(
-            **{name: getattr(self, name) + getattr(other, name) for name in vars(self)}
-        )
+        return TrackEvidence(**{name: own + vars(other)[name] for name, own in vars(self).items()})
 
     def label(self) -> int:
         """The most frequent best class of the frames."""
         return int(self.votes.argmax())
 
     def score(self, *, mask_scoring: bool) -> float:
-        """Mean of the frames' best class probabilities, in [0, 1].
-
-        Args:
-            mask_scoring: whether it is multiplied by the mean probability inside the masks.
-        """
+        """Mean of the frames' best class probabilities; with ``mask_scoring`` times the masks'."""
         return self.best / self.frames * self._mask_factor(mask_scoring)
 
     def class_scores(self, *, mask_scoring: bool) -> Tensor:

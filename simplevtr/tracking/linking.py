@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
 class WindowLinker:
     """The Hungarian assignment of a window's slots to the tracks that are alive.
 
@@ -16,21 +19,19 @@ class WindowLinker:
     the cosine of the decoder's outputs.
     Where neither has a mask in those frames, or the track was not seen in the window before, masks
     say nothing; looks alone must then be at least ``min_looks``, and count for half.
+
+    Raises:
+        ValueError: if a limit is not in [0, 1].
     """
 
-    def __init__(self, *, min_iou: float, min_agreement: float, min_looks: float) -> None:
-        """Keep the limits.
+    min_iou: float
+    min_agreement: float
+    min_looks: float
 
-        Raises:
-            ValueError: if one is not in [0, 1].
-        """
-        limits = {"MIN_IOU": min_iou, "MIN_AGREEMENT": min_agreement, "MIN_LOOKS": min_looks}
-        for key, value in limits.items():
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
             if not 0 <= value <= 1:
-                raise ValueError(f"TEST.LINK.{key} is {value}; it must be in [0, 1]")
-        self.min_iou = min_iou
-        self.min_agreement = min_agreement
-        self.min_looks = min_looks
+                raise ValueError(f"TEST.LINK.{key.upper()} is {value}; it must be in [0, 1]")
 
     def __call__(self, iou: Tensor, comparable: Tensor, looks: Tensor) -> list[tuple[int, int]]:
         """Link tracks and slots, each to one at most, so that the sum of agreement is greatest.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.structures import FrameTracks
@@ -17,52 +18,45 @@ from torch import Tensor
 Look = Callable[[list[Tensor]], WindowTracks]  # uint8 (3, h, w) frames of a window -> its slots
 
 
+@dataclass(kw_only=True)
 class VideoSegmenter:
     """Inference settings, and the way from frames to tracks with them.
 
     The paper looks at a whole video at once (§4.2: up to 64 frames). So does this for a video of at
     most ``window`` frames; windows of a longer one overlap and are joined.
+
+    Args:
+        window: frames that the network looks at together; 0 for the whole video.
+        stride: frames from one window to the next; 0 for three quarters of a window.
+        score_threshold: tracks whose score is below it are left out; 0 keeps all.
+        tracks_per_video: see ``per_video`` of ``CollectedTracks``.
+        length_power: see ``CollectedTracks``.
+        tracking: how windows are joined.
+
+    Raises:
+        ValueError: if ``stride`` is longer than a window, the threshold is not in [0, 1], or the
+            power below 0.
     """
 
-    def __init__(
-        self,
-        *,
-        window: int,
-        stride: int,
-        score_threshold: float,
-        tracks_per_video: int,
-        length_power: float,
-        tracking: TrackingSettings,
-    ) -> None:
-        """Keep the settings.
+    window: int
+    stride: int
+    score_threshold: float
+    tracks_per_video: int
+    length_power: float
+    tracking: TrackingSettings
 
-        Args:
-            window: frames that the network looks at together; 0 for the whole video.
-            stride: frames from one window to the next; 0 for three quarters of a window.
-            score_threshold: tracks whose score is below it are left out; 0 keeps all.
-            tracks_per_video: see ``per_video`` of ``CollectedTracks``.
-            length_power: see ``CollectedTracks``.
-            tracking: how windows are joined.
-
-        Raises:
-            ValueError: if ``stride`` is longer than a window, the threshold is not in [0, 1], or
-                the power below 0.
-        """
-        if window > 0 and not 0 <= stride <= window:
+    def __post_init__(self) -> None:
+        if self.window > 0 and not 0 <= self.stride <= self.window:
             raise ValueError(
-                f"TEST.STRIDE is {stride}; it must be from 1 to the window's {window} frames, or 0 "
-                "for three quarters of them"
+                f"TEST.STRIDE is {self.stride}; it must be from 1 to the window's {self.window} "
+                "frames, or 0 for three quarters of them"
             )
-        if not 0 <= score_threshold <= 1:
-            raise ValueError(f"TEST.SCORE_THRESHOLD is {score_threshold}; it must be in [0, 1]")
-        if not 0 <= length_power < math.inf:
-            raise ValueError(f"TEST.LENGTH_POWER is {length_power}; it must be 0 or more")
-        self.window = window
-        self.stride = stride or max(1, 3 * window // 4)
-        self.score_threshold = score_threshold
-        self.tracks_per_video = tracks_per_video
-        self.length_power = length_power
-        self.tracking = tracking
+        if not 0 <= self.score_threshold <= 1:
+            limit = self.score_threshold
+            raise ValueError(f"TEST.SCORE_THRESHOLD is {limit}; it must be in [0, 1]")
+        if not 0 <= self.length_power < math.inf:
+            raise ValueError(f"TEST.LENGTH_POWER is {self.length_power}; it must be 0 or more")
+        self.stride = self.stride or max(1, 3 * self.window // 4)
 
     @property
     def delay(self) -> int | None:

@@ -152,8 +152,7 @@ class VideoTracks:
         self._tracks = [track for track in self._tracks if track.track_id not in gone]
 
     def _may_go_on(self, track: _Track) -> bool:
-        missed = self._windows - 1 - track.last_window
-        return missed <= self.settings.memory
+        return self._windows - 1 - track.last_window <= self.settings.memory
 
     def _links(self, window: WindowTracks, start: int) -> list[tuple[_Track, int]]:
         """Pairs of a track and the slot that it goes on with."""
@@ -179,17 +178,14 @@ class VideoTracks:
 
     def _take(self, upto: int) -> list[FrameTracks]:
         """Frames ``_settled`` to ``upto``."""
-        first, count = self._settled, upto - self._settled
-        rows: list[tuple[list, ...]] = [([], [], [], []) for _ in range(count)]
-        for track in self._tracks:
-            label = track.evidence.label()
-            score = track.evidence.score(mask_scoring=self.settings.mask_scoring)
-            for frame, rle in enumerate(track.masks.take(first, upto, self.size)):
-                if rle is None:
-                    continue
-                for column, value in zip(
-                    rows[frame], (track.track_id, label, score, rle), strict=True
-                ):
-                    column.append(value)
-        self._settled = max(self._settled, upto)
-        return [FrameTracks(first + i, self.size, *row) for i, row in enumerate(rows)]
+        rows = [
+            (
+                track.track_id,
+                track.evidence.label(),
+                track.evidence.score(mask_scoring=self.settings.mask_scoring),
+                track.masks.take(self._settled, upto, self.size),
+            )
+            for track in self._tracks
+        ]
+        first, self._settled = self._settled, max(self._settled, upto)
+        return list(FrameTracks.of_video(rows, self.size, upto - first, first))

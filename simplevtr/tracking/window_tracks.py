@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,9 +28,7 @@ class WindowTracks:
 
     def rows(self, index: Tensor | list[int]) -> WindowTracks:
         """The slots at ``index``, in that order."""
-        return WindowTracks(
-            **{field.name: getattr(self, field.name)[index] for field in fields(self)}
-        )
+        return WindowTracks(*(column[index] for column in vars(self).values()))
 
     def confidence(self) -> Tensor:
         """(N, 2): sum of the probabilities inside each slot's mask, and the number of its cells."""
