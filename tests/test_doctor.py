@@ -75,7 +75,7 @@ def test_a_defect_is_found_alone_and_repaired(good, case, tmp_path, monkeypatch)
     else:
         assert examination.findings.repairs
     # Training and evaluation read what was repaired.
-    monkeypatch.setattr("simplevtr.data.ytvis._find_frames", lambda *_: None)
+    monkeypatch.setattr("simplevtr.data.ytvis.find_frames", lambda *_: None)
     (tmp_path / "fixed.json").write_text(json.dumps(fixed))
     load_ytvis_json(tmp_path / "fixed.json", tmp_path)
     if case.defect != "too-large":

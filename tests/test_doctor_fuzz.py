@@ -52,7 +52,7 @@ def test_any_change_gives_a_report_and_a_repair_that_can_be_read(good, steps, tm
         check_ground_truth(fixed)
     (tmp_path / "fixed.json").write_text(json.dumps(fixed))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simplevtr.data.ytvis._find_frames", lambda *_: None)
+        patch.setattr("simplevtr.data.ytvis.find_frames", lambda *_: None)
         load_ytvis_json(tmp_path / "fixed.json", tmp_path)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from simplevtr.data import load_ytvis_json
-from simplevtr.data.category_match import match_categories
+from simplevtr.data.categories import match_categories
 from simplevtr.importing import (
     READERS,
     ImportedDataset,

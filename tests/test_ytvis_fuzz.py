@@ -24,8 +24,8 @@ def folder(request, tmp_path_factory):
 def read_or_refuse(load, path, image_root, **more):
     """The records; nothing if the file is refused, which a message that names it must do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simplevtr.data.ytvis._find_frames", lambda *_: None)
-        patch.setattr("simplevtr.data.coco_stills._check_images_exist", lambda *_: None)
+        patch.setattr("simplevtr.data.ytvis.find_frames", lambda *_: None)
+        patch.setattr("simplevtr.data.coco_stills.find_frames", lambda *_: None)
         try:
             return load(path, image_root, **more)
         except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import Layout
-from simplevtr.data.category_match import match_categories, plain_name
+from simplevtr.data.categories import match_categories, plain_name
 
 import torch
 from torch import Tensor

@@ -16,11 +16,7 @@ import cv2
 import numpy as np
 import torch.utils.data
 from detectron2.config import CfgNode
-from detectron2.data import (
-    DatasetCatalog,
-    MetadataCatalog,
-    build_detection_test_loader,
-)
+from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_test_loader
 from detectron2.utils import comm
 
 logger = logging.getLogger(__name__)
@@ -46,7 +42,13 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
     _prepare_fork(cfg)
     records = _training_records(cfg)
     items = _items(cfg, records)
-    batch_size = _clips_per_process(cfg)
+    total, processes = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
+    if total < 1 or total % processes:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH is {total}; a positive multiple of the {processes} processes "
+            "is needed"
+        )
+    batch_size = total // processes
     stream = ClipStream(
         records,
         items,
@@ -57,7 +59,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
         seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
         workers=cfg.DATALOADER.NUM_WORKERS,
         rank=comm.get_rank(),
-        processes=comm.get_world_size(),
+        processes=processes,
     )
     for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
         forget_file(MetadataCatalog.get(name).json_file)
@@ -103,10 +105,9 @@ def epoch_length(cfg: CfgNode) -> int:
 
 
 def _prepare_fork(cfg: CfgNode) -> None:
-    """Let workers use one thread each, as they share the cores already.
+    """Let workers use one thread each: torch does so itself, OpenCV must be told before the fork.
 
-    torch sees to that itself. OpenCV does not, and a forked worker would wait for ever for the
-    threads that its parent had; this must be said before the fork.
+    A forked worker would wait for ever for the threads that its parent had.
     """
     if cfg.DATALOADER.NUM_WORKERS > 0:
         cv2.setNumThreads(1)
@@ -117,20 +118,19 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
     names = list(cfg.DATASETS.TRAIN)
     if not names:
         raise ValueError("DATASETS.TRAIN is empty; at least one dataset is needed for training")
-    check_registered(names)
-    classes = align_datasets(
-        names,
-        known=settled_classes(names),
-        source="the run",
-        subset=cfg.DATASETS.ALLOW_CLASS_SUBSET,
-    )
+    subset, known = cfg.DATASETS.ALLOW_CLASS_SUBSET, settled_classes(names)
+    classes = align_datasets(names, known=known, source="the run", subset=subset)
     if len(classes.names) > cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
         raise ValueError(
             f"{names[0]} has {len(classes.names)} categories, but MODEL.SIMPLEVTR.NUM_CLASSES is "
             f"{cfg.MODEL.SIMPLEVTR.NUM_CLASSES}"
         )
     records = [record for name in names for record in DatasetCatalog.get(name)]
-    usable = [record for record in records if _has_instances(record)]
+    usable = [
+        record
+        for record in records
+        if any(not track["iscrowd"] for frame in record["annotations"] for track in frame)
+    ]
     if not usable:
         raise ValueError(
             f"DATASETS.TRAIN {names}: none of the {len(records)} videos has a visible instance "
@@ -140,10 +140,6 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
         return records
     logger.info("%d of %d training videos have instances", len(usable), len(records))
     return usable
-
-
-def _has_instances(record: dict[str, Any]) -> bool:
-    return any(not track["iscrowd"] for frame in record["annotations"] for track in frame)
 
 
 def _items(cfg: CfgNode, records: list[dict[str, Any]]) -> list[tuple[int, int | None]]:
@@ -167,13 +163,3 @@ def _visits(
             )
         visits[stills] = ratio / (1 - ratio) * (len(items) - count) / count
     return visits
-
-
-def _clips_per_process(cfg: CfgNode) -> int:
-    total, processes = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
-    if total < 1 or total % processes:
-        raise ValueError(
-            f"SOLVER.IMS_PER_BATCH is {total}; a positive multiple of the {processes} processes "
-            "is needed"
-        )
-    return total // processes

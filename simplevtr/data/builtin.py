@@ -15,6 +15,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 logger = logging.getLogger(__name__)
 
+_FOLDERS = {"train": "train", "val": "valid", "test": "test"}
 # name -> (annotation file, image root), relative to the datasets' folder. Of several annotation
 # files the first that exists counts: the official archives and other projects differ in its name.
 _OFFICIAL = {
@@ -23,19 +24,18 @@ _OFFICIAL = {
         f"ytvis_{year}/{folder}/JPEGImages",
     )
     for year in (2019, 2021)
-    for split, folder in (("train", "train"), ("val", "valid"), ("test", "test"))
+    for split, folder in _FOLDERS.items()
     if (year, split) != (2019, "test")
 }
 _OVIS = {
     f"ovis_{split}": (
-        (
-            f"ovis/annotations_{folder}.json",
-            f"ovis/annotations/annotations_{folder}.json",
-            f"ovis/annotations/{folder}.json",
+        tuple(
+            f"ovis/{start}{folder}.json"
+            for start in ("annotations_", "annotations/annotations_", "annotations/")
         ),
         f"ovis/{folder}",
     )
-    for split, folder in (("train", "train"), ("val", "valid"), ("test", "test"))
+    for split, folder in _FOLDERS.items()
 }
 _EMBEDDED = {
     f"embedded_{level}_{split}": (
@@ -83,11 +83,10 @@ def register_builtin() -> None:
             continue
         categories = DATASET_CATEGORIES.get(name)
         if categories is not None:  # known before the file is read, so that a demo needs no dataset
+            places = {number: index for index, (number, _) in enumerate(categories)}
             MetadataCatalog.get(name).set(
                 thing_classes=[category for _, category in categories],
-                thing_dataset_id_to_contiguous_id={
-                    category_id: index for index, (category_id, _) in enumerate(categories)
-                },
+                thing_dataset_id_to_contiguous_id=places,
             )
     for name, (json_file, image_root, categories_of) in _STILLS.items():
         try:

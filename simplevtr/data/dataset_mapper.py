@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from simplevtr.data.annotations import read_tracks, tracks_to_instances
+from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data.transforms import Transform, TransformList
-from detectron2.structures import Instances
 
 IMAGE_FORMATS = ("RGB", "BGR")
 
@@ -130,18 +129,15 @@ class YTVISDatasetMapper:
         if rng is None:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
         size = (record["height"], record["width"])
-        if record.get("pseudo"):
-            return self._moving_still(record, rng)
-        frame_idx = self._frame_numbers(record, rng)
-        # A short video gives frames twice: each is read and resampled once.
-        distinct = sorted(set(frame_idx))
-        place = [distinct.index(t) for t in frame_idx]
-
-        tracks = None
-        if self.with_annotations:
-            source = f"video {record['video_id']} ({os.path.dirname(record['file_names'][0])})"
-            annotations = [record["annotations"][t] for t in distinct]
-            tracks = read_tracks(annotations, size, frame_numbers=distinct, source=source)
+        still = record.get("pseudo", False)
+        if still and not self.is_train:
+            path = record["file_names"][0]
+            raise ValueError(f"{path} is a still image, which no test clip is made of")
+        length = self.frames if still else record["length"]
+        frame_idx = self._frame_numbers(record, length, rng)
+        motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
+        source = [0] * length if still else frame_idx  # the record's frames that are read
+        tracks = self._tracks(record, source, motion) if self.with_annotations else None
         geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
         colours = self.augmentation.colours(len(frame_idx), rng)
         images: Sequence[torch.Tensor]
@@ -150,59 +146,45 @@ class YTVISDatasetMapper:
                 [partial(self._read, record, [t], geometry, [colours[t]]) for t in frame_idx]
             )
         else:
-            images = self._read(record, frame_idx, geometry, colours)
-        clip = {
-            "image": images,
-            "frame_idx": frame_idx,
-            **{key: record[key] for key in ("height", "width", "length", "video_id")},
-            "file_names": list(record["file_names"]),
-        }
-        if tracks is not None:
-            instances: list[Instances] = tracks_to_instances(
-                tracks, geometry, tuple(images[0].shape[1:])
-            )
-            clip["instances"] = [instances[i] for i in place]
-        return clip
-
-    def _moving_still(self, record: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        """The clip of a still image."""
-        (path,) = record["file_names"]
-        if not self.is_train:
-            raise ValueError(f"{path} is a still image, which no test clip is made of")
-        size = (record["height"], record["width"])
-        frame_idx = sample_frames(self.frames, self.frames, rng, shuffle=self.shuffle)
-        motion = self.motion.draw(self.frames, size, rng)[frame_idx]
-        tracks = None
-        if self.with_annotations:
-            still = read_tracks(
-                record["annotations"], size, frame_numbers=[0], source=f"image {path}"
-            )
-            tracks = warp_tracks(still, motion)
-        geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
-        colours = self.augmentation.colours(self.frames, rng)
-        images = self._read(record, [0] * self.frames, geometry, colours, motion)
+            images = self._read(record, source, geometry, colours, motion)
         clip = {
             "image": images,
             "frame_idx": frame_idx,
             **{key: record[key] for key in ("height", "width", "video_id")},
-            "length": self.frames,
-            "file_names": [path] * self.frames,
+            "length": length,
+            "file_names": record["file_names"] * length if still else [*record["file_names"]],
         }
         if tracks is not None:
-            clip["instances"] = tracks_to_instances(tracks, geometry, tuple(images[0].shape[1:]))
+            instances = tracks_to_instances(tracks, geometry, tuple(images[0].shape[1:]))
+            if not still:
+                place = {t: i for i, t in enumerate(sorted(set(frame_idx)))}
+                instances = [instances[place[t]] for t in frame_idx]
+            clip["instances"] = instances
         return clip
 
-    def _frame_numbers(self, record: dict[str, Any], rng: np.random.Generator) -> list[int]:
-        if not self.is_train:
-            return list(range(record["length"]))
-        return sample_frames(
-            record["length"],
-            self.frames,
-            rng,
-            anchor=record.get("anchor"),
-            frame_range=self.frame_range,
-            shuffle=self.shuffle,
+    def _tracks(
+        self, record: dict[str, Any], frame_idx: list[int], motion: np.ndarray | None
+    ) -> ClipTracks:
+        """The instances of each different frame in order, or of a still image as it moves."""
+        path = record["file_names"][0]
+        name = f"video {record['video_id']} ({os.path.dirname(path)})"
+        tracks = read_tracks(
+            [record["annotations"][t] for t in sorted(set(frame_idx))],
+            (record["height"], record["width"]),
+            frame_numbers=sorted(set(frame_idx)),
+            source=name if motion is None else f"image {path}",
         )
+        return tracks if motion is None else warp_tracks(tracks, motion)
+
+    def _frame_numbers(
+        self, record: dict[str, Any], length: int, rng: np.random.Generator
+    ) -> list[int]:
+        if not self.is_train:
+            return list(range(length))
+        if record.get("pseudo"):
+            return sample_frames(length, length, rng, shuffle=self.shuffle)
+        near = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
+        return sample_frames(length, self.frames, rng, shuffle=self.shuffle, **near)
 
     def _read(
         self,

@@ -81,13 +81,11 @@ def sample_frames(
         raise ValueError(f"frame range {frame_range} is negative; 0 means the whole video")
     if anchor is not None and not 0 <= anchor < length:
         raise ValueError(f"anchor frame {anchor} is outside of a video with {length} frames")
-
     first, last = 0, length - 1
     if frame_range > 0:
         centre = int(rng.integers(length)) if anchor is None else anchor
         first, last = max(0, centre - frame_range), min(length - 1, centre + frame_range)
     window = np.arange(first, last + 1)
-
     uses, rest = divmod(count, len(window))
     if uses == 0 and anchor is not None:
         others = rng.choice(window[window != anchor], size=rest - 1, replace=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.annotations import ClipTracks
@@ -15,6 +16,7 @@ from pycocotools import mask as coco_mask
 _KNOTS = 3  # random positions that a clip moves through: start, middle and end
 
 
+@dataclass(frozen=True, kw_only=True)
 class AffineMotion:
     """Draws the motion of one clip, as of a camera before a flat picture.
 
@@ -31,24 +33,20 @@ class AffineMotion:
         ValueError: for values out of range.
     """
 
-    def __init__(
-        self,
-        *,
-        translate: float = 0.1,
-        scale: float = 1.25,
-        rotate: float = 10.0,
-        shear: float = 5.0,
-    ) -> None:
-        # Written so that NaN is refused too.
-        if not (translate >= 0 and scale >= 1 and rotate >= 0 and 0 <= shear < 90):
+    translate: float = 0.1
+    scale: float = 1.25
+    rotate: float = 10.0
+    shear: float = 5.0
+
+    def __post_init__(self) -> None:
+        sound = (
+            self.translate >= 0 and self.scale >= 1 and self.rotate >= 0 and 0 <= self.shear < 90
+        )
+        if not sound:  # so that NaN is refused too
             raise ValueError(
-                f"translate {translate} must be >= 0, scale {scale} >= 1, rotate {rotate} >= 0 and "
-                f"shear {shear} in [0, 90)"
+                f"translate {self.translate} must be >= 0, scale {self.scale} >= 1, "
+                f"rotate {self.rotate} >= 0 and shear {self.shear} in [0, 90)"
             )
-        self.translate = translate
-        self.scale = scale
-        self.rotate = rotate
-        self.shear = shear
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> AffineMotion:
@@ -76,8 +74,8 @@ class AffineMotion:
         slope = np.tan(np.radians(self.shear) * lean)
         cos, sin = factor * np.cos(angle), factor * np.sin(angle)
         # Lean, then grow and turn, all about the centre; then shift.
-        linear = np.stack([cos, cos * slope - sin, sin, sin * slope + cos], axis=1)
-        linear = linear.reshape(-1, 2, 2)
+        rows = np.stack([cos, cos * slope - sin, sin, sin * slope + cos], axis=1)
+        linear = rows.reshape(-1, 2, 2)
         centre = np.array([width, height]) / 2
         shift = self.translate * np.stack([shift_x * width, shift_y * height], axis=1)
         offset = centre + shift - linear @ centre
@@ -131,13 +129,9 @@ def warp_tracks(tracks: ClipTracks, motion: np.ndarray) -> ClipTracks:
 def _moved_mask(
     window: np.ndarray, corner: tuple[int, int], matrix: np.ndarray, size: tuple[int, int]
 ) -> dict[str, Any] | None:
-    """The RLE of a mask that is all in a window, moved, or None if nothing of it is in sight.
+    """The RLE of a mask, moved, or None if nothing of it is in sight.
 
-    Args:
-        window: (h, w) uint8, 0 or 255.
-        corner: (x, y) of the window in the picture.
-        matrix: (2, 3), see :meth:`AffineMotion.draw`.
-        size: (H, W) of the picture and the frame in pixels.
+    All of it is in ``window``, (h, w) uint8, 0 or 255, whose corner in the picture is (x, y).
     """
     height, width = window.shape
     edges = np.array(corner)[:, None] + [[0, width, width, 0], [0, 0, height, height]]

@@ -129,16 +129,7 @@ class PhotometricTransform(Transform):
         channels: tuple[int, int, int] = (0, 1, 2),
     ) -> None:
         super().__init__()
-        self._set_attributes(
-            {
-                "brightness": brightness,
-                "contrast": contrast,
-                "contrast_first": contrast_first,
-                "saturation": saturation,
-                "hue": hue,
-                "channels": channels,
-            }
-        )
+        self._set_attributes(locals())
 
     def apply_image(self, img: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB to the same shape and type; ``img`` itself if nothing changes."""

@@ -41,21 +41,32 @@ def register_ytvis(
     Raises:
         ValueError: if the name belongs to other files already.
     """
-    json_file, image_root = os.fspath(json_file), os.fspath(image_root)
-    if name in DatasetCatalog:
-        metadata = MetadataCatalog.get(name)
-        present = (metadata.get("json_file"), metadata.get("image_root"))
-        same = zip(present, (json_file, image_root), strict=True)
-        if all(a is not None and os.path.abspath(a) == os.path.abspath(b) for a, b in same):
-            return
-        raise ValueError(
-            f"dataset name {name!r} is taken by {present[0]} with frames {present[1]}, so "
-            f"{json_file} with frames {image_root} needs another name"
+    files = os.fspath(json_file), os.fspath(image_root)
+    if not is_registered(name, *files, what="frames"):
+        DatasetCatalog.register(name, lambda: load_ytvis_json(*files, name))
+        MetadataCatalog.get(name).set(
+            json_file=files[0], image_root=files[1], evaluator_type="ytvis"
         )
-    DatasetCatalog.register(name, lambda: load_ytvis_json(json_file, image_root, name))
-    MetadataCatalog.get(name).set(
-        json_file=json_file, image_root=image_root, evaluator_type="ytvis"
-    )
+
+
+def is_registered(name: str, json_file: str, image_root: str, *, what: str, **others: str) -> bool:
+    """Whether a dataset of this name has these files and ``others`` in its metadata already.
+
+    Raises:
+        ValueError: it has other ones; ``what`` its images are called there.
+    """
+    if name not in DatasetCatalog:
+        return False
+    metadata = MetadataCatalog.get(name)
+    present = [metadata.get("json_file"), metadata.get("image_root")]
+    wanted = [os.path.abspath(path) for path in (json_file, image_root)]
+    same = [path and os.path.abspath(path) for path in present] == wanted
+    if not same or any(metadata.get(key) != value for key, value in others.items()):
+        raise ValueError(
+            f"dataset name {name!r} is taken by {present[0]} with {what} {present[1]}, so "
+            f"{json_file} with {what} {image_root} needs another name"
+        )
+    return True
 
 
 def load_ytvis_json(
@@ -93,22 +104,18 @@ def load_ytvis_json(
         json_file, lambda: _parse(json_file, image_root), variant=image_root
     )
     categories = _official_names(categories, json_file, dataset_name)
-    _find_frames(records, json_file, image_root)
+    if not os.path.isdir(image_root):
+        raise FileNotFoundError(f"the image root {image_root} of {json_file} is not a folder")
+    find_frames(records, json_file, "frames")
     if dataset_name is not None:
         order = MetadataCatalog.get(dataset_name).get("label_names") or [c.name for c in categories]
         places = {name: label for label, name in enumerate(order)}
         labels = [places.get(category.name) for category in categories]
         _relabel(records, labels)
-        _set_metadata(
-            dataset_name,
-            json_file,
-            thing_classes=list(order),
-            thing_dataset_id_to_contiguous_id={
-                category.id: label
-                for category, label in zip(categories, labels, strict=True)
-                if label is not None
-            },
-        )
+        pairs = zip(categories, labels, strict=True)
+        ids = {category.id: label for category, label in pairs if label is not None}
+        values = {"thing_classes": list(order), "thing_dataset_id_to_contiguous_id": ids}
+        _set_metadata(dataset_name, json_file, values)
     return records
 
 
@@ -124,14 +131,11 @@ def _relabel(records: list[dict[str, Any]], labels: list[int | None]) -> None:
     """Replace label i of all tracks by ``labels[i]``, in place; those of None are left out."""
     if labels == list(range(len(labels))):
         return
-    for record in records:
-        record["annotations"] = [
-            [
-                {**track, "category_id": label}
-                for track in frame
-                if (label := labels[track["category_id"]]) is not None
-            ]
-            for frame in record["annotations"]
+    for frame in (frame for record in records for frame in record["annotations"]):
+        frame[:] = [
+            {**track, "category_id": label}
+            for track in frame
+            if (label := labels[track["category_id"]]) is not None
         ]
 
 
@@ -142,9 +146,9 @@ def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[dict[s
     decode_ground_truth(file)  # a mask that cannot be decoded would end a training in its middle
     categories = sorted(file.categories, key=attrgetter("id"))
     records = {video.id: video_record(video, json_file, image_root) for video in file.videos}
-    contiguous = _contiguous(categories)
+    contiguous = {category.id: index for index, category in enumerate(categories)}
     for track in file.annotations or ():
-        _attach(track, records[track.video_id]["annotations"], contiguous[track.category_id])
+        attach(track, records[track.video_id], contiguous[track.category_id])
     _log(file, time.perf_counter() - start)
     return categories, [records[video_id] for video_id in sorted(records)]
 
@@ -154,18 +158,11 @@ def _log(file: AnnotationFile, seconds: float) -> None:
     if file.annotations is not None:
         crowds = sum(track.iscrowd for track in file.annotations)
         tracks = f"{len(file.annotations)} tracks" + f" ({crowds} of them crowds)" * bool(crowds)
+    frames = sum(video.length for video in file.videos)
     logger.info(
         "Read %d videos, %d frames and %s from %s in %.1f s",
-        len(file.videos),
-        sum(video.length for video in file.videos),
-        tracks,
-        file.source,
-        seconds,
+        *(len(file.videos), frames, tracks, file.source, seconds),
     )
-
-
-def _contiguous(categories: list[Category]) -> dict[int, int]:
-    return {category.id: index for index, category in enumerate(categories)}
 
 
 def _official_names(
@@ -206,8 +203,9 @@ def video_record(video: Video, json_file: str, image_root: str) -> dict[str, Any
     }
 
 
-def _attach(track: Annotation, frames: list[list[dict[str, Any]]], label: int) -> None:
+def attach(track: Annotation, record: dict[str, Any], label: int) -> None:
     """Put a track into the frames of its record in which it can be seen."""
+    frames = record["annotations"]
     boxes = track.bboxes or [None] * len(frames)
     for frame, segmentation, box in zip(frames, track.segmentations, boxes, strict=True):
         if segmentation is not None:
@@ -223,14 +221,12 @@ def _attach(track: Annotation, frames: list[list[dict[str, Any]]], label: int) -
             )
 
 
-def _find_frames(records: list[dict[str, Any]], json_file: str, image_root: str) -> None:
+def find_frames(records: list[dict[str, Any]], json_file: str, what: str) -> None:
     """Spell the names of the records' frames as the disk does, in place.
 
     Raises:
-        FileNotFoundError: if the image root or a frame does not exist.
+        FileNotFoundError: a frame does not exist; ``what`` frames are called in the message.
     """
-    if not os.path.isdir(image_root):
-        raise FileNotFoundError(f"the image root {image_root} of {json_file} is not a folder")
     # One listing of a folder is much faster than to ask for each frame on a network disk.
     present: dict[str, set[str]] = {}
     missing = []
@@ -246,12 +242,12 @@ def _find_frames(records: list[dict[str, Any]], json_file: str, image_root: str)
     if missing:
         total = sum(record["length"] for record in records)
         raise FileNotFoundError(
-            f"{len(missing)} of the {total} frames of {json_file} do not exist; the first missing "
+            f"{len(missing)} of the {total} {what} of {json_file} do not exist; the first missing "
             f"one is {missing[0]}"
         )
 
 
-def _set_metadata(name: str, json_file: str, **values: Any) -> None:
+def _set_metadata(name: str, json_file: str, values: dict[str, Any]) -> None:
     metadata = MetadataCatalog.get(name)
     for key, value in values.items():
         present = metadata.get(key)
