@@ -27,8 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import setup_cfg
-from simplevtr.engine.memory_model import MemoryModel
-from simplevtr.engine.memory_plan import MemoryPlan
+from simplevtr.engine.memory_model import MemoryModel, MemoryPlan
 from simplevtr.modeling.recompute import Recompute
 from simplevtr.terminal import command_parser, markdown_table, number, run_command
 
@@ -65,6 +64,7 @@ class Answer:
     training: dict[str, int]
     inference: int
 
+    @property
     def ways(self) -> list[str]:
         """The ways in which a clip trains."""
         return [way for way, frames in self.training.items() if frames]
@@ -76,10 +76,8 @@ class Planner:
     def __init__(self, options: argparse.Namespace) -> None:
         """Build the models without their memory; ValueError if they cannot be planned for."""
         self._options = options
-        cfgs = {
-            way: setup_cfg(options.config_file, [*options.opts, *extra])
-            for way, extra in WAYS.items()
-        }
+        opts = options.opts
+        cfgs = {way: setup_cfg(options.config_file, [*opts, *more]) for way, more in WAYS.items()}
         _check(cfgs[""], options)
         self._slots = cfgs[""].MODEL.SIMPLEVTR.NUM_QUERIES
         self._clips = cfgs[""].SOLVER.IMS_PER_BATCH
@@ -110,10 +108,10 @@ class Planner:
     def parts(self, answer: Answer) -> str:
         """A table of what each part of a training step needs, from which an answer follows."""
         ways = [plan.parts(answer.instances) for plan in self._training[answer.short].values()]
-        rows = []
-        for part in ways[0]:
-            needs = [(way[part].fixed, way[part].frame, way[part].instance) for way in ways]
-            rows.append([part, *(f"{need / MIB:,.1f}" for way in needs for need in way)])
+        rows = [
+            [part, *(f"{need / MIB:,.1f}" for way in ways for need in way[part])]
+            for part in ways[0]
+        ]
         heads = [f"{head}{way}" for way in WAYS for head in ("fixed", "a frame", "an instance")]
         return markdown_table(["while this works", *heads], rows)
 
@@ -174,11 +172,7 @@ def config_lines(answer: Answer, way: str) -> str:
 
 
 def measured_bytes(answer: Answer, way: str, options: argparse.Namespace) -> int:
-    """Peak bytes of a training step of an answer that runs on the GPU.
-
-    Raises:
-        RuntimeError: if the step fails.
-    """
+    """Peak bytes of a training step of an answer that runs on the GPU; RuntimeError if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "step.json"
         words = [sys.executable, "benchmarks/training_step.py", "--json", str(path)]
@@ -195,7 +189,7 @@ def measured_bytes(answer: Answer, way: str, options: argparse.Namespace) -> int
 def verify(planner: Planner, answer: Answer, options: argparse.Namespace) -> bool:
     """Train a step of an answer each way on the GPU; whether all peaks are as expected."""
     fine = True
-    for way in answer.ways():
+    for way in answer.ways:
         expected, measured = planner.expected(answer, way), measured_bytes(answer, way, options)
         error = expected / measured - 1
         fine = fine and abs(error) <= ALLOWED_ERROR
@@ -204,11 +198,6 @@ def verify(planner: Planner, answer: Answer, options: argparse.Namespace) -> boo
             f"{answer.training[way]} frames, expected {expected / GIB:.2f} ({100 * error:+.1f} %)"
         )
     return fine
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1 if nothing fits or is verified, 2 after an error."""
-    return run_command(_parser(), run, arguments, errors=(RuntimeError,))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -221,7 +210,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"no clip of one frame trains in {options.gpu} GiB at these sizes")
         return 1
     print(f"\n{PARTS_NEED.format(*best.size)}\n\n{planner.parts(best)}")
-    for way in best.ways():
+    for way in best.ways:
         print(f"\nfor {best.instances} instances of side {best.short}{way}:")
         print(f"  {config_lines(best, way)}")
     if torch.cuda.is_available():
@@ -230,7 +219,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1 if nothing fits or is verified, 2 after an error."""
     parser, count = command_parser(__file__, __doc__), number(int, least=1)
     add = parser.add_argument
     add("--gpu", type=float, required=True, metavar="GB", help="its memory, GiB")
@@ -238,16 +228,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--config-file", default=CONFIG, metavar="YAML")
     add("--short-sides", type=count, nargs="+", default=[300, 360, 480])
     add("--instances", type=count, nargs="+", default=[3, 10], help="in a clip")
-    add(
-        "--longest",
-        type=count,
-        default=128,
-        metavar="T",
-        help="most frames to plan for (default 128: no YouTube-VIS video has more than 72); "
-        "a plus sign says that more may fit",
-    )
+    longest = "most frames to plan for (default 128; no YouTube-VIS video has more than 72); + in"
+    longest += " the table: more may fit"
+    add("--longest", type=count, default=128, metavar="T", help=longest)
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-    return parser
+    return run_command(parser, run, arguments, errors=(RuntimeError,))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,23 @@
-"""How much memory a training step or an inference takes, found without taking it.
+"""How much memory a training step or an inference takes, found without taking it; what fits.
 
 The real network runs on fake tensors, which have shapes and no content, while every storage that
 PyTorch would allocate is added up and taken off again when it is freed. That needs no GPU. What a
 GPU needs beside: its context, and workspaces of cuDNN. Deformable convolutions are taken to be
 torchvision's; those of a compiled detectron2 need less.
+
+While one part of the model works, memory grows evenly with the frames and with the instances; only
+which part needs the most changes with them. So lines are drawn part by part from three short clips,
+and the largest counts. For fewer frames than the shortest measured clip has, where parts are not
+worked through in chunks of full size, lengths are tried one by one.
 """
 
 from __future__ import annotations
 
 import weakref
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
 from simplevtr.modeling.losses import CHUNK_BYTES, TENSORS_A_CHUNK
@@ -36,6 +43,17 @@ BACKBONE, TRANSFORMER, MASK_HEAD, LOSSES = "backbone", "transformer", "mask head
 BACKWARD = {part: f"{part}, backward" for part in (MASK_HEAD, TRANSFORMER, BACKBONE)}
 
 
+# Frames of the clips that are measured. From nine on, the mask head works on one slot at a time
+# (MAPS_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
+# backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and say the same.
+SHORTER, LONGER = 9, 12
+# From two slots on, the mask head adds up their gradients; one alone is measured by itself.
+FEW = 2
+MORE = 2
+# Of a frame; less does not keep a clip from fitting.
+ROUNDING = 1e-3
+
+
 class AllocatedBytes(TorchDispatchMode):
     """Follows the storages that operations under it allocate and free.
 
@@ -45,12 +63,7 @@ class AllocatedBytes(TorchDispatchMode):
     """
 
     def __init__(self, *, exact: bool = True) -> None:
-        """Start with nothing allocated.
-
-        Args:
-            exact: whether a deformable convolution unfolds as many maps at once as torchvision
-                does of that number of maps; else always the most that it does of any number.
-        """
+        """``exact``: whether to count the maps that just this number unfolds, not the most ever."""
         super().__init__()
         self.now = 0
         self.peaks: dict[str, int] = {}
@@ -89,7 +102,7 @@ class AllocatedBytes(TorchDispatchMode):
         return out
 
     def _add_deform_workspace(self, func: Any, args: Any) -> None:
-        """Count what torchvision's kernel takes beside what it gives, as a part of its own."""
+        """Count what torchvision's kernel takes beside its output, as a part of its own."""
         forward = func is torch.ops.torchvision.deform_conv2d.default
         x, weight = args[:2] if forward else args[1:3]
         maps, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
@@ -224,3 +237,53 @@ def _gpu_dropout(module: nn.Dropout, x: Tensor) -> Tensor:
     if not module.training or module.p == 0:
         return x
     return torch.native_dropout(x, module.p, True)[0]
+
+
+class PartMemory(NamedTuple):
+    """Bytes that are allocated at the worst moment while one part of the model works.
+
+    Attributes:
+        fixed: whatever the clip.
+        frame: more with each frame.
+        instance: more with each frame for each of its instances.
+    """
+
+    fixed: float
+    frame: float
+    instance: float
+
+
+class MemoryPlan:
+    """What clips of one size of frame need, whatever their length."""
+
+    def __init__(self, peaks: Callable[[int, int], Mapping[str, int]]) -> None:
+        """Keep (frames, instances) -> peak bytes of each part; it is called as little as can be."""
+        self._peaks = peaks
+        self._parts: dict[int, dict[str, PartMemory]] = {}
+
+    def parts(self, instances: int) -> dict[str, PartMemory]:
+        """What each part needs, for clips of at least ``SHORTER`` frames."""
+        few = min(instances, FEW)
+        if few not in self._parts:
+            shorter, longer = self._peaks(SHORTER, few), self._peaks(LONGER, few)
+            more = self._peaks(SHORTER, few + MORE)
+            self._parts[few] = {}
+            for part, need in shorter.items():
+                a_frame = (longer[part] - need) / (LONGER - SHORTER)
+                instance = (more[part] - need) / (SHORTER * MORE)
+                lines = PartMemory(need - SHORTER * a_frame, a_frame - few * instance, instance)
+                self._parts[few][part] = lines
+        return self._parts[few]
+
+    def most_frames(self, budget: float, instances: int, *, at_most: int) -> int:
+        """The largest T in [0, ``at_most``] that needs no more than ``budget`` bytes."""
+        frames = min(
+            (budget - part.fixed) / (part.frame + part.instance * instances)
+            for part in self.parts(instances).values()
+        )
+        frames = int(frames + ROUNDING)
+        if frames < SHORTER:
+            frames = bisect_right(
+                range(1, SHORTER), budget, key=lambda t: max(self._peaks(t, instances).values())
+            )
+        return min(frames, at_most)
