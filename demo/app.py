@@ -57,7 +57,9 @@ def run(options: argparse.Namespace) -> None:
             warning = f"app.py: everybody who reaches {options.host} can use this page"
             print(warning, file=sys.stderr)
         page = Page(predictor, Path(folder), lowest_score=cfg.TEST.SCORE_THRESHOLD)
-        page.serve(options.host, options.port, browser=not options.no_browser and _has_display())
+        # A text browser would take the terminal.
+        display = sys.platform != "linux" or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+        page.serve(options.host, options.port, browser=bool(display) and not options.no_browser)
 
 
 def _keep_to_this_machine(folder: str) -> None:
@@ -71,11 +73,6 @@ def _keep_to_this_machine(folder: str) -> None:
     # It asks its own server whether it runs; a proxy would not reach it.
     hosts = [host for host in (os.environ.get("no_proxy", ""), *_LOCAL) if host]
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(hosts)
-
-
-def _has_display() -> bool:
-    """Whether opening a browser makes sense; a text browser would take the terminal."""
-    return sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,6 @@ from simplevtr.inference import (
     until_set,
     wanted_in_result,
 )
-from simplevtr.structures import TrackMasks
 from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter, track_rgb
 
@@ -264,14 +263,12 @@ def _track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPaint
         return f"{text}. A lower threshold shows more.</p>" if every else f"{text}.</p>"
     if len(rows) > _LISTED:
         text += f", the best {_LISTED} are listed"
-    body = "".join(_row(*row, painter) for row in rows[:_LISTED])
+    body = ""
+    for track_id, label, score, masks in rows[:_LISTED]:
+        seen = sum(rle is not None for rle in masks.rles)
+        body += (
+            f"<tr><td><i style='background: rgb{track_rgb(track_id)}'></i> {track_id}</td><td>"
+            f"{html.escape(painter.class_name(label))}</td><td>{score:.0%}</td><td>{seen}</td></tr>"
+        )
     head = "<tr><th>track</th><th>class</th><th>score</th><th>frames</th></tr>"
     return f"{text}.</p><div class='tracks'><table>{head}{body}</table></div>"
-
-
-def _row(track_id: int, label: int, score: float, masks: TrackMasks, painter: TrackPainter) -> str:
-    seen = sum(rle is not None for rle in masks.rles)
-    return (
-        f"<tr><td><i style='background: rgb{track_rgb(track_id)}'></i> {track_id}</td>"
-        f"<td>{html.escape(painter.class_name(label))}</td><td>{score:.0%}</td><td>{seen}</td></tr>"
-    )

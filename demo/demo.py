@@ -61,11 +61,14 @@ def run(options: argparse.Namespace) -> None:
     source = open_source(options.input, timeout=options.timeout)
     targets.check(source)
     predictor = VideoPredictor(cfg)
+    names, classes = predictor.class_names, options.classes
+    if classes is not None:  # drawn labels are numbers where nobody knows a name
+        classes = [int(c) if c.isdecimal() and c not in names else c for c in classes]
     painter = TrackPainter(
-        predictor.class_names,
+        names,
         scale=options.scale,
         min_score=options.score_threshold,
-        classes=_classes(options.classes, predictor.class_names),
+        classes=classes,
         draw_masks=not options.no_masks,
         draw_boxes=options.boxes,
         draw_labels=not options.no_labels,
@@ -127,14 +130,13 @@ class Video(NamedTuple):
         collected = CollectedTracks(self.source.size)
         count = 0
 
-        def kept(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-            for frame in frames:
+        def kept() -> Iterator[np.ndarray]:
+            for frame in self._first_frames(self.source, stop, "segmenting"):
                 waiting.append(frame)
                 yield frame
 
         with closing(self.source), self.outputs:
-            frames = kept(self._first_frames(self.source, stop, "segmenting"))
-            for tracks in self.predictor.stream(frames):
+            for tracks in self.predictor.stream(kept()):
                 count += 1
                 self.outputs.write(waiting.popleft(), tracks)
                 if self.targets.results:
@@ -146,9 +148,8 @@ class Video(NamedTuple):
         self, frames: Iterable[np.ndarray], stop: Event, what: str
     ) -> Iterable[np.ndarray]:
         known = [length for length in (self.source.length, self.max_frames) if length is not None]
-        return _progress(
-            until_set(stop, islice(frames, self.max_frames)), what, min(known, default=None)
-        )
+        frames = until_set(stop, islice(frames, self.max_frames))
+        return _progress(frames, what, min(known, default=None))
 
     def _write_results(self, result: dict[str, Any]) -> int:
         """Write results.json if it is wanted; returns the number of tracks."""
@@ -178,13 +179,6 @@ def _stop_on_interrupt() -> Iterator[Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _classes(wanted: list[str] | None, names: list[str]) -> list[str | int] | None:
-    """Names as they are; numbers, which drawn labels show where nobody knows a name, as such."""
-    if wanted is None:
-        return None
-    return [int(item) if item.isdecimal() and item not in names else item for item in wanted]
 
 
 def _parser() -> argparse.ArgumentParser:

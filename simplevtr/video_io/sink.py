@@ -31,18 +31,19 @@ logger = logging.getLogger(__name__)
 class Sink:
     """Receives one item per frame, in a file or a folder; use it as a context manager.
 
-    Attributes:
-        path: the final name, which exists only after the context has ended without an exception.
-            Where it is a folder that exists, files of other names in it stay.
-        size: (H, W) of every frame in pixels.
-        count: number of frames written so far.
+    ``path`` exists only after the context has ended without an exception; where it is a folder that
+    exists, files of other names in it stay. ``size`` is (H, W) of every frame in pixels; ``count``
+    frames have been written so far.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool, folder: bool = False):
         self.path, self.size, self.count = path, tuple(size), 0
         self._overwrite, self._folder = overwrite, folder
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = _partial_name(path)
+        # A free name: an earlier run may have left its own.
+        extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
+        names = (path.with_name(f"{path.stem}.partial{extra}{path.suffix}") for extra in extras)
+        self._partial = next(name for name in names if not name.exists())
         if folder:
             self._partial.mkdir()
 
@@ -142,12 +143,7 @@ class MotsPngSink(Sink):
     """
 
     def __init__(self, path: str | os.PathLike, size: tuple[int, int], *, overwrite: bool = False):
-        """Prepare a folder.
-
-        Args:
-            path: a folder that does not exist or is empty.
-            size: (H, W) of the frames in pixels.
-            overwrite: whether a folder with files may be written to; files of other names stay.
+        """Prepare a folder for frames of ``size`` (H, W).
 
         Raises:
             ValueError: the path has a suffix or is a file.
@@ -179,11 +175,8 @@ class MotsPngSink(Sink):
         self.count += 1
 
     def _value(self, track_id: int, label: int) -> int:
-        if track_id not in self._values:
-            self._values[track_id] = self._free_value(track_id, label)
-        return self._values[track_id]
-
-    def _free_value(self, track_id: int, label: int) -> int:
+        if track_id in self._values:
+            return self._values[track_id]
         if not 0 <= label < MOST_CLASSES:
             raise ValueError(
                 f"{self.path}: track {track_id} has label {label}; a 16-bit picture holds labels "
@@ -194,15 +187,9 @@ class MotsPngSink(Sink):
         for number in (track_id, *range(NUMBERS - 1, 0, -1)):
             # 65 is the last class, and 65535 the last value.
             if 0 < number < NUMBERS and first + number not in taken and first + number < 2**16:
+                self._values[track_id] = first + number
                 return first + number
         raise ValueError(
             f"{self.path}: label {label} has more than {NUMBERS - 1} tracks (track {track_id}), "
             "for which this format has no numbers"
         )
-
-
-def _partial_name(path: Path) -> Path:
-    """A free name next to ``path``: an earlier run may have left its own."""
-    extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
-    names = (path.with_name(f"{path.stem}.partial{extra}{path.suffix}") for extra in extras)
-    return next(name for name in names if not name.exists())

@@ -29,11 +29,7 @@ def add_sound(path: Path, source: Path) -> None:
 
     Time zero is the first frame of the source's video, and the sound ends with the last frame.
     Packets are copied as they are where mp4 can hold them; otherwise the sound is encoded anew.
-    Sound that cannot be read is left out with a warning.
-
-    Args:
-        path: an mp4, which is replaced by one with sound in one step.
-        source: a video file.
+    Sound that cannot be read is left out with a warning. The silent file is replaced in one step.
     """
     target = path.with_name(f"{path.stem}.sound.mp4")
     try:

@@ -24,19 +24,7 @@ _PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,r
 
 
 class StreamReader:
-    """Decodes one pass of a container's first video stream; broken packets are left out.
-
-    Attributes:
-        fps: frames per second as the container states, or as guessed from the first packets.
-        length: number of frames that the container states; None if it does not.
-        seconds: from the first frame to the end, as the container states; None if it does not.
-        count: frames given so far.
-        bad_packets: packets left out so far.
-        bad_tail: whether no frame came after the latest of them.
-        error: why reading ended before the end, or None.
-        timeline: the times of the frames given.
-        sample_aspect_ratio: of the first frame, upright; 1 before it is read.
-    """
+    """Decodes one pass of a container's first video stream; broken packets are left out."""
 
     def __init__(self, container: av.container.InputContainer, name: str):
         """``name`` begins messages; ValueError if there is no video that can be decoded."""
@@ -47,13 +35,15 @@ class StreamReader:
         stream.thread_type = "SLICE"
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate else None
+        # Of the next two, None where the container does not state it.
         self.length = stream.frames or None
         tick = Fraction(stream.time_base or Fraction(1, 90000))
         self.seconds = stream.duration * tick if self.length and stream.duration else None
-        self.count = self.bad_packets = 0
-        self.bad_tail = False
-        self.error: str | None = None
-        self.sample_aspect_ratio = Fraction(1)
+        self.count = 0  # frames returned so far
+        self.bad_packets = 0  # packets left out so far
+        self.bad_tail = False  # whether no frame came after the latest of them
+        self.error: str | None = None  # why reading ended before the end
+        self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
         jumps = bool(int(container.format.flags) & av.format.Flags.ts_discont.value)
         self.timeline = Timeline(self.fps, tick, may_jump=jumps)
 
@@ -65,7 +55,9 @@ class StreamReader:
         for frame in self._decoded():
             if size is None:
                 size, turn = (frame.height, frame.width), _turn(frame)
-                self._learn_shape_of_pixels(swapped=turn[0])
+                own, codecs = self._stream.sample_aspect_ratio, self._stream.codec_context
+                if ratio := own or codecs.sample_aspect_ratio:
+                    self.sample_aspect_ratio = Fraction(ratio) ** (-1 if turn[0] else 1)
             elif (frame.height, frame.width) != size and not resized:
                 resized = True
                 logger.warning(
@@ -99,11 +91,6 @@ class StreamReader:
                     yield frame
         except av.FFmpegError as error:
             self.error = error.strerror
-
-    def _learn_shape_of_pixels(self, *, swapped: bool) -> None:
-        ratio = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
-        if ratio:
-            self.sample_aspect_ratio = 1 / Fraction(ratio) if swapped else Fraction(ratio)
 
 
 class StreamSource(FrameSource):
@@ -173,11 +160,8 @@ class LiveSource(StreamSource):
     ):
         """Connect and decode the first frame; ValueError if that fails.
 
-        Args:
-            address: a device, or an address with a scheme.
-            shown: what stands for it in messages.
-            format: FFmpeg's name of the input format; None: found out.
-            timeout: seconds to wait for an answer, and later for the next data.
+        ``shown`` stands for the address in messages; ``format`` is FFmpeg's name of the format,
+        None to find out; an answer, and later the next data, may take ``timeout`` seconds.
         """
         self.path, self.files = shown, []
         options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,15 +58,15 @@ def open_sink(
             raise ValueError(f"{path}: a {what} of {value} was given; it must be above 0")
     if path.is_dir() or not path.suffix:
         return FolderSink(path, size, names, overwrite=overwrite)
-    video = _Video(path, size, fps, overwrite, sample_aspect_ratio, audio_from)
     if path.suffix.lower() == ".mp4":
-        return Mp4Sink(video)
+        extras = {"sample_aspect_ratio": sample_aspect_ratio, "audio_from": audio_from}
+        return Mp4Sink(path, size, fps, overwrite, **extras)
     if fps > _MAX_GIF_FPS:
         raise ValueError(
             f"{path}: a gif holds at most {_MAX_GIF_FPS} frames a second, not {float(fps):g}; "
             f"use --fps {_MAX_GIF_FPS} or .mp4"
         )
-    return GifSink(video)
+    return GifSink(path, size, fps, overwrite)
 
 
 def fine_tick(fps: Fraction) -> Fraction:
@@ -76,30 +75,20 @@ def fine_tick(fps: Fraction) -> Fraction:
     return Fraction(1, _FINE if ticks > _FINEST else ticks * -(-_FINE // ticks))
 
 
-@dataclass(frozen=True)
-class _Video:
-    """A file to be written; see ``open_sink``."""
-
-    path: Path
-    size: tuple[int, int]
-    fps: Fraction
-    overwrite: bool
-    sample_aspect_ratio: Fraction
-    audio_from: Path | None
-
-
 class _VideoSink(FrameSink):
     """What mp4 and gif share: an open container with one stream, and times in its ticks."""
 
-    def __init__(self, video: _Video, tick: Fraction, **options: str):
-        super().__init__(video.path, video.size, overwrite=video.overwrite)
-        self._tick = tick
-        self._frame_time = 1 / video.fps
+    def __init__(
+        self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool,
+        *, tick: Fraction, **options: str,
+    ):  # fmt: skip
+        super().__init__(path, size, overwrite=overwrite)
+        self._tick, self._frame_time = tick, 1 / fps
         self._next = Fraction(0)  # seconds
         self._last = -1  # ticks
         self._durations: dict[int, int] = {}  # of the pictures inside the encoder, by start
         self._container = av.open(
-            f"file:{self._partial}", "w", format=video.path.suffix[1:].lower(), options=options
+            f"file:{self._partial}", "w", format=path.suffix[1:].lower(), options=options
         )
 
     def _picture(self, frame: np.ndarray, timing: FrameTiming | None) -> av.VideoFrame:
@@ -130,12 +119,15 @@ class _VideoSink(FrameSink):
 class Mp4Sink(_VideoSink):
     """H.264, yuv420p, index first; odd sizes gain one repeated row or column."""
 
-    def __init__(self, video: _Video):
-        super().__init__(video, fine_tick(video.fps), movflags="+faststart")
-        self._audio_from = video.audio_from
+    def __init__(
+        self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool,
+        *, sample_aspect_ratio: Fraction, audio_from: Path | None,
+    ):  # fmt: skip
+        super().__init__(path, size, fps, overwrite, tick=fine_tick(fps), movflags="+faststart")
+        self._audio_from = audio_from
         # The rate is only a label here: each frame has its own time. Without pictures stored out of
         # order, the file holds exactly how long each is shown, and its clock starts at 0.
-        rate = video.fps.limit_denominator(100_000)
+        rate = fps.limit_denominator(100_000)
         options = {"crf": "18", "bf": "0"}
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
         # yuv420p halves both axes, so they must be even.
@@ -144,8 +136,8 @@ class Mp4Sink(_VideoSink):
         self._stream.pix_fmt = "yuv420p"
         codec = self._stream.codec_context
         codec.time_base = self._tick
-        if video.sample_aspect_ratio != 1:
-            codec.sample_aspect_ratio = video.sample_aspect_ratio
+        if sample_aspect_ratio != 1:
+            codec.sample_aspect_ratio = sample_aspect_ratio
         # Players guess the colour matrix of untagged video by its size; 1 is BT.709, narrow range.
         codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
 
@@ -163,8 +155,8 @@ class Mp4Sink(_VideoSink):
 class GifSink(_VideoSink):
     """An animated gif that repeats for ever, with a palette of its own for each frame."""
 
-    def __init__(self, video: _Video):
-        super().__init__(video, Fraction(1, 100))
+    def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool):
+        super().__init__(path, size, fps, overwrite, tick=Fraction(1, 100))
         self._stream = stream = self._container.add_stream("gif", rate=100)
         stream.height, stream.width, stream.pix_fmt = *self.size, "pal8"
         stream.codec_context.time_base = self._tick

@@ -265,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
     add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
-    add("--list", action="version", version=CATALOGUE,
+    add("--list", action="version", version=CATALOGUE.replace(". --fix:", ".\n    --fix:"),
         help="print all defects that are known, and exit")  # fmt: skip
     return parser
 

@@ -30,23 +30,19 @@ impossible-number (error)
     A number lies outside its range, such as a negative id or a height of 0.
     --fix: boxes and areas are computed from the masks; otherwise the entry is dropped.
 duplicate-category (error)
-    Two categories have the same id.
-    --fix: the later one is dropped.
+    Two categories have the same id. --fix: the later one is dropped.
 duplicate-name (error)
-    Two categories have the same name.
-    --fix: the later one becomes one with the first.
+    Two categories have the same name. --fix: the later one becomes one with the first.
 unused-category (warning, can be ignored)
     No annotation has this category.
 duplicate-video (error)
-    Two videos have the same id.
-    --fix: the later one is dropped; annotations stay with the first.
+    Two videos have the same id. --fix: the later one is dropped; annotations stay with the first.
 length-mismatch (error)
     The length of a video is not the number of its file names.
     --fix: the length is corrected if all its tracks have as many frames as there are file names;
     otherwise the video is dropped.
 empty-video (error)
-    A video has no frames.
-    --fix: the video is dropped.
+    A video has no frames. --fix: the video is dropped.
 single-frame (warning, can be ignored)
     A video has one frame only.
 too-large (warning, can be ignored)
@@ -61,14 +57,11 @@ outside-root (error)
     A file name is absolute or leads out of the image root.
     --fix: the frame is taken out of its video and its tracks.
 duplicate-annotation (error)
-    Two annotations have the same id.
-    --fix: a copy is dropped, another track gets a new id.
+    Two annotations have the same id. --fix: a copy is dropped, another track gets a new id.
 unknown-video (error)
-    An annotation is of a video that the file does not have.
-    --fix: the annotation is dropped.
+    An annotation is of a video that the file does not have. --fix: the annotation is dropped.
 unknown-category (error)
-    An annotation has a category that the file does not have.
-    --fix: the annotation is dropped.
+    An annotation has a category that the file does not have. --fix: the annotation is dropped.
 all-crowds (error, can be ignored)
     All annotations of the file, of a category or of a video are crowds (iscrowd 1), so that
     nothing of it is trained on or scored. Some converters write iscrowd 1 for every RLE.
@@ -81,38 +74,29 @@ list-length (error)
     --fix: boxes and areas are computed from the masks; masks are cut if the surplus is null, and
     filled up with null if boxes or areas say so; otherwise the annotation is dropped.
 never-visible (error, can be ignored)
-    A track has no mask in any frame.
-    --fix: the annotation is dropped.
+    A track has no mask in any frame. --fix: the annotation is dropped.
 repeated-track (warning, can be ignored)
     Two tracks of a video have the same masks.
     --fix: the later one is dropped if it has the same category.
 bad-mask (error)
-    A segmentation is neither null nor a valid RLE nor valid polygons.
-    --fix: it becomes null.
+    A segmentation is neither null nor a valid RLE nor valid polygons. --fix: it becomes null.
 mask-size (error)
-    An RLE has another size than its video.
-    --fix: it becomes null.
+    An RLE has another size than its video. --fix: it becomes null.
 empty-mask (warning, can be ignored)
-    A mask has no pixel; null stands for an absent instance.
-    --fix: it becomes null.
+    A mask has no pixel; null stands for an absent instance. --fix: it becomes null.
 bad-box (error)
-    A box is not four numbers x, y, width, height.
-    --fix: boxes are computed from the masks.
+    A box is not four numbers x, y, width, height. --fix: boxes are computed from the masks.
 box-mask (error, can be ignored)
-    A box is not the box around its mask.
-    --fix: boxes are computed from the masks.
+    A box is not the box around its mask. --fix: boxes are computed from the masks.
 wrong-area (error, can be ignored)
-    An area is not the number of its mask's pixels.
-    --fix: areas are computed from the masks.
+    An area is not the number of its mask's pixels. --fix: areas are computed from the masks.
 box-without-mask (error, can be ignored)
-    A box or an area is given where the mask is null.
-    --fix: it becomes null.
+    A box or an area is given where the mask is null. --fix: it becomes null.
 mask-without-box (error, can be ignored)
     A box or an area is null where there is a mask.
     --fix: boxes and areas are computed from the masks.
 missing-frame (error)
-    A frame's file does not exist.
-    --fix: the frame is taken out of its video and its tracks.
+    A frame's file does not exist. --fix: the frame is taken out of its video and its tracks.
 unreadable-frame (error)
     A frame's file cannot be read as an image, such as one that was downloaded in part.
     --fix: the frame is taken out of its video and its tracks.
@@ -121,8 +105,7 @@ frame-size (error)
     --fix: the video takes the size if all its frames and masks have it, which polygons do not
     tell; otherwise the frame is taken out of its video and its tracks.
 leaked-frame (error, can be ignored)
-    The first frame of a video is that of a video in another split.
-    --fix: the video is dropped.
+    The first frame of a video is that of a video in another split. --fix: the video is dropped.
 leaked-file (warning, can be ignored)
     A video has file names of a video in another split (images tell whether it is the same).
 leaked-name (warning, can be ignored)

@@ -23,20 +23,13 @@ _COLUMNS = 8  # frames of a picture
 def write_contact_sheets(
     content: dict[str, Any], image_root: str, folder: Path, *, most_videos: int | None = None
 ) -> int:
-    """Write FOLDER/<video id>.png for each video.
-
-    Args:
-        content: of an annotation file, without defects that can be repaired.
-        image_root: the folder that the file names start at.
-        folder: made if it does not exist.
-        most_videos: the first so many videos; None: all.
+    """Write FOLDER/<video id>.png for each video of a repaired file, or of the first so many.
 
     Returns:
         The number of pictures. A video whose frames cannot be read has none, with a warning.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = {entry["id"]: entry["name"] for entry in content["categories"]}
-    names = dict(sorted(names.items()))
+    names = dict(sorted((entry["id"], entry["name"]) for entry in content["categories"]))
     tracks: dict[int, list[dict[str, Any]]] = {}
     for track in content.get("annotations") or ():
         tracks.setdefault(track["video_id"], []).append(track)

@@ -13,12 +13,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from simplevtr.data.doctor.findings import Findings
-from simplevtr.data.doctor.frame_files import (
-    Split,
-    examine_leaks,
-    look_at_frames,
-    settle_frames,
-)
+from simplevtr.data.doctor.frame_files import Split, examine_leaks, look_at_frames, settle_frames
 from simplevtr.data.doctor.masks import examine_masks
 from simplevtr.data.doctor.tracks import examine_annotations, is_absent, load_lists
 from simplevtr.data.doctor.videos import Video, examine_categories, examine_videos
@@ -65,10 +60,9 @@ def examine(
     """Find what is wrong with the content of an annotation file, which is not changed.
 
     Args:
-        content: what ``read_json`` gives, its annotations decoded or not; anything may be wrong
-            with it.
+        content: of ``read_json``, its annotations decoded or not; anything may be wrong with it.
         settings: what to examine; default: the content alone.
-        findings: which defects are ignored; default: none.
+        findings: knows which defects are ignored; default: none.
 
     Raises:
         ValueError: it is not an object with lists of videos and categories.
@@ -104,12 +98,9 @@ def examine(
 
 
 def _examine_each(
-    videos: Sequence[Video],
-    tracks: int,
-    settings: Settings,
-    findings: Findings,
+    videos: Sequence[Video], tracks: int, settings: Settings, findings: Findings,
     kept: dict[str, list[Any]],
-) -> int:
+) -> int:  # fmt: skip
     """Examine frames, tracks and masks of one video after the other; the number of masks."""
     workers, faults = settings.workers or len(os.sched_getaffinity(0)), {}
     if settings.image_root is not None:

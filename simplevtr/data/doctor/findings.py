@@ -13,18 +13,16 @@ from typing import Any, NamedTuple
 from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
 from simplevtr.formats import checks
 
-_SHORT = reprlib.Repr()  # does not go deep, so that nested lists cannot overflow the stack
+# A value of the file in a message: short, without control characters, and not so deep that nested
+# lists can overflow the stack.
+_SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 3
+shown = _SHORT.repr
 _MOST_NAME = 200  # characters
 _IDS = ("video", "annotation", "category", "frame")
 _NESTING = 30  # levels that writing the file may need in addition to those of a value
 _PLAIN = (str, int, bool, type(None))  # types of values that any file may hold
-
-
-def shown(value: Any) -> str:
-    """A value of the file in a message: short, and without control characters."""
-    return _SHORT.repr(value)
 
 
 def shown_name(name: str) -> str:
@@ -53,30 +51,19 @@ class Example(NamedTuple):
 
 
 class Findings:
-    """Counts of defects and repairs, and the place that the next ones are found at.
-
-    Attributes:
-        ignored: names of defects that are neither counted nor repaired.
-        counts: cases by the defect's name.
-        examples: the first cases by the defect's name.
-        repairs: what was done, as a phrase, and how often.
-        place: where the next ones are found, as in an example.
-    """
+    """Counts of defects and repairs, and the place that the next ones are found at."""
 
     def __init__(self, *, ignored: Iterable[str] = (), most_examples: int = 20) -> None:
-        """Start with nothing found; ValueError if one of ``ignored`` is unknown or may not be.
-
-        ``most_examples`` are kept of each defect.
-        """
-        self.ignored = frozenset(ignored)
+        """Start with nothing found; ValueError if one of ``ignored`` is unknown or may not be."""
+        self.ignored = frozenset(ignored)  # defects that are neither counted nor repaired
         allowed = [defect.name for defect in DEFECTS.values() if defect.ignorable]
         for name in sorted(self.ignored.difference(allowed)):
             reason = "makes a file unusable" if name in DEFECTS else "is not a defect"
             raise ValueError(f"{name!r} {reason}; can be ignored: {', '.join(allowed)}")
-        self.counts: Counter[str] = Counter()
-        self.examples: dict[str, list[Example]] = {}
-        self.repairs: Counter[str] = Counter()
-        self.place: dict[str, Any] = {}
+        self.counts: Counter[str] = Counter()  # of cases by the defect's name
+        self.examples: dict[str, list[Example]] = {}  # the first cases by the defect's name
+        self.repairs: Counter[str] = Counter()  # of what was done, as a phrase
+        self.place: dict[str, Any] = {}  # where the next ones are found, as in an example
         self._most_examples = most_examples
 
     def at(self, **place: Any) -> Findings:

@@ -69,12 +69,16 @@ def _measured(tracks: Sequence[Track], size: tuple[int, int]) -> _Masks:
     given = np.array([[not is_absent(mask) for mask in row] for row in masks], bool)
     polygons = np.array([[type(mask) is list for mask in row] for row in masks], bool)
     areas, boxes = np.where(given, -1, 0), np.zeros((*given.shape, 4), np.int64)
-    texts: dict[tuple[int, int], bytes] = {}
+    texts: dict[tuple[int, int], bytes] = {}  # of RLEs that are yet to be decoded
+    most = _CHARS_A_RUN * (size[0] * size[1] + 2)  # the first and last run may be empty
     repair = "masks that cannot be used became null"
     for row, frame in np.argwhere(given).tolist():
         mask = masks[row][frame]
         try:
-            texts[row, frame] = _text(mask, *size)
+            text = mask_text(mask, *size, allow_polygons=True)
+            if len(text) > most:
+                raise ValueError(f"RLE counts are too long for {size[0]} x {size[1]} pixels")
+            texts[row, frame] = text
         except (ValueError, OverflowError) as error:
             stated = mask.get("size") if isinstance(mask, dict) else None
             is_size = isinstance(stated, list) and [*map(type, stated)] == [int, int]
@@ -93,14 +97,6 @@ def _measured(tracks: Sequence[Track], size: tuple[int, int]) -> _Masks:
         usable[row, frame] = not found.add("empty-mask", "the mask has no pixel", repair)
     texts = {place: text for place, text in texts.items() if usable[place]}
     return _Masks(size, given, polygons, usable, texts, areas, boxes)
-
-
-def _text(segmentation: Any, height: int, width: int) -> bytes:
-    """The text of the compressed RLE of a segmentation, which is yet to be decoded."""
-    text = mask_text(segmentation, height, width, allow_polygons=True)
-    if len(text) > _CHARS_A_RUN * (height * width + 2):  # the first and last run may be empty
-        raise ValueError(f"RLE counts are too long for {height} x {width} pixels")
-    return text
 
 
 def _measure(
