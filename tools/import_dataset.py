@@ -14,16 +14,11 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.data.categories import (
-    OVIS_CATEGORIES,
-    YTVIS_2019_CATEGORIES,
-    YTVIS_2021_CATEGORIES,
-)
+from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.paths import existing
 from simplevtr.importing import (
@@ -41,11 +36,8 @@ from simplevtr.importing import (
 )
 from simplevtr.terminal import command_parser, run_command, say
 
-CATEGORIES = {
-    "ytvis_2019": YTVIS_2019_CATEGORIES,
-    "ytvis_2021": YTVIS_2021_CATEGORIES,
-    "ovis": OVIS_CATEGORIES,
-}
+# By the name of a dataset without its split.
+CATEGORIES = {name.rsplit("_", 1)[0]: pairs for name, pairs in DATASET_CATEGORIES.items()}
 # What all readers take; further parameters are options that only some kinds have.
 COMMON = {"source", "images", "skip_broken"}
 
@@ -58,16 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
-    categories = _categories(options.categories)
+    categories = None if options.categories is None else _categories(options.categories)
     names = parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
     source = existing(options.source)
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
-    reader = READERS[options.kind]
-    special = _special(options, reader)
-    dataset = reader(source, images=options.images, skip_broken=options.skip_broken, **special)
+    dataset = READERS[options.kind](
+        source, images=options.images, skip_broken=options.skip_broken, **_special(options)
+    )
     dataset = renamed(dataset, names)
     if categories is not None:
         dataset = with_categories(
@@ -84,21 +76,22 @@ def run(options: argparse.Namespace) -> None:
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
 
 
-def _categories(name: str | None) -> list[tuple[int, str]] | None:
+def _categories(name: str) -> list[tuple[int, str]]:
     """The categories of a dataset that is known by name, or of an annotation file."""
-    if name is None:
-        return None
-    if name not in CATEGORIES and not Path(name).exists():
+    if name in CATEGORIES:
+        return list(CATEGORIES[name])
+    if not Path(name).exists():
         known = ", ".join(CATEGORIES)
         raise FileNotFoundError(f"--categories {name}: no such file, and not one of {known}")
-    return list(CATEGORIES[name]) if name in CATEGORIES else categories_of_file(Path(name))
+    return categories_of_file(Path(name))
 
 
-def _special(options: argparse.Namespace, reader: Callable) -> dict:
+def _special(options: argparse.Namespace) -> dict:
     """The options of this kind that were given."""
-    every = {key for r in READERS.values() for key in inspect.signature(r).parameters} - COMMON
+    known = {kind: {*inspect.signature(read).parameters} for kind, read in READERS.items()}
+    every = set().union(*known.values()) - COMMON
     given = {name: value for name, value in vars(options).items() if name in every}
-    unknown = given.keys() - inspect.signature(reader).parameters.keys()
+    unknown = given.keys() - known[options.kind]
     if unknown:
         raise ValueError(f"{options.kind} has no option --{min(unknown).replace('_', '-')}")
     if "classes" in given:
@@ -127,12 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "leave out tracks of categories that --categories does not have (default: an error)"
     add("--drop-others", action="store_true", help=text)
     add("--overwrite", action="store_true", help="replace the output file if it exists")
-    _add_options_of_kinds(parser)
-    return parser
-
-
-def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
-    """The options that not all kinds have; what is not given is not in the result."""
+    # The options that not all kinds have; what is not given is not in the result.
     davis, mots, coco, cvat, labelme = (
         parser.add_argument_group(kind, argument_default=argparse.SUPPRESS).add_argument
         for kind in READERS
@@ -160,6 +148,7 @@ def _add_options_of_kinds(parser: argparse.ArgumentParser) -> None:
     labelme("--ungrouped", choices=UNGROUPED, help=text)
     text = "take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
     labelme("--labels-with-number", action="store_true", help=text)
+    return parser
 
 
 if __name__ == "__main__":

@@ -22,14 +22,13 @@ def numbered_categories(names: Iterable[str]) -> Categories:
     return list(enumerate(dict.fromkeys(names), start=1))
 
 
-def categories_of_file(path: Path) -> Categories:
-    """(id, name) pairs of an annotation file, also a COCO file, in its order; else ValueError."""
-    return read_categories(read_object(path), path)
+def categories_of_file(path: Path, content: dict[str, Any] | None = None) -> Categories:
+    """(id, name) pairs of an annotation file, also a COCO file, in its order; else ValueError.
 
-
-def read_categories(content: dict[str, Any], source: Path) -> Categories:
-    """``categories_of_file`` of content that is in memory."""
-    entries = parse_categories(get_list(content, "categories", source), str(source))
+    ``content`` is what the file holds, if it is read already.
+    """
+    content = read_object(path) if content is None else content
+    entries = parse_categories(get_list(content, "categories", path), str(path))
     return [(category.id, category.name) for category in entries]
 
 
@@ -60,10 +59,9 @@ def with_categories(
     missing = [name for name, target in found.items() if target is None]
     spelled = {plain_spelling(name): name for name in targets.values()}
     near = [(n, spelled[plain_spelling(n)]) for n in missing if plain_spelling(n) in spelled]
-    near = near[:_SHOWN]
     if near:
-        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
-        given = " ".join(f'"{name}={target}"' for name, target in near)
+        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near[:_SHOWN])
+        given = " ".join(f'"{name}={target}"' for name, target in near[:_SHOWN])
         raise ValueError(
             f"categories that {source} spells in another way: {pairs}; if they are the same: "
             f"--rename {given}"
@@ -74,14 +72,6 @@ def with_categories(
             "Rename them (--rename OLD=NEW) or leave out their tracks (--drop-others)"
         )
     return _with_tracks(dataset, list(categories), found)
-
-
-def similar_names(categories: Categories) -> list[list[str]]:
-    """The names that differ only in case, blanks, hyphens or underscores, together."""
-    groups: dict[str, list[str]] = {}
-    for _, name in categories:
-        groups.setdefault(plain_spelling(name), []).append(name)
-    return [names for names in groups.values() if len(names) > 1]
 
 
 def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
@@ -102,14 +92,13 @@ def _with_tracks(
     notes = dataset.notes.copy()
     videos = []
     for video in dataset.videos:
+        tracks = []
         for track in video.tracks:
-            if names[track.category] is None:
+            name = names[track.category]
+            if name is None:
                 notes[f"tracks of category {track.category!r} left out"] += 1
-        tracks = [
-            ImportedTrack(name, track.masks)
-            for track in video.tracks
-            if (name := names[track.category]) is not None
-        ]
+            else:
+                tracks.append(ImportedTrack(name, track.masks))
         videos.append(replace(video, tracks=tracks))
     return replace(dataset, videos=videos, categories=categories, notes=notes)
 

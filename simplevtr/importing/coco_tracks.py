@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
-from simplevtr.importing.categories import read_categories
+from simplevtr.importing.categories import categories_of_file
 from simplevtr.importing.dataset import (
     ImportedDataset,
     ImportedVideo,
@@ -22,6 +22,7 @@ from simplevtr.importing.shapes import from_coco
 from simplevtr.importing.sources import get_list, identity, read_object, require_folder
 
 _TRACK_KEYS = ("track_id", "instance_id")
+_TRACK_NAMES = "track_id or instance_id, also track_id in attributes,"
 _FRAME_KEYS = ("frame_index", "frame_id")
 _VIDEO_KEYS = ("video_id", "first_frame_image_id")
 _BOXES = "masks that are boxes"
@@ -55,13 +56,17 @@ def read_coco_tracks(
     content = read_object(source)
     root = require_folder(images or source.parent, "the videos' frames")
     log = ImportLog(skip_broken=skip_broken)
-    categories = dict(read_categories(content, source))
+    categories = dict(categories_of_file(source, content))
     videos = _videos(content, source)
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(content, source, known, crowds, log)
-    reader = _Reader(source, root, categories, annotations, _video_names(content, source), log)
-    in_order = sorted(videos, key=lambda video: natural_key(str(video)))
-    found = log.videos(in_order, lambda video: reader.video(video, videos[video]))
+    names = _video_names(content, source)
+
+    def read(video: int | str) -> ImportedVideo:
+        name = names.get(video, str(video))
+        return _video(name, videos[video], annotations, categories, root, source, log)
+
+    found = log.videos(sorted(videos, key=lambda video: natural_key(str(video))), read)
     # Training on such a file teaches boxes, which a mere count does not tell.
     masks = sum(len(track.masks) for video in found for track in video.tracks)
     if masks and log.notes[_BOXES] == masks:
@@ -79,39 +84,34 @@ class _Image(NamedTuple):
     sides: tuple[int | None, int | None]
 
 
-class _Reader(NamedTuple):
-    """What the file holds besides images, and where the frames are."""
-
-    source: Path
-    root: Path
-    categories: dict[int, str]
-    annotations: dict[int, list[dict[str, Any]]]
-    names: dict[int | str, str]
-    log: ImportLog
-
-    def video(self, video: int | str, images: list[_Image]) -> ImportedVideo:
-        """One video of these images in order."""
-        with naming(self.source):
-            frames = {i.id: existing(below(self.root, i.name)) for i in images}
-        stated = {image.id: image.sides for image in images if None not in image.sides}
-        draft = VideoDraft(self.log, self.names.get(video, str(video)), frames, stated=stated)
-        for image in images:
-            with draft.frame(image.id, f"{self.source}, image {image.id}"):
-                if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
-                    found = f"{frames[image.id]} has {draft.size}"
-                    raise ValueError(f"height and width are {image.sides}, but {found}")
-                for entry in self.annotations.get(image.id, ()):
-                    with naming(f"annotation {entry.get('id')!r:.40}"):
-                        self._add(entry, image.id, draft)
-        return draft.finished(self.root)
-
-    def _add(self, entry: dict[str, Any], image: int, draft: VideoDraft) -> None:
-        track = identity(_track(entry), "track_id or instance_id, also track_id in attributes,")
-        category = self.categories[checks.known(entry, "category_id", self.categories)]
-        mask, is_box = from_coco(entry["segmentation"], draft.size)
-        draft.add(track, category, image, mask)
-        if is_box:
-            self.log.notes[_BOXES] += 1
+def _video(
+    name: str,
+    images: list[_Image],
+    annotations: dict[int, list[dict[str, Any]]],
+    categories: dict[int, str],
+    root: Path,
+    source: Path,
+    log: ImportLog,
+) -> ImportedVideo:
+    """The video of these images in order."""
+    with naming(source):
+        frames = {image.id: existing(below(root, image.name)) for image in images}
+    stated = {image.id: image.sides for image in images if None not in image.sides}
+    draft = VideoDraft(log, name, frames, stated=stated)
+    for image in images:
+        with draft.frame(image.id, f"{source}, image {image.id}"):
+            if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
+                found = f"{frames[image.id]} has {draft.size}"
+                raise ValueError(f"height and width are {image.sides}, but {found}")
+            for entry in annotations.get(image.id, ()):
+                with naming(f"annotation {entry.get('id')!r:.40}"):
+                    track = identity(_track(entry), _TRACK_NAMES)
+                    category = categories[checks.known(entry, "category_id", categories)]
+                    mask, is_box = from_coco(entry["segmentation"], draft.size)
+                    draft.add(track, category, image.id, mask)
+                    if is_box:
+                        log.notes[_BOXES] += 1
+    return draft.finished(root)
 
 
 def _track(entry: dict[str, Any]) -> Any:

@@ -105,7 +105,8 @@ class ImportLog:
 class VideoDraft:
     """A video whose masks are added frame by frame; frames that cannot be used drop out.
 
-    Only the frames' headers are read. ``size`` is what most of them have, and all that are kept.
+    Only the frames' headers are read. ``size`` is what most of them have, and all that are kept;
+    ``tracks`` has masks of all frames, by the keys of both.
     """
 
     log: ImportLog
@@ -118,7 +119,7 @@ class VideoDraft:
 
     def __post_init__(self) -> None:
         self._lost: set[Hashable] = set()
-        self._tracks: dict[Hashable, ImportedTrack] = {}
+        self.tracks: dict[Hashable, ImportedTrack] = {}
         self.size = self._agreed_size()
 
     @contextmanager
@@ -134,7 +135,7 @@ class VideoDraft:
         if mask is None or not coco_mask.area(mask):
             self.log.notes["empty masks left out"] += 1
             return
-        track = self._tracks.setdefault(key, ImportedTrack(category))
+        track = self.tracks.setdefault(key, ImportedTrack(category))
         if track.category != category:
             raise BrokenVideoError(
                 f"track {key!r} has category {category!r} here and {track.category!r} before; "
@@ -154,7 +155,7 @@ class VideoDraft:
         places = {t: place for place, t in enumerate(kept)}
         tracks = [
             ImportedTrack(track.category, {places[t]: track.masks[t] for t in shown})
-            for track in self._tracks.values()
+            for track in self.tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
         files = [self.frames[t].relative_to(root).as_posix() for t in kept]

@@ -113,21 +113,21 @@ class _Reader:
         kinds: dict[bool | None, Path] = {}
         for name, path in pictures.items():
             with draft.frame(name, path):
-                self._add_picture(path, name, draft, kinds)
+                numbers, coloured = read_object_numbers(path, draft.size)
+                kinds.setdefault(coloured, path)
+                if True in kinds and False in kinds:
+                    raise BrokenVideoError(
+                        "tells objects by colours or by numbers (a palette or grey levels), and "
+                        f"{kinds[not coloured].name} of the same video by the other; save all in "
+                        "one way"
+                    )
+                self._add_objects(from_labels(numbers), path, name, draft)
         return draft
 
-    def _add_picture(
-        self, path: Path, frame: str, draft: VideoDraft, kinds: dict[bool | None, Path]
+    def _add_objects(
+        self, masks: dict[int, Rle], path: Path, frame: str, draft: VideoDraft
     ) -> None:
-        """Add the objects of a picture; ``kinds`` holds one of each kind that the video has."""
-        numbers, coloured = read_object_numbers(path, draft.size)
-        kinds.setdefault(coloured, path)
-        if True in kinds and False in kinds:
-            raise BrokenVideoError(
-                "tells objects by colours or by numbers (a palette or grey levels), and "
-                f"{kinds[not coloured].name} of the same video by the other; save all in one way"
-            )
-        for number, mask in from_labels(numbers).items():
+        for number, mask in masks.items():
             self.values.add(number)
             if number == self.void:
                 self.log.notes[_VOID_NOTE] += 1

@@ -37,7 +37,6 @@ _OTHER_SHAPES = ("line", "linestrip", "point", "points")
 _TURNED = ("oriented_rectangle", "rotation")  # rectangles of LabelMe and X-AnyLabeling
 _SHAPES = ("polygon", "rectangle", *_TURNED, "circle", "mask")
 _IGNORE = "__ignore__"  # LabelMe's name for regions that are of no class, nor background
-_Key = tuple[str, int | str | None]  # label and group, which tell a track from others
 
 
 def read_labelme(
@@ -109,25 +108,27 @@ class _Reader:
         frames, files = sources.with_annotations(
             images, files, every=self.all_frames, what="file", log=self.log
         )
-        contents = {name: _content(path) for name, path in files.items()}
+        contents: dict[str, dict[str, Any]] = {}
+        for name, path in files.items():
+            with self.log.part("frames"):
+                contents[name] = sources.read_object(path)
+                contents[name].pop("imageData", None)  # the picture again, the most of the file
+                continue
+            del frames[name]
         stated = {name: _stated_size(content) for name, content in contents.items()}
         draft = VideoDraft(self.log, folder.absolute().name, frames, stated=stated, unite=True)
-        keys: set[_Key] = set()
         for name, content in contents.items():
             with draft.frame(name):
-                if isinstance(content, Exception):
-                    raise content
-                self._add_shapes(content, files[name], name, draft, keys)
+                self._add_shapes(content, files[name], name, draft)
         # Usually two objects; but it may be one whose label is wrong in some frames.
-        shared = Counter(group for _, group in keys if group is not None)
+        shared = Counter(group for _, group in draft.tracks if group is not None)
         note = "group_ids with several labels, each label a track"
         self.log.notes[note] += sum(count > 1 for count in shared.values())
         return draft.finished(self.root)
 
     def _add_shapes(
-        self, content: dict[str, Any], path: Path, frame: str, draft: VideoDraft, keys: set[_Key]
+        self, content: dict[str, Any], path: Path, frame: str, draft: VideoDraft
     ) -> None:
-        """Add the shapes of a file, and the tracks that they are of to ``keys``."""
         for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
             if content.get(key, side) not in (side, None):
                 raise ValueError(f"{path}: {key} is {content[key]!r:.40}, but the image has {side}")
@@ -138,54 +139,39 @@ class _Reader:
                 label = checks.name(shape, "label")
                 kind = shape.get("shape_type")
                 kind = "polygon" if kind is None else kind
-                left_out, key = self._track_key(shape, label, kind)
+                numbered = _number_of(label) if self.labels_with_number else None
+                left_out, group = self._group(shape, label, kind, numbered is not None)
                 if left_out:
                     self.log.notes[f"shapes {left_out} left out"] += 1
                     continue
-                category, _ = self._split(label)
-                draft.add(key, category, frame, _mask(shape, kind, draft.size))
+                category = numbered[1] if numbered else label
+                draft.add((label, group), category, frame, _mask(shape, kind, draft.size))
                 self.categories.add(category)
-                keys.add(key)
 
-    def _track_key(self, shape: dict[str, Any], label: str, kind: Any) -> tuple[str, _Key]:
-        """Why the shape is left out, in words, or "", and the track that it is of."""
+    def _group(
+        self, shape: dict[str, Any], label: str, kind: Any, numbered: bool
+    ) -> tuple[str, int | str | None]:
+        """Why the shape is left out, in words, or "", and which track of its label it is of."""
         if label == _IGNORE:
-            return f"labelled {_IGNORE}", (label, None)
+            return f"labelled {_IGNORE}", None
         if kind in _OTHER_SHAPES:
-            return f"of kind {kind}", (label, None)
+            return f"of kind {kind}", None
         group = shape.get("group_id")
         if group is not None:
-            return "", (label, sources.identity(group, "group_id"))
-        if self.ungrouped == "label" or self._split(label)[1]:
-            return "", (label, None)
+            return "", sources.identity(group, "group_id")
+        if self.ungrouped == "label" or numbered:
+            return "", None
         if self.ungrouped == "drop":
-            return "without group_id", (label, None)
+            return "without group_id", None
         hint = ", or say that labels have numbers (--labels-with-number)" * bool(_number_of(label))
         raise UndecidedError(
             f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
             f"what happens to such shapes (--ungrouped label or drop){hint}"
         )
 
-    def _split(self, label: str) -> tuple[str, bool]:
-        """The category of a label, and whether the label names one track of it."""
-        found = _number_of(label) if self.labels_with_number else None
-        return (found[1], True) if found else (label, False)
 
-
-def _content(path: Path) -> dict[str, Any] | Exception:
-    """What a file holds, or why it cannot be read."""
-    try:
-        content = sources.read_object(path)
-    except (ValueError, OSError) as error:
-        return error
-    content.pop("imageData", None)  # the picture again, often larger than the rest
-    return content
-
-
-def _stated_size(content: dict[str, Any] | Exception) -> Size | None:
+def _stated_size(content: dict[str, Any]) -> Size | None:
     """(H, W) in pixels of the picture as LabelMe showed it, None if the file does not say."""
-    if isinstance(content, Exception):
-        return None
     size = content.get("imageHeight"), content.get("imageWidth")
     return size if all(type(side) is int for side in size) else None
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
@@ -30,6 +28,9 @@ KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
 _IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
+# What a line or a PNG tells: where it stands, the number of its frame, its size or None if that
+# cannot be read, and what makes identities, classes and masks for frames of (H, W) pixels.
+_Entry = tuple[object, int, Size | None, Callable[[Size], Iterable[tuple[int, int, Rle]]]]
 _FIELDS = ("time_frame", "id", "class_id", "img_height", "img_width", "rle")
 
 
@@ -66,9 +67,9 @@ def read_mots(
         images = own.parent
     root = require_folder(images, "the videos' frames")
     log = ImportLog(skip_broken=skip_broken)
-    reader = _Reader(root, dict(KITTI_CLASSES if classes is None else classes), log)
-    found = log.videos(videos.items(), lambda item: reader.video(*item))
-    return ImportedDataset(root, found, sorted(reader.classes.items()), log.notes, log.broken)
+    classes = KITTI_CLASSES if classes is None else classes
+    found = log.videos(videos.items(), lambda item: _video(*item, root, classes, log))
+    return ImportedDataset(root, found, sorted(classes.items()), log.notes, log.broken)
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
@@ -83,57 +84,35 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
     return classes
 
 
-class _Entry(NamedTuple):
-    """What a line of a text file, or a PNG, tells of the frame of this number.
-
-    ``size`` is None if it cannot be read; ``read`` makes identities, classes and masks for frames
-    of (H, W) pixels.
-    """
-
-    where: object
-    frame: int
-    size: Size | None
-    read: Callable[[Size], Iterable[tuple[int, int, Rle]]]
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Where the frames are, what the numbers of classes mean, and what was left out so far."""
-
-    root: Path
-    classes: dict[int, str]
-    log: ImportLog
-
-    def video(self, name: str, source: Path) -> ImportedVideo:
-        """The video of a folder of PNGs or a text file."""
-        folder = existing(self.root / name)
-        inner = folder / "img1"
-        frames = numbered_frames(inner if inner.is_dir() else folder)
-        entries = [*(_pictures if source.is_dir() else _lines)(source)]
-        draft = VideoDraft(self.log, name, frames, stated={e.frame: e.size for e in entries})
-        for entry in entries:
-            if entry.frame not in frames:
-                with self.log.part("frames", entry.where):
-                    raise ValueError(f"there is no image of frame {entry.frame}")
-                continue
-            with draft.frame(entry.frame, entry.where):
-                for identity, label, mask in entry.read(draft.size):
-                    self._add(draft, identity, label, entry.frame, mask)
-        return draft.finished(self.root)
-
-    def _add(self, draft: VideoDraft, identity: int, label: int, frame: int, mask: Rle) -> None:
-        if identity == _IGNORE or (label == _IGNORE_CLASS and label not in self.classes):
-            self.log.notes["regions to ignore, taken as background"] += 1
-            return
-        if label not in self.classes:
-            known = ", ".join(f"{k}={v}" for k, v in self.classes.items())
-            raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
-        draft.add(identity, self.classes[label], frame, mask)
+def _video(
+    name: str, source: Path, root: Path, classes: Mapping[int, str], log: ImportLog
+) -> ImportedVideo:
+    """The video of a folder of PNGs or a text file."""
+    folder = existing(root / name)
+    inner = folder / "img1"
+    frames = numbered_frames(inner if inner.is_dir() else folder)
+    entries = [*(_pictures if source.is_dir() else _lines)(source)]
+    draft = VideoDraft(log, name, frames, stated={frame: size for _, frame, size, _ in entries})
+    for where, frame, _, read in entries:
+        if frame not in frames:
+            with log.part("frames", where):
+                raise ValueError(f"there is no image of frame {frame}")
+            continue
+        with draft.frame(frame, where):
+            for identity, label, mask in read(draft.size):
+                if identity == _IGNORE or (label == _IGNORE_CLASS and label not in classes):
+                    log.notes["regions to ignore, taken as background"] += 1
+                    continue
+                if label not in classes:
+                    known = ", ".join(f"{k}={v}" for k, v in classes.items())
+                    raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
+                draft.add(identity, classes[label], frame, mask)
+    return draft.finished(root)
 
 
 def _pictures(folder: Path) -> Iterator[_Entry]:
     for number, path in numbered_frames(folder).items():
-        yield _Entry(path, number, png_size(path), partial(_objects_of_picture, path))
+        yield path, number, png_size(path), partial(_objects_of_picture, path)
 
 
 def _objects_of_picture(path: Path, size: Size) -> Iterator[tuple[int, int, Rle]]:
@@ -157,25 +136,23 @@ def _lines(path: Path) -> Iterator[_Entry]:
                 row = dict(zip(_FIELDS, fields, strict=True))
                 frame, identity, label, *size = (whole_number(row, key) for key in _FIELDS[:5])
             rle = {"size": size, "counts": row["rle"]}
-            yield _Entry(where, frame, tuple(size), partial(_object_of_line, identity, label, rle))
+            yield where, frame, tuple(size), partial(_object_of_line, identity, label, rle)
 
 
-def _object_of_line(
-    identity: int, label: int, rle: dict, size: Size
-) -> Iterator[tuple[int, int, Rle]]:
-    yield identity, label, from_rle(rle, size)
+def _object_of_line(identity: int, label: int, rle: Rle, size: Size) -> list[tuple[int, int, Rle]]:
+    return [(identity, label, from_rle(rle, size))]
 
 
 def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
-    if source.is_file():
-        return {_video_of(source): source}
-    require_folder(source, "MOTS text files or folders of PNGs")
-    folders = sub_folders(source)
-    texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
-    texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
+    texts = [source] if source.is_file() else []
+    if not texts:
+        require_folder(source, "MOTS text files or folders of PNGs")
+        folders = sub_folders(source)
+        texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
+        texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
     if texts:
-        return {_video_of(path): path for path in texts}
+        return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
     if files_of(source, ".png"):
         return {source.absolute().name: source}
     found = {folder.name: folder for folder in folders if files_of(folder, ".png")}
@@ -184,11 +161,6 @@ def _videos(source: Path) -> dict[str, Path]:
             f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
         )
     return found
-
-
-def _video_of(text: Path) -> str:
-    folder = _folder_of(text)
-    return text.stem if folder is None else folder.name
 
 
 def _folder_of(text: Path) -> Path | None:

@@ -7,9 +7,9 @@ import os
 from collections import Counter
 from typing import Any
 
+from simplevtr.formats.checks import plain_spelling
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.rle import frame_lists
-from simplevtr.importing.categories import similar_names
 from simplevtr.importing.dataset import ImportedDataset
 
 from tqdm import tqdm
@@ -43,6 +43,7 @@ def summary_table(dataset: ImportedDataset) -> str:
     """Lines of text: how much there is of what, all notes, and the first broken parts."""
     tracks = [track for video in dataset.videos for track in video.tracks]
     used = Counter(track.category for track in tracks)
+    categories = ((f"  tracks of {_shown(name)}", used[name]) for _, name in dataset.categories)
     rows = [
         ("videos", len(dataset.videos)),
         ("  without tracks", sum(not video.tracks for video in dataset.videos)),
@@ -50,17 +51,16 @@ def summary_table(dataset: ImportedDataset) -> str:
         ("tracks", len(tracks)),
         ("masks", sum(len(track.masks) for track in tracks)),
         ("categories", len(dataset.categories)),
-        *(
-            (f"  tracks of {_shown(name)}", used[name])
-            for _, name in dataset.categories
-            if used[name]
-        ),
+        *(row for row in categories if row[1]),
         *_left_out(dataset),
     ]
     width = max(len(name) for name, _ in rows)
     digits = max(len(str(count)) for _, count in rows)
     lines = [f"{name:<{width}}  {count:>{digits}}" for name, count in rows]
-    alike = [", ".join(map(repr, names)) for names in similar_names(dataset.categories)]
+    spelled: dict[str, list[str]] = {}
+    for _, name in dataset.categories:
+        spelled.setdefault(plain_spelling(name), []).append(repr(name))
+    alike = [", ".join(names) for names in spelled.values() if len(names) > 1]
     lists = {f"broken {kind}:": map(_shown, parts) for kind, parts in dataset.broken.items()}
     if alike:
         lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
@@ -73,17 +73,18 @@ def summary_table(dataset: ImportedDataset) -> str:
 
 def _require_tracks(dataset: ImportedDataset, path: str | os.PathLike[str]) -> None:
     """Raise ValueError, with what was left out, for a dataset that nothing can be learnt from."""
-    missing = next((what for what in ("videos", "categories") if not getattr(dataset, what)), None)
-    if missing is None and any(video.tracks for video in dataset.videos):
+    if dataset.categories and any(video.tracks for video in dataset.videos):
         return
+    missing = next((what for what in ("videos", "categories") if not getattr(dataset, what)), None)
     left_out = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
     why = f" ({left_out})" if left_out else ""
     for reasons in [*dataset.broken.values()][:1]:
         why += f"; the first that is broken: {reasons[0]}"
-    if missing is not None:
-        raise ValueError(f"nothing to write to {path}: the source has no {missing}{why}")
-    why = why or ": they have no mask"
-    raise ValueError(f"nothing to write to {path}: no track in {len(dataset.videos)} videos{why}")
+    reason = f"the source has no {missing}"
+    if missing is None:
+        reason = f"no track in {len(dataset.videos)} videos"
+        why = why or ": they have no mask"
+    raise ValueError(f"nothing to write to {path}: {reason}{why}")
 
 
 def _left_out(dataset: ImportedDataset) -> list[tuple[str, int]]:
