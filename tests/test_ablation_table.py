@@ -6,8 +6,7 @@ import json
 
 from simplevtr.ablation.plan import read_plan
 from simplevtr.ablation.results import summarise_training
-from simplevtr.ablation.spread import Spread
-from simplevtr.ablation.table import csv_text, markdown, summarise
+from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
 from simplevtr.visualization.plots import draw_ablation
 
 import pytest

@@ -21,8 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.ablation.checks import check_configs
-from simplevtr.ablation.jobs import Job, JobBuilder
+from simplevtr.ablation.jobs import JobBuilder, check_configs
 from simplevtr.ablation.plan import Plan, read_plan
 from simplevtr.ablation.results import check_settings, collect
 from simplevtr.ablation.schedule import Command, Launch, run_jobs
@@ -33,14 +32,9 @@ from simplevtr.visualization.plots import draw_ablation
 
 
 def main(arguments: list[str] | None = None, launch: Launch | None = None) -> int:
-    """Run the command.
+    """Run the command: 0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C.
 
-    Args:
-        arguments: those of the command line by default.
-        launch: starts one command of a run; a process of its own by default.
-
-    Returns:
-        0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C.
+    ``launch`` starts one command of a run; by default a process of its own.
     """
     return run_command(_parser(), partial(run, launch=launch), arguments)
 
@@ -59,7 +53,9 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
     jobs = builder.jobs(names, cost=not options.no_cost)
     if options.list:
         for job in jobs:
-            print(f"{_state(job):10}{job.name:32}{job.folder}")
+            state = "begun" if (job.folder / "settings.json").is_file() else "to do"
+            state = "finished" if job.result.is_file() else state
+            print(f"{state:10}{job.name:32}{job.folder}")
         return 0
     for job in jobs:
         check_settings(job)
@@ -81,12 +77,6 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
     if failed:
         say(f"ablate.py: failed: {'; '.join(failed)}", sys.stderr)
     return 1 if failed else 0
-
-
-def _state(job: Job) -> str:
-    if job.result.is_file():
-        return "finished"
-    return "begun" if (job.folder / "settings.json").is_file() else "to do"
 
 
 def _write_tables(plan: Plan, output: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.ablation.spread import Spread
+from simplevtr.ablation.table import Spread
 from simplevtr.evaluation import AREA_LIMITS, evaluate_tracks, scores_as_json
 from simplevtr.evaluation.ytvis_eval import check_area_limits
 from simplevtr.formats.checks import is_finite

@@ -1,4 +1,7 @@
-"""From a plan to jobs: each (run, seed) with its commands, in the words that a user would type."""
+"""From a plan to jobs: each (run, seed) with its commands, in the words that a user would type.
+
+Whether every config of the plan works is asked first, before anything trains.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,84 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from simplevtr.ablation.checks import Checked, words
-from simplevtr.ablation.plan import ROOT, START, Plan, Run
+from simplevtr.ablation.plan import ROOT, START, Opts, Plan, Run
+from simplevtr.data.class_names import settle_classes
+from simplevtr.formats.ytvis import load_annotated
+from simplevtr.run_config import check_device, setup_cfg
+
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.modeling import build_model
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """The one dataset that a run is scored on."""
+
+    name: str
+    annotations: str
+    area_limits: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a plan's configs say."""
+
+    scored: dict[str, ScoredSet]  # the test set of each run
+    start_slots: int | None  # instance slots of the plan's start
+
+
+def check_configs(plan: Plan) -> Checked:
+    """Build the config and the model of the start and of every run.
+
+    Raises:
+        ValueError: a config does not work; the message names the plan and the run.
+    """
+    start_slots, where = None, "start"
+    scored: dict[str, ScoredSet] = {}
+    try:
+        if plan.start is not None:
+            cfg = _checked_config(plan.start.config, plan.start.opts, trains=True, weights=True)
+            start_slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+        for run in plan.runs.values():
+            where = f"run {run.name!r}"
+            weights, trains = plan.source(run) is None, run.evaluate is None
+            cfg = _checked_config(plan.config, plan.opts_of(run), trains=trains, weights=weights)
+            if len(cfg.DATASETS.TEST) != 1:
+                raise ValueError(
+                    f"DATASETS.TEST is {cfg.DATASETS.TEST}; a table has the scores of exactly one "
+                    "dataset"
+                )
+            name = cfg.DATASETS.TEST[0]
+            path = MetadataCatalog.get(name).json_file
+            if path not in {known.annotations for known in scored.values()}:  # it takes time
+                load_annotated(path)
+            scored[run.name] = ScoredSet(name, path, tuple(cfg.TEST.AREA_LIMITS))
+    except (ValueError, KeyError, OSError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise ValueError(f"{plan.path}: {where}: {message}") from error
+    return Checked(scored, start_slots)
+
+
+def _words(opts: Opts) -> list[str]:
+    """KEY VALUE pairs of a command line."""
+    return [str(word) for pair in opts.items() for word in pair]
+
+
+def _checked_config(config: str, opts: Opts, *, trains: bool, weights: bool) -> CfgNode:
+    cfg = setup_cfg(config, _words(opts))
+    check_device(cfg)
+    settle_classes(cfg, train=trains)
+    path = cfg.MODEL.WEIGHTS
+    if weights and path and "://" not in path and not Path(path).is_file():
+        raise FileNotFoundError(f"MODEL.WEIGHTS {path} does not exist")
+    if trains and cfg.SOLVER.MAX_ITER <= 0 and cfg.SOLVER.MAX_EPOCHS <= 0:
+        raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
+    # A value that no part of the model knows is found only where that part is built.
+    on_cpu = cfg.clone()
+    on_cpu.MODEL.DEVICE = "cpu"
+    build_model(on_cpu)
+    return cfg
 
 
 @dataclass(frozen=True)
@@ -67,10 +146,8 @@ class JobBuilder:
     def jobs(self, names: list[str], *, cost: bool) -> list[Job]:
         """The jobs of the named runs and of those that they need, in an order that works.
 
-        Args:
-            names: runs; all their seeds are taken, so that all runs have one seed before any has
-                two.
-            cost: whether the costs of the runs that train are measured as well.
+        All runs have one seed before any has two. ``cost``: whether the costs of the runs that
+        train are measured as well.
         """
         jobs: dict[Path, Job] = {}
         runs = [self.plan.runs[name] for name in names]
@@ -83,13 +160,11 @@ class JobBuilder:
 
     def _add(self, jobs: dict[Path, Job], run: Run, seed: int) -> None:
         """Add the job of a (run, seed) after those that it needs."""
-        source = self.plan.source(run)
+        source, job = self.plan.source(run), self._job(run, seed)
         if source == START:
-            job = self._start(seed)
-            jobs.setdefault(job.folder, job)
+            jobs.setdefault(self._folder(START, seed), self._start(seed))
         elif source:
             self._add(jobs, self.plan.runs[source], seed)
-        job = self._job(run, seed)
         jobs.setdefault(job.folder, job)
 
     def _folder(self, name: str, seed: int) -> Path:
@@ -97,7 +172,7 @@ class JobBuilder:
 
     def _start(self, seed: int) -> Job:
         start, folder = self.plan.start, self._folder(START, seed)
-        keys = ("SEED", seed, "OUTPUT_DIR", folder, *words(start.opts))
+        keys = ("SEED", seed, "OUTPUT_DIR", folder, *_words(start.opts))
         command = _command("train_net.py", "--resume", "--config-file", start.config, *keys)
         steps = (Step(command, folder / "model_final.pth"),)
         return Job("start", START, seed, folder, self.plan.start_settings(), steps)
@@ -105,7 +180,7 @@ class JobBuilder:
     def _job(self, run: Run, seed: int) -> Job:
         plan, folder, steps, needs = self.plan, self._folder(run.name, seed), [], ()
         config = ("--config-file", plan.config)
-        keys = ["SEED", seed, "OUTPUT_DIR", folder, *words(plan.opts_of(run))]
+        keys = ["SEED", seed, "OUTPUT_DIR", folder, *_words(plan.opts_of(run))]
         if source := plan.source(run):
             weights = self._folder(source, seed) / "model_final.pth"
             needs = (self._folder(source, seed) / "result.json",)
@@ -128,7 +203,7 @@ class JobBuilder:
         return Job(kind, run.name, seed, folder, plan.settings(run), tuple(steps), needs)
 
     def _cost(self, run: Run) -> Job:
-        folder, opts = self.output / run.name, words(self.plan.opts_of(run))
+        folder, opts = self.output / run.name, _words(self.plan.opts_of(run))
         options = ("--config-file", self.plan.config, "--threads", 1)
         options += ("--json", folder / "cost.json", *opts)
         steps = (Step(_command("benchmarks/training_step.py", *options), folder / "cost.json"),)

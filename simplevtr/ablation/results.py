@@ -32,8 +32,8 @@ def write_result(job: Job) -> None:
         FileNotFoundError: the commands left no metrics or scores.
         ValueError: they cannot be read.
     """
-    result: dict[str, Any] = {"name": job.run, "seed": job.seed}
-    result["commands"] = [shlex.join(step.command) for step in job.steps]
+    commands = [shlex.join(step.command) for step in job.steps]
+    result: dict[str, Any] = {"name": job.run, "seed": job.seed, "commands": commands}
     result["settings"] = job.settings
     if job.kind != "start":
         result |= read_json(job.folder / "scores.json")
@@ -117,8 +117,7 @@ def collect(plan: Plan, output: Path) -> tuple[dict[str, dict[int, dict]], dict[
 
 
 def _same(path: Path, before: Any, now: Any) -> bool:
-    changes = _changes(before, now)
-    if changes:
+    if changes := _changes(before, now):
         logger.warning("%s is left out; its settings differ: %s", path, changes)
     return not changes
 

@@ -25,11 +25,8 @@ _SHOWN = 15  # last lines of a failed command
 class Command(subprocess.Popen):
     """A command in a process group of its own, so that Ctrl-C reaches it through ``stop`` alone.
 
-    Args:
-        command: the words of it.
-        log: file that its output is added to.
-        environment: variables on top of ours.
-        keep_open: file descriptors that it inherits.
+    Its output is added to ``log``, ``environment`` to ours; it inherits the file descriptors
+    ``keep_open``.
     """
 
     def __init__(
@@ -72,12 +69,8 @@ Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Command]
 def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Command) -> list[str]:
     """Run what is not finished, show a progress bar, and print why jobs failed or cannot be run.
 
-    An interrupt (KeyboardInterrupt) ends the running commands and is passed on.
-
-    Args:
-        jobs: each after those that it needs.
-        side_by_side: how many run at the same time.
-        launch: starts a command.
+    An interrupt (KeyboardInterrupt) ends the running commands and is passed on. Each of ``jobs``
+    comes after those that it needs.
 
     Returns:
         The names of the jobs that failed.

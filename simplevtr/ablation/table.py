@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 from simplevtr.ablation.plan import Plan, Run
-from simplevtr.ablation.spread import Spread
 from simplevtr.terminal import markdown_table, table_cell
 
 SCORES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
@@ -24,6 +24,29 @@ _COST_COLUMNS = {
     "peak (MiB)": ("peak_bytes", 0, 2**20),
     "saved (MiB)": ("saved_bytes", 1, 2**20),
 }
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (n - 1); None where there are too few values."""
+
+    mean: float | None
+    std: float | None
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Spread:
+        """Of the values that are there."""
+        known = [value for value in values if value is not None]
+        mean = fmean(known) if known else None
+        return cls(mean, stdev(known) if len(known) > 1 else None, len(known))
+
+    def shown(self, digits: int = 1, *, sign: bool = False) -> str:
+        """For a table: "12.3 ± 0.4"; "-" for what is not known."""
+        if self.mean is None:
+            return "-"
+        mean = f"{self.mean:+.{digits}f}" if sign else f"{self.mean:.{digits}f}"
+        return f"{mean} ± {'-' if self.std is None else f'{self.std:.{digits}f}'}"
 
 
 @dataclass(frozen=True)
@@ -52,17 +75,13 @@ def summarise(
 ) -> list[Row]:
     """One row for each run with a result, in the order of the plan.
 
-    Args:
-        plan: names, titles and the baseline.
-        results: content of result.json by run and seed.
-        costs: content of cost.json by run.
+    ``results`` has the content of result.json by run and seed, ``costs`` of cost.json by run.
     """
     baseline = {s: result.get("AP") for s, result in results.get(plan.baseline, {}).items()}
     base_step = _cost(costs.get(plan.baseline), None).get("step_seconds")
     rows = []
-    for name, found in ((name, results.get(name)) for name in plan.runs):
-        if not found:
-            continue
+    for name in filter(results.get, plan.runs):
+        found = results[name]
         seeds = tuple(sorted(found))
         columns = {key: [found[s].get(key) for s in seeds] for key in (*SCORES, *LOSSES)}
         pairs = [(found[s].get("AP"), baseline.get(s)) for s in seeds]
