@@ -46,10 +46,8 @@ class _PlainLoader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError) as error:
             tag = node.tag.replace(_TAGS, "!!")
-            raise yaml.constructor.ConstructorError(
-                problem=f"the value is not of the type {tag} that it has: {error}",
-                problem_mark=node.start_mark,
-            ) from error
+            problem = f"the value is not of the type {tag} that it has: {error}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -58,24 +56,17 @@ class _PlainLoader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 line = key.start_mark.line + 1
                 if lines.setdefault(key.value, line) != line:
-                    raise yaml.composer.ComposerError(
-                        problem=f"{key.value!r} stands twice in one group, first in line "
-                        f"{lines[key.value]}",
-                        problem_mark=key.start_mark,
-                    )
+                    first = lines[key.value]
+                    problem = f"{key.value!r} stands twice in one group, first in line {first}"
+                    raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
         return node
 
 
 def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
     """The content of a YAML file of plain values; tags that name Python objects are refused.
 
-    Args:
-        path: of the file.
-        what: it is, for messages.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read; the message has one line, with the place.
+    FileNotFoundError: there is no such file; ``what`` it is stands in the message. ValueError: it
+    cannot be read; the message has one line, with the place.
     """
     path = Path(path)
     if path.is_dir():
@@ -111,12 +102,10 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
 
 
 def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path] = ()) -> None:
-    """Merge a YAML file into ``cfg``, after the files that its ``_BASE_`` names.
+    """Merge a YAML file into ``cfg``, in place, after the files that its ``_BASE_`` names.
 
-    Args:
-        cfg: changed in place.
-        path: of the file; ``_BASE_`` is one path or a list of them, relative to it.
-        above: the files by whose ``_BASE_`` this one is read.
+    ``_BASE_`` is one path or a list of them, relative to the file; ``above`` are the files by whose
+    ``_BASE_`` this one is read.
 
     Raises:
         FileNotFoundError: if it, or a file that it builds on, does not exist.
@@ -135,10 +124,8 @@ def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path]
     bases = content.pop(BASE, [])
     for base in bases if isinstance(bases, list) else [bases]:
         if not isinstance(base, str) or not base or "://" in base:
-            raise ValueError(
-                f"{path}: {BASE}: {_SHORT.repr(base)}; the path of a file, or a list of them, is "
-                "needed"
-            )
+            needed = "the path of a file, or a list of them, is needed"
+            raise ValueError(f"{path}: {BASE}: {_SHORT.repr(base)}; {needed}")
         merge_file(cfg, path.parent / os.path.expanduser(base), (*above, path))
     try:
         _merge_group(cfg, content, "", cfg)
@@ -147,11 +134,7 @@ def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path]
 
 
 def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:
-    """Merge KEY VALUE words of a command line into ``cfg``, in place.
-
-    Raises:
-        ValueError: if they are no pairs, or a key or a value is not allowed.
-    """
+    """Merge KEY VALUE words of a command line into ``cfg``; ValueError where it is not allowed."""
     if len(words) % 2:
         raise ValueError(f"options come as KEY VALUE pairs, got {len(words)} words: {list(words)}")
     for key, value in zip(words[::2], words[1::2], strict=True):
@@ -192,11 +175,7 @@ def _literal(value: Any, default: Any) -> Any:
 
 
 def _fitted(value: Any, default: Any, key: str) -> Any:
-    """``value`` in the type of ``default``: whole numbers as float, a list as tuple.
-
-    Raises:
-        ValueError: it has another type.
-    """
+    """``value`` in the type of ``default``: whole numbers as float, a list as tuple."""
     wanted = type(default)
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         return wanted(_fitted_items(value, LIST_ITEMS.get(key, list(default)), key))
@@ -218,35 +197,29 @@ def _fitted_items(values: Sequence[Any], example: Sequence[Any], key: str) -> li
     """Items like the first of a list ``example``, or one by one like those of a tuple."""
     if not example:
         return list(values)
-    if isinstance(example, tuple):
-        if len(values) != len(example):
-            raise ValueError(
-                f"{key}: {_SHORT.repr(values)} has {len(values)} entries; {len(example)} are needed"
-            )
-        examples = example
-    else:
-        examples = tuple(example[:1]) * len(values)
+    if isinstance(example, list):
+        example = example[:1] * len(values)
+    elif len(values) != len(example):
+        raise ValueError(
+            f"{key}: {_SHORT.repr(values)} has {len(values)} entries; {len(example)} are needed"
+        )
     result = []
-    for index, (value, like) in enumerate(zip(values, examples, strict=True)):
-        place = f"{key}[{index}]"
-        if isinstance(like, list | tuple) and isinstance(value, list | tuple):
-            result.append(_fitted_items(value, like, place))
-        else:
-            result.append(_fitted(value, like, place))
+    for index, (value, like) in enumerate(zip(values, example, strict=True)):
+        nested = isinstance(like, list | tuple) and isinstance(value, list | tuple)
+        result.append((_fitted_items if nested else _fitted)(value, like, f"{key}[{index}]"))
     return result
 
 
 def _unknown(key: str, cfg: CfgNode) -> ValueError:
-    nearest = difflib.get_close_matches(key, _keys(cfg), n=3, cutoff=0.5)
+    nearest = difflib.get_close_matches(key, flat(cfg), n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
     return ValueError(f"the config key {one_line(key)} does not exist{hint}")
 
 
-def _keys(node: CfgNode, prefix: str = "") -> list[str]:
-    result = []
+def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested groups by their whole keys, such as "SOLVER.BASE_LR"."""
+    result: dict[str, Any] = {}
     for name, value in node.items():
-        if isinstance(value, CfgNode):
-            result += _keys(value, f"{prefix}{name}.")
-        else:
-            result.append(prefix + name)
+        group = isinstance(value, dict)
+        result |= flat(value, f"{prefix}{name}.") if group else {prefix + name: value}
     return result

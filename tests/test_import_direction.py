@@ -30,8 +30,8 @@ ALLOWED = {
     },
     "ablation": {"config_file", "data", "formats", "run_config"},
     "engine": {
-        *("checkpoint", "data", "evaluation", "formats", "modeling", "visualization"),
-        "weights_file",
+        *("checkpoint", "config_file", "data", "evaluation", "formats", "modeling"),
+        *("visualization", "weights_file"),
     },
 }
 LEAVES = {"config", "structures", "terminal"}

@@ -15,11 +15,7 @@ MIN_SCORE = 0.1
 
 
 def clip_picture(
-    model: nn.Module,
-    clip: dict[str, Any],
-    *,
-    class_names: list[str],
-    rgb: bool = True,
+    model: nn.Module, clip: dict[str, Any], *, class_names: list[str], rgb: bool = True
 ) -> torch.Tensor:
     """Draw a clip with the model's tracks above the true ones.
 
@@ -48,12 +44,9 @@ def clip_picture(
         (number, label, None, encode_masks(own))
         for number, (label, own) in enumerate(zip(labels, masks, strict=True), start=1)
     ]
-    sheet = clip_sheet(
-        np.ascontiguousarray(frames),
-        {
-            name: list(FrameTracks.of_video(tracks, (height, width), len(frames)))
-            for name, tracks in (("predicted", predicted), ("ground truth", true))
-        },
-        thing_classes=class_names,
-    )
+    rows = {
+        name: list(FrameTracks.of_video(tracks, (height, width), len(frames)))
+        for name, tracks in (("predicted", predicted), ("ground truth", true))
+    }
+    sheet = clip_sheet(np.ascontiguousarray(frames), rows, thing_classes=class_names)
     return torch.from_numpy(sheet).permute(2, 0, 1)

@@ -20,9 +20,8 @@ class WeightAverage(HookBase):
         """Start the average at the model's weights; ``decay`` is in (0, 1)."""
         if not 0 < decay < 1:
             raise ValueError(f"SOLVER.EMA_DECAY is {decay}; allowed are 0 (off) and (0, 1)")
-        self.average = AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
-        )
+        update = get_ema_multi_avg_fn(decay)
+        self.average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
     def after_step(self) -> None:
         """Update the average."""
@@ -50,9 +49,7 @@ class ClipPictures(HookBase):
     """Writes predicted and true tracks of a training clip to TensorBoard at a period."""
 
     def __init__(self, period: int, *, class_names: list[str], rgb: bool = True) -> None:
-        self.period = period
-        self.class_names = class_names
-        self.rgb = rgb
+        self.period, self.look = period, {"class_names": class_names, "rgb": rgb}
 
     def after_step(self) -> None:
         """Draw the first clip of the current batch, on the main process."""
@@ -62,12 +59,7 @@ class ClipPictures(HookBase):
         model.eval()
         try:
             with torch.no_grad():
-                picture = clip_picture(
-                    model,
-                    self.trainer.current_clips[0],
-                    class_names=self.class_names,
-                    rgb=self.rgb,
-                )
+                picture = clip_picture(model, self.trainer.current_clips[0], **self.look)
         finally:
             model.train()
         get_event_storage().put_image("clip: predicted above true", picture)

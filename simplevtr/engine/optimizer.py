@@ -21,10 +21,8 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     """Build ``SOLVER.OPTIMIZER`` over the trainable parameters of ``model``.
 
     The backbone's learning rate is multiplied by ``SOLVER.BACKBONE_MULTIPLIER``; gradients are
-    clipped as ``SOLVER.CLIP_GRADIENTS`` says, with ``full_model`` over the global norm.
-
-    Raises:
-        ValueError: if the optimizer is unknown.
+    clipped as ``SOLVER.CLIP_GRADIENTS`` says, with ``full_model`` over the global norm. An unknown
+    optimizer raises ValueError.
     """
     solver = cfg.SOLVER
     params = get_default_optimizer_params(
@@ -39,13 +37,16 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     if solver.OPTIMIZER == "ADAMW":
         optimizer = torch.optim.AdamW(params, lr=solver.BASE_LR, foreach=True)
     elif solver.OPTIMIZER == "ADABELIEF":
-        optimizer = _adabelief(
-            params,
-            lr=solver.BASE_LR,
-            eps=solver.ADABELIEF.EPS,
-            weight_decouple=solver.ADABELIEF.DECOUPLE,
-            rectify=solver.ADABELIEF.RECTIFY,
-        )
+        # The package prints its settings, also with print_change_log=False.
+        with contextlib.redirect_stdout(io.StringIO()):
+            optimizer = AdaBelief(
+                params,
+                lr=solver.BASE_LR,
+                eps=solver.ADABELIEF.EPS,
+                weight_decouple=solver.ADABELIEF.DECOUPLE,
+                rectify=solver.ADABELIEF.RECTIFY,
+                print_change_log=False,
+            )
     else:
         raise ValueError(
             f"SOLVER.OPTIMIZER is {solver.OPTIMIZER!r}; allowed are {', '.join(OPTIMIZERS)}"
@@ -55,12 +56,6 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         _clip_global_norm(optimizer, clipping.CLIP_VALUE, clipping.NORM_TYPE)
         return optimizer
     return maybe_add_gradient_clipping(cfg, optimizer)
-
-
-def _adabelief(params: list[dict[str, Any]], **options: Any) -> AdaBelief:
-    # The package prints its settings, also with print_change_log=False.
-    with contextlib.redirect_stdout(io.StringIO()):
-        return AdaBelief(params, print_change_log=False, **options)
 
 
 def _clip_global_norm(optimizer: torch.optim.Optimizer, limit: float, norm_type: float) -> None:

@@ -16,7 +16,6 @@ import torch.multiprocessing
 from detectron2.engine import launch
 from torch.multiprocessing.spawn import ProcessException
 
-_AUTO = "auto"
 _PATIENCE = 60.0  # seconds that a failed process waits for the end that its parent puts to it
 
 
@@ -27,14 +26,14 @@ def run_processes(
     processes: int,
     machines: int = 1,
     machine_rank: int = 0,
-    dist_url: str = _AUTO,
+    dist_url: str = "auto",
     errors: tuple[type[Exception], ...] = (),
 ) -> Any:
     """Call ``run(*args)`` in each of several processes, connected as detectron2 does it.
 
     Args:
-        run: can be pickled; called in this process if there is one process only.
-        args: can be pickled.
+        run: can be pickled, as its arguments; called in this process if that is the only one.
+        args: of ``run``.
         processes: on this machine; if there are GPUs, each gets one.
         machines: that take part.
         machine_rank: of this machine.
@@ -42,7 +41,7 @@ def run_processes(
         errors: what the user can mend, in addition to ``USER_ERRORS``.
 
     Returns:
-        What ``run`` returns, if it was called in this process; else None.
+        What ``run`` returns if it was called in this process, else None.
 
     Raises:
         ValueError: for numbers that cannot be.
@@ -59,7 +58,7 @@ def run_processes(
         raise ValueError(f"--num-gpus is {processes}, but this machine has {gpus} GPUs")
     if processes == machines == 1:
         return run(*args)
-    if machines > 1 and dist_url == _AUTO:
+    if machines > 1 and dist_url == "auto":
         raise ValueError(
             f"--num-machines {machines} needs --dist-url tcp://HOST:PORT, the same on all machines"
         )
@@ -85,16 +84,13 @@ def run_processes(
         if "Traceback" in str(error):
             raise
         raise ProcessesError(f"{error}: was it killed because the memory was full?") from None
-    return None
 
 
 class ProcessesError(Exception):
     """A message to the user about processes that have ended."""
 
 
-def _run_and_tell(
-    messages: Any, errors: tuple[type[Exception], ...], run: Callable[..., Any], args: Any
-) -> None:
+def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any) -> None:
     """In a process: run, and tell the parent about an error of the user's."""
     try:
         run(*args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from simplevtr.config_file import flat
 from simplevtr.engine.optimizer import STATE_OF, build_optimizer
 from simplevtr.weights_file import read_checkpoint
 
@@ -17,7 +18,6 @@ Saved = dict[str, Any]
 
 # Keys that may differ between the parts of one run without a word.
 _FREE = ("OUTPUT_DIR", "MODEL.WEIGHTS", "TEST.OVERWRITE", "DATALOADER.NUM_WORKERS")
-_SHOWN = 3
 
 
 def last_checkpoint(output_dir: str) -> str | None:
@@ -38,9 +38,8 @@ def last_checkpoint(output_dir: str) -> str | None:
     last = folder / name
     if name and _read(last) is not None:
         return str(last)
-    problem = "is empty" if not name else f"names {name}, which "
-    if name:
-        problem += "does not exist" if not last.is_file() else "is not a whole checkpoint"
+    kind = "is not a whole checkpoint" if last.is_file() else "does not exist"
+    problem = f"names {name}, which {kind}" if name else "is empty"
     raise ValueError(f"{tag} {problem}. {_way_out(tag, [p for p in others if p != last])}")
 
 
@@ -62,13 +61,9 @@ def check_schedule(path: str, cfg: CfgNode) -> None:
 
 
 def check_fit(path: str, cfg: CfgNode) -> list[str]:
-    """Compare a checkpoint's optimizer and parameters with those that a config asks for.
+    """Raise ValueError if a checkpoint's optimizer or parameters are not those of a config.
 
-    Returns:
-        What else has changed in the config since it was written, "KEY from -> to" each.
-
-    Raises:
-        ValueError: they differ; the message says which keys have changed.
+    Returns what else has changed in the config since it was written, "KEY from -> to" each.
     """
     trainer = _training_in(path)
     hint = f"Use the run's own values, or start another run: MODEL.WEIGHTS {path} OUTPUT_DIR other"
@@ -95,8 +90,7 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
         return changes
     causes = [c for c in changes if c.startswith(("MODEL.", *([] if differ else ["SOLVER."])))]
     shown = "; ".join(
-        f"{key} {found.get(key, 'missing')} -> {wanted.get(key, 'missing')}"
-        for key in differ[:_SHOWN]
+        f"{key} {found.get(key, 'missing')} -> {wanted.get(key, 'missing')}" for key in differ[:3]
     )
     what = "its optimizer groups the parameters in another way"
     if differ:
@@ -140,17 +134,9 @@ def _changes(trainer: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
     """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
     if "config" not in trainer:
         return {}
-    old, new = _flat(yaml.safe_load(trainer["config"])), _flat(yaml.safe_load(cfg.dump()))
+    old, new = (flat(yaml.safe_load(text)) for text in (trainer["config"], cfg.dump()))
     return {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key) and key not in _FREE
     }
-
-
-def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in node.items():
-        inner = isinstance(value, dict)
-        result.update(_flat(value, f"{prefix}{key}.") if inner else {prefix + key: value})
-    return result

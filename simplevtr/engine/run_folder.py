@@ -30,10 +30,7 @@ def only_run_in(output_dir: str) -> Iterator[None]:
     """Keep every other training and evaluation out of a folder, which is made if need be.
 
     The main process of a run holds a lock on the file ``.lock``; the others do nothing here. The
-    system releases it when that process ends, whatever ends it.
-
-    Raises:
-        FileExistsError: another process holds it.
+    system releases it when that process ends, whatever ends it. FileExistsError: another holds it.
     """
     if not comm.is_main_process():
         yield
@@ -84,13 +81,8 @@ def results_folder(cfg: CfgNode, dataset_name: str) -> Path:
 def claim_results(cfg: CfgNode, *, resume: bool, overwrite: bool) -> None:
     """Refuse result files that are not of this training, and mark the coming ones as its own.
 
-    Args:
-        cfg: with the test sets and OUTPUT_DIR.
-        resume: whether results that the training in this folder has written may be replaced.
-        overwrite: whether all results may be replaced.
-
-    Raises:
-        FileExistsError: there are such files.
+    With ``resume`` those may be replaced that the training in this folder has written, with
+    ``overwrite`` all. FileExistsError: there are others.
     """
     marks = [results_folder(cfg, name) / _OF_TRAINING for name in cfg.DATASETS.TEST]
     for mark in marks:

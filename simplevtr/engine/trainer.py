@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.data import ClipStream, build_test_loader, build_train_loader
+from simplevtr.data import build_test_loader, build_train_loader
 from simplevtr.data.class_names import settled_classes
 from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 class ClipTrainer(DefaultTrainer):
-    """Trains and evaluates a video instance segmentation model.
+    """Trains and evaluates a video instance segmentation model."""
 
-    The constructor repeats the steps of ``DefaultTrainer``'s, which has no other place to exchange
-    the checkpointer and the arguments of DistributedDataParallel (it gives a CPU process a GPU's
-    number).
-    """
+    build_optimizer = staticmethod(build_optimizer)
+    build_train_loader = staticmethod(build_train_loader)
+    build_test_loader = staticmethod(build_test_loader)
 
     def __init__(self, cfg: CfgNode) -> None:
+        # As DefaultTrainer does it, which would give a CPU process a GPU's number.
         TrainerBase.__init__(self)
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         self.cfg = cfg
@@ -77,9 +77,6 @@ class ClipTrainer(DefaultTrainer):
         A resumed run sees what an uninterrupted one would have seen. Where the config has changed
         since, its values count.
 
-        Args:
-            resume: whether to go on from a checkpoint if there is one.
-
         Raises:
             FileNotFoundError, ValueError: the checkpoint or the weights do not exist, cannot be
                 read or do not fit the config.
@@ -96,8 +93,7 @@ class ClipTrainer(DefaultTrainer):
     def run_step(self) -> None:
         """Run one iteration, with random numbers that depend on seed, process and iteration alone.
 
-        Raises:
-            FloatingPointError: if a loss is infinite or NaN, in all processes.
+        Raises FloatingPointError if a loss is infinite or NaN, in all processes.
         """
         key = (self._clips.seed, comm.get_rank(), self.iter)
         seed_all_rng(int(np.random.SeedSequence(key).generate_state(1)[0]))
@@ -148,28 +144,9 @@ class ClipTrainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
-        """Build the model, on a device that can compute what the config asks for.
-
-        Raises:
-            ValueError: if it cannot.
-        """
+        """Build the model; ValueError if its device cannot compute what the config asks for."""
         Precision.from_config(cfg).check(torch.device(cfg.MODEL.DEVICE))
         return super().build_model(cfg)
-
-    @classmethod
-    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-        """Build AdaBelief or AdamW."""
-        return build_optimizer(cfg, model)
-
-    @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> ClipStream:
-        """Build the endless stream of batches of clips."""
-        return build_train_loader(cfg)
-
-    @classmethod
-    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
-        """Build an iterable of the videos of one test set."""
-        return build_test_loader(cfg, dataset_name)
 
     @classmethod
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> YTVISEvaluator:
@@ -204,9 +181,8 @@ class ScaledTrainer(AMPTrainer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore an iteration; without a loss scale in ``state_dict`` it starts anew."""
         if not state_dict.get("grad_scaler"):
-            scale = self.grad_scaler.state_dict()
             logger.warning("the run was not in float16 so far: its loss scale starts anew")
-            state_dict = {**state_dict, "grad_scaler": scale}
+            state_dict = {**state_dict, "grad_scaler": self.grad_scaler.state_dict()}
         super().load_state_dict(state_dict)
 
 
@@ -215,8 +191,7 @@ def refuse_infinite_losses(
 ) -> None:
     """After the forward pass of a training, see that all losses are finite in all processes.
 
-    Raises:
-        FloatingPointError: in every process, naming the clips of those whose losses are not.
+    Else FloatingPointError in every process, naming the clips of those whose losses are not.
     """
     if not model.training:
         return
