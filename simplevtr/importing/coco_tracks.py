@@ -179,12 +179,13 @@ def _by_image(
     left: Counter[str] = Counter()
 
     def sort_in(entry: dict[str, Any]) -> None:
+        entry = {key: value for key, value in entry.items() if value is not None}
         image = checks.integer(entry, "image_id")
         if image not in images:
             raise ValueError(f"there is no image {image}")
         reasons = {
-            _CROWDS: _flag(entry, "iscrowd") and not crowds,
-            "annotations to ignore left out": _flag(entry, "ignore"),
+            _CROWDS: checks.flag(entry, "iscrowd") and not crowds,
+            "annotations to ignore left out": checks.flag(entry, "ignore"),
             "annotations without a segmentation left out": not entry.get("segmentation"),
             "annotations without a track id left out": some_tracked and _track(entry) is None,
         }
@@ -201,10 +202,6 @@ def _by_image(
         left[f"{_CROWDS}{every} (--crowds imports them as objects)"] = left.pop(_CROWDS)
     log.notes.update(left)
     return found
-
-
-def _flag(entry: dict[str, Any], key: str) -> bool:
-    return entry.get(key) is not None and checks.flag(entry, key)
 
 
 def _video_names(content: dict[str, Any], source: Path) -> dict[int | str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,8 +30,6 @@ GAPS = ("absent", "hold")
 _MASKS = ("polygon", "mask", "ellipse")
 _OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
-# What a track has in a frame: a mask, None where it is outside, or why it cannot be used
-_Shapes = dict[int, Rle | ValueError | None]
 
 
 def read_cvat(
@@ -74,101 +71,84 @@ def read_cvat(
     if not files:
         raise ValueError(f"{source}: holds no XML file")
     log = ImportLog(skip_broken=skip_broken)
-    reader = _Reader(images, source.is_file(), gaps == "hold", log)
-    found = log.videos(files, reader.video)
-    return ImportedDataset(images, found, numbered_categories(reader.labels), log.notes, log.broken)
+    labels: list[str] = []
+    options = images, source.is_file(), gaps == "hold", labels, log
+    found = log.videos(files, lambda path: _video(path, *options))
+    return ImportedDataset(images, found, numbered_categories(labels), log.notes, log.broken)
 
 
-@dataclass
-class _Reader:
-    """Where frames are, how tracks are read, and the labels of the videos so far."""
-
-    images: Path
-    single: bool
-    hold: bool
-    log: ImportLog
-    labels: list[str] = field(default_factory=list)
-
-    def video(self, path: Path) -> ImportedVideo:
-        """The tracks of a file."""
-        folder = existing(self.images / path.stem)
-        if self.single and not folder.is_dir():
-            folder = self.images
-        root = _parse(path)
-        frames = frames_by_number(root, path, folder, self.log)
-        stated = dict.fromkeys(frames, stated_size(root))
-        draft = VideoDraft(self.log, path.stem, frames, stated=stated)
-        for index, track in enumerate(root.iterfind("track")):
-            where = f"{path}, track {track.get('id', index)!r:.40}"
-            with naming(where):
-                label = _label(track.get("label"))
-                if not label:
-                    raise ValueError("has no label")
-                shapes = self._shapes(track, draft)
-            for number, shape in self._filled(shapes, draft).items():
-                with draft.frame(number, where):
-                    if isinstance(shape, ValueError):
-                        raise shape
-                    draft.add(index, label, number, shape)
-        video = draft.finished(self.images)
-        # The head's, without parts of skeletons, then those of the tracks.
-        whole = (v for v in root.iterfind("meta/*/labels/label") if not v.findtext("parent"))
-        listed = [label for v in whole if (label := _label(v.findtext("name")))]
-        used = [_label(track.get("label")) for track in root.iterfind("track")]
-        self.labels = [*listed, *self.labels, *used]
-        return video
-
-    def _shapes(self, track: ElementTree.Element, draft: VideoDraft) -> _Shapes:
-        """The shapes of a track by CVAT's number of the frame."""
-        shapes: _Shapes = {}
-        numbers = [*draft.frames]
-        notes = self.log.notes
-        for shape in track:
-            if shape.tag == "track":
-                notes["tracks within tracks (parts of skeletons) left out"] += 1
-                continue
-            if shape.tag in _OTHER_SHAPES:
-                notes[f"shapes of kind {shape.tag} left out"] += 1
-                continue
-            if shape.tag not in _MASKS:
-                raise ValueError(
-                    f"unknown shape {shape.tag!r:.40}; {', '.join(_MASKS)} are imported"
-                )
-            frame = whole_number(shape.attrib, "frame")
-            with naming(f"frame {frame}"):
-                if frame in shapes:
-                    raise ValueError("the track has a second shape in the same frame")
-                try:
-                    shapes[frame] = _shape_mask(shape, draft.size, notes)
-                except ValueError as error:
-                    shapes[frame] = ValueError(f"frame {frame}: {error}")
-                # A track's end may stand in the frame after the last one.
-                if shapes[frame] is not None and frame not in draft.frames:
-                    raise ValueError(
-                        f"there is no image of it; there are of frames {numbers[0]} to "
-                        f"{numbers[-1]}"
-                    )
-        shown = [frame for frame, mask in shapes.items() if mask is not None]
-        notes["tracks with one shape only"] += len(shown) == 1
-        # CVAT exports shapes of no track as tracks of one, without their end in the last frame.
-        if [*shapes] == shown == numbers[-2:-1]:
-            shapes[numbers[-1]] = None
-        return shapes
-
-    def _filled(self, shapes: _Shapes, draft: VideoDraft) -> _Shapes:
-        """Where the object shows, by number of the frame; in gaps the last shape, with ``hold``."""
-        filled: _Shapes = {}
+def _video(
+    path: Path, images: Path, single: bool, hold: bool, labels: list[str], log: ImportLog
+) -> ImportedVideo:
+    """The tracks of a file, whose labels are added to ``labels``."""
+    folder = existing(images / path.stem)
+    root = _parse(path)
+    frames = frames_by_number(root, path, images if single and not folder.is_dir() else folder, log)
+    draft = VideoDraft(log, path.stem, frames, stated=dict.fromkeys(frames, stated_size(root)))
+    used = []
+    for index, track in enumerate(root.iterfind("track")):
+        where = f"{path}, track {track.get('id', index)!r:.40}"
+        with naming(where):
+            label = _label(track.get("label"))
+            if not label:
+                raise ValueError("has no label")
+            shapes = _shapes(track, draft)
+        used.append(label)
         last = None
-        for frame in sorted({*shapes, *draft.frames}):
+        for frame in sorted({*shapes, *frames}):
             last = shapes.get(frame, last)
-            if last is None or frame not in draft.frames:
+            if last is None or frame not in frames:
                 continue
             if frame not in shapes:
-                held = "filled with the last shape" if self.hold else "taken as absent"
-                self.log.notes[f"frames between or after a track's shapes {held}"] += 1
-            if frame in shapes or self.hold:
-                filled[frame] = last
-        return filled
+                held = "filled with the last shape" if hold else "taken as absent"
+                log.notes[f"frames between or after a track's shapes {held}"] += 1
+                if not hold:
+                    continue
+            with draft.frame(frame, where):
+                if isinstance(last, ValueError):
+                    raise last
+                draft.add(index, label, frame, last)
+    video = draft.finished(images)
+    # The head's, without parts of skeletons, then those of the tracks.
+    whole = (v for v in root.iterfind("meta/*/labels/label") if not v.findtext("parent"))
+    listed = [label for v in whole if (label := _label(v.findtext("name")))]
+    labels[:] = [*listed, *labels, *used]
+    return video
+
+
+def _shapes(track: ElementTree.Element, draft: VideoDraft) -> dict[int, Rle | ValueError | None]:
+    """By number of the frame a mask, None where the track is outside, or why it cannot be used."""
+    shapes: dict[int, Rle | ValueError | None] = {}
+    numbers = [*draft.frames]
+    notes = draft.log.notes
+    for shape in track:
+        if shape.tag == "track":
+            notes["tracks within tracks (parts of skeletons) left out"] += 1
+            continue
+        if shape.tag in _OTHER_SHAPES:
+            notes[f"shapes of kind {shape.tag} left out"] += 1
+            continue
+        if shape.tag not in _MASKS:
+            raise ValueError(f"unknown shape {shape.tag!r:.40}; {', '.join(_MASKS)} are imported")
+        frame = whole_number(shape.attrib, "frame")
+        with naming(f"frame {frame}"):
+            if frame in shapes:
+                raise ValueError("the track has a second shape in the same frame")
+            try:
+                shapes[frame] = _shape_mask(shape, draft.size, notes)
+            except ValueError as error:
+                shapes[frame] = ValueError(f"frame {frame}: {error}")
+            # A track's end may stand in the frame after the last one.
+            if shapes[frame] is not None and frame not in draft.frames:
+                raise ValueError(
+                    f"there is no image of it; there are of frames {numbers[0]} to {numbers[-1]}"
+                )
+    shown = [frame for frame, mask in shapes.items() if mask is not None]
+    notes["tracks with one shape only"] += len(shown) == 1
+    # CVAT exports shapes of no track as tracks of one, without their end in the last frame.
+    if [*shapes] == shown == numbers[-2:-1]:
+        shapes[numbers[-1]] = None
+    return shapes
 
 
 def _label(text: str | None) -> str:

@@ -166,10 +166,9 @@ def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
     names: dict[str, dict[int, str]] = {}
     for video, entry in videos.items():
         where = f"{path}, video {video!r}"
-        entry = sources.as_object(entry, where)
-        objects = sources.as_object(entry.get("objects"), f"{where}, 'objects'")
+        objects = sources.as_object(entry, where).get("objects")
         names[video] = {}
-        for number, value in objects.items():
+        for number, value in sources.as_object(objects, f"{where}, 'objects'").items():
             place = f"{where}, object {number!r}"
             if "category" not in sources.as_object(value, place):  # as where they are not public
                 log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1

@@ -170,9 +170,7 @@ def _is_rectangle(ring: list[float]) -> bool:
     if len(ring) != 8:
         return False
     x0, y0, x1, y1, x2, y2, x3, y3 = ring
-    level_first = (y0, x1, y2, x3) == (y1, x2, y3, x0)
-    upright_first = (x0, y1, x2, y3) == (x1, y2, x3, y0)
-    return level_first or upright_first
+    return (y0, x1, y2, x3) == (y1, x2, y3, x0) or (x0, y1, x2, y3) == (x1, y2, x3, y0)
 
 
 def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None]:
@@ -194,16 +192,25 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
             raise ValueError("is transparent in places; the background must be black")
         picture = picture[..., :-1]  # of one or three channels
     level = picture if picture.ndim == 2 else picture[..., 0]
-    if picture.ndim == 3 and (picture != level[..., None]).any():
+    is_grey = np.array(True) if picture.ndim == 2 else (picture == level[..., None]).all(axis=2)
+    if is_grey.all():
+        found, what = np.setdiff1d(level, (0, _WHITE)), "grey values besides 0 and 255"
+        # Objects are numbered from 1 without large gaps, though one number may lie apart, as void;
+        # smoothed edges are not.
+        many = mode != "P" and len(found) > _FEW_LEVELS
+        many = many and (len(found) > _MOST_OBJECTS or found[-2] > max(_LOW_LEVEL, 2 * len(found)))
+        by_colour = False if mode in ("P", "L", "LA") and len(found) else None
+    else:
         colours = (1 << 24) + picture @ np.array([1 << 16, 1 << 8, 1], np.int32)
-        count = len(np.unique(colours))
-        if count > _MOST_OBJECTS:
-            raise _too_many(count, "colours")
-        return np.where((picture == level[..., None]).all(axis=2), level, colours), True
-    levels = np.setdiff1d(level, (0, _WHITE))
-    if mode != "P" and _are_shades(levels):
-        raise _too_many(len(levels), "grey values besides 0 and 255")
-    return level, False if mode in ("P", "L", "LA") and len(levels) else None
+        found, what = np.unique(colours), "colours"
+        many = len(found) > _MOST_OBJECTS
+        level, by_colour = np.where(is_grey, level, colours), True
+    if many:
+        raise ValueError(
+            f"has {len(found)} {what}, each of which would be an object; save masks without "
+            "smoothing or JPEG compression, or as palette PNGs of object numbers"
+        )
+    return level, by_colour
 
 
 def read_deep_labels(path: Path, size: Size) -> np.ndarray:
@@ -223,23 +230,6 @@ def png_size(path: Path) -> Size | None:
             return image.height, image.width
     except UNREADABLE:
         return None
-
-
-def _are_shades(levels: np.ndarray) -> bool:
-    """Whether ascending grey levels are those of smoothed edges rather than objects' numbers.
-
-    Objects are numbered from 1 without large gaps; one number may lie apart, as void.
-    """
-    if len(levels) <= _FEW_LEVELS:
-        return False
-    return len(levels) > _MOST_OBJECTS or levels[-2] > max(_LOW_LEVEL, 2 * len(levels))
-
-
-def _too_many(count: int, what: str) -> ValueError:
-    return ValueError(
-        f"has {count} {what}, each of which would be an object; save masks without "
-        "smoothing or JPEG compression, or as palette PNGs of object numbers"
-    )
 
 
 def _read_png(
