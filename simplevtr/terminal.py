@@ -70,6 +70,18 @@ def add_unknown_categories(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -> None:
+    """Add the option of all commands that score results: ``area_limits`` of ``evaluate_tracks``."""
+    parser.add_argument(
+        "--area-limits",
+        nargs=2,
+        type=float,
+        default=default,
+        metavar=("SMALL", "MEDIUM"),
+        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
+    )
+
+
 def run_command(
     parser: argparse.ArgumentParser,
     run: Callable[[argparse.Namespace], int | None],

@@ -4,8 +4,9 @@
     python tools/eval_seeds.py scores1.json scores2.json --output seeds.md
 
 A file holds predicted tracks in YouTube-VIS format (.json, .json.gz or .zip), for which ``--gt`` is
-needed, or the scores that tools/evaluate.py wrote. The standard deviation is that of a sample
-(n - 1). Scores are in per cent; "-" stands where there is no ground truth, or a single seed only.
+needed, or the scores that tools/evaluate.py wrote, whose area limits stay as they were. The
+standard deviation is that of a sample (n - 1). Scores are in per cent; "-" stands where there is no
+ground truth, or a single seed only.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.terminal import (
+    add_area_limits,
     add_unknown_categories,
     command_parser,
     markdown_table,
@@ -41,17 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     parser = command_parser(__file__, __doc__)
     add_unknown_categories(parser)
+    add_area_limits(parser, AREA_LIMITS)
     add = parser.add_argument
     add("files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed")
     add("--gt", type=Path, help="annotation file, .json or .json.gz")
-    add(
-        "--area-limits",
-        nargs=2,
-        type=float,
-        default=AREA_LIMITS,
-        metavar=("SMALL", "MEDIUM"),
-        help="as in tools/evaluate.py; scores that are given keep the limits they were made with",
-    )
     add("--per-category", action="store_true", help="add the AP of each category")
     add("--output", type=Path, help="where the table goes besides")
     add("--overwrite", action="store_true", help="replace the output file if it exists")

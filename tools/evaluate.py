@@ -37,27 +37,32 @@ from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits, without_nan
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.ytvis import load_annotated
-from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command, say
+from simplevtr.terminal import (
+    add_area_limits,
+    add_unknown_categories,
+    command_parser,
+    number,
+    run_command,
+    say,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     parser = command_parser(__file__, __doc__)
     add_unknown_categories(parser)
+    add_area_limits(parser, AREA_LIMITS)
     add = parser.add_argument
-    pair = {"nargs": 2, "type": float}
     add("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     add("--results", required=True, type=Path, help=".json, .json.gz or .zip")
     add("--output", required=True, type=Path, help="where the scores go, as JSON")
     add("--overwrite", action="store_true", help="replace the output file if it exists")
-    text = "greatest small and greatest medium area in pixels (default: 128^2 256^2)"
-    add("--area-limits", **pair, default=AREA_LIMITS, metavar=("SMALL", "MEDIUM"), help=text)
     add("--errors", action="store_true", help="add what AP50 each kind of error costs")
     text = f"add the scores of tracks grouped by {', '.join(GROUPS)}, in terciles"
     add("--subsets", action="store_true", help=text)
     for name in GROUPS:
         text = f"greatest {name} of the first and second group (implies --subsets)"
-        add(f"--{name}-limits", **pair, metavar=("FIRST", "SECOND"), help=text)
+        add(f"--{name}-limits", nargs=2, type=float, metavar=("FIRST", "SECOND"), help=text)
     add("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
     add(
         "--score-threshold",

@@ -20,12 +20,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.evaluation import load_ground_truth, load_results
+from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
-from simplevtr.terminal import add_unknown_categories, command_parser, run_command
+from simplevtr.terminal import add_area_limits, add_unknown_categories, command_parser, run_command
 
 _SETTINGS = (
     ("videos", "N", "show N of the worst videos and N of the best"),
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the report; the exit status is 2 after a user's error and 130 after Ctrl-C."""
     parser = command_parser(__file__, __doc__)
     add_unknown_categories(parser)
+    add_area_limits(parser, AREA_LIMITS)
     videos = parser.add_mutually_exclusive_group(required=True)
     videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
     text = "annotation file whose annotations are not used"
@@ -56,22 +57,13 @@ def main(arguments: list[str] | None = None) -> int:
         default, text = getattr(defaults, name), f"{of} (default: %(default)s)"
         flag = f"--{name.replace('_', '-')}"
         add(flag, type=type(default), default=default, metavar=metavar, help=text)
-    add(
-        "--area-limits",
-        nargs=2,
-        type=float,
-        default=defaults.area_limits,
-        metavar=("SMALL", "MEDIUM"),
-        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
-    )
     return run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
     """Read the files and write the report."""
-    settings = ReportSettings(
-        **{field.name: getattr(options, field.name) for field in fields(ReportSettings)}
-    )
+    names = [field.name for field in fields(ReportSettings)]
+    settings = ReportSettings(**{name: getattr(options, name) for name in names})
     check_folder(options.output, overwrite=options.overwrite)
     if not options.images.is_dir():
         raise FileNotFoundError(f"folder {options.images} does not exist")

@@ -3,11 +3,6 @@
 What scores or counts takes what ``load_ground_truth`` and ``load_results`` return.
 """
 
-from importlib import import_module
-
-from simplevtr.evaluation.analysis.error_breakdown import ErrorBreakdown, break_down_errors
-from simplevtr.evaluation.analysis.hota import HotaScores, score_hota
-from simplevtr.evaluation.analysis.subsets import SubsetScores, score_subsets
 from simplevtr.evaluation.ytvis_eval import (
     AREA_LIMITS,
     TrackScores,
@@ -20,34 +15,21 @@ from simplevtr.formats.ytvis import load_ground_truth
 
 __all__ = [
     "AREA_LIMITS",
-    "ErrorBreakdown",
-    "HotaScores",
-    "IdSwitches",
-    "SubsetScores",
     "TrackScores",
     "YTVISEvaluator",
-    "break_down_errors",
-    "count_id_switches",
     "evaluate_tracks",
     "load_ground_truth",
     "load_results",
-    "score_hota",
-    "score_subsets",
     "scores_as_json",
     "scores_table",
     "write_results",
 ]
 
 
-# Scoring a file needs neither torch nor detectron2 nor scipy, which take seconds to import.
-_LATE = {
-    "IdSwitches": "analysis.id_switches",
-    "YTVISEvaluator": "ytvis_evaluator",
-    "count_id_switches": "analysis.id_switches",
-}
-
-
 def __getattr__(name: str) -> object:
-    if name in _LATE:
-        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    if name == "YTVISEvaluator":
+        # Scoring a file needs neither torch nor detectron2, which take seconds to import.
+        from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
+
+        return YTVISEvaluator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -95,7 +95,11 @@ def _overview(content: Content, sources: dict[str, str]) -> dict:
 
 def _add_scores(data: dict, content: Content) -> list[IdSwitch]:
     """Add what needs ground truth; return the switches that are shown."""
-    thresholds = content.settings.thresholds
+    settings = content.settings
+    thresholds = {
+        "iou_threshold": settings.iou_threshold,
+        "score_threshold": settings.score_threshold,
+    }
     switches = count_id_switches(content.gt, content.results, **thresholds)
     confusion = confuse_categories(content.gt, content.results, **thresholds)
     data["scores"] = tables.scores_part(content)
@@ -103,7 +107,7 @@ def _add_scores(data: dict, content: Content) -> list[IdSwitch]:
     data["videos"] = tables.scored_rows(content, switches)
     for key in ("matches", "misses", "falsePositives", "switches"):
         data["totals"][key] = sum(row[key] for row in data["videos"])
-    events = players.choose_switches(switches, content.settings.switches)
+    events = players.choose_switches(switches, settings.switches)
     data["switches"] = [players.switch_part(content, event) for event in events]
     return events
 

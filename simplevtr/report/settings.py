@@ -56,11 +56,6 @@ class ReportSettings:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be {least} or more")
 
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """What the analyses of ``evaluation`` take."""
-        return {"iou_threshold": self.iou_threshold, "score_threshold": self.score_threshold}
-
 
 @dataclass(frozen=True)
 class Content:

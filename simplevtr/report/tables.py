@@ -7,7 +7,8 @@ from collections import Counter
 from statistics import fmean
 
 from simplevtr.evaluation.analysis.id_switches import IdSwitches
-from simplevtr.evaluation.analysis.video_scores import score_videos
+from simplevtr.evaluation.analysis.track_matching import match_video
+from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
 from simplevtr.evaluation.ytvis_eval import (
     AREAS,
     MAX_TRACKS,
@@ -15,7 +16,7 @@ from simplevtr.evaluation.ytvis_eval import (
     average_scores,
     evaluate_tracks,
 )
-from simplevtr.formats.ytvis import Video
+from simplevtr.formats.ytvis import Category, GroundTruth, Video
 from simplevtr.report.settings import Content
 
 import numpy as np
@@ -62,24 +63,48 @@ def scores_part(content: Content) -> dict:
 
 def scored_rows(content: Content, switches: IdSwitches) -> list[dict]:
     """One row per video, in the order of the annotation file, compared with the ground truth."""
-    scores = score_videos(
-        content.gt, content.results, switches=switches.per_video, **content.settings.thresholds
-    )
-    return [
-        {
-            **_about(video),
-            "ap": rounded(score.ap),
-            "ap50": rounded(score.ap50),
-            "iou": rounded(score.mean_iou),
-            "true": score.true_tracks,
-            "predicted": score.predicted_tracks,
-            "matches": score.matches,
-            "misses": score.misses,
-            "falsePositives": score.false_positives,
-            "switches": score.id_switches,
-        }
-        for video, score in zip(content.gt.videos, scores, strict=True)
-    ]
+    rows = []
+    for tracks in tracks_by_video(content.gt, content.results):
+        video = tracks.video
+        scores = score_video(tracks, content.shown[video.id], content.settings.iou_threshold)
+        scores |= {key: rounded(scores[key]) for key in ("ap", "ap50", "iou")}
+        rows.append({**_about(video), **scores, "switches": switches.per_video[video.id]})
+    return rows
+
+
+def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -> dict:
+    """How well one video alone was done, with all its predictions or with those that are shown.
+
+    Returns:
+        ``ap`` and ``ap50``, per cent, of all predictions as if there were no other video, the mean
+        over the categories that are truly there; ``true`` (tracks, without crowds), ``predicted``,
+        ``matches`` (with a true track of their category), ``misses`` and ``falsePositives`` (off
+        the crowds too), of those shown; ``iou``, the mean over the true tracks of the IoU with
+        their match, 0 for a miss. ``ap``, ``ap50`` and ``iou`` are None if no track is true.
+    """
+    matches, on_crowd, iou = match_video(shown, iou_threshold=iou_threshold)
+    misses = len(shown.true) - len(matches)
+    ap = ap50 = mean_iou = None
+    if shown.true:
+        present = {track.category_id for track in tracks.true}
+        categories = [Category(category, str(category)) for category in sorted(present)]
+        true, predicted = (
+            [track for track in side if track.category_id in present]
+            for side in (tracks.true + tracks.crowds, tracks.predicted)
+        )
+        stats = evaluate_tracks(GroundTruth("", [tracks.video], categories, true), predicted).stats
+        ap, ap50 = stats["AP"], stats["AP50"]
+        mean_iou = fmean([float(iou[pair]) for pair in matches.items()] + [0.0] * misses)
+    return {
+        "ap": ap,
+        "ap50": ap50,
+        "iou": mean_iou,
+        "true": len(shown.true),
+        "predicted": len(shown.predicted),
+        "matches": len(matches),
+        "misses": misses,
+        "falsePositives": len(shown.predicted) - len(matches) - len(on_crowd),
+    }
 
 
 def plain_rows(content: Content) -> list[dict]:

@@ -3,7 +3,7 @@
 from simplevtr.visualization.clip_sheet import clip_sheet
 from simplevtr.visualization.instances import frame_instances
 from simplevtr.visualization.layout import side_by_side
-from simplevtr.visualization.palette import track_colour, track_rgb
+from simplevtr.visualization.marks import track_colour, track_rgb
 from simplevtr.visualization.track_painter import TrackPainter
 
 __all__ = [

@@ -14,9 +14,6 @@ def frame_instances(tracks: FrameTracks) -> Instances:
         visualizer = Visualizer(frame, MetadataCatalog.get("ytvis_2021_val"))
         picture = visualizer.draw_instance_predictions(frame_instances(tracks)).get_image()
 
-    Args:
-        tracks: of the frame.
-
     Returns:
         N rows: ``scores`` (N,) float32, ``pred_classes`` and ``track_ids`` (N,) int64,
         ``pred_masks`` (N, H, W) bool, ``pred_boxes`` around the masks in xyxy pixels.

@@ -25,9 +25,6 @@ def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
 
     A run has one colour (total loss, AP) or one kind of line (parts). Losses of inner decoder
     layers, whose names end in a number, are left out.
-
-    Args:
-        runs: the curves of ``read_metrics`` by the name of the run.
     """
     figure = _figure(16, 5)
     total, parts, accuracy = figure.subplots(1, 3)
@@ -92,12 +89,7 @@ def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) ->
 
 
 def memory_plot(curves: Mapping[str, Sequence[tuple[int, int]]], path: Path) -> None:
-    """Draw resident memory over frames, a line a run, into a PNG file.
-
-    Args:
-        curves: by the run's name, (frame, bytes) in the order of the frames.
-        path: where to write.
-    """
+    """Draw resident memory over frames into a PNG file: (frame, bytes) by the run's name."""
     figure = _figure(7, 3.2)
     axes = figure.subplots()
     for name, curve in curves.items():

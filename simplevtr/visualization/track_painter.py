@@ -10,9 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from simplevtr.formats import checks
 from simplevtr.structures import FrameTracks
 from simplevtr.visualization import layout
-from simplevtr.visualization.label_writer import LabelWriter
-from simplevtr.visualization.mask_cutout import Colour, MaskCutout, line_width
-from simplevtr.visualization.palette import track_rgb
+from simplevtr.visualization.marks import Colour, LabelWriter, MaskCutout, line_width, track_rgb
 
 import cv2
 import numpy as np
