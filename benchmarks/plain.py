@@ -15,7 +15,7 @@ from typing import Any
 
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
-from simplevtr.modeling.meta_arch import SimpleVTR, build_network
+from simplevtr.modeling.meta_arch import SimpleVTR
 from simplevtr.structures import ClipPredictions, TrackMasks, encode_masks
 
 import torch
@@ -30,8 +30,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 class PlainNetwork(ClipNetwork):
     """``ClipNetwork`` without its shortcuts."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, cfg: CfgNode) -> None:
+        super().__init__(cfg)
         self.recompute_backbone = False
         self.transformer.recompute_encoder = False
         for module in self.modules():
@@ -86,9 +86,7 @@ class PlainVTR(SimpleVTR):
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """As the base class, with a ``PlainNetwork``."""
-        arguments = super().from_config(cfg)
-        arguments["network"] = build_network(cfg, PlainNetwork)
-        return arguments
+        return super().from_config(cfg) | {"network": PlainNetwork(cfg)}
 
     @torch.no_grad()
     def inference(self, clip: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ Keys of detectron2 (``INPUT.MIN_SIZE_TRAIN``, ``SOLVER.CLIP_GRADIENTS``, ``TEST.
 keep their meaning.
 """
 
+from typing import Any
+
 from detectron2.config import CfgNode
 
 # What lists hold whose default is empty or has a fixed length. A list: any number of entries like
@@ -34,6 +36,11 @@ def add_simplevtr_config(cfg: CfgNode) -> None:
     _add_data(cfg)
     _add_solver(cfg)
     _add_test(cfg)
+
+
+def keyword_arguments(node: CfgNode) -> dict[str, Any]:
+    """The keys of a node, in small letters, for a constructor with an argument for each."""
+    return {key.lower(): value for key, value in node.items()}
 
 
 def _add_model(cfg: CfgNode) -> None:

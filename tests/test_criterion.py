@@ -1,7 +1,7 @@
 import math
 
-from simplevtr.modeling.criterion import ClipCriterion, LossWeights
-from simplevtr.modeling.dense_targets import class_coverage
+from simplevtr.modeling.criterion import ClipCriterion, LossSettings
+from simplevtr.modeling.losses import class_coverage
 from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.structures import ClipPredictions, ClipTargets
 
@@ -27,24 +27,20 @@ def batch(frames=2, slots=3, classes=2):
     return ClipPredictions(logits, boxes, auxiliary=((logits, boxes),)), targets
 
 
-def losses(weights, predictions, targets, mask_logits=None):
-    criterion = ClipCriterion(matcher=MATCHER, weights=weights)
+def losses(settings, predictions, targets, mask_logits=None, padding=None):
+    criterion = ClipCriterion(matcher=MATCHER, settings=settings)
     matches = criterion.match(predictions, [targets])
     assert matches[0][0][0].tolist() == [2]
+    tracks = None if mask_logits is None else criterion.mask_tracks(matches)
     return criterion(
-        predictions,
-        [targets],
-        matches,
-        mask_logits,
-        torch.zeros(1, 2, dtype=torch.bool),
-        torch.zeros(1, 2, 4, 4, dtype=torch.bool),
+        predictions, [targets], matches, padding, tracks=tracks, mask_logits=mask_logits
     )
 
 
 def test_weights_are_applied_once_to_every_layer():
     predictions, targets = batch()
-    plain = losses(LossWeights(classes=1, l1=1, giou=1), predictions, targets)
-    heavy = losses(LossWeights(classes=3, l1=5, giou=7), predictions, targets)
+    plain = losses(LossSettings(class_weight=1, l1_weight=1, giou_weight=1), predictions, targets)
+    heavy = losses(LossSettings(class_weight=3, l1_weight=5, giou_weight=7), predictions, targets)
     for name, factor in (("loss_ce", 3), ("loss_bbox", 5), ("loss_giou", 7)):
         for suffix in ("", "_0"):
             assert math.isclose(heavy[name + suffix], factor * plain[name + suffix], abs_tol=1e-6)
@@ -54,8 +50,8 @@ def test_class_of_a_frame_in_which_the_instance_is_absent():
     predictions, targets = batch()
     predictions.logits[0, :, 2] = torch.tensor([0.0, 9.0, 0.0])  # sure of class 1 in both frames
     predictions.logits[0, :, :2] = torch.tensor([0.0, 0.0, 9.0])
-    as_vistr = losses(LossWeights(absent_class="no_object"), predictions, targets)["loss_ce"]
-    as_label = losses(LossWeights(absent_class="label"), predictions, targets)["loss_ce"]
+    as_vistr = losses(LossSettings(absent_class="no_object"), predictions, targets)["loss_ce"]
+    as_label = losses(LossSettings(absent_class="label"), predictions, targets)["loss_ce"]
     assert as_label < 0.01
     assert as_vistr > 0.4  # wrong in one of the frames, which weighs 0.1 of a total of 1.5
 
@@ -65,8 +61,8 @@ def test_mask_of_a_frame_in_which_the_instance_is_absent():
     # Right in the first frame, full in the second.
     logits = torch.where(targets.masks, 20.0, -20.0)
     logits[0, 1] = 20.0
-    ignored = losses(LossWeights(absent_mask="ignore"), predictions, targets, logits)
-    empty = losses(LossWeights(absent_mask="empty"), predictions, targets, logits)
+    ignored = losses(LossSettings(absent_mask="ignore"), predictions, targets, logits)
+    empty = losses(LossSettings(absent_mask="empty"), predictions, targets, logits)
     assert ignored["loss_dice"] < 1e-3
     assert math.isclose(empty["loss_dice"].item(), 1 - 1 / 17, rel_tol=1e-3)
 
@@ -74,8 +70,8 @@ def test_mask_of_a_frame_in_which_the_instance_is_absent():
 def test_normaliser_counts_visible_frames_or_all():
     predictions, targets = batch()
     predictions.boxes[0, :, 2] += 0.1
-    visible = losses(LossWeights(count_absent=False), predictions, targets)["loss_bbox"]
-    everything = losses(LossWeights(count_absent=True), predictions, targets)["loss_bbox"]
+    visible = losses(LossSettings(count_absent=False), predictions, targets)["loss_bbox"]
+    everything = losses(LossSettings(count_absent=True), predictions, targets)["loss_bbox"]
     assert math.isclose(visible, 2 * everything, rel_tol=1e-5)
 
 
@@ -83,21 +79,21 @@ def test_masks_are_compared_at_the_targets_size():
     predictions, targets = batch()
     coarse = torch.randn(1, 2, 2, 2)
     fine = F.interpolate(coarse, size=(4, 4), mode="bilinear")
-    one = losses(LossWeights(), predictions, targets, coarse)
-    two = losses(LossWeights(), predictions, targets, fine)
+    one = losses(LossSettings(), predictions, targets, coarse)
+    two = losses(LossSettings(), predictions, targets, fine)
     assert math.isclose(one["loss_mask"], two["loss_mask"], rel_tol=1e-5)
     assert math.isclose(one["loss_dice"], two["loss_dice"], rel_tol=1e-5)
 
 
 def test_without_deep_supervision_only_the_last_layer_counts():
     predictions, targets = batch()
-    names = set(losses(LossWeights(deep_supervision=False), predictions, targets))
+    names = set(losses(LossSettings(deep_supervision=False), predictions, targets))
     assert names == {"loss_ce", "loss_bbox", "loss_giou"}
 
 
 def test_unknown_choices_are_refused():
     with pytest.raises(ValueError, match="ABSENT_CLASS is 'none'"):
-        LossWeights(absent_class="none")
+        LossSettings(absent_class="none")
 
 
 def test_class_coverage_of_cells():
@@ -111,27 +107,39 @@ def test_class_coverage_of_cells():
 
 def test_no_padding_is_like_padding_of_nothing():
     predictions, targets = batch()
-    criterion = ClipCriterion(matcher=MATCHER, weights=LossWeights())
-    matches = criterion.match(predictions, [targets])
-    frames, pixels = torch.zeros(1, 2).bool(), torch.zeros(1, 2, 4, 4).bool()
-    logits = torch.randn(1, 2, 2, 2)
-    with_mask, without = (
-        criterion(predictions, [targets], matches, logits, frames, padding)
-        for padding in (pixels, None)
-    )
-    for name, value in with_mask.items():
+    padding, logits = torch.zeros(1, 2, 4, 4).bool(), torch.randn(1, 2, 2, 2)
+    without = losses(LossSettings(), predictions, targets, logits)
+    for name, value in losses(LossSettings(), predictions, targets, logits, padding).items():
         torch.testing.assert_close(without[name], value)
-    pixels[:, :, :, 2:] = True
-    padded = criterion(predictions, [targets], matches, logits, frames, pixels)
+    padding[:, :, :, 2:] = True
+    padded = losses(LossSettings(), predictions, targets, logits, padding)
     assert not torch.isclose(padded["loss_mask"], without["loss_mask"])
+
+
+def test_cells_of_padding_do_not_count():
+    predictions, targets = batch()
+    criterion = ClipCriterion(matcher=MATCHER, settings=LossSettings(dense_weight=3.0))
+    matches, cells = criterion.match(predictions, [targets]), torch.randn(1, 2, 2, 2, 2)
+
+    def dense(padding, cell_logits):
+        result = criterion(predictions, [targets], matches, padding, cell_logits=cell_logits)
+        return result["loss_dense"]
+
+    padding = torch.zeros(1, 2, 4, 4).bool()
+    assert dense(padding, cells) == dense(None, cells)
+    coverage = class_coverage(targets, 2, (2, 2))[None]
+    expected = F.binary_cross_entropy_with_logits(cells, coverage, reduction="none").sum(-1)
+    torch.testing.assert_close(dense(None, cells), 3 * expected.mean())
+    padding[:, 1] = True  # a frame that is all padding
+    torch.testing.assert_close(dense(padding, cells), 3 * expected[:, 0].mean())
 
 
 def test_mask_weights_and_normaliser_are_applied_once():
     predictions, targets = batch()
     logits = torch.randn(1, 2, 2, 2)
-    plain = losses(LossWeights(), predictions, targets, logits)
-    heavy = losses(LossWeights(mask=3, dice=7), predictions, targets, logits)
-    halved = losses(LossWeights(count_absent=True), predictions, targets, logits)
+    plain = losses(LossSettings(), predictions, targets, logits)
+    heavy = losses(LossSettings(mask_weight=3, dice_weight=7), predictions, targets, logits)
+    halved = losses(LossSettings(count_absent=True), predictions, targets, logits)
     for name, factor in (("loss_mask", 3), ("loss_dice", 7)):
         assert math.isclose(heavy[name], factor * plain[name], rel_tol=1e-5)
         assert math.isclose(plain[name], 2 * halved[name], rel_tol=1e-5)

@@ -2,9 +2,9 @@
 
 from itertools import combinations
 
-from simplevtr.modeling import track_sampling
-from simplevtr.modeling.criterion import MaskCriterion
-from simplevtr.modeling.track_sampling import draw_rows, sample_tracks
+from simplevtr.modeling import criterion as criterion_module
+from simplevtr.modeling.criterion import ClipCriterion, LossSettings, draw_rows, sample_tracks
+from simplevtr.modeling.matcher import ClipMatcher
 from simplevtr.structures import ClipTargets
 
 import pytest
@@ -62,13 +62,14 @@ def test_the_mean_over_all_subsets_is_the_full_loss(monkeypatch, limit):
         """Of the masks that a head would predict for the chosen slots."""
         chosen = torch.cat([logits[b, slots] for b, (slots, _) in enumerate(tracks.matches)])
         padding = torch.zeros(2, 3, dtype=torch.bool)
-        return torch.stack(criterion(chosen, targets, tracks, padding, None))
+        return torch.stack(criterion.mask_losses(chosen, targets, tracks, padding, None))
 
-    criterion = MaskCriterion(max_tracks=limit)
+    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
+    criterion = ClipCriterion(matcher=matcher, settings=LossSettings())
     results = []
     for subset in combinations(range(4), limit):
         rows = torch.tensor(subset)
-        monkeypatch.setattr(track_sampling, "draw_rows", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(criterion_module, "draw_rows", lambda *_, rows=rows: rows)
         results.append(losses(sample_tracks(MATCHES, limit)))
     full = losses(sample_tracks(MATCHES, 0))
     assert (torch.stack(results).std(0) > 0).all()

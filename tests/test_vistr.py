@@ -112,8 +112,9 @@ def losses_of(model, targets):
     slots = matches[0][0][0]
     masks = model.network.masks(state, torch.zeros_like(slots), slots)
     padding = torch.zeros(1, FRAMES, 96, 128, dtype=torch.bool)
+    tracks = model.criterion.mask_tracks(matches)
     result = model.criterion(
-        state.predictions, [targets], matches, masks, padding[..., 0, 0], padding
+        state.predictions, [targets], matches, padding, tracks=tracks, mask_logits=masks
     )
     return result, matches
 

@@ -20,7 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel, MemoryPlan
-from simplevtr.modeling.recompute import Recompute
+from simplevtr.modeling.recompute import PARTS
 from simplevtr.terminal import command_parser, markdown_table, number, run_command
 
 import torch
@@ -38,7 +38,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 MIB, GIB = 2**20, 2**30
-RECOMPUTE = str([field.name for field in fields(Recompute)])
+RECOMPUTE = str(list(PARTS))
 WAYS = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", RECOMPUTE]}
 ALLOWED_ERROR = 0.1
 PARTS_NEED = (

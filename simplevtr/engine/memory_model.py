@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
 from simplevtr.modeling.losses import CHUNK_BYTES, TENSORS_A_CHUNK
-from simplevtr.modeling.meta_arch import build_network
 
 import torch
 from detectron2.config import CfgNode
@@ -144,7 +144,7 @@ class MemoryModel:
         self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
         self._fake = FakeTensorMode()
         with self._fake:
-            self._network = build_network(cfg)
+            self._network = ClipNetwork(cfg)
         for module in self._network.modules():
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"

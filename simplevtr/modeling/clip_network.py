@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from simplevtr.config import keyword_arguments
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.modeling.recompute import recomputed
+from simplevtr.modeling.recompute import PARTS, recomputed
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions
 
 import torch
 import torch.nn.functional as F
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import build_backbone
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
@@ -46,6 +50,7 @@ class ClipState:
 class ClipNetwork(nn.Module):
     """SimpleVTR's network (paper Fig. 1), or VisTR's when the queries have a frame axis."""
 
+    @configurable
     def __init__(
         self,
         *,
@@ -104,6 +109,46 @@ class ClipNetwork(nn.Module):
         self.mask_head = mask_head
         self.slot_attention = SlotAttention(channels=channels, heads=heads) if mask_head else None
         self.dense_head = nn.Linear(channels, classes) if dense_classes else None
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Build the parts; ValueError if an unknown one is to be recomputed."""
+        node = cfg.MODEL.SIMPLEVTR
+        for part in node.RECOMPUTE:
+            if part not in PARTS:
+                raise ValueError(
+                    f"MODEL.SIMPLEVTR.RECOMPUTE has {part!r}; allowed are {', '.join(PARTS)}"
+                )
+        backbone, mask_head = build_backbone(cfg), None
+        sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
+        if cfg.MODEL.MASK_ON:
+            shapes = backbone.output_shape()
+            mask_head = MaskHead(
+                feature_channels=[shapes[name].channels for name in FEATURES[1:]],
+                recompute="mask_head" in node.RECOMPUTE,
+                **sizes,
+                **keyword_arguments(node.MASK_HEAD),
+            )
+        return {
+            "backbone": backbone,
+            "mask_head": mask_head,
+            "transformer": Transformer(
+                hidden=node.DIM_FEEDFORWARD,
+                dropout=node.DROPOUT,
+                encoder_layers=node.ENC_LAYERS,
+                decoder_layers=node.DEC_LAYERS,
+                decoder_input=node.DECODER_INPUT,
+                recompute_encoder="encoder" in node.RECOMPUTE,
+                **sizes,
+            ),
+            "queries": node.NUM_QUERIES,
+            "query_frames": node.QUERY_FRAMES,
+            "classes": node.CLASS_OFFSET + node.NUM_CLASSES,
+            "no_object_bias": node.NO_OBJECT_BIAS,
+            "dense_classes": node.LOSS.DENSE_WEIGHT > 0,
+            "recompute_backbone": "backbone" in node.RECOMPUTE,
+            **sizes,
+        }
 
     def encode(self, frames: Tensor, padding_mask: Tensor | None) -> ClipState:
         """Run everything but the mask head.
@@ -199,9 +244,9 @@ class ClipNetwork(nn.Module):
         memory = rearrange(state.memory, "b t h w c -> b t c h w")
         return self.mask_head(memory, state.features, attention[clip, :, slot], clip)
 
-    def dense_logits(self, state: ClipState) -> Tensor:
-        """Class logits of every cell of the memory, (B, T, h, w, K)."""
-        return self.dense_head(state.memory)
+    def dense_logits(self, state: ClipState) -> Tensor | None:
+        """Class logits of every cell of the memory, (B, T, h, w, K); None without their layer."""
+        return None if self.dense_head is None else self.dense_head(state.memory)
 
 
 def _gathers_statistics(module: nn.Module) -> bool:

@@ -3,79 +3,118 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from simplevtr.config import keyword_arguments
 from simplevtr.modeling import losses
-from simplevtr.modeling.losses import TaughtMaps
+from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
 from simplevtr.modeling.mask_points import point_mask_losses
-from simplevtr.modeling.matcher import ClipMatcher
-from simplevtr.modeling.track_sampling import MaskTracks, Match, sample_tracks
+from simplevtr.modeling.matcher import ClipMatcher, Match
 from simplevtr.structures import ClipPredictions, ClipTargets
 
 import torch
+import torch.nn.functional as F
+from detectron2.config import CfgNode, configurable
 from detectron2.utils import comm
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 IGNORED = -100
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """Weights of the loss terms and what absent frames teach (``MODEL.SIMPLEVTR.LOSS``)."""
+class LossSettings:
+    """The keys of ``MODEL.SIMPLEVTR.LOSS``, which explains them."""
 
-    classes: float = 1.0
-    l1: float = 5.0
-    giou: float = 2.0
-    mask: float = 1.0
-    dice: float = 1.0
-    no_object: float = 0.1
+    class_weight: float = 1.0
+    no_object_weight: float = 0.1
+    l1_weight: float = 5.0
+    giou_weight: float = 2.0
+    giou_eps: float = 1e-7
+    mask_weight: float = 1.0
+    dice_weight: float = 1.0
+    dense_weight: float = 0.0
     deep_supervision: bool = True
     absent_class: str = "no_object"
     absent_mask: str = "ignore"
     count_absent: bool = False
-    giou_eps: float = 1e-7
+    mask_points: int = 0
+    max_mask_tracks: int = 0
 
     def __post_init__(self) -> None:
-        if self.absent_class not in ("no_object", "label"):
-            raise ValueError(
-                f'LOSS.ABSENT_CLASS is {self.absent_class!r}; allowed are "no_object" and "label"'
-            )
-        if self.absent_mask not in ("ignore", "empty"):
-            raise ValueError(
-                f'LOSS.ABSENT_MASK is {self.absent_mask!r}; allowed are "ignore" and "empty"'
-            )
+        for name, allowed in (
+            ("absent_class", ("no_object", "label")),
+            ("absent_mask", ("ignore", "empty")),
+        ):
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(
+                    f'LOSS.{name.upper()} is {value!r}; allowed are "{allowed[0]}" and '
+                    f'"{allowed[1]}"'
+                )
+        for name in ("mask_points", "max_mask_tracks"):
+            if (value := getattr(self, name)) < 0:
+                raise ValueError(f"LOSS.{name.upper()} is {value}; it must be at least 0 (0: all)")
+
+
+@dataclass(frozen=True)
+class MaskTracks:
+    """The tracks of a batch that masks are predicted for in training.
+
+    Attributes:
+        matches: B matches.
+        scales: B factors of the clips' mask losses, G / kept: the sum over the kept tracks then
+            has the sum over all as its mean over the draws.
+    """
+
+    matches: list[Match]
+    scales: list[float]
+
+
+def sample_tracks(
+    matches: list[Match], limit: int, generator: Generator | None = None
+) -> MaskTracks:
+    """Keep at most ``limit`` tracks of each of B clips, drawn uniformly; 0 keeps all, drawing none.
+
+    They stay in their order. ``generator`` is on the CPU; None for torch's global one.
+    """
+    kept, scales = [], []
+    for slots, instances in matches:
+        count = len(slots)
+        if 0 < limit < count:
+            rows = draw_rows(count, limit, generator).to(slots.device)
+            kept.append((slots[rows], instances[rows]))
+            scales.append(count / limit)
+        else:
+            kept.append((slots, instances))
+            scales.append(1.0)
+    return MaskTracks(kept, scales)
+
+
+def draw_rows(count: int, kept: int, generator: Generator | None = None) -> Tensor:
+    """``kept`` of the numbers below ``count``, ascending (int64), each subset equally likely."""
+    return torch.randperm(count, generator=generator)[:kept].sort().values
 
 
 class ClipCriterion(nn.Module):
     """Losses of a batch of clips; class and box losses after every decoder layer."""
 
-    def __init__(
-        self,
-        *,
-        matcher: ClipMatcher,
-        weights: LossWeights,
-        mask_points: int = 0,
-        max_mask_tracks: int = 0,
-    ) -> None:
-        """Keep the settings.
-
-        Args:
-            matcher: of slots and tracks.
-            weights: of the losses.
-            mask_points: pixels of each map that the mask losses look at; 0 for all.
-            max_mask_tracks: tracks of each clip that get a mask loss; 0 for all.
-        """
+    @configurable
+    def __init__(self, *, matcher: ClipMatcher, settings: LossSettings) -> None:
         super().__init__()
         self.matcher = matcher
-        self.weights = weights
-        self.masks = MaskCriterion(
-            points=mask_points, max_tracks=max_mask_tracks, absent=weights.absent_mask
-        )
+        self.settings = settings
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Build the matcher and the settings."""
+        node = cfg.MODEL.SIMPLEVTR
+        return {
+            "matcher": ClipMatcher(**keyword_arguments(node.MATCHER)),
+            "settings": LossSettings(**keyword_arguments(node.LOSS)),
+        }
 
     def match(self, predictions: ClipPredictions, targets: list[ClipTargets]) -> list[list[Match]]:
         """Match every decoder layer: a list of L lists (the last layer first) of B matches."""
-        layers = self._layers(predictions)
-        logits = torch.stack([layer[0] for layer in layers])
-        boxes = torch.stack([layer[1] for layer in layers])
+        logits, boxes = map(torch.stack, zip(*self._layers(predictions), strict=True))
         by_clip = [
             self.matcher(logits[:, b], boxes[:, b], target) for b, target in enumerate(targets)
         ]
@@ -83,17 +122,18 @@ class ClipCriterion(nn.Module):
 
     def mask_tracks(self, matches: list[list[Match]]) -> MaskTracks:
         """Choose which tracks of the last layer's match get a mask loss."""
-        return sample_tracks(matches[0], self.masks.max_tracks)
+        return sample_tracks(matches[0], self.settings.max_mask_tracks)
 
     def forward(
         self,
         predictions: ClipPredictions,
         targets: list[ClipTargets],
         matches: list[list[Match]],
-        mask_logits: Tensor | None,
-        frame_padding: Tensor,
-        pixel_padding: Tensor | None,
+        padding: Tensor | None,
+        *,
         tracks: MaskTracks | None = None,
+        mask_logits: Tensor | None = None,
+        cell_logits: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute every loss, weighted.
 
@@ -101,17 +141,19 @@ class ClipCriterion(nn.Module):
             predictions: of the batch; its ``masks`` are not used.
             targets: B clips.
             matches: of ``match``.
-            mask_logits: (M, T, h, w) logits of the slots of ``tracks``, clip after clip in their
-                order, or None if masks are not trained.
-            frame_padding: (B, T) bool, True where a frame is padding.
-            pixel_padding: (B, T, H, W) bool, True where a pixel is padding, to the right of and
-                below the frames; None if nothing is padded.
-            tracks: of ``mask_tracks``; None for every track of the last layer's match.
+            padding: (B, T, H, W) bool, True where a pixel is padding, to the right of and below the
+                frames; None if nothing is padded.
+            tracks: of ``mask_tracks``; None if masks are not trained.
+            mask_logits: (M, T, h, w) logits of the slots of ``tracks``, clip after clip.
+            cell_logits: (B, T, h, w, K) class logits of every cell, or None.
 
         Returns:
             ``loss_ce``, ``loss_bbox``, ``loss_giou``, the same with ``_0`` ... for the earlier
-            layers, and ``loss_mask``, ``loss_dice`` if masks are trained.
+            layers, ``loss_mask`` and ``loss_dice`` of ``tracks``, ``loss_dense`` of the cells.
         """
+        frame_padding = predictions.logits.new_zeros(predictions.logits.shape[:2], dtype=torch.bool)
+        if padding is not None:
+            frame_padding = padding[:, :, 0, 0]
         normaliser = self._normaliser(targets, frame_padding)
         result = {}
         for index, (layer, layer_matches) in enumerate(
@@ -121,21 +163,27 @@ class ClipCriterion(nn.Module):
             suffix = "" if index == 0 else f"_{index - 1}"
             terms = self._slot_losses(*layer, targets, layer_matches, normaliser, frame_padding)
             result.update({name + suffix: value for name, value in terms.items()})
-        if mask_logits is not None:
-            if tracks is None:
-                tracks = sample_tracks(matches[0], limit=0)
-            focal, dice = self.masks(mask_logits, targets, tracks, frame_padding, pixel_padding)
-            result["loss_mask"] = self.weights.mask * focal / normaliser
-            result["loss_dice"] = self.weights.dice * dice / normaliser
+        if tracks is not None:
+            focal, dice = self.mask_losses(mask_logits, targets, tracks, frame_padding, padding)
+            result["loss_mask"] = self.settings.mask_weight * focal / normaliser
+            result["loss_dice"] = self.settings.dice_weight * dice / normaliser
+        if cell_logits is not None:
+            size, classes = cell_logits.shape[2:4], cell_logits.shape[-1]
+            coverage = torch.stack([losses.class_coverage(t, classes, size) for t in targets])
+            inside = torch.ones_like(coverage[..., 0])
+            if padding is not None:
+                inside = F.adaptive_avg_pool2d((~padding).float(), size)
+            dense = losses.dense_class_loss(cell_logits, coverage, inside)
+            result["loss_dense"] = self.settings.dense_weight * dense
         return result
 
     def _layers(self, predictions: ClipPredictions) -> list[tuple[Tensor, Tensor]]:
         last = (predictions.logits, predictions.boxes)
-        return [last, *predictions.auxiliary] if self.weights.deep_supervision else [last]
+        return [last, *predictions.auxiliary] if self.settings.deep_supervision else [last]
 
     def _normaliser(self, targets: list[ClipTargets], frame_padding: Tensor) -> Tensor:
         """Target boxes of the batch, averaged over the workers and at least 1."""
-        if self.weights.count_absent:
+        if self.settings.count_absent:
             frames = (~frame_padding).sum(1)
             count = sum(len(t) * n for t, n in zip(targets, frames, strict=True))
         else:
@@ -160,79 +208,52 @@ class ClipCriterion(nn.Module):
         for b, (target, (slots, instances)) in enumerate(zip(targets, matches, strict=True)):
             visible = target.visible[instances].T  # (T, G)
             labels = target.labels[instances].expand_as(visible)
-            if self.weights.absent_class == "no_object":
+            if self.settings.absent_class == "no_object":
                 labels = labels.where(visible, no_object)
             classes[b][:, slots] = labels
             predicted.append(boxes[b][:, slots][visible])
             wanted.append(target.boxes[instances].transpose(0, 1)[visible])
         classes[frame_padding] = IGNORED
         predicted, wanted = torch.cat(predicted), torch.cat(wanted)
-        weights = self.weights
+        settings = self.settings
         return {
-            "loss_ce": weights.classes * losses.class_loss(logits, classes, weights.no_object),
-            "loss_bbox": weights.l1 * losses.box_l1_loss(predicted, wanted, normaliser),
-            "loss_giou": weights.giou
-            * losses.box_giou_loss(predicted, wanted, normaliser, weights.giou_eps),
+            "loss_ce": settings.class_weight
+            * losses.class_loss(logits, classes, settings.no_object_weight),
+            "loss_bbox": settings.l1_weight * losses.box_l1_loss(predicted, wanted, normaliser),
+            "loss_giou": settings.giou_weight
+            * losses.box_giou_loss(predicted, wanted, normaliser, settings.giou_eps),
         }
 
-
-class MaskCriterion:
-    """Which tracks, frames and pixels teach masks, and what they teach."""
-
-    def __init__(self, *, points: int = 0, max_tracks: int = 0, absent: str = "ignore") -> None:
-        """Keep the settings.
-
-        Args:
-            points: pixels of each map that are looked at; 0 for all.
-            max_tracks: tracks of each clip that are looked at; 0 for all.
-            absent: "ignore" or "empty", what a frame without the instance teaches.
-
-        Raises:
-            ValueError: if a number is negative.
-        """
-        for key, value in (("MASK_POINTS", points), ("MAX_MASK_TRACKS", max_tracks)):
-            if value < 0:
-                raise ValueError(f"LOSS.{key} is {value}; it must be at least 0 (0: all)")
-        self.points = points
-        self.max_tracks = max_tracks
-        self.absent = absent
-
-    def __call__(
+    def mask_losses(
         self,
         logits: Tensor,
         targets: list[ClipTargets],
         tracks: MaskTracks,
         frame_padding: Tensor,
-        pixel_padding: Tensor | None,
+        padding: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Sum the losses of the maps, an instance and frame each.
 
-        Args:
-            logits: (M, T, h, w) of the tracks, clip after clip.
-            targets: B clips.
-            tracks: of ``sample_tracks``.
-            frame_padding: (B, T) bool, True where a frame is padding.
-            pixel_padding: (B, T, H, W) bool, True where a pixel is padding, to the right of and
-                below the frames; None if nothing is padded.
+        Arguments are those of ``forward``; ``frame_padding`` is (B, T) bool.
 
         Returns:
-            Focal and dice loss, scalars, not normalised.
+            Focal and dice loss, scalars, neither weighted nor normalised.
         """
         by_clip = logits.split([len(slots) for slots, _ in tracks.matches])
         sums = []
         for b, (_, instances) in enumerate(tracks.matches):
             # Only maps that teach something are upsampled.
             taught = targets[b].visible[instances]
-            if self.absent == "empty":
+            if self.settings.absent_mask == "empty":
                 taught = (~frame_padding[b]).expand_as(taught)
             rows, frames = taught.nonzero(as_tuple=True)
-            padding = None if pixel_padding is None else pixel_padding[b]
-            maps = TaughtMaps(targets[b].masks, padding, instances[rows], frames)
+            of_clip = None if padding is None else padding[b]
+            maps = TaughtMaps(targets[b].masks, of_clip, instances[rows], frames)
             chosen = by_clip[b][rows, frames]
-            if self.points:
-                terms = point_mask_losses(chosen, maps, self.points)
+            if self.settings.mask_points:
+                terms = point_mask_losses(chosen, maps, self.settings.mask_points)
             else:
-                terms = losses.full_mask_losses(chosen, maps)
+                terms = full_mask_losses(chosen, maps)
             sums.append(tracks.scales[b] * torch.stack(terms).sum(1))
         focal, dice = torch.stack(sums).sum(0)
         return focal, dice

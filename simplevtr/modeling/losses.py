@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simplevtr.modeling.precision import full_precision
+from simplevtr.structures import ClipTargets
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
@@ -92,17 +94,28 @@ def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None
     return 1 - (overlap + 1) / (total + 1)
 
 
+def class_coverage(targets: ClipTargets, classes: int, size: tuple[int, int]) -> Tensor:
+    """Share of each of (h, w) feature cells that a clip's visible instances of each class cover.
+
+    Returns (T, h, w, K) float32 in [0, 1].
+    """
+    frames = targets.masks.shape[1]
+    share = F.adaptive_avg_pool2d(targets.masks.float(), size)
+    coverage = share.new_zeros(classes, frames, *size)
+    coverage.index_add_(0, targets.labels, share)
+    return rearrange(coverage, "k t h w -> t h w k").clamp(max=1)
+
+
 def dense_class_loss(logits: Tensor, coverage: Tensor, inside: Tensor) -> Tensor:
-    """Binary cross-entropy of every class in every feature cell (not in the paper; see the config).
+    """Binary cross-entropy of every class in every feature cell, a mean over cells.
+
+    Not in the paper: from scratch a slot learns its class only through attention that has not
+    formed yet; this teaches the memory classes directly.
 
     Args:
         logits: (B, T, h, w, K).
-        coverage: (B, T, h, w, K) in [0, 1], the share of the cell that instances of the class
-            cover.
+        coverage: (B, T, h, w, K) in [0, 1], of ``class_coverage``.
         inside: (B, T, h, w) float, 0 on padding.
-
-    Returns:
-        Scalar: summed over classes, a mean over cells.
     """
     logits = full_precision(logits)
     loss = F.binary_cross_entropy_with_logits(logits, coverage, reduction="none").sum(-1)

@@ -9,6 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torchvision.ops import box_convert, box_iou
 
+# One clip's (slots, instances), both (G,) int64.
+Match = tuple[Tensor, Tensor]
+
 
 class ClipMatcher(nn.Module):
     """Hungarian matching on class, box distance and box overlap.
@@ -42,9 +45,7 @@ class ClipMatcher(nn.Module):
         self.cost_iou = cost_iou
 
     @torch.no_grad()
-    def forward(
-        self, logits: Tensor, boxes: Tensor, targets: ClipTargets
-    ) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> list[Match]:
         """Match the slots of one clip, separately after each decoder layer.
 
         Args:
@@ -53,22 +54,19 @@ class ClipMatcher(nn.Module):
             targets: of the clip, G <= Q instances over T frames.
 
         Returns:
-            L pairs (slots, instances) of int64 tensors of length G; instances are ascending, so
-            every layer lists the same instances in the same order.
+            L matches whose instances are ascending, so that every layer lists the same ones in the
+            same order.
         """
         cost = self._cost(logits.float(), boxes.float(), targets)
         # A NaN would make the assignment fail before the loss can say which clips it came from.
         cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
-        pairs = []
+        matches = []
         for layer_cost in cost:
             instances, slots = linear_sum_assignment(layer_cost.T)
-            pairs.append(
-                (
-                    torch.as_tensor(slots, device=logits.device),
-                    torch.as_tensor(instances, device=logits.device),
-                )
+            matches.append(
+                tuple(torch.as_tensor(i, device=logits.device) for i in (slots, instances))
             )
-        return pairs
+        return matches
 
     def _cost(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> Tensor:
         """Costs (L, Q, G)."""

@@ -6,23 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from simplevtr.modeling.clip_network import FEATURES, ClipNetwork
-from simplevtr.modeling.criterion import ClipCriterion, LossWeights
-from simplevtr.modeling.dense_targets import DenseClassLoss
-from simplevtr.modeling.mask_head import MaskHead
-from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.clip_network import ClipNetwork
+from simplevtr.modeling.criterion import ClipCriterion
 from simplevtr.modeling.precision import Precision, without_autocast
 from simplevtr.modeling.preprocess import ClipBatcher
-from simplevtr.modeling.recompute import Recompute
 from simplevtr.modeling.targets import TargetBuilder
-from simplevtr.modeling.transformer import Transformer
 from simplevtr.modeling.window_predictor import WindowPredictor
 from simplevtr.structures import ClipPredictions, FrameTracks
 from simplevtr.tracking import TrackingSettings, VideoSegmenter, WindowLinker, WindowTracks
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -38,7 +33,6 @@ class SimpleVTR(nn.Module):
         batcher: ClipBatcher,
         target_builder: TargetBuilder,
         criterion: ClipCriterion,
-        dense_loss: DenseClassLoss | None,
         window_predictor: WindowPredictor,
         segmenter: VideoSegmenter,
         precision: Precision | None = None,
@@ -50,7 +44,6 @@ class SimpleVTR(nn.Module):
             batcher: clip dicts -> normalised, padded frames.
             target_builder: ``Instances`` -> ``ClipTargets``.
             criterion: matching and losses.
-            dense_loss: loss on the encoder's memory, or None.
             window_predictor: inference: frames of a window -> its slots.
             segmenter: inference: windows of a video -> its tracks.
             precision: number formats of the network; None for float32.
@@ -60,7 +53,6 @@ class SimpleVTR(nn.Module):
         self.batcher = batcher
         self.target_builder = target_builder
         self.criterion = criterion
-        self.dense_loss = dense_loss
         self.window_predictor = window_predictor
         self.segmenter = segmenter
         self.precision = precision or Precision()
@@ -71,16 +63,13 @@ class SimpleVTR(nn.Module):
         return {
             # First, since it is checked at once and the network takes time.
             "precision": Precision.from_config(cfg),
-            "network": build_network(cfg),
+            "network": ClipNetwork(cfg),
             "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
             "target_builder": TargetBuilder(
                 max_instances=cfg.MODEL.SIMPLEVTR.NUM_QUERIES,
                 class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
             ),
-            "criterion": build_criterion(cfg),
-            "dense_loss": DenseClassLoss(weight=cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT)
-            if cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT > 0
-            else None,
+            "criterion": ClipCriterion(cfg),
             "window_predictor": WindowPredictor(
                 query_frames=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES,
                 class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
@@ -139,19 +128,15 @@ class SimpleVTR(nn.Module):
             slots = [slots for slots, _ in tracks.matches]
             clip = torch.cat([torch.full_like(s, b) for b, s in enumerate(slots)])
             mask_logits = network.masks(state, clip, torch.cat(slots))
-        result = self.criterion(
+        return self.criterion(
             state.predictions,
             targets,
             matches,
-            mask_logits,
-            batch.frame_padding(),
             batch.padding_mask,
-            tracks,
+            mask_logits=mask_logits,
+            tracks=tracks,
+            cell_logits=network.dense_logits(state),
         )
-        if self.dense_loss is not None:
-            logits = network.dense_logits(state)
-            result["loss_dense"] = self.dense_loss(logits, targets, batch.pixel_padding())
-        return result
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
         """Classes, boxes and masks of every slot, the same in training and evaluation mode.
@@ -190,80 +175,6 @@ class SimpleVTR(nn.Module):
         """Frames of a window -> its slots."""
         network = self.precision.applied(self.network, self.device, training=False)
         return partial(self.window_predictor, network, self.batcher)
-
-
-def build_network(cfg: CfgNode, kind: type[ClipNetwork] = ClipNetwork) -> ClipNetwork:
-    """Build the network of a config; ``kind`` is ``ClipNetwork`` or a class with its arguments."""
-    node = cfg.MODEL.SIMPLEVTR
-    recompute = Recompute.of(node.RECOMPUTE)
-    backbone = build_backbone(cfg)
-    mask_head = None
-    if cfg.MODEL.MASK_ON:
-        shapes = backbone.output_shape()
-        mask_head = MaskHead(
-            channels=node.HIDDEN_DIM,
-            heads=node.NUM_HEADS,
-            feature_channels=[shapes[name].channels for name in FEATURES[1:]],
-            widths=list(node.MASK_HEAD.WIDTHS),
-            conv=node.MASK_HEAD.CONV,
-            num_deform=node.MASK_HEAD.NUM_DEFORM,
-            offset_kernel=node.MASK_HEAD.OFFSET_KERNEL,
-            conv3d=node.MASK_HEAD.CONV3D,
-            upsample=node.MASK_HEAD.UPSAMPLE,
-            attention_scale=node.MASK_HEAD.ATTENTION_SCALE,
-            recompute=recompute.mask_head,
-        )
-    transformer = Transformer(
-        channels=node.HIDDEN_DIM,
-        heads=node.NUM_HEADS,
-        hidden=node.DIM_FEEDFORWARD,
-        dropout=node.DROPOUT,
-        encoder_layers=node.ENC_LAYERS,
-        decoder_layers=node.DEC_LAYERS,
-        decoder_input=node.DECODER_INPUT,
-        recompute_encoder=recompute.encoder,
-    )
-    return kind(
-        backbone=backbone,
-        transformer=transformer,
-        mask_head=mask_head,
-        channels=node.HIDDEN_DIM,
-        heads=node.NUM_HEADS,
-        queries=node.NUM_QUERIES,
-        query_frames=node.QUERY_FRAMES,
-        classes=node.CLASS_OFFSET + node.NUM_CLASSES,
-        no_object_bias=node.NO_OBJECT_BIAS,
-        dense_classes=node.LOSS.DENSE_WEIGHT > 0,
-        recompute_backbone=recompute.backbone,
-    )
-
-
-def build_criterion(cfg: CfgNode) -> ClipCriterion:
-    """Build the matcher and the losses of a config."""
-    node = cfg.MODEL.SIMPLEVTR
-    return ClipCriterion(
-        matcher=ClipMatcher(
-            cost_class=node.MATCHER.COST_CLASS,
-            cost_l1=node.MATCHER.COST_L1,
-            cost_iou=node.MATCHER.COST_IOU,
-            frames=node.MATCHER.FRAMES,
-        ),
-        weights=LossWeights(
-            classes=node.LOSS.CLASS_WEIGHT,
-            l1=node.LOSS.L1_WEIGHT,
-            giou=node.LOSS.GIOU_WEIGHT,
-            mask=node.LOSS.MASK_WEIGHT,
-            dice=node.LOSS.DICE_WEIGHT,
-            no_object=node.LOSS.NO_OBJECT_WEIGHT,
-            deep_supervision=node.LOSS.DEEP_SUPERVISION,
-            absent_class=node.LOSS.ABSENT_CLASS,
-            absent_mask=node.LOSS.ABSENT_MASK,
-            count_absent=node.LOSS.COUNT_ABSENT,
-            giou_eps=node.LOSS.GIOU_EPS,
-        ),
-        mask_points=node.LOSS.MASK_POINTS,
-        max_mask_tracks=node.LOSS.MAX_MASK_TRACKS,
-    )
 
 
 def build_segmenter(cfg: CfgNode) -> VideoSegmenter:

@@ -21,18 +21,6 @@ class ClipBatch:
     frames: Tensor
     padding_mask: Tensor | None
 
-    def pixel_padding(self) -> Tensor:
-        """(B, T, H, W) bool, True on padding, also where nothing is padded."""
-        if self.padding_mask is not None:
-            return self.padding_mask
-        clips, length, _, height, width = self.frames.shape
-        shape = (clips, length, height, width)
-        return torch.zeros(1, dtype=torch.bool, device=self.frames.device).expand(shape)
-
-    def frame_padding(self) -> Tensor:
-        """(B, T) bool, True where a whole frame is padding."""
-        return self.pixel_padding()[:, :, 0, 0]
-
 
 class ClipBatcher(nn.Module):
     """Normalise the frames of clips and pad them to the largest size and length of the batch.
