@@ -39,22 +39,18 @@ MOST_BARS = 100  # in the picture of the categories
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Bars of (name, number); ``label`` tells what the names are."""
-
-    name: str
-    title: str
-    label: str
-    bars: Sequence[tuple[str, int]]
-
-
-@dataclass(frozen=True)
 class Section:
-    """A heading and what comes below it; the picture only where there is a folder for it."""
+    """A heading, its table and, where there is a folder for it, a picture of bars (name, number).
+
+    ``label`` tells what the bars' names are.
+    """
 
     heading: str
     table: str
-    picture: Picture | None = None
+    picture: str = ""
+    title: str = ""
+    label: str = ""
+    bars: Sequence[tuple[str, int]] = ()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,32 +68,30 @@ def run(options: argparse.Namespace) -> None:
     if annotated:
         instances = _instances(videos, options.instance_bins)
         sections = [*instances, *sections, _categories(videos, names)]
-    pictures = [section.picture for section in sections if options.output and section.picture]
+    drawn = [section for section in sections if options.output and section.picture]
     if options.output is not None:
-        for name in ("analysis.md", *(picture.name for picture in pictures)):
+        for name in ("analysis.md", *(section.picture for section in drawn)):
             refuse_existing(options.output / name, overwrite=options.overwrite)
     parts = [f"# {table_cell(options.json.name)}", _overview(videos, len(names), annotated)]
     for section in sections:
-        parts.append(f"## {section.heading}")
-        if section.picture in pictures:
-            parts.append(f"![{section.picture.title}]({section.picture.name})")
-        parts.append(section.table)
+        picture = [f"![{section.title}]({section.picture})"] if section in drawn else []
+        parts += [f"## {section.heading}", *picture, section.table]
     parts += _sizes_part(videos, len(names), options.coverage, annotated)
     text = "\n\n".join(parts)
     if options.output is not None:
-        _write(options.output, text, pictures, overwrite=options.overwrite)
+        _write(options.output, text, drawn, overwrite=options.overwrite)
     say(text)
 
 
-def _write(folder: Path, text: str, pictures: Sequence[Picture], *, overwrite: bool) -> None:
+def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool) -> None:
     # Only here: it takes seconds to import.
     from simplevtr.visualization.plots import draw_counts
 
-    for picture in pictures:
+    for section in drawn:
         data = io.BytesIO()
-        figure = draw_counts(picture.bars, title=picture.title, label=picture.label)
+        figure = draw_counts(section.bars, title=section.title, label=section.label)
         figure.savefig(data, format="png", dpi=110)
-        write_bytes(folder / picture.name, data.getvalue(), overwrite=overwrite)
+        write_bytes(folder / section.picture, data.getvalue(), overwrite=overwrite)
     # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
     content = f"{text}\n".encode("utf-8", "backslashreplace")
     write_bytes(folder / "analysis.md", content, overwrite=overwrite)
@@ -120,9 +114,9 @@ def _frames(videos: Sequence[VideoSummary], bounds: list[int] | None) -> Section
     bins = bins_up_to(bounds or doubling_bounds(1, max(lengths)), lengths)
     rows = count_table(lengths, bins[::-1])
     bars = [(row.title, row.videos) for row in reversed(rows)]
-    picture = Picture("frames.png", "Videos by frames", "frames of a video", bars)
+    picture = ("frames.png", "Videos by frames", "frames of a video", bars)
     table = _count_table(rows, "frames", "frames")
-    return Section("Frames of a video, the longest first", table, picture)
+    return Section("Frames of a video, the longest first", table, *picture)
 
 
 def _instances(videos: Sequence[VideoSummary], bounds: list[int] | None) -> list[Section]:
@@ -131,15 +125,12 @@ def _instances(videos: Sequence[VideoSummary], bounds: list[int] | None) -> list
         return count_table(numbers, bins)
 
     in_video = rows([video.instances for video in videos])
-    in_frame = rows([video.most_in_frame for video in videos])
+    in_frame = _count_table(rows([v.most_in_frame for v in videos]), "in a frame", None)
     bars = [(row.title, row.videos) for row in in_video]
-    picture = Picture("instances.png", "Videos by instances", "instances of a video", bars)
+    picture = ("instances.png", "Videos by instances", "instances of a video", bars)
     return [
-        Section("Instances of a video", _count_table(in_video, "instances", "instances"), picture),
-        Section(
-            "Most instances in a single frame of a video",
-            _count_table(in_frame, "in a frame", None),
-        ),
+        Section("Instances of a video", _count_table(in_video, "instances", "instances"), *picture),
+        Section("Most instances in a single frame of a video", in_frame),
     ]
 
 
@@ -148,10 +139,9 @@ def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Sectio
     rows = [(name, f"{n:,}", f"{100 * n / len(videos):.2f} %") for name, n in counts]
     table = markdown_table(["category", "videos", "of all videos"], rows)
     most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
-    title = f"Videos per category{most}"
-    picture = Picture("categories.png", title, "category", counts[:MOST_BARS])
-    text = "A video counts for each category in it."
-    return Section("Videos per category", f"{text}\n\n{table}", picture)
+    picture = ("categories.png", f"Videos per category{most}", "category", counts[:MOST_BARS])
+    text = f"A video counts for each category in it.\n\n{table}"
+    return Section("Videos per category", text, *picture)
 
 
 def _count_table(rows: Sequence[Row], head: str, unit: str | None) -> str:
@@ -159,11 +149,9 @@ def _count_table(rows: Sequence[Row], head: str, unit: str | None) -> str:
     heads = [head, "videos", "%", "cumulative", "cumulative %"]
     if unit is not None:
         heads += [f"{unit} in them", *heads[2:]]
-    cells = [
-        [row.title, *(f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in row[1:])]
-        for row in rows
-    ]
-    return markdown_table(heads, [line[: len(heads)] for line in cells])
+    shown = [[f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in row[1:]] for row in rows]
+    lines = [[row.title, *cells] for row, cells in zip(rows, shown, strict=True)]
+    return markdown_table(heads, [line[: len(heads)] for line in lines])
 
 
 def _sizes_part(
@@ -206,21 +194,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
     add("--output", type=Path, metavar="FOLDER", help="folder for analysis.md and pictures")
-    add(
-        "--coverage",
-        type=number(Fraction, above=0, most=1),
-        default=Fraction(98, 100),
-        metavar="SHARE",
-        help="share of the videos that the suggested sizes fit (default: 0.98, as in the paper)",
-    )
+    share, default = number(Fraction, above=0, most=1), Fraction(98, 100)
+    text = "share of the videos that the suggested sizes fit (default: 0.98, as in the paper)"
+    add("--coverage", type=share, default=default, metavar="SHARE", help=text)
     for what, rows in (("instance", "1 2 ... 10 20 40 ..."), ("frame", "1 2 4 8 16 ...")):
-        add(
-            f"--{what}-bins",
-            type=int,
-            nargs="+",
-            metavar="N",
-            help=f"last number of {what}s of each row of the table (default: {rows})",
-        )
+        text = f"last number of {what}s of each row of the table (default: {rows})"
+        add(f"--{what}-bins", type=int, nargs="+", metavar="N", help=text)
     add("--overwrite", action="store_true", help="replace the files if they exist")
     return parser
 

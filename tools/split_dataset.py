@@ -34,17 +34,11 @@ from simplevtr.terminal import command_parser, markdown_table, number, run_comma
 
 @dataclass(frozen=True)
 class Split:
-    """Videos for training and for validation.
-
-    Attributes:
-        sides: the videos of either.
-        parts: names of the two, for messages and tables.
-        categories: names by id.
-    """
+    """Videos for training and for validation."""
 
     sides: tuple[list[VideoSummary], list[VideoSummary]]
-    parts: list[str]
-    categories: dict[int, str]
+    parts: list[str]  # names of the two, for messages and tables
+    categories: dict[int, str]  # names by id
 
     def by_category(self) -> list[Counter[int]]:
         """Videos of each category on either side."""
@@ -96,14 +90,10 @@ def run(options: argparse.Namespace) -> None:
         write_bytes(path, data, overwrite=options.overwrite)
     names = {category.id: table_cell(category.name) for category in file.categories}
     split = Split(sides, [table_cell(name) for name in options.names], names)
-    lines = [
-        _table(split),
-        "",
-        f"{len(left_out)} videos left out, {len(set(groups or chosen))} groups",
-        f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)",
-        *(f"wrote {path}" for path in paths),
-    ]
-    say("\n".join(lines))
+    say(f"{_table(split)}\n")
+    say(f"{len(left_out)} videos left out, {len(set(groups or chosen))} groups")
+    say(f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)")
+    say("\n".join(f"wrote {path}" for path in paths))
     for warning in _warnings(split, val_videos, annotated=file.annotations is not None):
         say(f"split_dataset.py: warning: {warning}", sys.stderr)
 
@@ -130,8 +120,7 @@ def _left_out(videos: Sequence[VideoSummary], file: Path | None, source: str) ->
         names = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: is not text in UTF-8: {error}") from error
-    unknown = sorted(names - {video.name for video in videos})
-    if unknown:
+    if unknown := sorted(names - {video.name for video in videos}):
         raise ValueError(
             f"{file}: {len(unknown)} names are no video of {source}, the first {unknown[0]!r}; "
             f"a name is the folder of a video's frames, such as {videos[0].name!r}"
@@ -167,8 +156,7 @@ def _part(content: dict[str, Any], keep: list[bool]) -> dict[str, Any]:
 def _check_frames(parts: list[dict[str, Any]], source: str) -> None:
     """No frame is on both sides."""
     files = [{f for video in part["videos"] for f in video["file_names"]} for part in parts]
-    shared = sorted(files[0] & files[1])
-    if shared:
+    if shared := sorted(files[0] & files[1]):
         raise ValueError(
             f"{source}: {len(shared)} frames, such as {shared[0]}, are in videos of both sides; "
             "keep such videos together with --group-by, or leave some out"
@@ -192,8 +180,7 @@ def _table(split: Split) -> str:
     by_category = split.by_category()
     rows = [row("all", [len(side) for side in split.sides])]
     rows += [row(name, [c[key] for c in by_category]) for key, name in split.categories.items()]
-    bare = [sum(not video.categories for video in side) for side in split.sides]
-    if any(bare):
+    if any(bare := [sum(not video.categories for video in side) for side in split.sides]):
         rows.append(row("(no annotation)", bare))
     lengths = [video.length for side in split.sides for video in side]
     bounds = length_bounds(lengths)
@@ -218,13 +205,9 @@ def _warnings(split: Split, val_videos: int, *, annotated: bool) -> list[str]:
         f"have no video in {split.parts[1]}": [key for key in several if not val[key]],
         f"have no video in {split.parts[0]}": [key for key in several if not train[key]],
     }
-    warnings = [
-        f"categories that {what}: {', '.join(names[key] for key in keys)}"
-        for what, keys in cases.items()
-        if keys
-    ]
-    found = len(split.sides[1])
-    if found != val_videos:
+    lists = {what: ", ".join(names[key] for key in keys) for what, keys in cases.items() if keys}
+    warnings = [f"categories that {what}: {keys}" for what, keys in lists.items()]
+    if (found := len(split.sides[1])) != val_videos:
         warnings.append(f"groups do not add up to {val_videos} videos; took {found}")
     return warnings
 

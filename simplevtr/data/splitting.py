@@ -44,17 +44,10 @@ def split_videos(
     seed: int = 0,
     groups: Sequence[str] | None = None,
 ) -> list[bool]:
-    """Choose the videos of the validation set.
+    """For each video whether it is for validation.
 
-    Args:
-        videos: all videos; names must differ.
-        val_videos: wanted number of videos for validation, at least 1 and fewer than there are.
-        seed: any integer; another one gives another split.
-        groups: for each video the name of its group, whose videos all go to one side; None lets
-            each video be a group of its own.
-
-    Returns:
-        For each video whether it is for validation.
+    ``groups`` are the names of the videos' groups, each of which goes to one side; without them,
+    each video is one.
 
     Raises:
         ValueError: for names that repeat, a number of videos that leaves one side empty, or groups
@@ -108,12 +101,7 @@ def length_bounds(lengths: Sequence[int], bins: int = _LENGTH_BINS) -> list[int]
 
 
 class _Search:
-    """Local search over groups, which have the places of their digests.
-
-    Args:
-        counts: videos of each group with each label.
-        wanted: videos for validation.
-    """
+    """Local search over groups, in the order of their digests, of videos with each label."""
 
     def __init__(self, counts: Sequence[Counter[_Label]], wanted: int) -> None:
         sums = sum(counts, Counter())

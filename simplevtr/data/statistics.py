@@ -48,9 +48,7 @@ class Row(NamedTuple):
 def count_table(numbers: Iterable[int], bins: Sequence[Bin]) -> list[Row]:
     """How many videos have how many units (instances or frames), with running sums.
 
-    Args:
-        numbers: units of each video, at least 0.
-        bins: the rows, from top to bottom. A number counts in the first bin that takes it.
+    ``bins`` are the rows, from top to bottom. A number counts in the first bin that takes it.
 
     Raises:
         ValueError: if a number fits no bin.
@@ -74,15 +72,10 @@ def _percent(part: int, whole: int) -> float:
 
 
 def bins_up_to(bounds: Iterable[int], numbers: Collection[int]) -> list[Bin]:
-    """Rows that end at the given numbers, from the least number to the greatest, none of them empty
-    at either end.
+    """Rows such as "1", "2", "3~4", "5~9", from the least number to the greatest.
 
-    Args:
-        bounds: the last number of each row, rising; those outside of the numbers are left out.
-        numbers: what is to be counted, at least one.
-
-    Returns:
-        Bins such as "1", "2", "3~4", "5~9".
+    ``bounds`` are the last numbers of the rows, rising; those outside of ``numbers`` are left out,
+    so that no row is empty at either end.
 
     Raises:
         ValueError: if there is no number, or the bounds do not rise.
@@ -135,11 +128,9 @@ class Suggestion(NamedTuple):
 
 
 def suggest_sizes(videos: Sequence[VideoSummary], coverage: Fraction) -> Suggestion:
-    """Sizes that fit the given share of the videos; for the paper, 0.98.
+    """Sizes that fit the given share of the videos, in (0, 1]; for the paper, 0.98.
 
-    Args:
-        videos: at least one.
-        coverage: in (0, 1]; exact, so that 0.98 of 50 videos are 49.
+    The share is exact, so that 0.98 of 50 videos are 49.
 
     Raises:
         ValueError: if there is no video, or the share is outside of (0, 1].
@@ -150,12 +141,8 @@ def suggest_sizes(videos: Sequence[VideoSummary], coverage: Fraction) -> Suggest
         raise ValueError(f"coverage is {float(coverage)}; more than 0 and at most 1 is needed")
     covered = math.ceil(Fraction(coverage) * len(videos))
     lengths = sorted(video.length for video in videos)
-    instances = sorted(video.instances for video in videos)
-    return Suggestion(
-        slots=max(1, instances[covered - 1]),
-        clip_frames=lengths[len(videos) - covered],
-        window=lengths[covered - 1],
-    )
+    slots = max(1, sorted(video.instances for video in videos)[covered - 1])
+    return Suggestion(slots, lengths[len(videos) - covered], window=lengths[covered - 1])
 
 
 def share_within(numbers: Sequence[int], most: int) -> tuple[float, float]:
@@ -166,9 +153,5 @@ def share_within(numbers: Sequence[int], most: int) -> tuple[float, float]:
 
 def describe_numbers(numbers: Sequence[int]) -> dict[str, float]:
     """``least``, ``median`` (the lower one), ``mean`` and ``most`` of at least one number."""
-    return {
-        "least": min(numbers),
-        "median": median_low(numbers),
-        "mean": fmean(numbers),
-        "most": max(numbers),
-    }
+    kinds = {"least": min, "median": median_low, "mean": fmean, "most": max}
+    return {name: kind(numbers) for name, kind in kinds.items()}
