@@ -237,24 +237,17 @@ def _compared(
 
 
 def _defect(key: str, value: Any) -> str | None:
-    """The defect of a value that cannot be a box or an area."""
+    """The defect of a value that cannot be a box or an area of a size that pixels can have."""
     if value is None:
         return None
-    if key == "areas":
-        defect = _number_defect(value)
-        return "impossible-number" if defect is None and value < 0 else defect
-    if type(value) is not list or len(value) != 4:
+    is_box = key == "bboxes"
+    if is_box and (type(value) is not list or len(value) != 4):
         return "bad-box"
-    defect = next(filter(None, map(_number_defect, value)), None)
-    if defect is None:
-        return "impossible-number" if min(value[2:]) < 0 else None
-    return "bad-box" if defect == "wrong-type" else defect
-
-
-def _number_defect(value: Any) -> str | None:
-    """The defect of what should be a finite number of a size that pixels can have."""
-    if type(value) not in (int, float):
-        return "wrong-type"
-    if type(value) is float and not math.isfinite(value):
-        return "non-finite"
-    return None if -_MOST_NUMBER <= value <= _MOST_NUMBER else "impossible-number"
+    for number in value if is_box else (value,):
+        if type(number) not in (int, float):
+            return "bad-box" if is_box else "wrong-type"
+        if type(number) is float and not math.isfinite(number):
+            return "non-finite"
+        if abs(number) > _MOST_NUMBER:
+            return "impossible-number"
+    return "impossible-number" if (min(value[2:]) if is_box else value) < 0 else None
