@@ -14,7 +14,6 @@ import hashlib
 import json
 import re
 import sys
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr import __version__
 from simplevtr.data.splitting import length_bounds, names_digest, split_videos
+from simplevtr.data.statistics import bins_up_to
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
@@ -183,13 +183,9 @@ def _table(split: Split) -> str:
     if any(bare := [sum(not video.categories for video in side) for side in split.sides]):
         rows.append(row("(no annotation)", bare))
     lengths = [video.length for side in split.sides for video in side]
-    bounds = length_bounds(lengths)
-    bins = [Counter(bisect_left(bounds, v.length) for v in side) for side in split.sides]
-    start = min(lengths)
-    for i, bound in enumerate(bounds):
-        span = str(bound) if start == bound else f"{start}~{bound}"
-        rows.append(row(f"{span} frames", [b[i] for b in bins]))
-        start = bound + 1
+    for span, inside in bins_up_to(length_bounds(lengths), lengths):
+        counts = [sum(video.length in inside for video in side) for side in split.sides]
+        rows.append(row(f"{span} frames", counts))
     return markdown_table(["videos", "all", *split.parts, f"in {split.parts[1]}"], rows)
 
 

@@ -48,7 +48,7 @@ _EMBEDDED = {
 # Still images of COCO with the categories of a dataset of videos, where detectron2 looks for COCO.
 _STILLS = {
     f"coco_pseudo_2017_{split}{suffix}": (
-        f"coco/annotations/instances_{split}2017.json",
+        (f"coco/annotations/instances_{split}2017.json",),
         f"coco/{split}2017",
         categories_of,
     )
@@ -72,12 +72,12 @@ def register_builtin() -> None:
 
     A name that another project has registered with other files is left as it is, with a warning.
     """
-    root = datasets_root()
-    for name, (json_files, image_root) in (_OFFICIAL | _OVIS | _EMBEDDED).items():
-        paths = [os.path.join(root, json_file) for json_file in json_files]
+    for name, entry in (_OFFICIAL | _OVIS | _EMBEDDED | _STILLS).items():
+        json_files, image_root, *stills = entry
+        paths = [os.path.join(datasets_root(), json_file) for json_file in json_files]
         json_file = next((path for path in paths if os.path.isfile(path)), paths[0])
         try:
-            register_ytvis(name, json_file, os.path.join(root, image_root))
+            _register(name, json_file, os.path.join(datasets_root(), image_root), *stills)
         except ValueError as error:
             logger.warning("Builtin dataset not registered: %s", error)
             continue
@@ -88,13 +88,13 @@ def register_builtin() -> None:
                 thing_classes=[category for _, category in categories],
                 thing_dataset_id_to_contiguous_id=places,
             )
-    for name, (json_file, image_root, categories_of) in _STILLS.items():
-        try:
-            register_coco_stills(
-                name, os.path.join(root, json_file), os.path.join(root, image_root), categories_of
-            )
-        except ValueError as error:
-            logger.warning("Builtin dataset not registered: %s", error)
+
+
+def _register(name: str, json_file: str, image_root: str, categories_of: str = "") -> None:
+    if categories_of:
+        register_coco_stills(name, json_file, image_root, categories_of)
+    else:
+        register_ytvis(name, json_file, image_root)
 
 
 def register_from_cfg(cfg: CfgNode) -> None:
@@ -124,10 +124,7 @@ def register_from_cfg(cfg: CfgNode) -> None:
             )
         name, json_file, image_root, *stills = entry
         files = (os.path.join(root, os.path.expanduser(path)) for path in (json_file, image_root))
-        if stills:
-            register_coco_stills(name, *files, categories_of=stills[1])
-        else:
-            register_ytvis(name, *files)
+        _register(name, *files, *stills[1:])
     check_registered([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
     for name in cfg.DATASETS.TEST:
         refuse_stills(name)

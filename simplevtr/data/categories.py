@@ -45,14 +45,9 @@ OVIS_CATEGORIES = _numbered("""
 
 # What the annotation file of a dataset registered under this name must say.
 DATASET_CATEGORIES: dict[str, tuple[tuple[int, str], ...]] = {
-    "ytvis_2019_train": YTVIS_2019_CATEGORIES,
-    "ytvis_2019_val": YTVIS_2019_CATEGORIES,
-    "ytvis_2021_train": YTVIS_2021_CATEGORIES,
-    "ytvis_2021_val": YTVIS_2021_CATEGORIES,
-    "ytvis_2021_test": YTVIS_2021_CATEGORIES,
-    "ovis_train": OVIS_CATEGORIES,
-    "ovis_val": OVIS_CATEGORIES,
-    "ovis_test": OVIS_CATEGORIES,
+    **dict.fromkeys(("ytvis_2019_train", "ytvis_2019_val"), YTVIS_2019_CATEGORIES),
+    **{f"ytvis_2021_{split}": YTVIS_2021_CATEGORIES for split in ("train", "val", "test")},
+    **{f"ovis_{split}": OVIS_CATEGORIES for split in ("train", "val", "test")},
 }
 
 

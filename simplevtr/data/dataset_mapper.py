@@ -194,12 +194,9 @@ class YTVISDatasetMapper:
         colours: list[Transform],
         motion: np.ndarray | None = None,
     ) -> list[torch.Tensor]:
-        """The frames of these numbers, (3, h, w) each in ``image_format``.
+        """The frames, (3, h, w) in ``image_format``, each moved as ``motion`` (T, 2, 3) says.
 
-        With ``motion``, (T, 2, 3), each place of the clip shows its frame moved.
-
-        They are parts of one tensor: a data loader's worker hands over one block of memory then
-        instead of T.
+        They are parts of one tensor, so that a loader's worker hands over one block of memory.
         """
         size = (record["height"], record["width"])
         reduction = reduction_of(geometry) if self.jpeg_draft else 1

@@ -90,13 +90,13 @@ def names_digest(names: Iterable[str]) -> str:
     return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def length_bounds(lengths: Sequence[int], bins: int = _LENGTH_BINS) -> list[int]:
-    """The greatest length of each part if the sorted lengths are cut into equal parts.
+def length_bounds(lengths: Sequence[int]) -> list[int]:
+    """The greatest length of each part if the sorted lengths are cut into four equal parts.
 
     Equal lengths stay together, so there may be fewer parts. The last bound is the greatest length.
     """
     ordered = sorted(lengths)
-    cuts = (-(-len(ordered) * (k + 1) // bins) - 1 for k in range(bins))
+    cuts = (-(-len(ordered) * k // _LENGTH_BINS) - 1 for k in range(1, _LENGTH_BINS + 1))
     return sorted({ordered[max(0, cut)] for cut in cuts})
 
 

@@ -13,7 +13,6 @@ from simplevtr.data.record_cache import read_once
 from simplevtr.formats.paths import below, existing
 from simplevtr.formats.ytvis import (
     Annotation,
-    AnnotationFile,
     Category,
     Video,
     decode_ground_truth,
@@ -149,20 +148,16 @@ def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[dict[s
     contiguous = {category.id: index for index, category in enumerate(categories)}
     for track in file.annotations or ():
         attach(track, records[track.video_id], contiguous[track.category_id])
-    _log(file, time.perf_counter() - start)
-    return categories, [records[video_id] for video_id in sorted(records)]
-
-
-def _log(file: AnnotationFile, seconds: float) -> None:
-    tracks = "no ground truth"
+    found = "no ground truth"
     if file.annotations is not None:
         crowds = sum(track.iscrowd for track in file.annotations)
-        tracks = f"{len(file.annotations)} tracks" + f" ({crowds} of them crowds)" * bool(crowds)
-    frames = sum(video.length for video in file.videos)
+        found = f"{len(file.annotations)} tracks" + f" ({crowds} of them crowds)" * bool(crowds)
+    frames, seconds = sum(v.length for v in file.videos), time.perf_counter() - start
     logger.info(
         "Read %d videos, %d frames and %s from %s in %.1f s",
-        *(len(file.videos), frames, tracks, file.source, seconds),
+        *(len(records), frames, found, json_file, seconds),
     )
+    return categories, [records[video_id] for video_id in sorted(records)]
 
 
 def _official_names(
@@ -182,11 +177,7 @@ def _official_names(
 
 
 def video_record(video: Video, json_file: str, image_root: str) -> dict[str, Any]:
-    """A record without annotations.
-
-    Raises:
-        ValueError: a frame has no name, or one that leads out of the image root.
-    """
+    """A record without annotations; ValueError if a name is missing or leads out of the root."""
     if video.file_names is None:
         raise ValueError(f"{json_file}: video {video.id} has no file_names")
     try:

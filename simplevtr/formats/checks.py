@@ -165,14 +165,18 @@ def plain_spelling(name: str) -> str:
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
+def near_misses(names: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
+    """The names that differ from a wanted one in spelling only, each with that one."""
+    spelled = {plain_spelling(name): name for name in wanted}
+    return [(n, spelled[plain_spelling(n)]) for n in names if plain_spelling(n) in spelled]
+
+
 def names_difference(own: Sequence[str], wanted: Sequence[str]) -> str:
     """What a list of names lacks of another and has more, in a line; "" if the sets are equal."""
     lacks = [name for name in wanted if name not in own]
     more = [name for name in own if name not in wanted]
     parts = [f"{what} {listed(n)}" for what, n in (("lacks", lacks), ("also has", more)) if n]
-    spelled = {plain_spelling(name): name for name in lacks}
-    near = [(n, spelled[plain_spelling(n)]) for n in more if plain_spelling(n) in spelled]
-    if near:
+    if near := near_misses(more, lacks):
         pairs = ", ".join(f"{name!r} for {target!r}" for name, target in near[:_SHOWN])
         parts.append(f"some differ only in spelling: {pairs}")
     return ", ".join(parts)

@@ -140,12 +140,9 @@ def split_frames(
 
 
 def _strip_runs(runs: np.ndarray, rows: np.ndarray, pixels: int) -> list[np.ndarray]:
-    """Canonical run lengths of each track's film strip.
+    """Canonical run lengths of each track's film strip of ``pixels``, H * W * T.
 
-    Args:
-        runs: (R, 2) int64, pairs (background, foreground) of all tracks, in order.
-        rows: (tracks,) int64, the pairs of each track.
-        pixels: length of one strip, H * W * T.
+    ``runs`` and ``rows`` are pairs and their number in each track, as ``decode_texts`` gives them.
     """
     tracks = np.arange(len(rows))
     # Each run ends with a change of colour; one pixel between strips keeps neighbours' ends apart.

@@ -121,10 +121,7 @@ def read_frame(
 
 
 def read_reduced_frame(
-    path: str | os.PathLike[str],
-    expected_size: tuple[int, int] | None = None,
-    *,
-    reduction: int,
+    path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None, *, reduction: int
 ) -> tuple[np.ndarray, int]:
     """Read an image file as RGB, upright, a JPEG at a fraction of its size.
 

@@ -83,9 +83,6 @@ def check_results(
         truth: what ``load_ground_truth`` returned.
         source: where the results come from, for messages.
         skip_unknown: as in ``load_results``.
-
-    Raises:
-        ValueError: an entry is wrong; the message names the source and the entry's index.
     """
     if not isinstance(content, list):
         raise ValueError(f"{source}: results must be a list, got {type(content).__name__}")
@@ -195,10 +192,10 @@ def write_video_results(
     video_id: int = 1,
     overwrite: bool = False,
 ) -> Path:
-    """Write the tracks of one video with ``write_entries``.
+    """Write the tracks of one video.
 
     Args:
-        path: a ``.json`` file; folders on the way are made.
+        path: as of ``write_entries``, whose errors it raises.
         result: of a predictor: "pred_scores", "pred_labels" and "pred_masks", the masks of a
             track as ``TrackMasks`` or a (T, H, W) bool tensor.
         class_names: names by label; () where nobody knows them.
@@ -207,8 +204,7 @@ def write_video_results(
         overwrite: whether a file may be replaced.
 
     Raises:
-        ValueError: the suffix is not .json, or a label has no category id.
-        FileExistsError: the file exists and ``overwrite`` is False.
+        ValueError: a label has no category id.
     """
     rows = zip(result["pred_scores"], result["pred_labels"], result["pred_masks"], strict=True)
     labels = {int(label) for label in result["pred_labels"]}

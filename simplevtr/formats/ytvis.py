@@ -172,12 +172,7 @@ class GroundTruth:
 
 
 def load_ground_truth(path: str | os.PathLike[str]) -> GroundTruth:
-    """Read an annotation file (``.json`` or ``.json.gz``) and decode its masks.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: something is wrong; the message names the file and the entry's index.
-    """
+    """``read_annotations``, with masks decoded; ValueError also if one cannot be."""
     return decode_ground_truth(read_annotations(path))
 
 
@@ -197,11 +192,7 @@ def check_ground_truth(content: Any, *, source: str = "ground truth") -> GroundT
 
 
 def decode_ground_truth(file: AnnotationFile) -> GroundTruth:
-    """Decode the masks of an annotation file.
-
-    Raises:
-        ValueError: a mask cannot be decoded; the message names the file and the entry's index.
-    """
+    """Decode the masks of an annotation file; ValueError names the entry where that fails."""
     if file.annotations is None:
         return GroundTruth(file.source, file.videos, file.categories, None)
     strips = strips_by_video(

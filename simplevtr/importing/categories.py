@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from simplevtr.formats.checks import plain_spelling
+from simplevtr.formats.checks import near_misses
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.importing.dataset import ImportedDataset, ImportedTrack
 from simplevtr.importing.sources import get_list, read_object
@@ -57,11 +57,9 @@ def with_categories(
     used = dict.fromkeys(track.category for video in dataset.videos for track in video.tracks)
     found = {name: targets.get(unicodedata.normalize("NFC", name)) for name in used}
     missing = [name for name, target in found.items() if target is None]
-    spelled = {plain_spelling(name): name for name in targets.values()}
-    near = [(n, spelled[plain_spelling(n)]) for n in missing if plain_spelling(n) in spelled]
-    if near:
-        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near[:_SHOWN])
-        given = " ".join(f'"{name}={target}"' for name, target in near[:_SHOWN])
+    if near := near_misses(missing, targets.values())[:_SHOWN]:
+        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
+        given = " ".join(f'"{name}={target}"' for name, target in near)
         raise ValueError(
             f"categories that {source} spells in another way: {pairs}; if they are the same: "
             f"--rename {given}"

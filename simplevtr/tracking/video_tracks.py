@@ -106,10 +106,7 @@ class VideoTracks:
         Returns:
             The frames that became final, all their tracks, whatever their scores.
         """
-        evidence = [
-            TrackEvidence.of(*row)
-            for row in zip(window.probability, window.confidence(), strict=True)
-        ]
+        evidence = list(map(TrackEvidence.of, window.probability, window.confidence()))
         scores = [item.score(mask_scoring=self.settings.mask_scoring) for item in evidence]
         if self.settings.duplicate_iou < 1:
             kept = window.without_duplicates(torch.tensor(scores), self.settings.duplicate_iou)
