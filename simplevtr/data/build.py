@@ -59,7 +59,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
         seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
         workers=cfg.DATALOADER.NUM_WORKERS,
         rank=comm.get_rank(),
-        processes=processes,
+        processes=comm.get_world_size(),
     )
     for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
         forget_file(MetadataCatalog.get(name).json_file)
