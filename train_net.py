@@ -22,17 +22,11 @@ from simplevtr import setup_cfg
 from simplevtr.checkpoint import ClipCheckpointer, saved_classes
 from simplevtr.data import epoch_length
 from simplevtr.data.class_names import settle_classes
+from simplevtr.engine import run_folder
 from simplevtr.engine.processes import ProcessesError, run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
-from simplevtr.engine.run_folder import (
-    claim_results,
-    disown_results,
-    only_run_in,
-    refuse_used_folder,
-)
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.run_config import check_device
-from simplevtr.structures import Classes
 from simplevtr.terminal import USER_ERRORS, run_command
 
 from detectron2.config import CfgNode
@@ -52,11 +46,8 @@ def argument_parser() -> ArgumentParser:
     parser.prog = Path(__file__).name
     # detectron2's own default is the same port for all runs of a user.
     parser.set_defaults(dist_url="auto")
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace the result files of an earlier evaluation",
-    )
+    help_text = "replace the result files of an earlier evaluation"
+    parser.add_argument("--overwrite", action="store_true", help=help_text)
     return parser
 
 
@@ -68,27 +59,20 @@ def read_config(args: Namespace) -> CfgNode:
     if not args.eval_only:
         share_batch(cfg)
         resolve_schedule(cfg)
-    settle_classes(cfg, train=not args.eval_only, known=known_classes(cfg, args))
+    last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
+    known = saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
+    settle_classes(cfg, train=not args.eval_only, known=known)
     return cfg
 
 
 def share_batch(cfg: CfgNode) -> None:
     """Give each process a clip if ``SOLVER.IMS_PER_BATCH`` is less than that."""
-    processes = comm.get_world_size()
-    if 0 < cfg.SOLVER.IMS_PER_BATCH < processes:
+    given, processes = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
+    if 0 < given < processes:
         if comm.is_main_process():
-            logger.warning(
-                "SOLVER.IMS_PER_BATCH %d -> %d, one clip for each process",
-                cfg.SOLVER.IMS_PER_BATCH,
-                processes,
-            )
+            change = "SOLVER.IMS_PER_BATCH %d -> %d, one clip for each process"
+            logger.warning(change, given, processes)
         cfg.SOLVER.IMS_PER_BATCH = processes
-
-
-def known_classes(cfg: CfgNode, args: Namespace) -> Classes | None:
-    """The classes of the checkpoint that is continued or evaluated, None if it does not tell."""
-    last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
-    return saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
 
 
 def resolve_schedule(cfg: CfgNode) -> None:
@@ -128,10 +112,10 @@ def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
     cfg.freeze()
     if comm.is_main_process():
         if not args.resume:
-            refuse_used_folder(cfg.OUTPUT_DIR)
+            run_folder.refuse_used_folder(cfg.OUTPUT_DIR)
         for name in cfg.DATASETS.TEST:
             ClipTrainer.build_evaluator(cfg, name)  # refuses what an evaluation would refuse
-        claim_results(cfg, resume=args.resume, overwrite=overwrite)
+        run_folder.claim_results(cfg, resume=args.resume, overwrite=overwrite)
     start_logs(cfg, args, cfg.OUTPUT_DIR)
     if args.resume and checkpoint is None:
         logger.warning(
@@ -164,10 +148,9 @@ def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
     # Logs and config are kept apart from those of the training that lies in the same folder.
     start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
     model = ClipTrainer.build_model(cfg)
-    checkpointer = ClipCheckpointer(model, complete=True)
-    checkpointer.load(cfg.MODEL.WEIGHTS)
+    ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
     if comm.is_main_process():
-        disown_results(cfg)
+        run_folder.disown_results(cfg)
     results = ClipTrainer.test(cfg, model)
     if comm.is_main_process() and cfg.TEST.EXPECTED_RESULTS:
         verify_results(cfg, results)
@@ -177,7 +160,7 @@ def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
 def main(args: Namespace) -> OrderedDict | None:
     """Run one process of a training or an evaluation."""
     cfg = read_config(args)
-    with only_run_in(cfg.OUTPUT_DIR):
+    with run_folder.only_run_in(cfg.OUTPUT_DIR):
         return evaluate(cfg, args) if args.eval_only else train(cfg, args)
 
 

@@ -30,8 +30,7 @@ _CLASS_LAYERS = {"network.class_head.": 1, "network.dense_head.": 0}
 def saved_classes(path: str) -> Classes | None:
     """The classes that a checkpoint was trained with, None for "" or where it does not tell.
 
-    Raises:
-        FileNotFoundError, ValueError: if it does not exist or cannot be read.
+    See ``read_checkpoint`` for errors.
     """
     if not path:
         return None
@@ -108,8 +107,7 @@ class ClipCheckpointer(DetectionCheckpointer):
     def save(self, name: str, **extra: Any) -> None:
         """Save as detectron2 does, but in one step: the file is whole or as it was before.
 
-        Raises:
-            OSError: it cannot be written.
+        OSError: it cannot be written.
         """
         if not (self.save_dir and self.save_to_disk):
             return
@@ -160,12 +158,7 @@ class ClipCheckpointer(DetectionCheckpointer):
         return incompatible
 
     def _match_classes(self, checkpoint: dict[str, Any]) -> None:
-        """Bring the class head's rows into the order of the model's labels, by name.
-
-        Raises:
-            ValueError: if the checkpoint has other classes, or another order than the run that it
-                belongs to.
-        """
+        """Bring the class head's rows into the order of the model's labels, by name."""
         found, weights = classes_of(checkpoint, self._source), checkpoint["model"]
         checkpoint.pop("classes", None)
         layers = {k: last for k in weights for p, last in _CLASS_LAYERS.items() if k.startswith(p)}

@@ -20,10 +20,10 @@ def describe() -> list[tuple[str, str]]:
     rows = [
         ("simplevtr", simplevtr.__version__),
         ("python", f"{sys.version.split()[0]} on {platform.platform()}"),
+        *((name, _version(name)) for name in PACKAGES),
+        ("CPU", f"{torch.get_num_threads()} threads"),
+        ("deformable convolution, CPU", kernel_name(torch.device("cpu"))),
     ]
-    rows += [(name, _version(name)) for name in PACKAGES]
-    rows.append(("CPU", f"{torch.get_num_threads()} threads"))
-    rows.append(("deformable convolution, CPU", kernel_name(torch.device("cpu"))))
     for index in range(torch.cuda.device_count()):
         gib = torch.cuda.get_device_properties(index).total_memory / 2**30
         rows.append((f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {gib:.1f} GiB"))

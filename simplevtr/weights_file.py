@@ -30,20 +30,9 @@ READABLE = (".pth", ".pt", ".pkl", ".safetensors", ".tar", ".bin", ".ckpt", ".py
 _MODEL_KEYS = ("model", "state_dict")
 # What unpicklers and zip readers raise at damaged or foreign content.
 _UNREADABLE = (
-    pickle.UnpicklingError,
-    EOFError,
-    struct.error,
-    RuntimeError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ValueError,
-    OverflowError,
-    ImportError,
-    MemoryError,
-    SafetensorError,
-)
+    pickle.UnpicklingError, struct.error, SafetensorError, EOFError, RuntimeError, LookupError,
+    TypeError, AttributeError, AssertionError, ValueError, OverflowError, ImportError, MemoryError,
+)  # fmt: skip
 
 
 def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]:
@@ -140,8 +129,7 @@ def _average_in(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
 def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | None:
     """The classes that a checkpoint was trained with, None where it does not tell.
 
-    Raises:
-        ValueError: if they are not names and ids, one each.
+    ValueError if they are not names and ids, one each.
     """
     saved = checkpoint.get("classes")
     if saved is None:
@@ -152,15 +140,6 @@ def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | N
         raise ValueError(f"{source}: 'classes' is {saved!r:.80}, not names and ids") from error
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The weights of a file, as ``weights_of`` chooses them.
-
-    Raises:
-        FileNotFoundError, ValueError: those of ``read_checkpoint`` and ``weights_of``.
-    """
-    return weights_of(read_checkpoint(path), path)[0]
-
-
 def write_weights(
     weights: Mapping[str, Tensor],
     path: str | Path,
@@ -168,21 +147,13 @@ def write_weights(
     overwrite: bool = False,
     classes: Classes | None = None,
 ) -> int:
-    """Write weights as ``{"model": ...}``, whole or not at all.
+    """Write weights as ``{"model": ...}``, whole or not at all; returns the size in bytes.
 
     Args:
         weights: name -> tensor.
-        path: ends in ``.pth``; its folder exists.
+        path: that ``check_writable`` allows.
         overwrite: whether a file of that name is replaced.
         classes: what the rows of the class head stand for, written if known.
-
-    Returns:
-        The size in bytes.
-
-    Raises:
-        ValueError: if the suffix is another.
-        FileNotFoundError: if there is no such folder.
-        FileExistsError: if there is such a file and it is not to be replaced.
     """
     check_writable(path, overwrite=overwrite)
     content: dict[str, Any] = {"model": dict(weights)}
@@ -195,7 +166,13 @@ def write_weights(
 
 
 def check_writable(path: str | Path, *, overwrite: bool) -> None:
-    """Raise what ``write_weights`` would, before any work is done."""
+    """Refuse a target of ``write_weights``, before any work is done.
+
+    Raises:
+        ValueError: the suffix is not ``.pth``.
+        FileNotFoundError: there is no such folder.
+        FileExistsError: there is such a file and it is not to be replaced.
+    """
     path = Path(path)
     if path.suffix != ".pth":
         raise ValueError(f"{path} must end in .pth")
@@ -205,17 +182,12 @@ def check_writable(path: str | Path, *, overwrite: bool) -> None:
 
 
 def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
-    """Round floating-point weights to float16.
-
-    Raises:
-        ValueError: if one has a value that does not fit; the message names ``source``.
-    """
+    """Round floating-point weights to float16; ValueError, with ``source``, if one does not fit."""
     result = {}
     for name, value in weights.items():
-        half = value.half() if value.is_floating_point() else value
-        if value.is_floating_point() and not torch.isfinite(half).all():
+        result[name] = value.half() if value.is_floating_point() else value
+        if not torch.isfinite(result[name]).all():
             raise ValueError(f"{source}: {name} has values that do not fit into float16")
-        result[name] = half
     return result
 
 

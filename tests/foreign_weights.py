@@ -4,6 +4,8 @@ import gzip
 import json
 import zlib
 
+from simplevtr.weights_file import read_checkpoint, weights_of
+
 import torch
 from conftest import ROOT
 
@@ -41,6 +43,11 @@ def model_weights(cfg):
     from simplevtr.conversion import target_of_config
 
     return {name: filled(name, v.shape) for name, v in target_of_config(cfg).weights.items()}
+
+
+def read_weights(path):
+    """The weights of a file, as evaluation takes them."""
+    return weights_of(read_checkpoint(path), path)[0]
 
 
 def equal(one, two):

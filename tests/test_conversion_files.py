@@ -5,12 +5,12 @@ import io
 import pickle
 import stat
 
-from simplevtr.weights_file import check_writable, read_checkpoint, read_weights, write_weights
+from simplevtr.weights_file import check_writable, read_checkpoint, write_weights
 
 import numpy as np
 import pytest
 import torch
-from foreign_weights import equal
+from foreign_weights import equal, read_weights
 from safetensors.torch import save_file
 
 WEIGHTS = {"a.weight": torch.arange(6.0).view(2, 3), "a.count": torch.tensor(3)}

@@ -3,13 +3,13 @@
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.conversion import target_of_config
 from simplevtr.run_config import setup_cfg
-from simplevtr.weights_file import read_weights, write_weights
+from simplevtr.weights_file import write_weights
 from tools.convert_checkpoint import main
 
 import pytest
 import torch
 from conftest import CLIPS_CONFIG, build
-from foreign_weights import as_vistr, equal, model_weights
+from foreign_weights import as_vistr, equal, model_weights, read_weights
 
 SIZE = {
     "MODEL.WEIGHTS": "",

@@ -5,31 +5,23 @@ So no full-size frame is kept, and the classes and scores that are drawn are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import islice
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from simplevtr.inference.video_outputs import DrawnOutputs
-from simplevtr.inference.video_predictor import VideoPredictor
+from simplevtr.inference.video_predictor import Frames, VideoPredictor
 from simplevtr.tracking import frame_tracks
 from simplevtr.video_io import FrameSource
 
 import numpy as np
 
-Frames = Iterable[np.ndarray]  # (H, W, 3) uint8 RGB of one size, in order
 Watched = Callable[[Frames], Frames]
 
 
-@dataclass(frozen=True)
-class FoundTracks:
-    """The tracks of one video.
-
-    Attributes:
-        result: of ``VideoPredictor.predict``.
-        frames: how many frames were read.
-    """
+class FoundTracks(NamedTuple):
+    """The result of ``VideoPredictor.predict``, and how many frames were read for it."""
 
     result: dict[str, Any]
     frames: int
@@ -46,15 +38,9 @@ def until_set(stop: Event, frames: Frames) -> Iterator[np.ndarray]:
 def find_tracks(
     predictor: VideoPredictor, source: FrameSource, *, watched: Watched = iter
 ) -> FoundTracks:
-    """The first pass.
+    """The first pass, over a source that is not live; ValueError if it has no frames.
 
-    Args:
-        predictor: finds the tracks.
-        source: not a live one.
-        watched: passes frames on, to show the progress for instance; may end early.
-
-    Raises:
-        ValueError: there are no frames.
+    ``watched`` passes frames on, to show the progress for instance; it may end early.
     """
     count = 0
 
@@ -64,23 +50,15 @@ def find_tracks(
             count += 1
             yield frame
 
-    result = predictor.predict(counted())
-    return FoundTracks(result, count)
+    return FoundTracks(predictor.predict(counted()), count)
 
 
 def draw_tracks(
     found: FoundTracks, source: FrameSource, outputs: DrawnOutputs, *, watched: Watched = iter
 ) -> None:
-    """The second pass: write the frames that the first one read.
+    """The second pass: write the frames that the first one read, if the outputs need any.
 
-    Args:
-        found: the tracks.
-        source: the same video.
-        outputs: entered; nothing is read if they are not ``wanted``.
-        watched: passes frames on.
-
-    Raises:
-        ValueError: the video has fewer frames or another size than it had.
+    ``outputs`` are entered. ValueError: the video has fewer frames or another size than it had.
     """
     if not outputs.wanted:
         return

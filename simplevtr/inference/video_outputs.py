@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from simplevtr.formats.files import check_output
-from simplevtr.inference.wanted_tracks import wanted_in_frame
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io import FrameSink, FrameSource, MotsPngSink, open_sink
 from simplevtr.visualization import TrackPainter
@@ -88,21 +88,14 @@ class DrawnOutputs:
         self._masks: MotsPngSink | None = None
 
     def __enter__(self) -> DrawnOutputs:
-        """Open the outputs.
-
-        Raises:
-            ValueError: the frame rate is not possible; see ``open_sink``.
-            FileExistsError: a target exists and may not be replaced.
-        """
+        """Open the outputs; see ``open_sink`` for errors."""
+        targets = self._targets
         with ExitStack() as stack:
-            if self._targets.video:
+            if targets.video:
                 self._video = stack.enter_context(self._open_video())
-            if self._targets.masks:
-                self._masks = stack.enter_context(
-                    MotsPngSink(
-                        self._targets.masks, self._source.size, overwrite=self._targets.overwrite
-                    )
-                )
+            if targets.masks:
+                masks = MotsPngSink(targets.masks, self._source.size, overwrite=targets.overwrite)
+                self._masks = stack.enter_context(masks)
             self._stack = stack.pop_all()
         return self
 
@@ -127,13 +120,25 @@ class DrawnOutputs:
 
     def write(self, frame: np.ndarray, tracks: FrameTracks) -> None:
         """Append one frame."""
-        tracks = wanted_in_frame(tracks, self.painter)
+        tracks = tracks.rows(_wanted(tracks.labels, tracks.scores, self.painter))
         self.shown.update(tracks.track_ids)
         if self._video is not None:
             timing = self._source.timing(tracks.index) if self._fps is None else None
             self._video.write(self.painter.draw_frame(frame, tracks), timing)
         if self._masks is not None:
             self._masks.write(tracks)
+
+
+def wanted_in_result(result: dict[str, Any], painter: TrackPainter) -> dict[str, Any]:
+    """The result of a predictor with only the tracks that ``painter`` draws."""
+    kept = _wanted(result["pred_labels"], result["pred_scores"], painter)
+    columns = [name for name in result if name.startswith("pred_")]
+    return result | {name: [result[name][i] for i in kept] for name in columns}
+
+
+def _wanted(labels: list[int], scores: list[float], painter: TrackPainter) -> list[int]:
+    rows = enumerate(zip(labels, scores, strict=True))
+    return [i for i, (label, score) in rows if painter.wants(label, score)]
 
 
 def _refuse_own_input(source: FrameSource, target: Path) -> None:

@@ -23,6 +23,8 @@ from torch import nn
 
 logger = logging.getLogger(__name__)
 
+Frames = Iterable[np.ndarray]  # (H, W, 3) uint8 RGB of one size, in order
+
 
 class VideoPredictor:
     """Finds the tracks of a video, read as a stream.
@@ -80,10 +82,17 @@ class VideoPredictor:
                 MODEL.DEVICE is a GPU that is not there.
             FileNotFoundError: there is no such file.
         """
-        _check_before_building(cfg)
+        path = cfg.MODEL.WEIGHTS
+        if not path:
+            raise ValueError(
+                "MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)"
+            )
+        if not PathManager.isfile(path):
+            raise FileNotFoundError(f"{path}: no such file (MODEL.WEIGHTS)")
+        check_device(cfg)
         classes = model_classes(cfg)
         model = build_model(cfg)
-        ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
+        ClipCheckpointer(model, complete=True).load(path)
         return {
             "model": model,
             "min_size": cfg.INPUT.MIN_SIZE_TEST,
@@ -93,7 +102,7 @@ class VideoPredictor:
             "category_ids": classes.ids if classes else (),
         }
 
-    def stream(self, frames: Iterable[np.ndarray]) -> Iterator[FrameTracks]:
+    def stream(self, frames: Frames) -> Iterator[FrameTracks]:
         """The tracks of each frame, as soon as they are final.
 
         Labels and scores are those of the track so far. TEST.WINDOW frames are looked at together;
@@ -107,10 +116,10 @@ class VideoPredictor:
             ValueError: frames differ in size.
         """
         size, frames = _peek_size(frames)
-        if size is not None:
+        if size:
             yield from self.model.stream(self._images(frames, size), size)
 
-    def predict(self, frames: Iterable[np.ndarray]) -> dict[str, Any]:
+    def predict(self, frames: Frames) -> dict[str, Any]:
         """The tracks of a whole video.
 
         Args:
@@ -135,17 +144,10 @@ class VideoPredictor:
         self, path: str, result: Mapping[str, Any], *, overwrite: bool = False
     ) -> None:
         """Write a result in YouTube-VIS format, see ``write_video_results``."""
-        write_video_results(
-            path,
-            result,
-            class_names=self.class_names,
-            category_ids=self.category_ids,
-            overwrite=overwrite,
-        )
+        classes = {"class_names": self.class_names, "category_ids": self.category_ids}
+        write_video_results(path, result, **classes, overwrite=overwrite)
 
-    def _images(
-        self, frames: Iterable[np.ndarray], size: tuple[int, int]
-    ) -> Iterator[torch.Tensor]:
+    def _images(self, frames: Frames, size: tuple[int, int]) -> Iterator[torch.Tensor]:
         """(H, W, 3) RGB to (3, h, w) in the model's channel order, uint8."""
         resize = self._resize.geometry(size, np.random.default_rng(0))  # draws nothing
         for index, frame in enumerate(frames):
@@ -160,25 +162,11 @@ class VideoPredictor:
             yield torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))
 
 
-def _peek_size(
-    frames: Iterable[np.ndarray],
-) -> tuple[tuple[int, int] | None, Iterator[np.ndarray]]:
+def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndarray]]:
     """(H, W) of the first frame, None if there is none; and all frames."""
     frames = iter(frames)
     first = next(frames, None)
-    if first is None:
-        return None, frames
-    return first.shape[:2], chain([first], frames)
-
-
-def _check_before_building(cfg: CfgNode) -> None:
-    """Refuse what cannot work before the time for building a model is spent."""
-    path = cfg.MODEL.WEIGHTS
-    if not path:
-        raise ValueError("MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)")
-    if not PathManager.isfile(path):
-        raise FileNotFoundError(f"{path}: no such file (MODEL.WEIGHTS)")
-    check_device(cfg)
+    return (None, frames) if first is None else (first.shape[:2], chain([first], frames))
 
 
 def model_classes(cfg: CfgNode) -> Classes | None:
