@@ -62,8 +62,7 @@ class ClipCheckpointer(DetectionCheckpointer):
         Args:
             model: what weights are loaded into.
             save_dir: folder of the run.
-            ignore_prefixes: keys of the file with such a prefix are left out, so that those parts
-                of the model keep their initial weights (``MODEL.IGNORE_WEIGHTS``).
+            ignore_prefixes: keys of the file that are left out (``MODEL.IGNORE_WEIGHTS``).
             complete: whether every parameter of the model must be in the file.
             classes: what the model's labels stand for, written into each checkpoint; the class head
                 of weights that name the same in another order is brought into this one.
@@ -78,14 +77,11 @@ class ClipCheckpointer(DetectionCheckpointer):
         self._continues = False
 
     def load(self, path: str, checkpointables: list[str] | None = None) -> dict[str, Any]:
-        """Load ``path`` ("" for nothing) as detectron2 does.
+        """Load a file, an address that detectron2 knows, or "" for nothing.
 
-        Where the states of a run are restored, too, the weights are those of its last iteration,
-        all of them; else they are those that ``weights_of`` chooses, without ``ignore_prefixes``.
-
-        Args:
-            path: a file or an address that detectron2 knows.
-            checkpointables: names of the states to restore; None for all that there are.
+        Where states of a run are restored, too (``checkpointables``, None for all), the weights are
+        those of its last iteration, all of them; else those that ``weights_of`` chooses, without
+        ``ignore_prefixes``.
 
         Raises:
             FileNotFoundError: if there is no such file.

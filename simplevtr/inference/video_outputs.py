@@ -20,19 +20,12 @@ DEFAULT_FPS = Fraction(10)  # of image sequences
 
 @dataclass(frozen=True)
 class Targets:
-    """Where results go; None leaves one out.
+    """Where results go; None leaves one out."""
 
-    Attributes:
-        video: a video file, or a folder of drawn frames.
-        masks: a folder of MOTS pictures.
-        results: a results.json.
-        overwrite: whether existing ones are replaced.
-    """
-
-    video: str | None = None
-    masks: str | None = None
-    results: str | None = None
-    overwrite: bool = False
+    video: str | None = None  # a video file, or a folder of drawn frames
+    masks: str | None = None  # a folder of MOTS pictures
+    results: str | None = None  # a results.json
+    overwrite: bool = False  # whether existing ones are replaced
 
     def check(self, source: FrameSource) -> None:
         """Refuse what cannot be written, or what would replace the input, before any work.
