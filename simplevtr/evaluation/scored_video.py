@@ -59,7 +59,7 @@ def tracks_by_video(
 def scored_videos(
     gt: GroundTruth, results: list[PredictedTrack], what: str, *, score_threshold: float = 0.0
 ) -> Iterable[ScoredVideo]:
-    """``tracks_by_video`` under a progress bar called ``what``; annotations must be there."""
+    """``tracks_by_video`` under a progress bar called ``what``; ValueError without annotations."""
     require_annotations(gt)
     videos = tracks_by_video(gt, results, score_threshold=score_threshold)
     return tqdm(videos, desc=what, unit="video", disable=None)

@@ -63,10 +63,11 @@ def evaluate_tracks(
     use_categories: bool = True,
     area_limits: Sequence[float] = AREA_LIMITS,
 ) -> TrackScores:
-    """Score predicted tracks; ValueError if there are no annotations, or of wrong limits.
+    """Score predicted tracks.
 
     ``use_categories=False`` compares tracks of all categories with each other. The limits between
-    small, medium and large are in pixels of the original frames.
+    small, medium and large are in pixels of the original frames. Raises ValueError if there are no
+    annotations or the limits are not two ascending numbers above 0.
     """
     check_area_limits(area_limits)
     require_annotations(gt)

@@ -78,9 +78,9 @@ def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -
     Returns:
         ``ap`` and ``ap50``, per cent, of all predictions as if there were no other video, the mean
         over the categories that are truly there; ``true`` (tracks, without crowds), ``predicted``,
-        ``matches`` (with a true track of their category), ``misses`` and ``falsePositives`` (off
-        the crowds too), of those shown; ``iou``, the mean over the true tracks of the IoU with
-        their match, 0 for a miss. ``ap``, ``ap50`` and ``iou`` are None if no track is true.
+        ``matches`` (with a true track of their category), ``misses`` and ``falsePositives`` (which
+        lie on no crowd either), of those shown; ``iou``, the mean over the true tracks of the IoU
+        with their match, 0 for a miss. ``ap``, ``ap50`` and ``iou`` are None if no track is true.
     """
     matches, on_crowd, iou = match_video(shown, iou_threshold=iou_threshold)
     misses = len(shown.true) - len(matches)

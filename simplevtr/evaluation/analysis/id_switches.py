@@ -84,7 +84,7 @@ def count_id_switches(
     """Count the identity switches of predicted tracks. Crowds of the ground truth are left out.
 
     So are predictions below the score threshold; ``use_categories`` matches only tracks of the same
-    category. Raises ValueError if there are no annotations, or of wrong thresholds.
+    category. Raises ValueError if there are no annotations or a threshold is out of range.
     """
     check_iou_threshold(iou_threshold)
     found = IdSwitches({}, {}, [])

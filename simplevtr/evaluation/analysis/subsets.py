@@ -66,8 +66,8 @@ def score_subsets(
 
     ``limits`` has two ascending numbers by property, the greatest of the first and of the second
     group. A property that is not there gets the terciles of the true tracks, which leave a group
-    empty where many tracks have the same number. Raises ValueError if there are no annotations, or
-    of wrong limits.
+    empty where many tracks have the same number. Raises ValueError if there are no annotations or
+    the limits are not such numbers.
     """
     limits = limits or {}
     check_subset_limits(limits)
