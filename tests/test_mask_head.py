@@ -1,7 +1,7 @@
 """Every variant of the mask head (§3.2, §3.6) is a key, and does what it says."""
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.modeling.mask_upsampling import BilinearDeconv
+from simplevtr.modeling.mask_head import BilinearDeconv
 
 import pytest
 import torch

@@ -25,13 +25,6 @@ class MultiheadAttention(nn.MultiheadAttention):
     """The parameters and results of ``nn.MultiheadAttention``, without weights to give back."""
 
     def __init__(self, *, channels: int, heads: int, dropout: float) -> None:
-        """Create the projections.
-
-        Args:
-            channels: C.
-            heads: attention heads; must divide C.
-            dropout: rate at which weights are dropped in training.
-        """
         super().__init__(channels, heads, dropout, batch_first=True)
 
     def forward(
@@ -40,14 +33,11 @@ class MultiheadAttention(nn.MultiheadAttention):
         """Attend from ``query`` to ``key`` and ``value``.
 
         Args:
-            query: (B, N, C).
+            query: (B, N, C), as the result.
             key: (B, S, C).
             value: (B, S, C).
             key_padding: (B, S) bool, True where a key is padding; None if nothing is padded, which
                 lets PyTorch choose its fastest kernel.
-
-        Returns:
-            (B, N, C).
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         projected = (
@@ -70,17 +60,15 @@ def attend(
     ``CHUNK_BYTES``; their distribution does not.
 
     Args:
-        query: (B, heads, N, c).
+        query: (B, heads, N, c), as the result.
         key: (B, heads, S, c).
         value: (B, heads, S, c).
         allowed: (B, 1, 1, S) bool, True where a key may be looked at; None if all may be.
         dropout: rate at which weights are dropped.
-
-    Returns:
-        (B, heads, N, c).
     """
     rows = query.shape[2]
-    if query.device.type == "cpu" and dropout > 0 and _fused_kernels_may_run():
+    # torch.nn.attention.sdpa_kernel, which CPUs heed as well, may ask for whole matrices.
+    if query.device.type == "cpu" and dropout > 0 and torch.backends.cuda.flash_sdp_enabled():
         row_bytes = query.shape[0] * query.shape[1] * key.shape[2] * query.element_size()
         rows = max(1, CHUNK_BYTES // row_bytes)
     if rows >= query.shape[2]:
@@ -93,11 +81,3 @@ def _attend(
     query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, dropout: float
 ) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed, dropout_p=dropout)
-
-
-def _fused_kernels_may_run() -> bool:
-    """Whether they are allowed by ``torch.nn.attention.sdpa_kernel``, which CPUs heed as well.
-
-    Whoever asks for whole matrices gets them.
-    """
-    return torch.backends.cuda.flash_sdp_enabled()

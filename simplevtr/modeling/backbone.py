@@ -42,11 +42,7 @@ class SmallStem(CNNBlockBase):
 def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     """Build a ResNet of basic blocks whose sizes are keys of ``MODEL.RESNETS``.
 
-    Uses ``STEM_OUT_CHANNELS``, ``STEM_STRIDE``, ``RES2_OUT_CHANNELS`` (doubled at each stage),
-    ``BLOCKS_PER_STAGE``, ``STAGE_STRIDES``, ``NORM``, ``OUT_FEATURES`` and ``BACKBONE.FREEZE_AT``.
-
-    Raises:
-        ValueError: if a list has not four numbers.
+    ``RES2_OUT_CHANNELS`` is doubled at each stage; ValueError if a list has not four numbers.
     """
     node = cfg.MODEL.RESNETS
     for key in ("BLOCKS_PER_STAGE", "STAGE_STRIDES"):

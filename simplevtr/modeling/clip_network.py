@@ -20,6 +20,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import build_backbone
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 # Images whose activations are in memory together if the backbone is recomputed.
 IMAGES_AT_A_TIME = 4
@@ -69,25 +70,25 @@ class ClipNetwork(nn.Module):
         """Wire the parts.
 
         Args:
-            backbone: detectron2 backbone with outputs res2 .. res5.
-            transformer: encoder and decoder of C channels.
+            backbone: detectron2's, with outputs res2 .. res5.
+            transformer: of C channels.
             mask_head: or None for a model without masks.
             channels: C.
-            heads: heads of the attention maps.
+            heads: of the attention maps.
             queries: Q.
             query_frames: 0 for queries without a frame axis (§3.4); T for one query a frame and
                 slot (VisTR).
             classes: K.
             no_object_bias: initial bias of the "no object" logit.
             dense_classes: whether a per-cell class layer on the memory exists (for its loss).
-            recompute_backbone: whether the backbone's activations are not kept for the backward
-                pass.
+            recompute_backbone: whether its activations are not kept for the backward pass.
 
         Raises:
             ValueError: if a backbone whose norms gather statistics is to be recomputed.
         """
         super().__init__()
-        if recompute_backbone and _gathers_statistics(backbone):
+        gathers_statistics = any(isinstance(m, _BatchNorm) for m in backbone.modules())
+        if recompute_backbone and gathers_statistics:
             raise ValueError(
                 'MODEL.SIMPLEVTR.RECOMPUTE has "backbone", which works in parts and would give '
                 'other statistics to MODEL.RESNETS.NORM "BN"; allowed are FrozenBN and GN'
@@ -158,9 +159,6 @@ class ClipNetwork(nn.Module):
             padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is
                 padded.
 
-        Returns:
-            The state of the batch.
-
         Raises:
             ValueError: if the queries have a frame axis of another length than T.
         """
@@ -229,15 +227,9 @@ class ClipNetwork(nn.Module):
         )
 
     def masks(self, state: ClipState, clip: Tensor, slot: Tensor) -> Tensor:
-        """Predict the masks of M chosen slots.
+        """Predict the masks of M chosen slots: (M, T, h, w) logits at the stride of res2.
 
-        Args:
-            state: of ``encode``.
-            clip: (M,) int64, indices into B.
-            slot: (M,) int64, indices into Q.
-
-        Returns:
-            (M, T, h, w) mask logits at the stride of res2.
+        ``clip`` and ``slot`` are (M,) int64, indices into B and Q of the ``state``.
         """
         assert self.mask_head is not None, "the model has no mask head"
         attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
@@ -247,8 +239,3 @@ class ClipNetwork(nn.Module):
     def dense_logits(self, state: ClipState) -> Tensor | None:
         """Class logits of every cell of the memory, (B, T, h, w, K); None without their layer."""
         return None if self.dense_head is None else self.dense_head(state.memory)
-
-
-def _gathers_statistics(module: nn.Module) -> bool:
-    """Whether a norm of the module depends on the other images of its batch."""
-    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())

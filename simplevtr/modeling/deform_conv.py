@@ -143,34 +143,29 @@ class DeformConv(nn.Module):
         """Create the parameters; offsets start at zero, modulation at one half (Zhu et al. 2019).
 
         Args:
-            in_channels: channels of the input.
-            out_channels: channels of the output.
+            in_channels: of the input.
+            out_channels: of the output.
             modulated: True for v2, False for v1 (no modulation).
-            offset_kernel: odd kernel size of the convolution that predicts the offsets; VisTR uses
-                1.
-            bias: whether the convolution has a bias.
+            offset_kernel: odd size of the convolution that predicts the offsets; VisTR uses 1.
+            bias: whether there is one.
         """
         super().__init__()
         self.kernel: str | None = None  # see modulated_deform_conv
         self.modulated = modulated
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, KERNEL, KERNEL))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.offset = nn.Conv2d(
-            in_channels,
-            TAPS * (3 if modulated else 2),
-            offset_kernel,
-            padding=offset_kernel // 2,
-        )
+        predicted = TAPS * (3 if modulated else 2)
+        padding = offset_kernel // 2
+        self.offset = nn.Conv2d(in_channels, predicted, offset_kernel, padding=padding)
         nn.init.kaiming_uniform_(self.weight, a=1)
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H, W)."""
-        predicted = self.offset(x)
-        offset, modulation = predicted, None
+        offset, modulation = self.offset(x), None
         if self.modulated:
-            offset, modulation = predicted.split([2 * TAPS, TAPS], dim=1)
+            offset, modulation = offset.split([2 * TAPS, TAPS], dim=1)
             modulation = modulation.sigmoid()
         return modulated_deform_conv(
             x, offset, modulation, self.weight, self.bias, kernel=self.kernel

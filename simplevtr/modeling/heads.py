@@ -55,12 +55,12 @@ class SlotAttention(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, slots: Tensor, memory: Tensor, padding_mask: Tensor | None) -> Tensor:
-        """Compare slots with the memory of each frame.
+        """Compare slots with the memory of each frame; arguments are those of ``ClipState``.
 
         Args:
-            slots: (B, 1 or T, Q, C) decoder output.
-            memory: (B, T, h, w, C) encoder output.
-            padding_mask: (B, T, h, w) bool, True where a cell is padding, or None.
+            slots: (B, 1 or T, Q, C).
+            memory: (B, T, h, w, C).
+            padding_mask: (B, T, h, w) bool, or None.
 
         Returns:
             (B, T, Q, heads, h, w); the values of one slot in one frame sum to 1, padded cells hold

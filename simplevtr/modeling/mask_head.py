@@ -3,6 +3,10 @@
 The slot enters only through its attention maps; the frame's features are copied to every slot.
 Those copies are what fills the memory, so the head works on a list of chosen slots: in training the
 matched ones (the losses use no others), in inference those above the score threshold.
+
+Masks at half the finest feature's stride, for small objects (§3.6 names both ways, tried but not
+submitted), cost little: they are made from logits, where an instance and frame has one to four
+channels, and start as plain interpolation.
 """
 
 from __future__ import annotations
@@ -10,7 +14,6 @@ from __future__ import annotations
 import math
 
 from simplevtr.modeling.deform_conv import DeformConv
-from simplevtr.modeling.mask_upsampling import build_upsampling, logit_channels
 from simplevtr.modeling.recompute import recomputed
 from simplevtr.modeling.upsampled_conv import conv_of_upsampled
 
@@ -20,6 +23,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
+UPSAMPLINGS = ("none", "subpixel", "deconv")
 
 # Slots times frames that are in memory together in inference, or in training if they are
 # recomputed; one slot at least. Sixteen maps of 75 x 135 cells are work enough for a GPU.
@@ -63,25 +67,27 @@ class MaskHead(nn.Module):
         Args:
             channels: C of the memory.
             heads: attention maps a slot and frame.
-            feature_channels: channels of the three finer backbone features, coarse to fine (res4,
-                res3, res2).
-            widths: channels after the second, third and fourth convolution and the first deformable
-                one (VisTR: C/2, C/4, C/8, C/16).
-            conv: "dcnv2", "dcnv1" or "plain": the convolutions at the finest level (§3.2).
-            num_deform: how many of them are stacked; without ``conv3d`` the last gives the logit
-                (§3.6).
-            offset_kernel: kernel size of their offset convolutions.
-            conv3d: whether VisTR's 3-D convolutions follow (§3.6 removes them).
-            upsample: "none", "subpixel" or "deconv": masks at half the stride (§3.6).
-            attention_scale: factor on the attention maps (see the config).
+            feature_channels: of res4, res3 and res2.
+            widths: see ``MODEL.SIMPLEVTR.MASK_HEAD``, as for the arguments that follow.
+            conv: one of ``CONVOLUTIONS``.
+            num_deform: stacked convolutions of that kind; without ``conv3d`` the last gives the
+                logit.
+            offset_kernel: of the convolutions that predict offsets.
+            conv3d: whether ``TemporalHead`` follows.
+            upsample: one of ``UPSAMPLINGS``.
+            attention_scale: factor on the attention maps.
             recompute: whether activations are not kept for the backward pass.
 
         Raises:
             ValueError: if a value is not allowed.
         """
         super().__init__()
-        if conv not in CONVOLUTIONS:
-            raise ValueError(f"MASK_HEAD.CONV is {conv!r}; allowed are {', '.join(CONVOLUTIONS)}")
+        for key, value, allowed in (
+            ("CONV", conv, CONVOLUTIONS),
+            ("UPSAMPLE", upsample, UPSAMPLINGS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"MASK_HEAD.{key} is {value!r}; allowed are {', '.join(allowed)}")
         if num_deform < 1:
             raise ValueError(f"MASK_HEAD.NUM_DEFORM is {num_deform}; it must be at least 1")
         if len(widths) != 4:
@@ -99,12 +105,20 @@ class MaskHead(nn.Module):
             _initialised(nn.Conv2d(feature, width, 1))
             for feature, width in zip(feature_channels, widths[:3], strict=True)
         )
-        logits = logit_channels(upsample)
+        logits = 4 if upsample == "subpixel" else 1
         self.deform = _deform_stack(
             widths[2], widths[3], conv, num_deform, offset_kernel, 0 if conv3d else logits
         )
         self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
-        self.upsample = build_upsampling(upsample, (self.temporal or self.deform)[-1])
+        self.upsample = nn.Identity()
+        if upsample == "deconv":
+            self.upsample = BilinearDeconv()
+        if upsample == "subpixel":
+            self.upsample = nn.PixelShuffle(2)
+            # The four logits of a cell start equal: no checkerboard (Aitken et al. 2017).
+            weight = (self.temporal or self.deform)[-1].weight
+            with torch.no_grad():
+                weight.copy_(weight[:1].expand_as(weight))
 
     def forward(
         self, memory: Tensor, features: list[Tensor], attention: Tensor, clip: Tensor
@@ -135,14 +149,9 @@ class MaskHead(nn.Module):
     def _frame_parts(self, memory: Tensor, features: list[Tensor]) -> list[Tensor]:
         """What is the same for every slot of a frame, computed once a frame.
 
-        A convolution is linear, so those that see a sum of the frame's features and of a slot's
-        maps are split: the first into its memory part and its attention part, the third and the
-        fourth into the part of the adapted features and that of the slot. The adapters see no slot
-        at all. Deformable convolutions are not linear: their offsets depend on the sum.
-
-        Returns:
-            The frame's part of what layers 1, 3 and 4 give before their norm, with the bias, each
-            (B, T, channels, h_i, w_i), and the adapted features that the deformable layers see.
+        A convolution is linear, so layers 1, 3 and 4, which see a sum of the frame's features and
+        of a slot's maps, are split: their parts of the frame, with the bias, and the features that
+        the deformable layers see, whose offsets depend on the sum, are (B, T, channels, h_i, w_i).
         """
         first = self.layer1.conv
         of_memory = first.weight[:, : self.memory_channels]
@@ -153,7 +162,6 @@ class MaskHead(nn.Module):
         return [rearrange(part, "(b t) c h w -> b t c h w", t=memory.shape[1]) for part in maps]
 
     def _slot_masks(self, parts: list[Tensor], attention: Tensor, clip: Tensor) -> Tensor:
-        """The masks of some slots, from what all slots of a frame share; see ``forward``."""
         frames = attention.shape[1]
         first, third, fourth, finest = (part[clip].flatten(0, 1) for part in parts)
         of_maps = self.layer1.conv.weight[:, self.memory_channels :]
@@ -184,13 +192,24 @@ class TemporalHead(nn.Sequential):
     # forward of nn.Sequential: (M, C, T, h, w) -> (M, out_channels, T, h, w)
 
 
+class BilinearDeconv(nn.ConvTranspose2d):
+    """A learned 4x4 transposed convolution of stride 2 that starts as bilinear (Long et al. 2015).
+
+    Maps (N, 1, h, w) to (N, 1, 2 h, 2 w).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1, 1, kernel_size=4, stride=2, padding=1)
+        profile = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        with torch.no_grad():
+            self.weight.copy_(torch.outer(profile, profile))
+            self.bias.zero_()
+
+
 def _deform_stack(
     channels: int, width: int, conv: str, layers: int, offset_kernel: int, logits: int
 ) -> nn.Sequential:
-    """Stacked 3x3 layers of one kind, a norm and ReLU behind each.
-
-    With ``logits`` > 0 the last layer gives that many logits and has neither.
-    """
+    """3x3 layers with norm and ReLU; the last has neither if it gives ``logits`` > 0 logits."""
     stack = []
     for index in range(layers):
         is_logit = logits > 0 and index == layers - 1

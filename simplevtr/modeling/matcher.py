@@ -31,10 +31,7 @@ class ClipMatcher(nn.Module):
             cost_class: of minus the probability of the class.
             cost_l1: of the mean absolute difference of the boxes.
             cost_iou: of minus the IoU of the boxes.
-            frames: "visible" or "all": the frames that a cost is the mean of.
-
-        Raises:
-            ValueError: if ``frames`` is neither.
+            frames: "visible" or "all"; else ValueError.
         """
         super().__init__()
         if frames not in ("visible", "all"):

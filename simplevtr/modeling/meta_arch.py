@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ class SimpleVTR(nn.Module):
         criterion: ClipCriterion,
         window_predictor: WindowPredictor,
         segmenter: VideoSegmenter,
-        precision: Precision | None = None,
+        precision: Precision,
     ) -> None:
         """Keep the parts.
 
@@ -44,9 +45,9 @@ class SimpleVTR(nn.Module):
             batcher: clip dicts -> normalised, padded frames.
             target_builder: ``Instances`` -> ``ClipTargets``.
             criterion: matching and losses.
-            window_predictor: inference: frames of a window -> its slots.
-            segmenter: inference: windows of a video -> its tracks.
-            precision: number formats of the network; None for float32.
+            window_predictor: frames of a window -> its slots.
+            segmenter: windows of a video -> its tracks.
+            precision: number formats of the network.
         """
         super().__init__()
         self.network = network
@@ -55,24 +56,24 @@ class SimpleVTR(nn.Module):
         self.criterion = criterion
         self.window_predictor = window_predictor
         self.segmenter = segmenter
-        self.precision = precision or Precision()
+        self.precision = precision
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Translate a config into constructor arguments."""
+        """Build the parts."""
+        node = cfg.MODEL.SIMPLEVTR
         return {
             # First, since it is checked at once and the network takes time.
             "precision": Precision.from_config(cfg),
             "network": ClipNetwork(cfg),
             "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
             "target_builder": TargetBuilder(
-                max_instances=cfg.MODEL.SIMPLEVTR.NUM_QUERIES,
-                class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
+                max_instances=node.NUM_QUERIES, class_offset=node.CLASS_OFFSET
             ),
             "criterion": ClipCriterion(cfg),
             "window_predictor": WindowPredictor(
-                query_frames=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES,
-                class_offset=cfg.MODEL.SIMPLEVTR.CLASS_OFFSET,
+                query_frames=node.QUERY_FRAMES,
+                class_offset=node.CLASS_OFFSET,
                 slot_threshold=cfg.TEST.SLOT_THRESHOLD,
             ),
             "segmenter": build_segmenter(cfg),
@@ -139,14 +140,10 @@ class SimpleVTR(nn.Module):
         )
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
-        """Classes, boxes and masks of every slot, the same in training and evaluation mode.
+        """Predict every slot, the same in training and evaluation mode.
 
-        Args:
-            frames: (B, T, 3, H, W) normalised.
-            padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is.
-
-        Returns:
-            Logits, boxes, mask logits (None without a mask head) and the auxiliary layers' outputs.
+        ``frames`` are normalised, (B, T, 3, H, W); ``padding_mask`` is (B, T, H, W) bool, True on
+        padding, or None if nothing is padded. There are no masks without a mask head.
         """
         network = self.precision.applied(self.network, self.device, training=False)
         state = network.encode(frames, padding_mask)
@@ -155,12 +152,8 @@ class SimpleVTR(nn.Module):
         clips, queries = frames.shape[0], self.network.queries
         index = torch.arange(clips * queries, device=frames.device)
         masks = network.masks(state, index // queries, index % queries)
-        return ClipPredictions(
-            logits=state.predictions.logits,
-            boxes=state.predictions.boxes,
-            masks=rearrange(masks, "(b q) t h w -> b t q h w", b=clips),
-            auxiliary=state.predictions.auxiliary,
-        )
+        masks = rearrange(masks, "(b q) t h w -> b t q h w", b=clips)
+        return replace(state.predictions, masks=masks)
 
     def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
         """Segment one video; see ``forward``."""

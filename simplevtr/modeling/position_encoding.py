@@ -15,20 +15,12 @@ EPSILON = 1e-6
 class ClipPositionEncoding(nn.Module):
     """Encodes where each feature cell lies within the unpadded clip; has no parameters.
 
-    Each axis counts unpadded cells from 1, is normalised to (0, 2 pi] by its last count and gets C
-    / 3 channels, in the order t, y, x; within an axis even channels are sines and odd ones cosines
-    of falling frequency.
+    Each axis counts unpadded cells from 1, is normalised to (0, 2 pi] by its last count and gets
+    C / 3 channels, in the order t, y, x; within an axis even channels are sines and odd ones
+    cosines of falling frequency. C must be divisible by 6, or ValueError is raised.
     """
 
     def __init__(self, *, channels: int) -> None:
-        """Check that three axes of sine and cosine pairs share the channels.
-
-        Args:
-            channels: C.
-
-        Raises:
-            ValueError: if C is not divisible by 6.
-        """
         super().__init__()
         if channels % 6:
             raise ValueError(

@@ -39,11 +39,7 @@ class Precision:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Precision:
-        """From ``SOLVER.AMP`` and ``TEST.AMP``.
-
-        Raises:
-            ValueError: if ``SOLVER.AMP.DTYPE`` is unknown.
-        """
+        """From ``SOLVER.AMP`` and ``TEST.AMP``; ValueError if ``DTYPE`` is unknown."""
         name = cfg.SOLVER.AMP.DTYPE
         if name not in HALF:
             raise ValueError(f"SOLVER.AMP.DTYPE is {name!r}; allowed are {', '.join(HALF)}")

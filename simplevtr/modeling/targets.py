@@ -15,15 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 class TargetBuilder:
-    """Build the ground truth of clips, keeping at most Q instances of each."""
+    """Build the ground truth of clips, keeping at most ``max_instances`` of each.
+
+    ``class_offset`` leading class indices are used by no category (VisTR: 1).
+    """
 
     def __init__(self, *, max_instances: int, class_offset: int = 0) -> None:
-        """Keep the settings.
-
-        Args:
-            max_instances: Q.
-            class_offset: leading class indices that no category uses (VisTR: 1).
-        """
         self.max_instances = max_instances
         self.class_offset = class_offset
         self._warned = False
@@ -41,8 +38,8 @@ class TargetBuilder:
             name: of the video, for the warning.
 
         Returns:
-            Targets with T = ``clip_length``. Of more than Q instances the Q with most visible
-            pixels over the clip are kept (warned once), as no more can be matched.
+            Targets with T = ``clip_length``. Of too many instances those with most visible pixels
+            over the clip are kept (warned once), as no more can be matched.
         """
         height, width = padded_size
         scale = torch.tensor([*frames[0].image_size[::-1]] * 2, dtype=torch.float32)

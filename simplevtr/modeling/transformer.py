@@ -48,18 +48,7 @@ class Attention(nn.Module):
         value: Tensor,
         key_padding: Tensor | None = None,
     ) -> Tensor:
-        """Attend from ``query`` to ``key`` and ``value`` and add the result to ``tokens``.
-
-        Args:
-            tokens: (B, N, C), what the attention's output is added to.
-            query: (B, N, C).
-            key: (B, S, C).
-            value: (B, S, C).
-            key_padding: (B, S) bool, True where a key is padding; None if nothing is padded.
-
-        Returns:
-            (B, N, C).
-        """
+        """Add to ``tokens`` (B, N, C) what ``MultiheadAttention`` gives for the other arguments."""
         out = self.attention(query, key, value, key_padding)
         return self.norm(tokens + self.dropout(out))
 
@@ -130,11 +119,11 @@ class Transformer(nn.Module):
 
         Args:
             channels: C.
-            heads: attention heads; must divide C.
+            heads: of the attention; must divide C.
             hidden: width of the feed-forward layers.
-            dropout: rate of every dropout.
-            encoder_layers: layers over the cells, >= 0.
-            decoder_layers: layers over the queries, >= 1.
+            dropout: rate.
+            encoder_layers: over the cells, >= 0.
+            decoder_layers: over the queries, >= 1.
             decoder_input: what the first decoder layer starts from, "zeros" (DETR) or "query".
             recompute_encoder: whether the encoder's activations are not kept for the backward pass.
 

@@ -20,11 +20,8 @@ class WindowPredictor:
             query_frames: > 0 if the network takes exactly that many frames (queries with a frame
                 axis); a shorter window's frames are then gone over again, as VisTR does.
             class_offset: leading class indices that no category uses (VisTR: 1).
-            slot_threshold: slots whose best class probability, a mean over the window's frames, is
-                below it are left out before their masks are computed; 0 keeps all.
-
-        Raises:
-            ValueError: if the threshold is not in [0, 1].
+            slot_threshold: in [0, 1]; slots whose best class probability, a mean over the window's
+                frames, is below it are left out before their masks are computed. Else ValueError.
         """
         if not 0 <= slot_threshold <= 1:
             raise ValueError(f"TEST.SLOT_THRESHOLD is {slot_threshold}; it must be in [0, 1]")
@@ -36,13 +33,7 @@ class WindowPredictor:
     def __call__(
         self, network: ClipNetwork, batcher: ClipBatcher, images: list[Tensor]
     ) -> WindowTracks:
-        """The slots of one window.
-
-        Args:
-            network: in evaluation mode.
-            batcher: normalises frames.
-            images: T uint8 (3, h, w) frames.
-        """
+        """The slots of one window of T uint8 (3, h, w) frames, by a network in evaluation mode."""
         own = len(images)
         if self.query_frames:
             images = [images[i % own] for i in range(max(own, self.query_frames))]
