@@ -18,22 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from simplevtr import importing
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.paths import existing
-from simplevtr.importing import (
-    FRAMES,
-    GAPS,
-    READERS,
-    UNGROUPED,
-    categories_of_file,
-    parse_classes,
-    parse_pairs,
-    renamed,
-    summary_table,
-    with_categories,
-    write_ytvis,
-)
 from simplevtr.terminal import command_parser, run_command, say
 
 # By the name of a dataset without its split.
@@ -51,27 +39,27 @@ def run(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
     categories = None if options.categories is None else _categories(options.categories)
-    names = parse_pairs(options.rename, "OLD=NEW")
+    names = importing.parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
     source = existing(options.source)
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
-    dataset = READERS[options.kind](
+    dataset = importing.READERS[options.kind](
         source, images=options.images, skip_broken=options.skip_broken, **_special(options)
     )
-    dataset = renamed(dataset, names)
+    dataset = importing.renamed(dataset, names)
     if categories is not None:
-        dataset = with_categories(
+        dataset = importing.with_categories(
             dataset, categories, source=options.categories, drop_others=options.drop_others
         )
-    write_ytvis(
+    importing.write_ytvis(
         dataset,
         options.output,
         description=f"imported from {options.kind}: {source.absolute().name!a}",
         overwrite=options.overwrite,
     )
-    say(summary_table(dataset))
+    say(importing.summary_table(dataset))
     # Absolute, as DATASETS.CUSTOM takes paths from another folder than this one.
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
 
@@ -83,26 +71,27 @@ def _categories(name: str) -> list[tuple[int, str]]:
     if not Path(name).exists():
         known = ", ".join(CATEGORIES)
         raise FileNotFoundError(f"--categories {name}: no such file, and not one of {known}")
-    return categories_of_file(Path(name))
+    return importing.categories_of_file(Path(name))
 
 
 def _special(options: argparse.Namespace) -> dict:
     """The options of this kind that were given."""
-    known = {kind: {*inspect.signature(read).parameters} for kind, read in READERS.items()}
+    readers = importing.READERS.items()
+    known = {kind: {*inspect.signature(read).parameters} for kind, read in readers}
     every = set().union(*known.values()) - COMMON
     given = {name: value for name, value in vars(options).items() if name in every}
     unknown = given.keys() - known[options.kind]
     if unknown:
         raise ValueError(f"{options.kind} has no option --{min(unknown).replace('_', '-')}")
     if "classes" in given:
-        given["classes"] = parse_classes(given["classes"])
+        given["classes"] = importing.parse_classes(given["classes"])
     return given
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
-    add("kind", metavar="KIND", choices=READERS, help=", ".join(READERS))
+    add("kind", metavar="KIND", choices=importing.READERS, help=", ".join(importing.READERS))
     add("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
     add("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")
     text = """folder of the videos' frames, which the file names in the output start at (default:
@@ -123,11 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     # The options that not all kinds have; what is not given is not in the result.
     davis, mots, coco, cvat, labelme = (
         parser.add_argument_group(kind, argument_default=argparse.SUPPRESS).add_argument
-        for kind in READERS
+        for kind in importing.READERS
     )
     text = """also labelme: frames without annotation are left out (annotated, the default) or are
         frames without objects (all)"""
-    davis("--frames", choices=FRAMES, help=text)
+    davis("--frames", choices=importing.FRAMES, help=text)
     text = """index of void pixels, -1 for none (default: 255, unless it is the only one besides 0
         in all pictures: then it is the object)"""
     davis("--void", type=int, help=text)
@@ -142,10 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     mots("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
     text = """frames for which a track lists no shape show no object (absent, the default) or the
         last shape (hold)"""
-    cvat("--gaps", choices=GAPS, help=text)
+    cvat("--gaps", choices=importing.GAPS, help=text)
     text = """shapes without group_id are refused (error, the default), belong to one track of their
         label (label) or are left out (drop)"""
-    labelme("--ungrouped", choices=UNGROUPED, help=text)
+    labelme("--ungrouped", choices=importing.UNGROUPED, help=text)
     text = "take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
     labelme("--labels-with-number", action="store_true", help=text)
     return parser

@@ -3,9 +3,8 @@
 A reader takes a source and the options of its kind, and in all kinds ``images``, the folder that
 the frames' file names start at, and ``skip_broken``: whether frames, and videos where no single
 frame is to blame, are left out and counted if they cannot be used. It returns an
-``ImportedDataset`` with videos in natural order of their names
-or ids. A missing file or folder is a
-``FileNotFoundError``, one that cannot be used a ``ValueError`` that names it, where and why.
+``ImportedDataset`` with videos in natural order of their names or ids. A missing file or folder is
+a ``FileNotFoundError``, one that cannot be used a ``ValueError`` that names it, where and why.
 ``write_ytvis`` makes a file of the dataset that the loader takes.
 """
 

@@ -93,7 +93,6 @@ def _video(
     source: Path,
     log: ImportLog,
 ) -> ImportedVideo:
-    """The video of these images in order."""
     with naming(source):
         frames = {image.id: existing(below(root, image.name)) for image in images}
     stated = {image.id: image.sides for image in images if None not in image.sides}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,6 @@ from simplevtr.formats.checks import whole_number
 from simplevtr.formats.paths import existing
 from simplevtr.formats.rle import MAX_COORDINATE
 from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.cvat_frames import frames_by_number, stated_size
 from simplevtr.importing.dataset import (
     ImportedDataset,
     ImportedVideo,
@@ -24,7 +24,7 @@ from simplevtr.importing.dataset import (
     require_choice,
 )
 from simplevtr.importing.shapes import from_ellipse, from_polygons, from_window
-from simplevtr.importing.sources import files_of, require_folder
+from simplevtr.importing.sources import files_of, numbered_frames, require_folder
 
 GAPS = ("absent", "hold")
 _MASKS = ("polygon", "mask", "ellipse")
@@ -64,16 +64,14 @@ def read_cvat(
     if images is None:
         raise ValueError(f"{source}: CVAT files need the folder of the frames (--images)")
     images = require_folder(images, "the frames")
-    if source.is_file():
-        files = [source]
-    else:
-        files = files_of(require_folder(source, "XML files"), ".xml")
+    single = source.is_file()
+    files = [source] if single else files_of(require_folder(source, "XML files"), ".xml")
     if not files:
         raise ValueError(f"{source}: holds no XML file")
     log = ImportLog(skip_broken=skip_broken)
     labels: list[str] = []
-    options = images, source.is_file(), gaps == "hold", labels, log
-    found = log.videos(files, lambda path: _video(path, *options))
+    hold = gaps == "hold"
+    found = log.videos(files, lambda path: _video(path, images, single, hold, labels, log))
     return ImportedDataset(images, found, numbered_categories(labels), log.notes, log.broken)
 
 
@@ -82,9 +80,11 @@ def _video(
 ) -> ImportedVideo:
     """The tracks of a file, whose labels are added to ``labels``."""
     folder = existing(images / path.stem)
+    if single and not folder.is_dir():
+        folder = images
     root = _parse(path)
-    frames = frames_by_number(root, path, images if single and not folder.is_dir() else folder, log)
-    draft = VideoDraft(log, path.stem, frames, stated=dict.fromkeys(frames, stated_size(root)))
+    frames = _frames_by_number(root, path, folder, log)
+    draft = VideoDraft(log, path.stem, frames, stated=dict.fromkeys(frames, _stated_size(root)))
     used = []
     for index, track in enumerate(root.iterfind("track")):
         where = f"{path}, track {track.get('id', index)!r:.40}"
@@ -168,10 +168,8 @@ def _parse(path: Path) -> ElementTree.Element:
     with naming(path):
         try:
             root = ElementTree.parse(path, parser).getroot()
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError) as error:  # the latter: an unknown encoding
             raise ValueError(f"is not XML: {error}") from error
-        except LookupError as error:  # an unknown encoding
-            raise ValueError(str(error)) from error
         if root.tag != "annotations":
             raise ValueError(f"the root is {root.tag!r:.40}; CVAT's 'annotations' is needed")
         version = root.findtext("version", default="1.1").strip()
@@ -204,10 +202,8 @@ def _shape_mask(shape: ElementTree.Element, size: Size, notes: Counter[str]) -> 
 def _points(shape: ElementTree.Element) -> list[float]:
     text = shape.get("points", "")
     pairs = [pair.split(",") for pair in text.split(";")]
-    try:
+    with naming(f"points are {text!r:.80}"):
         points = [float(value) for pair in pairs for value in pair]
-    except ValueError as error:
-        raise ValueError(f"points are {text!r:.80}: {error!s:.80}") from error
     if any(len(pair) != 2 for pair in pairs) or not all(map(math.isfinite, points)):
         raise ValueError(f"points are {text!r:.80}; x,y;x,y;... are needed")
     return points
@@ -233,3 +229,70 @@ def _flag(shape: ElementTree.Element, key: str, *, missing: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError(f"{key} must be 0 or 1, got {text!r:.40}")
     return text == "1"
+
+
+def _frames_by_number(
+    root: ElementTree.Element, path: Path, folder: Path, log: ImportLog
+) -> dict[int, Path]:
+    """The images of a video by CVAT's number of the frame, ascending.
+
+    By number goes only where no other reading is likely: images that start at 1 may be frames
+    that start at 0, unless there are as many, which then go by order.
+    """
+    images = numbered_frames(folder)
+    with naming(path):
+        stated = _stated_frames(root)
+        if stated is None:
+            return images
+        numbers = list(images)
+        surplus = len(images) - len(stated)
+        if not surplus:
+            note = "videos whose images have other numbers than CVAT's frames, taken in order"
+            log.notes[note] += numbers != list(stated)
+            return dict(zip(stated, images.values(), strict=True))
+        if surplus > 0 and numbers[0] == 0 and all(number in images for number in stated):
+            log.notes["images of frames that a file is not of left out"] += surplus
+            return {number: images[number] for number in stated}
+        if surplus < 0 and numbers[0] == stated[0] and all(number in stated for number in numbers):
+            log.notes["frames without an image left out"] -= surplus
+            return images
+        raise ValueError(
+            f"is of {len(stated)} frames, {stated[0]} to {stated[-1]} in steps of {stated.step} "
+            f"(start_frame, stop_frame, frame_filter), but {folder} holds {len(images)} images, "
+            f"{numbers[0]} to {numbers[-1]}; give one image for each of these frames, or all "
+            "images of the video, numbered from 0"
+        )
+
+
+def _stated_size(root: ElementTree.Element) -> Size | None:
+    """(H, W) in pixels that the head gives for the video, None if it gives none."""
+    sides = [root.findtext(f"meta/*/original_size/{side}", "") for side in ("height", "width")]
+    sides = [int(side) for side in sides if side.isdecimal() and len(side) < 10]
+    return tuple(sides) if len(sides) == 2 else None
+
+
+def _stated_frames(root: ElementTree.Element) -> range | None:
+    """The numbers of the frames of the task or job that the tracks are of, if its head has them."""
+    ids = sorted({track.get("task_id") for track in root.iterfind("track")} - {None})
+    if len(ids) > 1:
+        raise ValueError(
+            f"holds tracks of {len(ids)} tasks (task_id {', '.join(ids)!s:.80}), but a file is "
+            "one video; export every task by itself"
+        )
+    heads = root.findall("meta/project/tasks/task")
+    if heads:
+        heads = [task for task in heads if task.findtext("id") in ids]
+    else:
+        heads = [head for head in root.iterfind("meta/*") if head.tag in ("task", "job")]
+    keys = ("start_frame", "stop_frame", "frame_filter")
+    head = {key: heads[0].findtext(key, "").strip() for key in keys} if heads else {}
+    if not {"", "None"}.isdisjoint([head.get(key, "") for key in keys[:2]]):
+        return None
+    start, stop = (whole_number(head, key) for key in keys[:2])
+    if stop < start:
+        raise ValueError(f"stop_frame {stop} is before start_frame {start}")
+    text = head["frame_filter"]
+    step = re.fullmatch(r"(?:step\s*=\s*([1-9][0-9]{0,8}))?", text, re.ASCII)
+    if step is None:
+        raise ValueError(f"frame_filter is {text!r:.40}; step=<number>, or nothing, is needed")
+    return range(start, stop + 1, int(step[1] or 1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from simplevtr.formats.images import frame_size
 
@@ -17,8 +17,6 @@ from tqdm import tqdm
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
 Rle = dict
 Size = tuple[int, int]  # (H, W) in pixels
-Item = TypeVar("Item")
-Video = TypeVar("Video")
 
 FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
 _HINT = " (--skip-broken leaves out what cannot be used)"
@@ -92,7 +90,7 @@ class ImportLog:
                 raise _reworded(error, f"{error}{_HINT}") from error
             self.broken.setdefault(kind, []).append(str(error))
 
-    def videos(self, items: Iterable[Item], read: Callable[[Item], Video]) -> list[Video]:
+    def videos(self, items: Iterable[Any], read: Callable[[Any], Any]) -> list[Any]:
         """What ``read`` makes of each item; those for which it fails are treated as broken."""
         found = []
         for item in tqdm(items, desc="reading", unit="video", disable=None):

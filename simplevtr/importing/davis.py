@@ -22,7 +22,6 @@ from simplevtr.importing.dataset import (
     require_choice,
 )
 from simplevtr.importing.shapes import from_labels, png_size, read_object_numbers
-from simplevtr.importing.sources import files_of, require_folder, sub_folders
 
 _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
@@ -64,7 +63,7 @@ def read_davis(
     require_choice("frames", frames, FRAMES)
     log = ImportLog(skip_broken=skip_broken)
     labels = _label_folder(source, subfolder)
-    root = require_folder(images or _image_folder(labels), "the videos' frames (--images)")
+    root = sources.require_folder(images or _image_folder(labels), "the videos' frames (--images)")
     metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
     meta = next(filter(Path.is_file, metas), None)
     objects = None if meta is None else _read_meta(meta, log)
@@ -80,31 +79,26 @@ def read_davis(
 
 @dataclass
 class _Reader:
-    """The options, and what was found in the videos so far.
-
-    Attributes:
-        objects: video -> object number -> category; None without a meta.json.
-        values: that the pictures have besides 0.
-        white: what is 255, of which all pictures decide what it is.
-    """
+    """The options, and what was found in the videos so far."""
 
     root: Path
     all_frames: bool
     void: int | None
-    objects: dict[str, dict[int, str]] | None
+    objects: dict[str, dict[int, str]] | None  # those of each video, if there is a meta.json
     log: ImportLog
-    values: set[int] = field(default_factory=set)
+    values: set[int] = field(default_factory=set)  # that the pictures have besides 0
+    # What is 255, of which all pictures decide what it is.
     white: list[tuple[VideoDraft, str, Path, Rle]] = field(default_factory=list)
 
     def draft(self, folder: Path) -> VideoDraft:
         """A video without what is 255 if ``void`` does not say what that means."""
         if self.objects is not None and folder.name not in self.objects:
             raise ValueError(f"{folder}: is a video that meta.json does not have")
-        pictures = files_of(folder, ".png")
+        pictures = sources.files_of(folder, ".png")
         if not pictures:
-            hint = "; are the videos deeper? (--subfolder)" if sub_folders(folder) else ""
+            hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
             raise ValueError(f"{folder}: holds no PNG{hint}")
-        images = sources.frames_of(self.root / folder.name)
+        images = self.root / folder.name
         frames, pictures = sources.with_annotations(
             images, pictures, every=self.all_frames, what="PNG", log=self.log
         )
@@ -137,27 +131,23 @@ class _Reader:
                 self._add(draft, number, frame, mask)
 
     def _add(self, draft: VideoDraft, number: int, frame: str, mask: Rle) -> None:
-        category = _ONLY_CATEGORY
-        if self.objects is not None:
-            known = self.objects[draft.name]
-            if number not in known:
-                listed = ", ".join(map(str, sorted(known)))
-                raise ValueError(f"object {number} is not in meta.json; there: {listed}")
-            category = known[number]
-        draft.add(number, category, frame, mask)
+        known = {number: _ONLY_CATEGORY} if self.objects is None else self.objects[draft.name]
+        if number not in known:
+            listed = ", ".join(map(str, sorted(known)))
+            raise ValueError(f"object {number} is not in meta.json; there: {listed}")
+        draft.add(number, known[number], frame, mask)
 
     def decide_on_white(self, drafts: list[VideoDraft]) -> None:
         """Make objects of what is 255 in these videos, or leave it out."""
         kept = set(drafts)
-        for draft, frame, path, mask in self.white:
-            if draft not in kept:
-                continue
-            if self.values == {_WHITE}:
-                self.log.notes["frames whose only value, 255, is taken as the object"] += 1
-                with draft.frame(frame, path):
-                    self._add(draft, _WHITE, frame, mask)
-            else:
-                self.log.notes[_VOID_NOTE] += 1
+        white = [entry for entry in self.white if entry[0] in kept]
+        if self.values != {_WHITE}:
+            self.log.notes[_VOID_NOTE] += len(white)
+            return
+        self.log.notes["frames whose only value, 255, is taken as the object"] += len(white)
+        for draft, frame, path, mask in white:
+            with draft.frame(frame, path):
+                self._add(draft, _WHITE, frame, mask)
 
 
 def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
@@ -189,27 +179,28 @@ def _label_folder(source: Path, subfolder: str) -> Path:
     if not found and {source.name, source.parent.name} & {*_LABELS}:
         found = [source]
     elif not found and source.is_dir():
-        found = [path for folder in sub_folders(source) for path in _labels_in(folder)]
+        found = [path for folder in sources.sub_folders(source) for path in _labels_in(folder)]
     if len(found) > 1:
         names = ", ".join(map(str, found))
         raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
-    root = require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
+    root = sources.require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
     if subfolder:
-        return require_folder(root / subfolder, "the videos' PNGs")
-    deeper = [folder for folder in sub_folders(root) if _holds_videos(folder)]
-    if len(deeper) > 1 or (deeper and _holds_videos(root)):
-        names = ", ".join(folder.name for folder in deeper)
+        return sources.require_folder(root / subfolder, "the videos' PNGs")
+    inner = {folder: sources.sub_folders(folder) for folder in [root, *sources.sub_folders(root)]}
+    found = [f for f, videos in inner.items() if any(sources.files_of(v, ".png") for v in videos)]
+    if len(found) > 1:
+        names = ", ".join(folder.name for folder in found if folder != root)
         raise ValueError(f"{root}: there are videos below {names}; choose one (--subfolder)")
-    return deeper[0] if deeper else root
+    return found[0] if found else root
 
 
 def _image_folder(labels: Path) -> Path:
     """The folder in ``JPEGImages`` called as the labels' one, or the only one with their videos."""
     top = next((path for path in (labels, *labels.parents) if path.name in _LABELS), labels)
     root = top.parent / "JPEGImages"
-    videos = {folder.name for folder in sub_folders(labels)}
+    videos = {folder.name for folder in sources.sub_folders(labels)}
     usual = root / labels.relative_to(top)
-    places = dict.fromkeys([usual, root, *(sub_folders(root) if root.is_dir() else ())])
+    places = dict.fromkeys([usual, root, *(sources.sub_folders(root) if root.is_dir() else ())])
     fitting = [p for p in places if any((p / video).is_dir() for video in videos)]
     if len(fitting) > 1 and usual not in fitting:
         names = ", ".join(map(str, fitting))
@@ -222,10 +213,15 @@ def _chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> lis
 
     ``videos`` is a text file that lists them, or the name of one in ``ImageSets``; None: all.
     """
-    folders = sub_folders(labels)
+    folders = sources.sub_folders(labels)
     if videos is not None:
         path = _list_of_videos(Path(videos), source, labels)
-        wanted = {existing(labels / name): name for name in _listed(path)}
+        with naming(path):
+            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        # A name in each line, or as in DAVIS 2016 the paths of a frame.
+        frame = re.compile(r"/?JPEGImages/\S+/")
+        names = [Path(n.split()[0]).parent.name if frame.match(n) else n for n in lines]
+        wanted = {existing(labels / name): name for name in names if name}
         missing = [name for folder, name in wanted.items() if folder not in folders]
         if missing:
             raise ValueError(f"{path}: video {missing[0]!r} is not in {labels}")
@@ -253,18 +249,5 @@ def _list_of_videos(path: Path, source: Path, labels: Path) -> Path:
     return known[found[0]]
 
 
-def _listed(path: Path) -> list[str]:
-    """The videos of a list: a name in each line, or as in DAVIS 2016 the paths of a frame."""
-    with naming(path):
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    frames = re.compile(r"/?JPEGImages/\S+/")
-    names = [Path(line.split()[0]).parent.name if frames.match(line) else line for line in lines]
-    return [name for name in dict.fromkeys(names) if name]
-
-
 def _labels_in(folder: Path) -> list[Path]:
     return [path for name in _LABELS if (path := folder / name).is_dir()]
-
-
-def _holds_videos(folder: Path) -> bool:
-    return any(files_of(video, ".png") for video in sub_folders(folder))

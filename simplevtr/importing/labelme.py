@@ -84,9 +84,8 @@ def read_labelme(
         stems = Counter(match[1] for match in map(_number_of, reader.categories) if match)
         note = "categories alike but for -NUMBER (see --labels-with-number)"
         log.notes[note] = sum(count for count in stems.values() if count > 1)
-    return ImportedDataset(
-        root, found, numbered_categories(sorted(reader.categories)), log.notes, log.broken
-    )
+    categories = numbered_categories(sorted(reader.categories))
+    return ImportedDataset(root, found, categories, log.notes, log.broken)
 
 
 @dataclass
@@ -102,20 +101,22 @@ class _Reader:
     categories: set[str] = field(default_factory=set)
 
     def video(self, folder: Path) -> ImportedVideo:
-        """The video of a folder of LabelMe's files."""
-        images = sources.frames_of(self.root if self.single else self.root / folder.name)
+        images = self.root if self.single else self.root / folder.name
         files = sources.files_of(folder, ".json")
         frames, files = sources.with_annotations(
             images, files, every=self.all_frames, what="file", log=self.log
         )
         contents: dict[str, dict[str, Any]] = {}
+        stated: dict[str, Size] = {}  # as LabelMe showed the picture
         for name, path in files.items():
             with self.log.part("frames"):
-                contents[name] = sources.read_object(path)
-                contents[name].pop("imageData", None)  # the picture again, the most of the file
+                content = contents[name] = sources.read_object(path)
+                content.pop("imageData", None)  # the picture again, the most of the file
+                size = content.get("imageHeight"), content.get("imageWidth")
+                if all(type(side) is int for side in size):
+                    stated[name] = size
                 continue
             del frames[name]
-        stated = {name: _stated_size(content) for name, content in contents.items()}
         draft = VideoDraft(self.log, folder.absolute().name, frames, stated=stated, unite=True)
         for name, content in contents.items():
             with draft.frame(name):
@@ -168,12 +169,6 @@ class _Reader:
             f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
             f"what happens to such shapes (--ungrouped label or drop){hint}"
         )
-
-
-def _stated_size(content: dict[str, Any]) -> Size | None:
-    """(H, W) in pixels of the picture as LabelMe showed it, None if the file does not say."""
-    size = content.get("imageHeight"), content.get("imageWidth")
-    return size if all(type(side) is int for side in size) else None
 
 
 def _number_of(label: str) -> re.Match[str] | None:

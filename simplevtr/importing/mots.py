@@ -87,7 +87,6 @@ def parse_classes(entries: list[str]) -> dict[int, str]:
 def _video(
     name: str, source: Path, root: Path, classes: Mapping[int, str], log: ImportLog
 ) -> ImportedVideo:
-    """The video of a folder of PNGs or a text file."""
     folder = existing(root / name)
     inner = folder / "img1"
     frames = numbered_frames(inner if inner.is_dir() else folder)

@@ -61,11 +61,10 @@ def summary_table(dataset: ImportedDataset) -> str:
     for _, name in dataset.categories:
         spelled.setdefault(plain_spelling(name), []).append(repr(name))
     alike = [", ".join(names) for names in spelled.values() if len(names) > 1]
-    lists = {f"broken {kind}:": map(_shown, parts) for kind, parts in dataset.broken.items()}
+    lists = {f"broken {kind}:": [*map(_shown, parts)] for kind, parts in dataset.broken.items()}
     if alike:
         lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
     for title, items in lists.items():
-        items = list(items)
         more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
         lines += [title, *(f"  {item}" for item in (*items[:_SHOWN], *more))]
     return "\n".join(lines)

@@ -14,17 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from simplevtr.formats import rle
 from simplevtr.formats.images import UNREADABLE, open_image
-from simplevtr.formats.rle import (
-    MAX_COORDINATE,
-    check_polygons,
-    decode_sound_texts,
-    encode_mask,
-    encode_runs,
-    inverted,
-    mask_text,
-    polygons_text,
-)
 from simplevtr.importing.dataset import Rle, Size
 
 import numpy as np
@@ -37,10 +28,10 @@ _MOST_OBJECTS = 100
 _FEW_LEVELS, _LOW_LEVEL = 8, 64
 
 
-def from_rle(rle: Any, size: Size) -> Rle:
+def from_rle(segmentation: Any, size: Size) -> Rle:
     """The mask of a compressed or uncompressed RLE, whose size must be (H, W) of the frame."""
-    text = mask_text(rle, *size, allow_polygons=False)
-    *_, reasons = decode_sound_texts([text], size[0] * size[1])
+    text = rle.mask_text(segmentation, *size, allow_polygons=False)
+    *_, reasons = rle.decode_sound_texts([text], size[0] * size[1])
     if reasons:
         raise ValueError(reasons[0])
     return {"size": [*size], "counts": text}
@@ -58,11 +49,11 @@ def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     if not isinstance(segmentation, list):
         return from_rle(segmentation, size), False
     polygons = [_rings(polygon) for polygon in segmentation]
-    check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
+    rle.check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
     whole = [rings[0] for rings in polygons if len(rings) == 1]
     masks = [from_polygons(whole, size)] if whole else []
     for outline, *holes in (rings for rings in polygons if len(rings) > 1):
-        around = inverted(from_polygons(holes, size))
+        around = rle.inverted(from_polygons(holes, size))
         masks.append(coco_mask.merge([from_polygons([outline], size), around], intersect=True))
     mask = coco_mask.merge(masks)
     is_box = len(polygons) == len(whole) == 1 and _is_rectangle(whole[0])
@@ -71,7 +62,7 @@ def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
 
 def from_polygons(polygons: Sequence[Any], size: Size) -> Rle:
     """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels."""
-    return {"size": [*size], "counts": polygons_text(polygons, *size)}
+    return {"size": [*size], "counts": rle.polygons_text(polygons, *size)}
 
 
 def from_ellipse(
@@ -81,10 +72,11 @@ def from_ellipse(
 
     It is turned clockwise by ``angle`` in radians; a radius of 0 gives an empty mask.
     """
-    if not all(abs(value) <= MAX_COORDINATE for value in (*centre, *radii)):  # "not": NaN as well
+    # "not": NaN as well
+    if not all(abs(value) <= rle.MAX_COORDINATE for value in (*centre, *radii)):
         raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of all bounds")
     if min(radii) <= 0:
-        return encode_mask(np.zeros(size))
+        return rle.encode_mask(np.zeros(size))
     (x, y), (rx, ry) = centre, radii
     cos, sin = math.cos(angle), math.sin(angle)
     # Inside is a dx^2 + 2 b dx dy + c dy^2 <= 1, which gives each column its range of dy.
@@ -94,7 +86,7 @@ def from_ellipse(
     dx = columns + 0.5 - x
     square = c - (dx / (rx * ry)) ** 2
     half = np.where(square >= 0, np.sqrt(np.maximum(square, 0)) / c, -1)
-    return encode_mask(np.abs(rows + 0.5 - y + b / c * dx) <= half)
+    return rle.encode_mask(np.abs(rows + 0.5 - y + b / c * dx) <= half)
 
 
 def from_overlapping(mask: np.ndarray, left: int, top: int, size: Size) -> Rle:
@@ -103,7 +95,7 @@ def from_overlapping(mask: np.ndarray, left: int, top: int, size: Size) -> Rle:
     inner = mask[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
     rows, columns = max(top, 0), max(left, 0)
     pixels[rows : rows + inner.shape[0], columns : columns + inner.shape[1]] = inner
-    return encode_mask(pixels)
+    return rle.encode_mask(pixels)
 
 
 def from_window(runs: list[int], window: tuple[int, int, int, int], size: Size) -> Rle:
@@ -142,7 +134,7 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
     for value, runs in zip(distinct.tolist(), np.split(order, first)[1:], strict=True):
         edges = np.stack([starts[runs], ends[runs]], axis=1).ravel()
         counts = np.diff(edges, prepend=0, append=pixels.size).tolist()
-        masks[value] = encode_runs(counts, height, width)
+        masks[value] = rle.encode_runs(counts, height, width)
     return masks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +64,16 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
 
 
 def with_annotations(
-    images: Mapping[str, Path], files: Iterable[Path], *, every: bool, what: str, log: ImportLog
+    folder: Path, files: Iterable[Path], *, every: bool, what: str, log: ImportLog
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """The images of the frames to import, and their annotation files, by name in the same order.
 
-    ``images`` is what :func:`frames_of` returns; files are called as their images. With ``every``
-    images without a file (``what``, for the notes) are frames too.
+    Files are called as their images in ``folder``. With ``every`` images without a file (``what``,
+    for the notes) are frames too.
     """
+    images = frames_of(folder)
     found = {_stem(path): path for path in files}
     for stem in [stem for stem in found if stem not in images]:
-        folder = next(iter(images.values())).parent
         with log.part("frames", found.pop(stem)):
             raise FileNotFoundError(f"there is no image {stem}.* in {folder}")
     kept = "taken as empty" if every else "left out"
