@@ -6,8 +6,6 @@ Equal settings give equal bytes (with equal library versions), and a video is th
 others are made. datasets/README.md describes the files and the two variants.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

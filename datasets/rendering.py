@@ -5,8 +5,6 @@ the layers in a pixel blend their colours (smooth edges), and the mask owns the 
 object shows more than any other layer, so masks never overlap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from simplevtr.formats.rle import encode_mask, frame_lists, run_lengths

@@ -8,8 +8,6 @@ The outline of a category is a test on points in the object's own coordinates: t
 centre, and a radius of 1 is its nominal size. No outline reaches further than ``EXTENT``.
 """
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ table.md, table.csv and plot.png, and for each run and seed a folder with the co
 (commands.txt), their output (console.txt) and result.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import fcntl
 import io

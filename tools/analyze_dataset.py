@@ -7,8 +7,6 @@ video and the videos of each category, and the sizes of a model that they sugges
 the folder gets them as analysis.md, and categories.png, instances.png and frames.png.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import sys

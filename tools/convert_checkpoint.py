@@ -26,8 +26,6 @@ way. Caffe's (BGR, detectron2's "MSRA") are told from detectron2's names with fo
 rewritten; of others trained so --source-colours caffe says it.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -7,8 +7,6 @@ the names of the videos alone, so that others get the same one; the line "split"
 frames stay where they are: both files go with the image folder of the source.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

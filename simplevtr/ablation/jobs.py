@@ -3,8 +3,6 @@
 Whether every config of the plan works is asked first, before anything trains.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,25 +98,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """One (run, seed), or the costs of a run.
+    """One (run, seed), or the costs of a run."""
 
-    Attributes:
-        kind: what it does; a "start" has no scores, an "evaluate" no losses.
-        run: name of the run, or "start".
-        seed: None for costs, which have none.
-        folder: what it leaves there goes by the names that ``file`` gives.
-        settings: what the result depends on; with other settings it is not valid.
-        steps: commands, one after the other.
-        needs: results of other jobs that must be there first.
-    """
-
-    kind: Literal["start", "train", "evaluate", "cost"]
-    run: str
-    seed: int | None
-    folder: Path
-    settings: dict[str, Any]
-    steps: tuple[Step, ...]
-    needs: tuple[Path, ...] = ()
+    kind: Literal["start", "train", "evaluate", "cost"]  # "start": no scores; "evaluate": no losses
+    run: str  # name of the run, or "start"
+    seed: int | None  # None for costs
+    folder: Path  # what it leaves there has the names that ``file`` returns
+    settings: dict[str, Any]  # what the result depends on; with other settings it is not valid
+    steps: tuple[Step, ...]  # commands, one after the other
+    needs: tuple[Path, ...] = ()  # results of other jobs that must be there first
 
     @property
     def name(self) -> str:

@@ -1,7 +1,5 @@
 """The plan file of an ablation: which config deltas are run, with which seeds."""
 
-from __future__ import annotations
-
 import os
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -35,25 +33,15 @@ class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of the table.
+    """One line of the table."""
 
-    Attributes:
-        name: also the name of its folder.
-        title: for the table.
-        section: of the paper; "" for none.
-        opts: on top of the plan's; for ``evaluate`` on top of that run's too.
-        seeds: an evaluation, or a run with fewer seeds, has some of the plan's.
-        start_from: name of the run whose final weights this one trains on from.
-        evaluate: name of the run whose final weights are evaluated; nothing is trained.
-    """
-
-    name: _Name
+    name: _Name  # also that of its folder
     title: str
-    section: str = ""
-    opts: Opts | None = None
-    seeds: _Seeds | None = None
-    start_from: str | None = None
-    evaluate: str | None = None
+    section: str = ""  # of the paper
+    opts: Opts | None = None  # on top of the plan's; for ``evaluate`` on top of that run's too
+    seeds: _Seeds | None = None  # an evaluation, or a run with fewer seeds, has some of the plan's
+    start_from: str | None = None  # the run whose final weights this one trains on from
+    evaluate: str | None = None  # the run whose final weights are evaluated; nothing is trained
 
 
 class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,9 +100,7 @@ def _from_root(config: str) -> str:
 def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
     """Read and check a plan file.
 
-    Args:
-        path: YAML file.
-        seeds: replace the plan's; a run with seeds of its own keeps those that are among them.
+    ``seeds`` replace the plan's; a run with seeds of its own keeps those that are among them.
 
     Raises:
         FileNotFoundError: the plan or a config that it names does not exist.
@@ -153,14 +139,9 @@ def _plan(path: Path, content: _PlanFile, seeds: tuple[int, ...]) -> Plan:
         opts = _opts(where, run.opts, weights=own_weights)
         runs[run.name] = msgspec.structs.replace(run, opts=opts, seeds=chosen)
     _check_names(content.baseline, runs)
-    return Plan(
-        path=path,
-        config=_config(path, content.config),
-        opts=_opts("the plan", content.opts, weights=start is None),
-        baseline=content.baseline,
-        start=start,
-        runs=runs,
-    )
+    config = _config(path, content.config)
+    opts = _opts("the plan", content.opts, weights=start is None)
+    return Plan(path, config, opts, content.baseline, start, runs)
 
 
 def _config(plan: Path, name: str) -> str:
@@ -191,17 +172,13 @@ def _check_names(baseline: str, runs: dict[str, Run]) -> None:
         if name not in runs:
             raise ValueError(f"{where}: {name!r} is not a run; runs: {', '.join(runs)}")
         if runs[name].evaluate:
-            raise ValueError(
-                f"{where}: {name!r} is an evaluation and has no weights of its own; "
-                "name a run that trains"
-            )
+            why = f"{name!r} is an evaluation and has no weights of its own"
+            raise ValueError(f"{where}: {why}; name a run that trains")
         has = runs[name].seeds
         if missing := [seed for seed in run.seeds if seed not in has]:
             raise ValueError(f"{where}: has seeds {missing}, which {name!r} has not: {list(has)}")
     try:
         TopologicalSorter({run: [s] if s else [] for run, s in sources.items()}).prepare()
     except CycleError as error:
-        names = error.args[1]
-        raise ValueError(
-            f"run {names[0]!r}: its weights come from itself: {' <- '.join(names)}"
-        ) from None
+        first, way = error.args[1][0], " <- ".join(error.args[1])
+        raise ValueError(f"run {first!r}: its weights come from itself: {way}") from None

@@ -1,7 +1,5 @@
 """What a run leaves in its folder -> its result.json."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shlex

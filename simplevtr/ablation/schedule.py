@@ -1,7 +1,5 @@
 """Runs jobs: some side by side, each after those that it needs, and none twice."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import signal

@@ -1,7 +1,5 @@
 """Class heads of other rows: classes go by name where names are known, else start anew."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.draft import Draft, Target

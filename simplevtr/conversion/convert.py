@@ -1,7 +1,5 @@
 """Weights of any known layout -> weights for one of our models."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.classes import refit_classes

@@ -8,8 +8,6 @@ frames in [0, 255] from which only the mean is subtracted. The statistics of the
 into weight and bias, which is how they are told.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 

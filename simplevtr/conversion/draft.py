@@ -1,7 +1,5 @@
 """Both ends of a conversion: weights on their way from a source, and what a model wants."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -26,15 +24,10 @@ class Piece:
 
 @dataclass
 class Draft:
-    """Pieces under our names; the rules of this package change them in place.
+    """Pieces under our names; the rules of this package change them in place."""
 
-    Attributes:
-        pieces: our name -> piece.
-        reasons: name in the source -> why a rule left it out.
-    """
-
-    pieces: dict[str, Piece]
-    reasons: dict[str, str] = field(default_factory=dict)
+    pieces: dict[str, Piece]  # our name -> piece
+    reasons: dict[str, str] = field(default_factory=dict)  # name in the source -> why left out
 
     def put(self, name: str, tensor: Tensor, rule: str) -> None:
         """Replace the tensor of a piece and note the rule."""
@@ -57,24 +50,18 @@ class Draft:
 
 @dataclass(frozen=True)
 class Target:
-    """What weights are converted for.
+    """What weights are converted for: a model.
 
-    Attributes:
-        weights: the model's initial weights, name -> tensor; their names and shapes are what is
-            wanted, their values fill tensors that a source covers in part.
-        slots: Q.
-        query_frames: T of queries with a frame axis; 0 without.
-        class_offset: leading class indices that no category uses.
-        classes: names of the K classes behind them; () if nobody knows.
-        pixel_mean: of the RGB frames in [0, 255] that the model normalises.
-        pixel_std: likewise.
+    Names and shapes of its initial weights are what is wanted, their values fill tensors that a
+    source covers in part.
     """
 
     weights: Mapping[str, Tensor]
-    slots: int
-    query_frames: int
-    class_offset: int = 0
-    classes: tuple[str, ...] = ()
+    slots: int  # Q
+    query_frames: int  # T of queries with a frame axis; 0 without
+    class_offset: int = 0  # leading class indices that no category uses
+    classes: tuple[str, ...] = ()  # names of the K classes behind them; () if nobody knows
+    # Of the RGB frames in [0, 255] that the model normalises.
     pixel_mean: tuple[float, ...] = (123.675, 116.280, 103.530)
     pixel_std: tuple[float, ...] = (58.395, 57.120, 57.375)
 

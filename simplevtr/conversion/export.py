@@ -1,7 +1,5 @@
 """Our weights -> VisTR's published layout, by the same table of names."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from simplevtr.conversion.convolutions import OUTPUTS, refit_layer

@@ -1,7 +1,5 @@
 """The layouts that weights come in, told apart by their names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,23 +24,15 @@ _CAFFE2_STEM = "conv1_w"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a family of checkpoints names and numbers things.
+    """How a family of checkpoints names and numbers things."""
 
-    Attributes:
-        to_ours: name -> our name, or None if it has no place with us.
-        has_frames: whether queries can have a frame axis.
-        slots: queries a frame, if that is the same for all of the family.
-        class_offset: leading class indices that no category uses.
-        classes: names of the classes behind them, if those are the same for all of the family; ""
-            for an index that is not used.
-        kinds: supercategories of those whose names mean something else elsewhere.
-    """
-
-    to_ours: Callable[[str], str | None]
-    has_frames: bool = False
-    slots: int | None = None
-    class_offset: int = 0
+    to_ours: Callable[[str], str | None]  # name -> our name, or None if it has no place with us
+    has_frames: bool = False  # whether queries can have a frame axis
+    slots: int | None = None  # queries a frame, if that is the same for all of the family
+    class_offset: int = 0  # leading class indices that no category uses
+    # Names of the classes behind them, if all of the family have the same; "" for unused indices.
     classes: tuple[str, ...] = ()
+    # Supercategories of those whose names mean something else elsewhere.
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 

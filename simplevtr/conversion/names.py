@@ -4,8 +4,6 @@ A row pairs two name prefixes; what follows the prefix is the same on both sides
 a number that both sides share, such as that of a layer.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 
@@ -13,13 +11,10 @@ Row = tuple[str, str]
 
 
 class NameTable:
-    """Rows of (their prefix, our prefix).
+    """Rows of (their prefix, our prefix); ``to_ours`` and ``to_theirs`` translate names.
 
-    Attributes:
-        rows: each prefix ends at a dot and occurs once on its side; of several that match a name
-            the longest counts.
-        to_ours: their name -> ours, or None if no row matches.
-        to_theirs: our name -> theirs, or None if no row matches.
+    Each prefix ends at a dot and occurs once on its side; of several that match a name the longest
+    counts. The translation is None if no row matches.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:

@@ -1,7 +1,5 @@
 """What a conversion did with every tensor."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +15,12 @@ WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that s
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor.
+    """One tensor."""
 
-    Attributes:
-        name: in the source if it was left out of it, else in the result.
-        shape: of the tensor; None if it is not known.
-        note: the rules that changed it, or why it was left out.
-        wanted: the shape that the model has instead.
-    """
-
-    name: str
-    shape: tuple[int, ...] | None
-    note: str = ""
-    wanted: tuple[int, ...] | None = None
+    name: str  # in the source if it was left out of it, else in the result
+    shape: tuple[int, ...] | None  # None if it is not known
+    note: str = ""  # the rules that changed it, or why it was left out
+    wanted: tuple[int, ...] | None = None  # the shape that the model has instead
 
     def __str__(self) -> str:
         shape = "" if self.shape is None else f" {self.shape}"
@@ -38,21 +29,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What a conversion did with every tensor.
+    """What a conversion did with every tensor."""
 
-    Attributes:
-        layout: of the source.
-        taken: in the result, unchanged.
-        reinterpreted: in the result, changed by the rules in ``note``.
-        left_out: of the source and not used.
-        initial: of the model and not in the result, or of VisTR and not in the file.
-    """
-
-    layout: str
-    taken: tuple[Entry, ...]
-    reinterpreted: tuple[Entry, ...]
-    left_out: tuple[Entry, ...]
-    initial: tuple[Entry, ...]
+    layout: str  # of the source
+    taken: tuple[Entry, ...]  # in the result, unchanged
+    reinterpreted: tuple[Entry, ...]  # in the result, changed by the rules in ``note``
+    left_out: tuple[Entry, ...]  # of the source and not used
+    initial: tuple[Entry, ...]  # of the model, or of VisTR, and not in the result
 
     def text(self, verbose: bool = False) -> str:
         """The report in lines, grouped by prefix and rule; every tensor if ``verbose``."""

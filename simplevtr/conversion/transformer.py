@@ -4,8 +4,6 @@ Rows of queries are frame-major, row = t Q + q. Queries without a frame axis cou
 frame.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -20,8 +20,6 @@ one balances the result better. Unlike in the iterative stratification of Sechid
 labels are not dealt with one after the other, so no label is given away for the one before it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from bisect import bisect_left
 from collections import Counter

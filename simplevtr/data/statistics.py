@@ -3,8 +3,6 @@
 Pure functions on the content of the file; masks are not decoded.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
