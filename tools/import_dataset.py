@@ -76,11 +76,10 @@ def _categories(name: str) -> list[tuple[int, str]]:
 
 def _special(options: argparse.Namespace) -> dict:
     """The options of this kind that were given."""
-    readers = importing.READERS.items()
-    known = {kind: {*inspect.signature(read).parameters} for kind, read in readers}
+    known = {kind: inspect.signature(r).parameters for kind, r in importing.READERS.items()}
     every = set().union(*known.values()) - COMMON
     given = {name: value for name, value in vars(options).items() if name in every}
-    unknown = given.keys() - known[options.kind]
+    unknown = given.keys() - known[options.kind].keys()
     if unknown:
         raise ValueError(f"{options.kind} has no option --{min(unknown).replace('_', '-')}")
     if "classes" in given:
@@ -120,8 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     text = """index of void pixels, -1 for none (default: 255, unless it is the only one besides 0
         in all pictures: then it is the object)"""
     davis("--void", type=int, help=text)
-    text = "folder above the videos (default: the only one, such as 480p in DAVIS)"
-    davis("--subfolder", help=text)
+    davis("--subfolder", help="folder above the videos (default: the only one, as DAVIS's 480p)")
     text = "text file of the names of the videos to take, or its name in ImageSets: 2017/val"
     davis("--videos", metavar="LIST", help=text)
     text = "import crowds as objects; some tools write iscrowd 1 for every mask that is an RLE"

@@ -10,12 +10,7 @@ a ``FileNotFoundError``, one that cannot be used a ``ValueError`` that names it,
 
 from collections.abc import Callable
 
-from simplevtr.importing.categories import (
-    categories_of_file,
-    parse_pairs,
-    renamed,
-    with_categories,
-)
+from simplevtr.importing.categories import categories_of_file, parse_pairs, renamed, with_categories
 from simplevtr.importing.coco_tracks import read_coco_tracks
 from simplevtr.importing.cvat import GAPS, read_cvat
 from simplevtr.importing.dataset import FRAMES, ImportedDataset, ImportedTrack, ImportedVideo

@@ -127,9 +127,8 @@ def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Imag
     # What tells the videos of the images apart; None: their folders.
     key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
     videos: dict[int | str, list[_Image]] = {}
-    for image in checks.entries(
-        entries, source, "images", lambda entry: _image(entry, key), unique=["id"]
-    ):
+    found = checks.entries(entries, source, "images", lambda e: _image(e, key), unique=["id"])
+    for image in found:
         videos.setdefault(image.video, []).append(image)
     for video, images in videos.items():
         images.sort(key=attrgetter("order", "id"))
@@ -154,10 +153,8 @@ def _image(entry: dict[str, Any], video_key: str | None) -> _Image:
 def _check_order(images: list[_Image], video: int | str) -> None:
     """Raise ValueError unless the sorted images of a video have one order."""
     if images[0].order[0] != images[-1].order[0]:
-        raise ValueError(
-            f"some images of video {video!r} have a frame index and others, such as "
-            f"{images[-1].name!r}, have none"
-        )
+        some = f"some images of video {video!r} have a frame index"
+        raise ValueError(f"{some} and others, such as {images[-1].name!r}, have none")
     for one, other in pairwise(images):
         if one.order == other.order:
             raise ValueError(

@@ -193,8 +193,7 @@ def _shape_mask(shape: ElementTree.Element, size: Size, notes: Counter[str]) -> 
         radii = (_number(shape, "rx", least=_SMALLEST), _number(shape, "ry", least=_SMALLEST))
         angle = math.radians(_number(shape, "rotation", missing="0"))
         return from_ellipse(centre, radii, angle, size)
-    keys = ("left", "top", "width", "height")
-    window = tuple(whole_number(shape.attrib, key) for key in keys)
+    window = tuple(whole_number(shape.attrib, k) for k in ("left", "top", "width", "height"))
     runs = shape.get("rle", "").split(",")
     return from_window([whole_number({"rle": run.strip()}, "rle") for run in runs], window, size)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,11 +181,10 @@ class VideoDraft:
 
 def _size_of(path: Path, wanted: Size | None) -> Size:
     """(H, W) of a frame: the wanted one if it fits the picture turned or as it is stored."""
-    size = None
-    if wanted is not None:
-        with suppress(ValueError):
-            size = frame_size(path, wanted)
-    size = size or frame_size(path)
+    try:
+        size = frame_size(path, wanted)
+    except ValueError:
+        size = frame_size(path)
     if size[0] * size[1] > _MOST_PIXELS:
         raise ValueError(f"{path}: {size[0]} x {size[1]} pixels; at most {_MOST_PIXELS}")
     return size

@@ -198,8 +198,7 @@ def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle:
 def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: Size) -> Rle:
     """The mask of a PNG, base64-coded, of the pixels from the first to the last corner."""
     x0, y0, x1, y1 = corners
-    # The difference is rounded, not both corners: a mask that was moved by half a pixel keeps its
-    # size.
+    # The difference is rounded, not both corners: a mask moved by half a pixel keeps its size.
     height, width = round(y1 - y0) + 1, round(x1 - x0) + 1
     if not (0 < height <= 2 * size[0] and 0 < width <= 2 * size[1]):  # before it is decoded
         raise ValueError(
