@@ -21,8 +21,6 @@ from detectron2.config import CfgNode
 
 # What is counted in arguments: at least one, or none too.
 COUNT, NATURAL = number(int, least=1), number(int, least=0)
-# Also ends a measurement on one line: what the machine is too small for, or cannot compute.
-_ERRORS = (FloatingPointError, torch.OutOfMemoryError)
 
 
 def argument_parser(file: str, doc: str, *, model: bool = False) -> argparse.ArgumentParser:
@@ -41,9 +39,7 @@ def argument_parser(file: str, doc: str, *, model: bool = False) -> argparse.Arg
 def model_config(args: argparse.Namespace) -> CfgNode:
     """The frozen config of the options; the number of threads is set from here on.
 
-    Raises:
-        ValueError: if ``MODEL.DEVICE`` is none that can be measured: "cpu", "cuda", or a GPU that
-            is there.
+    ValueError if ``MODEL.DEVICE`` cannot be measured: allowed are "cpu", "cuda", and GPUs by index.
     """
     torch.set_num_threads(args.threads)
     cfg = setup_cfg(args.config_file, args.opts)
@@ -86,4 +82,6 @@ def run(
         print(text)
         return status[0] if status else 0
 
-    return run_command(parser, measured, arguments, errors=_ERRORS)
+    # What the machine cannot compute, or is too small for, ends on one line, too.
+    errors = (FloatingPointError, torch.OutOfMemoryError)
+    return run_command(parser, measured, arguments, errors=errors)

@@ -67,16 +67,11 @@ def compute(
 
 def difference(found: list[Tensor], expected: list[Tensor]) -> float:
     """The largest relative difference of a result or a gradient, by Euclidean norms."""
-    pairs = zip(found, expected, strict=True)
-    return max(float((a - b).norm() / b.norm()) for a, b in pairs)
+    return max(float((a - b).norm() / b.norm()) for a, b in zip(found, expected, strict=True))
 
 
 def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Compute every shape with every kernel; the figures and the table.
-
-    Raises:
-        ValueError: if there is no such device.
-    """
+    """Compute every shape with every kernel; ValueError if there is no such device."""
     allowed = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     if args.device not in allowed:
         raise ValueError(f"--device {args.device}; allowed: {', '.join(allowed)}")

@@ -9,9 +9,9 @@ follow them with errors. The same videos are scored with half of each video's pr
 all, each in a fresh process that does what tools/evaluate.py does.
 
 "masks" checks and decodes the masks and joins each track's; "ground truth" reads the annotations
-and does the same with theirs; "match" and "accumulate" are pycocotools'. Stages are in seconds of
-the processor, as other programs disturb these little; "elapsed" is by the clock. Peak memory is the
-whole process's; "of files" is what was not there before a file was read.
+and does the same with theirs; "match" and "accumulate" are pycocotools'. Times are seconds of the
+processor, as other programs disturb these little. Peak memory is the whole process's; "of files" is
+what was not there before a file was read.
 """
 
 from __future__ import annotations
@@ -100,14 +100,12 @@ def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:
 def score(annotations: Path, results: Path) -> dict[str, Any]:
     """Score a result file as tools/evaluate.py does, and report.
 
-    Returns:
-        ``seconds`` of the processor by stage, ``cpu_seconds``, their sum, ``elapsed_seconds``,
-        ``start_bytes`` and ``peak_bytes`` (resident, before anything is read and at most), and the
-        ``scores``.
+    Returns ``seconds`` of the processor by stage, ``cpu_seconds``, their sum, ``start_bytes`` and
+    ``peak_bytes`` (resident, before anything is read and at most), and the ``scores``.
     """
     before = peak_resident_bytes()
     stages = Stages(STAGES)
-    start, cpu_start = time.perf_counter(), time.process_time()
+    start = time.process_time()
     with stages.time("ground truth"):
         gt = load_ground_truth(annotations)
     with stages.time("parse"):
@@ -123,8 +121,7 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
     stages.seconds["match"] -= stages.seconds["track IoU"] + stages.seconds["accumulate"]
     return {
         "seconds": stages.seconds,
-        "elapsed_seconds": time.perf_counter() - start,
-        "cpu_seconds": time.process_time() - cpu_start,
+        "cpu_seconds": time.process_time() - start,
         "start_bytes": before,
         "peak_bytes": peak_resident_bytes(),
         "scores": scores.stats,
@@ -132,20 +129,15 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
 
 
 def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Make the files and score them; the figures and the table.
-
-    Raises:
-        ValueError: if an argument makes no sense, or scoring failed.
-    """
+    """Make the files and score them; the figures and the table. ValueError if scoring failed."""
     reports = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for tracks, path in write_files(folder, args).items():
             file = {"predictions": tracks * args.videos, "file_bytes": path.stat().st_size}
             reports.append(file | in_fresh_process(score, folder / "annotations.json", path))
-    height, width = args.size
     title = (
-        f"{args.videos} videos of {args.frames} frames of {height} x {width} pixels, "
+        f"{args.videos} videos of {args.frames} frames of {args.size[0]} x {args.size[1]} pixels, "
         f"{TRUE_TRACKS} true tracks each; seconds, one thread"
     )
     return reports, f"{title}\n\n{format_report(reports)}"
@@ -158,13 +150,13 @@ def format_report(reports: list[dict[str, Any]]) -> str:
             f"{report['predictions']:,}",
             f"{report['file_bytes'] / MIB:,.1f}",
             *(f"{report['seconds'][stage]:.2f}" for stage in STAGES),
-            *(f"{report[key]:.2f}" for key in ("cpu_seconds", "elapsed_seconds")),
+            f"{report['cpu_seconds']:.2f}",
             f"{report['peak_bytes'] / MIB:,.0f}",
             f"{(report['peak_bytes'] - report['start_bytes']) / MIB:,.0f}",
         )
         for report in reports
     ]
-    headers = ["predictions", "file (MiB)", *STAGES, "all", "elapsed", "peak (MiB)", "of files"]
+    headers = ["predictions", "file (MiB)", *STAGES, "all", "peak (MiB)", "of files"]
     return markdown_table(headers, rows, left=0)
 
 

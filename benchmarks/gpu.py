@@ -41,11 +41,9 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = [
-    f"{dataset}/{model}_R50.yaml"
-    for dataset in ("youtubevis_2019", "youtubevis_2021", "ovis")
-    for model in ("simplevtr", "vistr")
-    if (dataset, model) != ("ovis", "vistr")
-]
+    f"{name}_R50.yaml" for name in ("youtubevis_2019/simplevtr", "youtubevis_2019/vistr",
+    "youtubevis_2021/simplevtr", "youtubevis_2021/vistr", "ovis/simplevtr")
+]  # fmt: skip
 FORMATS = ("float32", "float16", "bfloat16")
 INSTANCES = 3
 LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, relative
@@ -53,21 +51,13 @@ LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, relative
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is; sizes are (H, W) in pixels.
+    """How large everything is; sizes are (H, W) in pixels."""
 
-    Attributes:
-        size: of the frames that the network sees.
-        output_size: of the masks in inference.
-        frames: T of the training steps.
-        window: frames of a window in inference; a video has three.
-        opts: config keys and values.
-    """
-
-    size: tuple[int, int]
-    output_size: tuple[int, int]
-    frames: tuple[int, int]
-    window: int
-    opts: tuple[Any, ...] = ()
+    size: tuple[int, int]  # of the frames that the network sees
+    output_size: tuple[int, int]  # of the masks in inference
+    frames: tuple[int, int]  # T of the training steps
+    window: int  # frames of a window in inference; a video has three
+    opts: tuple[Any, ...] = ()  # config keys and values
 
 
 FULL = Scale((300, 540), (720, 1280), (16, 64), 64)
@@ -81,19 +71,12 @@ TINY = Scale((32, 48), (48, 64), (2, 3), 2, (
 
 @dataclass(frozen=True)
 class Job:
-    """One row.
+    """One row."""
 
-    Attributes:
-        part: "kernels", or the config that it is about; a part has a process of its own.
-        kind: "training" or "inference", or the layer.
-        how: the number format, or the kernel.
-        frames: T in training, of a window in inference; 0 for kernels.
-    """
-
-    part: str
-    kind: str
-    how: str
-    frames: int = 0
+    part: str  # "kernels", or the config that it is about; a part has a process of its own
+    kind: str  # "training" or "inference", or the layer
+    how: str  # the number format, or the kernel
+    frames: int = 0  # T in training, of a window in inference
 
 
 def jobs(device: torch.device, scale: Scale, configs: list[str]) -> list[Job]:
@@ -110,11 +93,7 @@ def jobs(device: torch.device, scale: Scale, configs: list[str]) -> list[Job]:
 
 
 def measured(job: Job, device: torch.device, scale: Scale) -> dict[str, str]:
-    """The figures of a row, as they are printed.
-
-    Raises:
-        ValueError: if two kernels differ.
-    """
+    """The figures of a row, as they are printed; ValueError if two kernels differ."""
     if job.part == "kernels":
         return _kernel(job, device, tiny=scale == TINY)
     cfg = _config(job, device, scale)
@@ -124,7 +103,7 @@ def measured(job: Job, device: torch.device, scale: Scale) -> dict[str, str]:
         expected = max(memory.training(**clip, exact=True).values())
         # The long clip is about memory.
         steps = 3 if job.frames == scale.frames[0] else 1
-        _, figures = time_training(cfg, synthetic_batches(cfg, **clip), steps=steps, warmup=1)
+        *_, figures = time_training(cfg, synthetic_batches(cfg, **clip), steps=steps, warmup=1)
         seconds = figures["step_seconds"]["median"]
         speed = job.frames / seconds
     else:
@@ -170,7 +149,7 @@ def _config(job: Job, device: torch.device, scale: Scale) -> CfgNode:
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, int]:
     """Measure every part in a process of its own, write the page; rows, page and exit status."""
     device = torch.device(args.device)
-    scale = FULL if device.type == "cuda" and not args.tiny else TINY
+    scale = FULL if device.type == "cuda" else TINY
     todo = jobs(device, scale, args.configs)
     output = args.output or Path("docs/gpu.md" if scale == FULL else "output/gpu_tiny.md")
     refuse_existing(output, overwrite=args.overwrite)
@@ -186,7 +165,6 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, in
                 rows.append(vars(job) | row)
                 progress.update()
     page = markdown(rows, device, scale, time.monotonic() - begin)
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(output, page.encode(), overwrite=True)
     failed = sum("error" in row for row in rows)
     text = f"{page}\nwritten to {output}; {failed} of {len(rows)} rows failed"
@@ -197,7 +175,6 @@ def markdown(rows: list[dict[str, str]], device: torch.device, scale: Scale, sec
     """The page."""
     kernels = [row for row in rows if row["part"] == "kernels"]
     models = [row for row in rows if row["part"] != "kernels"]
-    height, width = scale.size
     tiny = "" if scale == FULL else "**Narrow models and small frames: no figures of a GPU.** "
     parts = [
         "# Measured on a GPU" if scale == FULL else "# A trial of `make gpu`",
@@ -207,11 +184,11 @@ def markdown(rows: list[dict[str, str]], device: torch.device, scale: Scale, sec
         "**Deformable convolutions**, forward and backward in float32. A row fails if a result or "
         f"a gradient differs by more than {LARGEST_DIFFERENCE:g}.",
         _table(kernels, kind="what", how="computed in"),
-        f"**Models**, random weights, frames of {height} x {width} pixels. Training: a step of one "
-        f"clip with {INSTANCES} instances, data not included. Inference: three windows, masks at "
-        f"{scale.output_size[0]} x {scale.output_size[1]} included; its expected memory is the "
-        "network's alone. What is expected is that of `tools/plan_memory.py`; peaks are PyTorch's "
-        "on a GPU, the whole process's on a CPU.",
+        f"**Models**, random weights, frames of {scale.size[0]} x {scale.size[1]} pixels. "
+        f"Training: a step of one clip with {INSTANCES} instances, data not included. Inference: "
+        f"three windows, masks at {scale.output_size[0]} x {scale.output_size[1]} included; its "
+        "expected memory is the network's alone. What is expected is that of "
+        "`tools/plan_memory.py`; peaks are PyTorch's on a GPU, the whole process's on a CPU.",
         _table(models, part="config", kind="what", how="computed in", frames="frames"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -232,7 +209,6 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     default = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", default=default, choices=["cuda", "cpu"])
-    add("--tiny", action="store_true", help="small, as always on a CPU")
     add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
     add("--configs", nargs="+", default=CONFIGS, metavar="YAML")
     add("--minutes", type=number(above=0), default=6.5, help="what is late is left out")

@@ -48,9 +48,8 @@ def measure(
     model.segmenter = build_segmenter(cfg)
     loader = build_test_loader(cfg, dataset)  # which learns the classes that the evaluator needs
     with tempfile.TemporaryDirectory() as folder:
-        evaluator = YTVISEvaluator(
-            dataset_name=dataset, output_dir=folder, area_limits=cfg.TEST.AREA_LIMITS
-        )
+        limits = cfg.TEST.AREA_LIMITS
+        evaluator = YTVISEvaluator(dataset_name=dataset, output_dir=folder, area_limits=limits)
         frames, seconds = 0, 0.0
         for clips in tqdm(loader, desc=f"{window}/{stride}", leave=False):
             begin = time.perf_counter()
@@ -62,29 +61,17 @@ def measure(
         truth = load_ground_truth(MetadataCatalog.get(dataset).json_file)
         results = load_results(Path(folder) / "results.json", truth)
     switches = count_id_switches(truth, results, score_threshold=score).total
-    return {
-        "window": window,
-        "stride": stride,
-        "AP": scores["AP"],
-        "AP50": scores["AP50"],
-        "id switches": switches,
-        "tracks": sum(track.score >= score for track in results),
-        "frames/s": frames / seconds,
-    }
+    tracks = sum(track.score >= score for track in results)
+    figures = (window, stride, scores["AP"], scores["AP50"], switches, tracks, frames / seconds)
+    return dict(zip(HEADS, figures, strict=True))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
-    cells = [
-        [
-            row["window"] or "whole video",
-            row["stride"] if row["window"] else "",
-            *(row[head] for head in HEADS[2:]),
-        ]
-        for row in rows
-    ]
+    whole = {"window": "whole video", "stride": ""}
+    cells = [row if row["window"] else row | whole for row in rows]
     formats = ("", "", ".1f", ".1f", "d", "d", ".0f")
-    return tabulate(cells, HEADS, tablefmt="github", floatfmt=formats)
+    return tabulate(cells, "keys", tablefmt="github", floatfmt=formats)
 
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
@@ -104,11 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argument_parser(__file__, __doc__, model=True)
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered data set")
-    windows = [0, 10, 20, 40, 80]
+    share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
     add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
-    share = number(least=0, below=1)
     add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
-    score = number(least=0, most=1)
     add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
     return run(parser, measure_all, arguments)
 

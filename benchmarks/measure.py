@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from simplevtr.terminal import one_line, table_cell
+from simplevtr.terminal import table_cell
 
 import numpy as np
 import torch
@@ -52,9 +52,8 @@ REST = "rest"
 def count_parameters(model: nn.Module) -> dict[str, Any]:
     """Count parameters, each once; buffers, as frozen batch norms have, do not count.
 
-    Returns:
-        ``parameters`` and ``trainable`` (numbers of values), and ``parameters_by_part``, for each
-        of ``PARTS`` and ``REST``, which add up to ``parameters``.
+    Returns ``parameters`` and ``trainable`` (numbers of values), and ``parameters_by_part``, for
+    each of ``PARTS`` and ``REST``, which add up to ``parameters``.
     """
     counts = parameter_count(model)
     return {
@@ -69,8 +68,7 @@ def count_flops(model: nn.Module, frames: Tensor) -> dict[str, Any]:
 
     A multiply-add counts 2. Matrix products, convolutions, deformable ones included, and attention
     count; norms, activations, softmax, bilinear sampling (``grid_sample``) and interpolation do
-    not. Only shapes are computed, by a copy of the model on the "meta" device, which gives the same
-    number for every device.
+    not. Only shapes are computed, by a copy of the model on the "meta" device.
 
     Args:
         model: has ``predict_clip``, as :class:`simplevtr.modeling.meta_arch.SimpleVTR`.
@@ -106,12 +104,8 @@ def _by_part(counts: Mapping[str, int], total: int) -> dict[str, int]:
 def saved_tensor_bytes(fn: Callable[[], Any], parameters: Iterable[Tensor] = ()) -> int:
     """Bytes of the tensors that autograd saves for the backward pass while ``fn`` runs.
 
-    Each storage counts once and as a whole, however many tensors share it. Storages are kept until
+    Each storage counts once and as a whole, those of ``parameters`` do not. Storages are kept until
     ``fn`` has returned, so that no address stands for two of them.
-
-    Args:
-        fn: runs the forward pass; what it returns is ignored.
-        parameters: tensors whose storages do not count, as they exist anyway.
     """
     existing = {_storage_key(tensor) for tensor in parameters}
     storages = {}
@@ -166,11 +160,8 @@ def time_steps(
 ) -> tuple[list[float], list[float]]:
     """Time ``step(batch)`` and the wait for each batch; a GPU's peak memory counts from here on.
 
-    Returns:
-        Seconds of each of ``steps`` steps after ``warmup`` others, and of the wait for its batch.
-
-    Raises:
-        ValueError: if ``steps`` is below 1 or ``warmup`` below 0.
+    Returns seconds of each of ``steps`` steps after ``warmup`` others, and of the wait for its
+    batch. ValueError if ``steps`` is below 1 or ``warmup`` below 0.
     """
     if steps < 1 or warmup < 0:
         raise ValueError(
@@ -246,6 +237,7 @@ def measured_rows(
         receive, send = SPAWN.Pipe(duplex=False)
         with tempfile.TemporaryDirectory() as folder:
             complaints = Path(folder) / "stderr"
+            complaints.touch()
             process = SPAWN.Process(target=_measure, args=(function, jobs, send, complaints))
             process.start()
             send.close()  # the end of the process is then the end of the pipe
@@ -275,8 +267,7 @@ def _measure(
         try:
             row = function(*job)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
-            row = {"error": table_cell(f"{type(error).__name__}: {one_line(error)}")}
-            row["error"] = row["error"][:LONGEST_ERROR]
+            row = {"error": table_cell(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
         send.send(row)
         gc.collect()  # the next row's peak begins with what is left of this one
         if torch.cuda.is_available():
@@ -286,10 +277,8 @@ def _measure(
 def _death(status: int, complaints: Path) -> str:
     """How a process ended, and the last line that it wrote to stderr."""
     how = f"exit {status}" if status >= 0 else signal.strsignal(-status) or f"signal {-status}"
-    lines = (
-        complaints.read_text(errors="replace").strip().splitlines() if complaints.exists() else []
-    )
-    return f"{table_cell(lines[-1] if lines else 'no message')[:LONGEST_ERROR]} ({how})"
+    lines = complaints.read_text(errors="replace").strip().splitlines() or ["no message"]
+    return f"{table_cell(lines[-1])[:LONGEST_ERROR]} ({how})"
 
 
 def quartiles(values: list[float]) -> dict[str, float]:

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks import training_step
 from benchmarks.command_line import COUNT, machine, model_config
-from benchmarks.measure import MIB, PARTS, REST, measured_rows
+from benchmarks.measure import MIB, measured_rows
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, run_command
 
@@ -35,15 +35,12 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = {
-    "SimpleVTR": "configs/youtubevis_2021/simplevtr_R50.yaml",
-    "VisTR": "configs/youtubevis_2021/vistr_R50.yaml",
-}
-RECOMPUTE = "['backbone','encoder','mask_head']"
+FOLDER = ROOT / "configs/youtubevis_2021"
+CONFIGS = {"SimpleVTR": FOLDER / "simplevtr_R50.yaml", "VisTR": FOLDER / "vistr_R50.yaml"}
 WAYS = {
     "plain": ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"],
     "light": [],
-    "light, recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", RECOMPUTE],
+    "light, recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", "['backbone','encoder','mask_head']"],
 }
 KINDS = ("training", "inference")
 # How PyTorch, Python, C++, CUDA and the system say that there is no memory.
@@ -66,13 +63,12 @@ class Cell:
     @property
     def file_name(self) -> str:
         """Where its figures lie."""
-        way = self.way.replace(", ", "_")
-        height, width = self.size
+        way, (height, width) = self.way.replace(", ", "_"), self.size
         return f"{self.kind}_{self.model}_{way}_{self.frames}_{height}x{width}.json"
 
     def words(self, args: argparse.Namespace) -> list[str]:
         """The arguments of the command that measures it."""
-        words = ["--config-file", str(ROOT / CONFIGS[self.model]), "--threads", str(args.threads)]
+        words = ["--config-file", str(CONFIGS[self.model]), "--threads", str(args.threads)]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
         words += ["--steps", "1", "--warmup", "0"]
         words += ["--inference"] * (self.kind == "inference")
@@ -103,8 +99,7 @@ def measure(words: list[str]) -> dict[str, Any]:
 def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     """Measure a cell in its own process, or read what an earlier run measured.
 
-    Returns:
-        The figures; {} if it did not fit into the memory; another "error", which is not kept.
+    Returns the figures; {} if it did not fit into the memory; another "error", which is not kept.
     """
     path = args.output.resolve() / cell.file_name
     if path.is_file():
@@ -170,11 +165,10 @@ def _flops_rows(results: dict[Cell, dict]) -> list[dict[str, str]]:
     rows = []
     for cell, result in results.items():
         if "flops" in result and cell.way != "light, recomputed":
-            row = _name(cell)
-            row["parameters (M)"] = f"{result['parameters'] / 1e6:.1f}"
-            for part in [*PARTS, REST]:
-                row[part.replace("_", " ")] = f"{result['flops_by_part'][part] / 1e9:,.0f}"
-            rows.append(row | {"all": f"{result['flops'] / 1e9:,.0f}"})
+            row = _name(cell) | {"parameters (M)": f"{result['parameters'] / 1e6:.1f}"}
+            for part, flops in (result["flops_by_part"] | {"all": result["flops"]}).items():
+                row[part.replace("_", " ")] = f"{flops / 1e9:,.0f}"
+            rows.append(row)
     return rows
 
 
@@ -191,9 +185,8 @@ def _table(rows: list[dict[str, str]]) -> str:
 def run(args: argparse.Namespace) -> int:
     """Measure, and write and print the tables; 1 if a measurement failed."""
     _check_settings(args)
-    results = {}
-    for cell in tqdm(cells(args.frames, args.sizes), unit="cell"):
-        results[cell] = run_cell(cell, args)
+    todo = tqdm(cells(args.frames, args.sizes), unit="cell")
+    results = {cell: run_cell(cell, args) for cell in todo}
     table = markdown(results, args)
     write_bytes(args.output / "table.md", table.encode(), overwrite=True)
     print(table)
@@ -201,19 +194,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_settings(args: argparse.Namespace) -> None:
-    """Keep the settings in OUTPUT, and refuse to mix figures of different ones.
-
-    Raises:
-        ValueError, KeyError: also if the models cannot be measured with these settings.
-    """
+    """Keep the settings in OUTPUT. ValueError or KeyError if they are others, or make no sense."""
     for config in CONFIGS.values():
         opts = ["MODEL.DEVICE", args.device, *args.opts]
-        model_config(argparse.Namespace(config_file=ROOT / config, opts=opts, threads=args.threads))
+        model_config(argparse.Namespace(config_file=config, opts=opts, threads=args.threads))
     settings = {name: getattr(args, name) for name in ("device", "threads", "opts")}
     path = args.output / "settings.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise ValueError(f"{args.output} has figures of other settings; choose another --output")
-    args.output.mkdir(parents=True, exist_ok=True)
     write_bytes(path, json.dumps(settings).encode(), overwrite=True)
 
 

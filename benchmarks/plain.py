@@ -1,12 +1,11 @@
 """The same model computed in the plain way, to compare the light one with.
 
 Importing this module registers ``MODEL.META_ARCHITECTURE: "SIMPLEVTR_PLAIN"``, which has the
-parameters and the results of "SIMPLEVTR". It
-does what public code of VisTR does: masks of every slot in training and inference, the frame's
-memory copied to every slot before the first convolution, classes and boxes read in every frame,
-attention with its matrices in memory, torchvision's deformable convolution, and whole arrays of
-masks at the frame's size. ``tests/test_plain.py`` holds the two equal; ``benchmarks/`` compares
-their cost.
+parameters and the results of "SIMPLEVTR". It does what public code of VisTR does: masks of every
+slot in training and inference, the frame's memory copied to every slot before the first
+convolution, classes and boxes read in every frame, attention with its matrices in memory,
+torchvision's deformable convolution, and whole arrays of masks at the frame's size.
+``tests/test_plain.py`` holds the two equal; ``benchmarks/`` compares their cost.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ class PlainNetwork(ClipNetwork):
 
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__(cfg)
-        self.recompute_backbone = False
-        self.transformer.recompute_encoder = False
+        self.recompute_backbone = self.transformer.recompute_encoder = False
         for module in self.modules():
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
@@ -48,17 +46,13 @@ class PlainNetwork(ClipNetwork):
         if not self.query_frames:
             slots = repeat(slots, "l b 1 q c -> l b frames q c", frames=length).contiguous()
         logits, boxes = self.class_head(slots), self.box_head(slots)
-        return ClipPredictions(
-            logits=logits[-1],
-            boxes=boxes[-1],
-            auxiliary=tuple(zip(logits[:-1], boxes[:-1], strict=True)),
-        )
+        auxiliary = tuple(zip(logits[:-1], boxes[:-1], strict=True))
+        return ClipPredictions(logits=logits[-1], boxes=boxes[-1], auxiliary=auxiliary)
 
     def masks(self, state: ClipState, clip: Tensor, slot: Tensor) -> Tensor:
         """As the base class: the masks of every slot, of which the chosen ones are given back."""
         head = self.mask_head
         clips, length = state.memory.shape[:2]
-        queries = self.queries
         attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
         attention = rearrange(attention, "b t q n h w -> (b q t) n h w") * head.attention_scale
         x = torch.cat([self._copied(state.memory.movedim(-1, 2)), attention], dim=1)
@@ -72,7 +66,7 @@ class PlainNetwork(ClipNetwork):
         if head.temporal is not None:
             x = head.temporal(rearrange(x, "(m t) c h w -> m c t h w", t=length))
             x = rearrange(x, "m c t h w -> (m t) c h w")
-        masks = rearrange(head.upsample(x), "(b q t) 1 h w -> b q t h w", b=clips, q=queries)
+        masks = rearrange(head.upsample(x), "(b q t) 1 h w -> b q t h w", b=clips, q=self.queries)
         return masks[clip, slot]
 
     def _copied(self, maps: Tensor) -> Tensor:
@@ -99,7 +93,7 @@ class PlainVTR(SimpleVTR):
         predictions = self.predict_clip(batch.frames, batch.padding_mask)
         probability = predictions.logits[0].float().softmax(-1)
         probability = probability[..., self.window_predictor.class_offset : -1]
-        slots, labels, scores = score_tracks(probability, self.segmenter.tracks_per_video)
+        slots, labels, scores = _score_tracks(probability, self.segmenter.tracks_per_video)
         masks = []
         if predictions.masks is not None:
             logits = F.interpolate(predictions.masks[0].float(), size=size, mode="bilinear")
@@ -114,17 +108,12 @@ class PlainVTR(SimpleVTR):
         }
 
 
-def score_tracks(probability: Tensor, tracks: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Choose slots and their classes, by VisTR's rules.
+def _score_tracks(probability: Tensor, tracks: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Slots, labels (both (N,) int64) and scores (N,), best first, of (T, Q, K) probabilities.
 
-    Args:
-        probability: (T, Q, K) class probabilities without "no object".
-        tracks: 0 for one track a slot, its category the most frequent best class of its frames and
-            its score the mean of the frames' best probabilities (VisTR); N for the N best (slot,
-            class) pairs by the mean probability over the frames.
-
-    Returns:
-        slots, labels (both (N,) int64) and scores (N,), best first.
+    With ``tracks`` 0 one track a slot, its category the most frequent best class of its frames and
+    its score the mean of the frames' best probabilities (VisTR); else so many (slot, class) pairs,
+    the best by the mean probability over the frames.
     """
     if tracks > 0:
         mean = probability.mean(0)

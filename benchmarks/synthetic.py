@@ -20,14 +20,9 @@ COLOURS = np.array([[230, 60, 50], [60, 200, 70], [70, 90, 230], [230, 210, 60]]
 def synthetic_clip(
     *, frames: int, size: tuple[int, int], instances: int, classes: int, rng: np.random.Generator
 ) -> Clip:
-    """A clip of noise as the dataset mapper makes clips, with a box-shaped mask an instance.
+    """A clip of noise, ``size`` (H, W) pixels, as the dataset mapper makes clips.
 
-    Args:
-        frames: T.
-        size: (H, W) in pixels.
-        instances: G, each of a random class, visible in every frame as another random box.
-        classes: K.
-        rng: the source of chance.
+    Each instance is of a random class and in every frame another random box.
     """
     height, width = size
     labels = torch.from_numpy(rng.integers(classes, size=instances))
@@ -44,16 +39,10 @@ def synthetic_clip(
         frame.gt_ids = torch.arange(1, instances + 1)
         clip.append(frame)
     image = rng.integers(256, size=(frames, 3, height, width), dtype=np.uint8)
-    return {
-        "image": list(torch.from_numpy(image)),
-        "instances": clip,
-        "height": height,
-        "width": width,
-        "length": frames,
-        "video_id": 1,
-        "file_names": [f"synthetic/{t:05d}.jpg" for t in range(frames)],
-        "frame_idx": list(range(frames)),
-    }
+    names = [f"synthetic/{t:05d}.jpg" for t in range(frames)]
+    record = {"video_id": 1, "height": height, "width": width, "length": frames}
+    record |= {"file_names": names, "frame_idx": list(range(frames))}
+    return record | {"image": list(torch.from_numpy(image)), "instances": clip}
 
 
 def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:

@@ -23,6 +23,7 @@ reading and resizing frames is not included.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +34,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.command_line import COUNT, NATURAL, argument_parser, model_config, run
 from benchmarks.measure import (
     MIB,
-    PARTS,
-    REST,
     count_flops,
     count_parameters,
     peak_memory,
@@ -57,53 +56,33 @@ from detectron2.utils.events import EventStorage
 from torch import nn
 
 
-class TrainerStep:
-    """One iteration of detectron2's trainer on a given batch.
-
-    Attributes:
-        first_batch: the batch of the first call; None before it.
-        first_losses: its weighted losses by name.
-        model: what is trained.
-    """
-
-    def __init__(self, cfg: CfgNode, model: nn.Module) -> None:
-        self.model = model
-        self._waiting: list[list[Clip]] = []
-        # The trainer takes its batch from here, so that loading is not part of its time.
-        loader = iter(self._waiting.pop, None)
-        self._trainer = build_step_trainer(cfg, model, loader, build_optimizer(cfg, model))
-        self.first_batch: list[Clip] | None = None
-        self.first_losses: dict[str, float] = {}
-
-    def __call__(self, batch: list[Clip]) -> None:
-        """Train on ``batch``; FloatingPointError if a loss is infinite or NaN."""
-        self._waiting.append(batch)
-        with EventStorage() as storage:
-            self._trainer.run_step()  # reads the losses, as in training, and checks them
-        if self.first_batch is None:
-            self.first_batch = batch
-            self.first_losses = {
-                name: value
-                for name, (value, _) in storage.latest().items()
-                if name.startswith("loss")
-            }
-
-
 def time_training(
     cfg: CfgNode, batches: Iterator[list[Clip]], *, steps: int, warmup: int
-) -> tuple[TrainerStep, dict[str, Any]]:
-    """Train for some steps; the last state, and seconds and peak memory."""
+) -> tuple[nn.Module, dict[str, float], dict[str, Any]]:
+    """Train as detectron2's trainer does: the model, the first losses, and seconds and peak memory.
+
+    FloatingPointError if a loss is infinite or NaN.
+    """
     device = torch.device(cfg.MODEL.DEVICE)
-    step = TrainerStep(cfg, build_model(cfg))
-    step_seconds, data_seconds = time_steps(
-        step, batches, steps=steps, warmup=warmup, device=device
-    )
+    model, losses = build_model(cfg), []
+    # The trainer takes its batch from here, so that loading is not part of its time.
+    waiting: list[list[Clip]] = []
+    optimizer = build_optimizer(cfg, model)
+    trainer = build_step_trainer(cfg, model, iter(waiting.pop, None), optimizer)
+
+    def step(batch: list[Clip]) -> None:
+        waiting.append(batch)
+        with EventStorage() as storage:
+            trainer.run_step()  # reads the losses, as in training, and checks them
+        losses.append({k: v for k, (v, _) in storage.latest().items() if k.startswith("loss")})
+
+    seconds, data_seconds = time_steps(step, batches, steps=steps, warmup=warmup, device=device)
     figures = {
-        "step_seconds": quartiles(step_seconds),
+        "step_seconds": quartiles(seconds),
         "data_seconds": quartiles(data_seconds)["median"],
         **peak_memory(device),
     }
-    return step, figures
+    return model, losses[0], figures
 
 
 def time_inference(
@@ -129,20 +108,18 @@ def time_inference(
 
 
 def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Run the steps; the figures and what is printed.
+    """Run the steps; the figures and what is printed. ValueError for what cannot be measured.
 
     Frames and size are those of the first batch, after padding.
-
-    Raises:
-        ValueError: if an argument or the device makes no sense.
     """
     if (args.frames is None) != (args.size is None):
         raise ValueError("--frames and --size make synthetic clips together; one is missing")
     if args.inference:
         return measure_inference(args)
     cfg, batches = _setup(args)
-    step, figures = time_training(cfg, batches, steps=args.steps, warmup=args.warmup)
-    model, batch = step.model, step.first_batch
+    batch = next(batches)
+    batches = itertools.chain([batch], batches)
+    model, losses, figures = time_training(cfg, batches, steps=args.steps, warmup=args.warmup)
     shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
     length, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
     report = {
@@ -162,25 +139,17 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"threads: {args.threads}, {args.steps} steps after {args.warmup}, torch "
         f"{torch.__version__}"
     )
-    return report, f"{title}\n\n{format_report(report, step.first_losses)}"
+    return report, f"{title}\n\n{format_report(report, losses)}"
 
 
 def measure_inference(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Segment a video ``args.steps`` times; the figures and the line to print.
-
-    Raises:
-        ValueError: if an argument or the device makes no sense.
-    """
+    """As ``measure``, of a video that is segmented ``args.steps`` times."""
     if args.frames is None:
         raise ValueError("--inference needs --frames and --size")
     cfg = model_config(args)
     shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
-    report = {
-        **time_inference(cfg, **shape, runs=args.steps, warmup=args.warmup),
-        **shape,
-        "device": cfg.MODEL.DEVICE,
-        "threads": args.threads,
-    }
+    figures = time_inference(cfg, **shape, runs=args.steps, warmup=args.warmup)
+    report = figures | shape | {"device": cfg.MODEL.DEVICE, "threads": args.threads}
     text = (
         f"{args.config_file}: {report['frames_per_second']:.2f} frames/s "
         f"({report['seconds']['median']:.2f} s for {args.frames} frames), peak "
@@ -209,12 +178,9 @@ def _setup(args: argparse.Namespace) -> tuple[CfgNode, Iterator[list[Clip]]]:
 
 def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
     """Two aligned tables: what each part has, and what a step takes."""
-    parts = [
-        (part, report["parameters_by_part"][part], report["flops_by_part"][part])
-        for part in [*PARTS, REST]
-    ]
-    parts.append(("all", report["parameters"], report["flops"]))
-    rows = [(part.replace("_", " "), f"{n:,}", f"{f / 1e9:.3f}") for part, n, f in parts]
+    parameters = report["parameters_by_part"] | {"all": report["parameters"]}
+    flops = report["flops_by_part"] | {"all": report["flops"]}
+    rows = [(k.replace("_", " "), f"{n:,}", f"{flops[k] / 1e9:.3f}") for k, n in parameters.items()]
     table = markdown_table(["part", "parameters", "GFLOPs of a clip's forward"], rows)
     seconds = report["step_seconds"]
     rows = [

@@ -1,7 +1,7 @@
 import json
 
 from benchmarks import data_loading
-from benchmarks.plain_mapper import PlainMapper
+from benchmarks.data_loading import PlainMapper
 from simplevtr import setup_cfg
 from simplevtr.data import ClipAugmentation, YTVISDatasetMapper
 

@@ -75,7 +75,7 @@ def test_the_command(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "3 videos of 4 frames of 72 x 128 pixels" in out
     title, rule, *rows = (line for line in out.splitlines() if line.startswith("|"))
-    assert [name.strip() for name in title.split("|")[3:-5]] == list(evaluation.STAGES)
+    assert [name.strip() for name in title.split("|")[3:-4]] == list(evaluation.STAGES)
     assert [row.split("|")[1].strip() for row in rows] == ["9", "15"]
     assert {len(line) for line in (title, rule, *rows)} == {len(title)}
 

@@ -1,6 +1,6 @@
 """The comparison of SimpleVTR and VisTR: what it runs, what it keeps, what it prints."""
 
-from benchmarks import performance
+from benchmarks import measure, performance
 from benchmarks.performance import Cell
 
 import pytest
@@ -11,7 +11,7 @@ TRAINING = {
     "peak_bytes": 900 * 2**20,
     "parameters": 50_000_000,
     "flops": 3e12,
-    "flops_by_part": dict.fromkeys([*performance.PARTS, performance.REST], 5e11),
+    "flops_by_part": dict.fromkeys([*measure.PARTS, measure.REST], 5e11),
 }
 SIZE = (300, 540)
 INFERENCE = {"seconds": {"median": 2.0}, "frames_per_second": 8.0, "peak_bytes": 2**30}

@@ -38,31 +38,19 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 MIB, GIB = 2**20, 2**30
-RECOMPUTE = str(list(PARTS))
-WAYS = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", RECOMPUTE]}
+WAYS = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(PARTS))]}
 ALLOWED_ERROR = 0.1
-PARTS_NEED = (
-    "MiB at the worst moment of each part, for frames of {} x {};\n"
-    "a training step needs the largest fixed + frames x (a frame + instances x an instance):"
-)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One line of the table.
+    """One line of the table."""
 
-    Attributes:
-        short: side of the frames in pixels; ``size`` is (H, W) of a 16 : 9 frame.
-        instances: tracks of a clip in training.
-        training: most frames of a training clip, by way; 0 if not even one fits.
-        inference: most frames at a time in inference, with the masks of every slot.
-    """
-
-    short: int
-    size: tuple[int, int]
-    instances: int
-    training: dict[str, int]
-    inference: int
+    short: int  # side of the frames in pixels
+    size: tuple[int, int]  # (H, W) of a 16 : 9 frame
+    instances: int  # tracks of a clip in training
+    training: dict[str, int]  # most frames of a training clip, by way; 0 if not even one fits
+    inference: int  # most frames at a time in inference, with the masks of every slot
 
     @property
     def ways(self) -> list[str]:
@@ -90,28 +78,24 @@ class Planner:
 
     def answers(self) -> list[Answer]:
         """The largest clips for every short side and number of instances."""
-        fits = {
-            "budget": (self._options.gpu - self._options.reserve) * GIB,
-            "at_most": self._options.longest,
-        }
+        budget = (self._options.gpu - self._options.reserve) * GIB
+
+        def most(plan: MemoryPlan, instances: int) -> int:
+            return plan.most_frames(budget, instances, at_most=self._options.longest)
+
         answers = []
         for short, plans in tqdm(self._training.items(), unit="size"):
-            plan = MemoryPlan(partial(self._inference_peaks, short))
-            inference = plan.most_frames(instances=self._slots, **fits)
+            inference = most(MemoryPlan(partial(self._inference_peaks, short)), self._slots)
             for count in self._options.instances:
-                training = {
-                    way: plan.most_frames(instances=count, **fits) for way, plan in plans.items()
-                }
+                training = {way: most(plan, count) for way, plan in plans.items()}
                 answers.append(Answer(short, _size(short), count, training, inference))
         return answers
 
     def parts(self, answer: Answer) -> str:
         """A table of what each part of a training step needs, from which an answer follows."""
         ways = [plan.parts(answer.instances) for plan in self._training[answer.short].values()]
-        rows = [
-            [part, *(f"{need / MIB:,.1f}" for way in ways for need in way[part])]
-            for part in ways[0]
-        ]
+        needs = {part: [need for way in ways for need in way[part]] for part in ways[0]}
+        rows = [[part, *(f"{need / MIB:,.1f}" for need in row)] for part, row in needs.items()]
         heads = [f"{head}{way}" for way in WAYS for head in ("fixed", "a frame", "an instance")]
         return markdown_table(["while this works", *heads], rows)
 
@@ -152,23 +136,19 @@ def table(answers: list[Answer], longest: int) -> str:
     rows = []
     for answer in answers:
         counts = [*answer.training.values(), answer.inference]
-        cells = [f"{count}+" if count == longest else str(count or "-") for count in counts]
-        rows.append([str(answer.short), str(answer.instances), *cells])
+        cells = [f"{count}+" if count == longest else count or "-" for count in counts]
+        rows.append([answer.short, answer.instances, *cells])
     heads = ["short side", "instances", *(f"frames in training{way}" for way in WAYS)]
     return markdown_table([*heads, "in inference"], rows)
 
 
 def config_lines(answer: Answer, way: str) -> str:
     """What to add to a config or a command line for an answer."""
-    words = [
-        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]}",
-        f"INPUT.MIN_SIZE_TRAIN '({answer.short},)'",
-        f"INPUT.MAX_SIZE_TRAIN {answer.size[1]}",
-        f"TEST.WINDOW {answer.inference}",
-    ]
-    if WAYS[way]:
-        words.append(f'{WAYS[way][0]} "{WAYS[way][1]}"')
-    return " ".join(words)
+    more = f' {WAYS[way][0]} "{WAYS[way][1]}"' if WAYS[way] else ""
+    return (
+        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN '({answer.short},)' "
+        f"INPUT.MAX_SIZE_TRAIN {answer.size[1]} TEST.WINDOW {answer.inference}{more}"
+    )
 
 
 def measured_bytes(answer: Answer, way: str, options: argparse.Namespace) -> int:
@@ -209,7 +189,11 @@ def run(options: argparse.Namespace) -> int:
     if best is None:
         print(f"no clip of one frame trains in {options.gpu} GiB at these sizes")
         return 1
-    print(f"\n{PARTS_NEED.format(*best.size)}\n\n{planner.parts(best)}")
+    print(
+        f"\nMiB at the worst moment of each part, for frames of {best.size[0]} x {best.size[1]};\n"
+        "a training step needs the largest fixed + frames x (a frame + instances x an instance):"
+        f"\n\n{planner.parts(best)}"
+    )
     for way in best.ways:
         print(f"\nfor {best.instances} instances of side {best.short}{way}:")
         print(f"  {config_lines(best, way)}")

@@ -48,8 +48,7 @@ BACKWARD = {part: f"{part}, backward" for part in (MASK_HEAD, TRANSFORMER, BACKB
 # backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and say the same.
 SHORTER, LONGER = 9, 12
 # From two slots on, the mask head adds up their gradients; one alone is measured by itself.
-FEW = 2
-MORE = 2
+FEW, MORE = 2, 2
 # Of a frame; less does not keep a clip from fitting.
 ROUNDING = 1e-3
 
@@ -106,9 +105,8 @@ class AllocatedBytes(TorchDispatchMode):
         forward = func is torch.ops.torchvision.deform_conv2d.default
         x, weight = args[:2] if forward else args[1:3]
         maps, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
-        count = UNFOLDED_MAPS
-        if self._exact:
-            count = max(n for n in range(1, UNFOLDED_MAPS + 1) if maps % n == 0)
+        possible = range(1, UNFOLDED_MAPS + 1)
+        count = max(n for n in possible if maps % n == 0 or not self._exact)
         unfolded = count * TAPS * channels * pixels
         # Two copies of what comes out, or one of its gradient.
         copies = (2 if forward else 1) * maps * weight.shape[0] * pixels
@@ -186,9 +184,9 @@ class MemoryModel:
             state.memory.register_hook(lambda _: counter.enter(BACKWARD[TRANSFORMER]))
             counter.enter(LOSSES)
             counter.reserve(chunk)
-            loss = masks.float().sum() + state.predictions.logits.sum()
-            loss = loss + state.predictions.boxes.sum()
-            del images, state, masks
+            predictions = state.predictions
+            loss = masks.float().sum() + predictions.logits.sum() + predictions.boxes.sum()
+            del images, state, masks, predictions
             counter.reserve(-chunk)
             counter.enter(BACKWARD[MASK_HEAD])
             loss.backward()
@@ -198,10 +196,7 @@ class MemoryModel:
     def inference(
         self, *, frames: int, size: tuple[int, int], slots: int, exact: bool = False
     ) -> dict[str, int]:
-        """Peak bytes of the network's part of inference, with the masks of ``slots`` slots.
-
-        See ``training``.
-        """
+        """As ``training``, of the network's part of inference with the masks of ``slots`` slots."""
         counter = self._counter(exact)
         self._network.eval()
         with self._fake, torch.no_grad(), counter:
@@ -240,17 +235,11 @@ def _gpu_dropout(module: nn.Dropout, x: Tensor) -> Tensor:
 
 
 class PartMemory(NamedTuple):
-    """Bytes that are allocated at the worst moment while one part of the model works.
+    """Bytes that are allocated at the worst moment while one part of the model works."""
 
-    Attributes:
-        fixed: whatever the clip.
-        frame: more with each frame.
-        instance: more with each frame for each of its instances.
-    """
-
-    fixed: float
-    frame: float
-    instance: float
+    fixed: float  # whatever the clip
+    frame: float  # more with each frame
+    instance: float  # more with each frame for each of its instances
 
 
 class MemoryPlan:
