@@ -32,6 +32,7 @@ def add_simplevtr_config(cfg: CfgNode) -> None:
     """Add SimpleVTR's keys and the defaults that differ from detectron2's to ``cfg``, in place."""
     _add_model(cfg)
     _add_mask_head(cfg)
+    _add_pixel_head(cfg)
     _add_losses(cfg)
     _add_data(cfg)
     _add_solver(cfg)
@@ -72,6 +73,9 @@ def _add_model(cfg: CfgNode) -> None:
 
     cfg.MODEL.SIMPLEVTR = CfgNode()
     node = cfg.MODEL.SIMPLEVTR
+    # How masks are made: "paper", from attention maps of each slot and frame (§3.2), or "pixel", a
+    # kernel of the slot times an embedding of every pixel, which is computed once a frame.
+    node.HEAD = "paper"
     node.NUM_CLASSES = 40  # K, without "no object"
     # Leading class indices that no category uses. VisTR: 1, its class layer counts from 1.
     node.CLASS_OFFSET = 0
@@ -115,6 +119,21 @@ def _add_mask_head(cfg: CfgNode) -> None:
     # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1
     # over heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
     node.MASK_HEAD.ATTENTION_SCALE = 1.0
+
+
+def _add_pixel_head(cfg: CfgNode) -> None:
+    cfg.MODEL.SIMPLEVTR.PIXEL = CfgNode()
+    node = cfg.MODEL.SIMPLEVTR.PIXEL
+    # Channels of the feature pyramid, one number for each of RESNETS.OUT_FEATURES, coarse to fine
+    node.WIDTHS = [256, 256, 256, 128]
+    node.EMBEDDING = 64  # channels of the pixel embedding, at the stride of the finest feature
+    # Channels of a second embedding at the size of the input, for small frames; 0: none
+    node.FINE_CHANNELS = 0
+    node.NORM = "GN"  # behind each convolution of the pyramid
+    node.SELF_ATTENTION = []  # levels whose cells attend to each other within a frame
+    node.DEFORM = []  # levels whose convolution is a modulated deformable one
+    # Slots attend to the cells of their own mask only (Mask2Former §3.2)
+    node.MASKED_ATTENTION = True
 
 
 def _add_losses(cfg: CfgNode) -> None:
@@ -173,8 +192,8 @@ def _add_data(cfg: CfgNode) -> None:
     # Frames are drawn at most this far from the anchor frame; 0: from the whole video (§A.2).
     cfg.INPUT.SAMPLING_FRAME_RANGE = 0
     cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False  # True: frames in random instead of temporal order
-    # Any of "flip", "photometric", "crop", applied as in VisTR; () for none. Geometry is drawn once
-    # a clip.
+    # Any of "flip", "photometric", "crop", applied as in VisTR; "vertical_flip"; "paste", tracks of
+    # another video over half of the clips; () for none. Geometry is drawn once a clip.
     cfg.INPUT.AUGMENTATIONS = ["flip", "photometric", "crop"]
     cfg.INPUT.PHOTOMETRIC_PER = "frame"  # "frame" (VisTR) or "clip": how often colours are drawn
     # VisTR's crop: the short side is resized to one of CROP_RESIZE, then a window with sides from

@@ -85,13 +85,13 @@ class ClipPredictions:
 
     Attributes:
         logits: (B, T, Q, K + 1) class logits; the last index is "no object".
-        boxes: (B, T, Q, 4), cxcywh in [0, 1].
+        boxes: (B, T, Q, 4), cxcywh in [0, 1]; None from the pixel head.
         masks: (B, T, Q, h, w) mask logits at the mask head's stride, or None if masks are off.
         auxiliary: (logits, boxes) of every decoder layer but the last, first layer first.
     """
 
     logits: Tensor
-    boxes: Tensor
+    boxes: Tensor | None
     masks: Tensor | None = None
     auxiliary: tuple[tuple[Tensor, Tensor], ...] = ()
 

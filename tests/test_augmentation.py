@@ -224,7 +224,10 @@ def test_from_config():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"AUGMENTATIONS": ["flop"]}, "'flop'; allowed: flip, photometric, crop"),
+        (
+            {"AUGMENTATIONS": ["flop"]},
+            "'flop'; allowed: flip, vertical_flip, photometric, crop, paste",
+        ),
         ({"PHOTOMETRIC_PER": "video"}, "'video'; allowed: 'frame', 'clip'"),
         ({"MIN_SIZE_TRAIN_SAMPLING": "range"}, "'range'; allowed: 'choice'"),
         ({"CROP_RANGE": [600, 384]}, r"crop_range \(600, 384\)"),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
-from simplevtr.modeling.mask_points import draw_pixels, point_mask_losses
+from simplevtr.modeling.mask_points import draw_pixels, map_logits_at, point_mask_losses
 
 import pytest
 import torch
@@ -11,6 +11,11 @@ from conftest import build, make_clip
 
 SIZE = (10, 14)
 INSIDE = (6, 9)
+
+
+def at(logits, maps):
+    """What ``draw_pixels`` asks for the logits of pixels."""
+    return lambda pixels: map_logits_at(logits.detach(), pixels, maps)
 
 
 def case(*, padded):
@@ -45,7 +50,7 @@ def test_points_lie_inside_the_frame_and_reach_all_of_it(importance):
     for padded, (height, width) in ((False, SIZE), (True, INSIDE)):
         logits, maps = case(padded=padded)
         torch.manual_seed(0)
-        pixels = draw_pixels(logits.detach(), maps, 4000, importance)
+        pixels = draw_pixels(at(logits.detach(), maps), maps, 4000, importance)
         assert pixels.shape == (3, 4000, 2)
         assert (pixels.amin((0, 1)) == 0).all()
         assert pixels.amax((0, 1)).tolist() == [width - 1, height - 1]
@@ -59,7 +64,7 @@ def test_most_points_lie_where_the_mask_is_uncertain(padded):
     logits[..., 2] = 0.0
 
     def share(importance):
-        x = draw_pixels(logits, maps, 400, importance)[..., 0]
+        x = draw_pixels(at(logits, maps), maps, 400, importance)[..., 0]
         return ((x >= 5) & (x <= 8)).float().mean(1)
 
     torch.manual_seed(0)

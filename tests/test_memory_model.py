@@ -123,6 +123,12 @@ def test_models_of_unknown_memory(shallow_cfg, key, value):
         MemoryModel(shallow_cfg)
 
 
+def test_the_pixel_head_is_refused(shallow_cfg):
+    shallow_cfg.MODEL.SIMPLEVTR.HEAD = "pixel"
+    with pytest.raises(ValueError, match="HEAD is 'pixel'; memory is known for 'paper'"):
+        MemoryModel(shallow_cfg)
+
+
 @pytest.mark.parametrize(("recompute", "instances"), [([], 3), (PARTS, 3), (PARTS, 1)])
 def test_long_clips_need_what_is_planned(shallow_cfg, recompute, instances):
     shallow_cfg.MODEL.SIMPLEVTR.RECOMPUTE = recompute

@@ -116,18 +116,35 @@ def tracks_to_instances(
         (N, 4) float32, xyxy pixels, tight around the mask. An absent instance has an empty mask and
         a zero box.
     """
-    masks = _read_masks(tracks, geometry, size)
+    return masks_to_instances(
+        _read_masks(tracks, geometry, size),
+        np.asarray(tracks.ids, dtype=np.int64),
+        np.asarray(tracks.classes, dtype=np.int64),
+    )
+
+
+def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) -> list[Instances]:
+    """The ``Instances`` of a clip, without those that no frame shows.
+
+    Args:
+        masks: (T, N, h, w) bool.
+        ids: (N,) int64.
+        classes: (N,) int64.
+
+    Returns:
+        As ``tracks_to_instances``.
+    """
+    size = masks.shape[-2:]
     rows, columns = masks.any(axis=3), masks.any(axis=2)
     visible = columns.any(axis=2)
     kept = np.flatnonzero(visible.any(axis=0))
-    if len(kept) < len(tracks.ids):
+    if len(kept) < len(ids):
         masks, rows, columns = masks[:, kept], rows[:, kept], columns[:, kept]
         visible = visible[:, kept]
     low_x, high_x = _extent(columns)
     low_y, high_y = _extent(rows)
     boxes = np.stack([low_x, low_y, high_x, high_y], axis=-1).astype(np.float32)
-    ids = np.where(visible, np.asarray(tracks.ids, dtype=np.int64)[kept], -1)
-    classes = np.asarray(tracks.classes, dtype=np.int64)[kept]
+    ids, classes = np.where(visible, ids[kept], -1), classes[kept]
     # A frame's tensors are parts of the clip's, so that a worker hands over four and not 4 T.
     parts = (boxes, np.tile(classes, (len(ids), 1)), ids, masks)
     clip = []

@@ -14,6 +14,7 @@ from simplevtr.data.transforms import (
     ColumnFlipTransform,
     CropResizeTransform,
     PhotometricTransform,
+    RowFlipTransform,
     largest_reduction,
 )
 
@@ -26,7 +27,7 @@ from detectron2.data.transforms import (
     TransformList,
 )
 
-AUGMENTATIONS = ("flip", "photometric", "crop")
+AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 _CROP_TRIES = 10
 
 
@@ -44,6 +45,7 @@ class ClipAugmentation:
         min_sizes: short sides to choose from, in pixels; (0,) keeps the size.
         max_size: largest long side in pixels; it wins over the short side.
         flip_prob: probability of a horizontal flip.
+        vertical_flip_prob: probability of a vertical flip.
         photometric: whether colours are distorted.
         photometric_per: "frame" or "clip", how often colours are drawn.
         crop_resize: short sides in pixels, to one of which a frame is resized in thought before the
@@ -61,6 +63,7 @@ class ClipAugmentation:
         min_sizes: Sequence[int],
         max_size: int,
         flip_prob: float = 0.0,
+        vertical_flip_prob: float = 0.0,
         photometric: bool = False,
         photometric_per: str = "frame",
         crop_resize: Sequence[int] = (),
@@ -79,6 +82,7 @@ class ClipAugmentation:
         self.min_sizes = tuple(min_sizes)
         self.max_size = max_size
         self.flip_prob = flip_prob
+        self.vertical_flip_prob = vertical_flip_prob
         self.photometric = photometric
         self.photometric_per = photometric_per
         self.crop_resize = tuple(crop_resize)
@@ -104,6 +108,7 @@ class ClipAugmentation:
             min_sizes=node.MIN_SIZE_TRAIN,
             max_size=node.MAX_SIZE_TRAIN,
             flip_prob=0.5 if "flip" in node.AUGMENTATIONS else 0.0,
+            vertical_flip_prob=0.5 if "vertical_flip" in node.AUGMENTATIONS else 0.0,
             photometric="photometric" in node.AUGMENTATIONS,
             photometric_per=node.PHOTOMETRIC_PER,
             crop_resize=node.CROP_RESIZE if "crop" in node.AUGMENTATIONS else (),
@@ -133,10 +138,12 @@ class ClipAugmentation:
         rectangle = _on_grid(rectangle, size, grid)
         h, w = self._output_size(rectangle, short_side)
         flip = rng.random() < self.flip_prob
+        upside_down = self.vertical_flip_prob > 0 and rng.random() < self.vertical_flip_prob
         return TransformList(
             [
                 CropResizeTransform(rectangle, (h, w)),
                 ColumnFlipTransform(w) if flip else NoOpTransform(),
+                RowFlipTransform(h) if upside_down else NoOpTransform(),
             ]
         )
 

@@ -60,6 +60,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
         workers=cfg.DATALOADER.NUM_WORKERS,
         rank=comm.get_rank(),
         processes=comm.get_world_size(),
+        paste=0.5 if "paste" in cfg.INPUT.AUGMENTATIONS else 0.0,
     )
     for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
         forget_file(MetadataCatalog.get(name).json_file)

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from simplevtr.data.paste import paste_tracks
+
 import numpy as np
 import torch.utils.data
 from detectron2.data import DatasetFromList
@@ -39,6 +41,7 @@ class ClipStream:
         workers: processes that load the clips; 0 loads them in this one.
         rank: r, the number of this process.
         processes: P.
+        paste: share of the clips that tracks of another video are pasted into.
 
     Attributes:
         seed: may be changed until the stream is iterated.
@@ -59,6 +62,7 @@ class ClipStream:
         workers: int = 0,
         rank: int = 0,
         processes: int = 1,
+        paste: float = 0.0,
     ) -> None:
         self._records = DatasetFromList(records, copy=False)  # held once, serialised
         self._items = np.array([(v, -1 if a is None else a) for v, a in items], dtype=np.int64)
@@ -68,6 +72,7 @@ class ClipStream:
         self._grouped = grouped
         self._workers = workers
         self._rank, self._processes = rank, processes
+        self._paste = paste
         self.seed = seed
         self.start = 0
         self.current: list[Clip] = []
@@ -110,7 +115,7 @@ class ClipStream:
 
     def _clips(self, first: int) -> Iterator[Clip]:
         loader = torch.utils.data.DataLoader(
-            _Clips(self._records, self._items, self._mapper, self.seed),
+            _Clips(self._records, self._items, self._mapper, self.seed, self._paste),
             sampler=self.places(first),
             batch_size=None,
             num_workers=self._workers,
@@ -179,18 +184,25 @@ class _Clips(torch.utils.data.Dataset):
         items: np.ndarray,
         mapper: Callable[[dict[str, Any], np.random.Generator], Clip],
         seed: int,
+        paste: float,
     ) -> None:
         self._records = records
         self._items = items
         self._mapper = mapper
         self._seed = seed
+        self._paste = paste
 
     def __getitem__(self, place: tuple[int, int]) -> Clip | Exception:
         position, item = place
         video, anchor = self._items[item].tolist()
         record = {**self._records[video], "anchor": None if anchor < 0 else anchor}
+        rng = _generator(self._seed, _CLIP, position)
         try:
-            return self._mapper(record, _generator(self._seed, _CLIP, position))
+            clip = self._mapper(record, rng)
+            if self._paste and rng.random() < self._paste:
+                donor = self._records[int(rng.integers(len(self._records)))]
+                clip = paste_tracks(clip, self._mapper(donor, rng), rng)
+            return clip
         except (OSError, ValueError) as error:
             return error  # torch would wrap a worker's in the text of its traceback
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.data.transforms import HFlipTransform, Transform, TransformList
+from detectron2.data.transforms import HFlipTransform, Transform, TransformList, VFlipTransform
 from PIL import Image
 
 # What a JPEG can be decoded at: 1 / factor of its size. Descending.
@@ -104,6 +104,18 @@ class ColumnFlipTransform(HFlipTransform):
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
         """(H, W) of any type to the same, as a view."""
         return segmentation[:, ::-1]
+
+
+class RowFlipTransform(VFlipTransform):
+    """detectron2's vertical flip, which gives images with their pixels in order in memory."""
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        """(H, W, 3) or (H, W) uint8 to the same shape and type."""
+        return cv2.flip(img, 0)
+
+    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
+        """(H, W) of any type to the same, as a view."""
+        return segmentation[::-1]
 
 
 class PhotometricTransform(Transform):

@@ -131,6 +131,10 @@ class MemoryModel:
         Raises:
             ValueError: if the config is not of a model with masks that computes the light way.
         """
+        if cfg.MODEL.SIMPLEVTR.HEAD != "paper":
+            raise ValueError(
+                f"MODEL.SIMPLEVTR.HEAD is {cfg.MODEL.SIMPLEVTR.HEAD!r}; memory is known for 'paper'"
+            )
         if cfg.MODEL.META_ARCHITECTURE != "SIMPLEVTR" or not cfg.MODEL.MASK_ON:
             raise ValueError(
                 f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE!r} and MODEL.MASK_ON "

@@ -83,6 +83,15 @@ def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = Non
     return (loss * inside).flatten(1).sum(1) / pixels
 
 
+def mask_bce_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy, a mean over the pixels of each map; arguments and result as above."""
+    logits = full_precision(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
+    if inside is None:
+        return loss.flatten(1).mean(1)
+    return (loss * inside).flatten(1).sum(1) / inside.flatten(1).sum(1).clamp(min=1)
+
+
 def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
     """1 - dice coefficient with +1 smoothing, of each map; arguments and result as above."""
     probability = full_precision(logits).sigmoid()

@@ -10,6 +10,8 @@ reads zeros beyond.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from simplevtr.modeling.losses import TaughtMaps, mask_dice_loss, mask_focal_loss
 from simplevtr.modeling.precision import full_precision
 
@@ -41,32 +43,43 @@ def point_mask_losses(
         Focal and dice loss of each map, (N,) each; float32 for half precision.
     """
     logits = full_precision(logits)
-    pixels = draw_pixels(logits.detach(), maps, points, importance, generator)
+    fixed = logits.detach()
+    pixels = draw_pixels(
+        lambda pixels: map_logits_at(fixed, pixels, maps), maps, points, importance, generator
+    )
     x, y = pixels.unbind(-1)
     wanted = maps.masks[maps.instances[:, None], maps.frames[:, None], y, x].to(logits.dtype)
-    found = _logits_at(logits, pixels, maps)
+    found = map_logits_at(logits, pixels, maps)
     return mask_focal_loss(found, wanted), mask_dice_loss(found, wanted)
 
 
 def draw_pixels(
-    logits: Tensor,
+    logits_at: Callable[[Tensor], Tensor],
     maps: TaughtMaps,
     points: int,
-    importance: float,
+    importance: float = IMPORTANCE_RATIO,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Draw (N, P, 2) int64 pixels, x then y; arguments of ``point_mask_losses``."""
+    """Draw (N, P, 2) int64 pixels, x then y.
+
+    Args:
+        logits_at: (N, P', 2) pixels -> the (N, P') logits there.
+        maps: as in ``point_mask_losses``, like the other arguments.
+        points: P.
+        importance: share of them that is chosen by uncertainty.
+        generator: on the maps' device; None for torch's global one.
+    """
     sizes = _unpadded_sizes(maps)[:, None]
 
     def uniform(count: int) -> Tensor:
-        shape = (len(logits), count, 2)
-        places = torch.rand(shape, generator=generator, device=logits.device)
+        shape = (len(maps.frames), count, 2)
+        places = torch.rand(shape, generator=generator, device=maps.masks.device)
         # The product may round up to the size itself.
         return (places * sizes).long().minimum(sizes - 1)
 
     chosen = int(importance * points)
     candidates = uniform(OVERSAMPLE_RATIO * points)
-    certainty = _logits_at(logits, candidates, maps).abs()
+    certainty = logits_at(candidates).abs()
     least = certainty.topk(chosen, dim=1, largest=False, sorted=False).indices
     uncertain = candidates.gather(1, least[..., None].expand(-1, -1, 2))
     return torch.cat([uncertain, uniform(points - chosen)], dim=1)
@@ -81,7 +94,7 @@ def _unpadded_sizes(maps: TaughtMaps) -> Tensor:
     return torch.stack([inside.any(-2).sum(-1), inside.any(-1).sum(-1)], -1)[maps.frames]
 
 
-def _logits_at(logits: Tensor, pixels: Tensor, maps: TaughtMaps) -> Tensor:
+def map_logits_at(logits: Tensor, pixels: Tensor, maps: TaughtMaps) -> Tensor:
     """(N, P) values that (N, h, w) logits have at the pixels' centres when upsampled."""
     height, width = maps.masks.shape[-2:]
     centres = (pixels + 0.5).to(logits.dtype) / pixels.new_tensor([width, height])

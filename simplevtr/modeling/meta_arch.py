@@ -9,6 +9,8 @@ from typing import Any
 
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.criterion import ClipCriterion
+from simplevtr.modeling.pixel_criterion import PixelCriterion
+from simplevtr.modeling.pixel_network import PixelNetwork
 from simplevtr.modeling.precision import Precision, without_autocast
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.modeling.targets import TargetBuilder
@@ -62,15 +64,16 @@ class SimpleVTR(nn.Module):
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts."""
         node = cfg.MODEL.SIMPLEVTR
+        network, criterion = head_of(cfg)
         return {
             # First, since it is checked at once and the network takes time.
             "precision": Precision.from_config(cfg),
-            "network": ClipNetwork(cfg),
+            "network": network(cfg),
             "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
             "target_builder": TargetBuilder(
                 max_instances=node.NUM_QUERIES, class_offset=node.CLASS_OFFSET
             ),
-            "criterion": ClipCriterion(cfg),
+            "criterion": criterion(cfg),
             "window_predictor": WindowPredictor(
                 query_frames=node.QUERY_FRAMES,
                 class_offset=node.CLASS_OFFSET,
@@ -122,6 +125,8 @@ class SimpleVTR(nn.Module):
             for clip in clips
         ]
         state = network.encode(batch.frames, batch.padding_mask)
+        if isinstance(self.criterion, PixelCriterion):
+            return self.criterion(state, targets, batch.padding_mask)
         matches = self.criterion.match(state.predictions, targets)
         tracks, mask_logits = None, None
         if network.mask_head is not None:
@@ -168,6 +173,14 @@ class SimpleVTR(nn.Module):
         """Frames of a window -> its slots."""
         network = self.precision.applied(self.network, self.device, training=False)
         return partial(self.window_predictor, network, self.batcher)
+
+
+def head_of(cfg: CfgNode) -> tuple[type[nn.Module], type[nn.Module]]:
+    """The classes of the network and its losses for ``MODEL.SIMPLEVTR.HEAD``; ValueError."""
+    heads = {"paper": (ClipNetwork, ClipCriterion), "pixel": (PixelNetwork, PixelCriterion)}
+    if (name := cfg.MODEL.SIMPLEVTR.HEAD) not in heads:
+        raise ValueError(f'MODEL.SIMPLEVTR.HEAD is {name!r}; allowed are "paper" and "pixel"')
+    return heads[name]
 
 
 def build_segmenter(cfg: CfgNode) -> VideoSegmenter:

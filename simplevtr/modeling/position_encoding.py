@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 TEMPERATURE = 10000.0
@@ -42,3 +42,24 @@ class ClipPositionEncoding(nn.Module):
             pairs = torch.stack((angle[..., 0::2].sin(), angle[..., 1::2].cos()), dim=-1)
             axes.append(rearrange(pairs, "b t h w pair two -> b t h w (pair two)"))
         return torch.cat(axes, dim=-1)
+
+
+def frame_position(height: int, width: int, channels: int, device: torch.device) -> Tensor:
+    """Where each cell lies within its frame, (h, w, C) float32, the same for any frame of a clip.
+
+    As ``ClipPositionEncoding``, with two axes, y and x, of C / 2 channels each.
+
+    Raises:
+        ValueError: if C is not divisible by 4.
+    """
+    if channels % 4:
+        raise ValueError(f"{channels} channels cannot hold two axes of sine and cosine pairs")
+    index = torch.arange(channels // 4, device=device)
+    period = TEMPERATURE ** (4 * index / channels)
+    axes = []
+    for count in (height, width):
+        place = (torch.arange(count, device=device) + 0.5) / count
+        angle = place[:, None] * (2 * math.pi) / period
+        axes.append(torch.cat([angle.sin(), angle.cos()], dim=1))
+    y, x = axes
+    return torch.cat([repeat(y, "h c -> h w c", w=width), repeat(x, "w c -> h w c", h=height)], -1)

@@ -70,7 +70,7 @@ class Precision:
 
 
 class InHalfPrecision:
-    """The methods of a ``ClipNetwork`` under autocast.
+    """The methods of a network under autocast.
 
     What is done with their results, such as counting the cells that two masks share, is not to be
     rounded.
@@ -80,7 +80,8 @@ class InHalfPrecision:
         self.mask_head = network.mask_head
         self.encode = autocast(network.encode)
         self.masks = autocast(network.masks)
-        self.dense_logits = autocast(network.dense_logits)
+        if hasattr(network, "dense_logits"):  # the paper's head alone
+            self.dense_logits = autocast(network.dense_logits)
 
 
 def _check(dtype: torch.dtype | None, device: torch.device, key: str) -> None:

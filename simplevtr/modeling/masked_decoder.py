@@ -1,0 +1,239 @@
+"""Slots that attend to the cells of a whole clip where their own masks are.
+
+Each layer attends to one scale of all frames together, with one softmax, so that a slot is the same
+object in all of them (paper section 3.4: queries know no frames), within its mask of the layer
+before (Cheng et al. 2022, Mask2Former, section 3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simplevtr.modeling.attention import attend
+from simplevtr.modeling.transformer import FeedForward
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class SlotKernels:
+    """What a slot predicts after a layer.
+
+    Attributes:
+        slots: (B, Q, C) normed.
+        kernel: (B, Q, E) that is multiplied with the pixel embeddings, and
+        bias: (B, Q) that is added, to give the logits of its masks.
+        fine: (B, Q, F) for the embeddings at the input's size, or None.
+    """
+
+    slots: Tensor
+    kernel: Tensor
+    bias: Tensor
+    fine: Tensor | None
+
+
+class KernelHead(nn.Module):
+    """Reads mask kernels from slots, the same after every layer."""
+
+    def __init__(self, *, channels: int, embedding: int, fine_channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.kernel = nn.Sequential(
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Linear(channels, embedding + 1),
+        )
+        self.fine = nn.Linear(channels, fine_channels) if fine_channels else None
+
+    def forward(self, slots: Tensor) -> SlotKernels:
+        """Read from (B, Q, C)."""
+        slots = self.norm(slots)
+        kernel = self.kernel(slots)
+        fine = None if self.fine is None else self.fine(slots)
+        return SlotKernels(slots, kernel[..., :-1], kernel[..., -1], fine)
+
+
+class MaskedAttention(nn.Module):
+    """Multi-head attention of slots to cells or to each other, added and normed."""
+
+    def __init__(self, *, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (
+            nn.Linear(channels, channels) for _ in range(4)
+        )
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(
+        self, slots: Tensor, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            slots: (B, Q, C), what the result is added to.
+            query: (B, Q, C).
+            key: (B, S, C).
+            value: (B, S, C).
+            allowed: (B, 1, Q, S) bool, True where a slot may look; None for everywhere.
+
+        Returns:
+            (B, Q, C).
+        """
+        parts = (
+            rearrange(layer(x), "b n (heads c) -> b heads n c", heads=self.heads)
+            for layer, x in ((self.query, query), (self.key, key), (self.value, value))
+        )
+        out = rearrange(attend(*parts, allowed, 0.0), "b heads n c -> b n (heads c)")
+        return self.norm(slots + self.out(out))
+
+
+class MaskedDecoderLayer(nn.Module):
+    """Attention to the clip's cells, attention among the slots, then feed-forward."""
+
+    def __init__(self, *, channels: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.cross = MaskedAttention(channels=channels, heads=heads)
+        self.among = MaskedAttention(channels=channels, heads=heads)
+        self.feed_forward = FeedForward(channels=channels, hidden=hidden, dropout=0.0)
+
+    def forward(
+        self, slots: Tensor, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None
+    ) -> Tensor:
+        """Map slots (B, Q, C); ``query`` is the learned embedding, the rest as in attention."""
+        slots = self.cross(slots, slots + query, key, value, allowed)
+        located = slots + query
+        slots = self.among(slots, located, located, slots, None)
+        return self.feed_forward(slots)
+
+
+class MaskedDecoder(nn.Module):
+    """Slots of a clip of any length."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        heads: int,
+        hidden: int,
+        layers: int,
+        queries: int,
+        scales: int,
+        head: KernelHead,
+        masked: bool = True,
+    ) -> None:
+        """Create the layers.
+
+        Args:
+            channels: C.
+            heads: attention heads.
+            hidden: width of the feed-forward layers.
+            layers: of the decoder, at least 1.
+            queries: Q.
+            scales: of the cells; layer i attends to scale i modulo this.
+            head: reads kernels.
+            masked: whether slots attend within their masks of the layer before.
+
+        Raises:
+            ValueError: if there is no layer.
+        """
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"DEC_LAYERS is {layers}; at least 1 is needed")
+        self.masked = masked
+        self.start = nn.Embedding(queries, channels)
+        self.query = nn.Embedding(queries, channels)
+        self.scale_embedding = nn.Embedding(scales, channels)
+        self.layers = nn.ModuleList(
+            MaskedDecoderLayer(channels=channels, heads=heads, hidden=hidden) for _ in range(layers)
+        )
+        self.head = head
+
+    def forward(
+        self,
+        scales: list[Tensor],
+        positions: list[Tensor],
+        embedding: Tensor,
+        padding: Tensor | None,
+    ) -> tuple[Tensor, list[SlotKernels]]:
+        """Decode.
+
+        Args:
+            scales: (B, T, C, h_i, w_i) cells.
+            positions: (h_i, w_i, C), where they are within a frame.
+            embedding: (B, T, E, h, w).
+            padding: (B, T, H, W) bool, True on padding; None if nothing is padded.
+
+        Returns:
+            The slots (B, Q, C), and what they predict before the first layer and after each.
+        """
+        clips, frames = embedding.shape[:2]
+        slots = repeat(self.start.weight, "q c -> b q c", b=clips)
+        query = repeat(self.query.weight, "q c -> b q c", b=clips)
+        values = [
+            rearrange(cells, "b t c h w -> b (t h w) c") + self.scale_embedding.weight[i]
+            for i, cells in enumerate(scales)
+        ]
+        keys = [
+            value + repeat(position.to(value.dtype), "h w c -> (t h w) c", t=frames)
+            for value, position in zip(values, positions, strict=True)
+        ]
+        sizes = [tuple(cells.shape[-2:]) for cells in scales]
+        # Products are linear: an embedding that is resized gives the logits that are resized.
+        small = [resized(embedding.detach(), size) for size in sizes]
+        inside = [None if padding is None else _inside(padding, size) for size in sizes]
+        predictions = [self.head(slots)]
+        for index, layer in enumerate(self.layers):
+            i = index % len(scales)
+            allowed = inside[i]
+            if self.masked:
+                allowed = _own_cells(predictions[-1], small[i], inside[i])
+            slots = layer(slots, query, keys[i], values[i], allowed)
+            predictions.append(self.head(slots))
+        return slots, predictions
+
+
+def mask_logits(kernel: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
+    """The masks of slots.
+
+    Args:
+        kernel: (..., Q, E).
+        bias: (..., Q).
+        embedding: (..., T, E, h, w).
+
+    Returns:
+        (..., Q, T, h, w).
+    """
+    logits = torch.einsum("...qe,...tehw->...qthw", kernel, embedding)
+    return logits + bias[..., None, None, None]
+
+
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, T, c, h, w) at another size; a mean over the places that become one, else bilinear."""
+    flat = rearrange(maps, "b t c h w -> (b t) c h w")
+    if flat.shape[-2] >= size[0] and flat.shape[-1] >= size[1]:
+        flat = F.adaptive_avg_pool2d(flat, size)
+    else:
+        flat = F.interpolate(flat, size=size, mode="bilinear")
+    return rearrange(flat, "(b t) c h w -> b t c h w", b=maps.shape[0])
+
+
+@torch.no_grad()
+def _own_cells(prediction: SlotKernels, embedding: Tensor, inside: Tensor | None) -> Tensor:
+    """(B, 1, Q, S) bool: the cells of each slot's mask, or all if it has none."""
+    logits = mask_logits(prediction.kernel, prediction.bias, embedding)
+    own = rearrange(logits > 0, "b q t h w -> b 1 q (t h w)")
+    if inside is not None:
+        own = own & inside
+    everywhere = torch.ones_like(own) if inside is None else inside
+    return torch.where(own.any(-1, keepdim=True), own, everywhere)
+
+
+def _inside(padding: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, 1, 1, S) bool, False for cells that begin in padding."""
+    cells = F.interpolate(padding.float(), size=size)
+    return rearrange(cells < 0.5, "b t h w -> b 1 1 (t h w)")

@@ -1,0 +1,169 @@
+"""Features of a frame -> cells at several scales and an embedding of every pixel, once a frame.
+
+A feature pyramid (Lin et al. 2017) from the coarsest feature up. Slots do not appear here, so the
+cost does not grow with their number; a mask is the product of a slot's kernel with the embeddings
+(MaskFormer, Cheng et al. 2021, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from simplevtr.modeling.attention import MultiheadAttention
+from simplevtr.modeling.deform_conv import DeformConv
+from simplevtr.modeling.position_encoding import frame_position
+
+import torch.nn.functional as F
+from detectron2.layers import ShapeSpec, get_norm
+from einops import rearrange
+from torch import Tensor, nn
+
+LEVELS = ("res5", "res4", "res3", "res2")  # coarse to fine
+
+
+@dataclass(frozen=True)
+class PixelFeatures:
+    """What the decoder and the masks read, of N frames.
+
+    Attributes:
+        scales: (N, C, h_i, w_i) cells, the coarsest first.
+        embedding: (N, E, h, w) of the finest feature's cells.
+        fine: (N, F, H, W) of the input's pixels, or None.
+    """
+
+    scales: list[Tensor]
+    embedding: Tensor
+    fine: Tensor | None
+
+
+class PixelDecoder(nn.Module):
+    """A feature pyramid with an embedding of every pixel."""
+
+    def __init__(
+        self,
+        *,
+        shapes: Mapping[str, ShapeSpec],
+        channels: int,
+        heads: int,
+        widths: Sequence[int],
+        embedding: int,
+        fine_channels: int = 0,
+        norm: str = "GN",
+        attention: Sequence[str] = (),
+        deform: Sequence[str] = (),
+    ) -> None:
+        """Create the layers.
+
+        Args:
+            shapes: of the backbone's features; those of ``LEVELS`` that are there are used.
+            channels: C of the cells that the decoder attends to.
+            heads: of the attention between the cells of a frame.
+            widths: channels of the pyramid's levels, coarse to fine.
+            embedding: E, channels of the pixel embedding.
+            fine_channels: F, channels of the embedding at the input's size; 0 for none.
+            norm: detectron2's name of the normalisation behind each convolution.
+            attention: levels whose cells attend to each other within a frame.
+            deform: levels whose convolution is a modulated deformable one.
+
+        Raises:
+            ValueError: if a number of widths or the name of a level is not allowed.
+        """
+        super().__init__()
+        self.levels = [name for name in LEVELS if name in shapes]
+        if len(widths) != len(self.levels):
+            raise ValueError(
+                f"PIXEL.WIDTHS {list(widths)} must hold {len(self.levels)} numbers, for "
+                f"{', '.join(self.levels)}"
+            )
+        for key, names in (("SELF_ATTENTION", attention), ("DEFORM", deform)):
+            unknown = [name for name in names if name not in self.levels]
+            if unknown:
+                raise ValueError(
+                    f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(self.levels)}"
+                )
+        by_level = dict(zip(self.levels, widths, strict=True))
+        coarser = [None, *self.levels[:-1]]
+        self.lateral = nn.ModuleDict(
+            {n: nn.Conv2d(shapes[n].channels, w, 1) for n, w in by_level.items()}
+        )
+        self.down = nn.ModuleDict(
+            {
+                name: nn.Conv2d(by_level[above], by_level[name], 1)
+                for name, above in zip(self.levels, coarser, strict=True)
+                if above is not None
+            }
+        )
+        self.smooth = nn.ModuleDict(
+            {n: _conv_norm(w, w, norm, deform=n in deform) for n, w in by_level.items()}
+        )
+        self.attention = nn.ModuleDict(
+            {n: CellAttention(channels=by_level[n], heads=heads) for n in attention}
+        )
+        # The finest level gives the embedding; attending to it as well would cost the most.
+        self.to_cells = nn.ModuleDict(
+            {n: nn.Conv2d(by_level[n], channels, 1) for n in self.levels[:-1]}
+        )
+        self.to_embedding = nn.Conv2d(widths[-1], embedding, 1)
+        self.fine_channels = fine_channels
+        if fine_channels:
+            self.fine_input = nn.Conv2d(3, fine_channels, 3, padding=1)
+            self.fine_coarse = nn.Conv2d(widths[-1], fine_channels, 1)
+            self.fine_output = nn.Conv2d(fine_channels, fine_channels, 3, padding=1)
+
+    def forward(self, features: Mapping[str, Tensor], frames: Tensor) -> PixelFeatures:
+        """Build the pyramid.
+
+        Args:
+            features: of the backbone, (N, c, h, w) by name.
+            frames: (N, 3, H, W) normalised.
+        """
+        cells, level = [], None
+        for name in self.levels:
+            own = self.lateral[name](features[name])
+            if level is not None:
+                size = own.shape[-2:]
+                own = own + F.interpolate(self.down[name](level), size=size, mode="nearest")
+            level = self.smooth[name](own).relu()
+            if name in self.attention:
+                level = self.attention[name](level)
+            if name in self.to_cells:
+                cells.append(self.to_cells[name](level))
+        fine = None
+        if self.fine_channels:
+            coarse = F.interpolate(self.fine_coarse(level), size=frames.shape[-2:], mode="bilinear")
+            fine = self.fine_output((self.fine_input(frames) + coarse).relu())
+        return PixelFeatures(cells, self.to_embedding(level), fine)
+
+
+class CellAttention(nn.Module):
+    """Self-attention between the cells of a frame, then feed-forward; normed before each."""
+
+    def __init__(self, *, channels: int, heads: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([nn.LayerNorm(channels), nn.LayerNorm(channels)])
+        self.attention = MultiheadAttention(channels=channels, heads=heads, dropout=0.0)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
+        )
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Map (N, c, h, w) to the same shape."""
+        height, width = cells.shape[-2:]
+        position = frame_position(height, width, cells.shape[1], cells.device).to(cells.dtype)
+        cells = rearrange(cells, "n c h w -> n (h w) c")
+        normed = self.norms[0](cells)
+        located = normed + rearrange(position, "h w c -> (h w) c")
+        cells = cells + self.attention(located, located, normed)
+        cells = cells + self.feed_forward(self.norms[1](cells))
+        return rearrange(cells, "n (h w) c -> n c h w", h=height)
+
+
+def _conv_norm(inputs: int, outputs: int, norm: str, *, deform: bool) -> nn.Module:
+    if deform:
+        conv: nn.Module = DeformConv(
+            in_channels=inputs, out_channels=outputs, modulated=True, offset_kernel=1
+        )
+    else:
+        conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm)
+    return nn.Sequential(conv, get_norm(norm, outputs) or nn.Identity())

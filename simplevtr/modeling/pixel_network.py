@@ -1,0 +1,170 @@
+"""The network of the pixel head: every frame is decoded once, and a mask is a product.
+
+The same interface as ``ClipNetwork``: ``encode``, then ``masks`` of chosen slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from simplevtr.modeling.heads import ClassHead
+from simplevtr.modeling.masked_decoder import KernelHead, MaskedDecoder, SlotKernels, mask_logits
+from simplevtr.modeling.pixel_decoder import PixelDecoder
+from simplevtr.modeling.position_encoding import frame_position
+from simplevtr.modeling.precision import full_precision, without_autocast
+from simplevtr.structures import ClipPredictions
+
+import torch
+import torch.nn.functional as F
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import build_backbone
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class PixelState:
+    """What the network knows of a batch of clips before masks are asked for.
+
+    Attributes:
+        predictions: classes of every slot, repeated over the frames; without boxes and masks.
+        slots: (B, 1, Q, C) after the last layer.
+        layers: what the slots predict before the first layer and after each.
+        logits: (B, Q, K + 1) of their classes, likewise; the last is "no object".
+        embedding: (B, T, E, h, w) of the pixels.
+        fine: (B, T, F, H, W) at the input's size, or None.
+    """
+
+    predictions: ClipPredictions
+    slots: Tensor
+    layers: list[SlotKernels]
+    logits: list[Tensor]
+    embedding: Tensor
+    fine: Tensor | None
+
+
+class PixelNetwork(nn.Module):
+    """Backbone, pixel decoder and slots."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        pixel_decoder: PixelDecoder,
+        decoder: MaskedDecoder,
+        class_head: ClassHead,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.mask_head = pixel_decoder
+        self.decoder = decoder
+        self.class_head = class_head
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Build the parts."""
+        node, pixel = cfg.MODEL.SIMPLEVTR, cfg.MODEL.SIMPLEVTR.PIXEL
+        backbone = build_backbone(cfg)
+        pixel_decoder = PixelDecoder(
+            shapes=backbone.output_shape(),
+            channels=node.HIDDEN_DIM,
+            heads=node.NUM_HEADS,
+            widths=list(pixel.WIDTHS),
+            embedding=pixel.EMBEDDING,
+            fine_channels=pixel.FINE_CHANNELS,
+            norm=pixel.NORM,
+            attention=list(pixel.SELF_ATTENTION),
+            deform=list(pixel.DEFORM),
+        )
+        head = KernelHead(
+            channels=node.HIDDEN_DIM,
+            embedding=pixel.EMBEDDING,
+            fine_channels=pixel.FINE_CHANNELS,
+        )
+        decoder = MaskedDecoder(
+            channels=node.HIDDEN_DIM,
+            heads=node.NUM_HEADS,
+            hidden=node.DIM_FEEDFORWARD,
+            layers=node.DEC_LAYERS,
+            queries=node.NUM_QUERIES,
+            scales=len(pixel_decoder.to_cells),
+            masked=pixel.MASKED_ATTENTION,
+            head=head,
+        )
+        class_head = ClassHead(
+            channels=node.HIDDEN_DIM,
+            classes=node.CLASS_OFFSET + node.NUM_CLASSES,
+            no_object_bias=node.NO_OBJECT_BIAS,
+        )
+        return {
+            "backbone": backbone,
+            "pixel_decoder": pixel_decoder,
+            "decoder": decoder,
+            "class_head": class_head,
+        }
+
+    @property
+    def queries(self) -> int:
+        """Q."""
+        return self.decoder.query.num_embeddings
+
+    def encode(self, frames: Tensor, padding_mask: Tensor | None) -> PixelState:
+        """Decode the pixels of all frames, and the slots of all clips.
+
+        Args:
+            frames: (B, T, 3, H, W) normalised.
+            padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is.
+        """
+        clips, length = frames.shape[:2]
+        images = rearrange(frames, "b t c h w -> (b t) c h w")
+        pixels = self.mask_head(self.backbone(images), images)
+
+        def by_clip(maps: Tensor) -> Tensor:
+            return rearrange(maps, "(b t) c h w -> b t c h w", b=clips)
+
+        scales = [by_clip(cells) for cells in pixels.scales]
+        positions = [
+            frame_position(*cells.shape[-2:], cells.shape[2], cells.device) for cells in scales
+        ]
+        embedding = by_clip(pixels.embedding)
+        slots, layers = self.decoder(scales, positions, embedding, padding_mask)
+        with without_autocast(frames.device):
+            logits = [self.class_head(full_precision(layer.slots)) for layer in layers]
+        return PixelState(
+            predictions=ClipPredictions(
+                logits=repeat(logits[-1], "b q k -> b t q k", t=length), boxes=None
+            ),
+            slots=slots[:, None],
+            layers=layers,
+            logits=logits,
+            embedding=embedding,
+            fine=None if pixels.fine is None else by_clip(pixels.fine),
+        )
+
+    def masks(self, state: PixelState, clip: Tensor, slot: Tensor) -> Tensor:
+        """The masks of M chosen slots.
+
+        Args:
+            state: of ``encode``.
+            clip: (M,) int64, indices into B.
+            slot: (M,) int64, indices into Q.
+
+        Returns:
+            (M, T, h, w) mask logits, at the embedding's size, or the input's with a fine embedding.
+        """
+        last = state.layers[-1]
+        with without_autocast(state.embedding.device):
+            parts = []
+            for b in clip.unique().tolist():
+                own = slot[clip == b]
+                kernel, bias = last.kernel[b, own].float(), last.bias[b, own].float()
+                logits = mask_logits(kernel, bias, state.embedding[b].float())
+                if state.fine is not None:
+                    fine = torch.einsum(
+                        "me,tehw->mthw", last.fine[b, own].float(), state.fine[b].float()
+                    )
+                    logits = F.interpolate(logits, size=fine.shape[-2:], mode="bilinear") + fine
+                parts.append(logits)
+        return torch.cat(parts) if parts else state.embedding.new_zeros(0, 0, 0, 0)

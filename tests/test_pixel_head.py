@@ -1,0 +1,192 @@
+"""The pixel head: masks as products, clips of any length, its losses, its way to tracks."""
+
+from simplevtr.modeling.masked_decoder import MaskedAttention, mask_logits, resized
+from simplevtr.modeling.meta_arch import head_of
+from simplevtr.modeling.pixel_criterion import PixelCriterion, PixelLossWeights
+from simplevtr.modeling.pixel_decoder import PixelDecoder
+from simplevtr.modeling.pixel_network import PixelState
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import ROOT, build, make_clip
+from detectron2.layers import ShapeSpec
+
+
+@pytest.fixture
+def pixel_cfg():
+    from simplevtr import setup_cfg
+
+    cfg = setup_cfg(str(ROOT / "configs/embedded/pixel_frames.yaml"))
+    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
+    node = cfg.MODEL.SIMPLEVTR
+    node.HIDDEN_DIM, node.NUM_HEADS, node.DIM_FEEDFORWARD, node.NUM_QUERIES = 24, 2, 32, 4
+    node.PIXEL.WIDTHS, node.PIXEL.EMBEDDING, node.PIXEL.FINE_CHANNELS = [16, 16, 16, 8], 8, 4
+    node.LOSS.MASK_POINTS = 200
+    return cfg
+
+
+def frames_of(clip):
+    return torch.stack(clip["image"]).float()[None] / 64 - 2
+
+
+def test_training_gives_every_loss_and_every_gradient(pixel_cfg):
+    model = build(pixel_cfg).train()
+    losses = model([make_clip(), make_clip(seed=1, labels=(5,))])
+    kinds = ("loss_ce", "loss_mask", "loss_dice")
+    assert set(losses) == {
+        f"{kind}{suffix}" for kind in kinds for suffix in ("", "_0", "_1", "_2", "_3")
+    }
+    sum(losses.values()).backward()
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_half_precision_computes_the_network_alone(pixel_cfg):
+    pixel_cfg.SOLVER.AMP.ENABLED = pixel_cfg.TEST.AMP = True
+    pixel_cfg.SOLVER.AMP.DTYPE = "bfloat16"
+    model = build(pixel_cfg).train()
+    losses = model([make_clip(frames=2)])
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    sum(losses.values()).backward()
+    assert len(model.eval()([make_clip(frames=2)])["pred_scores"]) > 0
+
+
+def test_a_clip_without_instances_trains(pixel_cfg):
+    model = build(pixel_cfg).train()
+    losses = model([make_clip(labels=())])
+    assert losses["loss_mask"].item() == losses["loss_dice"].item() == 0
+    sum(losses.values()).backward()
+
+
+def test_clips_of_other_sizes_and_lengths_share_a_batch(pixel_cfg):
+    model = build(pixel_cfg).train()
+    losses = model([make_clip(frames=2, size=(64, 96)), make_clip(frames=3, size=(48, 80), seed=1)])
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_any_number_of_frames(pixel_cfg, frames):
+    predictions = build(pixel_cfg).predict_clip(frames_of(make_clip(frames=frames)))
+    assert predictions.logits.shape == (1, frames, 4, 7)
+    assert predictions.masks.shape == (1, frames, 4, 32, 48)
+
+
+def test_inference_contract(pixel_cfg):
+    clip = make_clip(frames=4) | {"height": 70, "width": 101}
+    result = build(pixel_cfg)([clip])
+    assert len(result["pred_scores"]) == len(result["pred_masks"]) > 0
+    assert all(mask.shape == (4, 70, 101) for mask in result["pred_masks"])
+
+
+def test_the_last_mask_is_the_kernel_times_the_embeddings(pixel_cfg):
+    model = build(pixel_cfg)
+    state = model.network.encode(frames_of(make_clip(frames=2)), None)
+    last = state.layers[-1]
+    index = torch.tensor([1, 3])
+    masks = model.network.masks(state, torch.zeros_like(index), index)
+    for row, slot in enumerate(index.tolist()):
+        coarse = (last.kernel[0, slot, :, None, None] * state.embedding[0]).sum(1)
+        coarse = F.interpolate(coarse[None] + last.bias[0, slot], size=(32, 48), mode="bilinear")[0]
+        fine = (last.fine[0, slot, :, None, None] * state.fine[0]).sum(1)
+        torch.testing.assert_close(masks[row], coarse + fine, rtol=1e-4, atol=1e-4)
+
+
+def test_slots_attend_within_their_masks(pixel_cfg):
+    """What lies outside of a slot's mask changes nothing; an empty mask looks everywhere."""
+    torch.manual_seed(0)
+    attention = MaskedAttention(channels=24, heads=2)
+    slots, cells = torch.randn(1, 2, 24), torch.randn(1, 5, 24)
+    allowed = torch.tensor([[True, True, False, False, False], [True] * 5])[None, None]
+    before = attention(slots, slots, cells, cells, allowed)
+    cells[:, 3] += 9
+    after = attention(slots, slots, cells, cells, allowed)
+    torch.testing.assert_close(before[:, 0], after[:, 0])
+    assert not torch.allclose(before[:, 1], after[:, 1])
+
+
+def test_all_points_are_the_whole_map(pixel_cfg):
+    """The loss at every pixel equals that at many points drawn uniformly, up to their noise."""
+    targets = _targets()
+    state = _state(slots=2, size=(4, 6))
+    whole = PixelCriterion(weights=PixelLossWeights())(state, targets, None)
+    torch.manual_seed(0)
+    points = PixelCriterion(weights=PixelLossWeights(), mask_points=4000)(state, targets, None)
+    assert whole["loss_ce"] == points["loss_ce"]
+    assert whole["loss_mask"].item() > 0
+    # Three quarters lie where the mask is least certain, so the mean differs, but not by much.
+    assert points["loss_mask"].item() == pytest.approx(whole["loss_mask"].item(), rel=0.5)
+
+
+def test_losses_by_hand():
+    """One object in one of two frames; a slot that finds it exactly and one that does not."""
+    targets = _targets()
+    state = _state(slots=2, size=(4, 6))
+    state.layers[-1].kernel[0, 0] = torch.tensor([20.0, 0.0])  # +10 inside, -10 outside
+    state.layers[-1].bias[0, 0] = -10.0
+    state.embedding[0, :, 0] = targets[0].masks[0].float()
+    losses = PixelCriterion(weights=PixelLossWeights(classes=2, mask=5, dice=5))(
+        state, targets, None
+    )
+    assert losses["loss_mask"].item() == pytest.approx(5 * 2 * 4.54e-5, rel=0.01)  # two frames
+    assert losses["loss_dice"].item() == pytest.approx(0, abs=5e-3)
+    # Both slots have equal logits: log(3) each; "no object" weighs a tenth, in a weighted mean.
+    assert losses["loss_ce"].item() == pytest.approx(2 * 1.0986, rel=1e-3)
+
+
+def test_resized_products_are_products_of_the_resized():
+    torch.manual_seed(0)
+    kernel, bias, embedding = torch.randn(3, 8), torch.randn(3), torch.randn(2, 8, 8, 12)
+    large = mask_logits(kernel, bias, embedding)
+    small = mask_logits(kernel, bias, resized(embedding[None], (4, 6))[0])
+    torch.testing.assert_close(F.avg_pool2d(large, 2), small)
+
+
+def test_wrong_settings_are_named(pixel_cfg):
+    shapes = {"res5": ShapeSpec(channels=8), "res4": ShapeSpec(channels=8)}
+    with pytest.raises(ValueError, match=r"WIDTHS \[8\] must hold 2 numbers, for res5, res4"):
+        PixelDecoder(shapes=shapes, channels=24, heads=2, widths=[8], embedding=4)
+    with pytest.raises(ValueError, match=r"PIXEL\.DEFORM names 'res9'"):
+        PixelDecoder(
+            shapes=shapes, channels=24, heads=2, widths=[8, 8], embedding=4, deform=["res9"]
+        )
+    pixel_cfg.MODEL.SIMPLEVTR.HEAD = "pixels"
+    with pytest.raises(ValueError, match='HEAD is \'pixels\'; allowed are "paper" and "pixel"'):
+        head_of(pixel_cfg)
+
+
+def test_deformable_levels(pixel_cfg):
+    pixel_cfg.MODEL.SIMPLEVTR.PIXEL.DEFORM = ["res4", "res3"]
+    model = build(pixel_cfg)
+    names = [name for name, _ in model.named_parameters() if ".offset." in name]
+    assert {name.split(".")[3] for name in names} == {"res4", "res3"}
+    model([make_clip(frames=2) | {"height": 64, "width": 96}])
+
+
+def _targets():
+    from simplevtr.structures import ClipTargets
+
+    masks = torch.zeros(1, 2, 4, 6, dtype=torch.bool)
+    masks[0, 0, 1:3, 2:5] = True
+    visible = torch.tensor([[True, False]])
+    return [ClipTargets(torch.tensor([1]), torch.zeros(1, 2, 4), masks, visible)]
+
+
+def _state(slots, size):
+    from simplevtr.modeling.masked_decoder import SlotKernels
+
+    torch.manual_seed(3)
+    layer = SlotKernels(
+        slots=torch.zeros(1, slots, 2),
+        kernel=torch.randn(1, slots, 2),
+        bias=torch.zeros(1, slots),
+        fine=None,
+    )
+    embedding = torch.randn(1, 2, 2, *size)
+    return PixelState(
+        predictions=None,
+        slots=None,
+        layers=[layer],
+        logits=[torch.zeros(1, slots, 3)],
+        embedding=embedding,
+        fine=None,
+    )
