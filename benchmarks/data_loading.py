@@ -126,7 +126,7 @@ def _changed(image: np.ndarray, drawn: T.Transform) -> np.ndarray:
 def _instances(
     entries: list[Record], ids: list[int], transforms: T.TransformList, size: tuple[int, int]
 ) -> Instances:
-    """One frame's ``Instances``, a row an id; an absent one has an empty mask."""
+    """One frame's ``Instances``, one row per id; an absent one has an empty mask."""
     present = {}
     for entry in entries:
         if isinstance(entry["segmentation"], dict):  # pycocotools decodes compressed RLE only

@@ -1,8 +1,9 @@
 """The pixel head: masks as products, clips of any length, its losses, its way to tracks."""
 
+from simplevtr.modeling.criterion import LossSettings
 from simplevtr.modeling.masked_decoder import MaskedAttention, mask_logits, resized
 from simplevtr.modeling.meta_arch import head_of
-from simplevtr.modeling.pixel_criterion import PixelCriterion, PixelLossWeights
+from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.pixel_network import PixelState
 
@@ -11,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from conftest import ROOT, build, make_clip
 from detectron2.layers import ShapeSpec
+
+WEIGHTS = {"class_weight": 2.0, "mask_weight": 5.0, "dice_weight": 5.0}
 
 
 @pytest.fixture
@@ -108,9 +111,11 @@ def test_all_points_are_the_whole_map(pixel_cfg):
     """The loss at every pixel equals that at many points drawn uniformly, up to their noise."""
     targets = _targets()
     state = _state(slots=2, size=(4, 6))
-    whole = PixelCriterion(weights=PixelLossWeights())(state, targets, None)
+    whole = PixelCriterion(settings=LossSettings(**WEIGHTS))(state, targets, None)
     torch.manual_seed(0)
-    points = PixelCriterion(weights=PixelLossWeights(), mask_points=4000)(state, targets, None)
+    points = PixelCriterion(settings=LossSettings(**WEIGHTS, mask_points=4000))(
+        state, targets, None
+    )
     assert whole["loss_ce"] == points["loss_ce"]
     assert whole["loss_mask"].item() > 0
     # Three quarters lie where the mask is least certain, so the mean differs, but not by much.
@@ -124,9 +129,7 @@ def test_losses_by_hand():
     state.layers[-1].kernel[0, 0] = torch.tensor([20.0, 0.0])  # +10 inside, -10 outside
     state.layers[-1].bias[0, 0] = -10.0
     state.embedding[0, :, 0] = targets[0].masks[0].float()
-    losses = PixelCriterion(weights=PixelLossWeights(classes=2, mask=5, dice=5))(
-        state, targets, None
-    )
+    losses = PixelCriterion(settings=LossSettings(**WEIGHTS))(state, targets, None)
     assert losses["loss_mask"].item() == pytest.approx(5 * 2 * 4.54e-5, rel=0.01)  # two frames
     assert losses["loss_dice"].item() == pytest.approx(0, abs=5e-3)
     # Both slots have equal logits: log(3) each; "no object" weighs a tenth, in a weighted mean.

@@ -36,7 +36,7 @@ def relative(name: object, root: str | os.PathLike[str]) -> str:
     """The path, with slashes alone, that a file calls ``name``, which must lie below ``root``.
 
     Raises:
-        ValueError: it is no file name, or leads out of ``root``; the message names no file.
+        ValueError: it is not a file name, or leads out of ``root``; the message names no file.
     """
     if not isinstance(name, str) or _UNUSABLE.search(name):
         raise ValueError(f"file name {name!r:.80}; text without control characters is needed")

@@ -15,7 +15,6 @@ from simplevtr.structures import ClipPredictions, ClipTargets
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from detectron2.utils import comm
 from torch import Generator, Tensor, nn
 
 IGNORED = -100
@@ -188,10 +187,7 @@ class ClipCriterion(nn.Module):
             count = sum(len(t) * n for t, n in zip(targets, frames, strict=True))
         else:
             count = sum(t.visible.sum() for t in targets)
-        count = torch.as_tensor(count, dtype=torch.float32, device=frame_padding.device)
-        if comm.get_world_size() > 1:
-            torch.distributed.all_reduce(count)
-        return (count / comm.get_world_size()).clamp(min=1)
+        return losses.normaliser(count, frame_padding.device)
 
     def _slot_losses(
         self,

@@ -15,6 +15,7 @@ from simplevtr.structures import ClipTargets
 
 import torch
 import torch.nn.functional as F
+from detectron2.utils import comm
 from einops import rearrange
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -27,6 +28,14 @@ FOCAL_GAMMA = 2.0
 CHUNK_BYTES = 128 * 2**20
 # Tensors of a chunk's size that exist at once in its backward pass (measured).
 TENSORS_A_CHUNK = 25
+
+
+def normaliser(count: Tensor | int, device: torch.device) -> Tensor:
+    """What sums are divided by: a number of targets, averaged over the workers and at least 1."""
+    count = torch.as_tensor(count, dtype=torch.float32, device=device)
+    if comm.get_world_size() > 1:
+        torch.distributed.all_reduce(count)
+    return (count / comm.get_world_size()).clamp(min=1)
 
 
 def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tensor:

@@ -212,6 +212,24 @@ def mask_logits(kernel: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
     return logits + bias[..., None, None, None]
 
 
+def full_size(
+    logits: Tensor, size: tuple[int, int], kernel: Tensor | None, fine: Tensor | None
+) -> Tensor:
+    """Masks at the input's size.
+
+    Args:
+        logits: (M, T, h, w) of ``mask_logits``.
+        size: (H, W).
+        kernel: (M, F), for
+        fine: (T, F, H, W), the embeddings at that size; None if there are none.
+
+    Returns:
+        (M, T, H, W).
+    """
+    logits = F.interpolate(logits, size=size, mode="bilinear")
+    return logits if fine is None else logits + torch.einsum("mf,tfhw->mthw", kernel, fine)
+
+
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, T, c, h, w) at another size; a mean over the places that become one, else bilinear."""
     flat = rearrange(maps, "b t c h w -> (b t) c h w")

@@ -13,6 +13,17 @@ from torchvision.ops import box_convert, box_iou
 Match = tuple[Tensor, Tensor]
 
 
+def assign(cost: Tensor, device: torch.device) -> Match:
+    """The assignment of slots and instances with the least sum of a (Q, G) cost, G <= Q.
+
+    Instances are ascending, and both are on ``device``.
+    """
+    # A NaN would make the assignment fail before the loss can say which clips it came from.
+    finite = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
+    instances, slots = linear_sum_assignment(finite.T)
+    return tuple(torch.as_tensor(i, device=device) for i in (slots, instances))
+
+
 class ClipMatcher(nn.Module):
     """Hungarian matching on class, box distance and box overlap.
 
@@ -55,15 +66,8 @@ class ClipMatcher(nn.Module):
             same order.
         """
         cost = self._cost(logits.float(), boxes.float(), targets)
-        # A NaN would make the assignment fail before the loss can say which clips it came from.
-        cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
-        matches = []
-        for layer_cost in cost:
-            instances, slots = linear_sum_assignment(layer_cost.T)
-            matches.append(
-                tuple(torch.as_tensor(i, device=logits.device) for i in (slots, instances))
-            )
-        return matches
+        # One transfer from a GPU for all layers.
+        return [assign(layer_cost, logits.device) for layer_cost in cost.cpu()]
 
     def _cost(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> Tensor:
         """Costs (L, Q, G)."""

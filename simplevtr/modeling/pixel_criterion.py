@@ -7,13 +7,20 @@ embedding's size, those of the last at the input's, at its least certain pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.modeling.losses import TaughtMaps, mask_bce_loss, mask_dice_loss
+from simplevtr.config import keyword_arguments
+from simplevtr.modeling.criterion import LossSettings
+from simplevtr.modeling.losses import (
+    TaughtMaps,
+    class_loss,
+    mask_bce_loss,
+    mask_dice_loss,
+    normaliser,
+)
 from simplevtr.modeling.mask_points import draw_pixels, map_logits_at
-from simplevtr.modeling.masked_decoder import SlotKernels, mask_logits, resized
-from simplevtr.modeling.matcher import Match
+from simplevtr.modeling.masked_decoder import SlotKernels, full_size, mask_logits, resized
+from simplevtr.modeling.matcher import Match, assign
 from simplevtr.modeling.pixel_network import PixelState
 from simplevtr.modeling.precision import full_precision, without_autocast
 from simplevtr.structures import ClipTargets
@@ -21,53 +28,23 @@ from simplevtr.structures import ClipTargets
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from detectron2.utils import comm
 from einops import rearrange, repeat
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
-
-
-@dataclass(frozen=True)
-class PixelLossWeights:
-    """Weights of the losses, which are the matcher's costs too."""
-
-    classes: float = 2.0
-    mask: float = 5.0
-    dice: float = 5.0
-    no_object: float = 0.1
 
 
 class PixelCriterion(nn.Module):
     """Matching and losses of a batch of clips."""
 
     @configurable
-    def __init__(self, *, weights: PixelLossWeights, mask_points: int = 0) -> None:
-        """Keep the settings.
-
-        Args:
-            weights: of the losses.
-            mask_points: pixels of each map of the last layer that are looked at; 0 for all.
-
-        Raises:
-            ValueError: if the number is negative.
-        """
+    def __init__(self, *, settings: LossSettings) -> None:
+        """Keep the settings; the weights of classes, masks and dice are the matcher's too."""
         super().__init__()
-        if mask_points < 0:
-            raise ValueError(f"LOSS.MASK_POINTS is {mask_points}; it must be at least 0 (0: all)")
-        self.weights = weights
-        self.mask_points = mask_points
+        self.settings = settings
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Read the weights and the number of points."""
-        node = cfg.MODEL.SIMPLEVTR.LOSS
-        weights = PixelLossWeights(
-            classes=node.CLASS_WEIGHT,
-            mask=node.MASK_WEIGHT,
-            dice=node.DICE_WEIGHT,
-            no_object=node.NO_OBJECT_WEIGHT,
-        )
-        return {"weights": weights, "mask_points": node.MASK_POINTS}
+        """Read the settings."""
+        return {"settings": LossSettings(**keyword_arguments(cfg.MODEL.SIMPLEVTR.LOSS))}
 
     def forward(
         self, state: PixelState, targets: list[ClipTargets], pixel_padding: Tensor | None
@@ -97,7 +74,8 @@ class PixelCriterion(nn.Module):
             _Clip(target, None if pixel_padding is None else pixel_padding[b], size, coarse)
             for b, target in enumerate(targets)
         ]
-        normaliser = _normaliser(targets, embedding.device)
+        count = sum(target.visible.sum() for target in targets)
+        divisor = normaliser(count, embedding.device)
         result = {}
         for index, (layer, logits) in enumerate(zip(state.layers, state.logits, strict=True)):
             last = index == len(state.layers) - 1
@@ -105,7 +83,7 @@ class PixelCriterion(nn.Module):
             matches = [
                 self._match(layer, logits[b], b, small[b], clip) for b, clip in enumerate(clips)
             ]
-            result[f"loss_ce{suffix}"] = self.weights.classes * self._class_loss(
+            result[f"loss_ce{suffix}"] = self.settings.class_weight * self._class_loss(
                 logits, targets, matches
             )
             bce, dice = embedding.new_zeros(()), embedding.new_zeros(())
@@ -116,8 +94,8 @@ class PixelCriterion(nn.Module):
                     else _coarse_losses(layer, b, embedding[b], clip, match)
                 )
                 bce, dice = bce + terms[0], dice + terms[1]
-            result[f"loss_mask{suffix}"] = self.weights.mask * bce / normaliser
-            result[f"loss_dice{suffix}"] = self.weights.dice * dice / normaliser
+            result[f"loss_mask{suffix}"] = self.settings.mask_weight * bce / divisor
+            result[f"loss_dice{suffix}"] = self.settings.dice_weight * dice / divisor
         return result
 
     @torch.no_grad()
@@ -136,23 +114,19 @@ class PixelCriterion(nn.Module):
         overlap = 2 * probability @ wanted.T
         dice = 1 - (overlap + 1) / (probability.sum(1)[:, None] + wanted.sum(1) + 1)
         found = full_precision(classes).softmax(-1)[:, clip.targets.labels]
-        weights = self.weights
-        cost = weights.mask * bce + weights.dice * dice - weights.classes * found
-        cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
-        instances, slots = linear_sum_assignment(cost.T)
-        return tuple(torch.as_tensor(i, device=logits.device) for i in (slots, instances))
+        settings = self.settings
+        cost = settings.mask_weight * bce + settings.dice_weight * dice
+        return assign(cost - settings.class_weight * found, logits.device)
 
     def _class_loss(
         self, logits: Tensor, targets: list[ClipTargets], matches: list[Match]
     ) -> Tensor:
-        logits = full_precision(logits)
         no_object = logits.shape[-1] - 1
         classes = torch.full(logits.shape[:2], no_object, device=logits.device)
         for b, (target, (slots, instances)) in enumerate(zip(targets, matches, strict=True)):
             classes[b, slots] = target.labels[instances]
-        weight = logits.new_ones(logits.shape[-1])
-        weight[-1] = self.weights.no_object
-        return F.cross_entropy(logits.flatten(0, 1), classes.flatten(), weight)
+        # One class a clip: as if it had one frame.
+        return class_loss(logits[:, None], classes[:, None], self.settings.no_object_weight)
 
     def _fine_losses(
         self, state: PixelState, layer: SlotKernels, b: int, clip: _Clip, match: Match
@@ -174,11 +148,9 @@ class PixelCriterion(nn.Module):
         if state.fine is not None:
             fine = full_precision(state.fine[b][: clip.frames])
             kernels = full_precision(layer.fine[b][slots])
-        if not self.mask_points:
-            full = F.interpolate(flat[:, None], size=maps.masks.shape[-2:], mode="bilinear")[:, 0]
-            if fine is not None:
-                added = torch.einsum("mf,tfhw->mthw", kernels, fine)
-                full = full + rearrange(added, "m t h w -> (m t) h w")
+        if not self.settings.mask_points:
+            full = full_size(logits, tuple(maps.masks.shape[-2:]), kernels, fine)
+            full = rearrange(full, "m t h w -> (m t) h w")
             wanted = maps.wanted(slice(None)).to(full.dtype)
             return _summed(full, wanted, maps.inside(slice(None)), clip, instances)
 
@@ -191,7 +163,7 @@ class PixelCriterion(nn.Module):
             return values
 
         with torch.no_grad():
-            pixels = draw_pixels(logits_at, maps, self.mask_points)
+            pixels = draw_pixels(logits_at, maps, self.settings.mask_points)
         x, y = pixels.unbind(-1)
         wanted = maps.masks[maps.instances[:, None], maps.frames[:, None], y, x]
         return _summed(logits_at(pixels), wanted.to(flat.dtype), None, clip, instances)
@@ -263,12 +235,3 @@ def _summed(
     bce = mask_bce_loss(logits, wanted, inside).sum()
     dice = (mask_dice_loss(logits, wanted, inside) * visible).sum()
     return bce, dice
-
-
-def _normaliser(targets: list[ClipTargets], device: torch.device) -> Tensor:
-    """Visible maps of the batch, averaged over the workers and at least 1."""
-    count = sum(target.visible.sum() for target in targets)
-    count = torch.as_tensor(count, dtype=torch.float32, device=device)
-    if comm.get_world_size() > 1:
-        torch.distributed.all_reduce(count)
-    return (count / comm.get_world_size()).clamp(min=1)

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.modeling.heads import ClassHead
-from simplevtr.modeling.masked_decoder import KernelHead, MaskedDecoder, SlotKernels, mask_logits
+from simplevtr.modeling.masked_decoder import (
+    KernelHead,
+    MaskedDecoder,
+    SlotKernels,
+    full_size,
+    mask_logits,
+)
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.position_encoding import frame_position
 from simplevtr.modeling.precision import full_precision, without_autocast
 from simplevtr.structures import ClipPredictions
 
 import torch
-import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import build_backbone
 from einops import rearrange, repeat
@@ -162,9 +167,7 @@ class PixelNetwork(nn.Module):
                 kernel, bias = last.kernel[b, own].float(), last.bias[b, own].float()
                 logits = mask_logits(kernel, bias, state.embedding[b].float())
                 if state.fine is not None:
-                    fine = torch.einsum(
-                        "me,tehw->mthw", last.fine[b, own].float(), state.fine[b].float()
-                    )
-                    logits = F.interpolate(logits, size=fine.shape[-2:], mode="bilinear") + fine
+                    fine, size = state.fine[b].float(), tuple(state.fine.shape[-2:])
+                    logits = full_size(logits, size, last.fine[b, own].float(), fine)
                 parts.append(logits)
         return torch.cat(parts) if parts else state.embedding.new_zeros(0, 0, 0, 0)
