@@ -79,7 +79,9 @@ class PlainVTR(SimpleVTR):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """As the base class, with a ``PlainNetwork``."""
+        """As the base class, with a ``PlainNetwork``; ValueError for another head."""
+        if (head := cfg.MODEL.SIMPLEVTR.HEAD) != "paper":
+            raise ValueError(f"MODEL.SIMPLEVTR.HEAD is {head!r}; SIMPLEVTR_PLAIN is 'paper' alone")
         return super().from_config(cfg) | {"network": PlainNetwork(cfg)}
 
     @torch.no_grad()

@@ -93,7 +93,8 @@ def _add_model(cfg: CfgNode) -> None:
     # "zeros" (VisTR) or "query": what the first decoder layer starts from
     node.DECODER_INPUT = "zeros"
     # Parts whose activations are computed again in the backward pass instead of kept, any of
-    # "backbone", "encoder", "mask_head": the same result for less memory and more time.
+    # "backbone" and, of the paper's head, "encoder", "mask_head", of the pixel head,
+    # "pixel_decoder": the same result for less memory and more time.
     node.RECOMPUTE = []
     # Initial bias of the "no object" logit; > 0 helps training from scratch
     node.NO_OBJECT_BIAS = 0.0

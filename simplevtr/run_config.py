@@ -8,6 +8,7 @@ import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import merge_file, merge_words
 from simplevtr.data import register_from_cfg
+from simplevtr.head_keys import check_head
 
 import torch
 from detectron2.config import CfgNode, get_cfg
@@ -26,8 +27,8 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
 
     Raises:
         FileNotFoundError: if ``config_file``, or one that it builds on, does not exist.
-        ValueError: if a file cannot be read, a key does not exist or a value has the wrong type;
-            the message names it.
+        ValueError: if a file cannot be read, a key does not exist, a value has the wrong type, or a
+            key differs from its default that the chosen head ignores; the message names it.
         KeyError: if a dataset of the config is not registered.
     """
     cfg = get_cfg()
@@ -35,6 +36,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     if config_file:
         merge_file(cfg, config_file)
     merge_words(cfg, list(opts))
+    check_head(cfg)
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
     cfg.MODEL.WEIGHTS = os.path.expanduser(cfg.MODEL.WEIGHTS)
     register_from_cfg(cfg)

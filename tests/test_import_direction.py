@@ -14,7 +14,7 @@ ALLOWED = {
     "evaluation": {"formats"},
     "formats": set(),
     "importing": {"formats"},
-    "modeling": {"formats", "tracking"},
+    "modeling": {"formats", "head_keys", "tracking"},
     "tracking": set(),
     "report": {"evaluation", "formats"},
     "video_io": {"formats"},

@@ -1,8 +1,8 @@
 """The pixel head: masks as products, clips of any length, its losses, its way to tracks."""
 
+from benchmarks.measure import saved_tensor_bytes
 from simplevtr.modeling.criterion import LossSettings
 from simplevtr.modeling.masked_decoder import MaskedAttention, mask_logits, resized
-from simplevtr.modeling.meta_arch import head_of
 from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.pixel_network import PixelState
@@ -144,7 +144,7 @@ def test_resized_products_are_products_of_the_resized():
     torch.testing.assert_close(F.avg_pool2d(large, 2), small)
 
 
-def test_wrong_settings_are_named(pixel_cfg):
+def test_wrong_settings_are_named():
     shapes = {"res5": ShapeSpec(channels=8), "res4": ShapeSpec(channels=8)}
     with pytest.raises(ValueError, match=r"WIDTHS \[8\] must hold 2 numbers, for res5, res4"):
         PixelDecoder(shapes=shapes, channels=24, heads=2, widths=[8], embedding=4)
@@ -152,9 +152,6 @@ def test_wrong_settings_are_named(pixel_cfg):
         PixelDecoder(
             shapes=shapes, channels=24, heads=2, widths=[8, 8], embedding=4, deform=["res9"]
         )
-    pixel_cfg.MODEL.SIMPLEVTR.HEAD = "pixels"
-    with pytest.raises(ValueError, match='HEAD is \'pixels\'; allowed are "paper" and "pixel"'):
-        head_of(pixel_cfg)
 
 
 def test_deformable_levels(pixel_cfg):
@@ -163,6 +160,37 @@ def test_deformable_levels(pixel_cfg):
     names = [name for name, _ in model.named_parameters() if ".offset." in name]
     assert {name.split(".")[3] for name in names} == {"res4", "res3"}
     model([make_clip(frames=2) | {"height": 64, "width": 96}])
+
+
+@pytest.mark.parametrize("parts", [["backbone"], ["pixel_decoder"], ["backbone", "pixel_decoder"]])
+def test_recomputing_keeps_less_and_changes_nothing(pixel_cfg, parts):
+    pixel_cfg.MODEL.RESNETS.NORM, pixel_cfg.MODEL.SIMPLEVTR.PIXEL.NORM = "FrozenBN", "GN"
+    pixel_cfg.MODEL.SIMPLEVTR.PIXEL.WIDTHS = [32, 32, 32, 32]
+    pixel_cfg.MODEL.SIMPLEVTR.LOSS.MASK_POINTS = 0
+    results = []
+    for recompute in ([], parts):
+        pixel_cfg.MODEL.SIMPLEVTR.RECOMPUTE = recompute
+        model = build(pixel_cfg).train()
+        losses, clip = {}, [make_clip(frames=5, size=(64, 96))]
+
+        def step(model=model, losses=losses, clip=clip):
+            losses.update(model(clip))
+
+        kept = saved_tensor_bytes(step, model.parameters())
+        sum(losses.values()).backward()
+        results.append((kept, losses, [p.grad for p in model.parameters() if p.requires_grad]))
+    (kept, losses, gradients), (less, again, gradients_again) = results
+    assert less < 0.95 * kept
+    torch.testing.assert_close(again, losses)
+    for one, other in zip(gradients_again, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_norms_that_gather_statistics_are_not_recomputed(pixel_cfg):
+    for part, key in (("backbone", "MODEL.RESNETS.NORM"), ("pixel_decoder", r"PIXEL\.NORM")):
+        pixel_cfg.MODEL.SIMPLEVTR.RECOMPUTE = [part]
+        with pytest.raises(ValueError, match=f'has "{part}".* other statistics to .*{key} "BN"'):
+            build(pixel_cfg)
 
 
 def _targets():

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel, MemoryPlan
-from simplevtr.modeling.recompute import PARTS
+from simplevtr.head_keys import RECOMPUTABLE
 from simplevtr.terminal import command_parser, markdown_table, number, run_command
 
 import torch
@@ -38,7 +38,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 MIB, GIB = 2**20, 2**30
-WAYS = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(PARTS))]}
+WAYS = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(RECOMPUTABLE["paper"]))]}
 ALLOWED_ERROR = 0.1
 
 

@@ -10,7 +10,7 @@ from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.modeling.recompute import PARTS, recomputed
+from simplevtr.modeling.recompute import backbone_features, check_norms
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipPredictions
 
@@ -20,10 +20,6 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import build_backbone
 from einops import rearrange, repeat
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-
-# Images whose activations are in memory together if the backbone is recomputed.
-IMAGES_AT_A_TIME = 4
 
 # Backbone outputs, coarse to fine: the transformer reads the first, the mask head all.
 FEATURES = ("res5", "res4", "res3", "res2")
@@ -87,12 +83,8 @@ class ClipNetwork(nn.Module):
             ValueError: if a backbone whose norms gather statistics is to be recomputed.
         """
         super().__init__()
-        gathers_statistics = any(isinstance(m, _BatchNorm) for m in backbone.modules())
-        if recompute_backbone and gathers_statistics:
-            raise ValueError(
-                'MODEL.SIMPLEVTR.RECOMPUTE has "backbone", which works in parts and would give '
-                'other statistics to MODEL.RESNETS.NORM "BN"; allowed are FrozenBN and GN'
-            )
+        if recompute_backbone:
+            check_norms(backbone, "backbone", "MODEL.RESNETS.NORM")
         self.recompute_backbone = recompute_backbone
         self.backbone = backbone
         self.input_projection = nn.Conv2d(
@@ -113,13 +105,8 @@ class ClipNetwork(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Build the parts; ValueError if an unknown one is to be recomputed."""
+        """Build the parts."""
         node = cfg.MODEL.SIMPLEVTR
-        for part in node.RECOMPUTE:
-            if part not in PARTS:
-                raise ValueError(
-                    f"MODEL.SIMPLEVTR.RECOMPUTE has {part!r}; allowed are {', '.join(PARTS)}"
-                )
         backbone, mask_head = build_backbone(cfg), None
         sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
         if cfg.MODEL.MASK_ON:
@@ -169,7 +156,8 @@ class ClipNetwork(nn.Module):
                 f"{self.query_frames}: queries with a frame axis take that many frames only; "
                 "QUERY_FRAMES 0 takes any number"
             )
-        features = self._features(rearrange(frames, "b t c h w -> (b t) c h w"))
+        images = rearrange(frames, "b t c h w -> (b t) c h w")
+        features = backbone_features(self.backbone, images, recompute=self.recompute_backbone)
         cells = self.input_projection(features[FEATURES[0]])
         height, width = cells.shape[-2:]
         cell_padding = None
@@ -202,13 +190,6 @@ class ClipNetwork(nn.Module):
             ],
             cell_padding=cell_padding,
         )
-
-    def _features(self, images: Tensor) -> dict[str, Tensor]:
-        """The backbone's outputs for (N, 3, H, W) images."""
-        if not (torch.is_grad_enabled() and self.recompute_backbone):
-            return self.backbone(images)
-        parts = [recomputed(self.backbone, part) for part in images.split(IMAGES_AT_A_TIME)]
-        return {name: torch.cat([part[name] for part in parts]) for name in FEATURES}
 
     def _classes_and_boxes(self, slots: Tensor, length: int) -> ClipPredictions:
         """Read classes and boxes of every layer and repeat them over the frames (eq. 2).

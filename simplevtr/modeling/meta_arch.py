@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from simplevtr.head_keys import check_head
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.criterion import ClipCriterion
 from simplevtr.modeling.pixel_criterion import PixelCriterion
@@ -176,11 +177,10 @@ class SimpleVTR(nn.Module):
 
 
 def head_of(cfg: CfgNode) -> tuple[type[nn.Module], type[nn.Module]]:
-    """The classes of the network and its losses for ``MODEL.SIMPLEVTR.HEAD``; ValueError."""
+    """The classes of the network and its losses for a config that ``check_head`` lets pass."""
+    check_head(cfg)
     heads = {"paper": (ClipNetwork, ClipCriterion), "pixel": (PixelNetwork, PixelCriterion)}
-    if (name := cfg.MODEL.SIMPLEVTR.HEAD) not in heads:
-        raise ValueError(f'MODEL.SIMPLEVTR.HEAD is {name!r}; allowed are "paper" and "pixel"')
-    return heads[name]
+    return heads[cfg.MODEL.SIMPLEVTR.HEAD]
 
 
 def build_segmenter(cfg: CfgNode) -> VideoSegmenter:

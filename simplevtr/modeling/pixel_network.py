@@ -5,6 +5,7 @@ The same interface as ``ClipNetwork``: ``encode``, then ``masks`` of chosen slot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,15 @@ from simplevtr.modeling.masked_decoder import (
     full_size,
     mask_logits,
 )
-from simplevtr.modeling.pixel_decoder import PixelDecoder
+from simplevtr.modeling.pixel_decoder import PixelDecoder, PixelFeatures
 from simplevtr.modeling.position_encoding import frame_position
 from simplevtr.modeling.precision import full_precision, without_autocast
+from simplevtr.modeling.recompute import (
+    IMAGES_AT_A_TIME,
+    backbone_features,
+    check_norms,
+    recomputed,
+)
 from simplevtr.structures import ClipPredictions
 
 import torch
@@ -60,8 +67,19 @@ class PixelNetwork(nn.Module):
         pixel_decoder: PixelDecoder,
         decoder: MaskedDecoder,
         class_head: ClassHead,
+        recompute: Sequence[str] = (),
     ) -> None:
+        """Keep the parts; activations of those that ``recompute`` names are computed again.
+
+        Raises:
+            ValueError: if norms of such a part gather statistics.
+        """
         super().__init__()
+        if "backbone" in recompute:
+            check_norms(backbone, "backbone", "MODEL.RESNETS.NORM")
+        if "pixel_decoder" in recompute:
+            check_norms(pixel_decoder, "pixel_decoder", "MODEL.SIMPLEVTR.PIXEL.NORM")
+        self.recompute = tuple(recompute)
         self.backbone = backbone
         self.mask_head = pixel_decoder
         self.decoder = decoder
@@ -108,6 +126,7 @@ class PixelNetwork(nn.Module):
             "pixel_decoder": pixel_decoder,
             "decoder": decoder,
             "class_head": class_head,
+            "recompute": node.RECOMPUTE,
         }
 
     @property
@@ -124,7 +143,7 @@ class PixelNetwork(nn.Module):
         """
         clips, length = frames.shape[:2]
         images = rearrange(frames, "b t c h w -> (b t) c h w")
-        pixels = self.mask_head(self.backbone(images), images)
+        pixels = self._pixels(images)
 
         def by_clip(maps: Tensor) -> Tensor:
             return rearrange(maps, "(b t) c h w -> b t c h w", b=clips)
@@ -146,6 +165,23 @@ class PixelNetwork(nn.Module):
             logits=logits,
             embedding=embedding,
             fine=None if pixels.fine is None else by_clip(pixels.fine),
+        )
+
+    def _pixels(self, images: Tensor) -> PixelFeatures:
+        """Decode the pixels of (N, 3, H, W) images."""
+        recompute = "backbone" in self.recompute
+        features = backbone_features(self.backbone, images, recompute=recompute)
+        if not ("pixel_decoder" in self.recompute and torch.is_grad_enabled()):
+            return self.mask_head(features, images)
+        chunks = zip(*(maps.split(IMAGES_AT_A_TIME) for maps in features.values()), strict=True)
+        parts = [
+            recomputed(self.mask_head, dict(zip(features, chunk, strict=True)), own)
+            for chunk, own in zip(chunks, images.split(IMAGES_AT_A_TIME), strict=True)
+        ]
+        return PixelFeatures(
+            scales=[torch.cat(cells) for cells in zip(*(p.scales for p in parts), strict=True)],
+            embedding=torch.cat([p.embedding for p in parts]),
+            fine=None if parts[0].fine is None else torch.cat([p.fine for p in parts]),
         )
 
     def masks(self, state: PixelState, clip: Tensor, slot: Tensor) -> Tensor:

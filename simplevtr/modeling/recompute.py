@@ -9,12 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-# What MODEL.SIMPLEVTR.RECOMPUTE may name.
-PARTS = ("backbone", "encoder", "mask_head")
+# Images whose activations are in memory together if what works on each alone is recomputed.
+IMAGES_AT_A_TIME = 4
 
 
 def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call ``function``; without gradients just that, else keep only what went in and came out."""
     return checkpoint(function, *arguments, use_reentrant=False)
+
+
+def backbone_features(backbone: nn.Module, images: Tensor, *, recompute: bool) -> dict[str, Tensor]:
+    """The backbone's outputs for (N, 3, H, W) images."""
+    if not (recompute and torch.is_grad_enabled()):
+        return backbone(images)
+    parts = [recomputed(backbone, part) for part in images.split(IMAGES_AT_A_TIME)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def check_norms(module: nn.Module, part: str, key: str) -> None:
+    """ValueError if norms of a ``part`` that is recomputed gather statistics; ``key`` sets them."""
+    if any(isinstance(m, _BatchNorm) for m in module.modules()):
+        raise ValueError(
+            f'MODEL.SIMPLEVTR.RECOMPUTE has "{part}", which works in parts and would give other '
+            f'statistics to {key} "BN"; allowed are FrozenBN and GN'
+        )

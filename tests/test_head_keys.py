@@ -1,0 +1,121 @@
+"""Keys that only one mask head reads are refused with the other, before any data is read."""
+
+from simplevtr import setup_cfg
+from simplevtr.config import add_simplevtr_config
+from simplevtr.config_file import flat
+from simplevtr.head_keys import _READ_BY
+
+import pytest
+from conftest import CLIPS_CONFIG, ROOT, build, make_clip
+from detectron2.config import CfgNode, get_cfg
+
+PIXEL_CONFIG = str(ROOT / "configs/embedded/pixel_frames.yaml")
+NODE = "MODEL.SIMPLEVTR"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("MODEL.MASK_ON", False, "True"),
+        (f"{NODE}.QUERY_FRAMES", 5, "0"),
+        (f"{NODE}.DROPOUT", 0.2, "0.0 or its default, 0.1"),
+        (f"{NODE}.ENC_LAYERS", 2, "0 or its default, 4"),
+        (f"{NODE}.DECODER_INPUT", "query", "'zeros'"),
+        (f"{NODE}.MASK_HEAD.CONV", "plain", "'dcnv2'"),
+        (f"{NODE}.MATCHER.COST_IOU", 3.0, "2.0"),
+        (f"{NODE}.LOSS.L1_WEIGHT", 1.0, "0.0 or its default, 5.0"),
+        (f"{NODE}.LOSS.DEEP_SUPERVISION", False, "True"),
+        (f"{NODE}.LOSS.MAX_MASK_TRACKS", 3, "0"),
+    ],
+)
+def test_keys_of_the_papers_head_are_refused_by_the_pixel_head(key, value, allowed):
+    with pytest.raises(ValueError, match="is .*, which MODEL.SIMPLEVTR.HEAD 'pixel'") as error:
+        setup_cfg(PIXEL_CONFIG, [key, str(value)])
+    expected = allowed if " or " in allowed else f"its default, {allowed}"
+    assert str(error.value) == (
+        f"{key} is {value!r}, which MODEL.SIMPLEVTR.HEAD 'pixel' does not read; "
+        f"allowed is {expected}"
+    )
+
+
+def test_keys_of_the_pixel_head_are_refused_by_the_papers():
+    with pytest.raises(ValueError, match=r"PIXEL.EMBEDDING is 32, which .* 'paper' does not read"):
+        setup_cfg(CLIPS_CONFIG, [f"{NODE}.PIXEL.EMBEDDING", "32"])
+
+
+def test_what_a_head_does_anyway_may_be_said():
+    words = {"DROPOUT": 0.0, "ENC_LAYERS": 0, "LOSS.ABSENT_MASK": "empty", "LOSS.L1_WEIGHT": 0.0}
+    setup_cfg(PIXEL_CONFIG, [str(w) for k, v in words.items() for w in (f"{NODE}.{k}", v)])
+
+
+def test_a_config_that_was_changed_in_python_is_refused_too():
+    cfg = setup_cfg(PIXEL_CONFIG)
+    cfg.MODEL.MASK_ON = False
+    with pytest.raises(ValueError, match="MODEL.MASK_ON is False"):
+        build(cfg)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match='HEAD is \'pixels\'; allowed are "paper" and "pixel"'):
+        setup_cfg("", [f"{NODE}.HEAD", "pixels"])
+    message = r"RECOMPUTE has 'encoder'; allowed are backbone, pixel_decoder with .* 'pixel'"
+    with pytest.raises(ValueError, match=message):
+        setup_cfg(PIXEL_CONFIG, [f"{NODE}.RECOMPUTE", "['encoder']"])
+
+
+def test_the_table_names_keys_that_exist():
+    default = get_cfg()
+    add_simplevtr_config(default)
+    for keys in _READ_BY.values():
+        for key in keys:
+            assert [name for name in flat(default) if f"{name}.".startswith(f"{key}.")], key
+
+
+def test_every_key_is_read_or_refused(monkeypatch, tiny_cfg):
+    """What building a model and a training step read of MODEL.SIMPLEVTR and its losses."""
+    pixel_cfg = setup_cfg(PIXEL_CONFIG)
+    for head, cfg in (("paper", tiny_cfg), ("pixel", pixel_cfg)):
+        read = set()
+        groups = {id(cfg.MODEL.SIMPLEVTR): f"{NODE}."}
+
+        def get(node, name, read=read, groups=groups, original=CfgNode.__getattr__):
+            if id(node) in groups:
+                read.add(groups[id(node)] + name)
+            return original(node, name)
+
+        class Settings:
+            """Notes which losses' settings are asked for."""
+
+            def __init__(self, settings, read=read):
+                self._settings, self._read = settings, read
+
+            def __getattr__(self, name):
+                self._read.add(f"{NODE}.LOSS.{name.upper()}")
+                return getattr(self._settings, name)
+
+        monkeypatch.setattr("simplevtr.modeling.meta_arch.check_head", lambda _: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(CfgNode, "__getattr__", get)
+            model = build(cfg).train()
+        model.criterion.settings = Settings(model.criterion.settings)
+        model([make_clip(absent=[(1, 0)])])
+        all_keys = {f"{NODE}.{key}" for key in flat(cfg.MODEL.SIMPLEVTR)}
+        (other,) = _READ_BY.keys() - {head}
+        refused = {
+            key for key in all_keys for name in _READ_BY[other] if f"{key}.".startswith(f"{name}.")
+        }
+        for key in sorted(all_keys):
+            parts = key.split(".")
+            group = ".".join(parts[:3])
+            known = key in read or (len(parts) > 3 and parts[2] != "LOSS" and group in read)
+            # The number of frames that inference looks at together is the window's otherwise.
+            if key != f"{NODE}.QUERY_FRAMES":
+                assert known != (key in refused), (head, key)
+
+
+def test_the_plain_model_has_the_papers_head_alone():
+    import benchmarks.plain  # noqa: F401 - registers the model
+
+    cfg = setup_cfg(PIXEL_CONFIG, ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"])
+    with pytest.raises(ValueError, match="HEAD is 'pixel'; SIMPLEVTR_PLAIN is 'paper' alone"):
+        build(cfg)
