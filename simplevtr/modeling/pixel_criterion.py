@@ -7,6 +7,7 @@ embedding's size, those of the last at the input's, at its least certain pixels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.config import keyword_arguments
@@ -30,6 +31,7 @@ import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 
 class PixelCriterion(nn.Module):
@@ -67,56 +69,60 @@ class PixelCriterion(nn.Module):
         self, state: PixelState, targets: list[ClipTargets], pixel_padding: Tensor | None
     ) -> dict[str, Tensor]:
         embedding = full_precision(state.embedding)
-        size = embedding.shape[-2:]
-        coarse = tuple(max(1, side // 2) for side in size)  # matching needs no details
-        small = resized(embedding, coarse)
-        clips = [
-            _Clip(target, None if pixel_padding is None else pixel_padding[b], size, coarse)
-            for b, target in enumerate(targets)
-        ]
+        truth = _Truth.of(targets, pixel_padding, tuple(embedding.shape[-2:]))
+        matches = self._match(state, embedding, truth)
         count = sum(target.visible.sum() for target in targets)
         divisor = normaliser(count, embedding.device)
-        result = {}
-        for index, (layer, logits) in enumerate(zip(state.layers, state.logits, strict=True)):
-            last = index == len(state.layers) - 1
-            suffix = "" if last else f"_{index}"
-            matches = [
-                self._match(layer, logits[b], b, small[b], clip) for b, clip in enumerate(clips)
-            ]
-            result[f"loss_ce{suffix}"] = self.settings.class_weight * self._class_loss(
-                logits, targets, matches
+        last = len(state.layers) - 1
+        coarse = _coarse_losses(state.layers[:last], matches[:last], embedding, truth)
+        fine = [
+            self._fine_losses(
+                state, b, targets[b], None if pixel_padding is None else pixel_padding[b], match
             )
-            bce, dice = embedding.new_zeros(()), embedding.new_zeros(())
-            for b, (clip, match) in enumerate(zip(clips, matches, strict=True)):
-                terms = (
-                    self._fine_losses(state, layer, b, clip, match)
-                    if last
-                    else _coarse_losses(layer, b, embedding[b], clip, match)
-                )
-                bce, dice = bce + terms[0], dice + terms[1]
+            for b, match in enumerate(matches[last])
+        ]
+        sums = [*zip(*coarse, strict=True), tuple(map(sum, zip(*fine, strict=True)))]
+        result = {}
+        for index, (logits, (bce, dice)) in enumerate(zip(state.logits, sums, strict=True)):
+            suffix = "" if index == last else f"_{index}"
+            classes = self._class_loss(logits, targets, matches[index])
+            result[f"loss_ce{suffix}"] = self.settings.class_weight * classes
             result[f"loss_mask{suffix}"] = self.settings.mask_weight * bce / divisor
             result[f"loss_dice{suffix}"] = self.settings.dice_weight * dice / divisor
         return result
 
     @torch.no_grad()
-    def _match(
-        self, layer: SlotKernels, classes: Tensor, b: int, embedding: Tensor, clip: _Clip
-    ) -> Match:
-        """The assignment of the slots of clip ``b``; ``classes`` are its (Q, K + 1) logits."""
-        logits = mask_logits(
-            full_precision(layer.kernel[b]), full_precision(layer.bias[b]), embedding[: clip.frames]
-        ).flatten(1)
-        wanted, inside = clip.small.flatten(1), clip.small_inside.flatten()
-        logits = logits * inside  # 0.5 everywhere on padding, the same for all slots
-        probability = logits.sigmoid() * inside
-        cells = inside.sum().clamp(min=1)
-        bce = ((F.softplus(logits) * inside).sum(1)[:, None] - logits @ wanted.T) / cells
-        overlap = 2 * probability @ wanted.T
-        dice = 1 - (overlap + 1) / (probability.sum(1)[:, None] + wanted.sum(1) + 1)
-        found = full_precision(classes).softmax(-1)[:, clip.targets.labels]
+    def _match(self, state: PixelState, embedding: Tensor, truth: _Truth) -> list[list[Match]]:
+        """After every layer, the assignment of the slots of every clip."""
+        kernel = torch.stack([full_precision(layer.kernel) for layer in state.layers])
+        bias = torch.stack([full_precision(layer.bias) for layer in state.layers])
+        # Matching needs no details.
+        size = tuple(max(1, side // 2) for side in embedding.shape[-2:])
+        logits = mask_logits(kernel, bias, resized(embedding, size)).flatten(3)  # (L, B, Q, S)
+        wanted = rearrange(_shares(truth.masks, size), "b g t h w -> b g (t h w)")
+        cells = logits.shape[-1]
+        probability, loss = logits.sigmoid(), F.softplus(logits)
+        if truth.inside is not None:
+            inside = rearrange(_shares(truth.inside, size), "b t h w -> b 1 (t h w)")
+            probability, loss = probability * inside, loss * inside
+            cells = inside.sum(-1, keepdim=True).clamp(min=1)
+        hits = torch.einsum("lbqs,bgs->lbqg", logits, wanted)
+        bce = (loss.sum(-1, keepdim=True) - hits) / cells
+        overlap = 2 * torch.einsum("lbqs,bgs->lbqg", probability, wanted)
+        total = probability.sum(-1, keepdim=True) + wanted.sum(-1)[:, None]
+        dice = 1 - (overlap + 1) / (total + 1)
+        classes = full_precision(torch.stack(state.logits)).softmax(-1)
+        found = classes.take_along_dim(truth.labels[None, :, None], -1)
         settings = self.settings
         cost = settings.mask_weight * bce + settings.dice_weight * dice
-        return assign(cost - settings.class_weight * found, logits.device)
+        cost = (cost - settings.class_weight * found).cpu()  # one transfer for all
+        return [
+            [
+                assign(own[:, :count], logits.device)
+                for own, count in zip(layer, truth.counts, strict=True)
+            ]
+            for layer in cost
+        ]
 
     def _class_loss(
         self, logits: Tensor, targets: list[ClipTargets], matches: list[Match]
@@ -129,30 +135,42 @@ class PixelCriterion(nn.Module):
         return class_loss(logits[:, None], classes[:, None], self.settings.no_object_weight)
 
     def _fine_losses(
-        self, state: PixelState, layer: SlotKernels, b: int, clip: _Clip, match: Match
+        self,
+        state: PixelState,
+        b: int,
+        targets: ClipTargets,
+        padding: Tensor | None,
+        match: Match,
     ) -> tuple[Tensor, Tensor]:
-        """Sums over the maps of the last layer, at the input's size."""
+        """Sums over the maps of the last layer in clip ``b``, at the input's size."""
         slots, instances = match
-        logits = _logits_of(layer, b, slots, full_precision(state.embedding[b][: clip.frames]))
-        frames = logits.shape[1]
-        rows = torch.arange(len(slots), device=logits.device)
+        layer, embedding = state.layers[-1], full_precision(state.embedding[b])
+        frames = len(embedding)
+        if padding is not None:  # a shorter clip of the batch has no frames at the end
+            frames = int((~padding[:, 0, 0]).sum())
+        kernel, bias = full_precision(layer.kernel[b, slots]), full_precision(layer.bias[b, slots])
+        logits = mask_logits(kernel, bias, embedding[:frames])
         maps = TaughtMaps(
-            masks=clip.targets.masks,
-            padding=clip.padding,
+            masks=targets.masks,
+            padding=padding,
             instances=repeat(instances, "m -> (m t)", t=frames),
             frames=torch.arange(frames, device=logits.device).repeat(len(slots)),
         )
-        row = repeat(rows, "m -> (m t)", t=frames)
+        visible = targets.visible[instances, :frames].flatten()
         flat = rearrange(logits, "m t h w -> (m t) h w")
         fine, kernels = None, None
         if state.fine is not None:
-            fine = full_precision(state.fine[b][: clip.frames])
-            kernels = full_precision(layer.fine[b][slots])
+            fine = full_precision(state.fine[b][:frames])
+            kernels = full_precision(layer.fine[b, slots])
         if not self.settings.mask_points:
             full = full_size(logits, tuple(maps.masks.shape[-2:]), kernels, fine)
             full = rearrange(full, "m t h w -> (m t) h w")
             wanted = maps.wanted(slice(None)).to(full.dtype)
-            return _summed(full, wanted, maps.inside(slice(None)), clip, instances)
+            inside = maps.inside(slice(None))
+            bce = mask_bce_loss(full, wanted, inside).sum()
+            return bce, (mask_dice_loss(full, wanted, inside) * visible).sum()
+
+        row = torch.arange(len(slots), device=logits.device).repeat_interleave(frames)
 
         def logits_at(pixels: Tensor) -> Tensor:
             values = map_logits_at(flat, pixels, maps)
@@ -165,73 +183,75 @@ class PixelCriterion(nn.Module):
         with torch.no_grad():
             pixels = draw_pixels(logits_at, maps, self.settings.mask_points)
         x, y = pixels.unbind(-1)
-        wanted = maps.masks[maps.instances[:, None], maps.frames[:, None], y, x]
-        return _summed(logits_at(pixels), wanted.to(flat.dtype), None, clip, instances)
+        wanted = maps.masks[maps.instances[:, None], maps.frames[:, None], y, x].to(flat.dtype)
+        found = logits_at(pixels)
+        return mask_bce_loss(found, wanted).sum(), (mask_dice_loss(found, wanted) * visible).sum()
 
 
-class _Clip:
-    """The targets of one clip at the sizes that they are compared at."""
+@dataclass(frozen=True)
+class _Truth:
+    """The targets of B clips at the embedding's size, with as many rows each as the most have.
 
-    def __init__(
-        self,
-        targets: ClipTargets,
-        padding: Tensor | None,
-        size: tuple[int, int],
-        coarse: tuple[int, int],
-    ) -> None:
-        if padding is not None:  # a shorter clip of the batch has no frames at the end
-            length = int((~padding[:, 0, 0]).sum())
-            padding = padding[:length]
-            targets = ClipTargets(
-                targets.labels,
-                targets.boxes[:, :length],
-                targets.masks[:, :length],
-                targets.visible[:, :length],
-            )
-        self.frames = targets.masks.shape[1]
-        masks = targets.masks.float()
-        inside = masks.new_ones(masks.shape[1:]) if padding is None else (~padding).float()
-        self.targets = targets
-        self.padding = padding
-        # (G, T, h, w) in [0, 1] and (T, h, w)
-        self.masks = _shares(masks, size)
-        self.inside = _shares(inside[None], size)[0]
-        self.small = _shares(masks, coarse)
-        self.small_inside = _shares(inside[None], coarse)[0]
+    Attributes:
+        counts: B numbers of instances.
+        labels: (B, G) int64, 0 in rows without an instance.
+        visible: (B, G, T) bool, False there.
+        masks: (B, G, T, h, w), the share of each cell that is covered.
+        inside: (B, T, h, w), the share that is not padding; None if nothing is padded.
+    """
+
+    counts: list[int]
+    labels: Tensor
+    visible: Tensor
+    masks: Tensor
+    inside: Tensor | None
+
+    @classmethod
+    def of(
+        cls, targets: list[ClipTargets], padding: Tensor | None, size: tuple[int, int]
+    ) -> _Truth:
+        return cls(
+            counts=list(map(len, targets)),
+            labels=pad_sequence([target.labels for target in targets], batch_first=True),
+            visible=pad_sequence([target.visible for target in targets], batch_first=True),
+            masks=pad_sequence(
+                [_shares(target.masks.float(), size) for target in targets], batch_first=True
+            ),
+            inside=None if padding is None else _shares((~padding).float(), size),
+        )
+
+    def real(self) -> Tensor:
+        """(B, G) bool, whether a row is an instance."""
+        counts = torch.tensor(self.counts, device=self.labels.device)
+        return torch.arange(self.labels.shape[1], device=counts.device) < counts[:, None]
 
 
 def _shares(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(G, T, H, W) -> (G, T, h, w), the share of each cell that is covered."""
-    if not len(maps):
-        return maps.new_zeros(0, maps.shape[1], *size)
-    return F.adaptive_avg_pool2d(maps, size)
-
-
-def _logits_of(layer: SlotKernels, b: int, slots: Tensor, embedding: Tensor) -> Tensor:
-    """(M, T, h, w) mask logits of the slots of clip ``b``."""
-    kernel, bias = full_precision(layer.kernel[b][slots]), full_precision(layer.bias[b][slots])
-    return mask_logits(kernel, bias, embedding)
+    """(..., H, W) -> (..., h, w), the mean over each cell."""
+    if not maps.numel():
+        return maps.new_zeros(*maps.shape[:-2], *size)
+    return F.adaptive_avg_pool2d(maps.flatten(0, -3), size).unflatten(0, maps.shape[:-2])
 
 
 def _coarse_losses(
-    layer: SlotKernels, b: int, embedding: Tensor, clip: _Clip, match: Match
+    layers: list[SlotKernels], matches: list[list[Match]], embedding: Tensor, truth: _Truth
 ) -> tuple[Tensor, Tensor]:
-    slots, instances = match
-    logits = rearrange(
-        _logits_of(layer, b, slots, embedding[: clip.frames]), "m t h w -> (m t) h w"
-    )
-    wanted = rearrange(clip.masks[instances], "m t h w -> (m t) h w")
-    inside = None
-    if clip.padding is not None:
-        inside = repeat(clip.inside, "t h w -> (m t) h w", m=len(slots))
-    return _summed(logits, wanted, inside, clip, instances)
+    """Sums over the maps of each layer, (L,) each, at the embedding's size.
 
-
-def _summed(
-    logits: Tensor, wanted: Tensor, inside: Tensor | None, clip: _Clip, instances: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of all maps, dice of those that show the object; sums, not normalised."""
-    visible = clip.targets.visible[instances].flatten().to(logits.dtype)
-    bce = mask_bce_loss(logits, wanted, inside).sum()
-    dice = (mask_dice_loss(logits, wanted, inside) * visible).sum()
-    return bce, dice
+    Cross-entropy counts in all frames, dice in those that show the object.
+    """
+    # Every instance is matched, and they are ascending: row g of a clip is instance g.
+    slots = pad_sequence([own for layer in matches for own, _ in layer], batch_first=True)
+    slots = slots.unflatten(0, (len(layers), len(truth.counts)))  # (L, B, G)
+    kernel = torch.stack([layer.kernel for layer in layers])
+    kernel = full_precision(kernel.take_along_dim(slots[..., None], 2))
+    bias = full_precision(torch.stack([layer.bias for layer in layers]).take_along_dim(slots, 2))
+    logits = mask_logits(kernel, bias, embedding)  # (L, B, G, T, h, w)
+    shape = logits.shape[:4]
+    wanted = truth.masks.expand(logits.shape).flatten(0, 3)
+    inside = truth.inside
+    if inside is not None:
+        inside = inside[:, None].expand(logits.shape).flatten(0, 3)
+    bce = mask_bce_loss(logits.flatten(0, 3), wanted, inside).view(shape) * truth.real()[..., None]
+    dice = mask_dice_loss(logits.flatten(0, 3), wanted, inside).view(shape) * truth.visible
+    return bce.flatten(1).sum(1), dice.flatten(1).sum(1)
