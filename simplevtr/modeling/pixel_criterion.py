@@ -240,6 +240,8 @@ def _coarse_losses(
 
     Cross-entropy counts in all frames, dice in those that show the object.
     """
+    if not layers:
+        return embedding.new_zeros(0), embedding.new_zeros(0)
     # Every instance is matched, and they are ascending: row g of a clip is instance g.
     slots = pad_sequence([own for layer in matches for own, _ in layer], batch_first=True)
     slots = slots.unflatten(0, (len(layers), len(truth.counts)))  # (L, B, G)
