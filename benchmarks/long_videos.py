@@ -5,9 +5,10 @@
         --dataset embedded_easy_long --windows 0 10 20 40 80 --overlaps 0.25 0.5
 
 The first row, window 0, looks at every video as a whole. An overlap is a share of the window; the
-stride is what is left of it. Identity switches are those of CLEAR MOT at a mask IoU of 0.5 among
-tracks that score at least --score-threshold. TEST.* keys of the config and of the command line hold
-for every row.
+stride is what is left of it. Each of --powers ranks the same tracks in its own way
+(TEST.LENGTH_POWER). Identity switches are those of CLEAR MOT at a mask IoU of 0.5, among tracks
+whose ranking by the first power is at least --score-threshold. TEST.* keys of the config and of the
+command line hold for every row.
 """
 
 from __future__ import annotations
@@ -35,43 +36,55 @@ from detectron2.data import MetadataCatalog
 from tabulate import tabulate
 from tqdm import tqdm
 
-HEADS = ["window", "stride", "AP", "AP50", "id switches", "tracks", "frames/s"]
-
 
 def measure(
-    cfg: CfgNode, model: torch.nn.Module, dataset: str, window: int, stride: int, score: float
+    cfg: CfgNode,
+    model: torch.nn.Module,
+    dataset: str,
+    window: int,
+    stride: int,
+    powers: list[float],
+    score: float,
 ) -> dict[str, Any]:
     """Evaluate ``model`` on ``dataset`` with one window and stride."""
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.TEST.WINDOW, cfg.TEST.STRIDE = window, stride
+    cfg.TEST.WINDOW, cfg.TEST.STRIDE, cfg.TEST.LENGTH_POWER = window, stride, 1.0
     model.segmenter = build_segmenter(cfg)
     loader = build_test_loader(cfg, dataset)  # which learns the classes that the evaluator needs
     with tempfile.TemporaryDirectory() as folder:
-        limits = cfg.TEST.AREA_LIMITS
-        evaluator = YTVISEvaluator(dataset_name=dataset, output_dir=folder, area_limits=limits)
+        evaluators = {
+            power: YTVISEvaluator(
+                dataset_name=dataset,
+                output_dir=f"{folder}/{power}",
+                area_limits=cfg.TEST.AREA_LIMITS,
+            )
+            for power in powers
+        }
         frames, seconds = 0, 0.0
         for clips in tqdm(loader, desc=f"{window}/{stride}", leave=False):
             begin = time.perf_counter()
             result = model(clips)
             seconds += time.perf_counter() - begin
             frames += clips[0]["length"]
-            evaluator.process(clips, result)
-        scores = evaluator.evaluate()["segm"]
+            for power, evaluator in evaluators.items():
+                evaluator.process(clips, {**result, "pred_ranking": ranking(result, power)})
+        scores = {power: each.evaluate()["segm"] for power, each in evaluators.items()}
         truth = load_ground_truth(MetadataCatalog.get(dataset).json_file)
-        results = load_results(Path(folder) / "results.json", truth)
-    switches = count_id_switches(truth, results, score_threshold=score).total
-    tracks = sum(track.score >= score for track in results)
-    figures = (window, stride, scores["AP"], scores["AP50"], switches, tracks, frames / seconds)
-    return dict(zip(HEADS, figures, strict=True))
+        results = load_results(Path(folder) / str(powers[0]) / "results.json", truth)
+    row: dict[str, Any] = {"window": window or "whole video", "stride": stride if window else ""}
+    for power, found in scores.items():
+        suffix = f", power {power:g}" if len(powers) > 1 else ""
+        row |= {f"AP{suffix}": f"{found['AP']:.1f}", f"AP50{suffix}": f"{found['AP50']:.1f}"}
+    row["id switches"] = count_id_switches(truth, results, score_threshold=score).total
+    row["tracks"] = sum(track.score >= score for track in results)
+    return row | {"frames/s": f"{frames / seconds:.0f}"}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as Markdown."""
-    whole = {"window": "whole video", "stride": ""}
-    cells = [row if row["window"] else row | whole for row in rows]
-    formats = ("", "", ".1f", ".1f", "d", "d", ".0f")
-    return tabulate(cells, "keys", tablefmt="github", floatfmt=formats)
+def ranking(result: dict[str, Any], power: float) -> list[float]:
+    """What orders the tracks of a result whose ranking was made with a power of 1."""
+    pairs = zip(result["pred_scores"], result["pred_ranking"], strict=True)
+    return [score * (ranked / score) ** power if score else 0.0 for score, ranked in pairs]
 
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
@@ -82,8 +95,9 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     for window in args.windows:
         for overlap in args.overlaps if window else [0.0]:
             stride = max(1, round(window * (1 - overlap)))
-            rows.append(measure(cfg, model, args.dataset, window, stride, args.score_threshold))
-    return rows, table(rows)
+            score = args.score_threshold
+            rows.append(measure(cfg, model, args.dataset, window, stride, args.powers, score))
+    return rows, tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,8 +106,10 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered data set")
     share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
+    powers = {"type": number(least=0), "nargs": "+", "default": [1.0]}
     add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
     add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
+    add("--powers", **powers, help="of the share of windows that saw a track, in its ranking")
     add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
     return run(parser, measure_all, arguments)
 
