@@ -3,7 +3,7 @@
     python datasets/make_embedded.py --output datasets/embedded
 
 Equal settings give equal bytes (with equal library versions), and a video is the same however many
-others are made. datasets/README.md describes the files and the two variants.
+others are made. datasets/README.md describes the files and the variants.
 """
 
 import argparse
@@ -26,7 +26,17 @@ from simplevtr.terminal import command_parser, run_command, say
 import numpy as np
 from PIL import Image
 from rendering import annotation_record, layer_shares, paint, visible_masks
-from scenes import SHAPES, SPLITS, STYLES, VARIANTS, Scene, category_of, draw_scene, generator
+from scenes import (
+    MIN_VISIBLE_PIXELS,
+    SHAPES,
+    SPLITS,
+    STYLES,
+    VARIANTS,
+    Scene,
+    category_of,
+    draw_scene,
+    generator,
+)
 from tqdm import tqdm
 
 VERSION = 1  # raise it when the same settings give other files
@@ -76,7 +86,7 @@ def make_embedded_dataset(
     progress: bool = False,
     **settings: float,
 ) -> list[Path]:
-    """Makes the embedded dataset, or finds it made, in folders "easy" and "hard" of ``output``.
+    """Makes the embedded dataset, or finds it made, in a folder of ``output`` for each variant.
 
     A variant that is finished with the same settings (the fields of ``Settings``) is left alone;
     one that was interrupted is made again. The files do not depend on ``workers``, the processes
@@ -92,7 +102,7 @@ def make_embedded_dataset(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
-    variants = VARIANTS if variant == "both" else (variant,)
+    variants = ("easy", "hard") if variant == "both" else (variant,)
     plans = {Path(output) / name: Settings(variant=name, **settings) for name in variants}
     finished = {folder: _is_finished(folder, plan, overwrite) for folder, plan in plans.items()}
     for folder, done in finished.items():
@@ -198,11 +208,11 @@ def _draw_visible(
     """A scene all of whose objects can be seen often enough, its layer shares and its masks."""
     slots = range(len(STYLES[split].object_shares))
     categories = [category_of(settings.seed, settings.variant, split, index, s) for s in slots]
-    easy = settings.variant == "easy"
+    least = MIN_VISIBLE_PIXELS[settings.variant]
     for _ in range(_DRAWS_AT_MOST):
-        scene = draw_scene(rng, split, categories, easy=easy, scale=settings.scale)
+        scene = draw_scene(rng, split, categories, variant=settings.variant, scale=settings.scale)
         shares = layer_shares(scene)
-        masks = visible_masks(scene, shares)
+        masks = visible_masks(scene, shares, least)
         if (masks.any(axis=(2, 3)).sum(axis=1) >= _MIN_VISIBLE_FRAMES).all():
             return scene, shares, masks
     raise RuntimeError(f"no scene with visible objects in {_DRAWS_AT_MOST} draws; try another seed")
@@ -223,7 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     output = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser() / "embedded"
     add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
-    add("--variant", choices=(*VARIANTS, "both"), default="both", help="which to make")
+    which = {"choices": (*VARIANTS, "both"), "default": "both"}
+    add("--variant", **which, help="which to make; both: easy and hard (default)")
     add("--seed", type=int, default=Settings.seed, help="of all randomness (default: %(default)s)")
     for split in SPLITS:
         name, text = f"{split}_videos", f"size of {split} (default: %(default)s)"

@@ -16,9 +16,9 @@ from pycocotools import mask as coco_mask
 from scenes import CAMERA_REACH, EXTENT, Bar, Scene, Track, contains, shading
 
 SAMPLES = 4  # sample points along a side of a pixel
-MIN_VISIBLE_PIXELS = 12  # with fewer, an object counts as absent from a frame
 ENCODINGS = ("compressed", "uncompressed", "polygons")
 POLYGON_MIN_IOU = 0.92  # a polygon that keeps less of its mask is not used
+_POLYGON_MIN_AREA = 12  # pixels; nor is one of fewer
 _POLYGON_TOLERANCE = 0.4  # how far, in pixels, a simplified outline may leave the mask's
 Window = tuple[slice, slice]  # rows and columns
 
@@ -44,15 +44,15 @@ def layer_shares(scene: Scene) -> np.ndarray:
     return shares
 
 
-def visible_masks(scene: Scene, shares: np.ndarray) -> np.ndarray:
+def visible_masks(scene: Scene, shares: np.ndarray, least: int) -> np.ndarray:
     """(G, T, H, W) bool masks of ``scene.tracks`` from what ``layer_shares`` gave.
 
-    They are empty where fewer than ``MIN_VISIBLE_PIXELS`` are left.
+    They are empty where fewer than ``least`` pixels are left.
     """
     owner = shares.argmax(axis=1)
     numbers = [i for i, layer in enumerate(scene.layers, start=1) if isinstance(layer, Track)]
     masks = np.stack([owner == i for i in numbers])
-    masks &= (masks.sum(axis=(2, 3)) >= MIN_VISIBLE_PIXELS)[..., None, None]
+    masks &= (masks.sum(axis=(2, 3)) >= least)[..., None, None]
     return masks
 
 
@@ -186,8 +186,7 @@ def annotation_record(masks: np.ndarray, *, category_id: int, encoding: str) -> 
 
     ``masks`` are (T, H, W) bool, empty where the object is absent; ``encoding`` is one of
     ``ENCODINGS``. With "polygons", the polygons are the truth: boxes and areas follow them. A track
-    that polygons cannot follow (a ring's hole, or one of fewer than ``MIN_VISIBLE_PIXELS``) becomes
-    compressed.
+    that polygons cannot follow (a ring's hole, or very few pixels) becomes compressed.
 
     Raises:
         ValueError: the encoding's name is unknown.
@@ -229,4 +228,4 @@ def _polygons(mask: np.ndarray, coded: dict) -> tuple[list, dict] | None:
         return None
     drawn = coco_mask.merge(coco_mask.frPyObjects(outlines, *mask.shape))
     close = coco_mask.iou([drawn], [coded], [0])[0, 0] >= POLYGON_MIN_IOU
-    return (outlines, drawn) if close and coco_mask.area(drawn) >= MIN_VISIBLE_PIXELS else None
+    return (outlines, drawn) if close and coco_mask.area(drawn) >= _POLYGON_MIN_AREA else None

@@ -24,7 +24,12 @@ _SQUARE_HALF_SIDE = 0.78
 _TRIANGLE_RADIUS, _STAR_RADIUS = 1.15, EXTENT
 _CROSS_HALF_LENGTH, _CROSS_HALF_WIDTH = 1.0, 0.34
 SPLITS = ("train", "val", "long")
-VARIANTS = ("easy", "hard")
+VARIANTS = ("easy", "hard", "small")
+# Least and greatest nominal radius of an object, in units. What is drawn is 0.85 to 1.2 times as
+# large: boxes of "small" objects have a longer side of about 4 to 10 units.
+_RADII = {"easy": (7.5, 14.5), "hard": (7.5, 14.5), "small": (3.3, 3.9)}
+# With fewer pixels in a frame, an object counts as absent from it.
+MIN_VISIBLE_PIXELS = {"easy": 12, "hard": 12, "small": 4}
 _FRAME_SIZES = ((64, 96), (64, 64), (96, 64), (72, 108))  # height, width
 _FRAME_SIZE_SHARES = (0.7, 0.1, 0.1, 0.1)
 CAMERA_REACH = 14.0  # the camera's furthest drift from its start along an axis, in units
@@ -105,12 +110,12 @@ def category_of(seed: int, variant: str, split: str, video: int, slot: int) -> s
 
 
 def draw_scene(
-    rng: np.random.Generator, split: str, categories: Sequence[str], *, easy: bool, scale: float
+    rng: np.random.Generator, split: str, categories: Sequence[str], *, variant: str, scale: float
 ) -> Scene:
-    """A random scene of one of ``SPLITS``, whose objects need not be visible.
+    """A random scene of one of ``SPLITS`` and ``VARIANTS``, whose objects need not be visible.
 
-    Of ``categories``, as many as such a video can have objects, the first ones are used; with
-    ``easy`` colours follow them. ``scale`` is a factor on the frame size.
+    Of ``categories``, as many as such a video can have objects, the first ones are used; but in
+    "hard" colours follow them. ``scale`` is a factor on the frame size.
     """
     style = STYLES[split]
     base = _FRAME_SIZES[rng.choice(len(_FRAME_SIZES), p=_FRAME_SIZE_SHARES)]
@@ -120,7 +125,7 @@ def draw_scene(
     count = 1 + rng.choice(len(style.object_shares), p=style.object_shares)
     size = np.array((width, height), float)
     layers: list[Track | Bar] = [
-        _draw_track(rng, style, size, unit, length, shape, easy) for shape in categories[:count]
+        _draw_track(rng, style, size, unit, length, shape, variant) for shape in categories[:count]
     ]
     layers = [layers[i] for i in rng.permutation(len(layers))]
     for _ in range(rng.choice(len(style.bar_shares), p=style.bar_shares)):
@@ -156,15 +161,15 @@ def _draw_track(
     unit: float,
     length: int,
     shape: str,
-    easy: bool,
+    variant: str,
 ) -> Track:
-    radius = unit * rng.uniform(7.5, 14.5)
+    radius = unit * rng.uniform(*_RADII[variant])
     count = max(3, 1 + round(length / style.frames_a_waypoint))
     growth = _smooth_path(_wander(rng, count, 0.85, 1.2, 0.2 * np.ones(1)), length)[:, 0]
     turn = _smooth_path(_wander(rng, count, -9.0, 9.0, 0.5 * np.ones(1)), length)[:, 0]
     return Track(
         shape=shape,
-        colour=draw_colour(rng, shape, by_category=easy),
+        colour=draw_colour(rng, shape, by_category=variant != "hard"),
         surface={
             "slope": rng.uniform(-0.18, 0.18),
             "stripes": rng.uniform(0, 0.1),

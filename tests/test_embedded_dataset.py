@@ -15,7 +15,7 @@ if str(DATASETS) not in sys.path:
     sys.path.insert(0, str(DATASETS))
 
 from make_embedded import STARTED_STAMP, main, make_embedded_dataset  # noqa: E402
-from scenes import SHAPES, category_of, contains  # noqa: E402
+from scenes import SHAPES, SPLITS, category_of, contains  # noqa: E402
 
 TINY = {"seed": 666, "train_videos": 3, "val_videos": 1, "long_videos": 0}
 
@@ -177,11 +177,33 @@ def test_videos_do_not_depend_on_counts_variants_or_workers(made, tmp_path):
     assert tracks == full_tracks[: len(tracks)]
 
 
-def test_equal_settings_give_equal_bytes_and_other_seeds_others(tmp_path):
+@pytest.mark.parametrize("variant", ["easy", "small"])
+def test_equal_settings_give_equal_bytes_and_other_seeds_others(tmp_path, variant):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        make_embedded_dataset(tmp_path / name, variant="easy", **{**TINY, "seed": seed})
-    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
-    assert hashes(tmp_path / "a")["easy/train.json"] != hashes(tmp_path / "c")["easy/train.json"]
+        make_embedded_dataset(tmp_path / name, variant=variant, **{**TINY, "seed": seed})
+    first, again, other = (hashes(tmp_path / name) for name in "abc")
+    assert first == again
+    assert first[f"{variant}/train.json"] != other[f"{variant}/train.json"]
+
+
+def test_small_objects_are_small(tmp_path):
+    counts = {"train_videos": 24, "val_videos": 2, "long_videos": 1}
+    make_embedded_dataset(tmp_path, variant="small", **counts)
+    sides, frames = [], set()
+    for split in SPLITS:
+        for video, track in each_track(tmp_path / "small", split):
+            unit = (video["height"] * video["width"] / (64 * 96)) ** 0.5
+            boxes = [box for box in track["bboxes"] if box is not None]
+            # At its largest nothing hides an object, or not much.
+            sides.append(max(max(box[2:]) for box in boxes) / unit)
+            assert min(area for area in track["areas"] if area is not None) >= 4
+            frames.add((video["height"], video["width"]))
+    assert len(sides) > 40
+    assert 4 <= min(sides) < 6
+    assert 8 < max(sides) <= 10
+    assert (64, 96) in frames
+    assert frames <= {(64, 96), (64, 64), (96, 64), (72, 108)}
+    assert object_hues(tmp_path / "small").max() < 1 / 12
 
 
 def test_scale_multiplies_frame_sizes(tmp_path):
@@ -245,7 +267,7 @@ def test_foreign_folder_is_never_touched(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"variant": "medium"}, "medium.*easy, hard, both"),
+        ({"variant": "medium"}, "medium.*easy, hard, small, both"),
         ({"train_videos": -1}, "train_videos is -1"),
         ({"seed": -2}, "seed is -2"),
         ({"scale": 0.1}, r"scale is 0\.1.*0\.5"),

@@ -201,6 +201,7 @@ def test_builtin_names_and_layout():
         "ytvis_2021_test": ("ytvis_2021/test.json", "ytvis_2021/test/JPEGImages"),
         "ovis_val": ("ovis/annotations_valid.json", "ovis/valid"),
         "embedded_hard_long": ("embedded/hard/long.json", "embedded/hard/long/JPEGImages"),
+        "embedded_small_val": ("embedded/small/val.json", "embedded/small/val/JPEGImages"),
     }
     for name, (json_file, image_root) in expected.items():
         metadata = MetadataCatalog.get(name)

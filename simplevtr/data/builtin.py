@@ -42,7 +42,7 @@ _EMBEDDED = {
         (f"embedded/{level}/{split}.json",),
         f"embedded/{level}/{split}/JPEGImages",
     )
-    for level in ("easy", "hard")
+    for level in ("easy", "hard", "small")
     for split in ("train", "val", "long")
 }
 # Still images of COCO with the categories of a dataset of videos, where detectron2 looks for COCO.
