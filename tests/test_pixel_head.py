@@ -94,6 +94,16 @@ def test_the_last_mask_is_the_kernel_times_the_embeddings(pixel_cfg):
         torch.testing.assert_close(masks[row], coarse + fine, rtol=1e-4, atol=1e-4)
 
 
+def test_masks_of_chosen_slots_are_those_of_all(pixel_cfg):
+    model = build(pixel_cfg)
+    frames = torch.cat([frames_of(make_clip(seed=seed)) for seed in (0, 1)])
+    everything = model.predict_clip(frames).masks
+    clip, slot = torch.tensor([1, 0, 1]), torch.tensor([2, 3, 0])
+    chosen = model.network.masks(model.network.encode(frames, None), clip, slot)
+    for row, (b, q) in enumerate(zip(clip, slot, strict=True)):
+        torch.testing.assert_close(chosen[row], everything[b, :, q], rtol=1e-4, atol=1e-4)
+
+
 def test_slots_attend_within_their_masks(pixel_cfg):
     """What lies outside of a slot's mask changes nothing; an empty mask looks everywhere."""
     torch.manual_seed(0)

@@ -195,15 +195,15 @@ class PixelNetwork(nn.Module):
         Returns:
             (M, T, h, w) mask logits, at the embedding's size, or the input's with a fine embedding.
         """
-        last = state.layers[-1]
+        last, clips = state.layers[-1], len(state.embedding)
+        parts = []
         with without_autocast(state.embedding.device):
-            parts = []
-            for b in clip.unique().tolist():
-                own = slot[clip == b]
+            for b in range(clips):
+                own = slot if clips == 1 else slot[clip == b]
                 kernel, bias = last.kernel[b, own].float(), last.bias[b, own].float()
                 logits = mask_logits(kernel, bias, state.embedding[b].float())
                 if state.fine is not None:
                     fine, size = state.fine[b].float(), tuple(state.fine.shape[-2:])
                     logits = full_size(logits, size, last.fine[b, own].float(), fine)
                 parts.append(logits)
-        return torch.cat(parts) if parts else state.embedding.new_zeros(0, 0, 0, 0)
+        return torch.cat(parts)[clip.argsort(stable=True).argsort()]
