@@ -47,6 +47,23 @@ def test_full_size_configs_are_the_papers(name):
     assert f"R-{depth}.pkl" in cfg.MODEL.WEIGHTS
 
 
+@pytest.mark.parametrize("name", [n for n in CONFIGS if n.endswith("/pixel_R50.yaml")])
+def test_full_size_configs_of_the_pixel_head(name):
+    cfg = setup_cfg(str(ROOT / name), ["MODEL.DEVICE", "cpu"])
+    paper = setup_cfg(str(ROOT / name.replace("pixel", "simplevtr")))
+    assert cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
+    assert cfg.MODEL.SIMPLEVTR.NUM_CLASSES == paper.MODEL.SIMPLEVTR.NUM_CLASSES
+    assert (cfg.DATASETS.TRAIN, cfg.DATASETS.TEST) == (paper.DATASETS.TRAIN, paper.DATASETS.TEST)
+    for key in ("MIN_SIZE_TRAIN", "MAX_SIZE_TRAIN", "MIN_SIZE_TEST", "SAMPLING_FRAME_NUM"):
+        assert cfg.INPUT[key] == paper.INPUT[key]
+    assert (cfg.TEST.WINDOW, cfg.MODEL.WEIGHTS) == (paper.TEST.WINDOW, paper.MODEL.WEIGHTS)
+    assert (cfg.SOLVER.OPTIMIZER, cfg.SOLVER.BASE_LR) == ("ADAMW", 1e-4)
+    network = build_model(cfg).network
+    assert network.backbone.output_shape()[network.mask_head.levels[-1]].stride == 4
+    deformable = {n.split(".")[1] for n, m in network.mask_head.named_modules() if "offset" in n}
+    assert deformable == set(cfg.MODEL.SIMPLEVTR.PIXEL.DEFORM) != set()
+
+
 @pytest.mark.parametrize("name", [n for n in CONFIGS if "/vistr_" in n])
 def test_vistr_configs_are_vistrs(name):
     cfg = setup_cfg(str(ROOT / name))
