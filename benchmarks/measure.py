@@ -42,7 +42,11 @@ Row = dict[str, Any]
 PARTS = {
     "backbone": ("network.backbone",),
     "encoder": ("network.transformer.encoder",),
-    "decoder": ("network.transformer.decoder", "network.transformer.decoder_norm"),
+    "decoder": (
+        "network.transformer.decoder",
+        "network.transformer.decoder_norm",
+        "network.decoder",
+    ),
     "heads": ("network.class_head", "network.box_head", "network.dense_head"),
     "mask_head": ("network.slot_attention", "network.mask_head"),
 }

@@ -1,6 +1,8 @@
-"""SimpleVTR and VisTR, computed plainly and lightly, side by side: time, memory, FLOPs.
+"""SimpleVTR with its two heads and VisTR, computed plainly and lightly: time, memory, FLOPs.
 
     python benchmarks/performance.py --output output/performance --threads 2
+    python benchmarks/performance.py --output output/heads --models SimpleVTR pixel \\
+        --ways light recomputed --frames 16 --tracks 3 10
     python benchmarks/performance.py --output output/performance --frames 16 36 64 \\
         --sizes 300x540 360x640 --device cuda SOLVER.AMP.ENABLED True
 
@@ -28,6 +30,7 @@ from benchmarks import training_step
 from benchmarks.command_line import COUNT, machine, model_config
 from benchmarks.measure import MIB, measured_rows
 from simplevtr.formats.files import write_bytes
+from simplevtr.head_keys import RECOMPUTABLE
 from simplevtr.terminal import command_parser, run_command
 
 import torch
@@ -36,12 +39,12 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "configs/youtubevis_2021"
-CONFIGS = {"SimpleVTR": FOLDER / "simplevtr_R50.yaml", "VisTR": FOLDER / "vistr_R50.yaml"}
-WAYS = {
-    "plain": ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"],
-    "light": [],
-    "light, recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", "['backbone','encoder','mask_head']"],
+CONFIGS = {
+    "SimpleVTR": FOLDER / "simplevtr_R50.yaml",
+    "VisTR": FOLDER / "vistr_R50.yaml",
+    "pixel": FOLDER / "pixel_R50.yaml",
 }
+WAYS = ("plain", "light", "recomputed")
 KINDS = ("training", "inference")
 # How PyTorch, Python, C++, CUDA and the system say that there is no memory.
 OUT_OF_MEMORY = (
@@ -52,43 +55,62 @@ OUT_OF_MEMORY = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: of ``KINDS``, ``CONFIGS`` and ``WAYS``, T frames, (H, W) in pixels."""
+    """One measurement: of ``KINDS``, ``CONFIGS`` and ``WAYS``, T frames, (H, W) in pixels.
+
+    ``tracks`` are those of a clip in training, and 0 in inference.
+    """
 
     kind: str
     model: str
     way: str
     frames: int
     size: tuple[int, int]
+    tracks: int
 
     @property
     def file_name(self) -> str:
         """Where its figures lie."""
-        way, (height, width) = self.way.replace(", ", "_"), self.size
-        return f"{self.kind}_{self.model}_{way}_{self.frames}_{height}x{width}.json"
+        tracks = f"_{self.tracks}_tracks" if self.tracks else ""
+        shape = f"{self.frames}_{self.size[0]}x{self.size[1]}"
+        return f"{self.kind}_{self.model}_{self.way}_{shape}{tracks}.json"
 
     def words(self, args: argparse.Namespace) -> list[str]:
         """The arguments of the command that measures it."""
         words = ["--config-file", str(CONFIGS[self.model]), "--threads", str(args.threads)]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
         words += ["--steps", "1", "--warmup", "0"]
-        words += ["--inference"] * (self.kind == "inference")
-        words += ["MODEL.DEVICE", args.device, *WAYS[self.way], *args.opts]
+        words += ["--instances", str(self.tracks)] if self.tracks else ["--inference"]
+        words += ["MODEL.DEVICE", args.device, *args.opts]
+        if self.way == "plain":
+            words += ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"]
+        if self.way == "recomputed":
+            parts = RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]
+            words += ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(parts))]
         if self.model == "VisTR":
             words += ["MODEL.SIMPLEVTR.QUERY_FRAMES", str(self.frames)]
         return words
 
 
-def cells(frames: list[int], sizes: list[tuple[int, int]]) -> list[Cell]:
+def cells(args: argparse.Namespace) -> list[Cell]:
     """All measurements, small ones first. Inference keeps no activations to recompute."""
     return [
-        Cell(kind, model, way, length, size)
-        for size in sorted(set(sizes), key=lambda size: (math.prod(size), size))
-        for length in sorted(set(frames))
+        Cell(kind, model, way, length, size, tracks)
+        for size in sorted(set(args.sizes), key=lambda size: (math.prod(size), size))
+        for length in sorted(set(args.frames))
         for kind in KINDS
-        for model in CONFIGS
-        for way in WAYS
-        if kind == "training" or way != "light, recomputed"
+        for tracks in (sorted(set(args.tracks)) if kind == "training" else [0])
+        for model in args.models
+        for way in args.ways
+        if (kind, way) != ("inference", "recomputed") and (model, way) != ("pixel", "plain")
     ]
+
+
+def base_of(cell: Cell, results: dict[Cell, Any]) -> Cell:
+    """What a cell is compared with: plain VisTR, or else the first model of the first way."""
+    first = next(iter(results))
+    if any((other.model, other.way) == ("VisTR", "plain") for other in results):
+        first = dataclasses.replace(first, model="VisTR", way="plain")
+    return dataclasses.replace(cell, model=first.model, way=first.way)
 
 
 def measure(words: list[str]) -> dict[str, Any]:
@@ -115,11 +137,12 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
 def markdown(results: dict[Cell, dict[str, Any]], args: argparse.Namespace) -> str:
     """The tables: a training step, inference, FLOPs by part."""
     sizes = list(dict.fromkeys(cell.size for cell in results))
+    several, base = len(sizes) > 1, base_of(next(iter(results)), results)
     opts = f", {' '.join(args.opts)}" if args.opts else ""
     parts = [
         f"{machine(args.device)}, {args.threads} CPU threads, torch {torch.__version__}; frames of "
-        f"{' or '.join(map(_pixels, sizes))} pixels, random weights{opts}. Ratios are to plain "
-        f"VisTR with as many frames{' of the same size' if len(sizes) > 1 else ''}."
+        f"{' or '.join(map(_pixels, sizes))} pixels, random weights{opts}. Ratios are to "
+        f"{base.way} {base.model} with as many frames{' of the same size' if several else ''}."
     ]
     for kind in KINDS:
         parts.append(f"**{kind.capitalize()}**" + (", one clip" if kind == "training" else ""))
@@ -135,25 +158,26 @@ def _pixels(size: tuple[int, int]) -> str:
 
 
 def _name(cell: Cell) -> dict[str, str]:
-    size = _pixels(cell.size)
-    return {"frames": str(cell.frames), "size": size, "model": cell.model, "computed": cell.way}
+    row = {"frames": str(cell.frames), "size": _pixels(cell.size)}
+    row |= {"tracks": str(cell.tracks)} if cell.tracks else {}
+    return row | {"model": cell.model, "computed": cell.way}
 
 
 def _row(cell: Cell, result: dict, results: dict[Cell, dict]) -> dict[str, str]:
-    plain = results.get(dataclasses.replace(cell, model="VisTR", way="plain"), {})
+    base = results.get(base_of(cell, results), {})
     row = _name(cell)
     if "peak_bytes" not in result:
         return row | {"s": result.get("error", "does not fit")}
     key = "step_seconds" if cell.kind == "training" else "seconds"
-    seconds, other = (r.get(key, {}).get("median") for r in (result, plain))
+    seconds, other = (r.get(key, {}).get("median") for r in (result, base))
     row |= {"s": f"{seconds:.2f}", "time": _ratio(seconds, other)}
     if cell.kind == "training":
         row["saved (MiB)"] = f"{result['saved_bytes'] / MIB:,.0f}"
-        row["saved"] = _ratio(result["saved_bytes"], plain.get("saved_bytes"))
+        row["saved"] = _ratio(result["saved_bytes"], base.get("saved_bytes"))
     else:
         row["frames/s"] = f"{result['frames_per_second']:.2f}"
     row["peak (MiB)"] = f"{result['peak_bytes'] / MIB:,.0f}"
-    row["peak"] = _ratio(result["peak_bytes"], plain.get("peak_bytes"))
+    row["peak"] = _ratio(result["peak_bytes"], base.get("peak_bytes"))
     return row
 
 
@@ -164,11 +188,12 @@ def _ratio(value: float, other: float | None) -> str:
 def _flops_rows(results: dict[Cell, dict]) -> list[dict[str, str]]:
     rows = []
     for cell, result in results.items():
-        if "flops" in result and cell.way != "light, recomputed":
-            row = _name(cell) | {"parameters (M)": f"{result['parameters'] / 1e6:.1f}"}
+        if "flops" in result and cell.way != "recomputed":
+            row = _name(dataclasses.replace(cell, tracks=0))
+            row["parameters (M)"] = f"{result['parameters'] / 1e6:.1f}"
             for part, flops in (result["flops_by_part"] | {"all": result["flops"]}).items():
                 row[part.replace("_", " ")] = f"{flops / 1e9:,.0f}"
-            rows.append(row)
+            rows += [row] * (row not in rows)  # the same for any number of tracks
     return rows
 
 
@@ -185,7 +210,7 @@ def _table(rows: list[dict[str, str]]) -> str:
 def run(args: argparse.Namespace) -> int:
     """Measure, and write and print the tables; 1 if a measurement failed."""
     _check_settings(args)
-    todo = tqdm(cells(args.frames, args.sizes), unit="cell")
+    todo = tqdm(cells(args), unit="cell")
     results = {cell: run_cell(cell, args) for cell in todo}
     table = markdown(results, args)
     write_bytes(args.output / "table.md", table.encode(), overwrite=True)
@@ -195,7 +220,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_settings(args: argparse.Namespace) -> None:
     """Keep the settings in OUTPUT. ValueError or KeyError if they are others, or make no sense."""
-    for config in CONFIGS.values():
+    for config in map(CONFIGS.get, args.models):
         opts = ["MODEL.DEVICE", args.device, *args.opts]
         model_config(argparse.Namespace(config_file=config, opts=opts, threads=args.threads))
     settings = {name: getattr(args, name) for name in ("device", "threads", "opts")}
@@ -220,6 +245,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", help='"cpu" (default) or "cuda"')
     add("--frames", type=COUNT, nargs="+", default=[4, 16], metavar="T")
     add("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
+    add("--tracks", type=COUNT, nargs="+", default=[3], metavar="G", help="of a training clip")
+    add("--models", nargs="+", default=list(CONFIGS), choices=CONFIGS)
+    add("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser

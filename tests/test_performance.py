@@ -21,25 +21,48 @@ def arguments(tmp_path, *words):
     return performance._parser().parse_args(["--output", str(tmp_path / "out"), *words])
 
 
-def test_every_model_is_measured_in_every_way():
-    found = performance.cells([16, 4], [(360, 640), SIZE])
+def test_every_model_is_measured_in_every_way(tmp_path):
+    words = ["--frames", "16", "4", "--sizes", "360x640", "300x540", "--tracks", "10", "3"]
+    found = performance.cells(arguments(tmp_path, *words))
     order = [(cell.size, cell.frames) for cell in found]
     assert order == sorted(order)
     names = {cell.file_name for cell in found}
-    assert len(names) == len(found) == 2 * 2 * (2 * 3 + 2 * 2)
-    assert "training_VisTR_plain_4_300x540.json" in names
-    assert "training_SimpleVTR_light_recomputed_16_360x640.json" in names
-    assert found == performance.cells([4, 16, 4], [SIZE, (360, 640), SIZE])
+    # Two models in three ways and one in two; the plain way of inference of two.
+    assert len(names) == len(found) == 2 * 2 * (2 * (2 * 3 + 2) + 2 * 2 + 1)
+    assert "training_VisTR_plain_4_300x540_3_tracks.json" in names
+    assert "training_pixel_recomputed_16_360x640_10_tracks.json" in names
+    assert "inference_pixel_light_16_360x640.json" in names
+    words += ["--frames", "4", "16", "4", "--tracks", "3", "10", "3"]
+    assert found == performance.cells(arguments(tmp_path, *words))
+
+
+def test_the_heads_alone_are_compared_with_the_papers(tmp_path):
+    words = ["--models", "SimpleVTR", "pixel", "--ways", "light", "--tracks", "3", "10"]
+    args = arguments(tmp_path, *words, "--frames", "4")
+    results = dict.fromkeys(performance.cells(args), TRAINING)
+    assert {(cell.model, cell.way) for cell in results} == {
+        ("SimpleVTR", "light"),
+        ("pixel", "light"),
+    }
+    assert {performance.base_of(cell, results).model for cell in results} == {"SimpleVTR"}
+    results = {cell: INFERENCE if cell.kind == "inference" else TRAINING for cell in results}
+    table = performance.markdown(results, args)
+    assert "Ratios are to light SimpleVTR with as many frames" in table
+    flops = table.partition("GFLOPs")[2]
+    assert flops.count("| pixel ") == 1  # of both numbers of tracks
 
 
 def test_commands(tmp_path):
     args = arguments(tmp_path, "--threads", "2", "SOLVER.IMS_PER_BATCH", "1")
-    words = Cell("training", "VisTR", "plain", 4, SIZE).words(args)
+    words = Cell("training", "VisTR", "plain", 4, SIZE, 3).words(args)
     assert words[words.index("MODEL.META_ARCHITECTURE") + 1] == "SIMPLEVTR_PLAIN"
     assert words[words.index("MODEL.SIMPLEVTR.QUERY_FRAMES") + 1] == "4"
     assert words[words.index("--size") + 1 :][:2] == ["300", "540"]
     assert words[words.index("SOLVER.IMS_PER_BATCH") + 1] == "1"
-    words = Cell("inference", "SimpleVTR", "light", 4, SIZE).words(args)
+    assert words[words.index("--instances") + 1] == "3"
+    words = Cell("training", "pixel", "recomputed", 4, SIZE, 3).words(args)
+    assert words[words.index("MODEL.SIMPLEVTR.RECOMPUTE") + 1] == "['backbone', 'pixel_decoder']"
+    words = Cell("inference", "SimpleVTR", "light", 4, SIZE, 0).words(args)
     assert "--inference" in words
     assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in words
 
@@ -48,7 +71,7 @@ def test_a_cell_is_measured_once(tmp_path, monkeypatch):
     small = ["MODEL.RESNETS.RES2_OUT_CHANNELS", "8", "MODEL.SIMPLEVTR.NUM_QUERIES", "2"]
     args = arguments(tmp_path, *small)
     args.output.mkdir()
-    cell = Cell("inference", "SimpleVTR", "light", 2, (32, 48))
+    cell = Cell("inference", "SimpleVTR", "light", 2, (32, 48), 0)
     result = performance.run_cell(cell, args)
     assert result["frames_per_second"] > 0
     assert (result["frames"], result["size"]) == (2, [32, 48])
@@ -70,7 +93,7 @@ def test_a_cell_is_measured_once(tmp_path, monkeypatch):
 def test_what_does_not_fit_is_told_from_what_fails(tmp_path, monkeypatch, error, expected):
     monkeypatch.setattr(performance, "measured_rows", lambda *_: iter([{"error": error}]))
     args = arguments(tmp_path)
-    cell = Cell("training", "VisTR", "plain", 4, SIZE)
+    cell = Cell("training", "VisTR", "plain", 4, SIZE, 3)
     assert performance.run_cell(cell, args) == expected
     assert (args.output / cell.file_name).is_file() == (expected == {})  # else tried again
 
@@ -87,9 +110,9 @@ def test_the_rest_goes_on_after_an_error(tmp_path, monkeypatch, capsys):
     table = (tmp_path / "out" / "table.md").read_text()
     assert table.strip() in capsys.readouterr().out
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-    assert ["4", "VisTR", "plain", "no message (Bus error)", "", "", "", "", ""] in rows
+    assert ["4", "3", "VisTR", "plain", "no message (Bus error)", "", "", "", "", ""] in rows
     assert ["4", "SimpleVTR", "plain", "does not fit", "", "", "", ""] in rows  # inference
-    assert ["4", "VisTR", "light", "8.00", "", "600", "", "900", ""] in rows
+    assert ["4", "3", "VisTR", "light", "8.00", "", "600", "", "900", ""] in rows
     monkeypatch.setattr(performance, "run_cell", lambda *_: {})
     assert performance.main(words) == 0
     assert "GFLOPs" not in (tmp_path / "out" / "table.md").read_text()
@@ -98,15 +121,16 @@ def test_the_rest_goes_on_after_an_error(tmp_path, monkeypatch, capsys):
 def test_table_has_ratios_to_plain_vistr(tmp_path):
     half = TRAINING | {"step_seconds": {"median": 2.0}, "saved_bytes": 100 * 2**20}
     results = {
-        Cell("training", "VisTR", "plain", 4, SIZE): TRAINING,
-        Cell("training", "SimpleVTR", "light", 4, SIZE): half,
-        Cell("training", "VisTR", "light", 4, SIZE): {},
-        Cell("inference", "VisTR", "plain", 4, SIZE): INFERENCE,
+        Cell("training", "VisTR", "plain", 4, SIZE, 3): TRAINING,
+        Cell("training", "SimpleVTR", "light", 4, SIZE, 3): half,
+        Cell("training", "VisTR", "light", 4, SIZE, 3): {},
+        Cell("inference", "VisTR", "plain", 4, SIZE, 0): INFERENCE,
     }
     table = performance.markdown(results, arguments(tmp_path))
     (line,) = [row for row in table.splitlines() if "SimpleVTR | light" in row and "2.00 |" in row]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    assert cells == ["4", "SimpleVTR", "light", "2.00", "0.25 x", "100", "0.17 x", "900", "1.00 x"]
+    figures = ["2.00", "0.25 x", "100", "0.17 x", "900", "1.00 x"]
+    assert cells == ["4", "3", "SimpleVTR", "light", *figures]
     assert "does not fit" in table
     assert "8.00" in table  # frames a second
     assert "frames of 300 x 540 pixels" in table
@@ -117,11 +141,11 @@ def test_sizes_have_a_column_and_ratios_of_their_own(tmp_path):
     slow = TRAINING | {"step_seconds": {"median": 16.0}}
     large = (360, 640)
     results = {
-        Cell("training", "VisTR", "plain", 4, SIZE): TRAINING,
-        Cell("training", "VisTR", "light", 4, SIZE): TRAINING,
-        Cell("training", "VisTR", "light", 4, large): TRAINING,
-        Cell("training", "VisTR", "plain", 4, large): slow,
-        Cell("training", "VisTR", "light", 8, large): TRAINING,
+        Cell("training", "VisTR", "plain", 4, SIZE, 3): TRAINING,
+        Cell("training", "VisTR", "light", 4, SIZE, 3): TRAINING,
+        Cell("training", "VisTR", "light", 4, large, 3): TRAINING,
+        Cell("training", "VisTR", "plain", 4, large, 3): slow,
+        Cell("training", "VisTR", "light", 8, large, 3): TRAINING,
     }
     table = performance.markdown(results, arguments(tmp_path))
     assert "frames of 300 x 540 or 360 x 640 pixels" in table
@@ -129,8 +153,8 @@ def test_sizes_have_a_column_and_ratios_of_their_own(tmp_path):
     found = {}
     for line in table.splitlines():
         row = [cell.strip() for cell in line.split("|")[1:-1]]
-        if len(row) > 5 and row[3] == "light":
-            found.setdefault((row[0], row[1]), row[5])
+        if len(row) > 6 and row[4] == "light":
+            found.setdefault((row[0], row[1]), row[6])
     assert found == {
         ("4", "300 x 540"): "1.00 x",
         ("4", "360 x 640"): "0.50 x",
