@@ -1,10 +1,12 @@
 # make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
 # make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
+# make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
 # make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+PEERS := .venv-peers/bin
 UV := uv==0.13.9
 
 # make demo SEED=1 DEMO=output/demo_1 trains with another seed, into another folder.
@@ -20,7 +22,7 @@ export UV_NO_INDEX := 1
 export UV_FIND_LINKS := $(abspath $(WHEELS))
 endif
 
-.PHONY: demo test lint bench gpu setup clean
+.PHONY: demo test lint bench peers gpu setup clean
 setup: .venv/installed
 
 # uv installs the same pinned packages several times faster than pip; pip is the fall-back, and knows pip.conf.
@@ -72,9 +74,27 @@ bench: setup
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
 
+# The peers' packages are kept apart from ours; ultralytics' (AGPL-3.0) are optional.
+.venv-peers/installed: .venv/installed benchmarks/peers/requirements.txt benchmarks/peers/requirements-ultralytics.txt
+	$(PYTHON) -m venv .venv-peers
+	$(BIN)/uv pip install --quiet --python $(PEERS)/python -r benchmarks/peers/requirements.txt || \
+	  $(PEERS)/pip install --quiet -r benchmarks/peers/requirements.txt
+	$(PEERS)/pip install --quiet --no-deps -r benchmarks/peers/requirements-ultralytics.txt || \
+	  echo "without ultralytics, which is optional"
+	touch $@
+
+# What was finished earlier is not run again. make peers SEEDS=0 BUDGET=60 PAGE=output/trial.md is a trial.
+SEEDS := 0 1 2
+BUDGET := 1100
+PAGE := docs/peers.md
+RUNS := output/peers
+peers: setup .venv-peers/installed
+	$(BIN)/python datasets/make_embedded.py --variant easy
+	$(BIN)/python benchmarks/peers/compare.py --seeds $(SEEDS) --budget $(BUDGET) --output $(RUNS) --page $(PAGE)
+
 # Without a network: make gpu WHEELS=folder takes every package from the wheels in that folder.
 gpu: setup
 	$(BIN)/python benchmarks/gpu.py --overwrite
 
 clean:
-	rm -rf .venv *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers *.egg-info .pytest_cache .ruff_cache

@@ -28,7 +28,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import COUNT, argument_parser, run
-from benchmarks.measure import MIB, Stages, in_fresh_process, peak_resident_bytes
+from benchmarks.measure import MIB, Stages, in_fresh_process
+from benchmarks.memory import peak_resident_bytes
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
 from simplevtr.formats.files import read_json

@@ -8,7 +8,6 @@ import gc
 import math
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from benchmarks.memory import peak_resident_bytes
 from simplevtr.terminal import table_cell
 
 import numpy as np
@@ -33,7 +33,6 @@ from torch.utils.flop_counter import FlopCounterMode
 MIB = 2**20
 SPAWN = get_context("spawn")
 LONGEST_ERROR = 300  # characters
-_STATUS = Path("/proc/self/status")
 
 Row = dict[str, Any]
 
@@ -121,30 +120,6 @@ def saved_tensor_bytes(fn: Callable[[], Any], parameters: Iterable[Tensor] = ())
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         fn()
     return sum(storage.nbytes() for key, storage in storages.items() if key not in existing)
-
-
-def peak_resident_bytes() -> int:
-    """The most memory that this process has had resident since it started, in bytes.
-
-    It never falls, so runs to compare need a process each. Data loader workers are not included.
-    """
-    if found := _status("VmHWM:"):
-        return found
-    import resource  # not on every system
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def resident_bytes() -> int:
-    """The memory that this process has resident now, in bytes; its peak where that is unknown."""
-    return _status("VmRSS:") or peak_resident_bytes()
-
-
-def _status(entry: str) -> int:
-    """Bytes of a line of Linux's status of this process; 0 where there is none."""
-    lines = _STATUS.read_text(errors="replace").splitlines() if _STATUS.is_file() else []
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(entry)), 0)
 
 
 def peak_memory(device: torch.device) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import COUNT, argument_parser, model_config, run
-from benchmarks.measure import MIB, in_fresh_process, peak_resident_bytes, resident_bytes
+from benchmarks.measure import MIB, in_fresh_process
+from benchmarks.memory import peak_resident_bytes, resident_bytes
 from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor

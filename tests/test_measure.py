@@ -1,14 +1,14 @@
 from types import SimpleNamespace
 
-from benchmarks import measure
+from benchmarks import measure, memory
 from benchmarks.measure import (
     count_flops,
     count_parameters,
-    peak_resident_bytes,
     quartiles,
     saved_tensor_bytes,
     time_steps,
 )
+from benchmarks.memory import peak_resident_bytes
 
 import pytest
 import torch
@@ -132,7 +132,7 @@ def test_resident_memory_by_both_ways(monkeypatch, tmp_path):
     torch.ones(2**24)  # 64 MiB, all written
     peak = peak_resident_bytes()
     assert peak > 2**26
-    monkeypatch.setattr(measure, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "none")
     assert 2**26 < peak_resident_bytes() < 100 * peak  # bytes, not KiB
 
 
