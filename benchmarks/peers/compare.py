@@ -79,6 +79,7 @@ def run_step(step: str, name: str, folder: Path, seed: int, args: argparse.Names
     words += ["--stages", *CONFIGS.get(name, ())]
     variables = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "YOLO_OFFLINE": "true"}
     variables |= {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": "passive"}
+    variables["YOLO_CONFIG_DIR"] = str(args.output.resolve())
     say(f"{name}, seed {seed}: {step}", sys.stderr)
     subprocess.run([str(word) for word in words], check=True, env=os.environ | variables)
 

@@ -28,7 +28,7 @@ BATCH, RATE, WARMUP, DECAY = 16, 5e-4, 50, 0.995  # frames, learning rate, steps
 SCALE = 2  # frames are enlarged, so that masks at stride 4 are at stride 2 of the frames
 
 Frame = tuple[Tensor, Tensor, Tensor]
-"""(3, H, W) float RGB in [0, 1]; (N, H, W) bool masks; (N,) int64 labels."""
+"""(3, H, W) RGB in [0, 255], uint8 or float; (N, H, W) bool masks; (N,) int64 labels."""
 
 
 def build() -> nn.Module:
@@ -63,19 +63,19 @@ def augmented(frame: Frame, donor: Frame, rng: np.random.Generator) -> Frame:
         seen = masks.flatten(1).any(1)
         masks, labels = masks[seen], torch.cat([labels, donor[2][picked]])[seen]
     axes = [axis for axis in (-1, -2) if rng.random() < 0.5]
-    return (image.flip(axes) * rng.uniform(0.8, 1.2)).clamp(0, 1), masks.flip(axes), labels
+    return (image.flip(axes) * rng.uniform(0.8, 1.2)).clamp(0, 255), masks.flip(axes), labels
 
 
 def prepared(images: Tensor) -> Tensor:
-    """(B, 3, H, W) in [0, 1], normalised and enlarged."""
-    return F.interpolate((images - 0.45) / 0.25, scale_factor=SCALE, mode="bilinear")
+    """(B, 3, H, W) in [0, 255], normalised and enlarged."""
+    return F.interpolate((images / 255 - 0.45) / 0.25, scale_factor=SCALE, mode="bilinear")
 
 
 def train(args: argparse.Namespace) -> float:
     """Train until the budget is used; the learning rate follows the share that is."""
     torch.manual_seed(args.seed)
     frames = [
-        (torch.tensor(f).permute(2, 0, 1) / 255, torch.tensor(m) > 0, torch.tensor(n))
+        (torch.tensor(f).permute(2, 0, 1), torch.tensor(m) > 0, torch.tensor(n))
         for f, m, n in protocol.labelled_frames(args.data)
     ]
     model = build().train()
@@ -110,7 +110,7 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, protocol.Tracker]:
     def track(frames: list[np.ndarray]) -> Iterator[protocol.Track]:
         before, logits, masks = None, [], []
         for frame in frames:
-            found = model(pixel_values=prepared(torch.tensor(frame).permute(2, 0, 1)[None] / 255))
+            found = model(pixel_values=prepared(torch.tensor(frame).permute(2, 0, 1)[None]))
             queries = F.normalize(found.transformer_decoder_last_hidden_state[0], dim=-1)
             before = queries if before is None else before
             order = torch.tensor(linear_sum_assignment(before @ queries.T, maximize=True)[1])
