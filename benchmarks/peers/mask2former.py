@@ -98,7 +98,7 @@ def train(args: argparse.Namespace) -> float:
         average.update_parameters(model)
     seconds = protocol.cpu_seconds() - start
     torch.save(average.module.state_dict(), args.folder / "model.pth")
-    return {"protocol.cpu_seconds": seconds, "steps": [steps]}
+    return seconds
 
 
 def load(args: argparse.Namespace) -> tuple[nn.Module, protocol.Tracker]:
