@@ -205,6 +205,49 @@ def test_start_is_trained_once_a_seed_and_adapted(plan, tiny):
     assert train[-2:] == ["MODEL.WEIGHTS", f"{out}/base/seed_1/start.pth"]
 
 
+def test_a_start_of_its_own_has_the_options_of_its_run(plan, tiny, capsys):
+    def change(content):
+        content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
+        content["opts"].pop("MODEL.WEIGHTS")
+        slots = {"MODEL.SIMPLEVTR.NUM_QUERIES": 7}
+        own = {"name": "more", "title": "Fewer slots", "opts": slots, "own_start": True}
+        content["runs"][1] = own
+
+    launch = FakeLaunch()
+    assert run(edited(plan, change), launch, "--seeds", "1", "--no-cost") == 0
+    folders = ["start", "base", "more/start", "more", "window"]
+    expected = [f"{name}/seed_1" for name in folders]
+    out = plan.parent / "out"
+    trained = [c for c in launch.commands if "--resume" in c or "--eval-only" in c]
+    assert [c[c.index("OUTPUT_DIR") + 1] for c in trained] == [f"{out}/{f}" for f in expected]
+    slots = [c[c.index("MODEL.SIMPLEVTR.NUM_QUERIES") + 1] for c in trained]
+    assert slots[1] == slots[0] != "7"
+    assert slots[2:] == ["7", "7", "7"]
+    converts = [c for c in launch.commands if c[1].endswith("convert_checkpoint.py")]
+    sources = [(c[2], c[c.index("--source-slots") + 1]) for c in converts]
+    assert sources == [
+        (f"{out}/start/seed_1/model_final.pth", slots[0]),
+        (f"{out}/more/start/seed_1/model_final.pth", "7"),
+    ]
+    # The start is a setting of the result: with another one it is not valid.
+    edited(plan, lambda p: p["start"]["opts"].update({"SOLVER.MAX_ITER": 9}))
+    assert run(plan, launch, "--seeds", "1", "--no-cost") == 2
+    assert "SOLVER.MAX_ITER" in capsys.readouterr().err
+
+
+def test_a_start_of_its_own_is_checked_before_anything_runs(plan, tiny, capsys):
+    def change(content):
+        content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
+        content["opts"].pop("MODEL.WEIGHTS")
+        opts = {"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}
+        content["runs"][1] = {"name": "more", "title": "M", "opts": opts, "own_start": True}
+
+    launch = FakeLaunch()
+    assert run(edited(plan, change), launch) == 2
+    assert launch.commands == []
+    assert re.search("more/start: .*plian", capsys.readouterr().err)
+
+
 def test_nothing_to_tabulate(plan, capsys):
     assert run(plan, FakeLaunch(), "--tables-only") == 2
     assert "no result" in capsys.readouterr().err

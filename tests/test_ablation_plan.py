@@ -49,6 +49,8 @@ def plan(tmp_path, tiny_opts):
         ),
         (lambda p: p["runs"][1].update(evaluate="base"), "start_from and evaluate"),
         (lambda p: p["runs"][1].update(start_from="nil"), "'nil' is not a run"),
+        (lambda p: p["runs"][1].update(own_start=True), "'more': has own_start; allowed in a plan"),
+        (lambda p: p["runs"][0].update(own_start=True), "'base': has own_start; allowed in a plan"),
         (lambda p: p["runs"][0].update(start_from="more"), "come from itself"),
         (lambda p: p["runs"][1].update(start_from="window"), "'window' is an evaluation"),
         (lambda p: p["runs"][0].update(seeds=[1]), r"'more'.*seeds \[2\], which 'base' has not"),

@@ -10,7 +10,7 @@ from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
 from simplevtr.visualization.plots import draw_ablation
 
 import pytest
-from ablation_plan import tiny_plan_opts, write_plan
+from ablation_plan import edited, tiny_plan_opts, write_plan
 from matplotlib.collections import PathCollection
 
 
@@ -63,17 +63,52 @@ def test_differences_are_paired_by_seed(rows):
     base, on = rows  # "window" has no result
     assert base.values["AP"].mean == 18.0
     # 1 and 3; seed 7 has no partner.
-    assert on.difference == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
+    assert on.differences == [1.0, 3.0]
+    assert (on.agreement, base.differences, base.agreement) == ("2 of 2", [], "")
     assert on.values["loss"] == Spread(mean=4.0, std=pytest.approx(2**0.5), n=2)
     assert on.cost["step_ratio"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("scores", "agreement"),
+    [
+        ((9.0, 13.0, 29.0), "3 of 3"),
+        ((11.0, 15.0, 20.0), "1 of 3"),  # the mean is lower, through one seed
+        ((11.0, 14.0, 31.0), "2 of 3"),
+        ((10.0, 14.0, 30.0), "0 of 3"),
+        ((None, 15.0, 31.0), "2 of 2"),
+    ],
+)
+def test_how_many_seeds_agree(plan, scores, agreement):
+    results = {
+        "base": {s: {"AP": ap} for s, ap in ((1, 10.0), (2, 14.0), (3, 30.0))},
+        "more": {s: {"AP": ap} for s, ap in enumerate(scores, 1)},
+    }
+    assert summarise(read_plan(plan), results, {})[1].agreement == agreement
+
+
+def test_another_test_set_has_its_own_reference(plan):
+    """AP on two sets is not compared: the first run there is what others are compared with."""
+
+    def change(content):
+        other = {"DATASETS.TEST": ["longer"]}
+        window = {"name": "window", "title": "Window", "evaluate": "base", "opts": other}
+        narrow = {**window, "name": "narrow", "opts": {**other, "TEST.WINDOW": 1}}
+        content["runs"][2:] = [window, narrow]
+
+    aps = {"base": 40.0, "more": 43.0, "window": 20.0, "narrow": 19.0}
+    results = {name: {1: {"AP": ap}} for name, ap in aps.items()}
+    rows = summarise(read_plan(edited(plan, change)), results, {})
+    assert [row.differences for row in rows] == [[], [3.0], [], [-1.0]]
+    assert [row.agreement for row in rows] == ["", "1 of 1", "", "1 of 1"]
 
 
 def test_markdown(rows):
     lines = markdown(rows, "base").splitlines()
     cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if "|" in line]
-    assert cells[0][:5] == ["run", "section", "n", "AP", "Δ AP"]
-    assert cells[2][:5] == ["Base", "", "3", "18.0 ± 10.6", ""]
-    assert cells[3][4] == "+2.0 ± 1.4"
+    assert cells[0][:6] == ["run", "section", "n", "AP", "Δ AP", "agree"]
+    assert cells[2][:6] == ["Base", "", "3", "18.0 ± 10.6", "", ""]
+    assert cells[3][4:6] == ["+2.0 ± 1.4", "2 of 2"]
     assert cells[6] == ["Base", "", "2.50", "-", "0.500", "1.00", "2", "-"]
     assert cells[7] == ["Trained on", "", "2.00", "3.21", "0.750", "1.50", "-", "-"]
     table = [line for line in lines if line.startswith("|")]
@@ -84,6 +119,7 @@ def test_csv_reads_back(rows):
     base, on = csv.DictReader(io.StringIO(csv_text(rows)))
     assert (on["name"], on["title"], on["n"], on["seeds"]) == ("more", "Trained on", "3", "1 2 7")
     assert float(on["AP_difference_mean"]) == 2.0
+    assert (on["AP_difference_agree"], on["AP_by_seed"]) == ("2 of 2", "11.0000 17.0000 90.0000")
     assert float(base["AP_mean"]) == 18.0
     assert (on["peak_bytes"], float(base["peak_bytes"])) == ("", 2**21)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from simplevtr.ablation.plan import ROOT, START, Opts, Plan, Run
+from simplevtr.ablation.plan import ROOT, Opts, Plan, Run
 from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
@@ -32,24 +32,26 @@ class Checked:
     """What a plan's configs say."""
 
     scored: dict[str, ScoredSet]  # the test set of each run
-    start_slots: int | None  # instance slots of the plan's start
+    start_slots: dict[str, int]  # instance slots of each start
 
 
 def check_configs(plan: Plan) -> Checked:
-    """Build the config and the model of the start and of every run.
+    """Build the config and the model of every start and run.
 
     Raises:
         ValueError: a config does not work; the message names the plan and the run.
     """
-    start_slots, where = None, "start"
+    start_slots: dict[str, int] = {}
     scored: dict[str, ScoredSet] = {}
     try:
-        if plan.start is not None:
-            cfg = _checked_config(plan.start.config, plan.start.opts, trains=True, weights=True)
-            start_slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
         for run in plan.runs.values():
-            where = f"run {run.name!r}"
-            weights, trains = plan.source(run) is None, run.evaluate is None
+            source, trains = plan.source(run), run.evaluate is None
+            if source and source not in plan.runs and source not in start_slots:
+                where = source
+                opts = plan.start_opts(run)
+                cfg = _checked_config(plan.start.config, opts, trains=True, weights=True)
+                start_slots[source] = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+            where, weights = f"run {run.name!r}", source is None
             cfg = _checked_config(plan.config, plan.opts_of(run), trains=trains, weights=weights)
             if len(cfg.DATASETS.TEST) != 1:
                 raise ValueError(
@@ -101,7 +103,7 @@ class Job:
     """One (run, seed), or the costs of a run."""
 
     kind: Literal["start", "train", "evaluate", "cost"]  # "start": no scores; "evaluate": no losses
-    run: str  # name of the run, or "start"
+    run: str  # name of the run or the start
     seed: int | None  # None for costs
     folder: Path  # what it leaves there has the names that ``file`` returns
     settings: dict[str, Any]  # what the result depends on; with other settings it is not valid
@@ -149,21 +151,21 @@ class JobBuilder:
     def _add(self, jobs: dict[Path, Job], run: Run, seed: int) -> None:
         """Add the job of a (run, seed) after those that it needs."""
         source, job = self.plan.source(run), self._job(run, seed)
-        if source == START:
-            jobs.setdefault(self._folder(START, seed), self._start(seed))
-        elif source:
+        if source in self.plan.runs:
             self._add(jobs, self.plan.runs[source], seed)
+        elif source:
+            jobs.setdefault(self._folder(source, seed), self._start(source, run, seed))
         jobs.setdefault(job.folder, job)
 
     def _folder(self, name: str, seed: int) -> Path:
         return self.output / name / f"seed_{seed}"
 
-    def _start(self, seed: int) -> Job:
-        start, folder = self.plan.start, self._folder(START, seed)
-        keys = ("SEED", seed, "OUTPUT_DIR", folder, *_words(start.opts))
-        command = _command("train_net.py", "--resume", "--config-file", start.config, *keys)
+    def _start(self, name: str, run: Run, seed: int) -> Job:
+        plan, folder = self.plan, self._folder(name, seed)
+        keys = ("SEED", seed, "OUTPUT_DIR", folder, *_words(plan.start_opts(run)))
+        command = _command("train_net.py", "--resume", "--config-file", plan.start.config, *keys)
         steps = (Step(command, folder / "model_final.pth"),)
-        return Job("start", START, seed, folder, self.plan.start_settings(), steps)
+        return Job("start", name, seed, folder, plan.start_settings(run), steps)
 
     def _job(self, run: Run, seed: int) -> Job:
         plan, folder, steps, needs = self.plan, self._folder(run.name, seed), [], ()
@@ -172,9 +174,14 @@ class JobBuilder:
         if source := plan.source(run):
             weights = self._folder(source, seed) / "model_final.pth"
             needs = (self._folder(source, seed) / "result.json",)
-            if source == START:
+            if source not in plan.runs:
                 files = (weights, weights := folder / "start.pth")
-                options = ("--overwrite", "--source-slots", self.checked.start_slots, *config)
+                options = (
+                    "--overwrite",
+                    "--source-slots",
+                    self.checked.start_slots[source],
+                    *config,
+                )
                 adapt = ("tools/convert_checkpoint.py", *files, *options, *keys[4:])
                 # A training that has begun reads it no more.
                 steps.append(Step(_command(*adapt), folder / "last_checkpoint"))

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 """Folder of ``train_net.py``, ``tools`` and ``benchmarks``."""
 
 START = "start"
-"""Name of the folder of the plan's start, which no run may have."""
+"""Name of the folder of the plan's start, which no run may have; also that of a run's own start,
+inside the run's folder."""
 
 # Set by the runner: where a run's weights come from and go to.
 _RESERVED = ("SEED", "OUTPUT_DIR")
@@ -42,6 +43,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: _Seeds | None = None  # an evaluation, or a run with fewer seeds, has some of the plan's
     start_from: str | None = None  # the run whose final weights this one trains on from
     evaluate: str | None = None  # the run whose final weights are evaluated; nothing is trained
+    own_start: bool = False  # its opts hold for the plan's start too, trained for this run alone
 
 
 class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,7 +66,9 @@ class Plan(msgspec.Struct, frozen=True):
     runs: dict[str, Run]
 
     def source(self, run: Run) -> str | None:
-        """Name of the run whose weights this one needs, or "start"; None without one."""
+        """Name of the run or the start whose weights this one needs; None without one."""
+        if run.own_start:
+            return f"{run.name}/{START}"
         return run.start_from or run.evaluate or (START if self.start else None)
 
     def opts_of(self, run: Run) -> Opts:
@@ -72,23 +76,37 @@ class Plan(msgspec.Struct, frozen=True):
         below = self.opts_of(self.runs[run.evaluate]) if run.evaluate else self.opts
         return {**below, **run.opts}
 
+    def start_opts(self, run: Run) -> Opts:
+        """All options of a run's start on top of the start's config."""
+        return {**self.start.opts, **(run.opts if run.own_start else {})}
+
+    def reference(self, run: Run) -> str:
+        """The run that AP is compared with: the baseline, or the first on the same test set."""
+        same = [
+            other.name for other in self.runs.values() if self._tests(other) == self._tests(run)
+        ]
+        return self.baseline if self.baseline in same else same[0]
+
+    def _tests(self, run: Run) -> Any:
+        return self.opts_of(run).get("DATASETS.TEST")
+
     def settings(self, run: Run) -> dict[str, Any]:
         """What a run's results depend on, whatever the seed: its own and those it starts from."""
         result, source = self.cost_settings(run), self.source(run)
-        if source == START:
-            result["start"] = self.start_settings()
-        elif source:
+        if source in self.runs:
             key = "evaluate" if run.evaluate else "start_from"
             result[key] = self.settings(self.runs[source])
+        elif source:
+            result["start"] = self.start_settings(run)
         return result
 
     def cost_settings(self, run: Run) -> dict[str, Any]:
         """What a run's costs depend on."""
         return {"config": _from_root(self.config), "opts": self.opts_of(run)}
 
-    def start_settings(self) -> dict[str, Any]:
-        """What the weights of the plan's start depend on."""
-        return {"config": _from_root(self.start.config), "opts": self.start.opts}
+    def start_settings(self, run: Run) -> dict[str, Any]:
+        """What the weights of a run's start depend on."""
+        return {"config": _from_root(self.start.config), "opts": self.start_opts(run)}
 
 
 def _from_root(config: str) -> str:
@@ -130,6 +148,11 @@ def _plan(path: Path, content: _PlanFile, seeds: tuple[int, ...]) -> Plan:
             raise ValueError(f"{where}: two runs have this name")
         if run.start_from and run.evaluate:
             raise ValueError(f"{where}: has start_from and evaluate; allowed is one of them")
+        if run.own_start and (not start or run.start_from or run.evaluate):
+            raise ValueError(
+                f"{where}: has own_start; allowed in a plan with a start, without start_from and "
+                "evaluate"
+            )
         chosen = run.seeds or content.seeds
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"{where}: seeds is {[*chosen]}; they must be different")

@@ -57,7 +57,8 @@ class Row:
         by_seed: each of ``SCORES`` (per cent) and ``LOSSES`` of every seed, in the order of
             ``seeds``, which are those with a result.
         values: their means and deviations.
-        difference: AP minus the baseline's AP of the same seed, over the seeds of both.
+        differences: AP minus that of the run it is compared with, seed by seed, of the seeds of
+            both; [] for a run that others are compared with.
         cost: ``parameters`` and ``trainable`` (number), ``flops``, ``step_seconds``,
             ``step_ratio`` (to the baseline), ``peak_bytes``, ``saved_bytes``; {} if not measured.
     """
@@ -66,8 +67,14 @@ class Row:
     seeds: tuple[int, ...]
     by_seed: dict[str, list[float | None]]
     values: dict[str, Spread]
-    difference: Spread
+    differences: list[float]
     cost: dict[str, float | None]
+
+    @property
+    def agreement(self) -> str:
+        """How many of the differences have the sign of their mean: "2 of 3"; "" without any."""
+        same = sum(difference * sum(self.differences) > 0 for difference in self.differences)
+        return f"{same} of {len(self.differences)}" if self.differences else ""
 
 
 def summarise(
@@ -77,21 +84,22 @@ def summarise(
 
     ``results`` has the content of result.json by run and seed, ``costs`` of cost.json by run.
     """
-    baseline = {s: result.get("AP") for s, result in results.get(plan.baseline, {}).items()}
     base_step = _cost(costs.get(plan.baseline), None).get("step_seconds")
     rows = []
     for name in filter(results.get, plan.runs):
         found = results[name]
         seeds = tuple(sorted(found))
         columns = {key: [found[s].get(key) for s in seeds] for key in (*SCORES, *LOSSES)}
-        pairs = [(found[s].get("AP"), baseline.get(s)) for s in seeds]
+        reference = plan.reference(plan.runs[name])
+        others = results.get(reference, {}) if reference != name else {}
+        pairs = [(found[s].get("AP"), others[s].get("AP")) for s in seeds if s in others]
         rows.append(
             Row(
                 run=plan.runs[name],
                 seeds=seeds,
                 by_seed=columns,
                 values={key: Spread.of(column) for key, column in columns.items()},
-                difference=Spread.of([a - b for a, b in pairs if None not in (a, b)]),
+                differences=[a - b for a, b in pairs if None not in (a, b)],
                 cost=_cost(costs.get(name), base_step),
             )
         )
@@ -111,10 +119,11 @@ def _cost(content: dict | None, base_step: float | None) -> dict[str, float | No
 def markdown(rows: Sequence[Row], baseline: str) -> str:
     """Two tables: scores, and costs where there are any."""
     parts = [
-        f"AP in per cent, mean ± sample standard deviation over n seeds; Δ AP is to `{baseline}`, "
-        "seed by seed.\nThe loss is that of the last decoder layer, over the last fifth of the "
-        "iterations; at first: at the first line of the log.",
-        _table(rows, [_score_cells(row, baseline) for row in rows]),
+        f"AP in per cent, mean ± sample standard deviation over n seeds; Δ AP is to `{baseline}` "
+        "(on another test set to the first run there), seed by seed;\nagree: the seeds whose Δ AP "
+        "has the sign of the mean. The loss is that of the last decoder layer, over the last fifth "
+        "of the iterations; at first: at the first line of the log.",
+        _table(rows, [_score_cells(row) for row in rows]),
     ]
     with_cost = [row for row in rows if row.cost]
     if with_cost:
@@ -132,12 +141,13 @@ def _table(rows: Sequence[Row], cells: list[dict[str, str]]) -> str:
     return markdown_table(["run", "section", *cells[0]], lines, left=2)
 
 
-def _score_cells(row: Row, baseline: str) -> dict[str, str]:
-    values = row.values
+def _score_cells(row: Row) -> dict[str, str]:
+    values, difference = row.values, Spread.of(row.differences)
     return {
         "n": str(len(row.seeds)),
         "AP": values["AP"].shown(),
-        "Δ AP": "" if row.run.name == baseline else row.difference.shown(sign=True),
+        "Δ AP": difference.shown(sign=True) if row.differences else "",
+        "agree": row.agreement,
         "AP50": values["AP50"].shown(),
         **{key: _number(values[key].mean, 1) for key in ("APs", "APm", "APl")},
         "loss": values["loss"].shown(2),
@@ -168,6 +178,7 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def _record(row: Row) -> dict[str, Any]:
+    difference = Spread.of(row.differences)
     record: dict[str, Any] = {
         "name": row.run.name,
         "title": row.run.title,
@@ -175,9 +186,11 @@ def _record(row: Row) -> dict[str, Any]:
         "kind": "evaluate" if row.run.evaluate else "train",
         "n": len(row.seeds),
         "seeds": " ".join(map(str, row.seeds)),
-        "AP_difference_mean": row.difference.mean,
-        "AP_difference_std": row.difference.std,
-        "AP_difference_n": row.difference.n,
+        "AP_by_seed": " ".join(f"{ap:.4f}" for ap in row.by_seed["AP"] if ap is not None),
+        "AP_difference_mean": difference.mean,
+        "AP_difference_std": difference.std,
+        "AP_difference_n": difference.n,
+        "AP_difference_agree": row.agreement,
     }
     for key, spread in row.values.items():
         record |= {f"{key}_mean": spread.mean, f"{key}_std": spread.std}
