@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from simplevtr import setup_cfg
+from simplevtr.ablation.plan import read_plan
 
 import pytest
+from conftest import make_clip
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_model
 
@@ -12,8 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(
     str(path.relative_to(ROOT))
     for path in (ROOT / "configs").rglob("*.yaml")
-    if path.parent.name != "ablations"  # plans of tools/ablate.py, which checks them
+    if path.parent.name != "ablations"
 )
+PLANS = sorted((ROOT / "configs/ablations").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -91,6 +94,14 @@ def test_smaller_resnets(depth, channels):
     assert network.input_projection.in_channels == channels
 
 
+def test_strides_of_the_small_resnet_that_its_blocks_cannot_have():
+    name = str(ROOT / "configs/embedded/clips.yaml")
+    strides = ["MODEL.RESNETS.STAGE_STRIDES", "[2, 1, 2, 2]"]
+    with pytest.raises(ValueError, match=r"STAGE_STRIDES is \[2, 1, 2, 2\].*are both 32"):
+        build_model(setup_cfg(name, strides))
+    build_model(setup_cfg(name, [*strides, "MODEL.RESNETS.STEM_OUT_CHANNELS", "16"]))
+
+
 @pytest.mark.parametrize(("norm", "trained"), [("FrozenBN", False), ("BN", True)])
 def test_frozen_or_trained_norms(norm, trained):
     cfg = setup_cfg("", ["MODEL.RESNETS.NORM", norm, "MODEL.DEVICE", "cpu"])
@@ -101,3 +112,24 @@ def test_frozen_or_trained_norms(norm, trained):
     assert any(n.startswith("stem") for n in frozen)  # FREEZE_AT 2
     assert any(n.startswith("res2") for n in frozen)
     assert not any(n.startswith("res3") for n in frozen)
+
+
+def training_configs(plan):
+    """Config file and options of every training of a plan, by name."""
+    for run in plan.runs.values():
+        source = plan.source(run)
+        if source and source not in plan.runs:
+            yield source, plan.start.config, plan.start_opts(run)
+        if not run.evaluate:
+            yield run.name, plan.config, plan.opts_of(run)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_every_training_of_a_plan_takes_a_step(path):
+    trainings = {name: what for name, *what in training_configs(read_plan(path))}
+    for name, (config, opts) in trainings.items():
+        cfg = setup_cfg(config, [str(word) for pair in opts.items() for word in pair])
+        assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list())
+        clip = make_clip(frames=cfg.INPUT.SAMPLING_FRAME_NUM)
+        losses = build_model(cfg).train()([clip])
+        assert all(loss.isfinite() for loss in losses.values()), name

@@ -42,7 +42,7 @@ class SmallStem(CNNBlockBase):
 def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     """Build a ResNet of basic blocks whose sizes are keys of ``MODEL.RESNETS``.
 
-    ``RES2_OUT_CHANNELS`` is doubled at each stage; ValueError if a list has not four numbers.
+    ``RES2_OUT_CHANNELS`` is doubled at each stage; ValueError if sizes do not fit.
     """
     node = cfg.MODEL.RESNETS
     for key in ("BLOCKS_PER_STAGE", "STAGE_STRIDES"):
@@ -51,6 +51,12 @@ def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
                 f"MODEL.RESNETS.{key} is {node[key]}; it must hold four numbers >= 1, "
                 "for res2 to res5"
             )
+    if node.STAGE_STRIDES[0] > 1 and node.STEM_OUT_CHANNELS == node.RES2_OUT_CHANNELS:
+        raise ValueError(
+            f"MODEL.RESNETS.STAGE_STRIDES is {node.STAGE_STRIDES}, whose first must be 1 where "
+            f"STEM_OUT_CHANNELS and RES2_OUT_CHANNELS are both {node.RES2_OUT_CHANNELS}: "
+            "detectron2's blocks change the size only together with the channels"
+        )
     stem = SmallStem(
         in_channels=input_shape.channels,
         out_channels=node.STEM_OUT_CHANNELS,
