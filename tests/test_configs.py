@@ -1,9 +1,11 @@
 """Every config file builds its model, and says what the paper says."""
 
+import re
 from pathlib import Path
 
 from simplevtr import setup_cfg
 from simplevtr.ablation.plan import read_plan
+from simplevtr.config_file import flat
 
 import pytest
 from conftest import make_clip
@@ -114,6 +116,10 @@ def test_frozen_or_trained_norms(norm, trained):
     assert not any(n.startswith("res3") for n in frozen)
 
 
+def words(opts):
+    return [str(word) for pair in opts.items() for word in pair]
+
+
 def training_configs(plan):
     """Config file and options of every training of a plan, by name."""
     for run in plan.runs.values():
@@ -128,8 +134,26 @@ def training_configs(plan):
 def test_every_training_of_a_plan_takes_a_step(path):
     trainings = {name: what for name, *what in training_configs(read_plan(path))}
     for name, (config, opts) in trainings.items():
-        cfg = setup_cfg(config, [str(word) for pair in opts.items() for word in pair])
+        cfg = setup_cfg(config, words(opts))
         assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list())
         clip = make_clip(frames=cfg.INPUT.SAMPLING_FRAME_NUM)
         losses = build_model(cfg).train()([clip])
         assert all(loss.isfinite() for loss in losses.values()), name
+
+
+def test_docs_say_how_the_ablations_base_differs_from_the_paper():
+    plan = read_plan(ROOT / "configs/ablations/embedded.yaml")
+    paper = flat(setup_cfg(str(ROOT / "configs/youtubevis_2021/simplevtr_R50.yaml")))
+    base = flat(setup_cfg(plan.config, words(plan.opts_of(plan.runs[plan.baseline]))))
+    # Where things lie, what is drawn or kept, and the start, which the text names.
+    apart = ("DATASETS.", "DATALOADER.", "OUTPUT_DIR", "VIS_PERIOD", "MODEL.DEVICE")
+    apart += ("MODEL.WEIGHTS", "SOLVER.CHECKPOINT_PERIOD", "TEST.EVAL_PERIOD")
+    differ = [key for key in base if base[key] != paper[key] and not key.startswith(apart)]
+    text = (ROOT / "docs/ablations.md").read_text(encoding="utf-8")
+    section = text[text.index("## The base") : text.index("## Results")]
+    rows = re.findall(r"^\| `([A-Z][\w.]+)` \| (.*?) \| (.*?) \|(.*)\|$", section, re.M)
+    listed = {key: values for key, *values, _ in rows}
+    assert listed == {key: [str(paper[key]), str(base[key])] for key in differ}
+    named = {name for *_, note in rows for name in re.findall(r"`(\w+)`", note)}
+    assert named <= set(plan.runs)
+    assert len(named) > 10
