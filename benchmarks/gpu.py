@@ -42,7 +42,8 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = [
     f"{name}_R50.yaml" for name in ("youtubevis_2019/simplevtr", "youtubevis_2019/vistr",
-    "youtubevis_2021/simplevtr", "youtubevis_2021/vistr", "ovis/simplevtr")
+    "youtubevis_2021/simplevtr", "youtubevis_2021/vistr", "youtubevis_2021/pixel",
+    "ovis/simplevtr")
 ]  # fmt: skip
 FORMATS = ("float32", "float16", "bfloat16")
 INSTANCES = 3
@@ -65,7 +66,7 @@ FULL = Scale((300, 540), (720, 1280), (16, 64), 64)
 TINY = Scale((32, 48), (48, 64), (2, 3), 2, (
     "MODEL.RESNETS.STEM_OUT_CHANNELS", 8, "MODEL.RESNETS.RES2_OUT_CHANNELS", 8,
     "MODEL.RESNETS.WIDTH_PER_GROUP", 8, "MODEL.SIMPLEVTR.HIDDEN_DIM", 24,
-    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD", 32, "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS", [16, 16, 8, 8],
+    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD", 32,
 ))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import torch
 from pretend_cuda import pretend_cuda
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
-CONFIG = "ovis/simplevtr_R50.yaml"
+CONFIG, PIXEL = "ovis/simplevtr_R50.yaml", "youtubevis_2021/pixel_R50.yaml"
 
 
 def test_every_config_has_every_format():
@@ -18,7 +18,7 @@ def test_every_config_has_every_format():
         found = gpu.jobs(device, gpu.FULL, gpu.CONFIGS)
         assert len(set(found)) == len(found)
         models = [job for job in found if job.part != "kernels"]
-        assert len(models) == 5 * formats * 3
+        assert len(models) == 6 * formats * 3
         assert {(job.kind, job.frames) for job in models} == {
             ("training", 16),
             ("training", 64),
@@ -33,8 +33,8 @@ def test_rows_of_each_kind(monkeypatch):
     monkeypatch.setattr(gpu, "LARGEST_DIFFERENCE", 0.0)
     with pytest.raises(ValueError, match="differs from grid_sample by"):
         gpu.measured(job, CPU, gpu.TINY)
-    for kind in ("training", "inference"):
-        row = gpu.measured(gpu.Job(CONFIG, kind, "bfloat16", 2), CPU, gpu.TINY)
+    for kind, config in (("training", PIXEL), ("training", CONFIG), ("inference", PIXEL)):
+        row = gpu.measured(gpu.Job(config, kind, "bfloat16", 2), CPU, gpu.TINY)
         assert float(row["frames/s"]) > 0
         assert float(row["peak (MiB)"].replace(",", "")) > 100 > float(row["expected (MiB)"]) > 0
 

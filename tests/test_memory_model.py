@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks.measure import saved_tensor_bytes
+from simplevtr import setup_cfg
 from simplevtr.engine import memory_model
 from simplevtr.engine.memory_model import (
     ALLOCATION,
@@ -18,7 +19,7 @@ from tools import plan_memory
 
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, build, make_clip
+from conftest import CLIPS_CONFIG, ROOT, build, make_clip
 from torchvision.ops import deform_conv2d
 
 SIZE = (64, 96)
@@ -123,10 +124,57 @@ def test_models_of_unknown_memory(shallow_cfg, key, value):
         MemoryModel(shallow_cfg)
 
 
-def test_the_pixel_head_is_refused(shallow_cfg):
-    shallow_cfg.MODEL.SIMPLEVTR.HEAD = "pixel"
-    with pytest.raises(ValueError, match="HEAD is 'pixel'; memory is known for 'paper'"):
-        MemoryModel(shallow_cfg)
+@pytest.fixture
+def pixel_cfg():
+    cfg = setup_cfg(str(ROOT / "configs/embedded/pixel_frames.yaml"))
+    node = cfg.MODEL.SIMPLEVTR
+    cfg.MODEL.RESNETS.NORM, node.PIXEL.NORM = "FrozenBN", "GN"
+    node.HIDDEN_DIM, node.NUM_HEADS, node.DIM_FEEDFORWARD, node.DEC_LAYERS = 24, 2, 32, 2
+    node.PIXEL.WIDTHS, node.PIXEL.DEFORM = [32, 32, 32, 32], ["res4"]
+    return cfg
+
+
+@pytest.mark.parametrize("points", [0, 500])
+def test_what_the_pixel_head_keeps_is_what_a_real_step_keeps(pixel_cfg, points):
+    pixel_cfg.MODEL.SIMPLEVTR.LOSS.MASK_POINTS = points
+    memory = MemoryModel(pixel_cfg)
+    model = build(pixel_cfg).train()
+    model.network.mask_head.smooth["res4"][0].kernel = "torchvision"
+    need, kept = [], []
+    for frames in (8, 16):
+        need.append(memory.training(frames=frames, size=SIZE, instances=2))
+        clip = make_clip(frames=frames, size=SIZE)
+        kept.append(saved_tensor_bytes(lambda clip=clip: model([clip]), model.parameters()))
+    # What the losses need besides is small next to what is kept.
+    grown = max(need[1].values()) - max(need[0].values())
+    assert 0.95 < grown / (kept[1] - kept[0]) < 1.4
+
+
+@pytest.mark.parametrize(("recompute", "instances"), [([], 3), (["backbone", "pixel_decoder"], 1)])
+def test_long_clips_of_the_pixel_head_need_what_is_planned(pixel_cfg, recompute, instances):
+    pixel_cfg.MODEL.SIMPLEVTR.RECOMPUTE = recompute
+    memory = MemoryModel(pixel_cfg)
+
+    def peaks(frames, count):
+        return memory.training(frames=frames, size=SIZE, instances=count)
+
+    needed = max(peaks(26, instances).values())
+    plan = MemoryPlan(peaks)
+    assert plan.most_frames(1.01 * needed, instances, at_most=100) == 26
+    assert plan.most_frames(0.99 * needed, instances, at_most=100) == 25
+    if recompute:
+        pixel_cfg.MODEL.SIMPLEVTR.RECOMPUTE = []
+        plain = MemoryModel(pixel_cfg).training(frames=26, size=SIZE, instances=instances)
+        assert needed < 0.9 * max(plain.values())
+
+
+def test_inference_of_the_pixel_head_needs_what_is_planned(pixel_cfg):
+    memory = MemoryModel(pixel_cfg)
+    plan = MemoryPlan(lambda frames, slots: memory.inference(frames=frames, size=SIZE, slots=slots))
+    needed = max(memory.inference(frames=26, size=SIZE, slots=3).values())
+    assert plan.most_frames(1.01 * needed, 3, at_most=100) == 26
+    assert plan.most_frames(0.99 * needed, 3, at_most=100) == 25
+    assert needed < 0.7 * max(memory.training(frames=26, size=SIZE, instances=3).values())
 
 
 @pytest.mark.parametrize(("recompute", "instances"), [([], 3), (PARTS, 3), (PARTS, 1)])
@@ -199,6 +247,20 @@ def test_command(monkeypatch, capsys):
     frames, recomputed, inference = (int(cell) for cell in rows[0][3:6])
     assert 0 < frames < recomputed < inference < 2000
     assert int(rows[1][3]) < frames
+
+
+def test_command_knows_the_pixel_head(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = str(ROOT / "configs/embedded/pixel_clips.yaml")
+    words = ["--instances", "2", "--short-sides", "96", "--longest", "500", "--gpu", "1.4"]
+    words += ["--config-file", config, "MODEL.RESNETS.NORM", "FrozenBN"]
+    words += ["MODEL.SIMPLEVTR.PIXEL.NORM", "", "SOLVER.IMS_PER_BATCH", "1"]
+    assert plan_memory.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "MODEL.SIMPLEVTR.RECOMPUTE \"['backbone', 'pixel_decoder']\"" in shown
+    (row,) = [line.split("|") for line in shown.splitlines() if line.startswith("| 96 ")]
+    frames, recomputed, inference = (int(cell.strip(" +")) for cell in row[3:6])
+    assert 0 < frames < recomputed <= inference
 
 
 def test_plus_sign_where_more_may_fit():

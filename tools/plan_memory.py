@@ -38,7 +38,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 MIB, GIB = 2**20, 2**30
-WAYS = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(RECOMPUTABLE["paper"]))]}
+WAYS = ("", ", recomputed")
 ALLOWED_ERROR = 0.1
 
 
@@ -51,6 +51,7 @@ class Answer:
     instances: int  # tracks of a clip in training
     training: dict[str, int]  # most frames of a training clip, by way; 0 if not even one fits
     inference: int  # most frames at a time in inference, with the masks of every slot
+    head: str = "paper"  # MODEL.SIMPLEVTR.HEAD
 
     @property
     def ways(self) -> list[str]:
@@ -64,8 +65,11 @@ class Planner:
     def __init__(self, options: argparse.Namespace) -> None:
         """Build the models without their memory; ValueError if they cannot be planned for."""
         self._options = options
-        opts = options.opts
-        cfgs = {way: setup_cfg(options.config_file, [*opts, *more]) for way, more in WAYS.items()}
+        self._head = setup_cfg(options.config_file, options.opts).MODEL.SIMPLEVTR.HEAD
+        cfgs = {
+            way: setup_cfg(options.config_file, [*options.opts, *_recompute(way, self._head)])
+            for way in WAYS
+        }
         _check(cfgs[""], options)
         self._slots = cfgs[""].MODEL.SIMPLEVTR.NUM_QUERIES
         self._clips = cfgs[""].SOLVER.IMS_PER_BATCH
@@ -88,7 +92,7 @@ class Planner:
             inference = most(MemoryPlan(partial(self._inference_peaks, short)), self._slots)
             for count in self._options.instances:
                 training = {way: most(plan, count) for way, plan in plans.items()}
-                answers.append(Answer(short, _size(short), count, training, inference))
+                answers.append(Answer(short, _size(short), count, training, inference, self._head))
         return answers
 
     def parts(self, answer: Answer) -> str:
@@ -112,6 +116,11 @@ class Planner:
 
     def _inference_peaks(self, short: int, frames: int, slots: int) -> dict[str, int]:
         return self._models[""].inference(frames=frames, size=_size(short), slots=slots)
+
+
+def _recompute(way: str, head: str) -> list[str]:
+    """The config key of a way and its value; nothing for the first way."""
+    return ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(RECOMPUTABLE[head]))] if way else []
 
 
 def _size(short: int) -> tuple[int, int]:
@@ -144,7 +153,7 @@ def table(answers: list[Answer], longest: int) -> str:
 
 def config_lines(answer: Answer, way: str) -> str:
     """What to add to a config or a command line for an answer."""
-    more = f' {WAYS[way][0]} "{WAYS[way][1]}"' if WAYS[way] else ""
+    more = ' {} "{}"'.format(*_recompute(way, answer.head)) if way else ""
     return (
         f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN '({answer.short},)' "
         f"INPUT.MAX_SIZE_TRAIN {answer.size[1]} TEST.WINDOW {answer.inference}{more}"
@@ -159,7 +168,7 @@ def measured_bytes(answer: Answer, way: str, options: argparse.Namespace) -> int
         words += ["--config-file", str(Path(options.config_file).resolve())]
         words += ["--frames", str(answer.training[way]), "--size", *map(str, answer.size)]
         words += ["--instances", str(answer.instances), "--steps", "2", "--warmup", "1"]
-        words += [*options.opts, *WAYS[way], "MODEL.DEVICE", "cuda"]
+        words += [*options.opts, *_recompute(way, answer.head), "MODEL.DEVICE", "cuda"]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the training step failed: {done.stderr[-1000:]}")

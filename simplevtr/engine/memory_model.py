@@ -19,9 +19,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
 from simplevtr.modeling.losses import CHUNK_BYTES, TENSORS_A_CHUNK
+from simplevtr.modeling.matcher import Match
+from simplevtr.modeling.meta_arch import head_of
+from simplevtr.structures import ClipTargets
 
 import torch
 from detectron2.config import CfgNode
@@ -38,10 +40,14 @@ OPTIMIZER_STATES = 2
 # below that divides the number of maps.
 UNFOLDED_MAPS = 32
 
-# Parts of a step in the order in which they work.
+# Parts of a step in the order in which they work: the second and third are the paper's head's, the
+# fourth and fifth the pixel head's.
 BACKBONE, TRANSFORMER, MASK_HEAD, LOSSES = "backbone", "transformer", "mask head", "losses"
-BACKWARD = {part: f"{part}, backward" for part in (MASK_HEAD, TRANSFORMER, BACKBONE)}
-
+PIXEL_DECODER, SLOTS = "pixel decoder", "slots"
+BACKWARD = {
+    part: f"{part}, backward"
+    for part in (LOSSES, SLOTS, PIXEL_DECODER, MASK_HEAD, TRANSFORMER, BACKBONE)
+}
 
 # Frames of the clips that are measured. From nine on, the mask head works on one slot at a time
 # (MAPS_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
@@ -131,22 +137,21 @@ class MemoryModel:
         Raises:
             ValueError: if the config is not of a model with masks that computes the light way.
         """
-        if cfg.MODEL.SIMPLEVTR.HEAD != "paper":
-            raise ValueError(
-                f"MODEL.SIMPLEVTR.HEAD is {cfg.MODEL.SIMPLEVTR.HEAD!r}; memory is known for 'paper'"
-            )
         if cfg.MODEL.META_ARCHITECTURE != "SIMPLEVTR" or not cfg.MODEL.MASK_ON:
             raise ValueError(
                 f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE!r} and MODEL.MASK_ON "
                 f"{cfg.MODEL.MASK_ON}; memory is known for 'SIMPLEVTR' and True"
             )
+        self._pixel = cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
         self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
         self._fake = FakeTensorMode()
         with self._fake:
-            self._network = ClipNetwork(cfg)
+            network, criterion = head_of(cfg)
+            self._network, self._criterion = network(cfg), criterion(cfg)
+        self._criterion.assign = _any_assignment
         for module in self._network.modules():
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
@@ -177,22 +182,15 @@ class MemoryModel:
         counter = self._counter(exact)
         trained = [p for p in self._network.parameters() if p.requires_grad]
         counter.reserve(OPTIMIZER_STATES * sum(p.numel() * 4 for p in trained))
-        maps, pixels = instances * frames, size[0] * size[1]
-        counter.reserve(clips * maps * pixels)  # the target masks, a byte each
-        chunk = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * 4 * pixels))
-        chunk = (min(maps, chunk) if exact else chunk) * TENSORS_A_CHUNK * 4 * pixels
         self._network.train()
         with self._fake, counter:
+            targets = [_targets(frames, size, instances) for _ in range(clips)]
             images = torch.zeros(clips, frames, 3, *size)
-            state, masks = self._forward(images, instances, counter)
-            state.memory.register_hook(lambda _: counter.enter(BACKWARD[TRANSFORMER]))
-            counter.enter(LOSSES)
-            counter.reserve(chunk)
-            predictions = state.predictions
-            loss = masks.float().sum() + predictions.logits.sum() + predictions.boxes.sum()
-            del images, state, masks, predictions
-            counter.reserve(-chunk)
-            counter.enter(BACKWARD[MASK_HEAD])
+            state = self._encode(images, counter)
+            step = self._pixel_loss if self._pixel else self._paper_loss
+            loss = step(state, targets, counter, exact)
+            del images, state
+            counter.enter(BACKWARD[LOSSES if self._pixel else MASK_HEAD])
             loss.backward()
         self._network.zero_grad()
         return counter.peaks
@@ -204,7 +202,7 @@ class MemoryModel:
         counter = self._counter(exact)
         self._network.eval()
         with self._fake, torch.no_grad(), counter:
-            self._forward(torch.zeros(1, frames, 3, *size), slots, counter)
+            self._masks(self._encode(torch.zeros(1, frames, 3, *size), counter), slots, counter)
         return counter.peaks
 
     def _counter(self, exact: bool) -> AllocatedBytes:
@@ -214,21 +212,83 @@ class MemoryModel:
             counter.add(tensor)
         return counter
 
-    def _forward(self, images: Tensor, slots: int, counter: AllocatedBytes) -> Any:
-        def backbone_is_done(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            counter.enter(TRANSFORMER)
-            if inputs[0].requires_grad:
-                inputs[0].register_hook(lambda _: counter.enter(BACKWARD[BACKBONE]))
+    def _encode(self, images: Tensor, counter: AllocatedBytes) -> Any:
+        """The network's state; which part works is noted, in the backward pass too."""
+        network = self._network
 
-        projection = self._network.input_projection  # from the backbone to the transformer
-        hook = projection.register_forward_pre_hook(backbone_is_done)
-        with torch.autocast("cpu", torch.float16, enabled=self._half[self._network.training]):
-            state = self._network.encode(images, None)
+        def enters(part: str, before: str) -> Callable[..., None]:
+            """A hook of a module, whose first input comes from ``before``."""
+
+            def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+                counter.enter(part)
+                first = inputs[0][0] if isinstance(inputs[0], list) else inputs[0]
+                if first.requires_grad:
+                    first.register_hook(lambda _: counter.enter(BACKWARD[before]))
+
+            return hook
+
+        if self._pixel:
+            decoder = network.mask_head
+            parts = [(decoder.lateral[decoder.levels[0]], PIXEL_DECODER, BACKBONE)]
+            parts.append((network.decoder, SLOTS, PIXEL_DECODER))
+        else:
+            parts = [(network.input_projection, TRANSFORMER, BACKBONE)]
+        hooks = [
+            module.register_forward_pre_hook(enters(part, before)) for module, part, before in parts
+        ]
+        with self._autocast():
+            state = network.encode(images, None)
+        for hook in hooks:
             hook.remove()
-            counter.enter(MASK_HEAD)
-            clip = torch.arange(len(images)).repeat_interleave(slots)
-            slot = torch.arange(slots).repeat(len(images))
-            return state, self._network.masks(state, clip, slot)
+        return state
+
+    def _masks(self, state: Any, slots: int, counter: AllocatedBytes) -> Tensor:
+        counter.enter(MASK_HEAD)
+        clips = len(state.slots)
+        clip, slot = torch.arange(clips).repeat_interleave(slots), torch.arange(slots).repeat(clips)
+        with self._autocast():
+            return self._network.masks(state, clip, slot)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.float16, enabled=self._half[self._network.training])
+
+    def _paper_loss(
+        self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes, exact: bool
+    ) -> Tensor:
+        """A loss that keeps what the real ones keep; theirs need a chunk besides."""
+        maps, pixels = targets[0].visible.numel(), targets[0].masks[0, 0].numel()
+        chunk = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * 4 * pixels))
+        chunk = (min(maps, chunk) if exact else chunk) * TENSORS_A_CHUNK * 4 * pixels
+        masks = self._masks(state, len(targets[0]), counter)
+        state.memory.register_hook(lambda _: counter.enter(BACKWARD[TRANSFORMER]))
+        counter.enter(LOSSES)
+        counter.reserve(chunk)
+        predictions = state.predictions
+        loss = masks.float().sum() + predictions.logits.sum() + predictions.boxes.sum()
+        counter.reserve(-chunk)
+        return loss
+
+    def _pixel_loss(
+        self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes, _: bool
+    ) -> Tensor:
+        """The real losses; what is assigned to what does not matter."""
+        state.layers[-1].slots.register_hook(lambda _: counter.enter(BACKWARD[SLOTS]))
+        counter.enter(LOSSES)
+        return sum(self._criterion(state, targets, None).values())
+
+
+def _targets(frames: int, size: tuple[int, int], instances: int) -> ClipTargets:
+    return ClipTargets(
+        labels=torch.zeros(instances, dtype=torch.int64),
+        boxes=torch.zeros(instances, frames, 4),
+        masks=torch.zeros(instances, frames, *size, dtype=torch.bool),
+        visible=torch.ones(instances, frames, dtype=torch.bool),
+    )
+
+
+def _any_assignment(cost: Tensor, device: torch.device) -> Match:
+    """In place of ``assign``, which reads the cost: the first slots."""
+    return (torch.arange(cost.shape[-1], device=device),) * 2
 
 
 def _gpu_dropout(module: nn.Dropout, x: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ from torch.nn.utils.rnn import pad_sequence
 class PixelCriterion(nn.Module):
     """Matching and losses of a batch of clips."""
 
+    assign = staticmethod(assign)
+
     @configurable
     def __init__(self, *, settings: LossSettings) -> None:
         """Keep the settings; the weights of classes, masks and dice are the matcher's too."""
@@ -118,7 +120,7 @@ class PixelCriterion(nn.Module):
         cost = (cost - settings.class_weight * found).cpu()  # one transfer for all
         return [
             [
-                assign(own[:, :count], logits.device)
+                self.assign(own[:, :count], logits.device)
                 for own, count in zip(layer, truth.counts, strict=True)
             ]
             for layer in cost
