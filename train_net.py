@@ -9,8 +9,6 @@ Any config key follows as KEY VALUE. ``--num-gpus N`` trains on N GPUs, or in N 
 ``--eval-only --resume`` evaluates the last checkpoint in OUTPUT_DIR.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -1,7 +1,5 @@
 """What the benchmarks' commands share: arguments, the config, the file of figures, and errors."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import platform

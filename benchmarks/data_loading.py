@@ -12,8 +12,6 @@ names them, with the same distributions as the project's. Times are of the proce
 programs disturb little; only the ratio says something beyond the machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import json

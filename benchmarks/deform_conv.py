@@ -7,8 +7,6 @@ shapes of the small and the full-size mask head, and how far its results are fro
 grid_sample form. All figures come from one run on one machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import sys

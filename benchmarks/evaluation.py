@@ -14,8 +14,6 @@ processor, as other programs disturb these little. Peak memory is the whole proc
 what was not there before a file was read.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -12,8 +12,6 @@ nothing about a GPU. The time is limited by --minutes, so that `make gpu` takes 
 the installation from local wheels.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

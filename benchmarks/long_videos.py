@@ -11,8 +11,6 @@ whose ranking by the first power is at least --score-threshold. TEST.* keys of t
 command line hold for every row.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

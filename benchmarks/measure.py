@@ -1,7 +1,5 @@
 """What a model costs: parameters, floating-point operations, memory and time."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import gc

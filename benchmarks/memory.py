@@ -1,7 +1,5 @@
 """The memory that this process has resident. It needs nothing that is not in Python itself."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

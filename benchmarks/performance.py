@@ -12,8 +12,6 @@ again. OUTPUT also gets table.md. What does not fit into the memory is reported 
 tried again; another error stands in the table, the other cells go on, and the exit status is 1.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

@@ -8,8 +8,6 @@ torchvision's deformable convolution, and whole arrays of masks at the frame's s
 ``tests/test_plain.py`` holds the two equal; ``benchmarks/`` compares their cost.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState

@@ -1,7 +1,5 @@
 """Videos that the benchmarks draw: noise for a network, outlined objects for files and streams."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from typing import Any

@@ -20,8 +20,6 @@ With --inference a video of noise is segmented instead, whose tracks come out at
 reading and resizing frames is not included.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import sys

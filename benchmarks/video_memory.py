@@ -9,8 +9,6 @@ many bytes the result takes is reported beside the memory. Peak memory is that o
 a fresh one a row; on a GPU also what PyTorch has allocated there.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

@@ -7,8 +7,6 @@ The page is served to this machine alone and loads nothing from the network. Vid
 made of them, lie in a temporary folder that is removed when the program ends (Ctrl-C).
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

@@ -10,8 +10,6 @@ address (rtsp://, http://, ...). Ctrl-C ends the reading; what was read until th
 a second Ctrl-C gives up.
 """
 
-from __future__ import annotations
-
 import argparse
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Loading checkpoints into a model, and telling what does not fit."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 from pathlib import Path

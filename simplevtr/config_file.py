@@ -4,8 +4,6 @@ detectron2 reads configs by ``yaml.unsafe_load``, which runs what a file asks fo
 or a list of anything, where text or numbers belong. So files are read and merged here.
 """
 
-from __future__ import annotations
-
 import ast
 import difflib
 import math

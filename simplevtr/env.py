@@ -1,7 +1,5 @@
 """``python -m simplevtr.env``: versions, devices and the deformable-convolution kernel in use."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import platform

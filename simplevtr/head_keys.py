@@ -1,7 +1,5 @@
 """Which keys only one mask head reads; a config that sets one for the other head is refused."""
 
-from __future__ import annotations
-
 from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import flat
 

@@ -1,7 +1,5 @@
 """Config file and command-line options -> a complete, checked config."""
 
-from __future__ import annotations
-
 import os
 
 import simplevtr.modeling  # noqa: F401 - registers the model

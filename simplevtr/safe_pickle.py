@@ -4,8 +4,6 @@ NumPy's own functions would also make arrays of objects, whose bytes are address
 ones here make arrays of numbers and text alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import pickle
 from collections import OrderedDict

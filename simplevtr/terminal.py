@@ -1,7 +1,5 @@
 """How commands run, what they print, and how they end."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import math

@@ -4,8 +4,6 @@
 detectron2's model zoo by an unpickler that knows as little.
 """
 
-from __future__ import annotations
-
 import io
 import pickle
 import re

@@ -9,8 +9,6 @@ standard deviation is that of a sample (n - 1). Scores are in per cent; "-" stan
 ground truth, or a single seed only.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -8,8 +8,6 @@ the YouTube-VIS servers, in per cent; null in the output where there is no groun
 and fast, free and occluded tracks, ``--hota`` HOTA (which needs the package trackeval).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -9,8 +9,6 @@ for each frame).
 Frames are not copied: DATASETS.CUSTOM takes the two paths of the last line of the summary.
 """
 
-from __future__ import annotations
-
 import argparse
 import inspect
 import sys

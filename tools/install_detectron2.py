@@ -11,8 +11,6 @@ A detectron2 that is already importable is never touched. Run it with the interp
 
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import shutil

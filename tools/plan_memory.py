@@ -13,8 +13,6 @@ On a machine with a GPU the answers whose config lines are printed are trained f
 peaks are compared with what was expected; the exit status is 1 if one is off by more than 10 %.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess

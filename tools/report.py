@@ -10,8 +10,6 @@ predicted tracks alone: give the annotation file of the set with ``--gt`` or, if
 are not to be used, with ``--video-list``.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

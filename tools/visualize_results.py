@@ -8,8 +8,6 @@ Without ``--results`` the ground truth is drawn alone; a ``--gt`` without annota
 predictions alone. Crowd regions are not drawn.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import sys

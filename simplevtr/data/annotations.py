@@ -1,7 +1,5 @@
 """From per-frame annotation dicts to detectron2's ``Instances``, the same rows in every frame."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Data loaders from a config."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

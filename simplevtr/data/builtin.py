@@ -1,7 +1,5 @@
 """The datasets known by name: YTVIS-2019 and 2021, OVIS, embedded, COCO, and a config's own."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterable

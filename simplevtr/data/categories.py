@@ -6,8 +6,6 @@ id of one means nothing in the other: datasets are matched by name. The names ar
 annotation files ("Vehical" in OVIS is the official spelling).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from simplevtr.formats.checks import plain_spelling

@@ -4,8 +4,6 @@ Files of one tool list the same categories in different orders and with differen
 means a name: that of the checkpoint if it tells, else that of the first training set.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 

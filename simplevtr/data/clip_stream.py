@@ -5,8 +5,6 @@ the place in the stream, not of what was drawn before. So a resumed training see
 uninterrupted one would have seen, and the number of a loader's workers changes nothing.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 The mapper makes a clip of such a record, see :mod:`simplevtr.data.pseudo_video`.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """From a video record to a clip: frames drawn, read, augmented, with their ``Instances``."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Which clips an epoch visits and which frames a clip has (SimpleVTR §4.1, A.2). Pure functions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Copy-paste of tracks: objects of another video, moved over a clip (Ghiasi et al. 2021)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from simplevtr.data.annotations import masks_to_instances

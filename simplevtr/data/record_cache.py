@@ -1,7 +1,5 @@
 """Annotation files that this process has read already need not be parsed again."""
 
-from __future__ import annotations
-
 import os
 import pickle
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Built on detectron2's ``Transform``. They give what the plain numpy form would give, by faster ways.
 """
 
-from __future__ import annotations
-
 import functools
 
 import cv2

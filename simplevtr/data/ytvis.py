@@ -1,7 +1,5 @@
 """Reading annotation files in YouTube-VIS format, and registering them with detectron2."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """Predicted above true tracks of one training clip, as a picture for TensorBoard."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from simplevtr.structures import FrameTracks, encode_masks

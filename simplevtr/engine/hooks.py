@@ -1,7 +1,5 @@
 """Hooks that ``DefaultTrainer`` lacks: a weight average, pictures of predicted and true masks."""
 
-from __future__ import annotations
-
 from simplevtr.engine.clip_picture import clip_picture
 
 import torch

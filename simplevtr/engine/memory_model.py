@@ -11,8 +11,6 @@ and the largest counts. For fewer frames than the shortest measured clip has, wh
 worked through in chunks of full size, lengths are tried one by one.
 """
 
-from __future__ import annotations
-
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Mapping

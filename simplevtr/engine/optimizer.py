@@ -1,7 +1,5 @@
 """The paper's optimizer, AdaBelief (§4.2), or AdamW, as detectron2 optimizers."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from typing import Any

@@ -1,7 +1,5 @@
 """Several processes that train together, of which a user's mistake ends all with one message."""
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import threading

@@ -1,7 +1,5 @@
 """What --resume continues: the last checkpoint of a run, if it is whole and fits the config."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

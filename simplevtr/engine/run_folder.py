@@ -1,7 +1,5 @@
 """A training's OUTPUT_DIR: one process writes into it, and no earlier work is overwritten."""
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import operator

@@ -1,7 +1,5 @@
 """detectron2's ``DefaultTrainer`` with this project's loaders, optimizer, evaluator and checks."""
 
-from __future__ import annotations
-
 import logging
 import weakref
 from collections import OrderedDict

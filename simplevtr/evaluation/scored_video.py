@@ -1,7 +1,5 @@
 """True and predicted tracks side by side, one video at a time, and their IoU by pycocotools."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ from, their IoU (``track_iou``), the limits between small, medium and large, and
 are compared by plain IoU.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math

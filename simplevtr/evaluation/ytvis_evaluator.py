@@ -1,7 +1,5 @@
 """The evaluator that detectron2's ``inference_on_dataset`` feeds with a model's predictions."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections import OrderedDict

@@ -4,8 +4,6 @@ The checks raise ``ValueError`` with the value and what is allowed; ``entries`` 
 the place in its list before the message.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import reprlib

@@ -1,7 +1,5 @@
 """Files as all commands read and write them: JSON, packed or not, and whole or not at all."""
 
-from __future__ import annotations
-
 import gc
 import gzip
 import json

@@ -9,8 +9,6 @@ Where two frames meet, runs are merged: pycocotools' IoU is silently wrong for r
 after the first run, which plain joining would produce.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

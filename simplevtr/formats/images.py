@@ -13,8 +13,6 @@ wrong with it: not an image, another size than expected, or pixels without a kno
 Pillow does with 16-bit colour. 32-bit integers and floats have no range to scale by: refused.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib

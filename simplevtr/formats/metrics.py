@@ -1,7 +1,5 @@
 """Training curves from the metrics.json that detectron2 writes into a run's output folder."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """Names of files: their natural order, where they lead, and how the disk spells them."""
 
-from __future__ import annotations
-
 import os
 import posixpath
 import re

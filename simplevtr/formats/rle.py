@@ -5,8 +5,6 @@ anybody's, and pycocotools reads compressed RLEs without any check of their boun
 decoded here, many at once with numpy, and refused unless they describe a mask of the right size.
 """
 
-from __future__ import annotations
-
 import reprlib
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real

@@ -1,7 +1,5 @@
 """What splitting and counting need to know of each video of an annotation file, and no more."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ An annotation file lists videos, categories and annotations. An annotation is th
 object: lists with an item for each frame of its video, null where the object is not visible.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

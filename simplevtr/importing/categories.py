@@ -1,7 +1,5 @@
 """The categories of an import: numbering, renaming, and those of another annotation file."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """COCO files whose images are frames of videos and whose annotations have track ids."""
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import pairwise
 from operator import attrgetter

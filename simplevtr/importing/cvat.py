@@ -1,7 +1,5 @@
 """CVAT for video 1.1: an XML file of tracks, whose shapes are listed frame by frame."""
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata

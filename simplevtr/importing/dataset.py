@@ -1,7 +1,5 @@
 """What an importer makes of foreign files: videos, their tracks, and what was left out."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

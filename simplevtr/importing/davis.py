@@ -1,7 +1,5 @@
 """DAVIS and YouTube-VOS: a PNG of object numbers for each frame."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """LabelMe: a JSON file a frame, with shapes whose label and ``group_id`` are the track."""
 
-from __future__ import annotations
-
 import base64
 import math
 import re

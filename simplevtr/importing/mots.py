@@ -1,7 +1,5 @@
 """MOTS: a text file a video, or a 16-bit PNG a frame."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial

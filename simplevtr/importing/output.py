@@ -1,7 +1,5 @@
 """Writing what was imported as a YouTube-VIS file, and telling what it is."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter

@@ -5,8 +5,6 @@ A ring is the outline of a polygon or of a hole in it, ``[x0, y0, x1, y1, ...]``
 functions raise ValueError, with a reason that names no file, for shapes that cannot be used.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import reprlib

@@ -1,7 +1,5 @@
 """Finding foreign files in their folders, and what JSON files among them hold."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 So no full-size frame is kept, and the classes and scores that are drawn are the final ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 from threading import Event

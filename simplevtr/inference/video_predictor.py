@@ -1,7 +1,5 @@
 """A trained model over one video that comes as RGB frames."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain

@@ -1,7 +1,5 @@
 """Putting a report together."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -4,8 +4,6 @@ Pages opened from disk may not fetch data, but they may run scripts that lie nex
 is written as JavaScript that passes a literal to a function.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

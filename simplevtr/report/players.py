@@ -1,7 +1,5 @@
 """What is shown with its frames: the tracks of a video, and identity switches."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, IdSwitches

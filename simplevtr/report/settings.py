@@ -1,7 +1,5 @@
 """What a report shows and how, and what it is made of."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

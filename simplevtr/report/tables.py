@@ -1,7 +1,5 @@
 """The tables and curves of a report: scores, the confusion matrix, and the list of videos."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from statistics import fmean

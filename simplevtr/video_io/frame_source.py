@@ -1,7 +1,5 @@
 """The interface of all sources of frames, and when the frames of a video are shown."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator

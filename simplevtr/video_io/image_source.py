@@ -1,7 +1,5 @@
 """Image files as frames: a folder, a pattern, several files, or one file with several pictures."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Frames in: a video file, images, a camera or an address, by what the user wrote."""
 
-from __future__ import annotations
-
 import glob
 import os
 import re

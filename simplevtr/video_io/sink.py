@@ -5,8 +5,6 @@ final name never holds half a result. A run that breaks off keeps the temporary 
 where it is.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import os

@@ -1,7 +1,5 @@
 """The sound of a video, put into the mp4 that was made of its frames."""
 
-from __future__ import annotations
-
 import heapq
 import logging
 import os

@@ -1,7 +1,5 @@
 """Encoded video as frames: video files, and cameras and addresses, which can be read only once."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Drawn frames out: an H.264 mp4, a gif, or a folder of images, by the output's name."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Contact sheets: a few frames of a clip side by side, one row of tracks below the other."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from simplevtr.formats.images import evenly_spaced

@@ -1,7 +1,5 @@
 """A frame's tracks as detectron2's ``Instances``, which its ``Visualizer`` draws."""
 
-from __future__ import annotations
-
 from simplevtr.structures import FrameTracks
 
 import torch

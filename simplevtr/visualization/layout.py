@@ -1,7 +1,5 @@
 """Pictures brought to a size, put side by side, and captioned."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Plots: training curves, runs side by side, what a dataset holds, memory over time."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tracks on frames: masks, outlines and labels, with one colour a track over the whole video."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence

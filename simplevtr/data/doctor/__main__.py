@@ -6,8 +6,6 @@ Prints a table of defects. The exit status is 0 if there are none, 1 if there ar
 the file cannot be read or the command is wrong. The file itself is never changed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """The catalogue of what can be wrong with an annotation file, as ``--list`` prints it."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

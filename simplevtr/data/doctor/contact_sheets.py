@@ -1,7 +1,5 @@
 """One picture for each video: some of its frames with their true masks."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

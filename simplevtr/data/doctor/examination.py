@@ -1,7 +1,5 @@
 """The examinations in their order."""
 
-from __future__ import annotations
-
 import copy
 import os
 import signal

@@ -1,7 +1,5 @@
 """Examines the image files of videos, also whether they stand in another split."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Examines the masks of a video, and compares the boxes and areas of its tracks with them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Examines the list of annotations: everything but the masks themselves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any

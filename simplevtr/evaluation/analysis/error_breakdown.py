@@ -20,8 +20,6 @@ localisation error.
 TIDE knows no broken tracks, and prefers localisation to class where both hold.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace

@@ -6,8 +6,6 @@ within their category. Crowds are left out. All scores are means over the IoU th
 ..., 0.95, in per cent.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -12,8 +12,6 @@ frame
    it was hidden or not matched change nothing of what is its last known match.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from simplevtr.evaluation.scored_video import (

@@ -12,8 +12,6 @@ so are predictions that match one of these, or match nothing and are of another 
   prediction, other than the true track with which its track IoU is greatest.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

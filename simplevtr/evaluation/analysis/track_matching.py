@@ -1,7 +1,5 @@
 """Predicted tracks matched with true ones, the best score first, and what they are taken for."""
 
-from __future__ import annotations
-
 from simplevtr.evaluation.scored_video import (
     SCORE_THRESHOLD,
     ScoredVideo,
