@@ -176,12 +176,8 @@ class JobBuilder:
             needs = (self._folder(source, seed) / "result.json",)
             if source not in plan.runs:
                 files = (weights, weights := folder / "start.pth")
-                options = (
-                    "--overwrite",
-                    "--source-slots",
-                    self.checked.start_slots[source],
-                    *config,
-                )
+                slots = self.checked.start_slots[source]
+                options = ("--overwrite", "--source-slots", slots, *config)
                 adapt = ("tools/convert_checkpoint.py", *files, *options, *keys[4:])
                 # A training that has begun reads it no more.
                 steps.append(Step(_command(*adapt), folder / "last_checkpoint"))
