@@ -8,8 +8,6 @@ on, as in a network that is never told to evaluate, the rows differ by their see
 of evaluation in all rows. Scored is the first set of DATASETS.TEST.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path
