@@ -113,7 +113,7 @@ class ClipStream:
 
     def _clips(self, first: int) -> Iterator[Clip]:
         loader = torch.utils.data.DataLoader(
-            _Clips(self._records, self._items, self._mapper, self.seed, self._paste),
+            self,
             sampler=self.places(first),
             batch_size=None,
             num_workers=self._workers,
@@ -124,6 +124,21 @@ class ClipStream:
             if isinstance(clip, Exception):
                 raise clip
             yield clip
+
+    def __getitem__(self, place: tuple[int, int]) -> Clip | Exception:
+        """From a place in the stream and an item of the epoch to a clip, or to the user's error."""
+        position, item = place
+        video, anchor = self._items[item].tolist()
+        record = {**self._records[video], "anchor": None if anchor < 0 else anchor}
+        rng = _generator(self.seed, _CLIP, position)
+        try:
+            clip = self._mapper(record, rng)
+            if self._paste and rng.random() < self._paste:
+                donor = self._records[int(rng.integers(len(self._records)))]
+                clip = paste_tracks(clip, self._mapper(donor, rng), rng)
+            return clip
+        except (OSError, ValueError) as error:
+            return error  # torch would wrap a worker's in the text of its traceback
 
 
 class ShapeGroupedClips:
@@ -171,38 +186,6 @@ class ShapeGroupedClips:
         for i in reversed(chosen):
             del waiting[i]
         return batch
-
-
-class _Clips(torch.utils.data.Dataset):
-    """From a place in the stream and an item of the epoch to a clip, or to the user's error."""
-
-    def __init__(
-        self,
-        records: DatasetFromList,
-        items: np.ndarray,
-        mapper: Callable[[dict[str, Any], np.random.Generator], Clip],
-        seed: int,
-        paste: float,
-    ) -> None:
-        self._records = records
-        self._items = items
-        self._mapper = mapper
-        self._seed = seed
-        self._paste = paste
-
-    def __getitem__(self, place: tuple[int, int]) -> Clip | Exception:
-        position, item = place
-        video, anchor = self._items[item].tolist()
-        record = {**self._records[video], "anchor": None if anchor < 0 else anchor}
-        rng = _generator(self._seed, _CLIP, position)
-        try:
-            clip = self._mapper(record, rng)
-            if self._paste and rng.random() < self._paste:
-                donor = self._records[int(rng.integers(len(self._records)))]
-                clip = paste_tracks(clip, self._mapper(donor, rng), rng)
-            return clip
-        except (OSError, ValueError) as error:
-            return error  # torch would wrap a worker's in the text of its traceback
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
