@@ -25,11 +25,6 @@ LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve the page until Ctrl-C; the exit status is 2 after a user's error."""
-    return run_command(_parser(), run, arguments)
-
-
 def run(options: argparse.Namespace) -> None:
     """Load the model and serve the page.
 
@@ -73,7 +68,8 @@ def _keep_to_this_machine(folder: str) -> None:
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(hosts)
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the page until Ctrl-C; the exit status is 2 after a user's error."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("--config-file", required=True, help="YAML file of the model")
@@ -82,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-browser", action="store_true", help="do not open the page")
     add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="config options; last on the command line")  # fmt: skip
-    return parser
+    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

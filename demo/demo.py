@@ -29,25 +29,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr import setup_cfg
-from simplevtr.inference import (
-    DrawnOutputs,
-    Targets,
-    VideoPredictor,
-    draw_tracks,
-    find_tracks,
-    until_set,
-    wanted_in_result,
-)
+from simplevtr import inference, setup_cfg
 from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.tracking import CollectedTracks
 from simplevtr.video_io import FrameSource, open_source
 from simplevtr.visualization import TrackPainter
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; the exit status is 2 after a user's error and 130 after a second Ctrl-C."""
-    return run_command(_parser(), run, arguments, errors=(av.FFmpegError,))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -55,10 +41,10 @@ def run(options: argparse.Namespace) -> None:
     cfg = setup_cfg(options.config_file, options.opts)
     # Tracks that are not drawn need not be in the result.
     cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
-    targets = Targets(options.output, options.masks, options.results, options.overwrite)
+    targets = inference.Targets(options.output, options.masks, options.results, options.overwrite)
     source = open_source(options.input, timeout=options.timeout)
     targets.check(source)
-    predictor = VideoPredictor(cfg)
+    predictor = inference.VideoPredictor(cfg)
     names, classes = predictor.class_names, options.classes
     if classes is not None:  # drawn labels are numbers where nobody knows a name
         classes = [int(c) if c.isdecimal() and c not in names else c for c in classes]
@@ -74,7 +60,9 @@ def run(options: argparse.Namespace) -> None:
         trail=options.trail,
         side_by_side=options.side_by_side,
     )
-    outputs = DrawnOutputs(targets, source, painter, fps=options.fps, sound=not options.no_audio)
+    outputs = inference.DrawnOutputs(
+        targets, source, painter, fps=options.fps, sound=not options.no_audio
+    )
     video = Video(predictor, source, targets, outputs, options.max_frames)
     try:
         with _stop_on_interrupt() as stop:
@@ -95,22 +83,22 @@ class Video(NamedTuple):
     tracks.
     """
 
-    predictor: VideoPredictor
+    predictor: inference.VideoPredictor
     source: FrameSource
-    targets: Targets
-    outputs: DrawnOutputs
+    targets: inference.Targets
+    outputs: inference.DrawnOutputs
     max_frames: int | None
 
     def read_twice(self, stop: Event) -> tuple[int, int]:
         """Find the tracks, then draw them; the classes and scores drawn are the final ones."""
         with self.outputs:
-            found = find_tracks(
+            found = inference.find_tracks(
                 self.predictor,
                 self.source,
                 watched=lambda frames: self._first_frames(frames, stop, "reading and segmenting"),
             )
             tracks = self._write_results(found.result)  # at once: drawing may still break off
-            draw_tracks(
+            inference.draw_tracks(
                 found,
                 self.source,
                 self.outputs,
@@ -146,12 +134,12 @@ class Video(NamedTuple):
         self, frames: Iterable[np.ndarray], stop: Event, what: str
     ) -> Iterable[np.ndarray]:
         known = [length for length in (self.source.length, self.max_frames) if length is not None]
-        frames = until_set(stop, islice(frames, self.max_frames))
+        frames = inference.until_set(stop, islice(frames, self.max_frames))
         return _progress(frames, what, min(known, default=None))
 
     def _write_results(self, result: dict[str, Any]) -> int:
         """Write results.json if it is wanted; returns the number of tracks."""
-        result = wanted_in_result(result, self.outputs.painter)
+        result = inference.wanted_in_result(result, self.outputs.painter)
         if self.targets.results:
             overwrite = self.targets.overwrite
             self.predictor.write_results(self.targets.results, result, overwrite=overwrite)
@@ -179,7 +167,8 @@ def _stop_on_interrupt() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; the exit status is 2 after a user's error and 130 after a second Ctrl-C."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("--config-file", required=True, help="YAML file of the model")
@@ -210,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace existing results")
     add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="config options; last on the command line")  # fmt: skip
-    return parser
+    return run_command(parser, run, arguments, errors=(av.FFmpegError,))
 
 
 if __name__ == "__main__":

@@ -17,16 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.data.statistics import (
-    Row,
-    bins_up_to,
-    count_table,
-    describe_numbers,
-    doubling_bounds,
-    share_within,
-    suggest_sizes,
-    videos_per_category,
-)
+from simplevtr.data import statistics
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import read_annotations
@@ -49,11 +40,6 @@ class Section:
     title: str = ""
     label: str = ""
     bars: Sequence[tuple[str, int]] = ()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -96,7 +82,7 @@ def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool
 
 
 def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) -> str:
-    frames = describe_numbers([video.length for video in videos])
+    frames = statistics.describe_numbers([video.length for video in videos])
     counts = f"{len(videos):,} videos, {sum(v.length for v in videos):,} frames"
     if annotated:
         counts += f", {sum(v.instances for v in videos):,} instances"
@@ -109,8 +95,8 @@ def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) 
 
 def _frames(videos: Sequence[VideoSummary], bounds: list[int] | None) -> Section:
     lengths = [video.length for video in videos]
-    bins = bins_up_to(bounds or doubling_bounds(1, max(lengths)), lengths)
-    rows = count_table(lengths, bins[::-1])
+    bins = statistics.bins_up_to(bounds or statistics.doubling_bounds(1, max(lengths)), lengths)
+    rows = statistics.count_table(lengths, bins[::-1])
     bars = [(row.title, row.videos) for row in reversed(rows)]
     picture = ("frames.png", "Videos by frames", "frames of a video", bars)
     table = _count_table(rows, "frames", "frames")
@@ -118,9 +104,11 @@ def _frames(videos: Sequence[VideoSummary], bounds: list[int] | None) -> Section
 
 
 def _instances(videos: Sequence[VideoSummary], bounds: list[int] | None) -> list[Section]:
-    def rows(numbers: list[int]) -> list[Row]:
-        bins = bins_up_to(bounds or doubling_bounds(SINGLE_ROWS, max(numbers)), numbers)
-        return count_table(numbers, bins)
+    def rows(numbers: list[int]) -> list[statistics.Row]:
+        bins = statistics.bins_up_to(
+            bounds or statistics.doubling_bounds(SINGLE_ROWS, max(numbers)), numbers
+        )
+        return statistics.count_table(numbers, bins)
 
     in_video = rows([video.instances for video in videos])
     in_frame = _count_table(rows([v.most_in_frame for v in videos]), "in a frame", None)
@@ -133,7 +121,9 @@ def _instances(videos: Sequence[VideoSummary], bounds: list[int] | None) -> list
 
 
 def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Section:
-    counts = [(names[key], count) for key, count in videos_per_category(videos, names).items()]
+    counts = [
+        (names[key], count) for key, count in statistics.videos_per_category(videos, names).items()
+    ]
     rows = [(name, f"{n:,}", f"{100 * n / len(videos):.2f} %") for name, n in counts]
     table = markdown_table(["category", "videos", "of all videos"], rows)
     most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
@@ -142,7 +132,7 @@ def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Sectio
     return Section("Videos per category", text, *picture)
 
 
-def _count_table(rows: Sequence[Row], head: str, unit: str | None) -> str:
+def _count_table(rows: Sequence[statistics.Row], head: str, unit: str | None) -> str:
     """A table of the paper's form; the running sums of units only where there is a unit."""
     heads = [head, "videos", "%", "cumulative", "cumulative %"]
     if unit is not None:
@@ -156,11 +146,11 @@ def _sizes_part(
     videos: Sequence[VideoSummary], classes: int, coverage: Fraction, annotated: bool
 ) -> list[str]:
     """The config keys that the counts suggest, and what each value covers."""
-    sizes = suggest_sizes(videos, coverage)
+    sizes = statistics.suggest_sizes(videos, coverage)
     lengths = [video.length for video in videos]
-    shorter, _ = share_within(lengths, sizes.clip_frames - 1)
-    fitting, _ = share_within(lengths, sizes.window)
-    share, held = share_within([video.instances for video in videos], sizes.slots)
+    shorter, _ = statistics.share_within(lengths, sizes.clip_frames - 1)
+    fitting, _ = statistics.share_within(lengths, sizes.window)
+    share, held = statistics.share_within([video.instances for video in videos], sizes.slots)
     slots = f"{share:.2f} % of the videos have no more instances; they hold {held:.2f} % of the "
     clip = f"{100 - shorter:.2f} % of the videos fill a clip; shorter ones repeat frames"
     window = f"{fitting:.2f} % of the videos fit into one window"
@@ -187,7 +177,8 @@ def _sizes_part(
     ]
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
@@ -199,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         text = f"last number of {what}s of each row of the table (default: {rows})"
         add(f"--{what}-bins", type=int, nargs="+", metavar="N", help=text)
     add("--overwrite", action="store_true", help="replace the files if they exist")
-    return parser
+    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

@@ -32,36 +32,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr import setup_cfg
+from simplevtr import setup_cfg, weights_file
 from simplevtr.conversion import COLOURS, LAYOUTS, convert, target_of_config, to_vistr
 from simplevtr.conversion.classes import WEIGHT
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command_parser, number, run_command
-from simplevtr.weights_file import (
-    check_writable,
-    classes_of,
-    half_precision,
-    read_checkpoint,
-    weights_of,
-    write_weights,
-)
 
 VISTR_SLOTS = 10
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
-    return run_command(_parser(), run, arguments, intermixed=True)
 
 
 def run(options: argparse.Namespace) -> None:
     """Convert ``options.source``, write ``options.target`` and print the report."""
     if options.config_file is None and options.opts:
         raise ValueError(f"options need a --config-file: {' '.join(options.opts)}")
-    check_writable(options.target, overwrite=options.overwrite)
-    checkpoint = read_checkpoint(options.source)
-    weights, which = weights_of(checkpoint, options.source)
-    classes = classes_of(checkpoint, options.source)
+    weights_file.check_writable(options.target, overwrite=options.overwrite)
+    checkpoint = weights_file.read_checkpoint(options.source)
+    weights, which = weights_file.weights_of(checkpoint, options.source)
+    classes = weights_file.classes_of(checkpoint, options.source)
     print(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
@@ -92,12 +79,15 @@ def run(options: argparse.Namespace) -> None:
         )
         print(report.text(options.verbose))
     if options.half:
-        weights = half_precision(weights, options.source)
-    size = write_weights(weights, options.target, overwrite=options.overwrite, classes=classes)
+        weights = weights_file.half_precision(weights, options.source)
+    size = weights_file.write_weights(
+        weights, options.target, overwrite=options.overwrite, classes=classes
+    )
     print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 2 after a user's error."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("source", type=Path, help="weights to read")
@@ -123,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--half", action="store_true", help="write float16, half of the size")
     add("--overwrite", action="store_true", help="replace TARGET if it exists")
     add("--verbose", action="store_true", help="report every tensor")
-    return parser
+    return run_command(parser, run, arguments, intermixed=True)
 
 
 if __name__ == "__main__":

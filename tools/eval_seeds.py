@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from simplevtr import terminal
 from simplevtr.ablation.table import Spread
 from simplevtr.evaluation import AREA_LIMITS, evaluate_tracks, scores_as_json
 from simplevtr.evaluation.ytvis_eval import check_area_limits
@@ -22,15 +23,6 @@ from simplevtr.formats.checks import is_finite
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import load_annotated
-from simplevtr.terminal import (
-    add_area_limits,
-    add_unknown_categories,
-    command_parser,
-    markdown_table,
-    run_command,
-    say,
-    table_cell,
-)
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -39,16 +31,16 @@ _AP_OF = "AP of "  # and a category's name: the row of its AP
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    parser = command_parser(__file__, __doc__)
-    add_unknown_categories(parser)
-    add_area_limits(parser, AREA_LIMITS)
+    parser = terminal.command_parser(__file__, __doc__)
+    terminal.add_unknown_categories(parser)
+    terminal.add_area_limits(parser, AREA_LIMITS)
     add = parser.add_argument
     add("files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed")
     add("--gt", type=Path, help="annotation file, .json or .json.gz")
     add("--per-category", action="store_true", help="add the AP of each category")
     add("--output", type=Path, help="where the table goes besides")
     add("--overwrite", action="store_true", help="replace the output file if it exists")
-    return run_command(parser, run, arguments)
+    return terminal.run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -59,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     table = _table(options.files, _scores_of_files(options), per_category=options.per_category)
     if options.output is not None:
         write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
-    say(table)
+    terminal.say(table)
 
 
 def _scores_of_files(options: argparse.Namespace) -> list[dict]:
@@ -130,10 +122,10 @@ def _table(files: list[Path], scores: list[dict], *, per_category: bool) -> str:
     for name in seeds[0] if per_category else METRICS:
         values = [seed[name] for seed in seeds]
         shown = ("-" if value is None else f"{value:.2f}" for value in values)
-        rows.append([table_cell(name), Spread.of(values).shown(2), *shown])
+        rows.append([terminal.table_cell(name), Spread.of(values).shown(2), *shown])
     headers = ["score", f"mean ± std ({len(files)})", *(f"seed {i + 1}" for i in range(len(files)))]
     names = (f"{i}. `{path}`" for i, path in enumerate(files, start=1))
-    return "\n".join([markdown_table(headers, rows), "", *names])
+    return "\n".join([terminal.markdown_table(headers, rows), "", *names])
 
 
 if __name__ == "__main__":

@@ -16,13 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.evaluation import (
-    AREA_LIMITS,
-    evaluate_tracks,
-    load_results,
-    scores_as_json,
-    scores_table,
-)
+from simplevtr import evaluation, terminal
 from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
 from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
 from simplevtr.evaluation.analysis.subsets import (
@@ -35,21 +29,13 @@ from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits, without_nan
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.ytvis import load_annotated
-from simplevtr.terminal import (
-    add_area_limits,
-    add_unknown_categories,
-    command_parser,
-    number,
-    run_command,
-    say,
-)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    parser = command_parser(__file__, __doc__)
-    add_unknown_categories(parser)
-    add_area_limits(parser, AREA_LIMITS)
+    parser = terminal.command_parser(__file__, __doc__)
+    terminal.add_unknown_categories(parser)
+    terminal.add_area_limits(parser, evaluation.AREA_LIMITS)
     add = parser.add_argument
     add("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     add("--results", required=True, type=Path, help=".json, .json.gz or .zip")
@@ -64,12 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
     add("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
     add(
         "--score-threshold",
-        type=number(least=0, most=1),
+        type=terminal.number(least=0, most=1),
         metavar="SCORE",
         help="least score of the predictions that HOTA, which knows no scores, takes "
         f"(default: {SCORE_THRESHOLD}; implies --hota)",
     )
-    return run_command(parser, run, arguments)
+    return terminal.run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -83,9 +69,11 @@ def run(options: argparse.Namespace) -> None:
         trackeval_hota()  # that it is installed
     refuse_existing(options.output, overwrite=options.overwrite)
     gt = load_annotated(options.gt)
-    results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
-    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
-    tables, content = [scores_table(scores)], scores_as_json(scores)
+    results = evaluation.load_results(
+        options.results, gt, skip_unknown=options.unknown_categories == "skip"
+    )
+    scores = evaluation.evaluate_tracks(gt, results, area_limits=options.area_limits)
+    tables, content = [evaluation.scores_table(scores)], evaluation.scores_as_json(scores)
     if options.errors:
         errors = break_down_errors(gt, results)
         tables.append(errors_table(errors))
@@ -102,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
         content["hota"] = asdict(hota)
     text = json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n"
     write_bytes(options.output, text.encode(), overwrite=options.overwrite)
-    say("\n\n".join(tables))
+    terminal.say("\n\n".join(tables))
 
 
 if __name__ == "__main__":

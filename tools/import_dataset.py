@@ -28,11 +28,6 @@ CATEGORIES = {name.rsplit("_", 1)[0]: pairs for name, pairs in DATASET_CATEGORIE
 COMMON = {"source", "images", "skip_broken"}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
-
-
 def run(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
@@ -85,7 +80,8 @@ def _special(options: argparse.Namespace) -> dict:
     return given
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("kind", metavar="KIND", choices=importing.READERS, help=", ".join(importing.READERS))
@@ -133,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     labelme("--ungrouped", choices=importing.UNGROUPED, help=text)
     text = "take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
     labelme("--labels-with-number", action="store_true", help=text)
-    return parser
+    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

@@ -43,11 +43,6 @@ class Split:
         return [Counter(key for video in side for key in video.categories) for side in self.sides]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
-
-
 def run(options: argparse.Namespace) -> None:
     """Split, write both files and print the table."""
     paths = _output_paths(options)
@@ -213,7 +208,8 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("json", type=Path, metavar="JSON", help="annotation file, .json or .json.gz")
@@ -233,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     what = "names of videos, a line each, that go to neither side"
     add("--leave-out-names", type=Path, metavar="FILE", help=what)
     add("--overwrite", action="store_true", help="replace the files if they exist")
-    return parser
+    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

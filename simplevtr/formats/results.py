@@ -17,14 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simplevtr.formats import checks
-from simplevtr.formats.files import (
-    RESULTS_NAME,
-    check_output,
-    read_json,
-    refuse_existing,
-    replaced_file,
-)
+from simplevtr.formats import checks, files
 from simplevtr.formats.film_strips import FilmStrip
 from simplevtr.formats.ytvis import GroundTruth, strips_by_video
 
@@ -70,7 +63,7 @@ def load_results(
         FileNotFoundError: there is no such file.
         ValueError: the file is not such a list; the message names the file and the entry's index.
     """
-    return check_results(read_json(path), truth, source=str(path), skip_unknown=skip_unknown)
+    return check_results(files.read_json(path), truth, source=str(path), skip_unknown=skip_unknown)
 
 
 def check_results(
@@ -172,9 +165,9 @@ def write_entries(
         ValueError: the suffix is not .json, or a number is not finite.
         FileExistsError: the file exists and ``overwrite`` is False.
     """
-    path = check_output(path, overwrite=overwrite, suffixes=(".json",))
+    path = files.check_output(path, overwrite=overwrite, suffixes=(".json",))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_file(path) as partial, partial.open("x", encoding="ascii") as file:
+    with files.replaced_file(path) as partial, partial.open("x", encoding="ascii") as file:
         separator = "["
         for entry in entries:
             file.write(separator + json.dumps(entry, allow_nan=False))
@@ -240,10 +233,10 @@ def write_results(
     plain, archive = refuse_existing_results(output_dir, overwrite=overwrite)
     write_entries(plain, results, overwrite=overwrite)
     # A ZipInfo has a fixed date, so that the archive depends on the results alone.
-    info = zipfile.ZipInfo(RESULTS_NAME)
+    info = zipfile.ZipInfo(files.RESULTS_NAME)
     info.compress_type = zipfile.ZIP_DEFLATED
     with (
-        replaced_file(archive) as partial,
+        files.replaced_file(archive) as partial,
         zipfile.ZipFile(partial, "w") as submission,
         plain.open("rb") as source,
         submission.open(info, "w") as packed,
@@ -254,7 +247,7 @@ def write_results(
 
 def refuse_existing_results(output_dir: str | os.PathLike, *, overwrite: bool) -> tuple[Path, Path]:
     """The paths that ``write_results`` writes; FileExistsError if it would."""
-    paths = Path(output_dir) / RESULTS_NAME, Path(output_dir) / SUBMISSION_NAME
+    paths = Path(output_dir) / files.RESULTS_NAME, Path(output_dir) / SUBMISSION_NAME
     for path in paths:
-        refuse_existing(path, overwrite=overwrite)
+        files.refuse_existing(path, overwrite=overwrite)
     return paths

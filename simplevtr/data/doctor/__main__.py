@@ -28,11 +28,6 @@ CLEAN, DEFECTIVE = 0, 1
 _MOST_WIDTH = 200  # characters of an example
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    return run_command(_parser(), run, arguments)
-
-
 def run(options: argparse.Namespace) -> int:
     """Examine, report and repair as the options say; return the exit status.
 
@@ -238,7 +233,8 @@ def _other_splits(
     return tuple(splits)
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
     parser = command_parser("doctor", __doc__)
     add, count = parser.add_argument, number(int, least=1)
     add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
@@ -265,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
     add("--list", action="version", version=CATALOGUE.replace(". --fix:", ".\n    --fix:"),
         help="print all defects that are known, and exit")  # fmt: skip
-    return parser
+    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":
