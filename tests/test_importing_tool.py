@@ -19,7 +19,7 @@ from simplevtr.importing import (
     with_categories,
     write_ytvis,
 )
-from simplevtr.importing.dataset import ImportLog, VideoDraft
+from simplevtr.importing.reading import ImportLog, VideoDraft
 from simplevtr.importing.shapes import from_labels, from_polygons
 from simplevtr.importing.sources import frames_of, numbered_frames
 from tools.import_dataset import main

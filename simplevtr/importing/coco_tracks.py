@@ -9,13 +9,8 @@ from typing import Any, NamedTuple
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.importing.categories import categories_of_file
-from simplevtr.importing.dataset import (
-    ImportedDataset,
-    ImportedVideo,
-    ImportLog,
-    VideoDraft,
-    naming,
-)
+from simplevtr.importing.dataset import ImportedDataset, ImportedVideo
+from simplevtr.importing.reading import ImportLog, VideoDraft, naming
 from simplevtr.importing.shapes import from_coco
 from simplevtr.importing.sources import get_list, identity, read_object, require_folder
 

@@ -11,16 +11,8 @@ from simplevtr.formats.checks import whole_number
 from simplevtr.formats.paths import existing
 from simplevtr.formats.rle import MAX_COORDINATE
 from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.dataset import (
-    ImportedDataset,
-    ImportedVideo,
-    ImportLog,
-    Rle,
-    Size,
-    VideoDraft,
-    naming,
-    require_choice,
-)
+from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, Rle, Size, require_choice
+from simplevtr.importing.reading import ImportLog, VideoDraft, naming
 from simplevtr.importing.shapes import from_ellipse, from_polygons, from_window
 from simplevtr.importing.sources import files_of, numbered_frames, require_folder
 

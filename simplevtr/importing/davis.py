@@ -9,16 +9,8 @@ from simplevtr.formats import checks
 from simplevtr.formats.paths import existing
 from simplevtr.importing import sources
 from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.dataset import (
-    FRAMES,
-    BrokenVideoError,
-    ImportedDataset,
-    ImportLog,
-    Rle,
-    VideoDraft,
-    naming,
-    require_choice,
-)
+from simplevtr.importing.dataset import FRAMES, ImportedDataset, Rle, require_choice
+from simplevtr.importing.reading import BrokenVideoError, ImportLog, VideoDraft, naming
 from simplevtr.importing.shapes import from_labels, png_size, read_object_numbers
 
 _LABELS = ("Annotations", "Annotations_unsupervised")

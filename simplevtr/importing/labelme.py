@@ -9,26 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.formats import checks
-from simplevtr.importing import sources
+from simplevtr.importing import shapes, sources
 from simplevtr.importing.categories import numbered_categories
 from simplevtr.importing.dataset import (
     FRAMES,
     ImportedDataset,
     ImportedVideo,
-    ImportLog,
     Rle,
     Size,
-    UndecidedError,
-    VideoDraft,
-    naming,
     require_choice,
 )
-from simplevtr.importing.shapes import (
-    from_ellipse,
-    from_overlapping,
-    from_polygons,
-    read_embedded_mask,
-)
+from simplevtr.importing.reading import ImportLog, UndecidedError, VideoDraft, naming
 
 UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
@@ -183,13 +174,13 @@ def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle:
     if kind != "polygon" and len(points) != corners:
         raise ValueError(f"a shape of kind {kind} has {len(points)} points; {corners} are needed")
     if kind == "polygon" or corners == 4:
-        return from_polygons([[value for point in points for value in point]], size)
+        return shapes.from_polygons([[value for point in points for value in point]], size)
     (x0, y0), (x1, y1) = points
     if kind == "rectangle":
-        return from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
+        return shapes.from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
     if kind == "circle":  # the centre and a point of the edge
         radius = math.hypot(x1 - x0, y1 - y0)
-        return from_ellipse((x0, y0), (radius, radius), 0.0, size)
+        return shapes.from_ellipse((x0, y0), (radius, radius), 0.0, size)
     return _pasted(shape, (x0, y0, x1, y1), size)
 
 
@@ -205,8 +196,8 @@ def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: Size) -> Rl
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
-        return from_overlapping(
-            read_embedded_mask(content, (height, width)), round(x0), round(y0), size
+        return shapes.from_overlapping(
+            shapes.read_embedded_mask(content, (height, width)), round(x0), round(y0), size
         )
 
 

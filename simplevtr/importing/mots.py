@@ -9,16 +9,8 @@ from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import existing
 from simplevtr.importing.categories import parse_pairs
-from simplevtr.importing.dataset import (
-    ImportedDataset,
-    ImportedVideo,
-    ImportLog,
-    Rle,
-    Size,
-    UndecidedError,
-    VideoDraft,
-    naming,
-)
+from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, Rle, Size
+from simplevtr.importing.reading import ImportLog, UndecidedError, VideoDraft, naming
 from simplevtr.importing.shapes import from_labels, from_rle, png_size, read_deep_labels
 from simplevtr.importing.sources import files_of, numbered_frames, require_folder, sub_folders
 

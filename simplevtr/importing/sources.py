@@ -9,7 +9,7 @@ from typing import Any
 from simplevtr.formats.files import read_json
 from simplevtr.formats.images import IMAGE_SUFFIXES
 from simplevtr.formats.paths import existing, natural_key
-from simplevtr.importing.dataset import ImportLog
+from simplevtr.importing.reading import ImportLog
 
 
 def require_folder(path: Path, what: str) -> Path:
