@@ -1,7 +1,6 @@
 """What the benchmarks' commands share: arguments, the config, the file of figures, and errors."""
 
 import argparse
-import json
 import platform
 import re
 from collections.abc import Callable
@@ -10,7 +9,8 @@ from typing import Any
 
 import benchmarks.plain  # noqa: F401 - registers what the benchmarks compare with
 from simplevtr import setup_cfg
-from simplevtr.formats.files import check_output, write_bytes
+from simplevtr.evaluation.ytvis_eval import without_nan
+from simplevtr.formats.files import check_output, write_json
 from simplevtr.run_config import check_device
 from simplevtr.terminal import command_parser, number, run_command
 
@@ -75,8 +75,7 @@ def run(
             check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
         figures, text, *status = measure(args)
         if args.json is not None:
-            content = json.dumps(figures, indent=2) + "\n"
-            write_bytes(args.json, content.encode(), overwrite=args.overwrite)
+            write_json(args.json, without_nan(figures), overwrite=args.overwrite, indent=2)
         print(text)
         return status[0] if status else 0
 

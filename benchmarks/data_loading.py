@@ -19,24 +19,16 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import COUNT, argument_parser, run
-from benchmarks.measure import Stages
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr import setup_cfg
-from simplevtr.data import (
-    ClipAugmentation,
-    YTVISDatasetMapper,
-    dataset_mapper,
-    load_ytvis_json,
-    sample_frames,
-)
-from simplevtr.data.transforms import ColumnFlipTransform, CropResizeTransform, PhotometricTransform
+from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, sample_frames
+from simplevtr.data.transforms import PhotometricTransform
 from simplevtr.formats.rle import run_lengths
 from simplevtr.terminal import markdown_table
 
@@ -53,17 +45,15 @@ from pycocotools import mask as mask_util
 CONFIG = Path(__file__).resolve().parents[1] / "configs/youtubevis_2021/simplevtr_R50.yaml"
 VIDEOS, FRAMES, SIZE = 4, 20, (720, 1280)
 COLOURS = ([90, 30, 60], [20, 90, 10], [10, 40, 99])  # of the tracks of a video
-STAGES = ("record", "decode", "geometry", "colours", "masks", "rest")
 
 Record = dict[str, Any]
 
 
 class PlainMapper:
-    """The baseline; ``stages`` has the time that clips took."""
+    """The baseline."""
 
     def __init__(self, cfg: CfgNode) -> None:
         node = cfg.INPUT
-        self.stages = Stages(STAGES)
         self.frames = node.SAMPLING_FRAME_NUM
         self.colours = ClipAugmentation.from_config(cfg, True).colours
         self.rng = np.random.default_rng(0)
@@ -78,9 +68,7 @@ class PlainMapper:
 
     def __call__(self, record: Record) -> Record:
         """Make a clip with the entries of :class:`YTVISDatasetMapper`'s."""
-        time = self.stages.time
-        with time("record"):
-            record = copy.deepcopy(record)
+        record = copy.deepcopy(record)
         numbers = sample_frames(record["length"], self.frames, self.rng, anchor=record["anchor"])
         annotations = [record["annotations"][t] for t in numbers]
         ids = sorted({entry["id"] for frame in annotations for entry in frame})
@@ -88,20 +76,16 @@ class PlainMapper:
         transforms = None
         record["frame_idx"], record["image"], record["instances"] = numbers, [], []
         for t, entries, colour in zip(numbers, annotations, colours, strict=True):
-            with time("decode"):
-                image = detection_utils.read_image(record["file_names"][t], "RGB")
+            image = detection_utils.read_image(record["file_names"][t], "RGB")
             detection_utils.check_image_size(record, image)
-            with time("geometry"):
-                if transforms is None:  # drawn with the first frame
-                    moved = T.AugInput(image)
-                    transforms, image = self.steps(moved), moved.image
-                else:
-                    image = transforms.apply_image(image)
-            with time("colours"):
-                image = _changed(image, colour)
+            if transforms is None:  # drawn with the first frame
+                moved = T.AugInput(image)
+                transforms, image = self.steps(moved), moved.image
+            else:
+                image = transforms.apply_image(image)
+            image = _changed(image, colour)
             record["image"].append(torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1))))
-            with time("masks"):
-                record["instances"].append(_instances(entries, ids, transforms, image.shape[:2]))
+            record["instances"].append(_instances(entries, ids, transforms, image.shape[:2]))
         return record
 
 
@@ -140,21 +124,6 @@ def _instances(
     if len(instances):
         instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
     return instances
-
-
-def watch(stack: ExitStack) -> Stages:
-    """Time the stages of this project's mapper until ``stack`` is left."""
-    stages = Stages(STAGES)
-    for stage, owner, name in (
-        ("decode", dataset_mapper, "read_reduced_frame"),
-        ("geometry", CropResizeTransform, "apply_image"),
-        ("geometry", ColumnFlipTransform, "apply_image"),
-        ("colours", PhotometricTransform, "apply_image"),
-        ("masks", dataset_mapper, "read_tracks"),
-        ("masks", dataset_mapper, "tracks_to_instances"),
-    ):
-        stages.watch(stack, stage, owner, name)
-    return stages
 
 
 def make_dataset(root: Path) -> list[Record]:
@@ -203,37 +172,30 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
 def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
     """Make clips with both mappers by turns, after a first one each.
 
-    Returns for "simplevtr" and "plain" ``frames_per_second`` of processor time, ``pixels`` (mean of
-    an output frame) and ``ms`` (a frame, by stage); and ``ratio``, the median over pairs of clips.
+    Returns for "plain" and "simplevtr" ``frames_per_second`` of processor time and ``pixels`` (mean
+    of an output frame); and ``ratio``, the median over pairs of clips.
     """
     for warm in (YTVISDatasetMapper(cfg, True), PlainMapper(cfg)):
         warm(records[0] | {"anchor": 0})
-    mappers = {"simplevtr": YTVISDatasetMapper(cfg, True), "plain": PlainMapper(cfg)}
+    mappers = {"plain": PlainMapper(cfg), "simplevtr": YTVISDatasetMapper(cfg, True)}
     seconds: dict[str, list[float]] = {name: [] for name in mappers}
     pixels: dict[str, list[int]] = {name: [] for name in mappers}
     np.random.seed(0)  # where detectron2's augmentations draw from
     anchors = np.random.default_rng(1)
-    with ExitStack() as stack:
-        watches = {"simplevtr": watch(stack), "plain": mappers["plain"].stages}
-        for number in range(clips):
-            record = records[number % len(records)] | {"anchor": int(anchors.integers(FRAMES))}
-            for name, mapper in mappers.items():
-                start = time.process_time()
-                clip = mapper(record)
-                seconds[name].append(time.process_time() - start)
-                pixels[name].append(clip["image"][0][0].numel())
+    for number in range(clips):
+        record = records[number % len(records)] | {"anchor": int(anchors.integers(FRAMES))}
+        for name, mapper in mappers.items():
+            start = time.process_time()
+            clip = mapper(record)
+            seconds[name].append(time.process_time() - start)
+            pixels[name].append(clip["image"][0][0].numel())
     frames = cfg.INPUT.SAMPLING_FRAME_NUM * clips
-    report: dict[str, Any] = {}
-    for name, stages in watches.items():
-        total = sum(seconds[name])
-        stages.seconds["rest"] = total - sum(stages.seconds.values())
-        report[name] = {
-            "frames_per_second": frames / total,
-            "pixels": statistics.mean(pixels[name]),
-            "ms": {stage: 1e3 * s / frames for stage, s in stages.seconds.items()},
-        }
-    pairs = zip(seconds["plain"], seconds["simplevtr"], strict=True)
-    return {**report, "ratio": statistics.median(plain / ours for plain, ours in pairs)}
+    report: dict[str, Any] = {
+        name: {"frames_per_second": frames / sum(own), "pixels": statistics.mean(pixels[name])}
+        for name, own in seconds.items()
+    }
+    pairs = zip(*seconds.values(), strict=True)
+    return report | {"ratio": statistics.median(plain / ours for plain, ours in pairs)}
 
 
 def format_report(reports: dict[str, dict[str, Any]]) -> str:
@@ -245,12 +207,11 @@ def format_report(reports: dict[str, dict[str, Any]]) -> str:
             f"{report[name]['frames_per_second']:.1f}",
             f"{report['ratio']:.2f}" if name == "simplevtr" else "1",
             f"{report[name]['pixels'] / 1e3:.0f}",
-            *(f"{report[name]['ms'][stage]:.2f}" for stage in STAGES),
         )
         for setting, report in reports.items()
         for name in ("plain", "simplevtr")
     ]
-    return markdown_table(["", "mapper", "frames/s", "ratio", "kpixels out", *STAGES], rows, left=2)
+    return markdown_table(["", "mapper", "frames/s", "ratio", "kpixels out"], rows, left=2)
 
 
 def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -263,7 +224,7 @@ def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     with tempfile.TemporaryDirectory() as folder:
         records = make_dataset(Path(folder))
         reports = {k: measure(c, records, args.clips) for k, c in (("on", cfg), ("off", without))}
-    title = f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread, ms a frame"
+    title = f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread"
     return reports, f"{title}\n\n{format_report(reports)}"
 
 

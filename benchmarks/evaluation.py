@@ -19,7 +19,6 @@ import json
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +111,9 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
     with stages.time("masks"):
         tracks = check_results(content, gt)
     del content
-    with ExitStack() as stack:
-        stages.watch(stack, "track IoU", ytvis_eval, "track_iou")
-        stages.watch(stack, "accumulate", COCOeval, "accumulate")
-        with stages.time("match"):
-            scores = evaluate_tracks(gt, tracks)
+    overlaps = stages.watch("track IoU", ytvis_eval, "track_iou")
+    with overlaps, stages.watch("accumulate", COCOeval, "accumulate"), stages.time("match"):
+        scores = evaluate_tracks(gt, tracks)
     stages.seconds["match"] -= stages.seconds["track IoU"] + stages.seconds["accumulate"]
     return {
         "seconds": stages.seconds,

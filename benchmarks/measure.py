@@ -1,7 +1,6 @@
 """What a model costs: parameters, floating-point operations, memory and time."""
 
 import copy
-import functools
 import gc
 import math
 import os
@@ -11,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -177,16 +176,9 @@ class Stages:
         finally:
             self.seconds[stage] += time.process_time() - start
 
-    def watch(self, stack: ExitStack, stage: str, owner: Any, name: str) -> None:
-        """Let calls of ``owner.name`` count for ``stage`` until ``stack`` is left."""
-        function = getattr(owner, name)
-
-        @functools.wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.time(stage):
-                return function(*args, **kwargs)
-
-        stack.enter_context(mock.patch.object(owner, name, timed))
+    def watch(self, stage: str, owner: Any, name: str) -> AbstractContextManager[Any]:
+        """Inside it, calls of ``owner.name`` count for ``stage``."""
+        return mock.patch.object(owner, name, self.time(stage)(getattr(owner, name)))
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks import training_step
 from benchmarks.command_line import COUNT, machine, model_config
 from benchmarks.measure import MIB, measured_rows
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import write_bytes, write_json
 from simplevtr.head_keys import RECOMPUTABLE
 from simplevtr.terminal import command_parser, run_command
 
@@ -128,7 +128,7 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
         result = {}
     if "error" not in result:
-        write_bytes(path, json.dumps(result, indent=2).encode() + b"\n")
+        write_json(path, result, indent=2)
     return result
 
 
@@ -225,7 +225,7 @@ def _check_settings(args: argparse.Namespace) -> None:
     path = args.output / "settings.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise ValueError(f"{args.output} has figures of other settings; choose another --output")
-    write_bytes(path, json.dumps(settings).encode(), overwrite=True)
+    write_json(path, settings, overwrite=True)
 
 
 def _size(text: str) -> tuple[int, int]:

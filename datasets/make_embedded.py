@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import write_json
 from simplevtr.terminal import command_parser, run_command, say
 
 import numpy as np
@@ -141,7 +141,7 @@ def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
 
 def _make_variant(folder: Path, settings: Settings, workers: int, progress: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / STARTED_STAMP, asdict(settings))
+    write_json(folder / STARTED_STAMP, asdict(settings), overwrite=True)
     (folder / STAMP).unlink(missing_ok=True)
     for split in SPLITS:
         (folder / f"{split}.json").unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def _make_variant(folder: Path, settings: Settings, workers: int, progress: bool
             shutil.rmtree(folder / split)
         _pictures(folder, split).mkdir(parents=True)
         _make_split(folder, split, settings, workers, progress)
-    _write_json(folder / STAMP, asdict(settings))
+    write_json(folder / STAMP, asdict(settings), overwrite=True)
     (folder / STARTED_STAMP).unlink()
 
 
@@ -172,7 +172,7 @@ def _make_split(folder: Path, split: str, settings: Settings, workers: int, prog
         ],
         "annotations": [{"id": i, **track} for i, track in enumerate(tracks, 1)],
     }
-    _write_json(folder / f"{split}.json", content)
+    write_json(folder / f"{split}.json", content, overwrite=True)
 
 
 def _make_video(pictures: Path, settings: Settings, split: str, index: int) -> tuple[dict, list]:
@@ -220,11 +220,6 @@ def _draw_visible(
 
 def _pictures(folder: Path, split: str) -> Path:
     return folder / split / "JPEGImages"
-
-
-def _write_json(path: Path, content: dict) -> None:
-    text = json.dumps(content, separators=(",", ":"))
-    write_bytes(path, text.encode(), overwrite=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -68,10 +68,8 @@ def test_the_command(small, tmp_path, capsys):
     for report in reports.values():
         assert report["ratio"] > 0
         for name in ("plain", "simplevtr"):
-            stages = report[name]["ms"]
-            assert set(stages) == set(data_loading.STAGES)
-            assert 1000 / sum(stages.values()) == pytest.approx(report[name]["frames_per_second"])
-            assert min(stages[stage] for stage in ("decode", "geometry", "masks")) > 0
+            assert report[name]["frames_per_second"] > 0
+            assert report[name]["pixels"] > 0
     assert data_loading.main(options) == 2  # the file exists
     with pytest.raises(SystemExit, match="2"):
         data_loading.main(["--clips", "0"])

@@ -9,7 +9,6 @@ and fast, free and occluded tracks, ``--hota`` HOTA (which needs the package tra
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +26,7 @@ from simplevtr.evaluation.analysis.subsets import (
 )
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits, without_nan
-from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.files import refuse_existing, write_json
 from simplevtr.formats.ytvis import load_annotated
 
 
@@ -88,8 +87,7 @@ def run(options: argparse.Namespace) -> None:
         hota = score_hota(gt, results, score_threshold=threshold)
         tables.append(hota_table(hota))
         content["hota"] = asdict(hota)
-    text = json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n"
-    write_bytes(options.output, text.encode(), overwrite=options.overwrite)
+    write_json(options.output, without_nan(content), overwrite=options.overwrite, indent=2)
     terminal.say("\n\n".join(tables))
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.transforms import (
     ColumnFlipTransform,
     CropResizeTransform,
     PhotometricTransform,
+    Rectangle,
     RowFlipTransform,
     largest_reduction,
 )
@@ -31,6 +33,7 @@ AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 _CROP_TRIES = 10
 
 
+@dataclass(frozen=True, kw_only=True)
 class ClipAugmentation:
     """Draws the transforms of one clip.
 
@@ -57,36 +60,27 @@ class ClipAugmentation:
         ValueError: for values out of range.
     """
 
-    def __init__(
-        self,
-        *,
-        min_sizes: Sequence[int],
-        max_size: int,
-        flip_prob: float = 0.0,
-        vertical_flip_prob: float = 0.0,
-        photometric: bool = False,
-        photometric_per: str = "frame",
-        crop_resize: Sequence[int] = (),
-        crop_range: tuple[int, int] = (384, 600),
-    ) -> None:
-        if photometric_per not in ("frame", "clip"):
-            raise ValueError(f"photometric_per is {photometric_per!r}; allowed: 'frame', 'clip'")
-        if not min_sizes or min(min_sizes) < 0 or max_size < 1:
+    min_sizes: Sequence[int]
+    max_size: int
+    flip_prob: float = 0.0
+    vertical_flip_prob: float = 0.0
+    photometric: bool = False
+    photometric_per: str = "frame"
+    crop_resize: Sequence[int] = ()
+    crop_range: tuple[int, int] = (384, 600)
+
+    def __post_init__(self) -> None:
+        if self.photometric_per not in ("frame", "clip"):
             raise ValueError(
-                f"min_sizes {tuple(min_sizes)} and max_size {max_size} must be positive pixels"
+                f"photometric_per is {self.photometric_per!r}; allowed: 'frame', 'clip'"
             )
-        if any(size < 1 for size in crop_resize):
-            raise ValueError(f"crop_resize {tuple(crop_resize)} must be positive pixels")
-        if len(crop_range) != 2 or not 1 <= crop_range[0] <= crop_range[1]:
-            raise ValueError(f"crop_range {tuple(crop_range)}; (smallest, largest) is needed")
-        self.min_sizes = tuple(min_sizes)
-        self.max_size = max_size
-        self.flip_prob = flip_prob
-        self.vertical_flip_prob = vertical_flip_prob
-        self.photometric = photometric
-        self.photometric_per = photometric_per
-        self.crop_resize = tuple(crop_resize)
-        self.crop_range = tuple(crop_range)
+        if not self.min_sizes or min(self.min_sizes) < 0 or self.max_size < 1:
+            sizes = f"min_sizes {tuple(self.min_sizes)} and max_size {self.max_size}"
+            raise ValueError(f"{sizes} must be positive pixels")
+        if any(size < 1 for size in self.crop_resize):
+            raise ValueError(f"crop_resize {tuple(self.crop_resize)} must be positive pixels")
+        if len(self.crop_range) != 2 or not 1 <= self.crop_range[0] <= self.crop_range[1]:
+            raise ValueError(f"crop_range {tuple(self.crop_range)}; (smallest, largest) is needed")
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool) -> ClipAugmentation:
@@ -155,9 +149,7 @@ class ClipAugmentation:
             return [_draw_photometric(rng)] * frames
         return [_draw_photometric(rng) for _ in range(frames)]
 
-    def _output_size(
-        self, rectangle: tuple[float, float, float, float], short_side: int
-    ) -> tuple[int, int]:
+    def _output_size(self, rectangle: Rectangle, short_side: int) -> tuple[int, int]:
         """(h, w) that a window of source pixels is resized to."""
         height, width = rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]
         if short_side:
@@ -167,9 +159,7 @@ class ClipAugmentation:
             h, w = round(height), round(width)
         return max(1, h), max(1, w)
 
-    def _window(
-        self, height: int, width: int, rng: np.random.Generator
-    ) -> tuple[float, float, float, float]:
+    def _window(self, height: int, width: int, rng: np.random.Generator) -> Rectangle:
         """A random window, xyxy in source pixels."""
         scale = int(rng.choice(self.crop_resize)) / min(height, width)
         sides = []
@@ -183,9 +173,7 @@ class ClipAugmentation:
         return x0, y0, x1, y1
 
 
-def _on_grid(
-    rectangle: tuple[float, float, float, float], size: tuple[int, int], grid: int
-) -> tuple[float, float, float, float]:
+def _on_grid(rectangle: Rectangle, size: tuple[int, int], grid: int) -> Rectangle:
     """The window moved left and up, and enlarged, by less than ``grid`` source pixels each.
 
     It then starts and, but for the frame's own edge, ends between two pixels of a frame that is
@@ -201,7 +189,7 @@ def _on_grid(
     return x0, y0, x1, y1
 
 
-def _overlaps(boxes: np.ndarray, rectangle: tuple[float, float, float, float]) -> bool:
+def _overlaps(boxes: np.ndarray, rectangle: Rectangle) -> bool:
     """Whether any of the (M, 4) xyxy boxes shares area with the rectangle."""
     x0, y0, x1, y1 = rectangle
     inside = (boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)

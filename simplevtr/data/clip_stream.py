@@ -178,7 +178,7 @@ class ShapeGroupedClips:
     def _take(self, waiting: list[Clip], given: int) -> list[Clip]:
         """Remove the oldest clip and those of its block that fit it best from ``waiting``."""
         of_block = (_BLOCK_BATCHES - given % _BLOCK_BATCHES) * self.batch_size
-        shapes = [_clip_shape(clip) for clip in waiting[:of_block]]
+        shapes = [(len(c["image"]), *c["image"][0].shape[-2:]) for c in waiting[:of_block]]
         padding = [_padding(shapes[0], shape) for shape in shapes[1:]]
         best = np.argsort(padding, kind="stable")[: self.batch_size - 1] + 1
         chosen = [0, *sorted(best.tolist())]
@@ -196,14 +196,6 @@ def _as_it_is(clip: Clip) -> Clip:
     return clip
 
 
-def _clip_shape(clip: Clip) -> tuple[int, int, int]:
-    """(T, h, w)."""
-    return len(clip["image"]), *clip["image"][0].shape[-2:]
-
-
 def _padding(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
     """Padded pixels of a batch of two clips of these (T, h, w)."""
-    volume = 1
-    for a, b in zip(one, other, strict=True):
-        volume *= max(a, b)
-    return 2 * volume - int(np.prod(one)) - int(np.prod(other))
+    return int(2 * np.prod(np.maximum(one, other)) - np.prod(one) - np.prod(other))

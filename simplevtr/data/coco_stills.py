@@ -7,7 +7,6 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.data.categories import match_categories
@@ -15,7 +14,7 @@ from simplevtr.data.record_cache import read_once
 from simplevtr.data.ytvis import attach, find_frames, is_registered, video_record
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
-from simplevtr.formats.ytvis import Annotation, Video
+from simplevtr.formats.ytvis import Annotation, Video, parse_categories
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
@@ -105,13 +104,6 @@ def _load_registered(name: str) -> list[dict[str, Any]]:
     return records
 
 
-@dataclass(frozen=True, slots=True)
-class _Category:
-    id: int
-    name: str
-    kind: str | None  # supercategory
-
-
 def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict[str, Any]]:
     content = read_json(json_file)
     for key in ("images", "categories", "annotations"):
@@ -130,10 +122,7 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict
             areas=None,
         )
 
-    categories = checks.entries(
-        content["categories"], json_file, "categories", _category, unique=["id"]
-    )
-    contiguous = _match(categories, classes, json_file)
+    contiguous = _match(content["categories"], classes, json_file)
     images = checks.entries(content["images"], json_file, "images", _image, unique=["id"])
     records = {
         image.id: {**video_record(image, json_file, image_root), "pseudo": True} for image in images
@@ -161,12 +150,6 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict
     return usable
 
 
-def _category(entry: dict[str, Any]) -> _Category:
-    kind = entry.get("supercategory")
-    kind = kind if isinstance(kind, str) else None
-    return _Category(checks.integer(entry, "id"), checks.text(entry, "name"), kind)
-
-
 def _image(entry: dict[str, Any]) -> Video:
     """A still image as a video of one frame."""
     height, width = (checks.integer(entry, key, least=1) for key in ("height", "width"))
@@ -174,11 +157,12 @@ def _image(entry: dict[str, Any]) -> Video:
     return Video(checks.integer(entry, "id"), height, width, 1, [name])
 
 
-def _match(
-    categories: list[_Category], classes: Sequence[str], json_file: str
-) -> dict[int, int | None]:
+def _match(entries: list[Any], classes: Sequence[str], json_file: str) -> dict[int, int | None]:
     """The contiguous id of each category of the file, None where the model has none."""
-    found = match_categories({category.name: category.kind for category in categories}, classes)
+    categories = parse_categories(entries, json_file)
+    kinds = [str(entry.get("supercategory")) for entry in entries]
+    names = [category.name for category in categories]
+    found = match_categories(dict(zip(names, kinds, strict=True)), classes)
     matched = [name for name, index in found.items() if index is not None]
     if not matched:
         raise ValueError(

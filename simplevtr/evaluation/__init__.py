@@ -14,16 +14,9 @@ from simplevtr.formats.results import load_results, write_results
 from simplevtr.formats.ytvis import load_ground_truth
 
 __all__ = [
-    "AREA_LIMITS",
-    "TrackScores",
-    "YTVISEvaluator",
-    "evaluate_tracks",
-    "load_ground_truth",
-    "load_results",
-    "scores_as_json",
-    "scores_table",
-    "write_results",
-]
+    "AREA_LIMITS", "TrackScores", "YTVISEvaluator", "evaluate_tracks", "load_ground_truth",
+    "load_results", "scores_as_json", "scores_table", "write_results",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

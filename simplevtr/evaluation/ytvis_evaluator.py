@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 class YTVISEvaluator(DatasetEvaluator):
     """Write predictions in YouTube-VIS format and, where there is ground truth, score them.
 
-    Masks are run-length encoded as they come; nothing else of a prediction is kept.
+    Masks are run-length encoded as they come; nothing else of a prediction is kept. Those of all
+    processes are gathered, and the main process writes and scores them.
 
     Args:
         dataset_name: a registered dataset whose metadata has ``json_file`` (the YouTube-VIS
@@ -41,8 +42,6 @@ class YTVISEvaluator(DatasetEvaluator):
             ``thing_dataset_id_to_contiguous_id``; predictions of classes without an id there are
             not written.
         output_dir: where ``results.json`` and ``submission.zip`` are written; None writes nothing.
-        distributed: whether to gather the predictions of all processes; only the main process then
-            writes and scores. False evaluates this process's predictions alone.
         overwrite: whether files of these names in ``output_dir`` may be replaced.
         area_limits: between small, medium and large, in pixels (``TEST.AREA_LIMITS``).
 
@@ -58,7 +57,6 @@ class YTVISEvaluator(DatasetEvaluator):
         *,
         dataset_name: str,
         output_dir: str | os.PathLike | None = None,
-        distributed: bool = True,
         overwrite: bool = False,
         area_limits: Sequence[float] = AREA_LIMITS,
     ) -> None:
@@ -68,13 +66,12 @@ class YTVISEvaluator(DatasetEvaluator):
             refuse_existing_results(output_dir, overwrite=overwrite)
         self._dataset_name = dataset_name
         self._output_dir = output_dir
-        self._distributed = distributed
         json_file = _metadata(dataset_name, "json_file")
         to_contiguous = _metadata(dataset_name, "thing_dataset_id_to_contiguous_id")
         self._category_ids = {label: dataset_id for dataset_id, label in to_contiguous.items()}
         self._names = _metadata(dataset_name, "thing_classes")
         self._gt = None
-        if not distributed or comm.is_main_process():  # the only one that needs it
+        if comm.is_main_process():  # the only one that needs it
             self._gt = load_ground_truth(PathManager.get_local_path(json_file))
             require_objects(self._gt)
             unknown = set(to_contiguous) - {category.id for category in self._gt.categories}
@@ -146,16 +143,14 @@ class YTVISEvaluator(DatasetEvaluator):
             ``{"segm": {"AP": ..., ..., "AP-<category>": ...}}`` in per cent, NaN where there is no
             ground truth; ``{}`` if there is none at all, and in all processes but the main one.
         """
-        tracks = self._tracks
-        if self._distributed:
-            comm.synchronize()
-            gathered = comm.gather(self._tracks, dst=0)
-            if not comm.is_main_process():
-                return {}
-            tracks = {}
-            for part in gathered:
-                # Samplers may give a video to two processes; the first one counts.
-                tracks = {**part, **tracks}
+        comm.synchronize()
+        gathered = comm.gather(self._tracks, dst=0)
+        if not comm.is_main_process():
+            return {}
+        tracks = {}
+        for part in gathered:
+            # Samplers may give a video to two processes; the first one counts.
+            tracks = {**part, **tracks}
         results = [entry for video_id in sorted(tracks) for entry in tracks[video_id]]
         videos = self._gt.videos
         if missing := sum(video.id not in tracks for video in videos):

@@ -133,6 +133,15 @@ def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = Fa
         partial.write_bytes(content)
 
 
+def write_json(
+    path: str | os.PathLike, content: Any, *, overwrite: bool = False, indent: int | None = None
+) -> None:
+    """Write JSON as ``write_bytes`` does, without blanks or indented; ValueError for NaN."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(content, allow_nan=False, indent=indent, separators=separators)
+    write_bytes(path, (text + "\n" * bool(indent)).encode("ascii"), overwrite=overwrite)
+
+
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """A file to write beside ``path``; takes its place once the block ends without an error."""

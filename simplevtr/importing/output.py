@@ -1,12 +1,11 @@
 """Writing what was imported as a YouTube-VIS file, and telling what it is."""
 
-import json
 import os
 from collections import Counter
 from typing import Any
 
 from simplevtr.formats.checks import plain_spelling
-from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.files import refuse_existing, write_json
 from simplevtr.formats.rle import frame_lists
 from simplevtr.importing.dataset import ImportedDataset
 
@@ -33,8 +32,7 @@ def write_ytvis(
     """
     _require_tracks(dataset, path)
     refuse_existing(path, overwrite=overwrite)
-    content = json.dumps(_content(dataset, description), allow_nan=False)
-    write_bytes(path, f"{content}\n".encode("ascii"), overwrite=overwrite)
+    write_json(path, _content(dataset, description), overwrite=overwrite)
 
 
 def summary_table(dataset: ImportedDataset) -> str:

@@ -75,16 +75,11 @@ def from_ellipse(
         raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of all bounds")
     if min(radii) <= 0:
         return rle.encode_mask(np.zeros(size))
-    (x, y), (rx, ry) = centre, radii
-    cos, sin = math.cos(angle), math.sin(angle)
-    # Inside is a dx^2 + 2 b dx dy + c dy^2 <= 1, which gives each column its range of dy.
-    b = cos * sin * (rx**-2 - ry**-2)
-    c = (sin / rx) ** 2 + (cos / ry) ** 2
     rows, columns = np.ogrid[: size[0], : size[1]]
-    dx = columns + 0.5 - x
-    square = c - (dx / (rx * ry)) ** 2
-    half = np.where(square >= 0, np.sqrt(np.maximum(square, 0)) / c, -1)
-    return rle.encode_mask(np.abs(rows + 0.5 - y + b / c * dx) <= half)
+    dx, dy = columns + 0.5 - centre[0], rows + 0.5 - centre[1]
+    cos, sin = math.cos(angle), math.sin(angle)
+    along, across = (dx * cos + dy * sin) / radii[0], (dy * cos - dx * sin) / radii[1]
+    return rle.encode_mask(np.hypot(along, across) <= 1)
 
 
 def from_overlapping(mask: np.ndarray, left: int, top: int, size: Size) -> Rle:

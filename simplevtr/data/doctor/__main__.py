@@ -7,7 +7,6 @@ the file cannot be read or the command is wrong. The file itself is never change
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from simplevtr.data.doctor.examination import Examination, Settings, examine
 from simplevtr.data.doctor.findings import Findings
 from simplevtr.data.doctor.frame_files import Split, read_split
 from simplevtr.formats.checks import check_outline
-from simplevtr.formats.files import check_output, read_json, refuse_existing, write_bytes
+from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
 from simplevtr.terminal import command_parser, number, run_command, say
 
 from tabulate import tabulate
@@ -71,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         count = write_contact_sheets(repaired, image_root, sheets, most_videos=most)
         say(f"\nwrote {count} pictures into {sheets}")
     if options.json is not None:
-        _write_json(options.json, content, indent=2)
+        write_json(options.json, content, overwrite=True, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
 
 
@@ -124,7 +123,7 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     left = {name: remaining.counts[name] for name in remaining.names()}
     repairs = dict(findings.repairs)
     if repaired["videos"] and repaired["categories"]:
-        _write_json(target, repaired)
+        write_json(target, repaired, overwrite=True)
         say(f"\nrepaired in {target}:" if repairs else f"\nnothing to repair in {target}")
         for what, count in repairs.items():
             say(f"{count:>9,}  {what}")
@@ -134,12 +133,6 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
     return {"file": target, "repairs": repairs, "left": left}
-
-
-def _write_json(path: str, content: Any, *, indent: int | None = None) -> None:
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(content, allow_nan=False, indent=indent, separators=separators)
-    write_bytes(path, (text + "\n" * bool(indent)).encode("ascii"), overwrite=True)
 
 
 class Source(NamedTuple):
