@@ -16,17 +16,11 @@ from pycocotools import mask as mask_util
 
 @dataclass(frozen=True)
 class ClipTracks:
-    """The instances of a clip before augmentation, a row an instance.
+    """The instances of a clip before augmentation, a row an instance."""
 
-    Attributes:
-        ids: N annotation ids, ascending.
-        classes: N contiguous category ids.
-        masks: T lists of N compressed RLEs ``{"size", "counts"}``, None where the instance is
-            absent.
-    """
-
-    ids: list[int]
-    classes: list[int]
+    ids: list[int]  # N annotation ids, ascending
+    classes: list[int]  # N contiguous category ids
+    # T lists of N compressed RLEs ``{"size", "counts"}``, None where the instance is absent.
     masks: list[list[dict[str, Any] | None]]
 
     def boxes(self) -> np.ndarray:

@@ -44,29 +44,20 @@ class ClipAugmentation:
     is left out; frames are not blurred by repeated resampling; colours are changed after the
     resampling.
 
-    Args:
-        min_sizes: short sides to choose from, in pixels; (0,) keeps the size.
-        max_size: largest long side in pixels; it wins over the short side.
-        flip_prob: probability of a horizontal flip.
-        vertical_flip_prob: probability of a vertical flip.
-        photometric: whether colours are distorted.
-        photometric_per: "frame" or "clip", how often colours are drawn.
-        crop_resize: short sides in pixels, to one of which a frame is resized in thought before the
-            window is cut; () for no crop.
-        crop_range: (smallest, largest) side of the window in pixels of that resized frame. Both
-            sides are drawn independently. Where the frame is smaller, the window is the frame's.
-
     Raises:
         ValueError: for values out of range.
     """
 
-    min_sizes: Sequence[int]
-    max_size: int
-    flip_prob: float = 0.0
-    vertical_flip_prob: float = 0.0
-    photometric: bool = False
-    photometric_per: str = "frame"
+    min_sizes: Sequence[int]  # short sides to choose from, in pixels; (0,) keeps the size
+    max_size: int  # largest long side in pixels; it wins over the short side
+    flip_prob: float = 0.0  # probability of a horizontal flip
+    vertical_flip_prob: float = 0.0  # probability of a vertical flip
+    photometric: bool = False  # whether colours are distorted
+    photometric_per: str = "frame"  # "frame" or "clip", how often colours are drawn
+    # Short sides in pixels of the resized frame that a window is cut from; () for no crop.
     crop_resize: Sequence[int] = ()
+    # (smallest, largest) side of the window in pixels of that frame. Both sides are drawn
+    # independently. Where the frame is smaller, the window is the frame's.
     crop_range: tuple[int, int] = (384, 600)
 
     def __post_init__(self) -> None:
@@ -99,14 +90,14 @@ class ClipAugmentation:
                 "allowed: 'choice'"
             )
         return cls(
-            min_sizes=node.MIN_SIZE_TRAIN,
+            min_sizes=tuple(node.MIN_SIZE_TRAIN),
             max_size=node.MAX_SIZE_TRAIN,
             flip_prob=0.5 if "flip" in node.AUGMENTATIONS else 0.0,
             vertical_flip_prob=0.5 if "vertical_flip" in node.AUGMENTATIONS else 0.0,
             photometric="photometric" in node.AUGMENTATIONS,
             photometric_per=node.PHOTOMETRIC_PER,
-            crop_resize=node.CROP_RESIZE if "crop" in node.AUGMENTATIONS else (),
-            crop_range=node.CROP_RANGE,
+            crop_resize=tuple(node.CROP_RESIZE) if "crop" in node.AUGMENTATIONS else (),
+            crop_range=tuple(node.CROP_RANGE),
         )
 
     def geometry(

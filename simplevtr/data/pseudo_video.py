@@ -23,20 +23,14 @@ class AffineMotion:
     Each of position, size, angle and shear moves through three values, drawn uniformly from its
     range, without jumps in speed.
 
-    Args:
-        translate: farthest shift, as a share of the frame's width and height.
-        scale: greatest factor of the size, at least 1; the smallest is its inverse.
-        rotate: greatest angle in degrees, either way.
-        shear: greatest angle in degrees by which upright lines lean, either way.
-
     Raises:
         ValueError: for values out of range.
     """
 
-    translate: float = 0.1
-    scale: float = 1.25
-    rotate: float = 10.0
-    shear: float = 5.0
+    translate: float = 0.1  # farthest shift, as a share of the frame's width and height
+    scale: float = 1.25  # greatest factor of the size, at least 1; the smallest is its inverse
+    rotate: float = 10.0  # greatest angle in degrees, either way
+    shear: float = 5.0  # greatest angle in degrees by which upright lines lean, either way
 
     def __post_init__(self) -> None:
         sound = (

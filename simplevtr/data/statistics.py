@@ -24,18 +24,13 @@ class Bin(NamedTuple):
 class Row(NamedTuple):
     """One row of a table over videos, as in Tables 3 to 5 of the paper.
 
-    Attributes:
-        title: the number of units in a video, or its range.
-        videos: videos in this row; ``units``: their instances or frames.
-        cum_videos: videos in this row and those above; ``cum_units``: their units.
-        video_percent, cum_video_percent, unit_percent, cum_unit_percent: of all videos or units; 0
-            if there is none.
+    Per cent are of all videos or units; 0 if there is none.
     """
 
-    title: str
-    videos: int
+    title: str  # the number of units in a video, or its range
+    videos: int  # videos in this row; ``units``: their instances or frames
     video_percent: float
-    cum_videos: int
+    cum_videos: int  # videos in this row and those above; ``cum_units``: their units
     cum_video_percent: float
     units: int
     unit_percent: float
@@ -110,18 +105,14 @@ def videos_per_category(videos: Iterable[VideoSummary], names: dict[int, str]) -
 
 
 class Suggestion(NamedTuple):
-    """Sizes of a model that a dataset asks for. "Covered" is the share of videos asked for.
+    """Sizes of a model that a dataset asks for. "Covered" is the share of videos asked for."""
 
-    Attributes:
-        slots: least number that the instances of a covered video do not exceed (NUM_QUERIES).
-        clip_frames: greatest number of different frames that a covered video can give
-            (INPUT.SAMPLING_FRAME_NUM); in training, shorter videos repeat frames.
-        window: least number that the frames of a covered video do not exceed (TEST.WINDOW); longer
-            videos are read in several windows.
-    """
-
-    slots: int
+    slots: int  # least number that the instances of a covered video do not exceed (NUM_QUERIES)
+    # Greatest number of different frames that a covered video can give
+    # (INPUT.SAMPLING_FRAME_NUM); in training, shorter videos repeat frames.
     clip_frames: int
+    # Least number that the frames of a covered video do not exceed (TEST.WINDOW); longer
+    # videos are read in several windows.
     window: int
 
 

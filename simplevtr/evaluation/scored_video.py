@@ -17,21 +17,14 @@ SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA a
 
 @dataclass(frozen=True)
 class ScoredVideo:
-    """The tracks of one video.
+    """The tracks of one video."""
 
-    Attributes:
-        video: of the annotation file.
-        true: the annotations of single objects, in the order of the file.
-        crowds: the annotations of crowds, which are neither found nor missed.
-        predicted: the results from a score on, best first; equal scores in the order of the file.
-        positions: for each of ``predicted`` its 0-based place in the list of all results.
-    """
-
-    video: Video
-    true: list[TrueTrack]
-    crowds: list[TrueTrack]
+    video: Video  # of the annotation file
+    true: list[TrueTrack]  # the annotations of single objects, in the order of the file
+    crowds: list[TrueTrack]  # the annotations of crowds, which are neither found nor missed
+    # The results from a score on, best first; equal scores in the order of the file.
     predicted: list[PredictedTrack]
-    positions: list[int]
+    positions: list[int]  # for each of ``predicted`` its 0-based place in the list of all results
 
 
 def tracks_by_video(

@@ -28,15 +28,10 @@ _MAX_PIXELS = 2**32 - 1  # pycocotools holds run lengths and areas in 32 unsigne
 
 @dataclass(frozen=True)
 class FilmStrip:
-    """The masks of one track, joined end to end.
+    """The masks of one track, joined end to end."""
 
-    Attributes:
-        rle: compressed RLE, ``{"size": [H, W * T], "counts": bytes}``.
-        area: mean number of mask pixels over the frames that have any; 0.0 if none has.
-    """
-
-    rle: dict
-    area: float
+    rle: dict  # compressed RLE, ``{"size": [H, W * T], "counts": bytes}``
+    area: float  # mean number of mask pixels over the frames that have any; 0.0 if none has
 
 
 def join_frames(

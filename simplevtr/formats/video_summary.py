@@ -8,21 +8,15 @@ from simplevtr.formats.ytvis import AnnotationFile
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """One video of ``length`` frames.
+    """One video of ``length`` frames."""
 
-    Attributes:
-        name: the folder of its frames; where that is empty or several videos share it, the file
-            name of its first frame. No two videos of a file have the same name.
-        categories: ids of the categories that its instances have.
-        instances: annotated instances (tracks).
-        most_in_frame: the most instances that one of its frames shows.
-    """
-
+    # The folder of its frames; where that is empty or several videos share it, the file name
+    # of its first frame. No two videos of a file have the same name.
     name: str
     length: int
-    categories: frozenset[int] = frozenset()
-    instances: int = 0
-    most_in_frame: int = 0
+    categories: frozenset[int] = frozenset()  # ids of the categories that its instances have
+    instances: int = 0  # annotated instances (tracks)
+    most_in_frame: int = 0  # the most instances that one of its frames shows
 
 
 def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:

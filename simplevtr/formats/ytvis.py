@@ -40,22 +40,16 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """The track of one object as the file has it; masks are not decoded yet.
+    """The track of one object as the file has it; masks are not decoded yet."""
 
-    Attributes:
-        id: not negative; ``video_id`` and ``category_id`` are ids of the file.
-        iscrowd: whether it is a group of objects, which is neither found nor missed.
-        segmentations: for each frame polygons or an RLE, None where nothing is visible.
-        bboxes: for each frame x, y, width, height in pixels or None; None if the file has none.
-        areas: for each frame pixels of 0 or more, or None; None if the file has none.
-    """
-
-    id: int
+    id: int  # not negative; ``video_id`` and ``category_id`` are ids of the file
     video_id: int
     category_id: int
-    iscrowd: bool
-    segmentations: list[Any]
+    iscrowd: bool  # whether it is a group of objects, which is neither found nor missed
+    segmentations: list[Any]  # for each frame polygons or an RLE, None where nothing is visible
+    # For each frame x, y, width, height in pixels or None; None if the file has none.
     bboxes: list[Any] | None
+    # For each frame pixels of 0 or more, or None; None if the file has none.
     areas: list[float | None] | None
 
 

@@ -23,28 +23,20 @@ from simplevtr.formats.ytvis import GroundTruth
 class ReportSettings:
     """Settings of a report.
 
-    Attributes:
-        title: the page's heading.
-        iou_threshold: the least IoU of tracks and masks that match, above 0 and at most 1.
-        score_threshold: predictions with a lower score count for AP alone and are not shown.
-        area_limits: between small, medium and large tracks, in pixels.
-        videos: number of the worst videos shown with their frames, and of the best, each.
-        switches: number of identity switches shown.
-        frame_width: frames are made no wider than this, in pixels.
-        max_frames: of a longer video so many frames are shown, evenly spaced.
-
     Raises:
         ValueError: a number is out of its range.
     """
 
-    title: str = "Video instance segmentation"
+    title: str = "Video instance segmentation"  # the page's heading
+    # The least IoU of tracks and masks that match, above 0 and at most 1.
     iou_threshold: float = IOU_THRESHOLD
+    # Predictions with a lower score count for AP alone and are not shown.
     score_threshold: float = SCORE_THRESHOLD
-    area_limits: Sequence[float] = AREA_LIMITS
-    videos: int = 6
-    switches: int = 6
-    frame_width: int = 480
-    max_frames: int = 150
+    area_limits: Sequence[float] = AREA_LIMITS  # between small, medium and large tracks, in pixels
+    videos: int = 6  # number of the worst videos shown with their frames, and of the best, each
+    switches: int = 6  # number of identity switches shown
+    frame_width: int = 480  # frames are made no wider than this, in pixels
+    max_frames: int = 150  # of a longer video so many frames are shown, evenly spaced
 
     def __post_init__(self) -> None:
         check_iou_threshold(self.iou_threshold)

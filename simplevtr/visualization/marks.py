@@ -41,17 +41,11 @@ def track_colour(track_id: int) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class MaskCutout:
-    """The part of a mask inside its bounding box, which draws on an (H, W, 3) uint8 RGB canvas.
+    """The part of a mask inside its bounding box, which draws on an (H, W, 3) uint8 RGB canvas."""
 
-    Attributes:
-        inside: (h, w) uint8, 1 on the mask; not empty.
-        top: row of the box's first pixel in the picture.
-        left: its column.
-    """
-
-    inside: np.ndarray
-    top: int
-    left: int
+    inside: np.ndarray  # (h, w) uint8, 1 on the mask; not empty
+    top: int  # row of the box's first pixel in the picture
+    left: int  # its column
 
     @classmethod
     def of(cls, mask: np.ndarray, size: tuple[int, int]) -> MaskCutout | None:

@@ -24,39 +24,28 @@ class TrackPainter:
 
     Masks are filled pixel by pixel, so that a mask is shown as it is, however small.
 
-    Attributes:
-        thing_classes: class names by label; a label beyond them is shown as "class 3".
-        scale: size of the result relative to the frame. None: 1, or for small frames the
-            smallest whole number that makes the short side at least 240 pixels.
-        min_score: tracks with a lower score are not drawn; in [0, 1].
-        alpha: opacity of the masks in [0, 1].
-        classes: labels, or names in ``thing_classes``, of the only tracks that are drawn;
-            None: all.
-        draw_masks: whether masks are filled and outlined.
-        draw_boxes: whether the bounding box of each mask is drawn.
-        draw_labels: whether the class and the score are written at each mask.
-        draw_ids: whether the track's id is.
-        trail: number of past frames whose mask centroids are joined to the present one's by a
-            line; 0: none.
-        side_by_side: whether the frame as it is stands left of the result.
-
     Raises:
         ValueError: ``scale`` is not positive, ``trail`` is negative, ``min_score`` is not in
             [0, 1], or a class is unknown.
     """
 
-    thing_classes: Sequence[str]
+    thing_classes: Sequence[str]  # class names by label; a label beyond them is shown as "class 3"
     _: KW_ONLY
+    # Size of the result relative to the frame. None: 1, or for small frames the smallest
+    # whole number that makes the short side at least 240 pixels.
     scale: float | None = None
-    min_score: float = 0.0
-    alpha: float = 0.45
+    min_score: float = 0.0  # tracks with a lower score are not drawn; in [0, 1]
+    alpha: float = 0.45  # opacity of the masks in [0, 1]
+    # Labels, or names in ``thing_classes``, of the only tracks that are drawn; None: all.
     classes: Iterable[int | str] | None = None
-    draw_masks: bool = True
-    draw_boxes: bool = False
-    draw_labels: bool = True
-    draw_ids: bool = True
+    draw_masks: bool = True  # whether masks are filled and outlined
+    draw_boxes: bool = False  # whether the bounding box of each mask is drawn
+    draw_labels: bool = True  # whether the class and the score are written at each mask
+    draw_ids: bool = True  # whether the track's id is
+    # Number of past frames whose mask centroids are joined to the present one's by a line; 0:
+    # none.
     trail: int = 0
-    side_by_side: bool = False
+    side_by_side: bool = False  # whether the frame as it is stands left of the result
 
     def __post_init__(self) -> None:
         if self.scale is not None and self.scale <= 0:

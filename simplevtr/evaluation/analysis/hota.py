@@ -29,19 +29,13 @@ METRICS = ("HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA")
 
 @dataclass(frozen=True)
 class HotaScores:
-    """Scores by name of ``METRICS``, in per cent; NaN where there is nothing to score.
+    """Scores by name of ``METRICS``, in per cent; NaN where there is nothing to score."""
 
-    Attributes:
-        score_threshold: predictions with a lower score were left out.
-        all_masks: every mask counts the same, TrackEval's detection average.
-        all_categories: every category with true or predicted masks counts the same, its class
-            average.
-        per_category: by name, of the categories with true or predicted masks.
-    """
-
-    score_threshold: float
-    all_masks: dict[str, float]
+    score_threshold: float  # predictions with a lower score were left out
+    all_masks: dict[str, float]  # every mask counts the same, TrackEval's detection average
+    # Every category with true or predicted masks counts the same, its class average.
     all_categories: dict[str, float]
+    # By name, of the categories with true or predicted masks.
     per_category: dict[str, dict[str, float]]
 
 

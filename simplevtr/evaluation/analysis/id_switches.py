@@ -32,38 +32,24 @@ from scipy.optimize import linear_sum_assignment
 
 @dataclass(frozen=True)
 class IdSwitch:
-    """One switch.
+    """One switch."""
 
-    Attributes:
-        video_id: its video.
-        frame: 0-based frame in which the true track is first matched with ``new``.
-        last_frame: the frame before it in which the true track was last matched with ``old``.
-        gt_id: ``id`` of the annotation.
-        old: the predicted track before, as its 0-based place in the list of results.
-        new: the predicted track from now on, likewise.
-    """
-
-    video_id: int
-    frame: int
-    last_frame: int
-    gt_id: int
-    old: int
-    new: int
+    video_id: int  # its video
+    frame: int  # 0-based frame in which the true track is first matched with ``new``
+    last_frame: int  # the frame before it in which the true track was last matched with ``old``
+    gt_id: int  # ``id`` of the annotation
+    old: int  # the predicted track before, as its 0-based place in the list of results
+    new: int  # the predicted track from now on, likewise
 
 
 @dataclass(frozen=True)
 class IdSwitches:
-    """What ``count_id_switches`` finds.
+    """What ``count_id_switches`` finds."""
 
-    Attributes:
-        per_video: number of switches by video id; every video is there.
-        matches: number of true masks that are matched, by video id; a switch needs two of them.
-        events: the switches, by video in the order of the ground truth, then by frame.
-    """
-
-    per_video: dict[int, int]
+    per_video: dict[int, int]  # number of switches by video id; every video is there
+    # Number of true masks that are matched, by video id; a switch needs two of them.
     matches: dict[int, int]
-    events: list[IdSwitch]
+    events: list[IdSwitch]  # the switches, by video in the order of the ground truth, then by frame
 
     @property
     def total(self) -> int:
