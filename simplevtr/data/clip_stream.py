@@ -7,6 +7,7 @@ uninterrupted one would have seen, and the number of a loader's workers changes 
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from simplevtr.data.paste import paste_tracks
@@ -22,58 +23,38 @@ _BUFFERED_BATCHES = 4
 _BLOCK_BATCHES = 16
 
 
+@dataclass(eq=False, repr=False)
 class ClipStream:
     """The batches of clips of one of the processes that train together.
 
     The stream of all processes is one epoch after another, each in a random order. Of P processes
     process r takes the places r, r + P, r + 2P, ...
-
-    Args:
-        records: videos, see :func:`simplevtr.data.ytvis.load_ytvis_json`.
-        items: (index of a record, anchor frame or None) of everything that an epoch visits.
-        visits: (items,) how often each of them is visited in an epoch, on average.
-        mapper: makes a clip of a record with an ``anchor`` and a ``numpy.random.Generator``.
-        batch_size: clips of one batch of this process.
-        grouped: whether batches have clips of like size (:class:`ShapeGroupedClips`).
-        seed: of all random numbers, the same in all processes; 0 or more.
-        workers: processes that load the clips; 0 loads them in this one.
-        rank: r, the number of this process.
-        processes: P.
-        paste: share of the clips that tracks of another video are pasted into.
-
-    Attributes:
-        seed: may be changed until the stream is iterated.
-        start: the iteration whose batch comes first when the stream is iterated next.
-        current: the batch that was given last.
     """
 
-    def __init__(
-        self,
-        records: list[dict[str, Any]],
-        items: Sequence[tuple[int, int | None]],
-        visits: np.ndarray,
-        mapper: Callable[[dict[str, Any], np.random.Generator], Clip],
-        *,
-        batch_size: int,
-        grouped: bool,
-        seed: int,
-        workers: int = 0,
-        rank: int = 0,
-        processes: int = 1,
-        paste: float = 0.0,
-    ) -> None:
-        self._records = DatasetFromList(records, copy=False)  # held once, serialised
-        self._items = np.array([(v, -1 if a is None else a) for v, a in items], dtype=np.int64)
-        self._visits = np.asarray(visits, dtype=np.float64)
-        self._mapper = mapper
-        self._batch_size = batch_size
-        self._grouped = grouped
-        self._workers = workers
-        self._rank, self._processes = rank, processes
-        self._paste = paste
-        self.seed = seed
-        self.start = 0
-        self.current: list[Clip] = []
+    records: Sequence[dict[str, Any]]  # videos, see :func:`simplevtr.data.ytvis.load_ytvis_json`
+    # (index of a record, anchor frame or None) of everything that an epoch visits.
+    items: Sequence[tuple[int, int | None]]
+    visits: np.ndarray  # (items,) how often each of them is visited in an epoch, on average
+    # Makes a clip of a record with an ``anchor`` and a ``numpy.random.Generator``.
+    mapper: Callable[[dict[str, Any], np.random.Generator], Clip]
+    _: KW_ONLY
+    batch_size: int  # clips of one batch of this process
+    grouped: bool  # whether batches have clips of like size (:class:`ShapeGroupedClips`)
+    # Of all random numbers, the same in all processes; 0 or more. It may be changed until the
+    # stream is iterated.
+    seed: int
+    workers: int = 0  # processes that load the clips; 0 loads them in this one
+    rank: int = 0  # r, the number of this process
+    processes: int = 1  # P
+    paste: float = 0.0  # share of the clips that tracks of another video are pasted into
+    start: int = 0  # the iteration whose batch comes first when the stream is iterated next
+    current: Sequence[Clip] = ()  # the batch that was given last
+
+    def __post_init__(self) -> None:
+        self.records = DatasetFromList(self.records, copy=False)  # held once, serialised
+        pairs = [(video, -1 if anchor is None else anchor) for video, anchor in self.items]
+        self.items = np.array(pairs, dtype=np.int64)
+        self.visits = np.asarray(self.visits, dtype=np.float64)
 
     def __iter__(self) -> Iterator[list[Clip]]:
         """Yield the batches from iteration ``start`` on.
@@ -83,18 +64,18 @@ class ClipStream:
                 found it.
         """
         # A group depends on the clips of its block that came before it.
-        skipped = self.start % _BLOCK_BATCHES if self._grouped else 0
-        clips = self._clips((self.start - skipped) * self._batch_size)
-        buffered = None if self._grouped else self._batch_size
-        batches = ShapeGroupedClips(clips, self._batch_size, buffered)
+        skipped = self.start % _BLOCK_BATCHES if self.grouped else 0
+        clips = self._clips((self.start - skipped) * self.batch_size)
+        buffered = None if self.grouped else self.batch_size
+        batches = ShapeGroupedClips(clips, self.batch_size, buffered)
         for batch in itertools.islice(batches, skipped, None):
             self.current = batch
             yield batch
 
     def places(self, first: int) -> Iterator[tuple[int, int]]:
         """The (place in the stream, item) pairs of this process without its ``first`` ones."""
-        first = first * self._processes + self._rank
-        return itertools.islice(self._all_places(first), 0, None, self._processes)
+        first = first * self.processes + self.rank
+        return itertools.islice(self._all_places(first), 0, None, self.processes)
 
     def _all_places(self, first: int) -> Iterator[tuple[int, int]]:
         begin = 0
@@ -107,8 +88,8 @@ class ClipStream:
     def _order(self, epoch: int) -> np.ndarray:
         """The items of an epoch; visits that are not whole are rounded up or down at random."""
         rng = _generator(self.seed, _ORDER, epoch)
-        whole = np.floor(self._visits)
-        repeats = whole + (rng.random(len(whole)) < self._visits - whole)
+        whole = np.floor(self.visits)
+        repeats = whole + (rng.random(len(whole)) < self.visits - whole)
         return rng.permutation(np.repeat(np.arange(len(whole)), repeats.astype(np.int64)))
 
     def _clips(self, first: int) -> Iterator[Clip]:
@@ -116,7 +97,7 @@ class ClipStream:
             self,
             sampler=self.places(first),
             batch_size=None,
-            num_workers=self._workers,
+            num_workers=self.workers,
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # the loader draws a number that nothing here depends on
         )
@@ -128,39 +109,38 @@ class ClipStream:
     def __getitem__(self, place: tuple[int, int]) -> Clip | Exception:
         """From a place in the stream and an item of the epoch to a clip, or to the user's error."""
         position, item = place
-        video, anchor = self._items[item].tolist()
-        record = {**self._records[video], "anchor": None if anchor < 0 else anchor}
+        video, anchor = self.items[item].tolist()
+        record = {**self.records[video], "anchor": None if anchor < 0 else anchor}
         rng = _generator(self.seed, _CLIP, position)
         try:
-            clip = self._mapper(record, rng)
-            if self._paste and rng.random() < self._paste:
-                donor = self._records[int(rng.integers(len(self._records)))]
-                clip = paste_tracks(clip, self._mapper(donor, rng), rng)
+            clip = self.mapper(record, rng)
+            if self.paste and rng.random() < self.paste:
+                donor = self.records[int(rng.integers(len(self.records)))]
+                clip = paste_tracks(clip, self.mapper(donor, rng), rng)
             return clip
         except (OSError, ValueError) as error:
             return error  # torch would wrap a worker's in the text of its traceback
 
 
+@dataclass(eq=False, repr=False)
 class ShapeGroupedClips:
     """Batches of clips of like size, so that little is padded.
 
     A few batches' worth of clips is held. The oldest clip leaves together with those that need the
     least padding beside it, so that none waits for ever and memory is bounded. Blocks of 16 batches
     are grouped by themselves, so that no batch depends on clips before its block.
-
-    Args:
-        clips: an iterable of clips with ``image``, a list of T tensors (3, h, w).
-        batch_size: clips of a batch.
-        buffered: clips to choose from, at least ``batch_size``; None for four batches.
     """
 
-    def __init__(self, clips: Iterable[Clip], batch_size: int, buffered: int | None = None) -> None:
-        buffered = _BUFFERED_BATCHES * batch_size if buffered is None else buffered
-        if not 1 <= batch_size <= buffered:
-            raise ValueError(f"batch size {batch_size} must be within 1 and buffered {buffered}")
-        self.clips = clips
-        self.batch_size = batch_size
-        self.buffered = buffered
+    clips: Iterable[Clip]  # with ``image``, a list of T tensors (3, h, w)
+    batch_size: int
+    buffered: int | None = None  # clips to choose from, at least ``batch_size``; four batches
+
+    def __post_init__(self) -> None:
+        if self.buffered is None:
+            self.buffered = _BUFFERED_BATCHES * self.batch_size
+        if not 1 <= self.batch_size <= self.buffered:
+            sizes = f"batch size {self.batch_size} must be within 1 and buffered {self.buffered}"
+            raise ValueError(sizes)
 
     def __iter__(self) -> Iterator[list[Clip]]:
         """Yield lists of ``batch_size`` clips; an incomplete last batch is dropped."""

@@ -4,6 +4,7 @@ Built on detectron2's ``Transform``. They give what the plain numpy form would g
 """
 
 import functools
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -54,17 +55,12 @@ def for_reduced(geometry: TransformList, factor: int) -> TransformList:
     return TransformList([CropResizeTransform(rectangle, first.size), *others])
 
 
+@dataclass(eq=False, repr=False)
 class CropResizeTransform(Transform):
-    """Cut a rectangle and resize it, in one resampling.
+    """Cut a rectangle and resize it, in one resampling."""
 
-    Args:
-        rectangle: (x0, y0, x1, y1) in source pixels, may be fractional.
-        size: (h, w) of the result in pixels.
-    """
-
-    def __init__(self, rectangle: Rectangle, size: tuple[int, int]) -> None:
-        super().__init__()
-        self._set_attributes({"rectangle": rectangle, "size": size})
+    rectangle: Rectangle  # (x0, y0, x1, y1) in source pixels, may be fractional
+    size: tuple[int, int]  # (h, w) of the result in pixels
 
     def apply_image(self, img: np.ndarray) -> np.ndarray:
         """(H, W[, 3]) uint8 to (h, w[, 3]) uint8, bilinear with antialiasing."""
@@ -116,30 +112,16 @@ class RowFlipTransform(VFlipTransform):
         return segmentation[::-1]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class PhotometricTransform(Transform):
-    """Change the colours of a frame; boxes and masks stay.
+    """Change the colours of a frame; boxes and masks stay."""
 
-    Args:
-        brightness: added, in grey levels of [0, 255].
-        contrast: factor of the grey levels.
-        contrast_first: whether the contrast is changed before or after saturation and hue.
-        saturation: factor of the saturation.
-        hue: added, in degrees.
-        channels: the order of the colour channels.
-    """
-
-    def __init__(
-        self,
-        *,
-        brightness: float = 0.0,
-        contrast: float = 1.0,
-        contrast_first: bool = True,
-        saturation: float = 1.0,
-        hue: float = 0.0,
-        channels: tuple[int, int, int] = (0, 1, 2),
-    ) -> None:
-        super().__init__()
-        self._set_attributes(locals())
+    brightness: float = 0.0  # added, in grey levels of [0, 255]
+    contrast: float = 1.0  # factor of the grey levels
+    contrast_first: bool = True  # whether it is changed before or after saturation and hue
+    saturation: float = 1.0  # factor of the saturation
+    hue: float = 0.0  # added, in degrees
+    channels: tuple[int, int, int] = (0, 1, 2)  # the order of the colour channels
 
     def apply_image(self, img: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB to the same shape and type; ``img`` itself if nothing changes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,59 +48,45 @@ class Targets:
                 raise ValueError(f"{path}: both the {other} and the {name} are to be written there")
 
 
+@dataclass(eq=False)
 class DrawnOutputs:
     """The drawn video and the MOTS pictures, a frame at a time; use it as a context manager.
 
-    Attributes:
-        shown: ids of the tracks that were in what was written so far.
+    Nothing is opened before it is entered.
     """
 
-    def __init__(
-        self,
-        targets: Targets,
-        source: FrameSource,
-        painter: TrackPainter,
-        *,
-        fps: Fraction | None = None,
-        sound: bool = True,
-    ) -> None:
-        """Prepare what ``targets`` names; nothing is opened yet.
-
-        Args:
-            targets: checked.
-            source: has the times, names and sound.
-            painter: draws the video's frames; its threshold and classes hold for the masks as well.
-            fps: instead of the source's times; the sound is left out then.
-            sound: whether the input's sound is kept.
-        """
-        self.painter = painter
-        self.shown: set[int] = set()
-        self._targets, self._source = targets, source
-        self._fps, self._sound = fps, sound and fps is None
-        self._video: FrameSink | None = None
-        self._masks: MotsPngSink | None = None
+    targets: Targets  # checked
+    source: FrameSource  # has the times, names and sound
+    painter: TrackPainter  # its threshold and classes hold for the masks as well
+    _: KW_ONLY
+    fps: Fraction | None = None  # instead of the source's times; the sound is left out then
+    sound: bool = True  # whether the input's sound is kept
+    # Ids of the tracks that were in what was written so far.
+    shown: set[int] = field(default_factory=set, init=False)
+    _video: FrameSink | None = field(default=None, init=False)
+    _masks: MotsPngSink | None = field(default=None, init=False)
 
     def __enter__(self) -> DrawnOutputs:
         """Open the outputs; see ``open_sink`` for errors."""
-        targets = self._targets
+        targets = self.targets
         with ExitStack() as stack:
             if targets.video:
                 self._video = stack.enter_context(self._open_video())
             if targets.masks:
-                masks = MotsPngSink(targets.masks, self._source.size, overwrite=targets.overwrite)
+                masks = MotsPngSink(targets.masks, self.source.size, overwrite=targets.overwrite)
                 self._masks = stack.enter_context(masks)
             self._stack = stack.pop_all()
         return self
 
     def _open_video(self) -> FrameSink:
         return open_sink(
-            self._targets.video,
-            self._fps or self._source.fps or DEFAULT_FPS,
-            self.painter.output_size(self._source.size),
-            names=self._source.names,
-            sample_aspect_ratio=self._source.sample_aspect_ratio,
-            audio_from=self._source.sound if self._sound else None,
-            overwrite=self._targets.overwrite,
+            self.targets.video,
+            self.fps or self.source.fps or DEFAULT_FPS,
+            self.painter.output_size(self.source.size),
+            names=self.source.names,
+            sample_aspect_ratio=self.source.sample_aspect_ratio,
+            audio_from=self.source.sound if self.sound and self.fps is None else None,
+            overwrite=self.targets.overwrite,
         )
 
     def __exit__(self, *details: object) -> bool | None:
@@ -109,14 +95,14 @@ class DrawnOutputs:
     @property
     def wanted(self) -> bool:
         """Whether anything is made of frames."""
-        return bool(self._targets.video or self._targets.masks)
+        return bool(self.targets.video or self.targets.masks)
 
     def write(self, frame: np.ndarray, tracks: FrameTracks) -> None:
         """Append one frame."""
         tracks = tracks.rows(_wanted(tracks.labels, tracks.scores, self.painter))
         self.shown.update(tracks.track_ids)
         if self._video is not None:
-            timing = self._source.timing(tracks.index) if self._fps is None else None
+            timing = self.source.timing(tracks.index) if self.fps is None else None
             self._video.write(self.painter.draw_frame(frame, tracks), timing)
         if self._masks is not None:
             self._masks.write(tracks)
