@@ -36,16 +36,10 @@ from tqdm import tqdm
 
 
 def measure(
-    cfg: CfgNode,
-    model: torch.nn.Module,
-    dataset: str,
-    window: int,
-    stride: int,
-    powers: list[float],
-    score: float,
+    cfg: CfgNode, model: torch.nn.Module, args: argparse.Namespace, window: int, stride: int
 ) -> dict[str, Any]:
-    """Evaluate ``model`` on ``dataset`` with one window and stride."""
-    cfg = cfg.clone()
+    """Evaluate ``model`` on ``args.dataset`` with one window and stride."""
+    cfg, dataset, powers, score = cfg.clone(), args.dataset, args.powers, args.score_threshold
     cfg.defrost()
     cfg.TEST.WINDOW, cfg.TEST.STRIDE, cfg.TEST.LENGTH_POWER = window, stride, 1.0
     model.segmenter = build_segmenter(cfg)
@@ -93,8 +87,7 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     for window in args.windows:
         for overlap in args.overlaps if window else [0.0]:
             stride = max(1, round(window * (1 - overlap)))
-            score = args.score_threshold
-            rows.append(measure(cfg, model, args.dataset, window, stride, args.powers, score))
+            rows.append(measure(cfg, model, args, window, stride))
     return rows, tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
 
 

@@ -111,11 +111,6 @@ def base_of(cell: Cell, results: dict[Cell, Any]) -> Cell:
     return dataclasses.replace(cell, model=first.model, way=first.way)
 
 
-def measure(words: list[str]) -> dict[str, Any]:
-    """The figures of a cell's words, measured in this process."""
-    return training_step.measure(training_step.parser().parse_args(words))[0]
-
-
 def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     """Measure a cell in its own process, or read what an earlier run measured.
 
@@ -124,7 +119,7 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     path = args.output.resolve() / cell.file_name
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    (result,) = measured_rows(measure, [(cell.words(args),)])
+    (result,) = measured_rows(training_step.measure_words, [(cell.words(args),)])
     if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
         result = {}
     if "error" not in result:

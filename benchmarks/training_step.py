@@ -140,6 +140,11 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return report, f"{title}\n\n{format_report(report, losses)}"
 
 
+def measure_words(words: list[str]) -> dict[str, Any]:
+    """The figures of ``measure`` with these arguments of the command."""
+    return measure(parser().parse_args(words))[0]
+
+
 def measure_inference(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """As ``measure``, of a video that is segmented ``args.steps`` times."""
     if args.frames is None:

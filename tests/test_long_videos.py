@@ -1,5 +1,7 @@
 """The benchmark of windows: a row of its table has what an evaluation finds."""
 
+from argparse import Namespace
+
 from benchmarks.long_videos import measure, ranking
 from simplevtr.data import register_ytvis
 
@@ -11,7 +13,8 @@ from ytvis_folder import forget, make_ytvis_folder
 def test_a_row_of_the_table(tiny_cfg, tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=1, frames=6, categories=tuple("abcdef"))
     register_ytvis("long_videos", *folder)
-    row = measure(tiny_cfg, build(tiny_cfg), "long_videos", 4, 2, [0.0, 2.0], 0.0)
+    args = Namespace(dataset="long_videos", powers=[0.0, 2.0], score_threshold=0.0)
+    row = measure(tiny_cfg, build(tiny_cfg), args, 4, 2)
     forget("long_videos")
     assert 0 < row["tracks"] <= 3 * 4  # windows and slots
     for power in 0, 2:

@@ -14,16 +14,15 @@ peaks are compared with what was expected; the exit status is 1 if one is off by
 """
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from benchmarks.measure import measured_rows
+from benchmarks.training_step import measure_words
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel, MemoryPlan
 from simplevtr.head_keys import RECOMPUTABLE
@@ -33,7 +32,6 @@ import torch
 from detectron2.config import CfgNode
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 MIB, GIB = 2**20, 2**30
 WAYS = ("", ", recomputed")
@@ -160,17 +158,13 @@ def config_lines(answer: Answer, way: str) -> str:
 
 def measured_bytes(answer: Answer, way: str, options: argparse.Namespace) -> int:
     """Peak bytes of a training step of an answer that runs on the GPU; RuntimeError if it fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "step.json"
-        words = [sys.executable, "benchmarks/training_step.py", "--json", str(path)]
-        words += ["--config-file", str(Path(options.config_file).resolve())]
-        words += ["--frames", str(answer.training[way]), "--size", *map(str, answer.size)]
-        words += ["--instances", str(answer.instances), "--steps", "2", "--warmup", "1"]
-        words += [*options.opts, *_recompute(way, answer.head), "MODEL.DEVICE", "cuda"]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the training step failed: {done.stderr[-1000:]}")
-        return json.loads(path.read_text(encoding="utf-8"))["peak_bytes"]
+    words = ["--config-file", options.config_file, "--steps", "2", "--warmup", "1"]
+    words += ["--frames", str(answer.training[way]), "--size", *map(str, answer.size)]
+    words += ["--instances", str(answer.instances), *options.opts, *_recompute(way, answer.head)]
+    (figures,) = measured_rows(measure_words, [([*words, "MODEL.DEVICE", "cuda"],)])
+    if "error" in figures:
+        raise RuntimeError(f"the training step failed: {figures['error']}")
+    return figures["peak_bytes"]
 
 
 def verify(planner: Planner, answer: Answer, options: argparse.Namespace) -> bool:

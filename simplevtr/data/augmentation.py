@@ -33,7 +33,7 @@ AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 _CROP_TRIES = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class ClipAugmentation:
     """Draws the transforms of one clip.
 
