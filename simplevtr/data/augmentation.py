@@ -4,12 +4,10 @@ clip.
 Chance comes from an explicit ``numpy.random.Generator``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from simplevtr.data.transforms import (
     ColumnFlipTransform,
@@ -74,7 +72,7 @@ class ClipAugmentation:
             raise ValueError(f"crop_range {tuple(self.crop_range)}; (smallest, largest) is needed")
 
     @classmethod
-    def from_config(cls, cfg: CfgNode, is_train: bool) -> ClipAugmentation:
+    def from_config(cls, cfg: CfgNode, is_train: bool) -> Self:
         """As INPUT says; in testing only the resize to MIN_SIZE_TEST and MAX_SIZE_TEST."""
         node = cfg.INPUT
         if not is_train:

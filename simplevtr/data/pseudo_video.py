@@ -1,10 +1,8 @@
 """Pseudo-videos: one still image, and its masks, under a smooth random affine motion."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from simplevtr.data.annotations import ClipTracks
 
@@ -43,7 +41,7 @@ class AffineMotion:
             )
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> AffineMotion:
+    def from_config(cls, cfg: CfgNode) -> Self:
         """As INPUT.PSEUDO_MOTION says."""
         node = cfg.INPUT.PSEUDO_MOTION
         return cls(translate=node.TRANSLATE, scale=node.SCALE, rotate=node.ROTATE, shear=node.SHEAR)

@@ -1,12 +1,10 @@
 """What is written of one video: drawn frames and MOTS pictures, as frames become final."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from simplevtr.formats.files import check_output
 from simplevtr.structures import FrameTracks
@@ -66,7 +64,7 @@ class DrawnOutputs:
     _video: FrameSink | None = field(default=None, init=False)
     _masks: MotsPngSink | None = field(default=None, init=False)
 
-    def __enter__(self) -> DrawnOutputs:
+    def __enter__(self) -> Self:
         """Open the outputs; see ``open_sink`` for errors."""
         targets = self.targets
         with ExitStack() as stack:

@@ -1,9 +1,8 @@
 """What marks a track on a picture: its colour, its mask and its label."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Self
 
 import cv2
 import numpy as np
@@ -48,7 +47,7 @@ class MaskCutout:
     left: int  # its column
 
     @classmethod
-    def of(cls, mask: np.ndarray, size: tuple[int, int]) -> MaskCutout | None:
+    def of(cls, mask: np.ndarray, size: tuple[int, int]) -> Self | None:
         """The cutout of an (H, W) uint8 mask brought to ``size``; None if nothing is left of it."""
         mask = np.ascontiguousarray(mask)
         if mask.shape != tuple(size):

@@ -1,14 +1,12 @@
 """What was found and what was repaired, counted, with the first examples of each kind."""
 
-from __future__ import annotations
-
 import copy
 import json
 import math
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
 from simplevtr.formats import checks
@@ -66,7 +64,7 @@ class Findings:
         self.place: dict[str, Any] = {}  # where the next ones are found, as in an example
         self._most_examples = most_examples
 
-    def at(self, **place: Any) -> Findings:
+    def at(self, **place: Any) -> Self:
         """The same counts, for what is found at a place inside this one."""
         inside = copy.copy(self)
         inside.place = {**self.place, **place}
@@ -145,7 +143,7 @@ class Findings:
         for found in (self.counts, self.examples, self.repairs):
             found.clear()
 
-    def update(self, others: Findings) -> None:
+    def update(self, others: Self) -> None:
         """Add what was found later."""
         self.counts.update(others.counts)
         self.repairs.update(others.repairs)

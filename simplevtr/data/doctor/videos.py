@@ -1,7 +1,5 @@
 """Examines the lists of categories and videos."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +24,7 @@ class Track:
     # What a repair makes of it; without lists and other values until its video is examined.
     # "bboxes" and "areas" are there if the file has them.
     entry: dict[str, Any]
-    video: Video
+    video: "Video"
     found: Findings  # at its place
     computed: set[str] = field(default_factory=set)  # of "bboxes" and "areas": from the masks, all
     may_be_invisible: bool = False  # whether a repair keeps it though it has no mask
