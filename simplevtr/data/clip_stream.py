@@ -133,7 +133,7 @@ class ShapeGroupedClips:
 
     clips: Iterable[Clip]  # with ``image``, a list of T tensors (3, h, w)
     batch_size: int
-    buffered: int | None = None  # clips to choose from, at least ``batch_size``; four batches
+    buffered: int | None = None  # clips to choose from, at least ``batch_size``; None: 4 batches
 
     def __post_init__(self) -> None:
         if self.buffered is None:

@@ -108,11 +108,11 @@ class Suggestion(NamedTuple):
     """Sizes of a model that a dataset asks for. "Covered" is the share of videos asked for."""
 
     slots: int  # least number that the instances of a covered video do not exceed (NUM_QUERIES)
-    # Greatest number of different frames that a covered video can give
-    # (INPUT.SAMPLING_FRAME_NUM); in training, shorter videos repeat frames.
+    # Greatest number of different frames that a covered video can give (INPUT.SAMPLING_FRAME_NUM);
+    # in training, shorter videos repeat frames.
     clip_frames: int
-    # Least number that the frames of a covered video do not exceed (TEST.WINDOW); longer
-    # videos are read in several windows.
+    # Least number that the frames of a covered video do not exceed (TEST.WINDOW); longer videos
+    # are read in several windows.
     window: int
 
 

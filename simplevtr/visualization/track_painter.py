@@ -31,8 +31,8 @@ class TrackPainter:
 
     thing_classes: Sequence[str]  # class names by label; a label beyond them is shown as "class 3"
     _: KW_ONLY
-    # Size of the result relative to the frame. None: 1, or for small frames the smallest
-    # whole number that makes the short side at least 240 pixels.
+    # Size of the result relative to the frame. None: 1, or for small frames the smallest whole
+    # number that makes the short side at least 240 pixels.
     scale: float | None = None
     min_score: float = 0.0  # tracks with a lower score are not drawn; in [0, 1]
     alpha: float = 0.45  # opacity of the masks in [0, 1]
@@ -42,8 +42,7 @@ class TrackPainter:
     draw_boxes: bool = False  # whether the bounding box of each mask is drawn
     draw_labels: bool = True  # whether the class and the score are written at each mask
     draw_ids: bool = True  # whether the track's id is
-    # Number of past frames whose mask centroids are joined to the present one's by a line; 0:
-    # none.
+    # Past frames whose mask centroids are joined to the present one's by a line; 0: none.
     trail: int = 0
     side_by_side: bool = False  # whether the frame as it is stands left of the result
 
