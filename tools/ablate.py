@@ -29,14 +29,6 @@ from simplevtr.terminal import command_parser, number, run_command, say
 from simplevtr.visualization.plots import draw_ablation
 
 
-def main(arguments: list[str] | None = None, launch: Launch | None = None) -> int:
-    """Run the command: 0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C.
-
-    ``launch`` starts one command of a run; by default a process of its own.
-    """
-    return run_command(_parser(), partial(run, launch=launch), arguments)
-
-
 def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
     """Do what is left of the plan and write its tables; 1 if a run failed."""
     plan = read_plan(options.plan, options.seeds)
@@ -94,7 +86,11 @@ def _write_tables(plan: Plan, output: Path) -> bool:
     return True
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: list[str] | None = None, launch: Launch | None = None) -> int:
+    """Run the command: 0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C.
+
+    ``launch`` starts one command of a run; by default a process of its own.
+    """
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
@@ -106,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-cost", action="store_true", help="do not measure time and memory")
     add("--list", action="store_true", help="show what would be run, and stop")
     add("--tables-only", action="store_true", help="rebuild tables, run nothing")
-    return parser
+    return run_command(parser, partial(run, launch=launch), arguments)
 
 
 if __name__ == "__main__":
