@@ -9,9 +9,16 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 UV := uv==0.13.9
 
-# make demo SEED=1 DEMO=output/demo_1 trains with another seed, into another folder.
+# make demo SEED=1 DEMO=output/demo_1 trains with another seed, into another folder; HEAD=paper, the
+# paper's mask head instead of the pixel head.
 SEED := 666
-DEMO := output/demo
+HEAD := pixel
+DEMO := output/demo$(if $(filter paper,$(HEAD)),_paper)
+ifeq ($(filter pixel paper,$(HEAD)),)
+$(error HEAD is $(HEAD); it must be pixel or paper)
+endif
+FRAMES := configs/embedded/$(if $(filter paper,$(HEAD)),,pixel_)frames.yaml
+CLIPS := configs/embedded/$(if $(filter paper,$(HEAD)),,pixel_)clips.yaml
 EASY := $(or $(DETECTRON2_DATASETS),datasets)/embedded/easy
 # Idle OpenMP threads must not spin: the cores are shared with the data loading.
 export OMP_WAIT_POLICY := passive
@@ -41,24 +48,25 @@ setup: .venv/installed
 # Every line is a command that a user can type. A demo that was interrupted goes on where it stopped.
 demo: setup
 	$(BIN)/python datasets/make_embedded.py --variant easy
-	$(BIN)/python train_net.py --resume --config-file configs/embedded/frames.yaml \
-	  SEED $(SEED) OUTPUT_DIR $(DEMO)/frames
-	$(BIN)/python train_net.py --resume --config-file configs/embedded/clips.yaml \
-	  SEED $(SEED) OUTPUT_DIR $(DEMO)/clips MODEL.WEIGHTS $(DEMO)/frames/model_final.pth
+	$(BIN)/python train_net.py --resume --config-file $(FRAMES) SEED $(SEED) OUTPUT_DIR $(DEMO)/frames
+	$(BIN)/python train_net.py --resume --config-file $(CLIPS) \
+	  SEED $(SEED) OUTPUT_DIR $(DEMO)/clips MODEL.WEIGHTS $(DEMO)/frames/model_final.pth \
+	  DATASETS.TEST '("embedded_easy_val", "embedded_easy_long")'
 	$(BIN)/python tools/visualize_results.py --overwrite --gt $(EASY)/val.json --images $(EASY)/val/JPEGImages \
 	  --results $(DEMO)/clips/inference/embedded_easy_val/results.json --format sheet --max-videos 8 \
 	  --output $(DEMO)/sheets
-	$(BIN)/python demo/demo.py --overwrite --config-file configs/embedded/clips.yaml \
+	$(BIN)/python demo/demo.py --overwrite --config-file $(CLIPS) \
 	  --input $(EASY)/val/JPEGImages/video_00001 --output $(DEMO)/video_00001.mp4 \
 	  --opts MODEL.WEIGHTS $(DEMO)/clips/model_final.pth
 	$(BIN)/python tools/plot_curves.py --overwrite $(DEMO)/frames $(DEMO)/clips --output $(DEMO)/curves.png
-	@$(BIN)/python tools/evaluate.py --overwrite --gt $(EASY)/val.json \
-	  --results $(DEMO)/clips/inference/embedded_easy_val/results.json --area-limits 175 275 \
-	  --output $(DEMO)/scores.json
+	@for split in val long; do echo "$$split" && \
+	  $(BIN)/python tools/evaluate.py --overwrite --gt $(EASY)/$$split.json \
+	  --results $(DEMO)/clips/inference/embedded_easy_$$split/results.json --area-limits 175 275 \
+	  --output $(DEMO)/scores_$$split.json || exit; done
 	@echo "predicted tracks beside the true ones  $(DEMO)/sheets"
 	@echo "a video with its tracks                $(DEMO)/video_00001.mp4"
 	@echo "losses and AP over the training        $(DEMO)/curves.png"
-	@echo "scores                                 $(DEMO)/scores.json"
+	@echo "scores                                 $(DEMO)/scores_val.json, scores_long.json"
 	@echo "the trained model                      $(DEMO)/clips/model_final.pth"
 
 test: setup lint
