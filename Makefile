@@ -20,8 +20,8 @@ endif
 FRAMES := configs/embedded/$(if $(filter paper,$(HEAD)),,pixel_)frames.yaml
 CLIPS := configs/embedded/$(if $(filter paper,$(HEAD)),,pixel_)clips.yaml
 EASY := $(or $(DETECTRON2_DATASETS),datasets)/embedded/easy
-# Idle OpenMP threads must not spin: the cores are shared with the data loading.
-export OMP_WAIT_POLICY := passive
+# Idle OpenMP threads spin for a moment only: they wake up slowly, and other programs need the cores.
+export GOMP_SPINCOUNT := 20000
 ifdef WHEELS
 export PIP_NO_INDEX := 1
 export PIP_FIND_LINKS := $(abspath $(WHEELS))
