@@ -1,5 +1,6 @@
 """Plots: training curves, runs side by side, what a dataset holds, memory over time."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,10 +22,11 @@ _Seeds = Mapping[str, Sequence[float | None]]
 def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
     """Three panels over the iteration: total loss, its parts, and mask AP with AP50.
 
-    A run has one colour (total loss, AP) or one kind of line (parts). Losses of inner decoder
+    A run has one colour (total loss) or one kind of line (parts), a test set of a run one colour
+    (AP). Losses of inner decoder
     layers, whose names end in a number, are left out.
     """
-    figure = _figure(16, 5)
+    figure, scored = _figure(16, 5), itertools.count()
     total, parts, accuracy = figure.subplots(1, 3)
     part_names = sorted({name for curves in runs.values() for name in curves if _is_part(name)})
     for i, (run, curves) in enumerate(runs.items()):
@@ -34,10 +36,11 @@ def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
             label = name if len(runs) == 1 else f"{name} ({run})"
             line = _LINES[i % len(_LINES)]
             _draw(parts, curves.get(name, []), label, color=f"C{j % 10}", linestyle=line)
-        for name, curve in sorted(curves.items()):
-            if re.search(r"(^|/)segm/AP(50)?$", name):
-                line = "--" if name.endswith("50") else "-"
-                _draw(accuracy, curve, f"{run}: {name}", color=colour, linestyle=line, marker=".")
+        for name in sorted(name for name in curves if re.search(r"(^|/)segm/AP$", name)):
+            colour = f"C{next(scored) % 10}"
+            for label, line in ((name, "-"), (f"{name}50", "--")):
+                style = {"color": colour, "linestyle": line, "marker": "."}
+                _draw(accuracy, curves.get(label, []), f"{run}: {label}", **style)
     for axes, title in ((total, "total loss"), (parts, "losses"), (accuracy, "mask AP (%)")):
         _label_curves(axes, title, log=axes is not accuracy)
     return figure
