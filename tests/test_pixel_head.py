@@ -146,6 +146,23 @@ def test_losses_by_hand():
     assert losses["loss_ce"].item() == pytest.approx(2 * 1.0986, rel=1e-3)
 
 
+def test_scores_are_free_of_the_weight_of_no_object(pixel_cfg):
+    frames = frames_of(make_clip(frames=1))
+    states = []
+    for weight in 1.0, 0.1:
+        pixel_cfg.MODEL.SIMPLEVTR.LOSS.NO_OBJECT_WEIGHT = weight
+        network = build(pixel_cfg).network.eval()
+        states.append(network.encode(frames, None))
+    plain, weighted = (state.predictions.logits[0, 0].softmax(-1) for state in states)
+    torch.testing.assert_close(states[0].logits[-1], states[1].logits[-1])
+    # Learned with a tenth of their weight, slots without an object were ten times too sure.
+    odds = [p[:, :-1] / p[:, -1:] for p in (plain, weighted)]
+    torch.testing.assert_close(odds[1], odds[0] / 10)
+    pixel_cfg.MODEL.SIMPLEVTR.LOSS.NO_OBJECT_WEIGHT = 0.0
+    with pytest.raises(ValueError, match=r"NO_OBJECT_WEIGHT is 0\.0"):
+        build(pixel_cfg)
+
+
 def test_resized_products_are_products_of_the_resized():
     torch.manual_seed(0)
     kernel, bias, embedding = torch.randn(3, 8), torch.randn(3), torch.randn(2, 8, 8, 12)

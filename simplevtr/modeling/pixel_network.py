@@ -5,6 +5,7 @@ The same interface as ``ClipNetwork``: ``encode``, then ``masks`` of chosen slot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,8 @@ class PixelState:
     """What the network knows of a batch of clips before masks are asked for.
 
     Attributes:
-        predictions: classes of every slot, repeated over the frames; without boxes and masks.
+        predictions: classes of every slot, repeated over the frames; without boxes and masks. Their
+            logits are those of the last layer, freed from the loss's weight of "no object".
         slots: (B, 1, Q, C) after the last layer.
         layers: what the slots predict before the first layer and after each.
         logits: (B, Q, K + 1) of their classes, likewise; the last is "no object".
@@ -67,18 +69,32 @@ class PixelNetwork(nn.Module):
         pixel_decoder: PixelDecoder,
         decoder: MaskedDecoder,
         class_head: ClassHead,
+        no_object_weight: float = 1.0,
         recompute: Sequence[str] = (),
     ) -> None:
-        """Keep the parts; activations of those that ``recompute`` names are computed again.
+        """Keep the parts.
+
+        Args:
+            backbone: frames -> features.
+            pixel_decoder: features -> cells and pixel embeddings.
+            decoder: cells -> slots.
+            class_head: slots -> classes.
+            no_object_weight: above 0, what "no object" weighs in the class loss.
+            recompute: parts whose activations are computed again in the backward pass.
 
         Raises:
-            ValueError: if norms of such a part gather statistics.
+            ValueError: if the weight is 0, or norms of such a part gather statistics.
         """
         super().__init__()
         if "backbone" in recompute:
             check_norms(backbone, "backbone", "MODEL.RESNETS.NORM")
         if "pixel_decoder" in recompute:
             check_norms(pixel_decoder, "pixel_decoder", "MODEL.SIMPLEVTR.PIXEL.NORM")
+        if no_object_weight <= 0:
+            raise ValueError(
+                f"LOSS.NO_OBJECT_WEIGHT is {no_object_weight}; the pixel head needs one above 0"
+            )
+        self.no_object_weight = no_object_weight
         self.recompute = tuple(recompute)
         self.backbone = backbone
         self.mask_head = pixel_decoder
@@ -126,6 +142,7 @@ class PixelNetwork(nn.Module):
             "pixel_decoder": pixel_decoder,
             "decoder": decoder,
             "class_head": class_head,
+            "no_object_weight": node.LOSS.NO_OBJECT_WEIGHT,
             "recompute": node.RECOMPUTE,
         }
 
@@ -158,7 +175,8 @@ class PixelNetwork(nn.Module):
             logits = [self.class_head(full_precision(layer.slots)) for layer in layers]
         return PixelState(
             predictions=ClipPredictions(
-                logits=repeat(logits[-1], "b q k -> b t q k", t=length), boxes=None
+                logits=repeat(self._unweighted(logits[-1]), "b q k -> b t q k", t=length),
+                boxes=None,
             ),
             slots=slots[:, None],
             layers=layers,
@@ -166,6 +184,16 @@ class PixelNetwork(nn.Module):
             embedding=embedding,
             fine=None if pixels.fine is None else by_clip(pixels.fine),
         )
+
+    def _unweighted(self, logits: Tensor) -> Tensor:
+        """(..., K + 1) class logits as if "no object" had weighed 1 in their loss.
+
+        A small weight makes slots without an object overconfident; this gives scores back the
+        meaning of probabilities (logit adjustment, Menon et al. 2021).
+        """
+        shift = torch.zeros_like(logits)
+        shift[..., -1] = -math.log(self.no_object_weight)
+        return logits + shift
 
     def _pixels(self, images: Tensor) -> PixelFeatures:
         """Decode the pixels of (N, 3, H, W) images."""
