@@ -16,14 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import evaluation, terminal
+from simplevtr.evaluation.analysis import subsets
 from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
 from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
-from simplevtr.evaluation.analysis.subsets import (
-    GROUPS,
-    check_subset_limits,
-    score_subsets,
-    subsets_table,
-)
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import check_area_limits, without_nan
 from simplevtr.formats.files import refuse_existing, write_json
@@ -41,9 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output", required=True, type=Path, help="where the scores go, as JSON")
     add("--overwrite", action="store_true", help="replace the output file if it exists")
     add("--errors", action="store_true", help="add what AP50 each kind of error costs")
-    text = f"add the scores of tracks grouped by {', '.join(GROUPS)}, in terciles"
+    text = f"add the scores of tracks grouped by {', '.join(subsets.GROUPS)}, in terciles"
     add("--subsets", action="store_true", help=text)
-    for name in GROUPS:
+    for name in subsets.GROUPS:
         text = f"greatest {name} of the first and second group (implies --subsets)"
         add(f"--{name}-limits", nargs=2, type=float, metavar=("FIRST", "SECOND"), help=text)
     add("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
@@ -60,9 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Score, write the scores and print the table."""
     check_area_limits(options.area_limits)
-    limits = {name: getattr(options, f"{name}_limits") for name in GROUPS}
+    limits = {name: getattr(options, f"{name}_limits") for name in subsets.GROUPS}
     limits = {name: pair for name, pair in limits.items() if pair is not None}
-    check_subset_limits(limits)
+    subsets.check_subset_limits(limits)
     wants_hota = options.hota or options.score_threshold is not None
     if wants_hota:
         trackeval_hota()  # that it is installed
@@ -78,9 +73,9 @@ def run(options: argparse.Namespace) -> None:
         tables.append(errors_table(errors))
         content["errors"] = {"AP50": errors.ap50, "gains": errors.gains, "counts": errors.counts}
     if options.subsets or limits:
-        subsets = score_subsets(gt, results, limits=limits)
-        tables.append(subsets_table(subsets))
-        content["subsets"] = {name: asdict(scores) for name, scores in subsets.items()}
+        groups = subsets.score_subsets(gt, results, limits=limits)
+        tables.append(subsets.subsets_table(groups))
+        content["subsets"] = {name: asdict(scores) for name, scores in groups.items()}
     if wants_hota:
         threshold = options.score_threshold
         threshold = SCORE_THRESHOLD if threshold is None else threshold

@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr.data import load_ytvis_json
 from simplevtr.evaluation import load_ground_truth, load_results
-from simplevtr.evaluation.scored_video import masks_by_frame, tracks_by_video
+from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import TrueTrack, Video
+from simplevtr.formats.ytvis import TrueTrack
 from simplevtr.structures import FrameTracks
 from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command
 from simplevtr.video_io import open_sink
@@ -84,9 +84,9 @@ def run(options: argparse.Namespace) -> None:
         found = tracks[video_id]
         rows = {}
         if options.results is not None:
-            rows["predicted"] = frame_tracks(found.video, found.predicted, labels)
+            rows["predicted"] = frame_tracks(found, found.predicted, labels)
         if truth.tracks is not None:
-            rows["ground truth"] = frame_tracks(found.video, found.true, labels)
+            rows["ground truth"] = frame_tracks(found, found.true, labels)
         draw(output, records[video_id], rows, painter, options)
     left = len(records) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
@@ -94,10 +94,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def frame_tracks(
-    video: Video, tracks: Sequence[PredictedTrack | TrueTrack], labels: dict[int, int]
+    of_video: ScoredVideo, tracks: Sequence[PredictedTrack | TrueTrack], labels: dict[int, int]
 ) -> list[FrameTracks]:
     """The tracks in each frame; predicted ones are numbered from 1 as they come."""
-    masks = masks_by_frame(tracks, video)
+    video, masks = of_video.video, of_video.masks_by_frame(tracks)
     rows = [
         (getattr(of, "id", i), labels[of.category_id], getattr(of, "score", None), own)
         for i, (of, own) in enumerate(zip(tracks, masks, strict=True), start=1)

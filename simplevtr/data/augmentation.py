@@ -20,12 +20,7 @@ from simplevtr.data.transforms import (
 
 import numpy as np
 from detectron2.config import CfgNode
-from detectron2.data.transforms import (
-    NoOpTransform,
-    ResizeShortestEdge,
-    Transform,
-    TransformList,
-)
+from detectron2.data import transforms as T
 
 AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 _CROP_TRIES = 10
@@ -100,7 +95,7 @@ class ClipAugmentation:
 
     def geometry(
         self, size: tuple[int, int], rng: np.random.Generator, boxes: np.ndarray | None = None
-    ) -> TransformList:
+    ) -> T.TransformList:
         """Draw the geometry of all frames of a clip.
 
         Args:
@@ -122,18 +117,18 @@ class ClipAugmentation:
         h, w = self._output_size(rectangle, short_side)
         flip = rng.random() < self.flip_prob
         upside_down = self.vertical_flip_prob > 0 and rng.random() < self.vertical_flip_prob
-        return TransformList(
+        return T.TransformList(
             [
                 CropResizeTransform(rectangle, (h, w)),
-                ColumnFlipTransform(w) if flip else NoOpTransform(),
-                RowFlipTransform(h) if upside_down else NoOpTransform(),
+                ColumnFlipTransform(w) if flip else T.NoOpTransform(),
+                RowFlipTransform(h) if upside_down else T.NoOpTransform(),
             ]
         )
 
-    def colours(self, frames: int, rng: np.random.Generator) -> list[Transform]:
+    def colours(self, frames: int, rng: np.random.Generator) -> list[T.Transform]:
         """Draw the colour transforms of a clip, one for each of its ``frames`` frames."""
         if not self.photometric:
-            return [NoOpTransform()] * frames
+            return [T.NoOpTransform()] * frames
         if self.photometric_per == "clip":
             return [_draw_photometric(rng)] * frames
         return [_draw_photometric(rng) for _ in range(frames)]
@@ -143,7 +138,7 @@ class ClipAugmentation:
         height, width = rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]
         if short_side:
             # The size in the resized frame would do as well: only the ratio of the sides counts.
-            h, w = ResizeShortestEdge.get_output_shape(height, width, short_side, self.max_size)
+            h, w = T.ResizeShortestEdge.get_output_shape(height, width, short_side, self.max_size)
         else:
             h, w = round(height), round(width)
         return max(1, h), max(1, w)

@@ -26,6 +26,21 @@ class ScoredVideo:
     predicted: list[PredictedTrack]
     positions: list[int]  # for each of ``predicted`` its 0-based place in the list of all results
 
+    def masks_by_frame(
+        self, tracks: Sequence[TrueTrack | PredictedTrack]
+    ) -> list[list[dict | None]]:
+        """The masks of some of its tracks, as ``split_frames`` gives them."""
+        size = {"frames": self.video.length, "height": self.video.height, "width": self.video.width}
+        return split_frames([track.strip for track in tracks], **size)
+
+    def same_category(self, true: Sequence[TrueTrack], use_categories: bool) -> np.ndarray:
+        """(predicted, true) bool: which pairs may match; all if categories do not count."""
+        if not use_categories:
+            return np.ones((len(self.predicted), len(true)), dtype=bool)
+        predicted = np.array([track.category_id for track in self.predicted], dtype=np.int64)
+        wanted = np.array([track.category_id for track in true], dtype=np.int64)
+        return predicted[:, None] == wanted[None]
+
 
 def tracks_by_video(
     gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = 0.0
@@ -56,14 +71,6 @@ def scored_videos(
     return tqdm(videos, desc=what, unit="video", disable=None)
 
 
-def masks_by_frame(
-    tracks: Sequence[TrueTrack | PredictedTrack], video: Video
-) -> list[list[dict | None]]:
-    """The masks of annotations or predictions of a video, as ``split_frames`` gives them."""
-    size = {"frames": video.length, "height": video.height, "width": video.width}
-    return split_frames([track.strip for track in tracks], **size)
-
-
 def track_iou(first: Sequence[FilmStrip], second: Sequence[FilmStrip]) -> np.ndarray:
     """IoU of every pair of tracks of one video, as a float64 array (len(first), len(second)).
 
@@ -85,23 +92,3 @@ def frame_iou(true: Sequence[dict | None], predicted: Sequence[dict | None]) -> 
             [true[i] for i in rows], [predicted[i] for i in columns], [0] * len(columns)
         )
     return iou
-
-
-def same_category(tracks: ScoredVideo, true: list[TrueTrack], use_categories: bool) -> np.ndarray:
-    """(predicted, true) bool: which pairs may match; all if categories do not count."""
-    if not use_categories:
-        return np.ones((len(tracks.predicted), len(true)), dtype=bool)
-    predicted = np.array([track.category_id for track in tracks.predicted], dtype=np.int64)
-    wanted = np.array([track.category_id for track in true], dtype=np.int64)
-    return predicted[:, None] == wanted[None]
-
-
-def categories_in_use(gt: GroundTruth, results: Sequence[PredictedTrack]) -> list[int]:
-    """The ids of the categories that have a true or predicted track, in ascending order."""
-    return sorted({track.category_id for track in (*(gt.tracks or ()), *results)})
-
-
-def check_iou_threshold(threshold: float) -> None:
-    """Raise ValueError unless the threshold lies in (0, 1]."""
-    if not 0 < threshold <= 1:
-        raise ValueError(f"iou_threshold is {threshold}; it must be above 0 and at most 1")

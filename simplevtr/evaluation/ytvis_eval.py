@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.evaluation.scored_video import categories_in_use, track_iou
+from simplevtr.evaluation.scored_video import track_iou
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, require_annotations
 from simplevtr.terminal import markdown_table, table_cell
@@ -107,7 +107,7 @@ class _TrackEval(COCOeval):
         self.params.catIds = [_ALL_CATEGORIES]
         if use_categories:
             # Others have no say in any score, and an open vocabulary has tens of thousands.
-            self.params.catIds = categories_in_use(gt, results)
+            self.params.catIds = gt.categories_in_use(results)
         low, high = areas
         self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]
         self.params.areaRngLbl = list(AREAS)

@@ -5,19 +5,8 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from simplevtr.evaluation.ytvis_eval import (
-    AREA_LIMITS,
-    check_area_limits,
-    evaluate_tracks,
-    scores_table,
-)
-from simplevtr.formats import checks
-from simplevtr.formats.results import (
-    check_results,
-    refuse_existing_results,
-    track_entry,
-    write_results,
-)
+from simplevtr.evaluation import ytvis_eval
+from simplevtr.formats import checks, results
 from simplevtr.formats.ytvis import load_ground_truth, require_objects
 from simplevtr.structures import TrackMasks
 
@@ -58,12 +47,12 @@ class YTVISEvaluator(DatasetEvaluator):
         dataset_name: str,
         output_dir: str | os.PathLike | None = None,
         overwrite: bool = False,
-        area_limits: Sequence[float] = AREA_LIMITS,
+        area_limits: Sequence[float] = ytvis_eval.AREA_LIMITS,
     ) -> None:
-        check_area_limits(area_limits)
+        ytvis_eval.check_area_limits(area_limits)
         self._area_limits = tuple(area_limits)
         if output_dir is not None:
-            refuse_existing_results(output_dir, overwrite=overwrite)
+            results.refuse_existing_results(output_dir, overwrite=overwrite)
         self._dataset_name = dataset_name
         self._output_dir = output_dir
         json_file = _metadata(dataset_name, "json_file")
@@ -128,7 +117,7 @@ class YTVISEvaluator(DatasetEvaluator):
             raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")
         if label not in self._category_ids:
             return None
-        return track_entry(
+        return results.track_entry(
             video_id=video["video_id"],
             category_id=self._category_ids[label],
             category_name=self._names[label],
@@ -151,21 +140,23 @@ class YTVISEvaluator(DatasetEvaluator):
         for part in gathered:
             # Samplers may give a video to two processes; the first one counts.
             tracks = {**part, **tracks}
-        results = [entry for video_id in sorted(tracks) for entry in tracks[video_id]]
+        entries = [entry for video_id in sorted(tracks) for entry in tracks[video_id]]
         videos = self._gt.videos
         if missing := sum(video.id not in tracks for video in videos):
             text = "%d of the %d videos of %s were not processed"
             logger.warning(text, missing, len(videos), self._dataset_name)
         if self._output_dir is not None:
             # Whether files may be replaced was settled before the predictions were made.
-            paths = write_results(self._output_dir, results, overwrite=True)
+            paths = results.write_results(self._output_dir, entries, overwrite=True)
             logger.info("Wrote %s and %s", *paths)
         if not self._gt.has_tracks:
             logger.info("%s has no ground truth; nothing is scored", self._dataset_name)
             return {}
-        predicted = check_results(results, self._gt, source=f"results of {self._dataset_name}")
-        scores = evaluate_tracks(self._gt, predicted, area_limits=self._area_limits)
-        logger.info("Track scores on %s:\n%s", self._dataset_name, scores_table(scores))
+        predicted = results.check_results(
+            entries, self._gt, source=f"results of {self._dataset_name}"
+        )
+        scores = ytvis_eval.evaluate_tracks(self._gt, predicted, area_limits=self._area_limits)
+        logger.info("Track scores on %s:\n%s", self._dataset_name, ytvis_eval.scores_table(scores))
         by_category = {f"AP-{name}": row["AP"] for name, row in scores.per_category.items()}
         return OrderedDict(segm={**scores.stats, **by_category})
 

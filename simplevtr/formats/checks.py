@@ -203,5 +203,11 @@ def score(value: object, name: str = "score") -> float:
     return float(value)
 
 
+def iou_threshold(value: float) -> None:
+    """Raise ValueError unless the least IoU of a match lies in (0, 1]."""
+    if not 0 < value <= 1:
+        raise ValueError(f"iou_threshold is {value}; it must be above 0 and at most 1")
+
+
 def _got(entry: Mapping[str, Any], key: str) -> str:
     return f"got {entry[key]!r:.80}" if key in entry else "it is missing"

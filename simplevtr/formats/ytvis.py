@@ -162,6 +162,10 @@ class GroundTruth:
         """Whether there is anything to compare predictions with."""
         return bool(self.tracks)
 
+    def categories_in_use(self, results: Iterable[Any]) -> list[int]:
+        """The ids of the categories of true tracks and of predicted ones, in ascending order."""
+        return sorted({track.category_id for track in (*(self.tracks or ()), *results)})
+
 
 def load_ground_truth(path: str | os.PathLike[str]) -> GroundTruth:
     """``read_annotations``, with masks decoded; ValueError also if one cannot be."""

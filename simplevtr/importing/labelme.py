@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.formats import checks
-from simplevtr.importing import shapes, sources
+from simplevtr.importing import dataset, shapes, sources
 from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.dataset import (
-    FRAMES,
-    ImportedDataset,
-    ImportedVideo,
-    Rle,
-    Size,
-    require_choice,
-)
 from simplevtr.importing.reading import ImportLog, UndecidedError, VideoDraft, naming
 
 UNGROUPED = ("error", "label", "drop")
@@ -36,7 +28,7 @@ def read_labelme(
     frames: str = "annotated",
     ungrouped: str = "error",
     labels_with_number: bool = False,
-) -> ImportedDataset:
+) -> dataset.ImportedDataset:
     """Read LabelMe's files, ``<frame>.json`` for the image ``<frame>.jpg``.
 
     Polygons, rectangles (also turned ones), circles and masks become masks. As in LabelMe, shapes
@@ -57,8 +49,8 @@ def read_labelme(
         labels_with_number: labels such as "bus-1" and "bus-2", which LabelMe's first versions had
             as there was no ``group_id``, are tracks 1 and 2 of the category "bus".
     """
-    require_choice("frames", frames, FRAMES)
-    require_choice("ungrouped", ungrouped, UNGROUPED)
+    dataset.require_choice("frames", frames, dataset.FRAMES)
+    dataset.require_choice("ungrouped", ungrouped, UNGROUPED)
     source = sources.require_folder(source, "LabelMe's files")
     root = sources.require_folder(images or source, "the videos' frames")
     single = bool(sources.files_of(source, ".json"))
@@ -74,7 +66,7 @@ def read_labelme(
         note = "categories alike but for -NUMBER (see --labels-with-number)"
         log.notes[note] = sum(count for count in stems.values() if count > 1)
     categories = numbered_categories(sorted(reader.categories))
-    return ImportedDataset(root, found, categories, log.notes, log.broken)
+    return dataset.ImportedDataset(root, found, categories, log.notes, log.broken)
 
 
 @dataclass
@@ -89,14 +81,14 @@ class _Reader:
     log: ImportLog
     categories: set[str] = field(default_factory=set)
 
-    def video(self, folder: Path) -> ImportedVideo:
+    def video(self, folder: Path) -> dataset.ImportedVideo:
         images = self.root if self.single else self.root / folder.name
         files = sources.files_of(folder, ".json")
         frames, files = sources.with_annotations(
             images, files, every=self.all_frames, what="file", log=self.log
         )
         contents: dict[str, dict[str, Any]] = {}
-        stated: dict[str, Size] = {}  # as LabelMe showed the picture
+        stated: dict[str, dataset.Size] = {}  # as LabelMe showed the picture
         for name, path in files.items():
             with self.log.part("frames"):
                 content = contents[name] = sources.read_object(path)
@@ -165,7 +157,7 @@ def _number_of(label: str) -> re.Match[str] | None:
     return re.fullmatch(r"(.*\S)-([0-9]+)", label)
 
 
-def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle:
+def _mask(shape: dict[str, Any], kind: Any, size: dataset.Size) -> dataset.Rle:
     if kind not in _SHAPES:
         raise ValueError(f"unknown shape_type {kind!r:.40}; imported are {', '.join(_SHAPES)}")
     points = _points(shape)
@@ -184,7 +176,7 @@ def _mask(shape: dict[str, Any], kind: Any, size: Size) -> Rle:
     return _pasted(shape, (x0, y0, x1, y1), size)
 
 
-def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: Size) -> Rle:
+def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: dataset.Size) -> dataset.Rle:
     """The mask of a PNG, base64-coded, of the pixels from the first to the last corner."""
     x0, y0, x1, y1 = corners
     # The difference is rounded, not both corners: a mask moved by half a pixel keeps its size.

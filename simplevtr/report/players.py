@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, IdSwitches
 from simplevtr.evaluation.analysis.track_matching import match_tracks, match_video
-from simplevtr.evaluation.scored_video import ScoredVideo, masks_by_frame
+from simplevtr.evaluation.scored_video import ScoredVideo
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import TrueTrack, Video
+from simplevtr.formats.ytvis import TrueTrack
 from simplevtr.report.settings import Content
 from simplevtr.report.tables import rounded
 
@@ -36,10 +36,10 @@ def player_part(content: Content, video_id: int, frames: Sequence[int]) -> dict:
     """
     tracks = content.shown[video_id]
     pairs, kinds, iou = _pairs(tracks, content.settings.iou_threshold)
-    true = _shown(content, tracks.video, tracks.true, frames)
+    true = _shown(content, tracks, tracks.true, frames)
     for column, part in enumerate(true):
         part |= {"name": column + 1, "colour": column}
-    predicted = _shown(content, tracks.video, tracks.predicted[:MAX_TRACKS], frames)
+    predicted = _shown(content, tracks, tracks.predicted[:MAX_TRACKS], frames)
     free_colour = len(true)
     for row, part in enumerate(predicted):
         column = pairs.get(row)
@@ -84,7 +84,8 @@ def switch_part(content: Content, event: IdSwitch) -> dict:
         ``true``, ``old`` and ``new``: dicts with ``category``, ``masks`` (counts or None for each
         of ``frames``) and, for the predicted ones, ``score``.
     """
-    video = content.shown[event.video_id].video
+    shown = content.shown[event.video_id]
+    video = shown.video
     true = next(track for track in content.gt.tracks if track.id == event.gt_id)
     tracks = [true, content.results[event.old], content.results[event.new]]
     frames = frames_around(event, video.length)
@@ -95,7 +96,7 @@ def switch_part(content: Content, event: IdSwitch) -> dict:
         "frame": event.frame,
         "lastFrame": event.last_frame,
         "frames": frames,
-        **dict(zip(("true", "old", "new"), _shown(content, video, tracks, frames), strict=True)),
+        **dict(zip(("true", "old", "new"), _shown(content, shown, tracks, frames), strict=True)),
     }
 
 
@@ -116,13 +117,13 @@ def _pairs(
 
 def _shown(
     content: Content,
-    video: Video,
+    video: ScoredVideo,
     tracks: Sequence[TrueTrack | PredictedTrack],
     frames: Sequence[int],
 ) -> list[dict]:
     """The category, the masks in some frames and, of predictions, the score of each track."""
     parts = []
-    for track, masks in zip(tracks, masks_by_frame(tracks, video), strict=True):
+    for track, masks in zip(tracks, video.masks_by_frame(tracks), strict=True):
         rles = [masks[t] for t in frames]
         counts = [None if rle is None else rle["counts"].decode("ascii") for rle in rles]
         parts.append({"category": content.categories[track.category_id], "masks": counts})

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD
-from simplevtr.evaluation.scored_video import (
-    SCORE_THRESHOLD,
-    ScoredVideo,
-    categories_in_use,
-    check_iou_threshold,
-    tracks_by_video,
-)
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, tracks_by_video
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS, check_area_limits
 from simplevtr.formats import checks
 from simplevtr.formats.results import PredictedTrack
@@ -39,7 +33,7 @@ class ReportSettings:
     max_frames: int = 150  # of a longer video so many frames are shown, evenly spaced
 
     def __post_init__(self) -> None:
-        check_iou_threshold(self.iou_threshold)
+        checks.iou_threshold(self.iou_threshold)
         check_area_limits(self.area_limits)
         checks.score(self.score_threshold, "score_threshold")
         for name, least in (("videos", 0), ("switches", 0), ("frame_width", 16), ("max_frames", 1)):
@@ -66,4 +60,4 @@ class Content:
     @cached_property
     def categories(self) -> dict[int, int]:
         """The place of a category in the report's list by its id."""
-        return {number: i for i, number in enumerate(categories_in_use(self.gt, self.results))}
+        return {number: i for i, number in enumerate(self.gt.categories_in_use(self.results))}

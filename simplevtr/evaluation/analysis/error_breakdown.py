@@ -26,14 +26,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from simplevtr.evaluation.analysis.track_matching import match_video
-from simplevtr.evaluation.scored_video import (
-    ScoredVideo,
-    frame_iou,
-    masks_by_frame,
-    same_category,
-    scored_videos,
-    track_iou,
-)
+from simplevtr.evaluation.scored_video import ScoredVideo, frame_iou, scored_videos, track_iou
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 from simplevtr.formats.film_strips import FilmStrip, join_frames
 from simplevtr.formats.results import PredictedTrack
@@ -140,7 +133,7 @@ def _limited(tracks: ScoredVideo) -> ScoredVideo:
 def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) -> _VideoErrors:
     matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
-    same = same_category(tracks, tracks.true, use_categories=True)
+    same = tracks.same_category(tracks.true, use_categories=True)
     own, other = np.where(same, iou, 0.0), np.where(same, 0.0, iou)
     errors = _VideoErrors(tracks, matches, _broken_tracks(tracks, own, wrong, matches, foreground))
     pieces = {row for rows, _ in errors.joined.values() for row in rows}
@@ -182,7 +175,7 @@ def _broken_tracks(
         if reached or len(rows) < 2:
             continue
         mine = [track, *(tracks.predicted[row] for row in rows)]
-        true, *masks = masks_by_frame(mine, tracks.video)
+        true, *masks = tracks.masks_by_frame(mine)
         parts, pieces = [], set()
         for whole, frame in zip(true, zip(*masks, strict=True), strict=True):
             iou = frame_iou([whole], frame)[0]

@@ -10,14 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from simplevtr.evaluation.scored_video import (
-    SCORE_THRESHOLD,
-    ScoredVideo,
-    categories_in_use,
-    frame_iou,
-    masks_by_frame,
-    scored_videos,
-)
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, frame_iou, scored_videos
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 from simplevtr.terminal import markdown_table, table_cell
@@ -62,7 +55,7 @@ def score_hota(
     metric = trackeval_hota()
     names = {category.id: category.name for category in gt.categories}
     found: dict[str, dict[int, dict[str, Any]]] = {
-        names[category_id]: {} for category_id in categories_in_use(gt, results)
+        names[category_id]: {} for category_id in gt.categories_in_use(results)
     }
     for tracks in scored_videos(gt, results, "hota", score_threshold=score_threshold):
         for category_id in sorted({of.category_id for of in tracks.true + tracks.predicted}):
@@ -94,7 +87,7 @@ def _sequence(tracks: ScoredVideo, category_id: int) -> dict[str, Any] | None:
     sides, frames = [], range(tracks.video.length)
     for side in (tracks.true, tracks.predicted):
         own = [track for track in side if track.category_id == category_id]
-        sides.append([masks for masks in masks_by_frame(own, tracks.video) if any(masks)])
+        sides.append([masks for masks in tracks.masks_by_frame(own) if any(masks)])
     if not any(sides):
         return None
     # For each side and frame, which of the tracks have a mask, and these.

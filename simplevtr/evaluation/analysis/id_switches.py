@@ -14,15 +14,8 @@ frame
 
 from dataclasses import dataclass
 
-from simplevtr.evaluation.scored_video import (
-    SCORE_THRESHOLD,
-    ScoredVideo,
-    check_iou_threshold,
-    frame_iou,
-    masks_by_frame,
-    same_category,
-    scored_videos,
-)
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, frame_iou, scored_videos
+from simplevtr.formats import checks
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 
@@ -70,10 +63,10 @@ def count_id_switches(
     So are predictions below the score threshold; ``use_categories`` matches only tracks of the same
     category. Raises ValueError if there are no annotations or a threshold is out of range.
     """
-    check_iou_threshold(iou_threshold)
+    checks.iou_threshold(iou_threshold)
     found = IdSwitches({}, {}, [])
     for tracks in scored_videos(gt, results, "id switches", score_threshold=score_threshold):
-        allowed = same_category(tracks, tracks.true, use_categories).T
+        allowed = tracks.same_category(tracks.true, use_categories).T
         switches, found.matches[tracks.video.id] = _of_video(tracks, allowed, iou_threshold)
         found.per_video[tracks.video.id] = len(switches)
         found.events.extend(switches)
@@ -87,7 +80,7 @@ def _of_video(
     if not tracks.true or not tracks.predicted:
         return [], 0
     video = tracks.video
-    true, predicted = (masks_by_frame(side, video) for side in (tracks.true, tracks.predicted))
+    true, predicted = (tracks.masks_by_frame(side) for side in (tracks.true, tracks.predicted))
     switches, matched = [], 0
     before: dict[int, int] = {}  # the matches of the frame before
     known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match

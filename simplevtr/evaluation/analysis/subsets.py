@@ -17,12 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from simplevtr.evaluation.scored_video import (
-    ScoredVideo,
-    masks_by_frame,
-    scored_videos,
-    track_iou,
-)
+from simplevtr.evaluation.scored_video import ScoredVideo, scored_videos, track_iou
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks, mean_per_cent
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.rle import decode_texts, starts_of
@@ -143,7 +138,7 @@ def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
     true = [track.strip for track in tracks.true + tracks.crowds]
     predicted = [track.strip for track in tracks.predicted]
     frames, height, width = attrgetter("length", "height", "width")(tracks.video)
-    masks = masks_by_frame(tracks.true + tracks.crowds + tracks.predicted, tracks.video)
+    masks = tracks.masks_by_frame(tracks.true + tracks.crowds + tracks.predicted)
     areas, centroids, boxes = _shapes(masks, frames, height, width)
     iou = track_iou(predicted, true)
     itself = list(range(len(true)))

@@ -1,14 +1,7 @@
 """Predicted tracks matched with true ones, the best score first, and what they are taken for."""
 
-from simplevtr.evaluation.scored_video import (
-    SCORE_THRESHOLD,
-    ScoredVideo,
-    categories_in_use,
-    check_iou_threshold,
-    same_category,
-    scored_videos,
-    track_iou,
-)
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, scored_videos, track_iou
+from simplevtr.formats import checks
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
 
@@ -51,10 +44,10 @@ def match_video(
         [track.strip for track in side] for side in (tracks.predicted, tracks.true, tracks.crowds)
     )
     iou = track_iou(predicted, true)
-    allowed = np.where(same_category(tracks, tracks.true, use_categories), iou, 0.0)
+    allowed = np.where(tracks.same_category(tracks.true, use_categories), iou, 0.0)
     matches = match_tracks(allowed, iou_threshold)
     crowd = track_iou(predicted, crowds)
-    crowd = np.where(same_category(tracks, tracks.crowds, use_categories), crowd, 0.0)
+    crowd = np.where(tracks.same_category(tracks.crowds, use_categories), crowd, 0.0)
     covered = np.flatnonzero((crowd >= iou_threshold).any(axis=1)).tolist()
     return matches, [row for row in covered if row not in matches], iou
 
@@ -80,8 +73,8 @@ def confuse_categories(
     Raises:
         ValueError: there are no annotations, or a threshold is out of its range.
     """
-    check_iou_threshold(iou_threshold)
-    index = {category_id: i for i, category_id in enumerate(categories_in_use(gt, results))}
+    checks.iou_threshold(iou_threshold)
+    index = {category_id: i for i, category_id in enumerate(gt.categories_in_use(results))}
     counts = np.zeros((len(index) + 1, len(index) + 1), dtype=np.int64)
     for tracks in scored_videos(gt, results, "confusion", score_threshold=score_threshold):
         true = [index[track.category_id] for track in tracks.true]
