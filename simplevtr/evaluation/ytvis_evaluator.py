@@ -163,9 +163,7 @@ class YTVISEvaluator(DatasetEvaluator):
 
 def _metadata(dataset_name: str, key: str) -> object:
     known = MetadataCatalog.list()  # get() would add an unknown name
-    value = None
-    if dataset_name in known:
-        value = getattr(MetadataCatalog.get(dataset_name), key, None)
+    value = MetadataCatalog.get(dataset_name).get(key) if dataset_name in known else None
     if value is None:
         raise KeyError(
             f"dataset {dataset_name!r} has no {key!r} in its metadata; "

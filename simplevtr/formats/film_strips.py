@@ -13,13 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simplevtr.formats.rle import (
-    MalformedMaskError,
-    decode_texts,
-    encode_runs,
-    mask_text,
-    starts_of,
-)
+from simplevtr.formats import rle
 
 import numpy as np
 
@@ -68,8 +62,8 @@ def join_frames(
             f"a track may have {_MAX_PIXELS} at most"
         )
     if frames == 0:
-        return [FilmStrip(encode_runs([0], height, 0), 0.0) for _ in tracks]
-    empty = encode_runs([pixels], height, width)["counts"]
+        return [FilmStrip(rle.encode_runs([0], height, 0), 0.0) for _ in tracks]
+    empty = rle.encode_runs([pixels], height, width)["counts"]
     texts = []
     for t, track in enumerate(tracks):
         for f, segmentation in enumerate(track):
@@ -77,17 +71,17 @@ def join_frames(
                 texts.append(empty)
                 continue
             try:
-                texts.append(mask_text(segmentation, height, width, allow_polygons))
+                texts.append(rle.mask_text(segmentation, height, width, allow_polygons))
             except ValueError as error:
-                raise MalformedMaskError(t, f, str(error)) from error
-    runs, rows = decode_texts(texts, pixels, frames)
-    areas = np.add.reduceat(runs[:, 1], starts_of(rows)).reshape(len(tracks), frames)
+                raise rle.MalformedMaskError(t, f, str(error)) from error
+    runs, rows = rle.decode_texts(texts, pixels, frames)
+    areas = np.add.reduceat(runs[:, 1], rle.starts_of(rows)).reshape(len(tracks), frames)
     visible = np.maximum((areas > 0).sum(axis=1), 1)
     # Integer sums are exact, so this is the correctly rounded mean.
     means = (areas.sum(axis=1) / visible).tolist()
     strips = _strip_runs(runs, rows.reshape(len(tracks), frames).sum(axis=1), pixels * frames)
     return [
-        FilmStrip(encode_runs(strip, height, width * frames), mean)
+        FilmStrip(rle.encode_runs(strip, height, width * frames), mean)
         for strip, mean in zip(strips, means, strict=True)
     ]
 
@@ -114,7 +108,7 @@ def split_frames(
         return [[None] * frames for _ in strips]
     pixels = height * width
     texts = [strip.rle["counts"] for strip in strips]
-    runs, rows = decode_texts(texts, pixels * frames, 1)
+    runs, rows = rle.decode_texts(texts, pixels * frames, 1)
     edges = np.arange(frames + 1) * pixels
     split = []
     for track in np.split(runs, np.cumsum(rows)[:-1]):
@@ -127,7 +121,7 @@ def split_frames(
         masks: list[dict | None] = [None] * frames
         for t in np.flatnonzero(begun | (np.diff(cuts) > 1)).tolist():
             frame = lengths[cuts[t] : cuts[t + 1]].tolist()
-            masks[t] = encode_runs([0, *frame] if begun[t] else frame, height, width)
+            masks[t] = rle.encode_runs([0, *frame] if begun[t] else frame, height, width)
         split.append(masks)
     return split
 
