@@ -25,8 +25,8 @@ from simplevtr.data import build_test_loader
 from simplevtr.evaluation import YTVISEvaluator, load_ground_truth, load_results
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
 from simplevtr.inference import VideoPredictor
-from simplevtr.modeling.meta_arch import build_segmenter
 from simplevtr.terminal import number
+from simplevtr.tracking import VideoSegmenter
 
 import torch
 from detectron2.config import CfgNode
@@ -42,7 +42,7 @@ def measure(
     cfg, dataset, powers, score = cfg.clone(), args.dataset, args.powers, args.score_threshold
     cfg.defrost()
     cfg.TEST.WINDOW, cfg.TEST.STRIDE, cfg.TEST.LENGTH_POWER = window, stride, 1.0
-    model.segmenter = build_segmenter(cfg)
+    model.segmenter = VideoSegmenter.from_config(cfg)
     loader = build_test_loader(cfg, dataset)  # which learns the classes that the evaluator needs
     with tempfile.TemporaryDirectory() as folder:
         evaluators = {

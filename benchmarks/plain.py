@@ -13,7 +13,7 @@ from typing import Any
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.meta_arch import SimpleVTR
-from simplevtr.structures import ClipPredictions, TrackMasks, encode_masks
+from simplevtr.structures import ClipBatch, ClipPredictions, TrackMasks, encode_masks
 
 import torch
 import torch.nn.functional as F
@@ -34,10 +34,10 @@ class PlainNetwork(ClipNetwork):
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
 
-    def encode(self, frames: Tensor, padding_mask: Tensor | None) -> ClipState:
+    def encode(self, batch: ClipBatch) -> ClipState:
         """As the base class, with every attention matrix in memory."""
         with sdpa_kernel(SDPBackend.MATH):
-            return super().encode(frames, padding_mask)
+            return super().encode(batch)
 
     def _classes_and_boxes(self, slots: Tensor, length: int) -> ClipPredictions:
         """Equation 2 to the letter: repeat the slots over the frames, then read each frame."""
@@ -90,7 +90,7 @@ class PlainVTR(SimpleVTR):
         """
         size = (clip["height"], clip["width"])
         batch = self.batcher([{"image": list(clip["image"])}])
-        predictions = self.predict_clip(batch.frames, batch.padding_mask)
+        predictions = self.predict_clip(batch.frames, batch.padding)
         probability = predictions.logits[0].float().softmax(-1)
         probability = probability[..., self.window_predictor.class_offset : -1]
         slots, labels, scores = _score_tracks(probability, self.segmenter.tracks_per_video)

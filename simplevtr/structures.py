@@ -51,6 +51,26 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class ClipBatch:
+    """The frames of B clips, padded to one size and length.
+
+    Attributes:
+        frames: (B, T, 3, H, W) float32, normalised, zero on padding.
+        padding: (B, T, H, W) bool, True on padding, which lies to the right of, below and behind
+            the frames of a clip; None if nothing is padded.
+    """
+
+    frames: Tensor
+    padding: Tensor | None = None
+
+    def frame_padding(self) -> Tensor:
+        """(B, T) bool, True where a clip has no frame."""
+        if self.padding is None:
+            return self.frames.new_zeros(self.frames.shape[:2], dtype=torch.bool)
+        return self.padding[:, :, 0, 0]
+
+
+@dataclass(frozen=True)
 class ClipTargets:
     """Ground truth of one clip, a row an instance.
 

@@ -1,14 +1,16 @@
 import math
+from types import SimpleNamespace
 
 from simplevtr.modeling.criterion import ClipCriterion, LossSettings
 from simplevtr.modeling.losses import class_coverage
 from simplevtr.modeling.matcher import ClipMatcher
-from simplevtr.structures import ClipPredictions, ClipTargets
+from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+FRAMES = torch.zeros(1, 2, 3, 4, 4)
 MATCHER = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
 
 
@@ -29,12 +31,15 @@ def batch(frames=2, slots=3, classes=2):
 
 def losses(settings, predictions, targets, mask_logits=None, padding=None):
     criterion = ClipCriterion(matcher=MATCHER, settings=settings)
-    matches = criterion.match(predictions, [targets])
-    assert matches[0][0][0].tolist() == [2]
-    tracks = None if mask_logits is None else criterion.mask_tracks(matches)
-    return criterion(
-        predictions, [targets], matches, padding, tracks=tracks, mask_logits=mask_logits
-    )
+    assert criterion.match(predictions, [targets])[0][0][0].tolist() == [2]
+    return criterion(*predicted(predictions, mask_logits), [targets], ClipBatch(FRAMES, padding))
+
+
+def predicted(predictions, mask_logits=None, cell_logits=None):
+    """A network that predicts these masks of any slot, or none, and its state."""
+    head = None if mask_logits is None else True
+    network = SimpleNamespace(mask_head=head, masks=lambda *_: mask_logits)
+    return network, SimpleNamespace(predictions=predictions, cell_logits=cell_logits)
 
 
 def test_weights_are_applied_once_to_every_layer():
@@ -119,11 +124,11 @@ def test_no_padding_is_like_padding_of_nothing():
 def test_cells_of_padding_do_not_count():
     predictions, targets = batch()
     criterion = ClipCriterion(matcher=MATCHER, settings=LossSettings(dense_weight=3.0))
-    matches, cells = criterion.match(predictions, [targets]), torch.randn(1, 2, 2, 2, 2)
+    cells = torch.randn(1, 2, 2, 2, 2)
 
     def dense(padding, cell_logits):
-        result = criterion(predictions, [targets], matches, padding, cell_logits=cell_logits)
-        return result["loss_dense"]
+        network = predicted(predictions, cell_logits=cell_logits)
+        return criterion(*network, [targets], ClipBatch(FRAMES, padding))["loss_dense"]
 
     padding = torch.zeros(1, 2, 4, 4).bool()
     assert dense(padding, cells) == dense(None, cells)

@@ -3,6 +3,7 @@
 import copy
 
 import benchmarks.plain  # noqa: F401 - registers the plain model
+from simplevtr.structures import ClipBatch
 
 import pytest
 import torch
@@ -110,7 +111,7 @@ def test_what_lies_on_padding_is_never_read(tiny_model):
     frames = torch.randn(1, 2, 3, 64, 96)
     padding = torch.zeros(1, 2, 64, 96, dtype=torch.bool)
     padding[..., 48:] = True
-    state = tiny_model.network.encode(frames, padding)
+    state = tiny_model.network.encode(ClipBatch(frames, padding))
     attention = tiny_model.network.slot_attention(state.slots, state.memory, state.cell_padding)
     inside = ~state.cell_padding[:, :, None, None].expand_as(attention)
     assert (attention[~inside] == 0).all()
@@ -126,7 +127,7 @@ def test_what_lies_on_padding_is_never_read(tiny_model):
             return y
 
     tiny_model.network.input_projection = Garbage()
-    again = tiny_model.network.encode(frames, padding)
+    again = tiny_model.network.encode(ClipBatch(frames, padding))
     torch.testing.assert_close(
         again.predictions.logits, state.predictions.logits, rtol=1e-4, atol=1e-4
     )
@@ -285,7 +286,7 @@ def test_wrong_sizes_are_named(tiny_cfg, key, value, message):
 def test_masks_of_chosen_slots_are_those_of_all(tiny_model):
     frames = frames_of([make_clip(seed=0), make_clip(seed=1)])
     everything = tiny_model.predict_clip(frames).masks
-    state = tiny_model.network.encode(frames, None)
+    state = tiny_model.network.encode(ClipBatch(frames))
     clip, slot = torch.tensor([1, 0]), torch.tensor([2, 3])
     chosen = tiny_model.network.masks(state, clip, slot)
     torch.testing.assert_close(chosen[0], everything[1, :, 2], rtol=1e-4, atol=1e-4)

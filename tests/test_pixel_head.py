@@ -6,6 +6,7 @@ from simplevtr.modeling.masked_decoder import MaskedAttention, mask_logits, resi
 from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.pixel_network import PixelState
+from simplevtr.structures import ClipBatch, ClipTargets
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_inference_contract(pixel_cfg):
 
 def test_the_last_mask_is_the_kernel_times_the_embeddings(pixel_cfg):
     model = build(pixel_cfg)
-    state = model.network.encode(frames_of(make_clip(frames=2)), None)
+    state = model.network.encode(ClipBatch(frames_of(make_clip(frames=2))))
     last = state.layers[-1]
     index = torch.tensor([1, 3])
     masks = model.network.masks(state, torch.zeros_like(index), index)
@@ -99,7 +100,7 @@ def test_masks_of_chosen_slots_are_those_of_all(pixel_cfg):
     frames = torch.cat([frames_of(make_clip(seed=seed)) for seed in (0, 1)])
     everything = model.predict_clip(frames).masks
     clip, slot = torch.tensor([1, 0, 1]), torch.tensor([2, 3, 0])
-    chosen = model.network.masks(model.network.encode(frames, None), clip, slot)
+    chosen = model.network.masks(model.network.encode(ClipBatch(frames)), clip, slot)
     for row, (b, q) in enumerate(zip(clip, slot, strict=True)):
         torch.testing.assert_close(chosen[row], everything[b, :, q], rtol=1e-4, atol=1e-4)
 
@@ -120,11 +121,11 @@ def test_slots_attend_within_their_masks(pixel_cfg):
 def test_all_points_are_the_whole_map(pixel_cfg):
     """The loss at every pixel equals that at many points drawn uniformly, up to their noise."""
     targets = _targets()
-    state = _state(slots=2, size=(4, 6))
-    whole = PixelCriterion(settings=LossSettings(**WEIGHTS))(state, targets, None)
+    state, batch = _state(slots=2, size=(4, 6)), ClipBatch(torch.zeros(1, 2, 3, 4, 6))
+    whole = PixelCriterion(settings=LossSettings(**WEIGHTS))(None, state, targets, batch)
     torch.manual_seed(0)
     points = PixelCriterion(settings=LossSettings(**WEIGHTS, mask_points=4000))(
-        state, targets, None
+        None, state, targets, batch
     )
     assert whole["loss_ce"] == points["loss_ce"]
     assert whole["loss_mask"].item() > 0
@@ -135,11 +136,11 @@ def test_all_points_are_the_whole_map(pixel_cfg):
 def test_losses_by_hand():
     """One object in one of two frames; a slot that finds it exactly and one that does not."""
     targets = _targets()
-    state = _state(slots=2, size=(4, 6))
+    state, batch = _state(slots=2, size=(4, 6)), ClipBatch(torch.zeros(1, 2, 3, 4, 6))
     state.layers[-1].kernel[0, 0] = torch.tensor([20.0, 0.0])  # +10 inside, -10 outside
     state.layers[-1].bias[0, 0] = -10.0
     state.embedding[0, :, 0] = targets[0].masks[0].float()
-    losses = PixelCriterion(settings=LossSettings(**WEIGHTS))(state, targets, None)
+    losses = PixelCriterion(settings=LossSettings(**WEIGHTS))(None, state, targets, batch)
     assert losses["loss_mask"].item() == pytest.approx(5 * 2 * 4.54e-5, rel=0.01)  # two frames
     assert losses["loss_dice"].item() == pytest.approx(0, abs=5e-3)
     # Both slots have equal logits: log(3) each; "no object" weighs a tenth, in a weighted mean.
@@ -152,7 +153,7 @@ def test_scores_are_free_of_the_weight_of_no_object(pixel_cfg):
     for weight in 1.0, 0.1:
         pixel_cfg.MODEL.SIMPLEVTR.LOSS.NO_OBJECT_WEIGHT = weight
         network = build(pixel_cfg).network.eval()
-        states.append(network.encode(frames, None))
+        states.append(network.encode(ClipBatch(frames)))
     plain, weighted = (state.predictions.logits[0, 0].softmax(-1) for state in states)
     torch.testing.assert_close(states[0].logits[-1], states[1].logits[-1])
     # Learned with a tenth of their weight, slots without an object were ten times too sure.
@@ -221,8 +222,6 @@ def test_norms_that_gather_statistics_are_not_recomputed(pixel_cfg):
 
 
 def _targets():
-    from simplevtr.structures import ClipTargets
-
     masks = torch.zeros(1, 2, 4, 6, dtype=torch.bool)
     masks[0, 0, 1:3, 2:5] = True
     visible = torch.tensor([[True, False]])

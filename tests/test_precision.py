@@ -9,6 +9,7 @@ from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import ScaledTrainer, build_step_trainer
 from simplevtr.modeling import precision
 from simplevtr.modeling.precision import Precision
+from simplevtr.structures import ClipBatch
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_what_rounding_would_spoil_stays_in_float32(tiny_model, monkeypatch, dty
     monkeypatch.setattr(precision, "_check", lambda *_: None)
     half = Precision(inference=HALF[dtype])
     network = half.applied(tiny_model.network, tiny_model.device, training=False)
-    state = network.encode(torch.randn(1, 3, 3, 32, 48), None)
+    state = network.encode(ClipBatch(torch.randn(1, 3, 3, 32, 48)))
     assert {feature.dtype for feature in state.features} == {HALF[dtype]}
     predictions = state.predictions
     tensors = [predictions.logits, predictions.boxes, *sum(predictions.auxiliary, ())]

@@ -1,19 +1,19 @@
 import logging
 
 from simplevtr.modeling.targets import TargetBuilder
+from simplevtr.structures import ClipBatch
 
 import torch
 from conftest import make_clip
 
 
 def build(clip, *, length=None, size=None, limit=10):
-    builder = TargetBuilder(max_instances=limit)
-    return builder(
-        clip["instances"],
-        clip_length=length or len(clip["image"]),
-        padded_size=size or (clip["height"], clip["width"]),
-        name=clip["file_names"][0],
-    )
+    return TargetBuilder(max_instances=limit)(clip, batch_of(clip, length=length, size=size))
+
+
+def batch_of(clip, *, length=None, size=None):
+    size = size or (clip["height"], clip["width"])
+    return ClipBatch(torch.zeros(1, length or len(clip["image"]), 3, *size))
 
 
 def test_rows_boxes_and_visibility():
@@ -39,13 +39,13 @@ def test_padding_of_time_and_size():
 
 
 def test_more_instances_than_slots_keeps_the_largest_and_warns_once(caplog):
-    clip = make_clip(frames=2, size=(64, 48), labels=(0, 1, 2, 3))  # rows grow with their number
+    clip = make_clip(
+        frames=2, size=(64, 48), labels=(0, 1, 2, 3), video=7
+    )  # rows grow with their number
     builder = TargetBuilder(max_instances=2)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            targets = builder(
-                clip["instances"], clip_length=2, padded_size=(64, 48), name="video_7/00000.jpg"
-            )
+            targets = builder(clip, batch_of(clip))
     assert targets.labels.tolist() == [2, 3]
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 1

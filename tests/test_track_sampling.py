@@ -5,7 +5,7 @@ from itertools import combinations
 from simplevtr.modeling import criterion as criterion_module
 from simplevtr.modeling.criterion import ClipCriterion, LossSettings, draw_rows, sample_tracks
 from simplevtr.modeling.matcher import ClipMatcher
-from simplevtr.structures import ClipTargets
+from simplevtr.structures import ClipBatch, ClipTargets
 
 import pytest
 import torch
@@ -56,13 +56,13 @@ def test_the_mean_over_all_subsets_is_the_full_loss(monkeypatch, limit):
         )
         for count in (4, 1)
     ]
+    batch = ClipBatch(torch.zeros(2, 3, 3, 6, 8))
     logits = torch.randn(2, 10, 3, 4, 4, generator=generator, dtype=torch.float64)
 
     def losses(tracks):
         """Of the masks that a head would predict for the chosen slots."""
         chosen = torch.cat([logits[b, slots] for b, (slots, _) in enumerate(tracks.matches)])
-        padding = torch.zeros(2, 3, dtype=torch.bool)
-        return torch.stack(criterion.mask_losses(chosen, targets, tracks, padding, None))
+        return torch.stack(criterion.mask_losses(chosen, targets, tracks, batch))
 
     matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
     criterion = ClipCriterion(matcher=matcher, settings=LossSettings())

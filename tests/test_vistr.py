@@ -10,7 +10,7 @@ from pathlib import Path
 from simplevtr import setup_cfg
 from simplevtr.conversion import Target, convert
 from simplevtr.conversion.names import VISTR
-from simplevtr.structures import ClipTargets
+from simplevtr.structures import ClipBatch, ClipTargets
 
 import numpy as np
 import pytest
@@ -107,16 +107,10 @@ def targets_of(golden):
 def losses_of(model, targets):
     """The loss dict and the matches of the golden's clip."""
     frames, _ = clip(padded=False)
-    state = model.network.encode(frames.to(next(model.parameters()).dtype), None)
-    matches = model.criterion.match(state.predictions, [targets])
-    slots = matches[0][0][0]
-    masks = model.network.masks(state, torch.zeros_like(slots), slots)
-    padding = torch.zeros(1, FRAMES, 96, 128, dtype=torch.bool)
-    tracks = model.criterion.mask_tracks(matches)
-    result = model.criterion(
-        state.predictions, [targets], matches, padding, tracks=tracks, mask_logits=masks
-    )
-    return result, matches
+    batch = ClipBatch(frames.to(next(model.parameters()).dtype))
+    state = model.network.encode(batch)
+    result = model.criterion(model.network, state, [targets], batch)
+    return result, model.criterion.match(state.predictions, [targets])
 
 
 def test_losses_and_assignments(model, golden):

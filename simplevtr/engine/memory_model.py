@@ -21,7 +21,7 @@ from simplevtr.modeling.deform_conv import TAPS, DeformConv
 from simplevtr.modeling.losses import CHUNK_BYTES, TENSORS_A_CHUNK
 from simplevtr.modeling.matcher import Match
 from simplevtr.modeling.meta_arch import head_of
-from simplevtr.structures import ClipTargets
+from simplevtr.structures import ClipBatch, ClipTargets
 
 import torch
 from detectron2.config import CfgNode
@@ -183,11 +183,15 @@ class MemoryModel:
         self._network.train()
         with self._fake, counter:
             targets = [_targets(frames, size, instances) for _ in range(clips)]
-            images = torch.zeros(clips, frames, 3, *size)
-            state = self._encode(images, counter)
-            step = self._pixel_loss if self._pixel else self._paper_loss
-            loss = step(state, targets, counter, exact)
-            del images, state
+            batch = ClipBatch(torch.zeros(clips, frames, 3, *size))
+            state = self._encode(batch, counter)
+            if self._pixel:  # the real losses; what is assigned to what does not matter
+                state.layers[-1].slots.register_hook(lambda _: counter.enter(BACKWARD[SLOTS]))
+                counter.enter(LOSSES)
+                loss = sum(self._criterion(self._network, state, targets, batch).values())
+            else:
+                loss = self._paper_loss(state, targets, counter, exact)
+            del batch, state
             counter.enter(BACKWARD[LOSSES if self._pixel else MASK_HEAD])
             loss.backward()
         self._network.zero_grad()
@@ -200,7 +204,8 @@ class MemoryModel:
         counter = self._counter(exact)
         self._network.eval()
         with self._fake, torch.no_grad(), counter:
-            self._masks(self._encode(torch.zeros(1, frames, 3, *size), counter), slots, counter)
+            batch = ClipBatch(torch.zeros(1, frames, 3, *size))
+            self._masks(self._encode(batch, counter), slots, counter)
         return counter.peaks
 
     def _counter(self, exact: bool) -> AllocatedBytes:
@@ -210,7 +215,7 @@ class MemoryModel:
             counter.add(tensor)
         return counter
 
-    def _encode(self, images: Tensor, counter: AllocatedBytes) -> Any:
+    def _encode(self, batch: ClipBatch, counter: AllocatedBytes) -> Any:
         """The network's state; which part works is noted, in the backward pass too."""
         network = self._network
 
@@ -235,7 +240,7 @@ class MemoryModel:
             module.register_forward_pre_hook(enters(part, before)) for module, part, before in parts
         ]
         with self._autocast():
-            state = network.encode(images, None)
+            state = network.encode(batch)
         for hook in hooks:
             hook.remove()
         return state
@@ -265,14 +270,6 @@ class MemoryModel:
         loss = masks.float().sum() + predictions.logits.sum() + predictions.boxes.sum()
         counter.reserve(-chunk)
         return loss
-
-    def _pixel_loss(
-        self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes, _: bool
-    ) -> Tensor:
-        """The real losses; what is assigned to what does not matter."""
-        state.layers[-1].slots.register_hook(lambda _: counter.enter(BACKWARD[SLOTS]))
-        counter.enter(LOSSES)
-        return sum(self._criterion(state, targets, None).values())
 
 
 def _targets(frames: int, size: tuple[int, int], instances: int) -> ClipTargets:

@@ -12,7 +12,7 @@ from simplevtr.modeling.position_encoding import ClipPositionEncoding
 from simplevtr.modeling.precision import full_precision, without_autocast
 from simplevtr.modeling.recompute import backbone_features, check_norms
 from simplevtr.modeling.transformer import Transformer
-from simplevtr.structures import ClipPredictions
+from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ class ClipState:
         memory: (B, T, h, w, C) encoder output.
         features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
         cell_padding: (B, T, h, w) bool, True where a cell is padding; None if nothing is padded.
+        cell_logits: (B, T, h, w, K) class logits of every cell; None without their layer.
     """
 
     predictions: ClipPredictions
@@ -42,6 +43,7 @@ class ClipState:
     memory: Tensor
     features: list[Tensor]
     cell_padding: Tensor | None
+    cell_logits: Tensor | None
 
 
 class ClipNetwork(nn.Module):
@@ -138,17 +140,13 @@ class ClipNetwork(nn.Module):
             **sizes,
         }
 
-    def encode(self, frames: Tensor, padding_mask: Tensor | None) -> ClipState:
+    def encode(self, batch: ClipBatch) -> ClipState:
         """Run everything but the mask head.
-
-        Args:
-            frames: (B, T, 3, H, W) normalised.
-            padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is
-                padded.
 
         Raises:
             ValueError: if the queries have a frame axis of another length than T.
         """
+        frames = batch.frames
         clips, length = frames.shape[:2]
         if self.query_frames and length != self.query_frames:
             raise ValueError(
@@ -161,8 +159,8 @@ class ClipNetwork(nn.Module):
         cells = self.input_projection(features[FEATURES[0]])
         height, width = cells.shape[-2:]
         cell_padding = None
-        if padding_mask is not None:
-            cell_padding = F.interpolate(padding_mask.float(), size=(height, width)).bool()
+        if batch.padding is not None:
+            cell_padding = F.interpolate(batch.padding.float(), size=(height, width)).bool()
         nothing_padded = torch.zeros(
             clips, length, height, width, dtype=torch.bool, device=frames.device
         )
@@ -180,15 +178,17 @@ class ClipNetwork(nn.Module):
         with without_autocast(slots.device):
             # In bfloat16 a box at 0.9 of a frame of 540 pixels would be rounded by a pixel.
             predictions = self._classes_and_boxes(full_precision(slots), length)
+        memory = rearrange(memory, "b (t h w) c -> b t h w c", t=length, h=height)
         return ClipState(
             predictions=predictions,
             slots=slots[-1],
-            memory=rearrange(memory, "b (t h w) c -> b t h w c", t=length, h=height),
+            memory=memory,
             features=[
                 rearrange(features[name], "(b t) c h w -> b t c h w", b=clips)
                 for name in FEATURES[1:]
             ],
             cell_padding=cell_padding,
+            cell_logits=None if self.dense_head is None else self.dense_head(memory),
         )
 
     def _classes_and_boxes(self, slots: Tensor, length: int) -> ClipPredictions:
@@ -216,7 +216,3 @@ class ClipNetwork(nn.Module):
         attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
         memory = rearrange(state.memory, "b t h w c -> b t c h w")
         return self.mask_head(memory, state.features, attention[clip, :, slot], clip)
-
-    def dense_logits(self, state: ClipState) -> Tensor | None:
-        """Class logits of every cell of the memory, (B, T, h, w, K); None without their layer."""
-        return None if self.dense_head is None else self.dense_head(state.memory)

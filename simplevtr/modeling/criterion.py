@@ -7,10 +7,11 @@ from typing import Any
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling import losses
+from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
 from simplevtr.modeling.mask_points import point_mask_losses
 from simplevtr.modeling.matcher import ClipMatcher, Match
-from simplevtr.structures import ClipPredictions, ClipTargets
+from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 
 import torch
 import torch.nn.functional as F
@@ -67,6 +68,10 @@ class MaskTracks:
     matches: list[Match]
     scales: list[float]
 
+    def clips(self) -> Tensor:
+        """(M,) int64, the clip that each track belongs to."""
+        return torch.cat([torch.full_like(slots, b) for b, (slots, _) in enumerate(self.matches)])
+
 
 def sample_tracks(
     matches: list[Match], limit: int, generator: Generator | None = None
@@ -119,61 +124,48 @@ class ClipCriterion(nn.Module):
         ]
         return [list(layer) for layer in zip(*by_clip, strict=True)]
 
-    def mask_tracks(self, matches: list[list[Match]]) -> MaskTracks:
-        """Choose which tracks of the last layer's match get a mask loss."""
-        return sample_tracks(matches[0], self.settings.max_mask_tracks)
-
     def forward(
         self,
-        predictions: ClipPredictions,
+        network: ClipNetwork,
+        state: ClipState,
         targets: list[ClipTargets],
-        matches: list[list[Match]],
-        padding: Tensor | None,
-        *,
-        tracks: MaskTracks | None = None,
-        mask_logits: Tensor | None = None,
-        cell_logits: Tensor | None = None,
+        batch: ClipBatch,
     ) -> dict[str, Tensor]:
         """Compute every loss, weighted.
 
         Args:
-            predictions: of the batch; its ``masks`` are not used.
+            network: predicts the masks of the matched slots, and of no others, if it has a mask
+                head.
+            state: of the network.
             targets: B clips.
-            matches: of ``match``.
-            padding: (B, T, H, W) bool, True where a pixel is padding, to the right of and below the
-                frames; None if nothing is padded.
-            tracks: of ``mask_tracks``; None if masks are not trained.
-            mask_logits: (M, T, h, w) logits of the slots of ``tracks``, clip after clip.
-            cell_logits: (B, T, h, w, K) class logits of every cell, or None.
+            batch: what the network saw.
 
         Returns:
             ``loss_ce``, ``loss_bbox``, ``loss_giou``, the same with ``_0`` ... for the earlier
-            layers, ``loss_mask`` and ``loss_dice`` of ``tracks``, ``loss_dense`` of the cells.
+            layers, ``loss_mask`` and ``loss_dice`` of the last layer's match, ``loss_dense`` of the
+            cells.
         """
-        frame_padding = predictions.logits.new_zeros(predictions.logits.shape[:2], dtype=torch.bool)
-        if padding is not None:
-            frame_padding = padding[:, :, 0, 0]
+        matches = self.match(state.predictions, targets)
+        frame_padding = batch.frame_padding()
         normaliser = self._normaliser(targets, frame_padding)
         result = {}
         for index, (layer, layer_matches) in enumerate(
-            zip(self._layers(predictions), matches, strict=True)
+            zip(self._layers(state.predictions), matches, strict=True)
         ):
             # The last layer stands first and has no suffix; layer i of the earlier ones has "_i".
             suffix = "" if index == 0 else f"_{index - 1}"
             terms = self._slot_losses(*layer, targets, layer_matches, normaliser, frame_padding)
             result.update({name + suffix: value for name, value in terms.items()})
-        if tracks is not None:
-            focal, dice = self.mask_losses(mask_logits, targets, tracks, frame_padding, padding)
+        if network.mask_head is not None:
+            tracks = sample_tracks(matches[0], self.settings.max_mask_tracks)
+            logits = network.masks(state, tracks.clips(), torch.cat([s for s, _ in tracks.matches]))
+            focal, dice = self.mask_losses(logits, targets, tracks, batch)
             result["loss_mask"] = self.settings.mask_weight * focal / normaliser
             result["loss_dice"] = self.settings.dice_weight * dice / normaliser
-        if cell_logits is not None:
-            size, classes = cell_logits.shape[2:4], cell_logits.shape[-1]
-            coverage = torch.stack([losses.class_coverage(t, classes, size) for t in targets])
-            inside = torch.ones_like(coverage[..., 0])
-            if padding is not None:
-                inside = F.adaptive_avg_pool2d((~padding).float(), size)
-            dense = losses.dense_class_loss(cell_logits, coverage, inside)
-            result["loss_dense"] = self.settings.dense_weight * dense
+        if state.cell_logits is not None:
+            result["loss_dense"] = self.settings.dense_weight * _dense_loss(
+                state.cell_logits, targets, batch
+            )
         return result
 
     def _layers(self, predictions: ClipPredictions) -> list[tuple[Tensor, Tensor]]:
@@ -221,20 +213,20 @@ class ClipCriterion(nn.Module):
         }
 
     def mask_losses(
-        self,
-        logits: Tensor,
-        targets: list[ClipTargets],
-        tracks: MaskTracks,
-        frame_padding: Tensor,
-        padding: Tensor | None,
+        self, logits: Tensor, targets: list[ClipTargets], tracks: MaskTracks, batch: ClipBatch
     ) -> tuple[Tensor, Tensor]:
         """Sum the losses of the maps, an instance and frame each.
 
-        Arguments are those of ``forward``; ``frame_padding`` is (B, T) bool.
+        Args:
+            logits: (M, T, h, w) of the slots of ``tracks``, clip after clip.
+            targets: B clips.
+            tracks: of ``sample_tracks``.
+            batch: of the clips.
 
         Returns:
             Focal and dice loss, scalars, neither weighted nor normalised.
         """
+        frame_padding = batch.frame_padding()
         by_clip = logits.split([len(slots) for slots, _ in tracks.matches])
         sums = []
         for b, (_, instances) in enumerate(tracks.matches):
@@ -243,7 +235,7 @@ class ClipCriterion(nn.Module):
             if self.settings.absent_mask == "empty":
                 taught = (~frame_padding[b]).expand_as(taught)
             rows, frames = taught.nonzero(as_tuple=True)
-            of_clip = None if padding is None else padding[b]
+            of_clip = None if batch.padding is None else batch.padding[b]
             maps = TaughtMaps(targets[b].masks, of_clip, instances[rows], frames)
             chosen = by_clip[b][rows, frames]
             if self.settings.mask_points:
@@ -253,3 +245,13 @@ class ClipCriterion(nn.Module):
             sums.append(tracks.scales[b] * torch.stack(terms).sum(1))
         focal, dice = torch.stack(sums).sum(0)
         return focal, dice
+
+
+def _dense_loss(cell_logits: Tensor, targets: list[ClipTargets], batch: ClipBatch) -> Tensor:
+    """Of (B, T, h, w, K) class logits."""
+    size, classes = cell_logits.shape[2:4], cell_logits.shape[-1]
+    coverage = torch.stack([losses.class_coverage(t, classes, size) for t in targets])
+    inside = torch.ones_like(coverage[..., 0])
+    if batch.padding is not None:
+        inside = F.adaptive_avg_pool2d((~batch.padding).float(), size)
+    return losses.dense_class_loss(cell_logits, coverage, inside)

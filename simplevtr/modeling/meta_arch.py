@@ -16,8 +16,8 @@ from simplevtr.modeling.precision import Precision, without_autocast
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.modeling.targets import TargetBuilder
 from simplevtr.modeling.window_predictor import WindowPredictor
-from simplevtr.structures import ClipPredictions, FrameTracks
-from simplevtr.tracking import TrackingSettings, VideoSegmenter, WindowLinker, WindowTracks
+from simplevtr.structures import ClipBatch, ClipPredictions, FrameTracks
+from simplevtr.tracking import VideoSegmenter, WindowTracks
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -64,23 +64,16 @@ class SimpleVTR(nn.Module):
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts."""
-        node = cfg.MODEL.SIMPLEVTR
         network, criterion = head_of(cfg)
         return {
             # First, since it is checked at once and the network takes time.
             "precision": Precision.from_config(cfg),
             "network": network(cfg),
-            "batcher": ClipBatcher(pixel_mean=cfg.MODEL.PIXEL_MEAN, pixel_std=cfg.MODEL.PIXEL_STD),
-            "target_builder": TargetBuilder(
-                max_instances=node.NUM_QUERIES, class_offset=node.CLASS_OFFSET
-            ),
+            "batcher": ClipBatcher(cfg),
+            "target_builder": TargetBuilder(cfg),
             "criterion": criterion(cfg),
-            "window_predictor": WindowPredictor(
-                query_frames=node.QUERY_FRAMES,
-                class_offset=node.CLASS_OFFSET,
-                slot_threshold=cfg.TEST.SLOT_THRESHOLD,
-            ),
-            "segmenter": build_segmenter(cfg),
+            "window_predictor": WindowPredictor(cfg),
+            "segmenter": VideoSegmenter.from_config(cfg),
         }
 
     @property
@@ -116,34 +109,8 @@ class SimpleVTR(nn.Module):
         """Weighted losses of a batch of clips."""
         network = self.precision.applied(self.network, self.device, training=True)
         batch = self.batcher(clips)
-        targets = [
-            self.target_builder(
-                [frame.to(self.device) for frame in clip["instances"]],
-                clip_length=batch.frames.shape[1],
-                padded_size=batch.frames.shape[-2:],
-                name=clip["file_names"][0],
-            )
-            for clip in clips
-        ]
-        state = network.encode(batch.frames, batch.padding_mask)
-        if isinstance(self.criterion, PixelCriterion):
-            return self.criterion(state, targets, batch.padding_mask)
-        matches = self.criterion.match(state.predictions, targets)
-        tracks, mask_logits = None, None
-        if network.mask_head is not None:
-            tracks = self.criterion.mask_tracks(matches)
-            slots = [slots for slots, _ in tracks.matches]
-            clip = torch.cat([torch.full_like(s, b) for b, s in enumerate(slots)])
-            mask_logits = network.masks(state, clip, torch.cat(slots))
-        return self.criterion(
-            state.predictions,
-            targets,
-            matches,
-            batch.padding_mask,
-            mask_logits=mask_logits,
-            tracks=tracks,
-            cell_logits=network.dense_logits(state),
-        )
+        targets = [self.target_builder(clip, batch) for clip in clips]
+        return self.criterion(network, network.encode(batch), targets, batch)
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
         """Predict every slot, the same in training and evaluation mode.
@@ -152,7 +119,7 @@ class SimpleVTR(nn.Module):
         padding, or None if nothing is padded. There are no masks without a mask head.
         """
         network = self.precision.applied(self.network, self.device, training=False)
-        state = network.encode(frames, padding_mask)
+        state = network.encode(ClipBatch(frames, padding_mask))
         if network.mask_head is None:
             return state.predictions
         clips, queries = frames.shape[0], self.network.queries
@@ -181,28 +148,6 @@ def head_of(cfg: CfgNode) -> tuple[type[nn.Module], type[nn.Module]]:
     check_head(cfg)
     heads = {"paper": (ClipNetwork, ClipCriterion), "pixel": (PixelNetwork, PixelCriterion)}
     return heads[cfg.MODEL.SIMPLEVTR.HEAD]
-
-
-def build_segmenter(cfg: CfgNode) -> VideoSegmenter:
-    """Build the inference of a config."""
-    return VideoSegmenter(
-        window=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW,
-        stride=cfg.TEST.STRIDE,
-        score_threshold=cfg.TEST.SCORE_THRESHOLD,
-        tracks_per_video=cfg.TEST.TRACKS_PER_VIDEO,
-        length_power=cfg.TEST.LENGTH_POWER,
-        tracking=TrackingSettings(
-            linker=WindowLinker(
-                min_iou=cfg.TEST.LINK.MIN_IOU,
-                min_agreement=cfg.TEST.LINK.MIN_AGREEMENT,
-                min_looks=cfg.TEST.LINK.MIN_LOOKS,
-            ),
-            birth_score=cfg.TEST.LINK.BIRTH_SCORE,
-            memory=cfg.TEST.LINK.MEMORY,
-            mask_scoring=cfg.TEST.MASK_SCORING,
-            duplicate_iou=cfg.TEST.DUPLICATE_IOU,
-        ),
-    )
 
 
 @META_ARCH_REGISTRY.register()

@@ -22,9 +22,9 @@ from simplevtr.modeling.losses import (
 from simplevtr.modeling.mask_points import draw_pixels, map_logits_at
 from simplevtr.modeling.masked_decoder import SlotKernels, full_size, mask_logits, resized
 from simplevtr.modeling.matcher import Match, assign
-from simplevtr.modeling.pixel_network import PixelState
+from simplevtr.modeling.pixel_network import PixelNetwork, PixelState
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.structures import ClipTargets
+from simplevtr.structures import ClipBatch, ClipTargets
 
 import torch
 import torch.nn.functional as F
@@ -51,21 +51,26 @@ class PixelCriterion(nn.Module):
         return {"settings": LossSettings(**keyword_arguments(cfg.MODEL.SIMPLEVTR.LOSS))}
 
     def forward(
-        self, state: PixelState, targets: list[ClipTargets], pixel_padding: Tensor | None
+        self,
+        network: PixelNetwork,
+        state: PixelState,
+        targets: list[ClipTargets],
+        batch: ClipBatch,
     ) -> dict[str, Tensor]:
         """Compute every loss, weighted.
 
         Args:
+            network: not asked: kernels and embeddings, whose products are the masks, are known.
             state: of the network.
             targets: B clips.
-            pixel_padding: (B, T, H, W) bool, True where a pixel is padding; None if nothing is.
+            batch: what the network saw.
 
         Returns:
             ``loss_ce``, ``loss_mask`` and ``loss_dice``, the same with ``_0`` ... for the layers
             before the last, in their order.
         """
         with without_autocast(state.embedding.device):
-            return self._losses(state, targets, pixel_padding)
+            return self._losses(state, targets, batch.padding)
 
     def _losses(
         self, state: PixelState, targets: list[ClipTargets], pixel_padding: Tensor | None

@@ -27,7 +27,7 @@ from simplevtr.modeling.recompute import (
     check_norms,
     recomputed,
 )
-from simplevtr.structures import ClipPredictions
+from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -151,13 +151,9 @@ class PixelNetwork(nn.Module):
         """Q."""
         return self.decoder.query.num_embeddings
 
-    def encode(self, frames: Tensor, padding_mask: Tensor | None) -> PixelState:
-        """Decode the pixels of all frames, and the slots of all clips.
-
-        Args:
-            frames: (B, T, 3, H, W) normalised.
-            padding_mask: (B, T, H, W) bool, True where a pixel is padding; None if nothing is.
-        """
+    def encode(self, batch: ClipBatch) -> PixelState:
+        """Decode the pixels of all frames, and the slots of all clips."""
+        frames = batch.frames
         clips, length = frames.shape[:2]
         images = rearrange(frames, "b t c h w -> (b t) c h w")
         pixels = self._pixels(images)
@@ -170,7 +166,7 @@ class PixelNetwork(nn.Module):
             frame_position(*cells.shape[-2:], cells.shape[2], cells.device) for cells in scales
         ]
         embedding = by_clip(pixels.embedding)
-        slots, layers = self.decoder(scales, positions, embedding, padding_mask)
+        slots, layers = self.decoder(scales, positions, embedding, batch.padding)
         with without_autocast(frames.device):
             logits = [self.class_head(full_precision(layer.slots)) for layer in layers]
         return PixelState(

@@ -80,8 +80,6 @@ class InHalfPrecision:
         self.mask_head = network.mask_head
         self.encode = autocast(network.encode)
         self.masks = autocast(network.masks)
-        if hasattr(network, "dense_logits"):  # the paper's head alone
-            self.dense_logits = autocast(network.dense_logits)
 
 
 def _check(dtype: torch.dtype | None, device: torch.device, key: str) -> None:

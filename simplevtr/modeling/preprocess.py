@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from simplevtr.structures import ClipBatch
+
 import torch
-from torch import Tensor, nn
-
-
-@dataclass(frozen=True)
-class ClipBatch:
-    """Clips of a batch.
-
-    Attributes:
-        frames: (B, T, 3, H, W) float32, normalised, zero on padding.
-        padding_mask: (B, T, H, W) bool, True on padding; None if nothing is padded.
-    """
-
-    frames: Tensor
-    padding_mask: Tensor | None
+from detectron2.config import CfgNode, configurable
+from torch import nn
 
 
 class ClipBatcher(nn.Module):
@@ -28,11 +17,17 @@ class ClipBatcher(nn.Module):
     A single clip is never padded, nor are clips of one shape.
     """
 
+    @configurable
     def __init__(self, *, pixel_mean: list[float], pixel_std: list[float]) -> None:
         super().__init__()
         for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             buffer = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
             self.register_buffer(name, buffer, persistent=False)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Read the statistics of pixels."""
+        return {"pixel_mean": cfg.MODEL.PIXEL_MEAN, "pixel_std": cfg.MODEL.PIXEL_STD}
 
     def forward(self, clips: list[dict[str, Any]]) -> ClipBatch:
         """Batch clips whose ``image`` is a list of T_b uint8 (3, H_b, W_b) tensors."""
@@ -41,7 +36,7 @@ class ClipBatcher(nn.Module):
         normalised = [(stack - self.pixel_mean) / self.pixel_std for stack in stacks]
         shapes = [stack.shape for stack in normalised]
         if len(set(shapes)) == 1:
-            return ClipBatch(torch.stack(normalised), None)
+            return ClipBatch(torch.stack(normalised))
         length, channels, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
         frames = normalised[0].new_zeros(len(clips), length, channels, height, width)
         padding = torch.ones(len(clips), length, height, width, dtype=torch.bool, device=device)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.tracking import WindowTracks
 
 import torch
+from detectron2.config import CfgNode, configurable
 from torch import Tensor
 
 
 class WindowPredictor:
     """Runs a network over the frames of a window."""
 
+    @configurable
     def __init__(self, *, query_frames: int, class_offset: int, slot_threshold: float) -> None:
         """Keep the settings.
 
@@ -29,6 +33,16 @@ class WindowPredictor:
         self.class_offset = class_offset
         self.slot_threshold = slot_threshold
 
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Read the settings."""
+        node = cfg.MODEL.SIMPLEVTR
+        return {
+            "query_frames": node.QUERY_FRAMES,
+            "class_offset": node.CLASS_OFFSET,
+            "slot_threshold": cfg.TEST.SLOT_THRESHOLD,
+        }
+
     @torch.no_grad()
     def __call__(
         self, network: ClipNetwork, batcher: ClipBatcher, images: list[Tensor]
@@ -37,8 +51,7 @@ class WindowPredictor:
         own = len(images)
         if self.query_frames:
             images = [images[i % own] for i in range(max(own, self.query_frames))]
-        batch = batcher([{"image": images}])
-        state = network.encode(batch.frames, batch.padding_mask)
+        state = network.encode(batcher([{"image": images}]))
         probability = state.predictions.logits[0, :own].float().softmax(-1)
         probability = probability[..., self.class_offset : -1].transpose(0, 1)
         kept = (probability.amax(-1).mean(1) >= self.slot_threshold).nonzero()[:, 0]

@@ -9,10 +9,12 @@ from typing import Any
 
 from simplevtr.structures import FrameTracks
 from simplevtr.tracking.collected import CollectedTracks
+from simplevtr.tracking.linking import WindowLinker
 from simplevtr.tracking.sliding_windows import sliding_windows
 from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
 from simplevtr.tracking.window_tracks import WindowTracks
 
+from detectron2.config import CfgNode
 from torch import Tensor
 
 Look = Callable[[list[Tensor]], WindowTracks]  # uint8 (3, h, w) frames of a window -> its slots
@@ -44,6 +46,29 @@ class VideoSegmenter:
     tracks_per_video: int
     length_power: float
     tracking: TrackingSettings
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> VideoSegmenter:
+        """The inference of a config."""
+        test, link = cfg.TEST, cfg.TEST.LINK
+        return cls(
+            window=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or test.WINDOW,
+            stride=test.STRIDE,
+            score_threshold=test.SCORE_THRESHOLD,
+            tracks_per_video=test.TRACKS_PER_VIDEO,
+            length_power=test.LENGTH_POWER,
+            tracking=TrackingSettings(
+                linker=WindowLinker(
+                    min_iou=link.MIN_IOU,
+                    min_agreement=link.MIN_AGREEMENT,
+                    min_looks=link.MIN_LOOKS,
+                ),
+                birth_score=link.BIRTH_SCORE,
+                memory=link.MEMORY,
+                mask_scoring=test.MASK_SCORING,
+                duplicate_iou=test.DUPLICATE_IOU,
+            ),
+        )
 
     def __post_init__(self) -> None:
         if self.window > 0 and not 0 <= self.stride <= self.window:
