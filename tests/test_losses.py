@@ -1,6 +1,6 @@
 import math
 
-from simplevtr.modeling import losses
+from simplevtr.modeling import losses, mask_losses
 
 import torch
 
@@ -34,7 +34,7 @@ def test_giou_eps_is_added_to_the_areas():
 
 def test_half_precision_is_computed_in_float32_and_float64_stays():
     logits, targets, inside = torch.randn(2, 3, 4), torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
-    for function in (losses.mask_focal_loss, losses.mask_dice_loss):
+    for function in (mask_losses.mask_focal_loss, mask_losses.mask_dice_loss):
         for dtype, expected in (
             (torch.bfloat16, torch.float32),
             (torch.float32, torch.float32),
@@ -48,9 +48,9 @@ def test_mask_losses_by_hand():
     targets = torch.tensor([[[1.0, 0.0]]])
     inside = torch.ones(1, 1, 2)
     # Focal: alpha_t (1 - p_t)^2 ln 2 with p_t = 1/2, alpha 0.25 and 0.75; a mean over two pixels.
-    focal = losses.mask_focal_loss(logits, targets, inside)
+    focal = mask_losses.mask_focal_loss(logits, targets, inside)
     assert math.isclose(focal.item(), (0.25 + 0.75) / 2 * 0.25 * math.log(2), rel_tol=1e-5)
-    dice = losses.mask_dice_loss(logits, targets, inside)
+    dice = mask_losses.mask_dice_loss(logits, targets, inside)
     assert math.isclose(dice.item(), 1 - (2 * 0.5 + 1) / (1 + 1 + 1), rel_tol=1e-5)
 
 
@@ -62,7 +62,7 @@ def test_mask_losses_ignore_padding():
     inside[:, :3, :2] = 1
     targets = targets * inside
     cut = logits[:, :3, :2], targets[:, :3, :2]
-    for loss in (losses.mask_focal_loss, losses.mask_dice_loss):
+    for loss in (mask_losses.mask_focal_loss, mask_losses.mask_dice_loss):
         for mask in (inside, inside.bool()):
             found = loss(logits, targets, mask)
             assert found.shape == (2,)
@@ -75,7 +75,7 @@ def test_nothing_matched_is_a_zero_that_gradients_flow_through():
     logits = torch.zeros(0, 3, 3, requires_grad=True)
     total = losses.box_l1_loss(boxes, torch.zeros(0, 4), ONE)
     total = total + losses.box_giou_loss(boxes, torch.zeros(0, 4), ONE)
-    for loss in (losses.mask_focal_loss, losses.mask_dice_loss):
+    for loss in (mask_losses.mask_focal_loss, mask_losses.mask_dice_loss):
         total = total + loss(logits, torch.zeros(0, 3, 3)).sum()
     assert total.item() == 0
     total.backward()
@@ -86,4 +86,4 @@ def test_nothing_matched_is_a_zero_that_gradients_flow_through():
 def test_losses_are_float32_under_half_precision():
     logits = torch.full((1, 2, 2), 30.0, dtype=torch.bfloat16)
     targets = torch.ones(1, 2, 2)
-    assert losses.mask_dice_loss(logits, targets, torch.ones(1, 2, 2)).dtype == torch.float32
+    assert mask_losses.mask_dice_loss(logits, targets, torch.ones(1, 2, 2)).dtype == torch.float32

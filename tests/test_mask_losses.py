@@ -1,8 +1,8 @@
 """The chunked mask losses against the same losses over all full-size maps at once."""
 
 from benchmarks.measure import saved_tensor_bytes
-from simplevtr.modeling import losses as mask_losses
-from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
+from simplevtr.modeling import mask_losses
+from simplevtr.modeling.mask_losses import TaughtMaps, full_mask_losses
 
 import pytest
 import torch

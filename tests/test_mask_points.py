@@ -2,8 +2,13 @@
 
 from dataclasses import replace
 
-from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
-from simplevtr.modeling.mask_points import draw_pixels, map_logits_at, point_mask_losses
+from simplevtr.modeling.mask_losses import (
+    TaughtMaps,
+    draw_pixels,
+    full_mask_losses,
+    map_logits_at,
+    point_mask_losses,
+)
 
 import pytest
 import torch
@@ -77,7 +82,7 @@ def test_every_pixel_once_gives_the_full_loss_and_gradient(monkeypatch):
     logits, maps = case(padded=False)
     y, x = torch.meshgrid(*map(torch.arange, SIZE), indexing="ij")
     everywhere = torch.stack([x, y], -1).view(1, -1, 2).expand(3, -1, -1)
-    name = "simplevtr.modeling.mask_points.draw_pixels"
+    name = "simplevtr.modeling.mask_losses.draw_pixels"
     monkeypatch.setattr(name, lambda *_: everywhere)
     for dtype in (torch.float32, torch.float64):
         found = point_mask_losses(logits.to(dtype), maps, 1)

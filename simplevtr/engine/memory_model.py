@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
-from simplevtr.modeling.losses import CHUNK_BYTES, TENSORS_A_CHUNK
+from simplevtr.modeling.mask_losses import CHUNK_BYTES, TENSORS_A_CHUNK
 from simplevtr.modeling.matcher import Match
 from simplevtr.modeling.meta_arch import head_of
 from simplevtr.structures import ClipBatch, ClipTargets

@@ -41,14 +41,25 @@ class MultiheadAttention(nn.MultiheadAttention):
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         projected = (
-            rearrange(
-                F.linear(x, weight, bias), "b n (heads c) -> b heads n c", heads=self.num_heads
-            )
+            F.linear(x, weight, bias)
             for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
         allowed = None if key_padding is None else rearrange(~key_padding, "b s -> b 1 1 s")
-        out = attend(*projected, allowed, self.dropout if self.training else 0.0)
-        return self.out_proj(rearrange(out, "b heads n c -> b n (heads c)"))
+        dropout = self.dropout if self.training else 0.0
+        return self.out_proj(attend_by_heads(*projected, self.num_heads, allowed, dropout))
+
+
+def attend_by_heads(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    allowed: Tensor | None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """As ``attend``, of projected (B, N, C) queries and (B, S, C) keys and values: (B, N, C)."""
+    parts = (rearrange(x, "b n (heads c) -> b heads n c", heads=heads) for x in (query, key, value))
+    return rearrange(attend(*parts, allowed, dropout), "b heads n c -> b n (heads c)")
 
 
 def attend(
@@ -63,7 +74,8 @@ def attend(
         query: (B, heads, N, c), as the result.
         key: (B, heads, S, c).
         value: (B, heads, S, c).
-        allowed: (B, 1, 1, S) bool, True where a key may be looked at; None if all may be.
+        allowed: (B, 1, 1 or N, S) bool, True where a key may be looked at; None if all may be. One
+            row for all queries if there is dropout.
         dropout: rate at which weights are dropped.
     """
     rows = query.shape[2]

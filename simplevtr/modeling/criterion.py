@@ -8,8 +8,7 @@ from typing import Any
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling import losses
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
-from simplevtr.modeling.losses import TaughtMaps, full_mask_losses
-from simplevtr.modeling.mask_points import point_mask_losses
+from simplevtr.modeling.mask_losses import TaughtMaps, full_mask_losses, point_mask_losses
 from simplevtr.modeling.matcher import ClipMatcher, Match
 from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simplevtr.modeling.attention import attend
+from simplevtr.modeling.attention import attend_by_heads
 from simplevtr.modeling.transformer import FeedForward
 
 import torch
@@ -84,12 +84,8 @@ class MaskedAttention(nn.Module):
         Returns:
             (B, Q, C).
         """
-        parts = (
-            rearrange(layer(x), "b n (heads c) -> b heads n c", heads=self.heads)
-            for layer, x in ((self.query, query), (self.key, key), (self.value, value))
-        )
-        out = rearrange(attend(*parts, allowed, 0.0), "b heads n c -> b n (heads c)")
-        return self.norm(slots + self.out(out))
+        projected = self.query(query), self.key(key), self.value(value)
+        return self.norm(slots + self.out(attend_by_heads(*projected, self.heads, allowed)))
 
 
 class MaskedDecoderLayer(nn.Module):

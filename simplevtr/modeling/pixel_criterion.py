@@ -12,14 +12,14 @@ from typing import Any
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling.criterion import LossSettings
-from simplevtr.modeling.losses import (
+from simplevtr.modeling.losses import class_loss, normaliser
+from simplevtr.modeling.mask_losses import (
     TaughtMaps,
-    class_loss,
+    draw_pixels,
+    map_logits_at,
     mask_bce_loss,
     mask_dice_loss,
-    normaliser,
 )
-from simplevtr.modeling.mask_points import draw_pixels, map_logits_at
 from simplevtr.modeling.masked_decoder import SlotKernels, full_size, mask_logits, resized
 from simplevtr.modeling.matcher import Match, assign
 from simplevtr.modeling.pixel_network import PixelNetwork, PixelState

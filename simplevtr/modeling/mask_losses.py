@@ -1,0 +1,218 @@
+"""The losses of masks, of VisTR and of Mask2Former, over all pixels of a map or some of them.
+
+Half precision is computed in float32; float64 stays. The losses of each map are returned, an
+instance and frame each, to be summed, normalised and weighted by the criterion.
+
+Some pixels are drawn as in PointRend's training (§3.1; Mask2Former §3.3 takes losses there): of
+more candidates than needed the least certain are kept, and the rest is drawn uniformly. Unlike
+there, a point is always the centre of a pixel of the target, so that its label needs no
+interpolation and uniform points have the focal loss over all pixels as their mean. detectron2's
+function that draws points is not used: it knows no padding and takes everything near a map's edge
+for uncertain, as it reads zeros beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from simplevtr.modeling.precision import full_precision
+
+import torch
+import torch.nn.functional as F
+from detectron2.projects.point_rend.point_features import point_sample
+from torch import Generator, Tensor
+from torch.utils.checkpoint import checkpoint
+from torchvision.ops import sigmoid_focal_loss
+
+FOCAL_ALPHA = 0.25
+FOCAL_GAMMA = 2.0
+# What a chunk may take: eight float32 maps of 300 x 540. Its GPU kernels, over a million pixels,
+# take longer than their launch, and it is little next to what the mask head keeps.
+CHUNK_BYTES = 128 * 2**20
+# Tensors of a chunk's size that exist at once in its backward pass (measured).
+TENSORS_A_CHUNK = 25
+OVERSAMPLE_RATIO = 3  # candidates a point, k in PointRend §3.1
+IMPORTANCE_RATIO = 0.75  # share of points that are chosen by uncertainty, beta in PointRend §3.1
+
+
+def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Sigmoid focal loss, a mean over the pixels of each map.
+
+    Args:
+        logits: (N, H, W), a map an instance and frame; or (N, P), some of its pixels.
+        targets: like ``logits``, float in {0, 1}, 0 on padding.
+        inside: like ``logits``, bool or float, 0 on padding; None if nothing is padding.
+
+    Returns:
+        (N,).
+    """
+    logits = full_precision(logits)
+    targets = targets.to(logits.dtype)
+    loss = sigmoid_focal_loss(logits, targets, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
+    if inside is None:
+        return loss.flatten(1).mean(1)
+    pixels = inside.flatten(1).sum(1).clamp(min=1)
+    return (loss * inside).flatten(1).sum(1) / pixels
+
+
+def mask_bce_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy, a mean over the pixels of each map; arguments and result as above."""
+    logits = full_precision(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
+    if inside is None:
+        return loss.flatten(1).mean(1)
+    return (loss * inside).flatten(1).sum(1) / inside.flatten(1).sum(1).clamp(min=1)
+
+
+def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
+    """1 - dice coefficient with +1 smoothing, of each map; arguments and result as above."""
+    probability = full_precision(logits).sigmoid()
+    if inside is not None:
+        probability = probability * inside
+    probability, targets = probability.flatten(1), targets.to(probability.dtype).flatten(1)
+    overlap = 2 * (probability * targets).sum(1)
+    total = probability.sum(1) + targets.sum(1)
+    return 1 - (overlap + 1) / (total + 1)
+
+
+@dataclass(frozen=True)
+class TaughtMaps:
+    """The maps of one clip that teach masks: N pairs of an instance and a frame.
+
+    They are indices into the clip's targets, which exist anyway; full-size copies are made of a
+    few maps at a time.
+
+    Attributes:
+        masks: (G, T, H, W) bool, the clip's targets.
+        padding: (T, H, W) bool, True where a pixel is padding; None if nothing is padded.
+        instances: (N,) int64, indices into G.
+        frames: (N,) int64, indices into T.
+    """
+
+    masks: Tensor
+    padding: Tensor | None
+    instances: Tensor
+    frames: Tensor
+
+    def wanted(self, rows: slice) -> Tensor:
+        """(n, H, W) bool, the targets of some maps."""
+        return self.masks[self.instances[rows], self.frames[rows]]
+
+    def inside(self, rows: slice) -> Tensor | None:
+        """(n, H, W) bool, False on padding; None if nothing is padded."""
+        return None if self.padding is None else ~self.padding[self.frames[rows]]
+
+
+def full_mask_losses(logits: Tensor, maps: TaughtMaps) -> tuple[Tensor, Tensor]:
+    """Compare every pixel of each map.
+
+    Upsampling all logits at once would make autograd keep many full-size maps. A chunk of maps is
+    upsampled, compared and dropped, and computed again in the backward pass, with the same numbers.
+
+    Args:
+        logits: (N, h, w), upsampled bilinearly to the targets' size.
+        maps: what they are compared with.
+
+    Returns:
+        Focal and dice loss of each map, (N,) each; float32 for half precision.
+    """
+    pixels = maps.masks.shape[-2] * maps.masks.shape[-1]
+    map_bytes = pixels * full_precision(logits[:0]).element_size()
+    count = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * map_bytes))
+    losses = []
+    for index, part in enumerate(logits.split(count)):
+        rows = slice(index * count, index * count + len(part))
+        losses.append(
+            checkpoint(
+                _chunk_losses, part, maps, rows, use_reentrant=False, preserve_rng_state=False
+            )
+        )
+    focal, dice = zip(*losses, strict=True)
+    return torch.cat(focal), torch.cat(dice)
+
+
+def _chunk_losses(logits: Tensor, maps: TaughtMaps, rows: slice) -> tuple[Tensor, Tensor]:
+    logits = full_precision(logits)[:, None]
+    logits = F.interpolate(logits, size=maps.masks.shape[-2:], mode="bilinear")[:, 0]
+    wanted, inside = maps.wanted(rows).to(logits.dtype), maps.inside(rows)
+    return mask_focal_loss(logits, wanted, inside), mask_dice_loss(logits, wanted, inside)
+
+
+def point_mask_losses(
+    logits: Tensor,
+    maps: TaughtMaps,
+    points: int,
+    importance: float = IMPORTANCE_RATIO,
+    generator: Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Compare some pixels of each map.
+
+    Args:
+        logits: (N, h, w), read as if upsampled bilinearly to the targets' size.
+        maps: what they are compared with; padding lies to the right of and below the frames.
+        points: P, pixels a map, none on padding; they may repeat.
+        importance: share of them that is chosen by uncertainty; 0 draws all uniformly.
+        generator: on the logits' device; None for torch's global one.
+
+    Returns:
+        Focal and dice loss of each map, (N,) each; float32 for half precision.
+    """
+    logits = full_precision(logits)
+    fixed = logits.detach()
+    pixels = draw_pixels(
+        lambda pixels: map_logits_at(fixed, pixels, maps), maps, points, importance, generator
+    )
+    x, y = pixels.unbind(-1)
+    wanted = maps.masks[maps.instances[:, None], maps.frames[:, None], y, x].to(logits.dtype)
+    found = map_logits_at(logits, pixels, maps)
+    return mask_focal_loss(found, wanted), mask_dice_loss(found, wanted)
+
+
+def draw_pixels(
+    logits_at: Callable[[Tensor], Tensor],
+    maps: TaughtMaps,
+    points: int,
+    importance: float = IMPORTANCE_RATIO,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Draw (N, P, 2) int64 pixels, x then y.
+
+    Args:
+        logits_at: (N, P', 2) pixels -> the (N, P') logits there.
+        maps: as in ``point_mask_losses``, like the other arguments.
+        points: P.
+        importance: share of them that is chosen by uncertainty.
+        generator: on the maps' device; None for torch's global one.
+    """
+    sizes = _unpadded_sizes(maps)[:, None]
+
+    def uniform(count: int) -> Tensor:
+        shape = (len(maps.frames), count, 2)
+        places = torch.rand(shape, generator=generator, device=maps.masks.device)
+        # The product may round up to the size itself.
+        return (places * sizes).long().minimum(sizes - 1)
+
+    chosen = int(importance * points)
+    candidates = uniform(OVERSAMPLE_RATIO * points)
+    certainty = logits_at(candidates).abs()
+    least = certainty.topk(chosen, dim=1, largest=False, sorted=False).indices
+    uncertain = candidates.gather(1, least[..., None].expand(-1, -1, 2))
+    return torch.cat([uncertain, uniform(points - chosen)], dim=1)
+
+
+def _unpadded_sizes(maps: TaughtMaps) -> Tensor:
+    """(N, 2) int64, width and height of each map without padding."""
+    if maps.padding is None:
+        height, width = maps.masks.shape[-2:]
+        return maps.frames.new_tensor([width, height]).expand(len(maps.frames), 2)
+    inside = ~maps.padding
+    return torch.stack([inside.any(-2).sum(-1), inside.any(-1).sum(-1)], -1)[maps.frames]
+
+
+def map_logits_at(logits: Tensor, pixels: Tensor, maps: TaughtMaps) -> Tensor:
+    """(N, P) values that (N, h, w) logits have at the pixels' centres when upsampled."""
+    height, width = maps.masks.shape[-2:]
+    centres = (pixels + 0.5).to(logits.dtype) / pixels.new_tensor([width, height])
+    # "border" is how F.interpolate reads beyond the edges.
+    return point_sample(logits[:, None], centres, padding_mode="border", align_corners=False)[:, 0]
