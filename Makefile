@@ -1,4 +1,4 @@
-# make demo   train, score and draw on a small data set that is made on the spot (CPU, minutes)
+# make demo   train, score and draw on a small dataset that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
 # make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
 # make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
@@ -17,8 +17,9 @@ DEMO := output/demo$(if $(filter paper,$(HEAD)),_paper)
 ifeq ($(filter pixel paper,$(HEAD)),)
 $(error HEAD is $(HEAD); it must be pixel or paper)
 endif
-FRAMES := configs/embedded/$(if $(filter paper,$(HEAD)),,pixel_)frames.yaml
-CLIPS := configs/embedded/$(if $(filter paper,$(HEAD)),,pixel_)clips.yaml
+STAGES := configs/embedded/$(if $(filter pixel,$(HEAD)),pixel_)
+FRAMES := $(STAGES)frames.yaml
+CLIPS := $(STAGES)clips.yaml
 EASY := $(or $(DETECTRON2_DATASETS),datasets)/embedded/easy
 # Idle OpenMP threads spin for a moment only: they wake up slowly, and other programs need the cores.
 export GOMP_SPINCOUNT := 20000

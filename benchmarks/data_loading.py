@@ -2,7 +2,7 @@
 
     python benchmarks/data_loading.py [--config-file YAML] [--clips 8] [--json FILE]
 
-The data set is made in a temporary folder: JPEGs of smoothed noise, 720 x 1280 pixels and about 150
+The dataset is made in a temporary folder: JPEGs of smoothed noise, 720 x 1280 pixels and about 150
 KB each, much like those of YouTube-VIS, and three instances as uncompressed RLE, as there. Both
 mappers make clips of the config's length and size of it, by turns, on one thread: with the config's
 augmentations, and without any. The plain mapper does what code on detectron2 commonly does: it
@@ -215,7 +215,7 @@ def format_report(reports: dict[str, dict[str, Any]]) -> str:
 
 
 def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Make the data set and measure with augmentation and without; figures and table."""
+    """Make the dataset and measure with augmentation and without; figures and table."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     cfg = setup_cfg(args.config_file, args.opts)

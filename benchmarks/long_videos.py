@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argument_parser(__file__, __doc__, model=True)
     add = parser.add_argument
-    add("--dataset", default="embedded_easy_long", help="a registered data set")
+    add("--dataset", default="embedded_easy_long", help="a registered dataset")
     share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
     powers = {"type": number(least=0), "nargs": "+", "default": [1.0]}
     add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")

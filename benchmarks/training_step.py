@@ -9,7 +9,7 @@
 A step is the trainer's: forward, backward, gradient clipping, optimizer, in mixed precision if the
 config says so; without its hooks, so without a weight average, and at the config's base learning
 rate. Weights are random: MODEL.WEIGHTS is ignored. The clips are those of the config's training
-set, or synthetic ones of a fixed size with --frames and --size, which need no data set.
+set, or synthetic ones of a fixed size with --frames and --size, which need no dataset.
 
 FLOPs are those of one clip's forward pass in evaluation with the masks of every slot. A
 multiply-add counts 2; matrix products, convolutions and attention count, and nothing else does

@@ -101,7 +101,7 @@ def make_clip(frames=3, size=(32, 48), labels=(0, 2), absent=(), seed=0, video=1
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory):
-    """Folder with a small embedded data set, the ``easy`` variant."""
+    """Folder with a small embedded dataset, the ``easy`` variant."""
     from make_embedded import make_embedded_dataset
 
     root = tmp_path_factory.mktemp("embedded")
@@ -113,7 +113,7 @@ def embedded(tmp_path_factory):
 
 @pytest.fixture
 def tiny_opts(embedded, tmp_path):
-    """Command-line options of a tiny model on the small data set, by config alone."""
+    """Command-line options of a tiny model on the small dataset, by config alone."""
     entries = [
         [f"tiny_{split}", str(embedded / f"{split}.json"), str(embedded / split / "JPEGImages")]
         for split in ("train", "val")

@@ -1,4 +1,4 @@
-"""Ways to break a good data set, one at a time."""
+"""Ways to break a good dataset, one at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A good data set for the doctor, and changes to it."""
+"""A good dataset for the doctor, and changes to it."""
 
 from __future__ import annotations
 

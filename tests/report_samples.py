@@ -1,4 +1,4 @@
-"""A small data set with results that make every part of a report appear."""
+"""A small dataset with results that make every part of a report appear."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def track(video: int, category: int, masks: list, **more) -> dict:
 
 
 def make_report_folder(root: Path) -> list[str]:
-    """Write a data set and results; the tool's arguments but for ``--output``.
+    """Write a dataset and results; the tool's arguments but for ``--output``.
 
     Videos: 1 is right; 2 has a switch, a wrong category and a miss; 3 has no true track.
     """

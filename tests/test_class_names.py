@@ -216,7 +216,7 @@ def test_a_test_set_in_another_order_has_the_same_scores(tiny_opts, embedded, tm
     results = {}
     for name in ("tiny_val", "class_names_b"):
         custom = [["class_names_b", str(tmp_path / "other.json"), str(embedded / "val/JPEGImages")]]
-        # The data sets of the training are registered in this process.
+        # The datasets of the training are registered in this process.
         opts = [*tiny_opts, "DATASETS.CUSTOM", str(custom), "DATASETS.TEST", f"('{name}',)"]
         opts += ["MODEL.WEIGHTS", str(path), "OUTPUT_DIR", str(tmp_path / name)]
         run("--eval-only", *opts)
