@@ -1,7 +1,6 @@
 """Deformable layers of another kind compute the same where that is claimed."""
 
 from simplevtr.conversion import Target, convert
-from simplevtr.conversion.convolutions import refit_kernel, refit_outputs
 from simplevtr.modeling.deform_conv import DeformConv
 
 import pytest
@@ -134,15 +133,3 @@ def test_detrs_last_layer_gives_the_logit():
     assert torch.equal(result[f"{prefix}weight"], 2 * source["mask_head.out_lay.weight"])
     assert torch.equal(result[f"{prefix}bias"], source["mask_head.out_lay.bias"])
     assert all("stays the last" in e.note for e in report.reinterpreted)
-
-
-def test_pure_functions():
-    bias = torch.arange(18.0)
-    assert refit_outputs(bias, 27).tolist() == [*range(18), *[0] * 9]
-    assert refit_outputs(torch.arange(27.0), 18).tolist() == list(range(18))
-    weight = torch.ones(18, 2, 1, 1)
-    grown = refit_kernel(weight, 3)
-    assert grown.shape == (18, 2, 3, 3)
-    assert grown.sum() == weight.sum()
-    assert (grown[..., 1, 1] == 1).all()
-    assert torch.equal(refit_kernel(grown, 1), weight)

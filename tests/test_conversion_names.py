@@ -1,4 +1,4 @@
-from simplevtr.conversion.layouts import LAYOUTS, layout_of, recognise
+from simplevtr.conversion.layouts import LAYOUTS, layout_of
 from simplevtr.conversion.names import VISTR
 
 import pytest
@@ -115,17 +115,17 @@ def test_what_has_no_place(layout, name):
     ],
 )
 def test_layouts_are_recognised(names, layout):
-    assert recognise({name: torch.zeros(1) for name in names}) == layout
+    assert layout_of({name: torch.zeros(1) for name in names}) == layout
 
 
 def test_class_rows_tell_detr_from_vistr():
     """VisTR's initialisation is a DETR under VisTR's names; VisTR without masks has DETR's."""
-    assert recognise({"vistr.class_embed.bias": torch.zeros(92)}) == "detr"
-    assert recognise({"class_embed.bias": torch.zeros(42)}) == "vistr"
+    assert layout_of({"vistr.class_embed.bias": torch.zeros(92)}) == "detr"
+    assert layout_of({"class_embed.bias": torch.zeros(42)}) == "vistr"
 
 
 def test_unknown_names_and_layouts_list_the_known():
     with pytest.raises(ValueError, match=r"head\.bias.*known are vistr, detr, torchvision, det"):
-        recognise({"head.bias": torch.zeros(1)})
+        layout_of({"head.bias": torch.zeros(1)})
     with pytest.raises(ValueError, match="'mmcv' is unknown; known are vistr"):
         layout_of({}, "mmcv")

@@ -1,7 +1,6 @@
 """ResNets of torchvision, timm, detectron2 and Caffe -> our backbone."""
 
 from simplevtr.conversion import Target, convert, target_of_config
-from simplevtr.conversion.convolutions import to_scaled_rgb
 from simplevtr.run_config import setup_cfg
 
 import pytest
@@ -177,7 +176,8 @@ def test_caffes_colours_can_be_said():
     weights = {"conv1.weight": torch.randn(4, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
     target = Target(weights={STEM: torch.zeros(4, 3, 7, 7)}, slots=1, query_frames=0)
     result, _ = convert(weights, target, colours="caffe")
-    assert torch.equal(result[STEM], to_scaled_rgb(weights["conv1.weight"], target.pixel_std))
+    std = torch.tensor(target.pixel_std)[:, None, None]
+    assert torch.equal(result[STEM], weights["conv1.weight"].flip(1) * std)
     result, _ = convert(weights, target)
     assert torch.equal(result[STEM], weights["conv1.weight"])
 

@@ -3,8 +3,7 @@
 import re
 
 from simplevtr.conversion import Target, convert
-from simplevtr.conversion.classes import keep_no_object, shift_classes
-from simplevtr.conversion.transformer import pick_layers, refit_frames, refit_slots
+from simplevtr.conversion.transformer import pick_layers, refit_frames
 
 import pytest
 import torch
@@ -62,14 +61,6 @@ def test_frames_of_queries():
     assert refit_frames(queries, 3) is queries
 
 
-def test_slots_of_queries():
-    queries, initial = torch.arange(6.0).view(2, 3, 1), torch.full((2, 2, 1), -1.0)
-    assert refit_slots(queries, initial)[..., 0].tolist() == [[0, 1], [3, 4]]
-    initial = torch.full((2, 4, 1), -1.0)
-    assert refit_slots(queries, initial)[..., 0].tolist() == [[0, 1, 2, -1], [3, 4, 5, -1]]
-    assert (initial == -1).all()
-
-
 def test_vistrs_queries_have_ten_slots_a_frame():
     source = {"vistr.query_embed.weight": rows(*range(20))}
     result, report = convert(source, target({QUERIES: torch.zeros(3, 2)}, slots=3))
@@ -100,18 +91,13 @@ def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
         convert(source, wanted, source_slots=3)
     with pytest.raises(ValueError, match="source_slots is 0"):
         convert(source, wanted, source_slots=0)
+    result, report = convert(source, target({QUERIES: -torch.ones(6, 2)}, slots=6), source_slots=4)
+    assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 3, -1, -1]
+    assert "the first 4, the others initial" in report.reinterpreted[0].note
     three = {QUERIES: rows(0, 1, 2)}  # cannot be frames of two slots
     result, report = convert(three, wanted)
     assert result[QUERIES][:, 0].tolist() == [0, 1]
     assert "the others left out" in report.reinterpreted[0].note
-
-
-def test_class_rows():
-    source, initial = rows(9, 1, 2, 3), rows(-1, -1, -1)
-    assert shift_classes(source, 1, 0, 0.0)[:, 0].tolist() == [1, 2, 3]
-    assert shift_classes(source[1:], 0, 1, 7.0)[:, 0].tolist() == [7, 1, 2, 3]
-    assert keep_no_object(source, initial)[:, 0].tolist() == [-1, -1, 3]
-    assert (initial == -1).all()
 
 
 def class_head(count, prefix="network.class_head", value=0.0):

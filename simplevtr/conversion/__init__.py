@@ -1,8 +1,4 @@
-"""Foreign weights -> ours, ours -> VisTR's: on plain dicts of names and tensors.
-
-``convert`` needs a ``Target``, which ``target_of_config`` makes; the config's model must be
-registered (importing ``simplevtr.setup_cfg`` does).
-"""
+"""Foreign weights -> ours, ours -> VisTR's: on plain dicts of names and tensors."""
 
 from simplevtr.conversion.convert import COLOURS, convert
 from simplevtr.conversion.draft import Target, target_of_config

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.convolutions import has_folded_statistics, refit_deform, refit_stem
-from simplevtr.conversion.draft import Draft, Piece, Target
-from simplevtr.conversion.layouts import Layout, layout_of
-from simplevtr.conversion.report import ConversionReport, Entry, finished
+from simplevtr.conversion.draft import Draft, Target
+from simplevtr.conversion.layouts import LAYOUTS, layout_of
+from simplevtr.conversion.report import ConversionReport, Entry
 from simplevtr.conversion.transformer import refit_layers, refit_queries
 
 from torch import Tensor
@@ -32,7 +32,7 @@ def convert(
     Args:
         weights: name -> tensor, in one of the known layouts.
         target: the model.
-        layout: key of ``layouts.LAYOUTS``, or None to recognise it by the names.
+        layout: key of ``LAYOUTS``, or None to recognise it by the names.
         source_slots: queries a frame of the source; None for the layout's (VisTR: 10; DETR: all).
         source_class_offset: unused leading class indices of the source; None for the layout's
             (VisTR and DETR: 1; ours: 0).
@@ -49,10 +49,11 @@ def convert(
     Raises:
         ValueError: if the layout is unknown, nothing fits, or an argument does not fit the source.
     """
-    name, found = layout_of(weights, layout)
+    name = layout_of(weights, layout)
+    found = LAYOUTS[name]
     if colours not in COLOURS:
         raise ValueError(f"colours is {colours!r}; allowed are {', '.join(COLOURS)}")
-    draft = _rename(weights, found)
+    draft = Draft(weights, found.to_ours)
     folded = colours == "auto" and name == "detectron2" and has_folded_statistics(draft)
     if colours == "caffe" or folded:
         refit_stem(draft, target)
@@ -60,8 +61,10 @@ def convert(
     refit_queries(draft, target, found, source_slots)
     refit_classes(draft, target, found, source_class_offset, source_classes)
     refit_deform(draft, target)
-    _drop_biases_of_misfits(draft, target)
-    result, report = _collect(draft, weights, target, name)
+    _drop_misfits(draft, target)
+    missing = target.weights.keys() - draft.pieces.keys()
+    initial = (Entry(n, tuple(v.shape)) for n, v in target.weights.items() if n in missing)
+    result, report = draft.finished(name, initial)
     if not result:
         raise ValueError(
             f"no tensor of the source (layout {name}) fits the model:\n{report.text()}"
@@ -69,48 +72,16 @@ def convert(
     return result, report
 
 
-def _rename(weights: Mapping[str, Tensor], layout: Layout) -> Draft:
-    draft = Draft({})
-    for name, tensor in weights.items():
-        ours = layout.to_ours(name)
-        if ours in draft.pieces:
-            raise ValueError(f"{draft.pieces[ours].sources[0]} and {name} are both {ours}")
-        if ours is not None:
-            draft.pieces[ours] = Piece(tensor, (name,))
-    return draft
-
-
-def _drop_biases_of_misfits(draft: Draft, target: Target) -> None:
-    """Leave out biases whose weight does not fit: with initial weights they mean nothing."""
-    both = draft.pieces.keys() & target.weights.keys()
-    fits = {n for n in both if draft.pieces[n].tensor.shape == target.weights[n].shape}
-    for weight in both - fits:
-        bias = weight.removesuffix(".weight") + ".bias"
-        if bias in fits:
-            draft.drop([bias], "the weight that this bias belongs to has another shape")
-
-
-def _collect(
-    draft: Draft, weights: Mapping[str, Tensor], target: Target, layout: str
-) -> tuple[dict[str, Tensor], ConversionReport]:
-    """Take what fits and account for every tensor of both sides."""
-    pieces: dict[str, Piece] = {}
-    misfits: dict[str, tuple[int, ...]] = {}
-    for name, wanted in target.weights.items():
-        piece = draft.pieces.get(name)
-        if piece is not None and piece.tensor.shape == wanted.shape:
-            pieces[name] = piece
-        elif piece is not None:
-            misfits.update(dict.fromkeys(piece.sources, tuple(wanted.shape)))
-    used = {source for piece in pieces.values() for source in piece.sources}
-    left_out = []
-    for name, tensor in weights.items():
-        if name not in used:
-            why = "another shape" if name in misfits else "no place for it"
-            if name.endswith("num_batches_tracked"):
-                why = "frozen norms count no batches"
-            why = draft.reasons.get(name, why)
-            left_out.append(Entry(name, tuple(tensor.shape), why, misfits.get(name)))
-    missing = (name for name in target.weights if name not in pieces)
-    initial = [Entry(name, tuple(target.weights[name].shape)) for name in missing]
-    return finished(layout, pieces, left_out, initial)
+def _drop_misfits(draft: Draft, target: Target) -> None:
+    misfits = []
+    for name, piece in list(draft.pieces.items()):
+        wanted = target.weights.get(name)
+        if wanted is None:
+            counter = name.endswith("num_batches_tracked")
+            draft.drop(name, "frozen norms count no batches" if counter else "no place for it")
+        elif piece.tensor.shape != wanted.shape:
+            draft.drop(name, "another shape", wanted)
+            misfits.append(name)
+    for name in misfits:  # with initial weights a bias means nothing
+        if (bias := name.removesuffix(".weight") + ".bias") in draft.pieces:
+            draft.drop(bias, "the weight that this bias belongs to has another shape")

@@ -9,7 +9,7 @@ into weight and bias, which is how they are told.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from simplevtr.conversion.draft import Draft, Target
 
@@ -17,51 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TAPS = 9
-OUTPUTS = {"dcnv1": 2 * TAPS, "dcnv2": 3 * TAPS}  # of the offset layer
+OUTPUTS = {"dcnv1": 18, "dcnv2": 27}  # of the offset layer, two or three for each of nine taps
 AT_REST = {"plain": 1.0, "dcnv1": 1.0, "dcnv2": 0.5}
 STEM = "network.backbone.stem.conv1.weight"
 CAFFE_MEAN = (123.675, 116.280, 103.530)  # of R, G, B
 _STEM_NORM = "network.backbone.stem.conv1.norm."
 _LAYER = re.compile(r"(network\.mask_head\.deform\.\d+\.(?:conv\.)?)weight")
 _LOGIT = re.compile(r"(network\.mask_head\.deform\.\d+\.)weight")
-
-
-def kind_of(weights: Mapping[str, Tensor], prefix: str) -> str:
-    """Kind of the 3x3 layer ``prefix``, "plain", "dcnv1" or "dcnv2", from its offset layer.
-
-    Raises:
-        ValueError: if the offset layer belongs to neither kind.
-    """
-    offset = weights.get(f"{prefix}offset.weight")
-    if offset is None:
-        return "plain"
-    for kind, outputs in OUTPUTS.items():
-        if len(offset) == outputs:
-            return kind
-    raise ValueError(
-        f"{prefix}offset.weight has {len(offset)} outputs; 18 (v1) and 27 (v2) are known"
-    )
-
-
-def refit_outputs(offset: Tensor, outputs: int) -> Tensor:
-    """Give an offset layer's weight or bias (18 or 27, ...) ``outputs`` rows.
-
-    The offsets come first in both kinds. Added rows are zero: modulation at rest.
-    """
-    if len(offset) >= outputs:
-        return offset[:outputs]
-    return F.pad(offset, (0, 0) * (offset.dim() - 1) + (0, outputs - len(offset)))
-
-
-def refit_kernel(weight: Tensor, kernel: int) -> Tensor:
-    """Give an offset layer's weight (outputs, C, k, k), k odd, an odd kernel size.
-
-    A smaller kernel is put into the centre of zeros, which is the same function; of a larger one
-    the centre is taken, which is not.
-    """
-    margin = (kernel - weight.shape[-1]) // 2
-    return F.pad(weight, (margin, margin, margin, margin))  # negative margins cut
 
 
 def refit_deform(draft: Draft, target: Target) -> None:
@@ -77,18 +39,44 @@ def refit_deform(draft: Draft, target: Target) -> None:
     for prefix in _prefixes(_LAYER, target.weights):
         piece = draft.pieces.get(f"{prefix}weight")
         if piece is None or piece.tensor.shape != target.weights[f"{prefix}weight"].shape:
-            reason = "the layer that these offsets belong to does not fit"
-            draft.drop(_offsets(draft, prefix), reason)
+            for name in _offsets(draft, prefix):
+                draft.drop(name, "the layer that these offsets belong to does not fit")
             continue
         offset = target.weights.get(f"{prefix}offset.weight")
         kernel = 1 if offset is None else offset.shape[-1]
-        refit_layer(draft, prefix, kind_of(target.weights, prefix), kernel)
+        refit_layer(draft, prefix, _kind(offset, prefix), kernel)
+
+
+def _prefixes(pattern: re.Pattern[str], names: Iterable[str]) -> list[str]:
+    return [match[1] for name in names if (match := pattern.fullmatch(name))]
+
+
+def _kind(offset: Tensor | None, prefix: str) -> str:
+    """The kind of a 3x3 layer with this offset layer."""
+    if offset is None:
+        return "plain"
+    for kind, outputs in OUTPUTS.items():
+        if len(offset) == outputs:
+            return kind
+    raise ValueError(
+        f"{prefix}offset.weight has {len(offset)} outputs; 18 (v1) and 27 (v2) are known"
+    )
+
+
+def _offsets(draft: Draft, prefix: str) -> list[str]:
+    names = (f"{prefix}offset.weight", f"{prefix}offset.bias")
+    return [name for name in names if name in draft.pieces]
 
 
 def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
-    """Give the 3x3 layer ``prefix`` another kind, and its offset layer, if any, the kernel size."""
+    """Give the 3x3 layer ``prefix`` another kind, and its offset layer, if any, the kernel size.
+
+    Offsets come before modulation in the outputs of an offset layer. Added outputs, and what is
+    around the centre of a larger kernel, are zero: the same function.
+    """
     weight, offset = f"{prefix}weight", f"{prefix}offset.weight"
-    have = kind_of({name: piece.tensor for name, piece in draft.pieces.items()}, prefix)
+    piece = draft.pieces.get(offset)
+    have = _kind(None if piece is None else piece.tensor, prefix)
     factor = AT_REST[have] / AT_REST[want]
     if factor != 1:
         how = "1/2, what modulation at rest makes of it"
@@ -97,36 +85,21 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
         rule = f"{have} -> {want}: weight times {how}"
         draft.put(weight, draft.pieces[weight].tensor * factor, rule)
     if want == "plain":
-        reason = f"{have} -> plain: a plain convolution has no offsets"
-        draft.drop(_offsets(draft, prefix), reason)
+        for name in _offsets(draft, prefix):
+            draft.drop(name, f"{have} -> plain: a plain convolution has no offsets")
     if "plain" in (have, want):
         return
     for name in _offsets(draft, prefix):
-        tensor, outputs = draft.pieces[name].tensor, OUTPUTS[want]
-        if len(tensor) != outputs:
-            how = "zeros for the" if len(tensor) < outputs else "without the"
-            draft.put(name, refit_outputs(tensor, outputs), f"{have} -> {want}: {how} modulation")
+        tensor = draft.pieces[name].tensor
+        if more := OUTPUTS[want] - len(tensor):
+            how = "zeros for the" if more > 0 else "without the"
+            tensor = F.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, more))  # below 0 it cuts
+            draft.put(name, tensor, f"{have} -> {want}: {how} modulation")
     tensor = draft.pieces[offset].tensor
-    if (size := tensor.shape[-1]) != kernel:
-        how = "in the centre of zeros, the same function" if size < kernel else "its centre alone"
-        draft.put(offset, refit_kernel(tensor, kernel), f"offset kernel {size} -> {kernel}: {how}")
-
-
-def _offsets(draft: Draft, prefix: str) -> list[str]:
-    names = (f"{prefix}offset.weight", f"{prefix}offset.bias")
-    return [name for name in names if name in draft.pieces]
-
-
-def _prefixes(pattern: re.Pattern[str], names: Iterable[str]) -> list[str]:
-    return [match[1] for name in names if (match := pattern.fullmatch(name))]
-
-
-def to_scaled_rgb(weight: Tensor, std: Sequence[float]) -> Tensor:
-    """A first convolution (N, 3, k, k) for RGB divided by ``std`` that returns the same.
-
-    That of ``weight`` is for B, G, R in [0, 255] less their mean.
-    """
-    return weight.flip(1) * weight.new_tensor(std)[:, None, None]
+    if margin := (kernel - tensor.shape[-1]) // 2:
+        how = "in the centre of zeros, the same function" if margin > 0 else "its centre alone"
+        rule = f"offset kernel {tensor.shape[-1]} -> {kernel}: {how}"
+        draft.put(offset, F.pad(tensor, (margin,) * 4), rule)
 
 
 def has_folded_statistics(draft: Draft) -> bool:
@@ -153,9 +126,10 @@ def refit_stem(draft: Draft, target: Target) -> None:
             f"the source expects frames less {CAFFE_MEAN} (RGB), and MODEL.PIXEL_MEAN is "
             f"{tuple(target.pixel_mean)}"
         )
+    weight = draft.pieces[STEM].tensor  # (N, 3, k, k)
     draft.put(
         STEM,
-        to_scaled_rgb(draft.pieces[STEM].tensor, target.pixel_std),
+        weight.flip(1) * weight.new_tensor(target.pixel_std)[:, None, None],
         "BGR in [0, 255] (Caffe's) -> RGB divided by MODEL.PIXEL_STD: the same function; the "
         "bottlenecks of these weights expect MODEL.RESNETS.STRIDE_IN_1X1 True",
     )

@@ -1,8 +1,9 @@
 """Both ends of a conversion: weights on their way from a source, and what a model wants."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from simplevtr.conversion.report import ConversionReport, Entry
 from simplevtr.data.categories import DATASET_CATEGORIES
 
 import torch
@@ -22,12 +23,19 @@ class Piece:
     rules: tuple[str, ...] = ()
 
 
-@dataclass
 class Draft:
-    """Pieces under our names; the rules of this package change them in place."""
+    """The weights of a source under our names; the rules of this package change them in place."""
 
-    pieces: dict[str, Piece]  # our name -> piece
-    reasons: dict[str, str] = field(default_factory=dict)  # name in the source -> why left out
+    def __init__(self, weights: Mapping[str, Tensor], to_ours: Callable[[str], str | None]) -> None:
+        self.weights = weights
+        self.pieces: dict[str, Piece] = {}  # by our name
+        self._left_out: dict[str, Entry] = {}  # by name in the source
+        for name, tensor in weights.items():
+            ours = to_ours(name)
+            if ours in self.pieces:
+                raise ValueError(f"{self.pieces[ours].sources[0]} and {name} are both {ours}")
+            if ours is not None:
+                self.pieces[ours] = Piece(tensor, (name,))
 
     def put(self, name: str, tensor: Tensor, rule: str) -> None:
         """Replace the tensor of a piece and note the rule."""
@@ -41,22 +49,43 @@ class Draft:
             renamed = replace(piece, rules=(*piece.rules, rule))
             self.pieces.update(dict.fromkeys(names[old], renamed))
 
-    def drop(self, names: Iterable[str], reason: str) -> None:
-        """Leave pieces out."""
-        for name in names:
-            for source in self.pieces.pop(name).sources:
-                self.reasons[source] = reason
+    def drop(self, name: str, reason: str, wanted: Tensor | None = None) -> None:
+        """Leave a piece out; ``wanted`` is the model's tensor if only the shape does not fit."""
+        shape = None if wanted is None else tuple(wanted.shape)
+        for source in self.pieces.pop(name).sources:
+            own = tuple(self.weights[source].shape)
+            self._left_out[source] = Entry(source, own, reason, shape)
+
+    def finished(
+        self, layout: str, initial: Iterable[Entry]
+    ) -> tuple[dict[str, Tensor], ConversionReport]:
+        """Copies of the pieces' tensors, and the report about every tensor of both sides."""
+        entries = [
+            Entry(name, tuple(piece.tensor.shape), "; ".join(piece.rules))
+            for name, piece in self.pieces.items()
+        ]
+        used = {source for piece in self.pieces.values() for source in piece.sources}
+        report = ConversionReport(
+            layout,
+            taken=tuple(entry for entry in entries if not entry.note),
+            reinterpreted=tuple(entry for entry in entries if entry.note),
+            left_out=tuple(
+                self._left_out.get(name, Entry(name, tuple(tensor.shape), "no place for it"))
+                for name, tensor in self.weights.items()
+                if name not in used
+            ),
+            initial=tuple(initial),
+        )
+        contiguous = torch.contiguous_format
+        tensors = {n: p.tensor.clone(memory_format=contiguous) for n, p in self.pieces.items()}
+        return tensors, report
 
 
 @dataclass(frozen=True)
 class Target:
-    """What weights are converted for: a model.
+    """The model that weights are converted for; its initial values fill what a source lacks."""
 
-    Names and shapes of its initial weights are what is wanted, their values fill tensors that a
-    source covers in part.
-    """
-
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor]  # the initial ones
     slots: int  # Q
     query_frames: int  # T of queries with a frame axis; 0 without
     class_offset: int = 0  # leading class indices that no category uses

@@ -6,7 +6,7 @@ from simplevtr.conversion.convolutions import OUTPUTS, refit_layer
 from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
 from simplevtr.conversion.names import VISTR
-from simplevtr.conversion.report import ConversionReport, Entry, finished
+from simplevtr.conversion.report import ConversionReport, Entry
 from simplevtr.conversion.transformer import QUERIES
 
 from torch import Tensor
@@ -42,19 +42,15 @@ def to_vistr(
         ValueError: if the names are not ours; without ``partial`` if VisTR has no place for a part
             or the source lacks one, with the names.
     """
-    name, layout = layout_of(weights, None)
-    if name != "simplevtr":
+    layout = layout_of(weights)
+    if layout != "simplevtr":
         raise ValueError(
-            f"the source has the layout {name}; only our own is written in VisTR's (convert it to "
-            "a model of ours first)"
+            f"the source has the layout {layout}; only our own is written in VisTR's (convert it "
+            "to a model of ours first)"
         )
-    draft, strange = Draft({}), {}
-    for source, tensor in weights.items():
-        ours = LAYOUTS[name].to_ours(source)
-        if ours is None:
-            strange[source] = "not a name of ours"
-        else:
-            draft.pieces[ours] = Piece(tensor, (source,))
+    to_ours = LAYOUTS[layout].to_ours
+    draft = Draft(weights, to_ours)
+    strange = {name: "not a name of ours" for name in weights if to_ours(name) is None}
     homeless, missing = _homeless(draft, slots, query_frames), _missing(draft)
     unfit = strange | homeless | _foreign_offsets(draft) | missing
     if not partial and unfit:
@@ -65,13 +61,10 @@ def to_vistr(
             + "\n  ".join(lines[:SHOWN] + more)
         )
     for ours, why in homeless.items():
-        draft.drop([ours], why)
+        draft.drop(ours, why)
     _give_vistrs_offsets(draft)
-    reasons = strange | draft.reasons
-    left_out = [Entry(name, tuple(weights[name].shape), why) for name, why in reasons.items()]
-    initial = [Entry(name, None, why) for name, why in missing.items()]
-    pieces = {VISTR.to_theirs(ours): piece for ours, piece in draft.pieces.items()}
-    return finished(name, pieces, left_out, initial)
+    draft.pieces = {VISTR.to_theirs(ours): piece for ours, piece in draft.pieces.items()}
+    return draft.finished(layout, (Entry(name, None, why) for name, why in missing.items()))
 
 
 def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, str]:
@@ -94,12 +87,10 @@ def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, s
 def _foreign_offsets(draft: Draft) -> dict[str, str]:
     """The offset layer, if it is not VisTR's 1x1 layer of 18 outputs, with the reasons."""
     offset = draft.pieces.get(f"{_DEFORM}offset.weight")
-    if offset is None:
-        return {}
     reasons = []
-    if len(offset.tensor) != OUTPUTS["dcnv1"]:
+    if offset is not None and len(offset.tensor) != OUTPUTS["dcnv1"]:
         reasons.append("VisTR's deformable convolution has no modulation (v2)")
-    if offset.tensor.shape[-1] != 1:
+    if offset is not None and offset.tensor.shape[-1] != 1:
         reasons.append("VisTR's offset kernel is 1")
     return {f"{_DEFORM}offset.weight": "; ".join(reasons)} if reasons else {}
 
@@ -123,8 +114,8 @@ def _give_vistrs_offsets(draft: Draft) -> None:
         return
     if offset in draft.pieces:
         refit_layer(draft, _DEFORM, "dcnv1", 1)
-        return
-    tensor, outputs = draft.pieces[weight].tensor, OUTPUTS["dcnv1"]
-    zeros = "plain -> dcnv1: offsets of zeros, the same function"
-    draft.pieces[offset] = Piece(tensor.new_zeros(outputs, tensor.shape[1], 1, 1), (), (zeros,))
-    draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), (zeros,))
+    else:
+        tensor, outputs = draft.pieces[weight].tensor, OUTPUTS["dcnv1"]
+        zeros = ("plain -> dcnv1: offsets of zeros, the same function",)
+        draft.pieces[offset] = Piece(tensor.new_zeros(outputs, tensor.shape[1], 1, 1), (), zeros)
+        draft.pieces[bias] = Piece(tensor.new_zeros(outputs), (), zeros)

@@ -19,7 +19,6 @@ _DETR_PARTS = (
     "backbone.", "transformer.", "input_proj.", "query_embed.", "class_embed.", "bbox_embed."
 )  # fmt: skip
 _DETR_NAMES = ("detr.", "backbone.0.body.", *_DETR_PARTS[1:])
-_CAFFE2_STEM = "conv1_w"
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,11 @@ class Layout:
     classes: tuple[str, ...] = ()
     # Supercategories of those whose names mean something else elsewhere.
     kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+def _plain(name: str) -> str:
+    """The name without what ``DistributedDataParallel`` puts in front."""
+    return name.removeprefix("module.")
 
 
 def _official(name: str) -> str:
@@ -56,16 +60,7 @@ def _from_simplevtr(name: str) -> str | None:
     return name if name.startswith("network.") else None
 
 
-def _plain(name: str) -> str:
-    """The name without what ``DistributedDataParallel`` puts in front."""
-    return name.removeprefix("module.")
-
-
-def _coco_classes() -> tuple[str, ...]:
-    """COCO's names by category id, 1 to 90, ten of which are not used."""
-    names = {c["id"]: c["name"] for c in COCO_CATEGORIES if c["isthing"]}
-    return tuple(names.get(i, "") for i in range(1, max(names) + 1))
-
+_COCO = {category["id"]: category["name"] for category in COCO_CATEGORIES if category["isthing"]}
 
 LAYOUTS = {
     "vistr": Layout(
@@ -78,7 +73,7 @@ LAYOUTS = {
     "detr": Layout(
         lambda name: DETR.to_ours(_official(name)),
         class_offset=1,
-        classes=_coco_classes(),
+        classes=tuple(_COCO.get(i, "") for i in range(1, max(_COCO) + 1)),
         kinds={"mouse": "electronic"},
     ),
     "torchvision": Layout(lambda name: TORCHVISION.to_ours(_plain(name))),
@@ -87,44 +82,37 @@ LAYOUTS = {
 }
 
 
-def recognise(weights: Mapping[str, Tensor]) -> str:
-    """The key of ``LAYOUTS`` that the names belong to.
+def layout_of(weights: Mapping[str, Tensor], known: str | None = None) -> str:
+    """The key of ``LAYOUTS`` that the names belong to, or the ``known`` one if it is a key.
 
     VisTR's own initialisation has VisTR's names, but the queries and classes of DETR on COCO, and
     VisTR without masks has DETR's names; both are told by their class rows.
 
     Raises:
-        ValueError: if no layout is recognised.
+        ValueError: if ``known`` is not a key, or without it no layout is recognised.
     """
+    if known is not None:
+        if known not in LAYOUTS:
+            raise ValueError(f"layout {known!r} is unknown; known are {', '.join(LAYOUTS)}")
+        return known
     names = {_plain(name) for name in weights}
 
-    def any_starts(*prefixes: str) -> bool:
-        return any(name.startswith(prefixes) for name in names)
+    def any_matches(pattern: str) -> bool:
+        return any(re.match(pattern, name) for name in names)
 
-    if any_starts("network."):
+    if any_matches(r"network\."):
         return "simplevtr"
-    if any_starts("vistr.", "insmask_head.", *_DETR_NAMES):
+    is_vistr = any_matches(r"vistr\.|insmask_head\.")
+    if is_vistr or any(name.startswith(_DETR_NAMES) for name in names):
         classes = next((len(v) for k, v in weights.items() if k.endswith("class_embed.bias")), 0)
-        is_vistr = any_starts("vistr.", "insmask_head.") or classes == VISTR_CLASS_ROWS
+        is_vistr = is_vistr or classes == VISTR_CLASS_ROWS
         return "vistr" if is_vistr and classes not in COCO_CLASS_ROWS else "detr"
-    if _CAFFE2_STEM in names or any(re.match(r"(backbone\.)?(\w+\.)?res\d\.\d", n) for n in names):
+    if any_matches(r"conv1_w$|(backbone\.)?(\w+\.)?res\d\.\d"):
         return "detectron2"
-    if any_starts("layer1.0.conv1."):
+    if any_matches(r"layer1\.0\.conv1\."):
         return "torchvision"
     shown = ", ".join(sorted(names)[:3]) or "none"
     raise ValueError(
         f"the names of the weights ({shown}, ...) belong to no known layout; "
         f"known are {', '.join(LAYOUTS)}"
     )
-
-
-def layout_of(weights: Mapping[str, Tensor], name: str | None) -> tuple[str, Layout]:
-    """The named layout, or the recognised one for None.
-
-    Raises:
-        ValueError: if the name is unknown or nothing is recognised.
-    """
-    if name is not None and name not in LAYOUTS:
-        raise ValueError(f"layout {name!r} is unknown; known are {', '.join(LAYOUTS)}")
-    name = name or recognise(weights)
-    return name, LAYOUTS[name]

@@ -36,47 +36,43 @@ def _translator(rows: Iterable[Row]) -> Callable[[str], str | None]:
     return translate
 
 
-def _joined(theirs: str, ours: str, rows: Iterable[Row]) -> tuple[Row, ...]:
-    return tuple((theirs + a, ours + b) for a, b in rows)
+def _prefixed(theirs: str, ours: str, rows: Iterable[Row]) -> list[Row]:
+    return [(theirs + a, ours + b) for a, b in rows]
 
 
-def _resnet_rows() -> list[Row]:
-    """torchvision's names and detectron2's."""
-    rows = [("conv1.", "stem.conv1."), ("bn1.", "stem.conv1.norm.")]
-    for stage in (1, 2, 3, 4):
-        theirs, ours = f"layer{stage}.{{}}.", f"res{stage + 1}.{{}}."
-        for conv in (1, 2, 3):
-            rows.append((f"{theirs}conv{conv}.", f"{ours}conv{conv}."))
-            rows.append((f"{theirs}bn{conv}.", f"{ours}conv{conv}.norm."))
-        rows.append((f"{theirs}downsample.0.", f"{ours}shortcut."))
-        rows.append((f"{theirs}downsample.1.", f"{ours}shortcut.norm."))
-    return rows
-
-
-_FEED_FORWARD = [("linear1.", "feed_forward.linear1."), ("linear2.", "feed_forward.linear2.")]
-_ENCODER = [
-    ("self_attn.", "self_attention.attention."),
-    ("norm1.", "self_attention.norm."),
-    ("norm2.", "feed_forward.norm."),
-    *_FEED_FORWARD,
+# torchvision's names and detectron2's.
+_BLOCK = [
+    ("conv{}.", "conv{}."),
+    ("bn{}.", "conv{}.norm."),
+    ("downsample.0.", "shortcut."),
+    ("downsample.1.", "shortcut.norm."),
 ]
-_DECODER = [
+_RESNET = [("conv1.", "stem.conv1."), ("bn1.", "stem.conv1.norm.")]
+for _stage in (1, 2, 3, 4):
+    _RESNET += _prefixed(f"layer{_stage}.{{}}.", f"res{_stage + 1}.{{}}.", _BLOCK)
+
+_LAYER = [
     ("self_attn.", "self_attention.attention."),
     ("norm1.", "self_attention.norm."),
+    ("linear1.", "feed_forward.linear1."),
+    ("linear2.", "feed_forward.linear2."),
+]
+_ENCODER = [*_LAYER, ("norm2.", "feed_forward.norm.")]
+_DECODER = [
+    *_LAYER,
     ("multihead_attn.", "cross_attention.attention."),
     ("norm2.", "cross_attention.norm."),
     ("norm3.", "feed_forward.norm."),
-    *_FEED_FORWARD,
 ]
 # What DETR and VisTR share, without the prefix that VisTR gives it.
 _DETR = [
-    *_joined("backbone.0.body.", "backbone.", _resnet_rows()),
+    *_prefixed("backbone.0.body.", "backbone.", _RESNET),
     ("input_proj.", "input_projection."),
     ("query_embed.", "query_embedding."),
     ("class_embed.", "class_head."),
     ("bbox_embed.", "box_head."),
-    *_joined("transformer.encoder.layers.{}.", "transformer.encoder.{}.", _ENCODER),
-    *_joined("transformer.decoder.layers.{}.", "transformer.decoder.{}.", _DECODER),
+    *_prefixed("transformer.encoder.layers.{}.", "transformer.encoder.{}.", _ENCODER),
+    *_prefixed("transformer.decoder.layers.{}.", "transformer.decoder.{}.", _DECODER),
     ("transformer.decoder.norm.", "transformer.decoder_norm."),
 ]
 _MASK_HEAD = [
@@ -86,12 +82,8 @@ _MASK_HEAD = [
     *((f"mask_head.gn{i}.", f"mask_head.layer{i}.norm.") for i in (1, 2, 3, 4)),
     *((f"mask_head.adapter{i}.", f"mask_head.adapters.{i - 1}.") for i in (1, 2, 3)),
     ("mask_head.gn5.", "mask_head.deform.0.norm."),
-]
-_DEFORMABLE = [
     ("mask_head.dcn.", "mask_head.deform.0.conv."),
     ("mask_head.conv_offset.", "mask_head.deform.0.conv.offset."),
-]
-_TEMPORAL = [
     *((f"insmask_head.{3 * i}.", f"mask_head.temporal.{i}.conv.") for i in (0, 1, 2)),
     *((f"insmask_head.{3 * i + 1}.", f"mask_head.temporal.{i}.norm.") for i in (0, 1, 2)),
     ("insmask_head.9.", "mask_head.temporal.3."),
@@ -103,9 +95,7 @@ _PLAIN_END = [
     ("mask_head.out_lay.", "mask_head.deform.1."),
 ]
 
-VISTR = NameTable(
-    _joined("", "network.", [*_joined("vistr.", "", _DETR), *_MASK_HEAD, *_DEFORMABLE, *_TEMPORAL])
-)
+VISTR = NameTable(_prefixed("", "network.", [*_prefixed("vistr.", "", _DETR), *_MASK_HEAD]))
 # Reads DETR's weights, under VisTR's prefix (``layouts`` puts it there), with either's mask head.
-DETR = NameTable((*VISTR.rows, *_joined("", "network.", _PLAIN_END)))
-TORCHVISION = NameTable(_joined("", "network.backbone.", _resnet_rows()))
+DETR = NameTable([*VISTR.rows, *_prefixed("", "network.", _PLAIN_END)])
+TORCHVISION = NameTable(_prefixed("", "network.backbone.", _RESNET))

@@ -1,13 +1,8 @@
 """What a conversion did with every tensor."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from simplevtr.conversion.draft import Piece
-
-import torch
-from torch import Tensor
 
 LISTED = 3  # tensors of other shapes that are listed in any case
 WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that say little
@@ -48,44 +43,24 @@ class ConversionReport:
         lines = [f"layout of the source: {self.layout}"]
         for title, entries in parts.items():
             lines.append(f"{title}: {_amount(entries)}")
-            for (note, prefix), group in _groups(entries).items():
-                lines += _group_lines(note, prefix, group, verbose=verbose)
+            groups: dict[tuple[str, str], list[Entry]] = {}
+            for entry in entries:
+                names = entry.name.split(".")
+                prefix = ".".join(names[: 2 if names[0] in WRAPPERS else 1])
+                groups.setdefault((prefix, entry.note), []).append(entry)
+            for (prefix, note), group in groups.items():
+                lines += _group_lines(prefix, f" ({note})" if note else "", group, verbose)
         return "\n".join(lines)
 
 
-def finished(
-    layout: str, pieces: Mapping[str, Piece], left_out: Iterable[Entry], initial: Iterable[Entry]
-) -> tuple[dict[str, Tensor], ConversionReport]:
-    """Copies of the pieces' tensors, and the report that says what was done with all."""
-    taken, reinterpreted = [], []
-    for name, piece in pieces.items():
-        entry = Entry(name, tuple(piece.tensor.shape), "; ".join(piece.rules))
-        (reinterpreted if piece.rules else taken).append(entry)
-    parts = map(tuple, (taken, reinterpreted, left_out, initial))
-    contiguous = torch.contiguous_format
-    tensors = {n: p.tensor.clone(memory_format=contiguous) for n, p in pieces.items()}
-    return tensors, ConversionReport(layout, *parts)
-
-
-def _groups(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
-    """Entries by note and by what their names start with."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        parts = entry.name.split(".")
-        prefix = ".".join(parts[: 2 if parts[0] in WRAPPERS else 1])
-        groups.setdefault((entry.note, prefix), []).append(entry)
-    return groups
-
-
-def _group_lines(note: str, prefix: str, group: list[Entry], *, verbose: bool) -> list[str]:
-    because = f" ({note})" if note else ""
-    misfits = [entry for entry in group if entry.wanted]
+def _group_lines(prefix: str, because: str, group: Sequence[Entry], verbose: bool) -> Iterable[str]:
     if len(group) == 1:
         return [f"  {group[0]}{because}"]
     line = f"  {prefix}: {_amount(group)}{because}"
+    misfits = [entry for entry in group if entry.wanted]
     if verbose or (misfits and len(group) <= LISTED):
         return [line, *(f"    {entry}" for entry in group)]
-    return [line, f"    such as {misfits[0]}"] if misfits else [line]
+    return [line, *(f"    such as {entry}" for entry in misfits[:1])]
 
 
 def _amount(entries: Sequence[Entry]) -> str:

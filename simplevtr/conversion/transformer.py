@@ -11,7 +11,7 @@ from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import Layout
 
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor
 
 QUERIES = "network.query_embedding.weight"
@@ -31,59 +31,51 @@ def pick_layers(have: int, want: int) -> list[int]:
 def refit_layers(draft: Draft, target: Target) -> None:
     """Renumber the layers of the encoder and the decoder if the model has another number."""
     for stack in ("encoder", "decoder"):
-        pattern = re.compile(rf"(network\.transformer\.{stack}\.)(\d+)(\..+)")
-        have, want = _count(pattern, draft.pieces), _count(pattern, target.weights)
-        if not have or have == want:
+        have, want = _layers(stack, draft.pieces), _layers(stack, target.weights)
+        before, after = (max(layers.values(), default=-1) + 1 for layers in (have, want))
+        if before in (0, after):
             continue
-        picked = pick_layers(have, want)
-        rule = f"{stack} layers {have} -> {want}: taken from layers {', '.join(map(str, picked))}"
-        unused = f"{stack} layers {have} -> {want}: this layer is not used"
-        renamed: dict[str, list[str]] = {}
-        for match in [m for name in draft.pieces if (m := pattern.fullmatch(name))]:
-            prefix, old, rest = match.groups()
-            if new := [f"{prefix}{i}{rest}" for i, p in enumerate(picked) if p == int(old)]:
-                renamed[match[0]] = new
+        picked = pick_layers(before, after)
+        change = f"{stack} layers {before} -> {after}"
+        renamed = {}
+        for name, layer in have.items():
+            places = [place for place, source in enumerate(picked) if source == layer]
+            if places:
+                old = f".{stack}.{layer}."
+                renamed[name] = [name.replace(old, f".{stack}.{i}.", 1) for i in places]
             else:
-                draft.drop([match[0]], unused)
-        draft.rename(renamed, rule)
+                draft.drop(name, f"{change}: this layer is not used")
+        draft.rename(renamed, f"{change}: taken from layers {', '.join(map(str, picked))}")
 
 
-def _count(pattern: re.Pattern[str], names: Iterable[str]) -> int:
-    matches = (pattern.fullmatch(name) for name in names)
-    return max((int(m[2]) + 1 for m in matches if m), default=0)
+def _layers(stack: str, names: Iterable[str]) -> dict[str, int]:
+    """The number of its layer by the name of each tensor in the encoder or the decoder."""
+    pattern = re.compile(rf"network\.transformer\.{stack}\.(\d+)\..+")
+    return {name: int(match[1]) for name in names if (match := pattern.fullmatch(name))}
 
 
 def refit_frames(queries: Tensor, frames: int) -> Tensor:
     """Give queries (T, Q, C) another number of frames.
 
     Returns:
-        (frames, Q, C): the mean over the frames if one is wanted, copies if there is one, else
-        linear interpolation along time in which the first and the last frame keep theirs.
+        (frames, Q, C): the mean over the frames if one is wanted, else linear interpolation along
+        time in which the first and the last frame keep theirs; of a single frame that is copies.
     """
-    have, slots = queries.shape[:2]
-    if have == frames:
+    if len(queries) == frames:
         return queries
+    exact = queries.double()
     if frames == 1:
-        return queries.float().mean(dim=0, keepdim=True).to(queries.dtype)
-    if have == 1:
-        return repeat(queries, "1 q c -> t q c", t=frames)
-    lines = rearrange(queries.float(), "t q c -> 1 (q c) t")
+        return exact.mean(dim=0, keepdim=True).to(queries.dtype)
+    lines = rearrange(exact, "t q c -> q c t")
     lines = F.interpolate(lines, size=frames, mode="linear", align_corners=True)
-    return rearrange(lines, "1 (q c) t -> t q c", q=slots).to(queries.dtype)
-
-
-def refit_slots(queries: Tensor, initial: Tensor) -> Tensor:
-    """Take the first slots of ``queries`` (T, Q, C) into a copy of ``initial`` (T, Q', C)."""
-    result = initial.clone()
-    slots = min(queries.shape[1], initial.shape[1])
-    result[:, :slots] = queries[:, :slots].to(result.dtype)
-    return result
+    return rearrange(lines, "q c t -> t q c").to(queries.dtype)
 
 
 def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: int | None) -> None:
     """Give the query embedding the model's number of frames and slots.
 
-    Without ``source_slots``, slots a frame of the source, the layout or the rows tell.
+    Of fewer slots the first are taken, further ones are initial. Without ``source_slots``, slots a
+    frame of the source, the layout or the rows tell.
 
     Raises:
         ValueError: if the rows are no multiple of the slots, or could be either slots without
@@ -102,14 +94,22 @@ def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: in
             f"the source has {len(source)} queries, no multiple of {slots} slots; "
             "say how many slots a frame it has (--source-slots)"
         )
-    have = (len(source) // slots, slots)
-    want = (max(target.query_frames, 1), target.slots)
-    if have == want:
+    have, want = len(source) // slots, max(target.query_frames, 1)
+    if (have, slots) == (want, target.slots):
         return
-    queries = refit_frames(rearrange(source, "(t q) c -> t q c", q=slots), want[0])
-    if have[1] != want[1]:
-        queries = refit_slots(queries, rearrange(initial, "(t q) c -> t q c", q=target.slots))
-    draft.put(QUERIES, rearrange(queries, "t q c -> (t q) c"), _rule(have, want))
+    steps = []
+    queries = refit_frames(rearrange(source, "(t q) c -> t q c", q=slots), want)
+    if have != want:
+        way = "repeated over the frames" if have == 1 else "interpolated along time"
+        way = "their mean over the frames" if want == 1 else way
+        steps.append(f"frames {have} -> {want}, {way}")
+    if slots != target.slots:
+        kept, found = min(slots, target.slots), queries
+        queries = rearrange(initial, "(t q) c -> t q c", q=target.slots).clone()
+        queries[:, :kept] = found[:, :kept].to(queries.dtype)
+        rest = "initial" if kept == slots else "left out"
+        steps.append(f"slots {slots} -> {target.slots}, the first {kept}, the others {rest}")
+    draft.put(QUERIES, rearrange(queries, "t q c -> (t q) c"), f"queries: {'; '.join(steps)}")
 
 
 def _slots(rows: int, target: Target, layout: Layout) -> int:
@@ -125,16 +125,3 @@ def _slots(rows: int, target: Target, layout: Layout) -> int:
             f"slots of {rows // target.slots} frames; say which (--source-slots)"
         )
     return rows
-
-
-def _rule(have: tuple[int, int], want: tuple[int, int]) -> str:
-    steps = []
-    if have[0] != want[0]:
-        way = "repeated over the frames" if have[0] == 1 else "interpolated along time"
-        if want[0] == 1:
-            way = "their mean over the frames"
-        steps.append(f"frames {have[0]} -> {want[0]}, {way}")
-    if have[1] != want[1]:
-        rest = "the others initial" if want[1] > have[1] else "the others left out"
-        steps.append(f"slots {have[1]} -> {want[1]}, the first {min(have[1], want[1])}, {rest}")
-    return f"queries: {'; '.join(steps)}"
