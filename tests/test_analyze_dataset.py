@@ -142,6 +142,21 @@ def test_videos_without_instances_have_a_row(run):
     assert cells(out, "0")[0][:5] == ["1", "50.00", "1", "50.00", "0"]
 
 
+def test_categories_are_sorted_by_their_videos_and_their_ids(run):
+    content = make_content([1, 1, 0], [2, 2, 2])
+    content["categories"] = [{"id": i, "name": f"name{i}"} for i in (4, 3, 2, 1)]
+    content["annotations"][1]["category_id"] = 3
+    _, out, _ = run(content=content)
+    rows = [line.strip("| ").split()[0] for line in out.splitlines() if "| name" in line]
+    assert rows == ["name1", "name3", "name2", "name4"]
+    assert cells(out, "name4") == [["0", "0.00 %"]]
+
+
+def test_the_lengths_of_videos_are_summed_up(run):
+    out = run(content=make_content([0] * 4, [4, 1, 9, 2]))[1]
+    assert "A video has 1 to 9 frames, 4.0 on average, median 2." in out
+
+
 def test_wrong_files(run, tmp_path):
     check_refused(run(source=tmp_path / "none.json"), "none.json: no such file")
     check_refused(run(content=[]), "train.json", "holds a list")

@@ -18,14 +18,11 @@ Where the paper's own tables do not add up:
 from fractions import Fraction
 
 from simplevtr.data.statistics import (
-    Bin,
     bins_up_to,
     count_table,
-    describe_numbers,
     doubling_bounds,
     share_within,
     suggest_sizes,
-    videos_per_category,
 )
 from simplevtr.formats.video_summary import VideoSummary
 from simplevtr.formats.video_summary import summarize_videos as summarize
@@ -94,20 +91,15 @@ def make_content(instances, lengths):
     return {"videos": videos, "categories": categories, "annotations": annotations}
 
 
-def instance_lines(rows):
-    return [
-        f"{r.title} {r.videos} {r.video_percent:.2f} {r.cum_video_percent:.2f} "
-        f"{r.units} {r.unit_percent:.2f} {r.cum_units} {r.cum_unit_percent:.2f}"
-        for r in rows
-    ]
-
-
-def frame_lines(rows):
-    return [
-        f"{r.title} {r.videos} {r.video_percent:.2f} {r.cum_videos} {r.cum_video_percent:.2f} "
-        f"{r.units} {r.unit_percent:.2f} {r.cum_units} {r.cum_unit_percent:.2f}"
-        for r in rows
-    ]
+def lines(rows, *, videos_summed=True):
+    """Rows as the paper's tables have them; those of instances lack the running sum of videos."""
+    lines = []
+    for title, *cells in rows:
+        if not videos_summed:
+            del cells[2]
+        shown = [f"{n:.2f}" if isinstance(n, float) else str(n) for n in cells]
+        lines.append(" ".join([title, *shown]))
+    return lines
 
 
 def test_table_3():
@@ -117,7 +109,7 @@ def test_table_3():
     assert len(videos) == 2238
     numbers = [video.instances for video in videos]
     bins = bins_up_to(doubling_bounds(10, max(numbers)), numbers)
-    assert instance_lines(count_table(numbers, bins)) == TABLE_3.strip().splitlines()
+    assert lines(count_table(numbers, bins), videos_summed=False) == TABLE_3.strip().splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -132,20 +124,20 @@ def train_2021():
 
 
 def test_table_4(train_2021):
-    bins = [Bin(str(number), [number]) for number in (1, 2, 3)]
-    bins += [Bin("4~6", range(4, 7)), Bin("10", [10]), Bin("7~25", range(7, 26))]
+    bins = [(str(number), [number]) for number in (1, 2, 3)]
+    bins += [("4~6", range(4, 7)), ("10", [10]), ("7~25", {*range(7, 26)} - {10})]
     rows = count_table([video.instances for video in train_2021], bins)
     expected = TABLE_4
     for printed, right in MISPRINTS_4.items():
         expected = expected.replace(printed, right)
-    assert instance_lines(rows) == expected.strip().splitlines()
+    assert lines(rows, videos_summed=False) == expected.strip().splitlines()
 
 
 def test_table_5(train_2021):
     lengths = [video.length for video in train_2021]
-    bins = [Bin("72", [72]), Bin("62", [62])]
+    bins = [("72", [72]), ("62", [62])]
     bins += bins_up_to([8, 16, 32, 36], [*range(5, 61)])[::-1]
-    assert frame_lines(count_table(lengths, bins)) == TABLE_5.strip().splitlines()
+    assert lines(count_table(lengths, bins)) == TABLE_5.strip().splitlines()
 
 
 def test_sizes_for_the_set_of_the_paper(train_2021):
@@ -166,11 +158,6 @@ def test_sizes_cover_exactly_what_is_asked_for():
         assert (sizes.slots, sizes.clip_frames, sizes.window) == (slots, clip_frames, slots)
     bare = suggest_sizes([VideoSummary("a", length=3)], Fraction(1))
     assert (bare.slots, bare.clip_frames, bare.window) == (1, 3, 3)
-    for coverage in (0, Fraction(3, 2)):
-        with pytest.raises(ValueError, match="at most 1"):
-            suggest_sizes(videos, Fraction(coverage))
-    with pytest.raises(ValueError, match="no video"):
-        suggest_sizes([], Fraction(1))
 
 
 def test_instances_of_a_video_and_of_a_frame():
@@ -182,18 +169,9 @@ def test_instances_of_a_video_and_of_a_frame():
     one, two = summarize_videos(content, "x.json")
     assert one == VideoSummary("clip1", 3, frozenset({1, 2}), instances=3, most_in_frame=2)
     assert two == VideoSummary("clip2", 2)
-    names = {c["id"]: c["name"] for c in content["categories"]}
-    assert videos_per_category([one, two, one], names) == {1: 2, 2: 2}
-    assert [*videos_per_category([], names)] == [1, 2]
     for nothing in ({"annotations": None}, {}):
         content.pop("annotations", None)
         assert summarize_videos({**content, **nothing}, "x.json")[0].instances == 0
-
-
-def test_categories_are_sorted_by_their_videos():
-    videos = [VideoSummary(str(i), 1, frozenset(ids)) for i, ids in enumerate(([2], [2, 3], [3]))]
-    counts = videos_per_category(videos, {1: "a", 2: "b", 3: "c"})
-    assert [*counts.items()] == [(2, 2), (3, 2), (1, 0)]
 
 
 def test_videos_are_named_by_their_folder_or_else_their_first_frame():
@@ -219,19 +197,15 @@ def test_what_is_not_an_annotation_file():
 
 
 def test_bins():
-    assert [b.title for b in bins_up_to([1, 2, 4, 8, 16], [2, 3, 9])] == ["2", "3~4", "5~8", "9"]
-    assert [b.title for b in bins_up_to([0], [0, 0])] == ["0"]
+    assert [*dict(bins_up_to([1, 2, 4, 8, 16], [2, 3, 9]))] == ["2", "3~4", "5~8", "9"]
+    assert [*dict(bins_up_to([0], [0, 0]))] == ["0"]
     assert doubling_bounds(3, 13) == [0, 1, 2, 3, 6, 12, 24]
     with pytest.raises(ValueError, match="must rise; got 4 4"):
         bins_up_to([4, 4], [1])
-    with pytest.raises(ValueError, match="nothing to count"):
-        bins_up_to([4], [])
-    with pytest.raises(ValueError, match="no row for 3; rows: 1"):
-        count_table([1, 3], [Bin("1", [1])])
+    with pytest.raises(AssertionError, match="without a row"):
+        count_table([1, 3], [("1", [1])])
 
 
 def test_nothing_to_share():
-    (row,) = count_table([0, 0], [Bin("0", [0])])
+    (row,) = count_table([0, 0], [("0", [0])])
     assert (row.video_percent, row.units, row.unit_percent) == (100, 0, 0)
-    numbers = describe_numbers([4, 1, 9, 2])
-    assert numbers == {"least": 1, "median": 2, "mean": 4, "most": 9}

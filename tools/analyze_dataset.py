@@ -10,10 +10,12 @@ the folder gets them as analysis.md, and categories.png, instances.png and frame
 import argparse
 import io
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from statistics import fmean, median_low
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
@@ -48,12 +50,21 @@ def run(options: argparse.Namespace) -> None:
     videos = summarize_videos(file)
     names = {category.id: table_cell(category.name) for category in file.categories}
     annotated = file.annotations is not None
-    sections = [_frames(videos, options.frame_bins)]
+    lengths = [video.length for video in videos]
+    sections = [
+        _counts("Frames of a video, the longest first", "frames", lengths, options.frame_bins, 1)
+    ]
     if annotated:
-        instances = _instances(videos, options.instance_bins)
-        sections = [*instances, *sections, _categories(videos, names)]
+        bins = (options.instance_bins, SINGLE_ROWS)
+        instances, in_frame = zip(*((v.instances, v.most_in_frame) for v in videos), strict=True)
+        sections = [
+            _counts("Instances of a video", "instances", instances, *bins),
+            _counts("Most instances in a single frame of a video", "in a frame", in_frame, *bins),
+            *sections,
+            _categories(videos, names),
+        ]
     drawn = [section for section in sections if options.output and section.picture]
-    if options.output is not None:
+    if drawn:
         for name in ("analysis.md", *(section.picture for section in drawn)):
             refuse_existing(options.output / name, overwrite=options.overwrite)
     parts = [f"# {table_cell(options.json.name)}", _overview(videos, len(names), annotated)]
@@ -62,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         parts += [f"## {section.heading}", *picture, section.table]
     parts += _sizes_part(videos, len(names), options.coverage, annotated)
     text = "\n\n".join(parts)
-    if options.output is not None:
+    if drawn:
         _write(options.output, text, drawn, overwrite=options.overwrite)
     say(text)
 
@@ -82,64 +93,50 @@ def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool
 
 
 def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) -> str:
-    frames = statistics.describe_numbers([video.length for video in videos])
-    counts = f"{len(videos):,} videos, {sum(v.length for v in videos):,} frames"
-    if annotated:
-        counts += f", {sum(v.instances for v in videos):,} instances"
-    lengths = "A video has {least} to {most} frames, {mean:.1f} on average, median {median}."
-    lines = [f"{counts}, {categories} categories.", lengths.format(**frames)]
-    if not annotated:
-        lines.append("The file has no annotations, so instances cannot be counted.")
-    return "\n".join(lines)
-
-
-def _frames(videos: Sequence[VideoSummary], bounds: list[int] | None) -> Section:
     lengths = [video.length for video in videos]
-    bins = statistics.bins_up_to(bounds or statistics.doubling_bounds(1, max(lengths)), lengths)
-    rows = statistics.count_table(lengths, bins[::-1])
-    bars = [(row.title, row.videos) for row in reversed(rows)]
-    picture = ("frames.png", "Videos by frames", "frames of a video", bars)
-    table = _count_table(rows, "frames", "frames")
-    return Section("Frames of a video, the longest first", table, *picture)
+    instances = f", {sum(v.instances for v in videos):,} instances" if annotated else ""
+    nothing = "" if annotated else "\nThe file has no annotations, so instances cannot be counted."
+    return (
+        f"{len(videos):,} videos, {sum(lengths):,} frames{instances}, {categories} categories.\n"
+        f"A video has {min(lengths)} to {max(lengths)} frames, {fmean(lengths):.1f} on average, "
+        f"median {median_low(lengths)}.{nothing}"
+    )
 
 
-def _instances(videos: Sequence[VideoSummary], bounds: list[int] | None) -> list[Section]:
-    def rows(numbers: list[int]) -> list[statistics.Row]:
-        bins = statistics.bins_up_to(
-            bounds or statistics.doubling_bounds(SINGLE_ROWS, max(numbers)), numbers
-        )
-        return statistics.count_table(numbers, bins)
+def _counts(
+    heading: str, unit: str, numbers: Sequence[int], bounds: list[int] | None, singles: int
+) -> Section:
+    """A table of the paper's form, the longest videos first, and a picture.
 
-    in_video = rows([video.instances for video in videos])
-    in_frame = _count_table(rows([v.most_in_frame for v in videos]), "in a frame", None)
-    bars = [(row.title, row.videos) for row in in_video]
-    picture = ("instances.png", "Videos by instances", "instances of a video", bars)
-    return [
-        Section("Instances of a video", _count_table(in_video, "instances", "instances"), *picture),
-        Section("Most instances in a single frame of a video", in_frame),
+    Instances in a frame have neither a picture nor a sum.
+    """
+    bounds = bounds or statistics.doubling_bounds(singles, max(numbers))
+    bins, step = statistics.bins_up_to(bounds, numbers), -1 if unit == "frames" else 1
+    rows = statistics.count_table(numbers, bins[::step])
+    heads = [unit, "videos", "%", "cumulative", "cumulative %"]
+    picture = ()
+    if unit != "in a frame":
+        heads += [f"{unit} in them", *heads[2:]]
+        bars = [(row.title, row.videos) for row in rows[::step]]
+        picture = (f"{unit}.png", f"Videos by {unit}", f"{unit} of a video", bars)
+    cells = [
+        [row.title, *(f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in row[1:])]
+        for row in rows
     ]
+    return Section(heading, markdown_table(heads, [line[: len(heads)] for line in cells]), *picture)
 
 
 def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Section:
-    counts = [
-        (names[key], count) for key, count in statistics.videos_per_category(videos, names).items()
-    ]
+    """Videos in which each category appears (Figures 2 and 3), the most first, then by id."""
+    by_id = Counter(category for video in videos for category in video.categories)
+    order = sorted(names, key=lambda key: (-by_id[key], key))
+    counts = [(names[key], by_id[key]) for key in order]
     rows = [(name, f"{n:,}", f"{100 * n / len(videos):.2f} %") for name, n in counts]
     table = markdown_table(["category", "videos", "of all videos"], rows)
     most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
     picture = ("categories.png", f"Videos per category{most}", "category", counts[:MOST_BARS])
     text = f"A video counts for each category in it.\n\n{table}"
     return Section("Videos per category", text, *picture)
-
-
-def _count_table(rows: Sequence[statistics.Row], head: str, unit: str | None) -> str:
-    """A table of the paper's form; the running sums of units only where there is a unit."""
-    heads = [head, "videos", "%", "cumulative", "cumulative %"]
-    if unit is not None:
-        heads += [f"{unit} in them", *heads[2:]]
-    shown = [[f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in row[1:]] for row in rows]
-    lines = [[row.title, *cells] for row, cells in zip(rows, shown, strict=True)]
-    return markdown_table(heads, [line[: len(heads)] for line in lines])
 
 
 def _sizes_part(

@@ -14,7 +14,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,28 +28,16 @@ from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command_parser, markdown_table, number, run_command, say, table_cell
 
-
-@dataclass(frozen=True)
-class Split:
-    """Videos for training and for validation."""
-
-    sides: tuple[list[VideoSummary], list[VideoSummary]]
-    parts: list[str]  # names of the two, for messages and tables
-    categories: dict[int, str]  # names by id
-
-    def by_category(self) -> list[Counter[int]]:
-        """Videos of each category on either side."""
-        return [Counter(key for video in side for key in video.categories) for side in self.sides]
+Sides = Sequence[Sequence[VideoSummary]]  # the videos for training, and those for validation
 
 
 def run(options: argparse.Namespace) -> None:
     """Split, write both files and print the table."""
     paths = _output_paths(options)
-    source = str(options.json)
     content = read_json(options.json)
-    file = parse_annotations(content, source=source)
+    file = parse_annotations(content, source=str(options.json))
     videos = summarize_videos(file)
-    left_out = _left_out(videos, options.leave_out_names, source)
+    left_out = _left_out(videos, options.leave_out_names, file.source)
     chosen = [video for video in videos if video.name not in left_out]
     groups = None if options.group_by is None else _groups(chosen, options.group_by)
     val_videos = options.val_videos
@@ -58,9 +45,7 @@ def run(options: argparse.Namespace) -> None:
         val_videos = int(options.val * len(chosen) + Fraction(1, 2))
     is_val = split_videos(chosen, val_videos=val_videos, seed=options.seed, groups=groups)
 
-    sides = tuple(
-        [video for video, val in zip(chosen, is_val, strict=True) if val == side] for side in (0, 1)
-    )
+    sides = [[v for v, val in zip(chosen, is_val, strict=True) if val == side] for side in (0, 1)]
     recipe = {
         "source": options.json.name,
         "source_sha256": hashlib.sha256(options.json.read_bytes()).hexdigest(),
@@ -72,22 +57,30 @@ def run(options: argparse.Namespace) -> None:
         "left_out_sha256": names_digest(left_out),
         "val_names_sha256": names_digest(video.name for video in sides[1]),
     }
-    contents = []
+    parts = []
     for side, name in zip(sides, options.names, strict=True):
         kept = {video.name for video in side}
-        contents.append(_part(content, [video.name in kept for video in videos]))
-        contents[-1]["info"] = _info(content, {**recipe, "part": name})
-    _check_frames(contents, source)
-    for part, path in zip(contents, paths, strict=True):
+        ids = {v.id for v, summary in zip(file.videos, videos, strict=True) if summary.name in kept}
+        parts.append(_part(content, ids, {**recipe, "part": name}))
+    files = [{f for video in part["videos"] for f in video["file_names"]} for part in parts]
+    if shared := sorted(files[0] & files[1]):
+        raise ValueError(
+            f"{file.source}: {len(shared)} frames, such as {shared[0]}, are in videos of both "
+            "sides; keep such videos together with --group-by, or leave some out"
+        )
+    for part, path in zip(parts, paths, strict=True):
         data = (json.dumps(part) + "\n").encode()
         write_bytes(path, data, overwrite=options.overwrite)
-    names = {category.id: table_cell(category.name) for category in file.categories}
-    split = Split(sides, [table_cell(name) for name in options.names], names)
-    say(f"{_table(split)}\n")
+    categories = {category.id: table_cell(category.name) for category in file.categories}
+    names = [table_cell(name) for name in options.names]
+    say(f"{_table(sides, names, categories)}\n")
     say(f"{len(left_out)} videos left out, {len(set(groups or chosen))} groups")
     say(f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)")
     say("\n".join(f"wrote {path}" for path in paths))
-    for warning in _warnings(split, val_videos, annotated=file.annotations is not None):
+    warnings = ["the file has no annotations; the videos were split by length alone"]
+    if file.annotations is not None:
+        warnings = _warnings(sides, names, categories, val_videos)
+    for warning in warnings:
         say(f"split_dataset.py: warning: {warning}", sys.stderr)
 
 
@@ -136,68 +129,58 @@ def _groups(videos: Sequence[VideoSummary], pattern: re.Pattern[str]) -> list[st
     return groups
 
 
-def _part(content: dict[str, Any], keep: list[bool]) -> dict[str, Any]:
-    """The content with some of its videos and their annotations, everything else as it is."""
-    videos = [video for video, kept in zip(content["videos"], keep, strict=True) if kept]
-    part = {"info": None, **content, "videos": videos}
+def _part(content: dict[str, Any], ids: set[int], recipe: dict[str, Any]) -> dict[str, Any]:
+    """The content with the videos of these ids and their annotations, all else as it is."""
+    info = content.get("info")
+    if not isinstance(info, dict):
+        info = {} if info is None else {"source_info": info}
+    part = {**content, "info": {**info, "split": recipe}}
+    part["videos"] = [video for video in content["videos"] if video["id"] in ids]
     if content.get("annotations") is not None:
-        ids = {video["id"] for video in videos}
         part["annotations"] = [a for a in content["annotations"] if a["video_id"] in ids]
     return part
 
 
-def _check_frames(parts: list[dict[str, Any]], source: str) -> None:
-    """No frame is on both sides."""
-    files = [{f for video in part["videos"] for f in video["file_names"]} for part in parts]
-    if shared := sorted(files[0] & files[1]):
-        raise ValueError(
-            f"{source}: {len(shared)} frames, such as {shared[0]}, are in videos of both sides; "
-            "keep such videos together with --group-by, or leave some out"
-        )
+def _by_category(sides: Sides) -> list[Counter[int]]:
+    return [Counter(key for video in side for key in video.categories) for side in sides]
 
 
-def _info(content: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    info = content.get("info")
-    if info is not None and not isinstance(info, dict):
-        info = {"source_info": info}
-    return {**(info or {}), "split": recipe}
-
-
-def _table(split: Split) -> str:
+def _table(sides: Sides, names: list[str], categories: dict[int, str]) -> str:
     """Videos on each side: all of them, by category and by length."""
-
-    def row(title: str, counts: list[int]) -> list[str]:
-        share = f"{100 * counts[1] / sum(counts):.1f} %" if sum(counts) else "-"
-        return [title, str(sum(counts)), *map(str, counts), share]
-
-    by_category = split.by_category()
-    rows = [row("all", [len(side) for side in split.sides])]
-    rows += [row(name, [c[key] for c in by_category]) for key, name in split.categories.items()]
-    if any(bare := [sum(not video.categories for video in side) for side in split.sides]):
-        rows.append(row("(no annotation)", bare))
-    lengths = [video.length for side in split.sides for video in side]
+    by_category = _by_category(sides)
+    lengths = [video.length for side in sides for video in side]
+    rows = [("all", [len(side) for side in sides])]
+    rows += [(name, [side[key] for side in by_category]) for key, name in categories.items()]
+    bare = [sum(not video.categories for video in side) for side in sides]
+    rows += [("(no annotation)", bare)] if any(bare) else []
     for span, inside in bins_up_to(length_bounds(lengths), lengths):
-        counts = [sum(video.length in inside for video in side) for side in split.sides]
-        rows.append(row(f"{span} frames", counts))
-    return markdown_table(["videos", "all", *split.parts, f"in {split.parts[1]}"], rows)
+        counts = [sum(video.length in inside for video in side) for side in sides]
+        rows.append((f"{span} frames", counts))
+    cells = [
+        [title, f"{sum(n)}", *map(str, n), f"{100 * n[1] / sum(n):.1f} %" if sum(n) else "-"]
+        for title, n in rows
+    ]
+    return markdown_table(["videos", "all", *names, f"in {names[1]}"], cells)
 
 
-def _warnings(split: Split, val_videos: int, *, annotated: bool) -> list[str]:
-    if not annotated:
-        return ["the file has no annotations; the videos were split by length alone"]
-    train, val = split.by_category()
-    total, names = train + val, split.categories
-    several = [key for key in names if total[key] > 1]
-    cases = {
-        "have no video": [key for key in names if not total[key]],
-        "have one video only, so one side has none": [key for key in names if total[key] == 1],
-        f"have no video in {split.parts[1]}": [key for key in several if not val[key]],
-        f"have no video in {split.parts[0]}": [key for key in several if not train[key]],
-    }
-    lists = {what: ", ".join(names[key] for key in keys) for what, keys in cases.items() if keys}
-    warnings = [f"categories that {what}: {keys}" for what, keys in lists.items()]
-    if (found := len(split.sides[1])) != val_videos:
-        warnings.append(f"groups do not add up to {val_videos} videos; took {found}")
+def _warnings(
+    sides: Sides, names: list[str], categories: dict[int, str], val_videos: int
+) -> list[str]:
+    train, val = _by_category(sides)
+    cases: dict[str, list[str]] = {}
+    for key, name in categories.items():
+        if train[key] + val[key] == 0:
+            case = "have no video"
+        elif train[key] + val[key] == 1:
+            case = "have one video only, so one side has none"
+        elif not (train[key] and val[key]):
+            case = f"have no video in {names[0 if val[key] else 1]}"
+        else:
+            continue
+        cases.setdefault(case, []).append(name)
+    warnings = [f"categories that {what}: {', '.join(found)}" for what, found in cases.items()]
+    if len(sides[1]) != val_videos:
+        warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
     return warnings
 
 

@@ -57,24 +57,20 @@ def split_videos(
         raise ValueError(
             f"{val_videos} of {len(videos)} videos for validation; each side needs at least one"
         )
-    names = [video.name for video in videos] if groups is None else list(groups)
-    members: dict[str, list[int]] = {}
-    for index, name in zip(range(len(videos)), names, strict=True):
-        members.setdefault(name, []).append(index)
-    if len(members) < 2:
+    names = [video.name for video in videos] if groups is None else groups
+    order = sorted(set(names), key=lambda name: group_digest(name, seed))
+    if len(order) < 2:
         raise ValueError(f"all videos are of one group, {names[0]!r}, which cannot be split")
-    order = sorted(members, key=lambda name: group_digest(name, seed))
     bounds = length_bounds([video.length for video in videos])
-    counts: list[Counter[_Label]] = [Counter() for _ in order]
-    for name, count in zip(order, counts, strict=True):
-        for video in (videos[index] for index in members[name]):
-            count.update([_VIDEO, ("length", bisect_left(bounds, video.length))])
-            count.update(("category", category) for category in video.categories)
-    chosen = _Search(counts, wanted=val_videos).run()
-    if not 0 < sum(len(members[order[g]]) for g in chosen) < len(videos):
+    counts: dict[str, Counter[_Label]] = {name: Counter() for name in order}
+    for name, video in zip(names, videos, strict=True):
+        counts[name].update([_VIDEO, ("length", bisect_left(bounds, video.length))])
+        counts[name].update(("category", category) for category in video.categories)
+    chosen = {order[group] for group in _Search([*counts.values()], wanted=val_videos).run()}
+    is_val = [name in chosen for name in names]
+    if not 0 < sum(is_val) < len(videos):
         raise ValueError(f"the groups are too large to have about {val_videos} videos on one side")
-    val = {index for g in chosen for index in members[order[g]]}
-    return [index in val for index in range(len(videos))]
+    return is_val
 
 
 def group_digest(name: str, seed: int) -> str:
@@ -116,36 +112,35 @@ class _Search:
         # From the target to the videos for validation, an integer in units of 1 / total videos.
         self.deviations = {label: 0 if label in alone else -wanted * n for label, n in sums.items()}
         self.deviations[_VIDEO] = -wanted * self.total
-        # Groups of one profile are alike: only one of them need be looked at.
-        self.profiles: list[_Profile] = [frozenset(count.items()) for count in counts]
-        self.sizes = [count[_VIDEO] for count in counts]
-        self.inside: dict[_Profile, list[int]] = {profile: [] for profile in self.profiles}
-        self.outside: dict[_Profile, list[int]] = {profile: [] for profile in self.profiles}
-        for group in reversed(range(len(counts))):  # the first in order is taken first
-            self.outside[self.profiles[group]].append(group)
+        # Groups of one profile are alike: so many of them are for validation, the first in order.
+        self.taken: Counter[_Profile] = Counter()
+        self.groups: dict[_Profile, list[int]] = {}
+        for group, count in enumerate(counts):
+            self.groups.setdefault(frozenset(count.items()), []).append(group)
+        self.counts = counts
 
     def run(self) -> list[int]:
         """The groups for validation."""
         room = self.wanted
-        for profile, size in zip(self.profiles, self.sizes, strict=True):
-            if size <= room:
-                room -= size
-                self._move(profile, 1)
+        for count in self.counts:
+            if count[_VIDEO] <= room:
+                room -= count[_VIDEO]
+                self._move(frozenset(count.items()), 1)
         improved = True
         while improved:
             # A list, so that each profile is tried with the improvements before it made already.
-            improved = any([self._improve(profile) for profile in (_NO_GROUP, *self.inside)])
-        return sorted(group for groups in self.inside.values() for group in groups)
+            improved = any([self._improve(profile) for profile in (_NO_GROUP, *self.groups)])
+        return [g for profile, groups in self.groups.items() for g in groups[: self.taken[profile]]]
 
     def _improve(self, leaving: _Profile) -> bool:
         """Put the best groups in place of those of one profile while that helps."""
         improved = False
-        while not leaving or self.inside[leaving]:
+        while not leaving or self.taken[leaving]:
             change = self._change(leaving, -1)
             self._move(leaving, -1)
             # To let a group go may help alone.
-            candidates = [_NO_GROUP, *(p for p, groups in self.outside.items() if groups)]
-            entering = min(candidates, key=lambda profile: self._change(profile, 1))
+            free = (p for p, groups in self.groups.items() if self.taken[p] < len(groups))
+            entering = min([_NO_GROUP, *free], key=lambda profile: self._change(profile, 1))
             if change + self._change(entering, 1) >= 0:
                 self._move(leaving, 1)
                 break
@@ -162,8 +157,6 @@ class _Search:
         return change
 
     def _move(self, profile: _Profile, sign: int) -> None:
-        if profile:
-            here, there = (self.outside, self.inside)[::sign]
-            there[profile].append(here[profile].pop())
+        self.taken[profile] += sign
         for label, count in profile:
             self.deviations[label] += sign * count * self.total

@@ -8,17 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from statistics import fmean, median_low
 from typing import NamedTuple
 
 from simplevtr.formats.video_summary import VideoSummary
 
-
-class Bin(NamedTuple):
-    """One row of a table: its title and the numbers that it takes."""
-
-    title: str
-    numbers: Collection[int]
+Bin = tuple[str, Collection[int]]  # one row of a table: its title and the numbers that it takes
 
 
 class Row(NamedTuple):
@@ -38,26 +32,20 @@ class Row(NamedTuple):
     cum_unit_percent: float
 
 
-def count_table(numbers: Iterable[int], bins: Sequence[Bin]) -> list[Row]:
+def count_table(numbers: Sequence[int], bins: Sequence[Bin]) -> list[Row]:
     """How many videos have how many units (instances or frames), with running sums.
 
-    ``bins`` are the rows, from top to bottom. A number counts in the first bin that takes it.
-
-    Raises:
-        ValueError: if a number fits no bin.
+    ``bins`` are the rows, from top to bottom; each number belongs to one of them.
     """
-    videos, units = [0] * len(bins), [0] * len(bins)
-    for number, count in Counter(numbers).items():
-        index = next((i for i, b in enumerate(bins) if number in b.numbers), None)
-        if index is None:
-            raise ValueError(f"no row for {number}; rows: {', '.join(b.title for b in bins)}")
-        videos[index] += count
-        units[index] += count * number
+    counts = Counter(numbers)
+    videos = [sum(n for number, n in counts.items() if number in taken) for _, taken in bins]
+    units = [sum(i * n for i, n in counts.items() if i in taken) for _, taken in bins]
+    assert (sum(videos), sum(units)) == (len(numbers), sum(numbers)), "a number without a row"
     columns: list[list[float]] = []
-    for counts in (videos, units):
-        for column in (counts, list(accumulate(counts))):
-            columns += [column, [_percent(count, sum(counts)) for count in column]]
-    return [Row(b.title, *cells) for b, *cells in zip(bins, *columns, strict=True)]
+    for column in (videos, units):
+        for part in (column, [*accumulate(column)]):
+            columns += [part, [_percent(number, sum(column)) for number in part]]
+    return [Row(title, *cells) for (title, _), *cells in zip(bins, *columns, strict=True)]
 
 
 def _percent(part: int, whole: int) -> float:
@@ -65,24 +53,22 @@ def _percent(part: int, whole: int) -> float:
 
 
 def bins_up_to(bounds: Iterable[int], numbers: Collection[int]) -> list[Bin]:
-    """Rows such as "1", "2", "3~4", "5~9", from the least number to the greatest.
+    """Rows such as "1", "2", "3~4", "5~9", from the least of the numbers to the greatest.
 
     ``bounds`` are the last numbers of the rows, rising; those outside of ``numbers`` are left out,
     so that no row is empty at either end.
 
     Raises:
-        ValueError: if there is no number, or the bounds do not rise.
+        ValueError: if the bounds do not rise.
     """
     bounds = list(bounds)
-    if not numbers:
-        raise ValueError("nothing to count")
     if any(a >= b for a, b in pairwise(bounds)):
         raise ValueError(f"the ends of rows must rise; got {' '.join(map(str, bounds))}")
     first, last = min(numbers), max(numbers)
     bins = []
     for bound in [*(b for b in bounds if first <= b < last), last]:
         title = str(bound) if bound == first else f"{first}~{bound}"
-        bins.append(Bin(title, range(first, bound + 1)))
+        bins.append((title, range(first, bound + 1)))
         first = bound + 1
     return bins
 
@@ -93,15 +79,6 @@ def doubling_bounds(singles: int, greatest: int) -> list[int]:
     while bounds[-1] < greatest:
         bounds.append(max(1, 2 * bounds[-1]))
     return bounds
-
-
-def videos_per_category(videos: Iterable[VideoSummary], names: dict[int, str]) -> dict[int, int]:
-    """Videos in which each category appears (Figures 2 and 3), by category id, the most first.
-
-    Categories without a video are listed with 0; equal ones in the order of their ids.
-    """
-    counts = Counter(category for video in videos for category in video.categories)
-    return {key: counts[key] for key in sorted(names, key=lambda key: (-counts[key], key))}
 
 
 class Suggestion(NamedTuple):
@@ -120,15 +97,8 @@ def suggest_sizes(videos: Sequence[VideoSummary], coverage: Fraction) -> Suggest
     """Sizes that fit the given share of the videos, in (0, 1]; for the paper, 0.98.
 
     The share is exact, so that 0.98 of 50 videos are 49.
-
-    Raises:
-        ValueError: if there is no video, or the share is outside of (0, 1].
     """
-    if not videos:
-        raise ValueError("no video to fit a model to")
-    if not 0 < coverage <= 1:
-        raise ValueError(f"coverage is {float(coverage)}; more than 0 and at most 1 is needed")
-    covered = math.ceil(Fraction(coverage) * len(videos))
+    covered = math.ceil(coverage * len(videos))
     lengths = sorted(video.length for video in videos)
     slots = max(1, sorted(video.instances for video in videos)[covered - 1])
     return Suggestion(slots, lengths[len(videos) - covered], window=lengths[covered - 1])
@@ -138,9 +108,3 @@ def share_within(numbers: Sequence[int], most: int) -> tuple[float, float]:
     """Per cent of the videos that have at most so many units, and of all units those they hold."""
     within = [number for number in numbers if number <= most]
     return _percent(len(within), len(numbers)), _percent(sum(within), sum(numbers))
-
-
-def describe_numbers(numbers: Sequence[int]) -> dict[str, float]:
-    """``least``, ``median`` (the lower one), ``mean`` and ``most`` of at least one number."""
-    kinds = {"least": min, "median": median_low, "mean": fmean, "most": max}
-    return {name: kind(numbers) for name, kind in kinds.items()}
