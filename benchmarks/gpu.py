@@ -107,7 +107,7 @@ def measured(job: Job, device: torch.device, scale: Scale) -> dict[str, str]:
         speed = job.frames / seconds
     else:
         slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-        window = {"frames": job.frames, "size": scale.size, "slots": slots}
+        window = {"frames": job.frames, "size": scale.size, "instances": slots}
         expected = max(memory.inference(**window, exact=True).values())
         stride = max(1, 3 * job.frames // 4)
         shape = {"frames": job.frames + 2 * stride, "size": scale.size}

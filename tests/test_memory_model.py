@@ -1,6 +1,7 @@
 """Memory that is computed without being taken, and the clips that it says fit."""
 
 import argparse
+from functools import partial
 
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr import setup_cfg
@@ -112,7 +113,7 @@ def test_recomputing_and_inference_need_less(shallow_cfg):
     need = max(plain.training(**clip, instances=3).values())
     assert max(recomputed.training(**clip, instances=3).values()) < 0.7 * need
     assert max(plain.training(**clip, instances=3, clips=2).values()) > 1.5 * need
-    assert max(plain.inference(**clip, slots=3).values()) < 0.5 * need
+    assert max(plain.inference(**clip, instances=3).values()) < 0.5 * need
 
 
 @pytest.mark.parametrize(
@@ -145,58 +146,46 @@ def test_what_the_pixel_head_keeps_is_what_a_real_step_keeps(pixel_cfg, points):
         need.append(memory.training(frames=frames, size=SIZE, instances=2))
         clip = make_clip(frames=frames, size=SIZE)
         kept.append(saved_tensor_bytes(lambda clip=clip: model([clip]), model.parameters()))
-    # What the losses need besides is small next to what is kept.
+    # What the losses need in addition is small next to what is kept.
     grown = max(need[1].values()) - max(need[0].values())
     assert 0.95 < grown / (kept[1] - kept[0]) < 1.4
 
 
-@pytest.mark.parametrize(("recompute", "instances"), [([], 3), (["backbone", "pixel_decoder"], 1)])
-def test_long_clips_of_the_pixel_head_need_what_is_planned(pixel_cfg, recompute, instances):
-    pixel_cfg.MODEL.SIMPLEVTR.RECOMPUTE = recompute
-    memory = MemoryModel(pixel_cfg)
-
-    def peaks(frames, count):
-        return memory.training(frames=frames, size=SIZE, instances=count)
-
-    needed = max(peaks(26, instances).values())
-    plan = MemoryPlan(peaks)
-    assert plan.most_frames(1.01 * needed, instances, at_most=100) == 26
-    assert plan.most_frames(0.99 * needed, instances, at_most=100) == 25
-    if recompute:
-        pixel_cfg.MODEL.SIMPLEVTR.RECOMPUTE = []
-        plain = MemoryModel(pixel_cfg).training(frames=26, size=SIZE, instances=instances)
+@pytest.mark.parametrize(
+    ("head", "recompute", "instances"),
+    [
+        ("shallow", [], 3),
+        ("shallow", PARTS, 3),
+        ("shallow", PARTS, 1),
+        ("pixel", [], 3),
+        ("pixel", ["backbone", "pixel_decoder"], 1),
+    ],
+)
+def test_long_clips_need_what_is_planned(request, head, recompute, instances):
+    cfg = request.getfixturevalue(f"{head}_cfg")
+    cfg.MODEL.SIMPLEVTR.RECOMPUTE = recompute
+    peaks = partial(MemoryModel(cfg).training, size=SIZE)
+    needed = planned(peaks, instances)
+    if recompute and head == "pixel":
+        cfg.MODEL.SIMPLEVTR.RECOMPUTE = []
+        plain = MemoryModel(cfg).training(frames=26, size=SIZE, instances=instances)
         assert needed < 0.9 * max(plain.values())
 
 
-def test_inference_of_the_pixel_head_needs_what_is_planned(pixel_cfg):
-    memory = MemoryModel(pixel_cfg)
-    plan = MemoryPlan(lambda frames, slots: memory.inference(frames=frames, size=SIZE, slots=slots))
-    needed = max(memory.inference(frames=26, size=SIZE, slots=3).values())
-    assert plan.most_frames(1.01 * needed, 3, at_most=100) == 26
-    assert plan.most_frames(0.99 * needed, 3, at_most=100) == 25
+@pytest.mark.parametrize("head", ["shallow", "pixel"])
+def test_inference_needs_what_is_planned(request, head):
+    memory = MemoryModel(request.getfixturevalue(f"{head}_cfg"))
+    needed = planned(partial(memory.inference, size=SIZE), 3)
     assert needed < 0.7 * max(memory.training(frames=26, size=SIZE, instances=3).values())
 
 
-@pytest.mark.parametrize(("recompute", "instances"), [([], 3), (PARTS, 3), (PARTS, 1)])
-def test_long_clips_need_what_is_planned(shallow_cfg, recompute, instances):
-    shallow_cfg.MODEL.SIMPLEVTR.RECOMPUTE = recompute
-    memory = MemoryModel(shallow_cfg)
-
-    def peaks(frames, count):
-        return memory.training(frames=frames, size=SIZE, instances=count)
-
+def planned(peaks, instances):
+    """What 26 frames need, which a plan finds to be what fits just there."""
+    needed = max(peaks(frames=26, instances=instances).values())
     plan = MemoryPlan(peaks)
-    needed = max(peaks(26, instances).values())
     assert plan.most_frames(1.01 * needed, instances, at_most=100) == 26
     assert plan.most_frames(0.99 * needed, instances, at_most=100) == 25
-
-
-def test_inference_needs_what_is_planned(shallow_cfg):
-    memory = MemoryModel(shallow_cfg)
-    plan = MemoryPlan(lambda frames, slots: memory.inference(frames=frames, size=SIZE, slots=slots))
-    needed = max(memory.inference(frames=26, size=SIZE, slots=3).values())
-    assert plan.most_frames(1.01 * needed, 3, at_most=100) == 26
-    assert plan.most_frames(0.99 * needed, 3, at_most=100) == 25
+    return needed
 
 
 def lines(frames, instances):
@@ -264,7 +253,7 @@ def test_command_knows_the_pixel_head(monkeypatch, capsys):
 
 
 def test_plus_sign_where_more_may_fit():
-    answer = plan_memory.Answer(96, (96, 171), 2, {"": 0, ", recomputed": 7}, 64)
+    answer = plan_memory.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
     row = plan_memory.table([answer], 64).splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[3:6]] == ["-", "7", "64+"]
     assert answer.ways == [", recomputed"]
@@ -276,9 +265,9 @@ def test_verification(monkeypatch, capsys, measured, fine):
         def expected(self, answer, way):
             return 100
 
-    answer = plan_memory.Answer(96, (96, 171), 2, {"": 5, ", recomputed": 7}, 64)
+    answer = plan_memory.Answer((96, 171), 2, {"": 5, ", recomputed": 7}, 64)
     peaks = {"": 100, ", recomputed": measured}
-    monkeypatch.setattr(plan_memory, "measured_bytes", lambda answer, way, options: peaks[way])
+    monkeypatch.setattr(plan_memory, "measured_bytes", lambda _, way, *__: peaks[way])
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some GPU")
     assert plan_memory.verify(Planner(), answer, argparse.Namespace()) is fine
     assert f"({100 * (100 / measured - 1):+.1f} %)" in capsys.readouterr().out

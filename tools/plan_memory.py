@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks.measure import measured_rows
+from benchmarks.measure import in_fresh_process
 from benchmarks.training_step import measure_words
 from simplevtr import setup_cfg
 from simplevtr.engine.memory_model import MemoryModel, MemoryPlan
@@ -29,12 +29,11 @@ from simplevtr.head_keys import RECOMPUTABLE
 from simplevtr.terminal import command_parser, markdown_table, number, run_command
 
 import torch
-from detectron2.config import CfgNode
 from tqdm import tqdm
 
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 MIB, GIB = 2**20, 2**30
-WAYS = ("", ", recomputed")
+RECOMPUTED = ", recomputed"
 ALLOWED_ERROR = 0.1
 
 
@@ -42,12 +41,10 @@ ALLOWED_ERROR = 0.1
 class Answer:
     """One line of the table."""
 
-    short: int  # side of the frames in pixels
     size: tuple[int, int]  # (H, W) of a 16 : 9 frame
     instances: int  # tracks of a clip in training
     training: dict[str, int]  # most frames of a training clip, by way; 0 if not even one fits
     inference: int  # most frames at a time in inference, with the masks of every slot
-    head: str = "paper"  # MODEL.SIMPLEVTR.HEAD
 
     @property
     def ways(self) -> list[str]:
@@ -58,82 +55,64 @@ class Answer:
 class Planner:
     """A config's models, plain and recomputed, and a GPU's memory."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace) -> None:
         """Build the models without their memory; ValueError if they cannot be planned for."""
-        self._options = options
-        self._head = setup_cfg(options.config_file, options.opts).MODEL.SIMPLEVTR.HEAD
-        cfgs = {
-            way: setup_cfg(options.config_file, [*options.opts, *_recompute(way, self._head)])
-            for way in WAYS
+        cfg = setup_cfg(args.config_file, args.opts)
+        if args.gpu <= args.reserve:
+            raise ValueError(f"--gpu {args.gpu} must be more than --reserve {args.reserve}")
+        most, slots = max(args.instances), cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+        if most > slots:
+            raise ValueError(f"--instances {most}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}")
+        if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
+            raise ValueError(
+                "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
+                "(the queries themselves take next to no memory) and set it to the answer"
+            )
+        parts = list(RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])
+        self._args, self._slots, self._clips = args, slots, cfg.SOLVER.IMS_PER_BATCH
+        # A way's config keys and values.
+        self.ways = {"": [], RECOMPUTED: ["MODEL.SIMPLEVTR.RECOMPUTE", str(parts)]}
+        self._models = {
+            way: MemoryModel(setup_cfg(args.config_file, [*args.opts, *words]))
+            for way, words in self.ways.items()
         }
-        _check(cfgs[""], options)
-        self._slots = cfgs[""].MODEL.SIMPLEVTR.NUM_QUERIES
-        self._clips = cfgs[""].SOLVER.IMS_PER_BATCH
-        self._models = {way: MemoryModel(cfg) for way, cfg in cfgs.items()}
-        # By short side and way. Nothing is measured yet.
-        self._training = {
-            short: {way: MemoryPlan(partial(self._training_peaks, way, short)) for way in WAYS}
-            for short in options.short_sides
+        self._plans = {  # nothing is measured yet
+            (size, way): MemoryPlan(partial(model.training, size=size, clips=self._clips))
+            for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
+            for way, model in self._models.items()
         }
 
     def answers(self) -> list[Answer]:
         """The largest clips for every short side and number of instances."""
-        budget = (self._options.gpu - self._options.reserve) * GIB
+        budget = (self._args.gpu - self._args.reserve) * GIB
 
         def most(plan: MemoryPlan, instances: int) -> int:
-            return plan.most_frames(budget, instances, at_most=self._options.longest)
+            return plan.most_frames(budget, instances, at_most=self._args.longest)
 
         answers = []
-        for short, plans in tqdm(self._training.items(), unit="size"):
-            inference = most(MemoryPlan(partial(self._inference_peaks, short)), self._slots)
-            for count in self._options.instances:
-                training = {way: most(plan, count) for way, plan in plans.items()}
-                answers.append(Answer(short, _size(short), count, training, inference, self._head))
+        for size in tqdm(dict.fromkeys(size for size, _ in self._plans), unit="size"):
+            plan = MemoryPlan(partial(self._models[""].inference, size=size))
+            inference = most(plan, self._slots)
+            for count in self._args.instances:
+                training = {way: most(self._plans[size, way], count) for way in self.ways}
+                answers.append(Answer(size, count, training, inference))
         return answers
 
     def parts(self, answer: Answer) -> str:
         """A table of what each part of a training step needs, from which an answer follows."""
-        ways = [plan.parts(answer.instances) for plan in self._training[answer.short].values()]
+        ways = [self._plans[answer.size, way].parts(answer.instances) for way in self.ways]
         needs = {part: [need for way in ways for need in way[part]] for part in ways[0]}
         rows = [[part, *(f"{need / MIB:,.1f}" for need in row)] for part, row in needs.items()]
-        heads = [f"{head}{way}" for way in WAYS for head in ("fixed", "a frame", "an instance")]
+        heads = [
+            f"{head}{way}" for way in self.ways for head in ("fixed", "a frame", "an instance")
+        ]
         return markdown_table(["while this works", *heads], rows)
 
     def expected(self, answer: Answer, way: str) -> int:
         """Peak bytes of a training step of an answer, counted for just this clip."""
-        frames, count = answer.training[way], answer.instances
-        return max(self._training_peaks(way, answer.short, frames, count, exact=True).values())
-
-    def _training_peaks(
-        self, way: str, short: int, frames: int, count: int, *, exact: bool = False
-    ) -> dict[str, int]:
-        clip = {"frames": frames, "size": _size(short), "instances": count, "clips": self._clips}
-        return self._models[way].training(**clip, exact=exact)
-
-    def _inference_peaks(self, short: int, frames: int, slots: int) -> dict[str, int]:
-        return self._models[""].inference(frames=frames, size=_size(short), slots=slots)
-
-
-def _recompute(way: str, head: str) -> list[str]:
-    """The config key of a way and its value; nothing for the first way."""
-    return ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(RECOMPUTABLE[head]))] if way else []
-
-
-def _size(short: int) -> tuple[int, int]:
-    return short, round(short * 16 / 9)
-
-
-def _check(cfg: CfgNode, options: argparse.Namespace) -> None:
-    if options.gpu <= options.reserve:
-        raise ValueError(f"--gpu {options.gpu} must be more than --reserve {options.reserve}")
-    most, slots = max(options.instances), cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-    if most > slots:
-        raise ValueError(f"--instances {most}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}")
-    if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
-        raise ValueError(
-            "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
-            "(the queries themselves take next to no memory) and set it to the answer"
-        )
+        clip = {"frames": answer.training[way], "size": answer.size, "instances": answer.instances}
+        peaks = self._models[way].training(**clip, clips=self._clips, exact=True)
+        return max(peaks.values())
 
 
 def table(answers: list[Answer], longest: int) -> str:
@@ -142,53 +121,51 @@ def table(answers: list[Answer], longest: int) -> str:
     for answer in answers:
         counts = [*answer.training.values(), answer.inference]
         cells = [f"{count}+" if count == longest else count or "-" for count in counts]
-        rows.append([answer.short, answer.instances, *cells])
-    heads = ["short side", "instances", *(f"frames in training{way}" for way in WAYS)]
+        rows.append([answer.size[0], answer.instances, *cells])
+    heads = ["short side", "instances", "frames in training", f"frames in training{RECOMPUTED}"]
     return markdown_table([*heads, "in inference"], rows)
 
 
-def config_lines(answer: Answer, way: str) -> str:
+def config_lines(answer: Answer, way: str, recompute: list[str]) -> str:
     """What to add to a config or a command line for an answer."""
-    more = ' {} "{}"'.format(*_recompute(way, answer.head)) if way else ""
+    more = ' {} "{}"'.format(*recompute) if recompute else ""
     return (
-        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN '({answer.short},)' "
-        f"INPUT.MAX_SIZE_TRAIN {answer.size[1]} TEST.WINDOW {answer.inference}{more}"
+        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN "
+        f"'({answer.size[0]},)' INPUT.MAX_SIZE_TRAIN {answer.size[1]} "
+        f"TEST.WINDOW {answer.inference}{more}"
     )
 
 
-def measured_bytes(answer: Answer, way: str, options: argparse.Namespace) -> int:
-    """Peak bytes of a training step of an answer that runs on the GPU; RuntimeError if it fails."""
-    words = ["--config-file", options.config_file, "--steps", "2", "--warmup", "1"]
+def measured_bytes(answer: Answer, way: str, planner: Planner, args: argparse.Namespace) -> int:
+    """Peak bytes of a training step of an answer that runs on the GPU."""
+    words = ["--config-file", args.config_file, "--steps", "2", "--warmup", "1"]
     words += ["--frames", str(answer.training[way]), "--size", *map(str, answer.size)]
-    words += ["--instances", str(answer.instances), *options.opts, *_recompute(way, answer.head)]
-    (figures,) = measured_rows(measure_words, [([*words, "MODEL.DEVICE", "cuda"],)])
-    if "error" in figures:
-        raise RuntimeError(f"the training step failed: {figures['error']}")
-    return figures["peak_bytes"]
+    words += ["--instances", str(answer.instances), *args.opts, *planner.ways[way]]
+    return in_fresh_process(measure_words, [*words, "MODEL.DEVICE", "cuda"])["peak_bytes"]
 
 
-def verify(planner: Planner, answer: Answer, options: argparse.Namespace) -> bool:
+def verify(planner: Planner, answer: Answer, args: argparse.Namespace) -> bool:
     """Train a step of an answer each way on the GPU; whether all peaks are as expected."""
     fine = True
     for way in answer.ways:
-        expected, measured = planner.expected(answer, way), measured_bytes(answer, way, options)
-        error = expected / measured - 1
+        expected, found = planner.expected(answer, way), measured_bytes(answer, way, planner, args)
+        error = expected / found - 1
         fine = fine and abs(error) <= ALLOWED_ERROR
         print(
-            f"measured on {torch.cuda.get_device_name()}{way}: {measured / GIB:.2f} GiB for "
+            f"measured on {torch.cuda.get_device_name()}{way}: {found / GIB:.2f} GiB for "
             f"{answer.training[way]} frames, expected {expected / GIB:.2f} ({100 * error:+.1f} %)"
         )
     return fine
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 if nothing does or what fits is not verified."""
-    planner = Planner(options)
+    planner = Planner(args)
     answers = planner.answers()
-    print(table(answers, options.longest))
-    best = next((a for a in answers if any(a.training.values())), None)
+    print(table(answers, args.longest))
+    best = next((answer for answer in answers if answer.ways), None)
     if best is None:
-        print(f"no clip of one frame trains in {options.gpu} GiB at these sizes")
+        print(f"no clip of one frame trains in {args.gpu} GiB at these sizes")
         return 1
     print(
         f"\nMiB at the worst moment of each part, for frames of {best.size[0]} x {best.size[1]};\n"
@@ -196,10 +173,10 @@ def run(options: argparse.Namespace) -> int:
         f"\n\n{planner.parts(best)}"
     )
     for way in best.ways:
-        print(f"\nfor {best.instances} instances of side {best.short}{way}:")
-        print(f"  {config_lines(best, way)}")
+        print(f"\nfor {best.instances} instances of side {best.size[0]}{way}:")
+        print(f"  {config_lines(best, way, planner.ways[way])}")
     if torch.cuda.is_available():
-        return 0 if verify(planner, best, options) else 1
+        return 0 if verify(planner, best, args) else 1
     print("\nnot verified: PyTorch finds no GPU here")
     return 0
 

@@ -2,7 +2,7 @@
 
 The real network runs on fake tensors, which have shapes and no content, while every storage that
 PyTorch would allocate is added up and taken off again when it is freed. That needs no GPU. What a
-GPU needs beside: its context, and workspaces of cuDNN. Deformable convolutions are taken to be
+GPU needs in addition: its context, and workspaces of cuDNN. Deformable convolutions are taken to be
 torchvision's; those of a compiled detectron2 need less.
 
 While one part of the model works, memory grows evenly with the frames and with the instances; only
@@ -30,31 +30,23 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# What PyTorch's allocator rounds each tensor up to on a GPU.
-ALLOCATION = 512
+ALLOCATION = 512  # what PyTorch's allocator rounds each tensor up to on a GPU
 # Running means that AdamW and AdaBelief keep of each trained value, in float32.
 OPTIMIZER_STATES = 2
 # torchvision's deformable convolution unfolds so many maps at once on a GPU, or the largest number
 # below that divides the number of maps.
 UNFOLDED_MAPS = 32
-
-# Parts of a step in the order in which they work: the second and third are the paper's head's, the
-# fourth and fifth the pixel head's.
+# Parts that work in the forward pass, and again in the backward pass.
 BACKBONE, TRANSFORMER, MASK_HEAD, LOSSES = "backbone", "transformer", "mask head", "losses"
 PIXEL_DECODER, SLOTS = "pixel decoder", "slots"
-BACKWARD = {
-    part: f"{part}, backward"
-    for part in (LOSSES, SLOTS, PIXEL_DECODER, MASK_HEAD, TRANSFORMER, BACKBONE)
-}
 
 # Frames of the clips that are measured. From nine on, the mask head works on one slot at a time
 # (MAPS_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
-# backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and say the same.
+# backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and give the same.
 SHORTER, LONGER = 9, 12
 # From two slots on, the mask head adds up their gradients; one alone is measured by itself.
 FEW, MORE = 2, 2
-# Of a frame; less does not keep a clip from fitting.
-ROUNDING = 1e-3
+ROUNDING = 1e-3  # of a frame; less does not keep a clip from fitting
 
 
 class AllocatedBytes(TorchDispatchMode):
@@ -72,22 +64,21 @@ class AllocatedBytes(TorchDispatchMode):
         self.peaks: dict[str, int] = {}
         self._exact = exact
         self._part = ""
-        self._known: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
-    def enter(self, part: str) -> None:
+    def enter(self, part: str, *, backward: bool = False) -> None:
         """From now on ``part`` works."""
-        self._part = part
+        self._part = f"{part}, backward" if backward else part
         self.reserve(0)
 
     def add(self, tensor: Tensor) -> None:
         """Count a tensor's storage, once, until it is freed."""
         storage = tensor.untyped_storage()
-        if storage in self._known:
-            return
-        size = -(-storage.nbytes() // ALLOCATION) * ALLOCATION
-        self._known[storage] = size
-        self.reserve(size)
-        weakref.finalize(storage, self.reserve, -size)
+        if storage not in self._known:
+            self._known.add(storage)
+            size = -(-storage.nbytes() // ALLOCATION) * ALLOCATION
+            self.reserve(size)
+            weakref.finalize(storage, self.reserve, -size)
 
     def reserve(self, size: int) -> None:
         """Count ``size`` bytes that no tensor stands for; a negative size gives them back."""
@@ -95,7 +86,7 @@ class AllocatedBytes(TorchDispatchMode):
         self.peaks[self._part] = max(self.peaks.get(self._part, 0), self.now)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and count what it gives."""
+        """Run an operation and count what it returns."""
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
@@ -105,21 +96,17 @@ class AllocatedBytes(TorchDispatchMode):
         return out
 
     def _add_deform_workspace(self, func: Any, args: Any) -> None:
-        """Count what torchvision's kernel takes beside its output, as a part of its own."""
+        """Count what torchvision's kernel takes in addition to its output, as a part of its own."""
         forward = func is torch.ops.torchvision.deform_conv2d.default
         x, weight = args[:2] if forward else args[1:3]
         maps, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
         possible = range(1, UNFOLDED_MAPS + 1)
-        count = max(n for n in possible if maps % n == 0 or not self._exact)
-        unfolded = count * TAPS * channels * pixels
+        unfolded = max(n for n in possible if maps % n == 0 or not self._exact) * TAPS * channels
         # Two copies of what comes out, or one of its gradient.
-        copies = (2 if forward else 1) * maps * weight.shape[0] * pixels
-        workspace = (unfolded + copies) * x.element_size()
-        part = self._part
-        self.enter(f"{part}, {channels} channels unfolded")
-        self.reserve(workspace)
-        self.reserve(-workspace)
-        self._part = part
+        copies = (2 if forward else 1) * maps * weight.shape[0]
+        part = f"{self._part}, {channels} channels unfolded"
+        need = self.now + (unfolded + copies) * pixels * x.element_size()
+        self.peaks[part] = max(self.peaks.get(part, 0), need)
 
 
 class MemoryModel:
@@ -140,7 +127,6 @@ class MemoryModel:
                 f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE!r} and MODEL.MASK_ON "
                 f"{cfg.MODEL.MASK_ON}; memory is known for 'SIMPLEVTR' and True"
             )
-        self._pixel = cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
@@ -157,6 +143,14 @@ class MemoryModel:
                 module.forward = partial(_gpu_dropout, module)
             elif isinstance(module, nn.MultiheadAttention):
                 module.dropout = 0.0
+        # Modules with which a part begins to work, and the part that made their first input.
+        self._pixel = cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
+        self._begins = [(getattr(self._network, "input_projection", None), TRANSFORMER, BACKBONE)]
+        if self._pixel:
+            decoder = self._network.mask_head
+            first = decoder.lateral[decoder.levels[0]]
+            self._begins = [(first, PIXEL_DECODER, BACKBONE)]
+            self._begins.append((self._network.decoder, SLOTS, PIXEL_DECODER))
 
     def training(
         self,
@@ -186,26 +180,27 @@ class MemoryModel:
             batch = ClipBatch(torch.zeros(clips, frames, 3, *size))
             state = self._encode(batch, counter)
             if self._pixel:  # the real losses; what is assigned to what does not matter
-                state.layers[-1].slots.register_hook(lambda _: counter.enter(BACKWARD[SLOTS]))
+                last = state.layers[-1].slots
+                last.register_hook(lambda _: counter.enter(SLOTS, backward=True))
                 counter.enter(LOSSES)
                 loss = sum(self._criterion(self._network, state, targets, batch).values())
             else:
                 loss = self._paper_loss(state, targets, counter, exact)
             del batch, state
-            counter.enter(BACKWARD[LOSSES if self._pixel else MASK_HEAD])
+            counter.enter(LOSSES if self._pixel else MASK_HEAD, backward=True)
             loss.backward()
         self._network.zero_grad()
         return counter.peaks
 
     def inference(
-        self, *, frames: int, size: tuple[int, int], slots: int, exact: bool = False
+        self, *, frames: int, size: tuple[int, int], instances: int, exact: bool = False
     ) -> dict[str, int]:
-        """As ``training``, of the network's part of inference with the masks of ``slots`` slots."""
+        """As ``training``, of the network's part of inference with the masks of so many slots."""
         counter = self._counter(exact)
         self._network.eval()
         with self._fake, torch.no_grad(), counter:
             batch = ClipBatch(torch.zeros(1, frames, 3, *size))
-            self._masks(self._encode(batch, counter), slots, counter)
+            self._masks(self._encode(batch, counter), instances, counter)
         return counter.peaks
 
     def _counter(self, exact: bool) -> AllocatedBytes:
@@ -216,31 +211,17 @@ class MemoryModel:
         return counter
 
     def _encode(self, batch: ClipBatch, counter: AllocatedBytes) -> Any:
-        """The network's state; which part works is noted, in the backward pass too."""
-        network = self._network
+        """The network's state; the counter learns which part works, in the backward pass too."""
 
-        def enters(part: str, before: str) -> Callable[..., None]:
-            """A hook of a module, whose first input comes from ``before``."""
+        def begin(part: str, before: str, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+            counter.enter(part)
+            first = inputs[0][0] if isinstance(inputs[0], list) else inputs[0]
+            if first.requires_grad:
+                first.register_hook(lambda _: counter.enter(before, backward=True))
 
-            def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-                counter.enter(part)
-                first = inputs[0][0] if isinstance(inputs[0], list) else inputs[0]
-                if first.requires_grad:
-                    first.register_hook(lambda _: counter.enter(BACKWARD[before]))
-
-            return hook
-
-        if self._pixel:
-            decoder = network.mask_head
-            parts = [(decoder.lateral[decoder.levels[0]], PIXEL_DECODER, BACKBONE)]
-            parts.append((network.decoder, SLOTS, PIXEL_DECODER))
-        else:
-            parts = [(network.input_projection, TRANSFORMER, BACKBONE)]
-        hooks = [
-            module.register_forward_pre_hook(enters(part, before)) for module, part, before in parts
-        ]
+        hooks = [m.register_forward_pre_hook(partial(begin, *parts)) for m, *parts in self._begins]
         with self._autocast():
-            state = network.encode(batch)
+            state = self._network.encode(batch)
         for hook in hooks:
             hook.remove()
         return state
@@ -258,12 +239,13 @@ class MemoryModel:
     def _paper_loss(
         self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes, exact: bool
     ) -> Tensor:
-        """A loss that keeps what the real ones keep; theirs need a chunk besides."""
+        """A loss that keeps what the real ones keep, which look at values; theirs need a chunk."""
         maps, pixels = targets[0].visible.numel(), targets[0].masks[0, 0].numel()
-        chunk = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * 4 * pixels))
-        chunk = (min(maps, chunk) if exact else chunk) * TENSORS_A_CHUNK * 4 * pixels
+        a_map = TENSORS_A_CHUNK * 4 * pixels
+        chunk = max(1, CHUNK_BYTES // a_map)
+        chunk = (min(maps, chunk) if exact else chunk) * a_map
         masks = self._masks(state, len(targets[0]), counter)
-        state.memory.register_hook(lambda _: counter.enter(BACKWARD[TRANSFORMER]))
+        state.memory.register_hook(lambda _: counter.enter(TRANSFORMER, backward=True))
         counter.enter(LOSSES)
         counter.reserve(chunk)
         predictions = state.predictions
@@ -287,7 +269,7 @@ def _any_assignment(cost: Tensor, device: torch.device) -> Match:
 
 
 def _gpu_dropout(module: nn.Dropout, x: Tensor) -> Tensor:
-    """Dropout that keeps a bool a value, as on a GPU; a CPU's keeps a number."""
+    """Dropout that keeps a bool per value, as on a GPU; a CPU's keeps a number."""
     if not module.training or module.p == 0:
         return x
     return torch.native_dropout(x, module.p, True)[0]
@@ -304,8 +286,8 @@ class PartMemory(NamedTuple):
 class MemoryPlan:
     """What clips of one size of frame need, whatever their length."""
 
-    def __init__(self, peaks: Callable[[int, int], Mapping[str, int]]) -> None:
-        """Keep (frames, instances) -> peak bytes of each part; it is called as little as can be."""
+    def __init__(self, peaks: Callable[..., Mapping[str, int]]) -> None:
+        """``peaks(frames=, instances=)``: the peak bytes of each part; it is called rarely."""
         self._peaks = peaks
         self._parts: dict[int, dict[str, PartMemory]] = {}
 
@@ -313,8 +295,8 @@ class MemoryPlan:
         """What each part needs, for clips of at least ``SHORTER`` frames."""
         few = min(instances, FEW)
         if few not in self._parts:
-            shorter, longer = self._peaks(SHORTER, few), self._peaks(LONGER, few)
-            more = self._peaks(SHORTER, few + MORE)
+            clips = ((SHORTER, few), (LONGER, few), (SHORTER, few + MORE))
+            shorter, longer, more = (self._peaks(frames=t, instances=g) for t, g in clips)
             self._parts[few] = {}
             for part, need in shorter.items():
                 a_frame = (longer[part] - need) / (LONGER - SHORTER)
@@ -331,7 +313,9 @@ class MemoryPlan:
         )
         frames = int(frames + ROUNDING)
         if frames < SHORTER:
-            frames = bisect_right(
-                range(1, SHORTER), budget, key=lambda t: max(self._peaks(t, instances).values())
-            )
+
+            def need(frames: int) -> int:
+                return max(self._peaks(frames=frames, instances=instances).values())
+
+            frames = bisect_right(range(1, SHORTER), budget, key=need)
         return min(frames, at_most)
