@@ -16,10 +16,10 @@ from simplevtr.importing import (
     categories_of_file,
     read_davis,
     summary_table,
-    with_categories,
+    use_categories,
     write_ytvis,
 )
-from simplevtr.importing.reading import ImportLog, VideoDraft
+from simplevtr.importing.reading import VideoDraft
 from simplevtr.importing.shapes import from_labels, from_polygons
 from simplevtr.importing.sources import frames_of, numbered_frames
 from tools.import_dataset import main
@@ -302,8 +302,8 @@ def test_the_first_broken_parts_are_listed():
 
 def test_messages_do_not_grow_with_the_list_of_categories():
     many = [(i, f"name {i}") for i in range(50_000)]
-    with pytest.raises(ValueError, match=r"has no category 'cat'; .*'name 19', \.\.\. \(50000 na"):
-        with_categories(one_track(), many, source="train.json")
+    with pytest.raises(ValueError, match=r"has no category 'cat'; .*'name 9', \.\.\. \(50000\)"):
+        use_categories(one_track(), many, source="train.json")
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_huge_pictures_are_refused_unread(davis, tmp_path, side):
             read_davis(davis)
         huge_png(tmp_path / "frame.png", side, side)
         with pytest.raises(ValueError, match=r"frame.png[: ]"):
-            VideoDraft(ImportLog(), "video", {0: tmp_path / "frame.png"})
+            VideoDraft(ImportedDataset(tmp_path), "video", {0: tmp_path / "frame.png"})
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()

@@ -41,9 +41,9 @@ def run(options: argparse.Namespace) -> None:
     dataset = importing.READERS[options.kind](
         source, images=options.images, skip_broken=options.skip_broken, **_special(options)
     )
-    dataset = importing.renamed(dataset, names)
+    importing.rename(dataset, names)
     if categories is not None:
-        dataset = importing.with_categories(
+        importing.use_categories(
             dataset, categories, source=options.categories, drop_others=options.drop_others
         )
     importing.write_ytvis(

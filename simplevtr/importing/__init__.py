@@ -10,14 +10,21 @@ a ``FileNotFoundError``, one that cannot be used a ``ValueError`` that names it,
 
 from collections.abc import Callable
 
-from simplevtr.importing.categories import categories_of_file, parse_pairs, renamed, with_categories
 from simplevtr.importing.coco_tracks import read_coco_tracks
 from simplevtr.importing.cvat import GAPS, read_cvat
-from simplevtr.importing.dataset import FRAMES, ImportedDataset, ImportedTrack, ImportedVideo
 from simplevtr.importing.davis import read_davis
 from simplevtr.importing.labelme import UNGROUPED, read_labelme
 from simplevtr.importing.mots import parse_classes, read_mots
-from simplevtr.importing.output import summary_table, write_ytvis
+from simplevtr.importing.output import (
+    categories_of_file,
+    parse_pairs,
+    rename,
+    summary_table,
+    use_categories,
+    write_ytvis,
+)  # fmt: skip
+from simplevtr.importing.reading import ImportedDataset, ImportedTrack, ImportedVideo
+from simplevtr.importing.sources import FRAMES
 
 # kind -> reader of (source, *, images, skip_broken, and options of its own)
 READERS: dict[str, Callable[..., ImportedDataset]] = {
@@ -31,6 +38,6 @@ READERS: dict[str, Callable[..., ImportedDataset]] = {
 __all__ = [
     "FRAMES", "GAPS", "READERS", "UNGROUPED", "ImportedDataset", "ImportedTrack", "ImportedVideo",
     "categories_of_file", "parse_classes", "parse_pairs", "read_coco_tracks", "read_cvat",
-    "read_davis", "read_labelme", "read_mots", "renamed", "summary_table", "with_categories",
+    "read_davis", "read_labelme", "read_mots", "rename", "summary_table", "use_categories",
     "write_ytvis",
 ]  # fmt: skip

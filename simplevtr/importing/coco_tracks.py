@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
-from simplevtr.importing.categories import categories_of_file
-from simplevtr.importing.dataset import ImportedDataset, ImportedVideo
-from simplevtr.importing.reading import ImportLog, VideoDraft, naming
+from simplevtr.formats.ytvis import parse_categories
+from simplevtr.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
 from simplevtr.importing.shapes import from_coco
 from simplevtr.importing.sources import get_list, identity, read_object, require_folder
 
@@ -20,6 +19,16 @@ _FRAME_KEYS = ("frame_index", "frame_id")
 _VIDEO_KEYS = ("video_id", "first_frame_image_id")
 _BOXES = "masks that are boxes"
 _CROWDS = "crowds (iscrowd 1) left out"
+
+
+class _Image(NamedTuple):
+    """An image of the file: ``sides`` are H and W in pixels, None where the file gives none."""
+
+    id: int
+    video: int | str
+    order: tuple
+    name: str
+    sides: tuple[int | None, int | None]
 
 
 def read_coco_tracks(
@@ -48,62 +57,45 @@ def read_coco_tracks(
     """
     content = read_object(source)
     root = require_folder(images or source.parent, "the videos' frames")
-    log = ImportLog(skip_broken=skip_broken)
-    categories = dict(categories_of_file(source, content))
+    dataset = ImportedDataset(root, skip_broken)
+    entries = parse_categories(get_list(content, "categories", source), str(source))
+    categories = {category.id: category.name for category in entries}
     videos = _videos(content, source)
     known = {image.id for frames in videos.values() for image in frames}
-    annotations = _by_image(content, source, known, crowds, log)
+    annotations = _by_image(content, source, known, crowds, dataset.notes)
     names = _video_names(content, source)
 
+    def add(entry: dict[str, Any], image: _Image, draft: VideoDraft) -> None:
+        track = identity(_track(entry), _TRACK_NAMES)
+        category = categories[checks.known(entry, "category_id", categories)]
+        mask, is_box = from_coco(entry["segmentation"], draft.size)
+        draft.add(track, category, image.id, mask)
+        if is_box:
+            dataset.notes[_BOXES] += 1
+
     def read(video: int | str) -> ImportedVideo:
-        name = names.get(video, str(video))
-        return _video(name, videos[video], annotations, categories, root, source, log)
+        images = videos[video]
+        with naming(source):
+            frames = {image.id: existing(below(root, image.name)) for image in images}
+        stated = {image.id: image.sides for image in images if None not in image.sides}
+        draft = VideoDraft(dataset, names.get(video, str(video)), frames, stated=stated)
+        for image in images:
+            with draft.frame(image.id, f"{source}, image {image.id}"):
+                if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
+                    found = f"{frames[image.id]} has {draft.size}"
+                    raise ValueError(f"height and width are {image.sides}, but {found}")
+                for entry in annotations.get(image.id, ()):
+                    with naming(f"annotation {entry.get('id')!r:.40}"):
+                        add(entry, image, draft)
+        return draft.finished()
 
-    found = log.videos(sorted(videos, key=lambda video: natural_key(str(video))), read)
+    in_order = sorted(videos, key=lambda video: natural_key(str(video)))
+    dataset.videos = dataset.each_video(in_order, read)
+    dataset.categories = sorted(categories.items())
     # Training on such a file teaches boxes, which a mere count does not tell.
-    masks = sum(len(track.masks) for video in found for track in video.tracks)
-    if masks and log.notes[_BOXES] == masks:
-        log.notes[f"{_BOXES}: all, the file has no outlines"] = log.notes.pop(_BOXES)
-    return ImportedDataset(root, found, sorted(categories.items()), log.notes, log.broken)
-
-
-class _Image(NamedTuple):
-    """An image of the file: ``sides`` are H and W in pixels, None where the file gives none."""
-
-    id: int
-    video: int | str
-    order: tuple
-    name: str
-    sides: tuple[int | None, int | None]
-
-
-def _video(
-    name: str,
-    images: list[_Image],
-    annotations: dict[int, list[dict[str, Any]]],
-    categories: dict[int, str],
-    root: Path,
-    source: Path,
-    log: ImportLog,
-) -> ImportedVideo:
-    with naming(source):
-        frames = {image.id: existing(below(root, image.name)) for image in images}
-    stated = {image.id: image.sides for image in images if None not in image.sides}
-    draft = VideoDraft(log, name, frames, stated=stated)
-    for image in images:
-        with draft.frame(image.id, f"{source}, image {image.id}"):
-            if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
-                found = f"{frames[image.id]} has {draft.size}"
-                raise ValueError(f"height and width are {image.sides}, but {found}")
-            for entry in annotations.get(image.id, ()):
-                with naming(f"annotation {entry.get('id')!r:.40}"):
-                    track = identity(_track(entry), _TRACK_NAMES)
-                    category = categories[checks.known(entry, "category_id", categories)]
-                    mask, is_box = from_coco(entry["segmentation"], draft.size)
-                    draft.add(track, category, image.id, mask)
-                    if is_box:
-                        log.notes[_BOXES] += 1
-    return draft.finished(root)
+    if dataset.notes[_BOXES] and dataset.notes[_BOXES] == sum(len(t.masks) for t in dataset.tracks):
+        dataset.notes[f"{_BOXES}: all, the file has no outlines"] = dataset.notes.pop(_BOXES)
+    return dataset
 
 
 def _track(entry: dict[str, Any]) -> Any:
@@ -120,8 +112,9 @@ def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Imag
     # What tells the videos of the images apart; None: their folders.
     key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
     videos: dict[int | str, list[_Image]] = {}
-    found = checks.entries(entries, source, "images", lambda e: _image(e, key), unique=["id"])
-    for image in found:
+    for image in checks.entries(
+        entries, str(source), "images", lambda e: _image(e, key), unique=["id"]
+    ):
         videos.setdefault(image.video, []).append(image)
     for video, images in videos.items():
         images.sort(key=attrgetter("order", "id"))
@@ -159,15 +152,13 @@ def _check_order(images: list[_Image], video: int | str) -> None:
 
 
 def _by_image(
-    content: dict[str, Any], source: Path, images: set[int], crowds: bool, log: ImportLog
+    content: dict[str, Any], source: Path, images: set[int], crowds: bool, notes: Counter[str]
 ) -> dict[int, list[dict[str, Any]]]:
     """The annotations of each image; those that are left out are counted."""
     entries = get_list(content, "annotations", source)
     some_tracked = any(isinstance(e, dict) and _track(e) is not None for e in entries)
-    found: dict[int, list[dict[str, Any]]] = {}
-    left: Counter[str] = Counter()
 
-    def sort_in(entry: dict[str, Any]) -> None:
+    def sorted_out(entry: dict[str, Any]) -> tuple[int, dict[str, Any], str | None]:
         entry = {key: value for key, value in entry.items() if value is not None}
         image = checks.integer(entry, "image_id")
         if image not in images:
@@ -178,18 +169,18 @@ def _by_image(
             "annotations without a segmentation left out": not entry.get("segmentation"),
             "annotations without a track id left out": some_tracked and _track(entry) is None,
         }
-        reason = next((reason for reason, holds in reasons.items() if holds), None)
+        return image, entry, next((reason for reason, holds in reasons.items() if holds), None)
+
+    found: dict[int, list[dict[str, Any]]] = {}
+    for image, entry, reason in checks.entries(entries, source, "annotations", sorted_out):
         if reason is None:
             found.setdefault(image, []).append(entry)
         else:
-            left[reason] += 1
-
-    checks.entries(entries, source, "annotations", sort_in)
-    if left[_CROWDS]:
+            notes[reason] += 1
+    if notes[_CROWDS]:
         # Converters write iscrowd 1 for every mask that is an RLE.
-        every = ", which all annotations are" if left[_CROWDS] == len(entries) else ""
-        left[f"{_CROWDS}{every} (--crowds imports them as objects)"] = left.pop(_CROWDS)
-    log.notes.update(left)
+        every = ", which all annotations are" if notes[_CROWDS] == len(entries) else ""
+        notes[f"{_CROWDS}{every} (--crowds imports them as objects)"] = notes.pop(_CROWDS)
     return found
 
 

@@ -6,20 +6,26 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.paths import existing
 from simplevtr.formats.rle import MAX_COORDINATE
-from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, Rle, Size, require_choice
-from simplevtr.importing.reading import ImportLog, VideoDraft, naming
-from simplevtr.importing.shapes import from_ellipse, from_polygons, from_window
-from simplevtr.importing.sources import files_of, numbered_frames, require_folder
+from simplevtr.importing import shapes, sources
+from simplevtr.importing.reading import (
+    ImportedDataset,
+    ImportedVideo,
+    Rle,
+    Size,
+    VideoDraft,
+    naming,
+)  # fmt: skip
 
 GAPS = ("absent", "hold")
 _MASKS = ("polygon", "mask", "ellipse")
 _OTHER_SHAPES = ("box", "polyline", "points", "cuboid", "skeleton")
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
+_Shape = Rle | ValueError | None  # a mask, why it cannot be used, or that the track is outside
 
 
 def read_cvat(
@@ -50,67 +56,66 @@ def read_cvat(
             files that list nothing but keyframes mean it. The only shape of a track, in the last
             frame but one, is not kept: CVAT lists no end there.
     """
-    require_choice("gaps", gaps, GAPS)
+    sources.require_choice("gaps", gaps, GAPS)
     if images is None:
         raise ValueError(f"{source}: CVAT files need the folder of the frames (--images)")
-    images = require_folder(images, "the frames")
-    single = source.is_file()
-    files = [source] if single else files_of(require_folder(source, "XML files"), ".xml")
+    root = sources.require_folder(images, "the frames")
+    files = [source]
+    if not source.is_file():
+        files = sources.files_of(sources.require_folder(source, "XML files"), ".xml")
     if not files:
         raise ValueError(f"{source}: holds no XML file")
-    log = ImportLog(skip_broken=skip_broken)
+    dataset = ImportedDataset(root, skip_broken)
     labels: list[str] = []
-    hold = gaps == "hold"
-    found = log.videos(files, lambda path: _video(path, images, single, hold, labels, log))
-    return ImportedDataset(images, found, numbered_categories(labels), log.notes, log.broken)
+
+    def read(path: Path) -> ImportedVideo:
+        folder = existing(root / path.stem)
+        if source.is_file() and not folder.is_dir():
+            folder = root
+        tree = _parse(path)
+        frames = _frames_by_number(tree, path, folder, dataset.notes)
+        stated = dict.fromkeys(frames, _stated_size(tree))
+        draft = VideoDraft(dataset, path.stem, frames, stated=stated)
+        for index, track in enumerate(tree.iterfind("track")):
+            _add_track(track, index, path, draft, hold=gaps == "hold")
+        # The head's, without parts of skeletons, in front of those that only tracks have.
+        heads = (v for v in tree.iterfind("meta/*/labels/label") if not v.findtext("parent"))
+        labels.extend(filter(None, (_label(head.findtext("name")) for head in heads)))
+        return draft.finished()
+
+    dataset.videos = dataset.each_video(files, read)
+    dataset.number_categories([*labels, *(track.category for track in dataset.tracks)])
+    return dataset
 
 
-def _video(
-    path: Path, images: Path, single: bool, hold: bool, labels: list[str], log: ImportLog
-) -> ImportedVideo:
-    """The tracks of a file, whose labels are added to ``labels``."""
-    folder = existing(images / path.stem)
-    if single and not folder.is_dir():
-        folder = images
-    root = _parse(path)
-    frames = _frames_by_number(root, path, folder, log)
-    draft = VideoDraft(log, path.stem, frames, stated=dict.fromkeys(frames, _stated_size(root)))
-    used = []
-    for index, track in enumerate(root.iterfind("track")):
-        where = f"{path}, track {track.get('id', index)!r:.40}"
-        with naming(where):
-            label = _label(track.get("label"))
-            if not label:
-                raise ValueError("has no label")
-            shapes = _shapes(track, draft)
-        used.append(label)
-        last = None
-        for frame in sorted({*shapes, *frames}):
-            last = shapes.get(frame, last)
-            if last is None or frame not in frames:
+def _add_track(track: Element, index: int, path: Path, draft: VideoDraft, *, hold: bool) -> None:
+    where = f"{path}, track {track.get('id', index)!r:.40}"
+    with naming(where):
+        label = _label(track.get("label"))
+        if not label:
+            raise ValueError("has no label")
+        shapes = _shapes(track, draft)
+    last = None
+    for frame in sorted({*shapes, *draft.frames}):
+        last = shapes.get(frame, last)
+        if last is None or frame not in draft.frames:
+            continue
+        if frame not in shapes:
+            held = "filled with the last shape" if hold else "taken as absent"
+            draft.dataset.notes[f"frames between or after a track's shapes {held}"] += 1
+            if not hold:
                 continue
-            if frame not in shapes:
-                held = "filled with the last shape" if hold else "taken as absent"
-                log.notes[f"frames between or after a track's shapes {held}"] += 1
-                if not hold:
-                    continue
-            with draft.frame(frame, where):
-                if isinstance(last, ValueError):
-                    raise last
-                draft.add(index, label, frame, last)
-    video = draft.finished(images)
-    # The head's, without parts of skeletons, then those of the tracks.
-    whole = (v for v in root.iterfind("meta/*/labels/label") if not v.findtext("parent"))
-    listed = [label for v in whole if (label := _label(v.findtext("name")))]
-    labels[:] = [*listed, *labels, *used]
-    return video
+        with draft.frame(frame, where):
+            if isinstance(last, ValueError):
+                raise last
+            draft.add(index, label, frame, last)
 
 
-def _shapes(track: ElementTree.Element, draft: VideoDraft) -> dict[int, Rle | ValueError | None]:
-    """By number of the frame a mask, None where the track is outside, or why it cannot be used."""
-    shapes: dict[int, Rle | ValueError | None] = {}
+def _shapes(track: Element, draft: VideoDraft) -> dict[int, _Shape]:
+    """The shapes of a track by the number of the frame."""
+    shapes: dict[int, _Shape] = {}
     numbers = [*draft.frames]
-    notes = draft.log.notes
+    notes = draft.dataset.notes
     for shape in track:
         if shape.tag == "track":
             notes["tracks within tracks (parts of skeletons) left out"] += 1
@@ -153,7 +158,7 @@ class _PlainTree(ElementTree.TreeBuilder):
         raise ValueError(f"has a DOCTYPE ({name!r:.40}), which is not allowed")
 
 
-def _parse(path: Path) -> ElementTree.Element:
+def _parse(path: Path) -> Element:
     parser = ElementTree.XMLParser(target=_PlainTree())
     with naming(path):
         try:
@@ -170,25 +175,25 @@ def _parse(path: Path) -> ElementTree.Element:
     return root
 
 
-def _shape_mask(shape: ElementTree.Element, size: Size, notes: Counter[str]) -> Rle | None:
+def _shape_mask(shape: Element, size: Size, notes: Counter[str]) -> Rle | None:
     """The mask of a shape whose tag is one of _MASKS, None if it is outside."""
     if _flag(shape, "outside", missing="0"):
         return None
     if not _flag(shape, "keyframe", missing="1"):
         notes["shapes interpolated by CVAT, imported"] += 1
     if shape.tag == "polygon":
-        return from_polygons([_points(shape)], size)
+        return shapes.from_polygons([_points(shape)], size)
     if shape.tag == "ellipse":
         centre = _number(shape, "cx"), _number(shape, "cy")
         radii = (_number(shape, "rx", least=_SMALLEST), _number(shape, "ry", least=_SMALLEST))
         angle = math.radians(_number(shape, "rotation", missing="0"))
-        return from_ellipse(centre, radii, angle, size)
+        return shapes.from_ellipse(centre, radii, angle, size)
     window = tuple(whole_number(shape.attrib, k) for k in ("left", "top", "width", "height"))
-    runs = shape.get("rle", "").split(",")
-    return from_window([whole_number({"rle": run.strip()}, "rle") for run in runs], window, size)
+    runs = [whole_number({"rle": run.strip()}, "rle") for run in shape.get("rle", "").split(",")]
+    return shapes.from_window(runs, window, size)
 
 
-def _points(shape: ElementTree.Element) -> list[float]:
+def _points(shape: Element) -> list[float]:
     text = shape.get("points", "")
     pairs = [pair.split(",") for pair in text.split(";")]
     with naming(f"points are {text!r:.80}"):
@@ -199,7 +204,7 @@ def _points(shape: ElementTree.Element) -> list[float]:
 
 
 def _number(
-    shape: ElementTree.Element, key: str, *, least: float = -MAX_COORDINATE, missing: str = ""
+    shape: Element, key: str, *, least: float = -MAX_COORDINATE, missing: str = ""
 ) -> float:
     text = shape.get(key, missing)
     try:
@@ -213,7 +218,7 @@ def _number(
     return value
 
 
-def _flag(shape: ElementTree.Element, key: str, *, missing: str) -> bool:
+def _flag(shape: Element, key: str, *, missing: str) -> bool:
     text = shape.get(key, missing)
     if text not in ("0", "1"):
         raise ValueError(f"{key} must be 0 or 1, got {text!r:.40}")
@@ -221,14 +226,14 @@ def _flag(shape: ElementTree.Element, key: str, *, missing: str) -> bool:
 
 
 def _frames_by_number(
-    root: ElementTree.Element, path: Path, folder: Path, log: ImportLog
+    root: Element, path: Path, folder: Path, notes: Counter[str]
 ) -> dict[int, Path]:
     """The images of a video by CVAT's number of the frame, ascending.
 
     By number goes only where no other reading is likely: images that start at 1 may be frames
     that start at 0, unless there are as many, which then go by order.
     """
-    images = numbered_frames(folder)
+    images = sources.numbered_frames(folder)
     with naming(path):
         stated = _stated_frames(root)
         if stated is None:
@@ -237,13 +242,13 @@ def _frames_by_number(
         surplus = len(images) - len(stated)
         if not surplus:
             note = "videos whose images have other numbers than CVAT's frames, taken in order"
-            log.notes[note] += numbers != list(stated)
+            notes[note] += numbers != list(stated)
             return dict(zip(stated, images.values(), strict=True))
         if surplus > 0 and numbers[0] == 0 and all(number in images for number in stated):
-            log.notes["images of frames that a file is not of left out"] += surplus
+            notes["images of frames that a file is not of left out"] += surplus
             return {number: images[number] for number in stated}
         if surplus < 0 and numbers[0] == stated[0] and all(number in stated for number in numbers):
-            log.notes["frames without an image left out"] -= surplus
+            notes["frames without an image left out"] -= surplus
             return images
         raise ValueError(
             f"is of {len(stated)} frames, {stated[0]} to {stated[-1]} in steps of {stated.step} "
@@ -253,14 +258,14 @@ def _frames_by_number(
         )
 
 
-def _stated_size(root: ElementTree.Element) -> Size | None:
+def _stated_size(root: Element) -> Size | None:
     """(H, W) in pixels that the head gives for the video, None if it gives none."""
     sides = [root.findtext(f"meta/*/original_size/{side}", "") for side in ("height", "width")]
     sides = [int(side) for side in sides if side.isdecimal() and len(side) < 10]
     return tuple(sides) if len(sides) == 2 else None
 
 
-def _stated_frames(root: ElementTree.Element) -> range | None:
+def _stated_frames(root: Element) -> range | None:
     """The numbers of the frames of the task or job that the tracks are of, if its head has them."""
     ids = sorted({track.get("task_id") for track in root.iterfind("track")} - {None})
     if len(ids) > 1:

@@ -2,21 +2,21 @@
 
 import os
 import re
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
 
 from simplevtr.formats import checks
 from simplevtr.formats.paths import existing
 from simplevtr.importing import sources
-from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.dataset import FRAMES, ImportedDataset, Rle, require_choice
-from simplevtr.importing.reading import BrokenVideoError, ImportLog, VideoDraft, naming
+from simplevtr.importing.reading import BrokenVideoError, ImportedDataset, VideoDraft, naming
 from simplevtr.importing.shapes import from_labels, png_size, read_object_numbers
 
 _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 _WHITE = 255  # void, or in pictures that know nothing else the object
 _VOID_NOTE = "frames with void pixels, taken as background (see --void)"
+_WHITE_NOTE = "frames whose only value, 255, is taken as the object"
+_Objects = dict[str, dict[int, str]] | None  # categories by video and object, if there is meta.json
 
 
 def read_davis(
@@ -50,97 +50,78 @@ def read_davis(
         videos: a text file that lists the videos to import, one in a line, or the name of one in
             ``ImageSets``, such as "2017/val"; None: all.
     """
-    require_choice("frames", frames, FRAMES)
-    log = ImportLog(skip_broken=skip_broken)
+    sources.require_choice("frames", frames, sources.FRAMES)
     labels = _label_folder(source, subfolder)
     root = sources.require_folder(images or _image_folder(labels), "the videos' frames (--images)")
+    dataset = ImportedDataset(root, skip_broken)
     metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
     meta = next(filter(Path.is_file, metas), None)
-    objects = None if meta is None else _read_meta(meta, log)
-    reader = _Reader(root, frames == "all", void, objects, log)
-    drafts = log.videos(_chosen_videos(labels, source, videos), reader.draft)
-    reader.decide_on_white(drafts)
-    found = log.videos(drafts, lambda draft: draft.finished(root))
+    objects = None if meta is None else _read_meta(meta, dataset.notes)
+    drafts = dataset.each_video(
+        _chosen_videos(labels, source, videos),
+        lambda folder: _draft(folder, dataset, objects, frames, void),
+    )
+    if void is None:
+        _decide_on_white(drafts, objects, dataset.notes)
+    dataset.videos = dataset.each_video(drafts, VideoDraft.finished)
     names = {_ONLY_CATEGORY}
     if objects is not None:
         names = {name for of_video in objects.values() for name in of_video.values()}
-    return ImportedDataset(root, found, numbered_categories(sorted(names)), log.notes, log.broken)
+    dataset.number_categories(sorted(names))
+    return dataset
 
 
-@dataclass
-class _Reader:
-    """The options, and what was found in the videos so far."""
-
-    root: Path
-    all_frames: bool
-    void: int | None
-    objects: dict[str, dict[int, str]] | None  # those of each video, if there is a meta.json
-    log: ImportLog
-    values: set[int] = field(default_factory=set)  # that the pictures have besides 0
-    # What is 255, of which all pictures decide what it is.
-    white: list[tuple[VideoDraft, str, Path, Rle]] = field(default_factory=list)
-
-    def draft(self, folder: Path) -> VideoDraft:
-        """A video without what is 255 if ``void`` does not say what that means."""
-        if self.objects is not None and folder.name not in self.objects:
-            raise ValueError(f"{folder}: is a video that meta.json does not have")
-        pictures = sources.files_of(folder, ".png")
-        if not pictures:
-            hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
-            raise ValueError(f"{folder}: holds no PNG{hint}")
-        images = self.root / folder.name
-        frames, pictures = sources.with_annotations(
-            images, pictures, every=self.all_frames, what="PNG", log=self.log
-        )
-        stated = {name: png_size(path) for name, path in pictures.items()}
-        draft = VideoDraft(self.log, folder.name, frames, stated=stated)
-        kinds: dict[bool | None, Path] = {}
-        for name, path in pictures.items():
-            with draft.frame(name, path):
-                numbers, coloured = read_object_numbers(path, draft.size)
-                kinds.setdefault(coloured, path)
-                if True in kinds and False in kinds:
-                    raise BrokenVideoError(
-                        "tells objects by colours or by numbers (a palette or grey levels), and "
-                        f"{kinds[not coloured].name} of the same video by the other; save all in "
-                        "one way"
-                    )
-                self._add_objects(from_labels(numbers), path, name, draft)
-        return draft
-
-    def _add_objects(
-        self, masks: dict[int, Rle], path: Path, frame: str, draft: VideoDraft
-    ) -> None:
-        for number, mask in masks.items():
-            self.values.add(number)
-            if number == self.void:
-                self.log.notes[_VOID_NOTE] += 1
-            elif number == _WHITE and self.void is None:
-                self.white.append((draft, frame, path, mask))
-            else:
-                self._add(draft, number, frame, mask)
-
-    def _add(self, draft: VideoDraft, number: int, frame: str, mask: Rle) -> None:
-        known = {number: _ONLY_CATEGORY} if self.objects is None else self.objects[draft.name]
-        if number not in known:
-            listed = ", ".join(map(str, sorted(known)))
-            raise ValueError(f"object {number} is not in meta.json; there: {listed}")
-        draft.add(number, known[number], frame, mask)
-
-    def decide_on_white(self, drafts: list[VideoDraft]) -> None:
-        """Make objects of what is 255 in these videos, or leave it out."""
-        kept = set(drafts)
-        white = [entry for entry in self.white if entry[0] in kept]
-        if self.values != {_WHITE}:
-            self.log.notes[_VOID_NOTE] += len(white)
-            return
-        self.log.notes["frames whose only value, 255, is taken as the object"] += len(white)
-        for draft, frame, path, mask in white:
-            with draft.frame(frame, path):
-                self._add(draft, _WHITE, frame, mask)
+def _draft(
+    folder: Path, dataset: ImportedDataset, objects: _Objects, frames: str, void: int | None
+) -> VideoDraft:
+    """A video, in which 255 is an object yet if ``void`` does not tell what that means."""
+    if objects is not None and folder.name not in objects:
+        raise ValueError(f"{folder}: is a video that meta.json does not have")
+    pictures = sources.files_of(folder, ".png")
+    if not pictures:
+        hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
+        raise ValueError(f"{folder}: holds no PNG{hint}")
+    images, pictures = sources.with_annotations(
+        dataset, dataset.image_root / folder.name, pictures, "PNG", frames=frames
+    )
+    stated = {name: png_size(path) for name, path in pictures.items()}
+    draft = VideoDraft(dataset, folder.name, images, stated=stated)
+    known = objects and objects[folder.name]
+    kinds: dict[bool | None, Path] = {}
+    for name, path in pictures.items():
+        with draft.frame(name, path):
+            numbers, coloured = read_object_numbers(path, draft.size)
+            kinds.setdefault(coloured, path)
+            if True in kinds and False in kinds:
+                raise BrokenVideoError(
+                    "tells objects by colours or by numbers (a palette or grey levels), and "
+                    f"{kinds[not coloured].name} of the same video by the other; save all in "
+                    "one way"
+                )
+            for number, mask in from_labels(numbers).items():
+                if number == void:
+                    dataset.notes[_VOID_NOTE] += 1
+                    continue
+                undecided = number == _WHITE and void is None
+                if known is not None and number not in known and not undecided:
+                    listed = ", ".join(map(str, sorted(known)))
+                    raise ValueError(f"object {number} is not in meta.json; there: {listed}")
+                draft.add(number, (known or {}).get(number, _ONLY_CATEGORY), name, mask)
+    return draft
 
 
-def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
+def _decide_on_white(drafts: list[VideoDraft], objects: _Objects, notes: Counter[str]) -> None:
+    """Leave out what is 255 unless all that the videos have is 255; meta.json may know better."""
+    alone = {number for draft in drafts for number in draft.tracks} == {_WHITE}
+    for draft in drafts:
+        if _WHITE in draft.tracks:
+            is_object = alone and (objects is None or _WHITE in objects[draft.name])
+            notes[_WHITE_NOTE if is_object else _VOID_NOTE] += len(draft.tracks[_WHITE].masks)
+            if not is_object:
+                del draft.tracks[_WHITE]
+
+
+def _read_meta(path: Path, notes: Counter[str]) -> dict[str, dict[int, str]]:
     """The categories that YouTube-VOS's meta.json gives to the objects of each video."""
     videos = sources.as_object(sources.read_object(path).get("videos"), f"{path}, 'videos'")
     names: dict[str, dict[int, str]] = {}
@@ -151,7 +132,7 @@ def _read_meta(path: Path, log: ImportLog) -> dict[str, dict[int, str]]:
         for number, value in sources.as_object(objects, f"{where}, 'objects'").items():
             place = f"{where}, object {number!r}"
             if "category" not in sources.as_object(value, place):  # as where they are not public
-                log.notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
+                notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
             with naming(place):
                 key = checks.whole_number({"its name": number}, "its name")
                 names[video][key] = checks.name({"category": _ONLY_CATEGORY} | value, "category")
@@ -165,11 +146,11 @@ def _label_folder(source: Path, subfolder: str) -> Path:
     it, one of the two, or the folder sought; ``subfolder`` is between these and the videos.
     """
     source = Path(os.path.abspath(source))  # "." and ".." have names then
-    found = _labels_in(source)
+    found = _labels_in([source])
     if not found and {source.name, source.parent.name} & {*_LABELS}:
         found = [source]
     elif not found and source.is_dir():
-        found = [path for folder in sources.sub_folders(source) for path in _labels_in(folder)]
+        found = _labels_in(sources.sub_folders(source))
     if len(found) > 1:
         names = ", ".join(map(str, found))
         raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
@@ -182,6 +163,10 @@ def _label_folder(source: Path, subfolder: str) -> Path:
         names = ", ".join(folder.name for folder in found if folder != root)
         raise ValueError(f"{root}: there are videos below {names}; choose one (--subfolder)")
     return found[0] if found else root
+
+
+def _labels_in(folders: list[Path]) -> list[Path]:
+    return [path for folder in folders for name in _LABELS if (path := folder / name).is_dir()]
 
 
 def _image_folder(labels: Path) -> Path:
@@ -199,10 +184,7 @@ def _image_folder(labels: Path) -> Path:
 
 
 def _chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list[Path]:
-    """The folders in ``labels`` of the videos to import, in natural order.
-
-    ``videos`` is a text file that lists them, or the name of one in ``ImageSets``; None: all.
-    """
+    """The folders in ``labels`` of the videos to import, in natural order; None: of all."""
     folders = sources.sub_folders(labels)
     if videos is not None:
         path = _list_of_videos(Path(videos), source, labels)
@@ -237,7 +219,3 @@ def _list_of_videos(path: Path, source: Path, labels: Path) -> Path:
         listed = f"; in ImageSets are {', '.join(sorted(known))}" if known else ""
         raise FileNotFoundError(f"{path}: no such file{listed}")
     return known[found[0]]
-
-
-def _labels_in(folder: Path) -> list[Path]:
-    return [path for name in _LABELS if (path := folder / name).is_dir()]

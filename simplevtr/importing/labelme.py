@@ -4,14 +4,23 @@ import base64
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from simplevtr.formats import checks
-from simplevtr.importing import dataset, shapes, sources
-from simplevtr.importing.categories import numbered_categories
-from simplevtr.importing.reading import ImportLog, UndecidedError, VideoDraft, naming
+from simplevtr.importing import shapes, sources
+from simplevtr.importing.reading import (
+    ImportedDataset,
+    ImportedVideo,
+    Rle,
+    Size,
+    UndecidedError,
+    VideoDraft,
+    naming,
+)
 
 UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
@@ -28,7 +37,7 @@ def read_labelme(
     frames: str = "annotated",
     ungrouped: str = "error",
     labels_with_number: bool = False,
-) -> dataset.ImportedDataset:
+) -> ImportedDataset:
     """Read LabelMe's files, ``<frame>.json`` for the image ``<frame>.jpg``.
 
     Polygons, rectangles (also turned ones), circles and masks become masks. As in LabelMe, shapes
@@ -49,8 +58,8 @@ def read_labelme(
         labels_with_number: labels such as "bus-1" and "bus-2", which LabelMe's first versions had
             as there was no ``group_id``, are tracks 1 and 2 of the category "bus".
     """
-    dataset.require_choice("frames", frames, dataset.FRAMES)
-    dataset.require_choice("ungrouped", ungrouped, UNGROUPED)
+    sources.require_choice("frames", frames, sources.FRAMES)
+    sources.require_choice("ungrouped", ungrouped, UNGROUPED)
     source = sources.require_folder(source, "LabelMe's files")
     root = sources.require_folder(images or source, "the videos' frames")
     single = bool(sources.files_of(source, ".json"))
@@ -58,98 +67,85 @@ def read_labelme(
     folders = [folder for folder in folders if sources.files_of(folder, ".json")]
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
-    log = ImportLog(skip_broken=skip_broken)
-    reader = _Reader(root, single, frames == "all", ungrouped, labels_with_number, log)
-    found = log.videos(folders, reader.video)
+    dataset = ImportedDataset(root, skip_broken)
+    track_of = partial(_track_of, ungrouped=ungrouped, labels_with_number=labels_with_number)
+
+    def read(folder: Path) -> ImportedVideo:
+        return _video(folder, root if single else root / folder.name, dataset, frames, track_of)
+
+    dataset.videos = dataset.each_video(folders, read)
+    dataset.number_categories(sorted(track.category for track in dataset.tracks))
     if not labels_with_number:
-        stems = Counter(match[1] for match in map(_number_of, reader.categories) if match)
+        stems = Counter(m[1] for _, name in dataset.categories if (m := _number_of(name)))
         note = "categories alike but for -NUMBER (see --labels-with-number)"
-        log.notes[note] = sum(count for count in stems.values() if count > 1)
-    categories = numbered_categories(sorted(reader.categories))
-    return dataset.ImportedDataset(root, found, categories, log.notes, log.broken)
+        dataset.notes[note] = sum(count for count in stems.values() if count > 1)
+    return dataset
 
 
-@dataclass
-class _Reader:
-    """Where frames are, how shapes become tracks, and the categories of the videos so far."""
+def _video(
+    folder: Path, images: Path, dataset: ImportedDataset, frames: str, track_of: Callable
+) -> ImportedVideo:
+    pictures, files = sources.with_annotations(
+        dataset, images, sources.files_of(folder, ".json"), "file", frames=frames
+    )
+    contents: dict[str, dict[str, Any]] = {}
+    stated: dict[str, Size] = {}  # as LabelMe showed the picture
+    for name, path in files.items():
+        with dataset.part("frames"):
+            content = contents[name] = sources.read_object(path)
+            content.pop("imageData", None)  # the picture again, the most of the file
+            size = content.get("imageHeight"), content.get("imageWidth")
+            if all(type(side) is int for side in size):
+                stated[name] = size
+            continue
+        del pictures[name]
+    draft = VideoDraft(dataset, folder.absolute().name, pictures, stated=stated, unite=True)
+    for name, content in contents.items():
+        with draft.frame(name):
+            for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
+                if content.get(key, side) not in (side, None):
+                    found = f"{key} is {content[key]!r:.40}, but the image has {side}"
+                    raise ValueError(f"{files[name]}: {found}")
+            entries = sources.get_list(content, "shapes", files[name])
+            for number, shape in enumerate(entries, start=1):
+                where = f"{files[name]}, shape {number}"
+                shape = sources.as_object(shape, where)
+                with naming(where):
+                    key, category = track_of(shape)
+                    if key is None:
+                        dataset.notes[f"shapes {category} left out"] += 1
+                    else:
+                        draft.add(key, category, name, _mask(shape, draft.size))
+    # Usually two objects; but it may be one whose label is wrong in some frames.
+    shared = Counter(group for _, group in draft.tracks if group is not None)
+    note = "group_ids with several labels, each label a track"
+    dataset.notes[note] += sum(count > 1 for count in shared.values())
+    return draft.finished()
 
-    root: Path
-    single: bool
-    all_frames: bool
-    ungrouped: str
-    labels_with_number: bool
-    log: ImportLog
-    categories: set[str] = field(default_factory=set)
 
-    def video(self, folder: Path) -> dataset.ImportedVideo:
-        images = self.root if self.single else self.root / folder.name
-        files = sources.files_of(folder, ".json")
-        frames, files = sources.with_annotations(
-            images, files, every=self.all_frames, what="file", log=self.log
-        )
-        contents: dict[str, dict[str, Any]] = {}
-        stated: dict[str, dataset.Size] = {}  # as LabelMe showed the picture
-        for name, path in files.items():
-            with self.log.part("frames"):
-                content = contents[name] = sources.read_object(path)
-                content.pop("imageData", None)  # the picture again, the most of the file
-                size = content.get("imageHeight"), content.get("imageWidth")
-                if all(type(side) is int for side in size):
-                    stated[name] = size
-                continue
-            del frames[name]
-        draft = VideoDraft(self.log, folder.absolute().name, frames, stated=stated, unite=True)
-        for name, content in contents.items():
-            with draft.frame(name):
-                self._add_shapes(content, files[name], name, draft)
-        # Usually two objects; but it may be one whose label is wrong in some frames.
-        shared = Counter(group for _, group in draft.tracks if group is not None)
-        note = "group_ids with several labels, each label a track"
-        self.log.notes[note] += sum(count > 1 for count in shared.values())
-        return draft.finished(self.root)
-
-    def _add_shapes(
-        self, content: dict[str, Any], path: Path, frame: str, draft: VideoDraft
-    ) -> None:
-        for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
-            if content.get(key, side) not in (side, None):
-                raise ValueError(f"{path}: {key} is {content[key]!r:.40}, but the image has {side}")
-        for number, shape in enumerate(sources.get_list(content, "shapes", path), start=1):
-            where = f"{path}, shape {number}"
-            shape = sources.as_object(shape, where)
-            with naming(where):
-                label = checks.name(shape, "label")
-                kind = shape.get("shape_type")
-                kind = "polygon" if kind is None else kind
-                numbered = _number_of(label) if self.labels_with_number else None
-                left_out, group = self._group(shape, label, kind, numbered is not None)
-                if left_out:
-                    self.log.notes[f"shapes {left_out} left out"] += 1
-                    continue
-                category = numbered[1] if numbered else label
-                draft.add((label, group), category, frame, _mask(shape, kind, draft.size))
-                self.categories.add(category)
-
-    def _group(
-        self, shape: dict[str, Any], label: str, kind: Any, numbered: bool
-    ) -> tuple[str, int | str | None]:
-        """Why the shape is left out, in words, or "", and which track of its label it is of."""
-        if label == _IGNORE:
-            return f"labelled {_IGNORE}", None
-        if kind in _OTHER_SHAPES:
-            return f"of kind {kind}", None
-        group = shape.get("group_id")
-        if group is not None:
-            return "", sources.identity(group, "group_id")
-        if self.ungrouped == "label" or numbered:
-            return "", None
-        if self.ungrouped == "drop":
-            return "without group_id", None
-        hint = ", or say that labels have numbers (--labels-with-number)" * bool(_number_of(label))
+def _track_of(
+    shape: dict[str, Any], *, ungrouped: str, labels_with_number: bool
+) -> tuple[tuple[str, int | str | None] | None, str]:
+    """The track of a shape, by label and group, and its category; or None and why not, in words."""
+    label = checks.name(shape, "label")
+    kind, group = shape.get("shape_type"), shape.get("group_id")
+    number = _number_of(label)
+    if label == _IGNORE:
+        return None, f"labelled {_IGNORE}"
+    if kind in _OTHER_SHAPES:
+        return None, f"of kind {kind}"
+    numbered = bool(number) and labels_with_number
+    if group is not None:
+        sources.identity(group, "group_id")
+    elif ungrouped == "drop" and not numbered:
+        return None, "without group_id"
+    elif ungrouped == "error" and not numbered:
+        hint = ", or say that labels have numbers (--labels-with-number)" if number else ""
         raise UndecidedError(
             f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
             f"what happens to such shapes (--ungrouped label or drop){hint}"
         )
+    return (label, group), number[1] if numbered else label
 
 
 def _number_of(label: str) -> re.Match[str] | None:
@@ -157,29 +153,26 @@ def _number_of(label: str) -> re.Match[str] | None:
     return re.fullmatch(r"(.*\S)-([0-9]+)", label)
 
 
-def _mask(shape: dict[str, Any], kind: Any, size: dataset.Size) -> dataset.Rle:
+def _mask(shape: dict[str, Any], size: Size) -> Rle:
+    kind = shape.get("shape_type")
+    kind = "polygon" if kind is None else kind
     if kind not in _SHAPES:
         raise ValueError(f"unknown shape_type {kind!r:.40}; imported are {', '.join(_SHAPES)}")
     points = _points(shape)
     # Rectangles of newer files have four corners.
     corners = 4 if kind in _TURNED or (kind == "rectangle" and len(points) == 4) else 2
-    if kind != "polygon" and len(points) != corners:
+    if kind == "polygon" or corners == len(points) == 4:
+        return shapes.from_polygons([[*chain(*points)]], size)
+    if len(points) != corners:
         raise ValueError(f"a shape of kind {kind} has {len(points)} points; {corners} are needed")
-    if kind == "polygon" or corners == 4:
-        return shapes.from_polygons([[value for point in points for value in point]], size)
     (x0, y0), (x1, y1) = points
     if kind == "rectangle":
         return shapes.from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
     if kind == "circle":  # the centre and a point of the edge
         radius = math.hypot(x1 - x0, y1 - y0)
         return shapes.from_ellipse((x0, y0), (radius, radius), 0.0, size)
-    return _pasted(shape, (x0, y0, x1, y1), size)
-
-
-def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: dataset.Size) -> dataset.Rle:
-    """The mask of a PNG, base64-coded, of the pixels from the first to the last corner."""
-    x0, y0, x1, y1 = corners
-    # The difference is rounded, not both corners: a mask moved by half a pixel keeps its size.
+    # A PNG, base64-coded, of the pixels from the first to the last corner. The difference is
+    # rounded, not both corners: a mask moved by half a pixel keeps its size.
     height, width = round(y1 - y0) + 1, round(x1 - x0) + 1
     if not (0 < height <= 2 * size[0] and 0 < width <= 2 * size[1]):  # before it is decoded
         raise ValueError(
@@ -188,9 +181,8 @@ def _pasted(shape: dict[str, Any], corners: tuple[float, ...], size: dataset.Siz
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
-        return shapes.from_overlapping(
-            shapes.read_embedded_mask(content, (height, width)), round(x0), round(y0), size
-        )
+        pixels = shapes.read_embedded_mask(content, (height, width))
+    return shapes.from_overlapping(pixels, round(x0), round(y0), size)
 
 
 def _points(shape: dict[str, Any]) -> list[list[float]]:

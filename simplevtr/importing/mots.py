@@ -1,16 +1,21 @@
 """MOTS: a text file a video, or a 16-bit PNG a frame."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import existing
-from simplevtr.importing.categories import parse_pairs
-from simplevtr.importing.dataset import ImportedDataset, ImportedVideo, Rle, Size
-from simplevtr.importing.reading import ImportLog, UndecidedError, VideoDraft, naming
+from simplevtr.importing.output import parse_pairs
+from simplevtr.importing.reading import (
+    ImportedDataset,
+    ImportedVideo,
+    Rle,
+    Size,
+    UndecidedError,
+    VideoDraft,
+    naming,
+)
 from simplevtr.importing.shapes import from_labels, from_rle, png_size, read_deep_labels
 from simplevtr.importing.sources import files_of, numbered_frames, require_folder, sub_folders
 
@@ -18,10 +23,8 @@ KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
 _IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
-# What a line or a PNG tells: where it stands, the number of its frame, its size or None if that
-# cannot be read, and what makes identities, classes and masks for frames of (H, W) pixels.
-_Entry = tuple[object, int, Size | None, Callable[[Size], Iterable[tuple[int, int, Rle]]]]
 _FIELDS = ("time_frame", "id", "class_id", "img_height", "img_width", "rle")
+_Object = tuple[int, int, Rle]  # identity, class and mask
 
 
 def read_mots(
@@ -35,8 +38,8 @@ def read_mots(
 
     A text file has a line ``time_frame id class_id img_height img_width rle`` for each object of
     each frame; a PNG has the value 1000 * class + instance in each pixel, and 0 for background.
-    Regions to ignore (class 10, or 10000) become background, as YouTube-VIS cannot say so. All
-    images of a video are its frames; those that the annotations do not speak of have no objects.
+    Regions to ignore (class 10, or 10000) become background, as YouTube-VIS cannot express them.
+    All images of a video are its frames; those without annotations have no objects.
 
     Args:
         source: a text file, a folder of text files ``<video>.txt``, a folder of PNGs of one video,
@@ -55,89 +58,92 @@ def read_mots(
         if own is None:
             raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
         images = own.parent
-    root = require_folder(images, "the videos' frames")
-    log = ImportLog(skip_broken=skip_broken)
+    dataset = ImportedDataset(require_folder(images, "the videos' frames"), skip_broken)
     classes = KITTI_CLASSES if classes is None else classes
-    found = log.videos(videos.items(), lambda item: _video(*item, root, classes, log))
-    return ImportedDataset(root, found, sorted(classes.items()), log.notes, log.broken)
+    dataset.videos = dataset.each_video(
+        videos.items(), lambda item: _video(*item, dataset, classes)
+    )
+    dataset.categories = sorted(classes.items())
+    return dataset
 
 
 def parse_classes(entries: list[str]) -> dict[int, str]:
     """``["1=car", "2=pedestrian"]`` as numbers and names, neither twice; else ValueError."""
     pairs = parse_pairs(entries, "NUMBER=NAME, such as 1=car,")
-    wrong = next((n for n in pairs if not re.fullmatch(r"\s*[0-9]{1,5}\s*", n, re.ASCII)), None)
-    if wrong is not None:
-        raise ValueError(f"class {wrong!r}: a number is needed, as in 1=car")
-    classes = {int(number): name.strip() for number, name in pairs.items()}
+    classes = {}
+    for number, name in pairs.items():
+        if not (number.strip().isdecimal() and len(number) < 10):
+            raise ValueError(f"class {number!r}: a number is needed, as in 1=car")
+        classes[int(number)] = name.strip()
     if not len(set(classes.values())) == len(classes) == len(pairs):
         raise ValueError(f"classes {' '.join(entries)}: a number or a name appears twice")
     return classes
 
 
 def _video(
-    name: str, source: Path, root: Path, classes: Mapping[int, str], log: ImportLog
+    name: str, source: Path, dataset: ImportedDataset, classes: Mapping[int, str]
 ) -> ImportedVideo:
-    folder = existing(root / name)
+    folder = existing(dataset.image_root / name)
     inner = folder / "img1"
     frames = numbered_frames(inner if inner.is_dir() else folder)
     entries = [*(_pictures if source.is_dir() else _lines)(source)]
-    draft = VideoDraft(log, name, frames, stated={frame: size for _, frame, size, _ in entries})
-    for where, frame, _, read in entries:
-        if frame not in frames:
-            with log.part("frames", where):
-                raise ValueError(f"there is no image of frame {frame}")
-            continue
+    stated = {frame: size for _, frame, size, _ in entries}
+    draft = VideoDraft(dataset, name, frames, stated=stated)
+    for where, frame, _, content in entries:
         with draft.frame(frame, where):
-            for identity, label, mask in read(draft.size):
+            if frame not in frames:
+                raise ValueError(f"there is no image of frame {frame}")
+            for identity, label, mask in _objects(content, draft.size):
                 if identity == _IGNORE or (label == _IGNORE_CLASS and label not in classes):
-                    log.notes["regions to ignore, taken as background"] += 1
+                    dataset.notes["regions to ignore, taken as background"] += 1
                     continue
                 if label not in classes:
                     known = ", ".join(f"{k}={v}" for k, v in classes.items())
                     raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
                 draft.add(identity, classes[label], frame, mask)
-    return draft.finished(root)
+    return draft.finished()
 
 
-def _pictures(folder: Path) -> Iterator[_Entry]:
+def _pictures(folder: Path) -> Iterator[tuple[Path, int, Size | None, Path]]:
+    """What ``_lines`` yields, for PNGs; the size is None if it cannot be read."""
     for number, path in numbered_frames(folder).items():
-        yield path, number, png_size(path), partial(_objects_of_picture, path)
+        yield path, number, png_size(path), path
 
 
-def _objects_of_picture(path: Path, size: Size) -> Iterator[tuple[int, int, Rle]]:
-    for value, mask in from_labels(read_deep_labels(path, size)).items():
-        if value < NUMBERS:
-            raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")
-        yield value, value // NUMBERS, mask
-
-
-def _lines(path: Path) -> Iterator[_Entry]:
-    """The lines of a file that are not empty; broken ones leave the frame unknown."""
+def _lines(path: Path) -> Iterator[tuple[str, int, Size, _Object]]:
+    """Where a line stands, its frame and size, and its object, whose mask is not checked yet."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             fields = line.decode("ascii", errors="replace").split()
             if not fields:
                 continue
             where = f"{path}, line {number}"
-            with naming(where):
+            with naming(where):  # a broken line leaves the frame unknown
                 if len(fields) != len(_FIELDS):
                     raise ValueError(f"{' '.join(fields)!r:.80}; {' '.join(_FIELDS)} are needed")
                 row = dict(zip(_FIELDS, fields, strict=True))
                 frame, identity, label, *size = (whole_number(row, key) for key in _FIELDS[:5])
             rle = {"size": size, "counts": row["rle"]}
-            yield where, frame, tuple(size), partial(_object_of_line, identity, label, rle)
+            yield where, frame, tuple(size), (identity, label, rle)
 
 
-def _object_of_line(identity: int, label: int, rle: Rle, size: Size) -> list[tuple[int, int, Rle]]:
-    return [(identity, label, from_rle(rle, size))]
+def _objects(content: Path | _Object, size: Size) -> Iterator[_Object]:
+    """The objects of a PNG or a line in a frame of this size."""
+    if not isinstance(content, Path):
+        identity, label, rle = content
+        yield identity, label, from_rle(rle, size)
+        return
+    for value, mask in from_labels(read_deep_labels(content, size)).items():
+        if value < NUMBERS:
+            raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")
+        yield value, value // NUMBERS, mask
 
 
 def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
     texts = [source] if source.is_file() else []
     if not texts:
-        require_folder(source, "MOTS text files or folders of PNGs")
-        folders = sub_folders(source)
+        folders = sub_folders(require_folder(source, "MOTS text files or folders of PNGs"))
         texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
         texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
     if texts:

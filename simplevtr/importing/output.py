@@ -1,17 +1,83 @@
-"""Writing what was imported as a YouTube-VIS file, and telling what it is."""
+"""What becomes of a dataset that was read: its categories, the YouTube-VIS file, the summary."""
 
 import os
+import unicodedata
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from simplevtr.formats.checks import plain_spelling
+from simplevtr.formats.checks import listed, near_misses, plain_spelling
 from simplevtr.formats.files import refuse_existing, write_json
 from simplevtr.formats.rle import frame_lists
-from simplevtr.importing.dataset import ImportedDataset
+from simplevtr.formats.ytvis import parse_categories
+from simplevtr.importing.reading import ImportedDataset
+from simplevtr.importing.sources import get_list, read_object
 
 from tqdm import tqdm
 
 _SHOWN = 5  # broken parts of a kind, or names that look alike, that are listed
+Categories = list[tuple[int, str]]
+
+
+def categories_of_file(path: Path) -> Categories:
+    """(id, name) pairs of an annotation file, also a COCO file, in its order; else ValueError."""
+    entries = parse_categories(get_list(read_object(path), "categories", path), str(path))
+    return [(category.id, category.name) for category in entries]
+
+
+def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
+    """``["Cat=cat", ...]`` as a dict; ValueError for anything else or a left side given twice."""
+    pairs: dict[str, str] = {}
+    for entry in entries:
+        old, _, new = unicodedata.normalize("NFC", entry).partition("=")  # as names of files are
+        if not (old.strip() and new.strip()) or old in pairs:
+            raise ValueError(f"{entry!r}: {what} is needed, and no left side twice")
+        pairs[old] = new
+    return pairs
+
+
+def rename(dataset: ImportedDataset, names: Mapping[str, str]) -> None:
+    """Give some categories of a dataset other names; those of one name become one."""
+    old = [name for _, name in dataset.categories]
+    unknown = [name for name in names if name not in old]
+    if unknown:
+        raise ValueError(f"no category {unknown[0]!r} to rename; there are {listed(old)}")
+    ids: dict[str, int] = {}
+    for number, name in dataset.categories:
+        ids.setdefault(names.get(name, name), number)
+    dataset.categories = [(number, name) for name, number in ids.items()]
+    for track in dataset.tracks:
+        track.category = names.get(track.category, track.category)
+
+
+def use_categories(
+    dataset: ImportedDataset, categories: Categories, *, source: str, drop_others: bool = False
+) -> None:
+    """Give a dataset these (id, name) pairs as categories, which its tracks have by exact name.
+
+    Tracks of other categories are an error, or with ``drop_others`` left out and counted; names
+    that differ only in case, blanks, hyphens or underscores are an error that tells how to rename
+    them. ``source`` is whose the categories are, for messages.
+    """
+    names = [name for _, name in categories]
+    others = Counter(t.category for t in dataset.tracks if t.category not in set(names))
+    if near := near_misses(others, names)[:20]:
+        pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
+        given = " ".join(f'"{name}={target}"' for name, target in near)
+        raise ValueError(
+            f"categories that {source} spells in another way: {pairs}; if they are the same: "
+            f"--rename {given}"
+        )
+    if others and not drop_others:
+        raise ValueError(
+            f"{source} has no category {listed([*others])}; it has {listed(names)}. "
+            "Rename them (--rename OLD=NEW) or leave out their tracks (--drop-others)"
+        )
+    for name, count in others.items():
+        dataset.notes[f"tracks of category {name!r} left out"] = count
+    for video in dataset.videos:
+        video.tracks = [track for track in video.tracks if track.category not in others]
+    dataset.categories = list(categories)
 
 
 def write_ytvis(
@@ -28,75 +94,26 @@ def write_ytvis(
 
     Raises:
         FileExistsError: there is such a file and ``overwrite`` is False.
-        ValueError: the dataset has no video, no category or no track.
+        ValueError: the dataset has no video, no category or no track; it tells what was left out.
     """
-    _require_tracks(dataset, path)
+    if not (dataset.categories and dataset.tracks):
+        empty = [what for what in ("videos", "categories") if not getattr(dataset, what)]
+        reason = (
+            f"the source has no {empty[0]}"
+            if empty
+            else f"no track in {len(dataset.videos)} videos"
+        )
+        why = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
+        why = f" ({why})" if why else "" if empty else ": they have no mask"
+        for reasons in [*dataset.broken.values()][:1]:
+            why += f"; the first that is broken: {reasons[0]}"
+        raise ValueError(f"nothing to write to {path}: {reason}{why}")
     refuse_existing(path, overwrite=overwrite)
-    write_json(path, _content(dataset, description), overwrite=overwrite)
-
-
-def summary_table(dataset: ImportedDataset) -> str:
-    """Lines of text: how much there is of what, all notes, and the first broken parts."""
-    tracks = [track for video in dataset.videos for track in video.tracks]
-    used = Counter(track.category for track in tracks)
-    categories = ((f"  tracks of {_shown(name)}", used[name]) for _, name in dataset.categories)
-    rows = [
-        ("videos", len(dataset.videos)),
-        ("  without tracks", sum(not video.tracks for video in dataset.videos)),
-        ("frames", sum(len(video.file_names) for video in dataset.videos)),
-        ("tracks", len(tracks)),
-        ("masks", sum(len(track.masks) for track in tracks)),
-        ("categories", len(dataset.categories)),
-        *(row for row in categories if row[1]),
-        *_left_out(dataset),
-    ]
-    width = max(len(name) for name, _ in rows)
-    digits = max(len(str(count)) for _, count in rows)
-    lines = [f"{name:<{width}}  {count:>{digits}}" for name, count in rows]
-    spelled: dict[str, list[str]] = {}
-    for _, name in dataset.categories:
-        spelled.setdefault(plain_spelling(name), []).append(repr(name))
-    alike = [", ".join(names) for names in spelled.values() if len(names) > 1]
-    lists = {f"broken {kind}:": [*map(_shown, parts)] for kind, parts in dataset.broken.items()}
-    if alike:
-        lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
-    for title, items in lists.items():
-        more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
-        lines += [title, *(f"  {item}" for item in (*items[:_SHOWN], *more))]
-    return "\n".join(lines)
-
-
-def _require_tracks(dataset: ImportedDataset, path: str | os.PathLike[str]) -> None:
-    """Raise ValueError, with what was left out, for a dataset that nothing can be learnt from."""
-    if dataset.categories and any(video.tracks for video in dataset.videos):
-        return
-    missing = next((what for what in ("videos", "categories") if not getattr(dataset, what)), None)
-    left_out = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
-    why = f" ({left_out})" if left_out else ""
-    for reasons in [*dataset.broken.values()][:1]:
-        why += f"; the first that is broken: {reasons[0]}"
-    reason = f"the source has no {missing}"
-    if missing is None:
-        reason = f"no track in {len(dataset.videos)} videos"
-        why = why or ": they have no mask"
-    raise ValueError(f"nothing to write to {path}: {reason}{why}")
-
-
-def _left_out(dataset: ImportedDataset) -> list[tuple[str, int]]:
-    """The notes, and how many broken parts were left out."""
-    return [
-        *sorted((_shown(note), count) for note, count in dataset.notes.items() if count),
-        *((f"broken {kind} left out", len(reasons)) for kind, reasons in dataset.broken.items()),
-    ]
-
-
-def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:
-    """The file's content, keys in the order of the official files."""
     ids = {name: category_id for category_id, name in dataset.categories}
     videos, annotations = [], []
     for video in tqdm(dataset.videos, desc="writing", unit="video", disable=None):
-        sizes = dict(zip(("height", "width"), video.size, strict=True))
-        sizes["length"] = len(video.file_names)
+        height, width = video.size
+        sizes = {"height": height, "width": width, "length": len(video.file_names)}
         videos.append({**sizes, "file_names": video.file_names, "id": len(videos) + 1})
         for track in video.tracks:
             annotations.append(
@@ -109,13 +126,50 @@ def _content(dataset: ImportedDataset, description: str) -> dict[str, Any]:
                     "id": len(annotations) + 1,
                 }
             )
-    return {
+    content = {  # in the order of the official files
         "info": {"description": description},
         "licenses": [],
         "videos": videos,
         "categories": [{"id": i, "name": name} for i, name in dataset.categories],
         "annotations": annotations,
     }
+    write_json(path, content, overwrite=overwrite)
+
+
+def summary_table(dataset: ImportedDataset) -> str:
+    """Lines of text: how much there is of what, all notes, and the first broken parts."""
+    used = Counter(track.category for track in dataset.tracks)
+    rows = [
+        ("videos", len(dataset.videos)),
+        ("  without tracks", sum(not video.tracks for video in dataset.videos)),
+        ("frames", sum(len(video.file_names) for video in dataset.videos)),
+        ("tracks", len(dataset.tracks)),
+        ("masks", sum(len(track.masks) for track in dataset.tracks)),
+        ("categories", len(dataset.categories)),
+        *((f"  tracks of {_shown(n)}", used[n]) for _, n in dataset.categories if n in used),
+        *_left_out(dataset),
+    ]
+    width = max(len(name) for name, _ in rows)
+    digits = max(len(str(count)) for _, count in rows)
+    lines = [f"{name:<{width}}  {count:>{digits}}" for name, count in rows]
+    spelled: dict[str, list[str]] = {}
+    for _, name in dataset.categories:
+        spelled.setdefault(plain_spelling(name), []).append(repr(name))
+    alike = [", ".join(names) for names in spelled.values() if len(names) > 1]
+    lists = {f"broken {kind}:": [*map(_shown, parts)] for kind, parts in dataset.broken.items()}
+    lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
+    for title, items in lists.items():
+        more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+        lines += [title] * bool(items) + [f"  {item}" for item in (*items[:_SHOWN], *more)]
+    return "\n".join(lines)
+
+
+def _left_out(dataset: ImportedDataset) -> list[tuple[str, int]]:
+    """The notes, and how many broken parts were left out."""
+    return [
+        *sorted((_shown(note), count) for note, count in dataset.notes.items() if count),
+        *((f"broken {kind} left out", len(reasons)) for kind, reasons in dataset.broken.items()),
+    ]
 
 
 def _shown(text: str) -> str:

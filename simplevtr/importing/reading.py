@@ -1,4 +1,4 @@
-"""Foreign files while they are read: a video frame by frame, what is left out, and errors."""
+"""A dataset while it is read from foreign files: its videos, what is left out, and errors."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.formats.images import frame_size
-from simplevtr.importing.dataset import ImportedTrack, ImportedVideo, Rle, Size
 
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-_HINT = " (--skip-broken leaves out what cannot be used)"
+# A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
+Rle = dict
+Size = tuple[int, int]  # (H, W) in pixels
+
 _MOST_PIXELS = 2**26  # of a frame, twice those of 8K
 
 
@@ -26,15 +28,43 @@ class BrokenVideoError(ValueError):
 
 
 @dataclass
-class ImportLog:
-    """Counts what is left out while files are read, as :class:`ImportedDataset` has it.
+class ImportedTrack:
+    """One object of a video."""
 
-    Unless ``skip_broken``, the first broken part is an error.
-    """
+    category: str
+    masks: dict[int, Rle] = field(default_factory=dict)  # by 0-based frame, where it shows
 
-    skip_broken: bool = False
-    notes: Counter[str] = field(default_factory=Counter)
+
+@dataclass
+class ImportedVideo:
+    """One video; no track is without a mask."""
+
+    name: str  # what messages call it
+    size: Size  # of all frames
+    file_names: list[str]  # in order, relative to the image root, with "/" between folders
+    tracks: list[ImportedTrack]
+
+
+@dataclass
+class ImportedDataset:
+    """What is found in foreign files, in the order of the output, and what is left out of them."""
+
+    image_root: Path  # the folder that the file names of the frames start at
+    skip_broken: bool = False  # whether what cannot be used is left out; otherwise it is an error
+    videos: list[ImportedVideo] = field(default_factory=list)
+    categories: list[tuple[int, str]] = field(default_factory=list)  # distinct ids and names
+    notes: Counter[str] = field(default_factory=Counter)  # left out or changed, with how often
+    # What cannot be used: "frames" or "videos" -> a message for each that names the file and why.
     broken: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def tracks(self) -> list[ImportedTrack]:
+        """Those of all videos."""
+        return [track for video in self.videos for track in video.tracks]
+
+    def number_categories(self, names: Iterable[str]) -> None:
+        """Set the categories, with ids from 1 in the order of the names, which may repeat."""
+        self.categories = list(enumerate(dict.fromkeys(names), start=1))
 
     @contextmanager
     def part(self, kind: str, where: object = None) -> Iterator[None]:
@@ -46,16 +76,18 @@ class ImportLog:
         try:
             with naming(where):
                 yield
+        except UndecidedError:
+            raise
         except (ValueError, OSError) as error:
-            whole = kind == "frames" and isinstance(error, BrokenVideoError)
-            if whole or isinstance(error, UndecidedError) or str(error).endswith(_HINT):
-                raise
+            if kind == "frames" and (not self.skip_broken or isinstance(error, BrokenVideoError)):
+                raise  # to the part that is its video
             if not self.skip_broken:
-                raise _reworded(error, f"{error}{_HINT}") from error
+                hint = "(--skip-broken leaves out what cannot be used)"
+                raise _reworded(error, f"{error} {hint}") from error
             self.broken.setdefault(kind, []).append(str(error))
 
-    def videos(self, items: Iterable[Any], read: Callable[[Any], Any]) -> list[Any]:
-        """What ``read`` makes of each item; those for which it fails are treated as broken."""
+    def each_video(self, items: Iterable[Any], read: Callable[[Any], Any]) -> list[Any]:
+        """What ``read`` makes of each item; one for which it fails is a broken video."""
         found = []
         for item in tqdm(items, desc="reading", unit="video", disable=None):
             with self.part("videos"):
@@ -71,7 +103,7 @@ class VideoDraft:
     ``tracks`` has masks of all frames, by the keys of both.
     """
 
-    log: ImportLog
+    dataset: ImportedDataset
     name: str  # what messages call the video
     frames: Mapping[Hashable, Path]  # in order, by what an importer calls them: number, name or id
     # Of some frames, the size that annotations were made at. Where it fits the stored pixels only,
@@ -87,7 +119,7 @@ class VideoDraft:
     @contextmanager
     def frame(self, key: Hashable, where: object = None) -> Iterator[None]:
         """Read something of a frame, which drops out of the video if that is broken."""
-        with self.log.part("frames", where):
+        with self.dataset.part("frames", where):
             yield
             return
         self._lost.add(key)
@@ -95,7 +127,7 @@ class VideoDraft:
     def add(self, key: Hashable, category: str, frame: Hashable, mask: Rle | None) -> None:
         """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted."""
         if mask is None or not coco_mask.area(mask):
-            self.log.notes["empty masks left out"] += 1
+            self.dataset.notes["empty masks left out"] += 1
             return
         track = self.tracks.setdefault(key, ImportedTrack(category))
         if track.category != category:
@@ -109,17 +141,17 @@ class VideoDraft:
             mask = coco_mask.merge([track.masks[frame], mask])
         track.masks[frame] = mask
 
-    def finished(self, root: Path) -> ImportedVideo:
-        """The video without the frames that dropped out; its file names start at ``root``."""
+    def finished(self) -> ImportedVideo:
+        """The video without the frames that dropped out."""
         kept = [t for t in self.frames if t not in self._lost]
-        if not kept:
-            raise BrokenVideoError(f"{self.name}: no frame can be used")
+        self._require_frames(kept)
         places = {t: place for place, t in enumerate(kept)}
         tracks = [
             ImportedTrack(track.category, {places[t]: track.masks[t] for t in shown})
             for track in self.tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
+        root = self.dataset.image_root
         files = [self.frames[t].relative_to(root).as_posix() for t in kept]
         return ImportedVideo(self.name, self.size, files, tracks)
 
@@ -129,8 +161,7 @@ class VideoDraft:
         for t, path in self.frames.items():
             with self.frame(t):
                 sizes[t] = _size_of(path, self.stated.get(t))
-        if not sizes:
-            raise BrokenVideoError(f"{self.name}: no frame can be used")
+        self._require_frames(sizes)
         ((size, _),) = Counter(sizes.values()).most_common(1)
         usual = next(self.frames[t].name for t in sizes if sizes[t] == size)
         for t, found in sizes.items():
@@ -141,6 +172,10 @@ class VideoDraft:
                         f"same video has {size[0]} x {size[1]}"
                     )
         return size
+
+    def _require_frames(self, usable: Iterable[Hashable]) -> None:
+        if not usable:
+            raise BrokenVideoError(f"{self.name}: no frame can be used")
 
 
 def _size_of(path: Path, wanted: Size | None) -> Size:

@@ -14,7 +14,7 @@ from typing import Any
 
 from simplevtr.formats import rle
 from simplevtr.formats.images import UNREADABLE, open_image
-from simplevtr.importing.dataset import Rle, Size
+from simplevtr.importing.reading import Rle, Size
 
 import numpy as np
 from pycocotools import mask as coco_mask

@@ -9,7 +9,15 @@ from typing import Any
 from simplevtr.formats.files import read_json
 from simplevtr.formats.images import IMAGE_SUFFIXES
 from simplevtr.formats.paths import existing, natural_key
-from simplevtr.importing.reading import ImportLog
+from simplevtr.importing.reading import ImportedDataset
+
+FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
+
+
+def require_choice(name: str, value: str, allowed: Iterable[str]) -> None:
+    """Raise ValueError unless the value of an option is one of those allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
 
 
 def require_folder(path: Path, what: str) -> Path:
@@ -37,9 +45,8 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 def frames_of(folder: Path) -> dict[str, Path]:
     """The images of a folder, at least one, by name without suffix (in NFC), in natural order."""
-    folder = require_folder(folder, "frames")
     frames: dict[str, Path] = {}
-    for path in files_of(folder, *IMAGE_SUFFIXES):
+    for path in files_of(require_folder(folder, "frames"), *IMAGE_SUFFIXES):
         other = frames.setdefault(_stem(path), path)
         if other != path:
             raise ValueError(f"{path}: {other.name} is the same frame; keep one")
@@ -62,22 +69,22 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
 
 
 def with_annotations(
-    folder: Path, files: Iterable[Path], *, every: bool, what: str, log: ImportLog
+    dataset: ImportedDataset, folder: Path, files: Iterable[Path], what: str, *, frames: str
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """The images of the frames to import, and their annotation files, by name in the same order.
 
-    Files are called as their images in ``folder``. With ``every`` images without a file (``what``,
-    for the notes) are frames too.
+    Files are called as their images in ``folder``. ``frames`` is one of ``FRAMES``: with "all"
+    images without a file (``what``, for the notes) are frames too.
     """
     images = frames_of(folder)
     found = {_stem(path): path for path in files}
     for stem in [stem for stem in found if stem not in images]:
-        with log.part("frames", found.pop(stem)):
+        with dataset.part("frames", found.pop(stem)):
             raise FileNotFoundError(f"there is no image {stem}.* in {folder}")
-    kept = "taken as empty" if every else "left out"
-    log.notes[f"frames without a {what} {kept}"] += len(images) - len(found)
-    frames = {stem: path for stem, path in images.items() if every or stem in found}
-    return frames, {stem: found[stem] for stem in frames if stem in found}
+    kept = "taken as empty" if frames == "all" else "left out"
+    dataset.notes[f"frames without a {what} {kept}"] += len(images) - len(found)
+    chosen = {stem: path for stem, path in images.items() if frames == "all" or stem in found}
+    return chosen, {stem: found[stem] for stem in chosen if stem in found}
 
 
 def _stem(path: Path) -> str:
@@ -87,10 +94,10 @@ def _stem(path: Path) -> str:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds; ValueError for another value or what is not JSON."""
-    return as_object(read_json(path), str(path))
+    return as_object(read_json(path), path)
 
 
-def as_object(value: Any, where: str) -> dict[str, Any]:
+def as_object(value: Any, where: object) -> dict[str, Any]:
     """``value`` if it is an object, else ValueError."""
     if not isinstance(value, dict):
         raise ValueError(f"{where}: is {value!r:.80}; an object is needed")
