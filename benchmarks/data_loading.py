@@ -89,8 +89,8 @@ class PlainMapper:
         return record
 
 
-def _changed(image: np.ndarray, drawn: T.Transform) -> np.ndarray:
-    if not isinstance(drawn, PhotometricTransform):
+def _changed(image: np.ndarray, drawn: PhotometricTransform) -> np.ndarray:
+    if drawn == PhotometricTransform():
         return image
     image = image.astype(np.float32) + drawn.brightness
     if drawn.contrast_first:

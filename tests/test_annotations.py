@@ -1,16 +1,12 @@
-from simplevtr.data import load_ytvis_json
-from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
+from simplevtr.data.annotations import read_tracks, tracks_to_instances
+from simplevtr.data.transforms import ClipGeometry
 
 import numpy as np
 import pytest
 import torch
-from detectron2.data.transforms import NoOpTransform
 from pycocotools import mask as mask_util
-from ytvis_folder import make_ytvis_folder
 
-
-def records_of(root, **options):
-    return load_ytvis_json(*make_ytvis_folder(root, **options))
+WHOLE = ClipGeometry((0, 0, 10, 8), (8, 10))
 
 
 def box_mask(x, y, w, h, size=(8, 10)):
@@ -35,7 +31,7 @@ def tracks_of(frames, size=(8, 10)):
 def test_rows_are_the_same_in_all_frames_and_absent_ones_keep_their_class():
     rle = mask_util.encode(box_mask(2, 1, 3, 4))
     frames = [[track(9, rle, category=3)], [], [track(4, rle, category=1)]]
-    clip = tracks_to_instances(tracks_of(frames), NoOpTransform(), (8, 10))
+    clip = tracks_to_instances(tracks_of(frames), WHOLE)
     assert [i.gt_ids.tolist() for i in clip] == [[-1, 9], [-1, -1], [4, -1]]
     assert [i.gt_classes.tolist() for i in clip] == [[1, 3]] * 3
     assert clip[0].gt_boxes.tensor.tolist() == [[0, 0, 0, 0], [2, 1, 5, 5]]
@@ -52,17 +48,13 @@ def test_crowds_and_what_no_frame_shows_any_more_are_dropped():
     tracks = tracks_of(frames)
     assert tracks.ids == [1, 2]
 
-    class KeepRight(NoOpTransform):
-        def apply_segmentation(self, segmentation):
-            return segmentation[:, 5:]
-
-    (instances,) = tracks_to_instances(tracks, KeepRight(), (8, 5))
+    (instances,) = tracks_to_instances(tracks, ClipGeometry((5, 0, 10, 8), (8, 5)))
     assert instances.gt_ids.tolist() == [2]
     assert instances.gt_boxes.tensor.tolist() == [[2, 0, 4, 2]]
 
 
 def test_a_clip_without_instances():
-    clip = tracks_to_instances(tracks_of([[], []]), NoOpTransform(), (8, 10))
+    clip = tracks_to_instances(tracks_of([[], []]), WHOLE)
     assert [len(i) for i in clip] == [0, 0]
     assert clip[0].gt_masks.tensor.shape == (0, 8, 10)
     assert clip[0].gt_boxes.tensor.shape == (0, 4)
@@ -72,7 +64,7 @@ def test_boxes_of_all_frames():
     empty = mask_util.encode(box_mask(0, 0, 0, 0))
     frames = [[track(1, mask_util.encode(box_mask(2, 1, 3, 4)))], [track(1, empty)], []]
     assert tracks_of(frames).boxes().tolist() == [[2, 1, 5, 5]]
-    assert ClipTracks(ids=[], classes=[], masks=[[]]).boxes().shape == (0, 4)
+    assert tracks_of([[]]).boxes().shape == (0, 4)
 
 
 def compressed(runs, size=(8, 10)):
@@ -117,4 +109,6 @@ def test_any_compressed_mask_is_taken():
         rle = mask_util.encode(mask.astype(np.uint8))
         segmentation = {"size": list(size), "counts": rle["counts"].decode()}
         tracks = tracks_of([[track(1, segmentation)]], size)
-        assert np.array_equal(mask_util.decode(tracks.masks[0][0]), mask)
+        geometry = ClipGeometry((0, 0, *size[::-1]), size)
+        (instances,) = tracks_to_instances(tracks, geometry)
+        assert np.array_equal(instances.gt_masks.tensor.any(0), mask)

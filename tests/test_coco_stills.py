@@ -82,7 +82,7 @@ def test_missing_files_are_named(tmp_path):
     (folder / "2.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of the 3 images .* missing one is .*2.jpg"):
         load_coco_stills(path, folder, ["cat"])
-    with pytest.raises(FileNotFoundError, match="nowhere of .* is no folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere of .* is not a folder"):
         load_coco_stills(path, tmp_path / "nowhere", ["cat"])
     with pytest.raises(FileNotFoundError, match=r"nothing.json: no such file"):
         load_coco_stills(tmp_path / "nothing.json", folder, ["cat"])

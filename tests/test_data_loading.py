@@ -51,7 +51,7 @@ def test_sizes_of_augmented_clips_have_one_distribution():
     ours, plain = ClipAugmentation.from_config(cfg, True), PlainMapper(cfg)
     np.random.seed(0)
     frame = np.zeros((240, 400, 3), np.uint8)
-    sizes = [ours.geometry((240, 400), np.random.default_rng(n))[0].size for n in range(60)]
+    sizes = [ours.geometry((240, 400), np.random.default_rng(n)).size for n in range(60)]
     plain_sizes = [plain.steps(T.AugInput(frame)).apply_image(frame).shape[:2] for _ in range(60)]
     pixels, plain_pixels = (np.prod(s, axis=1).mean() for s in (sizes, plain_sizes))
     assert pixels == pytest.approx(plain_pixels, rel=0.12)

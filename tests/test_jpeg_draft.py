@@ -2,7 +2,6 @@
 
 from simplevtr.config import add_simplevtr_config
 from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json
-from simplevtr.data.transforms import reduction_of
 from simplevtr.formats.images import read_frame, read_reduced_frame
 
 import numpy as np
@@ -103,11 +102,11 @@ def test_nothing_is_shifted(tmp_path, size, crop):
     augmentation = ClipAugmentation(min_sizes=(60,), max_size=999, **options)
     for seed in range(3):
         geometry = augmentation.geometry(size, np.random.default_rng(seed))
-        x0, y0, x1, y1 = geometry[0].rectangle
-        h, w = geometry[0].size
+        x0, y0, x1, y1 = geometry.rectangle
+        h, w = geometry.size
         columns = x0 + (np.arange(w) + 0.5) * (x1 - x0) / w - 0.5
         rows = y0 + (np.arange(h) + 0.5) * (y1 - y0) / h - 0.5
-        assert reduction_of(geometry) > 1
+        assert geometry.reduction > 1
         shifts = []
         for clip in clips(record, _Fixed(augmentation, geometry)):
             inner = clip[:, 4:-4, 4:-4]  # the frame's own edges have nothing beyond them

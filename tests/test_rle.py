@@ -25,7 +25,7 @@ def test_sound_texts_among_others_are_decoded_as_if_alone():
         for k, reason in reasons.items():
             assert BAD[texts[order[k]]] in reason
         kept = [texts[i] for i in order if i < len(good)]
-        expected_runs, expected_rows = decode_texts(kept, HEIGHT * WIDTH, 1)
+        expected_runs, expected_rows = decode_texts(kept, HEIGHT * WIDTH)
         np.testing.assert_array_equal(runs, expected_runs)
         np.testing.assert_array_equal(rows, expected_rows)
 

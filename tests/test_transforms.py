@@ -1,17 +1,9 @@
 from simplevtr.data.augmentation import ClipAugmentation
-from simplevtr.data.transforms import (
-    ColumnFlipTransform,
-    CropResizeTransform,
-    PhotometricTransform,
-    for_reduced,
-    largest_reduction,
-    reduction_of,
-)
+from simplevtr.data.transforms import ClipGeometry, PhotometricTransform, largest_reduction
 
 import cv2
 import numpy as np
 import pytest
-from detectron2.data.transforms import HFlipTransform, NoOpTransform, TransformList
 from PIL import Image
 
 
@@ -32,15 +24,15 @@ def test_whole_pixels_are_resized_as_pillow_does(channels, size):
     image = texture(120, 213)
     image = image if channels else image[..., 1]
     expected = Image.fromarray(image[8:104, 3:200]).resize(size[::-1], Image.Resampling.BILINEAR)
-    result = CropResizeTransform((3, 8, 200, 104), size).apply_image(image)
+    result = ClipGeometry((3, 8, 200, 104), size).apply_image(image)
     assert np.abs(result.astype(int) - np.asarray(expected)).max() <= 1
-    whole = CropResizeTransform((3.0, 8.0, 200.0, 104.0), size).apply_image(image)
+    whole = ClipGeometry((3.0, 8.0, 200.0, 104.0), size).apply_image(image)
     assert np.array_equal(whole, result)
 
 
 def test_a_cut_without_a_resize_copies_pixels():
     image = texture(40, 50)
-    result = CropResizeTransform((5, 7, 25, 17), (10, 20)).apply_image(image)
+    result = ClipGeometry((5, 7, 25, 17), (10, 20)).apply_image(image)
     assert np.array_equal(result, image[7:17, 5:25])
 
 
@@ -50,17 +42,18 @@ def test_nearest_positions_are_pillows():
     for size in ((20, 31), (97, 131), (150, 140)):
         rectangle = (2.3, 5.1, 120.7, 90.0)
         expected = Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST, box=rectangle)
-        result = CropResizeTransform(rectangle, size).apply_segmentation(mask)
-        assert np.array_equal(result, np.asarray(expected))
+        rows, columns = ClipGeometry(rectangle, size).picked(mask.shape)
+        assert np.array_equal(mask[np.ix_(rows, columns)], np.asarray(expected))
 
 
-def test_flip_is_detectron2s():
-    image, mask = texture(9, 14), np.arange(9 * 14).reshape(9, 14)
-    ours, theirs = ColumnFlipTransform(14), HFlipTransform(14)
-    assert np.array_equal(ours.apply_image(image), theirs.apply_image(image))
-    assert np.array_equal(ours.apply_segmentation(mask), theirs.apply_segmentation(mask))
-    boxes = np.array([[1.0, 2, 5, 6]])
-    assert ours.apply_box(boxes).tolist() == theirs.apply_box(boxes).tolist()
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_flips_move_image_and_mask_alike(mirrored, upside_down):
+    image = texture(9, 14)
+    wanted = image[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    geometry = ClipGeometry((0, 0, 14, 9), (9, 14), mirrored, upside_down)
+    assert np.array_equal(geometry.apply_image(image), wanted)
+    assert np.array_equal(image[np.ix_(*geometry.picked((9, 14)))], wanted)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +73,9 @@ def test_no_drawn_geometry_enlarges_a_reduced_frame():
         rng = np.random.default_rng(seed)
         size = tuple(int(n) for n in rng.integers(200, 1500, 2))
         geometry = augmentation.geometry(size, rng)
-        x0, y0, x1, y1 = geometry[0].rectangle
-        h, w = geometry[0].size
-        factor = reduction_of(geometry)
+        x0, y0, x1, y1 = geometry.rectangle
+        h, w = geometry.size
+        factor = geometry.reduction
         factors.append(factor)
         assert factor == 1 or min((x1 - x0) / w, (y1 - y0) / h) >= factor
         # Windows start between pixels of the reduced frame, and end there or at the frame's edge.
@@ -93,14 +86,10 @@ def test_no_drawn_geometry_enlarges_a_reduced_frame():
 
 
 def test_geometry_of_a_reduced_frame():
-    geometry = TransformList([CropResizeTransform((4, 8, 204, 108), (25, 50)), NoOpTransform()])
-    assert reduction_of(geometry) == 4
-    reduced = for_reduced(geometry, 4)
-    assert reduced[0].rectangle == (1, 2, 51, 27)
-    assert reduced[0].size == (25, 50)
-    assert len(reduced) == 2
-    assert for_reduced(geometry, 1) is geometry
-    assert reduction_of(TransformList([NoOpTransform()])) == 1
+    geometry = ClipGeometry((4, 8, 204, 108), (25, 50), mirrored=True)
+    assert geometry.reduction == 4
+    image = texture(30, 60)
+    assert np.array_equal(geometry.apply_image(image, 4), image[2:27, 50:0:-1])
 
 
 def plain_colours(image, change):

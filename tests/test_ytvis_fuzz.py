@@ -6,9 +6,9 @@ import json
 from simplevtr.data import load_ytvis_json
 from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.coco_stills import load_coco_stills
+from simplevtr.data.transforms import ClipGeometry
 
 import pytest
-from detectron2.data.transforms import NoOpTransform
 from fuzzing import CUTS, FUZZ, STEPS, cut, mutate
 from hypothesis import given
 from ytvis_folder import make_ytvis_folder
@@ -46,7 +46,7 @@ def read_clips(records):
             tracks = read_tracks(
                 record["annotations"], size, frame_numbers=numbers, source="video 1"
             )
-            clip = tracks_to_instances(tracks, NoOpTransform(), size)
+            clip = tracks_to_instances(tracks, ClipGeometry((0, 0, *size[::-1]), size))
         except ValueError as error:
             message = str(error)
         assert len(clip) == record["length"] or "malformed segmentation" in message

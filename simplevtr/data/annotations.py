@@ -2,33 +2,44 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from simplevtr.data.transforms import ClipGeometry
 from simplevtr.formats.mask_grid import MaskGrid
-from simplevtr.formats.rle import decode_sound_texts, decode_texts, mask_text
+from simplevtr.formats.rle import MalformedMaskError, decode_texts, mask_texts
 
 import numpy as np
 import torch
-from detectron2.data.transforms import Transform
 from detectron2.structures import BitMasks, Boxes, Instances
-from pycocotools import mask as mask_util
+from pycocotools import mask as coco_mask
 
 
 @dataclass(frozen=True)
 class ClipTracks:
-    """The instances of a clip before augmentation, a row an instance."""
+    """The N instances of a clip of T frames before augmentation, one row per instance."""
 
-    ids: list[int]  # N annotation ids, ascending
-    classes: list[int]  # N contiguous category ids
-    # T lists of N compressed RLEs ``{"size", "counts"}``, None where the instance is absent.
-    masks: list[list[dict[str, Any] | None]]
+    ids: list[int]  # annotation ids, ascending
+    classes: list[int]  # contiguous category ids
+    frames: int  # T
+    size: tuple[int, int]  # (H, W) pixels
+    # Texts of compressed RLEs by (frame, row), in any order, without those of absent instances.
+    texts: dict[tuple[int, int], bytes]
+
+    @cached_property
+    def runs(self) -> list[np.ndarray]:
+        """(R,) int64 run lengths of each of ``texts``; MalformedMaskError if one is unsound."""
+        if not self.texts:
+            return []
+        runs, pairs = decode_texts([*self.texts.values()], self.size[0] * self.size[1])
+        return [lengths.ravel() for lengths in np.split(runs, np.cumsum(pairs)[:-1])]
 
     def boxes(self) -> np.ndarray:
         """(M, 4) float64 boxes, xyxy pixels, of the M masks of all frames that are not empty."""
-        rles = [rle for frame in self.masks for rle in frame if rle is not None]
-        if not rles:
+        if not self.texts:
             return np.zeros((0, 4))
-        boxes = np.asarray(mask_util.toBbox(rles), dtype=np.float64).reshape(-1, 4)
+        rles = [{"size": self.size, "counts": text} for text in self.texts.values()]
+        boxes = np.asarray(coco_mask.toBbox(rles), dtype=np.float64)
         boxes[:, 2:] += boxes[:, :2]
         return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
 
@@ -52,54 +63,31 @@ def read_tracks(
     Raises:
         ValueError: for a malformed segmentation, naming video, frame and annotation.
     """
-    height, width = size
-    classes: dict[int, int] = {}
-    found: list[dict[int, dict[str, Any]]] = []
-    texts: dict[tuple[int, int], bytes] = {}  # that are the file's own, by frame and track
-    for number, frame in zip(frame_numbers, frames, strict=True):
-        rles = {}
-        for annotation in frame:
-            if annotation.get("iscrowd", 0):
-                continue
-            track_id = annotation["id"]
-            classes[track_id] = annotation["category_id"]
-            segmentation = annotation["segmentation"]
-            try:
-                text = mask_text(segmentation, height, width, allow_polygons=True)
-            except ValueError as error:
-                raise _malformed(source, number, track_id, error) from error
-            rles[track_id] = {"size": [height, width], "counts": text}
-            if isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list):
-                texts[number, track_id] = text
-        found.append(rles)
-    # pycocotools would leave the pixels after the last run at what happened to be in memory.
-    *_, reasons = decode_sound_texts([*texts.values()], height * width)
-    if reasons:
-        first = min(reasons)
-        raise _malformed(source, *[*texts][first], reasons[first])
+    found = {
+        (t, annotation["id"]): annotation
+        for t, frame in enumerate(frames)
+        for annotation in frame
+        if not annotation.get("iscrowd", 0)
+    }
+    classes = {track_id: found[t, track_id]["category_id"] for t, track_id in found}
     ids = sorted(classes)
-    return ClipTracks(
-        ids=ids,
-        classes=[classes[track_id] for track_id in ids],
-        masks=[[rles.get(track_id) for track_id in ids] for rles in found],
-    )
+    places = [(t, ids.index(track_id)) for t, track_id in found]
+    try:
+        texts = mask_texts([a["segmentation"] for a in found.values()], *size, allow_polygons=True)
+        masks = dict(zip(places, texts, strict=True))
+        tracks = ClipTracks(ids, [classes[i] for i in ids], len(frames), size, masks)
+        _ = tracks.runs  # checked before pycocotools may see them
+    except MalformedMaskError as error:
+        t, track_id = [*found][error.index]
+        raise ValueError(
+            f"{source}, frame {frame_numbers[t]}, annotation {track_id}: malformed segmentation: "
+            f"{error}"
+        ) from error
+    return tracks
 
 
-def _malformed(source: str, number: int, track_id: int, reason: object) -> ValueError:
-    return ValueError(
-        f"{source}, frame {number}, annotation {track_id}: malformed segmentation: {reason}"
-    )
-
-
-def tracks_to_instances(
-    tracks: ClipTracks, geometry: Transform, size: tuple[int, int]
-) -> list[Instances]:
+def tracks_to_instances(tracks: ClipTracks, geometry: ClipGeometry) -> list[Instances]:
     """Decode the masks, move them with the frames, and drop instances that are left in no frame.
-
-    Args:
-        tracks: the instances of a clip of T frames.
-        geometry: the transform of all frames, as ``MaskGrid`` takes it.
-        size: (h, w) of the transformed frames in pixels.
 
     Returns:
         T ``Instances`` with the same N rows: ``gt_classes`` (N,) int64, the class of the instance
@@ -108,23 +96,19 @@ def tracks_to_instances(
         (N, 4) float32, xyxy pixels, tight around the mask. An absent instance has an empty mask and
         a zero box.
     """
-    return masks_to_instances(
-        _read_masks(tracks, geometry, size),
-        np.asarray(tracks.ids, dtype=np.int64),
-        np.asarray(tracks.classes, dtype=np.int64),
-    )
+    masks = np.zeros((tracks.frames, len(tracks.ids), *geometry.size), dtype=bool)
+    if tracks.texts:
+        grid = MaskGrid(*geometry.picked(tracks.size), tracks.size)
+        for place, lengths in zip(tracks.texts, tracks.runs, strict=True):
+            masks[place] = grid.read(lengths)
+    ids, classes = (np.asarray(of, dtype=np.int64) for of in (tracks.ids, tracks.classes))
+    return masks_to_instances(masks, ids, classes)
 
 
 def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) -> list[Instances]:
-    """The ``Instances`` of a clip, without those that no frame shows.
+    """The ``Instances`` of a clip, as ``tracks_to_instances`` gives them.
 
-    Args:
-        masks: (T, N, h, w) bool.
-        ids: (N,) int64.
-        classes: (N,) int64.
-
-    Returns:
-        As ``tracks_to_instances``.
+    From (T, N, h, w) bool masks, (N,) int64 ids and (N,) int64 classes.
     """
     size = masks.shape[-2:]
     rows, columns = masks.any(axis=3), masks.any(axis=2)
@@ -148,26 +132,6 @@ def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) 
         instances.gt_masks = BitMasks(mask)
         clip.append(instances)
     return clip
-
-
-def _read_masks(tracks: ClipTracks, geometry: Transform, size: tuple[int, int]) -> np.ndarray:
-    """(T, N, h, w) bool."""
-    masks = np.zeros((len(tracks.masks), len(tracks.ids), *size), dtype=bool)
-    found = [
-        (t, row, rle)
-        for t, frame in enumerate(tracks.masks)
-        for row, rle in enumerate(frame)
-        if rle is not None
-    ]
-    if not found:
-        return masks
-    height, width = found[0][2]["size"]
-    grid = MaskGrid(geometry, (height, width))
-    runs, pairs = decode_texts([rle["counts"] for *_, rle in found], height * width, 1)
-    each = np.split(runs, np.cumsum(pairs)[:-1])
-    for (t, row, _), lengths in zip(found, each, strict=True):
-        masks[t, row] = grid.read(lengths.ravel())
-    return masks
 
 
 def _extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,4 @@
-"""VisTR's augmentations for clips: one geometry for all frames and masks, colours a frame or a
-clip.
+"""VisTR's augmentations for clips: one geometry for all frames, colours by frame or by clip.
 
 Chance comes from an explicit ``numpy.random.Generator``.
 """
@@ -10,17 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from simplevtr.data.transforms import (
-    ColumnFlipTransform,
-    CropResizeTransform,
+    ClipGeometry,
     PhotometricTransform,
     Rectangle,
-    RowFlipTransform,
     largest_reduction,
 )
 
 import numpy as np
 from detectron2.config import CfgNode
-from detectron2.data import transforms as T
+from detectron2.data.transforms import ResizeShortestEdge
 
 AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 _CROP_TRIES = 10
@@ -95,7 +92,7 @@ class ClipAugmentation:
 
     def geometry(
         self, size: tuple[int, int], rng: np.random.Generator, boxes: np.ndarray | None = None
-    ) -> T.TransformList:
+    ) -> ClipGeometry:
         """Draw the geometry of all frames of a clip.
 
         Args:
@@ -114,21 +111,15 @@ class ClipAugmentation:
         short_side = int(rng.choice(self.min_sizes))
         grid = largest_reduction(rectangle, self._output_size(rectangle, short_side))
         rectangle = _on_grid(rectangle, size, grid)
-        h, w = self._output_size(rectangle, short_side)
+        output = self._output_size(rectangle, short_side)
         flip = rng.random() < self.flip_prob
         upside_down = self.vertical_flip_prob > 0 and rng.random() < self.vertical_flip_prob
-        return T.TransformList(
-            [
-                CropResizeTransform(rectangle, (h, w)),
-                ColumnFlipTransform(w) if flip else T.NoOpTransform(),
-                RowFlipTransform(h) if upside_down else T.NoOpTransform(),
-            ]
-        )
+        return ClipGeometry(rectangle, output, mirrored=flip, upside_down=upside_down)
 
-    def colours(self, frames: int, rng: np.random.Generator) -> list[T.Transform]:
-        """Draw the colour transforms of a clip, one for each of its ``frames`` frames."""
+    def colours(self, frames: int, rng: np.random.Generator) -> list[PhotometricTransform]:
+        """Draw the colour changes of a clip, one for each of its ``frames`` frames."""
         if not self.photometric:
-            return [T.NoOpTransform()] * frames
+            return [PhotometricTransform()] * frames
         if self.photometric_per == "clip":
             return [_draw_photometric(rng)] * frames
         return [_draw_photometric(rng) for _ in range(frames)]
@@ -138,7 +129,7 @@ class ClipAugmentation:
         height, width = rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]
         if short_side:
             # The size in the resized frame would do as well: only the ratio of the sides counts.
-            h, w = T.ResizeShortestEdge.get_output_shape(height, width, short_side, self.max_size)
+            h, w = ResizeShortestEdge.get_output_shape(height, width, short_side, self.max_size)
         else:
             h, w = round(height), round(width)
         return max(1, h), max(1, w)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.data.coco_stills import EVALUATOR_TYPE, is_stills, register_coco_stills
@@ -13,51 +13,37 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 logger = logging.getLogger(__name__)
 
-_FOLDERS = {"train": "train", "val": "valid", "test": "test"}
-# name -> (annotation file, image root), relative to the datasets' folder. Of several annotation
-# files the first that exists counts: the official archives and other projects differ in its name.
-_OFFICIAL = {
-    f"ytvis_{year}_{split}": (
-        (f"ytvis_{year}/{folder}.json", f"ytvis_{year}/{folder}/instances.json"),
-        f"ytvis_{year}/{folder}/JPEGImages",
-    )
-    for year in (2019, 2021)
-    for split, folder in _FOLDERS.items()
-    if (year, split) != (2019, "test")
-}
-_OVIS = {
-    f"ovis_{split}": (
-        tuple(
-            f"ovis/{start}{folder}.json"
-            for start in ("annotations_", "annotations/annotations_", "annotations/")
-        ),
-        f"ovis/{folder}",
-    )
-    for split, folder in _FOLDERS.items()
-}
-_EMBEDDED = {
-    f"embedded_{level}_{split}": (
-        (f"embedded/{level}/{split}.json",),
-        f"embedded/{level}/{split}/JPEGImages",
-    )
-    for level in ("easy", "hard", "small")
-    for split in ("train", "val", "long")
-}
-# Still images of COCO with the categories of a dataset of videos, where detectron2 looks for COCO.
-_STILLS = {
-    f"coco_pseudo_2017_{split}{suffix}": (
-        (f"coco/annotations/instances_{split}2017.json",),
-        f"coco/{split}2017",
-        categories_of,
-    )
-    for split in ("train", "val")
-    for suffix, categories_of in (
-        ("", "ytvis_2019_train"),
-        ("_ytvis_2021", "ytvis_2021_train"),
-        ("_ovis", "ovis_train"),
-    )
-}
 _STILLS_KIND = "coco_pseudo"
+
+
+def _builtin() -> Iterator[tuple[str, list[str], str, str]]:
+    """(name, annotation files, image root, dataset whose categories stills get or "").
+
+    Paths are relative to the datasets' folder. Of several annotation files the first that exists
+    counts: the official archives and other projects differ in its name.
+    """
+    for split, folder in (("train", "train"), ("val", "valid"), ("test", "test")):
+        for year in (2019, 2021) if split != "test" else (2021,):
+            root = f"ytvis_{year}/{folder}"
+            files = [f"{root}.json", f"{root}/instances.json"]
+            yield f"ytvis_{year}_{split}", files, f"{root}/JPEGImages", ""
+        starts = ("annotations_", "annotations/annotations_", "annotations/")
+        files = [f"ovis/{start}{folder}.json" for start in starts]
+        yield f"ovis_{split}", files, f"ovis/{folder}", ""
+    for level in ("easy", "hard", "small"):
+        for split in ("train", "val", "long"):
+            root = f"embedded/{level}/{split}"
+            yield f"embedded_{level}_{split}", [f"{root}.json"], f"{root}/JPEGImages", ""
+    # Still images of COCO, where detectron2 looks for them.
+    for split in ("train", "val"):
+        files = [f"coco/annotations/instances_{split}2017.json"]
+        for suffix, videos in (
+            ("", "ytvis_2019"),
+            ("_ytvis_2021", "ytvis_2021"),
+            ("_ovis", "ovis"),
+        ):
+            name = f"coco_pseudo_2017_{split}{suffix}"
+            yield name, files, f"coco/{split}2017", f"{videos}_train"
 
 
 def datasets_root() -> str:
@@ -70,21 +56,19 @@ def register_builtin() -> None:
 
     A name that another project has registered with other files is left as it is, with a warning.
     """
-    for name, entry in (_OFFICIAL | _OVIS | _EMBEDDED | _STILLS).items():
-        json_files, image_root, *stills = entry
+    for name, json_files, image_root, categories_of in _builtin():
         paths = [os.path.join(datasets_root(), json_file) for json_file in json_files]
         json_file = next((path for path in paths if os.path.isfile(path)), paths[0])
         try:
-            _register(name, json_file, os.path.join(datasets_root(), image_root), *stills)
+            _register(name, json_file, os.path.join(datasets_root(), image_root), categories_of)
         except ValueError as error:
             logger.warning("Builtin dataset not registered: %s", error)
             continue
-        categories = DATASET_CATEGORIES.get(name)
-        if categories is not None:  # known before the file is read, so that a demo needs no dataset
-            places = {number: index for index, (number, _) in enumerate(categories)}
+        # Known before the file is read, so that a demo needs no dataset.
+        if categories := DATASET_CATEGORIES.get(name):
             MetadataCatalog.get(name).set(
                 thing_classes=[category for _, category in categories],
-                thing_dataset_id_to_contiguous_id=places,
+                thing_dataset_id_to_contiguous_id={id_: i for i, (id_, _) in enumerate(categories)},
             )
 
 

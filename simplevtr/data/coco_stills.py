@@ -7,11 +7,12 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from simplevtr.data.categories import match_categories
 from simplevtr.data.record_cache import read_once
-from simplevtr.data.ytvis import attach, find_frames, is_registered, video_record
+from simplevtr.data.ytvis import Record, attach, find_frames, register, video_record
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import Annotation, Video, parse_categories
@@ -43,14 +44,9 @@ def register_coco_stills(
     Raises:
         ValueError: if the name belongs to other files, or other categories, already.
     """
-    if not is_registered(name, json_file, image_root, what="images", categories_of=categories_of):
-        DatasetCatalog.register(name, lambda: _load_registered(name))
-        MetadataCatalog.get(name).set(
-            json_file=os.path.abspath(json_file),
-            image_root=os.path.abspath(image_root),
-            categories_of=categories_of,
-            evaluator_type=EVALUATOR_TYPE,
-        )
+    files = os.fspath(json_file), os.fspath(image_root)
+    load = partial(_load_registered, name)
+    register(name, *files, load, EVALUATOR_TYPE, categories_of=categories_of)
 
 
 def is_stills(name: str) -> bool:
@@ -60,7 +56,7 @@ def is_stills(name: str) -> bool:
 
 def load_coco_stills(
     json_file: str | os.PathLike[str], image_root: str | os.PathLike[str], classes: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Read a COCO file into records of one image, sorted by image id.
 
     Categories are matched by name, see :func:`simplevtr.data.categories.match_categories`.
@@ -83,13 +79,11 @@ def load_coco_stills(
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
     variant = "\0".join([image_root, *classes])
     records = read_once(json_file, lambda: _parse(json_file, image_root, classes), variant=variant)
-    if not os.path.isdir(image_root):
-        raise FileNotFoundError(f"the image root {image_root} of {json_file} is no folder")
-    find_frames(records, json_file, "images")
+    find_frames(records, json_file, image_root, "images")
     return records
 
 
-def _load_registered(name: str) -> list[dict[str, Any]]:
+def _load_registered(name: str) -> list[Record]:
     metadata = MetadataCatalog.get(name)
     target = metadata.categories_of
     if target not in DatasetCatalog:
@@ -104,7 +98,7 @@ def _load_registered(name: str) -> list[dict[str, Any]]:
     return records
 
 
-def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[dict[str, Any]]:
+def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Record]:
     content = read_json(json_file)
     for key in ("images", "categories", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):

@@ -9,14 +9,13 @@ from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instan
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
-from simplevtr.data.transforms import for_reduced, reduction_of
+from simplevtr.data.transforms import ClipGeometry, PhotometricTransform
 from simplevtr.formats.images import read_reduced_frame
 
 import cv2
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.data.transforms import Transform, TransformList
 
 IMAGE_FORMATS = ("RGB", "BGR")
 
@@ -24,16 +23,15 @@ IMAGE_FORMATS = ("RGB", "BGR")
 class FramesOnDemand(Sequence):
     """The frames of a video, each read when it is asked for, so that memory holds none."""
 
-    def __init__(self, readers: list[Callable[[], list[torch.Tensor]]]) -> None:
-        """Keep what reads each frame."""
-        self._readers = readers
+    def __init__(self, read: Callable[[int], torch.Tensor], length: int) -> None:
+        """Keep what reads a frame, uint8 (3, h, w), by its 0-based number."""
+        self._read, self._length = read, length
 
     def __len__(self) -> int:
-        return len(self._readers)
+        return self._length
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        """Read frame ``index``, uint8 (3, h, w)."""
-        return self._readers[index]()[0]
+        return self._read(range(self._length)[index])
 
 
 class YTVISDatasetMapper:
@@ -140,9 +138,7 @@ class YTVISDatasetMapper:
         colours = self.augmentation.colours(len(frame_idx), rng)
         images: Sequence[torch.Tensor]
         if not self.is_train and 0 < self.read_ahead < len(frame_idx):
-            images = FramesOnDemand(
-                [partial(self._read, record, [t], geometry, [colours[t]]) for t in frame_idx]
-            )
+            images = FramesOnDemand(partial(self._read_one, record, geometry, colours), length)
         else:
             images = self._read(record, source, geometry, colours, motion)
         clip = {
@@ -153,7 +149,7 @@ class YTVISDatasetMapper:
             "file_names": record["file_names"] * length if still else [*record["file_names"]],
         }
         if tracks is not None:
-            instances = tracks_to_instances(tracks, geometry, tuple(images[0].shape[1:]))
+            instances = tracks_to_instances(tracks, geometry)
             if not still:
                 place = {t: i for i, t in enumerate(sorted(set(frame_idx)))}
                 instances = [instances[place[t]] for t in frame_idx]
@@ -184,12 +180,21 @@ class YTVISDatasetMapper:
         near = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
         return sample_frames(length, self.frames, rng, shuffle=self.shuffle, **near)
 
+    def _read_one(
+        self,
+        record: dict[str, Any],
+        geometry: ClipGeometry,
+        colours: list[PhotometricTransform],
+        t: int,
+    ) -> torch.Tensor:
+        return self._read(record, [t], geometry, [colours[t]])[0]
+
     def _read(
         self,
         record: dict[str, Any],
         frame_idx: list[int],
-        geometry: TransformList,
-        colours: list[Transform],
+        geometry: ClipGeometry,
+        colours: list[PhotometricTransform],
         motion: np.ndarray | None = None,
     ) -> list[torch.Tensor]:
         """The frames, (3, h, w) in ``image_format``, each moved as ``motion`` (T, 2, 3) says.
@@ -197,19 +202,16 @@ class YTVISDatasetMapper:
         They are parts of one tensor, so that a loader's worker hands over one block of memory.
         """
         size = (record["height"], record["width"])
-        reduction = reduction_of(geometry) if self.jpeg_draft else 1
-        geometries = {factor: for_reduced(geometry, factor) for factor in {1, reduction}}
-        clip = np.empty(0, dtype=np.uint8)
+        reduction = geometry.reduction if self.jpeg_draft else 1
+        clip = np.empty((len(frame_idx), 3, *geometry.size), dtype=np.uint8)
         for t in sorted(set(frame_idx)):
             path = record["file_names"][t]
             still, factor = read_reduced_frame(path, size, reduction=reduction)
-            image = geometries[factor].apply_image(still)
-            if not clip.size:
-                clip = np.empty((len(frame_idx), 3, *image.shape[:2]), dtype=np.uint8)
+            image = geometry.apply_image(still, factor)
             for place in (i for i, number in enumerate(frame_idx) if number == t):
                 if motion is not None:
                     moved = warp_image(still, motion[place], factor)
-                    image = geometries[factor].apply_image(moved)
+                    image = geometry.apply_image(moved, factor)
                 planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
                 cv2.split(colours[place].apply_image(image), list(planes))
         return list(torch.from_numpy(clip))

@@ -1,8 +1,8 @@
 """Pseudo-videos: one still image, and its masks, under a smooth random affine motion."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 from simplevtr.data.annotations import ClipTracks
 
@@ -95,33 +95,27 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, reduction: int = 1) -> np.
 
 
 def warp_tracks(tracks: ClipTracks, motion: np.ndarray) -> ClipTracks:
-    """Move the masks of a still image as its pixels move.
+    """Move the masks of a clip of one frame as its pixels move: (T, 2, 3), see ``AffineMotion``.
 
-    Args:
-        tracks: instances of a clip of one frame.
-        motion: (T, 2, 3), see :meth:`AffineMotion.draw`.
-
-    Returns:
-        The instances of a clip of T frames, absent where they are out of sight.
+    The instances of the clip of T frames are absent where they are out of sight.
     """
-    masks: list[list[dict[str, Any] | None]] = [[None] * len(tracks.ids) for _ in motion]
-    (still,) = tracks.masks
-    for row, rle in enumerate(still):
-        if rle is None:
-            continue
+    moved = {}
+    for (_, row), text in tracks.texts.items():
+        rle = {"size": tracks.size, "counts": text}
         x, y, width, height = map(int, coco_mask.toBbox(rle))
         if not width:
             continue
         window = coco_mask.decode(rle)[y : y + height, x : x + width] * np.uint8(255)
         for t, matrix in enumerate(motion):
-            masks[t][row] = _moved_mask(window, (x, y), matrix, tuple(rle["size"]))
-    return ClipTracks(ids=tracks.ids, classes=tracks.classes, masks=masks)
+            if (mask := _moved_mask(window, (x, y), matrix, tracks.size)) is not None:
+                moved[t, row] = coco_mask.encode(mask)["counts"]
+    return replace(tracks, frames=len(motion), texts=moved)
 
 
 def _moved_mask(
     window: np.ndarray, corner: tuple[int, int], matrix: np.ndarray, size: tuple[int, int]
-) -> dict[str, Any] | None:
-    """The RLE of a mask, moved, or None if nothing of it is in sight.
+) -> np.ndarray | None:
+    """A mask, moved, (H, W) uint8 in columns, or None if nothing of it is in sight.
 
     All of it is in ``window``, (h, w) uint8, 0 or 255, whose corner in the picture is (x, y).
     """
@@ -144,7 +138,7 @@ def _moved_mask(
     frame = np.zeros(size, dtype=np.uint8, order="F")
     # Half of a pixel's light decides: edges stay where the picture's are.
     frame[top:bottom, left:right] = moved > 127
-    return coco_mask.encode(frame) if frame.any() else None
+    return frame if frame.any() else None
 
 
 def _smooth(knots: np.ndarray, frames: int) -> np.ndarray:

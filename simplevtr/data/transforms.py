@@ -1,6 +1,6 @@
-"""The transforms of a clip's frames: cut and resize, flip, change colours.
+"""What moves and colours a clip's frames: cut, resize and flip in one geometry; change colours.
 
-Built on detectron2's ``Transform``. They give what the plain numpy form would give, by faster ways.
+They do what detectron2's transforms would do one after the other, by faster ways.
 """
 
 import functools
@@ -10,17 +10,18 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.data.transforms import HFlipTransform, Transform, TransformList, VFlipTransform
 from PIL import Image
 
 # What a JPEG can be decoded at: 1 / factor of its size. Descending.
-REDUCTIONS = (8, 4, 2)
+_REDUCTIONS = (8, 4, 2)
+# OpenCV's codes by (left to right, upside down).
+_FLIPS = {(True, False): 1, (False, True): 0, (True, True): -1}
 
 Rectangle = tuple[float, float, float, float]
 
 
 def largest_reduction(rectangle: Rectangle, size: tuple[int, int]) -> int:
-    """The factor, of ``REDUCTIONS`` or 1, by which a frame can be reduced before it is resized.
+    """The factor, 8, 4, 2 or 1, by which a frame can be reduced before it is resized.
 
     Args:
         rectangle: (x0, y0, x1, y1) in source pixels that is resized to ``size``.
@@ -28,93 +29,52 @@ def largest_reduction(rectangle: Rectangle, size: tuple[int, int]) -> int:
     """
     x0, y0, x1, y1 = rectangle
     ratio = min((y1 - y0) / size[0], (x1 - x0) / size[1])
-    return next((factor for factor in REDUCTIONS if factor <= ratio), 1)
+    return next((factor for factor in _REDUCTIONS if factor <= ratio), 1)
 
 
-def reduction_of(geometry: TransformList) -> int:
-    """The factor by which frames can be reduced before ``geometry``, as its first transform says.
-
-    It is 1 unless that is a :class:`CropResizeTransform`.
-    """
-    first = geometry[0] if len(geometry) else None
-    if not isinstance(first, CropResizeTransform):
-        return 1
-    return largest_reduction(first.rectangle, first.size)
-
-
-def for_reduced(geometry: TransformList, factor: int) -> TransformList:
-    """The same geometry for images that come at 1 / ``factor`` of the source size.
-
-    Pixel i of such an image covers the source pixels from i * factor on, also where the last one
-    reaches beyond the frame.
-    """
-    if factor == 1:
-        return geometry
-    first, *others = geometry.transforms
-    rectangle = tuple(value / factor for value in first.rectangle)
-    return TransformList([CropResizeTransform(rectangle, first.size), *others])
-
-
-@dataclass(eq=False, repr=False)
-class CropResizeTransform(Transform):
-    """Cut a rectangle and resize it, in one resampling."""
+@dataclass(frozen=True)
+class ClipGeometry:
+    """Cut a rectangle of each frame, resize it in one resampling, and flip it."""
 
     rectangle: Rectangle  # (x0, y0, x1, y1) in source pixels, may be fractional
     size: tuple[int, int]  # (h, w) of the result in pixels
+    mirrored: bool = False  # left and right change places
+    upside_down: bool = False
 
-    def apply_image(self, img: np.ndarray) -> np.ndarray:
-        """(H, W[, 3]) uint8 to (h, w[, 3]) uint8, bilinear with antialiasing."""
-        if not all(float(edge).is_integer() for edge in self.rectangle):
+    @property
+    def reduction(self) -> int:
+        """The factor by which frames can be reduced beforehand."""
+        return largest_reduction(self.rectangle, self.size)
+
+    def apply_image(self, img: np.ndarray, reduction: int = 1) -> np.ndarray:
+        """(H, W[, 3]) uint8 to (h, w[, 3]) uint8, bilinear with antialiasing.
+
+        The image may come at 1 / ``reduction`` of its size. Pixel i of it covers the source pixels
+        from i * reduction on, also where the last one reaches beyond the frame.
+        """
+        box = tuple(edge / reduction for edge in self.rectangle)
+        if all(float(edge).is_integer() for edge in box):
+            # The same filter without fractions of pixels at the edges, several times as fast.
+            x0, y0, x1, y1 = map(int, box)
+            cut = img[y0:y1, x0:x1]
+            resized = cut if cut.shape[:2] == tuple(self.size) else _resize(cut, self.size)
+        else:
             image = Image.fromarray(np.ascontiguousarray(img))
-            bilinear = Image.Resampling.BILINEAR
-            return np.array(image.resize(self.size[::-1], bilinear, box=self.rectangle))
-        # The same filter without fractions of pixels at the edges, several times as fast.
-        x0, y0, x1, y1 = map(int, self.rectangle)
-        cut = img[y0:y1, x0:x1]
-        return cut if cut.shape[:2] == tuple(self.size) else _resize(cut, self.size)
+            resized = np.array(image.resize(self.size[::-1], Image.Resampling.BILINEAR, box=box))
+        flip = _FLIPS.get((self.mirrored, self.upside_down))
+        return resized if flip is None else cv2.flip(resized, flip)
 
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """(H, W) to (h, w) of the same type, nearest neighbour."""
-        height, width = segmentation.shape
+    def picked(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The (h,) rows and (w,) columns of a mask of (H, W) = ``size`` nearest to the result's."""
         x0, y0, x1, y1 = self.rectangle
-        rows = _nearest(height, y0, y1, self.size[0])
-        columns = _nearest(width, x0, x1, self.size[1])
-        return segmentation[np.ix_(rows, columns)]
-
-    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """(N, 2) float x, y in source pixels to result pixels; points may leave the frame."""
-        x0, y0, x1, y1 = self.rectangle
-        h, w = self.size
-        return (coords - [x0, y0]) * [w / (x1 - x0), h / (y1 - y0)]
+        rows = _nearest(size[0], y0, y1, self.size[0])
+        columns = _nearest(size[1], x0, x1, self.size[1])
+        return rows[:: -1 if self.upside_down else 1], columns[:: -1 if self.mirrored else 1]
 
 
-class ColumnFlipTransform(HFlipTransform):
-    """detectron2's horizontal flip, which gives images with their pixels in order in memory."""
-
-    def apply_image(self, img: np.ndarray) -> np.ndarray:
-        """(H, W, 3) or (H, W) uint8 to the same shape and type."""
-        return cv2.flip(img, 1)
-
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """(H, W) of any type to the same, as a view."""
-        return segmentation[:, ::-1]
-
-
-class RowFlipTransform(VFlipTransform):
-    """detectron2's vertical flip, which gives images with their pixels in order in memory."""
-
-    def apply_image(self, img: np.ndarray) -> np.ndarray:
-        """(H, W, 3) or (H, W) uint8 to the same shape and type."""
-        return cv2.flip(img, 0)
-
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """(H, W) of any type to the same, as a view."""
-        return segmentation[::-1]
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class PhotometricTransform(Transform):
-    """Change the colours of a frame; boxes and masks stay."""
+@dataclass(frozen=True, kw_only=True)
+class PhotometricTransform:
+    """Change the colours of a frame; by default nothing changes."""
 
     brightness: float = 0.0  # added, in grey levels of [0, 255]
     contrast: float = 1.0  # factor of the grey levels
@@ -153,14 +113,6 @@ class PhotometricTransform(Transform):
             if self.saturation > 1.0:
                 np.minimum(saturation, 1, out=saturation)
         return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), alpha=255 * after)
-
-    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
-        """The segmentation itself."""
-        return segmentation
-
-    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
-        """The coordinates themselves."""
-        return coords
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

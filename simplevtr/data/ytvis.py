@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +23,8 @@ from detectron2.structures import BoxMode
 
 logger = logging.getLogger(__name__)
 
+Record = dict[str, Any]
+
 
 def register_ytvis(
     name: str, json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
@@ -39,38 +42,44 @@ def register_ytvis(
         ValueError: if the name belongs to other files already.
     """
     files = os.fspath(json_file), os.fspath(image_root)
-    if not is_registered(name, *files, what="frames"):
-        DatasetCatalog.register(name, lambda: load_ytvis_json(*files, name))
-        MetadataCatalog.get(name).set(
-            json_file=files[0], image_root=files[1], evaluator_type="ytvis"
-        )
+    register(name, *files, lambda: load_ytvis_json(*files, name), "ytvis")
 
 
-def is_registered(name: str, json_file: str, image_root: str, *, what: str, **others: str) -> bool:
-    """Whether a dataset of this name has these files and ``others`` in its metadata already.
+def register(
+    name: str,
+    json_file: str,
+    image_root: str,
+    load: Callable[[], list[Record]],
+    evaluator_type: str,
+    **more: str,
+) -> None:
+    """Make a dataset known to detectron2's catalogs, unless it is known with these files already.
 
     Raises:
-        ValueError: it has other ones; ``what`` its images are called there.
+        ValueError: the name belongs to other files, or has not ``more`` in its metadata.
     """
+    wanted = {"json_file": json_file, "image_root": image_root, **more}
     if name not in DatasetCatalog:
-        return False
-    metadata = MetadataCatalog.get(name)
-    present = [metadata.get("json_file"), metadata.get("image_root")]
-    wanted = [os.path.abspath(path) for path in (json_file, image_root)]
-    same = [path and os.path.abspath(path) for path in present] == wanted
-    if not same or any(metadata.get(key) != value for key, value in others.items()):
+        DatasetCatalog.register(name, load)
+        MetadataCatalog.get(name).set(**wanted, evaluator_type=evaluator_type)
+        return
+    present = {key: MetadataCatalog.get(name).get(key) for key in wanted}
+    own, others = (
+        {**of, **{key: of[key] and os.path.abspath(of[key]) for key in ("json_file", "image_root")}}
+        for of in (wanted, present)
+    )
+    if own != others:
         raise ValueError(
-            f"dataset name {name!r} is taken by {present[0]} with {what} {present[1]}, so "
-            f"{json_file} with {what} {image_root} needs another name"
+            f"dataset name {name!r} is taken by {present['json_file']} with images "
+            f"{present['image_root']}, so {json_file} with images {image_root} needs another name"
         )
-    return True
 
 
 def load_ytvis_json(
     json_file: str | os.PathLike[str],
     image_root: str | os.PathLike[str],
     dataset_name: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Read an annotation file into video records, sorted by video id.
 
     A file that has been read already and has not changed since is not parsed again.
@@ -97,22 +106,24 @@ def load_ytvis_json(
             where.
     """
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
-    categories, records = read_once(
-        json_file, lambda: _parse(json_file, image_root), variant=image_root
-    )
+    categories, records = _read(json_file, image_root)
     categories = _official_names(categories, json_file, dataset_name)
-    if not os.path.isdir(image_root):
-        raise FileNotFoundError(f"the image root {image_root} of {json_file} is not a folder")
-    find_frames(records, json_file, "frames")
-    if dataset_name is not None:
-        order = MetadataCatalog.get(dataset_name).get("label_names") or [c.name for c in categories]
-        places = {name: label for label, name in enumerate(order)}
-        labels = [places.get(category.name) for category in categories]
-        _relabel(records, labels)
-        pairs = zip(categories, labels, strict=True)
-        ids = {category.id: label for category, label in pairs if label is not None}
-        values = {"thing_classes": list(order), "thing_dataset_id_to_contiguous_id": ids}
-        _set_metadata(dataset_name, json_file, values)
+    find_frames(records, json_file, image_root, "frames")
+    if dataset_name is None:
+        return records
+    metadata = MetadataCatalog.get(dataset_name)
+    order = metadata.get("label_names") or [category.name for category in categories]
+    places = {name: label for label, name in enumerate(order)}
+    _relabel(records, [places.get(category.name) for category in categories])
+    ids = {category.id: places[category.name] for category in categories if category.name in places}
+    values = {"thing_classes": [*order], "thing_dataset_id_to_contiguous_id": ids}
+    for key, value in values.items():
+        if metadata.get(key, value) != value:
+            raise ValueError(
+                f"{json_file} gives {key} = {value}, but dataset {dataset_name!r} has "
+                f"{metadata.get(key)} already; register the changed file under another name"
+            )
+    metadata.set(**values)
     return records
 
 
@@ -120,11 +131,15 @@ def read_categories(
     json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
 ) -> list[Category]:
     """The categories of an annotation file, sorted by id; arguments and errors as above."""
-    json_file, image_root = os.fspath(json_file), os.fspath(image_root)
-    return read_once(json_file, lambda: _parse(json_file, image_root), variant=image_root)[0]
+    return _read(os.fspath(json_file), os.fspath(image_root))[0]
 
 
-def _relabel(records: list[dict[str, Any]], labels: list[int | None]) -> None:
+def _read(json_file: str, image_root: str) -> tuple[list[Category], list[Record]]:
+    """Categories and records, both sorted by id, of a file that is parsed once."""
+    return read_once(json_file, lambda: _parse(json_file, image_root), variant=image_root)
+
+
+def _relabel(records: list[Record], labels: list[int | None]) -> None:
     """Replace label i of all tracks by ``labels[i]``, in place; those of None are left out."""
     if labels == list(range(len(labels))):
         return
@@ -136,8 +151,7 @@ def _relabel(records: list[dict[str, Any]], labels: list[int | None]) -> None:
         ]
 
 
-def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[dict[str, Any]]]:
-    """Categories and records, both sorted by id."""
+def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[Record]]:
     start = time.perf_counter()
     file = read_annotations(json_file)
     decode_ground_truth(file)  # a mask that cannot be decoded would end a training in its middle
@@ -165,8 +179,7 @@ def _official_names(
     expected = DATASET_CATEGORIES.get(dataset_name or "")
     if expected is None:
         return categories
-    difference = first_difference(tuple((c.id, c.name) for c in categories), expected)
-    if difference is not None:
+    if difference := first_difference([(c.id, c.name) for c in categories], expected):
         raise ValueError(
             f"{json_file} is not the annotation file of {dataset_name}: its category list "
             f"{difference}; register other files under a name of their own"
@@ -174,7 +187,7 @@ def _official_names(
     return [Category(*pair) for pair in expected]
 
 
-def video_record(video: Video, json_file: str, image_root: str) -> dict[str, Any]:
+def video_record(video: Video, json_file: str, image_root: str) -> Record:
     """A record without annotations; ValueError if a name is missing or leads out of the root."""
     if video.file_names is None:
         raise ValueError(f"{json_file}: video {video.id} has no file_names")
@@ -192,7 +205,7 @@ def video_record(video: Video, json_file: str, image_root: str) -> dict[str, Any
     }
 
 
-def attach(track: Annotation, record: dict[str, Any], label: int) -> None:
+def attach(track: Annotation, record: Record, label: int) -> None:
     """Put a track into the frames of its record in which it can be seen."""
     frames = record["annotations"]
     boxes = track.bboxes or [None] * len(frames)
@@ -210,12 +223,14 @@ def attach(track: Annotation, record: dict[str, Any], label: int) -> None:
             )
 
 
-def find_frames(records: list[dict[str, Any]], json_file: str, what: str) -> None:
+def find_frames(records: list[Record], json_file: str, image_root: str, what: str) -> None:
     """Spell the names of the records' frames as the disk does, in place.
 
     Raises:
-        FileNotFoundError: a frame does not exist; ``what`` frames are called in the message.
+        FileNotFoundError: the image root or a frame, called ``what`` in the message, is missing.
     """
+    if not os.path.isdir(image_root):
+        raise FileNotFoundError(f"the image root {image_root} of {json_file} is not a folder")
     # One listing of a folder is much faster than to ask for each frame on a network disk.
     present: dict[str, set[str]] = {}
     missing = []
@@ -234,15 +249,3 @@ def find_frames(records: list[dict[str, Any]], json_file: str, what: str) -> Non
             f"{len(missing)} of the {total} {what} of {json_file} do not exist; the first missing "
             f"one is {missing[0]}"
         )
-
-
-def _set_metadata(name: str, json_file: str, values: dict[str, Any]) -> None:
-    metadata = MetadataCatalog.get(name)
-    for key, value in values.items():
-        present = metadata.get(key)
-        if present is not None and present != value:
-            raise ValueError(
-                f"{json_file} gives {key} = {value}, but dataset {name!r} has {present} already; "
-                "register the changed file under another name"
-            )
-        metadata.set(**{key: value})

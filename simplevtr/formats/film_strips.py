@@ -9,6 +9,7 @@ Where two frames meet, runs are merged: pycocotools' IoU is silently wrong for r
 after the first run, which plain joining would produce.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def join_frames(
 
     Raises:
         MalformedMaskError: a segmentation is none of these, has another size, or does not decode
-            to H * W pixels.
+            to H * W pixels; its ``index`` counts the frames of one track after the other.
         ValueError: the video is too large for pycocotools (2**32 pixels or more).
     """
     if not tracks:
@@ -63,18 +64,9 @@ def join_frames(
         )
     if frames == 0:
         return [FilmStrip(rle.encode_runs([0], height, 0), 0.0) for _ in tracks]
-    empty = rle.encode_runs([pixels], height, width)["counts"]
-    texts = []
-    for t, track in enumerate(tracks):
-        for f, segmentation in enumerate(track):
-            if segmentation is None:
-                texts.append(empty)
-                continue
-            try:
-                texts.append(rle.mask_text(segmentation, height, width, allow_polygons))
-            except ValueError as error:
-                raise rle.MalformedMaskError(t, f, str(error)) from error
-    runs, rows = rle.decode_texts(texts, pixels, frames)
+    masks = itertools.chain.from_iterable(tracks)
+    texts = rle.mask_texts(masks, height, width, allow_polygons=allow_polygons)
+    runs, rows = rle.decode_texts(texts, pixels)
     areas = np.add.reduceat(runs[:, 1], rle.starts_of(rows)).reshape(len(tracks), frames)
     visible = np.maximum((areas > 0).sum(axis=1), 1)
     # Integer sums are exact, so this is the correctly rounded mean.
@@ -108,7 +100,7 @@ def split_frames(
         return [[None] * frames for _ in strips]
     pixels = height * width
     texts = [strip.rle["counts"] for strip in strips]
-    runs, rows = rle.decode_texts(texts, pixels * frames, 1)
+    runs, rows = rle.decode_texts(texts, pixels * frames)
     edges = np.arange(frames + 1) * pixels
     split = []
     for track in np.split(runs, np.cumsum(rows)[:-1]):

@@ -4,43 +4,26 @@ A run-length encoding (RLE) counts pixels down the columns, from left to right, 
 background and foreground by turns, the first of background.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from detectron2.data.transforms import Transform
-
 
 class MaskGrid:
-    """Reads masks at the rows and columns that a geometry picks, without decoding the others.
+    """Reads masks at picked rows and columns, without decoding the others.
 
     Args:
-        geometry: its ``apply_segmentation`` must pick whole rows and columns, as crops, flips and
-            nearest-neighbour resizes do.
+        rows: (h,) of the masks' rows, in any order.
+        columns: (w,) of the masks' columns, likewise.
         size: (height, width) of the masks in pixels.
-
-    Attributes:
-        shape: (h, w) of the masks read, in pixels.
     """
 
-    def __init__(self, geometry: Transform, size: tuple[int, int]) -> None:
-        height, width = size
-        rows = np.broadcast_to(np.arange(height, dtype=np.int32)[:, None], size)
-        columns = np.broadcast_to(np.arange(width, dtype=np.int32), size)
-        rows, columns = (geometry.apply_segmentation(index) for index in (rows, columns))
-        assert (rows == rows[:, :1]).all(), "the geometry bends rows"
-        assert (columns == columns[:1]).all(), "the geometry bends columns"
-        self.shape: tuple[int, int] = rows.shape
-        self._height = height
+    def __init__(self, rows: np.ndarray, columns: np.ndarray, size: tuple[int, int]) -> None:
+        self._height, width = size
         # The picked ones in ascending order, and the place of each pixel among them.
-        self._rows, self._row_place = _distinct(rows[:, 0])
-        self._columns, self._column_place = _distinct(columns[0])
+        self._rows, self._row_place = _distinct(rows)
+        self._columns, self._column_place = _distinct(columns)
         # How many picked rows (columns) come before each row (column).
-        self._rows_before = np.searchsorted(self._rows, np.arange(height + 1))
+        self._rows_before = np.searchsorted(self._rows, np.arange(self._height + 1))
         self._columns_before = np.searchsorted(self._columns, np.arange(width + 2))
 
     def read(self, lengths: np.ndarray) -> np.ndarray:

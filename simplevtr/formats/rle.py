@@ -19,12 +19,11 @@ _MAX_OUTLINE = 1e6  # pixels, of all polygons of a mask
 
 
 class MalformedMaskError(ValueError):
-    """A frame's mask cannot be used; ``track`` and ``frame`` are its indices in what was given."""
+    """A mask cannot be used; ``index`` is its place among those given."""
 
-    def __init__(self, track: int, frame: int, reason: str) -> None:
-        super().__init__(f"frame {frame}: {reason}")
-        self.track = track
-        self.frame = frame
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
 
 
 def encode_runs(runs: Sequence[int] | np.ndarray, height: int, width: int) -> dict:
@@ -64,7 +63,7 @@ def inverted(rle: dict) -> dict:
 def run_lengths(rle: dict) -> list[int]:
     """The run lengths of a sound compressed RLE, background first."""
     height, width = rle["size"]
-    runs, _ = decode_texts([rle["counts"]], height * width, 1)
+    runs, _ = decode_texts([rle["counts"]], height * width)
     lengths = runs.ravel().tolist()
     return lengths[:-1] if lengths[-1] == 0 else lengths  # without the run that was filled in
 
@@ -106,6 +105,23 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
     if not isinstance(counts, bytes) or not counts:
         raise ValueError("RLE counts must be non-empty text or a list of integers")
     return counts
+
+
+def mask_texts(
+    segmentations: Iterable[object], height: int, width: int, *, allow_polygons: bool
+) -> list[bytes]:
+    """``mask_text`` of each, None being an empty mask; MalformedMaskError if one cannot be used."""
+    empty = encode_runs([height * width], height, width)["counts"]
+    texts = []
+    for index, segmentation in enumerate(segmentations):
+        try:
+            own = segmentation is not None and mask_text(
+                segmentation, height, width, allow_polygons
+            )
+        except ValueError as error:
+            raise MalformedMaskError(index, str(error)) from error
+        texts.append(own or empty)
+    return texts
 
 
 def _runs_text(runs: list, height: int, width: int) -> bytes:
@@ -162,13 +178,12 @@ def _outline(polygon: object) -> float:
     return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())
 
 
-def decode_texts(texts: list[bytes], pixels: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def decode_texts(texts: Sequence[bytes], pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """Decode the texts of compressed RLEs of one size.
 
     Args:
-        texts: the frames of one track after the other.
+        texts: each with one character at least.
         pixels: what the runs of each text must add up to, H * W.
-        frames: frames of a track, T; it serves to name the track and frame in an error.
 
     Returns:
         (R, 2) int64, the run lengths of all texts in order as pairs (background, foreground), and
@@ -181,23 +196,14 @@ def decode_texts(texts: list[bytes], pixels: int, frames: int) -> tuple[np.ndarr
     runs, rows, reasons = decode_sound_texts(texts, pixels)
     if reasons:
         first = min(reasons)
-        raise MalformedMaskError(*divmod(first, frames), reasons[first])
+        raise MalformedMaskError(first, reasons[first])
     return runs, rows
 
 
 def decode_sound_texts(
-    texts: list[bytes], pixels: int
+    texts: Sequence[bytes], pixels: int
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Decode what can be decoded of the texts of compressed RLEs of one size.
-
-    Args:
-        texts: each with one character at least.
-        pixels: what the runs of each text must add up to, H * W.
-
-    Returns:
-        The run lengths and numbers of pairs, as ``decode_texts`` gives them, of the sound texts
-        alone; and why the others are unsound, by their index in ``texts``.
-    """
+    """``decode_texts`` of the sound texts alone; and why the others are unsound, by their index."""
     reasons: dict[int, str] = {}
     sound = np.arange(len(texts))
 
@@ -243,7 +249,7 @@ def decode_sound_texts(
     return runs, rows, reasons
 
 
-def _codes(texts: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _codes(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The six bits of each character of all texts, and each text's length and first character."""
     # Characters below the first one allowed wrap around to great codes.
     codes = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))

@@ -234,9 +234,11 @@ def strips_by_video(
         size = {"height": video.height, "width": video.width}
         try:
             joined = join_frames([tracks[i][1] for i in own], allow_polygons=allow_polygons, **size)
+        except MalformedMaskError as error:
+            track, frame = divmod(error.index, video.length)
+            raise ValueError(f"{source}: {key}[{own[track]}]: frame {frame}: {error}") from error
         except ValueError as error:
-            track = own[error.track if isinstance(error, MalformedMaskError) else 0]
-            raise ValueError(f"{source}: {key}[{track}]: {error}") from error
+            raise ValueError(f"{source}: {key}[{own[0]}]: {error}") from error
         for i, strip in zip(own, joined, strict=True):
             strips[i] = strip
     return strips

@@ -173,7 +173,7 @@ def _shapes(
     rles = [masks[i][t] for i, t in places]
     at = tuple(np.array(places).T)
     boxes[at] = coco_mask.toBbox(rles)
-    pairs, rows = decode_texts([rle["counts"] for rle in rles], height * width, 1)
+    pairs, rows = decode_texts([rle["counts"] for rle in rles], height * width)
     first = starts_of(rows)
     ends = np.cumsum(pairs).reshape(-1, 2)
     ends -= np.repeat(np.arange(len(rles)) * (height * width), rows)[:, None]
