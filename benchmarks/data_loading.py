@@ -175,9 +175,9 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
     Returns for "plain" and "simplevtr" ``frames_per_second`` of processor time and ``pixels`` (mean
     of an output frame); and ``ratio``, the median over pairs of clips.
     """
-    for warm in (YTVISDatasetMapper(cfg, True), PlainMapper(cfg)):
+    mappers = {"plain": PlainMapper(cfg), "simplevtr": YTVISDatasetMapper.from_config(cfg, True)}
+    for warm in mappers.values():
         warm(records[0] | {"anchor": 0})
-    mappers = {"plain": PlainMapper(cfg), "simplevtr": YTVISDatasetMapper(cfg, True)}
     seconds: dict[str, list[float]] = {name: [] for name in mappers}
     pixels: dict[str, list[int]] = {name: [] for name in mappers}
     np.random.seed(0)  # where detectron2's augmentations draw from

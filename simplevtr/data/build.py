@@ -23,23 +23,18 @@ logger = logging.getLogger(__name__)
 def build_train_loader(cfg: CfgNode) -> ClipStream:
     """The endless training loader of all datasets in ``cfg.DATASETS.TRAIN``.
 
-    Of its clips, a share of DATASETS.PSEUDO_RATIO is made from still images, if there are both
-    these and videos.
-
-    Returns:
-        An iterable of lists of clips, SOLVER.IMS_PER_BATCH over all processes; each clip as
-        :class:`simplevtr.data.dataset_mapper.YTVISDatasetMapper` gives it. Without a SEED, it has
-        one that all processes drew together.
+    It gives lists of clips, SOLVER.IMS_PER_BATCH over all processes, as ``YTVISDatasetMapper``
+    makes them. A share of DATASETS.PSEUDO_RATIO is made from still images, if there are both these
+    and videos. Without a SEED, it has one that all processes drew together.
 
     Raises:
         KeyError: for a dataset that is not registered.
         ValueError: if no video has usable ground truth, the datasets have different categories, by
             name, or others than the model, the batch cannot be shared among the processes, or
-            DATASETS.PSEUDO_RATIO is no share.
+            DATASETS.PSEUDO_RATIO is not a share.
     """
     _prepare_fork(cfg)
-    records = _training_records(cfg)
-    items = _items(cfg, records)
+    records, items, visits = _epoch(cfg)
     total, processes = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
     if total < 1 or total % processes:
         raise ValueError(
@@ -50,14 +45,14 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
     stream = ClipStream(
         records,
         items,
-        _visits(cfg, records, items),
-        YTVISDatasetMapper(cfg, True),
+        visits,
+        YTVISDatasetMapper.from_config(cfg, True),
         batch_size=batch_size,
         grouped=cfg.DATALOADER.GROUP_BY_SHAPE and batch_size > 1,
         seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
         workers=cfg.DATALOADER.NUM_WORKERS,
         rank=comm.get_rank(),
-        processes=comm.get_world_size(),
+        processes=processes,
         paste=0.5 if "paste" in cfg.INPUT.AUGMENTATIONS else 0.0,
     )
     for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
@@ -66,25 +61,17 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
 
 
 def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataLoader:
-    """The loader of one dataset for inference, whole videos, each once over all processes.
+    """The loader of one dataset for inference, whatever ``cfg.DATASETS.TEST`` says.
 
-    Args:
-        cfg: the config.
-        dataset_name: the dataset to load, whatever ``cfg.DATASETS.TEST`` says.
-
-    Returns:
-        A loader of lists with one clip, in order of video ids.
-
-    Raises:
-        KeyError: if the dataset is not registered.
-        ValueError: if it has still images.
+    It gives lists with one clip, a whole video, in order of video ids, each once over all
+    processes. KeyError if the dataset is not registered, ValueError if it has still images.
     """
     check_registered([dataset_name])
     refuse_stills(dataset_name)
     _prepare_fork(cfg)
     return build_detection_test_loader(
         DatasetCatalog.get(dataset_name),
-        mapper=YTVISDatasetMapper(cfg, False),
+        mapper=YTVISDatasetMapper.from_config(cfg, False),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
 
@@ -92,15 +79,12 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataL
 def epoch_length(cfg: CfgNode) -> int:
     """Iterations of one training epoch: the items of INPUT.SAMPLING_SCHEME by IMS_PER_BATCH.
 
-    Where there are still images beside videos, every item of a video is visited once, and so many
-    stills come in between that they make up DATASETS.PSEUDO_RATIO.
-
-    This reads the annotation files of ``cfg.DATASETS.TRAIN``; errors as in
+    Where there are still images and videos, every item of a video is visited once, and so many
+    stills come in between that they make up DATASETS.PSEUDO_RATIO. Errors as of
     :func:`build_train_loader`.
     """
-    records = _training_records(cfg)
-    visits = round(float(_visits(cfg, records, _items(cfg, records)).sum()))
-    return -(-visits // cfg.SOLVER.IMS_PER_BATCH)
+    *_, visits = _epoch(cfg)
+    return -(-round(float(visits.sum())) // cfg.SOLVER.IMS_PER_BATCH)
 
 
 def _prepare_fork(cfg: CfgNode) -> None:
@@ -133,7 +117,7 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
     if not usable:
         raise ValueError(
             f"DATASETS.TRAIN {names}: none of the {len(records)} videos has a visible instance "
-            "that is no crowd; is it a set without ground truth?"
+            "that is not a crowd; is it a set without ground truth?"
         )
     if not cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
         return records
@@ -141,15 +125,13 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
     return usable
 
 
-def _items(cfg: CfgNode, records: list[dict[str, Any]]) -> list[tuple[int, int | None]]:
+def _epoch(
+    cfg: CfgNode,
+) -> tuple[list[dict[str, Any]], list[tuple[int, int | None]], np.ndarray]:
+    """The training records, the items, and how often each is visited in an epoch on average."""
+    records = _training_records(cfg)
     lengths = [record["length"] for record in records]
-    return epoch_items(lengths, cfg.INPUT.SAMPLING_FRAME_NUM, cfg.INPUT.SAMPLING_SCHEME)
-
-
-def _visits(
-    cfg: CfgNode, records: list[dict[str, Any]], items: list[tuple[int, int | None]]
-) -> np.ndarray:
-    """How often each item is visited in an epoch, on average, (items,) float."""
+    items = epoch_items(lengths, cfg.INPUT.SAMPLING_FRAME_NUM, cfg.INPUT.SAMPLING_SCHEME)
     stills = np.array([records[index].get("pseudo", False) for index, _ in items])
     visits = np.ones(len(items))
     count = int(stills.sum())
@@ -161,4 +143,4 @@ def _visits(
                 "DATASETS.TRAIN has videos too"
             )
         visits[stills] = ratio / (1 - ratio) * (len(items) - count) / count
-    return visits
+    return records, items, visits

@@ -1,5 +1,4 @@
-"""The categories of the public video instance segmentation datasets, (id, name) in their official
-order.
+"""The categories of the public datasets, (id, name) in their official order.
 
 YTVIS-2019 and YTVIS-2021 have 40 categories each, with different names and a different order, so an
 id of one means nothing in the other: datasets are matched by name. The names are those of the
@@ -50,15 +49,11 @@ DATASET_CATEGORIES: dict[str, tuple[tuple[int, str], ...]] = {
 
 
 def first_difference(
-    found: tuple[tuple[int, str], ...], expected: tuple[tuple[int, str], ...]
+    found: Sequence[tuple[int, str]], expected: Sequence[tuple[int, str]]
 ) -> str | None:
-    """The first category in which two lists differ, as a phrase, or None if they agree.
+    """The first category in which two lists sorted by id differ, as a phrase, or None.
 
     Case, and blanks in place of underscores, do not count: mirrors of the datasets differ in them.
-
-    Args:
-        found: (id, name) pairs, sorted by id.
-        expected: (id, name) pairs, sorted by id.
     """
     for (found_id, found_name), (expected_id, expected_name) in zip(found, expected, strict=False):
         if found_id != expected_id or plain_spelling(found_name) != plain_spelling(expected_name):
@@ -71,21 +66,11 @@ def first_difference(
 def match_categories(
     names: Mapping[str, str | None], targets: Sequence[str]
 ) -> dict[str, int | None]:
-    """Find the categories of one dataset among those of another.
+    """For each name, with its supercategory or None, the index of its target or None.
 
     Case, and blanks or hyphens in place of underscores, do not count. "motorcycle" is "motorbike"
     and "frisbee" is "flying_disc". A "mouse" of the supercategory "electronic", as COCO has it, is
-    not the animal.
-
-    Args:
-        names: the names to look up, each with its supercategory or None.
-        targets: the names to look among.
-
-    Returns:
-        For each name the index of its target, or None if there is none.
-
-    Raises:
-        ValueError: if two targets are the same name in different spelling.
+    not the animal. ValueError if two targets are the same name in different spelling.
     """
     places: dict[str, int] = {}
     for index, target in enumerate(targets):

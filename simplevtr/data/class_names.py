@@ -30,14 +30,12 @@ def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -
     Args:
         cfg: the config.
         train: whether ``DATASETS.TRAIN`` is used as well as ``DATASETS.TEST``.
-        known: the classes of the checkpoint that is continued or evaluated, if it tells them.
-
-    Returns:
-        The classes by label: ``known``, else those of the first dataset.
+        known: the classes of the checkpoint that is continued or evaluated, if it tells them; else
+            the first dataset's are taken.
 
     Raises:
-        KeyError: if a dataset is not registered.
-        FileNotFoundError, ValueError: if a dataset cannot be read; none is named; or one has other
+        KeyError: a dataset is not registered.
+        FileNotFoundError, ValueError: a dataset cannot be read; none is named; or one has other
             categories than the model, unless DATASETS.ALLOW_CLASS_SUBSET allows that.
     """
     names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST] if train else list(cfg.DATASETS.TEST)
@@ -50,6 +48,8 @@ def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -
             f"{source} has {len(classes.names)} categories, but MODEL.SIMPLEVTR.NUM_CLASSES is "
             f"{cfg.MODEL.SIMPLEVTR.NUM_CLASSES}: set it to {len(classes.names)}"
         )
+    for name in names:
+        DatasetCatalog.get(name)
     return classes
 
 
@@ -62,41 +62,28 @@ def align_datasets(
 ) -> Classes:
     """Give registered datasets the labels of one class order; what they load has these labels.
 
-    Args:
-        names: of the datasets, at least one.
-        known: the order; by default that of the first dataset.
-        source: whose the ``known`` order is, for messages.
-        subset: whether a dataset may lack classes, or have tracks of others, which are left out.
-
-    Returns:
-        The classes by label.
-
-    Raises:
-        KeyError, FileNotFoundError, ValueError: as ``settle_classes`` does.
+    It is the ``known`` one, called ``source`` in messages, or that of the first dataset. With
+    ``subset`` a dataset may lack classes, or have tracks of others, which are left out. Errors as
+    of ``settle_classes``.
     """
     check_registered(names)
     found = {name: dataset_classes(name) for name in names}
     if known is None:
         known, source = found[names[0]], f"dataset {names[0]}"
-    classes = known
     for name, own in found.items():
-        _compare(name, own.names, source, classes.names, subset=subset)
-    for name in names:
-        metadata = MetadataCatalog.get(name)
-        if [metadata.get(key) for key in _OURS] != [[*classes.names], [*classes.ids]]:
+        _compare(name, own.names, source, known.names, subset=subset)
+    for metadata in map(MetadataCatalog.get, names):
+        if [metadata.get(key) for key in _OURS] != [[*known.names], [*known.ids]]:
             for key in (*_OURS, *_THINGS):  # of an earlier run in this process
                 vars(metadata).pop(key, None)
-            metadata.set(label_names=[*classes.names], label_ids=[*classes.ids])
-        DatasetCatalog.get(name)
-    return classes
+            metadata.set(label_names=[*known.names], label_ids=[*known.ids])
+    return known
 
 
 def dataset_classes(name: str) -> Classes:
-    """The categories of a registered dataset, sorted by id.
+    """The categories of a registered dataset, sorted by id; its file is read unless it is public.
 
-    Raises:
-        FileNotFoundError, ValueError: its file, which is read for all but the public datasets, does
-            not exist or is not what the format asks for.
+    FileNotFoundError or ValueError if that does not exist or is not what the format asks for.
     """
     metadata = MetadataCatalog.get(name)
     if is_stills(name):

@@ -59,9 +59,7 @@ class ClipStream:
     def __iter__(self) -> Iterator[list[Clip]]:
         """Yield the batches from iteration ``start`` on.
 
-        Raises:
-            OSError, ValueError: for a frame or segmentation that cannot be used, also if a worker
-                found it.
+        OSError or ValueError for a frame or mask that cannot be used, also if a worker found it.
         """
         # A group depends on the clips of its block that came before it.
         skipped = self.start % _BLOCK_BATCHES if self.grouped else 0

@@ -31,18 +31,9 @@ def register_coco_stills(
     image_root: str | os.PathLike[str],
     categories_of: str,
 ) -> None:
-    """Make a COCO file of still images known to detectron2's catalogs under ``name``.
+    """Do what ``register_ytvis`` does for a COCO file of still images.
 
-    Nothing is read before the dataset is asked for. To register the same again does nothing.
-
-    Args:
-        name: what configs call the dataset in DATASETS.TRAIN.
-        json_file: the COCO annotation file.
-        image_root: the folder that the file names in it start at.
-        categories_of: a registered dataset of videos, whose categories this one gets.
-
-    Raises:
-        ValueError: if the name belongs to other files, or other categories, already.
+    Its categories become those of ``categories_of``, a registered dataset of videos.
     """
     files = os.fspath(json_file), os.fspath(image_root)
     load = partial(_load_registered, name)
@@ -59,18 +50,11 @@ def load_coco_stills(
 ) -> list[Record]:
     """Read a COCO file into records of one image, sorted by image id.
 
-    Categories are matched by name, see :func:`simplevtr.data.categories.match_categories`.
+    They are those of videos of one frame, as :func:`simplevtr.data.ytvis.load_ytvis_json` gives
+    them, with the image's id as ``video_id``, and ``pseudo``, True. Categories are matched by name
+    with the model's ``classes``, see :func:`simplevtr.data.categories.match_categories`.
     Annotations of other categories, crowds and those without a segmentation are dropped, and images
     without any other; their numbers are logged.
-
-    Args:
-        json_file: the COCO annotation file.
-        image_root: the folder that the file names in it start at; all images must exist.
-        classes: the categories of the model, in order.
-
-    Returns:
-        Records as :func:`simplevtr.data.ytvis.load_ytvis_json` gives them, of videos of one frame,
-        with ``video_id``, the image's id, and ``pseudo``, True.
 
     Raises:
         FileNotFoundError: if the file, the image root or an image does not exist.

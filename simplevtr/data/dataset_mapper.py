@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
@@ -15,7 +16,7 @@ from simplevtr.formats.images import read_reduced_frame
 import cv2
 import numpy as np
 import torch
-from detectron2.config import CfgNode, configurable
+from detectron2.config import CfgNode
 
 IMAGE_FORMATS = ("RGB", "BGR")
 
@@ -34,70 +35,49 @@ class FramesOnDemand(Sequence):
         return self._read(range(self._length)[index])
 
 
+@dataclass(frozen=True, kw_only=True)
 class YTVISDatasetMapper:
     """Maps a video record, with an optional ``anchor`` frame, to a clip.
 
     In training T frames are drawn and augmented. In testing the clip is the whole video in order.
     A record of a still image (``pseudo``) becomes a clip of T frames in which the image moves.
     The record is not changed, and nothing is kept from one call to the next.
-
-    Args:
-        is_train: whether frames are drawn; False takes all frames.
-        augmentation: draws geometry and colours.
-        frames: T, frames of a training clip.
-        frame_range: > 0 draws frames at most this far from the anchor; 0 from the whole video.
-        shuffle: whether a training clip's frames are in random order.
-        image_format: "RGB" or "BGR", the channels of ``image``.
-        with_annotations: whether ``instances`` are given; None, in training only.
-        jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training, where
-            that is not smaller than what they are resized to.
-        read_ahead: frames of a test video up to which all are read at once; the frames of a longer
-            one are read when they are asked for. 0 reads all.
-        motion: draws how a still image moves; None for its defaults.
     """
 
-    @configurable
-    def __init__(
-        self,
-        *,
-        is_train: bool = True,
-        augmentation: ClipAugmentation,
-        frames: int,
-        frame_range: int = 0,
-        shuffle: bool = False,
-        image_format: str = "RGB",
-        with_annotations: bool | None = None,
-        jpeg_draft: bool = True,
-        read_ahead: int = 0,
-        motion: AffineMotion | None = None,
-    ) -> None:
-        if image_format not in IMAGE_FORMATS:
-            raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
-        self.is_train = is_train
-        self.augmentation = augmentation
-        self.frames = frames
-        self.frame_range = frame_range
-        self.shuffle = shuffle
-        self.image_format = image_format
-        self.with_annotations = is_train if with_annotations is None else with_annotations
-        self.jpeg_draft = jpeg_draft and is_train
-        self.read_ahead = read_ahead
-        self.motion = AffineMotion() if motion is None else motion
+    is_train: bool = True  # whether frames are drawn; False takes all frames
+    augmentation: ClipAugmentation  # draws geometry and colours
+    frames: int  # T, frames of a training clip
+    frame_range: int = 0  # > 0 draws frames at most this far from the anchor
+    shuffle: bool = False  # whether a training clip's frames are in random order
+    image_format: str = "RGB"  # or "BGR", the channels of ``image``
+    with_annotations: bool | None = None  # whether ``instances`` are given; None, in training only
+    # Whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training, where that is not
+    # smaller than what they are resized to.
+    jpeg_draft: bool = True
+    # Frames of a test video up to which all are read at once; the frames of a longer one are read
+    # when they are asked for. 0 reads all.
+    read_ahead: int = 0
+    motion: AffineMotion = AffineMotion()  # draws how a still image moves
+
+    def __post_init__(self) -> None:
+        if self.image_format not in IMAGE_FORMATS:
+            allowed = ", ".join(IMAGE_FORMATS)
+            raise ValueError(f"image format {self.image_format!r}; allowed: {allowed}")
 
     @classmethod
-    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        """The arguments that a config gives."""
-        return {
-            "is_train": is_train,
-            "augmentation": ClipAugmentation.from_config(cfg, is_train),
-            "frames": cfg.INPUT.SAMPLING_FRAME_NUM,
-            "frame_range": cfg.INPUT.SAMPLING_FRAME_RANGE,
-            "shuffle": cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
-            "image_format": cfg.INPUT.FORMAT,
-            "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
-            "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
-            "motion": AffineMotion.from_config(cfg),
-        }
+    def from_config(cls, cfg: CfgNode, is_train: bool) -> Self:
+        """As INPUT says; in testing as TEST.WINDOW says, too."""
+        return cls(
+            is_train=is_train,
+            augmentation=ClipAugmentation.from_config(cfg, is_train),
+            frames=cfg.INPUT.SAMPLING_FRAME_NUM,
+            frame_range=cfg.INPUT.SAMPLING_FRAME_RANGE,
+            shuffle=cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
+            image_format=cfg.INPUT.FORMAT,
+            jpeg_draft=cfg.INPUT.JPEG_DRAFT,
+            read_ahead=0 if is_train else cfg.TEST.WINDOW,
+            motion=AffineMotion.from_config(cfg),
+        )
 
     def __call__(
         self, record: dict[str, Any], rng: np.random.Generator | None = None
@@ -130,16 +110,24 @@ class YTVISDatasetMapper:
             path = record["file_names"][0]
             raise ValueError(f"{path} is a still image, which no test clip is made of")
         length = self.frames if still else record["length"]
-        frame_idx = self._frame_numbers(record, length, rng)
+        frame_idx = list(range(length))
+        if self.is_train:
+            near = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
+            near = {} if still else near
+            frame_idx = sample_frames(length, self.frames, rng, shuffle=self.shuffle, **near)
         motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
-        source = [0] * length if still else frame_idx  # the record's frames that are read
-        tracks = self._tracks(record, source, motion) if self.with_annotations else None
-        geometry = self.augmentation.geometry(size, rng, None if tracks is None else tracks.boxes())
+        tracks = boxes = None
+        annotated = self.is_train if self.with_annotations is None else self.with_annotations
+        if annotated:
+            tracks = self._tracks(record, frame_idx, motion)
+            boxes = tracks.boxes()
+        geometry = self.augmentation.geometry(size, rng, boxes)
         colours = self.augmentation.colours(len(frame_idx), rng)
         images: Sequence[torch.Tensor]
-        if not self.is_train and 0 < self.read_ahead < len(frame_idx):
+        if not self.is_train and 0 < self.read_ahead < length:
             images = FramesOnDemand(partial(self._read_one, record, geometry, colours), length)
         else:
+            source = [0] * length if still else frame_idx  # the record's frames that are read
             images = self._read(record, source, geometry, colours, motion)
         clip = {
             "image": images,
@@ -149,36 +137,23 @@ class YTVISDatasetMapper:
             "file_names": record["file_names"] * length if still else [*record["file_names"]],
         }
         if tracks is not None:
-            instances = tracks_to_instances(tracks, geometry)
-            if not still:
-                place = {t: i for i, t in enumerate(sorted(set(frame_idx)))}
-                instances = [instances[place[t]] for t in frame_idx]
-            clip["instances"] = instances
+            clip["instances"] = tracks_to_instances(tracks, geometry)
         return clip
 
     def _tracks(
         self, record: dict[str, Any], frame_idx: list[int], motion: np.ndarray | None
     ) -> ClipTracks:
-        """The instances of each different frame in order, or of a still image as it moves."""
+        """The instances of the frames, or of a still image as it moves."""
         path = record["file_names"][0]
         name = f"video {record['video_id']} ({os.path.dirname(path)})"
+        shown = frame_idx if motion is None else [0]
         tracks = read_tracks(
-            [record["annotations"][t] for t in sorted(set(frame_idx))],
+            [record["annotations"][t] for t in shown],
             (record["height"], record["width"]),
-            frame_numbers=sorted(set(frame_idx)),
+            frame_numbers=shown,
             source=name if motion is None else f"image {path}",
         )
         return tracks if motion is None else warp_tracks(tracks, motion)
-
-    def _frame_numbers(
-        self, record: dict[str, Any], length: int, rng: np.random.Generator
-    ) -> list[int]:
-        if not self.is_train:
-            return list(range(length))
-        if record.get("pseudo"):
-            return sample_frames(length, length, rng, shuffle=self.shuffle)
-        near = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
-        return sample_frames(length, self.frames, rng, shuffle=self.shuffle, **near)
 
     def _read_one(
         self,
@@ -202,15 +177,15 @@ class YTVISDatasetMapper:
         They are parts of one tensor, so that a loader's worker hands over one block of memory.
         """
         size = (record["height"], record["width"])
-        reduction = geometry.reduction if self.jpeg_draft else 1
+        reduction = geometry.reduction if self.jpeg_draft and self.is_train else 1
         clip = np.empty((len(frame_idx), 3, *geometry.size), dtype=np.uint8)
         for t in sorted(set(frame_idx)):
             path = record["file_names"][t]
-            still, factor = read_reduced_frame(path, size, reduction=reduction)
-            image = geometry.apply_image(still, factor)
+            picture, factor = read_reduced_frame(path, size, reduction=reduction)
+            image = geometry.apply_image(picture, factor)
             for place in (i for i, number in enumerate(frame_idx) if number == t):
                 if motion is not None:
-                    moved = warp_image(still, motion[place], factor)
+                    moved = warp_image(picture, motion[place], factor)
                     image = geometry.apply_image(moved, factor)
                 planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
                 cv2.split(colours[place].apply_image(image), list(planes))

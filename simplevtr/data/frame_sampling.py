@@ -8,21 +8,15 @@ SCHEMES = ("video", "frame", "compromise")
 
 
 def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[int, int | None]]:
-    """The (video index, anchor frame) pairs of one epoch, in order of videos and frames.
+    """The (video index, 0-based anchor frame or None) pairs of one epoch, in their order.
 
     Args:
         lengths: frames of each video, each at least 1.
-        frames: T, frames of a clip.
+        frames: T, frames of a clip, at least 1.
         scheme: "video", each video once and without an anchor (the paper's scheme one); "frame",
             every frame of every video as an anchor (scheme two); "compromise", a video ceil(length
             / T) times, with its anchors spread evenly (the paper names a compromise without
             defining it).
-
-    Returns:
-        One pair an item; the anchor is a 0-based frame, or None where any frames will do.
-
-    Raises:
-        ValueError: for an unknown scheme, or for lengths or frames below 1.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"unknown sampling scheme {scheme!r}; allowed: {', '.join(SCHEMES)}")
@@ -35,12 +29,13 @@ def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[
         return [(index, None) for index in range(len(lengths))]
     if scheme == "frame":
         return [(index, t) for index, length in enumerate(lengths) for t in range(length)]
-    items: list[tuple[int, int | None]] = []
-    for index, length in enumerate(lengths):
-        visits = -(-length // frames)
-        # The middle of each of `visits` equal parts of the video.
-        items.extend((index, (2 * k + 1) * length // (2 * visits)) for k in range(visits))
-    return items
+    visits = [-(-length // frames) for length in lengths]
+    # The middle of each of so many equal parts of the video.
+    return [
+        (index, (2 * k + 1) * length // (2 * count))
+        for index, (length, count) in enumerate(zip(lengths, visits, strict=True))
+        for k in range(count)
+    ]
 
 
 def sample_frames(
@@ -58,20 +53,16 @@ def sample_frames(
     used before any is used again, so that the numbers of uses differ by at most one.
 
     Args:
-        length: frames of the video.
-        count: T, frames to draw.
+        length: frames of the video, at least 1.
+        count: T, frames to draw, at least 1.
         rng: the source of chance.
-        anchor: 0-based frame that the clip must include; None for no such frame.
+        anchor: 0-based frame that the clip must include, or None.
         frame_range: > 0 draws only frames at most this far from the anchor (from a random one if
             there is none); 0 draws from the whole video.
         shuffle: False gives temporal order, True a random one.
 
     Returns:
         ``count`` 0-based frame numbers.
-
-    Raises:
-        ValueError: for a length or count below 1, a negative range, or an anchor outside of the
-            video.
     """
     if length < 1 or count < 1:
         raise ValueError(f"length ({length}) and count ({count}) of frames must be at least 1")

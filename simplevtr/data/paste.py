@@ -16,12 +16,8 @@ def paste_tracks(
     """Put one or two tracks of another clip in front of a clip.
 
     They keep their motion and are moved as a whole by a random shift; what they cover of the clip's
-    own instances is no longer visible. Frames of the donor beyond its end show nothing.
-
-    Args:
-        clip: as the dataset mapper makes it, with ``instances``.
-        donor: likewise, of any size and length.
-        rng: the source of chance.
+    own instances is no longer visible. Both clips are as the dataset mapper makes them; the donor
+    may have any size and length. Frames beyond its end show nothing of it.
 
     Returns:
         A clip with new ``image`` and ``instances``; pasted instances have ids behind the clip's.

@@ -47,16 +47,10 @@ class AffineMotion:
         return cls(translate=node.TRANSLATE, scale=node.SCALE, rotate=node.ROTATE, shear=node.SHEAR)
 
     def draw(self, frames: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """Draw where the picture is in each frame.
+        """Draw where a picture of (H, W) pixels is in each of T frames.
 
-        Args:
-            frames: T.
-            size: (H, W) of the picture in pixels.
-            rng: the source of chance.
-
-        Returns:
-            (T, 2, 3) float64 matrices from x, y, 1 in the picture to x, y in the frame, in pixels
-            with the corner of the picture at 0, 0.
+        Returns (T, 2, 3) float64 matrices from x, y, 1 in the picture to x, y in the frame, in
+        pixels with the corner of the picture at 0, 0.
         """
         height, width = size
         path = 2 * _smooth(rng.random((_KNOTS, 5)), frames) - 1  # (T, 5) in [-1, 1]
@@ -75,14 +69,10 @@ class AffineMotion:
 
 
 def warp_image(image: np.ndarray, matrix: np.ndarray, reduction: int = 1) -> np.ndarray:
-    """Move a picture, (h, w, 3) uint8, in a frame of its size.
+    """Move a picture, (h, w, 3) uint8, in a frame of its size, by a (2, 3) matrix of a motion.
 
-    What it does not cover gets its mean colour: mirrored objects would have no masks.
-
-    Args:
-        image: the picture, at 1 / ``reduction`` of the size that the matrix is for.
-        matrix: (2, 3), see :meth:`AffineMotion.draw`.
-        reduction: 1 or more.
+    It comes at 1 / ``reduction`` of the size that the matrix is for. What it does not cover gets
+    its mean colour: mirrored objects would have no masks.
     """
     return cv2.warpAffine(
         np.ascontiguousarray(image),

@@ -23,14 +23,8 @@ def read_once(
     """The result of ``read()`` for a file, without calling it again until the file changes.
 
     A file counts as changed if it is another one, or its size or one of its times differs.
-
-    Args:
-        path: the file that ``read`` reads.
-        read: gives something that can be pickled; its errors are passed on and not remembered.
-        variant: whatever else the result depends on.
-
-    Returns:
-        An object that belongs to the caller.
+    ``variant`` is whatever else the result depends on. Errors are not remembered; the result can be
+    pickled and belongs to the caller.
     """
     key = (os.path.abspath(path), variant)
     with without_garbage_collection():

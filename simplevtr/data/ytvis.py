@@ -31,15 +31,11 @@ def register_ytvis(
 ) -> None:
     """Make a dataset in YTVIS format known to detectron2's catalogs under ``name``.
 
-    Nothing is read before the dataset is asked for. To register the same files again does nothing.
-
-    Args:
-        name: what configs call the dataset in DATASETS.TRAIN and DATASETS.TEST.
-        json_file: the annotation file.
-        image_root: the folder that the file names in it start at.
+    The file names in ``json_file`` start at the folder ``image_root``. Nothing is read before the
+    dataset is asked for. To register the same files again does nothing.
 
     Raises:
-        ValueError: if the name belongs to other files already.
+        ValueError: the name belongs to other files already.
     """
     files = os.fspath(json_file), os.fspath(image_root)
     register(name, *files, lambda: load_ytvis_json(*files, name), "ytvis")
@@ -93,12 +89,12 @@ def load_ytvis_json(
             tracks of other categories are left out; else the file's, sorted by id, are.
 
     Returns:
-        One dict a video: ``file_names`` (list of paths), ``height``, ``width`` (pixels), ``length``
+        One dict per video: ``file_names`` (paths), ``height``, ``width`` (pixels), ``length``
         (frames), ``video_id``, and ``annotations``: for each frame the list of the instances
         visible there, dicts with ``id``, ``category_id`` (contiguous, in [0, K)), ``iscrowd`` (0 or
         1), ``bbox`` (x, y, w, h in pixels, or None if the file has no box), ``bbox_mode`` and
         ``segmentation`` (as in the file: polygons or RLE). A file whose ``annotations`` are missing
-        or null has no ground truth; its records have an empty list a frame.
+        or null has no ground truth; its records have an empty list per frame.
 
     Raises:
         FileNotFoundError: if the file, the image root or a frame does not exist.
@@ -130,7 +126,7 @@ def load_ytvis_json(
 def read_categories(
     json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
 ) -> list[Category]:
-    """The categories of an annotation file, sorted by id; arguments and errors as above."""
+    """The categories of an annotation file, sorted by id; errors as of ``load_ytvis_json``."""
     return _read(os.fspath(json_file), os.fspath(image_root))[0]
 
 

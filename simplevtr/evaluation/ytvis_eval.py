@@ -32,26 +32,20 @@ _ALL_CATEGORIES = -1  # stands for every category if categories are not told apa
 
 @dataclass(frozen=True)
 class TrackScores:
-    """What ``evaluate_tracks`` finds.
+    """What ``evaluate_tracks`` finds."""
 
-    Attributes:
-        stats: AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl in per cent; NaN where
-            there is no ground truth.
-        per_category: name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, in order of category id,
-            of the categories with a true or predicted track; empty if categories were not told
-            apart.
-        precision: (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU
-            thresholds .50:.05:.95, recalls 0:.01:1, ``category_ids``, areas all / small / medium /
-            large, at most 1 / 10 / 100 tracks a video and category.
-        recall: (10, K, 4, 3) float64, the greatest recall, with the same axes but the second.
-        category_ids: K ids in ascending order, of the categories with a true or predicted track.
-    """
-
+    # AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl in per cent; NaN where there is
+    # no ground truth.
     stats: dict[str, float]
+    # name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, of ``category_ids``; empty if categories
+    # were not told apart.
     per_category: dict[str, dict[str, float]]
+    # (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU thresholds
+    # .50:.05:.95, recalls 0:.01:1, ``category_ids``, areas all / small / medium / large, at most
+    # 1 / 10 / 100 tracks of a video and category.
     precision: np.ndarray
-    recall: np.ndarray
-    category_ids: list[int]
+    recall: np.ndarray  # (10, K, 4, 3) float64, the greatest recall, without the second axis
+    category_ids: list[int]  # K, ascending, of the categories with a true or predicted track
 
 
 def evaluate_tracks(
@@ -64,7 +58,7 @@ def evaluate_tracks(
     """Score predicted tracks.
 
     ``use_categories=False`` compares tracks of all categories with each other. The limits between
-    small, medium and large are in pixels of the original frames. Raises ValueError if there are no
+    small, medium and large are in pixels of the original frames. ValueError if there are no
     annotations or the limits are not two ascending numbers above 0.
     """
     check_area_limits(area_limits)

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from simplevtr.evaluation import ytvis_eval
 from simplevtr.formats import checks, results
 from simplevtr.formats.ytvis import load_ground_truth, require_objects
-from simplevtr.structures import TrackMasks
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
-from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +24,9 @@ class YTVISEvaluator(DatasetEvaluator):
     processes are gathered, and the main process writes and scores them.
 
     Args:
-        dataset_name: a registered dataset whose metadata has ``json_file`` (the YouTube-VIS
-            annotation file), ``thing_classes``, the model's classes by label, and
-            ``thing_dataset_id_to_contiguous_id``; predictions of classes without an id there are
-            not written.
+        dataset_name: a registered dataset whose metadata has ``json_file``, ``thing_classes``, the
+            model's classes by label, and ``thing_dataset_id_to_contiguous_id``; predictions of
+            classes without an id there are not written.
         output_dir: where ``results.json`` and ``submission.zip`` are written; None writes nothing.
         overwrite: whether files of these names in ``output_dir`` may be replaced.
         area_limits: between small, medium and large, in pixels (``TEST.AREA_LIMITS``).
@@ -98,32 +95,19 @@ class YTVISEvaluator(DatasetEvaluator):
                 f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
                 f"and {len(columns[2])} masks do not belong together"
             )
-        entries = [
-            self._entry(video, float(score), int(label), masks)
-            for score, label, masks in zip(*columns, strict=True)
-        ]
-        self._tracks[video["video_id"]] = [entry for entry in entries if entry is not None]
-
-    def _entry(
-        self, video: dict, score: float, label: int, masks: TrackMasks | Tensor
-    ) -> dict | None:
-        """The entry of a track, None if the dataset lacks its class."""
-        name = f"video {video['video_id']}"
-        if not 0 <= label < len(self._names):
-            raise ValueError(f"{name}: unknown label {label}; there are {len(self._names)} classes")
-        checks.score(score, f"{name}: score")
+        name, entries = f"video {video['video_id']}", []
         expected = (video["length"], video["height"], video["width"])
-        if tuple(masks.shape) != expected:
-            raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")
-        if label not in self._category_ids:
-            return None
-        return results.track_entry(
-            video_id=video["video_id"],
-            category_id=self._category_ids[label],
-            category_name=self._names[label],
-            score=score,
-            masks=masks,
-        )
+        for score, label, masks in zip(*columns, strict=True):
+            score, label = checks.score(float(score), f"{name}: score"), int(label)
+            if not 0 <= label < len(self._names):
+                count = len(self._names)
+                raise ValueError(f"{name}: unknown label {label}; there are {count} classes")
+            if tuple(masks.shape) != expected:
+                raise ValueError(f"{name}: masks are {tuple(masks.shape)}, (T, H, W) is {expected}")
+            if label in self._category_ids:
+                kind = self._category_ids[label], self._names[label]
+                entries.append(results.track_entry(video["video_id"], *kind, score, masks))
+        self._tracks[video["video_id"]] = entries
 
     def evaluate(self) -> dict:
         """Write the predictions and score them.

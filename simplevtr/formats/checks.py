@@ -19,15 +19,9 @@ _SHOWN = 10  # ids and names listed in an error message
 
 
 def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
-    """Refuse what is not an annotation file at all; the entries of its lists are not looked at.
+    """ValueError unless it is an object with an annotation file's lists; entries are not looked at.
 
-    Args:
-        content: what the JSON file holds. ``annotations`` may be null or missing.
-        source: the file, for messages.
-        empty: whether ``videos`` and ``categories`` may have no entry.
-
-    Raises:
-        ValueError: it is not an object with these lists.
+    ``annotations`` may be null or missing; ``empty`` lets ``videos`` and ``categories`` be so.
     """
     if not isinstance(content, dict):
         raise ValueError(
@@ -70,7 +64,7 @@ def entries(
     *,
     unique: Sequence[str] = (),
 ) -> list[Item]:
-    """Parse each object of a list.
+    """Parse each object of a list that the file ``source`` calls ``key``.
 
     Args:
         values: the list.

@@ -26,12 +26,9 @@ RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
     """The content of a JSON file, also gzipped, or of ``results.json`` in a zip.
 
-    What a file is, its first bytes say: its name may say something else.
-
-    Args:
-        path: the file.
-        lazy: a key of the file's object, whose list may have items that are not decoded yet: those
-            take no more memory than their text. ``json_value`` decodes one.
+    What a file is, its first bytes say: its name may say something else. The list under the key
+    ``lazy`` may have items that are not decoded yet: those take no more memory than their text.
+    ``json_value`` decodes one.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -172,11 +169,8 @@ def check_output(
 ) -> Path:
     """Refuse an output path before any work is done for it.
 
-    Args:
-        path: the wanted output. An existing folder, or a path without suffix, stands for a folder
-            of files.
-        overwrite: whether an existing file, or a folder that is not empty, may be written to.
-        suffixes: the allowed suffixes, in lower case; "" allows a folder.
+    An existing folder, or a path without suffix, stands for a folder of files, which the suffix ""
+    allows; it exists if it is not empty.
 
     Raises:
         ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.

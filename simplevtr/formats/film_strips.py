@@ -39,17 +39,14 @@ def join_frames(
     """The film strips of the tracks of one video.
 
     Args:
-        tracks: for each track, one segmentation a frame, as many frames in each track. A
-            segmentation is a compressed RLE (``counts`` as str or bytes), an uncompressed RLE
-            (``counts`` as a list of int), polygons (a list of ``[x0, y0, x1, y1, ...]`` in pixels)
-            if allowed, or None.
+        tracks: for each track one segmentation per frame, as ``rle.mask_text`` takes it, or None.
         height: H, rows of a frame in pixels.
         width: W, columns of a frame in pixels.
-        allow_polygons: whether polygons are accepted.
+        allow_polygons: whether segmentations may be polygons.
 
     Raises:
-        MalformedMaskError: a segmentation is none of these, has another size, or does not decode
-            to H * W pixels; its ``index`` counts the frames of one track after the other.
+        MalformedMaskError: a segmentation cannot be used; its ``index`` counts the frames of one
+            track after the other.
         ValueError: the video is too large for pycocotools (2**32 pixels or more).
     """
     if not tracks:
@@ -83,18 +80,9 @@ def split_frames(
 ) -> list[list[dict | None]]:
     """The masks of tracks of one video, frame by frame, in the form pycocotools takes them.
 
-    Unlike the RLEs of a file, these have no runs of length zero inside, for which pycocotools' IoU
-    would be wrong.
-
-    Args:
-        strips: one a track.
-        frames: T, frames of the video.
-        height: H, rows of a frame in pixels.
-        width: W, columns of a frame in pixels.
-
-    Returns:
-        For each track T compressed RLEs, ``{"size": [H, W], "counts": bytes}``, None where the mask
-        is empty.
+    For each track T compressed RLEs, ``{"size": [H, W], "counts": bytes}``, None where the mask is
+    empty. Unlike the RLEs of a file, they have no runs of length zero inside, for which
+    pycocotools' IoU would be wrong.
     """
     if not strips or not frames:
         return [[None] * frames for _ in strips]
@@ -119,10 +107,7 @@ def split_frames(
 
 
 def _strip_runs(runs: np.ndarray, rows: np.ndarray, pixels: int) -> list[np.ndarray]:
-    """Canonical run lengths of each track's film strip of ``pixels``, H * W * T.
-
-    ``runs`` and ``rows`` are pairs and their number in each track, as ``decode_texts`` gives them.
-    """
+    """Canonical run lengths of each strip of H * W * T ``pixels``; pairs as in ``decode_texts``."""
     tracks = np.arange(len(rows))
     # Each run ends with a change of colour; one pixel between strips keeps neighbours' ends apart.
     changes = np.cumsum(runs) + np.repeat(tracks, 2 * rows)

@@ -64,14 +64,9 @@ def is_image(path: str | PurePath) -> bool:
 def open_image(
     file: str | os.PathLike[str] | IO[bytes], formats: Sequence[str] | None = None
 ) -> Image.Image:
-    """An image as it is stored, not decoded yet.
+    """An image as it is stored, not decoded yet; one of ``UNREADABLE`` if it is not such a file.
 
-    Args:
-        file: path or open file.
-        formats: Pillow's names of the allowed ones; by default all that frames are in.
-
-    Raises:
-        UNREADABLE: it is not such a file; decoding it may raise the same.
+    ``formats`` are Pillow's names of the allowed ones; by default all that frames are in.
     """
     return Image.open(file, formats=formats or _known_formats())
 
@@ -91,20 +86,12 @@ def check_frame(path: str | os.PathLike[str], expected_size: tuple[int, int] | N
 def read_frame(
     path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Read an image file as RGB, upright.
-
-    Args:
-        path: the image file.
-        expected_size: (height, width) in pixels that the annotation file gives, or None to accept
-            any.
-
-    Returns:
-        (H, W, 3) uint8 RGB, writable.
+    """Read an image file as (H, W, 3) uint8 RGB, upright, writable.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not a complete image, has another size than expected, or pixels of 32
-            bits.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a complete image, has another (height, width) in pixels than expected,
+            or pixels of 32 bits.
     """
     return read_reduced_frame(path, expected_size, reduction=1)[0]
 
@@ -112,19 +99,14 @@ def read_frame(
 def read_reduced_frame(
     path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None, *, reduction: int
 ) -> tuple[np.ndarray, int]:
-    """Read an image file as RGB, upright, a JPEG at a fraction of its size.
+    """``read_frame`` of a JPEG at 1 / ``reduction`` of its size: 1, 2, 4 or 8.
 
     A JPEG's blocks of 8 x 8 pixels are decoded to smaller blocks, each pixel about the mean of the
     ``reduction`` x ``reduction`` pixels in its place: cheaper than to decode all and resize.
 
-    Args:
-        path: the image file.
-        expected_size: (height, width) in pixels of the whole image, or None to accept any.
-        reduction: 1, 2, 4 or 8.
-
     Returns:
-        The image and the factor by which it is reduced: ``reduction``, or 1 for files that only
-        come whole. The image is (ceil(H / factor), ceil(W / factor), 3) uint8 RGB, writable.
+        (ceil(H / factor), ceil(W / factor), 3) uint8 RGB, and the factor by which it is reduced:
+        ``reduction``, or 1 for files that only come whole.
     """
     image, size = _read(path, expected_size, reduction)
     return image, 1 if image.shape[:2] == size else reduction
@@ -144,19 +126,15 @@ def picture_count(path: str | os.PathLike[str]) -> int:
 def read_pictures(path: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, Fraction | None]]:
     """The pictures of an animation or the pages of a TIFF, one at a time.
 
-    Yields:
-        (H, W, 3) uint8 RGB, writable; and the seconds for which it is shown, None for pages.
+    Yields (H, W, 3) uint8 RGB, writable, and the seconds for which it is shown, None for pages.
     """
     with _opened(path) as file:
         turn = next(iter(_readings(file).values()))
         for i in _pictures(file):
             file.seek(i)
             pixels = _decode(file, turn, 1)
-            seconds = None
-            if file.format != "TIFF":
-                milliseconds = Fraction(file.info.get("duration", 0)).limit_denominator(10_000)
-                seconds = milliseconds / 1000 or _UNTIMED
-            yield pixels, seconds
+            duration = Fraction(file.info.get("duration", 0)).limit_denominator(10_000) / 1000
+            yield pixels, None if file.format == "TIFF" else duration or _UNTIMED
 
 
 def _pictures(file: Image.Image) -> list[int]:
@@ -190,10 +168,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 def _read(
     path: str | os.PathLike[str], expected_size: tuple[int, int] | None, reduction: int | None
 ) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """The pixels and the (height, width) of the whole frame.
-
-    Without a reduction there are no pixels: with None nothing is decoded, with 0 all is.
-    """
+    """The pixels and the whole (height, width); 0 decodes without pixels, None not at all."""
     with _opened(path) as file:
         readings = _readings(file)
         for size, turn in readings.items():
@@ -214,13 +189,13 @@ def _readings(file: Image.Image) -> dict[tuple[int, int], Image.Transpose | None
     Where the two have the same size, upright is the only reading.
     """
     size, turn = (file.height, file.width), _UPRIGHT.get(_orientation(file))
+    if turn not in _SWAPPING:
+        return {size: None if file.format == "TIFF" else turn}
+    upright, stored = (size[::-1], turn), (size, None)
     if file.format == "TIFF":  # Pillow itself turns these upright
-        upright, stored = (size, None), _INVERSE.get(turn, turn)
-    else:
-        upright, stored = (size[::-1] if turn in _SWAPPING else size, turn), None
+        upright, stored = (size, None), (size[::-1], _INVERSE.get(turn, turn))
     readings = dict([upright])
-    if turn in _SWAPPING:
-        readings.setdefault(upright[0][::-1], stored)
+    readings.setdefault(*stored)
     return readings
 
 

@@ -33,8 +33,7 @@ def leads_out(name: str) -> bool:
 def relative(name: object, root: str | os.PathLike[str]) -> str:
     """The path, with slashes alone, that a file calls ``name``, which must lie below ``root``.
 
-    Raises:
-        ValueError: it is not a file name, or leads out of ``root``; the message names no file.
+    ValueError if it is not a file name, or leads out of ``root``; the message names no file.
     """
     if not isinstance(name, str) or _UNUSABLE.search(name):
         raise ValueError(f"file name {name!r:.80}; text without control characters is needed")

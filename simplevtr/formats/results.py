@@ -52,12 +52,9 @@ def load_results(
 
     Args:
         path: a ``.json`` or ``.json.gz`` file, or a ``.zip`` that holds ``results.json``.
-        truth: what ``load_ground_truth`` returned; it needs no annotations.
+        truth: it needs no annotations.
         skip_unknown: whether entries of categories that the annotation file does not have are left
             out, as the official API does; a warning counts them. Otherwise they are refused.
-
-    Returns:
-        The file's entries, in its order.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,11 +68,7 @@ def check_results(
 ) -> list[PredictedTrack]:
     """Do what ``load_results`` does with content that is in memory; it is not changed.
 
-    Args:
-        content: entries in YouTube-VIS format, ``counts`` as str, bytes or a list of int.
-        truth: what ``load_ground_truth`` returned.
-        source: where the results come from, for messages.
-        skip_unknown: as in ``load_results``.
+    ``counts`` may be str, bytes or a list of int; ``source`` is where the content comes from.
     """
     if not isinstance(content, list):
         raise ValueError(f"{source}: results must be a list, got {type(content).__name__}")
@@ -123,22 +116,13 @@ def _check_category(entry: dict[str, Any], names: dict[int, str]) -> None:
 
 
 def track_entry(
-    *,
     video_id: int,
     category_id: int,
     category_name: str | None,
     score: float,
     masks: TrackMasks | Tensor,
 ) -> dict[str, Any]:
-    """The entry of a predicted track.
-
-    Args:
-        video_id: of its video.
-        category_id: the dataset's own id.
-        category_name: None where nobody knows it.
-        score: finite.
-        masks: (T, H, W) bool, or the same encoded.
-    """
+    """The entry of a predicted track with (T, H, W) bool masks, or the same encoded."""
     from simplevtr.structures import TrackMasks, encode_masks
 
     return {
@@ -153,13 +137,9 @@ def track_entry(
 def write_entries(
     path: str | os.PathLike, entries: Iterable[dict[str, Any]], *, overwrite: bool = False
 ) -> Path:
-    """Write a result file, whole or not at all; the same entries give the same bytes.
+    """Write a ``.json`` result file, whole or not at all; the same entries give the same bytes.
 
-    Args:
-        path: a ``.json`` file; folders on the way are made.
-        entries: what JSON can hold, ``counts`` as str; read once, one at a time, so that the text
-            is never in memory as a whole.
-        overwrite: whether a file may be replaced.
+    Entries are read one at a time, so that the text is never in memory as a whole.
 
     Raises:
         ValueError: the suffix is not .json, or a number is not finite.
@@ -185,10 +165,10 @@ def write_video_results(
     video_id: int = 1,
     overwrite: bool = False,
 ) -> Path:
-    """Write the tracks of one video.
+    """Write the tracks of one video as ``write_entries`` does.
 
     Args:
-        path: as of ``write_entries``, whose errors it raises.
+        path: a ``.json`` file.
         result: of a predictor: "pred_scores", "pred_labels" and "pred_masks", the masks of a
             track as ``TrackMasks`` or a (T, H, W) bool tensor.
         class_names: names by label; () where nobody knows them.
@@ -199,36 +179,23 @@ def write_video_results(
     Raises:
         ValueError: a label has no category id.
     """
-    rows = zip(result["pred_scores"], result["pred_labels"], result["pred_masks"], strict=True)
-    labels = {int(label) for label in result["pred_labels"]}
-    if category_ids and not labels <= {*range(len(category_ids))}:
+    labels = [int(label) for label in result["pred_labels"]]
+    if category_ids and not {*labels} <= {*range(len(category_ids))}:
         raise ValueError(f"label {max(labels)} has no category id; {len(category_ids)} are known")
-    entries = (
-        track_entry(
-            video_id=video_id,
-            category_id=category_ids[label] if category_ids else int(label) + 1,
-            category_name=class_names[label] if 0 <= label < len(class_names) else None,
-            score=float(score),
-            masks=masks,
-        )
-        for score, label, masks in rows
-    )
+    ids = [category_ids[label] if category_ids else label + 1 for label in labels]
+    names = [class_names[label] if 0 <= label < len(class_names) else None for label in labels]
+    tracks = zip(ids, names, map(float, result["pred_scores"]), result["pred_masks"], strict=True)
+    entries = (track_entry(video_id, *track) for track in tracks)
     return write_entries(path, entries, overwrite=overwrite)
 
 
 def write_results(
     output_dir: str | os.PathLike, results: Iterable[dict[str, Any]], *, overwrite: bool = False
 ) -> tuple[Path, Path]:
-    """Write ``results.json`` and ``submission.zip``, which holds it, into a directory.
+    """Write ``results.json`` and ``submission.zip``, which holds it, and return their paths.
 
-    Args:
-        output_dir: made if it does not exist.
-        results: as ``write_entries`` takes them.
-        overwrite: whether files of these names may be replaced; else they are a FileExistsError,
-            and neither is written.
-
-    Returns:
-        The paths of the two files.
+    Raises:
+        FileExistsError: there is one of them and ``overwrite`` is False; neither is written.
     """
     plain, archive = refuse_existing_results(output_dir, overwrite=overwrite)
     write_entries(plain, results, overwrite=overwrite)

@@ -76,15 +76,9 @@ def starts_of(lengths: np.ndarray) -> np.ndarray:
 def mask_text(segmentation: object, height: int, width: int, allow_polygons: bool) -> bytes:
     """One frame's mask as the text of a compressed RLE, which ``decode_texts`` is yet to check.
 
-    Args:
-        segmentation: an RLE, ``{"size": [H, W], "counts": ...}`` with counts as str, bytes or a
-            list of int, or polygons if allowed, a list of ``[x0, y0, x1, y1, ...]`` in pixels.
-        height: H, rows in pixels.
-        width: W, columns in pixels.
-        allow_polygons: whether polygons are accepted.
-
-    Raises:
-        ValueError: it is none of these, or of another size.
+    ``segmentation`` is an RLE, ``{"size": [H, W], "counts": ...}`` with counts as str, bytes or a
+    list of int, or polygons if allowed, a list of ``[x0, y0, x1, y1, ...]`` in pixels. ValueError
+    if it is none of these, or of another size.
     """
     if not isinstance(segmentation, dict):
         if isinstance(segmentation, list) and allow_polygons:
@@ -135,15 +129,10 @@ def _runs_text(runs: list, height: int, width: int) -> bytes:
 
 
 def polygons_text(polygons: Sequence[object], height: int, width: int) -> bytes:
-    """The text of the compressed RLE of a union of polygons.
+    """The text of the compressed RLE of a union of polygons, which is empty without any.
 
-    Args:
-        polygons: lists ``[x0, y0, x1, y1, ...]`` in pixels; none give an empty mask.
-        height: H, rows in pixels.
-        width: W, columns in pixels.
-
-    Raises:
-        ValueError: one is no such list, or would take much time and memory to draw.
+    ValueError if one is not a list ``[x0, y0, x1, y1, ...]`` in pixels, or would take much time
+    and memory to draw.
     """
     check_polygons(polygons)
     if not polygons:
@@ -179,11 +168,7 @@ def _outline(polygon: object) -> float:
 
 
 def decode_texts(texts: Sequence[bytes], pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Decode the texts of compressed RLEs of one size.
-
-    Args:
-        texts: each with one character at least.
-        pixels: what the runs of each text must add up to, H * W.
+    """Decode the texts of compressed RLEs, each with one character at least, of H * W ``pixels``.
 
     Returns:
         (R, 2) int64, the run lengths of all texts in order as pairs (background, foreground), and
@@ -191,7 +176,7 @@ def decode_texts(texts: Sequence[bytes], pixels: int) -> tuple[np.ndarray, np.nd
         foreground run of length zero.
 
     Raises:
-        MalformedMaskError: a text is no such encoding.
+        MalformedMaskError: a text is not such an encoding.
     """
     runs, rows, reasons = decode_sound_texts(texts, pixels)
     if reasons:
@@ -204,57 +189,43 @@ def decode_sound_texts(
     texts: Sequence[bytes], pixels: int
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """``decode_texts`` of the sound texts alone; and why the others are unsound, by their index."""
-    reasons: dict[int, str] = {}
-    sound = np.arange(len(texts))
-
-    def sift(bad: np.ndarray, reason: str, *numbers: np.ndarray) -> np.ndarray:
-        nonlocal sound
-        shown = (values[bad].tolist() for values in numbers)
-        for index, *own in zip(sound[bad].tolist(), *shown, strict=True):
-            reasons[index] = reason.format(*own)
-        sound = sound[~bad]
-        return ~bad
-
-    codes, chars, first = _codes(texts)
-    bad = np.maximum.reduceat(codes, first) > 0x3F if texts else np.zeros(0, bool)
-    good = sift(bad, "RLE counts contain a character outside '0' to 'o'")
+    if not texts:
+        return np.zeros((0, 2), np.int64), np.zeros(0, np.int64), {}
+    # Characters below the first one allowed wrap around to great codes.
+    codes = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))
+    chars = np.fromiter(map(len, texts), np.int64, len(texts))
+    first = starts_of(chars)
+    outside = np.maximum.reduceat(codes, first) > 0x3F
     is_last = (codes & 0x20) == 0  # the last character of a run length
-    good[good] = sift(~is_last[(first + chars - 1)[good]], "RLE counts end inside a number")
-    if not good.all():
-        codes, chars, first = _codes([texts[i] for i in sound])
-        is_last = (codes & 0x20) == 0
-    if not len(sound):
-        return np.zeros((0, 2), np.int64), np.zeros(0, np.int64), reasons
-
+    unfinished = ~is_last[first + chars - 1]
+    is_last[first + chars - 1] = True  # so that each text is decoded by itself, whatever it holds
     deltas, too_long = _deltas(codes, np.flatnonzero(is_last))
     per_text = np.add.reduceat(is_last, first, dtype=np.int64)
     text_first = starts_of(per_text)
     rows = (per_text + 1) // 2
     row_first = starts_of(rows)
     runs = np.zeros(2 * int(rows.sum()), np.int64)
-    shift = 2 * row_first - text_first
-    runs[np.arange(len(deltas)) + np.repeat(shift, per_text)] = deltas
+    runs[np.arange(len(deltas)) + np.repeat(2 * row_first - text_first, per_text)] = deltas
     runs = runs.reshape(-1, 2)
     _integrate(runs, rows, row_first, per_text)
-    too_long = np.maximum.reduceat(too_long, text_first)
     # Not min(axis=1) and sum(axis=1), which are slow over an axis of two.
     negative = np.minimum.reduceat(np.minimum(runs[:, 0], runs[:, 1]), row_first) < 0
     covered = np.add.reduceat(runs[:, 0] + runs[:, 1], row_first)
-    good = sift(too_long, "RLE counts contain a number that is too large")
-    good[good] = sift(negative[good], "RLE counts decode to a run of negative length")
-    unfilled = f"RLE counts cover {{}} pixels, not height * width = {pixels}"
-    good[good] = sift((covered != pixels)[good], unfilled, covered[good])
-    if not good.all():
+    reasons: dict[int, str] = {}
+    for bad, reason in (
+        (outside, "contain a character outside '0' to 'o'"),
+        (unfinished, "end inside a number"),
+        (np.maximum.reduceat(too_long, text_first), "contain a number that is too large"),
+        (negative, "decode to a run of negative length"),
+        (covered != pixels, f"cover {{}} pixels, not height * width = {pixels}"),
+    ):
+        for index in np.flatnonzero(bad).tolist():
+            reasons.setdefault(index, f"RLE counts {reason.format(covered[index])}")
+    if reasons:
+        good = np.ones(len(texts), bool)
+        good[[*reasons]] = False
         runs, rows = runs[np.repeat(good, rows)], rows[good]
     return runs, rows, reasons
-
-
-def _codes(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The six bits of each character of all texts, and each text's length and first character."""
-    # Characters below the first one allowed wrap around to great codes.
-    codes = np.frombuffer(b"".join(texts), np.uint8) - np.uint8(ord("0"))
-    chars = np.fromiter(map(len, texts), np.int64, len(texts))
-    return codes, chars, starts_of(chars)
 
 
 def _deltas(codes: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -213,17 +213,9 @@ def strips_by_video(
     *,
     allow_polygons: bool = False,
 ) -> list[FilmStrip]:
-    """Decode the masks of tracks, one video at a time.
+    """Decode the masks, one for each frame or None, of tracks with the ids of their videos.
 
-    Args:
-        tracks: (video id, a segmentation or None for each frame).
-        videos: the videos.
-        source: the file, for messages.
-        key: what the list of tracks is called, for messages.
-        allow_polygons: whether polygons are accepted.
-
-    Raises:
-        ValueError: a mask cannot be decoded; the message begins with ``source: key[index]``.
+    ValueError if a mask cannot be decoded; the message begins with ``source: key[index]``.
     """
     indices: dict[int, list[int]] = {}
     for index, (video_id, _) in enumerate(tracks):

@@ -22,7 +22,7 @@ TIDE knows no broken tracks, and prefers localisation to class where both hold.
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from simplevtr.evaluation.analysis.track_matching import match_video
@@ -41,18 +41,14 @@ FOREGROUND, BACKGROUND = 0.5, 0.1
 
 @dataclass(frozen=True)
 class ErrorBreakdown:
-    """What ``break_down_errors`` finds.
+    """What ``break_down_errors`` finds."""
 
-    Attributes:
-        ap50: AP50 in per cent as it is; NaN if no true track is there.
-        gains: kind -> what AP50 gains, in points, if errors of this kind alone are put right; NaN
-            if ``ap50`` is. The gains do not add up to 100 less ``ap50``.
-        counts: kind -> how many there are: true tracks for ``id_switch`` and ``missed``,
-            predictions for the others. Predictions count whatever their score.
-    """
-
-    ap50: float
+    ap50: float  # in per cent as it is; NaN if no true track is there
+    # kind -> what AP50 gains, in points, if errors of this kind alone are put right; NaN if
+    # ``ap50`` is. The gains do not add up to 100 less ``ap50``.
     gains: dict[str, float]
+    # kind -> how many there are: true tracks for ``id_switch`` and ``missed``, predictions for the
+    # others. Predictions count whatever their score.
     counts: dict[str, int]
 
 
@@ -63,9 +59,9 @@ class _VideoErrors:
     tracks: ScoredVideo
     matches: dict[int, int]  # row -> column
     joined: dict[int, tuple[list[int], FilmStrip]]  # broken column -> its pieces, and as one
-    rows: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-    aims: dict[int, int] = field(default_factory=dict)  # of class and localisation errors
-    missed: list[int] = field(default_factory=list)
+    kinds: dict[int, str]  # row -> kind of error
+    aims: dict[int, int]  # row -> column, of class and localisation errors
+    missed: list[int]  # columns
 
 
 def break_down_errors(
@@ -95,15 +91,16 @@ def break_down_errors(
         _errors_of_video(_limited(tracks), foreground, background)
         for tracks in scored_videos(gt, results, "errors")
     ]
-    counts = {kind: sum(len(video.rows[kind]) for video in videos) for kind in KINDS}
+    found = Counter(kind for video in videos for kind in video.kinds.values())
+    counts = {kind: found[kind] for kind in KINDS}
     counts["id_switch"] = sum(len(video.joined) for video in videos)
     counts["missed"] = sum(len(video.missed) for video in videos)
-    before = {name: ap for name, ap in _ap50(gt, videos).items() if not math.isnan(ap)}
+    before = _ap50(gt, videos)
     if not before:
         return ErrorBreakdown(math.nan, dict.fromkeys(KINDS, math.nan), counts)
     ap50, gains = fmean(before.values()), dict.fromkeys(KINDS, 0.0)
     for kind in (kind for kind in KINDS if counts[kind]):
-        after = {name: ap for name, ap in _ap50(gt, videos, kind).items() if not math.isnan(ap)}
+        after = _ap50(gt, videos, kind)
         # Where nothing is left to find, all is.
         gains[kind] = fmean(after.get(name, 100.0) for name in before) - ap50
     return ErrorBreakdown(ap50, gains, counts)
@@ -135,16 +132,14 @@ def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) 
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
     same = tracks.same_category(tracks.true, use_categories=True)
     own, other = np.where(same, iou, 0.0), np.where(same, 0.0, iou)
-    errors = _VideoErrors(tracks, matches, _broken_tracks(tracks, own, wrong, matches, foreground))
-    pieces = {row for rows, _ in errors.joined.values() for row in rows}
-    for row in wrong:
-        kind = "id_switch" if row in pieces else _kind(own[row], other[row], foreground, background)
-        errors.rows[kind].append(row)
-        if kind in ("class", "localisation"):
-            errors.aims[row] = int((other if kind == "class" else own)[row].argmax())
-    seen = {*matches.values(), *errors.joined, *errors.aims.values()}
-    errors.missed = [column for column in range(len(tracks.true)) if column not in seen]
-    return errors
+    joined = _broken_tracks(tracks, own, wrong, matches, foreground)
+    kinds = {row: _kind(own[row], other[row], foreground, background) for row in wrong}
+    kinds |= {row: "id_switch" for pieces, _ in joined.values() for row in pieces}
+    aimed = {"class": other, "localisation": own}
+    aims = {row: int(aimed[kind][row].argmax()) for row, kind in kinds.items() if kind in aimed}
+    seen = {*matches.values(), *joined, *aims.values()}
+    missed = [column for column in range(len(tracks.true)) if column not in seen]
+    return _VideoErrors(tracks, matches, joined, kinds, aims, missed)
 
 
 def _kind(own: np.ndarray, other: np.ndarray, foreground: float, background: float) -> str:
@@ -189,7 +184,7 @@ def _broken_tracks(
 
 
 def _ap50(gt: GroundTruth, videos: list[_VideoErrors], kind: str | None = None) -> dict[str, float]:
-    """AP50 by category in per cent with the errors of one kind put right."""
+    """AP50 by category with a true track, in per cent, with the errors of one kind put right."""
     true, results = [], []
     for errors in videos:
         dropped = errors.missed if kind == "missed" else ()
@@ -197,29 +192,31 @@ def _ap50(gt: GroundTruth, videos: list[_VideoErrors], kind: str | None = None) 
         true += errors.tracks.crowds
         results += _put_right(errors, kind)
     scores = evaluate_tracks(replace(gt, tracks=true), results)
-    return {name: row["AP50"] for name, row in scores.per_category.items()}
+    ap50 = {name: row["AP50"] for name, row in scores.per_category.items()}
+    return {name: ap for name, ap in ap50.items() if not math.isnan(ap)}
 
 
 def _put_right(errors: _VideoErrors, kind: str | None) -> list[PredictedTrack]:
     """The video's predictions with the errors of one kind put right."""
     predicted = dict(enumerate(errors.tracks.predicted))
+    rows = [row for row, own in errors.kinds.items() if own == kind]
     if kind in ("class", "localisation"):
         keeper = {column: row for row, column in errors.matches.items()}
-        for row in errors.rows[kind]:
+        for row in rows:
             column = errors.aims[row]
             true = errors.tracks.true[column]
             predicted[row] = replace(predicted[row], category_id=true.category_id, strip=true.strip)
             if column in keeper:
                 predicted.pop(max(row, keeper[column]))  # the rows go by score, best first
             keeper[column] = min(row, keeper.get(column, row))
-    elif kind in ("id_switch", "duplicate", "both", "background"):
-        for row in errors.rows[kind]:
+    else:
+        for row in rows:
             predicted.pop(row)
     put_right = list(predicted.values())
     if kind == "id_switch":
         # A piece may belong to two broken tracks, as where two objects swap their predictions.
         put_right += [
-            replace(errors.tracks.predicted[min(rows)], strip=strip)
-            for rows, strip in errors.joined.values()
+            replace(errors.tracks.predicted[min(pieces)], strip=strip)
+            for pieces, strip in errors.joined.values()
         ]
     return put_right

@@ -48,9 +48,7 @@ def score_hota(
 ) -> HotaScores:
     """Score predicted tracks from the score threshold on.
 
-    Raises:
-        ValueError: there are no annotations, the threshold is not in [0, 1], or TrackEval is not
-            installed.
+    ValueError if there are no annotations, the threshold is not in [0, 1], or TrackEval is missing.
     """
     metric = trackeval_hota()
     names = {category.id: category.name for category in gt.categories}
@@ -61,17 +59,14 @@ def score_hota(
         for category_id in sorted({of.category_id for of in tracks.true + tracks.predicted}):
             if sequence := _sequence(tracks, category_id):
                 found[names[category_id]][tracks.video.id] = metric.eval_sequence(sequence)
-    combined = {
-        name: metric.combine_sequences(by_video) for name, by_video in found.items() if by_video
-    }
-    averages = [dict.fromkeys(METRICS, math.nan)] * 2
-    if combined:
-        averages = [
-            _means(metric.combine_classes_det_averaged(combined)),
-            _means(metric.combine_classes_class_averaged(combined)),
-        ]
+    combined = {name: metric.combine_sequences(by) for name, by in found.items() if by}
+    nothing = dict.fromkeys(METRICS, math.nan)
+    over_masks, over_categories = (
+        _means(average(combined)) if combined else nothing
+        for average in (metric.combine_classes_det_averaged, metric.combine_classes_class_averaged)
+    )
     by_name = {name: _means(of) for name, of in combined.items()}
-    return HotaScores(score_threshold, *averages, by_name)
+    return HotaScores(score_threshold, over_masks, over_categories, by_name)
 
 
 def hota_table(scores: HotaScores) -> str:

@@ -37,15 +37,11 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class SubsetScores:
-    """The scores of one property's groups.
+    """The scores of one property's groups."""
 
-    Attributes:
-        limits: greatest number of the first and of the second group; NaN without true tracks.
-        groups: by name in the order of ``GROUPS``: ``true_tracks``, their number without crowds;
-            ``AP``, ``AP50`` and ``AR100`` in per cent, NaN where there is no ground truth.
-    """
-
-    limits: list[float]
+    limits: list[float]  # greatest number of the first and second group; NaN without true tracks
+    # By name in the order of ``GROUPS``: ``true_tracks``, their number without crowds; ``AP``,
+    # ``AP50`` and ``AR100`` in per cent, NaN where there is no ground truth.
     groups: dict[str, dict[str, float]]
 
 
@@ -159,11 +155,9 @@ def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
 def _shapes(
     masks: list[list[dict | None]], frames: int, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Areas, centroids and boxes of masks, taken from their runs without decoding a pixel.
+    """(N, T) areas, (N, T, 2) centroids x, y and (N, T, 4) boxes x, y, width, height of masks.
 
-    Returns:
-        (N, T) float64, pixels, 0 without a mask; (N, T, 2) float64, the mean x and y of the mask's
-        pixels; (N, T, 4) float64, x, y, width and height in pixels. All 0 without a mask.
+    In pixels, float64, 0 without a mask; taken from the runs without decoding a pixel.
     """
     areas = np.zeros((len(masks), frames))
     centroids, boxes = np.zeros((len(masks), frames, 2)), np.zeros((len(masks), frames, 4))

@@ -13,12 +13,8 @@ IOU_THRESHOLD = 0.5
 def match_tracks(iou: np.ndarray, threshold: float) -> dict[int, int]:
     """Match one to one: each prediction takes the free true track with the greatest IoU.
 
-    Args:
-        iou: (predicted, true) float in [0, 1], the predictions with the best scores first.
-        threshold: the least IoU of a match, above 0.
-
-    Returns:
-        predicted -> true, both as indices into ``iou``.
+    From a (predicted, true) IoU, best scores first, and the least IoU of a match, above 0, to
+    predicted -> true, both as indices into ``iou``.
     """
     free = np.array(iou, dtype=float)
     matches = {}
@@ -35,10 +31,9 @@ def match_video(
 ) -> tuple[dict[int, int], list[int], np.ndarray]:
     """Match the tracks of one video, those of the same category only or of all.
 
-    Returns:
-        predicted -> true, as indices into ``tracks.predicted`` and ``tracks.true``; the predictions
-        without a match that lie on a crowd, which are no mistakes; and the (predicted, true) IoU,
-        of all pairs.
+    Returns predicted -> true, as indices into ``tracks.predicted`` and ``tracks.true``; the
+    predictions without a match that lie on a crowd, which are no mistakes; and the
+    (predicted, true) IoU of all pairs.
     """
     predicted, true, crowds = (
         [track.strip for track in side] for side in (tracks.predicted, tracks.true, tracks.crowds)
