@@ -9,7 +9,7 @@ the file cannot be read or the command is wrong. The file itself is never change
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from itertools import cycle
 from typing import Any, NamedTuple
 
 from simplevtr.data.doctor.catalogue import CATALOGUE, DEFECTS, ERROR, WARNING
@@ -35,23 +35,22 @@ def run(options: argparse.Namespace) -> int:
     """
     findings = Findings(ignored=options.ignore)
     source = resolve(options.dataset, options.config_file)
-    image_root = _image_root(options.images or source.image_root, options)
-    targets = [path for path in (options.json, options.fix) if path is not None]
-    _check_targets(targets, source.json_file, overwrite=options.overwrite)
+    root = _image_root(options.images or source.image_root, options)
+    _check_targets(options, source.json_file)
     if options.crowds and options.fix is None:
         raise ValueError("--crowds is about the repaired copy: add --fix OUT")
     sheets = options.contact_sheet
     if sheets is not None:
-        if image_root is None:
+        if root is None:
             raise ValueError("--contact-sheet needs the images: add --images ROOT")
         sheets = check_output(sheets, overwrite=options.overwrite, suffixes=[""])
     settings = Settings(
-        image_root=image_root,
+        image_root=root,
         decode=options.decode,
         workers=options.workers,
         box_tolerance=options.box_tolerance,
         dataset_name=source.dataset_name,
-        others=_other_splits(options, source.json_file, image_root),
+        others=_other_splits(options, source.json_file, root),
         repair=options.fix is not None or sheets is not None,
         crowds=options.crowds,
     )
@@ -59,25 +58,24 @@ def run(options: argparse.Namespace) -> int:
     totals = examination.totals
     kinds = ("videos", "frames", "tracks", "masks", "categories")
     say(f"{source.json_file}: {', '.join(f'{totals[kind]:,} {kind}' for kind in kinds)}")
-    if image_root is not None:
-        say(f"{totals['frames']:,} images in {image_root}")
+    if root is not None:
+        say(f"{totals['frames']:,} images in {root}")
     say("\n" + table(examination, examples=options.examples))
-    content = {"file": source.json_file, "images": image_root, **_as_json(examination)}
+    report = {"file": source.json_file, "images": root, **_as_json(examination)}
     if options.fix is not None:
-        content["repaired"] = _fix(options.fix, examination, settings)
+        report["repaired"] = _fix(options.fix, examination, settings)
     if sheets is not None:
         repaired, most = examination.repaired, options.max_videos
-        count = write_contact_sheets(repaired, image_root, sheets, most_videos=most)
+        count = write_contact_sheets(repaired, root, sheets, most_videos=most)
         say(f"\nwrote {count} pictures into {sheets}")
     if options.json is not None:
-        write_json(options.json, content, overwrite=True, indent=2)
+        write_json(options.json, report, overwrite=True, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
 
 
 def table(examination: Examination, *, examples: int) -> str:
     """The defects, one row each, with so many examples; how many, and what was left out."""
-    findings, totals = examination.findings, examination.totals
-    rows = []
+    findings, rows = examination.findings, []
     for name in findings.names():
         cases = [str(case) for case in findings.examples[name][:examples]]
         cut = [c if len(c) <= _MOST_WIDTH else c[: _MOST_WIDTH - 3] + "..." for c in cases]
@@ -91,8 +89,8 @@ def table(examination: Examination, *, examples: int) -> str:
         counts = {severity: findings.total(severity) for severity in (ERROR, WARNING)}
         last = " and ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in counts.items())
     for what, way in (("not looked at", "--images ROOT"), ("not decoded", "without --no-decode")):
-        if totals[what]:
-            last += f"; {totals[what]:,} frames were {what} ({way})"
+        if examination.totals[what]:
+            last += f"; {examination.totals[what]:,} frames were {what} ({way})"
     return "\n".join([*lines, last])
 
 
@@ -119,20 +117,19 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     """Write the repaired copy, if anything is left; return what the report says of it."""
     findings, repaired = examination.findings, examination.repaired
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
-    remaining = examine(repaired, again, Findings(ignored=findings.ignored)).findings
-    left = {name: remaining.counts[name] for name in remaining.names()}
-    repairs = dict(findings.repairs)
+    left = examine(repaired, again, Findings(ignored=findings.ignored)).findings
+    remaining = {name: left.counts[name] for name in left.names()}
     if repaired["videos"] and repaired["categories"]:
         write_json(target, repaired, overwrite=True)
-        say(f"\nrepaired in {target}:" if repairs else f"\nnothing to repair in {target}")
-        for what, count in repairs.items():
+        say(f"\nrepaired in {target}:" if findings.repairs else f"\nnothing to repair in {target}")
+        for what, count in findings.repairs.items():
             say(f"{count:>9,}  {what}")
-        say("left in it:" if left else "no defects are left in it")
-        for name, count in left.items():
+        say("left in it:" if remaining else "no defects are left in it")
+        for name, count in remaining.items():
             say(f"{count:>9,}  {name}")
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
-    return {"file": target, "repairs": repairs, "left": left}
+    return {"file": target, "repairs": dict(findings.repairs), "left": remaining}
 
 
 class Source(NamedTuple):
@@ -162,12 +159,12 @@ def resolve(name: str, config_file: str = "") -> Source:
         FileNotFoundError: ``config_file`` or the annotation file does not exist.
         ValueError: the name is unknown, or the config is wrong.
     """
-    if os.path.isfile(name):
-        return Source(name)
-    if os.path.basename(name) != name or "." in name:
-        unpacked = os.path.join(os.path.splitext(name)[0], "instances.json")
-        if os.path.isfile(unpacked):
-            return Source(unpacked)
+    unpacked = os.path.join(os.path.splitext(name)[0], "instances.json")
+    is_path = os.path.basename(name) != name or "." in name
+    for path in (name, *[unpacked] * is_path):
+        if os.path.isfile(path):
+            return Source(path)
+    if is_path:
         raise FileNotFoundError(f"annotation file {name} does not exist")
     # Only now, because they import torch and detectron2, which takes seconds.
     from simplevtr.data.builtin import check_registered
@@ -186,17 +183,17 @@ def resolve(name: str, config_file: str = "") -> Source:
     return Source(metadata.json_file, metadata.image_root, name)
 
 
-def _check_targets(targets: Sequence[str], source: str, *, overwrite: bool) -> None:
-    """Raise unless files may be written: never the one that is read, others with ``overwrite``."""
-    real = [os.path.realpath(target) for target in targets]
-    for index, target in enumerate(targets):
+def _check_targets(options: argparse.Namespace, source: str) -> None:
+    """Raise unless files may be written: never the one that is read, others with --overwrite."""
+    targets = [path for path in (options.json, options.fix) if path is not None]
+    for target in targets:
         if os.path.exists(target) and os.path.samefile(target, source):
             raise ValueError(f"{target} is the file that is examined; write elsewhere")
-        if real[index] in real[:index]:
-            raise ValueError(f"{target} is written already; write elsewhere")
         if os.path.isdir(target):
             raise FileExistsError(f"{target} is a folder; name a file")
-        refuse_existing(target, overwrite=overwrite)
+        refuse_existing(target, overwrite=options.overwrite)
+    if len({*map(os.path.realpath, targets)}) < len(targets):
+        raise ValueError(f"{options.fix} is written already; write elsewhere")
 
 
 def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
@@ -216,12 +213,11 @@ def _other_splits(
             f"--against-images names {len(roots)} folders for {len(options.against)} files; "
             "name one for all or one each"
         )
-    for index, name in enumerate(options.against):
+    for name, root in zip(options.against, cycle(roots or [None])):
         other = resolve(name, options.config_file)
-        if os.path.realpath(other.json_file) == os.path.realpath(json_file):
+        if os.path.samefile(other.json_file, json_file):
             raise ValueError(f"--against {name} is the file that is examined")
-        root = roots[index % len(roots)] if roots else other.image_root
-        root = None if image_root is None else _image_root(root, options)
+        root = image_root and _image_root(root or other.image_root, options)
         splits.append(read_split(other.read(), other.json_file, root))
     return tuple(splits)
 
@@ -252,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
     add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
-    add("--list", action="version", version=CATALOGUE.replace(". --fix:", ".\n    --fix:"),
+    add("--list", action="version", version=CATALOGUE,
         help="print all defects that are known, and exit")  # fmt: skip
     return run_command(parser, run, arguments)
 

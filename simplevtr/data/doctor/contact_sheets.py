@@ -2,10 +2,10 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from simplevtr.data.doctor.tracks import is_absent
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.paths import below, existing
 from simplevtr.formats.rle import mask_text
@@ -55,15 +55,13 @@ def _sheet(
     numbers = evenly_spaced(video["length"], _COLUMNS)
     paths = [existing(below(image_root, video["file_names"][t])) for t in numbers]
     frames = [read_frame(path, size) for path in paths]
-    truth = [FrameTracks(t, size, [], [], [], []) for t in numbers]
+    rows = []
     for track in tracks:
-        for frame in truth:
-            mask = track["segmentations"][frame.index]
-            if not is_absent(mask):
-                frame.track_ids.append(track["id"])
-                frame.labels.append(labels.index(track["category_id"]))
-                frame.scores.append(None)
-                text = mask_text(mask, *size, allow_polygons=True)
-                frame.masks.append({"size": [*size], "counts": text})
+        masks = [track["segmentations"][t] or None for t in numbers]
+        texts = [mask and mask_text(mask, *size, allow_polygons=True) for mask in masks]
+        rles = [text and {"size": [*size], "counts": text} for text in texts]
+        rows.append((track["id"], labels.index(track["category_id"]), None, rles))
+    drawn = FrameTracks.of_video(rows, size, len(numbers))
+    truth = [replace(tracks, index=t) for t, tracks in zip(numbers, drawn, strict=True)]
     title = os.path.dirname(video["file_names"][0])[-30:] or f"video {video['id']}"
     return clip_sheet(np.stack(frames), {title: truth}, thing_classes=[*names.values()])

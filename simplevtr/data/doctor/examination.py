@@ -1,6 +1,5 @@
 """The examinations in their order."""
 
-import copy
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from tqdm import tqdm
 _LISTS = ("videos", "categories", "annotations")
 _MANY_TRACKS = 5000  # from so many on several processes pay
 _VIDEOS_AT_ONCE = 8
-_work: Callable[[int], tuple[int, Findings]] | None = None  # of the processes that are forked
+_work: Callable[[int], tuple[list[int], Findings]] | None = None  # of the processes that are forked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,55 +68,46 @@ def examine(
     check_outline(content, "the content", empty=True)
     settings, findings = settings or Settings(), findings or Findings()
     root, annotations = settings.image_root, content.get("annotations")
-    parts = findings.other_values(content, _LISTS)
+    repaired = findings.other_values(content, _LISTS)
     categories = examine_categories(content["categories"], settings.dataset_name, findings)
-    videos = examine_videos(content["videos"], findings)
+    by_id = examine_videos(content["videos"], findings)
     if annotations is not None:
-        examine_annotations(annotations, videos, categories, findings)
-    usable = [video for video in videos.values() if video is not None]
+        examine_annotations(annotations, by_id, categories, findings)
+    videos = [video for video in by_id.values() if video is not None]
     for split in settings.others:
-        examine_leaks(usable, split, root)
-    frames = sum(len(video.file_names()) for video in usable)
+        examine_leaks(videos, split, root)
+    usable = sum(len(video.file_names()) for video in videos)
     totals = {
         "videos": len(content["videos"]),
-        "frames": sum(len(video.names) for video in usable),
+        "frames": sum(len(video.names) for video in videos),
         "tracks": len(annotations or ()),
         "masks": 0,
         "categories": len(content["categories"]),
-        "not looked at": frames if root is None else 0,
-        "not decoded": 0 if root is None or settings.decode else frames,
+        "not looked at": usable if root is None else 0,
+        "not decoded": 0 if root is None or settings.decode else usable,
     }
-    kept = {"videos": [], "annotations": None if annotations is None else []}
-    kept["categories"] = [entry for own_id, entry in categories.items() if own_id == entry["id"]]
-    totals["masks"] = _examine_each(usable, totals["tracks"], settings, findings, kept)
-    parts |= kept
-    repaired = {key: parts[key] for key in content if key in parts} if settings.repair else None
-    return Examination(findings, totals, repaired)
+    repaired |= {"videos": [], "annotations": None if annotations is None else []}
+    repaired["categories"] = [c for own_id, c in categories.items() if own_id == c["id"]]
 
-
-def _examine_each(
-    videos: Sequence[Video], tracks: int, settings: Settings, findings: Findings,
-    kept: dict[str, list[Any]],
-) -> int:  # fmt: skip
-    """Examine frames, tracks and masks of one video after the other; the number of masks."""
     workers, faults = settings.workers or len(os.sched_getaffinity(0)), {}
-    if settings.image_root is not None:
-        options = {"decode": settings.decode, "workers": workers}
-        faults = look_at_frames(videos, settings.image_root, **options)
+    if root is not None:
+        faults = look_at_frames(videos, root, decode=settings.decode, workers=workers)
 
     def look(video: Video) -> int:
         load_lists(video, crowds=settings.crowds)
         settle_frames(video, faults.get(video.id, {}))
         masks = examine_masks(video, settings.box_tolerance)
         if settings.repair:
-            _keep(video, kept)
+            _keep(video, repaired)
         video.tracks = []  # a file's masks as objects take several times its size
         return masks
 
-    if settings.repair or tracks < _MANY_TRACKS or sys.platform != "linux":
+    if settings.repair or totals["tracks"] < _MANY_TRACKS or sys.platform != "linux":
         workers = 1
     masks = _in_order(look, videos, findings, workers)
-    return sum(tqdm(masks, total=len(videos), unit="video", desc="masks", disable=None))
+    totals["masks"] = sum(tqdm(masks, total=len(videos), unit="video", desc="masks", disable=None))
+    repaired = {key: repaired[key] for key in content if key in repaired}
+    return Examination(findings, totals, repaired if settings.repair else None)
 
 
 def _in_order(
@@ -129,43 +119,44 @@ def _in_order(
         yield from map(look, videos)
         return
 
-    def work(index: int) -> tuple[int, Findings]:
+    def work(start: int) -> tuple[list[int], Findings]:
         findings.clear()
-        return look(videos[index]), copy.deepcopy(findings)
+        return [look(video) for video in videos[start : start + _VIDEOS_AT_ONCE]], findings
 
     _work = work
     ignore_interrupt = (signal.SIGINT, signal.SIG_IGN)  # which this process obeys for all
     pool = ProcessPoolExecutor(workers, get_context("fork"), signal.signal, ignore_interrupt)
     try:
-        for result, found in pool.map(_run, range(len(videos)), chunksize=_VIDEOS_AT_ONCE):
+        for results, found in pool.map(_run, range(0, len(videos), _VIDEOS_AT_ONCE)):
             findings.update(found)
-            yield result
+            yield from results
     finally:
         pool.shutdown(cancel_futures=True)
         _work = None
 
 
-def _run(index: int) -> tuple[int, Findings]:
-    return _work(index)
+def _run(start: int) -> tuple[list[int], Findings]:
+    return _work(start)
 
 
-def _keep(video: Video, kept: dict[str, list[Any]]) -> None:
+def _keep(video: Video, kept: dict[str, Any]) -> None:
     """Add what the examinations have left of a video; count repairs that become necessary."""
     frames = [frame for frame, name in enumerate(video.names) if name is not None]
-    tracks = [track for track in video.tracks if not track.dropped]
     if video.dropped or not frames:
         video.found.repaired("videos without a frame were dropped", not video.dropped)
-        video.found.repaired("annotations were dropped with their videos", len(tracks))
+        video.found.repaired("annotations were dropped with their videos", len(video.tracks))
         return
     height, width = video.size
     sizes = {"width": width, "height": height, "length": len(frames)}
     kept["videos"].append(
         {"id": video.id, **sizes, "file_names": video.file_names(), **video.values}
     )
-    for track in tracks:
-        lists = [key for key in ("segmentations", "bboxes", "areas") if key in track.entry]
-        track.entry.update({key: [track.entry[key][f] for f in frames] for key in lists})
-        if track.may_be_invisible or not all(map(is_absent, track.entry["segmentations"])):
-            kept["annotations"].append(track.entry)
-        else:
+    for track in video.tracks:
+        for key in ("segmentations", "bboxes", "areas"):
+            if key in track.entry:
+                track.entry[key] = [track.entry[key][frame] for frame in frames]
+        unseen = all(map(is_absent, track.entry["segmentations"]))
+        if unseen and "never-visible" not in track.found.ignored:
             track.found.repaired("annotations that were left without a mask were dropped")
+        else:
+            kept["annotations"].append(track.entry)

@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from functools import reduce
 from typing import Any, NamedTuple, Self
 
 from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
@@ -18,7 +19,6 @@ _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 3
 shown = _SHORT.repr
 _MOST_NAME = 200  # characters
-_IDS = ("video", "annotation", "category", "frame")
 _NESTING = 30  # levels that writing the file may need in addition to those of a value
 _PLAIN = (str, int, bool, type(None))  # types of values that any file may hold
 
@@ -27,6 +27,15 @@ def shown_name(name: str) -> str:
     """A file name, its end if it is long, without characters that cannot be printed."""
     name = name if len(name) <= _MOST_NAME else "..." + name[3 - _MOST_NAME :]
     return name if name.isprintable() else repr(name)[1:-1]
+
+
+def list_under(entry: dict[str, Any], key: str) -> list[Any]:
+    """A copy of the list under ``key``; ValueError, as of ``formats.checks``, if there is none."""
+    value = entry.get(key)
+    if not isinstance(value, list):
+        found = f"{shown(value)}, not a list" if key in entry else "missing"
+        raise ValueError(f"{key} is {found}")
+    return [*value]
 
 
 class Example(NamedTuple):
@@ -40,7 +49,8 @@ class Example(NamedTuple):
     detail: str
 
     def __str__(self) -> str:
-        parts = [f"{key} {self.place[key]}" for key in _IDS if key in self.place]
+        ids = ("video", "annotation", "category", "frame")
+        parts = [f"{key} {self.place[key]}" for key in ids if key in self.place]
         if not parts and "entry" in self.place:
             parts = [self.place["entry"]]
         if "file" in self.place:
@@ -87,34 +97,25 @@ class Findings:
         if count:
             self.repairs[what] += count
 
-    def checked(self, check: Callable[..., Any], entry: dict[str, Any], key: str) -> Any:
-        """What one of the ``formats.checks`` returns for a value; None, a defect, if it refuses."""
+    def read(
+        self, check: Callable[..., Any], entry: dict[str, Any], key: str, repair: str = ""
+    ) -> Any:
+        """What a check returns for a value; None, a defect with this repair, if it refuses."""
         try:
             return check(entry, key)
         except ValueError as error:
             detail = str(error)
         except RecursionError:  # in the message of the check
             detail = f"{key} is nested too deeply"
-        value = entry.get(key)
+        value, name = entry.get(key), "wrong-type"
         if key not in entry:
             name = "missing-key"
-        elif type(value) is float and not math.isfinite(value):
-            name = "non-finite"
-        else:
-            is_number = type(value) is int and check is not checks.name
-            name = "impossible-number" if is_number else "wrong-type"
-        self.add(name, detail)
-        return None
-
-    def list_in(self, entry: dict[str, Any], key: str, repair: str = "") -> list[Any] | None:
-        """A copy of the list under a key; None, a defect, if there is none."""
-        value = entry.get(key)
-        if isinstance(value, list):
-            return [*value]
-        if key in entry:
-            self.add("wrong-type", f"{key} is {shown(value)}, not a list", repair)
-        else:
-            self.add("missing-key", f"{key} is missing", repair)
+        elif check not in (checks.name, list_under):  # those of numbers
+            if type(value) is float and not math.isfinite(value):
+                name = "non-finite"
+            elif type(value) is int:
+                name = "impossible-number"
+        self.add(name, detail, repair)
         return None
 
     def other_values(self, entry: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
@@ -123,11 +124,9 @@ class Findings:
         for key, value in [*kept.items()]:
             if type(value) in _PLAIN:
                 continue
-            wrapped = value
-            for _ in range(_NESTING):
-                wrapped = [wrapped]
             try:
-                json.dumps(wrapped, allow_nan=False)
+                nested = reduce(lambda inner, _: [inner], range(_NESTING), value)
+                json.dumps(nested, allow_nan=False)
             except ValueError:
                 repair = "numbers beyond the format that are not finite became null"
                 self.add("non-finite", f"{shown(key)} holds a number that is not finite", repair)

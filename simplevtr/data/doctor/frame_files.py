@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +36,7 @@ def look_at_frames(
     Without ``decode`` only the headers are read: an image that is cut short has a whole header.
 
     Returns:
-        The faults of each video that has any, by its id and the frame's number.
+        The faults of each video, by its id and the frame's number.
 
     Raises:
         FileNotFoundError: no frame exists, so the folder will be another one.
@@ -48,17 +47,16 @@ def look_at_frames(
         path = existing(below(image_root, frame[2]))
         return fault(path, frame[0].size, decode=decode)
 
-    faults: dict[int, dict[int, Fault]] = {}
-    missing = 0
+    faults: dict[int, dict[int, Fault]] = {video.id: {} for video in videos}
     with ThreadPool(workers) as pool:
         found = pool.imap(look, frames, chunksize=8)
         found = tqdm(found, total=len(frames), unit="frame", desc="frames", disable=None)
         for (video, number, _), one in zip(frames, found, strict=True):
             if one is not None:
-                faults.setdefault(video.id, {})[number] = one
-                missing += one.defect == "missing-frame"
-    if frames and missing == len(frames):
-        what = f"none of the {missing} frames is below {image_root}, such as "
+                faults[video.id][number] = one
+    kinds = [one.defect for own in faults.values() for one in own.values()]
+    if frames and kinds == ["missing-frame"] * len(frames):
+        what = f"none of the {len(frames)} frames is below {image_root}, such as "
         raise FileNotFoundError(what + shown_name(frames[0][2]))
     return faults
 
@@ -72,25 +70,26 @@ def fault(path: str | os.PathLike[str], size: tuple[int, int], *, decode: bool) 
         return Fault("missing-frame", "there is no such file")
     except ValueError as error:
         detail = str(error).replace(f"frame {path} ", "").replace(str(path), "it")
-    upright = None
     with suppress(ValueError):
         upright = frame_size(path)
-        frame_size(path, size)
-        upright = None  # the header fits: what comes after it is broken
-    return Fault("unreadable-frame" if upright is None else "frame-size", detail, upright)
+        try:
+            frame_size(path, size)  # the header fits: what comes after it is broken
+        except ValueError:
+            return Fault("frame-size", detail, upright)
+    return Fault("unreadable-frame", detail)
 
 
 def settle_frames(video: Video, faults: dict[int, Fault]) -> None:
     """Count what is wrong with the frames of a video; a size that all agree on becomes its own."""
     for frame, fault in faults.items():
         video.found.at(frame=frame, file=video.names[frame]).add(fault.defect, fault.detail)
-    other_size = [frame for frame, fault in faults.items() if fault.size is not None]
-    sizes = {faults[frame].size for frame in other_size}
-    readable = len(video.file_names()) - (len(faults) - len(other_size))
-    if len(sizes) == 1 and len(other_size) == readable and _masks_have(video, *sizes):
+    unusable = [frame for frame, fault in faults.items() if fault.size is None]
+    sizes = {fault.size for fault in faults.values()} - {None}
+    readable = len(video.file_names()) - len(unusable)
+    if len(sizes) == 1 and len(faults) - len(unusable) == readable and _masks_have(video, *sizes):
         video.size = sizes.pop()
         video.found.repaired("videos took the size of their frames and masks")
-        faults = {frame: fault for frame, fault in faults.items() if fault.size is None}
+        faults = unusable
     for frame in faults:
         video.names[frame] = None
     video.found.repaired("frames that cannot be used were taken out", len(faults))
@@ -98,35 +97,34 @@ def settle_frames(video: Video, faults: dict[int, Fault]) -> None:
 
 def _masks_have(video: Video, size: tuple[int, int]) -> bool:
     """Whether no mask speaks against a size; polygons do, they could be meant in any."""
-    masks = [mask for track in video.tracks for mask in track.entry["segmentations"]]
-    given = (mask for mask in masks if not is_absent(mask))
-    return all(isinstance(mask, dict) and mask.get("size") == [*size] for mask in given)
+    masks = (mask for track in video.tracks for mask in track.entry["segmentations"])
+    return all(
+        is_absent(mask) or (isinstance(mask, dict) and mask.get("size") == [*size])
+        for mask in masks
+    )
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """What another split shares its videos by."""
 
     title: str  # its path
     image_root: str | None  # the folder that its file names start at, None if unknown
-    files: set[str] = field(default_factory=set)  # its file names
-    folders: set[str] = field(default_factory=set)  # that are in them
-    # Path of a first frame by its content's digest; empty without image root.
-    first_frames: dict[bytes, str] = field(default_factory=dict)
+    files: set[str]  # its file names
+    folders: set[str]  # that are in them
+    first_frames: dict[bytes, str]  # their paths by content's digest; empty without image root
 
 
 def read_split(content: dict[str, Any], title: str, image_root: str | None) -> Split:
     """What is needed of the content of an annotation file; entries that are broken have nothing."""
-    split = Split(title, image_root)
     names_of_videos = [
         [name for name in video["file_names"] if isinstance(name, str) and name]
         for video in content["videos"]
         if isinstance(video, dict) and isinstance(video.get("file_names"), list)
     ]
-    for names in tqdm(names_of_videos, unit="video", desc="other split", disable=None):
-        split.files.update(names)
-        split.folders.update(filter(None, map(os.path.dirname, names)))
-        if image_root is not None and names:
+    files = {name for names in names_of_videos for name in names}
+    split = Split(title, image_root, files, {*map(os.path.dirname, files)} - {""}, {})
+    if image_root is not None:
+        for names in tqdm(names_of_videos, unit="video", desc="other split", disable=None):
             path, digest = _first_frame(image_root, names)
             if digest is not None:
                 split.first_frames.setdefault(digest, str(path))
@@ -138,10 +136,9 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
 
     Where the images of both are known, they decide; else names do, which may be equal by chance.
     """
-    compare_images = image_root is not None and split.image_root is not None
     for video in tqdm(videos, unit="video", desc="leaks", disable=None):
         names = video.file_names()
-        if compare_images and names:
+        if image_root is not None and split.image_root is not None:
             path, digest = _first_frame(image_root, names)
             other = split.first_frames.get(digest)
             if other is not None and _shows_something(path):
@@ -160,19 +157,16 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
 
 
 def _first_frame(image_root: str, names: list[str]) -> tuple[Path | None, bytes | None]:
-    """The path of a first frame and the digest of its content; without one if it cannot be read."""
-    try:
+    """The path of a first frame and the digest of its content; None if it cannot be read."""
+    with suppress(ValueError, OSError, IndexError):  # which is a matter of its own
         path = existing(below(image_root, names[0]))
-        if not path.is_file():  # pipes and devices could block
-            return None, None
-        with path.open("rb") as file:
-            return path, hashlib.file_digest(file, "blake2b").digest()
-    except (ValueError, OSError):  # which is a matter of its own
-        return None, None
+        if path.is_file():  # pipes and devices could block
+            with path.open("rb") as file:
+                return path, hashlib.file_digest(file, "blake2b").digest()
+    return None, None
 
 
 def _shows_something(path: Path) -> bool:
-    try:
+    with suppress(ValueError, OSError):
         return int(np.ptp(read_frame(path), axis=(0, 1)).max()) >= _LEAST_CONTRAST
-    except (ValueError, OSError):
-        return False
+    return False

@@ -1,14 +1,15 @@
 """Examines the list of annotations: everything but the masks themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from simplevtr.data.doctor.findings import Findings, shown
-from simplevtr.data.doctor.videos import Track, Video, examine_use
+from simplevtr.data.doctor.findings import Findings, list_under, shown
+from simplevtr.data.doctor.videos import Track, Video, examine_use, objects
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
 
+TO_COMPUTE = object()  # in the place of a box or an area that is computed from the mask
 _LISTS = ("segmentations", "bboxes", "areas")
 _KNOWN = ("id", "video_id", "category_id", "iscrowd", *_LISTS)
 _DROPPED = "annotations that cannot be used were dropped"
@@ -31,32 +32,35 @@ def examine_annotations(
     owners: dict[int, Any] = {}
     used: set[int] = set()
     tracks: list[Track] = []
-    for index, raw in enumerate(values):
-        entry, found = json_value(raw), findings.at(entry=f"annotations[{index}]")
-        if not isinstance(entry, dict):
-            found.add("wrong-type", f"{shown(entry)} is not an object", _DROPPED)
-            continue
-        track_id = found.checked(checks.integer, entry, "id")
+    for raw, entry, found in objects(values, "annotations", findings):
+        track_id = found.read(checks.integer, entry, "id")
         if track_id is not None:
             found = found.at(annotation=track_id)
-            if track_id in owners:
-                if _is_copy(entry, owners[track_id], found):
-                    continue
-                track_id = None
-            else:
+            if track_id not in owners:
                 owners[track_id] = raw
-        video = _meant(entry, "video", videos, found)
-        category = _meant(entry, "category", categories, found)
-        iscrowd = found.checked(checks.flag, entry, "iscrowd")
-        found.repaired("iscrowd that is neither 0 nor 1 became 0", iscrowd is None)
+            elif entry == json_value(owners[track_id]):
+                detail = f"id {track_id} is a copy of an earlier annotation"
+                found.add("duplicate-annotation", detail, "copies of annotations were dropped")
+                continue
+            else:
+                found.add("duplicate-annotation", f"id {track_id} is that of another annotation")
+                track_id = None
+        video_id, category_id = (
+            _known_id(entry, kind, known, found)
+            for kind, known in (("video", videos), ("category", categories))
+        )
+        repair = "iscrowd that is neither 0 nor 1 became 0"
+        iscrowd = found.read(checks.flag, entry, "iscrowd", repair)
+        video, category = videos.get(video_id), categories.get(category_id)
         if category is not None:
             used.add(category["id"])
         if video is None or category is None:
             found.repaired(_DROPPED)
             continue
-        ids = {"id": track_id, "video_id": video.id, "category_id": category["id"]}
-        stated = {"iscrowd": int(iscrowd or 0)} if "iscrowd" in entry else {}
-        tracks.append(Track(raw, {**ids, **stated}, video, found.at(video=video.id)))
+        own = {"id": track_id, "video_id": video.id, "category_id": category["id"]}
+        if "iscrowd" in entry:
+            own["iscrowd"] = int(iscrowd or 0)
+        tracks.append(Track(raw, own, video, found.at(video=video.id)))
     free = (i for i in count(1) if i not in owners)
     for track in tracks:
         if track.entry["id"] is None:
@@ -67,24 +71,11 @@ def examine_annotations(
     _examine_crowds(tracks, categories, findings)
 
 
-def _is_copy(entry: dict[str, Any], first: Any, found: Findings) -> bool:
-    """Whether an annotation with the id of an earlier one is a copy of it; either is counted."""
-    try:
-        is_copy = entry == json_value(first)
-    except RecursionError:
-        is_copy = False
-    what = "a copy of an earlier annotation" if is_copy else "that of another annotation"
-    repair = "copies of annotations were dropped" if is_copy else ""
-    found.add("duplicate-annotation", f"id {entry['id']} is {what}", repair)
-    return is_copy
-
-
-def _meant(entry: dict[str, Any], kind: str, known: Mapping[int, Any], found: Findings) -> Any:
-    """The video or category that an annotation is of; None if it cannot be used."""
-    own_id = found.checked(checks.integer, entry, f"{kind}_id")
+def _known_id(entry: dict[str, Any], kind: str, known: dict[int, Any], found: Findings) -> Any:
+    own_id = found.read(checks.integer, entry, f"{kind}_id")
     if own_id is not None and own_id not in known:
         found.add(f"unknown-{kind}", f"there is no {kind} {own_id}")
-    return known.get(own_id)
+    return own_id
 
 
 def _examine_crowds(
@@ -115,71 +106,64 @@ def _examine_crowds(
 def load_lists(video: Video, *, crowds: bool) -> None:
     """Give the tracks of a video their lists, and make lists and length fit where it is clear how.
 
-    Tracks that have no list of masks are taken out; with ``crowds``, crowds become objects.
+    Tracks whose masks cannot be told to frames are taken out; with ``crowds``, crowds become
+    objects.
     """
-    video.tracks = [track for track in video.tracks if _load(track)]
-    for track in video.tracks:
+    tracks, video.tracks = video.tracks, []
+    for track in tracks:
+        entry, found = json_value(track.raw), track.found
+        track.entry |= found.other_values(entry, _KNOWN)
+        for key in _LISTS:
+            needed = key == "segmentations"
+            if needed or entry.get(key) is not None:
+                repair = _DROPPED if needed else f"{key} that are not lists were dropped"
+                values = found.read(list_under, entry, key, repair)
+                if values is not None:
+                    track.entry[key] = values
+        if "segmentations" not in track.entry:
+            continue
         if crowds and track.entry.get("iscrowd"):
             track.entry["iscrowd"] = 0
-            track.found.repaired("crowds became objects")
-        _fit_lists(track)
+            found.repaired("crowds became objects")
+        if _fit_lists(track):
+            video.tracks.append(track)
     length = len(video.names)
     if video.stated_length in (None, length):
         return
-    if all(len(t.entry["segmentations"]) == length for t in video.tracks if not t.dropped):
+    if all(len(track.entry["segmentations"]) == length for track in video.tracks):
         video.found.repaired("lengths of videos were counted")
     else:
         video.dropped = True
         video.found.repaired("videos were dropped whose length is unclear")
 
 
-def _load(track: Track) -> bool:
-    """Give a track copies of its lists; False if there are no segmentations."""
-    entry, found = json_value(track.raw), track.found
-    track.entry.update(found.other_values(entry, _KNOWN))
-    for key in _LISTS:
-        needed = key == "segmentations"
-        if needed or entry.get(key) is not None:
-            repair = _DROPPED if needed else f"{key} that are not lists were dropped"
-            values = found.list_in(entry, key, repair)
-            if values is not None:
-                track.entry[key] = values
-    return "segmentations" in track.entry
-
-
-def _fit_lists(track: Track) -> None:
-    entry, found, video = track.entry, track.found, track.video
-    length = len(video.names)
+def _fit_lists(track: Track) -> bool:
+    """Make the lists of a track as long as its masks; whether these can be told to frames."""
+    entry, found, length = track.entry, track.found, len(track.video.names)
     # A wrong length of the video is not a defect of the tracks that agree with it.
-    allowed = {length, length if video.stated_length is None else video.stated_length}
+    stated = track.video.stated_length
+    allowed = {length, length if stated is None else stated}
     for key in _LISTS:
         if key in entry and len(entry[key]) not in allowed:
             detail = f"there are {len(entry[key])} {key}, but the video has {length} frames"
             found.add("list-length", detail)
     masks = entry["segmentations"]
     if len(masks) not in allowed:
-        fitted = _fitted(masks, length, [entry.get("bboxes"), entry.get("areas")])
-        if fitted is None:
-            track.dropped = True
+        seen = [not is_absent(mask) for mask in masks] + [False] * (length - len(masks))
+        others = [entry.get(key) or [] for key in ("bboxes", "areas")]
+        # Masks beyond the frames may be cut off if they are null; if some are missing, boxes or
+        # areas must say that the object is not visible there.
+        fits = len(masks) > length or seen in [[*map(bool, o)] for o in others if len(o) == length]
+        if not fits or any(seen[length:]):
             found.repaired("annotations were dropped whose masks cannot be told to frames")
-            return
-        entry["segmentations"] = masks = fitted
+            return False
+        entry["segmentations"] = masks = (masks + [None] * length)[:length]
         found.repaired("lists of masks were cut or filled up with null")
     for key in ("bboxes", "areas"):
         if key in entry and len(entry[key]) != len(masks):
-            entry[key] = [None] * len(masks)
-            track.computed.add(key)
+            entry[key] = [TO_COMPUTE] * len(masks)
             found.repaired(f"lists of {key} of a wrong length were computed")
-
-
-def _fitted(masks: list[Any], length: int, others: list[list[Any] | None]) -> list | None:
-    """Masks cut or filled up to a length, or None if it is unclear which frames they belong to."""
-    if len(masks) > length:
-        return masks[:length] if all(map(is_absent, masks[length:])) else None
-    filled = masks + [None] * (length - len(masks))
-    visible = [not is_absent(mask) for mask in filled]
-    known = [other for other in others if other is not None and len(other) == length]
-    return filled if visible in [[bool(entry) for entry in other] for other in known] else None
+    return True
 
 
 def is_absent(segmentation: Any) -> bool:

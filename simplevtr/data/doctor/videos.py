@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
-from simplevtr.data.doctor.findings import Findings, shown
+from simplevtr.data.doctor.findings import Findings, list_under, shown
 from simplevtr.formats import checks
+from simplevtr.formats.files import json_value
 from simplevtr.formats.paths import leads_out, natural_key, relative
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
-_KNOWN = ("id", "height", "width", "length", "file_names")
 _NAMED = 5  # categories that a message names
 
 
@@ -26,9 +27,6 @@ class Track:
     entry: dict[str, Any]
     video: "Video"
     found: Findings  # at its place
-    computed: set[str] = field(default_factory=set)  # of "bboxes" and "areas": from the masks, all
-    may_be_invisible: bool = False  # whether a repair keeps it though it has no mask
-    dropped: bool = False  # whether a repair leaves it out
 
 
 @dataclass(eq=False)
@@ -41,12 +39,25 @@ class Video:
     stated_length: int | None  # None if the file gives none
     values: dict[str, Any]  # of its entry that the format does not know
     found: Findings  # at its place
-    tracks: list[Track] = field(default_factory=list)
+    tracks: list[Track] = field(default_factory=list)  # that a repair keeps
     dropped: bool = False  # whether a repair leaves it out
 
     def file_names(self) -> list[str]:
         """The file names of the frames that have one."""
         return [name for name in self.names if name is not None]
+
+
+def objects(
+    values: Sequence[Any], key: str, findings: Findings
+) -> Iterator[tuple[Any, dict[str, Any], Findings]]:
+    """The entries of a list that are objects, as they are and decoded, and where they are found."""
+    for index, raw in enumerate(values):
+        entry, found = json_value(raw), findings.at(entry=f"{key}[{index}]")
+        if isinstance(entry, dict):
+            yield raw, entry, found
+        else:
+            repair = f"{key} that cannot be used were dropped"
+            found.add("wrong-type", f"{shown(entry)} is not an object", repair)
 
 
 def _identified(
@@ -55,15 +66,10 @@ def _identified(
     """The id of each entry that has one, the entry, and the findings at its place."""
     if not values:
         findings.add("nothing-left", f"the list of {key} is empty")
-    for index, entry in enumerate(values):
-        found, own_id = findings.at(entry=f"{key}[{index}]"), None
-        if isinstance(entry, dict):
-            own_id = found.checked(checks.integer, entry, "id")
-        else:
-            found.add("wrong-type", f"{shown(entry)} is not an object")
-        if own_id is None:
-            found.repaired(f"{key} that cannot be used were dropped")
-        else:
+    for _, entry, found in objects(values, key, findings):
+        repair = f"{key} that cannot be used were dropped"
+        own_id = found.read(checks.integer, entry, "id", repair)
+        if own_id is not None:
             yield own_id, entry, found.at(**{kind: own_id})
 
 
@@ -80,10 +86,8 @@ def examine_categories(
     by_name: dict[str, dict[str, Any]] = {}
     for own_id, entry, found in _identified(values, "categories", "category", findings):
         others = found.other_values(entry, ("id", "name"))
-        name = found.checked(checks.name, entry, "name")
-        if name is None:
-            found.repaired("categories without a name were named after their id")
-            name = f"category {own_id}"
+        repair = "categories without a name were named after their id"
+        name = found.read(checks.name, entry, "name", repair) or f"category {own_id}"
         if own_id in categories:
             detail = f"id {own_id} of {shown(name)} is that of another category"
             repair = "categories with the id of another one were dropped"
@@ -97,8 +101,7 @@ def examine_categories(
             categories[own_id] = by_name[name] = {"id": own_id, "name": name, **others}
     if dataset_name in DATASET_CATEGORIES:
         pairs = tuple(sorted((entry["id"], name) for name, entry in by_name.items()))
-        difference = first_difference(pairs, DATASET_CATEGORIES[dataset_name])
-        if difference is not None:
+        if difference := first_difference(pairs, DATASET_CATEGORIES[dataset_name]):
             detail = f"compared with {dataset_name}, the category list {difference}"
             findings.add("foreign-categories", detail)
     return categories
@@ -120,25 +123,27 @@ def examine_use(kept: Sequence[dict[str, Any]], used: set[int], findings: Findin
 def examine_videos(values: list[Any], findings: Findings) -> dict[int, Video | None]:
     """Count what is wrong with the videos of a file; None for those that cannot be used, by id."""
     videos: dict[int, Video | None] = {}
+    owners: dict[str, int] = {}  # of a file: the first video of which it is a frame
     for own_id, entry, found in _identified(values, "videos", "video", findings):
         if own_id in videos:
             repair = "videos with the id of another one were dropped"
             found.add("duplicate-video", f"id {own_id} is that of another video", repair)
             continue
-        videos[own_id] = _video(own_id, entry, found)
-        found.repaired("videos that cannot be used were dropped", videos[own_id] is None)
-    _examine_sharing([video for video in videos.values() if video is not None])
+        videos[own_id] = video = _video(own_id, entry, found)
+        if video is None:
+            found.repaired("videos that cannot be used were dropped")
+        else:
+            _examine_frames(video, owners)
     return videos
 
 
 def _video(video_id: int, entry: dict[str, Any], found: Findings) -> Video | None:
-    others = found.other_values(entry, _KNOWN)
-    height, width = (found.checked(_side, entry, key) for key in ("height", "width"))
+    others = found.other_values(entry, ("id", "height", "width", "length", "file_names"))
+    height, width = (found.read(_side, entry, key) for key in ("height", "width"))
     length = None
     if "length" in entry:  # all readers count the file names where there is none
-        length = found.checked(checks.integer, entry, "length")
-        found.repaired("lengths of videos were counted", length is None)
-    names = found.list_in(entry, "file_names")
+        length = found.read(checks.integer, entry, "length", "lengths of videos were counted")
+    names = found.read(list_under, entry, "file_names")
     if height is None or width is None or names is None:
         return None
     if not names:
@@ -152,9 +157,7 @@ def _video(video_id: int, entry: dict[str, Any], found: Findings) -> Video | Non
             repair = "frames without a usable file name were taken out"
             found.at(frame=frame).add(defect, str(error), repair)
             names[frame] = None
-    video = Video(video_id, (height, width), names, length, others, found)
-    _examine_frames(video)
-    return video
+    return Video(video_id, (height, width), names, length, others, found)
 
 
 def _side(entry: dict[str, Any], key: str) -> int:
@@ -164,8 +167,8 @@ def _side(entry: dict[str, Any], key: str) -> int:
     return side
 
 
-def _examine_frames(video: Video) -> None:
-    """The number of frames, and the order of their names."""
+def _examine_frames(video: Video, owners: dict[str, int]) -> None:
+    """The number of frames, the order of their names, and files that are frames several times."""
     length, names, found = len(video.names), video.file_names(), video.found
     if video.stated_length not in (None, length):
         detail = f"length is {shown(video.stated_length)}, but there are {length} file_names"
@@ -176,27 +179,17 @@ def _examine_frames(video: Video) -> None:
     if pixels > _MOST_VIDEO_PIXELS:
         detail = f"its frames have {pixels} pixels; a track can have {_MOST_VIDEO_PIXELS}"
         found.add("too-large", detail)
-    keys = [natural_key(name)[0] for name in names]
-    for frame in range(1, len(keys)):
-        if keys[frame] < keys[frame - 1]:
-            detail = f"comes after {shown(names[frame - 1])}"
-            found.at(file=names[frame]).add("unsorted-frames", detail)
+    for (before, first), (key, name) in pairwise((natural_key(n)[0], n) for n in names):
+        if key < before:
+            found.at(file=name).add("unsorted-frames", f"comes after {shown(first)}")
             break
-
-
-def _examine_sharing(videos: list[Video]) -> None:
-    """Files that are frames of two videos, one case for each pair, or twice of one."""
-    owner: dict[str, int] = {}
-    for video in videos:
-        told = {video.id}
-        uses = Counter(video.file_names())
-        for name in uses:
-            first = owner.setdefault(name, video.id)
-            if first not in told:
-                told.add(first)
-                detail = f"is a frame of video {first} too"
-                video.found.at(file=name).add("shared-frame", detail)
-        repeated = next((name for name, count in uses.items() if count > 1), None)
-        if repeated is not None:
-            detail = "is a frame of its video more than once"
-            video.found.at(file=repeated).add("repeated-frame", detail)
+    told = {video.id}
+    uses = Counter(names)
+    for name in uses:
+        first = owners.setdefault(name, video.id)
+        if first not in told:  # one case for each pair of videos
+            told.add(first)
+            found.at(file=name).add("shared-frame", f"is a frame of video {first} too")
+    repeated = next((name for name, count in uses.items() if count > 1), None)
+    if repeated is not None:
+        found.at(file=repeated).add("repeated-frame", "is a frame of its video more than once")
