@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from simplevtr.importing import read_dataset
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io import MotsPngSink
 from tools.import_dataset import main
@@ -18,6 +20,12 @@ from ytvis_folder import make_ytvis_folder
 
 SIZE = (48, 64)
 CLASSES = {"cat": 1, "dog": 2}
+
+read_davis = partial(read_dataset, "davis")
+read_mots = partial(read_dataset, "mots")
+read_coco_tracks = partial(read_dataset, "coco-tracks")
+read_cvat = partial(read_dataset, "cvat")
+read_labelme = partial(read_dataset, "labelme")
 
 
 class Known(NamedTuple):

@@ -1,6 +1,6 @@
 import json
 
-from simplevtr.importing import read_coco_tracks, write_ytvis
+from simplevtr.importing.output import write_ytvis
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from foreign_formats import (
     decoded,
     imported,
     known_dataset,
+    read_coco_tracks,
     turn_frames,
     write_coco,
 )
@@ -122,14 +123,17 @@ CROWDS = "crowds (iscrowd 1) left out"
         ),
         (
             set_in("annotations", 0, segmentation={"exterior": 3}),
-            FIRST + "polygon with .* 3; a lis",
+            FIRST + "points are 3; a list",
         ),
         (set_in("annotations", 0, segmentation=[{"exterior": [[1, 2, 3]]}]), r"points \[x, y\] is"),
         (
             set_in("annotations", 0, segmentation=[{"exterior": [], "interiors": 3}]),
             "'interiors' is",
         ),
-        (set_in("annotations", 0, segmentation=[{"exterior": [[1, "a"]] * 3}]), "than numbers"),
+        (
+            set_in("annotations", 0, segmentation=[{"exterior": [[1, "a"]] * 3}]),
+            r"points are \[\[1, 'a'\]",
+        ),
         (set_in("annotations", 0, segmentation=[[1, 2]]), FIRST + r"polygon \[1, 2\]"),
         (set_in("annotations", 0, segmentation=[[1, 2, 3, 4, 5, None]]), "else than numbers"),
         (set_in("annotations", 0, segmentation=[[0, 0, 1e300, 0, 1, 1]]), r"1e\+300 is out of all"),

@@ -6,12 +6,19 @@ import shutil
 import unicodedata
 from pathlib import Path
 
-from simplevtr.importing import read_davis, summary_table, write_ytvis
+from simplevtr.importing.output import summary_table, write_ytvis
 from tools.import_dataset import main
 
 import numpy as np
 import pytest
-from foreign_formats import SIZE, assert_same_tracks, imported, known_dataset, write_davis
+from foreign_formats import (
+    SIZE,
+    assert_same_tracks,
+    imported,
+    known_dataset,
+    read_davis,
+    write_davis,
+)
 from PIL import Image, ImageFilter
 
 

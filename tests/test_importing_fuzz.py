@@ -3,20 +3,17 @@
 import copy
 import json
 
-from simplevtr.importing import (
-    read_coco_tracks,
-    read_cvat,
-    read_davis,
-    read_labelme,
-    read_mots,
-    summary_table,
-    write_ytvis,
-)
+from simplevtr.importing.output import summary_table, write_ytvis
 
 import pytest
 from foreign_formats import (
     known_dataset,
     labelme_shape,
+    read_coco_tracks,
+    read_cvat,
+    read_davis,
+    read_labelme,
+    read_mots,
     write_coco,
     write_cvat,
     write_davis,
@@ -160,7 +157,7 @@ def test_mots_lines(known, folder, data):
     lines[row] = " ".join(fields)
     content = "\n".join(lines).encode("utf-8", "surrogatepass")
     path.write_bytes(broken(data, content) if data.draw(st.booleans()) else content)
-    classes = {1: "cat", 2: "dog"}
+    classes = ["1=cat", "2=dog"]
     survives(folder, read_mots, path, images=known.images, classes=classes)
 
 
@@ -187,7 +184,7 @@ def test_xml(known, folder, shape, data):
 
 def test_the_undamaged_files_are_imported(known, folder):
     """Otherwise the tests above would be refused for another reason."""
-    names = {"classes": {1: "cat", 2: "dog"}, "images": known.images}
+    names = {"classes": ["1=cat", "2=dog"], "images": known.images}
     new = folder / "undamaged"
     new.mkdir()
     assert survives(

@@ -1,6 +1,5 @@
+from functools import partial
 from pathlib import Path
-
-from simplevtr.importing import parse_classes, read_mots
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ from foreign_formats import (
     encoded,
     imported,
     known_dataset,
+    read_mots,
     turn_frames,
     write_mots_png,
     write_mots_text,
 )
 from PIL import Image
 
-NAMES = {number: name for name, number in CLASSES.items()}
+NAMES = [f"{number}={name}" for name, number in CLASSES.items()]
 OPTIONS = ("--classes", "1=cat", "2=dog")
 
 
@@ -109,8 +109,8 @@ def test_regions_to_ignore_are_counted(tmp_path, known):
         (10000, 10, None, 0),
         (10003, 10, None, 0),
         (7, 10, None, 0),
-        (10003, 10, {10: "bus"}, 1),  # a class like others in files that are not MOTS's own
-        (10000, 10, {10: "bus"}, 0),
+        (10003, 10, ["10=bus"], 1),  # a class like others in files that are not MOTS's own
+        (10000, 10, ["10=bus"], 0),
         (10003, 1, None, 1),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_line_without_a_frame_costs_its_video(tmp_path, known):
     assert [video.name for video in dataset.videos] == ["video2"]
     assert "line 1: '0 1001 1'" in dataset.broken["videos"][0]
     with pytest.raises(ValueError, match=r"class 2 has no name; .* \(--classes\)"):
-        read_mots(source, images=known.images, classes={1: "cat"}, skip_broken=True)
+        read_mots(source, images=known.images, classes=["1=cat"], skip_broken=True)
 
 
 @pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
@@ -227,8 +227,10 @@ def test_sources_that_cannot_be_used(tmp_path, known):
         read_mots(tmp_path / "video9.txt", images=known.images)
 
 
-def test_classes():
-    assert parse_classes(["1=car", "7=big truck"]) == {1: "car", 7: "big truck"}
+def test_classes(tmp_path, known):
+    (tmp_path / "video1.txt").touch()
+    read = partial(read_mots, tmp_path / "video1.txt", images=known.images)
+    assert read(classes=["1=car", "7=big truck"]).categories == [(1, "car"), (7, "big truck")]
     for entries in (["car"], ["x=car"], ["1="], ["1=a", "1=b"], ["1=a", "2=a"]):
-        with pytest.raises(ValueError, match="NUMBER=NAME|class 'x'|classes 1=a"):
-            parse_classes(entries)
+        with pytest.raises(ValueError, match="NUMBER=NAME|class must be .* got 'x'|classes 1=a"):
+            read(classes=entries)

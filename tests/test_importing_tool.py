@@ -8,18 +8,14 @@ from pathlib import Path
 
 from simplevtr.data import load_ytvis_json
 from simplevtr.data.categories import match_categories
-from simplevtr.importing import (
-    READERS,
-    ImportedDataset,
-    ImportedTrack,
-    ImportedVideo,
+from simplevtr.importing import READERS
+from simplevtr.importing.output import (
     categories_of_file,
-    read_davis,
     summary_table,
     use_categories,
     write_ytvis,
 )
-from simplevtr.importing.reading import VideoDraft
+from simplevtr.importing.reading import ImportedDataset, ImportedTrack, ImportedVideo, VideoDraft
 from simplevtr.importing.shapes import from_labels, from_polygons
 from simplevtr.importing.sources import frames_of, numbered_frames
 from tools.import_dataset import main
@@ -31,6 +27,7 @@ from foreign_formats import (
     decoded,
     encoded,
     known_dataset,
+    read_davis,
     write_coco,
     write_cvat,
     write_davis,

@@ -10,49 +10,41 @@ Frames are not copied: DATASETS.CUSTOM takes the two paths of the last line of t
 """
 
 import argparse
-import inspect
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr import importing
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.formats.files import refuse_existing
-from simplevtr.formats.paths import existing
+from simplevtr.importing import READERS, output, read_dataset
 from simplevtr.terminal import command_parser, run_command, say
 
 # By the name of a dataset without its split.
 CATEGORIES = {name.rsplit("_", 1)[0]: pairs for name, pairs in DATASET_CATEGORIES.items()}
-# What all readers take; further parameters are options that only some kinds have.
-COMMON = {"source", "images", "skip_broken"}
+# What is done after reading; all other options are those of read_dataset.
+LATER = ("output", "overwrite", "categories", "rename", "drop_others")
 
 
 def run(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
     categories = None if options.categories is None else _categories(options.categories)
-    names = importing.parse_pairs(options.rename, "OLD=NEW")
+    names = output.parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
-    source = existing(options.source)
-    if not source.exists():
-        raise FileNotFoundError(f"{source}: no such file or folder")
-    dataset = importing.READERS[options.kind](
-        source, images=options.images, skip_broken=options.skip_broken, **_special(options)
-    )
-    importing.rename(dataset, names)
+    reading = {name: value for name, value in vars(options).items() if name not in LATER}
+    dataset = read_dataset(**reading)
+    output.rename(dataset, names)
     if categories is not None:
-        importing.use_categories(
+        output.use_categories(
             dataset, categories, source=options.categories, drop_others=options.drop_others
         )
-    importing.write_ytvis(
-        dataset,
-        options.output,
-        description=f"imported from {options.kind}: {source.absolute().name!a}",
-        overwrite=options.overwrite,
+    description = f"imported from {options.kind}: {options.source.absolute().name!a}"
+    output.write_ytvis(
+        dataset, options.output, description=description, overwrite=options.overwrite
     )
-    say(importing.summary_table(dataset))
+    say(output.summary_table(dataset))
     # Absolute, as DATASETS.CUSTOM takes paths from another folder than this one.
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
 
@@ -64,27 +56,14 @@ def _categories(name: str) -> list[tuple[int, str]]:
     if not Path(name).exists():
         known = ", ".join(CATEGORIES)
         raise FileNotFoundError(f"--categories {name}: no such file, and not one of {known}")
-    return importing.categories_of_file(Path(name))
-
-
-def _special(options: argparse.Namespace) -> dict:
-    """The options of this kind that were given."""
-    known = {kind: inspect.signature(r).parameters for kind, r in importing.READERS.items()}
-    every = set().union(*known.values()) - COMMON
-    given = {name: value for name, value in vars(options).items() if name in every}
-    unknown = given.keys() - known[options.kind].keys()
-    if unknown:
-        raise ValueError(f"{options.kind} has no option --{min(unknown).replace('_', '-')}")
-    if "classes" in given:
-        given["classes"] = importing.parse_classes(given["classes"])
-    return given
+    return output.categories_of_file(Path(name))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
-    add("kind", metavar="KIND", choices=importing.READERS, help=", ".join(importing.READERS))
+    add("kind", metavar="KIND", choices=READERS, help=", ".join(READERS))
     add("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
     add("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")
     text = """folder of the videos' frames, which the file names in the output start at (default:
@@ -103,32 +82,32 @@ def main(arguments: list[str] | None = None) -> int:
     add("--drop-others", action="store_true", help=text)
     add("--overwrite", action="store_true", help="replace the output file if it exists")
     # The options that not all kinds have; what is not given is not in the result.
-    davis, mots, coco, cvat, labelme = (
-        parser.add_argument_group(kind, argument_default=argparse.SUPPRESS).add_argument
-        for kind in importing.READERS
-    )
-    text = """also labelme: frames without annotation are left out (annotated, the default) or are
+    special = parser.add_argument_group("of some kinds", argument_default=argparse.SUPPRESS)
+    add = special.add_argument
+    text = """davis, labelme: frames without annotation are left out (annotated, the default) or are
         frames without objects (all)"""
-    davis("--frames", choices=importing.FRAMES, help=text)
-    text = """index of void pixels, -1 for none (default: 255, unless it is the only one besides 0
-        in all pictures: then it is the object)"""
-    davis("--void", type=int, help=text)
-    davis("--subfolder", help="folder above the videos (default: the only one, as DAVIS's 480p)")
-    text = "text file of the names of the videos to take, or its name in ImageSets: 2017/val"
-    davis("--videos", metavar="LIST", help=text)
-    text = "import crowds as objects; some tools write iscrowd 1 for every mask that is an RLE"
-    coco("--crowds", action="store_true", help=text)
-    text = """names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore, is
-        left out unless named here"""
-    mots("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
-    text = """frames for which a track lists no shape show no object (absent, the default) or the
-        last shape (hold)"""
-    cvat("--gaps", choices=importing.GAPS, help=text)
-    text = """shapes without group_id are refused (error, the default), belong to one track of their
-        label (label) or are left out (drop)"""
-    labelme("--ungrouped", choices=importing.UNGROUPED, help=text)
-    text = "take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
-    labelme("--labels-with-number", action="store_true", help=text)
+    add("--frames", choices=("annotated", "all"), help=text)
+    text = """davis: index of void pixels, -1 for none (default: 255, unless it is the only one
+        besides 0 in all pictures: then it is the object)"""
+    add("--void", type=int, help=text)
+    text = "davis: folder above the videos (default: the only one, as DAVIS's 480p)"
+    add("--subfolder", help=text)
+    text = "davis: text file of the names of the videos to take, or its name in ImageSets: 2017/val"
+    add("--videos", metavar="LIST", help=text)
+    text = """coco-tracks: import crowds as objects; some tools write iscrowd 1 for every mask that
+        is an RLE"""
+    add("--crowds", action="store_true", help=text)
+    text = """mots: names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore,
+        is left out unless named here"""
+    add("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
+    text = """cvat: frames for which a track lists no shape show no object (absent, the default) or
+        the last shape (hold)"""
+    add("--gaps", choices=("absent", "hold"), help=text)
+    text = """labelme: shapes without group_id are refused (error, the default), belong to one track
+        of their label (label) or are left out (drop)"""
+    add("--ungrouped", choices=("error", "label", "drop"), help=text)
+    text = "labelme: take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
+    add("--labels-with-number", action="store_true", help=text)
     return run_command(parser, run, arguments)
 
 

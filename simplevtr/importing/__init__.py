@@ -1,43 +1,58 @@
 """Foreign annotations of videos to YouTube-VIS files.
 
-A reader takes a source and the options of its kind, and in all kinds ``images``, the folder that
-the frames' file names start at, and ``skip_broken``: whether frames, and videos where no single
-frame is to blame, are left out and counted if they cannot be used. It returns an
-``ImportedDataset`` with videos in natural order of their names or ids. A missing file or folder is
-a ``FileNotFoundError``, one that cannot be used a ``ValueError`` that names it, where and why.
-``write_ytvis`` makes a file of the dataset that the loader takes.
+Each format is a module whose ``read(dataset, source, images, *, options)`` finds the videos of a
+source, in natural order of their names or ids, and their categories.
 """
 
-from collections.abc import Callable
+import inspect
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-from simplevtr.importing.coco_tracks import read_coco_tracks
-from simplevtr.importing.cvat import GAPS, read_cvat
-from simplevtr.importing.davis import read_davis
-from simplevtr.importing.labelme import UNGROUPED, read_labelme
-from simplevtr.importing.mots import parse_classes, read_mots
-from simplevtr.importing.output import (
-    categories_of_file,
-    parse_pairs,
-    rename,
-    summary_table,
-    use_categories,
-    write_ytvis,
-)  # fmt: skip
-from simplevtr.importing.reading import ImportedDataset, ImportedTrack, ImportedVideo
-from simplevtr.importing.sources import FRAMES
+from simplevtr.formats.paths import existing
+from simplevtr.importing import coco_tracks, cvat, davis, labelme, mots
+from simplevtr.importing.reading import ImportedDataset
 
-# kind -> reader of (source, *, images, skip_broken, and options of its own)
-READERS: dict[str, Callable[..., ImportedDataset]] = {
-    "davis": read_davis,
-    "mots": read_mots,
-    "coco-tracks": read_coco_tracks,
-    "cvat": read_cvat,
-    "labelme": read_labelme,
+READERS = {
+    "davis": davis.read,
+    "mots": mots.read,
+    "coco-tracks": coco_tracks.read,
+    "cvat": cvat.read,
+    "labelme": labelme.read,
 }
 
-__all__ = [
-    "FRAMES", "GAPS", "READERS", "UNGROUPED", "ImportedDataset", "ImportedTrack", "ImportedVideo",
-    "categories_of_file", "parse_classes", "parse_pairs", "read_coco_tracks", "read_cvat",
-    "read_davis", "read_labelme", "read_mots", "rename", "summary_table", "use_categories",
-    "write_ytvis",
-]  # fmt: skip
+
+def read_dataset(
+    kind: str,
+    source: Path,
+    *,
+    images: Path | None = None,
+    skip_broken: bool = False,
+    **options: Any,
+) -> ImportedDataset:
+    """Read foreign files.
+
+    Args:
+        kind: one of ``READERS``, whose module describes the files.
+        source: a file or folder of the kind.
+        images: the folder that the frames' file names start at; None: where the kind has it.
+        skip_broken: whether frames that cannot be used, and videos where no single frame is to
+            blame, are left out and counted instead of an error.
+        options: of the kind's reader.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        ValueError: one cannot be used, with its name, where and why; or an option cannot.
+    """
+    known = inspect.signature(READERS[kind]).parameters
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(f"{kind} has no option --{name.replace('_', '-')}")
+        allowed = get_args(known[name].annotation)
+        if get_origin(known[name].annotation) is Literal and value not in allowed:
+            raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
+    source = existing(source)
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder")
+    dataset = ImportedDataset(skip_broken=skip_broken)
+    READERS[kind](dataset, source, images, **options)
+    return dataset

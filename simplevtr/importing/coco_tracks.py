@@ -1,4 +1,18 @@
-"""COCO files whose images are frames of videos and whose annotations have track ids."""
+"""COCO files whose images are frames of videos and whose annotations have track ids.
+
+The source is a JSON file; the file names in it start at its own folder by default. Annotations have
+a ``track_id`` or ``instance_id``, which counts within a video; it may also be ``track_id`` in an
+annotation's ``attributes``, where CVAT writes it.
+
+An image belongs to the video of its ``video_id``; if no image has one, to that of its
+``first_frame_image_id``, the image that a sequence starts with; if none has that either, to that of
+the folder in its ``file_name``. A video's frames are in order of ``frame_index`` or ``frame_id``;
+if its images have neither, of their file names. Sizes are read from the pictures and compared with
+those of the file.
+
+Crowds, annotations to ``ignore``, those without a segmentation and, where others have a track id,
+those without one are left out. Masks that are boxes are kept and counted in the notes.
+"""
 
 from collections import Counter
 from itertools import pairwise
@@ -31,39 +45,21 @@ class _Image(NamedTuple):
     sides: tuple[int | None, int | None]
 
 
-def read_coco_tracks(
-    source: Path, *, images: Path | None = None, skip_broken: bool = False, crowds: bool = False
-) -> ImportedDataset:
-    """Read a COCO file with ``track_id`` or ``instance_id`` in its annotations.
-
-    The id may also be ``track_id`` in an annotation's ``attributes``, where CVAT writes it. Track
-    ids count within a video.
-
-    An image belongs to the video of its ``video_id``; if no image has one, to that of its
-    ``first_frame_image_id``, the image that a sequence starts with; if none has that either, to
-    that of the folder in its ``file_name``. A video's frames are in order of ``frame_index`` or
-    ``frame_id``; if its images have neither, of their file names. Sizes are read from the pictures
-    and compared with those of the file.
-
-    Crowds, annotations to ``ignore``, those without a segmentation and, where others have a track
-    id, those without one are left out. Masks that are boxes are kept and counted in the notes.
-
-    Args:
-        source: the JSON file.
-        images: the folder that its file names start at; None: the file's own folder.
-        skip_broken: as in all readers.
-        crowds: whether crowds are objects too. Some tools write ``iscrowd`` 1 for every mask that
-            is an RLE, since COCO's own RLEs are crowds.
-    """
+def read(
+    dataset: ImportedDataset, source: Path, images: Path | None, *, crowds: bool = False
+) -> None:
+    """Read all videos of a file; ``crowds`` are objects too, or left out."""
     content = read_object(source)
-    root = require_folder(images or source.parent, "the videos' frames")
-    dataset = ImportedDataset(root, skip_broken)
+    root = dataset.image_root = require_folder(images or source.parent, "the videos' frames")
     entries = parse_categories(get_list(content, "categories", source), str(source))
     categories = {category.id: category.name for category in entries}
     videos = _videos(content, source)
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(content, source, known, crowds, dataset.notes)
-    names = _video_names(content, source)
+    listed = {"videos": content.get("videos") or []}
+    names = dict(
+        checks.entries(get_list(listed, "videos", source), str(source), "videos", _video_name)
+    )
 
     def add(entry: dict[str, Any], image: _Image, draft: VideoDraft) -> None:
         track = identity(_track(entry), _TRACK_NAMES)
@@ -73,7 +69,7 @@ def read_coco_tracks(
         if is_box:
             dataset.notes[_BOXES] += 1
 
-    def read(video: int | str) -> ImportedVideo:
+    def video_of(video: int | str) -> ImportedVideo:
         images = videos[video]
         with naming(source):
             frames = {image.id: existing(below(root, image.name)) for image in images}
@@ -90,12 +86,16 @@ def read_coco_tracks(
         return draft.finished()
 
     in_order = sorted(videos, key=lambda video: natural_key(str(video)))
-    dataset.videos = dataset.each_video(in_order, read)
+    dataset.videos = dataset.each_video(in_order, video_of)
     dataset.categories = sorted(categories.items())
     # Training on such a file teaches boxes, which a mere count does not tell.
     if dataset.notes[_BOXES] and dataset.notes[_BOXES] == sum(len(t.masks) for t in dataset.tracks):
         dataset.notes[f"{_BOXES}: all, the file has no outlines"] = dataset.notes.pop(_BOXES)
-    return dataset
+
+
+def _video_name(entry: dict[str, Any]) -> tuple[int | str, str]:
+    video = identity(entry.get("id"), "'id'")
+    return video, str(entry.get("name") or entry.get("file_name") or video)
 
 
 def _track(entry: dict[str, Any]) -> Any:
@@ -182,14 +182,3 @@ def _by_image(
         every = ", which all annotations are" if notes[_CROWDS] == len(entries) else ""
         notes[f"{_CROWDS}{every} (--crowds imports them as objects)"] = notes.pop(_CROWDS)
     return found
-
-
-def _video_names(content: dict[str, Any], source: Path) -> dict[int | str, str]:
-    if content.get("videos") is None:
-        return {}
-
-    def named(entry: dict[str, Any]) -> tuple[int | str, str]:
-        video = identity(entry.get("id"), "'id'")
-        return video, str(entry.get("name") or entry.get("file_name") or video)
-
-    return dict(checks.entries(get_list(content, "videos", source), source, "videos", named))

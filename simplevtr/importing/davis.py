@@ -1,4 +1,14 @@
-"""DAVIS and YouTube-VOS: a PNG of object numbers for each frame."""
+"""DAVIS and YouTube-VOS: a PNG of object numbers for each frame.
+
+The source is the folder of ``Annotations/<video>/<frame>.png``, or of ``Annotations_unsupervised``,
+or one of these; frames are ``JPEGImages/<video>/<frame>.jpg`` beside it by default. Both may have a
+folder such as "480p" above the videos.
+
+The palette index, grey level or colour of a pixel tells its object, 0 or black the background.
+Void pixels become background, as YouTube-VIS cannot express them. With a ``meta.json`` as
+YouTube-VOS has it, objects have its categories. Without, and where it names none, they are of the
+category "object".
+"""
 
 import os
 import re
@@ -7,9 +17,8 @@ from pathlib import Path
 
 from simplevtr.formats import checks
 from simplevtr.formats.paths import existing
-from simplevtr.importing import sources
+from simplevtr.importing import shapes, sources
 from simplevtr.importing.reading import BrokenVideoError, ImportedDataset, VideoDraft, naming
-from simplevtr.importing.shapes import from_labels, png_size, read_object_numbers
 
 _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
@@ -19,41 +28,20 @@ _WHITE_NOTE = "frames whose only value, 255, is taken as the object"
 _Objects = dict[str, dict[int, str]] | None  # categories by video and object, if there is meta.json
 
 
-def read_davis(
+def read(
+    dataset: ImportedDataset,
     source: Path,
+    images: Path | None,
     *,
-    images: Path | None = None,
-    skip_broken: bool = False,
-    frames: str = "annotated",
+    frames: sources.Frames = "annotated",
     void: int | None = None,
     subfolder: str = "",
     videos: str | Path | None = None,
-) -> ImportedDataset:
-    """Read ``Annotations/<video>/<frame>.png`` with frames ``JPEGImages/<video>/<frame>.jpg``.
-
-    The palette index, grey level or colour of a pixel tells its object, 0 or black the background.
-    With a ``meta.json`` as YouTube-VOS has it, objects have its categories. Without, and where it
-    names none, they are of the category "object".
-
-    Args:
-        source: the folder of ``Annotations``, or of ``Annotations_unsupervised`` if there is no
-            other, or one of these.
-        images: the folder of the videos' frames; None: ``JPEGImages`` next to the annotations.
-        skip_broken: as in all readers.
-        frames: "annotated" imports the frames that have a PNG, "all" the other ones too, as frames
-            without any object.
-        void: the index of pixels that are neither object nor background; they become background,
-            as YouTube-VIS cannot express them. -1: none. None: 255, unless no picture of the
-            import has any other value than 0 and 255, where 255 is the object.
-        subfolder: a folder between ``Annotations`` or ``JPEGImages`` and the videos; "": the only
-            one there is, such as "480p" in DAVIS, or none.
-        videos: a text file that lists the videos to import, one in a line, or the name of one in
-            ``ImageSets``, such as "2017/val"; None: all.
-    """
-    sources.require_choice("frames", frames, sources.FRAMES)
+) -> None:
+    """Read the videos of an archive as it unpacks; the options are those of the command."""
     labels = _label_folder(source, subfolder)
-    root = sources.require_folder(images or _image_folder(labels), "the videos' frames (--images)")
-    dataset = ImportedDataset(root, skip_broken)
+    images = images or _image_folder(labels)
+    dataset.image_root = sources.require_folder(images, "the videos' frames (--images)")
     metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
     meta = next(filter(Path.is_file, metas), None)
     objects = None if meta is None else _read_meta(meta, dataset.notes)
@@ -68,7 +56,6 @@ def read_davis(
     if objects is not None:
         names = {name for of_video in objects.values() for name in of_video.values()}
     dataset.number_categories(sorted(names))
-    return dataset
 
 
 def _draft(
@@ -84,13 +71,13 @@ def _draft(
     images, pictures = sources.with_annotations(
         dataset, dataset.image_root / folder.name, pictures, "PNG", frames=frames
     )
-    stated = {name: png_size(path) for name, path in pictures.items()}
+    stated = {name: shapes.png_size(path) for name, path in pictures.items()}
     draft = VideoDraft(dataset, folder.name, images, stated=stated)
     known = objects and objects[folder.name]
     kinds: dict[bool | None, Path] = {}
     for name, path in pictures.items():
         with draft.frame(name, path):
-            numbers, coloured = read_object_numbers(path, draft.size)
+            numbers, coloured = shapes.read_object_numbers(path, draft.size)
             kinds.setdefault(coloured, path)
             if True in kinds and False in kinds:
                 raise BrokenVideoError(
@@ -98,7 +85,7 @@ def _draft(
                     f"{kinds[not coloured].name} of the same video by the other; save all in "
                     "one way"
                 )
-            for number, mask in from_labels(numbers).items():
+            for number, mask in shapes.from_labels(numbers).items():
                 if number == void:
                     dataset.notes[_VOID_NOTE] += 1
                     continue
@@ -140,17 +127,13 @@ def _read_meta(path: Path, notes: Counter[str]) -> dict[str, dict[int, str]]:
 
 
 def _label_folder(source: Path, subfolder: str) -> Path:
-    """The folder whose folders hold the PNGs of one video each.
-
-    ``source`` holds ``Annotations`` or ``Annotations_unsupervised``, or is the only folder above
-    it, one of the two, or the folder sought; ``subfolder`` is between these and the videos.
-    """
+    """The folder whose folders hold the PNGs of one video each."""
     source = Path(os.path.abspath(source))  # "." and ".." have names then
-    found = _labels_in([source])
+    found = _labels_in(source)
     if not found and {source.name, source.parent.name} & {*_LABELS}:
         found = [source]
     elif not found and source.is_dir():
-        found = _labels_in(sources.sub_folders(source))
+        found = _labels_in(*sources.sub_folders(source))
     if len(found) > 1:
         names = ", ".join(map(str, found))
         raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
@@ -165,7 +148,7 @@ def _label_folder(source: Path, subfolder: str) -> Path:
     return found[0] if found else root
 
 
-def _labels_in(folders: list[Path]) -> list[Path]:
+def _labels_in(*folders: Path) -> list[Path]:
     return [path for folder in folders for name in _LABELS if (path := folder / name).is_dir()]
 
 

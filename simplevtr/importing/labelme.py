@@ -1,65 +1,44 @@
-"""LabelMe: a JSON file a frame, with shapes whose label and ``group_id`` are the track."""
+"""LabelMe: a JSON file a frame, with shapes whose label and ``group_id`` are the track.
+
+The source is a folder of the files ``<frame>.json`` of one video, or of such folders; the images
+``<frame>.jpg`` are beside the files by default, where LabelMe puts them, or in ``<video>/``.
+
+Polygons, rectangles (also turned ones), circles and masks become masks. As in LabelMe, shapes of
+one label and one ``group_id`` are one object: in a video a track, in a frame they are united.
+Points and lines have no mask; they and shapes labelled ``__ignore__`` are left out and counted. The
+image in a file (``imageData``) and the folders in its ``imagePath`` are not looked at.
+"""
 
 import base64
+import io
 import math
 import re
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from simplevtr.formats import checks
-from simplevtr.importing import shapes, sources
-from simplevtr.importing.reading import (
-    ImportedDataset,
-    ImportedVideo,
-    Rle,
-    Size,
-    UndecidedError,
-    VideoDraft,
-    naming,
-)
+from simplevtr.importing import reading, shapes, sources
+from simplevtr.importing.reading import ImportedDataset, UndecidedError, VideoDraft, naming
 
-UNGROUPED = ("error", "label", "drop")
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
 _TURNED = ("oriented_rectangle", "rotation")  # rectangles of LabelMe and X-AnyLabeling
 _SHAPES = ("polygon", "rectangle", *_TURNED, "circle", "mask")
 _IGNORE = "__ignore__"  # LabelMe's name for regions that are of no class, nor background
 
 
-def read_labelme(
+def read(
+    dataset: ImportedDataset,
     source: Path,
+    images: Path | None,
     *,
-    images: Path | None = None,
-    skip_broken: bool = False,
-    frames: str = "annotated",
-    ungrouped: str = "error",
+    frames: sources.Frames = "annotated",
+    ungrouped: Literal["error", "label", "drop"] = "error",
     labels_with_number: bool = False,
-) -> ImportedDataset:
-    """Read LabelMe's files, ``<frame>.json`` for the image ``<frame>.jpg``.
-
-    Polygons, rectangles (also turned ones), circles and masks become masks. As in LabelMe, shapes
-    of one label and one ``group_id`` are one object: in a video a track, in a frame they are
-    united. Points and lines have no mask; they and shapes labelled ``__ignore__`` are left out and
-    counted. The image in a file (``imageData``) and the folders in its ``imagePath`` are not looked
-    at.
-
-    Args:
-        source: a folder of the files of one video, or of such folders.
-        images: the folder of the videos' frames; None: the source, as LabelMe puts files next to
-            their images. Frames are in ``<video>/``, or, for a source that is one video, there.
-        skip_broken: as in all readers.
-        frames: "annotated" imports the frames that have a file, "all" the other ones too, as frames
-            without any object.
-        ungrouped: what happens to a shape without ``group_id``: "error" it is refused; "label" it
-            belongs to the track of its label, of which a video has one then; "drop" it is left out.
-        labels_with_number: labels such as "bus-1" and "bus-2", which LabelMe's first versions had
-            as there was no ``group_id``, are tracks 1 and 2 of the category "bus".
-    """
-    sources.require_choice("frames", frames, sources.FRAMES)
-    sources.require_choice("ungrouped", ungrouped, UNGROUPED)
+) -> None:
+    """Read one video or a folder of videos; the options are those of the command."""
     source = sources.require_folder(source, "LabelMe's files")
     root = sources.require_folder(images or source, "the videos' frames")
     single = bool(sources.files_of(source, ".json"))
@@ -67,29 +46,28 @@ def read_labelme(
     folders = [folder for folder in folders if sources.files_of(folder, ".json")]
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
-    dataset = ImportedDataset(root, skip_broken)
+    dataset.image_root = root
     track_of = partial(_track_of, ungrouped=ungrouped, labels_with_number=labels_with_number)
 
-    def read(folder: Path) -> ImportedVideo:
+    def video_of(folder: Path) -> reading.ImportedVideo:
         return _video(folder, root if single else root / folder.name, dataset, frames, track_of)
 
-    dataset.videos = dataset.each_video(folders, read)
+    dataset.videos = dataset.each_video(folders, video_of)
     dataset.number_categories(sorted(track.category for track in dataset.tracks))
     if not labels_with_number:
         stems = Counter(m[1] for _, name in dataset.categories if (m := _number_of(name)))
         note = "categories alike but for -NUMBER (see --labels-with-number)"
         dataset.notes[note] = sum(count for count in stems.values() if count > 1)
-    return dataset
 
 
 def _video(
     folder: Path, images: Path, dataset: ImportedDataset, frames: str, track_of: Callable
-) -> ImportedVideo:
+) -> reading.ImportedVideo:
     pictures, files = sources.with_annotations(
         dataset, images, sources.files_of(folder, ".json"), "file", frames=frames
     )
     contents: dict[str, dict[str, Any]] = {}
-    stated: dict[str, Size] = {}  # as LabelMe showed the picture
+    stated: dict[str, shapes.Size] = {}  # as LabelMe showed the picture
     for name, path in files.items():
         with dataset.part("frames"):
             content = contents[name] = sources.read_object(path)
@@ -153,19 +131,20 @@ def _number_of(label: str) -> re.Match[str] | None:
     return re.fullmatch(r"(.*\S)-([0-9]+)", label)
 
 
-def _mask(shape: dict[str, Any], size: Size) -> Rle:
+def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
     kind = shape.get("shape_type")
     kind = "polygon" if kind is None else kind
     if kind not in _SHAPES:
         raise ValueError(f"unknown shape_type {kind!r:.40}; imported are {', '.join(_SHAPES)}")
-    points = _points(shape)
+    points = shapes.flat(shape.get("points"))
     # Rectangles of newer files have four corners.
-    corners = 4 if kind in _TURNED or (kind == "rectangle" and len(points) == 4) else 2
-    if kind == "polygon" or corners == len(points) == 4:
-        return shapes.from_polygons([[*chain(*points)]], size)
-    if len(points) != corners:
-        raise ValueError(f"a shape of kind {kind} has {len(points)} points; {corners} are needed")
-    (x0, y0), (x1, y1) = points
+    corners = 4 if kind in _TURNED or (kind == "rectangle" and len(points) == 8) else 2
+    if kind == "polygon" or corners == len(points) / 2 == 4:
+        return shapes.from_polygons([points], size)
+    if len(points) != 2 * corners:
+        found = len(points) // 2
+        raise ValueError(f"a shape of kind {kind} has {found} points; {corners} are needed")
+    x0, y0, x1, y1 = points
     if kind == "rectangle":
         return shapes.from_polygons([[x0, y0, x1, y0, x1, y1, x0, y1]], size)
     if kind == "circle":  # the centre and a point of the edge
@@ -181,16 +160,5 @@ def _mask(shape: dict[str, Any], size: Size) -> Rle:
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
-        pixels = shapes.read_embedded_mask(content, (height, width))
-    return shapes.from_overlapping(pixels, round(x0), round(y0), size)
-
-
-def _points(shape: dict[str, Any]) -> list[list[float]]:
-    points = shape.get("points")
-    if not isinstance(points, list) or not points:
-        raise ValueError(f"points are {points!r:.80}; a list of [x, y] is needed")
-    for point in points:
-        pair = isinstance(point, list) and len(point) == 2
-        if not pair or not all(type(v) in (int, float) and abs(v) < 1e9 for v in point):
-            raise ValueError(f"point {point!r:.80}; [x, y] in pixels is needed")
-    return points
+        pixels, _ = shapes.read_png(io.BytesIO(content), (height, width), shapes.GREY)
+    return shapes.from_window(pixels != 0, round(x0), round(y0), size)

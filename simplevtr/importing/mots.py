@@ -1,22 +1,24 @@
-"""MOTS: a text file a video, or a 16-bit PNG a frame."""
+"""MOTS: a text file a video, or a 16-bit PNG a frame.
 
-from collections.abc import Iterator, Mapping
+A text file has a line ``time_frame id class_id img_height img_width rle`` for each object of each
+frame; a PNG has the value 1000 * class + instance in each pixel, and 0 for background. Regions to
+ignore (class 10, or 10000) become background, as YouTube-VIS cannot express them. All images of a
+video are its frames; those without annotations have no objects.
+
+The source is a text file, a folder of text files ``<video>.txt``, a folder of PNGs of one video, or
+a folder of such folders. A PNG's name ends in the number of its frame. Frames are
+``<video>/<number>.jpg`` or ``<video>/img1/<number>.jpg``. In MOTChallenge's form the source is
+``<video>/gt/gt.txt``, ``<video>``, or a folder of such videos, and frames are there by default.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import existing
+from simplevtr.importing import reading, shapes
 from simplevtr.importing.output import parse_pairs
-from simplevtr.importing.reading import (
-    ImportedDataset,
-    ImportedVideo,
-    Rle,
-    Size,
-    UndecidedError,
-    VideoDraft,
-    naming,
-)
-from simplevtr.importing.shapes import from_labels, from_rle, png_size, read_deep_labels
 from simplevtr.importing.sources import files_of, numbered_frames, require_folder, sub_folders
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
@@ -24,128 +26,49 @@ _IGNORE_CLASS = 10  # of regions in which nothing is annotated
 _IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
 _GROUND_TRUTH = ("gt", "gt.txt")  # where MOTChallenge has it, below the folder of a video
 _FIELDS = ("time_frame", "id", "class_id", "img_height", "img_width", "rle")
-_Object = tuple[int, int, Rle]  # identity, class and mask
+_Object = tuple[int, int, reading.Rle]  # identity, class and mask
 
 
-def read_mots(
+def read(
+    dataset: reading.ImportedDataset,
     source: Path,
+    images: Path | None,
     *,
-    images: Path | None = None,
-    skip_broken: bool = False,
-    classes: Mapping[int, str] | None = None,
-) -> ImportedDataset:
-    """Read MOTS in either form.
-
-    A text file has a line ``time_frame id class_id img_height img_width rle`` for each object of
-    each frame; a PNG has the value 1000 * class + instance in each pixel, and 0 for background.
-    Regions to ignore (class 10, or 10000) become background, as YouTube-VIS cannot express them.
-    All images of a video are its frames; those without annotations have no objects.
-
-    Args:
-        source: a text file, a folder of text files ``<video>.txt``, a folder of PNGs of one video,
-            or a folder of such folders. A PNG's name ends in the number of its frame. Also
-            MOTChallenge's ``<video>/gt/gt.txt``, ``<video>``, or a folder of such videos.
-        images: the folder of the videos' frames, ``<video>/<number>.jpg`` or
-            ``<video>/img1/<number>.jpg``; None: the folder of the videos in MOTChallenge's form.
-            The other forms need it.
-        skip_broken: as in all readers.
-        classes: class number -> category; None: 1 car, 2 pedestrian. A class 10 that has a name
-            here is one like the others, but for the identity 10000.
-    """
+    classes: Sequence[str] | None = None,
+) -> None:
+    """Read videos of either form; ``classes`` are as of ``--classes``."""
+    names = KITTI_CLASSES if classes is None else _parse_classes(classes)
     videos = _videos(source)
     if images is None:
         own = _folder_of(next(iter(videos.values())))
         if own is None:
             raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
         images = own.parent
-    dataset = ImportedDataset(require_folder(images, "the videos' frames"), skip_broken)
-    classes = KITTI_CLASSES if classes is None else classes
-    dataset.videos = dataset.each_video(
-        videos.items(), lambda item: _video(*item, dataset, classes)
-    )
-    dataset.categories = sorted(classes.items())
-    return dataset
+    dataset.image_root = require_folder(images, "the videos' frames")
+    dataset.videos = dataset.each_video(videos.items(), lambda item: _video(*item, dataset, names))
+    dataset.categories = sorted(names.items())
 
 
-def parse_classes(entries: list[str]) -> dict[int, str]:
+def _parse_classes(entries: Sequence[str]) -> dict[int, str]:
     """``["1=car", "2=pedestrian"]`` as numbers and names, neither twice; else ValueError."""
     pairs = parse_pairs(entries, "NUMBER=NAME, such as 1=car,")
-    classes = {}
-    for number, name in pairs.items():
-        if not (number.strip().isdecimal() and len(number) < 10):
-            raise ValueError(f"class {number!r}: a number is needed, as in 1=car")
-        classes[int(number)] = name.strip()
+    classes = {
+        whole_number({"class": number.strip()}, "class"): name.strip()
+        for number, name in pairs.items()
+    }
     if not len(set(classes.values())) == len(classes) == len(pairs):
         raise ValueError(f"classes {' '.join(entries)}: a number or a name appears twice")
     return classes
 
 
-def _video(
-    name: str, source: Path, dataset: ImportedDataset, classes: Mapping[int, str]
-) -> ImportedVideo:
-    folder = existing(dataset.image_root / name)
-    inner = folder / "img1"
-    frames = numbered_frames(inner if inner.is_dir() else folder)
-    entries = [*(_pictures if source.is_dir() else _lines)(source)]
-    stated = {frame: size for _, frame, size, _ in entries}
-    draft = VideoDraft(dataset, name, frames, stated=stated)
-    for where, frame, _, content in entries:
-        with draft.frame(frame, where):
-            if frame not in frames:
-                raise ValueError(f"there is no image of frame {frame}")
-            for identity, label, mask in _objects(content, draft.size):
-                if identity == _IGNORE or (label == _IGNORE_CLASS and label not in classes):
-                    dataset.notes["regions to ignore, taken as background"] += 1
-                    continue
-                if label not in classes:
-                    known = ", ".join(f"{k}={v}" for k, v in classes.items())
-                    raise UndecidedError(f"class {label} has no name; known: {known} (--classes)")
-                draft.add(identity, classes[label], frame, mask)
-    return draft.finished()
-
-
-def _pictures(folder: Path) -> Iterator[tuple[Path, int, Size | None, Path]]:
-    """What ``_lines`` yields, for PNGs; the size is None if it cannot be read."""
-    for number, path in numbered_frames(folder).items():
-        yield path, number, png_size(path), path
-
-
-def _lines(path: Path) -> Iterator[tuple[str, int, Size, _Object]]:
-    """Where a line stands, its frame and size, and its object, whose mask is not checked yet."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            fields = line.decode("ascii", errors="replace").split()
-            if not fields:
-                continue
-            where = f"{path}, line {number}"
-            with naming(where):  # a broken line leaves the frame unknown
-                if len(fields) != len(_FIELDS):
-                    raise ValueError(f"{' '.join(fields)!r:.80}; {' '.join(_FIELDS)} are needed")
-                row = dict(zip(_FIELDS, fields, strict=True))
-                frame, identity, label, *size = (whole_number(row, key) for key in _FIELDS[:5])
-            rle = {"size": size, "counts": row["rle"]}
-            yield where, frame, tuple(size), (identity, label, rle)
-
-
-def _objects(content: Path | _Object, size: Size) -> Iterator[_Object]:
-    """The objects of a PNG or a line in a frame of this size."""
-    if not isinstance(content, Path):
-        identity, label, rle = content
-        yield identity, label, from_rle(rle, size)
-        return
-    for value, mask in from_labels(read_deep_labels(content, size)).items():
-        if value < NUMBERS:
-            raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")
-        yield value, value // NUMBERS, mask
-
-
 def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
-    texts = [source] if source.is_file() else []
-    if not texts:
-        folders = sub_folders(require_folder(source, "MOTS text files or folders of PNGs"))
-        texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
-        texts = texts or files_of(source, ".txt")  # beside MOTChallenge's folders, notes at most
+    folders = [] if source.is_file() else sub_folders(source)
+    texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
+    if source.is_file():
+        texts = [source]
+    elif not texts:  # beside MOTChallenge's folders, notes at most
+        texts = files_of(source, ".txt")
     if texts:
         return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
     if files_of(source, ".png"):
@@ -162,3 +85,63 @@ def _folder_of(text: Path) -> Path | None:
     """The folder of a video in MOTChallenge's form, where its frames are too; else None."""
     *above, gt, name = text.absolute().parts
     return Path(*above) if (gt, name) == _GROUND_TRUTH and len(above) > 1 else None
+
+
+def _video(
+    name: str, source: Path, dataset: reading.ImportedDataset, classes: Mapping[int, str]
+) -> reading.ImportedVideo:
+    folder = existing(dataset.image_root / name)
+    inner = folder / "img1"
+    frames = numbered_frames(inner if inner.is_dir() else folder)
+    entries = [*(_pictures if source.is_dir() else _lines)(source)]
+    stated = {frame: size for _, frame, size, _ in entries}
+    draft = reading.VideoDraft(dataset, name, frames, stated=stated)
+    for where, frame, _, content in entries:
+        with draft.frame(frame, where):
+            if frame not in frames:
+                raise ValueError(f"there is no image of frame {frame}")
+            for identity, label, mask in _objects(content, draft.size):
+                if identity == _IGNORE or (label == _IGNORE_CLASS and label not in classes):
+                    dataset.notes["regions to ignore, taken as background"] += 1
+                    continue
+                if label not in classes:
+                    known = ", ".join(f"{k}={v}" for k, v in classes.items())
+                    why = f"class {label} has no name; known: {known} (--classes)"
+                    raise reading.UndecidedError(why)
+                draft.add(identity, classes[label], frame, mask)
+    return draft.finished()
+
+
+def _pictures(folder: Path) -> Iterator[tuple[Path, int, reading.Size | None, Path]]:
+    """What ``_lines`` yields, for PNGs; the size is None if it cannot be read."""
+    for number, path in numbered_frames(folder).items():
+        yield path, number, shapes.png_size(path), path
+
+
+def _lines(path: Path) -> Iterator[tuple[str, int, reading.Size, _Object]]:
+    """Where a line stands, its frame and size, and its object, whose mask is not checked yet."""
+    lines = path.read_bytes().decode("ascii", errors="replace").split("\n")
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        where = f"{path}, line {number}"
+        with reading.naming(where):  # a broken line leaves the frame unknown
+            if len(fields) != len(_FIELDS):
+                raise ValueError(f"{' '.join(fields)!r:.80}; {' '.join(_FIELDS)} are needed")
+            row = dict(zip(_FIELDS, fields, strict=True))
+            frame, identity, label, *size = (whole_number(row, key) for key in _FIELDS[:5])
+        yield where, frame, tuple(size), (identity, label, {"size": size, "counts": row["rle"]})
+
+
+def _objects(content: Path | _Object, size: reading.Size) -> Iterator[_Object]:
+    """The objects of a PNG or a line in a frame of this size."""
+    if not isinstance(content, Path):
+        identity, label, rle = content
+        yield identity, label, shapes.from_rle(rle, size)
+        return
+    labels, _ = shapes.read_png(content, size, shapes.DEEP_LABELS)
+    for value, mask in shapes.from_labels(labels.astype("int32")).items():
+        if value < NUMBERS:
+            raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")
+        yield value, value // NUMBERS, mask

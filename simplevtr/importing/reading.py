@@ -49,7 +49,7 @@ class ImportedVideo:
 class ImportedDataset:
     """What is found in foreign files, in the order of the output, and what is left out of them."""
 
-    image_root: Path  # the folder that the file names of the frames start at
+    image_root: Path = Path()  # the folder that the file names of the frames start at
     skip_broken: bool = False  # whether what cannot be used is left out; otherwise it is an error
     videos: list[ImportedVideo] = field(default_factory=list)
     categories: list[tuple[int, str]] = field(default_factory=list)  # distinct ids and names

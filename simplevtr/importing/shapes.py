@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.formats import rle
+from simplevtr.formats.checks import is_finite
 from simplevtr.formats.images import UNREADABLE, open_image
 from simplevtr.importing.reading import Rle, Size
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-_WHITE = 255  # void, or the object of pictures that know no other
+# Kinds of PNGs: the modes that Pillow reads them in, and what they are in words.
+OBJECT_NUMBERS = (("P", "L", "1", "LA", "RGB", "RGBA"), "a palette, 8-bit grey or colours")
+DEEP_LABELS = (("I;16", "I;16B", "I"), "16-bit grey")
+GREY = (("P", "L", "1"), "8-bit grey")
+
 # More objects than this a picture does not have; a photograph has more colours.
 _MOST_OBJECTS = 100
 # So few grey levels may be any objects, and levels so low any number of them.
@@ -35,6 +40,11 @@ def from_rle(segmentation: Any, size: Size) -> Rle:
     return {"size": [*size], "counts": text}
 
 
+def from_polygons(polygons: Sequence[Any], size: Size) -> Rle:
+    """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels."""
+    return {"size": [*size], "counts": rle.polygons_text(polygons, *size)}
+
+
 def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     """The mask of a COCO segmentation, whose polygons may have holes, and whether it is a box.
 
@@ -48,19 +58,43 @@ def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
         return from_rle(segmentation, size), False
     polygons = [_rings(polygon) for polygon in segmentation]
     rle.check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
-    whole = [rings[0] for rings in polygons if len(rings) == 1]
-    masks = [from_polygons(whole, size)] if whole else []
-    for outline, *holes in (rings for rings in polygons if len(rings) > 1):
-        around = rle.inverted(from_polygons(holes, size))
-        masks.append(coco_mask.merge([from_polygons([outline], size), around], intersect=True))
+    masks = []
+    for outline, *holes in polygons:
+        masks.append(from_polygons([outline], size))
+        if holes:
+            around = rle.inverted(from_polygons(holes, size))
+            masks[-1] = coco_mask.merge([masks[-1], around], intersect=True)
     mask = coco_mask.merge(masks)
-    is_box = len(polygons) == len(whole) == 1 and _is_rectangle(whole[0])
+    is_box = len(polygons) == len(polygons[0]) == 1 and _is_rectangle(polygons[0][0])
     return mask, is_box and bool(coco_mask.area(mask))
 
 
-def from_polygons(polygons: Sequence[Any], size: Size) -> Rle:
-    """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels."""
-    return {"size": [*size], "counts": rle.polygons_text(polygons, *size)}
+def _rings(polygon: Any) -> list[Any]:
+    """The outline of a polygon and those of its holes; numbers of a list are not checked yet."""
+    if not isinstance(polygon, dict):
+        return [polygon]
+    holes = polygon.get("interiors") or []
+    if not isinstance(holes, list):
+        raise ValueError(f"polygon's 'interiors' is {reprlib.repr(holes)}; a list is needed")
+    return [flat(ring) for ring in (polygon.get("exterior"), *holes)]
+
+
+def flat(points: Any) -> list[float]:
+    """The ring ``[x0, y0, x1, y1, ...]`` of a list of points [x, y]."""
+    pairs = isinstance(points, list) and all(isinstance(p, list) and len(p) == 2 for p in points)
+    if not points or not pairs or not all(is_finite(value) for p in points for value in p):
+        raise ValueError(f"points are {reprlib.repr(points)}; a list of points [x, y] is needed")
+    return [value for point in points for value in point]
+
+
+def _is_rectangle(ring: list[float]) -> bool:
+    """Whether the sides are level and upright in turn; the first corner may stand last again."""
+    if len(ring) == 10 and ring[:2] == ring[8:]:
+        ring = ring[:8]
+    if len(ring) != 8:
+        return False
+    x0, y0, x1, y1, x2, y2, x3, y3 = ring
+    return (y0, x1, y2, x3) == (y1, x2, y3, x0) or (x0, y1, x2, y3) == (x1, y2, x3, y0)
 
 
 def from_ellipse(
@@ -82,32 +116,13 @@ def from_ellipse(
     return rle.encode_mask(np.hypot(along, across) <= 1)
 
 
-def from_overlapping(mask: np.ndarray, left: int, top: int, size: Size) -> Rle:
+def from_window(pixels: np.ndarray, left: int, top: int, size: Size) -> Rle:
     """The part inside the frame of (h, w) bool pixels whose upper left corner may lie outside."""
-    pixels = np.zeros(size, dtype=bool)
-    inner = mask[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
+    frame = np.zeros(size, dtype=bool)
+    inner = pixels[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
     rows, columns = max(top, 0), max(left, 0)
-    pixels[rows : rows + inner.shape[0], columns : columns + inner.shape[1]] = inner
-    return rle.encode_mask(pixels)
-
-
-def from_window(runs: list[int], window: tuple[int, int, int, int], size: Size) -> Rle:
-    """The mask of row-major run lengths, background first, that fill a window of the frame.
-
-    The window is (left, top, width, height) in pixels and lies inside.
-    """
-    left, top, width, height = window
-    if not (0 <= left < left + width <= size[1] and 0 <= top < top + height <= size[0]):
-        raise ValueError(
-            f"mask at left {left}, top {top} of {width} x {height} pixels (width x height) leaves "
-            f"the frame of {size[1]} x {size[0]}"
-        )
-    if any(run < 0 for run in runs) or sum(runs) != width * height:
-        raise ValueError(
-            f"run lengths {runs!r:.80} do not fill a mask of {width} x {height} pixels"
-        )
-    filled = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)
-    return from_overlapping(filled, left, top, size)
+    frame[rows : rows + inner.shape[0], columns : columns + inner.shape[1]] = inner
+    return rle.encode_mask(frame)
 
 
 def from_labels(picture: np.ndarray) -> dict[int, Rle]:
@@ -115,7 +130,6 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
 
     The time does not grow with the number of values.
     """
-    height, width = picture.shape
     pixels = picture.ravel(order="F")
     starts = np.flatnonzero(np.diff(pixels, prepend=~pixels[:1]))
     ends = np.append(starts[1:], pixels.size)
@@ -127,35 +141,8 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
     for value, runs in zip(distinct.tolist(), np.split(order, first)[1:], strict=True):
         edges = np.stack([starts[runs], ends[runs]], axis=1).ravel()
         counts = np.diff(edges, prepend=0, append=pixels.size).tolist()
-        masks[value] = rle.encode_runs(counts, height, width)
+        masks[value] = rle.encode_runs(counts, *picture.shape)
     return masks
-
-
-def _rings(polygon: Any) -> list[Any]:
-    """The outline of a polygon and those of its holes; numbers are not checked yet."""
-    if not isinstance(polygon, dict):
-        return [polygon]
-    holes = polygon.get("interiors") or []
-    if not isinstance(holes, list):
-        raise ValueError(f"polygon's 'interiors' is {reprlib.repr(holes)}; a list is needed")
-    rings = (polygon.get("exterior"), *holes)
-    for ring in rings:
-        if not isinstance(ring, list) or not all(isinstance(p, list) and len(p) == 2 for p in ring):
-            raise ValueError(
-                f"polygon with 'exterior' or a hole {reprlib.repr(ring)}; a list of points [x, y] "
-                "is needed"
-            )
-    return [[value for point in ring for value in point] for ring in rings]
-
-
-def _is_rectangle(ring: list[float]) -> bool:
-    """Whether the sides are level and upright in turn; the first corner may stand last again."""
-    if len(ring) == 10 and ring[:2] == ring[8:]:
-        ring = ring[:8]
-    if len(ring) != 8:
-        return False
-    x0, y0, x1, y1, x2, y2, x3, y3 = ring
-    return (y0, x1, y2, x3) == (y1, x2, y3, x0) or (x0, y1, x2, y3) == (x1, y2, x3, y0)
 
 
 def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None]:
@@ -169,17 +156,16 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
         (H, W) int32, where 0 is the background; and whether colours (True) or numbers (False) tell
         the objects, None where it may be either.
     """
-    kinds = ("P", "L", "1", "LA", "RGB", "RGBA")
-    picture, mode = _read_png(path, size, kinds, "a palette, 8-bit grey or colours")
-    picture = picture.astype(np.int32)
+    picture, mode = read_png(path, size, OBJECT_NUMBERS)
     if mode in ("LA", "RGBA"):
         if (picture[..., -1] != 255).any():
             raise ValueError("is transparent in places; the background must be black")
-        picture = picture[..., :-1]  # of one or three channels
-    level = picture if picture.ndim == 2 else picture[..., 0]
-    is_grey = np.array(True) if picture.ndim == 2 else (picture == level[..., None]).all(axis=2)
+        picture = picture[..., :-1]
+    picture = picture.astype(np.int32).reshape(*size, -1)  # of one or three channels
+    level = picture[..., 0]
+    is_grey = (picture == level[..., None]).all(axis=2)
     if is_grey.all():
-        found, what = np.setdiff1d(level, (0, _WHITE)), "grey values besides 0 and 255"
+        found, what = np.setdiff1d(level, (0, 255)), "grey values besides 0 and 255"
         # Objects are numbered from 1 without large gaps, though one number may lie apart, as void;
         # smoothed edges are not.
         many = mode != "P" and len(found) > _FEW_LEVELS
@@ -198,16 +184,6 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
     return level, by_colour
 
 
-def read_deep_labels(path: Path, size: Size) -> np.ndarray:
-    """The (H, W) int32 labels in [0, 65535] of a 16-bit grey PNG of this size."""
-    return _read_png(path, size, ("I;16", "I;16B", "I"), "16-bit grey")[0].astype(np.int32)
-
-
-def read_embedded_mask(content: bytes, size: Size) -> np.ndarray:
-    """The (H, W) bool mask of the bytes of an 8-bit PNG; not 0 is the object."""
-    return _read_png(io.BytesIO(content), size, ("P", "L", "1"), "8-bit grey")[0] != 0
-
-
 def png_size(path: Path) -> Size | None:
     """(H, W) in pixels of a PNG, of which the header is read; None if it cannot be read."""
     try:
@@ -217,10 +193,11 @@ def png_size(path: Path) -> Size | None:
         return None
 
 
-def _read_png(
-    file: Path | io.BytesIO, size: Size, modes: tuple[str, ...], kind: str
+def read_png(
+    file: Path | io.BytesIO, size: Size, kind: tuple[tuple[str, ...], str]
 ) -> tuple[np.ndarray, str]:
-    """The values and mode of a PNG, which is decoded only if its size and mode are right."""
+    """The values and mode of a PNG, which is decoded only if it has (H, W) pixels of this kind."""
+    modes, description = kind
     try:
         with open_image(file, formats=("PNG",)) as image:
             found, mode = (image.height, image.width), image.mode
@@ -232,4 +209,4 @@ def _read_png(
         raise ValueError(
             f"has {found[0]} x {found[1]} pixels (height x width), expected {size[0]} x {size[1]}"
         )
-    raise ValueError(f"is a PNG of mode {mode!r}; {kind} is needed ({', '.join(modes)})")
+    raise ValueError(f"is a PNG of mode {mode!r}; {description} is needed ({', '.join(modes)})")

@@ -4,20 +4,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from simplevtr.formats.files import read_json
 from simplevtr.formats.images import IMAGE_SUFFIXES
 from simplevtr.formats.paths import existing, natural_key
 from simplevtr.importing.reading import ImportedDataset
 
-FRAMES = ("annotated", "all")  # of a video that are imported, where not all have annotations
-
-
-def require_choice(name: str, value: str, allowed: Iterable[str]) -> None:
-    """Raise ValueError unless the value of an option is one of those allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
+# Which frames of a video are imported, where not all have annotations.
+Frames = Literal["annotated", "all"]
 
 
 def require_folder(path: Path, what: str) -> Path:
