@@ -14,10 +14,9 @@ Boxes are "cxcywh in [0, 1]" (centre and size relative to the unpadded frame) in
 "xyxy pixels" in detectron2's ``Instances``; each docstring says which.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -72,7 +71,7 @@ class ClipBatch:
 
 @dataclass(frozen=True)
 class ClipTargets:
-    """Ground truth of one clip, a row an instance.
+    """Ground truth of one clip, one row per instance.
 
     Attributes:
         labels: (G,) int64 in [0, K).
@@ -89,18 +88,16 @@ class ClipTargets:
     def __len__(self) -> int:
         return self.labels.shape[0]
 
-    def rows(self, index: Tensor) -> ClipTargets:
+    def rows(self, index: Tensor) -> Self:
         """The instances at ``index`` (int64), in that order."""
-        return ClipTargets(
-            self.labels[index], self.boxes[index], self.masks[index], self.visible[index]
-        )
+        return ClipTargets(*(column[index] for column in vars(self).values()))
 
 
 @dataclass(frozen=True)
 class ClipPredictions:
-    """What the model says about a batch of clips, with the frame axis explicit.
+    """What the model predicts of a batch of clips, with the frame axis explicit.
 
-    A decoupled model (queries without a frame axis) computes classes and boxes once a slot; here
+    A decoupled model (queries without a frame axis) computes classes and boxes once per slot; here
     they are expanded views over T, so both kinds of model are read alike.
 
     Attributes:
@@ -124,7 +121,7 @@ class FrameTracks:
         index: 0-based number of the frame.
         size: (H, W) of the original frame in pixels.
         track_ids: (N,) from 1 on, in the order in which tracks were born; a track keeps its id.
-        labels: (N,) class indices, of what is known when the frame is given out.
+        labels: (N,) class indices, of what is known when the frame is returned.
         scores: (N,) in [0, 1], likewise; None of true tracks.
         masks: (N,) compressed RLEs with text counts, ``{"size": [H, W], "counts": str}``, none of
             them empty.
@@ -144,15 +141,11 @@ class FrameTracks:
         size: tuple[int, int],
         frames: int,
         first: int = 0,
-    ) -> Iterator[FrameTracks]:
+    ) -> Iterator[Self]:
         """The tracks of a whole video, a frame at a time.
 
-        Args:
-            tracks: the id, label and score of each, and for each of the frames a mask as above or
-                None.
-            size: (H, W) in pixels.
-            frames: their number, which no tracks do not tell.
-            first: number of the first frame.
+        ``tracks`` are the id, label and score of each, and for each of the ``frames``, which are
+        numbered from ``first`` on, a mask as above or None.
         """
         tracks = list(tracks)
         for index in range(frames):
@@ -160,7 +153,7 @@ class FrameTracks:
             columns = map(list, zip(*seen, strict=True)) if seen else ([], [], [], [])
             yield cls(first + index, tuple(size), *columns)
 
-    def rows(self, index: list[int]) -> FrameTracks:
+    def rows(self, index: list[int]) -> Self:
         """The tracks at ``index``, in that order."""
         columns = ("track_ids", "labels", "scores", "masks")
         return replace(self, **{name: [getattr(self, name)[i] for i in index] for name in columns})
@@ -175,7 +168,7 @@ class FrameTracks:
 class TrackMasks(Sequence):
     """The masks of one track over a video, run-length encoded; reads like a (T, H, W) bool tensor.
 
-    ``masks[t]`` decodes one frame. So a result holds kilobytes a frame, however large it is.
+    ``masks[t]`` decodes one frame. So a result holds kilobytes per frame, however large it is.
 
     Attributes:
         shape: (T, H, W).
@@ -202,14 +195,7 @@ class TrackMasks(Sequence):
 
 
 def encode_masks(masks: Tensor) -> list[dict | None]:
-    """Run-length encode the masks of one track.
-
-    Args:
-        masks: (T, H, W) bool, on any device.
-
-    Returns:
-        For each frame a compressed RLE with text counts, or None if the mask is empty.
-    """
+    """Compressed RLEs, with text counts, of a track's (T, H, W) bool masks; None where empty."""
     visible = masks.flatten(1).any(dim=1) if masks.numel() else masks.new_zeros(len(masks))
     rles: list[dict | None] = [None] * len(masks)
     index = torch.nonzero(visible).flatten()

@@ -10,6 +10,7 @@ from simplevtr.modeling.transformer import Transformer
 import pytest
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -74,13 +75,17 @@ def test_results_and_gradients_are_those_of_pytorch(key_padding, rate, training,
 
 def materialised(query, key, value, key_padding, chunks):
     """The formula with whole matrices; what is dropped is drawn chunk after chunk."""
+    query, key, value = (
+        rearrange(x, "b n (heads c) -> b heads n c", heads=HEADS) for x in (query, key, value)
+    )
     scores = query @ key.mT / math.sqrt(WIDTH)
     if key_padding is not None:
         scores = scores.masked_fill(key_padding[:, None, None], -math.inf)
     kept = [
         F.dropout(torch.ones(CLIPS, HEADS, rows, KEYS, dtype=query.dtype), RATE) for rows in chunks
     ]
-    return (scores.softmax(-1) * torch.cat(kept, dim=2)) @ value
+    out = (scores.softmax(-1) * torch.cat(kept, dim=2)) @ value
+    return rearrange(out, "b heads n c -> b n (heads c)")
 
 
 @pytest.mark.parametrize(
@@ -89,10 +94,10 @@ def materialised(query, key, value, key_padding, chunks):
 )
 def test_dropout_of_weights_and_its_gradients(key_padding, chunk_bytes, chunks, monkeypatch):
     monkeypatch.setattr(attention, "CHUNK_BYTES", chunk_bytes)
-    inputs = tensors(*[(CLIPS, HEADS, n, WIDTH) for n in (QUERIES, KEYS, KEYS)])
+    inputs = tensors(*[(CLIPS, n, HEADS * WIDTH) for n in (QUERIES, KEYS, KEYS)])
     allowed = None if key_padding is None else ~key_padding[:, None, None]
     torch.manual_seed(3)
-    out = attend(*inputs, allowed, RATE)
+    out = attend(*inputs, HEADS, allowed, RATE)
     after = torch.rand(1)
     gradients = torch.autograd.grad(out.square().sum(), inputs)
     torch.manual_seed(3)
@@ -104,16 +109,16 @@ def test_dropout_of_weights_and_its_gradients(key_padding, chunk_bytes, chunks, 
     ):
         torch.testing.assert_close(one, two)
     if key_padding is not None:
-        assert (gradients[1][1, :, 4:] == 0).all()
-        assert (gradients[2][1, :, 4:] == 0).all()
-        assert (gradients[2][1, :, :4] != 0).any()
+        assert (gradients[1][1, 4:] == 0).all()
+        assert (gradients[2][1, 4:] == 0).all()
+        assert (gradients[2][1, :4] != 0).any()
 
 
 def test_each_chunk_drops_other_weights(monkeypatch):
     monkeypatch.setattr(attention, "CHUNK_BYTES", 64 * 500 * 4)
-    query, key = torch.zeros(1, 1, 640, 1), torch.zeros(1, 1, 500, 1)
-    value = torch.eye(500).view(1, 1, 500, 500)  # so that the output is the weights
-    weights = attend(query, key, value, None, 0.1)[0, 0] * 500
+    query, key = torch.zeros(1, 640, 1), torch.zeros(1, 500, 1)
+    value = torch.eye(500)[None]  # so that the output is the weights
+    weights = attend(query, key, value, 1, None, 0.1)[0] * 500
     kept = weights > 0
     torch.testing.assert_close(weights[kept], torch.full_like(weights[kept], 1 / 0.9))
     assert kept.float().mean().item() == pytest.approx(0.9, abs=0.005)

@@ -2,7 +2,7 @@
 
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr.modeling import mask_losses
-from simplevtr.modeling.mask_losses import TaughtMaps, full_mask_losses
+from simplevtr.modeling.mask_losses import TargetMaps, full_mask_losses
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def case(*, padded=False, size=(12, 18), dtype=torch.float32):
         masks &= ~padding
     instances, frames = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0, 2, 0, 1, 2])
     logits = 2 * torch.randn(COUNT, 3, 4, generator=generator, dtype=torch.float64)
-    return logits.to(dtype).requires_grad_(), TaughtMaps(masks, padding, instances, frames)
+    return logits.to(dtype).requires_grad_(), TargetMaps(masks, padding, instances, frames)
 
 
 def reference(logits, maps):
@@ -120,7 +120,7 @@ def test_no_maps_give_losses_that_gradients_flow_through():
     _, maps = case()
     nothing = torch.zeros(0, dtype=torch.int64)
     logits = torch.zeros(0, 3, 4, requires_grad=True)
-    focal, dice = full_mask_losses(logits, TaughtMaps(maps.masks, None, nothing, nothing))
+    focal, dice = full_mask_losses(logits, TargetMaps(maps.masks, None, nothing, nothing))
     assert focal.shape == dice.shape == (0,)
     (focal.sum() + dice.sum()).backward()
     assert logits.grad.shape == (0, 3, 4)

@@ -1,9 +1,10 @@
 """Mask losses at drawn pixels: where they are drawn, and what they are on average."""
 
 from dataclasses import replace
+from functools import partial
 
 from simplevtr.modeling.mask_losses import (
-    TaughtMaps,
+    TargetMaps,
     draw_pixels,
     full_mask_losses,
     map_logits_at,
@@ -18,9 +19,8 @@ SIZE = (10, 14)
 INSIDE = (6, 9)
 
 
-def at(logits, maps):
-    """What ``draw_pixels`` asks for the logits of pixels."""
-    return lambda pixels: map_logits_at(logits.detach(), pixels, maps)
+def losses(logits, maps, points, **drawing):
+    return point_mask_losses(partial(map_logits_at, logits, maps), maps, points, **drawing)
 
 
 def case(*, padded):
@@ -33,7 +33,7 @@ def case(*, padded):
         masks &= ~padding
     instances, frames = torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1])
     logits = 2 * torch.randn(3, 4, 5, generator=generator)
-    return logits.requires_grad_(), TaughtMaps(masks, padding, instances, frames)
+    return logits.requires_grad_(), TargetMaps(masks, padding, instances, frames)
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
@@ -42,7 +42,7 @@ def test_uniform_points_have_the_full_loss_as_their_mean(padded):
     torch.manual_seed(0)
     # The focal loss is a mean over the points, so many points are as good as many draws.
     draws = torch.stack(
-        [point_mask_losses(logits, maps, 20_000, importance=0.0)[0] for _ in range(5)]
+        [losses(logits, maps, 20_000, importance=0.0)[0].detach() for _ in range(5)]
     )
     full = full_mask_losses(logits, maps)[0]
     error = draws.std(0) / 5**0.5
@@ -55,7 +55,7 @@ def test_points_lie_inside_the_frame_and_reach_all_of_it(importance):
     for padded, (height, width) in ((False, SIZE), (True, INSIDE)):
         logits, maps = case(padded=padded)
         torch.manual_seed(0)
-        pixels = draw_pixels(at(logits.detach(), maps), maps, 4000, importance)
+        pixels = draw_pixels(partial(map_logits_at, logits, maps), maps, 4000, importance)
         assert pixels.shape == (3, 4000, 2)
         assert (pixels.amin((0, 1)) == 0).all()
         assert pixels.amax((0, 1)).tolist() == [width - 1, height - 1]
@@ -69,7 +69,7 @@ def test_most_points_lie_where_the_mask_is_uncertain(padded):
     logits[..., 2] = 0.0
 
     def share(importance):
-        x = draw_pixels(at(logits, maps), maps, 400, importance)[..., 0]
+        x = draw_pixels(partial(map_logits_at, logits, maps), maps, 400, importance)[..., 0]
         return ((x >= 5) & (x <= 8)).float().mean(1)
 
     torch.manual_seed(0)
@@ -85,7 +85,7 @@ def test_every_pixel_once_gives_the_full_loss_and_gradient(monkeypatch):
     name = "simplevtr.modeling.mask_losses.draw_pixels"
     monkeypatch.setattr(name, lambda *_: everywhere)
     for dtype in (torch.float32, torch.float64):
-        found = point_mask_losses(logits.to(dtype), maps, 1)
+        found = losses(logits.to(dtype), maps, 1)
         for ours, wanted in zip(found, full_mask_losses(logits.to(dtype), maps), strict=True):
             assert ours.dtype == dtype
             torch.testing.assert_close(ours, wanted)
@@ -100,7 +100,7 @@ def test_a_generator_decides_the_draw():
     logits, maps = case(padded=True)
     state = torch.get_rng_state()
     one, two, other = (
-        point_mask_losses(logits, maps, 7, generator=torch.Generator().manual_seed(seed))[0]
+        losses(logits, maps, 7, generator=torch.Generator().manual_seed(seed))[0]
         for seed in (1, 1, 2)
     )
     assert torch.equal(one, two)
@@ -111,7 +111,7 @@ def test_a_generator_decides_the_draw():
 def test_half_precision_and_float64_are_drawn_for_too():
     logits, maps = case(padded=True)
     for dtype, expected in ((torch.bfloat16, torch.float32), (torch.float64, torch.float64)):
-        focal, dice = point_mask_losses(logits.to(dtype), maps, 7)
+        focal, dice = losses(logits.to(dtype), maps, 7)
         assert focal.dtype == dice.dtype == expected
 
 
@@ -120,8 +120,8 @@ def test_no_maps_give_losses_that_gradients_flow_through(padded):
     _, maps = case(padded=padded)
     nothing = torch.zeros(0, dtype=torch.int64)
     logits = torch.zeros(0, 4, 5, requires_grad=True)
-    maps = TaughtMaps(maps.masks, maps.padding, nothing, nothing)
-    focal, dice = point_mask_losses(logits, maps, 7)
+    maps = TargetMaps(maps.masks, maps.padding, nothing, nothing)
+    focal, dice = losses(logits, maps, 7)
     (focal.sum() + dice.sum()).backward()
     assert focal.shape == dice.shape == (0,)
     assert logits.grad.shape == (0, 4, 5)
@@ -133,9 +133,9 @@ def test_a_model_looks_at_the_points_of_its_config(tiny_cfg):
     clips = [make_clip(frames=2, size=(32, 48)), make_clip(frames=3, size=(40, 36), seed=1)]
     # Dropout draws random numbers too: the same ones, before the points.
     torch.manual_seed(0)
-    losses = model(clips)
+    some = model(clips)
     model.criterion.settings = replace(model.criterion.settings, mask_points=0)
     torch.manual_seed(0)
     full = model(clips)
-    assert losses["loss_bbox"] == full["loss_bbox"]
-    assert losses["loss_mask"] != full["loss_mask"]
+    assert some["loss_bbox"] == full["loss_bbox"]
+    assert some["loss_mask"] != full["loss_mask"]

@@ -24,7 +24,9 @@ def test_training_gives_every_loss_and_gradients(tiny_cfg):
     assert without == []
 
 
-def test_a_clip_without_instances_trains(tiny_cfg):
+@pytest.mark.parametrize("upsample", ["none", "subpixel", "deconv"])
+def test_a_clip_without_instances_trains(tiny_cfg, upsample):
+    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.UPSAMPLE = upsample
     model = build(tiny_cfg).train()
     losses = model([make_clip(labels=())])
     assert losses["loss_bbox"].item() == losses["loss_dice"].item() == 0

@@ -2,7 +2,12 @@
 
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr.modeling.criterion import LossSettings
-from simplevtr.modeling.masked_decoder import MaskedAttention, mask_logits, resized
+from simplevtr.modeling.masked_decoder import (
+    MaskedAttention,
+    SlotKernels,
+    mask_logits,
+    resized,
+)
 from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.pixel_network import PixelState
@@ -85,13 +90,13 @@ def test_inference_contract(pixel_cfg):
 def test_the_last_mask_is_the_kernel_times_the_embeddings(pixel_cfg):
     model = build(pixel_cfg)
     state = model.network.encode(ClipBatch(frames_of(make_clip(frames=2))))
-    last = state.layers[-1]
+    _, kernel, bias = (column[-1, 0] for column in state.layers)
     index = torch.tensor([1, 3])
     masks = model.network.masks(state, torch.zeros_like(index), index)
     for row, slot in enumerate(index.tolist()):
-        coarse = (last.kernel[0, slot, :, None, None] * state.embedding[0]).sum(1)
-        coarse = F.interpolate(coarse[None] + last.bias[0, slot], size=(32, 48), mode="bilinear")[0]
-        fine = (last.fine[0, slot, :, None, None] * state.fine[0]).sum(1)
+        coarse = (kernel[slot, :, None, None] * state.embedding[0]).sum(1)
+        coarse = F.interpolate(coarse[None] + bias[slot], size=(32, 48), mode="bilinear")[0]
+        fine = (state.fine_kernel[0, slot, :, None, None] * state.fine[0]).sum(1)
         torch.testing.assert_close(masks[row], coarse + fine, rtol=1e-4, atol=1e-4)
 
 
@@ -137,8 +142,8 @@ def test_losses_by_hand():
     """One object in one of two frames; a slot that finds it exactly and one that does not."""
     targets = _targets()
     state, batch = _state(slots=2, size=(4, 6)), ClipBatch(torch.zeros(1, 2, 3, 4, 6))
-    state.layers[-1].kernel[0, 0] = torch.tensor([20.0, 0.0])  # +10 inside, -10 outside
-    state.layers[-1].bias[0, 0] = -10.0
+    state.layers.kernel[-1, 0, 0] = torch.tensor([20.0, 0.0])  # +10 inside, -10 outside
+    state.layers.bias[-1, 0, 0] = -10.0
     state.embedding[0, :, 0] = targets[0].masks[0].float()
     losses = PixelCriterion(settings=LossSettings(**WEIGHTS))(None, state, targets, batch)
     assert losses["loss_mask"].item() == pytest.approx(5 * 2 * 4.54e-5, rel=0.01)  # two frames
@@ -229,21 +234,18 @@ def _targets():
 
 
 def _state(slots, size):
-    from simplevtr.modeling.masked_decoder import SlotKernels
-
     torch.manual_seed(3)
-    layer = SlotKernels(
-        slots=torch.zeros(1, slots, 2),
-        kernel=torch.randn(1, slots, 2),
-        bias=torch.zeros(1, slots),
-        fine=None,
+    layers = SlotKernels(
+        slots=torch.zeros(1, 1, slots, 2),
+        kernel=torch.randn(1, 1, slots, 2),
+        bias=torch.zeros(1, 1, slots),
     )
-    embedding = torch.randn(1, 2, 2, *size)
     return PixelState(
         predictions=None,
         slots=None,
-        layers=[layer],
-        logits=[torch.zeros(1, slots, 3)],
-        embedding=embedding,
+        layers=layers,
+        logits=torch.zeros(1, 1, slots, 3),
+        embedding=torch.randn(1, 2, 2, *size),
+        fine_kernel=None,
         fine=None,
     )

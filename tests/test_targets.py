@@ -1,6 +1,6 @@
 import logging
 
-from simplevtr.modeling.targets import TargetBuilder
+from simplevtr.modeling.preprocess import TargetBuilder
 from simplevtr.structures import ClipBatch
 
 import torch

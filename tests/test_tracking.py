@@ -1,6 +1,7 @@
 """Windows of a stream become tracks of a video: cutting, linking, merging, giving out."""
 
 import gc
+import re
 
 from simplevtr.tracking import (
     CollectedTracks,
@@ -61,12 +62,6 @@ def test_a_window_comes_as_soon_as_it_is_full():
     assert len(read) == 4
     next(windows)
     assert len(read) == 6
-
-
-@pytest.mark.parametrize(("length", "stride"), [(4, 0), (4, 5), (-1, 1)])
-def test_impossible_windows_are_refused(length, stride):
-    with pytest.raises(ValueError, match=r"TEST\.WINDOW"):
-        list(sliding_windows(range(3), length, stride))
 
 
 class Scene:
@@ -402,10 +397,21 @@ def test_the_last_masks_of_a_track_that_has_ended_are_not_lost():
     assert evidence[1].frames == 6
 
 
-@pytest.mark.parametrize("wrong", [50, -0.1, float("nan")])
-def test_a_score_threshold_is_in_0_1(wrong):
-    with pytest.raises(ValueError, match=r"TEST\.SCORE_THRESHOLD is .*\[0, 1\]"):
-        segmenter(score_threshold=wrong)
+@pytest.mark.parametrize(
+    ("name", "wrong", "allowed"),
+    [
+        ("score_threshold", 50, "[0, 1]"),
+        ("score_threshold", -0.1, "[0, 1]"),
+        ("score_threshold", float("nan"), "[0, 1]"),
+        ("window", -1, "0 or more"),
+        ("stride", 5, "from 1 to the window's 4"),
+        ("stride", -1, "from 1 to the window's 4"),
+    ],
+)
+def test_numbers_out_of_range_are_named(name, wrong, allowed):
+    message = f"TEST.{name.upper()} is {wrong}; it must be "
+    with pytest.raises(ValueError, match=re.escape(message) + ".*" + re.escape(allowed)):
+        segmenter(**{name: wrong})
 
 
 def test_what_scores_less_than_the_threshold_is_neither_streamed_nor_in_the_result():

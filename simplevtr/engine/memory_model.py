@@ -180,8 +180,7 @@ class MemoryModel:
             batch = ClipBatch(torch.zeros(clips, frames, 3, *size))
             state = self._encode(batch, counter)
             if self._pixel:  # the real losses; what is assigned to what does not matter
-                last = state.layers[-1].slots
-                last.register_hook(lambda _: counter.enter(SLOTS, backward=True))
+                state.layers.slots.register_hook(lambda _: counter.enter(SLOTS, backward=True))
                 counter.enter(LOSSES)
                 loss = sum(self._criterion(self._network, state, targets, batch).values())
             else:

@@ -21,7 +21,7 @@ from torch import nn
 
 logger = logging.getLogger(__name__)
 
-Frames = Iterable[np.ndarray]  # (H, W, 3) uint8 RGB of one size, in order
+Frames = Iterable[np.ndarray]  # (H, W, 3) uint8 RGB of one size, in order; read once
 
 
 class VideoPredictor:
@@ -50,18 +50,11 @@ class VideoPredictor:
         class_names: Sequence[str] = (),
         category_ids: Sequence[int] = (),
     ):
-        """Set up a predictor and put ``model`` into eval mode; ``VideoPredictor(cfg)`` builds it.
+        """Put a ``SimpleVTR`` into eval mode; ``VideoPredictor(cfg)`` builds one.
 
-        Args:
-            model: a ``SimpleVTR``.
-            min_size: short side in pixels to which frames are resized; 0 leaves them as they are.
-            max_size: limit of the long side in pixels.
-            image_format: channel order that the model wants, "RGB" or "BGR".
-            class_names: class names by label.
-            category_ids: the dataset's ids by label; () for label + 1.
-
-        Raises:
-            ValueError: ``image_format`` is neither "RGB" nor "BGR".
+        Frames are resized to a short side of ``min_size`` pixels (0: as they are), a long one of at
+        most ``max_size``. ``image_format`` is the channel order that the model wants, "RGB" or
+        "BGR", else ValueError. Without ``category_ids`` a label's is label + 1.
         """
         if image_format not in ("RGB", "BGR"):
             raise ValueError(f'image_format is {image_format!r}; allowed: "RGB", "BGR"')
@@ -80,8 +73,7 @@ class VideoPredictor:
                 MODEL.DEVICE is a GPU that is not there.
             FileNotFoundError: there is no such file.
         """
-        path = cfg.MODEL.WEIGHTS
-        if not path:
+        if not (path := cfg.MODEL.WEIGHTS):
             raise ValueError(
                 "MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)"
             )
@@ -101,35 +93,20 @@ class VideoPredictor:
         }
 
     def stream(self, frames: Frames) -> Iterator[FrameTracks]:
-        """The tracks of each frame, as soon as they are final.
+        """The tracks of each frame, as soon as they are final; ValueError if frames differ in size.
 
         Labels and scores are those of the track so far. TEST.WINDOW frames are looked at together;
         the tracks of a frame come at most TEST.WINDOW - 1 frames after it was read, in portions of
         TEST.STRIDE frames. Memory is the same however long the video is.
-
-        Args:
-            frames: (H, W, 3) uint8 RGB of one size, in order; read once.
-
-        Raises:
-            ValueError: frames differ in size.
         """
         size, frames = _peek_size(frames)
         if size:
             yield from self.model.stream(self._images(frames, size), size)
 
     def predict(self, frames: Frames) -> dict[str, Any]:
-        """The tracks of a whole video.
+        """The tracks of a whole video, as ``SimpleVTR.forward`` returns them.
 
-        Args:
-            frames: T frames, (H, W, 3) uint8 RGB of one size, in order; read once.
-
-        Returns:
-            "image_size": (H, W); and one entry a track: "pred_scores" list[float],
-            "pred_labels" list[int], "pred_masks" list of ``TrackMasks``, which read like (T, H, W)
-            bool tensors, "pred_ids" list[int], "pred_ranking" list[float], by which AP orders them.
-
-        Raises:
-            ValueError: there are no frames, or they differ in size.
+        ValueError if there are no frames, or they differ in size.
         """
         size, frames = _peek_size(frames)
         if size is None:

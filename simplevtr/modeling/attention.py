@@ -6,8 +6,6 @@ queries at a time are computed here, and again in the backward pass (Rabe and St
 queries divided but not the keys). The result is exact, dropout included.
 """
 
-from __future__ import annotations
-
 from simplevtr.modeling.recompute import recomputed
 
 import torch
@@ -30,14 +28,10 @@ class MultiheadAttention(nn.MultiheadAttention):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding: Tensor | None = None
     ) -> Tensor:
-        """Attend from ``query`` to ``key`` and ``value``.
+        """Attend from (B, N, C) queries to (B, S, C) keys and values: (B, N, C).
 
-        Args:
-            query: (B, N, C), as the result.
-            key: (B, S, C).
-            value: (B, S, C).
-            key_padding: (B, S) bool, True where a key is padding; None if nothing is padded, which
-                lets PyTorch choose its fastest kernel.
+        ``key_padding`` is (B, S) bool, True where a key is padding; None if nothing is padded,
+        which lets PyTorch choose its fastest kernel.
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         projected = (
@@ -46,10 +40,10 @@ class MultiheadAttention(nn.MultiheadAttention):
         )
         allowed = None if key_padding is None else rearrange(~key_padding, "b s -> b 1 1 s")
         dropout = self.dropout if self.training else 0.0
-        return self.out_proj(attend_by_heads(*projected, self.num_heads, allowed, dropout))
+        return self.out_proj(attend(*projected, self.num_heads, allowed, dropout))
 
 
-def attend_by_heads(
+def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -57,39 +51,36 @@ def attend_by_heads(
     allowed: Tensor | None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """As ``attend``, of projected (B, N, C) queries and (B, S, C) keys and values: (B, N, C)."""
-    parts = (rearrange(x, "b n (heads c) -> b heads n c", heads=heads) for x in (query, key, value))
-    return rearrange(attend(*parts, allowed, dropout), "b heads n c -> b n (heads c)")
-
-
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, dropout: float
-) -> Tensor:
     """Scaled dot-product attention, a few queries at a time where no fused kernel runs.
 
     Random numbers are drawn chunk after chunk, so which weights are dropped depends on
     ``CHUNK_BYTES``; their distribution does not.
 
     Args:
-        query: (B, heads, N, c), as the result.
-        key: (B, heads, S, c).
-        value: (B, heads, S, c).
+        query: (B, N, C) projected, as the result.
+        key: (B, S, C) projected.
+        value: (B, S, C) projected.
+        heads: parts of C that attend on their own.
         allowed: (B, 1, 1 or N, S) bool, True where a key may be looked at; None if all may be. One
             row for all queries if there is dropout.
         dropout: rate at which weights are dropped.
     """
-    rows = query.shape[2]
+    query, key, value = (
+        rearrange(x, "b n (heads c) -> b heads n c", heads=heads) for x in (query, key, value)
+    )
+
+    def attended(rows: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(
+            rows, key, value, attn_mask=allowed, dropout_p=dropout
+        )
+
+    count = query.shape[2]
     # torch.nn.attention.sdpa_kernel, which CPUs heed as well, may ask for whole matrices.
     if query.device.type == "cpu" and dropout > 0 and torch.backends.cuda.flash_sdp_enabled():
-        row_bytes = query.shape[0] * query.shape[1] * key.shape[2] * query.element_size()
-        rows = max(1, CHUNK_BYTES // row_bytes)
-    if rows >= query.shape[2]:
-        return _attend(query, key, value, allowed, dropout)
-    chunks = query.split(rows, dim=2)
-    return torch.cat([recomputed(_attend, q, key, value, allowed, dropout) for q in chunks], dim=2)
-
-
-def _attend(
-    query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, dropout: float
-) -> Tensor:
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed, dropout_p=dropout)
+        row_bytes = query.shape[0] * heads * key.shape[2] * query.element_size()
+        count = max(1, CHUNK_BYTES // row_bytes)
+    if count >= query.shape[2]:
+        result = attended(query)
+    else:
+        result = torch.cat([recomputed(attended, q) for q in query.split(count, dim=2)], dim=2)
+    return rearrange(result, "b heads n c -> b n (heads c)")

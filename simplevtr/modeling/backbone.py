@@ -6,8 +6,6 @@ with fewer channels, a stride-2 stem without max-pooling and a chosen number of 
 downstream is the same.
 """
 
-from __future__ import annotations
-
 import fvcore.nn.weight_init as weight_init
 import torch.nn.functional as F
 from detectron2.config import CfgNode

@@ -1,7 +1,5 @@
 """Features -> memory -> slots -> classes, boxes, masks: the network without data or losses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +8,7 @@ from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.modeling.recompute import backbone_features, check_norms
+from simplevtr.modeling.recompute import by_images, check_norms
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipBatch, ClipPredictions
 
@@ -65,33 +63,19 @@ class ClipNetwork(nn.Module):
         dense_classes: bool = False,
         recompute_backbone: bool = False,
     ) -> None:
-        """Wire the parts.
+        """Wire the parts; ValueError if a backbone whose norms gather statistics is recomputed.
 
-        Args:
-            backbone: detectron2's, with outputs res2 .. res5.
-            transformer: of C channels.
-            mask_head: or None for a model without masks.
-            channels: C.
-            heads: of the attention maps.
-            queries: Q.
-            query_frames: 0 for queries without a frame axis (§3.4); T for one query a frame and
-                slot (VisTR).
-            classes: K.
-            no_object_bias: initial bias of the "no object" logit.
-            dense_classes: whether a per-cell class layer on the memory exists (for its loss).
-            recompute_backbone: whether its activations are not kept for the backward pass.
-
-        Raises:
-            ValueError: if a backbone whose norms gather statistics is to be recomputed.
+        ``query_frames`` is 0 for queries without a frame axis (§3.4), T for one query per frame and
+        slot (VisTR); ``heads`` are of the attention maps that the mask head reads. With
+        ``dense_classes`` the memory has a class layer for its cells, for their loss.
         """
         super().__init__()
         if recompute_backbone:
             check_norms(backbone, "backbone", "MODEL.RESNETS.NORM")
         self.recompute_backbone = recompute_backbone
         self.backbone = backbone
-        self.input_projection = nn.Conv2d(
-            backbone.output_shape()[FEATURES[0]].channels, channels, 1
-        )
+        coarsest = backbone.output_shape()[FEATURES[0]]
+        self.input_projection = nn.Conv2d(coarsest.channels, channels, 1)
         self.transformer = transformer
         self.position_encoding = ClipPositionEncoding(channels=channels)
         self.queries = queries
@@ -155,18 +139,16 @@ class ClipNetwork(nn.Module):
                 "QUERY_FRAMES 0 takes any number"
             )
         images = rearrange(frames, "b t c h w -> (b t) c h w")
-        features = backbone_features(self.backbone, images, recompute=self.recompute_backbone)
+        features = by_images(self.backbone, images, recompute=self.recompute_backbone)
         cells = self.input_projection(features[FEATURES[0]])
         height, width = cells.shape[-2:]
         cell_padding = None
         if batch.padding is not None:
             cell_padding = F.interpolate(batch.padding.float(), size=(height, width)).bool()
-        nothing_padded = torch.zeros(
-            clips, length, height, width, dtype=torch.bool, device=frames.device
-        )
-        position = self.position_encoding(
-            nothing_padded if cell_padding is None else cell_padding
-        ).to(cells.dtype)
+            padded = cell_padding
+        else:
+            padded = cells.new_zeros(clips, length, height, width, dtype=torch.bool)
+        position = self.position_encoding(padded).to(cells.dtype)
         slots, memory = self.transformer(
             rearrange(cells, "(b t) c h w -> b (t h w) c", b=clips),
             rearrange(position, "b t h w c -> b (t h w) c"),

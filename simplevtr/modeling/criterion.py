@@ -1,14 +1,18 @@
 """Targets, matches and predictions -> the weighted loss dict that the trainer sums."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling import losses
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
-from simplevtr.modeling.mask_losses import TaughtMaps, full_mask_losses, point_mask_losses
+from simplevtr.modeling.mask_losses import (
+    TargetMaps,
+    full_mask_losses,
+    map_logits_at,
+    point_mask_losses,
+)
 from simplevtr.modeling.matcher import ClipMatcher, Match
 from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 
@@ -40,61 +44,32 @@ class LossSettings:
     max_mask_tracks: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("absent_class", ("no_object", "label")),
-            ("absent_mask", ("ignore", "empty")),
-        ):
-            if (value := getattr(self, name)) not in allowed:
+        choices = {"absent_class": ("no_object", "label"), "absent_mask": ("ignore", "empty")}
+        for name, (one, other) in choices.items():
+            if (value := getattr(self, name)) not in (one, other):
                 raise ValueError(
-                    f'LOSS.{name.upper()} is {value!r}; allowed are "{allowed[0]}" and '
-                    f'"{allowed[1]}"'
+                    f'LOSS.{name.upper()} is {value!r}; allowed are "{one}" and "{other}"'
                 )
         for name in ("mask_points", "max_mask_tracks"):
             if (value := getattr(self, name)) < 0:
                 raise ValueError(f"LOSS.{name.upper()} is {value}; it must be at least 0 (0: all)")
 
 
-@dataclass(frozen=True)
-class MaskTracks:
-    """The tracks of a batch that masks are predicted for in training.
-
-    Attributes:
-        matches: B matches.
-        scales: B factors of the clips' mask losses, G / kept: the sum over the kept tracks then
-            has the sum over all as its mean over the draws.
-    """
-
-    matches: list[Match]
-    scales: list[float]
-
-    def clips(self) -> Tensor:
-        """(M,) int64, the clip that each track belongs to."""
-        return torch.cat([torch.full_like(slots, b) for b, (slots, _) in enumerate(self.matches)])
-
-
 def sample_tracks(
     matches: list[Match], limit: int, generator: Generator | None = None
-) -> MaskTracks:
+) -> list[Match]:
     """Keep at most ``limit`` tracks of each of B clips, drawn uniformly; 0 keeps all, drawing none.
 
     They stay in their order. ``generator`` is on the CPU; None for torch's global one.
     """
-    kept, scales = [], []
+    kept = []
     for slots, instances in matches:
-        count = len(slots)
-        if 0 < limit < count:
-            rows = draw_rows(count, limit, generator).to(slots.device)
-            kept.append((slots[rows], instances[rows]))
-            scales.append(count / limit)
-        else:
-            kept.append((slots, instances))
-            scales.append(1.0)
-    return MaskTracks(kept, scales)
-
-
-def draw_rows(count: int, kept: int, generator: Generator | None = None) -> Tensor:
-    """``kept`` of the numbers below ``count``, ascending (int64), each subset equally likely."""
-    return torch.randperm(count, generator=generator)[:kept].sort().values
+        if 0 < limit < len(slots):
+            rows = torch.randperm(len(slots), generator=generator)[:limit].sort().values
+            rows = rows.to(slots.device)
+            slots, instances = slots[rows], instances[rows]
+        kept.append((slots, instances))
+    return kept
 
 
 class ClipCriterion(nn.Module):
@@ -130,14 +105,10 @@ class ClipCriterion(nn.Module):
         targets: list[ClipTargets],
         batch: ClipBatch,
     ) -> dict[str, Tensor]:
-        """Compute every loss, weighted.
+        """Compute every loss of B clips, weighted.
 
-        Args:
-            network: predicts the masks of the matched slots, and of no others, if it has a mask
-                head.
-            state: of the network.
-            targets: B clips.
-            batch: what the network saw.
+        ``network``, whose ``state`` of the ``batch`` this is, predicts the masks of the matched
+        slots, and of no others, if it has a mask head.
 
         Returns:
             ``loss_ce``, ``loss_bbox``, ``loss_giou``, the same with ``_0`` ... for the earlier
@@ -148,23 +119,22 @@ class ClipCriterion(nn.Module):
         frame_padding = batch.frame_padding()
         normaliser = self._normaliser(targets, frame_padding)
         result = {}
-        for index, (layer, layer_matches) in enumerate(
-            zip(self._layers(state.predictions), matches, strict=True)
-        ):
+        layers = zip(self._layers(state.predictions), matches, strict=True)
+        for index, (layer, own_matches) in enumerate(layers):
             # The last layer stands first and has no suffix; layer i of the earlier ones has "_i".
             suffix = "" if index == 0 else f"_{index - 1}"
-            terms = self._slot_losses(*layer, targets, layer_matches, normaliser, frame_padding)
+            terms = self._slot_losses(*layer, targets, own_matches, normaliser, frame_padding)
             result.update({name + suffix: value for name, value in terms.items()})
         if network.mask_head is not None:
             tracks = sample_tracks(matches[0], self.settings.max_mask_tracks)
-            logits = network.masks(state, tracks.clips(), torch.cat([s for s, _ in tracks.matches]))
+            clips = torch.cat([torch.full_like(slots, b) for b, (slots, _) in enumerate(tracks)])
+            logits = network.masks(state, clips, torch.cat([slots for slots, _ in tracks]))
             focal, dice = self.mask_losses(logits, targets, tracks, batch)
             result["loss_mask"] = self.settings.mask_weight * focal / normaliser
             result["loss_dice"] = self.settings.dice_weight * dice / normaliser
         if state.cell_logits is not None:
-            result["loss_dense"] = self.settings.dense_weight * _dense_loss(
-                state.cell_logits, targets, batch
-            )
+            dense = _dense_loss(state.cell_logits, targets, batch)
+            result["loss_dense"] = self.settings.dense_weight * dense
         return result
 
     def _layers(self, predictions: ClipPredictions) -> list[tuple[Tensor, Tensor]]:
@@ -201,49 +171,44 @@ class ClipCriterion(nn.Module):
             predicted.append(boxes[b][:, slots][visible])
             wanted.append(target.boxes[instances].transpose(0, 1)[visible])
         classes[frame_padding] = IGNORED
-        predicted, wanted = torch.cat(predicted), torch.cat(wanted)
-        settings = self.settings
+        compared = torch.cat(predicted), torch.cat(wanted), normaliser
+        own = self.settings
+        ce = losses.class_loss(logits, classes, own.no_object_weight)
         return {
-            "loss_ce": settings.class_weight
-            * losses.class_loss(logits, classes, settings.no_object_weight),
-            "loss_bbox": settings.l1_weight * losses.box_l1_loss(predicted, wanted, normaliser),
-            "loss_giou": settings.giou_weight
-            * losses.box_giou_loss(predicted, wanted, normaliser, settings.giou_eps),
+            "loss_ce": own.class_weight * ce,
+            "loss_bbox": own.l1_weight * losses.box_l1_loss(*compared),
+            "loss_giou": own.giou_weight * losses.box_giou_loss(*compared, own.giou_eps),
         }
 
     def mask_losses(
-        self, logits: Tensor, targets: list[ClipTargets], tracks: MaskTracks, batch: ClipBatch
-    ) -> tuple[Tensor, Tensor]:
-        """Sum the losses of the maps, an instance and frame each.
+        self, logits: Tensor, targets: list[ClipTargets], tracks: list[Match], batch: ClipBatch
+    ) -> Tensor:
+        """(2,), sums of focal and dice loss over the maps, one per instance and frame.
 
-        Args:
-            logits: (M, T, h, w) of the slots of ``tracks``, clip after clip.
-            targets: B clips.
-            tracks: of ``sample_tracks``.
-            batch: of the clips.
-
-        Returns:
-            Focal and dice loss, scalars, neither weighted nor normalised.
+        ``logits`` are (M, T, h, w) of the slots of ``tracks`` (of ``sample_tracks``), clip after
+        clip. The sums are neither weighted nor normalised.
         """
         frame_padding = batch.frame_padding()
-        by_clip = logits.split([len(slots) for slots, _ in tracks.matches])
+        by_clip = logits.split([len(slots) for slots, _ in tracks])
         sums = []
-        for b, (_, instances) in enumerate(tracks.matches):
-            # Only maps that teach something are upsampled.
-            taught = targets[b].visible[instances]
+        for b, (_, instances) in enumerate(tracks):
+            # Only maps that are compared are upsampled.
+            compared = targets[b].visible[instances]
             if self.settings.absent_mask == "empty":
-                taught = (~frame_padding[b]).expand_as(taught)
-            rows, frames = taught.nonzero(as_tuple=True)
+                compared = (~frame_padding[b]).expand_as(compared)
+            rows, frames = compared.nonzero(as_tuple=True)
             of_clip = None if batch.padding is None else batch.padding[b]
-            maps = TaughtMaps(targets[b].masks, of_clip, instances[rows], frames)
+            maps = TargetMaps(targets[b].masks, of_clip, instances[rows], frames)
             chosen = by_clip[b][rows, frames]
             if self.settings.mask_points:
-                terms = point_mask_losses(chosen, maps, self.settings.mask_points)
+                logits_at = partial(map_logits_at, chosen, maps)
+                terms = point_mask_losses(logits_at, maps, self.settings.mask_points)
             else:
                 terms = full_mask_losses(chosen, maps)
-            sums.append(tracks.scales[b] * torch.stack(terms).sum(1))
-        focal, dice = torch.stack(sums).sum(0)
-        return focal, dice
+            # All instances were matched: over the draws the mean of this is the sum over all.
+            scale = len(targets[b]) / max(1, len(instances))
+            sums.append(scale * torch.stack(terms).sum(1))
+        return torch.stack(sums).sum(0)
 
 
 def _dense_loss(cell_logits: Tensor, targets: list[ClipTargets], batch: ClipBatch) -> Tensor:

@@ -12,8 +12,6 @@ kernels before or after sampling. It samples whichever has fewer channels; the l
 mask logit samples one channel instead of twenty-four.
 """
 
-from __future__ import annotations
-
 from simplevtr.modeling.precision import full_precision, without_autocast
 
 import torch
@@ -142,12 +140,8 @@ class DeformConv(nn.Module):
     ) -> None:
         """Create the parameters; offsets start at zero, modulation at one half (Zhu et al. 2019).
 
-        Args:
-            in_channels: of the input.
-            out_channels: of the output.
-            modulated: True for v2, False for v1 (no modulation).
-            offset_kernel: odd size of the convolution that predicts the offsets; VisTR uses 1.
-            bias: whether there is one.
+        It is v2 if ``modulated``, else v1. ``offset_kernel`` is the odd size of the convolution
+        that predicts the offsets; VisTR uses 1.
         """
         super().__init__()
         self.kernel: str | None = None  # see modulated_deform_conv

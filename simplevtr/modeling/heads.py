@@ -4,8 +4,6 @@ A decoupled model has one vector a slot for the whole clip (paper §3.4), VisTR 
 Both come with a frame axis here, of size 1 or T, which broadcasts.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -55,16 +53,10 @@ class SlotAttention(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, slots: Tensor, memory: Tensor, padding_mask: Tensor | None) -> Tensor:
-        """Compare slots with the memory of each frame; arguments are those of ``ClipState``.
+        """Compare slots (B, 1 or T, Q, C) with the memory (B, T, h, w, C) of each frame.
 
-        Args:
-            slots: (B, 1 or T, Q, C).
-            memory: (B, T, h, w, C).
-            padding_mask: (B, T, h, w) bool, or None.
-
-        Returns:
-            (B, T, Q, heads, h, w); the values of one slot in one frame sum to 1, padded cells hold
-            0.
+        ``padding_mask`` is (B, T, h, w) bool, or None. The result is (B, T, Q, heads, h, w); the
+        values of one slot in one frame sum to 1, padded cells hold 0.
         """
         frames, height, width, channels = memory.shape[1:]
         query = self.query(slots) / math.sqrt(channels / self.heads)

@@ -5,8 +5,6 @@ losses is an argument; the criterion applies the weights. With nothing matched e
 that gradients can flow through. Those of masks are in ``mask_losses``.
 """
 
-from __future__ import annotations
-
 from simplevtr.modeling.precision import full_precision
 from simplevtr.structures import ClipTargets
 
@@ -27,17 +25,12 @@ def normaliser(count: Tensor | int, device: torch.device) -> Tensor:
 
 
 def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tensor:
-    """Cross-entropy over slots and frames, a weighted mean.
+    """Cross-entropy over slots and frames, a mean in which "no object" has its own weight.
 
-    Args:
-        logits: (B, T, Q, K + 1).
-        classes: (B, T, Q) int64; K is "no object", -100 is left out (padded frames).
-        no_object_weight: weight of "no object"; the other classes weigh 1.
-
-    Returns:
-        Scalar.
+    ``logits`` are (..., K + 1), ``classes`` (...) int64; K is "no object", -100 is left out
+    (padded frames).
     """
-    logits = full_precision(logits).flatten(0, 2)
+    logits = full_precision(logits).flatten(0, -2)
     weight = logits.new_ones(logits.shape[-1])
     weight[-1] = no_object_weight
     return F.cross_entropy(logits, classes.flatten(), weight)

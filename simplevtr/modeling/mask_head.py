@@ -9,8 +9,6 @@ submitted), cost little: they are made from logits, where an instance and frame 
 channels, and start as plain interpolation.
 """
 
-from __future__ import annotations
-
 import math
 
 from simplevtr.modeling.deform_conv import DeformConv
@@ -20,6 +18,7 @@ from simplevtr.modeling.upsampled_conv import conv_of_upsampled
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
 CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
@@ -62,24 +61,11 @@ class MaskHead(nn.Module):
         attention_scale: float = 1.0,
         recompute: bool = False,
     ) -> None:
-        """Create the layers.
+        """Create the layers; ValueError if a value is not allowed.
 
-        Args:
-            channels: C of the memory.
-            heads: attention maps a slot and frame.
-            feature_channels: of res4, res3 and res2.
-            widths: see ``MODEL.SIMPLEVTR.MASK_HEAD``, as for the arguments that follow.
-            conv: one of ``CONVOLUTIONS``.
-            num_deform: stacked convolutions of that kind; without ``conv3d`` the last gives the
-                logit.
-            offset_kernel: of the convolutions that predict offsets.
-            conv3d: whether ``TemporalHead`` follows.
-            upsample: one of ``UPSAMPLINGS``.
-            attention_scale: factor on the attention maps.
-            recompute: whether activations are not kept for the backward pass.
-
-        Raises:
-            ValueError: if a value is not allowed.
+        ``channels`` is C of the memory, ``heads`` the number of attention maps per slot and frame,
+        ``feature_channels`` are those of res4, res3 and res2; with ``recompute`` activations are
+        not kept for the backward pass. The rest are the keys of ``MODEL.SIMPLEVTR.MASK_HEAD``.
         """
         super().__init__()
         for key, value, allowed in (
@@ -95,12 +81,10 @@ class MaskHead(nn.Module):
         self.memory_channels = channels
         self.attention_scale = attention_scale
         self.recompute = recompute
-        self.layer1 = ConvNorm(
-            _conv3x3(channels + heads, channels + heads), channels=channels + heads
-        )
-        self.layer2 = ConvNorm(_conv3x3(channels + heads, widths[0]), channels=widths[0])
-        self.layer3 = ConvNorm(_conv3x3(widths[0], widths[1]), channels=widths[1])
-        self.layer4 = ConvNorm(_conv3x3(widths[1], widths[2]), channels=widths[2])
+        self.layer1 = _conv_norm(channels + heads, channels + heads)
+        self.layer2 = _conv_norm(channels + heads, widths[0])
+        self.layer3 = _conv_norm(widths[0], widths[1])
+        self.layer4 = _conv_norm(widths[1], widths[2])
         self.adapters = nn.ModuleList(
             _initialised(nn.Conv2d(feature, width, 1))
             for feature, width in zip(feature_channels, widths[:3], strict=True)
@@ -114,7 +98,8 @@ class MaskHead(nn.Module):
         if upsample == "deconv":
             self.upsample = BilinearDeconv()
         if upsample == "subpixel":
-            self.upsample = nn.PixelShuffle(2)
+            # nn.PixelShuffle(2), whose backward pass fails where nothing is matched.
+            self.upsample = Rearrange("n (p q) h w -> n 1 (h p) (w q)", p=2, q=2)
             # The four logits of a cell start equal: no checkerboard (Aitken et al. 2017).
             weight = (self.temporal or self.deform)[-1].weight
             with torch.no_grad():
@@ -229,8 +214,9 @@ def _deform_stack(
     return nn.Sequential(*stack)
 
 
-def _conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    return _initialised(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm:
+    conv = _initialised(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+    return ConvNorm(conv, channels=out_channels)
 
 
 def _initialised(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:

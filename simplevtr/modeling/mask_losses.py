@@ -11,10 +11,9 @@ function that draws points is not used: it knows no padding and takes everything
 for uncertain, as it reads zeros beyond.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from simplevtr.modeling.precision import full_precision
 
@@ -37,29 +36,27 @@ IMPORTANCE_RATIO = 0.75  # share of points that are chosen by uncertainty, beta 
 
 
 def mask_focal_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
-    """Sigmoid focal loss, a mean over the pixels of each map.
+    """Sigmoid focal loss (N,), a mean over the pixels of each map.
 
     Args:
-        logits: (N, H, W), a map an instance and frame; or (N, P), some of its pixels.
+        logits: (N, H, W), a map of an instance and frame each; or (N, P), some of its pixels.
         targets: like ``logits``, float in {0, 1}, 0 on padding.
         inside: like ``logits``, bool or float, 0 on padding; None if nothing is padding.
-
-    Returns:
-        (N,).
     """
     logits = full_precision(logits)
     targets = targets.to(logits.dtype)
     loss = sigmoid_focal_loss(logits, targets, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
-    if inside is None:
-        return loss.flatten(1).mean(1)
-    pixels = inside.flatten(1).sum(1).clamp(min=1)
-    return (loss * inside).flatten(1).sum(1) / pixels
+    return _pixel_mean(loss, inside)
 
 
 def mask_bce_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None) -> Tensor:
     """Binary cross-entropy, a mean over the pixels of each map; arguments and result as above."""
     logits = full_precision(logits)
     loss = F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
+    return _pixel_mean(loss, inside)
+
+
+def _pixel_mean(loss: Tensor, inside: Tensor | None) -> Tensor:
     if inside is None:
         return loss.flatten(1).mean(1)
     return (loss * inside).flatten(1).sum(1) / inside.flatten(1).sum(1).clamp(min=1)
@@ -77,8 +74,8 @@ def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class TaughtMaps:
-    """The maps of one clip that teach masks: N pairs of an instance and a frame.
+class TargetMaps:
+    """The maps of one clip that masks are compared with: N pairs of an instance and a frame.
 
     They are indices into the clip's targets, which exist anyway; full-size copies are made of a
     few maps at a time.
@@ -95,27 +92,22 @@ class TaughtMaps:
     instances: Tensor
     frames: Tensor
 
-    def wanted(self, rows: slice) -> Tensor:
-        """(n, H, W) bool, the targets of some maps."""
-        return self.masks[self.instances[rows], self.frames[rows]]
+    def whole(self, rows: slice = slice(None)) -> tuple[Tensor, Tensor | None]:
+        """(n, H, W) bool: targets, and what is not padding; None there if nothing is padded."""
+        inside = None if self.padding is None else ~self.padding[self.frames[rows]]
+        return self.masks[self.instances[rows], self.frames[rows]], inside
 
-    def inside(self, rows: slice) -> Tensor | None:
-        """(n, H, W) bool, False on padding; None if nothing is padded."""
-        return None if self.padding is None else ~self.padding[self.frames[rows]]
+    def at(self, pixels: Tensor) -> Tensor:
+        """(N, P) bool, the targets at (N, P, 2) pixels, x then y."""
+        x, y = pixels.unbind(-1)
+        return self.masks[self.instances[:, None], self.frames[:, None], y, x]
 
 
-def full_mask_losses(logits: Tensor, maps: TaughtMaps) -> tuple[Tensor, Tensor]:
-    """Compare every pixel of each map.
+def full_mask_losses(logits: Tensor, maps: TargetMaps) -> tuple[Tensor, Tensor]:
+    """Focal and dice loss, (N,) each, of (N, h, w) logits at every pixel of the targets' size.
 
     Upsampling all logits at once would make autograd keep many full-size maps. A chunk of maps is
     upsampled, compared and dropped, and computed again in the backward pass, with the same numbers.
-
-    Args:
-        logits: (N, h, w), upsampled bilinearly to the targets' size.
-        maps: what they are compared with.
-
-    Returns:
-        Focal and dice loss of each map, (N,) each; float32 for half precision.
     """
     pixels = maps.masks.shape[-2] * maps.masks.shape[-1]
     map_bytes = pixels * full_precision(logits[:0]).element_size()
@@ -123,66 +115,48 @@ def full_mask_losses(logits: Tensor, maps: TaughtMaps) -> tuple[Tensor, Tensor]:
     losses = []
     for index, part in enumerate(logits.split(count)):
         rows = slice(index * count, index * count + len(part))
-        losses.append(
-            checkpoint(
-                _chunk_losses, part, maps, rows, use_reentrant=False, preserve_rng_state=False
-            )
-        )
+        options = {"use_reentrant": False, "preserve_rng_state": False}
+        losses.append(checkpoint(_chunk_losses, part, maps, rows, **options))
     focal, dice = zip(*losses, strict=True)
     return torch.cat(focal), torch.cat(dice)
 
 
-def _chunk_losses(logits: Tensor, maps: TaughtMaps, rows: slice) -> tuple[Tensor, Tensor]:
+def _chunk_losses(logits: Tensor, maps: TargetMaps, rows: slice) -> tuple[Tensor, Tensor]:
     logits = full_precision(logits)[:, None]
     logits = F.interpolate(logits, size=maps.masks.shape[-2:], mode="bilinear")[:, 0]
-    wanted, inside = maps.wanted(rows).to(logits.dtype), maps.inside(rows)
+    wanted, inside = maps.whole(rows)
+    wanted = wanted.to(logits.dtype)
     return mask_focal_loss(logits, wanted, inside), mask_dice_loss(logits, wanted, inside)
 
 
 def point_mask_losses(
-    logits: Tensor,
-    maps: TaughtMaps,
+    logits_at: Callable[[Tensor], Tensor],
+    maps: TargetMaps,
     points: int,
-    importance: float = IMPORTANCE_RATIO,
-    generator: Generator | None = None,
+    pixel_loss: Callable[[Tensor, Tensor], Tensor] = mask_focal_loss,
+    **drawing: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Compare some pixels of each map.
-
-    Args:
-        logits: (N, h, w), read as if upsampled bilinearly to the targets' size.
-        maps: what they are compared with; padding lies to the right of and below the frames.
-        points: P, pixels a map, none on padding; they may repeat.
-        importance: share of them that is chosen by uncertainty; 0 draws all uniformly.
-        generator: on the logits' device; None for torch's global one.
-
-    Returns:
-        Focal and dice loss of each map, (N,) each; float32 for half precision.
-    """
-    logits = full_precision(logits)
-    fixed = logits.detach()
-    pixels = draw_pixels(
-        lambda pixels: map_logits_at(fixed, pixels, maps), maps, points, importance, generator
-    )
-    x, y = pixels.unbind(-1)
-    wanted = maps.masks[maps.instances[:, None], maps.frames[:, None], y, x].to(logits.dtype)
-    found = map_logits_at(logits, pixels, maps)
-    return mask_focal_loss(found, wanted), mask_dice_loss(found, wanted)
+    """``pixel_loss`` and dice loss over some pixels of each map, (N,) each; see ``draw_pixels``."""
+    pixels = draw_pixels(logits_at, maps, points, **drawing)
+    found, wanted = logits_at(pixels), maps.at(pixels)
+    return pixel_loss(found, wanted), mask_dice_loss(found, wanted)
 
 
+@torch.no_grad()
 def draw_pixels(
     logits_at: Callable[[Tensor], Tensor],
-    maps: TaughtMaps,
+    maps: TargetMaps,
     points: int,
     importance: float = IMPORTANCE_RATIO,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Draw (N, P, 2) int64 pixels, x then y.
+    """Draw (N, P, 2) int64 pixels, x then y, none on padding; they may repeat.
 
     Args:
         logits_at: (N, P', 2) pixels -> the (N, P') logits there.
-        maps: as in ``point_mask_losses``, like the other arguments.
+        maps: N; padding lies to the right of and below the frames.
         points: P.
-        importance: share of them that is chosen by uncertainty.
+        importance: share of them that is chosen by uncertainty; 0 draws all uniformly.
         generator: on the maps' device; None for torch's global one.
     """
     sizes = _unpadded_sizes(maps)[:, None]
@@ -201,7 +175,7 @@ def draw_pixels(
     return torch.cat([uncertain, uniform(points - chosen)], dim=1)
 
 
-def _unpadded_sizes(maps: TaughtMaps) -> Tensor:
+def _unpadded_sizes(maps: TargetMaps) -> Tensor:
     """(N, 2) int64, width and height of each map without padding."""
     if maps.padding is None:
         height, width = maps.masks.shape[-2:]
@@ -210,8 +184,9 @@ def _unpadded_sizes(maps: TaughtMaps) -> Tensor:
     return torch.stack([inside.any(-2).sum(-1), inside.any(-1).sum(-1)], -1)[maps.frames]
 
 
-def map_logits_at(logits: Tensor, pixels: Tensor, maps: TaughtMaps) -> Tensor:
-    """(N, P) values that (N, h, w) logits have at the pixels' centres when upsampled."""
+def map_logits_at(logits: Tensor, maps: TargetMaps, pixels: Tensor) -> Tensor:
+    """(N, P) values that (N, h, w) logits have at the pixels' centres when upsampled bilinearly."""
+    logits = full_precision(logits)
     height, width = maps.masks.shape[-2:]
     centres = (pixels + 0.5).to(logits.dtype) / pixels.new_tensor([width, height])
     # "border" is how F.interpolate reads beyond the edges.

@@ -5,11 +5,11 @@ object in all of them (paper section 3.4: queries know no frames), within its ma
 before (Cheng et al. 2022, Mask2Former, section 3.2).
 """
 
-from __future__ import annotations
+from typing import NamedTuple
 
-from dataclasses import dataclass
-
-from simplevtr.modeling.attention import attend_by_heads
+from simplevtr.modeling.attention import attend
+from simplevtr.modeling.position_encoding import frame_position
+from simplevtr.modeling.precision import full_precision
 from simplevtr.modeling.transformer import FeedForward
 
 import torch
@@ -18,21 +18,18 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class SlotKernels:
-    """What a slot predicts after a layer.
+class SlotKernels(NamedTuple):
+    """What slots predict, in full precision; of several layers with a leading axis L.
 
     Attributes:
         slots: (B, Q, C) normed.
         kernel: (B, Q, E) that is multiplied with the pixel embeddings, and
-        bias: (B, Q) that is added, to give the logits of its masks.
-        fine: (B, Q, F) for the embeddings at the input's size, or None.
+        bias: (B, Q) that is added, to give the logits of a slot's masks.
     """
 
     slots: Tensor
     kernel: Tensor
     bias: Tensor
-    fine: Tensor | None
 
 
 class KernelHead(nn.Module):
@@ -51,11 +48,10 @@ class KernelHead(nn.Module):
         self.fine = nn.Linear(channels, fine_channels) if fine_channels else None
 
     def forward(self, slots: Tensor) -> SlotKernels:
-        """Read from (B, Q, C)."""
+        """Read from (B, Q, C); ``fine`` is left to be applied to the last layer's normed slots."""
         slots = self.norm(slots)
-        kernel = self.kernel(slots)
-        fine = None if self.fine is None else self.fine(slots)
-        return SlotKernels(slots, kernel[..., :-1], kernel[..., -1], fine)
+        kernel = full_precision(self.kernel(slots))
+        return SlotKernels(full_precision(slots), kernel[..., :-1], kernel[..., -1])
 
 
 class MaskedAttention(nn.Module):
@@ -72,20 +68,12 @@ class MaskedAttention(nn.Module):
     def forward(
         self, slots: Tensor, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None
     ) -> Tensor:
-        """Attend.
+        """Add to slots (B, Q, C) what (B, Q, C) queries read from (B, S, C) keys and values.
 
-        Args:
-            slots: (B, Q, C), what the result is added to.
-            query: (B, Q, C).
-            key: (B, S, C).
-            value: (B, S, C).
-            allowed: (B, 1, Q, S) bool, True where a slot may look; None for everywhere.
-
-        Returns:
-            (B, Q, C).
+        ``allowed`` is (B, 1, Q, S) bool, True where a slot may look; None for everywhere.
         """
         projected = self.query(query), self.key(key), self.value(value)
-        return self.norm(slots + self.out(attend_by_heads(*projected, self.heads, allowed)))
+        return self.norm(slots + self.out(attend(*projected, self.heads, allowed)))
 
 
 class MaskedDecoderLayer(nn.Module):
@@ -122,20 +110,10 @@ class MaskedDecoder(nn.Module):
         head: KernelHead,
         masked: bool = True,
     ) -> None:
-        """Create the layers.
+        """Create the layers; ValueError if there is none.
 
-        Args:
-            channels: C.
-            heads: attention heads.
-            hidden: width of the feed-forward layers.
-            layers: of the decoder, at least 1.
-            queries: Q.
-            scales: of the cells; layer i attends to scale i modulo this.
-            head: reads kernels.
-            masked: whether slots attend within their masks of the layer before.
-
-        Raises:
-            ValueError: if there is no layer.
+        Layer i attends to scale i modulo ``scales``; if ``masked``, within the slot's mask of the
+        layer before.
         """
         super().__init__()
         if layers < 1:
@@ -150,18 +128,13 @@ class MaskedDecoder(nn.Module):
         self.head = head
 
     def forward(
-        self,
-        scales: list[Tensor],
-        positions: list[Tensor],
-        embedding: Tensor,
-        padding: Tensor | None,
-    ) -> tuple[Tensor, list[SlotKernels]]:
-        """Decode.
+        self, scales: list[Tensor], embedding: Tensor, padding: Tensor | None
+    ) -> tuple[Tensor, SlotKernels]:
+        """Decode the cells (B, T, C, h_i, w_i) of several scales.
 
         Args:
-            scales: (B, T, C, h_i, w_i) cells.
-            positions: (h_i, w_i, C), where they are within a frame.
-            embedding: (B, T, E, h, w).
+            scales: the cells, coarse to fine.
+            embedding: (B, T, E, h, w) of the pixels.
             padding: (B, T, H, W) bool, True on padding; None if nothing is padded.
 
         Returns:
@@ -174,11 +147,11 @@ class MaskedDecoder(nn.Module):
             rearrange(cells, "b t c h w -> b (t h w) c") + self.scale_embedding.weight[i]
             for i, cells in enumerate(scales)
         ]
-        keys = [
-            value + repeat(position.to(value.dtype), "h w c -> (t h w) c", t=frames)
-            for value, position in zip(values, positions, strict=True)
-        ]
         sizes = [tuple(cells.shape[-2:]) for cells in scales]
+        keys = []
+        for value, (height, width) in zip(values, sizes, strict=True):
+            position = frame_position(height, width, value.shape[-1], value.device)
+            keys.append(value + repeat(position.to(value.dtype), "h w c -> (t h w) c", t=frames))
         # Products are linear: an embedding that is resized gives the logits that are resized.
         small = [resized(embedding.detach(), size) for size in sizes]
         inside = [None if padding is None else _inside(padding, size) for size in sizes]
@@ -190,20 +163,11 @@ class MaskedDecoder(nn.Module):
                 allowed = _own_cells(predictions[-1], small[i], inside[i])
             slots = layer(slots, query, keys[i], values[i], allowed)
             predictions.append(self.head(slots))
-        return slots, predictions
+        return slots, SlotKernels(*map(torch.stack, zip(*predictions, strict=True)))
 
 
 def mask_logits(kernel: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
-    """The masks of slots.
-
-    Args:
-        kernel: (..., Q, E).
-        bias: (..., Q).
-        embedding: (..., T, E, h, w).
-
-    Returns:
-        (..., Q, T, h, w).
-    """
+    """Masks (..., Q, T, h, w) of (..., Q, E), (..., Q) and (..., T, E, h, w)."""
     logits = torch.einsum("...qe,...tehw->...qthw", kernel, embedding)
     return logits + bias[..., None, None, None]
 
@@ -211,16 +175,9 @@ def mask_logits(kernel: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
 def full_size(
     logits: Tensor, size: tuple[int, int], kernel: Tensor | None, fine: Tensor | None
 ) -> Tensor:
-    """Masks at the input's size.
+    """Masks (M, T, H, W) at the input's size (H, W), of ``mask_logits`` (M, T, h, w).
 
-    Args:
-        logits: (M, T, h, w) of ``mask_logits``.
-        size: (H, W).
-        kernel: (M, F), for
-        fine: (T, F, H, W), the embeddings at that size; None if there are none.
-
-    Returns:
-        (M, T, H, W).
+    (M, F) kernels times the (T, F, H, W) embeddings at that size are added, if there are any.
     """
     logits = F.interpolate(logits, size=size, mode="bilinear")
     return logits if fine is None else logits + torch.einsum("mf,tfhw->mthw", kernel, fine)

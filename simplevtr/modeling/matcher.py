@@ -1,7 +1,5 @@
 """One-to-one assignment of slots to ground-truth tracks, over the whole clip (VisTR §3.4)."""
 
-from __future__ import annotations
-
 from simplevtr.structures import ClipTargets
 
 import torch
@@ -36,13 +34,9 @@ class ClipMatcher(nn.Module):
     def __init__(
         self, *, cost_class: float, cost_l1: float, cost_iou: float, frames: str = "visible"
     ) -> None:
-        """Keep the weights of the costs.
+        """Keep the weights of minus the class probability, of the L1 distance and of minus the IoU.
 
-        Args:
-            cost_class: of minus the probability of the class.
-            cost_l1: of the mean absolute difference of the boxes.
-            cost_iou: of minus the IoU of the boxes.
-            frames: "visible" or "all"; else ValueError.
+        ValueError unless ``frames`` is "visible" or "all".
         """
         super().__init__()
         if frames not in ("visible", "all"):
@@ -54,16 +48,11 @@ class ClipMatcher(nn.Module):
 
     @torch.no_grad()
     def forward(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> list[Match]:
-        """Match the slots of one clip, separately after each decoder layer.
+        """Match the slots of one clip, separately after each of L decoder layers.
 
-        Args:
-            logits: (L, T, Q, K + 1).
-            boxes: (L, T, Q, 4), cxcywh in [0, 1].
-            targets: of the clip, G <= Q instances over T frames.
-
-        Returns:
-            L matches whose instances are ascending, so that every layer lists the same ones in the
-            same order.
+        ``logits`` are (L, T, Q, K + 1), ``boxes`` (L, T, Q, 4), cxcywh in [0, 1], of the clip whose
+        ``targets`` are G <= Q instances over T frames. The instances of each of the L matches are
+        ascending, so that every layer lists the same ones in the same order.
         """
         cost = self._cost(logits.float(), boxes.float(), targets)
         # One transfer from a GPU for all layers.
@@ -81,16 +70,7 @@ class ClipMatcher(nn.Module):
         weight = counted / counted.sum(1, keepdim=True).clamp(min=1)  # (G, T)
         target_boxes = targets.boxes.transpose(0, 1)  # (T, G, 4)
         distance = (boxes[:, :, :, None] - target_boxes[:, None]).abs().mean(-1)
-        overlap = torch.stack([_clip_iou(layer, target_boxes) for layer in boxes])
+        xyxy, target_xyxy = (box_convert(x, "cxcywh", "xyxy") for x in (boxes, target_boxes))
+        overlap = box_iou(xyxy, target_xyxy).nan_to_num(0.0)  # 0/0 if both boxes are empty
         cost = self.cost_l1 * distance - self.cost_class * probability - self.cost_iou * overlap
         return torch.einsum("ltqg,gt->lqg", cost, weight)
-
-
-def _clip_iou(boxes: Tensor, target_boxes: Tensor) -> Tensor:
-    """IoU (T, Q, G) of boxes (T, Q, 4) and (T, G, 4), cxcywh."""
-    xyxy = box_convert(boxes, "cxcywh", "xyxy")
-    target_xyxy = box_convert(target_boxes, "cxcywh", "xyxy")
-    # box_iou is 0/0 only if both boxes are empty.
-    return torch.stack(
-        [box_iou(a, b).nan_to_num(0.0) for a, b in zip(xyxy, target_xyxy, strict=True)]
-    )

@@ -1,7 +1,5 @@
 """The meta-architecture: preprocess -> network -> losses or tracks. It wires, never computes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,8 +11,7 @@ from simplevtr.modeling.criterion import ClipCriterion
 from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_network import PixelNetwork
 from simplevtr.modeling.precision import Precision, without_autocast
-from simplevtr.modeling.preprocess import ClipBatcher
-from simplevtr.modeling.targets import TargetBuilder
+from simplevtr.modeling.preprocess import ClipBatcher, TargetBuilder
 from simplevtr.modeling.window_predictor import WindowPredictor
 from simplevtr.structures import ClipBatch, ClipPredictions, FrameTracks
 from simplevtr.tracking import VideoSegmenter, WindowTracks
@@ -33,25 +30,14 @@ class SimpleVTR(nn.Module):
     def __init__(
         self,
         *,
-        network: ClipNetwork,
-        batcher: ClipBatcher,
-        target_builder: TargetBuilder,
-        criterion: ClipCriterion,
-        window_predictor: WindowPredictor,
-        segmenter: VideoSegmenter,
-        precision: Precision,
+        network: ClipNetwork | PixelNetwork,
+        batcher: ClipBatcher,  # clip dicts -> normalised, padded frames
+        target_builder: TargetBuilder,  # Instances -> ClipTargets
+        criterion: ClipCriterion | PixelCriterion,  # matching and losses
+        window_predictor: WindowPredictor,  # frames of a window -> its slots
+        segmenter: VideoSegmenter,  # windows of a video -> its tracks
+        precision: Precision,  # number formats of the network
     ) -> None:
-        """Keep the parts.
-
-        Args:
-            network: the trainable part.
-            batcher: clip dicts -> normalised, padded frames.
-            target_builder: ``Instances`` -> ``ClipTargets``.
-            criterion: matching and losses.
-            window_predictor: frames of a window -> its slots.
-            segmenter: windows of a video -> its tracks.
-            precision: number formats of the network.
-        """
         super().__init__()
         self.network = network
         self.batcher = batcher
@@ -91,11 +77,11 @@ class SimpleVTR(nn.Module):
 
         Returns:
             In training a dict of weighted losses. Otherwise, for a list with one video,
-            ``{"image_size": (H, W), "pred_scores": list[float], "pred_labels": list[int]
-            (contiguous), "pred_masks": list of ``TrackMasks``, which read like (T, H, W) bool
-            tensors at the original size, "pred_ids": list[int], "pred_ranking": list[float]}``,
-            a track each, best first. Scores are those of the track where it was seen; AP orders
-            tracks by the ranking, which also weighs in how much of a long video saw them.
+            ``image_size`` (H, W) and lists with an entry per track, best first: ``pred_scores``
+            float, ``pred_labels`` int (contiguous), ``pred_masks`` ``TrackMasks``, which read like
+            (T, H, W) bool tensors at the original size, ``pred_ids`` int, ``pred_ranking`` float.
+            Scores are those of the track where it was seen; AP orders tracks by the ranking, which
+            also weighs in how much of a long video saw them.
         """
         if not self.training and len(batched_inputs) != 1:
             raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")

@@ -5,10 +5,7 @@ cost does not grow with their number; a mask is the product of a slot's kernel w
 (MaskFormer, Cheng et al. 2021, section 3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.deform_conv import DeformConv
@@ -20,21 +17,6 @@ from einops import rearrange
 from torch import Tensor, nn
 
 LEVELS = ("res5", "res4", "res3", "res2")  # coarse to fine
-
-
-@dataclass(frozen=True)
-class PixelFeatures:
-    """What the decoder and the masks read, of N frames.
-
-    Attributes:
-        scales: (N, C, h_i, w_i) cells, the coarsest first.
-        embedding: (N, E, h, w) of the finest feature's cells.
-        fine: (N, F, H, W) of the input's pixels, or None.
-    """
-
-    scales: list[Tensor]
-    embedding: Tensor
-    fine: Tensor | None
 
 
 class PixelDecoder(nn.Module):
@@ -50,24 +32,14 @@ class PixelDecoder(nn.Module):
         embedding: int,
         fine_channels: int = 0,
         norm: str = "GN",
-        attention: Sequence[str] = (),
+        self_attention: Sequence[str] = (),
         deform: Sequence[str] = (),
     ) -> None:
-        """Create the layers.
+        """Create the layers; ValueError if a number of widths or the name of a level is wrong.
 
-        Args:
-            shapes: of the backbone's features; those of ``LEVELS`` that are there are used.
-            channels: C of the cells that the decoder attends to.
-            heads: of the attention between the cells of a frame.
-            widths: channels of the pyramid's levels, coarse to fine.
-            embedding: E, channels of the pixel embedding.
-            fine_channels: F, channels of the embedding at the input's size; 0 for none.
-            norm: detectron2's name of the normalisation behind each convolution.
-            attention: levels whose cells attend to each other within a frame.
-            deform: levels whose convolution is a modulated deformable one.
-
-        Raises:
-            ValueError: if a number of widths or the name of a level is not allowed.
+        ``shapes`` are those of the backbone's features; those of ``LEVELS`` that are there are
+        used. ``channels`` and ``heads`` are of the cells that slots attend to, the rest the keys of
+        ``MODEL.SIMPLEVTR.PIXEL``.
         """
         super().__init__()
         self.levels = [name for name in LEVELS if name in shapes]
@@ -76,7 +48,7 @@ class PixelDecoder(nn.Module):
                 f"PIXEL.WIDTHS {list(widths)} must hold {len(self.levels)} numbers, for "
                 f"{', '.join(self.levels)}"
             )
-        for key, names in (("SELF_ATTENTION", attention), ("DEFORM", deform)):
+        for key, names in (("SELF_ATTENTION", self_attention), ("DEFORM", deform)):
             unknown = [name for name in names if name not in self.levels]
             if unknown:
                 raise ValueError(
@@ -98,7 +70,7 @@ class PixelDecoder(nn.Module):
             {n: _conv_norm(w, w, norm, deform=n in deform) for n, w in by_level.items()}
         )
         self.attention = nn.ModuleDict(
-            {n: CellAttention(channels=by_level[n], heads=heads) for n in attention}
+            {n: CellAttention(channels=by_level[n], heads=heads) for n in self_attention}
         )
         # The finest level gives the embedding; attending to it as well would cost the most.
         self.to_cells = nn.ModuleDict(
@@ -111,14 +83,19 @@ class PixelDecoder(nn.Module):
             self.fine_coarse = nn.Conv2d(widths[-1], fine_channels, 1)
             self.fine_output = nn.Conv2d(fine_channels, fine_channels, 3, padding=1)
 
-    def forward(self, features: Mapping[str, Tensor], frames: Tensor) -> PixelFeatures:
-        """Build the pyramid.
+    def forward(self, frames: Tensor, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Build the pyramid of N frames.
 
         Args:
-            features: of the backbone, (N, c, h, w) by name.
             frames: (N, 3, H, W) normalised.
+            features: of the backbone, (N, c, h, w) by name.
+
+        Returns:
+            By the level's name (N, C, h_i, w_i) cells, the coarsest first; "embedding"
+            (N, E, h, w) of the finest level's cells; "fine" (N, F, H, W) of the frames' pixels, if
+            F is not 0.
         """
-        cells, level = [], None
+        found, level = {}, None
         for name in self.levels:
             own = self.lateral[name](features[name])
             if level is not None:
@@ -128,12 +105,12 @@ class PixelDecoder(nn.Module):
             if name in self.attention:
                 level = self.attention[name](level)
             if name in self.to_cells:
-                cells.append(self.to_cells[name](level))
-        fine = None
+                found[name] = self.to_cells[name](level)
+        found["embedding"] = self.to_embedding(level)
         if self.fine_channels:
             coarse = F.interpolate(self.fine_coarse(level), size=frames.shape[-2:], mode="bilinear")
-            fine = self.fine_output((self.fine_input(frames) + coarse).relu())
-        return PixelFeatures(cells, self.to_embedding(level), fine)
+            found["fine"] = self.fine_output((self.fine_input(frames) + coarse).relu())
+        return found
 
 
 class CellAttention(nn.Module):
@@ -161,9 +138,8 @@ class CellAttention(nn.Module):
 
 def _conv_norm(inputs: int, outputs: int, norm: str, *, deform: bool) -> nn.Module:
     if deform:
-        conv: nn.Module = DeformConv(
-            in_channels=inputs, out_channels=outputs, modulated=True, offset_kernel=1
-        )
+        sizes = {"in_channels": inputs, "out_channels": outputs}
+        conv: nn.Module = DeformConv(modulated=True, offset_kernel=1, **sizes)
     else:
         conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm)
     return nn.Sequential(conv, get_norm(norm, outputs) or nn.Identity())

@@ -3,13 +3,12 @@
 The same interface as ``ClipNetwork``: ``encode``, then ``masks`` of chosen slots.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simplevtr.config import keyword_arguments
 from simplevtr.modeling.heads import ClassHead
 from simplevtr.modeling.masked_decoder import (
     KernelHead,
@@ -18,15 +17,9 @@ from simplevtr.modeling.masked_decoder import (
     full_size,
     mask_logits,
 )
-from simplevtr.modeling.pixel_decoder import PixelDecoder, PixelFeatures
-from simplevtr.modeling.position_encoding import frame_position
+from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.modeling.recompute import (
-    IMAGES_AT_A_TIME,
-    backbone_features,
-    check_norms,
-    recomputed,
-)
+from simplevtr.modeling.recompute import by_images, check_norms
 from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
@@ -44,17 +37,20 @@ class PixelState:
         predictions: classes of every slot, repeated over the frames; without boxes and masks. Their
             logits are those of the last layer, freed from the loss's weight of "no object".
         slots: (B, 1, Q, C) after the last layer.
-        layers: what the slots predict before the first layer and after each.
-        logits: (B, Q, K + 1) of their classes, likewise; the last is "no object".
+        layers: what the slots predict before the first layer and after each, L of them.
+        logits: (L, B, Q, K + 1) of their classes; the last is "no object".
         embedding: (B, T, E, h, w) of the pixels.
-        fine: (B, T, F, H, W) at the input's size, or None.
+        fine_kernel: (B, Q, F) of the last layer's slots, and
+        fine: (B, T, F, H, W) of the pixels at the input's size, that it is multiplied with, or
+            both None.
     """
 
-    predictions: ClipPredictions
-    slots: Tensor
-    layers: list[SlotKernels]
-    logits: list[Tensor]
+    predictions: ClipPredictions | None
+    slots: Tensor | None
+    layers: SlotKernels
+    logits: Tensor
     embedding: Tensor
+    fine_kernel: Tensor | None
     fine: Tensor | None
 
 
@@ -74,16 +70,9 @@ class PixelNetwork(nn.Module):
     ) -> None:
         """Keep the parts.
 
-        Args:
-            backbone: frames -> features.
-            pixel_decoder: features -> cells and pixel embeddings.
-            decoder: cells -> slots.
-            class_head: slots -> classes.
-            no_object_weight: above 0, what "no object" weighs in the class loss.
-            recompute: parts whose activations are computed again in the backward pass.
-
-        Raises:
-            ValueError: if the weight is 0, or norms of such a part gather statistics.
+        ``no_object_weight``, above 0, is what "no object" weighs in the class loss; ``recompute``
+        names parts whose activations are computed again in the backward pass. ValueError if the
+        weight is 0, or norms of such a part gather statistics.
         """
         super().__init__()
         if "backbone" in recompute:
@@ -104,44 +93,30 @@ class PixelNetwork(nn.Module):
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts."""
-        node, pixel = cfg.MODEL.SIMPLEVTR, cfg.MODEL.SIMPLEVTR.PIXEL
+        node, pixel = cfg.MODEL.SIMPLEVTR, keyword_arguments(cfg.MODEL.SIMPLEVTR.PIXEL)
+        masked = pixel.pop("masked_attention")
+        embeddings = {name: pixel[name] for name in ("embedding", "fine_channels")}
+        sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
         backbone = build_backbone(cfg)
-        pixel_decoder = PixelDecoder(
-            shapes=backbone.output_shape(),
-            channels=node.HIDDEN_DIM,
-            heads=node.NUM_HEADS,
-            widths=list(pixel.WIDTHS),
-            embedding=pixel.EMBEDDING,
-            fine_channels=pixel.FINE_CHANNELS,
-            norm=pixel.NORM,
-            attention=list(pixel.SELF_ATTENTION),
-            deform=list(pixel.DEFORM),
-        )
-        head = KernelHead(
-            channels=node.HIDDEN_DIM,
-            embedding=pixel.EMBEDDING,
-            fine_channels=pixel.FINE_CHANNELS,
-        )
+        pixel_decoder = PixelDecoder(shapes=backbone.output_shape(), **sizes, **pixel)
         decoder = MaskedDecoder(
-            channels=node.HIDDEN_DIM,
-            heads=node.NUM_HEADS,
             hidden=node.DIM_FEEDFORWARD,
             layers=node.DEC_LAYERS,
             queries=node.NUM_QUERIES,
             scales=len(pixel_decoder.to_cells),
-            masked=pixel.MASKED_ATTENTION,
-            head=head,
-        )
-        class_head = ClassHead(
-            channels=node.HIDDEN_DIM,
-            classes=node.CLASS_OFFSET + node.NUM_CLASSES,
-            no_object_bias=node.NO_OBJECT_BIAS,
+            masked=masked,
+            head=KernelHead(channels=node.HIDDEN_DIM, **embeddings),
+            **sizes,
         )
         return {
             "backbone": backbone,
             "pixel_decoder": pixel_decoder,
             "decoder": decoder,
-            "class_head": class_head,
+            "class_head": ClassHead(
+                channels=node.HIDDEN_DIM,
+                classes=node.CLASS_OFFSET + node.NUM_CLASSES,
+                no_object_bias=node.NO_OBJECT_BIAS,
+            ),
             "no_object_weight": node.LOSS.NO_OBJECT_WEIGHT,
             "recompute": node.RECOMPUTE,
         }
@@ -153,22 +128,22 @@ class PixelNetwork(nn.Module):
 
     def encode(self, batch: ClipBatch) -> PixelState:
         """Decode the pixels of all frames, and the slots of all clips."""
-        frames = batch.frames
-        clips, length = frames.shape[:2]
-        images = rearrange(frames, "b t c h w -> (b t) c h w")
-        pixels = self._pixels(images)
-
-        def by_clip(maps: Tensor) -> Tensor:
-            return rearrange(maps, "(b t) c h w -> b t c h w", b=clips)
-
-        scales = [by_clip(cells) for cells in pixels.scales]
-        positions = [
-            frame_position(*cells.shape[-2:], cells.shape[2], cells.device) for cells in scales
-        ]
-        embedding = by_clip(pixels.embedding)
-        slots, layers = self.decoder(scales, positions, embedding, batch.padding)
-        with without_autocast(frames.device):
-            logits = [self.class_head(full_precision(layer.slots)) for layer in layers]
+        clips, length = batch.frames.shape[:2]
+        images = rearrange(batch.frames, "b t c h w -> (b t) c h w")
+        features = by_images(self.backbone, images, recompute="backbone" in self.recompute)
+        pixels = by_images(
+            self.mask_head, images, features, recompute="pixel_decoder" in self.recompute
+        )
+        pixels = {
+            name: rearrange(maps, "(b t) c h w -> b t c h w", b=clips)
+            for name, maps in pixels.items()
+        }
+        scales = [pixels[name] for name in self.mask_head.to_cells]
+        slots, layers = self.decoder(scales, pixels["embedding"], batch.padding)
+        fine_head = self.decoder.head.fine
+        fine_kernel = None if fine_head is None else full_precision(fine_head(layers.slots[-1]))
+        with without_autocast(images.device):
+            logits = self.class_head(layers.slots)
         return PixelState(
             predictions=ClipPredictions(
                 logits=repeat(self._unweighted(logits[-1]), "b q k -> b t q k", t=length),
@@ -177,8 +152,9 @@ class PixelNetwork(nn.Module):
             slots=slots[:, None],
             layers=layers,
             logits=logits,
-            embedding=embedding,
-            fine=None if pixels.fine is None else by_clip(pixels.fine),
+            embedding=pixels["embedding"],
+            fine_kernel=fine_kernel,
+            fine=pixels.get("fine"),
         )
 
     def _unweighted(self, logits: Tensor) -> Tensor:
@@ -191,44 +167,21 @@ class PixelNetwork(nn.Module):
         shift[..., -1] = -math.log(self.no_object_weight)
         return logits + shift
 
-    def _pixels(self, images: Tensor) -> PixelFeatures:
-        """Decode the pixels of (N, 3, H, W) images."""
-        recompute = "backbone" in self.recompute
-        features = backbone_features(self.backbone, images, recompute=recompute)
-        if not ("pixel_decoder" in self.recompute and torch.is_grad_enabled()):
-            return self.mask_head(features, images)
-        chunks = zip(*(maps.split(IMAGES_AT_A_TIME) for maps in features.values()), strict=True)
-        parts = [
-            recomputed(self.mask_head, dict(zip(features, chunk, strict=True)), own)
-            for chunk, own in zip(chunks, images.split(IMAGES_AT_A_TIME), strict=True)
-        ]
-        return PixelFeatures(
-            scales=[torch.cat(cells) for cells in zip(*(p.scales for p in parts), strict=True)],
-            embedding=torch.cat([p.embedding for p in parts]),
-            fine=None if parts[0].fine is None else torch.cat([p.fine for p in parts]),
-        )
-
     def masks(self, state: PixelState, clip: Tensor, slot: Tensor) -> Tensor:
-        """The masks of M chosen slots.
+        """Masks of M chosen slots: (M, T, h, w) logits.
 
-        Args:
-            state: of ``encode``.
-            clip: (M,) int64, indices into B.
-            slot: (M,) int64, indices into Q.
-
-        Returns:
-            (M, T, h, w) mask logits, at the embedding's size, or the input's with a fine embedding.
+        They have the embedding's size, or the input's with a fine embedding. ``clip`` and ``slot``
+        are (M,) int64, indices into B and Q of the ``state``.
         """
-        last, clips = state.layers[-1], len(state.embedding)
-        parts = []
+        clips, parts = len(state.embedding), []
         with without_autocast(state.embedding.device):
             for b in range(clips):
                 own = slot if clips == 1 else slot[clip == b]
-                kernel, bias = last.kernel[b, own].float(), last.bias[b, own].float()
-                logits = mask_logits(kernel, bias, state.embedding[b].float())
+                kernel, bias = state.layers.kernel[-1, b, own], state.layers.bias[-1, b, own]
+                logits = mask_logits(kernel, bias, full_precision(state.embedding[b]))
                 if state.fine is not None:
-                    fine, size = state.fine[b].float(), tuple(state.fine.shape[-2:])
-                    logits = full_size(logits, size, last.fine[b, own].float(), fine)
+                    fine, size = full_precision(state.fine[b]), tuple(state.fine.shape[-2:])
+                    logits = full_size(logits, size, state.fine_kernel[b, own], fine)
                 parts.append(logits)
         if clips == 1:  # in the order asked for already; the masks of a window are not copied
             return parts[0]

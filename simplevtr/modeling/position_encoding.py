@@ -1,7 +1,5 @@
 """Sine position encoding over time, height and width (VisTR §3.2; legend in ``structures``)."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -6,10 +6,9 @@ that of detectron2's trainer for float16, and within the network ``full_precisio
 ``without_autocast`` keep classes, boxes and the places that are sampled at in float32.
 """
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from detectron2.config import CfgNode
@@ -38,7 +37,7 @@ class Precision:
     inference: torch.dtype | None = None
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> Precision:
+    def from_config(cls, cfg: CfgNode) -> Self:
         """From ``SOLVER.AMP`` and ``TEST.AMP``; ValueError if ``DTYPE`` is unknown."""
         name = cfg.SOLVER.AMP.DTYPE
         if name not in HALF:
@@ -55,12 +54,11 @@ class Precision:
 
     def applied(
         self, network: nn.Module, device: torch.device, *, training: bool
-    ) -> nn.Module | InHalfPrecision:
+    ) -> "nn.Module | InHalfPrecision":
         """The network as it computes in training or in inference on ``device``.
 
-        Raises:
-            ValueError: if the device cannot, or is very slow: float16 on a CPU, bfloat16 on a GPU
-                without it.
+        ValueError if the device cannot, or is very slow: float16 on a CPU, bfloat16 on a GPU
+        without it.
         """
         dtype = self.training if training else self.inference
         if dtype is None or not torch.amp.is_autocast_available(device.type):

@@ -4,8 +4,6 @@ The result is the same, dropout included, whose random state is kept. A part's f
 twice, and of its memory only what goes in and comes out is kept.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +21,24 @@ def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
     return checkpoint(function, *arguments, use_reentrant=False)
 
 
-def backbone_features(backbone: nn.Module, images: Tensor, *, recompute: bool) -> dict[str, Tensor]:
-    """The backbone's outputs for (N, 3, H, W) images."""
+def by_images(
+    part: nn.Module, images: Tensor, *maps: dict[str, Tensor], recompute: bool
+) -> dict[str, Tensor]:
+    """The maps that ``part``, which works on each image alone, makes of N images and their maps.
+
+    With ``recompute`` a few images at a time, whose activations are not kept.
+    """
     if not (recompute and torch.is_grad_enabled()):
-        return backbone(images)
-    parts = [recomputed(backbone, part) for part in images.split(IMAGES_AT_A_TIME)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return part(images, *maps)
+    few_maps = (_split(own) for own in maps)
+    few_images = images.split(IMAGES_AT_A_TIME)
+    parts = [recomputed(part, *few) for few in zip(few_images, *few_maps, strict=True)]
+    return {name: torch.cat([own[name] for own in parts]) for name in parts[0]}
+
+
+def _split(maps: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    pieces = zip(*(own.split(IMAGES_AT_A_TIME) for own in maps.values()), strict=True)
+    return [dict(zip(maps, piece, strict=True)) for piece in pieces]
 
 
 def check_norms(module: nn.Module, part: str, key: str) -> None:

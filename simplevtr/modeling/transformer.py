@@ -5,8 +5,6 @@ final norm; the decoder's norm is applied to the output of every layer, so that 
 what the last layer's heads see.
 """
 
-from __future__ import annotations
-
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.recompute import recomputed
 
@@ -39,18 +37,9 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        *,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        key_padding: Tensor | None = None,
-    ) -> Tensor:
-        """Add to ``tokens`` (B, N, C) what ``MultiheadAttention`` gives for the other arguments."""
-        out = self.attention(query, key, value, key_padding)
-        return self.norm(tokens + self.dropout(out))
+    def forward(self, tokens: Tensor, *attended: Tensor | None) -> Tensor:
+        """Add to ``tokens`` (B, N, C) what ``MultiheadAttention`` gives for its arguments."""
+        return self.norm(tokens + self.dropout(self.attention(*attended)))
 
 
 class EncoderLayer(nn.Module):
@@ -64,10 +53,7 @@ class EncoderLayer(nn.Module):
     def forward(self, cells: Tensor, position: Tensor, key_padding: Tensor | None) -> Tensor:
         """Map cells (B, S, C) with their position (B, S, C) to (B, S, C)."""
         located = cells + position
-        cells = self.self_attention(
-            cells, query=located, key=located, value=cells, key_padding=key_padding
-        )
-        return self.feed_forward(cells)
+        return self.feed_forward(self.self_attention(cells, located, located, cells, key_padding))
 
 
 class DecoderLayer(nn.Module):
@@ -93,10 +79,8 @@ class DecoderLayer(nn.Module):
         output and ``memory_key`` (B, S, C) the same with the position added.
         """
         located = slots + query
-        slots = self.self_attention(slots, query=located, key=located, value=slots)
-        slots = self.cross_attention(
-            slots, query=slots + query, key=memory_key, value=memory, key_padding=key_padding
-        )
+        slots = self.self_attention(slots, located, located, slots)
+        slots = self.cross_attention(slots, slots + query, memory_key, memory, key_padding)
         return self.feed_forward(slots)
 
 
@@ -115,20 +99,9 @@ class Transformer(nn.Module):
         decoder_input: str = "zeros",
         recompute_encoder: bool = False,
     ) -> None:
-        """Create the layers.
+        """Create the layers; ValueError if a value is not allowed.
 
-        Args:
-            channels: C.
-            heads: of the attention; must divide C.
-            hidden: width of the feed-forward layers.
-            dropout: rate.
-            encoder_layers: over the cells, >= 0.
-            decoder_layers: over the queries, >= 1.
-            decoder_input: what the first decoder layer starts from, "zeros" (DETR) or "query".
-            recompute_encoder: whether the encoder's activations are not kept for the backward pass.
-
-        Raises:
-            ValueError: if a value is not allowed.
+        ``decoder_input`` is what the first decoder layer starts from, "zeros" (DETR) or "query".
         """
         super().__init__()
         if channels % heads:
@@ -156,9 +129,9 @@ class Transformer(nn.Module):
 
         Args:
             cells: (B, S, C), S = T * h * w projected features, frame-major.
-            position: (B, S, C) position encoding.
+            position: (B, S, C), where they are.
             key_padding: (B, S) bool, True where a cell is padding, or None.
-            query: (B, N, C) learned query embeddings.
+            query: (B, N, C), learned.
 
         Returns:
             Slots after each decoder layer, normed, (L, B, N, C), and the memory (B, S, C).

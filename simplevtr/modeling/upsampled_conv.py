@@ -6,8 +6,6 @@ depends on whether the output's row and column are even or odd. So the large con
 backward pass would have to keep.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange

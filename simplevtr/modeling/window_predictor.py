@@ -1,7 +1,5 @@
 """The network over one window of a video, its slots as the tracker takes them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from simplevtr.modeling.clip_network import ClipNetwork
@@ -22,10 +20,10 @@ class WindowPredictor:
 
         Args:
             query_frames: > 0 if the network takes exactly that many frames (queries with a frame
-                axis); a shorter window's frames are then gone over again, as VisTR does.
+                axis); a shorter window's frames are then repeated, as VisTR does.
             class_offset: leading class indices that no category uses (VisTR: 1).
-            slot_threshold: in [0, 1]; slots whose best class probability, a mean over the window's
-                frames, is below it are left out before their masks are computed. Else ValueError.
+            slot_threshold: in [0, 1], else ValueError; slots whose best class probability, a mean
+                over the window's frames, is below it are left out before masks are computed.
         """
         if not 0 <= slot_threshold <= 1:
             raise ValueError(f"TEST.SLOT_THRESHOLD is {slot_threshold}; it must be in [0, 1]")

@@ -1,7 +1,5 @@
 """The result of a whole video: every track's masks, and its final class and score."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -31,9 +29,9 @@ class CollectedTracks:
 
         Args:
             size: (H, W) of its frames in pixels.
-            per_video: 0 for one result a track, its category the most frequent best class and its
-                score the mean of the best probabilities (VisTR); N for the N (track, class) pairs
-                that rank highest, their scores the mean probabilities.
+            per_video: 0 for one result per track, its category the most frequent best class and
+                its score the mean of the best probabilities (VisTR); N for the N (track, class)
+                pairs that rank highest, their scores the mean probabilities.
             mask_scoring: whether scores are multiplied by the masks' confidence.
             length_power: of the share of the windows' frames that saw a track, by which its score
                 is multiplied for the ranking; 0 ranks by scores alone.
@@ -65,11 +63,8 @@ class CollectedTracks:
     def result(self, *, looked_at: int, score_threshold: float) -> dict[str, Any]:
         """The result dict of ``SimpleVTR.forward``, of the tracks that have ended.
 
-        A track without any mask is left out, as in VisTR: it could only be wrong.
-
-        Args:
-            looked_at: frames of all windows together.
-            score_threshold: what scores less is left out.
+        A track without any mask is left out, as in VisTR: it could only be wrong; so is one that
+        scores less than the threshold. ``looked_at`` are the frames of all windows together.
         """
         found = [
             _Found(track_id, label, score, score * (frames / looked_at) ** self._length_power)
@@ -102,11 +97,9 @@ class CollectedTracks:
 
 
 def frame_tracks(result: dict[str, Any], frames: int) -> Iterator[FrameTracks]:
-    """A video's result, a frame at a time, with the final classes and scores.
+    """A video's result, with its final classes and scores, a frame at a time.
 
-    Args:
-        result: of ``VideoPredictor.predict``.
-        frames: of the video, which a result without tracks does not tell.
+    ``frames`` is their number, which a result without tracks does not tell.
     """
     masks = (track.rles for track in result["pred_masks"])
     columns = (result[name] for name in ("pred_ids", "pred_labels", "pred_scores"))

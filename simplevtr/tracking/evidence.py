@@ -1,8 +1,7 @@
 """What is known of a track's class and score, gathered window by window."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -31,13 +30,8 @@ class TrackEvidence:
     cells: float
 
     @classmethod
-    def of(cls, probability: Tensor, confidence: Tensor) -> TrackEvidence:
-        """The evidence of one window.
-
-        Args:
-            probability: (T, K) of the track in its frames.
-            confidence: (2,), a row of ``WindowTracks.confidence``.
-        """
+    def of(cls, probability: Tensor, confidence: Tensor) -> Self:
+        """Of one window: (T, K) probabilities, and a row of ``WindowTracks.confidence``."""
         probability = probability.double().cpu()
         best, label = probability.max(-1)
         return cls(
@@ -49,7 +43,7 @@ class TrackEvidence:
             cells=float(confidence[1]),
         )
 
-    def __add__(self, other: TrackEvidence) -> TrackEvidence:
+    def __add__(self, other: Self) -> Self:
         return TrackEvidence(**{name: own + vars(other)[name] for name, own in vars(self).items()})
 
     def label(self) -> int:
@@ -65,12 +59,9 @@ class TrackEvidence:
         return self.probability / self.frames * self._mask_factor(mask_scoring)
 
     def best_classes(self, count: int, *, mask_scoring: bool) -> list[tuple[int, float]]:
-        """Classes and their scores, best first.
+        """Classes and their scores, best first: the ``count`` best by ``class_scores``.
 
-        Args:
-            count: 0 for the class that is the best one in most frames, with ``score`` (VisTR); N
-                for the N best by ``class_scores``.
-            mask_scoring: see ``score``.
+        With 0 it is the class that is the best one in most frames, with ``score`` (VisTR).
         """
         if not count:
             return [(self.label(), self.score(mask_scoring=mask_scoring))]

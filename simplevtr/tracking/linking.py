@@ -1,7 +1,5 @@
 """Which track of the video so far each slot of the next window goes on with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

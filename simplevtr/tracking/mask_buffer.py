@@ -1,7 +1,5 @@
 """The mask logits of a track in the frames that a later window may still see."""
 
-from __future__ import annotations
-
 from simplevtr.structures import encode_masks
 
 import torch
@@ -26,12 +24,7 @@ class MaskBuffer:
         return self._sums is not None
 
     def add(self, logits: Tensor, first: int) -> None:
-        """Add the masks of a window.
-
-        Args:
-            logits: (n, h, w) of frame ``first`` and the following.
-            first: not before the first frame that is held.
-        """
+        """Add a window's masks (n, h, w), from frame ``first`` on; none before the first held."""
         if self._sums is None:
             self._first = first
             self._sums = logits.float()
@@ -48,10 +41,7 @@ class MaskBuffer:
     def between(self, first: int, stop: int, like: Tensor) -> Tensor:
         """Logits of the frames [first, stop), zeros where no window saw the track.
 
-        Args:
-            first: first frame.
-            stop: the frame after the last.
-            like: (stop - first, h, w), for shape, dtype and device.
+        ``like`` has their shape and device.
         """
         result = torch.zeros_like(like, dtype=torch.float32)
         if self._sums is not None:
@@ -61,15 +51,9 @@ class MaskBuffer:
         return result
 
     def take(self, first: int, stop: int, size: tuple[int, int]) -> list[dict | None]:
-        """Remove the frames [first, stop) and return their masks.
+        """Remove the frames [first, stop), none after the first held; their masks at ``size``.
 
-        Args:
-            first: first frame; not after the first that is held.
-            stop: the frame after the last.
-            size: (H, W) to resize to.
-
-        Returns:
-            A compressed RLE a frame, None where the mask is empty or no window saw the track.
+        They are compressed RLEs, None where the mask is empty or no window saw the track.
         """
         result: list[dict | None] = [None] * (stop - first)
         if self._sums is None:

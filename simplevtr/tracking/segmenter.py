@@ -1,11 +1,9 @@
 """A video of any length, a window of frames at a time: from frames to tracks."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from simplevtr.structures import FrameTracks
 from simplevtr.tracking.collected import CollectedTracks
@@ -36,8 +34,8 @@ class VideoSegmenter:
         tracking: how windows are joined.
 
     Raises:
-        ValueError: if ``stride`` is longer than a window, the threshold is not in [0, 1], or the
-            power below 0.
+        ValueError: if ``window`` is negative or ``stride`` longer than it, the threshold is not in
+            [0, 1], or the power below 0.
     """
 
     window: int
@@ -48,7 +46,7 @@ class VideoSegmenter:
     tracking: TrackingSettings
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> VideoSegmenter:
+    def from_config(cls, cfg: CfgNode) -> Self:
         """The inference of a config."""
         test, link = cfg.TEST, cfg.TEST.LINK
         return cls(
@@ -71,7 +69,9 @@ class VideoSegmenter:
         )
 
     def __post_init__(self) -> None:
-        if self.window > 0 and not 0 <= self.stride <= self.window:
+        if self.window < 0:
+            raise ValueError(f"TEST.WINDOW is {self.window}; it must be 0 or more")
+        if self.window and not 0 <= self.stride <= self.window:
             raise ValueError(
                 f"TEST.STRIDE is {self.stride}; it must be from 1 to the window's {self.window} "
                 "frames, or 0 for three quarters of them"
@@ -93,10 +93,7 @@ class VideoSegmenter:
     ) -> Iterator[FrameTracks]:
         """The tracks of each frame, in order, at most ``delay`` frames after it was read.
 
-        Args:
-            look: the network.
-            images: uint8 (3, h, w) frames of one size, read once.
-            size: (H, W) of the original frames in pixels.
+        ``images`` are uint8 (3, h, w), of one size, read once; ``size`` is the original (H, W).
         """
         for frame in self._frames(VideoTracks(self.tracking, size), look, images):
             yield frame.rows([i for i, s in enumerate(frame.scores) if s >= self.score_threshold])

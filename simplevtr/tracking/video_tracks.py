@@ -1,7 +1,5 @@
 """The tracks of one video, as its windows come."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -78,12 +76,9 @@ class VideoTracks:
         *,
         on_end: Callable[[int, TrackEvidence], None] | None = None,
     ) -> None:
-        """Begin a video.
+        """Begin a video whose original frames, and masks, are of ``size`` (H, W).
 
-        Args:
-            settings: how windows are linked.
-            size: (H, W) of the original frames in pixels, at which masks are returned.
-            on_end: called with the id and the evidence of every track that has ended.
+        ``on_end`` is called with the id and the evidence of every track that has ended.
         """
         self.settings = settings
         self.size = size
@@ -96,15 +91,10 @@ class VideoTracks:
         self._seen = 0  # frames that a window has seen
 
     def add(self, window: WindowTracks, *, start: int, settled: int) -> list[FrameTracks]:
-        """Take in the next window.
+        """Take in the next window, whose first frame is number ``start``.
 
-        Args:
-            window: its slots.
-            start: number of its first frame.
-            settled: frames before this number are seen by no later window.
-
-        Returns:
-            The frames that became final, all their tracks, whatever their scores.
+        Frames before ``settled`` are seen by no later window: those that this makes final are
+        returned, with all their tracks, whatever their scores.
         """
         evidence = list(map(TrackEvidence.of, window.probability, window.confidence()))
         scores = [item.score(mask_scoring=self.settings.mask_scoring) for item in evidence]

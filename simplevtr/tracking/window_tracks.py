@@ -1,8 +1,7 @@
-"""What the network says of one window: a row an instance slot that may be a track."""
-
-from __future__ import annotations
+"""What the network predicts of one window: one row per instance slot that may be a track."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ class WindowTracks:
     def __len__(self) -> int:
         return self.probability.shape[0]
 
-    def rows(self, index: Tensor | list[int]) -> WindowTracks:
+    def rows(self, index: Tensor | list[int]) -> Self:
         """The slots at ``index``, in that order."""
         return WindowTracks(*(column[index] for column in vars(self).values()))
 
@@ -39,13 +38,9 @@ class WindowTracks:
     def without_duplicates(self, scores: Tensor, limit: float) -> list[int]:
         """Indices of the slots that are kept, ascending, if better ones push out their duplicates.
 
-        Not in the paper, whose matching is meant to make duplicates unlikely.
-
-        Args:
-            scores: (N,).
-            limit: a slot is dropped, whatever its class, if the IoU of its masks over the window
-                with those of a better kept one is at least this. Empty masks cover nothing and are
-                kept.
+        Not in the paper, whose matching is meant to make duplicates unlikely. A slot is dropped,
+        whatever its class, if the IoU of its masks over the window with those of a better kept one
+        is at least ``limit``. Empty masks cover nothing and are kept.
         """
         shared = mask_overlap(self.masks, self.masks)
         kept: list[int] = []
@@ -56,14 +51,9 @@ class WindowTracks:
 
 
 def mask_overlap(one: Tensor, other: Tensor) -> Tensor:
-    """IoU of tracks by their mask logits, summed over frames and cells; 0 where both are empty.
+    """IoU (N, M), on the CPU, of tracks by their mask logits (N, T, h, w) and (M, T, h, w).
 
-    Args:
-        one: (N, T, h, w).
-        other: (M, T, h, w) of the same frames.
-
-    Returns:
-        (N, M) float32 on the CPU.
+    It is summed over frames and cells, and 0 where both are empty.
     """
     a, b = ((masks > 0).flatten(1).float() for masks in (one, other))
     shared = a @ b.T
