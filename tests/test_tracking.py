@@ -21,9 +21,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 SIZE = (16, 24)  # of the original frames; masks are predicted at half of it
 
 
+def stop(window):
+    return window.start + len(window.frames)
+
+
 def cut(frames, length, stride):
     return [
-        (window.start, window.stop, window.settled)
+        (window.start, stop(window), window.settled)
         for window in sliding_windows(range(frames), length, stride)
     ]
 
@@ -46,7 +50,7 @@ def test_a_short_video_and_none():
 
 def test_windows_hold_the_frames_of_their_numbers():
     for window in sliding_windows(range(11), 4, 3):
-        assert window.frames == list(range(window.start, window.stop))
+        assert window.frames == list(range(window.start, stop(window)))
 
 
 def test_a_window_comes_as_soon_as_it_is_full():
@@ -97,7 +101,7 @@ def track(scene, frames, length, stride, orders=None, own=None, scores=None):
     video = VideoTracks(own or settings(), SIZE, on_end=ended.__setitem__)
     out = []
     for number, window in enumerate(sliding_windows(range(frames), length, stride)):
-        slots = scene.window(window.start, window.stop, orders[number] if orders else None, scores)
+        slots = scene.window(window.start, stop(window), orders[number] if orders else None, scores)
         out += video.add(slots, start=window.start, settled=window.settled)
     out += video.finish()
     return out, dict(sorted(ended.items()))
@@ -129,7 +133,7 @@ def test_each_frame_comes_when_no_window_can_change_it():
     out = [
         [
             frame.index
-            for frame in video.add(scene.window(w.start, w.stop), start=w.start, settled=w.settled)
+            for frame in video.add(scene.window(w.start, stop(w)), start=w.start, settled=w.settled)
         ]
         for w in sliding_windows(range(9), 4, 3)
     ]
@@ -229,7 +233,7 @@ def test_class_and_score_are_evidence_over_all_windows():
         video.add(window, start=start, settled=start + 2)
     video.finish()
     assert evidence[1].label() == 1
-    assert evidence[1].score(mask_scoring=False) == pytest.approx(0.8)
+    assert evidence[1].score() == pytest.approx(0.8)
 
 
 def collect(frames, evidence, *, looked_at=8, score_threshold=0.0, **options):
@@ -297,7 +301,7 @@ def test_duplicates_within_a_window_are_dropped():
     own = settings(duplicate_iou=0.7)
     _, evidence = track(scene, 4, 4, 4, own=own, scores={0: 0.5})
     assert len(evidence) == 2
-    assert max(e.score(mask_scoring=False) for e in evidence.values()) > 0.8
+    assert max(e.score() for e in evidence.values()) > 0.8
 
 
 def test_a_window_without_slots():

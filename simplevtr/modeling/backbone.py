@@ -20,15 +20,9 @@ class SmallStem(CNNBlockBase):
 
     def __init__(self, *, in_channels: int, out_channels: int, stride: int, norm: str) -> None:
         super().__init__(in_channels, out_channels, stride)
-        self.conv1 = Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size=3,
-            stride=stride,
-            padding=1,
-            bias=False,
-            norm=get_norm(norm, out_channels),
-        )
+        sizes = {"kernel_size": 3, "stride": stride, "padding": 1, "bias": False}
+        norms = get_norm(norm, out_channels)
+        self.conv1 = Conv2d(in_channels, out_channels, norm=norms, **sizes)
         weight_init.c2_msra_fill(self.conv1)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -64,16 +58,9 @@ def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     stages = []
     in_channels, out_channels = node.STEM_OUT_CHANNELS, node.RES2_OUT_CHANNELS
     for blocks, stride in zip(node.BLOCKS_PER_STAGE, node.STAGE_STRIDES, strict=True):
-        stages.append(
-            ResNet.make_stage(
-                BasicBlock,
-                blocks,
-                stride_per_block=[stride] + [1] * (blocks - 1),
-                in_channels=in_channels,
-                out_channels=out_channels,
-                norm=node.NORM,
-            )
-        )
+        strides = [stride] + [1] * (blocks - 1)
+        sizes = {"in_channels": in_channels, "out_channels": out_channels, "norm": node.NORM}
+        stages.append(ResNet.make_stage(BasicBlock, blocks, stride_per_block=strides, **sizes))
         in_channels, out_channels = out_channels, 2 * out_channels
     return ResNet(
         stem, stages, out_features=node.OUT_FEATURES, freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT

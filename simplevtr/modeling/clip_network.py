@@ -125,11 +125,7 @@ class ClipNetwork(nn.Module):
         }
 
     def encode(self, batch: ClipBatch) -> ClipState:
-        """Run everything but the mask head.
-
-        Raises:
-            ValueError: if the queries have a frame axis of another length than T.
-        """
+        """Run all but the mask head; ValueError if the queries' frame axis is not of length T."""
         frames = batch.frames
         clips, length = frames.shape[:2]
         if self.query_frames and length != self.query_frames:
@@ -142,12 +138,12 @@ class ClipNetwork(nn.Module):
         features = by_images(self.backbone, images, recompute=self.recompute_backbone)
         cells = self.input_projection(features[FEATURES[0]])
         height, width = cells.shape[-2:]
+        padded = cells.new_zeros(clips, length, height, width, dtype=torch.bool)
         cell_padding = None
         if batch.padding is not None:
-            cell_padding = F.interpolate(batch.padding.float(), size=(height, width)).bool()
-            padded = cell_padding
-        else:
-            padded = cells.new_zeros(clips, length, height, width, dtype=torch.bool)
+            padded = cell_padding = F.interpolate(
+                batch.padding.float(), size=(height, width)
+            ).bool()
         position = self.position_encoding(padded).to(cells.dtype)
         slots, memory = self.transformer(
             rearrange(cells, "(b t) c h w -> b (t h w) c", b=clips),
@@ -183,11 +179,8 @@ class ClipNetwork(nn.Module):
         if not self.query_frames:
             logits = repeat(logits, "l b 1 q k -> l b frames q k", frames=length)
             boxes = repeat(boxes, "l b 1 q xywh -> l b frames q xywh", frames=length)
-        return ClipPredictions(
-            logits=logits[-1],
-            boxes=boxes[-1],
-            auxiliary=tuple(zip(logits[:-1], boxes[:-1], strict=True)),
-        )
+        auxiliary = tuple(zip(logits[:-1], boxes[:-1], strict=True))
+        return ClipPredictions(logits=logits[-1], boxes=boxes[-1], auxiliary=auxiliary)
 
     def masks(self, state: ClipState, clip: Tensor, slot: Tensor) -> Tensor:
         """Predict the masks of M chosen slots: (M, T, h, w) logits at the stride of res2.

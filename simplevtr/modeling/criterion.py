@@ -11,15 +11,15 @@ from simplevtr.modeling.mask_losses import (
     TargetMaps,
     full_mask_losses,
     map_logits_at,
+    mask_focal_loss,
     point_mask_losses,
 )
 from simplevtr.modeling.matcher import ClipMatcher, Match
 from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 
 import torch
-import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 IGNORED = -100
 
@@ -55,18 +55,15 @@ class LossSettings:
                 raise ValueError(f"LOSS.{name.upper()} is {value}; it must be at least 0 (0: all)")
 
 
-def sample_tracks(
-    matches: list[Match], limit: int, generator: Generator | None = None
-) -> list[Match]:
+def sample_tracks(matches: list[Match], limit: int) -> list[Match]:
     """Keep at most ``limit`` tracks of each of B clips, drawn uniformly; 0 keeps all, drawing none.
 
-    They stay in their order. ``generator`` is on the CPU; None for torch's global one.
+    They stay in their order.
     """
     kept = []
     for slots, instances in matches:
         if 0 < limit < len(slots):
-            rows = torch.randperm(len(slots), generator=generator)[:limit].sort().values
-            rows = rows.to(slots.device)
+            rows = torch.randperm(len(slots))[:limit].sort().values.to(slots.device)
             slots, instances = slots[rows], instances[rows]
         kept.append((slots, instances))
     return kept
@@ -133,7 +130,7 @@ class ClipCriterion(nn.Module):
             result["loss_mask"] = self.settings.mask_weight * focal / normaliser
             result["loss_dice"] = self.settings.dice_weight * dice / normaliser
         if state.cell_logits is not None:
-            dense = _dense_loss(state.cell_logits, targets, batch)
+            dense = losses.dense_class_loss(state.cell_logits, targets, batch.padding)
             result["loss_dense"] = self.settings.dense_weight * dense
         return result
 
@@ -202,20 +199,11 @@ class ClipCriterion(nn.Module):
             chosen = by_clip[b][rows, frames]
             if self.settings.mask_points:
                 logits_at = partial(map_logits_at, chosen, maps)
-                terms = point_mask_losses(logits_at, maps, self.settings.mask_points)
+                points = self.settings.mask_points
+                terms = point_mask_losses(logits_at, maps, points, mask_focal_loss)
             else:
                 terms = full_mask_losses(chosen, maps)
             # All instances were matched: over the draws the mean of this is the sum over all.
             scale = len(targets[b]) / max(1, len(instances))
             sums.append(scale * torch.stack(terms).sum(1))
         return torch.stack(sums).sum(0)
-
-
-def _dense_loss(cell_logits: Tensor, targets: list[ClipTargets], batch: ClipBatch) -> Tensor:
-    """Of (B, T, h, w, K) class logits."""
-    size, classes = cell_logits.shape[2:4], cell_logits.shape[-1]
-    coverage = torch.stack([losses.class_coverage(t, classes, size) for t in targets])
-    inside = torch.ones_like(coverage[..., 0])
-    if batch.padding is not None:
-        inside = F.adaptive_avg_pool2d((~batch.padding).float(), size)
-    return losses.dense_class_loss(cell_logits, coverage, inside)

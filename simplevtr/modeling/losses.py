@@ -54,10 +54,7 @@ def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor, eps: float
 
 
 def class_coverage(targets: ClipTargets, classes: int, size: tuple[int, int]) -> Tensor:
-    """Share of each of (h, w) feature cells that a clip's visible instances of each class cover.
-
-    Returns (T, h, w, K) float32 in [0, 1].
-    """
+    """(T, h, w, K), the share of each feature cell that a clip's instances of each class cover."""
     frames = targets.masks.shape[1]
     share = F.adaptive_avg_pool2d(targets.masks.float(), size)
     coverage = share.new_zeros(classes, frames, *size)
@@ -65,17 +62,18 @@ def class_coverage(targets: ClipTargets, classes: int, size: tuple[int, int]) ->
     return rearrange(coverage, "k t h w -> t h w k").clamp(max=1)
 
 
-def dense_class_loss(logits: Tensor, coverage: Tensor, inside: Tensor) -> Tensor:
+def dense_class_loss(logits: Tensor, targets: list[ClipTargets], padding: Tensor | None) -> Tensor:
     """Binary cross-entropy of every class in every feature cell, a mean over cells.
 
     Not in the paper: from scratch a slot learns its class only through attention that has not
-    formed yet; this teaches the memory classes directly.
-
-    Args:
-        logits: (B, T, h, w, K).
-        coverage: (B, T, h, w, K) in [0, 1], of ``class_coverage``.
-        inside: (B, T, h, w) float, 0 on padding.
+    formed yet; this trains the memory's classes directly. ``logits`` are (B, T, h, w, K),
+    ``padding`` (B, T, H, W) bool or None.
     """
     logits = full_precision(logits)
+    size, classes = logits.shape[2:4], logits.shape[-1]
+    coverage = torch.stack([class_coverage(own, classes, size) for own in targets])
+    inside = torch.ones_like(coverage[..., 0])
+    if padding is not None:
+        inside = F.adaptive_avg_pool2d((~padding).float(), size)
     loss = F.binary_cross_entropy_with_logits(logits, coverage, reduction="none").sum(-1)
     return (loss * inside).sum() / inside.sum().clamp(min=1)

@@ -13,14 +13,13 @@ for uncertain, as it reads zeros beyond.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from simplevtr.modeling.precision import full_precision
 
 import torch
 import torch.nn.functional as F
 from detectron2.projects.point_rend.point_features import point_sample
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import sigmoid_focal_loss
 
@@ -133,41 +132,30 @@ def point_mask_losses(
     logits_at: Callable[[Tensor], Tensor],
     maps: TargetMaps,
     points: int,
-    pixel_loss: Callable[[Tensor, Tensor], Tensor] = mask_focal_loss,
-    **drawing: Any,
+    pixel_loss: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """``pixel_loss`` and dice loss over some pixels of each map, (N,) each; see ``draw_pixels``."""
-    pixels = draw_pixels(logits_at, maps, points, **drawing)
+    pixels = draw_pixels(logits_at, maps, points)
     found, wanted = logits_at(pixels), maps.at(pixels)
     return pixel_loss(found, wanted), mask_dice_loss(found, wanted)
 
 
 @torch.no_grad()
-def draw_pixels(
-    logits_at: Callable[[Tensor], Tensor],
-    maps: TargetMaps,
-    points: int,
-    importance: float = IMPORTANCE_RATIO,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Draw (N, P, 2) int64 pixels, x then y, none on padding; they may repeat.
+def draw_pixels(logits_at: Callable[[Tensor], Tensor], maps: TargetMaps, points: int) -> Tensor:
+    """Draw (N, P, 2) int64 pixels, x then y, P ``points`` in each map; they may repeat.
 
-    Args:
-        logits_at: (N, P', 2) pixels -> the (N, P') logits there.
-        maps: N; padding lies to the right of and below the frames.
-        points: P.
-        importance: share of them that is chosen by uncertainty; 0 draws all uniformly.
-        generator: on the maps' device; None for torch's global one.
+    None is on padding, which lies to the right of and below the frames. ``logits_at`` maps
+    (N, P', 2) pixels to the (N, P') logits there.
     """
     sizes = _unpadded_sizes(maps)[:, None]
 
     def uniform(count: int) -> Tensor:
         shape = (len(maps.frames), count, 2)
-        places = torch.rand(shape, generator=generator, device=maps.masks.device)
+        places = torch.rand(shape, device=maps.masks.device)
         # The product may round up to the size itself.
         return (places * sizes).long().minimum(sizes - 1)
 
-    chosen = int(importance * points)
+    chosen = int(IMPORTANCE_RATIO * points)
     candidates = uniform(OVERSAMPLE_RATIO * points)
     certainty = logits_at(candidates).abs()
     least = certainty.topk(chosen, dim=1, largest=False, sorted=False).indices

@@ -155,9 +155,8 @@ class PixelCriterion(nn.Module):
                 kernels = fine_kernel.repeat_interleave(length, dim=0)
                 return values + torch.einsum("npf,nf->np", places, kernels)
 
-            bce, dice = point_mask_losses(
-                logits_at, maps, self.settings.mask_points, pixel_loss=mask_bce_loss
-            )
+            points = self.settings.mask_points
+            bce, dice = point_mask_losses(logits_at, maps, points, mask_bce_loss)
         else:
             wanted, inside = maps.whole()
             full = full_size(logits, tuple(wanted.shape[-2:]), fine_kernel, fine).flatten(0, 1)

@@ -18,12 +18,7 @@ class CollectedTracks:
     """Gathers frames until the video is over."""
 
     def __init__(
-        self,
-        size: tuple[int, int],
-        *,
-        per_video: int = 0,
-        mask_scoring: bool = False,
-        length_power: float = 1.0,
+        self, size: tuple[int, int], *, per_video: int = 0, length_power: float = 1.0
     ) -> None:
         """Begin a video.
 
@@ -32,14 +27,12 @@ class CollectedTracks:
             per_video: 0 for one result per track, its category the most frequent best class and
                 its score the mean of the best probabilities (VisTR); N for the N (track, class)
                 pairs that rank highest, their scores the mean probabilities.
-            mask_scoring: whether scores are multiplied by the masks' confidence.
             length_power: of the share of the windows' frames that saw a track, by which its score
                 is multiplied for the ranking; 0 ranks by scores alone.
         """
         self.size = size
         self.frames = 0
         self._per_video = per_video
-        self._mask_scoring = mask_scoring
         self._length_power = length_power
         self._rles: dict[int, dict[int, dict]] = {}  # by track, then by frame
         self._last: dict[int, tuple[int, float]] = {}  # label and score in the last frame
@@ -57,8 +50,7 @@ class CollectedTracks:
 
     def end(self, track_id: int, evidence: TrackEvidence) -> None:
         """Take in the classes and scores of a track that has ended."""
-        classes = evidence.best_classes(self._per_video, mask_scoring=self._mask_scoring)
-        self._ended[track_id] = evidence.frames, classes
+        self._ended[track_id] = evidence.frames, evidence.best_classes(self._per_video)
 
     def result(self, *, looked_at: int, score_threshold: float) -> dict[str, Any]:
         """The result dict of ``SimpleVTR.forward``, of the tracks that have ended.

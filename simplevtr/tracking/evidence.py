@@ -31,7 +31,7 @@ class TrackEvidence:
 
     @classmethod
     def of(cls, probability: Tensor, confidence: Tensor) -> Self:
-        """Of one window: (T, K) probabilities, and a row of ``WindowTracks.confidence``."""
+        """Of one window: (T, K) probabilities, and a row of ``WindowTracks.confidence`` or ones."""
         probability = probability.double().cpu()
         best, label = probability.max(-1)
         return cls(
@@ -50,25 +50,22 @@ class TrackEvidence:
         """The most frequent best class of the frames."""
         return int(self.votes.argmax())
 
-    def score(self, *, mask_scoring: bool) -> float:
-        """Mean of the frames' best class probabilities; with ``mask_scoring`` times the masks'."""
-        return self.best / self.frames * self._mask_factor(mask_scoring)
+    def score(self) -> float:
+        """Mean of the frames' best class probabilities, times that inside the masks."""
+        return self.best / self.frames * self._mask_factor()
 
-    def class_scores(self, *, mask_scoring: bool) -> Tensor:
-        """(K,) mean class probabilities; see ``score``."""
-        return self.probability / self.frames * self._mask_factor(mask_scoring)
+    def best_classes(self, count: int) -> list[tuple[int, float]]:
+        """The ``count`` classes whose mean probabilities, times that inside the masks, are best.
 
-    def best_classes(self, count: int, *, mask_scoring: bool) -> list[tuple[int, float]]:
-        """Classes and their scores, best first: the ``count`` best by ``class_scores``.
-
-        With 0 it is the class that is the best one in most frames, with ``score`` (VisTR).
+        With these scores, best first. 0 is for the class that is the best one in most frames, with
+        ``score`` (VisTR).
         """
         if not count:
-            return [(self.label(), self.score(mask_scoring=mask_scoring))]
-        scores = self.class_scores(mask_scoring=mask_scoring)
+            return [(self.label(), self.score())]
+        scores = self.probability / self.frames * self._mask_factor()
         best, labels = scores.topk(min(count, len(scores)))
         return list(zip(labels.tolist(), best.tolist(), strict=True))
 
-    def _mask_factor(self, mask_scoring: bool) -> float:
+    def _mask_factor(self) -> float:
         # Sums in float32 may be a trifle more than their number of cells.
-        return min(1.0, self.inside / max(self.cells, 1.0)) if mask_scoring else 1.0
+        return min(1.0, self.inside / max(self.cells, 1.0))

@@ -83,15 +83,10 @@ class VideoSegmenter:
             raise ValueError(f"TEST.LENGTH_POWER is {self.length_power}; it must be 0 or more")
         self.stride = self.stride or max(1, 3 * self.window // 4)
 
-    @property
-    def delay(self) -> int | None:
-        """Most frames that are read after a frame before its tracks come; None: all of them."""
-        return self.window - 1 if self.window else None
-
     def stream(
         self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
     ) -> Iterator[FrameTracks]:
-        """The tracks of each frame, in order, at most ``delay`` frames after it was read.
+        """The tracks of each frame, in order, at most ``window`` - 1 frames after it was read.
 
         ``images`` are uint8 (3, h, w), of one size, read once; ``size`` is the original (H, W).
         """
@@ -102,12 +97,8 @@ class VideoSegmenter:
         self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
     ) -> dict[str, Any]:
         """The tracks of a whole video, as ``SimpleVTR.forward`` returns them; see ``stream``."""
-        collected = CollectedTracks(
-            size,
-            per_video=self.tracks_per_video,
-            mask_scoring=self.tracking.mask_scoring,
-            length_power=self.length_power,
-        )
+        options = {"per_video": self.tracks_per_video, "length_power": self.length_power}
+        collected = CollectedTracks(size, **options)
         tracks = VideoTracks(self.tracking, size, on_end=collected.end)
         collected.extend(self._frames(tracks, look, images))
         return collected.result(looked_at=tracks.looked_at, score_threshold=self.score_threshold)

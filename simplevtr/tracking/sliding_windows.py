@@ -1,12 +1,10 @@
 """Overlapping windows of a stream of frames whose length nobody knows."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """Consecutive frames of a video.
 
     Attributes:
@@ -18,11 +16,6 @@ class Window:
     start: int
     frames: list
     settled: int
-
-    @property
-    def stop(self) -> int:
-        """Number of the frame after the last."""
-        return self.start + len(self.frames)
 
 
 def sliding_windows(frames: Iterable[Any], length: int, stride: int) -> Iterator[Window]:

@@ -96,8 +96,10 @@ class VideoTracks:
         Frames before ``settled`` are seen by no later window: those that this makes final are
         returned, with all their tracks, whatever their scores.
         """
-        evidence = list(map(TrackEvidence.of, window.probability, window.confidence()))
-        scores = [item.score(mask_scoring=self.settings.mask_scoring) for item in evidence]
+        scoring = self.settings.mask_scoring
+        confidence = window.confidence() if scoring else torch.ones(len(window), 2)
+        evidence = list(map(TrackEvidence.of, window.probability, confidence))
+        scores = [item.score() for item in evidence]
         if self.settings.duplicate_iou < 1:
             kept = window.without_duplicates(torch.tensor(scores), self.settings.duplicate_iou)
             window = window.rows(kept)
@@ -152,11 +154,9 @@ class VideoTracks:
         before = torch.stack([t.masks.between(first, first + shared, own[0]) for t in alive])
         covered = (before > 0).flatten(1).any(1)[:, None] | (own > 0).flatten(1).any(1)
         fresh = torch.tensor([t.last_window == self._windows - 1 for t in alive])
+        classes = torch.stack([t.evidence.probability / t.evidence.frames for t in alive])
         looks = looks_alike(
-            (
-                torch.stack([t.evidence.class_scores(mask_scoring=False) for t in alive]),
-                torch.stack([t.embedding for t in alive]),
-            ),
+            (classes, torch.stack([t.embedding for t in alive])),
             (window.probability.mean(1).double().cpu(), window.embedding),
         )
         comparable = covered.cpu() & fresh[:, None]
@@ -165,14 +165,9 @@ class VideoTracks:
 
     def _take(self, upto: int) -> list[FrameTracks]:
         """Frames ``_settled`` to ``upto``."""
-        rows = [
-            (
-                track.track_id,
-                track.evidence.label(),
-                track.evidence.score(mask_scoring=self.settings.mask_scoring),
-                track.masks.take(self._settled, upto, self.size),
-            )
-            for track in self._tracks
-        ]
+        rows = []
+        for track in self._tracks:
+            masks = track.masks.take(self._settled, upto, self.size)
+            rows.append((track.track_id, track.evidence.label(), track.evidence.score(), masks))
         first, self._settled = self._settled, max(self._settled, upto)
         return list(FrameTracks.of_video(rows, self.size, upto - first, first))
