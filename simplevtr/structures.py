@@ -26,15 +26,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Classes:
-    """What the model's labels stand for.
-
-    Attributes:
-        names: of the K classes, by label; all different.
-        ids: the category ids that they have in result files, by label; all different.
-    """
+    """What the model's labels stand for: by label K names and K ids, all different."""
 
     names: tuple[str, ...]
-    ids: tuple[int, ...]
+    ids: tuple[int, ...]  # of categories, in result files
 
     def __post_init__(self) -> None:
         """Raise ValueError unless these are K names and K ids."""
@@ -51,16 +46,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """The frames of B clips, padded to one size and length.
+    """The frames of B clips, padded to one size and length, to the right, below and behind."""
 
-    Attributes:
-        frames: (B, T, 3, H, W) float32, normalised, zero on padding.
-        padding: (B, T, H, W) bool, True on padding, which lies to the right of, below and behind
-            the frames of a clip; None if nothing is padded.
-    """
-
-    frames: Tensor
-    padding: Tensor | None = None
+    frames: Tensor  # (B, T, 3, H, W) float32, normalised, zero on padding
+    padding: Tensor | None = None  # (B, T, H, W) bool, True on padding; None if nothing is padded
 
     def frame_padding(self) -> Tensor:
         """(B, T) bool, True where a clip has no frame."""
@@ -71,19 +60,12 @@ class ClipBatch:
 
 @dataclass(frozen=True)
 class ClipTargets:
-    """Ground truth of one clip, one row per instance.
+    """Ground truth of one clip, one row per instance."""
 
-    Attributes:
-        labels: (G,) int64 in [0, K).
-        boxes: (G, T, 4) float32, cxcywh in [0, 1]; zeros where the instance is absent.
-        masks: (G, T, H, W) bool in padded pixels; False where the instance is absent.
-        visible: (G, T) bool, True where the instance can be seen in the frame.
-    """
-
-    labels: Tensor
-    boxes: Tensor
-    masks: Tensor
-    visible: Tensor
+    labels: Tensor  # (G,) int64 in [0, K)
+    boxes: Tensor  # (G, T, 4) float32, cxcywh in [0, 1]; zeros where the instance is absent
+    masks: Tensor  # (G, T, H, W) bool in padded pixels; False where the instance is absent
+    visible: Tensor  # (G, T) bool, True where the instance can be seen in the frame
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -99,39 +81,25 @@ class ClipPredictions:
 
     A decoupled model (queries without a frame axis) computes classes and boxes once per slot; here
     they are expanded views over T, so both kinds of model are read alike.
-
-    Attributes:
-        logits: (B, T, Q, K + 1) class logits; the last index is "no object".
-        boxes: (B, T, Q, 4), cxcywh in [0, 1]; None from the pixel head.
-        masks: (B, T, Q, h, w) mask logits at the mask head's stride, or None if masks are off.
-        auxiliary: (logits, boxes) of every decoder layer but the last, first layer first.
     """
 
-    logits: Tensor
-    boxes: Tensor | None
-    masks: Tensor | None = None
+    logits: Tensor  # (B, T, Q, K + 1) of classes; the last index is "no object"
+    boxes: Tensor | None  # (B, T, Q, 4), cxcywh in [0, 1]; None from the pixel head
+    masks: Tensor | None = None  # (B, T, Q, h, w) logits at the mask head's stride; None without
+    # (logits, boxes) of every decoder layer but the last, first layer first
     auxiliary: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 @dataclass(frozen=True)
 class FrameTracks:
-    """The tracks that can be seen in one frame of a video.
+    """The N tracks that can be seen in one frame of a video."""
 
-    Attributes:
-        index: 0-based number of the frame.
-        size: (H, W) of the original frame in pixels.
-        track_ids: (N,) from 1 on, in the order in which tracks were born; a track keeps its id.
-        labels: (N,) class indices, of what is known when the frame is returned.
-        scores: (N,) in [0, 1], likewise; None of true tracks.
-        masks: (N,) compressed RLEs with text counts, ``{"size": [H, W], "counts": str}``, none of
-            them empty.
-    """
-
-    index: int
-    size: tuple[int, int]
-    track_ids: list[int]
-    labels: list[int]
-    scores: list[float | None]
+    index: int  # 0-based number of the frame
+    size: tuple[int, int]  # (H, W) of the original frame in pixels
+    track_ids: list[int]  # from 1 on, in the order in which tracks were born; a track keeps its id
+    labels: list[int]  # class indices, of what is known when the frame is returned
+    scores: list[float | None]  # in [0, 1], likewise; None of true tracks
+    # Compressed RLEs with text counts, {"size": [H, W], "counts": str}, none of them empty
     masks: list[dict]
 
     @classmethod
@@ -169,14 +137,10 @@ class TrackMasks(Sequence):
     """The masks of one track over a video, run-length encoded; reads like a (T, H, W) bool tensor.
 
     ``masks[t]`` decodes one frame. So a result holds kilobytes per frame, however large it is.
-
-    Attributes:
-        shape: (T, H, W).
-        rles: (T,) compressed RLEs with text counts, None where the track cannot be seen.
     """
 
     def __init__(self, rles: list[dict | None], size: tuple[int, int]) -> None:
-        self.rles = rles
+        self.rles = rles  # (T,) compressed, with text counts; None where the track cannot be seen
         self.shape = (len(rles), *size)
 
     def __len__(self) -> int:

@@ -28,10 +28,8 @@ class Targets:
     def check(self, source: FrameSource) -> None:
         """Refuse what cannot be written, or what would replace the input, before any work.
 
-        Raises:
-            ValueError: nothing is to be written, a suffix is not allowed, or a target is the input
-                or another target.
-            FileExistsError: a target exists and may not be replaced.
+        ValueError: nothing is to be written, a suffix is not allowed, or a target is the input or
+        another target; FileExistsError: a target exists and may not be replaced.
         """
         suffixes = {"video": (".mp4", ".gif", ""), "masks": ("",), "results": (".json",)}
         wanted = {name: getattr(self, name) for name in suffixes if getattr(self, name)}

@@ -28,15 +28,11 @@ class VideoPredictor:
     """Finds the tracks of a video, read as a stream.
 
         predictor = VideoPredictor(cfg)
-        for tracks in predictor.stream(frames):  # FrameTracks, one a frame, in order
+        for tracks in predictor.stream(frames):  # FrameTracks, one per frame, in order
             ...
 
     Frames are resized as they come, as the loader of test videos does, and only a window of the
     small ones is kept.
-
-    Attributes:
-        class_names: class names by label; may be empty where nobody knows them.
-        category_ids: the dataset's ids by label; empty likewise.
     """
 
     @configurable
@@ -53,14 +49,14 @@ class VideoPredictor:
         """Put a ``SimpleVTR`` into eval mode; ``VideoPredictor(cfg)`` builds one.
 
         Frames are resized to a short side of ``min_size`` pixels (0: as they are), a long one of at
-        most ``max_size``. ``image_format`` is the channel order that the model wants, "RGB" or
-        "BGR", else ValueError. Without ``category_ids`` a label's is label + 1.
+        most ``max_size``. The model's ``image_format`` is "RGB" or "BGR", else ValueError. Without
+        ``category_ids`` a label's is label + 1.
         """
         if image_format not in ("RGB", "BGR"):
             raise ValueError(f'image_format is {image_format!r}; allowed: "RGB", "BGR"')
         self.model = model.eval()
-        self.class_names = list(class_names)
-        self.category_ids = list(category_ids)
+        self.class_names = list(class_names)  # by label; empty where nobody knows them
+        self.category_ids = list(category_ids)  # the dataset's, by label; empty likewise
         self._resize = ClipAugmentation(min_sizes=(min_size,), max_size=max_size)
         self._image_format = image_format
 
@@ -68,10 +64,8 @@ class VideoPredictor:
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the model of ``cfg`` and load MODEL.WEIGHTS into it.
 
-        Raises:
-            ValueError: MODEL.WEIGHTS is empty, cannot be read safely, or does not fit the model; or
-                MODEL.DEVICE is a GPU that is not there.
-            FileNotFoundError: there is no such file.
+        ValueError: MODEL.WEIGHTS is empty, cannot be read safely, or does not fit the model, or
+        MODEL.DEVICE is a GPU that is not there; FileNotFoundError: there is no such file.
         """
         if not (path := cfg.MODEL.WEIGHTS):
             raise ValueError(
@@ -145,10 +139,7 @@ def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndar
 
 
 def model_classes(cfg: CfgNode) -> Classes | None:
-    """What the labels of ``MODEL.WEIGHTS`` stand for, None where nobody knows.
-
-    The checkpoint tells, else the first of the config's datasets that has as many categories.
-    """
+    """What labels stand for: as the checkpoint says, else a dataset of the config, else None."""
     if (classes := saved_classes(cfg.MODEL.WEIGHTS)) is not None:
         return classes
     reasons = []

@@ -25,23 +25,14 @@ FEATURES = ("res5", "res4", "res3", "res2")
 
 @dataclass(frozen=True)
 class ClipState:
-    """What the network knows of a batch of clips before masks are asked for.
+    """What the network knows of a batch of clips before masks are asked for."""
 
-    Attributes:
-        predictions: classes and boxes of every slot and frame, without masks.
-        slots: (B, 1 or T, Q, C) last decoder output.
-        memory: (B, T, h, w, C) encoder output.
-        features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
-        cell_padding: (B, T, h, w) bool, True where a cell is padding; None if nothing is padded.
-        cell_logits: (B, T, h, w, K) class logits of every cell; None without their layer.
-    """
-
-    predictions: ClipPredictions
-    slots: Tensor
-    memory: Tensor
-    features: list[Tensor]
-    cell_padding: Tensor | None
-    cell_logits: Tensor | None
+    predictions: ClipPredictions  # classes and boxes of every slot and frame, without masks
+    slots: Tensor  # (B, 1 or T, Q, C) last decoder output
+    memory: Tensor  # (B, T, h, w, C) encoder output
+    features: list[Tensor]  # three of (B, T, C_i, h_i, w_i): res4, res3, res2
+    cell_padding: Tensor | None  # (B, T, h, w) bool, True where a cell is; None: nothing is padded
+    cell_logits: Tensor | None  # (B, T, h, w, K) classes of every cell; None without their layer
 
 
 class ClipNetwork(nn.Module):
@@ -81,9 +72,8 @@ class ClipNetwork(nn.Module):
         self.queries = queries
         self.query_frames = query_frames
         self.query_embedding = nn.Embedding(max(query_frames, 1) * queries, channels)
-        self.class_head = ClassHead(
-            channels=channels, classes=classes, no_object_bias=no_object_bias
-        )
+        outputs = {"classes": classes, "no_object_bias": no_object_bias}
+        self.class_head = ClassHead(channels=channels, **outputs)
         self.box_head = BoxHead(channels=channels)
         self.mask_head = mask_head
         self.slot_attention = SlotAttention(channels=channels, heads=heads) if mask_head else None
@@ -97,12 +87,9 @@ class ClipNetwork(nn.Module):
         sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
         if cfg.MODEL.MASK_ON:
             shapes = backbone.output_shape()
-            mask_head = MaskHead(
-                feature_channels=[shapes[name].channels for name in FEATURES[1:]],
-                recompute="mask_head" in node.RECOMPUTE,
-                **sizes,
-                **keyword_arguments(node.MASK_HEAD),
-            )
+            options = keyword_arguments(node.MASK_HEAD)
+            options["feature_channels"] = [shapes[name].channels for name in FEATURES[1:]]
+            mask_head = MaskHead(recompute="mask_head" in node.RECOMPUTE, **options, **sizes)
         return {
             "backbone": backbone,
             "mask_head": mask_head,
@@ -161,10 +148,7 @@ class ClipNetwork(nn.Module):
             predictions=predictions,
             slots=slots[-1],
             memory=memory,
-            features=[
-                rearrange(features[name], "(b t) c h w -> b t c h w", b=clips)
-                for name in FEATURES[1:]
-            ],
+            features=[features[name].unflatten(0, (clips, length)) for name in FEATURES[1:]],
             cell_padding=cell_padding,
             cell_logits=None if self.dense_head is None else self.dense_head(memory),
         )

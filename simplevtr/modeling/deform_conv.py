@@ -1,11 +1,8 @@
 """Deformable 3x3 convolution with one set of parameters and the fastest kernel of each device.
 
-Three kernels compute the same operation (Dai et al. 2017; modulated: Zhu et al. 2019):
-
-* detectron2's compiled one, on a GPU where detectron2 was built with it;
-* torchvision's ``deform_conv2d``, on a GPU otherwise;
-* ``grid_sample``, on a CPU, where torchvision's backward pass is single-threaded and slow
-  (``benchmarks/deform_conv.py`` measures all three).
+Three kernels compute the same operation (Dai et al. 2017; modulated: Zhu et al. 2019): on a GPU
+detectron2's, if it was compiled, else torchvision's; on a CPU, where torchvision's backward pass is
+single-threaded and slow, ``grid_sample`` (``benchmarks/deform_conv.py`` measures all three).
 
 A deformable convolution is linear in its input, so the ``grid_sample`` form may apply the nine 1x1
 kernels before or after sampling. It samples whichever has fewer channels; the layer that gives a
@@ -51,21 +48,18 @@ def modulated_deform_conv(
     *,
     kernel: str | None = None,
 ) -> Tensor:
-    """Deformable 3x3 convolution, stride 1, padding 1.
+    """Deformable 3x3 convolution of stride 1 and padding 1: (N, C, H, W) -> (N, O, H, W).
+
+    Half precision is computed in float32, since bfloat16 tells places in a map of 200 cells apart
+    by a whole cell only, and detectron2's kernel takes tensors of one dtype.
 
     Args:
         x: (N, C, H, W).
         offset: (N, 18, H, W), (dy, dx) in pixels of each of the nine taps, taps row by row.
-        modulation: (N, 9, H, W) factor of each tap, usually in [0, 1]; None for the unmodulated
-            form (v1).
+        modulation: (N, 9, H, W) factor of each tap, usually in [0, 1]; None for v1.
         weight: (O, C, 3, 3).
         bias: (O,) or None.
-        kernel: "detectron2", "torchvision" or "grid_sample"; by default ``kernel_name`` of the
-            device.
-
-    Returns:
-        (N, O, H, W); half precision is computed in float32, since bfloat16 tells places in a map of
-        200 cells apart by a whole cell only, and detectron2's kernel takes tensors of one dtype.
+        kernel: "detectron2", "torchvision" or "grid_sample"; by default that of the device.
     """
     kernel = kernel or kernel_name(x.device)
     x, offset, weight = (full_precision(part) for part in (x, offset, weight))
@@ -89,20 +83,15 @@ def _by_grid_sample(x: Tensor, offset: Tensor, modulation: Tensor | None, weight
     if 2 * out_channels <= in_channels:
         taps = rearrange(weight, "o c ky kx -> (ky kx o) c 1 1")
         maps = rearrange(F.conv2d(x, taps), "n (tap o) h w -> (n tap) o h w", tap=TAPS)
-        sampled = F.grid_sample(
-            maps, rearrange(grid, "n tap h w yx -> (n tap) h w yx"), align_corners=False
-        )
+        sampled = F.grid_sample(maps, grid.flatten(0, 1), align_corners=False)
         sampled = rearrange(sampled, "(n tap) o h w -> n tap o h w", tap=TAPS)
         if modulation is not None:
             sampled = sampled * modulation[:, :, None]
         return reduce(sampled, "n tap o h w -> n o h w", "sum")
-    height = x.shape[-2]
-    sampled = F.grid_sample(
-        x, rearrange(grid, "n tap h w yx -> n (tap h) w yx"), align_corners=False
-    )
+    sampled = F.grid_sample(x, grid.flatten(1, 2), align_corners=False)
     if modulation is not None:
         sampled = sampled * rearrange(modulation, "n tap h w -> n 1 (tap h) w")
-    sampled = rearrange(sampled, "n c (tap h) w -> n (c tap) h w", h=height)
+    sampled = rearrange(sampled, "n c (tap h) w -> n (c tap) h w", tap=TAPS)
     return F.conv2d(sampled, rearrange(weight, "o c ky kx -> o (c ky kx) 1 1"))
 
 
@@ -125,8 +114,8 @@ def _sampling_grid(offset: Tensor) -> Tensor:
 class DeformConv(nn.Module):
     """A 3x3 deformable convolution that predicts its own offsets (paper §3.2).
 
-    The parameters are ``weight``, ``bias`` (optional), ``offset.weight`` and ``offset.bias``,
-    whichever kernel computes the result, so checkpoints move between machines.
+    Its parameters are the same whichever kernel computes the result: checkpoints move between
+    machines.
     """
 
     def __init__(

@@ -15,6 +15,9 @@ from einops import rearrange
 from torch import Tensor
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
+# Masks whose float copies exist at once while they are made smaller
+MAPS_AT_A_TIME = 32
+
 
 def normaliser(count: Tensor | int, device: torch.device) -> Tensor:
     """What sums are divided by: a number of targets, averaged over the workers and at least 1."""
@@ -49,16 +52,21 @@ def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor, eps: float
     """
     xyxy = box_convert(full_precision(boxes), "cxcywh", "xyxy")
     target_xyxy = box_convert(targets.to(xyxy.dtype), "cxcywh", "xyxy")
-    loss = generalized_box_iou_loss(xyxy, target_xyxy, reduction="sum", eps=eps)
-    return loss / normaliser
+    return generalized_box_iou_loss(xyxy, target_xyxy, reduction="sum", eps=eps) / normaliser
+
+
+def cell_shares(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """(..., H, W) -> (..., h, w), the mean over each cell; bool maps are the share that is True."""
+    parts = maps.flatten(0, -3)[:, None].split(MAPS_AT_A_TIME)
+    shares = torch.cat([F.adaptive_avg_pool2d(few.float(), size) for few in parts])
+    return shares.view(*maps.shape[:-2], *size)
 
 
 def class_coverage(targets: ClipTargets, classes: int, size: tuple[int, int]) -> Tensor:
     """(T, h, w, K), the share of each feature cell that a clip's instances of each class cover."""
-    frames = targets.masks.shape[1]
-    share = F.adaptive_avg_pool2d(targets.masks.float(), size)
-    coverage = share.new_zeros(classes, frames, *size)
-    coverage.index_add_(0, targets.labels, share)
+    shares = cell_shares(targets.masks, size)
+    coverage = shares.new_zeros(classes, *shares.shape[1:])
+    coverage.index_add_(0, targets.labels, shares)
     return rearrange(coverage, "k t h w -> t h w k").clamp(max=1)
 
 
@@ -74,6 +82,6 @@ def dense_class_loss(logits: Tensor, targets: list[ClipTargets], padding: Tensor
     coverage = torch.stack([class_coverage(own, classes, size) for own in targets])
     inside = torch.ones_like(coverage[..., 0])
     if padding is not None:
-        inside = F.adaptive_avg_pool2d((~padding).float(), size)
+        inside = cell_shares(~padding, size)
     loss = F.binary_cross_entropy_with_logits(logits, coverage, reduction="none").sum(-1)
     return (loss * inside).sum() / inside.sum().clamp(min=1)

@@ -4,9 +4,8 @@ The slot enters only through its attention maps; the frame's features are copied
 Those copies are what fills the memory, so the head works on a list of chosen slots: in training the
 matched ones (the losses use no others), in inference those above the score threshold.
 
-Masks at half the finest feature's stride, for small objects (§3.6 names both ways, tried but not
-submitted), cost little: they are made from logits, where an instance and frame has one to four
-channels, and start as plain interpolation.
+Masks at half the finest feature's stride, for small objects (§3.6: tried, not submitted), are made
+from logits, of one to four channels per instance and frame, and start as plain interpolation.
 """
 
 import math
@@ -68,10 +67,8 @@ class MaskHead(nn.Module):
         not kept for the backward pass. The rest are the keys of ``MODEL.SIMPLEVTR.MASK_HEAD``.
         """
         super().__init__()
-        for key, value, allowed in (
-            ("CONV", conv, CONVOLUTIONS),
-            ("UPSAMPLE", upsample, UPSAMPLINGS),
-        ):
+        choices = ("CONV", conv, CONVOLUTIONS), ("UPSAMPLE", upsample, UPSAMPLINGS)
+        for key, value, allowed in choices:
             if value not in allowed:
                 raise ValueError(f"MASK_HEAD.{key} is {value!r}; allowed are {', '.join(allowed)}")
         if num_deform < 1:
@@ -90,9 +87,8 @@ class MaskHead(nn.Module):
             for feature, width in zip(feature_channels, widths[:3], strict=True)
         )
         logits = 4 if upsample == "subpixel" else 1
-        self.deform = _deform_stack(
-            widths[2], widths[3], conv, num_deform, offset_kernel, 0 if conv3d else logits
-        )
+        own = 0 if conv3d else logits
+        self.deform = _deform_stack(widths[2], widths[3], conv, num_deform, offset_kernel, own)
         self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
         self.upsample = nn.Identity()
         if upsample == "deconv":
@@ -108,22 +104,18 @@ class MaskHead(nn.Module):
     def forward(
         self, memory: Tensor, features: list[Tensor], attention: Tensor, clip: Tensor
     ) -> Tensor:
-        """Predict the masks of M chosen slots.
+        """(M, T, h_2, w_2) mask logits of chosen slots, at the stride of res2 or, upsampled, half.
 
         Args:
             memory: (B, T, C, h, w) encoder output at the coarsest stride.
             features: three of (B, T, C_i, h_i, w_i): res4, res3, res2.
             attention: (M, T, heads, h, w) attention maps of the chosen slots.
             clip: (M,) int64, the clip in the batch that each slot belongs to.
-
-        Returns:
-            (M, T, h_2, w_2) mask logits, at res2's stride; twice as fine with upsampling.
         """
         parts = self._frame_parts(memory, features)
         if torch.is_grad_enabled() and not self.recompute:
             return self._slot_masks(parts, attention, clip)
-        # Slots do not see each other (GroupNorm works on one map at a time), so only a few need to
-        # be in memory together.
+        # Slots do not see each other (GroupNorm works on one map at a time): a few at a time do.
         few = max(1, MAPS_AT_A_TIME // attention.shape[1])
         masks = [
             recomputed(self._slot_masks, parts, own, of_clip)
@@ -132,7 +124,7 @@ class MaskHead(nn.Module):
         return torch.cat(masks)
 
     def _frame_parts(self, memory: Tensor, features: list[Tensor]) -> list[Tensor]:
-        """What is the same for every slot of a frame, computed once a frame.
+        """What is the same for every slot of a frame, computed once per frame.
 
         A convolution is linear, so layers 1, 3 and 4, which see a sum of the frame's features and
         of a slot's maps, are split: their parts of the frame, with the bias, and the features that
@@ -199,16 +191,12 @@ def _deform_stack(
     for index in range(layers):
         is_logit = logits > 0 and index == layers - 1
         out = logits if is_logit else width
+        sizes = {"in_channels": channels, "out_channels": out, "bias": is_logit}
         if conv == "plain":
-            module = _initialised(nn.Conv2d(channels, out, 3, padding=1, bias=is_logit))
+            module = _initialised(nn.Conv2d(kernel_size=3, padding=1, **sizes))
         else:
-            module = DeformConv(
-                in_channels=channels,
-                out_channels=out,
-                modulated=conv == "dcnv2",
-                offset_kernel=offset_kernel,
-                bias=is_logit,
-            )
+            modulated = conv == "dcnv2"
+            module = DeformConv(modulated=modulated, offset_kernel=offset_kernel, **sizes)
         stack.append(module if is_logit else ConvNorm(module, channels=out))
         channels = out
     return nn.Sequential(*stack)

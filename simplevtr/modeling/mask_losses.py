@@ -78,18 +78,12 @@ class TargetMaps:
 
     They are indices into the clip's targets, which exist anyway; full-size copies are made of a
     few maps at a time.
-
-    Attributes:
-        masks: (G, T, H, W) bool, the clip's targets.
-        padding: (T, H, W) bool, True where a pixel is padding; None if nothing is padded.
-        instances: (N,) int64, indices into G.
-        frames: (N,) int64, indices into T.
     """
 
-    masks: Tensor
-    padding: Tensor | None
-    instances: Tensor
-    frames: Tensor
+    masks: Tensor  # (G, T, H, W) bool, the clip's targets
+    padding: Tensor | None  # (T, H, W) bool, True where a pixel is; None if nothing is padded
+    instances: Tensor  # (N,) int64, indices into G
+    frames: Tensor  # (N,) int64, indices into T
 
     def whole(self, rows: slice = slice(None)) -> tuple[Tensor, Tensor | None]:
         """(n, H, W) bool: targets, and what is not padding; None there if nothing is padded."""

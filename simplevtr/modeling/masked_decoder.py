@@ -19,17 +19,11 @@ from torch import Tensor, nn
 
 
 class SlotKernels(NamedTuple):
-    """What slots predict, in full precision; of several layers with a leading axis L.
+    """What slots predict, in full precision; of several layers with a leading axis L."""
 
-    Attributes:
-        slots: (B, Q, C) normed.
-        kernel: (B, Q, E) that is multiplied with the pixel embeddings, and
-        bias: (B, Q) that is added, to give the logits of a slot's masks.
-    """
-
-    slots: Tensor
-    kernel: Tensor
-    bias: Tensor
+    slots: Tensor  # (B, Q, C) normed
+    kernel: Tensor  # (B, Q, E), which times the pixel embeddings and
+    bias: Tensor  # (B, Q) added gives the logits of a slot's masks
 
 
 class KernelHead(nn.Module):
@@ -38,13 +32,13 @@ class KernelHead(nn.Module):
     def __init__(self, *, channels: int, embedding: int, fine_channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        self.kernel = nn.Sequential(
+        hidden = (
             nn.Linear(channels, channels),
             nn.ReLU(),
             nn.Linear(channels, channels),
             nn.ReLU(),
-            nn.Linear(channels, embedding + 1),
         )
+        self.kernel = nn.Sequential(*hidden, nn.Linear(channels, embedding + 1))
         self.fine = nn.Linear(channels, fine_channels) if fine_channels else None
 
     def forward(self, slots: Tensor) -> SlotKernels:
@@ -130,15 +124,10 @@ class MaskedDecoder(nn.Module):
     def forward(
         self, scales: list[Tensor], embedding: Tensor, padding: Tensor | None
     ) -> tuple[Tensor, SlotKernels]:
-        """Decode the cells (B, T, C, h_i, w_i) of several scales.
+        """The slots (B, Q, C), and what they predict before the first layer and after each.
 
-        Args:
-            scales: the cells, coarse to fine.
-            embedding: (B, T, E, h, w) of the pixels.
-            padding: (B, T, H, W) bool, True on padding; None if nothing is padded.
-
-        Returns:
-            The slots (B, Q, C), and what they predict before the first layer and after each.
+        ``scales`` are cells (B, T, C, h_i, w_i), ``embedding`` (B, T, E, h, w) of the pixels;
+        ``padding`` is (B, T, H, W) bool, True on padding; None if nothing is padded.
         """
         clips, frames = embedding.shape[:2]
         slots = repeat(self.start.weight, "q c -> b q c", b=clips)
@@ -185,12 +174,12 @@ def full_size(
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, T, c, h, w) at another size; a mean over the places that become one, else bilinear."""
-    flat = rearrange(maps, "b t c h w -> (b t) c h w")
+    flat = maps.flatten(0, 1)
     if flat.shape[-2] >= size[0] and flat.shape[-1] >= size[1]:
         flat = F.adaptive_avg_pool2d(flat, size)
     else:
         flat = F.interpolate(flat, size=size, mode="bilinear")
-    return rearrange(flat, "(b t) c h w -> b t c h w", b=maps.shape[0])
+    return flat.unflatten(0, maps.shape[:2])
 
 
 @torch.no_grad()

@@ -1,10 +1,12 @@
 """One-to-one assignment of slots to ground-truth tracks, over the whole clip (VisTR §3.4)."""
 
+from dataclasses import dataclass
+
 from simplevtr.structures import ClipTargets
 
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import box_convert, box_iou
 
 # One clip's (slots, instances), both (G,) int64.
@@ -22,7 +24,8 @@ def assign(cost: Tensor, device: torch.device) -> Match:
     return tuple(torch.as_tensor(i, device=device) for i in (slots, instances))
 
 
-class ClipMatcher(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class ClipMatcher:
     """Hungarian matching on class, box distance and box overlap.
 
     Every cost is a mean over the frames in which the instance is visible. VisTR's public code
@@ -31,23 +34,17 @@ class ClipMatcher(nn.Module):
     which is not kept.
     """
 
-    def __init__(
-        self, *, cost_class: float, cost_l1: float, cost_iou: float, frames: str = "visible"
-    ) -> None:
-        """Keep the weights of minus the class probability, of the L1 distance and of minus the IoU.
+    cost_class: float  # weight of minus the probability of the class
+    cost_l1: float  # of the mean absolute difference of the boxes
+    cost_iou: float  # of minus the IoU of the boxes
+    frames: str = "visible"
 
-        ValueError unless ``frames`` is "visible" or "all".
-        """
-        super().__init__()
-        if frames not in ("visible", "all"):
-            raise ValueError(f'MATCHER.FRAMES is {frames!r}; allowed are "visible" and "all"')
-        self.frames = frames
-        self.cost_class = cost_class
-        self.cost_l1 = cost_l1
-        self.cost_iou = cost_iou
+    def __post_init__(self) -> None:
+        if self.frames not in ("visible", "all"):
+            raise ValueError(f'MATCHER.FRAMES is {self.frames!r}; allowed are "visible" and "all"')
 
     @torch.no_grad()
-    def forward(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> list[Match]:
+    def __call__(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> list[Match]:
         """Match the slots of one clip, separately after each of L decoder layers.
 
         ``logits`` are (L, T, Q, K + 1), ``boxes`` (L, T, Q, 4), cxcywh in [0, 1], of the clip whose

@@ -58,7 +58,7 @@ class SimpleVTR(nn.Module):
             "batcher": ClipBatcher(cfg),
             "target_builder": TargetBuilder(cfg),
             "criterion": criterion(cfg),
-            "window_predictor": WindowPredictor(cfg),
+            "window_predictor": WindowPredictor.from_config(cfg),
             "segmenter": VideoSegmenter.from_config(cfg),
         }
 
@@ -99,11 +99,7 @@ class SimpleVTR(nn.Module):
         return self.criterion(network, network.encode(batch), targets, batch)
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
-        """Predict every slot, the same in training and evaluation mode.
-
-        ``frames`` are normalised, (B, T, 3, H, W); ``padding_mask`` is (B, T, H, W) bool, True on
-        padding, or None if nothing is padded. There are no masks without a mask head.
-        """
+        """Predict every slot, the same in training and evaluation mode; see ``ClipBatch``."""
         network = self.precision.applied(self.network, self.device, training=False)
         state = network.encode(ClipBatch(frames, padding_mask))
         if network.mask_head is None:

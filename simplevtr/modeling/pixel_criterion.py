@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling.criterion import LossSettings
-from simplevtr.modeling.losses import class_loss, normaliser
+from simplevtr.modeling.losses import cell_shares, class_loss, normaliser
 from simplevtr.modeling.mask_losses import (
     TargetMaps,
     map_logits_at,
@@ -30,9 +30,6 @@ from detectron2.config import CfgNode, configurable
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-
-# Masks whose float copies exist at once while they are made smaller.
-MAPS_AT_A_TIME = 32
 
 
 class PixelCriterion(nn.Module):
@@ -93,11 +90,11 @@ class PixelCriterion(nn.Module):
         size = tuple(max(1, side // 2) for side in embedding.shape[-2:])
         _, kernel, bias = state.layers
         logits = mask_logits(kernel, bias, resized(embedding, size)).flatten(3)  # (L, B, Q, S)
-        wanted = rearrange(_shares(truth.masks, size), "b g t h w -> b g (t h w)")
+        wanted = rearrange(cell_shares(truth.masks, size), "b g t h w -> b g (t h w)")
         cells = logits.shape[-1]
         probability, loss = logits.sigmoid(), F.softplus(logits)
         if truth.inside is not None:
-            inside = rearrange(_shares(truth.inside, size), "b t h w -> b 1 (t h w)")
+            inside = rearrange(cell_shares(truth.inside, size), "b t h w -> b 1 (t h w)")
             probability, loss = probability * inside, loss * inside
             cells = inside.sum(-1, keepdim=True).clamp(min=1)
         hits = torch.einsum("lbqs,bgs->lbqg", logits, wanted)
@@ -168,23 +165,14 @@ class PixelCriterion(nn.Module):
 
 @dataclass(frozen=True)
 class _Truth:
-    """The targets of B clips at the embedding's size, with as many rows each as the most have.
+    """The targets of B clips at the embedding's size, with as many rows each as the most have."""
 
-    Attributes:
-        counts: B numbers of instances.
-        labels: (B, G) int64, 0 in rows without an instance.
-        real: (B, G) bool, whether a row is an instance.
-        visible: (B, G, T) bool, False in rows without one.
-        masks: (B, G, T, h, w), the share of each cell that is covered.
-        inside: (B, T, h, w), the share that is not padding; None if nothing is padded.
-    """
-
-    counts: list[int]
-    labels: Tensor
-    real: Tensor
-    visible: Tensor
-    masks: Tensor
-    inside: Tensor | None
+    counts: list[int]  # B numbers of instances
+    labels: Tensor  # (B, G) int64, 0 in rows without an instance
+    real: Tensor  # (B, G) bool, whether a row is an instance
+    visible: Tensor  # (B, G, T) bool, False in rows without one
+    masks: Tensor  # (B, G, T, h, w), the share of each cell that is covered
+    inside: Tensor | None  # (B, T, h, w), the share that is not padding; None if nothing is padded
 
     @classmethod
     def of(cls, targets: list[ClipTargets], padding: Tensor | None, size: tuple[int, int]) -> Self:
@@ -196,16 +184,9 @@ class _Truth:
             labels=padded([own.labels for own in targets]),
             real=padded([torch.ones_like(own.labels, dtype=torch.bool) for own in targets]),
             visible=padded([own.visible for own in targets]),
-            masks=padded([_shares(own.masks, size) for own in targets]),
-            inside=None if padding is None else _shares(~padding, size),
+            masks=padded([cell_shares(own.masks, size) for own in targets]),
+            inside=None if padding is None else cell_shares(~padding, size),
         )
-
-
-def _shares(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(..., H, W) -> (..., h, w), the mean over each cell."""
-    parts = maps.flatten(0, -3)[:, None].split(MAPS_AT_A_TIME)
-    shares = torch.cat([F.adaptive_avg_pool2d(few.float(), size) for few in parts])
-    return shares.view(*maps.shape[:-2], *size)
 
 
 def _coarse_losses(

@@ -6,6 +6,7 @@ cost does not grow with their number; a mask is the product of a slot's kernel w
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.deform_conv import DeformConv
@@ -55,16 +56,11 @@ class PixelDecoder(nn.Module):
                     f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(self.levels)}"
                 )
         by_level = dict(zip(self.levels, widths, strict=True))
-        coarser = [None, *self.levels[:-1]]
         self.lateral = nn.ModuleDict(
             {n: nn.Conv2d(shapes[n].channels, w, 1) for n, w in by_level.items()}
         )
         self.down = nn.ModuleDict(
-            {
-                name: nn.Conv2d(by_level[above], by_level[name], 1)
-                for name, above in zip(self.levels, coarser, strict=True)
-                if above is not None
-            }
+            {n: nn.Conv2d(by_level[above], by_level[n], 1) for above, n in pairwise(self.levels)}
         )
         self.smooth = nn.ModuleDict(
             {n: _conv_norm(w, w, norm, deform=n in deform) for n, w in by_level.items()}
@@ -137,9 +133,9 @@ class CellAttention(nn.Module):
 
 
 def _conv_norm(inputs: int, outputs: int, norm: str, *, deform: bool) -> nn.Module:
+    sizes = {"in_channels": inputs, "out_channels": outputs}
     if deform:
-        sizes = {"in_channels": inputs, "out_channels": outputs}
         conv: nn.Module = DeformConv(modulated=True, offset_kernel=1, **sizes)
     else:
-        conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm)
+        conv = nn.Conv2d(kernel_size=3, padding=1, bias=not norm, **sizes)
     return nn.Sequential(conv, get_norm(norm, outputs) or nn.Identity())

@@ -25,33 +25,23 @@ from simplevtr.structures import ClipBatch, ClipPredictions
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import build_backbone
-from einops import rearrange, repeat
+from einops import repeat
 from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
 class PixelState:
-    """What the network knows of a batch of clips before masks are asked for.
+    """What the network knows of a batch of clips before masks are asked for."""
 
-    Attributes:
-        predictions: classes of every slot, repeated over the frames; without boxes and masks. Their
-            logits are those of the last layer, freed from the loss's weight of "no object".
-        slots: (B, 1, Q, C) after the last layer.
-        layers: what the slots predict before the first layer and after each, L of them.
-        logits: (L, B, Q, K + 1) of their classes; the last is "no object".
-        embedding: (B, T, E, h, w) of the pixels.
-        fine_kernel: (B, Q, F) of the last layer's slots, and
-        fine: (B, T, F, H, W) of the pixels at the input's size, that it is multiplied with, or
-            both None.
-    """
-
-    predictions: ClipPredictions | None
-    slots: Tensor | None
-    layers: SlotKernels
-    logits: Tensor
-    embedding: Tensor
-    fine_kernel: Tensor | None
-    fine: Tensor | None
+    # Classes of every slot after the last layer, repeated over the frames and freed from the loss's
+    # weight of "no object"; without boxes and masks
+    predictions: ClipPredictions
+    slots: Tensor  # (B, 1, Q, C) after the last layer
+    layers: SlotKernels  # L of them: what slots predict before the first layer and after each
+    logits: Tensor  # (L, B, Q, K + 1) of their classes; the last index is "no object"
+    embedding: Tensor  # (B, T, E, h, w) of the pixels
+    fine_kernel: Tensor | None  # (B, Q, F) of the last layer's slots, which is multiplied with
+    fine: Tensor | None  # (B, T, F, H, W), embeddings of the pixels at the input's size, if any
 
 
 class PixelNetwork(nn.Module):
@@ -129,15 +119,12 @@ class PixelNetwork(nn.Module):
     def encode(self, batch: ClipBatch) -> PixelState:
         """Decode the pixels of all frames, and the slots of all clips."""
         clips, length = batch.frames.shape[:2]
-        images = rearrange(batch.frames, "b t c h w -> (b t) c h w")
+        images = batch.frames.flatten(0, 1)
         features = by_images(self.backbone, images, recompute="backbone" in self.recompute)
         pixels = by_images(
             self.mask_head, images, features, recompute="pixel_decoder" in self.recompute
         )
-        pixels = {
-            name: rearrange(maps, "(b t) c h w -> b t c h w", b=clips)
-            for name, maps in pixels.items()
-        }
+        pixels = {name: maps.unflatten(0, (clips, length)) for name, maps in pixels.items()}
         scales = [pixels[name] for name in self.mask_head.to_cells]
         slots, layers = self.decoder(scales, pixels["embedding"], batch.padding)
         fine_head = self.decoder.head.fine

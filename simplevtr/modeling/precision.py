@@ -68,11 +68,7 @@ class Precision:
 
 
 class InHalfPrecision:
-    """The methods of a network under autocast.
-
-    What is done with their results, such as counting the cells that two masks share, is not to be
-    rounded.
-    """
+    """The methods of a network under autocast; what is done with their results is not rounded."""
 
     def __init__(self, network: nn.Module, autocast: torch.autocast) -> None:
         self.mask_head = network.mask_head

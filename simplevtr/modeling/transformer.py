@@ -5,6 +5,8 @@ final norm; the decoder's norm is applied to the output of every layer, so that 
 what the last layer's heads see.
 """
 
+from functools import partial
+
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.recompute import recomputed
 
@@ -65,23 +67,15 @@ class DecoderLayer(nn.Module):
         self.cross_attention = Attention(channels=channels, heads=heads, dropout=dropout)
         self.feed_forward = FeedForward(channels=channels, hidden=hidden, dropout=dropout)
 
-    def forward(
-        self,
-        slots: Tensor,
-        query: Tensor,
-        memory: Tensor,
-        memory_key: Tensor,
-        key_padding: Tensor | None,
-    ) -> Tensor:
-        """Map slots (B, N, C) to (B, N, C).
+    def forward(self, slots: Tensor, query: Tensor, *memory: Tensor | None) -> Tensor:
+        """Map slots (B, N, C), whose learned ``query`` is (B, N, C), to the same shape.
 
-        ``query`` (B, N, C) is the learned query embedding, ``memory`` (B, S, C) the encoder's
-        output and ``memory_key`` (B, S, C) the same with the position added.
+        ``memory`` are the keys (B, S, C), the encoder's output with the position added; the values
+        (B, S, C), without; and the key padding.
         """
         located = slots + query
         slots = self.self_attention(slots, located, located, slots)
-        slots = self.cross_attention(slots, slots + query, memory_key, memory, key_padding)
-        return self.feed_forward(slots)
+        return self.feed_forward(self.cross_attention(slots, slots + query, *memory))
 
 
 class Transformer(nn.Module):
@@ -127,24 +121,20 @@ class Transformer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Encode the cells of a clip and decode the queries.
 
-        Args:
-            cells: (B, S, C), S = T * h * w projected features, frame-major.
-            position: (B, S, C), where they are.
-            key_padding: (B, S) bool, True where a cell is padding, or None.
-            query: (B, N, C), learned.
+        ``cells`` are (B, S, C), S = T * h * w projected features, frame-major; ``position``
+        (B, S, C) is where they are, ``key_padding`` (B, S) bool, True where one is padding, or
+        None. The learned ``query`` is (B, N, C).
 
         Returns:
             Slots after each decoder layer, normed, (L, B, N, C), and the memory (B, S, C).
         """
         for layer in self.encoder:
-            if self.recompute_encoder and torch.is_grad_enabled():
-                cells = recomputed(layer, cells, position, key_padding)
-            else:
-                cells = layer(cells, position, key_padding)
+            run = partial(recomputed, layer) if self.recompute_encoder else layer
+            cells = run(cells, position, key_padding)
         memory_key = cells + position
         slots = query if self.decoder_input == "query" else torch.zeros_like(query)
         after_layer = []
         for layer in self.decoder:
-            slots = layer(slots, query, cells, memory_key, key_padding)
+            slots = layer(slots, query, memory_key, cells, key_padding)
             after_layer.append(self.decoder_norm(slots))
         return torch.stack(after_layer), cells

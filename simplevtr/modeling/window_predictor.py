@@ -1,45 +1,37 @@
 """The network over one window of a video, its slots as the tracker takes them."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Self
 
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.tracking import WindowTracks
 
 import torch
-from detectron2.config import CfgNode, configurable
+from detectron2.config import CfgNode
 from torch import Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
 class WindowPredictor:
     """Runs a network over the frames of a window."""
 
-    @configurable
-    def __init__(self, *, query_frames: int, class_offset: int, slot_threshold: float) -> None:
-        """Keep the settings.
-
-        Args:
-            query_frames: > 0 if the network takes exactly that many frames (queries with a frame
-                axis); a shorter window's frames are then repeated, as VisTR does.
-            class_offset: leading class indices that no category uses (VisTR: 1).
-            slot_threshold: in [0, 1], else ValueError; slots whose best class probability, a mean
-                over the window's frames, is below it are left out before masks are computed.
-        """
-        if not 0 <= slot_threshold <= 1:
-            raise ValueError(f"TEST.SLOT_THRESHOLD is {slot_threshold}; it must be in [0, 1]")
-        self.query_frames = query_frames
-        self.class_offset = class_offset
-        self.slot_threshold = slot_threshold
+    # Above 0 if the network takes exactly that many frames (queries with a frame axis); a shorter
+    # window's frames are then repeated, as VisTR does
+    query_frames: int
+    class_offset: int  # leading class indices that no category uses (VisTR: 1)
+    # Slots whose best class probability, a mean over the window's frames, is below are left out
+    # before masks are computed
+    slot_threshold: float
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Read the settings."""
-        node = cfg.MODEL.SIMPLEVTR
-        return {
-            "query_frames": node.QUERY_FRAMES,
-            "class_offset": node.CLASS_OFFSET,
-            "slot_threshold": cfg.TEST.SLOT_THRESHOLD,
-        }
+    def from_config(cls, cfg: CfgNode) -> Self:
+        """Read the settings; ValueError if the threshold is not in [0, 1]."""
+        node, threshold = cfg.MODEL.SIMPLEVTR, cfg.TEST.SLOT_THRESHOLD
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"TEST.SLOT_THRESHOLD is {threshold}; it must be in [0, 1]")
+        offset = node.CLASS_OFFSET
+        return cls(query_frames=node.QUERY_FRAMES, class_offset=offset, slot_threshold=threshold)
 
     @torch.no_grad()
     def __call__(

@@ -8,8 +8,7 @@ change them, ``CollectedTracks`` makes the result of a whole video of them.
 
 from simplevtr.tracking.collected import CollectedTracks, frame_tracks
 from simplevtr.tracking.linking import WindowLinker
-from simplevtr.tracking.segmenter import VideoSegmenter
-from simplevtr.tracking.sliding_windows import sliding_windows
+from simplevtr.tracking.segmenter import VideoSegmenter, sliding_windows
 from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
 from simplevtr.tracking.window_tracks import WindowTracks
 

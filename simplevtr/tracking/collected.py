@@ -20,15 +20,12 @@ class CollectedTracks:
     def __init__(
         self, size: tuple[int, int], *, per_video: int = 0, length_power: float = 1.0
     ) -> None:
-        """Begin a video.
+        """Begin a video whose frames are of ``size`` (H, W).
 
-        Args:
-            size: (H, W) of its frames in pixels.
-            per_video: 0 for one result per track, its category the most frequent best class and
-                its score the mean of the best probabilities (VisTR); N for the N (track, class)
-                pairs that rank highest, their scores the mean probabilities.
-            length_power: of the share of the windows' frames that saw a track, by which its score
-                is multiplied for the ranking; 0 ranks by scores alone.
+        With ``per_video`` 0 there is one result per track, its category the most frequent best
+        class and its score the mean of the best probabilities (VisTR); with N there are the N
+        (track, class) pairs that rank highest, their scores the mean probabilities. A track ranks
+        by its score times the share of the windows' frames that saw it, to ``length_power``.
         """
         self.size = size
         self.frames = 0

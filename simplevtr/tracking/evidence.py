@@ -12,36 +12,23 @@ class TrackEvidence:
     """Sums over the frames of every window that saw the track (VisTR's inference rules).
 
     A frame that two windows saw counts twice: it was looked at twice.
-
-    Attributes:
-        frames: how many.
-        probability: (K,) sum of the class probabilities.
-        best: sum of the frames' best class probabilities.
-        votes: (K,) frames in which each class was the best one.
-        inside: sum of the mask probabilities inside the masks.
-        cells: cells of the masks.
     """
 
-    frames: int
-    probability: Tensor
-    best: float
-    votes: Tensor
-    inside: float
-    cells: float
+    frames: int  # how many
+    probability: Tensor  # (K,) sum of the class probabilities
+    best: float  # sum of the frames' best class probabilities
+    votes: Tensor  # (K,) frames in which each class was the best one
+    inside: float  # sum of the mask probabilities inside the masks
+    cells: float  # of the masks
 
     @classmethod
     def of(cls, probability: Tensor, confidence: Tensor) -> Self:
         """Of one window: (T, K) probabilities, and a row of ``WindowTracks.confidence`` or ones."""
         probability = probability.double().cpu()
         best, label = probability.max(-1)
-        return cls(
-            frames=len(probability),
-            probability=probability.sum(0),
-            best=float(best.sum()),
-            votes=torch.bincount(label, minlength=probability.shape[1]),
-            inside=float(confidence[0]),
-            cells=float(confidence[1]),
-        )
+        votes = torch.bincount(label, minlength=probability.shape[1])
+        sums = probability.sum(0), float(best.sum()), votes, *map(float, confidence)
+        return cls(len(probability), *sums)
 
     def __add__(self, other: Self) -> Self:
         return TrackEvidence(**{name: own + vars(other)[name] for name, own in vars(self).items()})

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from simplevtr.structures import FrameTracks
 from simplevtr.tracking.collected import CollectedTracks
 from simplevtr.tracking.linking import WindowLinker
-from simplevtr.tracking.sliding_windows import sliding_windows
 from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
 from simplevtr.tracking.window_tracks import WindowTracks
 
@@ -18,32 +17,52 @@ from torch import Tensor
 Look = Callable[[list[Tensor]], WindowTracks]  # uint8 (3, h, w) frames of a window -> its slots
 
 
+class Window(NamedTuple):
+    """Consecutive frames of a video."""
+
+    start: int  # 0-based number of the first
+    frames: list  # at least one
+    settled: int  # frames before this number are seen by no later window
+
+
+def sliding_windows(frames: Iterable[Any], length: int, stride: int) -> Iterator[Window]:
+    """Cut a stream into windows of ``length`` frames, each ``stride`` after the one before.
+
+    The last window is the last ``length`` frames, whatever is left for it, so that no window is
+    short; only a video that is shorter gives one of all its frames. At most ``length`` frames are
+    held. A window comes as soon as its last frame has been read: frame t is settled once frame
+    ``t // stride * stride + length - 1`` was read, or the video has ended. With ``length`` 0 there
+    is one window of all of them; else ``stride`` is in [1, ``length``].
+    """
+    held: list[Any] = []
+    read = done = 0  # done: the frames that a window has had
+    for frame in frames:
+        held.append(frame)
+        read += 1
+        if length and len(held) > length:
+            del held[0]
+        if length and read >= length and (read - length) % stride == 0:
+            done = read
+            yield Window(read - length, list(held), read - length + stride)
+    if read > done:
+        yield Window(read - len(held), list(held), read)
+
+
 @dataclass(kw_only=True)
 class VideoSegmenter:
     """Inference settings, and the way from frames to tracks with them.
 
     The paper looks at a whole video at once (§4.2: up to 64 frames). So does this for a video of at
-    most ``window`` frames; windows of a longer one overlap and are joined.
-
-    Args:
-        window: frames that the network looks at together; 0 for the whole video.
-        stride: frames from one window to the next; 0 for three quarters of a window.
-        score_threshold: tracks whose score is below it are left out; 0 keeps all.
-        tracks_per_video: see ``per_video`` of ``CollectedTracks``.
-        length_power: see ``CollectedTracks``.
-        tracking: how windows are joined.
-
-    Raises:
-        ValueError: if ``window`` is negative or ``stride`` longer than it, the threshold is not in
-            [0, 1], or the power below 0.
+    most ``window`` frames; windows of a longer one overlap and are joined. ValueError if a value is
+    out of its range.
     """
 
-    window: int
-    stride: int
-    score_threshold: float
-    tracks_per_video: int
-    length_power: float
-    tracking: TrackingSettings
+    window: int  # frames that the network looks at together; 0 for the whole video
+    stride: int  # frames from one window to the next; 0 for three quarters of a window
+    score_threshold: float  # tracks whose score is below are left out
+    tracks_per_video: int  # see per_video of CollectedTracks
+    length_power: float  # see CollectedTracks
+    tracking: TrackingSettings  # how windows are joined
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Self:
@@ -76,8 +95,7 @@ class VideoSegmenter:
                 f"TEST.STRIDE is {self.stride}; it must be from 1 to the window's {self.window} "
                 "frames, or 0 for three quarters of them"
             )
-        if not 0 <= self.score_threshold <= 1:
-            limit = self.score_threshold
+        if not 0 <= (limit := self.score_threshold) <= 1:
             raise ValueError(f"TEST.SCORE_THRESHOLD is {limit}; it must be in [0, 1]")
         if not 0 <= self.length_power < math.inf:
             raise ValueError(f"TEST.LENGTH_POWER is {self.length_power}; it must be 0 or more")

@@ -15,26 +15,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """How windows become tracks.
+    """How windows become tracks; ValueError if a value is out of its range."""
 
-    Attributes:
-        linker: joins slots and tracks.
-        birth_score: a slot of a later window that goes on with no track starts one if its score is
-            at least this; in the first window all do.
-        memory: windows that a track may miss before it ends. Until then it can be taken up again,
-            under its id.
-        mask_scoring: whether a score is multiplied by the mean probability inside the mask.
-        duplicate_iou: see ``WindowTracks.without_duplicates``; 1 keeps every slot.
-
-    Raises:
-        ValueError: if a value is out of its range.
-    """
-
-    linker: WindowLinker
+    linker: WindowLinker  # joins slots and tracks
+    # A slot of a later window that goes on with no track starts one if its score is at least this;
+    # in the first window all do
     birth_score: float = 0.0
+    # Windows that a track may miss before it ends; until then it can be taken up again, with its id
     memory: int = 0
-    mask_scoring: bool = False
-    duplicate_iou: float = 1.0
+    mask_scoring: bool = False  # whether scores are multiplied by the mean probability in the mask
+    duplicate_iou: float = 1.0  # see WindowTracks.without_duplicates; 1 keeps every slot
 
     def __post_init__(self) -> None:
         if not 0 < self.duplicate_iou <= 1:
@@ -64,9 +54,6 @@ class VideoTracks:
 
     Memory depends on neither the length of the video nor the number of its tracks: one that has
     ended is forgotten with its last frame.
-
-    Attributes:
-        looked_at: frames of all windows so far together.
     """
 
     def __init__(
@@ -82,7 +69,7 @@ class VideoTracks:
         """
         self.settings = settings
         self.size = size
-        self.looked_at = 0
+        self.looked_at = 0  # frames of all windows so far together
         self._on_end = on_end
         self._tracks: list[_Track] = []  # in the order in which they were born
         self._born = 0

@@ -9,18 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class WindowTracks:
-    """The slots of a window of T frames.
+    """The slots of a window of T frames."""
 
-    Attributes:
-        probability: (N, T, K) class probabilities without "no object".
-        masks: (N, T, h, w) mask logits at the mask head's stride; (N, T, 0, 0) without one.
-        embedding: (N, C) the decoder's output of each slot, its mean over the frames if the queries
-            have a frame axis.
-    """
-
-    probability: Tensor
-    masks: Tensor
-    embedding: Tensor
+    probability: Tensor  # (N, T, K) of the classes, without "no object"
+    masks: Tensor  # (N, T, h, w) logits at the mask head's stride; (N, T, 0, 0) without one
+    embedding: Tensor  # (N, C) output of the decoder, a mean over queries with a frame axis
 
     def __len__(self) -> int:
         return self.probability.shape[0]
