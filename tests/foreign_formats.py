@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from functools import partial
 from pathlib import Path
@@ -109,6 +111,13 @@ def _ragged(segmentation: dict) -> np.ndarray:
     mask[top + 8 : top + 10, left + 6 : left + 9] = 0  # a hole
     mask[:, left + 12] = 0  # two parts
     return mask
+
+
+def embedded_png(pixels: np.ndarray) -> str:
+    """A picture as LabelMe writes masks into its JSON."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 # --- one writer a format

@@ -1,12 +1,15 @@
 """Damaged files: a clear refusal or a dataset, and nothing else."""
 
-import copy
 import json
+import shutil
+from functools import partial
 
 from simplevtr.importing.output import summary_table, write_ytvis
 
+import numpy as np
 import pytest
 from foreign_formats import (
+    embedded_png,
     known_dataset,
     labelme_shape,
     read_coco_tracks,
@@ -25,173 +28,125 @@ from fuzzing import CUTS, FUZZ, NUMBERS, SCALARS, STEPS, cut, mutate
 from hypothesis import given
 from hypothesis import strategies as st
 
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory):
-    return known_dataset(tmp_path_factory.mktemp("fuzz") / "known", videos=1, ragged=False)
+JSON = ("coco compressed", "coco uncompressed", "coco polygon", "labelme", "meta")
+XML = ("cvat mask", "cvat polygon")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def root(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-def survives(folder, read, *args, **options):
+@pytest.fixture(scope="module")
+def files(root):
+    """By name how a source is read, which of its files is damaged, and what that holds."""
+    known = known_dataset(root / "known", videos=1, ragged=False)
+    images, names = {"images": known.images}, ["1=cat", "2=dog"]
+    found = {}
+    for shape in ("compressed", "uncompressed", "polygon"):
+        path = write_coco(known, root / f"{shape}.json", shape=shape)
+        found[f"coco {shape}"] = partial(read_coco_tracks, path, **images), path
+    for shape in ("mask", "polygon"):
+        path = write_cvat(known, root / f"cvat_{shape}", shape=shape) / "video1.xml"
+        found[f"cvat {shape}"] = partial(read_cvat, path, **images), path
+    source = write_labelme(known, root / "labelme")
+    path = source / "video1/00001.json"
+    content, mask = json.loads(path.read_text()), embedded_png(np.eye(4, dtype=np.uint8))
+    for kind in ("rectangle", "circle", "mask"):
+        shape = labelme_shape("post", [[1, 1], [4, 4]], kind=kind, group_id=1, mask=mask)
+        content["shapes"].append(shape)
+    path.write_text(json.dumps(content))
+    found["labelme"] = partial(read_labelme, source, **images), path
+    for name, file in (("meta", "meta.json"), ("picture", "Annotations/video1/00000.png")):
+        source = write_davis(known, root / name)
+        found[name] = partial(read_davis, source), source / file
+    (root / "mots").mkdir()
+    source = write_mots_png(known, root / "mots")
+    read = partial(read_mots, classes=names)
+    found["deep picture"] = partial(read, source, **images), source / "video1/000000.png"
+    source = write_mots_text(known, root / "text")
+    found["lines"] = partial(read, source, **images), source / "video1.txt"
+    shutil.copytree(known.images, root / "frames")
+    path = root / "frames/video1/00000.jpg"
+    found["frame"] = partial(read, source, images=root / "frames"), path
+    return {name: (read, path, path.read_bytes()) for name, (read, path) in found.items()}
+
+
+def survives(root, read):
     """Whether a dataset came out, which can be written; a refusal must name a file."""
     try:
-        dataset = read(*args, **options)
-        write_ytvis(dataset, folder / "out.json", overwrite=True)
+        dataset = read()
+        write_ytvis(dataset, root / "out.json", overwrite=True)
     except (ValueError, FileNotFoundError) as error:
         message = str(error)
     else:
         assert summary_table(dataset)
         return True
-    assert str(folder) in message or "JPEGImages" in message
+    assert str(root) in message
     return False
 
 
-def damaged(data, content):
-    """A JSON value with some of its parts changed, moved or removed."""
-    content = copy.deepcopy(content)
+@FUZZ
+@given(data=st.data())
+@pytest.mark.parametrize("name", JSON)
+def test_changed_json(root, files, name, data):
+    """Some parts are changed, moved or removed."""
+    read, path, whole = files[name]
+    content = json.loads(whole)
     mutate(content, data.draw(STEPS))
-    return content
-
-
-def broken(data, content: bytes) -> bytes:
-    return cut(content, data.draw(CUTS))
-
-
-@FUZZ
-@given(data=st.data())
-@pytest.mark.parametrize("shape", ["compressed", "uncompressed", "polygon"])
-def test_coco(known, folder, shape, data):
-    path = write_coco(known, folder / "coco.json", shape=shape)
-    path.write_text(json.dumps(damaged(data, json.loads(path.read_text()))))
-    survives(folder, read_coco_tracks, path, images=known.images)
-
-
-@FUZZ
-@given(data=st.data())
-def test_broken_json(known, folder, data):
-    path = write_coco(known, folder / "broken.json")
-    path.write_bytes(broken(data, path.read_bytes()))
-    survives(folder, read_coco_tracks, path, images=known.images)
-
-
-@FUZZ
-@given(data=st.data())
-def test_labelme(known, folder, data):
-    source = folder / "labelme"
-    write_labelme(known, source)
-    path = source / "video1/00001.json"
-    content = json.loads(path.read_text())
-    for kind in ("rectangle", "circle", "mask"):
-        shape = labelme_shape("cat", [[1, 1], [4, 4]], kind=kind, group_id=1, mask="aGVsbG8=")
-        content["shapes"].append(shape)
-    path.write_text(json.dumps(damaged(data, content)))
-    survives(folder, read_labelme, source, images=known.images)
-
-
-@FUZZ
-@given(data=st.data())
-def test_meta(known, folder, data):
-    source = folder / "vos"
-    if not source.exists():
-        write_davis(known, source)
-        (source / "meta.json").rename(source / "whole.json")
-    content = json.loads((source / "whole.json").read_text())
-    (source / "meta.json").write_text(json.dumps(damaged(data, content)))
-    survives(folder, read_davis, source)
+    path.write_text(json.dumps(content))
+    survives(root, read)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @FUZZ
 @given(data=st.data())
-@pytest.mark.parametrize("depth", [8, 16])
-def test_pictures(known, folder, depth, data):
-    source = folder / f"pictures{depth}"
-    if not source.exists():
-        write = write_davis if depth == 8 else write_mots_png
-        if depth == 16:
-            source.mkdir()
-        write(known, source)
-    path = source / ("Annotations/video1/00000.png" if depth == 8 else "video1/000000.png")
-    whole = path.with_suffix(".whole")
-    if not whole.exists():
-        whole.write_bytes(path.read_bytes())
-    path.write_bytes(broken(data, whole.read_bytes()))
-    if depth == 8:
-        survives(folder, read_davis, source)
-    else:
-        survives(folder, read_mots, source, images=known.images)
+@pytest.mark.parametrize("name", ["coco compressed", *XML, "picture", "deep picture", "lines"])
+def test_broken_files(root, files, name, data):
+    read, path, whole = files[name]
+    path.write_bytes(cut(whole, data.draw(CUTS)))
+    survives(root, read)
 
 
 @FUZZ
 @given(data=st.data())
-def test_broken_frames(known, folder, data):
+def test_broken_frames(root, files, data):
     """The headers of frames are read too."""
-    source, frames = folder / "text", folder / "frames/video1"
-    if not source.exists():
-        write_mots_text(known, source)
-        frames.mkdir(parents=True)
-        for path in (known.images / "video1").iterdir():
-            (frames / path.name).write_bytes(path.read_bytes())
-    whole = (known.images / "video1/00000.jpg").read_bytes()
-    (frames / "00000.jpg").write_bytes(broken(data, whole[:200]) + whole[200:])
-    survives(folder, read_mots, source, images=frames.parent)
+    read, path, whole = files["frame"]
+    path.write_bytes(cut(whole[:200], data.draw(CUTS)) + whole[200:])
+    survives(root, read)
 
 
 @FUZZ
 @given(data=st.data())
-def test_mots_lines(known, folder, data):
-    source = folder / "lines"
-    if not source.exists():
-        write_mots_text(known, source)
-    path = folder / "video1.txt"
-    lines = (source / "video1.txt").read_text().splitlines()
+def test_mots_lines(root, files, data):
+    read, path, whole = files["lines"]
+    lines = whole.decode().splitlines()
     row = data.draw(st.integers(0, len(lines) - 1))
     fields = lines[row].split()
     for _ in range(data.draw(st.integers(0, 2))):
         place = data.draw(st.integers(0, len(fields) - 1))
         fields[place] = str(data.draw(st.one_of(NUMBERS, st.text(max_size=5))))
     lines[row] = " ".join(fields)
-    content = "\n".join(lines).encode("utf-8", "surrogatepass")
-    path.write_bytes(broken(data, content) if data.draw(st.booleans()) else content)
-    classes = ["1=cat", "2=dog"]
-    survives(folder, read_mots, path, images=known.images, classes=classes)
+    path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+    survives(root, read)
 
 
 @FUZZ
 @given(data=st.data())
-@pytest.mark.parametrize("shape", ["mask", "polygon"])
-def test_xml(known, folder, shape, data):
-    source = folder / f"cvat_{shape}"
-    if not source.exists():
-        write_cvat(known, source, shape=shape)
-        (source / "video1.xml").rename(source / "video1.whole")
-    content = (source / "video1.whole").read_bytes()
-    path = source / "video1.xml"
-    if data.draw(st.booleans()):
-        path.write_bytes(broken(data, content))
-    else:
-        parts = content.decode().split('"')
-        place = data.draw(st.integers(0, len(parts) // 2 - 1)) * 2 + 1
-        text = str(data.draw(SCALARS))
-        parts[place] = "".join(c for c in text if c not in '<&"' and c.isprintable())
-        path.write_text('"'.join(parts), encoding="utf-8", errors="replace")
-    survives(folder, read_cvat, path, images=known.images)
+@pytest.mark.parametrize("name", XML)
+def test_xml_attributes(root, files, name, data):
+    read, path, whole = files[name]
+    parts = whole.decode().split('"')
+    place = data.draw(st.integers(0, len(parts) // 2 - 1)) * 2 + 1
+    text = str(data.draw(SCALARS))
+    parts[place] = "".join(c for c in text if c not in '<&"' and c.isprintable())
+    path.write_text('"'.join(parts), encoding="utf-8", errors="replace")
+    survives(root, read)
 
 
-def test_the_undamaged_files_are_imported(known, folder):
+def test_the_undamaged_files_are_imported(root, files):
     """Otherwise the tests above would be refused for another reason."""
-    names = {"classes": ["1=cat", "2=dog"], "images": known.images}
-    new = folder / "undamaged"
-    new.mkdir()
-    assert survives(
-        folder, read_coco_tracks, write_coco(known, new / "a.json"), images=known.images
-    )
-    assert survives(folder, read_labelme, write_labelme(known, new / "b"), images=known.images)
-    assert survives(folder, read_davis, write_davis(known, new / "c"))
-    assert survives(folder, read_mots, write_mots_png(known, new / "d"), **names)
-    assert survives(folder, read_mots, write_mots_text(known, new / "e"), **names)
-    assert survives(folder, read_cvat, write_cvat(known, new / "f"), images=known.images)
+    for read, path, whole in files.values():
+        path.write_bytes(whole)
+        assert survives(root, read)

@@ -1,5 +1,3 @@
-import base64
-import io
 import json
 import shutil
 
@@ -13,6 +11,7 @@ from foreign_formats import (
     SIZE,
     assert_same_tracks,
     decoded,
+    embedded_png,
     imported,
     known_dataset,
     labelme_shape,
@@ -20,7 +19,6 @@ from foreign_formats import (
     turn_frames,
     write_labelme,
 )
-from PIL import Image
 
 SQUARE = [[4, 4], [12, 4], [12, 12], [4, 12]]
 
@@ -85,7 +83,9 @@ def test_rectangle_circle_and_mask(read):
     assert (circle == ((y - 20) ** 2 + (x - 20) ** 2 <= 100)).all()
 
     pixels = np.eye(5, 7, dtype=np.uint8) * 255
-    shape = labelme_shape("cat", [[3, 2], [9, 6]], kind="mask", group_id=1, mask=png(pixels))
+    shape = labelme_shape(
+        "cat", [[3, 2], [9, 6]], kind="mask", group_id=1, mask=embedded_png(pixels)
+    )
     expected = np.zeros(SIZE, bool)
     expected[2:7, 3:10] = pixels > 0
     assert (only_mask(read(shape)) == expected).all()
@@ -109,23 +109,17 @@ def test_masks_are_cut_at_the_border(read, x, y):
     top, left = round(y) + 9, round(x) + 9
     around[top : top + 6, left : left + 8] = pixels > 0
     expected = around[9:-9, 9:-9]
-    assert (only_mask(read(shape | {"mask": png(pixels)})) == expected).all()
+    assert (only_mask(read(shape | {"mask": embedded_png(pixels)})) == expected).all()
 
 
 @pytest.mark.parametrize("corner", [(-7, 5), (64, 5), (3, -5), (3, 48), (-9e8, 9e8)])
 def test_masks_beyond_the_border_are_empty(read, corner):
     x, y = corner
-    pixels = png(np.ones((5, 7), np.uint8))
+    pixels = embedded_png(np.ones((5, 7), np.uint8))
     box = [[x, y], [x + 6, y + 4]]
     dataset = read(labelme_shape("cat", box, kind="mask", group_id=1, mask=pixels))
     assert dataset.videos[0].tracks == []
     assert dataset.notes["empty masks left out"] == 1
-
-
-def png(pixels):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def test_shapes_without_a_group(read):
@@ -222,7 +216,7 @@ def shape(points=SQUARE, kind="polygon", **values):
         ([shape([[0, 0], [4, 4]], kind="mask", mask="%%")], "shape 1: "),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="aGk=")], "embedded PNG: cannot be read"),
         (
-            [shape([[0, 0], [4, 4]], kind="mask", mask=png(np.zeros((9, 5), np.uint8)))],
+            [shape([[0, 0], [4, 4]], kind="mask", mask=embedded_png(np.zeros((9, 5), np.uint8)))],
             "embedded PNG: has 9 x 5 pixels",
         ),
         ([3], "shape 1: is 3; an object"),
