@@ -14,13 +14,14 @@ import argparse
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
@@ -32,8 +33,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr import inference, setup_cfg
 from simplevtr.terminal import command_parser, number, run_command
 from simplevtr.tracking import CollectedTracks
-from simplevtr.video_io import FrameSource, open_source
+from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter
+
+FirstFrames = Callable[[inference.Frames, str], inference.Frames]  # of a source, with what is done
 
 
 def run(options: argparse.Namespace) -> None:
@@ -60,13 +63,18 @@ def run(options: argparse.Namespace) -> None:
         trail=options.trail,
         side_by_side=options.side_by_side,
     )
-    outputs = inference.DrawnOutputs(
-        targets, source, painter, fps=options.fps, sound=not options.no_audio
-    )
-    video = Video(predictor, source, targets, outputs, options.max_frames)
+    sound, fps = not options.no_audio, options.fps
+    outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
+    known = [length for length in (source.length, options.max_frames) if length is not None]
+    find = _draw_live if source.live else _draw_file
     try:
         with _stop_on_interrupt() as stop:
-            frames, tracks = (video.read_once if source.live else video.read_twice)(stop)
+
+            def first_frames(frames: inference.Frames, what: str) -> inference.Frames:
+                frames = inference.until_set(stop, islice(frames, options.max_frames))
+                return _progress(frames, what, min(known, default=None))
+
+            frames, tracks = find(predictor, outputs, first_frames)
     except torch.OutOfMemoryError:
         raise ValueError(
             "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
@@ -76,78 +84,60 @@ def run(options: argparse.Namespace) -> None:
           f"{options.score_threshold:.0%})")  # fmt: skip
 
 
-class Video(NamedTuple):
-    """The input, what finds its tracks, and what is written of them.
-
-    Both ways of reading end early where ``stop`` is set, and return the numbers of frames and of
-    tracks.
-    """
-
-    predictor: inference.VideoPredictor
-    source: FrameSource
-    targets: inference.Targets
-    outputs: inference.DrawnOutputs
-    max_frames: int | None
-
-    def read_twice(self, stop: Event) -> tuple[int, int]:
-        """Find the tracks, then draw them; the classes and scores drawn are the final ones."""
-        with self.outputs:
-            found = inference.find_tracks(
-                self.predictor,
-                self.source,
-                watched=lambda frames: self._first_frames(frames, stop, "reading and segmenting"),
-            )
-            tracks = self._write_results(found.result)  # at once: drawing may still break off
-            inference.draw_tracks(
-                found,
-                self.source,
-                self.outputs,
-                watched=lambda frames: _progress(frames, "drawing", found.frames),
-            )
-        return found.frames, tracks
-
-    def read_once(self, stop: Event) -> tuple[int, int]:
-        """Draw what is final; TEST.WINDOW full-size frames are kept.
-
-        Classes and scores that are drawn are those of the tracks so far, and results.json has those
-        of each track's last frame.
-        """
-        waiting: deque[np.ndarray] = deque()
-        collected = CollectedTracks(self.source.size)
-        count = 0
-
-        def kept() -> Iterator[np.ndarray]:
-            for frame in self._first_frames(self.source, stop, "segmenting"):
-                waiting.append(frame)
-                yield frame
-
-        with closing(self.source), self.outputs:
-            for tracks in self.predictor.stream(kept()):
-                count += 1
-                self.outputs.write(waiting.popleft(), tracks)
-                if self.targets.results:
-                    collected.extend([tracks])
-        self._write_results(collected.so_far())
-        return count, len(self.outputs.shown)
-
-    def _first_frames(
-        self, frames: Iterable[np.ndarray], stop: Event, what: str
-    ) -> Iterable[np.ndarray]:
-        known = [length for length in (self.source.length, self.max_frames) if length is not None]
-        frames = inference.until_set(stop, islice(frames, self.max_frames))
-        return _progress(frames, what, min(known, default=None))
-
-    def _write_results(self, result: dict[str, Any]) -> int:
-        """Write results.json if it is wanted; returns the number of tracks."""
-        result = inference.wanted_in_result(result, self.outputs.painter)
-        if self.targets.results:
-            overwrite = self.targets.overwrite
-            self.predictor.write_results(self.targets.results, result, overwrite=overwrite)
-        return len(result["pred_scores"])
-
-
-def _progress(frames: Iterable[np.ndarray], what: str, total: int | None) -> Iterable[np.ndarray]:
+def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:
     return tqdm(frames, desc=what, total=total, unit="frame", disable=None)
+
+
+def _draw_file(
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, first_frames: FirstFrames
+) -> tuple[int, int]:
+    """Find the tracks, then draw them; the classes and scores drawn are the final ones.
+
+    The numbers of frames and of tracks.
+    """
+    with outputs:
+        watched = partial(first_frames, what="reading and segmenting")
+        found = inference.find_tracks(predictor, outputs.source, watched=watched)
+        tracks = _write_results(predictor, outputs, found.result)  # drawing may still break off
+        watched = partial(_progress, what="drawing", total=found.frames)
+        inference.draw_tracks(found, outputs.source, outputs, watched=watched)
+    return found.frames, tracks
+
+
+def _draw_live(
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, first_frames: FirstFrames
+) -> tuple[int, int]:
+    """Draw what is final; TEST.WINDOW full-size frames are kept.
+
+    Classes and scores that are drawn are those of the tracks so far, and results.json has those of
+    each track's last frame. The numbers of frames and of tracks.
+    """
+    waiting: deque[np.ndarray] = deque()
+    collected, count = CollectedTracks(outputs.source.size), 0
+
+    def kept() -> Iterator[np.ndarray]:
+        for frame in first_frames(outputs.source, "segmenting"):
+            waiting.append(frame)
+            yield frame
+
+    with closing(outputs.source), outputs:
+        for tracks in predictor.stream(kept()):
+            count += 1
+            outputs.write(waiting.popleft(), tracks)
+            if outputs.targets.results:
+                collected.extend([tracks])
+    _write_results(predictor, outputs, collected.so_far())
+    return count, len(outputs.shown)
+
+
+def _write_results(
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, result: dict[str, Any]
+) -> int:
+    """Write results.json if it is wanted; returns the number of tracks."""
+    result, targets = inference.wanted_in_result(result, outputs.painter), outputs.targets
+    if targets.results:
+        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
+    return len(result["pred_scores"])
 
 
 @contextmanager

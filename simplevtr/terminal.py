@@ -7,6 +7,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, TextIO
 
 from tabulate import tabulate
@@ -34,11 +35,9 @@ def command_parser(file: str, doc: str) -> argparse.ArgumentParser:
 
 
 def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str], Any]:
-    """A type for argparse: a finite number within limits.
+    """A type for argparse: a finite number of a ``kind``, int, float or Fraction, within limits.
 
-    Args:
-        kind: int, float or Fraction.
-        limits: ``least`` and ``most``, allowed themselves, or ``above`` and ``below``.
+    Those are ``least`` and ``most``, allowed themselves, or ``above`` and ``below``.
     """
 
     def parse(text: str) -> Any:
@@ -93,7 +92,7 @@ def run_command(
     Args:
         parser: of ``command_parser``.
         run: takes the parsed arguments; returns the exit status, None for 0.
-        arguments: those of the process by default.
+        arguments: None for those of the process.
         errors: what the user can mend, in addition to ``USER_ERRORS``.
         intermixed: whether options may stand between positional arguments.
 
@@ -121,12 +120,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 def say_error(program: str, error: object) -> int:
-    """Print what is wrong with the input on one line of stderr; the exit status to end with.
-
-    Args:
-        program: the name of the command's file.
-        error: an exception or a sentence.
-    """
+    """Print an exception, or a sentence, on one line of stderr; the exit status to end with."""
     if isinstance(error, KeyError) and error.args:
         error = error.args[0]  # str() would put it into quotation marks
     say(f"{program}: error: {one_line(error)}", sys.stderr)
@@ -148,3 +142,19 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, lef
     align = ["left"] * left + ["right"] * (len(headers) - left)
     # Names such as "1e5" stay as they are.
     return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def mean_and_deviation(values: Iterable[float | None]) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation (n - 1) of what is known; None of too few values."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None, stdev(known) if len(known) > 1 else None
+
+
+def mean_text(
+    mean: float | None, deviation: float | None, digits: int = 1, *, sign: bool = False
+) -> str:
+    """For a table: "12.3 ± 0.4"; "-" for what is not known."""
+    if mean is None:
+        return "-"
+    text = f"{mean:+.{digits}f}" if sign else f"{mean:.{digits}f}"
+    return f"{text} ± {'-' if deviation is None else f'{deviation:.{digits}f}'}"

@@ -74,7 +74,7 @@ def test_options_of_a_run(plan):
     edited(plan, lambda p: p["runs"][2].update(seeds=[1]))
     read = read_plan(plan, seeds=[2, 5])
     assert [run.seeds for run in read.runs.values()] == [(2, 5), (2, 5), ()]
-    opts = read.opts_of(read.runs["window"])
+    opts = read.runs["window"].opts
     # An evaluation has the options of the run that it evaluates; one that trains on has not.
     assert (opts["SOLVER.MAX_ITER"], opts["TEST.WINDOW"]) == (4, 1)
-    assert read.opts_of(read.runs["base"])["SOLVER.MAX_ITER"] == "2"
+    assert read.runs["base"].opts["SOLVER.MAX_ITER"] == "2"

@@ -5,8 +5,9 @@ import io
 import json
 
 from simplevtr.ablation.plan import read_plan
-from simplevtr.ablation.results import summarise_training
-from simplevtr.ablation.table import Spread, csv_text, markdown, summarise
+from simplevtr.ablation.schedule import summarise_training
+from simplevtr.ablation.table import csv_text, markdown, summarise
+from simplevtr.terminal import mean_and_deviation, mean_text
 from simplevtr.visualization.plots import draw_ablation
 
 import pytest
@@ -39,11 +40,17 @@ def test_losses_are_those_of_the_last_layer(tmp_path):
         summarise_training(tmp_path)
 
 
-def test_spread():
-    assert Spread.of([1.0, 3.0]) == Spread(mean=2.0, std=pytest.approx(2**0.5), n=2)
-    assert Spread.of([1.0, 3.0]).shown() == "2.0 ± 1.4"
-    assert Spread.of([4.0, None]).shown(2, sign=True) == "+4.00 ± -"
-    assert Spread.of([None]).shown() == "-"
+@pytest.mark.parametrize(
+    ("values", "expected", "text"),
+    [
+        ([1.0, 3.0], (2.0, pytest.approx(2**0.5)), "+2.00 ± 1.41"),
+        ([4.0, None], (4.0, None), "+4.00 ± -"),
+        ([None], (None, None), "-"),
+    ],
+)
+def test_mean_and_deviation(values, expected, text):
+    assert mean_and_deviation(values) == expected
+    assert mean_text(*mean_and_deviation(values), 2, sign=True) == text
 
 
 @pytest.fixture
@@ -61,12 +68,13 @@ def rows(plan):
 
 def test_differences_are_paired_by_seed(rows):
     base, on = rows  # "window" has no result
-    assert base.values["AP"].mean == 18.0
+    assert base["AP_mean"] == 18.0
     # 1 and 3; seed 7 has no partner.
-    assert on.differences == [1.0, 3.0]
-    assert (on.agreement, base.differences, base.agreement) == ("2 of 2", [], "")
-    assert on.values["loss"] == Spread(mean=4.0, std=pytest.approx(2**0.5), n=2)
-    assert on.cost["step_ratio"] == 1.5
+    assert [on[f"AP_difference_{key}"] for key in ("mean", "n", "agree")] == [2.0, 2, "2 of 2"]
+    assert on["AP_difference_std"] == pytest.approx(2**0.5)
+    assert (base["AP_difference_n"], base["AP_difference_agree"]) == (0, "")
+    assert (on["loss_mean"], on["loss_std"]) == (4.0, pytest.approx(2**0.5))
+    assert on["step_ratio"] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,7 @@ def test_how_many_seeds_agree(plan, scores, agreement):
         "base": {s: {"AP": ap} for s, ap in ((1, 10.0), (2, 14.0), (3, 30.0))},
         "more": {s: {"AP": ap} for s, ap in enumerate(scores, 1)},
     }
-    assert summarise(read_plan(plan), results, {})[1].agreement == agreement
+    assert summarise(read_plan(plan), results, {})[1]["AP_difference_agree"] == agreement
 
 
 def test_another_test_set_has_its_own_reference(plan):
@@ -99,8 +107,8 @@ def test_another_test_set_has_its_own_reference(plan):
     aps = {"base": 40.0, "more": 43.0, "window": 20.0, "narrow": 19.0}
     results = {name: {1: {"AP": ap}} for name, ap in aps.items()}
     rows = summarise(read_plan(edited(plan, change)), results, {})
-    assert [row.differences for row in rows] == [[], [3.0], [], [-1.0]]
-    assert [row.agreement for row in rows] == ["", "1 of 1", "", "1 of 1"]
+    assert [row["AP_difference_mean"] for row in rows] == [None, 3.0, None, -1.0]
+    assert [row["AP_difference_agree"] for row in rows] == ["", "1 of 1", "", "1 of 1"]
 
 
 def test_markdown(rows):
@@ -124,12 +132,9 @@ def test_csv_reads_back(rows):
     assert (on["peak_bytes"], float(base["peak_bytes"])) == ("", 2**21)
 
 
-def test_plot_shows_every_seed(rows):
-    figure = draw_ablation(
-        {row.run.title: row.by_seed["AP"] for row in rows},
-        {row.run.title: row.by_seed["loss"] for row in rows},
-        "Base",
-    )
+def test_plot_shows_every_seed():
+    aps = {"Base": [10, 14, 30], "Trained on": [11, 17, 90]}
+    figure = draw_ablation(aps, {"Base": [1.0] * 3, "Trained on": [3.0, 5.0, None]}, "Base")
     score, loss = figure.axes
     assert [label.get_text() for label in score.get_yticklabels()] == ["Base", "Trained on"]
     dots = [c for c in score.collections if isinstance(c, PathCollection)]

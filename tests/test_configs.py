@@ -116,25 +116,14 @@ def test_frozen_or_trained_norms(norm, trained):
     assert not any(n.startswith("res3") for n in frozen)
 
 
-def words(opts):
-    return [str(word) for pair in opts.items() for word in pair]
-
-
-def training_configs(plan):
-    """Config file and options of every training of a plan, by name."""
-    for run in plan.runs.values():
-        source = plan.source(run)
-        if source and source not in plan.runs:
-            yield source, plan.start.config, plan.start_opts(run)
-        if not run.evaluate:
-            yield run.name, plan.config, plan.opts_of(run)
-
-
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_every_training_of_a_plan_takes_a_step(path):
-    trainings = {name: what for name, *what in training_configs(read_plan(path))}
-    for name, (config, opts) in trainings.items():
-        cfg = setup_cfg(config, words(opts))
+    runs = read_plan(path).runs.values()
+    trainings = {part.name: part for run in runs for part in (run.source, run) if part}
+    for name, run in trainings.items():
+        if run.kind == "evaluate":
+            continue
+        cfg = setup_cfg(run.config, run.words)
         assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list())
         clip = make_clip(frames=cfg.INPUT.SAMPLING_FRAME_NUM)
         losses = build_model(cfg).train()([clip])
@@ -144,7 +133,8 @@ def test_every_training_of_a_plan_takes_a_step(path):
 def test_docs_say_how_the_ablations_base_differs_from_the_paper():
     plan = read_plan(ROOT / "configs/ablations/embedded.yaml")
     paper = flat(setup_cfg(str(ROOT / "configs/youtubevis_2021/simplevtr_R50.yaml")))
-    base = flat(setup_cfg(plan.config, words(plan.opts_of(plan.runs[plan.baseline]))))
+    run = plan.runs[plan.baseline]
+    base = flat(setup_cfg(run.config, run.words))
     # Where things lie, what is drawn or kept, and the start, which the text names.
     apart = ("DATASETS.", "DATALOADER.", "OUTPUT_DIR", "VIS_PERIOD", "MODEL.DEVICE")
     apart += ("MODEL.WEIGHTS", "SOLVER.CHECKPOINT_PERIOD", "TEST.EVAL_PERIOD")

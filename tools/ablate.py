@@ -19,11 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.ablation.jobs import JobBuilder, check_configs
+from simplevtr.ablation import table
+from simplevtr.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
 from simplevtr.ablation.plan import Plan, read_plan
-from simplevtr.ablation.results import check_settings, collect
 from simplevtr.ablation.schedule import Command, Launch, run_jobs
-from simplevtr.ablation.table import csv_text, markdown, summarise
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say
 from simplevtr.visualization.plots import draw_ablation
@@ -39,15 +38,16 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
         if not _write_tables(plan, options.output):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
-    builder = JobBuilder(plan, options.output, check_configs(plan))
-    jobs = builder.jobs(names, cost=not options.no_cost)
+    jobs = make_jobs(plan, names, options.output, check_configs(plan))
+    trains = [run for run in map(plan.runs.get, names) if run.kind == "train"]
+    costs = [] if options.no_cost else [cost_job(run, options.output) for run in trains]
     if options.list:
-        for job in jobs:
+        for job in [*jobs, *costs]:
             state = "begun" if (job.folder / "settings.json").is_file() else "to do"
             state = "finished" if job.result.is_file() else state
             print(f"{state:10}{job.name:32}{job.folder}")
         return 0
-    for job in jobs:
+    for job in [*jobs, *costs]:
         check_settings(job)
     options.output.mkdir(parents=True, exist_ok=True)
     with (options.output / ".lock").open("w") as lock:
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
         launch = launch or partial(Command, keep_open=[lock.fileno()])
         try:
             failed = run_jobs(jobs, side_by_side=options.jobs, launch=launch)
+            failed += run_jobs(costs, launch=launch)  # measured alone
         finally:
             _write_tables(plan, options.output)
     if failed:
@@ -71,18 +72,25 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
 
 def _write_tables(plan: Plan, output: Path) -> bool:
     """Write the tables and the plot of the results at hand; whether there are any."""
-    rows = summarise(plan, *collect(plan, output))
-    if not rows:
+    results, costs = table.collect(plan, output)
+    if not results:
         return False
+    by_seed = {
+        key: {
+            plan.runs[name].title: [found[seed].get(key) for seed in sorted(found)]
+            for name, found in results.items()
+        }
+        for key in ("AP", "loss")
+    }
     picture = io.BytesIO()
-    scores, losses = ({row.run.title: row.by_seed[k] for row in rows} for k in ("AP", "loss"))
-    figure = draw_ablation(scores, losses, plan.runs[plan.baseline].title)
+    figure = draw_ablation(by_seed["AP"], by_seed["loss"], plan.runs[plan.baseline].title)
     figure.savefig(picture, format="png", dpi=110)
-    table = markdown(rows, plan.baseline)
-    write_bytes(output / "table.md", table.encode(), overwrite=True)
-    write_bytes(output / "table.csv", csv_text(rows).encode(), overwrite=True)
+    records = table.summarise(plan, results, costs)
+    text = table.markdown(records, plan.baseline)
+    write_bytes(output / "table.md", text.encode(), overwrite=True)
+    write_bytes(output / "table.csv", table.csv_text(records).encode(), overwrite=True)
     write_bytes(output / "plot.png", picture.getvalue(), overwrite=True)
-    say(f"{table}\n{output / 'table.md'}, table.csv, plot.png")
+    say(f"{text}\n{output / 'table.md'}, table.csv, plot.png")
     return True
 
 

@@ -11,19 +11,18 @@ are not to be used, with ``--video-list``.
 """
 
 import argparse
-import logging
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from simplevtr import terminal
 from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
-from simplevtr.terminal import add_area_limits, add_unknown_categories, command_parser, run_command
 
 _SETTINGS = (
     ("videos", "N", "show N of the worst videos and N of the best"),
@@ -37,9 +36,9 @@ _SETTINGS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report; the exit status is 2 after a user's error and 130 after Ctrl-C."""
-    parser = command_parser(__file__, __doc__)
-    add_unknown_categories(parser)
-    add_area_limits(parser, AREA_LIMITS)
+    parser = terminal.command_parser(__file__, __doc__)
+    terminal.add_unknown_categories(parser)
+    terminal.add_area_limits(parser, AREA_LIMITS)
     videos = parser.add_mutually_exclusive_group(required=True)
     videos.add_argument("--gt", type=Path, help="annotation file, .json or .json.gz")
     text = "annotation file whose annotations are not used"
@@ -55,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         default, text = getattr(defaults, name), f"{of} (default: %(default)s)"
         flag = f"--{name.replace('_', '-')}"
         add(flag, type=type(default), default=default, metavar=metavar, help=text)
-    return run_command(parser, run, arguments)
+    return terminal.run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -72,20 +71,13 @@ def run(options: argparse.Namespace) -> None:
         if isinstance(content, dict):
             content = {**content, "annotations": None}
         gt = check_ground_truth(content, source=str(options.video_list))
-    logging.getLogger("simplevtr.report").setLevel(logging.INFO)  # scoring may take minutes
-    index = write_report(
-        options.output,
-        gt,
-        load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip"),
-        options.images,
-        settings,
-        sources={
-            "results": str(options.results),
-            "annotation file": str(options.gt or options.video_list),
-        },
-        overwrite=options.overwrite,
-    )
-    print(f"wrote {index}")
+    skip = options.unknown_categories == "skip"
+    results = load_results(options.results, gt, skip_unknown=skip)
+    if gt.has_tracks:  # takes minutes
+        terminal.say(f"scoring {len(results)} tracks of {len(gt.videos)} videos", sys.stderr)
+    sources = {"results": str(options.results), "annotation file": gt.source}
+    paths, overwrite = (options.output, gt, results, options.images), options.overwrite
+    print(f"wrote {write_report(*paths, settings, sources=sources, overwrite=overwrite)}")
 
 
 if __name__ == "__main__":

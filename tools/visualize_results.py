@@ -23,13 +23,12 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.data import load_ytvis_json
 from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import TrueTrack
+from simplevtr.formats.ytvis import TrueTrack, Video
 from simplevtr.structures import FrameTracks
 from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command
 from simplevtr.video_io import open_sink
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--gt", required=True, help="annotation file; it needs no annotations")
     add("--images", required=True, help="folder that the file names in it start at")
     add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
-    add("--output", required=True, help="folder to write into")
+    add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
     add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
     count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
@@ -62,14 +61,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Draw the videos that were asked for."""
-    records = {record["video_id"]: record for record in load_ytvis_json(options.gt, options.images)}
-    truth = load_ground_truth(options.gt)
-    if truth.tracks is None and options.results is None:
-        raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
-    results = []
+    truth, results = load_ground_truth(options.gt), []
     if options.results is not None:
         skip = options.unknown_categories == "skip"
         results = load_results(options.results, truth, skip_unknown=skip)
+    elif truth.tracks is None:
+        raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
     by_video = tracks_by_video(truth, results, score_threshold=options.score_threshold)
     tracks = {found.video.id: found for found in by_video}
     categories = sorted(truth.categories, key=attrgetter("id"))
@@ -77,18 +74,17 @@ def run(options: argparse.Namespace) -> None:
     painter = TrackPainter([category.name for category in categories])
     suffix, draw = (".mp4", write_video) if options.format == "mp4" else (".png", write_sheet)
     outputs = {}
-    for video_id in choose_videos(list(records), options.videos, options.max_videos):
-        path = Path(options.output) / f"{video_id}{suffix}"
+    for video_id in choose_videos(list(tracks), options.videos, options.max_videos):
+        path = options.output / f"{video_id}{suffix}"
         outputs[video_id] = check_output(path, overwrite=options.overwrite, suffixes=(suffix,))
     for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
-        found = tracks[video_id]
-        rows = {}
+        found, rows = tracks[video_id], {}
         if options.results is not None:
             rows["predicted"] = frame_tracks(found, found.predicted, labels)
         if truth.tracks is not None:
             rows["ground truth"] = frame_tracks(found, found.true, labels)
-        draw(output, records[video_id], rows, painter, options)
-    left = len(records) - len(outputs) if options.videos is None else 0
+        draw(output, found.video, rows, painter, options)
+    left = len(tracks) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
     print(f"wrote {len(outputs)} files into {options.output}{more}")
 
@@ -106,28 +102,21 @@ def frame_tracks(
 
 
 def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list[int]:
-    """The ids to draw: those wanted, else the first ``most``.
-
-    Raises:
-        ValueError: a wanted id is unknown.
-    """
-    if wanted is None:
-        return known[:most]
-    unknown = [video_id for video_id in wanted if video_id not in known]
-    if unknown:
+    """The ids to draw: those wanted, else the first ``most``; ValueError for an unknown one."""
+    if unknown := [video_id for video_id in wanted or () if video_id not in known]:
         raise ValueError(f"--videos: no video {unknown[0]}; ids are {known[0]} to {known[-1]}")
-    return list(dict.fromkeys(wanted))
+    return known[:most] if wanted is None else list(dict.fromkeys(wanted))
 
 
 def write_video(
-    output: Path, record: dict, rows: Rows, painter: TrackPainter, options: argparse.Namespace
+    output: Path, video: Video, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """All frames, the rows side by side."""
-    height, width = painter.output_size((record["height"], record["width"]))
+    height, width = painter.output_size((video.height, video.width))
     blank = np.zeros((height, width, 3), dtype=np.uint8)
     size = joined([captioned(blank, "")] * len(rows), axis=1).shape[:2]
     with open_sink(output, options.fps, size, overwrite=options.overwrite) as sink:
-        for t, frame in enumerate(read_frames(record, range(record["length"]))):
+        for t, frame in enumerate(read_frames(video, options.images, range(video.length))):
             pictures = [
                 captioned(painter.draw_frame(frame, tracks[t]), title, f"frame {t}")
                 for title, tracks in rows.items()
@@ -136,25 +125,22 @@ def write_video(
 
 
 def write_sheet(
-    output: Path, record: dict, rows: Rows, painter: TrackPainter, options: argparse.Namespace
+    output: Path, video: Video, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """At most eight frames, the rows one below the other."""
-    numbers = evenly_spaced(record["length"], COLUMNS)
-    sheet = clip_sheet(
-        np.stack(list(read_frames(record, numbers))),
-        {title: [tracks[t] for t in numbers] for title, tracks in rows.items()},
-        thing_classes=painter.thing_classes,
-        columns=COLUMNS,
-    )
+    numbers = evenly_spaced(video.length, COLUMNS)
+    frames = np.stack(list(read_frames(video, options.images, numbers)))
+    shown = {title: [tracks[t] for t in numbers] for title, tracks in rows.items()}
+    sheet = clip_sheet(frames, shown, thing_classes=painter.thing_classes, columns=COLUMNS)
     png = io.BytesIO()
     Image.fromarray(sheet).save(png, format="PNG")
     write_bytes(output, png.getvalue(), overwrite=options.overwrite)
 
 
-def read_frames(record: dict, numbers: Sequence[int]) -> Iterator[np.ndarray]:
-    """The images of some frames, (H, W, 3) uint8 RGB, of the size that the record gives."""
+def read_frames(video: Video, images: str, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """Some frames, (H, W, 3) uint8 RGB, of the size that the annotation file gives."""
     for t in numbers:
-        yield read_frame(record["file_names"][t], (record["height"], record["width"]))
+        yield read_frame(video.frame_path(images, t), (video.height, video.width))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,1 @@
-"""Ablations: a plan of named config deltas, the commands that run it, and tables of what came out.
-
-``tools/ablate.py`` is the command.
-"""
+"""Ablations: plan file -> runs -> jobs, which are run, and tables; see tools/ablate.py."""

@@ -1,88 +1,69 @@
 """From a plan to jobs: each (run, seed) with its commands, in the words that a user would type.
 
-Whether every config of the plan works is asked first, before anything trains.
+Before anything trains, every config of the plan is checked, and whether what an earlier call left
+in a job's folder has the plan's settings.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-from simplevtr.ablation.plan import ROOT, Opts, Plan, Run
+from simplevtr.ablation.plan import ROOT, Plan, Run
 from simplevtr.data.class_names import settle_classes
+from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
 
+import msgspec
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
 
-
-@dataclass(frozen=True)
-class ScoredSet:
-    """The one dataset that a run is scored on."""
-
-    name: str
-    annotations: str
-    area_limits: tuple[float, float]
+_RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth", "result.json")
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What a plan's configs say."""
+def check_configs(plan: Plan) -> dict[str, CfgNode]:
+    """Build the config and the model of every run and every start.
 
-    scored: dict[str, ScoredSet]  # the test set of each run
-    start_slots: dict[str, int]  # instance slots of each start
-
-
-def check_configs(plan: Plan) -> Checked:
-    """Build the config and the model of every start and run.
+    Returns:
+        The configs by the names of the runs and starts.
 
     Raises:
         ValueError: a config does not work; the message names the plan and the run.
     """
-    start_slots: dict[str, int] = {}
-    scored: dict[str, ScoredSet] = {}
-    try:
-        for run in plan.runs.values():
-            source, trains = plan.source(run), run.evaluate is None
-            if source and source not in plan.runs and source not in start_slots:
-                where = source
-                opts = plan.start_opts(run)
-                cfg = _checked_config(plan.start.config, opts, trains=True, weights=True)
-                start_slots[source] = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-            where, weights = f"run {run.name!r}", source is None
-            cfg = _checked_config(plan.config, plan.opts_of(run), trains=trains, weights=weights)
-            if len(cfg.DATASETS.TEST) != 1:
-                raise ValueError(
-                    f"DATASETS.TEST is {cfg.DATASETS.TEST}; a table has the scores of exactly one "
-                    "dataset"
-                )
-            name = cfg.DATASETS.TEST[0]
-            path = MetadataCatalog.get(name).json_file
-            if path not in {known.annotations for known in scored.values()}:  # it takes time
+    configs: dict[str, CfgNode] = {}
+    tested: set[str] = set()
+    runs = [part for run in plan.runs.values() for part in (run.source, run)]
+    for run in filter(None, runs):
+        if run.name in configs:
+            continue
+        try:
+            cfg = configs[run.name] = _checked_config(run)
+            if run.kind != "start" and (path := _test_file(cfg)) not in tested:  # it takes time
                 load_annotated(path)
-            scored[run.name] = ScoredSet(name, path, tuple(cfg.TEST.AREA_LIMITS))
-    except (ValueError, KeyError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise ValueError(f"{plan.path}: {where}: {message}") from error
-    return Checked(scored, start_slots)
+                tested.add(path)
+        except (ValueError, KeyError, OSError) as error:
+            where = run.name if run.kind == "start" else f"run {run.name!r}"
+            message = error.args[0] if isinstance(error, KeyError) and error.args else error
+            raise ValueError(f"{plan.path}: {where}: {message}") from error
+    return configs
 
 
-def _words(opts: Opts) -> list[str]:
-    """KEY VALUE pairs of a command line."""
-    return [str(word) for pair in opts.items() for word in pair]
-
-
-def _checked_config(config: str, opts: Opts, *, trains: bool, weights: bool) -> CfgNode:
-    cfg = setup_cfg(config, _words(opts))
+def _checked_config(run: Run) -> CfgNode:
+    cfg, trains = setup_cfg(run.config, run.words), run.kind != "evaluate"
     check_device(cfg)
     settle_classes(cfg, train=trains)
     path = cfg.MODEL.WEIGHTS
-    if weights and path and "://" not in path and not Path(path).is_file():
+    if run.source is None and path and "://" not in path and not Path(path).is_file():
         raise FileNotFoundError(f"MODEL.WEIGHTS {path} does not exist")
     if trains and cfg.SOLVER.MAX_ITER <= 0 and cfg.SOLVER.MAX_EPOCHS <= 0:
         raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
+    if run.kind != "start" and len(cfg.DATASETS.TEST) != 1:
+        raise ValueError(
+            f"DATASETS.TEST is {cfg.DATASETS.TEST}; a table has the scores of exactly one dataset"
+        )
     # A value that no part of the model knows is found only where that part is built.
     on_cpu = cfg.clone()
     on_cpu.MODEL.DEVICE = "cpu"
@@ -90,118 +71,138 @@ def _checked_config(config: str, opts: Opts, *, trains: bool, weights: bool) -> 
     return cfg
 
 
-@dataclass(frozen=True)
-class Step:
+def _test_file(cfg: CfgNode) -> str:
+    return MetadataCatalog.get(cfg.DATASETS.TEST[0]).json_file
+
+
+class Step(NamedTuple):
     """One command, which is left out if the file ``unless`` exists."""
 
-    command: tuple[str, ...]
+    command: list[str]
     unless: Path
 
+    @classmethod
+    def of(cls, unless: Path, script: str, *options: object) -> "Step":
+        """The command of a script of this project."""
+        path, here = ROOT / script, Path.cwd()
+        path = path.relative_to(here) if path.is_relative_to(here) else path
+        return cls([sys.executable, str(path), *map(str, options)], unless)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Job:
     """One (run, seed), or the costs of a run."""
 
-    kind: Literal["start", "train", "evaluate", "cost"]  # "start": no scores; "evaluate": no losses
-    run: str  # name of the run or the start
+    run: Run  # its settings are what the result depends on
     seed: int | None  # None for costs
     folder: Path  # what it leaves there has the names that ``file`` returns
-    settings: dict[str, Any]  # what the result depends on; with other settings it is not valid
-    steps: tuple[Step, ...]  # commands, one after the other
-    needs: tuple[Path, ...] = ()  # results of other jobs that must be there first
+    steps: list[Step]  # one after the other
+    needs: Path | None = None  # result of another job that must be there first
 
     @property
     def name(self) -> str:
         """For messages, e.g. "base, seed 1"."""
-        return f"{self.run}, {'costs' if self.kind == 'cost' else f'seed {self.seed}'}"
+        return f"{self.run.name}, {'costs' if self.seed is None else f'seed {self.seed}'}"
 
     @property
     def result(self) -> Path:
-        """The file that says that the job is finished."""
-        return self.folder / ("cost.json" if self.kind == "cost" else "result.json")
+        """The file whose presence shows that the job is finished."""
+        return self.folder / ("cost.json" if self.seed is None else "result.json")
 
     def file(self, name: str) -> Path:
         """Where another file is; that of the costs is in the folder of all seeds."""
-        return self.folder / (f"cost_{name}" if self.kind == "cost" else name)
+        return self.folder / (f"cost_{name}" if self.seed is None else name)
 
 
-@dataclass(frozen=True)
-class JobBuilder:
-    """Makes the jobs of a plan; ``output`` is the folder of all runs."""
+def make_jobs(
+    plan: Plan, names: list[str], output: Path, configs: Mapping[str, CfgNode]
+) -> list[Job]:
+    """The jobs of the named runs and of those that they need, in an order that works.
 
-    plan: Plan
-    output: Path
-    checked: Checked
+    All runs have one seed before any has two. ``output`` is the folder of all runs, ``configs``
+    what ``check_configs`` returned.
+    """
+    jobs: dict[Path, Job] = {}
+    runs = [plan.runs[name] for name in names]
 
-    def jobs(self, names: list[str], *, cost: bool) -> list[Job]:
-        """The jobs of the named runs and of those that they need, in an order that works.
+    def add(run: Run, seed: int) -> None:
+        if run.source:
+            add(run.source, seed)
+        folder = output / run.name / f"seed_{seed}"
+        jobs.setdefault(folder, _job(run, seed, folder, output, configs))
 
-        All runs have one seed before any has two. ``cost``: whether the costs of the runs that
-        train are measured as well.
-        """
-        jobs: dict[Path, Job] = {}
-        runs = [self.plan.runs[name] for name in names]
-        for seed in dict.fromkeys(seed for run in runs for seed in run.seeds):
-            for run in runs:
-                if seed in run.seeds:
-                    self._add(jobs, run, seed)
-        costs = [self._cost(run) for run in runs if cost and not run.evaluate]
-        return [*jobs.values(), *costs]
-
-    def _add(self, jobs: dict[Path, Job], run: Run, seed: int) -> None:
-        """Add the job of a (run, seed) after those that it needs."""
-        source, job = self.plan.source(run), self._job(run, seed)
-        if source in self.plan.runs:
-            self._add(jobs, self.plan.runs[source], seed)
-        elif source:
-            jobs.setdefault(self._folder(source, seed), self._start(source, run, seed))
-        jobs.setdefault(job.folder, job)
-
-    def _folder(self, name: str, seed: int) -> Path:
-        return self.output / name / f"seed_{seed}"
-
-    def _start(self, name: str, run: Run, seed: int) -> Job:
-        plan, folder = self.plan, self._folder(name, seed)
-        keys = ("SEED", seed, "OUTPUT_DIR", folder, *_words(plan.start_opts(run)))
-        command = _command("train_net.py", "--resume", "--config-file", plan.start.config, *keys)
-        steps = (Step(command, folder / "model_final.pth"),)
-        return Job("start", name, seed, folder, plan.start_settings(run), steps)
-
-    def _job(self, run: Run, seed: int) -> Job:
-        plan, folder, steps, needs = self.plan, self._folder(run.name, seed), [], ()
-        config = ("--config-file", plan.config)
-        keys = ["SEED", seed, "OUTPUT_DIR", folder, *_words(plan.opts_of(run))]
-        if source := plan.source(run):
-            weights = self._folder(source, seed) / "model_final.pth"
-            needs = (self._folder(source, seed) / "result.json",)
-            if source not in plan.runs:
-                files = (weights, weights := folder / "start.pth")
-                slots = self.checked.start_slots[source]
-                options = ("--overwrite", "--source-slots", slots, *config)
-                adapt = ("tools/convert_checkpoint.py", *files, *options, *keys[4:])
-                # A training that has begun reads it no more.
-                steps.append(Step(_command(*adapt), folder / "last_checkpoint"))
-            keys += ["MODEL.WEIGHTS", weights]
-        scores, scored = folder / "scores.json", self.checked.scored[run.name]
-        how = ("--eval-only", "--overwrite") if run.evaluate else ("--resume",)
-        # Complete scores are those of a complete training. An interrupted one continues.
-        steps.append(Step(_command("train_net.py", *how, *config, *keys), scores))
-        score = ("tools/evaluate.py", "--gt", scored.annotations)
-        score += ("--area-limits", *scored.area_limits)
-        score += ("--results", folder / "inference" / scored.name / "results.json")
-        steps.append(Step(_command(*score, "--output", scores), scores))
-        kind = "evaluate" if run.evaluate else "train"
-        return Job(kind, run.name, seed, folder, plan.settings(run), tuple(steps), needs)
-
-    def _cost(self, run: Run) -> Job:
-        folder, opts = self.output / run.name, _words(self.plan.opts_of(run))
-        options = ("--config-file", self.plan.config, "--threads", 1)
-        options += ("--json", folder / "cost.json", *opts)
-        steps = (Step(_command("benchmarks/training_step.py", *options), folder / "cost.json"),)
-        return Job("cost", run.name, None, folder, self.plan.cost_settings(run), steps)
+    for seed in dict.fromkeys(seed for run in runs for seed in run.seeds):
+        for run in runs:
+            if seed in run.seeds:
+                add(run, seed)
+    return [*jobs.values()]
 
 
-def _command(script: str, *options: object) -> tuple[str, ...]:
-    path, here = ROOT / script, Path.cwd()
-    path = path.relative_to(here) if path.is_relative_to(here) else path
-    return (sys.executable, str(path), *map(str, options))
+def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, CfgNode]) -> Job:
+    cfg, steps, needs = configs[run.name], [], None
+    config, keys = ("--config-file", run.config), ["SEED", seed, "OUTPUT_DIR", folder, *run.words]
+    if source := run.source:
+        weights = output / source.name / folder.name / "model_final.pth"
+        needs = weights.with_name("result.json")
+        if source.kind == "start":
+            files = (weights, weights := folder / "start.pth")
+            slots = configs[source.name].MODEL.SIMPLEVTR.NUM_QUERIES
+            options = ("--overwrite", "--source-slots", slots, *config, *run.words)
+            begun = folder / "last_checkpoint"  # a training that has begun no longer reads it
+            steps.append(Step.of(begun, "tools/convert_checkpoint.py", *files, *options))
+        keys += ["MODEL.WEIGHTS", weights]
+    done = folder / ("model_final.pth" if run.kind == "start" else "scores.json")
+    how = ("--eval-only", "--overwrite") if run.kind == "evaluate" else ("--resume",)
+    # Complete scores are those of a complete training. An interrupted one continues.
+    steps.append(Step.of(done, "train_net.py", *how, *config, *keys))
+    if run.kind != "start":
+        results = folder / "inference" / cfg.DATASETS.TEST[0] / "results.json"
+        options = ("--gt", _test_file(cfg), "--area-limits", *cfg.TEST.AREA_LIMITS)
+        options += ("--results", results, "--output", done)
+        steps.append(Step.of(done, "tools/evaluate.py", *options))
+    return Job(run, seed, folder, steps, needs)
+
+
+def cost_job(run: Run, output: Path) -> Job:
+    """The measurement of the costs of a run that trains."""
+    folder = output / run.name
+    result = folder / "cost.json"
+    options = ("--config-file", run.config, "--threads", 1, "--json", result, *run.words)
+    step = Step.of(result, "benchmarks/training_step.py", *options)
+    return Job(run.alone, None, folder, [step])
+
+
+def check_settings(job: Job) -> None:
+    """Refuse a folder in which the plan's earlier settings have left something.
+
+    Raises:
+        ValueError: names what changed and which folder to delete.
+    """
+    path = job.file("settings.json")
+    if path.is_file():
+        if changes := changed_settings(read_json(path), job.run.settings):
+            what = f"{job.result} and {path}" if job.seed is None else job.folder
+            raise ValueError(
+                f"{job.name} was run with other settings ({changes}): delete {what}, "
+                "or choose another --output"
+            )
+    elif job.seed is not None:
+        if found := [name for name in _RUN_FILES if (job.folder / name).exists()]:
+            raise ValueError(
+                f"{job.folder} holds a run of unknown settings ({', '.join(found)}, but no "
+                f"{path.name}): delete it, or choose another --output"
+            )
+
+
+def changed_settings(before: Any, now: Any) -> str:
+    """What differs between the settings of a file and those of the plan; "" if nothing does."""
+
+    def changes(before: Any, now: Any, key: str) -> list[str]:
+        if isinstance(before, dict) and isinstance(now, dict):
+            names = sorted(before.keys() | now.keys())
+            pairs = [(before.get(n, "not set"), now.get(n, "not set"), n) for n in names]
+            return [change for pair in pairs for change in changes(*pair)]
+        return [] if before == now else [f"{key}: {before} before, {now} now"]
+
+    # The plan's as they are read from a file.
+    return "; ".join(changes(before, msgspec.json.decode(msgspec.json.encode(now)), ""))

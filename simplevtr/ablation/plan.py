@@ -1,9 +1,10 @@
 """The plan file of an ablation: which config deltas are run, with which seeds."""
 
 import os
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from simplevtr.config_file import read_yaml
 
@@ -15,10 +16,6 @@ Opts = dict[str, str | int | float | bool | list | None]
 ROOT = Path(__file__).resolve().parents[2]
 """Folder of ``train_net.py``, ``tools`` and ``benchmarks``."""
 
-START = "start"
-"""Name of the folder of the plan's start, which no run may have; also that of a run's own start,
-inside the run's folder."""
-
 # Set by the runner: where a run's weights come from and go to.
 _RESERVED = ("SEED", "OUTPUT_DIR")
 _Seeds = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(min_length=1)]
@@ -26,14 +23,14 @@ _Seeds = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(
 _Name = Annotated[str, msgspec.Meta(pattern=r"^(?!start$)[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
-class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Start(msgspec.Struct, forbid_unknown_fields=True):
     """The training whose weights start every run of the same seed."""
 
     config: str
     opts: Opts | None = None
 
 
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     """One line of the table."""
 
     name: _Name  # also that of its folder
@@ -45,74 +42,69 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evaluate: str | None = None  # the run whose final weights are evaluated; nothing is trained
     own_start: bool = False  # its opts hold for the plan's start too, trained for this run alone
 
+    @property
+    def source(self) -> str | None:
+        return self.start_from or self.evaluate
+
 
 class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
     config: str
     seeds: _Seeds
     baseline: str
-    runs: Annotated[list[Run], msgspec.Meta(min_length=1)]
+    runs: Annotated[list[_Entry], msgspec.Meta(min_length=1)]
     opts: Opts | None = None
-    start: Start | None = None
+    start: _Start | None = None
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """A whole plan file; every name in it exists, and every run has opts and seeds."""
+@dataclass(frozen=True)
+class Run:
+    """A training or an evaluation, with everything that its results depend on but the seed."""
+
+    name: str  # of its folder
+    kind: Literal["start", "train", "evaluate"]  # "start": no scores; "evaluate": no losses
+    config: str
+    opts: Opts  # all of them, on top of the config
+    source: Self | None = None  # the run or the start whose final weights it begins with
+    seeds: tuple[int, ...] = ()  # a start has those of the runs that need it
+    title: str = ""
+    section: str = ""  # of the paper
+
+    @property
+    def words(self) -> list[str]:
+        """The options as KEY VALUE pairs of a command line."""
+        return [str(word) for pair in self.opts.items() for word in pair]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the results depend on: the run's own settings and those that it starts from."""
+        path = Path(self.config).resolve()  # the same wherever the command is called from
+        config = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        settings = {"config": str(config), "opts": self.opts}
+        if self.source:
+            trained_on = "start" if self.source.kind == "start" else "start_from"
+            key = "evaluate" if self.kind == "evaluate" else trained_on
+            settings[key] = self.source.settings
+        return settings
+
+    @property
+    def alone(self) -> Self:
+        """Without the weights that it begins with, on which its costs do not depend."""
+        return replace(self, source=None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole plan file."""
 
     path: Path
-    config: str
-    opts: Opts
     baseline: str
-    start: Start | None
-    runs: dict[str, Run]
-
-    def source(self, run: Run) -> str | None:
-        """Name of the run or the start whose weights this one needs; None without one."""
-        if run.own_start:
-            return f"{run.name}/{START}"
-        return run.start_from or run.evaluate or (START if self.start else None)
-
-    def opts_of(self, run: Run) -> Opts:
-        """All options of a run on top of the plan's config."""
-        below = self.opts_of(self.runs[run.evaluate]) if run.evaluate else self.opts
-        return {**below, **run.opts}
-
-    def start_opts(self, run: Run) -> Opts:
-        """All options of a run's start on top of the start's config."""
-        return {**self.start.opts, **(run.opts if run.own_start else {})}
+    runs: dict[str, Run]  # the lines of the table, by name
 
     def reference(self, run: Run) -> str:
         """The run that AP is compared with: the baseline, or the first on the same test set."""
-        same = [
-            other.name for other in self.runs.values() if self._tests(other) == self._tests(run)
-        ]
+        tests = {name: other.opts.get("DATASETS.TEST") for name, other in self.runs.items()}
+        same = [name for name in tests if tests[name] == tests[run.name]]
         return self.baseline if self.baseline in same else same[0]
-
-    def _tests(self, run: Run) -> Any:
-        return self.opts_of(run).get("DATASETS.TEST")
-
-    def settings(self, run: Run) -> dict[str, Any]:
-        """What a run's results depend on, whatever the seed: its own and those it starts from."""
-        result, source = self.cost_settings(run), self.source(run)
-        if source in self.runs:
-            key = "evaluate" if run.evaluate else "start_from"
-            result[key] = self.settings(self.runs[source])
-        elif source:
-            result["start"] = self.start_settings(run)
-        return result
-
-    def cost_settings(self, run: Run) -> dict[str, Any]:
-        """What a run's costs depend on."""
-        return {"config": _from_root(self.config), "opts": self.opts_of(run)}
-
-    def start_settings(self, run: Run) -> dict[str, Any]:
-        """What the weights of a run's start depend on."""
-        return {"config": _from_root(self.start.config), "opts": self.start_opts(run)}
-
-
-def _from_root(config: str) -> str:
-    """The same wherever the command was called from."""
-    path = Path(config).resolve()
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
@@ -132,44 +124,86 @@ def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
         hint = ' (text needs quotes: "3.2")' if str(error).startswith("Expected `str`, got") else ""
         raise ValueError(f"{path}: {error}{hint}") from error
     try:
-        return _plan(path, content, tuple(seeds or ()))
+        runs = _runs(path.parent, content, seeds)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path}: {error}") from error
+    return Plan(path, content.baseline, runs)
 
 
-def _plan(path: Path, content: _PlanFile, seeds: tuple[int, ...]) -> Plan:
-    start = content.start
-    if start is not None:
-        start = Start(config=_config(path, start.config), opts=_opts("start", start.opts))
+def _runs(folder: Path, plan: _PlanFile, seeds: list[int] | None) -> dict[str, Run]:
+    """The runs with all their options, by name, in the order of the file."""
+    start, config = None, _config(folder, plan.config)
+    if plan.start is not None:
+        opts = _opts("start", plan.start.opts)
+        start = Run("start", "start", _config(folder, plan.start.config), opts)
+    all_opts = _opts("the plan", plan.opts, weights=start is None)
     runs: dict[str, Run] = {}
-    for run in content.runs:
-        where = f"run {run.name!r}"
-        if run.name in runs:
-            raise ValueError(f"{where}: two runs have this name")
-        if run.start_from and run.evaluate:
-            raise ValueError(f"{where}: has start_from and evaluate; allowed is one of them")
-        if run.own_start and (not start or run.start_from or run.evaluate):
+    for entry in _sources_first(plan):
+        where, source = f"run {entry.name!r}", runs.get(entry.source, start)
+        if entry.own_start and (entry.source or not start):
             raise ValueError(
                 f"{where}: has own_start; allowed in a plan with a start, without start_from and "
                 "evaluate"
             )
-        chosen = run.seeds or content.seeds
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f"{where}: seeds is {[*chosen]}; they must be different")
-        if seeds:
-            chosen = seeds if run.seeds is None else tuple(s for s in chosen if s in seeds)
-        own_weights = not (start or run.start_from or run.evaluate)
-        opts = _opts(where, run.opts, weights=own_weights)
-        runs[run.name] = msgspec.structs.replace(run, opts=opts, seeds=chosen)
-    _check_names(content.baseline, runs)
-    config = _config(path, content.config)
-    opts = _opts("the plan", content.opts, weights=start is None)
-    return Plan(path, config, opts, content.baseline, start, runs)
+        opts = _opts(where, entry.opts, weights=source is None)
+        if entry.own_start:
+            source = replace(start, name=f"{entry.name}/start", opts={**start.opts, **opts})
+        chosen = _seeds(where, entry.seeds, plan.seeds, seeds)
+        if entry.source and (missing := [seed for seed in chosen if seed not in source.seeds]):
+            lacks = f"{missing}, which {source.name!r} has not: {[*source.seeds]}"
+            raise ValueError(f"{where}: has seeds {lacks}")
+        runs[entry.name] = Run(
+            name=entry.name,
+            kind="evaluate" if entry.evaluate else "train",
+            config=config,
+            opts={**(source.opts if entry.evaluate else all_opts), **opts},
+            source=source,
+            seeds=chosen,
+            title=entry.title,
+            section=entry.section,
+        )
+    return {entry.name: runs[entry.name] for entry in plan.runs}
 
 
-def _config(plan: Path, name: str) -> str:
-    """A config file, relative to the plan's folder."""
-    path = os.path.normpath(plan.parent / name)
+def _sources_first(plan: _PlanFile) -> list[_Entry]:
+    """The entries, each after the one whose weights it needs; every name is that of an entry."""
+    entries: dict[str, _Entry] = {}
+    for entry in plan.runs:
+        if entries.setdefault(entry.name, entry) is not entry:
+            raise ValueError(f"run {entry.name!r}: two runs have this name")
+    names = ", ".join(entries)
+    if plan.baseline not in entries:
+        raise ValueError(f"baseline {plan.baseline!r} is not a run; runs: {names}")
+    for entry in plan.runs:
+        where, source = f"run {entry.name!r}", entry.source
+        if entry.start_from and entry.evaluate:
+            raise ValueError(f"{where}: has start_from and evaluate; allowed is one of them")
+        if source and source not in entries:
+            raise ValueError(f"{where}: {source!r} is not a run; runs: {names}")
+        if source and entries[source].evaluate:
+            why = f"{source!r} is an evaluation and has no weights of its own"
+            raise ValueError(f"{where}: {why}; name a run that trains")
+    needs = {entry.name: [entry.source] if entry.source else [] for entry in plan.runs}
+    try:
+        return [entries[name] for name in TopologicalSorter(needs).static_order()]
+    except CycleError as error:
+        first, way = error.args[1][0], " <- ".join(error.args[1])
+        raise ValueError(f"run {first!r}: its weights come from itself: {way}") from None
+
+
+def _seeds(
+    where: str, own: tuple[int, ...] | None, plan: tuple[int, ...], wanted: list[int] | None
+) -> tuple[int, ...]:
+    seeds = own or plan
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"{where}: seeds is {[*seeds]}; they must be different")
+    if own and wanted:
+        return tuple(seed for seed in own if seed in wanted)
+    return tuple(wanted or seeds)
+
+
+def _config(folder: Path, name: str) -> str:
+    path = os.path.normpath(folder / name)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"config {path} does not exist")
     return path
@@ -181,27 +215,3 @@ def _opts(where: str, opts: Opts | None, *, weights: bool = True) -> Opts:
         if key in (opts or {}):
             raise ValueError(f"{where}: opts sets {key}, which the runner sets itself")
     return dict(opts or {})
-
-
-def _check_names(baseline: str, runs: dict[str, Run]) -> None:
-    """The baseline and the sources are runs, and a source has the weights that are asked for."""
-    if baseline not in runs:
-        raise ValueError(f"baseline {baseline!r} is not a run; runs: {', '.join(runs)}")
-    sources = {run.name: run.start_from or run.evaluate for run in runs.values()}
-    for run in runs.values():
-        where, name = f"run {run.name!r}", sources[run.name]
-        if not name:
-            continue
-        if name not in runs:
-            raise ValueError(f"{where}: {name!r} is not a run; runs: {', '.join(runs)}")
-        if runs[name].evaluate:
-            why = f"{name!r} is an evaluation and has no weights of its own"
-            raise ValueError(f"{where}: {why}; name a run that trains")
-        has = runs[name].seeds
-        if missing := [seed for seed in run.seeds if seed not in has]:
-            raise ValueError(f"{where}: has seeds {missing}, which {name!r} has not: {list(has)}")
-    try:
-        TopologicalSorter({run: [s] if s else [] for run, s in sources.items()}).prepare()
-    except CycleError as error:
-        first, way = error.args[1][0], " <- ".join(error.args[1])
-        raise ValueError(f"run {first!r}: its weights come from itself: {way}") from None

@@ -1,4 +1,4 @@
-"""Runs jobs: some side by side, each after those that it needs, and none twice."""
+"""Runs jobs: some side by side, each after the one that it needs, and none twice."""
 
 import os
 import shlex
@@ -7,14 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from statistics import fmean, median
+from typing import Any
 
 from simplevtr.ablation.jobs import Job
-from simplevtr.ablation.results import write_json, write_result
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import read_json, write_bytes
+from simplevtr.formats.metrics import read_metrics
 
+import msgspec
 from tqdm import tqdm
 
+FINAL_TERMS = ("loss_ce", "loss_bbox", "loss_giou", "loss_mask", "loss_dice")
+"""Losses of the last decoder layer; comparable between different numbers of layers."""
+
+_LAST_PART = 0.2  # of the iterations: what ``loss`` is the mean of
 _POLL = 0.2  # seconds between two looks at the processes
 _PATIENCE = 10.0  # seconds that a process has to end by itself
 _SHOWN = 15  # last lines of a failed command
@@ -51,13 +60,10 @@ class Command(subprocess.Popen):
     def stop(self) -> None:
         """Terminate the group; kill it after ten seconds."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if self.poll() is not None:
-                return
-            os.killpg(self.pid, number)
-            try:
-                self.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                continue
+            if self.poll() is None:
+                os.killpg(self.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    self.wait(_PATIENCE)
 
 
 Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Command]
@@ -68,13 +74,13 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Com
     """Run what is not finished, show a progress bar, and print why jobs failed or cannot be run.
 
     An interrupt (KeyboardInterrupt) ends the running commands and is passed on. Each of ``jobs``
-    comes after those that it needs.
+    comes after the one that it needs.
 
     Returns:
         The names of the jobs that failed.
     """
     waiting = [job for job in jobs if not job.result.is_file()]
-    running: list[tuple[Job, Iterator[None]]] = []
+    running: dict[Job, Iterator[None]] = {}
     failed: list[str] = []
     shown = None
     threads = max(1, len(os.sched_getaffinity(0)) // side_by_side)
@@ -86,61 +92,40 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Com
 
     with tqdm(total=len(jobs), unit="job", dynamic_ncols=True) as progress:
         try:
-            while waiting or running:
-                while job := _next_job(waiting, [job for job, _ in running], side_by_side):
+            while True:
+                ready = [job for job in waiting if job.needs is None or job.needs.is_file()]
+                for job in islice(ready, side_by_side - len(running)):
                     waiting.remove(job)
-                    running.append((job, _work(job, launch, environment)))
-                if not running:  # and nothing can: the rest waits for what failed
-                    for job in waiting:
-                        missing = next(path for path in job.needs if not path.is_file())
-                        fail(job, f"not run: it needs {missing}")
-                    waiting.clear()
-                before, running = len(running), _look(running, fail)
+                    running[job] = _work(job, launch, environment)
+                if not running:
+                    break
+                for job, work in [*running.items()]:
+                    try:
+                        if next(work, "ended") == "ended":
+                            del running[job]
+                    except (ValueError, OSError) as error:
+                        del running[job]
+                        fail(job, error)
                 progress.n = len(jobs) - len(waiting) - len(running)
-                names = "; ".join(job.name for job, _ in running)
-                if names != shown:
-                    progress.set_postfix_str(shown := names)
-                if before == len(running):
+                if shown == (names := "; ".join(job.name for job in running)):
                     time.sleep(_POLL)
+                else:
+                    progress.set_postfix_str(shown := names)
         finally:  # whatever happens, no command is left behind
-            for _, work in running:
+            for work in running.values():
                 work.close()
+        for job in waiting:
+            fail(job, f"not run: it needs {job.needs}")
     return failed
-
-
-def _look(
-    running: list[tuple[Job, Iterator[None]]], fail: Callable[[Job, object], None]
-) -> list[tuple[Job, Iterator[None]]]:
-    """Look at every running job once; those that have not ended."""
-    left = []
-    for job, work in running:
-        try:
-            next(work)
-            left.append((job, work))
-        except StopIteration:
-            pass
-        except (ValueError, OSError) as error:
-            fail(job, error)
-    return left
-
-
-def _next_job(waiting: Sequence[Job], running: Sequence[Job], slots: int) -> Job | None:
-    """The next job that can be started. Costs are measured alone, after all others."""
-    if len(running) == slots or any(job.kind == "cost" for job in running):
-        return None
-    ready = [job for job in waiting if all(path.is_file() for path in job.needs)]
-    job = min(ready, key=lambda job: job.kind == "cost", default=None)
-    return None if job and job.kind == "cost" and running else job
 
 
 def _work(job: Job, launch: Launch, environment: Mapping[str, str]) -> Iterator[None]:
     """Run a job's commands one after the other; yields now and then while one runs."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    write_json(job.file("settings.json"), job.settings)
+    _write_json(job.file("settings.json"), job.run.settings)
     variables = " ".join(f"{key}={value}" for key, value in environment.items())
-    lines = [f"# in {Path.cwd()}", f"# with {variables}"]
-    lines += [shlex.join(step.command) for step in job.steps]
-    text = "".join(f"{line}\n" for line in lines)
+    commands = [shlex.join(step.command) for step in job.steps]
+    text = "\n".join([f"# in {Path.cwd()}", f"# with {variables}", *commands, ""])
     write_bytes(job.file("commands.txt"), text.encode(), overwrite=True)
     log = job.file("console.txt")  # log.txt is detectron2's
     for step in job.steps:
@@ -154,14 +139,49 @@ def _work(job: Job, launch: Launch, environment: Mapping[str, str]) -> Iterator[
             process.stop()
             raise
         if status:
-            raise ChildProcessError(f"exit status {status}\n{_tail(log)}")
-    if job.kind != "cost":
-        write_result(job)
+            lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+            tail = "".join(f"  | {line[-300:]}\n" for line in lines[-_SHOWN:])
+            raise ChildProcessError(f"exit status {status}\n{tail}  all of it: {log}")
+    if job.seed is not None:
+        result = {"name": job.run.name, "seed": job.seed, "commands": commands}
+        result["settings"] = job.run.settings
+        if job.run.kind != "start":
+            scores = read_json(job.folder / "scores.json")
+            result |= {key: scores[key] for key in scores if key != "per_category"}
+        if job.run.kind != "evaluate":
+            result |= summarise_training(job.folder)
+        _write_json(job.result, result)
     elif not job.result.is_file():
         raise FileNotFoundError(f"the command left no {job.result}")
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    shown = "".join(f"  | {line[-300:]}\n" for line in lines[-_SHOWN:])
-    return f"{shown}  all of it: {log}"
+def summarise_training(folder: str | os.PathLike) -> dict[str, Any]:
+    """Losses and times from a run's metrics.json.
+
+    Returns:
+        ``losses`` [[iteration, sum of the final-layer terms], ...], each the median of about 20
+        iterations; ``loss`` their mean over the last fifth of the iterations; ``loss_first`` the
+        first of them; ``iterations``; ``seconds_per_iteration``, the median, None if unknown.
+    """
+    curves = read_metrics(folder)
+    terms = [dict(curves[name]) for name in FINAL_TERMS if name in curves]
+    common = set.intersection(*map(set, terms)) if terms else ()
+    losses = [[iteration, sum(term[iteration] for term in terms)] for iteration in sorted(common)]
+    if not losses:
+        raise ValueError(f"{Path(folder) / 'metrics.json'}: has none of {', '.join(FINAL_TERMS)}")
+    total = losses[-1][0] + 1
+    late = [value for iteration, value in losses if iteration + 1 > (1 - _LAST_PART) * total]
+    times = [seconds for _, seconds in curves.get("time", [])]
+    return {
+        "loss": fmean(late),
+        "loss_first": losses[0][1],
+        "losses": losses,
+        "iterations": total,
+        "seconds_per_iteration": median(times) if times else None,
+    }
+
+
+def _write_json(path: Path, content: Any) -> None:
+    """Write a file in one step; values that are not numbers become null."""
+    text = msgspec.json.format(msgspec.json.encode(content), indent=1)
+    write_bytes(path, text + b"\n", overwrite=True)

@@ -1,19 +1,22 @@
-"""Results of several seeds -> one row a run, as Markdown and CSV."""
-
-from __future__ import annotations
+"""Results of several seeds -> one row per run, as Markdown and CSV."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from simplevtr.ablation.plan import Plan, Run
-from simplevtr.terminal import markdown_table, table_cell
+from simplevtr.ablation.jobs import changed_settings
+from simplevtr.ablation.plan import Plan
+from simplevtr.formats.files import read_json
+from simplevtr.terminal import markdown_table, mean_and_deviation, mean_text, table_cell
 
-SCORES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
-LOSSES = ("loss", "loss_first")
+logger = logging.getLogger(__name__)
+
+Record = dict[str, Any]  # of a run, by the column of table.csv
+
+_COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "loss", "loss_first")
 _COSTS = ("parameters", "trainable", "flops", "peak_bytes", "saved_bytes")
 # Column of the table: key of the costs, digits, unit.
 _COST_COLUMNS = {
@@ -26,138 +29,133 @@ _COST_COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation (n - 1); None where there are too few values."""
+def collect(plan: Plan, output: Path) -> tuple[dict[str, dict[int, dict]], dict[str, dict]]:
+    """The results at hand: by run and seed, and costs by run.
 
-    mean: float | None
-    std: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float | None]) -> Spread:
-        """Of the values that are there."""
-        known = [value for value in values if value is not None]
-        mean = fmean(known) if known else None
-        return cls(mean, stdev(known) if len(known) > 1 else None, len(known))
-
-    def shown(self, digits: int = 1, *, sign: bool = False) -> str:
-        """For a table: "12.3 ± 0.4"; "-" for what is not known."""
-        if self.mean is None:
-            return "-"
-        mean = f"{self.mean:+.{digits}f}" if sign else f"{self.mean:.{digits}f}"
-        return f"{mean} ± {'-' if self.std is None else f'{self.std:.{digits}f}'}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One run.
-
-    Attributes:
-        by_seed: each of ``SCORES`` (per cent) and ``LOSSES`` of every seed, in the order of
-            ``seeds``, which are those with a result.
-        values: their means and deviations.
-        differences: AP minus that of the run it is compared with, seed by seed, of the seeds of
-            both; [] for a run that others are compared with.
-        cost: ``parameters`` and ``trainable`` (number), ``flops``, ``step_seconds``,
-            ``step_ratio`` (to the baseline), ``peak_bytes``, ``saved_bytes``; {} if not measured.
+    Results of other settings than the plan's are left out, with a warning.
     """
+    results: dict[str, dict[int, dict]] = {}
+    costs = {}
+    for name, run in plan.runs.items():
+        for path in sorted((output / name).glob("seed_*/result.json")):
+            result = read_json(path)
+            if _same(path, result["settings"], run.settings):
+                results.setdefault(name, {})[result["seed"]] = result
+        path, settings = output / name / "cost.json", output / name / "cost_settings.json"
+        if path.is_file() and settings.is_file():
+            if _same(path, read_json(settings), run.alone.settings):
+                costs[name] = read_json(path)
+    return results, costs
 
-    run: Run
-    seeds: tuple[int, ...]
-    by_seed: dict[str, list[float | None]]
-    values: dict[str, Spread]
-    differences: list[float]
-    cost: dict[str, float | None]
 
-    @property
-    def agreement(self) -> str:
-        """How many of the differences have the sign of their mean: "2 of 3"; "" without any."""
-        same = sum(difference * sum(self.differences) > 0 for difference in self.differences)
-        return f"{same} of {len(self.differences)}" if self.differences else ""
+def _same(path: Path, before: Any, now: Any) -> bool:
+    if changes := changed_settings(before, now):
+        logger.warning("%s is left out; its settings differ: %s", path, changes)
+    return not changes
 
 
 def summarise(
     plan: Plan, results: Mapping[str, Mapping[int, dict]], costs: Mapping[str, dict]
-) -> list[Row]:
-    """One row for each run with a result, in the order of the plan.
+) -> list[Record]:
+    """One record for each run with a result, in the order of the plan.
 
-    ``results`` has the content of result.json by run and seed, ``costs`` of cost.json by run.
+    Args:
+        plan: the plan.
+        results: the content of result.json by run and seed.
+        costs: the content of cost.json by run.
+
+    Returns:
+        What table.csv has of each run. ``AP_difference`` is the AP minus that of the run it is
+        compared with, seed by seed, of the seeds of both; ``AP_difference_agree`` how many have the
+        sign of the mean, "2 of 3", "" for a run that others are compared with. Costs that were not
+        measured are left out.
     """
-    base_step = _cost(costs.get(plan.baseline), None).get("step_seconds")
-    rows = []
+    base_step = _step_seconds(costs.get(plan.baseline, {}))
+    records = []
     for name in filter(results.get, plan.runs):
-        found = results[name]
-        seeds = tuple(sorted(found))
-        columns = {key: [found[s].get(key) for s in seeds] for key in (*SCORES, *LOSSES)}
-        reference = plan.reference(plan.runs[name])
+        run, found, reference = plan.runs[name], results[name], plan.reference(plan.runs[name])
+        seeds = sorted(found)
         others = results.get(reference, {}) if reference != name else {}
         pairs = [(found[s].get("AP"), others[s].get("AP")) for s in seeds if s in others]
-        rows.append(
-            Row(
-                run=plan.runs[name],
-                seeds=seeds,
-                by_seed=columns,
-                values={key: Spread.of(column) for key, column in columns.items()},
-                differences=[a - b for a, b in pairs if None not in (a, b)],
-                cost=_cost(costs.get(name), base_step),
-            )
-        )
-    return rows
+        differences = [a - b for a, b in pairs if None not in (a, b)]
+        agree = sum(difference * sum(differences) > 0 for difference in differences)
+        mean, deviation = mean_and_deviation(differences)
+        aps = (found[s].get("AP") for s in seeds)
+        record: Record = {
+            "name": name,
+            "title": run.title,
+            "section": run.section,
+            "kind": run.kind,
+            "n": len(seeds),
+            "seeds": " ".join(map(str, seeds)),
+            "AP_by_seed": " ".join(f"{ap:.4f}" for ap in aps if ap is not None),
+            "AP_difference_mean": mean,
+            "AP_difference_std": deviation,
+            "AP_difference_n": len(differences),
+            "AP_difference_agree": f"{agree} of {len(differences)}" if differences else "",
+        }
+        for key in _COLUMNS:
+            spread = mean_and_deviation(found[s].get(key) for s in seeds)
+            record[f"{key}_mean"], record[f"{key}_std"] = spread
+        if name in costs:
+            step = _step_seconds(costs[name])
+            record |= {key: costs[name].get(key) for key in _COSTS}
+            record["step_seconds"] = step
+            record["step_ratio"] = step / base_step if step and base_step else None
+        records.append(record)
+    return records
 
 
-def _cost(content: dict | None, base_step: float | None) -> dict[str, float | None]:
-    if content is None:
-        return {}
-    step = content.get("step_seconds")
-    seconds = step.get("median") if isinstance(step, dict) else step
-    ratio = seconds / base_step if seconds and base_step else None
-    costs = {key: content.get(key) for key in _COSTS}
-    return {**costs, "step_seconds": seconds, "step_ratio": ratio}
+def _step_seconds(cost: dict) -> float | None:
+    step = cost.get("step_seconds")
+    return step.get("median") if isinstance(step, dict) else step
 
 
-def markdown(rows: Sequence[Row], baseline: str) -> str:
+def markdown(records: Sequence[Record], baseline: str) -> str:
     """Two tables: scores, and costs where there are any."""
     parts = [
         f"AP in per cent, mean ± sample standard deviation over n seeds; Δ AP is to `{baseline}` "
         "(on another test set to the first run there), seed by seed;\nagree: the seeds whose Δ AP "
         "has the sign of the mean. The loss is that of the last decoder layer, over the last fifth "
         "of the iterations; at first: at the first line of the log.",
-        _table(rows, [_score_cells(row) for row in rows]),
+        _table(records, _score_cells),
     ]
-    with_cost = [row for row in rows if row.cost]
-    if with_cost:
+    if with_cost := [record for record in records if "step_seconds" in record]:
         parts.append(
             f"One training step on one thread; the ratio is to `{baseline}`. Memory is the peak "
             "of the step, and what the forward pass keeps for the backward pass."
         )
-        parts.append(_table(with_cost, [_cost_cells(row) for row in with_cost]))
+        parts.append(_table(with_cost, _cost_cells))
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: Sequence[Row], cells: list[dict[str, str]]) -> str:
-    heads = [(table_cell(r.run.title), f"§{r.run.section}" if r.run.section else "") for r in rows]
-    lines = [(*head, *line.values()) for head, line in zip(heads, cells, strict=True)]
-    return markdown_table(["run", "section", *cells[0]], lines, left=2)
+def _table(records: Sequence[Record], cells: Callable[[Record], dict[str, str]]) -> str:
+    lines = []
+    for record in records:
+        section = f"§{record['section']}" if record["section"] else ""
+        lines.append([table_cell(record["title"]), section, *cells(record).values()])
+    return markdown_table(["run", "section", *cells(records[0])], lines, left=2)
 
 
-def _score_cells(row: Row) -> dict[str, str]:
-    values, difference = row.values, Spread.of(row.differences)
+def _score_cells(record: Record) -> dict[str, str]:
+    def spread(key: str, digits: int = 1, *, sign: bool = False) -> str:
+        return mean_text(record[f"{key}_mean"], record[f"{key}_std"], digits, sign=sign)
+
     return {
-        "n": str(len(row.seeds)),
-        "AP": values["AP"].shown(),
-        "Δ AP": difference.shown(sign=True) if row.differences else "",
-        "agree": row.agreement,
-        "AP50": values["AP50"].shown(),
-        **{key: _number(values[key].mean, 1) for key in ("APs", "APm", "APl")},
-        "loss": values["loss"].shown(2),
-        "at first": _number(values["loss_first"].mean, 2),
+        "n": str(record["n"]),
+        "AP": spread("AP"),
+        "Δ AP": spread("AP_difference", sign=True) if record["AP_difference_n"] else "",
+        "agree": record["AP_difference_agree"],
+        "AP50": spread("AP50"),
+        **{key: _number(record[f"{key}_mean"], 1) for key in ("APs", "APm", "APl")},
+        "loss": spread("loss", 2),
+        "at first": _number(record["loss_first_mean"], 2),
     }
 
 
-def _cost_cells(row: Row) -> dict[str, str]:
+def _cost_cells(record: Record) -> dict[str, str]:
     return {
-        column: _number(row.cost[key], digits, unit)
+        column: _number(record[key], digits, unit)
         for column, (key, digits, unit) in _COST_COLUMNS.items()
     }
 
@@ -166,32 +164,11 @@ def _number(value: float | None, digits: int, unit: float = 1) -> str:
     return "-" if value is None else f"{value / unit:.{digits}f}"
 
 
-def csv_text(rows: Sequence[Row]) -> str:
-    """Everything, one line a run; empty cells for what is not known."""
-    records = [_record(row) for row in rows]
+def csv_text(records: Sequence[Record]) -> str:
+    """Everything, one line per run; empty cells for what is not known."""
     columns = list(dict.fromkeys(key for record in records for key in record))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(records)
     return text.getvalue()
-
-
-def _record(row: Row) -> dict[str, Any]:
-    difference = Spread.of(row.differences)
-    record: dict[str, Any] = {
-        "name": row.run.name,
-        "title": row.run.title,
-        "section": row.run.section,
-        "kind": "evaluate" if row.run.evaluate else "train",
-        "n": len(row.seeds),
-        "seeds": " ".join(map(str, row.seeds)),
-        "AP_by_seed": " ".join(f"{ap:.4f}" for ap in row.by_seed["AP"] if ap is not None),
-        "AP_difference_mean": difference.mean,
-        "AP_difference_std": difference.std,
-        "AP_difference_n": difference.n,
-        "AP_difference_agree": row.agreement,
-    }
-    for key, spread in row.values.items():
-        record |= {f"{key}_mean": spread.mean, f"{key}_std": spread.std}
-    return record | row.cost

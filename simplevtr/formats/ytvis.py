@@ -8,11 +8,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
 from simplevtr.formats.film_strips import FilmStrip, join_frames, mean_area
+from simplevtr.formats.paths import below, existing
 from simplevtr.formats.rle import MalformedMaskError
 
 
@@ -36,6 +38,18 @@ class Video:
     width: int
     length: int
     file_names: list[str] | None
+
+    def frame_path(self, images: str | os.PathLike[str], t: int) -> Path:
+        """Where frame ``t`` is, as the disk spells it; ValueError if that is not below ``images``.
+
+        ``images`` is the folder that the file names start at.
+        """
+        if self.file_names is None:
+            raise ValueError(f"video {self.id} has no file_names in its annotation file")
+        try:
+            return existing(below(images, self.file_names[t]))
+        except ValueError as error:
+            raise ValueError(f"video {self.id}, file_names[{t}]: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,6 @@
-"""A report on predicted tracks as web pages that open from disk.
+"""A report on predicted tracks as web pages that open from disk, without torch and detectron2."""
 
-Like scoring a file it needs neither torch nor detectron2.
-"""
-
-from simplevtr.report.build import write_report
-from simplevtr.report.settings import ReportSettings
+from simplevtr.report.content import ReportSettings
+from simplevtr.report.folder import write_report
 
 __all__ = ["ReportSettings", "write_report"]

@@ -5,22 +5,72 @@ is written as JavaScript that passes a literal to a function.
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.images import read_reduced_frame
-from simplevtr.formats.paths import below
-from simplevtr.formats.ytvis import Video
+from simplevtr.formats.results import PredictedTrack
+from simplevtr.formats.ytvis import GroundTruth, Video
+from simplevtr.report.content import Content, ReportSettings
 
 from PIL import Image
+from tqdm import tqdm
 
 PAGE = Path(__file__).parent / "page"
 _INDEX = "index.html"
 _MARK = '<meta name="generator" content="simplevtr report">'
+
+
+def write_report(
+    output: str | os.PathLike,
+    gt: GroundTruth,
+    results: list[PredictedTrack],
+    images: str | os.PathLike,
+    settings: ReportSettings,
+    *,
+    sources: dict[str, str] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a report as a folder whose ``index.html`` opens in a browser, from disk.
+
+    Args:
+        output: the folder; it must not exist, be empty, or be a report that may be overwritten.
+        gt: what ``load_ground_truth`` returned; without annotations predictions are shown alone.
+        results: what ``load_results`` returned for it.
+        images: the folder that the file names of ``gt`` start at.
+        settings: what is shown.
+        sources: names and values shown under the heading, such as where the data is from.
+        overwrite: whether a report in ``output`` may be replaced.
+
+    Returns:
+        The path of ``index.html``.
+
+    Raises:
+        FileExistsError: ``output`` exists and may not be replaced.
+        FileNotFoundError: a frame that is shown does not exist.
+        ValueError: a frame that is shown cannot be used.
+    """
+    output = check_folder(output, overwrite=overwrite)
+    content = Content(gt, results, settings)
+    data = content.overview()
+    data["sources"] = [{"name": name, "value": value} for name, value in (sources or {}).items()]
+    needed = {(event["video"], t) for event in data.get("switches", ()) for t in event["frames"]}
+    with _new_report(output, overwrite=overwrite) as folder:
+        _write_data(folder / "data.js", "Report.receive", data)
+        for video_id in [*data["worst"], *data["best"]]:
+            player = content.player(video_id)
+            _write_data(folder / "videos" / f"{video_id}.js", "Report.receiveVideo", player)
+            needed |= {(video_id, t) for t in player["frames"]}
+        for video_id, t in tqdm(sorted(needed), desc="frames", unit="frame", disable=None):
+            target, video = folder / f"frames/{video_id}/{t}.jpg", content.shown[video_id].video
+            _write_frame(target, images, video, t, settings.frame_width)
+    return output / _INDEX
 
 
 def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
@@ -41,22 +91,19 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
 
 
 @contextmanager
-def new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def _new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder with the fixed pages to write the rest into, which becomes ``path`` at the end.
 
     If anything is raised, what was there stays as it was. Of an older report only what a report
     consists of is replaced.
-
-    Raises:
-        FileExistsError: as ``check_folder``.
     """
-    check_folder(path, overwrite=overwrite)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copytree(PAGE, partial / PAGE.name)
         os.replace(partial / PAGE.name / _INDEX, partial / _INDEX)
         yield partial
+        check_folder(path, overwrite=overwrite)  # scoring takes minutes
         path.mkdir(exist_ok=True)
         for entry in partial.iterdir():
             old = path / entry.name
@@ -69,36 +116,36 @@ def new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_data(path: Path, function: str, data: dict) -> None:
+def _write_data(path: Path, function: str, data: dict) -> None:
     """Write a script that calls ``function`` with ``data``.
 
     The keys of ``data`` must be the report's own: a key such as ``__proto__`` means something else
     in a literal. Values may be anybody's. The result is ASCII without "<", so it ends neither a
     line nor a script wherever it is put.
     """
-    literal = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    literal = json.dumps(_rounded(data), allow_nan=False, separators=(",", ":"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{function}({literal.replace('<', chr(92) + 'u003c')});\n", encoding="ascii")
 
 
-def write_frame(
+def _rounded(value: Any) -> Any:
+    """With four decimals, so that the page loads fast; NaN, where nothing is true, becomes null."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(float(value), 4)
+    return value
+
+
+def _write_frame(
     target: Path, images: str | os.PathLike, video: Video, number: int, most_width: int
 ) -> None:
-    """Write a frame as a JPEG of at most ``most_width`` pixels' width; it is never enlarged.
-
-    Raises:
-        FileNotFoundError: there is no such frame.
-        ValueError: the video has no such file name, the name leads out of ``images``, or the file
-            is not an image or has another size than the video.
-    """
-    if video.file_names is None:
-        raise ValueError(f"video {video.id} has no file_names in its annotation file")
-    try:
-        source = below(images, video.file_names[number])
-    except ValueError as error:
-        raise ValueError(f"video {video.id}, file_names[{number}]: {error}") from error
+    """Write a frame as a JPEG of at most ``most_width`` pixels' width; it is never enlarged."""
     reduction = next((r for r in (8, 4, 2) if video.width // r >= most_width), 1)
-    pixels, _ = read_reduced_frame(source, (video.height, video.width), reduction=reduction)
+    source, size = video.frame_path(images, number), (video.height, video.width)
+    pixels, _ = read_reduced_frame(source, size, reduction=reduction)
     picture = Image.fromarray(pixels)
     picture.thumbnail((most_width, video.height))
     target.parent.mkdir(parents=True, exist_ok=True)
