@@ -6,7 +6,8 @@ import html
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from simplevtr.inference import (
     until_set,
     wanted_in_result,
 )
+from simplevtr.terminal import one_line
 from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter, track_rgb
 
 import av
 import gradio as gr
 import torch
+from tabulate import tabulate
 
 _HEAD = """# SimpleVTR
 Every object of a video: what it is, where it goes, and its mask in every frame."""
@@ -41,7 +44,7 @@ _STYLE = """
 .tracks { max-height: 19rem; overflow-y: auto; }
 .tracks table, .tracks tr, .tracks th, .tracks td { border: 0 !important; }
 .tracks table { width: 100%; border-collapse: collapse; }
-.tracks tr + tr { border-top: 1px solid var(--border-color-primary) !important; }
+.tracks tbody tr { border-top: 1px solid var(--border-color-primary) !important; }
 .tracks th { color: var(--body-text-color-subdued); font-weight: normal; }
 .tracks th, .tracks td { padding: 0.3rem 0.6rem; text-align: right; }
 .tracks :is(th, td):nth-child(-n+2) { text-align: left; }
@@ -58,18 +61,14 @@ class SegmentedVideo:
     found: FoundTracks
 
 
+@dataclass(eq=False)
 class Page:
-    """The page and what its controls do.
+    """The page and what its controls do."""
 
-    Results go into a folder for each session below ``folder``; ``lowest_score`` is that of the
-    tracks that the model returns.
-    """
-
-    def __init__(self, predictor: VideoPredictor, folder: Path, *, lowest_score: float) -> None:
-        self._predictor = predictor
-        self._folder = folder
-        self._lowest_score = lowest_score
-        self._stop_requests: dict[str, threading.Event] = {}
+    predictor: VideoPredictor
+    folder: Path  # has one for the results of each session
+    lowest_score: float  # of the tracks that the model returns
+    stop_requests: dict[str, threading.Event] = field(default_factory=dict)  # by session
 
     def serve(self, host: str, port: int | None, *, browser: bool) -> None:
         """Serve the page until the program is interrupted; OSError if the port is taken."""
@@ -113,8 +112,8 @@ class Page:
 
     def _controls(self) -> list[gr.components.Component]:
         """What ``_draw`` takes, in that order."""
-        lowest = max(self._lowest_score, 0.01)
-        names = self._predictor.class_names
+        lowest = max(self.lowest_score, 0.01)
+        names = self.predictor.class_names
         with gr.Group():
             score = gr.Slider(
                 lowest, 1, value=max(0.3, lowest), step=0.01, label="Score threshold",
@@ -167,15 +166,14 @@ class Page:
         """Run the model; the result that is shown gives way to the progress."""
         if path is None:
             raise _error("There is no video yet: drop one at the left.")
-        stop = self._stop_requests[request.session_hash] = threading.Event()
+        stop = self.stop_requests[request.session_hash] = threading.Event()
         try:
             source = open_source(path)
+            shown = partial(
+                _shown, total=source.length, progress=progress, what="Reading and segmenting"
+            )
             found = find_tracks(
-                self._predictor,
-                source,
-                watched=lambda frames: until_set(
-                    stop, _shown(frames, source.length, progress, "Reading and segmenting")
-                ),
+                self.predictor, source, watched=lambda frames: until_set(stop, shown(frames))
             )
             return SegmentedVideo(path, found), None
         except torch.OutOfMemoryError:
@@ -183,11 +181,10 @@ class Page:
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, path) from error
         finally:
-            self._stop_requests.pop(request.session_hash, None)
+            self.stop_requests.pop(request.session_hash, None)
 
     def _stop(self, request: gr.Request) -> None:
-        stop = self._stop_requests.get(request.session_hash)
-        if stop is not None:
+        if stop := self.stop_requests.get(request.session_hash):
             stop.set()
 
     def _draw(
@@ -200,7 +197,7 @@ class Page:
             return gr.skip(), gr.skip(), gr.skip()
         found = segmented.found
         painter = TrackPainter(
-            self._predictor.class_names, min_score=score, classes=classes or None,
+            self.predictor.class_names, min_score=score, classes=classes or None,
             draw_boxes=boxes, trail=int(trail), side_by_side=side_by_side,
         )  # fmt: skip
         stem = self._new_folder(request.session_hash) / Path(segmented.path).stem
@@ -209,13 +206,9 @@ class Page:
         try:
             source = open_source(segmented.path)
             with DrawnOutputs(targets, source, painter) as outputs:
-                draw_tracks(
-                    found,
-                    source,
-                    outputs,
-                    watched=lambda frames: _shown(frames, found.frames, progress, "Drawing"),
-                )
-            self._predictor.write_results(targets.results, result)
+                watched = partial(_shown, total=found.frames, progress=progress, what="Drawing")
+                draw_tracks(found, source, outputs, watched=watched)
+            self.predictor.write_results(targets.results, result)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, segmented.path) from error
         listed = _track_table(result, found, painter)
@@ -226,7 +219,7 @@ class Page:
 
         The one before the last is removed; the last may still be played.
         """
-        folder = self._folder / "results" / session
+        folder = self.folder / "results" / session
         folder.mkdir(parents=True, exist_ok=True)
         last = max((int(old.name) for old in folder.iterdir()), default=0)
         shutil.rmtree(folder / str(last - 1), ignore_errors=True)
@@ -247,7 +240,7 @@ def _shown(frames: Frames, total: int | None, progress: gr.Progress, what: str) 
 
 def _error(problem: Exception | str, path: str = "") -> gr.Error:
     """What the page shows until it is closed; the page takes it for HTML."""
-    text = " ".join(str(problem).split())
+    text = one_line(problem)
     if path:  # users did not choose the folder
         text = text.replace(path, Path(path).name)
     return gr.Error(html.escape(text), duration=None, print_exception=False)
@@ -263,12 +256,11 @@ def _track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPaint
         return f"{text}. A lower threshold shows more.</p>" if every else f"{text}.</p>"
     if len(rows) > _LISTED:
         text += f", the best {_LISTED} are listed"
-    body = ""
+    lines = []
     for track_id, label, score, masks in rows[:_LISTED]:
+        track = f"<i style='background: rgb{track_rgb(track_id)}'></i> {track_id}"
         seen = sum(rle is not None for rle in masks.rles)
-        body += (
-            f"<tr><td><i style='background: rgb{track_rgb(track_id)}'></i> {track_id}</td><td>"
-            f"{html.escape(painter.class_name(label))}</td><td>{score:.0%}</td><td>{seen}</td></tr>"
-        )
-    head = "<tr><th>track</th><th>class</th><th>score</th><th>frames</th></tr>"
-    return f"{text}.</p><div class='tracks'><table>{head}{body}</table></div>"
+        lines.append([track, html.escape(painter.class_name(label)), f"{score:.0%}", seen])
+    head = ["track", "class", "score", "frames"]
+    table = tabulate(lines, head, tablefmt="unsafehtml", disable_numparse=True)
+    return f"{text}.</p><div class='tracks'>{table}</div>"

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from PIL import Image
 from track_samples import rle
 
-TOOL = Path(__file__).parents[1] / "tools" / "report.py"
 HEIGHT, WIDTH, LENGTH = 48, 64, 5
 HOSTILE = "</script><script>window.hacked = 1</script>"
 CATEGORIES = ["cat", HOSTILE, "__proto__"]
 GREY = 90  # of every frame, all over
-
-
-def load_tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("report_tool", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def block(x: int, y: int, size: int = 20) -> dict:

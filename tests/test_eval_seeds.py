@@ -1,23 +1,19 @@
-import importlib.util
 import json
-from pathlib import Path
+
+from tools import eval_seeds
 
 import pytest
 from track_samples import annotation, box, data_file, ground_truth, read, result
 
-TOOL = Path(__file__).parents[1] / "tools" / "eval_seeds.py"
 GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
 
 
 @pytest.fixture
 def run(capsys):
     """Runs the tool's main; gives the exit status, standard output and standard error."""
-    spec = importlib.util.spec_from_file_location("eval_seeds_tool", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
 
     def call(*options):
-        status = tool.main([str(option) for option in options])
+        status = eval_seeds.main([str(option) for option in options])
         return status, *capsys.readouterr()
 
     return call

@@ -1,9 +1,10 @@
-import importlib.util
 import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+from tools import evaluate
 
 import pytest
 from track_samples import EXPECTED, annotation, box, data_file, ground_truth, read
@@ -15,13 +16,10 @@ GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
 @pytest.fixture
 def run(tmp_path, capsys):
     """Runs the tool's main; gives the exit status, standard output and standard error."""
-    spec = importlib.util.spec_from_file_location("evaluate_tool", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
 
     def call(*more, gt=GT, results=RESULTS):
         options = ["--gt", gt, "--results", results, "--output", tmp_path / "scores.json", *more]
-        status = tool.main([str(option) for option in options])
+        status = evaluate.main([str(option) for option in options])
         return status, *capsys.readouterr()
 
     return call

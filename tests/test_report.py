@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from simplevtr.evaluation import evaluate_tracks, load_ground_truth, load_results
 from simplevtr.report.folder import PAGE
+from tools import report as tool
 
 import numpy as np
 import pytest
@@ -17,17 +19,10 @@ from report_samples import (
     HEIGHT,
     HOSTILE,
     LENGTH,
-    TOOL,
     WIDTH,
-    load_tool,
     make_report_folder,
     read_data,
 )
-
-
-@pytest.fixture(scope="module")
-def tool():
-    return load_tool()
 
 
 @pytest.fixture
@@ -37,14 +32,14 @@ def data(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def report(tool, tmp_path_factory):
+def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     arguments = make_report_folder(root / "data")
     assert tool.main([*arguments, "--output", str(root / "report"), "--title", HOSTILE]) == 0
     return root / "report"
 
 
-def refused(tool, capsys, arguments, *words):
+def refused(capsys, arguments, *words):
     assert tool.main([str(word) for word in arguments]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("report.py: error: ")
@@ -151,7 +146,7 @@ def test_switches(report):
     assert (switch["old"]["score"], switch["new"]["score"]) == (0.95, 0.7)
 
 
-def test_without_ground_truth(tool, data, tmp_path):
+def test_without_ground_truth(data, tmp_path):
     gt = json.loads(Path(data[1]).read_text())
     Path(data[1]).write_text(json.dumps({**gt, "annotations": None}))
     assert tool.main([*data, "--output", str(tmp_path / "a")]) == 0
@@ -167,7 +162,7 @@ def test_without_ground_truth(tool, data, tmp_path):
         assert (video["true"], len(video["predicted"])) == ([], 2)
 
 
-def test_the_number_and_size_of_frames_are_bounded(tool, data, tmp_path):
+def test_the_number_and_size_of_frames_are_bounded(data, tmp_path):
     output = tmp_path / "report"
     more = ["--videos", "1", "--max-frames", "2", "--frame-width", "32", "--switches", "0"]
     assert tool.main([*data, "--output", str(output), *more]) == 0
@@ -185,7 +180,7 @@ def test_the_number_and_size_of_frames_are_bounded(tool, data, tmp_path):
     assert {p.name for p in (only / "frames/2").iterdir()} == {f"{t}.jpg" for t in range(1, 5)}
 
 
-def test_results_may_be_empty(tool, data, tmp_path):
+def test_results_may_be_empty(data, tmp_path):
     Path(data[3]).write_text("[]")
     assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
     found = read_data(tmp_path / "report/data.js")
@@ -194,51 +189,60 @@ def test_results_may_be_empty(tool, data, tmp_path):
     assert read_data(tmp_path / "plain/data.js")["worst"] == []
 
 
-def test_an_existing_report_is_replaced_only_if_told(tool, data, tmp_path, capsys):
+def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, capsys):
     output = tmp_path / "report"
     arguments = [*data, "--output", str(output)]
     assert tool.main(arguments) == 0
     (output / "notes.txt").write_text("mine")
     (output / "frames/1/old.jpg").write_text("old")
-    refused(tool, capsys, arguments, "report", "--overwrite")
+    refused(capsys, arguments, "report", "--overwrite")
     assert (output / "frames/1/old.jpg").exists()
     assert tool.main([*arguments, "--overwrite"]) == 0
     assert (output / "notes.txt").read_text() == "mine"
     assert not (output / "frames/1/old.jpg").exists()
 
 
-def test_another_folder_is_never_overwritten(tool, data, tmp_path, capsys):
+def test_another_folder_is_never_overwritten(data, tmp_path, capsys):
     output = tmp_path / "precious"
     output.mkdir()
     (output / "index.html").write_text("my page")
-    refused(tool, capsys, [*data, "--output", output, "--overwrite"], "precious", "not a report")
+    refused(capsys, [*data, "--output", output, "--overwrite"], "precious", "not a report")
     assert everything(output) == {"index.html"}
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "right/../../secret.png", "a\nb"])
-def test_frames_lie_below_the_images(tool, data, tmp_path, capsys, name):
+def test_frames_lie_below_the_images(data, tmp_path, capsys, name):
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "data/secret.png")
     gt = json.loads(Path(data[1]).read_text())
     gt["videos"][0]["file_names"][2] = name
     Path(data[1]).write_text(json.dumps(gt))
-    refused(tool, capsys, [*data, "--output", tmp_path / "report"], "file_names[2]")
+    refused(capsys, [*data, "--output", tmp_path / "report"], "file_names[2]")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]  # nothing half done
 
 
-def test_frames_that_cannot_be_used(tool, data, tmp_path, capsys):
+def test_names_of_frames_have_two_spellings(data, tmp_path):
+    """As the disk of a Mac and the annotation file may write an accent."""
+    os.rename(tmp_path / "data/images/right", tmp_path / "data/images/caf\u00e9")
+    content = Path(data[1]).read_text().replace('"right/', '"cafe\\u0301/')
+    Path(data[1]).write_text(content)
+    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
+    assert (tmp_path / "report/frames/1/0.jpg").is_file()
+
+
+def test_frames_that_cannot_be_used(data, tmp_path, capsys):
     arguments = [*data, "--output", tmp_path / "report"]
     frame = tmp_path / "data/images/right/00001.png"
     Image.new("RGB", (WIDTH + 1, HEIGHT)).save(frame)
-    refused(tool, capsys, arguments, "00001.png", "48x65", "48x64")
+    refused(capsys, arguments, "00001.png", "48x65", "48x64")
     frame.write_bytes(b"no image")
-    refused(tool, capsys, arguments, "00001.png", "cannot be read")
+    refused(capsys, arguments, "00001.png", "cannot be read")
     frame.unlink()
-    refused(tool, capsys, arguments, "00001.png", "does not exist")
+    refused(capsys, arguments, "00001.png", "does not exist")
     shutil.rmtree(tmp_path / "data/images")
-    refused(tool, capsys, arguments, "images", "does not exist")
+    refused(capsys, arguments, "images", "does not exist")
 
 
-def test_frames_are_shown_as_training_reads_them(tool, data, tmp_path):
+def test_frames_are_shown_as_training_reads_them(data, tmp_path):
     """As EXIF turns them, which is how they were labelled, and 16-bit grey by its upper bits."""
     turned = Image.new("RGB", (HEIGHT, WIDTH))
     turned.paste((255, 255, 255), (0, 0, HEIGHT // 2, WIDTH))  # the left half as it is stored
@@ -267,17 +271,17 @@ def test_frames_are_shown_as_training_reads_them(tool, data, tmp_path):
         ("--frame-width", "1", "frame_width"),
     ],
 )
-def test_bad_options(tool, data, tmp_path, capsys, option, value, word):
-    refused(tool, capsys, [*data, "--output", tmp_path / "report", option, value], word)
+def test_bad_options(data, tmp_path, capsys, option, value, word):
+    refused(capsys, [*data, "--output", tmp_path / "report", option, value], word)
 
 
 def test_needs_neither_torch_nor_detectron2():
     code = "import sys, simplevtr.report; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=TOOL.parents[1]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=PAGE.parents[2]).returncode == 0
 
 
-def test_bad_files(tool, data, tmp_path, capsys):
+def test_bad_files(data, tmp_path, capsys):
     output = ["--output", tmp_path / "report"]
-    refused(tool, capsys, ["--gt", "none.json", *data[2:], *output], "none.json")
-    refused(tool, capsys, ["--video-list", data[3], *data[2:], *output], "results.json")
-    refused(tool, capsys, [*data[:2], "--results", data[1], *data[4:], *output], "gt.json")
+    refused(capsys, ["--gt", "none.json", *data[2:], *output], "none.json")
+    refused(capsys, ["--video-list", data[3], *data[2:], *output], "results.json")
+    refused(capsys, [*data[:2], "--results", data[1], *data[4:], *output], "gt.json")

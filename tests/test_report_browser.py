@@ -4,12 +4,14 @@ import io
 import json
 import time
 
+from tools import report
+
 import numpy as np
 import pytest
 from chromium import chromium, wait
 from PIL import Image
 from pycocotools import mask as coco_mask
-from report_samples import GREY, HOSTILE, load_tool, make_report_folder
+from report_samples import GREY, HOSTILE, make_report_folder
 from track_samples import rle
 
 pytestmark = pytest.mark.browser
@@ -26,9 +28,8 @@ def reports(tmp_path_factory):
     """Addresses of a report with ground truth and of one without."""
     root = tmp_path_factory.mktemp("reports")
     arguments = make_report_folder(root / "data")
-    tool = load_tool()
-    assert tool.main([*arguments, "--output", str(root / "scored"), "--title", HOSTILE]) == 0
-    assert tool.main(["--video-list", *arguments[1:], "--output", str(root / "plain")]) == 0
+    assert report.main([*arguments, "--output", str(root / "scored"), "--title", HOSTILE]) == 0
+    assert report.main(["--video-list", *arguments[1:], "--output", str(root / "plain")]) == 0
     return {name: (root / name / "index.html").as_uri() for name in ("scored", "plain")}
 
 
@@ -228,7 +229,7 @@ def test_a_report_without_ground_truth(browser, reports):
 
 def test_a_missing_video_is_said(browser, tmp_path):
     arguments = make_report_folder(tmp_path / "data")
-    assert load_tool().main([*arguments, "--output", str(tmp_path / "report")]) == 0
+    assert report.main([*arguments, "--output", str(tmp_path / "report")]) == 0
     (tmp_path / "report/videos/2.js").unlink()
     visit(browser, (tmp_path / "report/index.html").as_uri())
     browser.execute_script("document.getElementById('video-2').scrollIntoView()")

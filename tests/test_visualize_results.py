@@ -1,22 +1,13 @@
-import importlib.util
 import json
 from pathlib import Path
+
+from tools import visualize_results as tool
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 from ytvis_folder import make_ytvis_folder
-
-TOOL = Path(__file__).parents[1] / "tools" / "visualize_results.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("visualize_results_tool", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_results(path, folder, *, score=0.8):
@@ -43,7 +34,7 @@ def colourful(picture):
     return np.ptp(np.asarray(picture).astype(int), axis=-1) > 60
 
 
-def test_a_threshold_that_no_score_reaches_is_refused(tmp_path, tool, capsys):
+def test_a_threshold_that_no_score_reaches_is_refused(tmp_path, capsys):
     folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=1, images=False)
     with pytest.raises(SystemExit, match="2"):
         tool.main(arguments(folder, tmp_path / "sheets", "--score-threshold", "50"))
@@ -51,7 +42,7 @@ def test_a_threshold_that_no_score_reaches_is_refused(tmp_path, tool, capsys):
 
 
 @pytest.mark.parametrize("segmentation", ["polygon", "uncompressed", "compressed"])
-def test_sheets_of_ground_truth_alone(tmp_path, tool, segmentation, capsys):
+def test_sheets_of_ground_truth_alone(tmp_path, segmentation, capsys):
     folder = make_ytvis_folder(tmp_path / "data", videos=2, frames=3, segmentation=segmentation)
     output = tmp_path / "sheets"
     assert tool.main(arguments(folder, output, "--format", "sheet")) == 0
@@ -61,7 +52,7 @@ def test_sheets_of_ground_truth_alone(tmp_path, tool, segmentation, capsys):
         assert image.size == (3 * 240 + 2 * 4, 200)
 
 
-def test_sheets_compare_predictions_with_ground_truth(tmp_path, tool):
+def test_sheets_compare_predictions_with_ground_truth(tmp_path):
     folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=12, tracks=1)
     # Frames without any colour of their own show what is drawn.
     for image in Path(folder.image_root).rglob("*.jpg"):
@@ -81,7 +72,7 @@ def test_sheets_compare_predictions_with_ground_truth(tmp_path, tool):
     assert rows["weak"][1].any()
 
 
-def test_videos_side_by_side(tmp_path, tool):
+def test_videos_side_by_side(tmp_path):
     folder = make_ytvis_folder(tmp_path / "data", videos=3, frames=[5, 1, 2])
     results = write_results(tmp_path / "results.json", folder)
     more = ("--results", results, "--videos", "2", "1", "--fps", "6")
@@ -95,7 +86,7 @@ def test_videos_side_by_side(tmp_path, tool):
             assert len(list(container.decode(stream))) == frames
 
 
-def test_predictions_over_a_set_without_annotations(tmp_path, tool, capsys):
+def test_predictions_over_a_set_without_annotations(tmp_path, capsys):
     annotated = make_ytvis_folder(tmp_path / "data", videos=1, frames=2)
     results = write_results(tmp_path / "results.json", annotated)
     folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=2, annotations=False)
@@ -107,7 +98,7 @@ def test_predictions_over_a_set_without_annotations(tmp_path, tool, capsys):
     assert "no annotations and no --results" in capsys.readouterr().err
 
 
-def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, tool, capsys):
+def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, capsys):
     folder = make_ytvis_folder(tmp_path / "data", videos=2, frames=1)
     output = tmp_path / "out"
     output.mkdir()
@@ -120,7 +111,7 @@ def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, tool, capsy
     assert (output / "2.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_wrong_input_gives_one_line_and_status_2(tmp_path, tool, capsys):
+def test_wrong_input_gives_one_line_and_status_2(tmp_path, capsys):
     folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=2)
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps([{"video_id": 9, "category_id": 1, "score": 1, "segmentations": []}]))

@@ -24,15 +24,6 @@ from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
 
-_SETTINGS = (
-    ("videos", "N", "show N of the worst videos and N of the best"),
-    ("switches", "N", "show N identity switches"),
-    ("iou_threshold", "IOU", "least IoU of tracks that match, except for AP"),
-    ("score_threshold", "SCORE", "tracks with a lower score count for AP alone"),
-    ("frame_width", "PIXELS", "greatest width of the frames in the report"),
-    ("max_frames", "N", "of longer videos show N frames, evenly spaced"),
-)
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the report; the exit status is 2 after a user's error and 130 after Ctrl-C."""
@@ -48,12 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     add("--images", required=True, type=Path, help="folder that the file names start at")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace an existing report")
-    defaults = ReportSettings()
-    add("--title", default=defaults.title, help="heading of the report")
-    for name, metavar, of in _SETTINGS:
-        default, text = getattr(defaults, name), f"{of} (default: %(default)s)"
-        flag = f"--{name.replace('_', '-')}"
-        add(flag, type=type(default), default=default, metavar=metavar, help=text)
+    for setting in fields(ReportSettings):
+        if setting.metadata:
+            flag, default = f"--{setting.name.replace('_', '-')}", setting.default
+            text = f"{setting.metadata['help']} (default: %(default)s)"
+            metavar = setting.metadata["metavar"]
+            add(flag, type=type(default), default=default, metavar=metavar, help=text)
     return terminal.run_command(parser, run, arguments)
 
 

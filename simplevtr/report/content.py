@@ -6,10 +6,11 @@ Every part is a dict as JSON can hold it, in the words of the scripts in ``page/
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 from statistics import fmean
+from typing import Any
 
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
 from simplevtr.evaluation.analysis.track_matching import (
@@ -37,20 +38,27 @@ MOST_TRACKS = 60  # of a video; more cannot be told apart
 _AROUND = 2  # frames before a switch and frames after it
 
 
+def _option(default: Any, metavar: str, help_text: str) -> Any:
+    """A setting that is an option of the command too."""
+    return field(default=default, metadata={"metavar": metavar, "help": help_text})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings:
     """Settings of a report; ValueError if a number is out of its range."""
 
-    title: str = "Video instance segmentation"  # the page's heading
-    # The least IoU of tracks and masks that match, above 0 and at most 1.
-    iou_threshold: float = IOU_THRESHOLD
-    # Predictions with a lower score count for AP alone and are not shown.
-    score_threshold: float = SCORE_THRESHOLD
+    title: str = _option("Video instance segmentation", "TEXT", "heading of the report")
+    videos: int = _option(6, "N", "show N of the worst videos and N of the best")
+    switches: int = _option(6, "N", "show N identity switches")
+    iou_threshold: float = _option(
+        IOU_THRESHOLD, "IOU", "least IoU of tracks and masks that match, except for AP"
+    )
+    score_threshold: float = _option(
+        SCORE_THRESHOLD, "SCORE", "tracks with a lower score count for AP alone"
+    )
     area_limits: Sequence[float] = AREA_LIMITS  # between small, medium and large tracks, in pixels
-    videos: int = 6  # number of the worst videos shown with their frames, and of the best, each
-    switches: int = 6  # number of identity switches shown
-    frame_width: int = 480  # frames are made no wider than this, in pixels
-    max_frames: int = 150  # of a longer video so many frames are shown, evenly spaced
+    frame_width: int = _option(480, "PIXELS", "greatest width of the frames in the report")
+    max_frames: int = _option(150, "N", "of longer videos show N frames, evenly spaced")
 
     def __post_init__(self) -> None:
         checks.iou_threshold(self.iou_threshold)
