@@ -4,6 +4,7 @@ from simplevtr.data.categories import (
     YTVIS_2019_CATEGORIES,
     YTVIS_2021_CATEGORIES,
     first_difference,
+    match_categories,
 )
 
 import pytest
@@ -57,3 +58,24 @@ def test_first_difference():
     assert "3 'fox' where 2 'fox'" in first_difference(((1, "flying_disc"), (3, "fox")), expected)
     assert "1 categories, not 2" in first_difference(expected[:1], expected)
     assert "2 categories, not 1" in first_difference(expected, expected[:1])
+
+
+def test_categories_are_matched_by_name():
+    names = {
+        "motorcycle": "vehicle",
+        "tennis racket": "sports",
+        "Frisbee": None,
+        "mouse": "electronic",
+        "sofa": None,
+    }
+    targets = ["flying_disc", "mouse", "tennis_racket", "motorbike"]
+    assert match_categories(names, targets) == {
+        "motorcycle": 3,
+        "tennis racket": 2,
+        "Frisbee": 0,
+        "mouse": None,  # of a computer
+        "sofa": None,
+    }
+    assert match_categories({"mouse": "animal"}, targets) == {"mouse": 1}
+    with pytest.raises(ValueError, match="'Cat' and 'cat' cannot be told apart"):
+        match_categories({}, ["Cat", "cat"])

@@ -29,13 +29,10 @@ def read(tmp_path, known):
     return read
 
 
-@pytest.mark.parametrize("shape", ["mask", "polygon"])
-def test_round_trip(tmp_path, shape):
-    known = known_dataset(tmp_path / "known", ragged=shape == "mask")
-    source = write_cvat(known, tmp_path / "cvat", shape=shape)
+def test_polygons(known, tmp_path):
+    source = write_cvat(known, tmp_path / "cvat", shape="polygon")
     other = imported("cvat", source, tmp_path / "out.json", "--images", known.images)
     assert_same_tracks(known, other)
-    assert [c["name"] for c in other.content["categories"]] == ["cat", "dog"]
 
 
 def test_one_file_with_the_frames_at_once(known, tmp_path):
@@ -389,18 +386,13 @@ def test_a_broken_shape_costs_the_frames_that_it_would_be_in(read, gaps, left):
     assert len(dataset.broken["frames"]) == 4 - len(left)
 
 
-def test_a_broken_image_costs_its_frame_and_a_broken_file_its_video(tmp_path):
+def test_a_broken_file_costs_its_video(tmp_path):
     known = known_dataset(tmp_path / "known", ragged=False)
     source = write_cvat(known, tmp_path / "cvat")
-    expected = read_cvat(source, images=known.images).videos
-    (known.images / "video2/00000.jpg").write_bytes(b"cut")
     (source / "video1.xml").write_text("<annotations>")
     dataset = read_cvat(source, images=known.images, skip_broken=True)
-    assert [v.file_names for v in dataset.videos] == [expected[1].file_names[1:]]
-    assert {kind: len(reasons) for kind, reasons in dataset.broken.items()} == {
-        "videos": 1,
-        "frames": 1,
-    }
+    assert [video.name for video in dataset.videos] == ["video2"]
+    assert [*dataset.broken] == ["videos"]
 
 
 @pytest.mark.parametrize(("side", "size"), [(48, SIZE), (64, SIZE[::-1])])

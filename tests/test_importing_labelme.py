@@ -262,25 +262,6 @@ def test_labels_of_the_stored_picture_say_so_by_their_size(known, read):
         read(content=stored | {"imageHeight": 50, "imageWidth": 60})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", '{"shapes": [3]}', '{"shapes": [], "imageHeight": 47}', None]
-)
-def test_a_broken_file_costs_its_frame(known, text):
-    expected = read_labelme(write_labelme(known, known.images)).videos[0]
-    path = known.images / "video1/00000.json"
-    if text is None:
-        (known.images / "video1/00000.jpg").write_bytes(b"cut")
-    else:
-        path.write_text(text)
-    with pytest.raises(
-        ValueError, match=r"00000.*\(--skip-broken leaves out what cannot be used\)$"
-    ):
-        read_labelme(known.images)
-    dataset = read_labelme(known.images, skip_broken=True)
-    assert dataset.videos[0].file_names == expected.file_names[1:]
-    assert [len(reasons) for reasons in dataset.broken.values()] == [1]
-
-
 def test_what_an_option_decides_is_not_broken(known):
     write_labelme(known, known.images)
     path = known.images / "video1/00000.json"

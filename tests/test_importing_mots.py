@@ -11,7 +11,6 @@ from foreign_formats import (
     imported,
     known_dataset,
     read_mots,
-    turn_frames,
     write_mots_png,
     write_mots_text,
 )
@@ -24,13 +23,6 @@ OPTIONS = ("--classes", "1=cat", "2=dog")
 @pytest.fixture
 def known(tmp_path):
     return known_dataset(tmp_path / "known")
-
-
-@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
-def test_round_trip(tmp_path, known, write):
-    source = write(known, tmp_path / "mots")
-    output = tmp_path / "out.json"
-    assert_same_tracks(known, imported("mots", source, output, "--images", known.images, *OPTIONS))
 
 
 @pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
@@ -173,27 +165,6 @@ def test_bad_pictures_are_named(tmp_path, known, value, name, message):
         read_mots(folder, images=known.images)
 
 
-@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
-@pytest.mark.parametrize("broken", ["mask", "frame"])
-def test_a_broken_mask_or_image_costs_its_frame(tmp_path, known, write, broken):
-    source = write(known, tmp_path / "mots")
-    options = {"images": known.images, "classes": NAMES}
-    expected = read_mots(source, **options).videos
-    if broken == "frame":
-        (known.images / "video1/00000.jpg").write_bytes(b"cut")
-    elif write is write_mots_png:
-        Image.fromarray(np.zeros((47, 64), np.uint16)).save(source / "video1/000000.png")
-    else:
-        text = (source / "video1.txt").read_text()
-        (source / "video1.txt").write_text(text.replace("48 64", "47 64", 1))
-    with pytest.raises(ValueError, match=r"0000\.jpg|000000\.png|video1.txt, line 1"):
-        read_mots(source, **options)
-    dataset = read_mots(source, skip_broken=True, **options)
-    assert dataset.videos[0].file_names == expected[0].file_names[1:]
-    assert dataset.videos[1] == expected[1]
-    assert [len(dataset.broken[kind]) for kind in dataset.broken] == [1]
-
-
 def test_a_line_without_a_frame_costs_its_video(tmp_path, known):
     source = write_mots_text(known, tmp_path / "mots")
     (source / "video1.txt").write_text("0 1001 1\n")
@@ -202,15 +173,6 @@ def test_a_line_without_a_frame_costs_its_video(tmp_path, known):
     assert "line 1: '0 1001 1'" in dataset.broken["videos"][0]
     with pytest.raises(ValueError, match=r"class 2 has no name; .* \(--classes\)"):
         read_mots(source, images=known.images, classes=["1=cat"], skip_broken=True)
-
-
-@pytest.mark.parametrize("write", [write_mots_text, write_mots_png])
-def test_frames_are_read_as_large_as_the_masks(tmp_path, known, write):
-    source = write(known, tmp_path / "mots")
-    options = {"images": known.images, "classes": NAMES}
-    expected = read_mots(source, **options).videos
-    turn_frames(known.images)
-    assert read_mots(source, **options).videos == expected
 
 
 def test_sources_that_cannot_be_used(tmp_path, known):

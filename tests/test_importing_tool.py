@@ -6,9 +6,6 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
-from simplevtr.data import load_ytvis_json
-from simplevtr.data.categories import match_categories
-from simplevtr.importing import READERS
 from simplevtr.importing.output import (
     categories_of_file,
     summary_table,
@@ -28,11 +25,7 @@ from foreign_formats import (
     encoded,
     known_dataset,
     read_davis,
-    write_coco,
-    write_cvat,
     write_davis,
-    write_labelme,
-    write_mots_text,
 )
 from PIL import Image
 
@@ -51,26 +44,6 @@ def one_track(category="cat", **values):
 
 
 # --- the file
-
-
-def test_every_kind_is_loaded_without_complaint(tmp_path, capsys):
-    known = known_dataset(tmp_path / "known", ragged=False)
-    sources = {
-        "davis": write_davis(known, tmp_path / "davis"),
-        "mots": write_mots_text(known, tmp_path / "mots"),
-        "coco-tracks": write_coco(known, tmp_path / "coco.json"),
-        "cvat": write_cvat(known, tmp_path / "cvat", shape="polygon"),
-        "labelme": write_labelme(known, tmp_path / "labelme"),
-    }
-    assert sources.keys() == READERS.keys()
-    for kind, source in sources.items():
-        output = tmp_path / f"{kind}.json"
-        options = [kind, str(source), "--output", str(output), "--images", str(known.images)]
-        assert main(options) == 0
-        records = load_ytvis_json(output, known.images)
-        assert [len(record["annotations"][0]) for record in records] == [2, 2]
-        assert [len(record["annotations"][1]) for record in records] == [1, 1]
-        assert capsys.readouterr().out.endswith(f"{output}, frames below {known.images}\n")
 
 
 def test_fields_of_the_file(tmp_path):
@@ -322,27 +295,6 @@ def test_files_without_usable_categories_are_refused(tmp_path, content, message)
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=f"a.json: {message}"):
         categories_of_file(tmp_path / "a.json")
-
-
-def test_categories_are_matched_by_name():
-    names = {
-        "motorcycle": "vehicle",
-        "tennis racket": "sports",
-        "Frisbee": None,
-        "mouse": "electronic",
-        "sofa": None,
-    }
-    targets = ["flying_disc", "mouse", "tennis_racket", "motorbike"]
-    assert match_categories(names, targets) == {
-        "motorcycle": 3,
-        "tennis racket": 2,
-        "Frisbee": 0,
-        "mouse": None,  # of a computer
-        "sofa": None,
-    }
-    assert match_categories({"mouse": "animal"}, targets) == {"mouse": 1}
-    with pytest.raises(ValueError, match="'Cat' and 'cat' cannot be told apart"):
-        match_categories({}, ["Cat", "cat"])
 
 
 # --- files and folders

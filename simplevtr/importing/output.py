@@ -60,7 +60,8 @@ def use_categories(
     them. ``source`` is whose the categories are, for messages.
     """
     names = [name for _, name in categories]
-    others = Counter(t.category for t in dataset.tracks if t.category not in set(names))
+    known = set(names)
+    others = Counter(t.category for t in dataset.tracks if t.category not in known)
     if near := near_misses(others, names)[:20]:
         pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
         given = " ".join(f'"{name}={target}"' for name, target in near)
@@ -97,17 +98,15 @@ def write_ytvis(
         ValueError: the dataset has no video, no category or no track; it tells what was left out.
     """
     if not (dataset.categories and dataset.tracks):
-        empty = [what for what in ("videos", "categories") if not getattr(dataset, what)]
-        reason = (
-            f"the source has no {empty[0]}"
-            if empty
-            else f"no track in {len(dataset.videos)} videos"
-        )
-        why = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
-        why = f" ({why})" if why else "" if empty else ": they have no mask"
+        left_out = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))
+        why = f" ({left_out})" if left_out else ""
+        reason = f"no track in {len(dataset.videos)} videos{why or ': they have no mask'}"
+        for what in ("categories", "videos"):
+            if not getattr(dataset, what):
+                reason = f"the source has no {what}{why}"
         for reasons in [*dataset.broken.values()][:1]:
-            why += f"; the first that is broken: {reasons[0]}"
-        raise ValueError(f"nothing to write to {path}: {reason}{why}")
+            reason += f"; the first that is broken: {reasons[0]}"
+        raise ValueError(f"nothing to write to {path}: {reason}")
     refuse_existing(path, overwrite=overwrite)
     ids = {name: category_id for category_id, name in dataset.categories}
     videos, annotations = [], []
@@ -116,16 +115,10 @@ def write_ytvis(
         sizes = {"height": height, "width": width, "length": len(video.file_names)}
         videos.append({**sizes, "file_names": video.file_names, "id": len(videos) + 1})
         for track in video.tracks:
-            annotations.append(
-                {
-                    **sizes,
-                    "category_id": ids[track.category],
-                    **frame_lists(track.masks.get(t) for t in range(sizes["length"])),
-                    "video_id": len(videos),
-                    "iscrowd": 0,
-                    "id": len(annotations) + 1,
-                }
-            )
+            entry = {**sizes, "category_id": ids[track.category]}
+            entry |= frame_lists(track.masks.get(t) for t in range(len(video.file_names)))
+            entry |= {"video_id": len(videos), "iscrowd": 0, "id": len(annotations) + 1}
+            annotations.append(entry)
     content = {  # in the order of the official files
         "info": {"description": description},
         "licenses": [],
@@ -157,10 +150,11 @@ def summary_table(dataset: ImportedDataset) -> str:
         spelled.setdefault(plain_spelling(name), []).append(repr(name))
     alike = [", ".join(names) for names in spelled.values() if len(names) > 1]
     lists = {f"broken {kind}:": [*map(_shown, parts)] for kind, parts in dataset.broken.items()}
-    lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
+    if alike:
+        lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
     for title, items in lists.items():
         more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
-        lines += [title] * bool(items) + [f"  {item}" for item in (*items[:_SHOWN], *more)]
+        lines += [title, *(f"  {item}" for item in (*items[:_SHOWN], *more))]
     return "\n".join(lines)
 
 
