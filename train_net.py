@@ -18,7 +18,7 @@ from pathlib import Path
 
 from simplevtr import setup_cfg
 from simplevtr.checkpoint import ClipCheckpointer, saved_classes
-from simplevtr.data import epoch_length
+from simplevtr.data.build import epoch_length
 from simplevtr.data.class_names import settle_classes
 from simplevtr.engine import run_folder
 from simplevtr.engine.processes import ProcessesError, run_processes

@@ -27,8 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.command_line import COUNT, argument_parser, run
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr import setup_cfg
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json, sample_frames
+from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.dataset_mapper import YTVISDatasetMapper
+from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.data.transforms import PhotometricTransform
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.rle import run_lengths
 from simplevtr.terminal import markdown_table
 

@@ -28,10 +28,12 @@ from benchmarks.command_line import COUNT, argument_parser, run
 from benchmarks.measure import MIB, Stages, in_fresh_process
 from benchmarks.memory import peak_resident_bytes
 from benchmarks.synthetic import outlines, polygon_rle
-from simplevtr.evaluation import evaluate_tracks, load_ground_truth, ytvis_eval
+from simplevtr.evaluation import ytvis_eval
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.files import read_json
 from simplevtr.formats.results import check_results
 from simplevtr.formats.rle import as_text
+from simplevtr.formats.ytvis import load_ground_truth
 from simplevtr.terminal import markdown_table, number
 
 import numpy as np

@@ -27,9 +27,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import NATURAL, argument_parser, model_config, run
-from simplevtr.data import build_test_loader
-from simplevtr.evaluation import YTVISEvaluator, load_ground_truth, load_results
+from simplevtr.data.build import build_test_loader
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
+from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import load_ground_truth
 from simplevtr.inference import VideoPredictor
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.terminal import number

@@ -40,7 +40,7 @@ from benchmarks.measure import (
     time_steps,
 )  # fmt: skip
 from benchmarks.synthetic import Clip, synthetic_batches, synthetic_clip
-from simplevtr.data import build_train_loader
+from simplevtr.data.build import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
 from simplevtr.terminal import markdown_table

@@ -5,7 +5,7 @@ import os
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import merge_file, merge_words
-from simplevtr.data import register_from_cfg
+from simplevtr.data.builtin import register_from_cfg
 from simplevtr.head_keys import check_head
 
 import torch

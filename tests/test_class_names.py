@@ -4,8 +4,9 @@ import json
 
 import train_net
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.data import build_train_loader, register_ytvis
+from simplevtr.data.build import build_train_loader
 from simplevtr.data.class_names import align_datasets, settle_classes, settled_classes
+from simplevtr.data.ytvis import register_ytvis
 from simplevtr.formats.files import read_json
 from simplevtr.inference import VideoPredictor
 from simplevtr.inference.video_predictor import model_classes

@@ -2,15 +2,11 @@ import itertools
 import logging
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import (
-    build_test_loader,
-    build_train_loader,
-    epoch_length,
-    register_from_cfg,
-    register_ytvis,
-)
+from simplevtr.data.build import build_test_loader, build_train_loader, epoch_length
+from simplevtr.data.builtin import register_from_cfg
 from simplevtr.data.class_names import settle_classes
 from simplevtr.data.coco_stills import load_coco_stills, register_coco_stills
+from simplevtr.data.ytvis import register_ytvis
 
 import pytest
 from coco_stills_folder import SIZE, make_stills

@@ -2,13 +2,9 @@ import itertools
 from collections import Counter
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import (
-    ShapeGroupedClips,
-    build_test_loader,
-    build_train_loader,
-    epoch_length,
-    register_ytvis,
-)
+from simplevtr.data.build import build_test_loader, build_train_loader, epoch_length
+from simplevtr.data.clip_stream import grouped_by_shape
+from simplevtr.data.ytvis import register_ytvis
 
 import cv2
 import pytest
@@ -316,16 +312,16 @@ def clip_of(number, height, width, frames=2):
 def test_groups_take_the_oldest_clip_and_its_likes():
     sizes = [(10, 20), (20, 10), (10, 19), (20, 10), (10, 20), (20, 10), (10, 20), (20, 11)]
     clips = [clip_of(i, *size) for i, size in enumerate(sizes)]
-    grouped = ShapeGroupedClips(clips, batch_size=2, buffered=4)
+    grouped = grouped_by_shape(clips, batch_size=2, buffered=4)
     numbers = [[clip["number"] for clip in batch] for batch in grouped]
     assert numbers == [[0, 2], [1, 3], [4, 6], [5, 7]]
-    assert list(ShapeGroupedClips(clips, batch_size=1, buffered=1)) == [[clip] for clip in clips]
+    assert list(grouped_by_shape(clips, batch_size=1, buffered=1)) == [[clip] for clip in clips]
 
 
 def test_groups_keep_lengths_apart_and_lose_no_full_batch():
     lengths = [2, 5, 2, 5, 5, 2, 2]
     clips = [clip_of(i, 10, 10, frames=length) for i, length in enumerate(lengths)]
-    drawn = list(ShapeGroupedClips(clips, batch_size=2))
+    drawn = list(grouped_by_shape(clips, batch_size=2, buffered=8))
     assert [[clip["number"] for clip in batch] for batch in drawn] == [[0, 2], [1, 3], [4, 5]]
 
 
@@ -339,7 +335,7 @@ def test_grouping_is_bounded_and_lets_none_wait():
             yield clip_of(i, 99, 10) if i == 3 else clip_of(i, 10, 99)
 
     position = None
-    for step, batch in enumerate(ShapeGroupedClips(source(), batch_size=4, buffered=8)):
+    for step, batch in enumerate(grouped_by_shape(source(), batch_size=4, buffered=8)):
         held = len(pulled) - 4 * (step + 1)
         assert held <= 8 - 4
         if any(clip["number"] == 3 for clip in batch):
@@ -347,8 +343,3 @@ def test_grouping_is_bounded_and_lets_none_wait():
             break
     assert position is not None
     assert position <= 2
-
-
-def test_grouping_needs_room_for_a_batch():
-    with pytest.raises(ValueError, match="batch size 4 must be within 1 and buffered 2"):
-        ShapeGroupedClips([], batch_size=4, buffered=2)

@@ -3,7 +3,8 @@ import json
 from benchmarks import data_loading
 from benchmarks.data_loading import PlainMapper
 from simplevtr import setup_cfg
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper
+from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 
 import numpy as np
 import pytest

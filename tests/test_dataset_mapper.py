@@ -4,7 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json
+from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.dataset_mapper import YTVISDatasetMapper
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame
 
 import numpy as np

@@ -320,7 +320,7 @@ def test_the_loaders_register_the_builtin_data_sets_and_a_bare_import_is_fast():
     code = """
 import sys, simplevtr.data
 assert "detectron2" not in sys.modules and "torch" not in sys.modules
-from simplevtr.data import build_test_loader
+from simplevtr.data.build import build_test_loader
 from detectron2.data import DatasetCatalog
 assert "ytvis_2019_train" in DatasetCatalog
 """

@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-from simplevtr.data import load_ytvis_json
 from simplevtr.data.doctor.__main__ import table
 from simplevtr.data.doctor.frame_files import fault, read_split
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame
 
 import numpy as np

@@ -4,9 +4,9 @@ import copy
 import json
 import tracemalloc
 
-from simplevtr.data import load_ytvis_json
 from simplevtr.data.doctor import DEFECTS, Settings, examine
 from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.terminal import USAGE_ERROR
 

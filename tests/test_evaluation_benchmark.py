@@ -4,7 +4,9 @@ import argparse
 import json
 
 from benchmarks import evaluation
-from simplevtr.evaluation import evaluate_tracks, load_ground_truth, load_results
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import load_ground_truth
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from simplevtr.data import load_ytvis_json
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.importing import READERS, read_dataset
 from simplevtr.importing.output import summary_table
 

@@ -1,7 +1,7 @@
 import json
 import shutil
 
-from simplevtr.data import load_ytvis_json
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame
 from simplevtr.importing.output import write_ytvis
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from benchmarks.inference_settings import main, measure, ranking, set_dropout
-from simplevtr.data import register_ytvis
+from simplevtr.data.ytvis import register_ytvis
 
 import pytest
 from conftest import build

@@ -1,7 +1,9 @@
 """Frames decoded at a fraction of their size: how far pixels differ, and that none moves."""
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import ClipAugmentation, YTVISDatasetMapper, load_ytvis_json
+from simplevtr.data.augmentation import ClipAugmentation
+from simplevtr.data.dataset_mapper import YTVISDatasetMapper
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame, read_reduced_frame
 
 import numpy as np

@@ -1,12 +1,10 @@
 import json
 from functools import partial
 
-from simplevtr.data import (
-    ClipAugmentation,
-    YTVISDatasetMapper,
-)
 from simplevtr.data.annotations import read_tracks
+from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.coco_stills import load_coco_stills
+from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 
 import numpy as np

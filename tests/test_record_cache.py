@@ -1,9 +1,11 @@
 import os
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import build_train_loader, epoch_length, load_ytvis_json, register_ytvis, ytvis
+from simplevtr.data import ytvis
+from simplevtr.data.build import build_train_loader, epoch_length
 from simplevtr.data.class_names import settle_classes
 from simplevtr.data.record_cache import forget_file, read_once
+from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import pytest
 from detectron2.config import get_cfg

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simplevtr.evaluation import evaluate_tracks, load_ground_truth, load_results
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import load_ground_truth
 from simplevtr.report.folder import PAGE
 from tools import report as tool
 

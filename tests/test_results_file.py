@@ -2,8 +2,8 @@ import gzip
 import json
 import zipfile
 
-from simplevtr.evaluation import load_results, write_results
 from simplevtr.formats.files import write_bytes
+from simplevtr.formats.results import load_results, write_results
 from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np

@@ -3,7 +3,8 @@
 import weakref
 from pathlib import Path
 
-from simplevtr.data import build_test_loader, register_ytvis
+from simplevtr.data.build import build_test_loader
+from simplevtr.data.ytvis import register_ytvis
 from simplevtr.inference import VideoPredictor, wanted_in_result
 from simplevtr.tracking import WindowTracks, frame_tracks
 from simplevtr.video_io import open_source

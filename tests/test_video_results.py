@@ -1,7 +1,6 @@
 import json
 
-from simplevtr.evaluation import load_results
-from simplevtr.formats.results import write_video_results
+from simplevtr.formats.results import load_results, write_video_results
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.structures import TrackMasks
 

@@ -2,14 +2,10 @@ import json
 from pathlib import Path
 
 from simplevtr.config import add_simplevtr_config
-from simplevtr.data import (
-    builtin,
-    load_ytvis_json,
-    register_builtin,
-    register_from_cfg,
-    register_ytvis,
-)
+from simplevtr.data import builtin
+from simplevtr.data.builtin import register_builtin, register_from_cfg
 from simplevtr.data.categories import YTVIS_2019_CATEGORIES, YTVIS_2021_CATEGORIES
+from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import pytest
 from detectron2.config import get_cfg

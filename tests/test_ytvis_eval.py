@@ -1,13 +1,10 @@
 import copy
 import math
 
-from simplevtr.evaluation import (
-    load_ground_truth,
-    load_results,
-    scores_as_json,
-    scores_table,
-    ytvis_eval,
-)
+from simplevtr.evaluation import ytvis_eval
+from simplevtr.evaluation.ytvis_eval import scores_as_json, scores_table
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import load_ground_truth
 
 import numpy as np
 import pytest

@@ -4,7 +4,7 @@ import math
 import multiprocessing
 import zipfile
 
-from simplevtr.evaluation import YTVISEvaluator
+from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.structures import TrackMasks, encode_masks
 
 import numpy as np

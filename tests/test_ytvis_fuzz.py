@@ -3,10 +3,10 @@
 import copy
 import json
 
-from simplevtr.data import load_ytvis_json
 from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.coco_stills import load_coco_stills
 from simplevtr.data.transforms import ClipGeometry
+from simplevtr.data.ytvis import load_ytvis_json
 
 import pytest
 from fuzzing import CUTS, FUZZ, STEPS, cut, mutate

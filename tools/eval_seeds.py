@@ -16,8 +16,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import terminal
-from simplevtr.evaluation import AREA_LIMITS, evaluate_tracks, scores_as_json
-from simplevtr.evaluation.ytvis_eval import check_area_limits
+from simplevtr.evaluation.ytvis_eval import (
+    AREA_LIMITS,
+    check_area_limits,
+    evaluate_tracks,
+    scores_as_json,
+)
 from simplevtr.formats.checks import is_finite
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results

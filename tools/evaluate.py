@@ -15,13 +15,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr import evaluation, terminal
+from simplevtr import terminal
 from simplevtr.evaluation.analysis import subsets
 from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
 from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.evaluation.ytvis_eval import check_area_limits, without_nan
+from simplevtr.evaluation.ytvis_eval import (
+    AREA_LIMITS,
+    check_area_limits,
+    evaluate_tracks,
+    scores_as_json,
+    scores_table,
+    without_nan,
+)
 from simplevtr.formats.files import refuse_existing, write_json
+from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_annotated
 
 
@@ -29,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     parser = terminal.command_parser(__file__, __doc__)
     terminal.add_unknown_categories(parser)
-    terminal.add_area_limits(parser, evaluation.AREA_LIMITS)
+    terminal.add_area_limits(parser, AREA_LIMITS)
     add = parser.add_argument
     add("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     add("--results", required=True, type=Path, help=".json, .json.gz or .zip")
@@ -63,11 +71,9 @@ def run(options: argparse.Namespace) -> None:
         trackeval_hota()  # that it is installed
     refuse_existing(options.output, overwrite=options.overwrite)
     gt = load_annotated(options.gt)
-    results = evaluation.load_results(
-        options.results, gt, skip_unknown=options.unknown_categories == "skip"
-    )
-    scores = evaluation.evaluate_tracks(gt, results, area_limits=options.area_limits)
-    tables, content = [evaluation.scores_table(scores)], evaluation.scores_as_json(scores)
+    results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
+    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
+    tables, content = [scores_table(scores)], scores_as_json(scores)
     if options.errors:
         errors = break_down_errors(gt, results)
         tables.append(errors_table(errors))

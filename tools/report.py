@@ -18,9 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import terminal
-from simplevtr.evaluation import AREA_LIMITS, load_ground_truth, load_results
+from simplevtr.evaluation.ytvis_eval import AREA_LIMITS
 from simplevtr.formats.files import read_json
-from simplevtr.formats.ytvis import check_ground_truth
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import check_ground_truth, load_ground_truth
 from simplevtr.report import ReportSettings, write_report
 from simplevtr.report.folder import check_folder
 

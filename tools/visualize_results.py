@@ -23,12 +23,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.evaluation import load_ground_truth, load_results
 from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
-from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import TrueTrack, Video
+from simplevtr.formats.results import PredictedTrack, load_results
+from simplevtr.formats.ytvis import TrueTrack, Video, load_ground_truth
 from simplevtr.structures import FrameTracks
 from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command
 from simplevtr.video_io import open_sink

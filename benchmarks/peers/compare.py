@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without in
 from benchmarks.command_line import COUNT, NATURAL, machine
 from benchmarks.peers.page import page
 from simplevtr.engine.run_folder import only_run_in
-from simplevtr.evaluation import evaluate_tracks, load_results
 from simplevtr.evaluation.analysis.hota import score_hota, trackeval_hota
+from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.files import read_json, write_bytes
+from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import GroundTruth, load_annotated
 from simplevtr.terminal import command_parser, number, run_command, say
 

@@ -103,11 +103,10 @@ class ClipAugmentation:
         """
         height, width = size
         rectangle = (0.0, 0.0, float(width), float(height))
-        if self.crop_resize:
-            for _ in range(_CROP_TRIES):
-                rectangle = self._window(height, width, rng)
-                if boxes is None or len(boxes) == 0 or _overlaps(boxes, rectangle):
-                    break
+        for _ in range(_CROP_TRIES if self.crop_resize else 0):
+            rectangle = self._window(height, width, rng)
+            if boxes is None or len(boxes) == 0 or _overlaps(boxes, rectangle):
+                break
         short_side = int(rng.choice(self.min_sizes))
         grid = largest_reduction(rectangle, self._output_size(rectangle, short_side))
         rectangle = _on_grid(rectangle, size, grid)

@@ -91,8 +91,7 @@ def dataset_classes(name: str) -> Classes:
     if name in DATASET_CATEGORIES:
         pairs = DATASET_CATEGORIES[name]
     else:
-        categories = read_categories(metadata.json_file, metadata.image_root)
-        pairs = [(category.id, category.name) for category in categories]
+        pairs = [(category.id, category.name) for category in read_categories(metadata.json_file)]
     return Classes(tuple(name for _, name in pairs), tuple(number for number, _ in pairs))
 
 

@@ -39,7 +39,7 @@ class ClipStream:
     mapper: Callable[[dict[str, Any], np.random.Generator], Clip]
     _: KW_ONLY
     batch_size: int  # clips of one batch of this process
-    grouped: bool  # whether batches have clips of like size (:class:`ShapeGroupedClips`)
+    grouped: bool  # whether batches have clips of like size (:func:`grouped_by_shape`)
     # Of all random numbers, the same in all processes; 0 or more. It may be changed until the
     # stream is iterated.
     seed: int
@@ -64,8 +64,8 @@ class ClipStream:
         # A group depends on the clips of its block that came before it.
         skipped = self.start % _BLOCK_BATCHES if self.grouped else 0
         clips = self._clips((self.start - skipped) * self.batch_size)
-        buffered = None if self.grouped else self.batch_size
-        batches = ShapeGroupedClips(clips, self.batch_size, buffered)
+        buffered = self.batch_size * (_BUFFERED_BATCHES if self.grouped else 1)
+        batches = grouped_by_shape(clips, self.batch_size, buffered)
         for batch in itertools.islice(batches, skipped, None):
             self.current = batch
             yield batch
@@ -120,50 +120,26 @@ class ClipStream:
             return error  # torch would wrap a worker's in the text of its traceback
 
 
-@dataclass(eq=False, repr=False)
-class ShapeGroupedClips:
-    """Batches of clips of like size, so that little is padded.
+def grouped_by_shape(clips: Iterable[Clip], batch_size: int, buffered: int) -> Iterator[list[Clip]]:
+    """Batches of clips of like size, so that little is padded; an incomplete last one is dropped.
 
-    A few batches' worth of clips is held. The oldest clip leaves together with those that need the
-    least padding beside it, so that none waits for ever and memory is bounded. Blocks of 16 batches
-    are grouped by themselves, so that no batch depends on clips before its block.
+    Of ``buffered`` clips, ``batch_size`` or more, the oldest leaves together with those that need
+    the least padding with it, so that none waits for ever and memory is bounded. Blocks of 16
+    batches are grouped by themselves, so that no batch depends on clips before its block.
     """
-
-    clips: Iterable[Clip]  # with ``image``, a list of T tensors (3, h, w)
-    batch_size: int
-    buffered: int | None = None  # clips to choose from, at least ``batch_size``; None: 4 batches
-
-    def __post_init__(self) -> None:
-        if self.buffered is None:
-            self.buffered = _BUFFERED_BATCHES * self.batch_size
-        if not 1 <= self.batch_size <= self.buffered:
-            sizes = f"batch size {self.batch_size} must be within 1 and buffered {self.buffered}"
-            raise ValueError(sizes)
-
-    def __iter__(self) -> Iterator[list[Clip]]:
-        """Yield lists of ``batch_size`` clips; an incomplete last batch is dropped."""
-        waiting: list[Clip] = []
-        given = 0
-        for clip in self.clips:
-            waiting.append(clip)
-            if len(waiting) >= self.buffered:
-                yield self._take(waiting, given)
-                given += 1
-        while len(waiting) >= self.batch_size:
-            yield self._take(waiting, given)
-            given += 1
-
-    def _take(self, waiting: list[Clip], given: int) -> list[Clip]:
-        """Remove the oldest clip and those of its block that fit it best from ``waiting``."""
-        of_block = (_BLOCK_BATCHES - given % _BLOCK_BATCHES) * self.batch_size
+    waiting: list[Clip] = []
+    clips = iter(clips)
+    for given in itertools.count():
+        waiting.extend(itertools.islice(clips, buffered - len(waiting)))
+        if len(waiting) < batch_size:
+            return
+        of_block = (_BLOCK_BATCHES - given % _BLOCK_BATCHES) * batch_size
         shapes = [(len(c["image"]), *c["image"][0].shape[-2:]) for c in waiting[:of_block]]
         padding = [_padding(shapes[0], shape) for shape in shapes[1:]]
-        best = np.argsort(padding, kind="stable")[: self.batch_size - 1] + 1
+        best = np.argsort(padding, kind="stable")[: batch_size - 1] + 1
         chosen = [0, *sorted(best.tolist())]
-        batch = [waiting[i] for i in chosen]
-        for i in reversed(chosen):
-            del waiting[i]
-        return batch
+        yield [waiting[i] for i in chosen]
+        waiting = [clip for i, clip in enumerate(waiting) if i not in chosen]
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from simplevtr.data.annotations import ClipTracks
+from simplevtr.formats.rle import encode_mask
 
 import cv2
 import numpy as np
@@ -91,44 +92,18 @@ def warp_tracks(tracks: ClipTracks, motion: np.ndarray) -> ClipTracks:
     """
     moved = {}
     for (_, row), text in tracks.texts.items():
-        rle = {"size": tracks.size, "counts": text}
-        x, y, width, height = map(int, coco_mask.toBbox(rle))
-        if not width:
-            continue
-        window = coco_mask.decode(rle)[y : y + height, x : x + width] * np.uint8(255)
+        mask = coco_mask.decode({"size": tracks.size, "counts": text}) * np.uint8(255)
         for t, matrix in enumerate(motion):
-            if (mask := _moved_mask(window, (x, y), matrix, tracks.size)) is not None:
-                moved[t, row] = coco_mask.encode(mask)["counts"]
+            light = cv2.warpAffine(
+                np.ascontiguousarray(mask),
+                _for_pixels(matrix, 1),
+                tracks.size[::-1],
+                flags=cv2.INTER_LINEAR,
+            )
+            # Half of a pixel's light decides: edges stay where the picture's are.
+            if (inside := light > 127).any():
+                moved[t, row] = encode_mask(inside)["counts"]
     return replace(tracks, frames=len(motion), texts=moved)
-
-
-def _moved_mask(
-    window: np.ndarray, corner: tuple[int, int], matrix: np.ndarray, size: tuple[int, int]
-) -> np.ndarray | None:
-    """A mask, moved, (H, W) uint8 in columns, or None if nothing of it is in sight.
-
-    All of it is in ``window``, (h, w) uint8, 0 or 255, whose corner in the picture is (x, y).
-    """
-    height, width = window.shape
-    edges = np.array(corner)[:, None] + [[0, width, width, 0], [0, 0, height, height]]
-    outline = matrix[:, :2] @ edges + matrix[:, 2:]
-    # Only that part of the frame is looked at.
-    limit = [size[1], size[0]]
-    left, top = np.clip(np.floor(outline.min(axis=1)), 0, limit).astype(int).tolist()
-    right, bottom = np.clip(np.ceil(outline.max(axis=1)), 0, limit).astype(int).tolist()
-    if right <= left or bottom <= top:
-        return None
-    offset = matrix[:, :2] @ corner + matrix[:, 2] - [left, top]
-    moved = cv2.warpAffine(
-        np.ascontiguousarray(window),
-        _for_pixels(np.column_stack([matrix[:, :2], offset]), 1),
-        (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR,
-    )
-    frame = np.zeros(size, dtype=np.uint8, order="F")
-    # Half of a pixel's light decides: edges stay where the picture's are.
-    frame[top:bottom, left:right] = moved > 127
-    return frame if frame.any() else None
 
 
 def _smooth(knots: np.ndarray, frames: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 They do what detectron2's transforms would do one after the other, by faster ways.
 """
 
-import functools
 from dataclasses import dataclass
 
 import cv2
@@ -124,12 +123,9 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return planes[0] if image.ndim == 2 else cv2.merge(list(planes))
 
 
-@functools.lru_cache(maxsize=64)
 def _nearest(length: int, start: float, end: float, count: int) -> np.ndarray:
     """The ``count`` of ``length`` source positions that lie nearest to a resized side's pixels."""
-    # Pillow resizes the positions themselves, so that they are those of a resized mask.
-    positions = Image.fromarray(np.arange(length, dtype=np.int32)[None])
-    picked = positions.resize((count, 1), Image.Resampling.NEAREST, box=(start, 0, end, 1))
-    result = np.asarray(picked)[0].copy()
-    result.flags.writeable = False
-    return result
+    steps = np.full(count, (end - start) / count)
+    steps[0] = start + steps[0] / 2
+    # Summed up as Pillow does, so that they are those of a mask that Pillow resizes.
+    return np.minimum(np.floor(np.cumsum(steps)), length - 1).astype(np.int64)

@@ -12,13 +12,14 @@ from simplevtr.data.record_cache import read_once
 from simplevtr.formats.paths import below, existing
 from simplevtr.formats.ytvis import (
     Annotation,
+    AnnotationFile,
     Category,
     Video,
     decode_ground_truth,
     read_annotations,
 )
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 from detectron2.structures import BoxMode
 
 logger = logging.getLogger(__name__)
@@ -102,17 +103,23 @@ def load_ytvis_json(
             where.
     """
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
-    categories, records = _read(json_file, image_root)
-    categories = _official_names(categories, json_file, dataset_name)
-    find_frames(records, json_file, image_root, "frames")
-    if dataset_name is None:
-        return records
-    metadata = MetadataCatalog.get(dataset_name)
-    order = metadata.get("label_names") or [category.name for category in categories]
+    file = read_once(json_file, lambda: _read_checked(json_file))
+    names = {
+        category.id: category.name for category in sorted(file.categories, key=attrgetter("id"))
+    }
+    if dataset_name in DATASET_CATEGORIES:
+        names = _official_names([*names.items()], json_file, dataset_name)
+    metadata = MetadataCatalog.get(dataset_name) if dataset_name else Metadata()
+    order = metadata.get("label_names") or [*names.values()]
     places = {name: label for label, name in enumerate(order)}
-    _relabel(records, [places.get(category.name) for category in categories])
-    ids = {category.id: places[category.name] for category in categories if category.name in places}
-    values = {"thing_classes": [*order], "thing_dataset_id_to_contiguous_id": ids}
+    labels = {number: places[name] for number, name in names.items() if name in places}
+    records = {video.id: video_record(video, json_file, image_root) for video in file.videos}
+    for track in file.annotations or ():
+        if track.category_id in labels:
+            attach(track, records[track.video_id], labels[track.category_id])
+    records = [records[video_id] for video_id in sorted(records)]
+    find_frames(records, json_file, image_root, "frames")
+    values = {"thing_classes": [*order], "thing_dataset_id_to_contiguous_id": labels}
     for key, value in values.items():
         if metadata.get(key, value) != value:
             raise ValueError(
@@ -123,39 +130,16 @@ def load_ytvis_json(
     return records
 
 
-def read_categories(
-    json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
-) -> list[Category]:
+def read_categories(json_file: str | os.PathLike[str]) -> list[Category]:
     """The categories of an annotation file, sorted by id; errors as of ``load_ytvis_json``."""
-    return _read(os.fspath(json_file), os.fspath(image_root))[0]
+    file = read_once(json_file, lambda: _read_checked(json_file))
+    return sorted(file.categories, key=attrgetter("id"))
 
 
-def _read(json_file: str, image_root: str) -> tuple[list[Category], list[Record]]:
-    """Categories and records, both sorted by id, of a file that is parsed once."""
-    return read_once(json_file, lambda: _parse(json_file, image_root), variant=image_root)
-
-
-def _relabel(records: list[Record], labels: list[int | None]) -> None:
-    """Replace label i of all tracks by ``labels[i]``, in place; those of None are left out."""
-    if labels == list(range(len(labels))):
-        return
-    for frame in (frame for record in records for frame in record["annotations"]):
-        frame[:] = [
-            {**track, "category_id": label}
-            for track in frame
-            if (label := labels[track["category_id"]]) is not None
-        ]
-
-
-def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[Record]]:
+def _read_checked(json_file: str | os.PathLike[str]) -> AnnotationFile:
     start = time.perf_counter()
     file = read_annotations(json_file)
     decode_ground_truth(file)  # a mask that cannot be decoded would end a training in its middle
-    categories = sorted(file.categories, key=attrgetter("id"))
-    records = {video.id: video_record(video, json_file, image_root) for video in file.videos}
-    contiguous = {category.id: index for index, category in enumerate(categories)}
-    for track in file.annotations or ():
-        attach(track, records[track.video_id], contiguous[track.category_id])
     found = "no ground truth"
     if file.annotations is not None:
         crowds = sum(track.iscrowd for track in file.annotations)
@@ -163,24 +147,22 @@ def _parse(json_file: str, image_root: str) -> tuple[list[Category], list[Record
     frames, seconds = sum(v.length for v in file.videos), time.perf_counter() - start
     logger.info(
         "Read %d videos, %d frames and %s from %s in %.1f s",
-        *(len(records), frames, found, json_file, seconds),
+        *(len(file.videos), frames, found, json_file, seconds),
     )
-    return categories, [records[video_id] for video_id in sorted(records)]
+    return file
 
 
 def _official_names(
-    categories: list[Category], json_file: str, dataset_name: str | None
-) -> list[Category]:
-    """The categories, for a public dataset with the official spelling."""
-    expected = DATASET_CATEGORIES.get(dataset_name or "")
-    if expected is None:
-        return categories
-    if difference := first_difference([(c.id, c.name) for c in categories], expected):
+    found: list[tuple[int, str]], json_file: str, dataset_name: str
+) -> dict[int, str]:
+    """The categories of a public dataset in the official spelling."""
+    expected = DATASET_CATEGORIES[dataset_name]
+    if difference := first_difference(found, expected):
         raise ValueError(
             f"{json_file} is not the annotation file of {dataset_name}: its category list "
             f"{difference}; register other files under a name of their own"
         )
-    return [Category(*pair) for pair in expected]
+    return dict(expected)
 
 
 def video_record(video: Video, json_file: str, image_root: str) -> Record:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.data import build_test_loader, build_train_loader
+from simplevtr.data.build import build_test_loader, build_train_loader
 from simplevtr.data.class_names import settled_classes
 from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.resume import check_fit, last_checkpoint
 from simplevtr.engine.run_folder import results_folder
-from simplevtr.evaluation import YTVISEvaluator
+from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.modeling.precision import Precision
 
 import numpy as np

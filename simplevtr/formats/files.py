@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -38,15 +38,13 @@ def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
     if not path.is_file():
         what = "is a folder; a file is needed" if path.is_dir() else "no such file"
         raise FileNotFoundError(f"{path}: {what}")
+    data = _read_bytes(path)
     try:
         with without_garbage_collection():
-            data = _read_bytes(path)
             try:
                 return _decoded(data, lazy)
             except (msgspec.MsgspecError, RecursionError):
                 return json.loads(data)  # slower, knows NaN and other encodings, says where it ends
-    except _PackedFileError as error:
-        raise ValueError(f"{path}: {error}") from error.__cause__
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 
@@ -81,38 +79,34 @@ def json_value(item: Any) -> Any:
     return msgspec.json.decode(item) if isinstance(item, msgspec.Raw) else item
 
 
-class _PackedFileError(Exception):
-    pass
-
-
 def _read_bytes(path: Path) -> bytes:
+    """The content of a file, of a gzip file or of ``results.json`` in a zip."""
     with path.open("rb") as file:
         magic = file.read(4)
+    most = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
     try:
         if magic == b"PK\x03\x04":
             with zipfile.ZipFile(path) as archive:
+                if RESULTS_NAME not in archive.namelist():
+                    raise ValueError(f"the archive holds no {RESULTS_NAME} at its top level")
                 # Other kinds are rare, and zipfile unpacks blocks of theirs of any size at once.
                 if archive.getinfo(RESULTS_NAME).compress_type not in _ZIP_KINDS:
-                    raise _PackedFileError("the archive must be stored or deflated")
+                    raise ValueError("the archive must be stored or deflated")
                 with archive.open(RESULTS_NAME) as packed:
-                    return _unpacked(packed, path)
-        if magic[:2] == b"\x1f\x8b":
+                    content = packed.read(most + 1)
+        elif magic[:2] == b"\x1f\x8b":
             with gzip.open(path) as packed:
-                return _unpacked(packed, path)
-    except KeyError:
-        raise _PackedFileError(f"the archive holds no {RESULTS_NAME} at its top level") from None
+                content = packed.read(most + 1)
+        else:
+            return path.read_bytes()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     except _UNPACKING_ERRORS as error:
-        raise _PackedFileError(f"cannot be unpacked: {error}") from error
-    return path.read_bytes()
-
-
-def _unpacked(packed: IO[bytes], path: Path) -> bytes:
-    most = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
-    content = packed.read(most + 1)
+        raise ValueError(f"{path}: cannot be unpacked: {error}") from error
     if len(content) > most:
-        raise _PackedFileError(
-            f"unpacks to more than {most:,} bytes, which a file of its size hardly does; unpack it "
-            "yourself if it is right"
+        raise ValueError(
+            f"{path}: unpacks to more than {most:,} bytes, which a file of its size hardly does; "
+            "unpack it yourself if it is right"
         )
     return content
 

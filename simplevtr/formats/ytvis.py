@@ -28,16 +28,13 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video of ``length`` frames, at least 1, of ``height`` x ``width`` pixels.
-
-    ``file_names`` has one for each frame, relative to the image root; None if the file has none.
-    """
+    """A video of ``length`` frames, at least 1, of ``height`` x ``width`` pixels."""
 
     id: int
     height: int
     width: int
     length: int
-    file_names: list[str] | None
+    file_names: list[str] | None  # one for each frame, relative to the image root
 
     def frame_path(self, images: str | os.PathLike[str], t: int) -> Path:
         """Where frame ``t`` is, as the disk spells it; ValueError if that is not below ``images``.
@@ -148,17 +145,15 @@ def _annotation(entry: dict[str, Any], lengths: dict[int, int], categories: set[
 
 @dataclass(frozen=True, slots=True)
 class TrueTrack:
-    """An ``Annotation`` with decoded masks, as evaluation needs it.
-
-    ``area`` is the mean of the file's ``areas``, in pixels, over the frames with one, or of the
-    masks' own areas if the file has none.
-    """
+    """An ``Annotation`` with decoded masks, as evaluation needs it."""
 
     id: int
     video_id: int
     category_id: int
     iscrowd: bool
     strip: FilmStrip
+    # Mean of the file's ``areas``, in pixels, over the frames with one, or of the masks' own areas
+    # if the file has none.
     area: float
 
 

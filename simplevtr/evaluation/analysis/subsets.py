@@ -15,7 +15,6 @@ so are predictions that match one of these, or match nothing and are of another 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 from simplevtr.evaluation.scored_video import ScoredVideo, scored_videos, track_iou
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks, mean_per_cent
@@ -131,14 +130,10 @@ def _score(
 
 def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
     """The numbers of the true tracks, the crowds and the predictions, in this order."""
-    true = [track.strip for track in tracks.true + tracks.crowds]
-    predicted = [track.strip for track in tracks.predicted]
-    frames, height, width = attrgetter("length", "height", "width")(tracks.video)
-    masks = tracks.masks_by_frame(tracks.true + tracks.crowds + tracks.predicted)
-    areas, centroids, boxes = _shapes(masks, frames, height, width)
-    iou = track_iou(predicted, true)
-    itself = list(range(len(true)))
-    itself += [int(row.argmax()) if row.size and row.max() > 0 else -1 for row in iou]
+    true = tracks.true + tracks.crowds
+    areas, centroids, boxes = _shapes(tracks, true + tracks.predicted)
+    iou = track_iou(*([track.strip for track in side] for side in (tracks.predicted, true)))
+    itself = [*range(len(true)), *(int(row.argmax()) if row.any() else -1 for row in iou)]
     numbers = []
     for i, own in enumerate(itself):
         others = [column for column in range(len(true)) if column != own]
@@ -153,24 +148,25 @@ def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
 
 
 def _shapes(
-    masks: list[list[dict | None]], frames: int, height: int, width: int
+    tracks: ScoredVideo, of: Sequence[TrueTrack | PredictedTrack]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N, T) areas, (N, T, 2) centroids x, y and (N, T, 4) boxes x, y, width, height of masks.
+    """(N, T) areas, (N, T, 2) centroids x, y and (N, T, 4) boxes x, y, width, height of N tracks.
 
     In pixels, float64, 0 without a mask; taken from the runs without decoding a pixel.
     """
-    areas = np.zeros((len(masks), frames))
-    centroids, boxes = np.zeros((len(masks), frames, 2)), np.zeros((len(masks), frames, 4))
+    height, pixels = tracks.video.height, tracks.video.height * tracks.video.width
+    masks, shape = tracks.masks_by_frame(of), (len(of), tracks.video.length)
+    areas, centroids, boxes = np.zeros(shape), np.zeros((*shape, 2)), np.zeros((*shape, 4))
     places = [(i, t) for i, track in enumerate(masks) for t, mask in enumerate(track) if mask]
     if not places:
         return areas, centroids, boxes
     rles = [masks[i][t] for i, t in places]
     at = tuple(np.array(places).T)
     boxes[at] = coco_mask.toBbox(rles)
-    pairs, rows = decode_texts([rle["counts"] for rle in rles], height * width)
+    pairs, rows = decode_texts([rle["counts"] for rle in rles], pixels)
     first = starts_of(rows)
     ends = np.cumsum(pairs).reshape(-1, 2)
-    ends -= np.repeat(np.arange(len(rles)) * (height * width), rows)[:, None]
+    ends -= np.repeat(np.arange(len(rles)) * pixels, rows)[:, None]
     begin, end = ends[:, 0], ends[:, 1]  # of each foreground run, column by column
     area = np.add.reduceat(end - begin, first).astype(float)
     columns = np.add.reduceat(_columns_before(end, height) - _columns_before(begin, height), first)
