@@ -15,6 +15,7 @@ those without one are left out. Masks that are boxes are kept and counted in the
 """
 
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
@@ -56,18 +57,10 @@ def read(
     videos = _videos(content, source)
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(content, source, known, crowds, dataset.notes)
-    listed = {"videos": content.get("videos") or []}
-    names = dict(
-        checks.entries(get_list(listed, "videos", source), str(source), "videos", _video_name)
-    )
-
-    def add(entry: dict[str, Any], image: _Image, draft: VideoDraft) -> None:
-        track = identity(_track(entry), _TRACK_NAMES)
-        category = categories[checks.known(entry, "category_id", categories)]
-        mask, is_box = from_coco(entry["segmentation"], draft.size)
-        draft.add(track, category, image.id, mask)
-        if is_box:
-            dataset.notes[_BOXES] += 1
+    names = {}
+    if content.get("videos") is not None:
+        listed = get_list(content, "videos", source)
+        names = dict(checks.entries(listed, str(source), "videos", _video_name))
 
     def video_of(video: int | str) -> ImportedVideo:
         images = videos[video]
@@ -82,7 +75,12 @@ def read(
                     raise ValueError(f"height and width are {image.sides}, but {found}")
                 for entry in annotations.get(image.id, ()):
                     with naming(f"annotation {entry.get('id')!r:.40}"):
-                        add(entry, image, draft)
+                        track = identity(_track(entry), _TRACK_NAMES)
+                        category = categories[checks.known(entry, "category_id", categories)]
+                        mask, is_box = from_coco(entry["segmentation"], draft.size)
+                        draft.add(track, category, image.id, mask)
+                        if is_box:
+                            dataset.notes[_BOXES] += 1
         return draft.finished()
 
     in_order = sorted(videos, key=lambda video: natural_key(str(video)))
@@ -112,9 +110,8 @@ def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Imag
     # What tells the videos of the images apart; None: their folders.
     key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
     videos: dict[int | str, list[_Image]] = {}
-    for image in checks.entries(
-        entries, str(source), "images", lambda e: _image(e, key), unique=["id"]
-    ):
+    parse = partial(_image, video_key=key)
+    for image in checks.entries(entries, str(source), "images", parse, unique=["id"]):
         videos.setdefault(image.video, []).append(image)
     for video, images in videos.items():
         images.sort(key=attrgetter("order", "id"))
@@ -123,7 +120,7 @@ def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Imag
     return videos
 
 
-def _image(entry: dict[str, Any], video_key: str | None) -> _Image:
+def _image(entry: dict[str, Any], *, video_key: str | None) -> _Image:
     name = checks.text(entry, "file_name")
     folder = PurePosixPath(name.replace("\\", "/")).parent.as_posix()
     video = folder if video_key is None else identity(entry.get(video_key), repr(video_key))

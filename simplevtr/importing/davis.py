@@ -39,15 +39,18 @@ def read(
     videos: str | Path | None = None,
 ) -> None:
     """Read the videos of an archive as it unpacks; the options are those of the command."""
-    labels = _label_folder(source, subfolder)
-    images = images or _image_folder(labels)
+    top, labels = _label_folder(source, subfolder)
+    images = images or _image_folder(top, labels)
     dataset.image_root = sources.require_folder(images, "the videos' frames (--images)")
-    metas = (folder / "meta.json" for folder in (source, *labels.parents[:2]))
-    meta = next(filter(Path.is_file, metas), None)
-    objects = None if meta is None else _read_meta(meta, dataset.notes)
+    meta = top.parent / "meta.json"
+    objects = _read_meta(meta, dataset.notes) if meta.is_file() else None
+    folders = sources.sub_folders(labels)
+    if videos is not None:
+        folders = _listed(folders, labels, _list_of_videos(Path(videos), top.parent / "ImageSets"))
+    if not folders:
+        raise ValueError(f"{labels}: holds no folder of a video")
     drafts = dataset.each_video(
-        _chosen_videos(labels, source, videos),
-        lambda folder: _draft(folder, dataset, objects, frames, void),
+        folders, lambda folder: _draft(folder, dataset, objects, frames, void)
     )
     if void is None:
         _decide_on_white(drafts, objects, dataset.notes)
@@ -126,39 +129,39 @@ def _read_meta(path: Path, notes: Counter[str]) -> dict[str, dict[int, str]]:
     return names
 
 
-def _label_folder(source: Path, subfolder: str) -> Path:
-    """The folder whose folders hold the PNGs of one video each."""
+def _label_folder(source: Path, subfolder: str) -> tuple[Path, Path]:
+    """The folder of annotations, and the one in it whose folders hold the PNGs of one video each.
+
+    The source holds the former, or is the only folder above it, it or the latter.
+    """
     source = Path(os.path.abspath(source))  # "." and ".." have names then
-    found = _labels_in(source)
-    if not found and {source.name, source.parent.name} & {*_LABELS}:
-        found = [source]
-    elif not found and source.is_dir():
-        found = _labels_in(*sources.sub_folders(source))
+    around = [path for path in (source, source.parent) if path.name in _LABELS][:1]
+    found = _labels_in(source) or around or _labels_in(*sources.sub_folders(source))
     if len(found) > 1:
         names = ", ".join(map(str, found))
         raise ValueError(f"{source}: holds several sets: {names}; give one of them as SOURCE")
-    root = sources.require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
+    top = sources.require_folder(found[0] if found else source / _LABELS[0], "the videos' PNGs")
+    root = source if found == around else top
     if subfolder:
-        return sources.require_folder(root / subfolder, "the videos' PNGs")
+        return top, sources.require_folder(root / subfolder, "the videos' PNGs")
     inner = {folder: sources.sub_folders(folder) for folder in [root, *sources.sub_folders(root)]}
     found = [f for f, videos in inner.items() if any(sources.files_of(v, ".png") for v in videos)]
     if len(found) > 1:
         names = ", ".join(folder.name for folder in found if folder != root)
         raise ValueError(f"{root}: there are videos below {names}; choose one (--subfolder)")
-    return found[0] if found else root
+    return top, found[0] if found else root
 
 
 def _labels_in(*folders: Path) -> list[Path]:
     return [path for folder in folders for name in _LABELS if (path := folder / name).is_dir()]
 
 
-def _image_folder(labels: Path) -> Path:
+def _image_folder(top: Path, labels: Path) -> Path:
     """The folder in ``JPEGImages`` called as the labels' one, or the only one with their videos."""
-    top = next((path for path in (labels, *labels.parents) if path.name in _LABELS), labels)
     root = top.parent / "JPEGImages"
     videos = {folder.name for folder in sources.sub_folders(labels)}
     usual = root / labels.relative_to(top)
-    places = dict.fromkeys([usual, root, *(sources.sub_folders(root) if root.is_dir() else ())])
+    places = dict.fromkeys([usual, root, *sources.sub_folders(root)])
     fitting = [p for p in places if any((p / video).is_dir() for video in videos)]
     if len(fitting) > 1 and usual not in fitting:
         names = ", ".join(map(str, fitting))
@@ -166,34 +169,11 @@ def _image_folder(labels: Path) -> Path:
     return fitting[0] if fitting else usual
 
 
-def _chosen_videos(labels: Path, source: Path, videos: str | Path | None) -> list[Path]:
-    """The folders in ``labels`` of the videos to import, in natural order; None: of all."""
-    folders = sources.sub_folders(labels)
-    if videos is not None:
-        path = _list_of_videos(Path(videos), source, labels)
-        with naming(path):
-            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-        # A name in each line, or as in DAVIS 2016 the paths of a frame.
-        frame = re.compile(r"/?JPEGImages/\S+/")
-        names = [Path(n.split()[0]).parent.name if frame.match(n) else n for n in lines]
-        wanted = {existing(labels / name): name for name in names if name}
-        missing = [name for folder, name in wanted.items() if folder not in folders]
-        if missing:
-            raise ValueError(f"{path}: video {missing[0]!r} is not in {labels}")
-        folders = [folder for folder in folders if folder in wanted]
-    if not folders:
-        raise ValueError(f"{labels}: holds no folder of a video")
-    return folders
-
-
-def _list_of_videos(path: Path, source: Path, labels: Path) -> Path:
+def _list_of_videos(path: Path, sets: Path) -> Path:
     """The text file of this path, or of which it is the end in ``ImageSets``."""
     if path.is_file():
         return path
-    known = {}
-    for above in (source.absolute(), *labels.parents[:3]):
-        sets = above / "ImageSets"
-        known |= {p.relative_to(sets).with_suffix("").as_posix(): p for p in sets.rglob("*.txt")}
+    known = {p.relative_to(sets).with_suffix("").as_posix(): p for p in sets.rglob("*.txt")}
     wanted = "/" + path.as_posix().removesuffix(".txt")
     found = [name for name in sorted(known) if f"/{name}".endswith(wanted)]
     if len(found) > 1:
@@ -202,3 +182,17 @@ def _list_of_videos(path: Path, source: Path, labels: Path) -> Path:
         listed = f"; in ImageSets are {', '.join(sorted(known))}" if known else ""
         raise FileNotFoundError(f"{path}: no such file{listed}")
     return known[found[0]]
+
+
+def _listed(folders: list[Path], labels: Path, path: Path) -> list[Path]:
+    """Those of the videos' folders that a text file lists."""
+    with naming(path):
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    # A name in each line, or as in DAVIS 2016 the paths of a frame.
+    frame = re.compile(r"/?JPEGImages/\S+/")
+    names = [Path(n.split()[0]).parent.name if frame.match(n) else n for n in lines]
+    wanted = {existing(labels / name): name for name in names if name}
+    missing = [name for folder, name in wanted.items() if folder not in folders]
+    if missing:
+        raise ValueError(f"{path}: video {missing[0]!r} is not in {labels}")
+    return [folder for folder in folders if folder in wanted]

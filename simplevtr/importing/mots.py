@@ -63,12 +63,10 @@ def _parse_classes(entries: Sequence[str]) -> dict[int, str]:
 
 def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
-    folders = [] if source.is_file() else sub_folders(source)
+    folders = sub_folders(source)
     texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
-    if source.is_file():
-        texts = [source]
-    elif not texts:  # beside MOTChallenge's folders, notes at most
-        texts = files_of(source, ".txt")
+    if not texts:  # beside MOTChallenge's folders, notes at most
+        texts = [source] if source.is_file() else files_of(source, ".txt")
     if texts:
         return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
     if files_of(source, ".png"):

@@ -24,8 +24,8 @@ def require_folder(path: Path, what: str) -> Path:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """The folders in a folder in natural order, hidden ones left out."""
-    return _sorted(p for p in folder.iterdir() if p.is_dir())
+    """The folders in what may be a folder in natural order, hidden ones left out."""
+    return _sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
 def files_of(folder: Path, *suffixes: str) -> list[Path]:
