@@ -36,6 +36,8 @@ from simplevtr.tracking import CollectedTracks
 from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter
 
+# Options that are arguments of TrackPainter.
+PAINTED = ("scale", "draw_masks", "draw_boxes", "draw_labels", "draw_ids", "trail", "side_by_side")
 FirstFrames = Callable[[inference.Frames, str], inference.Frames]  # of a source, with what is done
 
 
@@ -51,19 +53,9 @@ def run(options: argparse.Namespace) -> None:
     names, classes = predictor.class_names, options.classes
     if classes is not None:  # drawn labels are numbers where nobody knows a name
         classes = [int(c) if c.isdecimal() and c not in names else c for c in classes]
-    painter = TrackPainter(
-        names,
-        scale=options.scale,
-        min_score=options.score_threshold,
-        classes=classes,
-        draw_masks=not options.no_masks,
-        draw_boxes=options.boxes,
-        draw_labels=not options.no_labels,
-        draw_ids=not options.no_ids,
-        trail=options.trail,
-        side_by_side=options.side_by_side,
-    )
-    sound, fps = not options.no_audio, options.fps
+    drawn = {name: getattr(options, name) for name in PAINTED}
+    painter = TrackPainter(names, min_score=options.score_threshold, classes=classes, **drawn)
+    sound, fps = options.sound, options.fps
     outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
     known = [length for length in (source.length, options.max_frames) if length is not None]
     find = _draw_live if source.live else _draw_file
@@ -171,13 +163,13 @@ def main(arguments: list[str] | None = None) -> int:
     add("--score-threshold", type=number(least=0, most=1), default=0.3,
         help="tracks from here on (0 to 1)")  # fmt: skip
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
-    add("--boxes", action="store_true", help="draw bounding boxes")
+    add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
     add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")
     add("--side-by-side", action="store_true", help="the input at the left of the result")
-    add("--no-masks", action="store_true", help="draw no masks")
-    add("--no-labels", action="store_true", help="draw no classes and scores")
-    add("--no-ids", action="store_true", help="draw no track numbers")
-    add("--no-audio", action="store_true", help="leave out the input's sound")
+    shown = {"masks": "masks", "labels": "classes and scores", "ids": "track numbers"}
+    for name, what in shown.items():
+        add(f"--no-{name}", dest=f"draw_{name}", action="store_false", help=f"draw no {what}")
+    add("--no-audio", dest="sound", action="store_false", help="leave out the input's sound")
     add("--fps", type=number(Fraction, above=0),
         help="frames per second of the result, such as 25 or 30000/1001 "
         "(default: the input's; 10 for images)")  # fmt: skip

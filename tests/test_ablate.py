@@ -3,12 +3,14 @@
 import csv
 import fcntl
 import json
+import os
 import re
 import signal
 import time
 from pathlib import Path
+from unittest import mock
 
-from simplevtr.ablation.schedule import Command
+from simplevtr.ablation import schedule
 from tools import ablate
 
 import pytest
@@ -78,7 +80,8 @@ class FakeLaunch:
 
 
 def run(plan, launch, *options):
-    return ablate.main([str(plan), "--output", str(plan.parent / "out"), *options], launch)
+    with mock.patch.object(schedule, "Command", launch):
+        return ablate.main([str(plan), "--output", str(plan.parent / "out"), *options])
 
 
 def result(plan, name, seed=1):
@@ -185,14 +188,25 @@ def test_a_failure_is_shown_and_the_others_go_on(plan, capsys):
     assert launch.folders()[-3:] == ["base/seed_2", "more/seed_2", "window/seed_2"]
 
 
-def test_start_is_trained_once_a_seed_and_adapted(plan, tiny):
-    def change(content):
-        content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
-        content["opts"].pop("MODEL.WEIGHTS")
-        content["runs"][1] = {"name": "more", "title": "Other", "opts": {"TEST.WINDOW": 2}}
+@pytest.fixture
+def with_start(plan, tiny):
+    """The plan with a start, and ``more`` replaced by a run of these entries."""
 
+    def change(**entries):
+        def edit(content):
+            content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
+            content["opts"].pop("MODEL.WEIGHTS")
+            content["runs"][1] = {"name": "more", "title": "Other", **entries}
+
+        return edited(plan, edit)
+
+    return change
+
+
+def test_start_is_trained_once_a_seed_and_adapted(plan, with_start):
     launch = FakeLaunch()
-    assert run(edited(plan, change), launch, "--seeds", "1", "--no-cost") == 0
+    with_start(opts={"TEST.WINDOW": 2})
+    assert run(plan, launch, "--seeds", "1", "--no-cost") == 0
     assert launch.folders() == ["start/seed_1", "base/seed_1", "more/seed_1", "window/seed_1"]
     out = plan.parent / "out"
     convert, train = launch.commands[1:3]
@@ -205,16 +219,10 @@ def test_start_is_trained_once_a_seed_and_adapted(plan, tiny):
     assert train[-2:] == ["MODEL.WEIGHTS", f"{out}/base/seed_1/start.pth"]
 
 
-def test_a_start_of_its_own_has_the_options_of_its_run(plan, tiny, capsys):
-    def change(content):
-        content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
-        content["opts"].pop("MODEL.WEIGHTS")
-        slots = {"MODEL.SIMPLEVTR.NUM_QUERIES": 7}
-        own = {"name": "more", "title": "Fewer slots", "opts": slots, "own_start": True}
-        content["runs"][1] = own
-
+def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys):
     launch = FakeLaunch()
-    assert run(edited(plan, change), launch, "--seeds", "1", "--no-cost") == 0
+    with_start(opts={"MODEL.SIMPLEVTR.NUM_QUERIES": 7}, own_start=True)
+    assert run(plan, launch, "--seeds", "1", "--no-cost") == 0
     folders = ["start", "base", "more/start", "more", "window"]
     expected = [f"{name}/seed_1" for name in folders]
     out = plan.parent / "out"
@@ -235,15 +243,10 @@ def test_a_start_of_its_own_has_the_options_of_its_run(plan, tiny, capsys):
     assert "SOLVER.MAX_ITER" in capsys.readouterr().err
 
 
-def test_a_start_of_its_own_is_checked_before_anything_runs(plan, tiny, capsys):
-    def change(content):
-        content["start"] = {"config": CLIPS_CONFIG, "opts": {**tiny, "DATASETS.TEST": []}}
-        content["opts"].pop("MODEL.WEIGHTS")
-        opts = {"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}
-        content["runs"][1] = {"name": "more", "title": "M", "opts": opts, "own_start": True}
-
+def test_a_start_of_its_own_is_checked_before_anything_runs(plan, with_start, capsys):
     launch = FakeLaunch()
-    assert run(edited(plan, change), launch) == 2
+    with_start(opts={"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}, own_start=True)
+    assert run(plan, launch) == 2
     assert launch.commands == []
     assert re.search("more/start: .*plian", capsys.readouterr().err)
 
@@ -268,7 +271,7 @@ def test_a_real_run_from_a_start_without_masks(plan, tiny):
         content["start"] = {"config": CLIPS_CONFIG, "opts": {**start, "MODEL.WEIGHTS": ""}}
         content.update(opts=tiny, seeds=[3], runs=content["runs"][:1])
 
-    assert run(edited(plan, change), None, "--no-cost") == 0
+    assert run(edited(plan, change), schedule.Command, "--no-cost") == 0
     found = result(plan, "base", 3)
     assert found["iterations"] == 2
     assert found["loss"] > 0
@@ -282,7 +285,7 @@ def test_a_real_run_from_a_start_without_masks(plan, tiny):
 
 def test_a_command_is_stopped_with_all_that_it_started(tmp_path):
     log = tmp_path / "console.txt"
-    command = Command(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
+    command = schedule.Command(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
     while len(log.read_text().splitlines()) < 2:
         time.sleep(0.01)
     first, child = log.read_text().splitlines()
@@ -296,6 +299,19 @@ def test_a_command_is_stopped_with_all_that_it_started(tmp_path):
             return
         time.sleep(0.05)
     pytest.fail("the child still runs")
+
+
+def test_a_command_holds_the_lock_of_its_ablation(tmp_path):
+    """So that a killed ablation's training is not joined by another one's."""
+    with (tmp_path / ".lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = schedule.Command(["sleep", "60"], tmp_path / "console.txt", {})
+    with (tmp_path / ".lock").open("w") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        command.stop()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_two_at_once_are_refused(plan, capsys):

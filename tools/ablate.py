@@ -14,7 +14,6 @@ import io
 import os
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
@@ -22,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.ablation import table
 from simplevtr.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
 from simplevtr.ablation.plan import Plan, read_plan
-from simplevtr.ablation.schedule import Command, Launch, run_jobs
+from simplevtr.ablation.schedule import run_jobs
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say
 from simplevtr.visualization.plots import draw_ablation
 
 
-def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
+def run(options: argparse.Namespace) -> int:
     """Do what is left of the plan and write its tables; 1 if a run failed."""
     plan = read_plan(options.plan, options.seeds)
     names = options.only or list(plan.runs)
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
     costs = [] if options.no_cost else [cost_job(run, options.output) for run in trains]
     if options.list:
         for job in [*jobs, *costs]:
-            state = "begun" if (job.folder / "settings.json").is_file() else "to do"
+            state = "begun" if job.file("settings.json").is_file() else "to do"
             state = "finished" if job.result.is_file() else state
             print(f"{state:10}{job.name:32}{job.folder}")
         return 0
@@ -59,10 +58,10 @@ def run(options: argparse.Namespace, launch: Launch | None = None) -> int:
             ) from None
         # The commands hold the lock too: a second ablate.py cannot train into the same folders
         # while they run, even if this process is killed.
-        launch = launch or partial(Command, keep_open=[lock.fileno()])
+        os.set_inheritable(lock.fileno(), True)
         try:
-            failed = run_jobs(jobs, side_by_side=options.jobs, launch=launch)
-            failed += run_jobs(costs, launch=launch)  # measured alone
+            failed = run_jobs(jobs, side_by_side=options.jobs)
+            failed += run_jobs(costs)  # measured alone
         finally:
             _write_tables(plan, options.output)
     if failed:
@@ -94,11 +93,8 @@ def _write_tables(plan: Plan, output: Path) -> bool:
     return True
 
 
-def main(arguments: list[str] | None = None, launch: Launch | None = None) -> int:
-    """Run the command: 0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C.
-
-    ``launch`` starts one command of a run; by default a process of its own.
-    """
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command: 0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C."""
     parser = command_parser(__file__, __doc__)
     add = parser.add_argument
     add("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
@@ -110,7 +106,7 @@ def main(arguments: list[str] | None = None, launch: Launch | None = None) -> in
     add("--no-cost", action="store_true", help="do not measure time and memory")
     add("--list", action="store_true", help="show what would be run, and stop")
     add("--tables-only", action="store_true", help="rebuild tables, run nothing")
-    return run_command(parser, partial(run, launch=launch), arguments)
+    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

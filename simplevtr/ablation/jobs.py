@@ -6,9 +6,9 @@ in a job's folder has the plan's settings.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from simplevtr.ablation.plan import ROOT, Plan, Run
 from simplevtr.data.class_names import settle_classes
@@ -20,6 +20,8 @@ import msgspec
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
+
+Step = tuple[list[str], Path]
 
 _RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth", "result.json")
 
@@ -75,20 +77,6 @@ def _test_file(cfg: CfgNode) -> str:
     return MetadataCatalog.get(cfg.DATASETS.TEST[0]).json_file
 
 
-class Step(NamedTuple):
-    """One command, which is left out if the file ``unless`` exists."""
-
-    command: list[str]
-    unless: Path
-
-    @classmethod
-    def of(cls, unless: Path, script: str, *options: object) -> "Step":
-        """The command of a script of this project."""
-        path, here = ROOT / script, Path.cwd()
-        path = path.relative_to(here) if path.is_relative_to(here) else path
-        return cls([sys.executable, str(path), *map(str, options)], unless)
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
     """One (run, seed), or the costs of a run."""
@@ -96,7 +84,7 @@ class Job:
     run: Run  # its settings are what the result depends on
     seed: int | None  # None for costs
     folder: Path  # what it leaves there has the names that ``file`` returns
-    steps: list[Step]  # one after the other
+    steps: list[Step]  # a command each; it is left out if the file exists that comes with it
     needs: Path | None = None  # result of another job that must be there first
 
     @property
@@ -149,17 +137,17 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
             slots = configs[source.name].MODEL.SIMPLEVTR.NUM_QUERIES
             options = ("--overwrite", "--source-slots", slots, *config, *run.words)
             begun = folder / "last_checkpoint"  # a training that has begun no longer reads it
-            steps.append(Step.of(begun, "tools/convert_checkpoint.py", *files, *options))
+            steps.append(_step(begun, "tools/convert_checkpoint.py", *files, *options))
         keys += ["MODEL.WEIGHTS", weights]
     done = folder / ("model_final.pth" if run.kind == "start" else "scores.json")
     how = ("--eval-only", "--overwrite") if run.kind == "evaluate" else ("--resume",)
     # Complete scores are those of a complete training. An interrupted one continues.
-    steps.append(Step.of(done, "train_net.py", *how, *config, *keys))
+    steps.append(_step(done, "train_net.py", *how, *config, *keys))
     if run.kind != "start":
         results = folder / "inference" / cfg.DATASETS.TEST[0] / "results.json"
         options = ("--gt", _test_file(cfg), "--area-limits", *cfg.TEST.AREA_LIMITS)
         options += ("--results", results, "--output", done)
-        steps.append(Step.of(done, "tools/evaluate.py", *options))
+        steps.append(_step(done, "tools/evaluate.py", *options))
     return Job(run, seed, folder, steps, needs)
 
 
@@ -168,8 +156,14 @@ def cost_job(run: Run, output: Path) -> Job:
     folder = output / run.name
     result = folder / "cost.json"
     options = ("--config-file", run.config, "--threads", 1, "--json", result, *run.words)
-    step = Step.of(result, "benchmarks/training_step.py", *options)
-    return Job(run.alone, None, folder, [step])
+    step = _step(result, "benchmarks/training_step.py", *options)
+    return Job(replace(run, source=None), None, folder, [step])
+
+
+def _step(unless: Path, script: str, *options: object) -> Step:
+    path, here = ROOT / script, Path.cwd()
+    path = path.relative_to(here) if path.is_relative_to(here) else path
+    return [sys.executable, str(path), *map(str, options)], unless
 
 
 def check_settings(job: Job) -> None:

@@ -86,11 +86,6 @@ class Run:
             settings[key] = self.source.settings
         return settings
 
-    @property
-    def alone(self) -> Self:
-        """Without the weights that it begins with, on which its costs do not depend."""
-        return replace(self, source=None)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -148,7 +143,11 @@ def _runs(folder: Path, plan: _PlanFile, seeds: list[int] | None) -> dict[str, R
         opts = _opts(where, entry.opts, weights=source is None)
         if entry.own_start:
             source = replace(start, name=f"{entry.name}/start", opts={**start.opts, **opts})
-        chosen = _seeds(where, entry.seeds, plan.seeds, seeds)
+        chosen = entry.seeds or plan.seeds
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"{where}: seeds is {[*chosen]}; they must be different")
+        if seeds:
+            chosen = tuple(s for s in chosen if s in seeds) if entry.seeds else tuple(seeds)
         if entry.source and (missing := [seed for seed in chosen if seed not in source.seeds]):
             lacks = f"{missing}, which {source.name!r} has not: {[*source.seeds]}"
             raise ValueError(f"{where}: has seeds {lacks}")
@@ -189,17 +188,6 @@ def _sources_first(plan: _PlanFile) -> list[_Entry]:
     except CycleError as error:
         first, way = error.args[1][0], " <- ".join(error.args[1])
         raise ValueError(f"run {first!r}: its weights come from itself: {way}") from None
-
-
-def _seeds(
-    where: str, own: tuple[int, ...] | None, plan: tuple[int, ...], wanted: list[int] | None
-) -> tuple[int, ...]:
-    seeds = own or plan
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{where}: seeds is {[*seeds]}; they must be different")
-    if own and wanted:
-        return tuple(seed for seed in own if seed in wanted)
-    return tuple(wanted or seeds)
 
 
 def _config(folder: Path, name: str) -> str:

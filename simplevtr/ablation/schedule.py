@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -32,18 +32,10 @@ _SHOWN = 15  # last lines of a failed command
 class Command(subprocess.Popen):
     """A command in a process group of its own, so that Ctrl-C reaches it through ``stop`` alone.
 
-    Its output is added to ``log``, ``environment`` to ours; it inherits the file descriptors
-    ``keep_open``.
+    Its output is added to ``log``, ``environment`` to ours; it inherits files that may be.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        log: Path,
-        environment: Mapping[str, str],
-        *,
-        keep_open: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         with log.open("ab") as output:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
@@ -54,7 +46,7 @@ class Command(subprocess.Popen):
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                pass_fds=tuple(keep_open),
+                close_fds=False,
             )
 
     def stop(self) -> None:
@@ -66,11 +58,7 @@ class Command(subprocess.Popen):
                     self.wait(_PATIENCE)
 
 
-Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Command]
-"""(command, log, environment) -> process."""
-
-
-def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Command) -> list[str]:
+def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
     """Run what is not finished, show a progress bar, and print why jobs failed or cannot be run.
 
     An interrupt (KeyboardInterrupt) ends the running commands and is passed on. Each of ``jobs``
@@ -96,7 +84,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Com
                 ready = [job for job in waiting if job.needs is None or job.needs.is_file()]
                 for job in islice(ready, side_by_side - len(running)):
                     waiting.remove(job)
-                    running[job] = _work(job, launch, environment)
+                    running[job] = _work(job, environment)
                 if not running:
                     break
                 for job, work in [*running.items()]:
@@ -119,19 +107,19 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1, launch: Launch = Com
     return failed
 
 
-def _work(job: Job, launch: Launch, environment: Mapping[str, str]) -> Iterator[None]:
+def _work(job: Job, environment: Mapping[str, str]) -> Iterator[None]:
     """Run a job's commands one after the other; yields now and then while one runs."""
     job.folder.mkdir(parents=True, exist_ok=True)
     _write_json(job.file("settings.json"), job.run.settings)
     variables = " ".join(f"{key}={value}" for key, value in environment.items())
-    commands = [shlex.join(step.command) for step in job.steps]
+    commands = [shlex.join(command) for command, _ in job.steps]
     text = "\n".join([f"# in {Path.cwd()}", f"# with {variables}", *commands, ""])
     write_bytes(job.file("commands.txt"), text.encode(), overwrite=True)
     log = job.file("console.txt")  # log.txt is detectron2's
-    for step in job.steps:
-        if step.unless.exists():
+    for command, unless in job.steps:
+        if unless.exists():
             continue
-        process = launch(step.command, log, environment)
+        process = Command(command, log, environment)
         try:
             while (status := process.poll()) is None:
                 yield

@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def collect(plan: Plan, output: Path) -> tuple[dict[str, dict[int, dict]], dict[
                 results.setdefault(name, {})[result["seed"]] = result
         path, settings = output / name / "cost.json", output / name / "cost_settings.json"
         if path.is_file() and settings.is_file():
-            if _same(path, read_json(settings), run.alone.settings):
+            if _same(path, read_json(settings), replace(run, source=None).settings):
                 costs[name] = read_json(path)
     return results, costs
 
@@ -57,18 +58,12 @@ def _same(path: Path, before: Any, now: Any) -> bool:
 def summarise(
     plan: Plan, results: Mapping[str, Mapping[int, dict]], costs: Mapping[str, dict]
 ) -> list[Record]:
-    """One record for each run with a result, in the order of the plan.
+    """What table.csv has of each run with a result, in the order of the plan.
 
-    Args:
-        plan: the plan.
-        results: the content of result.json by run and seed.
-        costs: the content of cost.json by run.
-
-    Returns:
-        What table.csv has of each run. ``AP_difference`` is the AP minus that of the run it is
-        compared with, seed by seed, of the seeds of both; ``AP_difference_agree`` how many have the
-        sign of the mean, "2 of 3", "" for a run that others are compared with. Costs that were not
-        measured are left out.
+    ``results`` and ``costs`` are what ``collect`` returned. ``AP_difference`` is the AP minus that
+    of the run it is compared with, seed by seed, of the seeds of both; ``AP_difference_agree`` how
+    many have the sign of the mean, "2 of 3", "" for a run that others are compared with. Costs that
+    were not measured are left out.
     """
     base_step = _step_seconds(costs.get(plan.baseline, {}))
     records = []

@@ -159,16 +159,9 @@ class Content:
     def player(self, video_id: int) -> dict:
         """The tracks of one video in the frames that are shown.
 
-        A predicted track has the colour of the true track it lies on. Tracks match as they do for
-        the numbers of the video, in their category; what is left then matches regardless of
-        category.
-
-        Returns:
-            ``id``, ``height``, ``width``, ``frames`` (numbers), and the lists ``true`` and
-            ``predicted``: what ``_tracks`` returns and ``name`` (a number) and ``colour`` (a
-            number). A predicted one also has ``kind`` ("match", "category", "crowd", "alone"),
-            ``on`` (the name of its true track or None) and ``iou``, with that track or, where
-            ``on`` is None, the greatest with any; 0 without any.
+        A predicted track has the colour of the true track that it lies ``on``, if it does. Tracks
+        match as they do for the numbers of the video, in their category; what is left then matches
+        regardless of category. ``iou`` is that with its true track or else the greatest with any.
         """
         tracks, threshold = self.shown[video_id], self.settings.iou_threshold
         frames = evenly_spaced(tracks.video.length, self.settings.max_frames)
@@ -234,10 +227,10 @@ def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -
 
     Returns:
         ``ap`` and ``ap50``, per cent, of all predictions as if there were no other video, the mean
-        over the categories that are truly there; ``true`` (tracks, without crowds), ``predicted``,
-        ``matches`` (with a true track of their category), ``misses`` and ``falsePositives`` (which
-        lie on no crowd either), of those shown; ``iou``, the mean over the true tracks of the IoU
-        with their match, 0 for a miss. ``ap``, ``ap50`` and ``iou`` are None if no track is true.
+        over the categories that are truly there. The rest is of the predictions that are shown:
+        numbers of tracks, of which false positives lie on no crowd either; and ``iou``, the mean
+        over the true tracks of the IoU with their match, 0 for a miss. ``ap``, ``ap50`` and ``iou``
+        are None if no track is true.
     """
     matches, on_crowd, iou = match_video(shown, iou_threshold=iou_threshold)
     misses = len(shown.true) - len(matches)

@@ -37,19 +37,16 @@ def write_report(
     sources: dict[str, str] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a report as a folder whose ``index.html`` opens in a browser, from disk.
+    """Write a report as a folder; its ``index.html``, whose path is returned, opens from disk.
 
     Args:
         output: the folder; it must not exist, be empty, or be a report that may be overwritten.
-        gt: what ``load_ground_truth`` returned; without annotations predictions are shown alone.
-        results: what ``load_results`` returned for it.
+        gt: of ``load_ground_truth``; without annotations predictions are shown alone.
+        results: of ``load_results``.
         images: the folder that the file names of ``gt`` start at.
         settings: what is shown.
         sources: names and values shown under the heading, such as where the data is from.
         overwrite: whether a report in ``output`` may be replaced.
-
-    Returns:
-        The path of ``index.html``.
 
     Raises:
         FileExistsError: ``output`` exists and may not be replaced.
@@ -74,11 +71,9 @@ def write_report(
 
 
 def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
-    """The path, if a report may be written there.
+    """The path, if a report may be written there: nothing, an empty folder, or an older report.
 
-    Raises:
-        FileExistsError: it exists and is not an empty folder; or ``overwrite`` is True and it is
-            not a report either.
+    FileExistsError: it is something else, or a report and ``overwrite`` is False.
     """
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):

@@ -1,0 +1,236 @@
+"""tools/evaluate.py and tools/eval_seeds.py, which score files."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+from tools import eval_seeds, evaluate
+
+import pytest
+from track_samples import (
+    EXPECTED,
+    annotation,
+    box,
+    data_file,
+    ground_truth,
+    read,
+    result,
+)
+
+GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
+
+
+@pytest.fixture
+def tool(capsys):
+    """Runs a tool; returns the exit status, standard output and standard error."""
+
+    def call(of, *options):
+        status = of.main([str(option) for option in options])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def score(tool, tmp_path):
+    """Runs evaluate.py into scores.json."""
+
+    def call(*more, gt=GT, results=RESULTS):
+        files = ["--gt", gt, "--results", results, "--output", tmp_path / "scores.json"]
+        return tool(evaluate, *files, *more)
+
+    return call
+
+
+@pytest.fixture
+def seeds(tool):
+    """Runs eval_seeds.py."""
+    return lambda *options: tool(eval_seeds, *options)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes content as JSON; returns the path."""
+
+    def call(name, content):
+        path = tmp_path / name
+        path.write_text(json.dumps(content))
+        return path
+
+    return call
+
+
+def check_refused(done, *words):
+    status, out, err = done
+    assert (status, out) == (2, "")
+    assert err.startswith(("evaluate.py: error: ", "eval_seeds.py: error: "))
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize("kind", ["json", "json.gz", "zip"])
+def test_scores_every_kind_of_file(kind, score, tmp_path):
+    results = RESULTS
+    if kind != "json.gz":
+        content = json.dumps(read(results))
+        results = tmp_path / f"mine.{kind}"
+        if kind == "json":
+            results.write_text(content)
+        else:
+            with zipfile.ZipFile(results, "w") as archive:
+                archive.writestr("results.json", content)
+    status, out, err = score(results=results)
+    assert (status, err) == (0, "")
+    assert "24.030" in out
+    assert "c4" in out
+    assert "c5" not in out  # predicted, but without ground truth
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    by_name = scores.pop("per_category")
+    fractions = [-1 if value is None else value / 100 for value in scores.values()]
+    assert fractions == pytest.approx(EXPECTED["4"]["stats"], rel=0, abs=1e-9)
+    assert by_name["c1"]["AP"] == pytest.approx(100 * EXPECTED["4"]["per_category"][0]["AP"])
+    assert by_name["c5"]["AP50"] is None
+
+
+def test_errors(score, tmp_path):
+    status, out, err = score("--errors")
+    assert (status, err) == (0, "")
+    assert "| kind of error" in out
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    errors = scores["errors"]
+    assert errors["AP50"] == pytest.approx(scores["AP50"])
+    assert set(errors["gains"]) == set(errors["counts"]) > {"localisation", "id_switch"}
+    assert sum(errors["counts"].values()) > 0
+
+
+def test_subsets(score, tmp_path):
+    status, out, err = score("--subsets")
+    assert (status, err) == (0, "")
+    assert "| occlusion" in out
+    subsets = json.loads((tmp_path / "scores.json").read_text())["subsets"]
+    assert list(subsets) == ["length", "motion", "occlusion"]
+    status, out, _ = score("--length-limits", 1, 2, "--overwrite")
+    assert status == 0
+    assert "above 2" in out
+    stated = json.loads((tmp_path / "scores.json").read_text())["subsets"]
+    assert stated["length"]["limits"] == [1, 2]
+    assert stated["motion"] == subsets["motion"]
+    check_refused(score("--motion-limits", 2, 1, "--overwrite"), "motion limits [2.0, 1.0]")
+
+
+def test_bad_entries_are_named_by_their_index(score, seeds, write, tmp_path):
+    for key, value in (("score", None), ("video_id", 999), ("segmentations", [])):
+        results = read(RESULTS)
+        results[3][key] = value
+        mine = write("mine.json", results)
+        for done in (score(results=mine), seeds(mine, "--gt", GT)):
+            check_refused(done, "mine.json", "entries[3]", key)
+    check_refused(score(results=data_file("6", "dt")), "case6_dt", "entries[0]")
+    gt = write("gt.json", ground_truth([annotation(1, [box(0, 0, 2, 2)])]))
+    check_refused(score(gt=gt), "gt.json", "annotations[0]")
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_ground_truth_without_annotations(score, seeds, write):
+    gt = write("valid.json", ground_truth(None))
+    for done in (score(gt=gt), seeds(RESULTS, "--gt", gt)):
+        check_refused(done, "valid.json", "no annotations")
+
+
+def test_existing_output_is_kept_unless_told_otherwise(score, seeds, tmp_path):
+    output = tmp_path / "scores.json"
+    output.write_text("precious")
+    table = lambda *more: seeds(RESULTS, "--gt", GT, "--output", output, *more)  # noqa: E731
+    for run in (score, table):
+        check_refused(run(), "scores.json", "--overwrite")
+    assert output.read_text() == "precious"
+    assert score("--overwrite")[0] == 0
+    assert json.loads(output.read_text())["AP"] == pytest.approx(24.0295715)
+    status, printed, _ = table("--overwrite")
+    assert status == 0
+    assert output.read_text(encoding="utf-8") == printed
+
+
+def test_files_that_do_not_exist(score, seeds, tmp_path):
+    none = tmp_path / "none.json"
+    for done in (score(results=none), score(gt=none), seeds(none)):
+        check_refused(done, "none.json")
+
+
+def test_runs_as_a_script_from_anywhere(tmp_path):
+    options = ["--gt", GT, "--results", "none.json", "--output", "scores.json"]
+    command = [sys.executable, evaluate.__file__, *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("evaluate.py: error: none.json: no such file\n")
+    assert "Traceback" not in done.stderr
+
+
+def scores(ap, **more):
+    """What evaluate.py writes, with the same number everywhere."""
+    return {**dict.fromkeys(eval_seeds.METRICS, ap), "per_category": {"cat": {"AP": ap}}, **more}
+
+
+def cells(out):
+    rows = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_mean_and_sample_standard_deviation(seeds, write):
+    files = [write(f"{i}.json", scores(ap, APl=None)) for i, ap in enumerate((10, 20, 60))]
+    status, out, err = seeds(*files)
+    assert (status, err) == (0, "")
+    rows = cells(out)
+    assert rows[0] == ["score", "mean ± std (3)", "seed 1", "seed 2", "seed 3"]
+    # Squares of the distances from 30: 400 + 100 + 900, by n - 1 = 2.
+    assert rows[2] == ["AP", "30.00 ± 26.46", "10.00", "20.00", "60.00"]
+    assert ["APl", "-", "-", "-", "-"] in rows
+    assert "cat" not in out.replace(str(files[0].parent), "")
+    assert f"3. `{files[2]}`" in out
+    rows = cells(seeds(*files[:2], "--per-category")[1])
+    assert rows[-1] == ["AP of cat", "15.00 ± 7.07", "10.00", "20.00"]
+    assert cells(seeds(files[0])[1])[2] == ["AP", "10.00 ± -", "10.00"]
+
+
+def test_results_are_scored_and_mix_with_scores(seeds, write):
+    stored = scores(20, per_category={f"c{i}": {"AP": 20} for i in range(1, 6)})
+    status, out, _ = seeds(RESULTS, "--gt", GT)
+    assert status == 0
+    shown = {row[0]: row[1] for row in cells(out)}
+    assert shown["AP"] == "24.03 ± -"
+    stored.update(dict.fromkeys(name for name, value in shown.items() if value == "-"))
+    stored["per_category"]["c5"]["AP"] = None
+    status, out, _ = seeds(RESULTS, write("2.json", stored), "--gt", GT)
+    assert status == 0
+    assert cells(out)[2] == ["AP", "22.01 ± 2.85", "24.03", "20.00"]
+
+
+def test_results_of_small_areas(seeds, write):
+    big = box(0, 0, 3, 4)
+    gt = write("gt.json", ground_truth([annotation(1, [big] * 3)]))
+    results = write("results.json", [result([big] * 3)])
+    shown = dict(row[:2] for row in cells(seeds(results, "--gt", gt, "--area-limits", 5, 10)[1]))
+    assert (shown["APs"], shown["APl"]) == ("-", "100.00 ± -")
+
+
+def test_files_that_hold_no_scores(seeds, write):
+    good = write("good.json", scores(10))
+    check_refused(seeds(good, good), "good.json", "twice")
+    check_refused(seeds(RESULTS), "case4_dt", "--gt")
+    lacking = scores(10)
+    del lacking["AP75"]
+    bad = [("AP", ["str"]), ({"AP": 1}, ["per_category"]), (lacking, ["AP75"])]
+    bad += [(scores(10, AR10=value), ["AR10", repr(value)]) for value in ("12", 101, -1, True)]
+    bad += [(scores(10, per_category={"cat": {}}), ["AP of 'cat'"])]
+    for content, words in bad:
+        check_refused(seeds(write("bad.json", content)), "bad.json", *words)
+
+
+def test_scores_on_different_ground_truth(seeds, write):
+    good = write("good.json", scores(10))
+    other = write("other.json", scores(10, per_category={"dog": {"AP": 1}}))
+    check_refused(seeds(good, other), "other.json", "good.json", "cat, dog")
+    other = write("other.json", scores(10, APl=None))
+    check_refused(seeds(good, other), "other.json", "APl is None", "good.json")
