@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("files", nargs="+", type=Path, metavar="FILE", help="predicted tracks or scores of a seed")
     add("--gt", type=Path, help="annotation file, .json or .json.gz")
     add("--per-category", action="store_true", help="add the AP of each category")
-    add("--output", type=Path, help="where the table goes besides")
+    add("--output", type=Path, help="also write the table to this file")
     add("--overwrite", action="store_true", help="replace the output file if it exists")
     return terminal.run_command(parser, run, arguments)
 

@@ -115,7 +115,7 @@ def _write_data(path: Path, function: str, data: dict) -> None:
     """Write a script that calls ``function`` with ``data``.
 
     The keys of ``data`` must be the report's own: a key such as ``__proto__`` means something else
-    in a literal. Values may be anybody's. The result is ASCII without "<", so it ends neither a
+    in a literal. Values may be anything. The result is ASCII without "<", so it ends neither a
     line nor a script wherever it is put.
     """
     literal = json.dumps(_rounded(data), allow_nan=False, separators=(",", ":"))
