@@ -4,7 +4,7 @@ import copy
 import json
 
 from simplevtr.data.doctor import DEFECTS, Findings, Settings, examine
-from simplevtr.data.doctor.findings import Example
+from simplevtr.data.doctor.findings import described
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
 
@@ -63,8 +63,8 @@ def test_a_defect_is_found_alone_and_repaired(good, case, tmp_path, monkeypatch)
     examination = found(content)
     assert dict(examination.findings.counts) == {case.defect: 1}
     (example,) = examination.findings.examples[case.defect]
-    assert str(example).isprintable()
-    assert len(str(example)) < 400
+    assert described(example).isprintable()
+    assert len(described(example)) < 400
 
     fixed = repaired(examination)
     assert set(found(fixed).findings.counts) == ({case.defect} if case.left else set())
@@ -109,11 +109,13 @@ def test_places_name_video_annotation_frame_and_file(good):
     content = copy.deepcopy(good)
     content["annotations"][3]["bboxes"][2] = [0, 0, 1, 1]
     (example,) = found(content).findings.examples["box-mask"]
-    assert example.place == {"entry": "annotations[3]", "video": 2, "annotation": 4, "frame": 2}
-    assert str(example).startswith("video 2, annotation 4, frame 2: the box is [0, 0, 1, 1], the")
-    assert str(Example({"entry": "videos[3]"}, "is empty")) == "videos[3]: is empty"
-    example = Example({"video": 1, "file": "a\x1b[31m\ud800.jpg"}, "is empty")
-    assert str(example) == r"video 1, a\x1b[31m\ud800.jpg: is empty"
+    line = described(example)
+    assert line.startswith("video 2, annotation 4, frame 2: the box is [0, 0, 1, 1], the")
+    del example["detail"]
+    assert example == {"entry": "annotations[3]", "video": 2, "annotation": 4, "frame": 2}
+    assert described({"entry": "videos[3]", "detail": "is empty"}) == "videos[3]: is empty"
+    example = {"video": 1, "file": "a\x1b[31m\ud800.jpg", "detail": "is empty"}
+    assert described(example) == r"video 1, a\x1b[31m\ud800.jpg: is empty"
 
 
 def test_examples_are_few_and_counts_are_not(good):
@@ -184,7 +186,7 @@ def test_masks_of_many_characters_are_measured_in_pieces(good, monkeypatch):
     content = copy.deepcopy(good)
     entry("segmentations", 2, {"size": [HEIGHT, WIDTH], "counts": "nonsense"}, 4)(content)
     (example,) = found(content).findings.examples["bad-mask"]
-    assert (example.place["annotation"], example.place["frame"]) == (5, 2)
+    assert (example["annotation"], example["frame"]) == (5, 2)
 
 
 def test_a_good_mask_next_to_bad_ones_is_still_measured(good):

@@ -36,8 +36,7 @@ def check_broken_frame(folder, good, defect, **settings):
     examination = found(good, image_root=folder.image_root, **settings)
     assert dict(examination.findings.counts) == {defect: 1}
     (example,) = examination.findings.examples[defect]
-    place = example.place
-    assert (place["video"], place["frame"], place["file"]) == (1, 2, "video1/00002.jpg")
+    assert (example["video"], example["frame"], example["file"]) == (1, 2, "video1/00002.jpg")
     fixed = repaired(examination)
     assert fixed["videos"][0]["length"] == 3
     assert fixed["videos"][0]["file_names"] == [f"video1/0000{t}.jpg" for t in (0, 1, 3)]
@@ -49,7 +48,7 @@ def check_broken_frame(folder, good, defect, **settings):
     path = Path(folder.json_file).with_name("fixed.json")
     path.write_text(json.dumps(fixed))
     assert len(load_ytvis_json(path, folder.image_root)) == 3
-    return example.detail
+    return example["detail"]
 
 
 def test_missing_frame(folder, good):
@@ -206,7 +205,7 @@ def test_equal_file_names(folder, other):
     examination = leaks(folder, other)
     assert dict(examination.findings.counts) == {"leaked-file": 3}
     example = examination.findings.examples["leaked-file"][0]
-    assert example.detail == "4 of its file names are in valid.json too"
+    assert example["detail"] == "4 of its file names are in valid.json too"
     assert repaired(examination) == read(folder)
 
 
@@ -229,8 +228,8 @@ def test_equal_first_frames_under_other_names(folder, other):
     examination = leaks(folder, other, images=True)
     assert dict(examination.findings.counts) == {"leaked-frame": 1}
     (example,) = examination.findings.examples["leaked-frame"]
-    assert example.place["video"] == 2
-    assert example.detail.endswith("valid/JPEGImages/video3/00000.jpg too")
+    assert example["video"] == 2
+    assert example["detail"].endswith("valid/JPEGImages/video3/00000.jpg too")
     assert [video["id"] for video in repaired(examination)["videos"]] == [1, 3]
     ignored = leaks(folder, other, images=True, ignored=["leaked-frame"])
     assert repaired(ignored) == read(folder)

@@ -6,6 +6,7 @@ import tracemalloc
 
 from simplevtr.data.doctor import DEFECTS, Settings, examine
 from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
+from simplevtr.data.doctor.findings import described
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.terminal import USAGE_ERROR
@@ -39,7 +40,7 @@ def test_any_change_gives_a_report_and_a_repair_that_can_be_read(good, steps, tm
         return
     examination = found(content)
     for examples in examination.findings.examples.values():
-        assert all(str(example).isprintable() for example in examples)
+        assert all(described(example).isprintable() for example in examples)
     fixed = repaired(examination)
     again = found(fixed)
     left = {name for name in again.findings.names() if DEFECTS[name].repair}

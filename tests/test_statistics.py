@@ -207,5 +207,4 @@ def test_bins():
 
 
 def test_nothing_to_share():
-    (row,) = count_table([0, 0], [("0", [0])])
-    assert (row.video_percent, row.units, row.unit_percent) == (100, 0, 0)
+    assert count_table([0, 0], [("0", [0])]) == [("0", 2, 100, 2, 100, 0, 0, 0, 0)]

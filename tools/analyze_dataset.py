@@ -12,10 +12,10 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean, median_low
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
@@ -29,19 +29,14 @@ SINGLE_ROWS = 10  # numbers of instances with a row each; further rows double
 MOST_BARS = 100  # in the picture of the categories
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading, its table and, where there is a folder for it, a picture of bars (name, number).
-
-    ``label`` tells what the bars' names are.
-    """
+class Section(NamedTuple):
+    """A table and, where there is a folder for it, a picture."""
 
     heading: str
     table: str
-    picture: str = ""
-    title: str = ""
-    label: str = ""
-    bars: Sequence[tuple[str, int]] = ()
+    picture: str = ""  # its file name
+    label: str = ""  # what the names of its bars are
+    bars: Sequence[tuple[str, int]] = ()  # name and number
 
 
 def run(options: argparse.Namespace) -> None:
@@ -50,26 +45,24 @@ def run(options: argparse.Namespace) -> None:
     videos = summarize_videos(file)
     names = {category.id: table_cell(category.name) for category in file.categories}
     annotated = file.annotations is not None
-    lengths = [video.length for video in videos]
-    sections = [
-        _counts("Frames of a video, the longest first", "frames", lengths, options.frame_bins, 1)
-    ]
+    lengths, instances, in_frame = zip(
+        *((v.length, v.instances, v.most_in_frame) for v in videos), strict=True
+    )
+    sections = [_counts("Frames of a video", "frames", lengths, options.frame_bins, 1)]
     if annotated:
-        bins = (options.instance_bins, SINGLE_ROWS)
-        instances, in_frame = zip(*((v.instances, v.most_in_frame) for v in videos), strict=True)
+        bins, most = (options.instance_bins, SINGLE_ROWS), "Most instances in a single frame"
         sections = [
             _counts("Instances of a video", "instances", instances, *bins),
-            _counts("Most instances in a single frame of a video", "in a frame", in_frame, *bins),
+            _counts(f"{most} of a video", "in a frame", in_frame, *bins),
             *sections,
             _categories(videos, names),
         ]
     drawn = [section for section in sections if options.output and section.picture]
-    if drawn:
-        for name in ("analysis.md", *(section.picture for section in drawn)):
-            refuse_existing(options.output / name, overwrite=options.overwrite)
+    for name in ("analysis.md", *(section.picture for section in drawn)) if drawn else ():
+        refuse_existing(options.output / name, overwrite=options.overwrite)
     parts = [f"# {table_cell(options.json.name)}", _overview(videos, len(names), annotated)]
     for section in sections:
-        picture = [f"![{section.title}]({section.picture})"] if section in drawn else []
+        picture = [f"![{section.heading}]({section.picture})"] if section in drawn else []
         parts += [f"## {section.heading}", *picture, section.table]
     parts += _sizes_part(videos, len(names), options.coverage, annotated)
     text = "\n\n".join(parts)
@@ -84,7 +77,7 @@ def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool
 
     for section in drawn:
         data = io.BytesIO()
-        figure = draw_counts(section.bars, title=section.title, label=section.label)
+        figure = draw_counts(section.bars, title=section.heading, label=section.label)
         figure.savefig(data, format="png", dpi=110)
         write_bytes(folder / section.picture, data.getvalue(), overwrite=overwrite)
     # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
@@ -117,11 +110,11 @@ def _counts(
     picture = ()
     if unit != "in a frame":
         heads += [f"{unit} in them", *heads[2:]]
-        bars = [(row.title, row.videos) for row in rows[::step]]
-        picture = (f"{unit}.png", f"Videos by {unit}", f"{unit} of a video", bars)
+        bars = [row[:2] for row in rows[::step]]
+        picture = (f"{unit}.png", f"{unit} of a video", bars)
     cells = [
-        [row.title, *(f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in row[1:])]
-        for row in rows
+        [title, *(f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in numbers)]
+        for title, *numbers in rows
     ]
     return Section(heading, markdown_table(heads, [line[: len(heads)] for line in cells]), *picture)
 
@@ -133,10 +126,9 @@ def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Sectio
     counts = [(names[key], by_id[key]) for key in order]
     rows = [(name, f"{n:,}", f"{100 * n / len(videos):.2f} %") for name, n in counts]
     table = markdown_table(["category", "videos", "of all videos"], rows)
-    most = f", the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else ""
-    picture = ("categories.png", f"Videos per category{most}", "category", counts[:MOST_BARS])
+    label = f"the {MOST_BARS} most frequent" if len(counts) > MOST_BARS else "category"
     text = f"A video counts for each category in it.\n\n{table}"
-    return Section("Videos per category", text, *picture)
+    return Section("Videos per category", text, "categories.png", label, counts[:MOST_BARS])
 
 
 def _sizes_part(

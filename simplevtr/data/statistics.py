@@ -15,27 +15,12 @@ from simplevtr.formats.video_summary import VideoSummary
 Bin = tuple[str, Collection[int]]  # one row of a table: its title and the numbers that it takes
 
 
-class Row(NamedTuple):
-    """One row of a table over videos, as in Tables 3 to 5 of the paper.
+def count_table(numbers: Sequence[int], bins: Sequence[Bin]) -> list[tuple[str | float, ...]]:
+    """How many videos have how many units (instances or frames), as in Tables 3 to 5 of the paper.
 
-    Per cent are of all videos or units; 0 if there is none.
-    """
-
-    title: str  # the number of units in a video, or its range
-    videos: int  # videos in this row; ``units``: their instances or frames
-    video_percent: float
-    cum_videos: int  # videos in this row and those above; ``cum_units``: their units
-    cum_video_percent: float
-    units: int
-    unit_percent: float
-    cum_units: int
-    cum_unit_percent: float
-
-
-def count_table(numbers: Sequence[int], bins: Sequence[Bin]) -> list[Row]:
-    """How many videos have how many units (instances or frames), with running sums.
-
-    ``bins`` are the rows, from top to bottom; each number belongs to one of them.
+    ``bins`` are the rows, from top to bottom; each number belongs to one of them. A row is its
+    title, the videos in it, their per cent of all, the videos in it and those above and their per
+    cent; then the same four of the units. Per cent of nothing are 0.
     """
     counts = Counter(numbers)
     videos = [sum(n for number, n in counts.items() if number in taken) for _, taken in bins]
@@ -45,7 +30,7 @@ def count_table(numbers: Sequence[int], bins: Sequence[Bin]) -> list[Row]:
     for column in (videos, units):
         for part in (column, [*accumulate(column)]):
             columns += [part, [_percent(number, sum(column)) for number in part]]
-    return [Row(title, *cells) for (title, _), *cells in zip(bins, *columns, strict=True)]
+    return [(title, *cells) for (title, _), *cells in zip(bins, *columns, strict=True)]
 
 
 def _percent(part: int, whole: int) -> float:

@@ -4,8 +4,7 @@
 before it needs them, which takes seconds.
 """
 
-from simplevtr.data.doctor.catalogue import DEFECTS, Defect
 from simplevtr.data.doctor.examination import Examination, Settings, examine
-from simplevtr.data.doctor.findings import Findings
+from simplevtr.data.doctor.findings import DEFECTS, Defect, Findings
 
 __all__ = ["DEFECTS", "Defect", "Examination", "Findings", "Settings", "examine"]

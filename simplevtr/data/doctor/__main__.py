@@ -12,10 +12,9 @@ import sys
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from simplevtr.data.doctor.catalogue import CATALOGUE, DEFECTS, ERROR, WARNING
 from simplevtr.data.doctor.contact_sheets import write_contact_sheets
 from simplevtr.data.doctor.examination import Examination, Settings, examine
-from simplevtr.data.doctor.findings import Findings
+from simplevtr.data.doctor.findings import CATALOGUE, DEFECTS, Findings, described
 from simplevtr.data.doctor.frame_files import Split, read_split
 from simplevtr.formats.checks import check_outline
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
@@ -77,7 +76,7 @@ def table(examination: Examination, *, examples: int) -> str:
     """The defects, one row each, with so many examples; how many, and what was left out."""
     findings, rows = examination.findings, []
     for name in findings.names():
-        cases = [str(case) for case in findings.examples[name][:examples]]
+        cases = map(described, findings.examples[name][:examples])
         cut = [c if len(c) <= _MOST_WIDTH else c[: _MOST_WIDTH - 3] + "..." for c in cases]
         rows.append([name, DEFECTS[name].severity, f"{findings.counts[name]:,}", "\n".join(cut)])
     lines, last = [], "no defects"
@@ -86,7 +85,7 @@ def table(examination: Examination, *, examples: int) -> str:
         align = ("left", "left", "right")
         text = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
         lines = [*(line.rstrip() for line in text.splitlines()), ""]
-        counts = {severity: findings.total(severity) for severity in (ERROR, WARNING)}
+        counts = {severity: findings.total(severity) for severity in ("error", "warning")}
         last = " and ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in counts.items())
     for what, way in (("not looked at", "--images ROOT"), ("not decoded", "without --no-decode")):
         if examination.totals[what]:
@@ -100,14 +99,14 @@ def _as_json(examination: Examination) -> dict[str, Any]:
         {
             **DEFECTS[name]._asdict(),
             "count": findings.counts[name],
-            "examples": [{**case.place, "detail": case.detail} for case in findings.examples[name]],
+            "examples": findings.examples[name],
         }
         for name in findings.names()
     ]
     return {
         "totals": examination.totals,
-        "errors": findings.total(ERROR),
-        "warnings": findings.total(WARNING),
+        "errors": findings.total("error"),
+        "warnings": findings.total("warning"),
         "ignored": sorted(findings.ignored),
         "defects": defects,
     }

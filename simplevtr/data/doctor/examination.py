@@ -18,7 +18,6 @@ from simplevtr.formats.checks import check_outline
 
 from tqdm import tqdm
 
-_LISTS = ("videos", "categories", "annotations")
 _MANY_TRACKS = 5000  # from so many on several processes pay
 _VIDEOS_AT_ONCE = 8
 _work: Callable[[int], tuple[list[int], Findings]] | None = None  # of the processes that are forked
@@ -68,7 +67,7 @@ def examine(
     check_outline(content, "the content", empty=True)
     settings, findings = settings or Settings(), findings or Findings()
     root, annotations = settings.image_root, content.get("annotations")
-    repaired = findings.other_values(content, _LISTS)
+    repaired = findings.other_values(content, ("videos", "categories", "annotations"))
     categories = examine_categories(content["categories"], settings.dataset_name, findings)
     by_id = examine_videos(content["videos"], findings)
     if annotations is not None:

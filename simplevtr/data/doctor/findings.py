@@ -1,16 +1,39 @@
-"""What was found and what was repaired, counted, with the first examples of each kind."""
+"""What can be found, and what was found and repaired, with the first examples of each kind."""
 
 import copy
 import json
 import math
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from functools import reduce
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from simplevtr.data.doctor.catalogue import DEFECTS, ERROR
 from simplevtr.formats import checks
+
+# What --list prints. An error is refused or gives wrong training or wrong scores; a warning may be
+# meant. What can be ignored leaves a file that can be used as it is. What has no line --fix is not
+# repaired.
+CATALOGUE = Path(__file__).with_name("defects.txt").read_text(encoding="utf-8")
+
+
+class Defect(NamedTuple):
+    """A kind of defect."""
+
+    name: str
+    severity: str  # "error" or "warning"
+    ignorable: bool
+    meaning: str
+    repair: str  # what --fix does about it; "" if nothing
+
+
+DEFECTS: dict[str, Defect] = {}
+_ENTRY = r"(\S+) \((error|warning)(, can be ignored)?\): (.*\n(?: .*\n)*)"
+for _name, _severity, _ignorable, _text in re.findall(_ENTRY, CATALOGUE):
+    _meaning, _, _repair = " ".join(_text.split()).partition(" --fix: ")
+    DEFECTS[_name] = Defect(_name, _severity, bool(_ignorable), _meaning, _repair)
 
 # A value of the file in a message: short, without control characters, and not so deep that nested
 # lists can overflow the stack.
@@ -38,24 +61,15 @@ def list_under(entry: dict[str, Any], key: str) -> list[Any]:
     return [*value]
 
 
-class Example(NamedTuple):
-    """One case of a defect: where, and what was found there.
-
-    Keys of ``place`` are, as far as they are known, ``entry``, such as "videos[3]"; the ids of a
-    ``video``, an ``annotation``, a ``category``; a ``frame``, counted from 0; and a ``file``.
-    """
-
-    place: dict[str, Any]
-    detail: str
-
-    def __str__(self) -> str:
-        ids = ("video", "annotation", "category", "frame")
-        parts = [f"{key} {self.place[key]}" for key in ids if key in self.place]
-        if not parts and "entry" in self.place:
-            parts = [self.place["entry"]]
-        if "file" in self.place:
-            parts.append(shown_name(self.place["file"]))
-        return f"{', '.join(parts)}: {self.detail}" if parts else self.detail
+def described(example: dict[str, Any]) -> str:
+    """One of the examples of ``Findings`` on a line: where, and what was found there."""
+    ids = ("video", "annotation", "category", "frame")
+    parts = [f"{key} {example[key]}" for key in ids if key in example]
+    if not parts and "entry" in example:
+        parts = [example["entry"]]
+    if "file" in example:
+        parts.append(shown_name(example["file"]))
+    return f"{', '.join(parts)}: {example['detail']}" if parts else example["detail"]
 
 
 class Findings:
@@ -69,7 +83,10 @@ class Findings:
             reason = "makes a file unusable" if name in DEFECTS else "is not a defect"
             raise ValueError(f"{name!r} {reason}; can be ignored: {', '.join(allowed)}")
         self.counts: Counter[str] = Counter()  # of cases by the defect's name
-        self.examples: dict[str, list[Example]] = {}  # the first cases by the defect's name
+        # The first cases by the defect's name: ``detail``, what was found, and where, as far as it
+        # is known: ``entry``, such as "videos[3]"; the ids of a ``video``, an ``annotation``, a
+        # ``category``; a ``frame``, counted from 0; a ``file``.
+        self.examples: dict[str, list[dict[str, Any]]] = {}
         self.repairs: Counter[str] = Counter()  # of what was done, as a phrase
         self.place: dict[str, Any] = {}  # where the next ones are found, as in an example
         self._most_examples = most_examples
@@ -88,7 +105,7 @@ class Findings:
         self.counts[name] += 1
         examples = self.examples.setdefault(name, [])
         if len(examples) < self._most_examples:
-            examples.append(Example(self.place, detail))
+            examples.append({**self.place, "detail": detail})
         self.repaired(repair, bool(repair))
         return True
 
@@ -154,6 +171,6 @@ class Findings:
         """The defects found, in the order of the catalogue."""
         return [name for name in DEFECTS if self.counts[name]]
 
-    def total(self, severity: str = ERROR) -> int:
+    def total(self, severity: str = "error") -> int:
         """Cases of all defects of a severity."""
         return sum(n for name, n in self.counts.items() if DEFECTS[name].severity == severity)

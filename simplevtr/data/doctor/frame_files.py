@@ -31,12 +31,9 @@ class Fault(NamedTuple):
 def look_at_frames(
     videos: Sequence[Video], image_root: str, *, decode: bool, workers: int
 ) -> dict[int, dict[int, Fault]]:
-    """Read all frames as training does, in so many threads (``workers``).
+    """Read all frames as training does; their faults by the video's id and the frame's number.
 
     Without ``decode`` only the headers are read: an image that is cut short has a whole header.
-
-    Returns:
-        The faults of each video, by its id and the frame's number.
 
     Raises:
         FileNotFoundError: no frame exists, so the folder will be another one.
@@ -85,23 +82,15 @@ def settle_frames(video: Video, faults: dict[int, Fault]) -> None:
         video.found.at(frame=frame, file=video.names[frame]).add(fault.defect, fault.detail)
     unusable = [frame for frame, fault in faults.items() if fault.size is None]
     sizes = {fault.size for fault in faults.values()} - {None}
-    readable = len(video.file_names()) - len(unusable)
-    if len(sizes) == 1 and len(faults) - len(unusable) == readable and _masks_have(video, *sizes):
-        video.size = sizes.pop()
-        video.found.repaired("videos took the size of their frames and masks")
-        faults = unusable
+    if len(sizes) == 1 and len(faults) == len(video.file_names()):
+        size, masks = sizes.pop(), (mask for t in video.tracks for mask in t.entry["segmentations"])
+        # Polygons speak against it: they could be meant in any size.
+        if all(is_absent(m) or (isinstance(m, dict) and m.get("size") == [*size]) for m in masks):
+            video.size, faults = size, unusable
+            video.found.repaired("videos took the size of their frames and masks")
     for frame in faults:
         video.names[frame] = None
     video.found.repaired("frames that cannot be used were taken out", len(faults))
-
-
-def _masks_have(video: Video, size: tuple[int, int]) -> bool:
-    """Whether no mask speaks against a size; polygons do, they could be meant in any."""
-    masks = (mask for track in video.tracks for mask in track.entry["segmentations"])
-    return all(
-        is_absent(mask) or (isinstance(mask, dict) and mask.get("size") == [*size])
-        for mask in masks
-    )
 
 
 class Split(NamedTuple):

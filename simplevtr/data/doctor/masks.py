@@ -44,9 +44,8 @@ def examine_masks(video: Video, box_tolerance: float) -> int:
     total, kept = 0, []
     firsts: dict[tuple[bytes | None, ...], Track] = {}  # tracks by the masks that they have
     for track, masks in zip(video.tracks, _measured(video), strict=True):
-        given = len(masks) - masks.count(None)
-        total += given
-        never_visible = not any(mask and (mask is _LOST or mask.area) for mask in masks)
+        given = [mask for mask in masks if mask is not None]
+        total += len(given)
         for frame, mask in enumerate(masks):
             if mask and mask is not _LOST and not mask.area:
                 found, repair = track.found.at(frame=frame), "masks without a pixel became null"
@@ -57,11 +56,10 @@ def examine_masks(video: Video, box_tolerance: float) -> int:
         for key in _COLUMNS:
             if key in track.entry:
                 _examine_values(key, track, masks, video.size, box_tolerance)
-        if never_visible:
-            none = f"none of its {len(masks)} segmentations has a pixel"
-            detail = none if given else "all are null"
+        if not any(mask is _LOST or mask.area for mask in given):
+            nothing = f"none of its {len(masks)} segmentations has a pixel"
             repair = "annotations that are never visible were dropped"
-            if track.found.add("never-visible", detail, repair):
+            if track.found.add("never-visible", nothing if given else "all are null", repair):
                 continue
         if not all(mask is None or mask is _LOST for mask in masks):
             first = firsts.setdefault(tuple(mask and mask.text for mask in masks), track)

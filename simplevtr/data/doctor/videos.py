@@ -14,7 +14,6 @@ from simplevtr.formats.paths import leads_out, natural_key, relative
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
-_NAMED = 5  # categories that a message names
 
 
 @dataclass(eq=False)
@@ -63,13 +62,20 @@ def objects(
 def _identified(
     values: list[Any], key: str, kind: str, findings: Findings
 ) -> Iterator[tuple[int, dict[str, Any], Findings]]:
-    """The id of each entry that has one, the entry, and the findings at its place."""
+    """The id of each entry that has one of its own, the entry, and the findings at its place."""
     if not values:
         findings.add("nothing-left", f"the list of {key} is empty")
+    seen: set[int] = set()
     for _, entry, found in objects(values, key, findings):
         repair = f"{key} that cannot be used were dropped"
         own_id = found.read(checks.integer, entry, "id", repair)
-        if own_id is not None:
+        if own_id in seen:
+            repair = f"{key} with the id of another one were dropped"
+            name = f" of {shown(entry.get('name'))}" if kind == "category" else ""
+            detail = f"id {own_id}{name} is that of another {kind}"
+            found.at(**{kind: own_id}).add(f"duplicate-{kind}", detail, repair)
+        elif own_id is not None:
+            seen.add(own_id)
             yield own_id, entry, found.at(**{kind: own_id})
 
 
@@ -88,11 +94,7 @@ def examine_categories(
         others = found.other_values(entry, ("id", "name"))
         repair = "categories without a name were named after their id"
         name = found.read(checks.name, entry, "name", repair) or f"category {own_id}"
-        if own_id in categories:
-            detail = f"id {own_id} of {shown(name)} is that of another category"
-            repair = "categories with the id of another one were dropped"
-            found.add("duplicate-category", detail, repair)
-        elif name in by_name:
+        if name in by_name:
             categories[own_id] = by_name[name]
             detail = f"name {shown(name)} is that of category {by_name[name]['id']}"
             repair = "categories with the name of another one became one with it"
@@ -110,13 +112,12 @@ def examine_categories(
 def examine_use(kept: Sequence[dict[str, Any]], used: set[int], findings: Findings) -> None:
     """Count the categories without an annotation as one case: open vocabularies have thousands."""
     unused = [entry for entry in kept if entry["id"] not in used]
-    names = [shown(entry["name"]) for entry in unused[:_NAMED]]
     if len(unused) == 1:
         found = findings.at(category=unused[0]["id"])
-        found.add("unused-category", f"{names[0]} has no annotation")
+        found.add("unused-category", f"{shown(unused[0]['name'])} has no annotation")
     elif unused:
-        listed = ", ".join([*names, *["..."] * (len(unused) > _NAMED)])
-        detail = f"{len(unused):,} of {len(kept):,} categories have no annotation: {listed}"
+        names = checks.listed([entry["name"] for entry in unused])
+        detail = f"{len(unused):,} of {len(kept):,} categories have no annotation: {names}"
         findings.add("unused-category", detail)
 
 
@@ -125,10 +126,6 @@ def examine_videos(values: list[Any], findings: Findings) -> dict[int, Video | N
     videos: dict[int, Video | None] = {}
     owners: dict[str, int] = {}  # of a file: the first video of which it is a frame
     for own_id, entry, found in _identified(values, "videos", "video", findings):
-        if own_id in videos:
-            repair = "videos with the id of another one were dropped"
-            found.add("duplicate-video", f"id {own_id} is that of another video", repair)
-            continue
         videos[own_id] = video = _video(own_id, entry, found)
         if video is None:
             found.repaired("videos that cannot be used were dropped")
@@ -186,10 +183,10 @@ def _examine_frames(video: Video, owners: dict[str, int]) -> None:
     told = {video.id}
     uses = Counter(names)
     for name in uses:
-        first = owners.setdefault(name, video.id)
-        if first not in told:  # one case for each pair of videos
-            told.add(first)
-            found.at(file=name).add("shared-frame", f"is a frame of video {first} too")
+        owner = owners.setdefault(name, video.id)
+        if owner not in told:  # one case for each pair of videos
+            told.add(owner)
+            found.at(file=name).add("shared-frame", f"is a frame of video {owner} too")
     repeated = next((name for name, count in uses.items() if count > 1), None)
     if repeated is not None:
         found.at(file=repeated).add("repeated-frame", "is a frame of its video more than once")
