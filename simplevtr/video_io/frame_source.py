@@ -26,14 +26,12 @@ class FrameTiming:
 class Timeline:
     """The times of a video's frames: always increasing, the first at 0, 16 bytes per frame.
 
-    Clocks that jump back (joined recordings, a camera that restarts) go on where they were.
+    ``tick`` is the container's unit of time in seconds. Clocks that jump back (joined recordings, a
+    camera that restarts) go on where they were; with ``may_jump`` also those that jump ahead by
+    more than 10 s.
     """
 
     def __init__(self, fps: Fraction | None, tick: Fraction, *, may_jump: bool = False):
-        """``tick`` is the container's unit of time in seconds.
-
-        With ``may_jump``, a gap of more than 10 s means that the clock was set anew.
-        """
         self._fps, self._tick, self._may_jump = fps, tick, may_jump
         self._step = max(1, round(1 / (fps * tick))) if fps else 1
         self._origin = 0  # ticks on the container's clock that are time 0
@@ -44,32 +42,26 @@ class Timeline:
 
     def add(self, pts: int | None, duration: int | None) -> None:
         """Note the next frame: its time and duration in ticks, None or 0 where unknown."""
-        if self._starts:
-            start = self._after(self._starts[-1], pts)
-        else:
+        if not self._starts:
             start, self._origin = 0, pts or 0
+        else:
+            last = self._starts[-1]
+            due = last + self._durations[-1]
+            start = due if pts is None else max(pts - self._origin, last + 1)
+            if pts is not None and self._jumped(pts - self._origin, last, due):
+                start, self._origin = due, pts - due
         self._starts.append(start)
         self._durations.append(duration if duration and duration > 0 else self._step)
 
-    def _after(self, previous: int, pts: int | None) -> int:
-        due = previous + self._durations[-1]
-        if pts is None:
-            return due
-        start = pts - self._origin
-        jumped_back = (previous - start) * self._tick > _BACK
-        if jumped_back or (self._may_jump and (start - due) * self._tick > _JUMP):
-            self._origin = pts - due
-            return due
-        return max(start, previous + 1)
+    def _jumped(self, start: int, last: int, due: int) -> bool:
+        ahead = self._may_jump and (start - due) * self._tick > _JUMP
+        return ahead or (last - start) * self._tick > _BACK
 
     def timing(self, index: int) -> FrameTiming:
-        """When frame ``index`` is shown.
+        """When frame ``index`` is shown; IndexError if it has not been read.
 
         Containers round times, to milliseconds for instance; what the frame rate explains to
         within one tick is taken to be exactly that.
-
-        Raises:
-            IndexError: that frame has not been read.
         """
         start, duration = self._starts[index] * self._tick, self._durations[index] * self._tick
         if self._fps:
@@ -105,17 +97,12 @@ class FrameSource(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield (H, W, 3) uint8 RGB frames in display order.
-
-        Raises:
-            ValueError: a live source is iterated for the second time.
-        """
+        """Yield (H, W, 3) uint8 RGB in display order; ValueError if a live source was read."""
 
     def timing(self, index: int) -> FrameTiming | None:
         """When frame ``index`` of the latest pass is shown; None for images, which have no times.
 
-        Raises:
-            IndexError: that frame has not been read.
+        IndexError: that frame has not been read.
         """
         return None
 

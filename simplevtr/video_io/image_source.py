@@ -17,7 +17,7 @@ _SPELLINGS = {".jpeg": ".jpg", ".tiff": ".tif"}
 
 
 class ImageSource(FrameSource):
-    """One frame an image, in natural order of the paths; holds one frame at a time.
+    """One frame per image, in natural order of the paths; holds one frame at a time.
 
     All files are looked into, none decoded. ValueError if one is not an image or is an animation,
     two differ in nothing but the suffix (a frame and its mask, for instance), or sizes differ.
@@ -25,12 +25,17 @@ class ImageSource(FrameSource):
 
     def __init__(self, paths: Sequence[Path], shown: str):
         self.files = sorted(paths, key=lambda path: natural_key(str(path)))
-        self.path = shown
-        self.length = len(self.files)
-        self._refuse_doubles()
+        self.path, self.length = shown, len(self.files)
         first = self.files[0]
         self.size = images.frame_size(first)
+        seen: dict[Path, Path] = {}
         for path in self.files:
+            other = seen.setdefault(path.with_suffix(""), path)
+            if other is not path:
+                raise ValueError(
+                    f"{other} and {path} would be two frames; where one of them is a mask, choose "
+                    f"the frames by a pattern, such as '{path.parent}/*{other.suffix}'"
+                )
             _check_size(path, images.frame_size(path), self.size, f"the first frame {first}")
             if self.length > 1 and (count := images.picture_count(path)) > 1:
                 raise ValueError(
@@ -41,25 +46,17 @@ class ImageSource(FrameSource):
         # Images from several folders may share names, which then cannot name output files.
         self.names = names if len(set(names)) == len(names) else None
 
-    def _refuse_doubles(self) -> None:
-        seen: dict[Path, Path] = {}
-        for path in self.files:
-            other = seen.setdefault(path.with_suffix(""), path)
-            if other is not path:
-                raise ValueError(
-                    f"{other} and {path} would be two frames; where one of them is a mask, choose "
-                    f"the frames by a pattern, such as '{path.parent}/*{other.suffix}'"
-                )
-
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(images.read_frame, self.files)
 
 
 class PictureSource(FrameSource):
-    """The pictures of one file: an animation (WebP, PNG) with its times, or the pages of a TIFF."""
+    """The pictures of one file: an animation (WebP, PNG) with its times, or the pages of a TIFF.
+
+    The first one is decoded at once; ValueError if the file is not an image.
+    """
 
     def __init__(self, path: Path):
-        """Decode the first picture; ValueError if the file is not an image."""
         self.files, self.path = [path], str(path)
         self.length = images.picture_count(path)
         pixels, seconds = next(images.read_pictures(path))
@@ -71,25 +68,22 @@ class PictureSource(FrameSource):
         timings = self._timings = []
         start = Fraction(0)
         for index, (pixels, seconds) in enumerate(images.read_pictures(self.files[0])):
-            picture = f"{self.path}, picture {index}"
-            _check_size(picture, pixels.shape[:2], self.size, "picture 0")
+            _check_size(f"{self.path}, picture {index}", pixels.shape[:2], self.size, "picture 0")
             if seconds is not None:
                 timings.append(FrameTiming(start, seconds))
                 start += seconds
             yield pixels
 
     def timing(self, index: int) -> FrameTiming | None:
-        """When picture ``index`` of the latest pass is shown; None for pages."""
+        """See ``FrameSource``; None for pages."""
         return None if self.fps is None else self._timings[index]
 
 
 def images_in(folder: Path) -> list[Path]:
     """The frames in a folder: all images, or the .jpg files if all others are their doubles.
 
-    Doubles, such as 00000.png of 00000.jpg, are taken for masks, with a warning.
-
-    Raises:
-        ValueError: there are none, or images of several kinds that are not such doubles.
+    Doubles, such as 00000.png of 00000.jpg, are taken for masks, with a warning. ValueError: there
+    are none, or images of several kinds that are not such doubles.
     """
     kinds: dict[str, list[Path]] = {}
     for path in folder.iterdir():

@@ -37,7 +37,7 @@ def open_source(
     """
     single = isinstance(path_or_pattern, (str, os.PathLike))
     inputs = [os.fspath(i) for i in ([path_or_pattern] if single else path_or_pattern)]
-    if len(inputs) == 1 and (live := _open_live(inputs[0], timeout=timeout)) is not None:
+    if len(inputs) == 1 and (live := _open_live(inputs[0], timeout)) is not None:
         return live
     paths = [path for item in inputs for path in _expand(item)]
     if not paths:
@@ -46,12 +46,11 @@ def open_source(
         return VideoSource(paths[0])
     if len(paths) == 1 and picture_count(paths[0]) > 1:
         return PictureSource(paths[0])
-    for path in paths:
-        if not is_image(path):
-            raise ValueError(
-                f"{path}: several inputs must all be images ({', '.join(IMAGE_SUFFIXES)}); "
-                "videos are read one at a time"
-            )
+    if videos := [path for path in paths if not is_image(path)]:
+        raise ValueError(
+            f"{videos[0]}: several inputs must all be images ({', '.join(IMAGE_SUFFIXES)}); "
+            "videos are read one at a time"
+        )
     return ImageSource(paths, " ".join(inputs))
 
 
@@ -70,7 +69,7 @@ def _expand(item: str) -> list[Path]:
     return matches
 
 
-def _open_live(text: str, *, timeout: float) -> LiveSource | None:
+def _open_live(text: str, timeout: float) -> LiveSource | None:
     """A camera (of Linux, video4linux) or an address; None where a text stands for neither."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         if text.split("://", 1)[0].lower() not in _SCHEMES:

@@ -34,55 +34,49 @@ class Sink:
     frames have been written so far.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool, folder: bool = False):
-        self.path, self.size, self.count = path, tuple(size), 0
-        self._overwrite, self._folder = overwrite, folder
+    folder = False  # whether the output is one
+
+    def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool):
+        self.path, self.size, self.count, self._overwrite = path, tuple(size), 0, overwrite
         path.parent.mkdir(parents=True, exist_ok=True)
         # A free name: an earlier run may have left its own.
         extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
         names = (path.with_name(f"{path.stem}.partial{extra}{path.suffix}") for extra in extras)
         self._partial = next(name for name in names if not name.exists())
-        if folder:
+        if self.folder:
             self._partial.mkdir()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        try:
+            self._close()
+        except (av.FFmpegError, OSError) as error:
+            if kind is None and self.count:
+                raise
+            logger.warning("%s: could not be closed (%s)", self._partial, error)
         if self.count == 0:
-            self._discard()
+            shutil.rmtree(self._partial) if self.folder else self._partial.unlink(missing_ok=True)
             if kind is None:
                 raise ValueError(f"{self.path}: there are no frames to write")
         elif kind is None:
-            self._finish()
             self._publish()
         else:
-            try:
-                self._finish()
-            except (av.FFmpegError, OSError) as error:
-                logger.warning("%s: could not be closed (%s)", self._partial, error)
             found = self.path, self.count, self._partial
             logger.warning("%s: not complete; the %d frames done are kept in %s", *found)
 
-    def _finish(self) -> None:
-        """Flush and close what is under the temporary name."""
-        return
-
-    def _discard(self) -> None:
-        """Remove what is under the temporary name."""
-        if self._folder:
-            shutil.rmtree(self._partial)
-        else:
-            self._partial.unlink(missing_ok=True)
+    def _close(self) -> None:
+        """Complete what is under the temporary name."""
 
     def _publish(self) -> None:
-        suffix = "" if self._folder else self.path.suffix.lower()
+        suffix = "" if self.folder else self.path.suffix.lower()
         try:  # it may have appeared meanwhile
             check_output(self.path, overwrite=self._overwrite, suffixes=(suffix,))
         except FileExistsError:
             logger.warning("the finished result is kept in %s", self._partial)
             raise
-        if not (self._folder and self.path.exists()):
+        if not (self.folder and self.path.exists()):
             os.replace(self._partial, self.path)
             return
         for image in sorted(self._partial.iterdir()):
@@ -94,15 +88,10 @@ class FrameSink(Sink):
     """Receives RGB frames one by one."""
 
     def write(self, frame: np.ndarray, timing: FrameTiming | None = None) -> None:
-        """Append one (H, W, 3) uint8 RGB frame.
+        """Append one (H, W, 3) uint8 RGB frame; ValueError if it has another shape or dtype.
 
-        Args:
-            frame: the picture.
-            timing: when it is shown (``FrameSource.timing``); None: right after the one before,
-                for as long as the sink's frame rate implies. Folders have no times.
-
-        Raises:
-            ValueError: the frame has another shape or dtype.
+        ``timing`` is when it is shown (``FrameSource.timing``); None: right after the one before,
+        for as long as the sink's frame rate implies. Folders have no times.
         """
         if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
             raise ValueError(
@@ -117,12 +106,14 @@ class FrameSink(Sink):
 
 
 class FolderSink(FrameSink):
-    """A folder with one image per frame."""
+    """A folder with one image per frame, named by ``names`` or 00000.png, 00001.png, ..."""
+
+    folder = True
 
     def __init__(
         self, path: Path, size: tuple[int, int], names: Sequence[str] | None, *, overwrite: bool
     ):
-        super().__init__(path, size, overwrite=overwrite, folder=True)
+        super().__init__(path, size, overwrite=overwrite)
         self._names = names
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
@@ -138,17 +129,17 @@ class MotsPngSink(Sink):
     a track's identity, so a track keeps the value of its first frame, even if its label changes
     later. The instance number is the track's id up to 999, and beyond that a number that is free
     in its class, counted down from 999.
+
+    Raises:
+        ValueError: the path has a suffix or is a file.
+        FileExistsError: the folder has files and ``overwrite`` is False.
     """
 
-    def __init__(self, path: str | os.PathLike, size: tuple[int, int], *, overwrite: bool = False):
-        """Prepare a folder for frames of ``size`` (H, W).
+    folder = True
 
-        Raises:
-            ValueError: the path has a suffix or is a file.
-            FileExistsError: the folder has files and ``overwrite`` is False.
-        """
+    def __init__(self, path: str | os.PathLike, size: tuple[int, int], *, overwrite: bool = False):
         path = check_output(path, overwrite=overwrite, suffixes=("",))
-        super().__init__(path, size, overwrite=overwrite, folder=True)
+        super().__init__(path, size, overwrite=overwrite)
         self._values: dict[int, int] = {}  # by track id
 
     def write(self, tracks: FrameTracks) -> None:

@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 _COPIED = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3float", "opus")
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _BITS = 96_000  # a second and channel of AAC
-# Packets of the first stream for the second one, at the times they have after so many seconds.
-_Packets = Callable[[av.AudioStream, av.container.OutputContainer, Fraction], Iterator[av.Packet]]
 
 
 def add_sound(path: Path, source: Path) -> None:
@@ -36,24 +34,29 @@ def add_sound(path: Path, source: Path) -> None:
             if stream is None:
                 logger.warning("%s: it has no sound, nor has the result", source)
                 return
-            known = stream.codec_context is not None
-            copied = known and stream.codec_context.name in _COPIED
+            ways = []
+            if stream.codec_context is not None:
+                ways = [_copied] * (stream.codec_context.name in _COPIED) + [_encoded]
             reader = StreamReader(container, str(source))
             next(iter(reader), None)
             zero = reader.timeline.origin()
-        for packets in [_copied] * copied + [_encoded] * known:
-            if _combine(path, source, zero, packets, target):
-                os.replace(target, path)
-                return
+        if any(_combine(path, source, zero, way, target) for way in ways):
+            os.replace(target, path)
+        else:
+            logger.warning("%s: its sound cannot be read; the result has none", source)
     except ValueError as error:
         logger.warning("the result has no sound: %s", error)
-        return
     finally:
         target.unlink(missing_ok=True)
-    logger.warning("%s: its sound cannot be read; the result has none", source)
 
 
-def _combine(silent: Path, source: Path, zero: Fraction, packets: _Packets, target: Path) -> bool:
+def _combine(
+    silent: Path,
+    source: Path,
+    zero: Fraction,
+    way: Callable[..., Iterator[av.Packet]],
+    target: Path,
+) -> bool:
     """Write ``target`` with both, side by side; whether there is any sound that an mp4 can hold."""
     heard = False
     try:
@@ -65,7 +68,7 @@ def _combine(silent: Path, source: Path, zero: Fraction, packets: _Packets, targ
             video = shown.streams.video[0]
             end = video.duration * video.time_base
             pictures = _copied(video, output, Fraction(0))
-            sound = packets(container.streams.best("audio"), output, zero)
+            sound = way(container.streams.best("audio"), output, zero)
             sound = takewhile(lambda packet: packet.pts * packet.time_base < end, sound)
             for packet in heapq.merge(pictures, sound, key=lambda p: p.dts * p.time_base):
                 heard = heard or packet.stream.type == "audio"
@@ -90,8 +93,7 @@ def _copied(
         if pts + (packet.duration or 0) < start or (last is not None and packet.dts <= last):
             continue
         last = packet.dts
-        packet.pts, packet.dts = pts - start, packet.dts - start
-        packet.stream = copy
+        packet.pts, packet.dts, packet.stream = pts - start, last - start, copy
         yield packet
 
 

@@ -22,10 +22,12 @@ _PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,r
 
 
 class StreamReader:
-    """Decodes one pass of a container's first video stream; broken packets are left out."""
+    """Decodes one pass of a container's first video stream; broken packets are left out.
+
+    ``name`` begins messages; ValueError if there is no video that can be decoded.
+    """
 
     def __init__(self, container: av.container.InputContainer, name: str):
-        """``name`` begins messages; ValueError if there is no video that can be decoded."""
         self._name = name
         self._stream = stream = _pick_stream(container, name)
         # Threads that take a frame each hold back as many frames of a camera, and lose good frames
@@ -35,13 +37,13 @@ class StreamReader:
         self.fps = Fraction(rate) if rate else None
         # Of the next two, None where the container does not state it.
         self.length = stream.frames or None
-        tick = Fraction(stream.time_base or Fraction(1, 90000))
-        self.seconds = stream.duration * tick if self.length and stream.duration else None
+        self.seconds = _seconds(stream)
         self.count = 0  # frames returned so far
         self.bad_packets = 0  # packets left out so far
         self.bad_tail = False  # whether no frame came after the latest of them
         self.error: str | None = None  # why reading ended before the end
         self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
+        tick = Fraction(stream.time_base or Fraction(1, 90000))
         jumps = bool(int(container.format.flags) & av.format.Flags.ts_discont.value)
         self.timeline = Timeline(self.fps, tick, may_jump=jumps)
 
@@ -108,17 +110,18 @@ class StreamSource(FrameSource):
         return chain((first,), frames)
 
     def timing(self, index: int) -> FrameTiming | None:
-        """When frame ``index`` of the latest pass is shown."""
+        """See ``FrameSource``."""
         return self._reader.timeline.timing(index)
 
 
 class VideoSource(StreamSource):
-    """A video file; each pass reads it anew, so that memory holds one frame however long it is."""
+    """A video file; each pass reads it anew, so that memory holds one frame however long it is.
+
+    The first frame is decoded at once; ValueError if that fails or the file is not a video.
+    """
 
     def __init__(self, path: Path):
-        """Decode the first frame; ValueError if that fails or the file is not a video."""
-        self.files = [path]
-        self.path = str(path)
+        self.files, self.path = [path], str(path)
         self._warned = False
         with open_file(path) as container:
             self._begin(container)
@@ -126,16 +129,16 @@ class VideoSource(StreamSource):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         with open_file(self.files[0]) as container:
-            reader = self._reader = StreamReader(container, self.path)
-            yield from reader
-            self._report_damage(reader, reader.seconds or _seconds(container))
+            self._reader = StreamReader(container, self.path)
+            yield from self._reader
+        self._report_damage(self._reader)
 
-    def _report_damage(self, reader: StreamReader, seconds: Fraction | None) -> None:
+    def _report_damage(self, reader: StreamReader) -> None:
         """Warn once when frames are missing, or the video ends earlier than its header states."""
         cut = bool(self.length and reader.count < self.length)
-        if seconds and self.fps and (cut or self.length is None):
+        if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
-            cut = reader.timeline.end() + 1 / self.fps < seconds
+            cut = reader.timeline.end() + 1 / self.fps < reader.seconds
         if self._warned or reader.count == 0 or not (cut or reader.error or reader.bad_packets):
             return
         self._warned = True
@@ -149,18 +152,18 @@ class VideoSource(StreamSource):
 
 
 class LiveSource(StreamSource):
-    """A stream that is opened once, stays open, and can be iterated once."""
+    """A stream that is opened once, stays open, and can be iterated once.
+
+    ``shown`` stands for the address in messages; ``format`` is FFmpeg's name of the format, None to
+    find out; an answer, and later the next data, may take ``timeout`` seconds. The first frame is
+    decoded at once; ValueError if that fails.
+    """
 
     live = True
 
     def __init__(
         self, address: str, shown: str, *, format: str | None = None, timeout: float = 20.0
     ):
-        """Connect and decode the first frame; ValueError if that fails.
-
-        ``shown`` stands for the address in messages; ``format`` is FFmpeg's name of the format,
-        None to find out; an answer, and later the next data, may take ``timeout`` seconds.
-        """
         self.path, self.files = shown, []
         options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
         try:
@@ -194,7 +197,7 @@ class LiveSource(StreamSource):
             self._container.close()
 
     def close(self) -> None:
-        """Release the camera or connection."""
+        """See ``FrameSource``."""
         self._frames = None
         self._container.close()
 
@@ -202,8 +205,7 @@ class LiveSource(StreamSource):
 def open_file(path: Path) -> av.container.InputContainer:
     """Open a local media file, from which FFmpeg may not go on to the network.
 
-    Raises:
-        ValueError: it cannot be read, or is a playlist of other files.
+    ValueError: it cannot be read, or is a playlist of other files.
     """
     try:
         # "file:" keeps a name with a colon in it from being taken for an address.
@@ -217,18 +219,19 @@ def open_file(path: Path) -> av.container.InputContainer:
     raise ValueError(f"{path}: not a video or image that PyAV/PIL can read ({reason})")
 
 
-def _seconds(container: av.container.InputContainer) -> Fraction | None:
-    """Seconds from the first frame to the end, of Matroska, which counts no frames.
+def _seconds(stream: av.VideoStream) -> Fraction | None:
+    """Seconds from the first frame to the end, as the container states them.
 
-    It writes "00:01:23.450000000" as a tag: the time of the end.
+    Matroska counts no frames. It writes "00:01:23.450000000" as a tag: the time of the end.
     """
-    stream = container.streams.video[0]
+    tick = Fraction(stream.time_base or 0)
+    if stream.frames and stream.duration:
+        return stream.duration * tick
     found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if found is None:
         return None
     hours, minutes, seconds = map(Fraction, found.groups())
-    start = (stream.start_time or 0) * Fraction(stream.time_base or 0)
-    return 3600 * hours + 60 * minutes + seconds - start
+    return 3600 * hours + 60 * minutes + seconds - (stream.start_time or 0) * tick
 
 
 def _pick_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:

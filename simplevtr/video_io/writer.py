@@ -57,14 +57,13 @@ def open_sink(
     if path.is_dir() or not path.suffix:
         return FolderSink(path, size, names, overwrite=overwrite)
     if path.suffix.lower() == ".mp4":
-        extras = {"sample_aspect_ratio": sample_aspect_ratio, "audio_from": audio_from}
-        return Mp4Sink(path, size, fps, overwrite, **extras)
+        return Mp4Sink(path, size, fps, sample_aspect_ratio, audio_from, overwrite=overwrite)
     if fps > _MAX_GIF_FPS:
         raise ValueError(
             f"{path}: a gif holds at most {_MAX_GIF_FPS} frames a second, not {float(fps):g}; "
             f"use --fps {_MAX_GIF_FPS} or .mp4"
         )
-    return GifSink(path, size, fps, overwrite)
+    return GifSink(path, size, fps, overwrite=overwrite)
 
 
 def fine_tick(fps: Fraction) -> Fraction:
@@ -76,18 +75,15 @@ def fine_tick(fps: Fraction) -> Fraction:
 class _VideoSink(FrameSink):
     """What mp4 and gif share: an open container with one stream, and times in its ticks."""
 
-    def __init__(
-        self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool,
-        *, tick: Fraction, **options: str,
-    ):  # fmt: skip
-        super().__init__(path, size, overwrite=overwrite)
-        self._tick, self._frame_time = tick, 1 / fps
+    _stream: av.VideoStream
+
+    def _open(self, fps: Fraction, tick: Fraction, **options: str) -> None:
+        self._frame_time, self._tick = 1 / fps, tick
         self._next = Fraction(0)  # seconds
         self._last = -1  # ticks
         self._durations: dict[int, int] = {}  # of the pictures inside the encoder, by start
-        self._container = av.open(
-            f"file:{self._partial}", "w", format=path.suffix[1:].lower(), options=options
-        )
+        form = self.path.suffix[1:].lower()
+        self._container = av.open(f"file:{self._partial}", "w", format=form, options=options)
 
     def _picture(self, frame: np.ndarray, timing: FrameTiming | None) -> av.VideoFrame:
         """A frame with its time, always later than that of the one before."""
@@ -105,23 +101,24 @@ class _VideoSink(FrameSink):
             packet.duration = self._durations.pop(packet.pts, packet.duration)
             self._container.mux(packet)
 
-    def _finish(self) -> None:
-        self._mux(None)
-        self._container.close()
+    def _close(self) -> None:
+        with self._container:
+            if self.count:
+                self._flush()
 
-    def _discard(self) -> None:
-        self._container.close()
-        super()._discard()
+    def _flush(self) -> None:
+        self._mux(None)
 
 
 class Mp4Sink(_VideoSink):
     """H.264, yuv420p, index first; odd sizes gain one repeated row or column."""
 
     def __init__(
-        self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool,
-        *, sample_aspect_ratio: Fraction, audio_from: Path | None,
+        self, path: Path, size: tuple[int, int], fps: Fraction, sample_aspect_ratio: Fraction,
+        audio_from: Path | None, *, overwrite: bool,
     ):  # fmt: skip
-        super().__init__(path, size, fps, overwrite, tick=fine_tick(fps), movflags="+faststart")
+        super().__init__(path, size, overwrite=overwrite)
+        self._open(fps, fine_tick(fps), movflags="+faststart")
         self._audio_from = audio_from
         # The rate is only a label here: each frame has its own time. Without pictures stored out of
         # order, the file holds exactly how long each is shown, and its clock starts at 0.
@@ -144,21 +141,36 @@ class Mp4Sink(_VideoSink):
         colours = {"dst_colorspace": "ITU709", "dst_color_range": "MPEG"}
         self._mux(picture.reformat(format="yuv420p", **colours))
 
-    def _finish(self) -> None:
-        super()._finish()
-        if self._audio_from is not None:
+    def _close(self) -> None:
+        super()._close()
+        if self._audio_from is not None and self.count:
             add_sound(self._partial, self._audio_from)
 
 
 class GifSink(_VideoSink):
-    """An animated gif that repeats for ever, with a palette of its own for each frame."""
+    """An animated gif that repeats for ever, with a palette of its own for each frame.
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, overwrite: bool):
-        super().__init__(path, size, fps, overwrite, tick=Fraction(1, 100))
+    So a long gif needs no second look.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, *, overwrite: bool):
+        super().__init__(path, size, overwrite=overwrite)
+        self._open(fps, Fraction(1, 100))
         self._stream = stream = self._container.add_stream("gif", rate=100)
         stream.height, stream.width, stream.pix_fmt = *self.size, "pal8"
         stream.codec_context.time_base = self._tick
-        self._graph = _palette_graph(self.size, self._tick)
+        self._graph = graph = Graph()
+        source = graph.add_buffer(
+            width=size[1], height=size[0], format="rgb24", time_base=self._tick
+        )
+        split, use = graph.add("split"), graph.add("paletteuse", "new=1:dither=none")
+        palette = graph.add("palettegen", "stats_mode=single")
+        source.link_to(split)
+        split.link_to(use, 0, 0)
+        split.link_to(palette, 1, 0)
+        palette.link_to(use, 0, 1)
+        use.link_to(graph.add("buffersink"))
+        graph.configure()
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
         self._push(self._picture(frame, timing))
@@ -172,22 +184,6 @@ class GifSink(_VideoSink):
                 return
             self._mux(ready)
 
-    def _finish(self) -> None:
+    def _flush(self) -> None:
         self._push(None)
-        super()._finish()
-
-
-def _palette_graph(size: tuple[int, int], tick: Fraction) -> Graph:
-    """A palette of 256 colours for each frame alone, so that a long gif needs no second look."""
-    graph = Graph()
-    source = graph.add_buffer(width=size[1], height=size[0], format="rgb24", time_base=tick)
-    split = graph.add("split")
-    palette = graph.add("palettegen", "stats_mode=single")
-    use = graph.add("paletteuse", "new=1:dither=none")
-    split.link_to(use, 0, 0)
-    split.link_to(palette, 1, 0)
-    palette.link_to(use, 0, 1)
-    source.link_to(split)
-    use.link_to(graph.add("buffersink"))
-    graph.configure()
-    return graph
+        super()._flush()
