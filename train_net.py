@@ -22,7 +22,7 @@ from simplevtr.data.build import epoch_length
 from simplevtr.data.class_names import settle_classes
 from simplevtr.engine import run_folder
 from simplevtr.engine.processes import ProcessesError, run_processes
-from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
+from simplevtr.engine.resume import check_fit, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.run_config import check_device
 from simplevtr.terminal import USER_ERRORS, run_command
@@ -91,20 +91,19 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
     logged.OUTPUT_DIR = folder
     default_setup(logged, args)
     setup_logger(folder, distributed_rank=comm.get_rank(), name="simplevtr")
+
+    def is_not_users(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], (*USER_ERRORS, *ERRORS)))
+
     for handler in logging.getLogger("detectron2").handlers:
         if getattr(handler, "stream", None) is sys.stdout:
-            handler.addFilter(_is_no_user_error)
-
-
-def _is_no_user_error(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], (*USER_ERRORS, *ERRORS)))
+            handler.addFilter(is_not_users)
 
 
 def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
     """Train, after everything that could stop the training later has been checked."""
     checkpoint = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
     if checkpoint is not None:
-        check_schedule(checkpoint, cfg)
         check_fit(checkpoint, cfg)
     overwrite, cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE, True  # evaluation after evaluation
     cfg.freeze()
@@ -141,8 +140,7 @@ def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
         )
     cfg.freeze()
     for name in cfg.DATASETS.TEST:
-        # Refuses an earlier result file now, not after hours of inference.
-        ClipTrainer.build_evaluator(cfg, name)
+        ClipTrainer.build_evaluator(cfg, name)  # refuses an earlier result file now, not at the end
     # Logs and config are kept apart from those of the training that lies in the same folder.
     start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
     model = ClipTrainer.build_model(cfg)

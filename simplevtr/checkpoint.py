@@ -8,11 +8,10 @@ from urllib.error import URLError
 from urllib.parse import parse_qs
 
 from simplevtr.formats.checks import names_difference
-from simplevtr.formats.files import replaced_file, write_bytes
+from simplevtr.formats.files import write_bytes
 from simplevtr.structures import Classes
-from simplevtr.weights_file import classes_of, read_checkpoint, weights_of
+from simplevtr.weights_file import classes_of, read_checkpoint, save_whole, weights_of
 
-import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
 from fvcore.common.checkpoint import _IncompatibleKeys
@@ -26,10 +25,7 @@ _CLASS_LAYERS = {"network.class_head.": 1, "network.dense_head.": 0}
 
 
 def saved_classes(path: str) -> Classes | None:
-    """The classes that a checkpoint was trained with, None for "" or where it does not tell.
-
-    See ``read_checkpoint`` for errors.
-    """
+    """The classes that a checkpoint was trained with, None for "" or where it does not tell."""
     if not path:
         return None
     classes = classes_of(read_checkpoint(PathManager.get_local_path(path)), path)
@@ -64,7 +60,7 @@ class ClipCheckpointer(DetectionCheckpointer):
             complete: whether every parameter of the model must be in the file.
             classes: what the model's labels stand for, written into each checkpoint; the class head
                 of weights that name the same in another order is brought into this one.
-            checkpointables: further objects with ``state_dict``, saved and loaded with the model.
+            checkpointables: of detectron2.
         """
         saved = {} if classes is None else {"classes": classes}
         super().__init__(model, save_dir, **saved, **checkpointables)
@@ -79,11 +75,8 @@ class ClipCheckpointer(DetectionCheckpointer):
 
         Where states of a run are restored, too (``checkpointables``, None for all), the weights are
         those of its last iteration, all of them; else those that ``weights_of`` chooses, without
-        ``ignore_prefixes``.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if it cannot be read safely or does not fit the model.
+        ``ignore_prefixes``. FileNotFoundError: there is no such file. ValueError: it cannot be read
+        safely or does not fit the model.
         """
         if path and "://" not in path and not Path(path).exists():
             raise FileNotFoundError(f"checkpoint {path} does not exist")
@@ -99,20 +92,13 @@ class ClipCheckpointer(DetectionCheckpointer):
             ) from error
 
     def save(self, name: str, **extra: Any) -> None:
-        """Save as detectron2 does, but in one step: the file is whole or as it was before.
-
-        OSError: it cannot be written.
-        """
+        """Save as detectron2 does, but with ``save_whole``."""
         if not (self.save_dir and self.save_to_disk):
             return
         state = {key: part.state_dict() for key, part in self.checkpointables.items()}
         path = Path(self.save_dir) / f"{name}.pth"
         self.logger.info("Saving checkpoint to %s", path)
-        with replaced_file(path) as partial:
-            try:
-                torch.save({"model": self.model.state_dict(), **state, **extra}, partial)
-            except RuntimeError as error:  # a full disk
-                raise OSError(f"{path} cannot be written: {error}") from error
+        save_whole({"model": self.model.state_dict(), **state, **extra}, path)
         self.tag_last_checkpoint(path.name)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:

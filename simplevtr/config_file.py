@@ -63,8 +63,8 @@ class _PlainLoader(yaml.SafeLoader):
 def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
     """The content of a YAML file of plain values; tags that name Python objects are refused.
 
-    FileNotFoundError: there is no such file; ``what`` it is stands in the message. ValueError: it
-    cannot be read; the message has one line, with the place.
+    FileNotFoundError: there is no such file, which should be ``what``. ValueError: it cannot be
+    read; the message has one line, with the place.
     """
     path = Path(path)
     if path.is_dir():
@@ -83,7 +83,7 @@ def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
         raise ValueError(f"{path}: {place}{_problem(error)}") from error
     except RecursionError as error:
         raise ValueError(f"{path}: is nested too deep") from error
-    except yaml.YAMLError as error:  # characters that are no text
+    except yaml.YAMLError as error:  # characters that are not text
         raise ValueError(f"{path}: not valid YAML: {one_line(error)}") from error
 
 
@@ -103,12 +103,9 @@ def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path]
     """Merge a YAML file into ``cfg``, in place, after the files that its ``_BASE_`` names.
 
     ``_BASE_`` is one path or a list of them, relative to the file; ``above`` are the files by whose
-    ``_BASE_`` this one is read.
-
-    Raises:
-        FileNotFoundError: if it, or a file that it builds on, does not exist.
-        ValueError: if one of them cannot be read, names a key that does not exist, or has a value
-            of another type; the message has one line: the file, the place, what is allowed.
+    ``_BASE_`` this one is read. FileNotFoundError: one of them does not exist. ValueError: one of
+    them cannot be read, names a key that does not exist, or has a value of another type; the
+    message has one line: the file, the place, what is allowed.
     """
     path = Path(path)
     by = f" ({BASE} of {above[-1]})" if above else ""
@@ -136,14 +133,14 @@ def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:
     if len(words) % 2:
         raise ValueError(f"options come as KEY VALUE pairs, got {len(words)} words: {list(words)}")
     for key, value in zip(words[::2], words[1::2], strict=True):
-        *groups, name = key.split(".")
+        prefix, dot, name = key.rpartition(".")
         node: Any = cfg
-        for group in groups:
+        for group in prefix.split(".") if dot else ():
             node = node.get(group) if isinstance(node, CfgNode) else None
         try:
             if not isinstance(node, CfgNode):
                 raise _unknown(key, cfg)
-            _merge_group(node, {name: value}, ".".join([*groups, ""]) if groups else "", cfg)
+            _merge_group(node, {name: value}, prefix + dot, cfg)
         except ValueError as error:
             raise ValueError(f"command line: {error}") from error
 
@@ -179,12 +176,11 @@ def _fitted(value: Any, default: Any, key: str) -> Any:
         return wanted(_fitted_items(value, LIST_ITEMS.get(key, list(default)), key))
     if default is None:  # detectron2's only key of this kind is a number
         return None if value is None else _fitted(value, 0.0, key)
-    number = type(value) in (int, float)
     if type(value) is float and not math.isfinite(value):
         raise ValueError(f"{key}: {value}; a finite number is needed")
     if type(value) is int and abs(value) >= 2**63:
         raise ValueError(f"{key}: {_SHORT.repr(value)}; a whole number below 2**63 is needed")
-    if wanted is float and number:
+    if wanted is float and type(value) is int:
         return float(value)
     if type(value) is wanted:
         return value

@@ -16,18 +16,17 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     """Merge a config file and options into the defaults and register the config's datasets.
 
     Args:
-        config_file: YAML file with deltas (``_BASE_`` names another file); "" for the defaults
-            alone. No file runs code.
+        config_file: YAML file with deltas, see ``merge_file``; "" for the defaults alone.
         opts: KEY VALUE pairs, e.g. ``["MODEL.DEVICE", "cpu"]``.
 
     Returns:
         A config that can still be changed. "~" in OUTPUT_DIR and MODEL.WEIGHTS is the home folder.
 
     Raises:
-        FileNotFoundError: if ``config_file``, or one that it builds on, does not exist.
-        ValueError: if a file cannot be read, a key does not exist, a value has the wrong type, or a
+        FileNotFoundError: ``config_file``, or one that it builds on, does not exist.
+        ValueError: a file cannot be read, a key does not exist, a value has the wrong type, or a
             key differs from its default that the chosen head ignores; the message names it.
-        KeyError: if a dataset of the config is not registered.
+        KeyError: a dataset of the config is not registered.
     """
     cfg = get_cfg()
     add_simplevtr_config(cfg)

@@ -4,6 +4,7 @@
 detectron2's model zoo by an unpickler that knows as little.
 """
 
+import contextlib
 import io
 import pickle
 import re
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.files import refuse_existing, replaced_file
 from simplevtr.safe_pickle import TORCH_GLOBALS, SafeUnpickler
 from simplevtr.structures import Classes
 
@@ -26,7 +27,7 @@ from torch import Tensor
 READABLE = (".pth", ".pt", ".pkl", ".safetensors", ".tar", ".bin", ".ckpt", ".pyth")
 # Training checkpoints keep their weights under one of these, along with other states.
 _MODEL_KEYS = ("model", "state_dict")
-# What unpicklers and zip readers raise at damaged or foreign content.
+# What unpicklers and zip readers raise on damaged or foreign content.
 _UNREADABLE = (
     pickle.UnpicklingError, struct.error, SafetensorError, EOFError, RuntimeError, LookupError,
     TypeError, AttributeError, AssertionError, ValueError, OverflowError, ImportError, MemoryError,
@@ -34,21 +35,18 @@ _UNREADABLE = (
 
 
 def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]:
-    """Read all that a checkpoint holds.
+    """Read all that a checkpoint holds: a dict with the weights under "model".
 
     Args:
         path: ``.pth`` or ``.pt`` of PyTorch, the weights alone or under "model" or "state_dict";
-            ``.safetensors``; ``.pkl`` of NumPy arrays (detectron2's zoo).
+            ``.safetensors``; ``.pkl`` of NumPy arrays (detectron2's zoo), which keeps the hints
+            that detectron2 reads it by.
         mapped: whether the tensors of a ``.pth`` stay in the file until they are looked at.
 
-    Returns:
-        A dict with the weights under "model", for a ``.pkl`` with detectron2's hints for reading
-        it.
-
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it has another suffix, cannot be read safely or holds no dict; the message
-            says what it is.
+        FileNotFoundError: there is no such file.
+        ValueError: it has another suffix, cannot be read safely or holds no dict; the message names
+            what it is.
     """
     path = Path(path)
     if path.is_dir():
@@ -76,52 +74,37 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
 def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[str, Tensor], str]:
     """The weights of a checkpoint that its scores are those of, as everything but --resume takes.
 
-    Args:
-        checkpoint: of ``read_checkpoint``.
-        source: the file, for messages.
-
     Returns:
         Name -> tensor: the average that ``SOLVER.EMA_DECAY`` kept if there is one, else the weights
         of the last iteration; and which of them it is, in words.
 
     Raises:
-        ValueError: if there are none, or something else is among them.
+        ValueError: there are none, or something else is among them; the message begins with
+            ``source``.
     """
-    average = _average_in(checkpoint)
-    content = checkpoint["model"] if average is None else average
+    average: Any = checkpoint
+    for key in ("trainer", "hooks", "WeightAverage"):  # as ``engine.hooks.WeightAverage`` saved it
+        average = average.get(key) if isinstance(average, Mapping) else None
+    content = checkpoint["model"]
+    if isinstance(average, Mapping):
+        wrap = "module."
+        content = {k.removeprefix(wrap): v for k, v in average.items() if k.startswith(wrap)}
     if not content:
         raise ValueError(f"{source} holds no weights, a dict of names and tensors")
     weights = {}
     for name, value in content.items():
-        tensor = _tensor(value)
-        if not isinstance(name, str) or tensor is None:
+        tensor = value
+        if isinstance(value, np.ndarray):
+            # Text, or numbers that torch does not know, stay what they are.
+            with contextlib.suppress(TypeError):
+                tensor = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
             kind = "ndarray" if isinstance(value, np.ndarray) else type(value).__name__
             raise ValueError(f"{source}: {name!r} is of type {kind}, where a tensor is expected")
         weights[name] = tensor
-    if average is None:
+    if content is checkpoint["model"]:
         return weights, "the weights as they are (no average was kept)"
     return weights, "the average of the weights (SOLVER.EMA_DECAY)"
-
-
-def _tensor(value: Any) -> Tensor | None:
-    """A tensor or an array of numbers as a tensor, else None."""
-    if isinstance(value, np.ndarray):
-        try:
-            return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
-        except TypeError:  # text, or numbers that torch does not know
-            return None
-    return value if isinstance(value, Tensor) else None
-
-
-def _average_in(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The weights that ``engine.hooks.WeightAverage`` saved, or None."""
-    state: Any = checkpoint
-    for key in ("trainer", "hooks", "WeightAverage"):
-        state = state.get(key) if isinstance(state, Mapping) else None
-    if not isinstance(state, Mapping):
-        return None
-    prefix = "module."
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | None:
@@ -147,29 +130,31 @@ def write_weights(
 ) -> int:
     """Write weights as ``{"model": ...}``, whole or not at all; returns the size in bytes.
 
-    Args:
-        weights: name -> tensor.
-        path: that ``check_writable`` allows.
-        overwrite: whether a file of that name is replaced.
-        classes: what the rows of the class head stand for, written if known.
+    ``classes``, what the rows of the class head stand for, are written if known. See
+    ``check_writable`` for errors.
     """
     check_writable(path, overwrite=overwrite)
     content: dict[str, Any] = {"model": dict(weights)}
     if classes is not None:
         content["classes"] = classes.state_dict()
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue(), overwrite=overwrite)
+    save_whole(content, Path(path))
     return Path(path).stat().st_size
 
 
-def check_writable(path: str | Path, *, overwrite: bool) -> None:
-    """Refuse a target of ``write_weights``, before any work is done.
+def save_whole(content: dict[str, Any], path: Path) -> None:
+    """``torch.save`` in one step: the file is whole or as it was before. OSError: a full disk."""
+    with replaced_file(path) as partial:
+        try:
+            torch.save(content, partial)
+        except RuntimeError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
 
-    Raises:
-        ValueError: the suffix is not ``.pth``.
-        FileNotFoundError: there is no such folder.
-        FileExistsError: there is such a file and it is not to be replaced.
+
+def check_writable(path: str | Path, *, overwrite: bool) -> None:
+    """Refuse a target of ``write_weights`` before any work is done.
+
+    ValueError: the suffix is not ``.pth``. FileNotFoundError: there is no such folder.
+    FileExistsError: there is such a file and it is not to be replaced.
     """
     path = Path(path)
     if path.suffix != ".pth":
@@ -191,21 +176,17 @@ def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[st
 
 def _content(path: Path, mapped: bool) -> Any:
     if path.suffix == ".pkl":
-        return _zoo_content(SafeUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load())
+        content = SafeUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        if "model" in content:
+            return {"matching_heuristics": True, **content}
+        content = content.get("blobs", content)  # Caffe2's
+        weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
+        return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
     if path.suffix == ".safetensors":
         return load_file(path)
     with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-
-
-def _zoo_content(content: dict[str, Any]) -> dict[str, Any]:
-    """A ``.pkl`` file's content as detectron2 keeps it, Caffe2's too."""
-    if "model" in content:
-        return {"matching_heuristics": True, **content}
-    content = content.get("blobs", content)
-    weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
-    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
 
 
 def _reason(path: Path, error: Exception) -> str:

@@ -50,28 +50,6 @@ def test_ignored_prefixes_keep_their_own_weights(tmp_path):
     assert torch.equal(model.head.weight, head)
 
 
-class Evil:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (self.path, "w"))
-
-
-@pytest.mark.parametrize("suffix", [".pkl", ".pth"])
-def test_a_file_that_would_run_code_is_refused(tmp_path, suffix):
-    target = tmp_path / "written"
-    path = tmp_path / f"evil{suffix}"
-    content = {"model": {"body.weight": Evil(str(target))}}
-    if suffix == ".pkl":
-        path.write_bytes(pickle.dumps(content))
-    else:
-        torch.save(content, path)
-    with pytest.raises(ValueError, match=f"evil{suffix} is not a checkpoint that can be"):
-        ClipCheckpointer(Small()).load(str(path))
-    assert not target.exists()
-
-
 def test_model_zoo_backbones_find_their_place(tmp_path, tiny_cfg):
     """A pickled dict of arrays with the bare names of the backbone, as in detectron2's zoo."""
     model = build(tiny_cfg)

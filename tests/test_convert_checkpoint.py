@@ -170,3 +170,41 @@ def test_the_same_seed_fills_the_same(vistr_file, tmp_path):
         assert run(vistr_file, tmp_path / f"{name}.pth", *arguments) == 0
         assert torch.equal(torch.random.get_rng_state(), expected)  # the caller's is left alone
     assert equal(read_weights(tmp_path / "a.pth"), read_weights(tmp_path / "b.pth"))
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Of a training."""
+    path = tmp_path / "model_final.pth"
+    model = torch.nn.BatchNorm1d(3)
+    optimizer = torch.optim.Adam(model.parameters())
+    ClipCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_final")
+    return path
+
+
+def test_weights_alone_in_half_precision(checkpoint, tmp_path, capsys):
+    target = tmp_path / "small.pth"
+    assert run(checkpoint, target, "--half") == 0
+    content = torch.load(target, weights_only=True)
+    assert set(content) == {"model"}
+    assert content["model"]["weight"].dtype == torch.float16
+    assert content["model"]["num_batches_tracked"].dtype == torch.int64
+    model = torch.nn.BatchNorm1d(3)
+    ClipCheckpointer(model, complete=True).load(str(target))
+    assert model.weight.dtype == torch.float32
+    torch.save({"model": {"x": torch.tensor([1e6])}}, tmp_path / "large.pth")
+    assert run(tmp_path / "large.pth", tmp_path / "a.pth", "--half") == 2
+    assert "x has values that do not fit" in capsys.readouterr().err
+
+
+def test_the_average_and_the_classes_are_kept(tmp_path, capsys):
+    average = {"module.a": torch.ones(2), "n_averaged": torch.tensor(3)}
+    classes = {"names": ["cat", "dog"], "ids": [3, 7]}
+    content = {"model": {"a": torch.zeros(2)}, "trainer": {"hooks": {"WeightAverage": average}}}
+    torch.save({**content, "classes": classes}, tmp_path / "run.pth")
+    assert run(tmp_path / "run.pth", tmp_path / "small.pth") == 0
+    assert "run.pth: the average of the weights (SOLVER.EMA_DECAY)" in capsys.readouterr().out
+    small = torch.load(tmp_path / "small.pth", weights_only=True)
+    assert small["classes"] == classes
+    assert small["model"].keys() == {"a"}
+    assert (small["model"]["a"] == 1).all()

@@ -224,9 +224,10 @@ def test_a_cut_video_gives_all_frames_before_the_cut(tmp_path, caplog):
             with contextlib.suppress(av.error.InvalidDataError):
                 whole += len(packet.decode())
     with caplog.at_level(logging.WARNING):
-        assert len(list(open_source(path))) == whole
+        source = open_source(path)
+        assert [len(list(source)) for _ in range(2)] == [whole] * 2
     assert 20 < whole < 30
-    assert "of 40 frames can be read" in caplog.text
+    assert caplog.text.count(f"{whole} of 40 frames can be read") == 1
 
 
 @pytest.mark.parametrize("late", [0, 9])

@@ -9,7 +9,7 @@ import time
 
 from simplevtr.video_io import open_sink, open_source
 from simplevtr.video_io.reader import hidden
-from simplevtr.video_io.video_source import LiveSource
+from simplevtr.video_io.video_source import open_live
 
 import numpy as np
 import pytest
@@ -164,7 +164,7 @@ def test_a_connection_that_breaks_off_keeps_the_frames_before(tmp_path, stalling
 
 def test_a_device_is_read_as_it_delivers():
     # FFmpeg's test picture stands for a camera: a device with a format of its own.
-    source = LiveSource("testsrc=size=64x48:rate=10", "/dev/video7", format="lavfi")
+    source = open_live("testsrc=size=64x48:rate=10", "/dev/video7", format="lavfi")
     frames = iter(source)
     first, second = next(frames), next(frames)
     assert first.shape == (48, 64, 3)

@@ -1,8 +1,10 @@
+"""What is drawn on frames, and what is not, as the painter's options say; contact sheets."""
+
 import itertools
 
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
-from simplevtr.visualization import TrackPainter, clip_sheet, track_colour
+from simplevtr.visualization import TrackPainter, clip_sheet, track_rgb
 
 import cv2
 import numpy as np
@@ -10,73 +12,94 @@ import pytest
 from track_samples import draw, rle
 
 NAMES = ["car", "person"]
+SIZE = (300, 400)
+NOTHING = {"draw_masks": False, "draw_labels": False, "draw_ids": False}
 
 
-def grey_frame(height=300, width=400):
+def grey(height=300, width=400):
     return np.full((height, width, 3), 128, dtype=np.uint8)
 
 
-def box_mask(y, x, height, width, size=(300, 400)):
+def box_mask(y, x, height, width, size=SIZE):
     mask = np.zeros(size, dtype=bool)
     mask[y : y + height, x : x + width] = True
     return mask
 
 
+def disc(y, x, radius=40, size=SIZE):
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def tracks(index, *found, size=SIZE):
+    """Each track is (id, label, score, mask)."""
+    ids, labels, scores, masks = ([t[i] for t in found] for i in range(4))
+    return FrameTracks(index, size, ids, labels, scores, [*map(rle, masks)])
+
+
+def changed(picture):
+    return (picture != 128).any(axis=2)
+
+
 def test_a_track_keeps_its_colour_wherever_and_with_whomever_it_is():
     painter = TrackPainter(NAMES)
-    alone = draw(painter, grey_frame(), [box_mask(100, 50, 150, 150)], [0], [0.9], [7])
+    alone = draw(painter, grey(), [box_mask(100, 50, 150, 150)], [0], [0.9], [7])
     both = draw(
         painter,
-        grey_frame(),
+        grey(),
         [box_mask(100, 10, 150, 150), box_mask(100, 220, 150, 150)],
         [1, 0],
         None,
         [3, 7],
     )
-    again = draw(TrackPainter(NAMES), grey_frame(), [box_mask(0, 0, 9, 9)], [1], None, [7])
+    again = draw(TrackPainter(NAMES), grey(), [box_mask(0, 0, 9, 9)], [1], None, [7])
     assert tuple(alone[110, 60]) == tuple(both[110, 230]) == tuple(again[4, 4])
     assert tuple(both[110, 20]) != tuple(both[110, 230])
-    expected = 128 * 0.55 + np.array(track_colour(7)) * 255 * 0.45
+    expected = 128 * 0.55 + np.array(track_rgb(7)) * 0.45
     np.testing.assert_allclose(alone[110, 60], expected, atol=1)
 
 
 def test_colours_stay_what_they_are():
     # Pictures of different runs and versions are laid side by side.
-    assert [np.round(np.multiply(track_colour(i), 255)).tolist() for i in (0, 1, 63)] == [
-        [0, 255, 0],
-        [185, 0, 255],
-        [255, 93, 185],
-    ]
+    assert [track_rgb(i) for i in (0, 1, 63)] == [(0, 255, 0), (185, 0, 255), (255, 93, 185)]
 
 
 def test_colours_are_well_separated_and_bright():
-    colours = np.array([track_colour(i) for i in range(64)], dtype=np.float32)
+    colours = np.array([track_rgb(i) for i in range(64)], dtype=np.float32) / 255
     lab = cv2.cvtColor(colours[None], cv2.COLOR_RGB2LAB)[0]
     gaps = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab[:10], 2)]
     assert min(gaps) > 40  # 2 can just be told apart
     gaps = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)]
     assert min(gaps) > 10
     assert lab[:, 0].min() > 45
-    assert track_colour(64) == track_colour(0)
+    assert track_rgb(64) == track_rgb(0)
 
 
-def test_absent_and_weak_tracks_are_not_drawn():
-    frame = grey_frame()
-    masks = [np.zeros((300, 400), dtype=bool), box_mask(50, 50, 100, 100)]
-    untouched = draw(TrackPainter(NAMES, min_score=0.5), frame, masks, [0, 1], [0.9, 0.49], [1, 2])
-    np.testing.assert_array_equal(untouched, frame)
-    drawn = draw(TrackPainter(NAMES, min_score=0.5), frame, masks, [0, 1], [0.9, 0.5], [1, 2])
-    assert (drawn != frame).any()
-    assert (frame == 128).all()  # the input is left alone
-    nothing = draw(TrackPainter(NAMES), frame, np.zeros((0, 300, 400)), [], [], [])
-    np.testing.assert_array_equal(nothing, frame)
+def test_tracks_below_a_score_are_not_drawn():
+    masks = [disc(100, 100), disc(130, 140), disc(250, 300, 20)]
+    found = tracks(4, (5, 0, 0.9, masks[0]), (2, 1, 0.6, masks[1]), (9, 0, 0.2, masks[2]))
+    for options in ({}, {"scale": 0.5}):
+        picture = TrackPainter(NAMES, min_score=0.5, **options).draw_frame(grey(), found)
+        expected = TrackPainter(NAMES, **options).draw_frame(grey(), found.rows([0, 1]))
+        np.testing.assert_array_equal(picture, expected)
+    for nothing in (tracks(0), tracks(0, (1, 0, 0.9, np.zeros(SIZE, dtype=bool)))):
+        frame = grey()
+        np.testing.assert_array_equal(TrackPainter(NAMES).draw_frame(frame, nothing), grey())
+    TrackPainter(NAMES).draw_frame(frame, found)
+    np.testing.assert_array_equal(frame, grey())  # the input is left alone
+
+
+def test_nothing_wanted_is_nothing_drawn():
+    painter = TrackPainter(NAMES, **NOTHING)
+    found = tracks(0, (1, 0, 0.9, disc(100, 100)))
+    np.testing.assert_array_equal(painter.draw_frame(grey(), found), grey())
 
 
 def test_only_mask_outline_and_label_are_touched():
     mask = box_mask(150, 100, 100, 200)
     mask[180:220, 150:250] = False  # a hole
     mask[5, 390] = True  # one pixel elsewhere
-    frame = grey_frame()
+    frame = grey()
     drawn = draw(TrackPainter(NAMES), frame, [mask], [0], [0.9], [1])
     changed = (drawn != frame).any(axis=2)
     assert changed[mask].all()
@@ -88,27 +111,69 @@ def test_only_mask_outline_and_label_are_touched():
     assert columns.max() < 280
 
 
-def test_label_text():
-    painter = TrackPainter(NAMES)
-    assert painter.label(0, 3, 0.918) == "car #3 92%"
-    assert painter.label(1, 12, None) == "person #12"
-    assert painter.label(7, 1, 1.0) == "class 7 #1 100%"
-    assert TrackPainter([]).label(-1, 1, None) == "class -1 #1"
-
-
 @pytest.mark.parametrize("name", ["a$b$", r"$\frac$", "naïve_字", "", "x" * 200])
 def test_any_class_name_can_be_drawn(name):
-    drawn = draw(TrackPainter([name]), grey_frame(), [box_mask(290, 390, 10, 10)], [0], [0.5], [1])
+    drawn = draw(TrackPainter([name]), grey(), [box_mask(290, 390, 10, 10)], [0], [0.5], [1])
     assert drawn.shape == (300, 400, 3)
     assert (drawn[:280] != 128).any()  # the label is inside the picture, above the mask
 
 
 def test_labels_do_not_lie_on_each_other():
     masks = [box_mask(100, 100, 20, 20)] * 2
-    one = draw(TrackPainter(NAMES), grey_frame(), masks[:1], [0], None, [1])
-    two = draw(TrackPainter(NAMES), grey_frame(), masks, [0, 0], None, [1, 2])
+    one = draw(TrackPainter(NAMES), grey(), masks[:1], [0], None, [1])
+    two = draw(TrackPainter(NAMES), grey(), masks, [0, 0], None, [1, 2])
     dark_one, dark_two = ((picture.max(axis=2) < 100).sum() for picture in (one, two))
     assert dark_two > 1.6 * dark_one
+
+
+def test_boxes():
+    painter = TrackPainter(NAMES, **NOTHING, draw_boxes=True)
+    picture = draw(painter, grey(), [disc(100, 150, 30)], [0], None, [1])
+    expected = np.zeros(SIZE, dtype=bool)
+    expected[70:131, 120:181] = True
+    expected[71:130, 121:180] = False
+    np.testing.assert_array_equal(changed(picture), expected)
+    assert tuple(picture[70, 120]) == track_rgb(1)
+
+
+def test_masks_can_be_left_out():
+    mask = disc(200, 200, 60)
+    picture = draw(TrackPainter(NAMES, draw_masks=False), grey(), [mask], [0], None, [1])
+    rows, columns = np.nonzero(changed(picture))
+    assert len(rows)  # the label
+    assert rows.max() - rows.min() < 25
+    assert abs(columns.mean() - 200) < 5
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "person #3 92%"),
+        ({"draw_ids": False}, "person 92%"),
+        ({"draw_labels": False}, "#3"),
+        ({"draw_labels": False, "draw_ids": False}, ""),
+    ],
+)
+def test_the_parts_of_a_label(options, text):
+    painter = TrackPainter(NAMES, draw_masks=False, **options)
+    assert painter.label(1, 3, 0.918) == text
+    assert TrackPainter(NAMES).label(1, 12, None) == "person #12"  # ground truth
+    assert [TrackPainter(NAMES).label(i, 1, 1.0) for i in (7, -1)] == [
+        "class 7 #1 100%", "class -1 #1 100%",
+    ]  # fmt: skip
+    picture = draw(painter, grey(), [disc(150, 200)], [1], [0.918], [3])
+    assert changed(picture).any() == bool(text)
+
+
+def test_only_some_classes():
+    masks = [disc(60, 60), disc(220, 300)]
+    both = tracks(0, (1, 0, 0.9, masks[0]), (2, 1, 0.9, masks[1]))
+    for classes in (["person"], [1], {"person", 1}):
+        area = changed(TrackPainter(NAMES, classes=classes).draw_frame(grey(), both))
+        assert area[220, 270]
+        assert not area[:150].any()
+    assert not changed(TrackPainter(NAMES, classes=[]).draw_frame(grey(), both)).any()
+    assert not changed(TrackPainter([], classes=[5]).draw_frame(grey(), both)).any()
 
 
 def test_small_frames_are_enlarged_and_large_ones_are_not():
@@ -117,26 +182,111 @@ def test_small_frames_are_enlarged_and_large_ones_are_not():
     assert painter.output_size((65, 97)) == (260, 388)
     assert painter.output_size((240, 426)) == (240, 426)
     assert painter.output_size((720, 1280)) == (720, 1280)
-    small = draw(painter, grey_frame(64, 96), [box_mask(5, 5, 8, 8, (64, 96))], [0], None, [1])
+    small = draw(painter, grey(64, 96), [box_mask(5, 5, 8, 8, (64, 96))], [0], None, [1])
     assert small.shape == (256, 384, 3)
     assert small.dtype == np.uint8
-    half = draw(
-        TrackPainter(NAMES, scale=0.5), grey_frame(), [box_mask(0, 0, 9, 9)], [0], None, [1]
-    )
+    half = draw(TrackPainter(NAMES, scale=0.5), grey(), [box_mask(0, 0, 9, 9)], [0], None, [1])
     assert half.shape == (150, 200, 3)
     # One painter serves videos of several sizes.
-    assert draw(painter, grey_frame(), [box_mask(0, 0, 9, 9)], [0], None, [1]).shape[0] == 300
+    assert draw(painter, grey(), [box_mask(0, 0, 9, 9)], [0], None, [1]).shape[0] == 300
 
 
-def test_a_frame_of_another_type_or_scale_is_refused():
+def trail_painter(trail=3):
+    return TrackPainter(NAMES, **NOTHING, trail=trail)
+
+
+def columns_of(picture):
+    columns = np.nonzero(changed(picture).any(axis=0))[0]
+    return columns.min(), columns.max()
+
+
+def test_a_trail_joins_the_last_centroids():
+    painter = trail_painter()
+    for index, x in enumerate((50, 100, 150, 200, 250)):
+        picture = painter.draw_frame(grey(), tracks(index, (1, 0, 0.9, disc(150, x))))
+    left, right = columns_of(picture)
+    assert abs(left - 100) <= 3  # three frames ago
+    assert abs(right - 250) <= 6
+    rows = np.nonzero(changed(picture))[0]
+    assert 140 < rows.min()
+    assert rows.max() < 160
+    colour = track_rgb(1)
+    assert tuple(picture[150, 170]) == colour
+
+
+def test_a_trail_is_scaled_and_bridges_gaps():
+    painter = TrackPainter(NAMES, **NOTHING, trail=3, scale=0.5)
+    painter.draw_frame(grey(), tracks(0, (1, 0, 0.9, disc(150, 60))))
+    gone = painter.draw_frame(grey(), tracks(1))
+    assert not changed(gone).any()
+    picture = painter.draw_frame(grey(), tracks(2, (1, 0, 0.9, disc(150, 260))))
+    left, right = columns_of(picture)
+    assert abs(left - 30) <= 3
+    assert abs(right - 130) <= 6
+
+
+def test_another_video_begins_without_trails():
+    painter = trail_painter()
+    painter.draw_frame(grey(), tracks(5, (1, 0, 0.9, disc(150, 60))))
+    again = painter.draw_frame(grey(), tracks(0, (1, 0, 0.9, disc(150, 260))))
+    assert columns_of(again)[0] > 250
+    for x in (60, 260):
+        picture = draw(painter, grey(), [disc(150, x)], [0], None, [1])
+    assert columns_of(picture)[0] > 250
+
+
+def test_trails_forget_what_is_gone():
+    painter = trail_painter(2)
+    for i in range(50):
+        found = (i, 0, 0.9, disc(150, 5 * i)), (99, 0, 0.9, disc(150, 200))
+        painter.draw_frame(grey(), tracks(i, *found))
+    assert sum(len(points) for points in painter._centroids) == 6
+
+
+def test_side_by_side():
+    painter = TrackPainter(NAMES, side_by_side=True)
+    alone = TrackPainter(NAMES)
+    assert painter.output_size(SIZE) == (300, 800)
+    found = tracks(0, (1, 0, 0.9, disc(150, 200)))
+    picture = painter.draw_frame(grey(), found)
+    np.testing.assert_array_equal(picture[:, :400], grey())
+    np.testing.assert_array_equal(picture[:, 400:], alone.draw_frame(grey(), found))
+    half = TrackPainter(NAMES, side_by_side=True, scale=0.5)
+    assert half.output_size(SIZE) == half.draw_frame(grey(), found).shape[:2] == (150, 400)
+
+
+def test_a_mask_that_vanishes_in_a_smaller_picture_is_not_drawn():
+    mask = np.zeros(SIZE, dtype=bool)
+    mask[151, 201] = True
+    picture = draw(TrackPainter(NAMES, scale=0.1), grey(), [mask], [0], None, [1])
+    assert picture.shape == (30, 40, 3)
+    assert (picture == 128).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 0}, "scale is 0"),
+        ({"min_score": 50}, "min_score is 50; it must be a number from 0 to 1"),
+        ({"trail": -1}, "trail is -1"),
+        ({"classes": ["dog"]}, "unknown class 'dog'; the model's classes: car, person"),
+        ({"classes": [2]}, "unknown class 2; allowed: 0 to 1"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrackPainter(NAMES, **options)
+
+
+def test_a_frame_of_another_type_or_size_is_refused():
     with pytest.raises(ValueError, match=r"frame 0 is float32 \(300, 400, 3\), expected uint8"):
-        draw(TrackPainter(NAMES), grey_frame().astype(np.float32), [], [], [], [])
-    with pytest.raises(ValueError, match="scale is 0"):
-        TrackPainter(NAMES, scale=0)
+        draw(TrackPainter(NAMES), grey().astype(np.float32), [], [], [], [])
+    with pytest.raises(ValueError, match=r"frame 4 is uint8 \(64, 96, 3\), expected"):
+        TrackPainter(NAMES).draw_frame(grey(64, 96), tracks(4))
 
 
 def test_clip_sheet_has_a_row_per_set_and_a_column_per_frame():
-    frames = np.stack([grey_frame(64, 96)] * 20)
+    frames = np.stack([grey(64, 96)] * 20)
     nothing = list(FrameTracks.of_video([], (64, 96), 20))
     masks = [None] * 19 + [rle(box_mask(20, 20, 40, 40, (64, 96)))]
     tracks = list(FrameTracks.of_video([(2, 0, 0.8, masks)], (64, 96), 20))
@@ -148,11 +298,11 @@ def test_clip_sheet_has_a_row_per_set_and_a_column_per_frame():
     assert colourful[204:, 7 * 274 :].any()  # the last frame is among those shown
     assert not colourful[:200].any()
     assert not colourful[:, : 7 * 274].any()
-    assert clip_sheet(frames[:2], {}).shape == (200, 2 * 270 + 4, 3)
+    assert clip_sheet(frames[:2], {"": nothing[:2]}).shape == (200, 2 * 270 + 4, 3)
 
 
 def test_clip_sheet_refuses_what_does_not_fit():
-    frames = np.stack([grey_frame(64, 96)] * 3)
+    frames = np.stack([grey(64, 96)] * 3)
     with pytest.raises(ValueError, match="row 'x' has tracks of 2 frames, expected 3"):
         clip_sheet(frames, {"x": list(FrameTracks.of_video([], (64, 96), 2))})
     with pytest.raises(ValueError, match="frame 0 is uint8"):

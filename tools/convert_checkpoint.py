@@ -13,7 +13,7 @@ not resume one. Of a checkpoint that has an average (SOLVER.EMA_DECAY) the avera
 
 The result starts a training as ``MODEL.WEIGHTS``; a report says what became of every tensor. Read
 are .pth, .pt, .safetensors and detectron2's .pkl files, without running code from them, in these
-layouts, told apart by their names:
+layouts, recognised by their names:
 
   vistr        VisTR's published checkpoints
   detr         DETR, on COCO or of VisTR's widths, with or without its mask head
@@ -22,8 +22,8 @@ layouts, told apart by their names:
   simplevtr    ours, of another config
 
 ResNets are expected to be trained on RGB frames normalised by ImageNet's statistics, torchvision's
-way. Caffe's (BGR, detectron2's "MSRA") are told from detectron2's names with folded statistics and
-rewritten; of others trained so --source-colours caffe says it.
+way. Caffe's (BGR, detectron2's "MSRA") are recognised by detectron2's names with folded statistics
+and rewritten; others trained in that way need --source-colours caffe.
 """
 
 import argparse

@@ -32,9 +32,8 @@ from simplevtr.structures import FrameTracks
 from simplevtr.terminal import add_unknown_categories, command_parser, number, run_command
 from simplevtr.video_io import open_sink
 from simplevtr.visualization import TrackPainter, clip_sheet
-from simplevtr.visualization.layout import captioned, joined
+from simplevtr.visualization.clip_sheet import COLUMNS, captioned, joined
 
-COLUMNS = 8  # frames of a contact sheet
 Rows = dict[str, list[FrameTracks]]  # by title, the tracks in each frame
 
 
@@ -130,7 +129,7 @@ def write_sheet(
     numbers = evenly_spaced(video.length, COLUMNS)
     frames = np.stack(list(read_frames(video, options.images, numbers)))
     shown = {title: [tracks[t] for t in numbers] for title, tracks in rows.items()}
-    sheet = clip_sheet(frames, shown, thing_classes=painter.thing_classes, columns=COLUMNS)
+    sheet = clip_sheet(frames, shown, thing_classes=painter.thing_classes)
     png = io.BytesIO()
     Image.fromarray(sheet).save(png, format="PNG")
     write_bytes(output, png.getvalue(), overwrite=options.overwrite)

@@ -5,7 +5,7 @@ v2 layer is one times sigmoid(0) = 1/2.
 
 The ResNets of Caffe in detectron2's zoo ("MSRA") and most detectors trained from them take BGR
 frames in [0, 255] from which only the mean is subtracted. The statistics of their norms are folded
-into weight and bias, which is how they are told.
+into weight and bias, which is how they are recognised.
 """
 
 import re

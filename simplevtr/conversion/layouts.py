@@ -1,4 +1,4 @@
-"""The layouts that weights come in, told apart by their names."""
+"""The layouts that weights come in, recognised by their names."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -86,7 +86,7 @@ def layout_of(weights: Mapping[str, Tensor], known: str | None = None) -> str:
     """The key of ``LAYOUTS`` that the names belong to, or the ``known`` one if it is a key.
 
     VisTR's own initialisation has VisTR's names, but the queries and classes of DETR on COCO, and
-    VisTR without masks has DETR's names; both are told by their class rows.
+    VisTR without masks has DETR's names; their class rows tell both from the rest.
 
     Raises:
         ValueError: if ``known`` is not a key, or without it no layout is recognised.

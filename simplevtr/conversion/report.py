@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LISTED = 3  # tensors of other shapes that are listed in any case
-WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that say little
+WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that mean little
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Several processes that train together, of which a user's mistake ends all with one message."""
+"""Several processes that train together; a user's mistake ends all of them with one message."""
 
 import logging
 import multiprocessing
@@ -29,17 +29,17 @@ def run_processes(
 ) -> Any:
     """Call ``run(*args)`` in each of several processes, connected as detectron2 does it.
 
+    A single process is this one, and what ``run`` returns is returned; else ``run`` and ``args``
+    must be picklable.
+
     Args:
-        run: can be pickled, as its arguments; called in this process if that is the only one.
+        run: what each process does.
         args: of ``run``.
         processes: on this machine; if there are GPUs, each gets one.
         machines: that take part.
         machine_rank: of this machine.
         dist_url: where the processes meet, "tcp://host:port"; "auto" takes a free port.
         errors: what the user can mend, in addition to ``USER_ERRORS``.
-
-    Returns:
-        What ``run`` returns if it was called in this process, else None.
 
     Raises:
         ValueError: for numbers that cannot be.
@@ -61,7 +61,7 @@ def run_processes(
             f"--num-machines {machines} needs --dist-url tcp://HOST:PORT, the same on all machines"
         )
     messages = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    # Which processes it ends is nothing to the user, who reads why.
+    # The user reads why processes are ended, which need not be listed.
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     found: list[str] = []
     threading.Thread(target=_end_all_after, args=(messages, found), daemon=True).start()
@@ -89,7 +89,7 @@ class ProcessesError(Exception):
 
 
 def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any) -> None:
-    """In a process: run, and tell the parent about an error of the user's."""
+    """In a process: run, and send the parent an error of the user's."""
     try:
         run(*args)
     except errors as error:

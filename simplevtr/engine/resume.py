@@ -21,9 +21,8 @@ _FREE = ("OUTPUT_DIR", "MODEL.WEIGHTS", "TEST.OVERWRITE", "DATALOADER.NUM_WORKER
 def last_checkpoint(output_dir: str) -> str | None:
     """The path of the checkpoint that a run in ``output_dir`` wrote last, None if there is none.
 
-    Raises:
-        FileNotFoundError: ``last_checkpoint`` does not exist, but checkpoints do.
-        ValueError: it names no whole checkpoint.
+    FileNotFoundError: ``last_checkpoint`` does not exist, but checkpoints do. ValueError: it does
+    not name a whole checkpoint.
     """
     folder = Path(output_dir)
     tag = folder / "last_checkpoint"
@@ -41,14 +40,23 @@ def last_checkpoint(output_dir: str) -> str | None:
     raise ValueError(f"{tag} {problem}. {_way_out(tag, [p for p in others if p != last])}")
 
 
-def check_schedule(path: str, cfg: CfgNode) -> None:
-    """Raise ValueError if ``SOLVER.MAX_ITER`` leaves the run of a checkpoint nothing to do.
+def check_fit(path: str, cfg: CfgNode) -> list[str]:
+    """Raise ValueError if the run of a checkpoint cannot go on with a config.
 
-    A complete run may be resumed as it was: it is evaluated again.
+    The optimizer and the parameters must be those of the config, and ``SOLVER.MAX_ITER`` leave
+    something to do; a complete run may be resumed as it was: it is evaluated again. Returns what
+    else has changed in the config since the checkpoint was written, "KEY from -> to" each.
     """
-    trainer = _training_in(path)
+    saved = read_checkpoint(path, mapped=True)
+    trainer = saved.get("trainer", {})
+    if "optimizer" not in trainer.get("_trainer", {}):
+        raise ValueError(
+            f"{path} holds weights alone, with which no training can go on; start one from them "
+            f"with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
+        )
+    changed = _changes(trainer, cfg)
     done, end = trainer["iteration"] + 1, cfg.SOLVER.MAX_ITER
-    before = _changes(trainer, cfg).get("SOLVER.MAX_ITER", (None,))[0]
+    before = changed.get("SOLVER.MAX_ITER", (None,))[0]
     if end < done or (end == done and before is not None):
         was = "" if before is None else f" (it was {before})"
         raise ValueError(
@@ -56,22 +64,23 @@ def check_schedule(path: str, cfg: CfgNode) -> None:
             f"that nothing is left to do: set SOLVER.MAX_ITER, or SOLVER.MAX_EPOCHS, to more than "
             f"{done} iterations, or score the checkpoint with --eval-only --resume"
         )
+    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in changed.items()]
+    if problem := _misfit(saved["model"], trainer["_trainer"]["optimizer"], changes, cfg):
+        raise ValueError(
+            f"{path} {problem}. Use the run's own values, or start another run: "
+            f"MODEL.WEIGHTS {path} OUTPUT_DIR other"
+        )
+    return changes
 
 
-def check_fit(path: str, cfg: CfgNode) -> list[str]:
-    """Raise ValueError if a checkpoint's optimizer or parameters are not those of a config.
-
-    Returns what else has changed in the config since it was written, "KEY from -> to" each.
-    """
-    trainer = _training_in(path)
-    hint = f"Use the run's own values, or start another run: MODEL.WEIGHTS {path} OUTPUT_DIR other"
-    state = trainer["_trainer"]["optimizer"]
-    entries = next(iter(state["state"].values()), {})
+def _misfit(weights: Saved, optimizer: Saved, changes: list[str], cfg: CfgNode) -> str | None:
+    """In which way weights and an optimizer's state are not those of a config."""
+    entries = next(iter(optimizer["state"].values()), {})
     kind = next((name for name, entry in STATE_OF.items() if entry in entries), None)
     if kind not in (None, cfg.SOLVER.OPTIMIZER):
-        raise ValueError(
-            f"{path} has the state of another optimizer: SOLVER.OPTIMIZER {kind!r} -> "
-            f"{cfg.SOLVER.OPTIMIZER!r}. {hint}"
+        return (
+            f"has the state of another optimizer: SOLVER.OPTIMIZER {kind!r} -> "
+            f"{cfg.SOLVER.OPTIMIZER!r}"
         )
     # Built without memory or values.
     meta = cfg.clone()
@@ -81,20 +90,30 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
         model = build_model(meta)
     groups = [len(group["params"]) for group in build_optimizer(meta, model).param_groups]
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in _read(Path(path))["model"].items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
     differ = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
-    changes = [f"{k} {old!r} -> {new!r}" for k, (old, new) in _changes(trainer, cfg).items()]
-    if not differ and groups == [len(group["params"]) for group in state["param_groups"]]:
-        return changes
+    if not differ and groups == [len(group["params"]) for group in optimizer["param_groups"]]:
+        return None
     causes = [c for c in changes if c.startswith(("MODEL.", *([] if differ else ["SOLVER."])))]
+    since = f", in which {', '.join(causes)}" if causes else ""
     shown = "; ".join(
         f"{key} {found.get(key, 'missing')} -> {wanted.get(key, 'missing')}" for key in differ[:3]
     )
     what = "its optimizer groups the parameters in another way"
-    if differ:
-        what = f"{len(differ)} parameters differ ({shown})"
-    since = f", in which {', '.join(causes)}" if causes else ""
-    raise ValueError(f"{path} does not fit this config{since}: {what}. {hint}")
+    what = f"{len(differ)} parameters differ ({shown})" if differ else what
+    return f"does not fit this config{since}: {what}"
+
+
+def _changes(trainer: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
+    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
+    if "config" not in trainer:
+        return {}
+    old, new = (flat(yaml.safe_load(text)) for text in (trainer["config"], cfg.dump()))
+    return {
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key not in _FREE
+    }
 
 
 def _read(path: Path) -> Saved | None:
@@ -115,26 +134,3 @@ def _way_out(tag: Path, others: list[Path]) -> str:
         f"The last whole checkpoint in this folder is {name} (iteration {iteration}): to go on "
         f"from it, write its name with: echo {name} > {tag}; then use --resume again"
     )
-
-
-def _training_in(path: str) -> Saved:
-    """The trainer's state in a checkpoint."""
-    trainer = _read(Path(path)).get("trainer", {})
-    if "optimizer" not in trainer.get("_trainer", {}):
-        raise ValueError(
-            f"{path} holds weights alone, with which no training can go on; start one from them "
-            f"with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
-        )
-    return trainer
-
-
-def _changes(trainer: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
-    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
-    if "config" not in trainer:
-        return {}
-    old, new = (flat(yaml.safe_load(text)) for text in (trainer["config"], cfg.dump()))
-    return {
-        key: (old.get(key), new.get(key))
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in _FREE
-    }

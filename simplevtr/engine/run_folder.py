@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 # Files of an earlier training, which a new one would overwrite or mix with its own.
 _RUN_FILES = ("last_checkpoint", "metrics.json", "model_*.pth")
 _LOCK = ".lock"
-_OF_TRAINING = ".written_by_training"  # beside the result files that a training may replace
+_OF_TRAINING = ".written_by_training"  # next to result files that a training may replace
 
 
 @contextmanager
 def only_run_in(output_dir: str) -> Iterator[None]:
     """Keep every other training and evaluation out of a folder, which is made if need be.
 
-    The main process of a run holds a lock on the file ``.lock``; the others do nothing here. The
-    system releases it when that process ends, whatever ends it. FileExistsError: another holds it.
+    The main process of a run holds a lock on the file ``.lock``, which the system releases when
+    that process ends, whatever ends it. FileExistsError: another holds it.
     """
     if not comm.is_main_process():
         yield

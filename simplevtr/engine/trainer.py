@@ -43,9 +43,8 @@ class ClipTrainer(DefaultTrainer):
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         self.cfg = cfg
         model = self.build_model(cfg)
-        self._average = None
-        if cfg.SOLVER.EMA_DECAY > 0:
-            self._average = WeightAverage(model, cfg.SOLVER.EMA_DECAY)
+        decay = cfg.SOLVER.EMA_DECAY
+        self._average = WeightAverage(model, decay) if decay > 0 else None
         optimizer = self.build_optimizer(cfg, model)
         self._clips = self.build_train_loader(cfg)
         ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
@@ -73,11 +72,8 @@ class ClipTrainer(DefaultTrainer):
         """Go on from the last checkpoint in OUTPUT_DIR, or start from ``MODEL.WEIGHTS``.
 
         A resumed run sees what an uninterrupted one would have seen. Where the config has changed
-        since, its values count.
-
-        Raises:
-            FileNotFoundError, ValueError: the checkpoint or the weights do not exist, cannot be
-                read or do not fit the config.
+        since, its values count. FileNotFoundError, ValueError: the checkpoint or the weights do not
+        exist, cannot be read or do not fit the config.
         """
         path = last_checkpoint(self.cfg.OUTPUT_DIR) if resume else None
         if path is None:
@@ -98,7 +94,7 @@ class ClipTrainer(DefaultTrainer):
         super().run_step()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the weights."""
+        """What a checkpoint keeps in addition to the weights."""
         return {**super().state_dict(), "seed": self._clips.seed, "config": self.cfg.dump()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -122,12 +118,10 @@ class ClipTrainer(DefaultTrainer):
             if isinstance(hook, hooks.EvalHook):
                 result[index] = Evaluation(self.cfg.TEST.EVAL_PERIOD, self.evaluate)
         if self.cfg.VIS_PERIOD > 0:
+            names = MetadataCatalog.get(self.cfg.DATASETS.TRAIN[0]).thing_classes
+            rgb = self.cfg.INPUT.FORMAT == "RGB"
+            pictures = ClipPictures(self.cfg.VIS_PERIOD, class_names=names, rgb=rgb)
             # Ahead of the writers, which come last, so that a picture is written at its iteration.
-            pictures = ClipPictures(
-                self.cfg.VIS_PERIOD,
-                class_names=MetadataCatalog.get(self.cfg.DATASETS.TRAIN[0]).thing_classes,
-                rgb=self.cfg.INPUT.FORMAT == "RGB",
-            )
             result.insert(len(result) - 1, pictures)
         return [self._average, *result]
 
@@ -174,7 +168,7 @@ def build_step_trainer(
 
 
 class ScaledTrainer(AMPTrainer):
-    """detectron2's trainer in float16, which also continues a run that was none in float16."""
+    """detectron2's trainer in float16, which also continues a run of another number format."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore an iteration; without a loss scale in ``state_dict`` it starts anew."""

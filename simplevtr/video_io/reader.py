@@ -10,7 +10,7 @@ from simplevtr.formats.images import IMAGE_SUFFIXES, is_image, picture_count
 from simplevtr.formats.paths import existing
 from simplevtr.video_io.frame_source import FrameSource
 from simplevtr.video_io.image_source import ImageSource, PictureSource, images_in
-from simplevtr.video_io.video_source import LiveSource, VideoSource
+from simplevtr.video_io.video_source import VideoSource, open_live, open_video
 
 _SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 
@@ -43,7 +43,7 @@ def open_source(
     if not paths:
         raise ValueError("no input was given: name a video, a folder of images or a pattern")
     if len(paths) == 1 and not is_image(paths[0]):
-        return VideoSource(paths[0])
+        return open_video(paths[0])
     if len(paths) == 1 and picture_count(paths[0]) > 1:
         return PictureSource(paths[0])
     if videos := [path for path in paths if not is_image(path)]:
@@ -69,12 +69,12 @@ def _expand(item: str) -> list[Path]:
     return matches
 
 
-def _open_live(text: str, timeout: float) -> LiveSource | None:
+def _open_live(text: str, timeout: float) -> VideoSource | None:
     """A camera (of Linux, video4linux) or an address; None where a text stands for neither."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         if text.split("://", 1)[0].lower() not in _SCHEMES:
             raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(_SCHEMES)}")
-        return LiveSource(text, hidden(text), timeout=timeout)
+        return open_live(text, hidden(text), timeout=timeout)
     camera = re.fullmatch(r"(/dev/video)?([0-9]{1,3})", text)
     if camera is None or (camera[1] is None and Path(text).exists()):
         return None
@@ -84,7 +84,7 @@ def _open_live(text: str, timeout: float) -> LiveSource | None:
         raise FileNotFoundError(
             f"{text}: no such file, and no camera {device} (cameras here: {there})"
         )
-    return LiveSource(device, device, format="v4l2")
+    return open_live(device, device, format="v4l2")
 
 
 def hidden(address: str) -> str:

@@ -31,7 +31,7 @@ class StreamReader:
         self._name = name
         self._stream = stream = _pick_stream(container, name)
         # Threads that take a frame each hold back as many frames of a camera, and lose good frames
-        # beside a broken one, how many depends on the number of cores.
+        # next to a broken one, how many depends on the number of cores.
         stream.thread_type = "SLICE"
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate else None
@@ -93,48 +93,53 @@ class StreamReader:
             self.error = error.strerror
 
 
-class StreamSource(FrameSource):
-    """What video files, cameras and addresses share: the frames of a ``StreamReader``."""
+class VideoSource(FrameSource):
+    """Encoded video: a file, which each pass reads anew, or a live stream, which is read once.
 
-    def _begin(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
-        """Set the attributes from an open container and its first frame; return its frames."""
-        self._reader = reader = StreamReader(container, self.path)
+    The first frame is decoded at once; ValueError if that fails. Memory holds one frame however
+    long the video is.
+    """
+
+    def __init__(
+        self, container: av.container.InputContainer, path: str, file: Path | None = None
+    ) -> None:
+        self.path, self.live, self.files = path, file is None, [] if file is None else [file]
+        self.sound = file if container.streams.audio else None
+        self._container, self._warned = container, False
+        self._reader = reader = StreamReader(container, path)
         self.fps, self.length = reader.fps, reader.length
         frames = iter(reader)
         first = next(frames, None)
         if first is None:
             why = reader.error or f"{reader.bad_packets} packets are broken"
-            raise ValueError(f"{self.path}: no frame of this video can be decoded ({why})")
-        self.size = first.shape[:2]
-        self.sample_aspect_ratio = reader.sample_aspect_ratio
-        return chain((first,), frames)
-
-    def timing(self, index: int) -> FrameTiming | None:
-        """See ``FrameSource``."""
-        return self._reader.timeline.timing(index)
-
-
-class VideoSource(StreamSource):
-    """A video file; each pass reads it anew, so that memory holds one frame however long it is.
-
-    The first frame is decoded at once; ValueError if that fails or the file is not a video.
-    """
-
-    def __init__(self, path: Path):
-        self.files, self.path = [path], str(path)
-        self._warned = False
-        with open_file(path) as container:
-            self._begin(container)
-            self.sound = path if container.streams.audio else None
+            raise ValueError(f"{path}: no frame of this video can be decoded ({why})")
+        self.size, self.sample_aspect_ratio = first.shape[:2], reader.sample_aspect_ratio
+        self._frames = chain((first,), frames) if self.live else None  # until they are read
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        with open_file(self.files[0]) as container:
+        if not self.live:
+            container = open_file(self.files[0])
             self._reader = StreamReader(container, self.path)
-            yield from self._reader
+            return self._pass(container, iter(self._reader))
+        if self._frames is None:
+            raise ValueError(f"{self.path}: a live source can be read only once")
+        frames, self._frames = self._frames, None
+        return self._pass(self._container, frames)
+
+    def _pass(
+        self, container: av.container.InputContainer, frames: Iterator[np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        with container:
+            yield from frames
         self._report_damage(self._reader)
 
     def _report_damage(self, reader: StreamReader) -> None:
-        """Warn once when frames are missing, or the video ends earlier than its header states."""
+        """Warn once when frames are missing, or a file ends earlier than its header states."""
+        if self.live:
+            if reader.error is not None:
+                found = self.path, reader.count, reader.error
+                logger.warning("%s: broke off after %d frames (%s)", *found)
+            return
         cut = bool(self.length and reader.count < self.length)
         if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
@@ -150,56 +155,43 @@ class VideoSource(StreamSource):
             self.path, first, reader.count, f" of {self.length}" if self.length else "", why,
         )  # fmt: skip
 
-
-class LiveSource(StreamSource):
-    """A stream that is opened once, stays open, and can be iterated once.
-
-    ``shown`` stands for the address in messages; ``format`` is FFmpeg's name of the format, None to
-    find out; an answer, and later the next data, may take ``timeout`` seconds. The first frame is
-    decoded at once; ValueError if that fails.
-    """
-
-    live = True
-
-    def __init__(
-        self, address: str, shown: str, *, format: str | None = None, timeout: float = 20.0
-    ):
-        self.path, self.files = shown, []
-        options = {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
-        try:
-            self._container = av.open(
-                address, format=format, container_options={} if format else options, timeout=timeout
-            )
-        except (av.FFmpegError, OSError) as error:
-            # The error's own text and the chain would show the address with its password.
-            late = isinstance(error, av.error.ExitError)
-            reason = f"no answer within {timeout:g} s" if late else error.strerror
-            raise ValueError(f"{shown}: cannot be opened as a video ({reason})") from None
-        try:
-            self._frames: Iterator[np.ndarray] | None = self._begin(self._container)
-        except ValueError:
-            self._container.close()
-            raise
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        if self._frames is None:
-            raise ValueError(f"{self.path}: a live source can be read only once")
-        frames, self._frames = self._frames, None
-        return self._pass(frames)
-
-    def _pass(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        try:
-            yield from frames
-            if (error := self._reader.error) is not None:
-                count = self._reader.count
-                logger.warning("%s: broke off after %d frames (%s)", self.path, count, error)
-        finally:
-            self._container.close()
+    def timing(self, index: int) -> FrameTiming | None:
+        """See ``FrameSource``."""
+        return self._reader.timeline.timing(index)
 
     def close(self) -> None:
         """See ``FrameSource``."""
         self._frames = None
         self._container.close()
+
+
+def open_video(path: Path) -> VideoSource:
+    """Open a video file; ValueError if it is not one."""
+    with open_file(path) as container:
+        return VideoSource(container, str(path), path)
+
+
+def open_live(
+    address: str, shown: str, *, format: str | None = None, timeout: float = 20.0
+) -> VideoSource:
+    """Open a camera or connect to an address, which stays open; ValueError if that fails.
+
+    ``shown`` stands for the address in messages; ``format`` is FFmpeg's name of the format, None to
+    find out; an answer, and later the next data, may take ``timeout`` seconds.
+    """
+    options = {} if format else {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
+    try:
+        container = av.open(address, format=format, container_options=options, timeout=timeout)
+    except (av.FFmpegError, OSError) as error:
+        # The error's own text and the chain would show the address with its password.
+        late = isinstance(error, av.error.ExitError)
+        reason = f"no answer within {timeout:g} s" if late else error.strerror
+        raise ValueError(f"{shown}: cannot be opened as a video ({reason})") from None
+    try:
+        return VideoSource(container, shown)
+    except ValueError:
+        container.close()
+        raise
 
 
 def open_file(path: Path) -> av.container.InputContainer:

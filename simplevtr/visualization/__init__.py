@@ -2,10 +2,7 @@
 
 from simplevtr.visualization.clip_sheet import clip_sheet
 from simplevtr.visualization.instances import frame_instances
-from simplevtr.visualization.layout import side_by_side
-from simplevtr.visualization.marks import track_colour, track_rgb
+from simplevtr.visualization.marks import track_rgb
 from simplevtr.visualization.track_painter import TrackPainter
 
-__all__ = [
-    "TrackPainter", "clip_sheet", "frame_instances", "side_by_side", "track_colour", "track_rgb",
-]  # fmt: skip
+__all__ = ["TrackPainter", "clip_sheet", "frame_instances", "track_rgb"]

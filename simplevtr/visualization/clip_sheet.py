@@ -1,15 +1,19 @@
 """Contact sheets: a few frames of a clip side by side, one row of tracks below the other."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
-from simplevtr.visualization.layout import captioned, joined
 from simplevtr.visualization.track_painter import TrackPainter
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
+COLUMNS = 8  # frames at most
 _SHORT_SIDE = 180  # pixels of each picture
+_GAP = 4  # white pixels between pictures
+_CAPTION = 20  # pixels of a caption's height
 
 
 def clip_sheet(
@@ -17,37 +21,54 @@ def clip_sheet(
     rows: Mapping[str, Sequence[FrameTracks]],
     *,
     thing_classes: Sequence[str] = (),
-    columns: int = 8,
 ) -> np.ndarray:
-    """A contact sheet of a clip.
+    """A contact sheet of at most 8 evenly spaced frames of a clip, (H', W', 3) uint8 RGB.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
         rows: the tracks of each frame by the caption of their row, such as "predicted" and "ground
-            truth"; their ``index`` is shown as the frame's number. Empty: one row of bare frames.
+            truth"; their ``index`` is shown as the frame's number.
         thing_classes: class names by label.
-        columns: at most this many frames, evenly spaced.
-
-    Returns:
-        (H', W', 3) uint8 RGB.
 
     Raises:
         ValueError: there are no frames, or the tracks have another length or size.
     """
     if frames.ndim != 4 or len(frames) == 0:
         raise ValueError(f"frames have shape {frames.shape}, expected (T, H, W, 3) with T > 0")
-    size = frames.shape[1:3]
-    painter = TrackPainter(thing_classes, scale=_SHORT_SIDE / min(size))
+    painter = TrackPainter(thing_classes, scale=_SHORT_SIDE / min(frames.shape[1:3]))
     strips = []
-    for name, tracks in (rows or {"": list(FrameTracks.of_video([], size, len(frames)))}).items():
+    for name, tracks in rows.items():
         if len(tracks) != len(frames):
             raise ValueError(
                 f"row {name!r} has tracks of {len(tracks)} frames, expected {len(frames)}"
             )
         pictures = []
-        for t in evenly_spaced(len(frames), columns):
+        for t in evenly_spaced(len(frames), COLUMNS):
             picture = painter.draw_frame(frames[t], tracks[t])
             caption = "" if pictures else name
             pictures.append(captioned(picture, caption, f"frame {tracks[t].index}"))
         strips.append(joined(pictures, axis=1))
     return joined(strips, axis=0)
+
+
+def captioned(picture: np.ndarray, left: str, right: str = "") -> np.ndarray:
+    """``picture`` (H, W, 3) with a strip of 20 pixels above it that holds text at either end."""
+    strip = Image.new("RGB", (picture.shape[1], _CAPTION), "white")
+    draw = ImageDraw.Draw(strip)
+    draw.text((2, _CAPTION // 2), left, fill="black", font=_font(), anchor="lm")
+    draw.text((strip.width - 2, _CAPTION // 2), right, fill="gray", font=_font(), anchor="rm")
+    return np.concatenate([np.asarray(strip), picture])
+
+
+def joined(pictures: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
+    """Pictures of one size side by side (axis 1) or one below the other (axis 0), white between."""
+    gap_shape = list(pictures[0].shape)
+    gap_shape[axis] = _GAP
+    gap = np.full(gap_shape, 255, dtype=np.uint8)
+    parts = [part for picture in pictures for part in (picture, gap)]
+    return np.concatenate(parts[:-1], axis=axis)
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size=14)

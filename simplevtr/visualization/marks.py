@@ -1,8 +1,10 @@
 """What marks a track on a picture: its colour, its mask and its label."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Self
+
+from simplevtr.terminal import one_line
 
 import cv2
 import numpy as np
@@ -26,16 +28,8 @@ _PALETTE = """
 
 
 def track_rgb(track_id: int) -> Colour:
-    """The colour of a track id, 0 to 255: always the same, and far from the ids next to it.
-
-    64 colours repeat from then on.
-    """
+    """The colour of a track id, far from those of the ids next to it; 64 colours repeat."""
     return tuple(bytes.fromhex(_PALETTE[track_id % len(_PALETTE)]))
-
-
-def track_colour(track_id: int) -> tuple[float, float, float]:
-    """The same colour in [0, 1], as matplotlib and detectron2 take it."""
-    return tuple(part / 255 for part in track_rgb(track_id))
 
 
 @dataclass(frozen=True)
@@ -55,22 +49,10 @@ class MaskCutout:
         left, top, width, height = cv2.boundingRect(mask)
         return cls(mask[top : top + height, left : left + width], top, left) if width else None
 
-    @cached_property
-    def area(self) -> int:
-        """Pixels on the mask."""
-        return cv2.countNonZero(self.inside)
-
-    @cached_property
     def centroid(self) -> tuple[float, float]:
         """The mean (x, y) of its pixels in the picture."""
         moments = cv2.moments(self.inside, binaryImage=True)
         x, y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
-        return self.left + x, self.top + y
-
-    @cached_property
-    def median(self) -> tuple[float, float]:
-        """The median x and y of its pixels, which thin parts far off do not move."""
-        x, y = (_median(self.inside.sum(axis, dtype=np.int64)) for axis in (0, 1))
         return self.left + x, self.top + y
 
     def fill(self, canvas: np.ndarray, colour: Colour, alpha: float) -> None:
@@ -104,14 +86,13 @@ class LabelWriter:
     """Writes the labels of one picture so that they do not lie on each other."""
 
     def __init__(self, canvas: np.ndarray):
-        """Take an (H, W, 3) uint8 RGB canvas, which is written on."""
-        self._canvas = canvas
+        self._canvas = canvas  # (H, W, 3) uint8 RGB, which is written on
         self._taken: list[tuple[int, int, int, int]] = []
         self._size = round((7 + min(canvas.shape[:2]) / 150) * 100 / 72)  # points to pixels
 
     def write(self, text: str, mask: MaskCutout, colour: Colour) -> None:
         """Write in the middle of a large mask, else above or below it, inside the picture."""
-        letters = _letters(" ".join(text.split()), self._size)
+        letters = _letters(one_line(text), self._size)
         height, width = letters.shape
         x, y = self._place(mask, width, height)
         self._taken.append((x, y, x + width, y + height))
@@ -124,7 +105,9 @@ class LabelWriter:
         """Upper left corner of a label, where there is room off the labels that are there."""
         height, width = self._canvas.shape[:2]
         mask_h, mask_w = mask.inside.shape
-        x, y = mask.median[0] - text_w / 2, mask.median[1] - text_h / 2
+        # The median, which thin parts far off do not move.
+        x, y = (_median(mask.inside.sum(axis, dtype=np.int64)) for axis in (0, 1))
+        x, y = mask.left + x - text_w / 2, mask.top + y - text_h / 2
         if mask_h <= 3 * text_h or mask_w <= text_w:
             y = mask.top - text_h if mask.top >= text_h else mask.top + mask_h
         x = round(min(max(x, 0), max(0, width - text_w)))

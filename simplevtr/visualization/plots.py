@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from simplevtr.formats.metrics import Curve
+from simplevtr.terminal import one_line
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -23,12 +24,12 @@ def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
     """Three panels over the iteration: total loss, its parts, and mask AP with AP50.
 
     A run has one colour (total loss) or one kind of line (parts), a test set of a run one colour
-    (AP). Losses of inner decoder
-    layers, whose names end in a number, are left out.
+    (AP). Losses of inner decoder layers, whose names end in a number, are left out.
     """
     figure, scored = _figure(16, 5), itertools.count()
     total, parts, accuracy = figure.subplots(1, 3)
-    part_names = sorted({name for curves in runs.values() for name in curves if _is_part(name)})
+    losses = {name for curves in runs.values() for name in curves if "loss" in name}
+    part_names = sorted(n for n in losses if n != "total_loss" and not re.search(r"_\d+$", n))
     for i, (run, curves) in enumerate(runs.items()):
         colour = f"C{i % 10}"
         _draw(total, curves.get("total_loss", []), run, color=colour)
@@ -65,20 +66,17 @@ def draw_ablation(scores: _Seeds, losses: _Seeds, baseline: str | None = None) -
 
 
 def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) -> Figure:
-    """A bar for each name with its number of videos above it (SimpleVTR, Figures 2, 3).
+    """A bar for each (name, number of videos), at least one (SimpleVTR, Figures 2, 3).
 
-    Args:
-        counts: at least one (name, number), from left to right; names may repeat, and "$" is shown
-            as it is.
-        title: heading.
-        label: what the names are, below them.
+    Names may repeat; ``label`` is what they are.
     """
     figure = _figure(max(5.0, 1.5 + 0.32 * len(counts)), 4.2)
     axes = figure.subplots()
     places = range(len(counts))
     bars = axes.bar(places, [number for _, number in counts], color=_COLOUR, width=0.75)
     axes.bar_label(bars, fontsize="x-small", padding=1)
-    names = [_shortened(name) for name, _ in counts]
+    names = [one_line("".join(c if c.isprintable() else " " for c in name)) for name, _ in counts]
+    names = [n if len(n) <= _LONGEST_NAME else f"{n[: _LONGEST_NAME - 1]}…" for n in names]
     upright = {} if max(map(len, names)) <= 3 else {"rotation": 90}
     axes.set_xticks(places, names, fontsize="small", **upright)
     for tick in axes.get_xticklabels():
@@ -108,10 +106,6 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def _is_part(name: str) -> bool:
-    return "loss" in name and name != "total_loss" and not re.search(r"_\d+$", name)
 
 
 def _draw(axes: Axes, curve: Curve, label: str, **style: str) -> None:
@@ -144,8 +138,3 @@ def _draw_seeds(axes: Axes, runs: _Seeds, baseline: str | None, label: str) -> N
     axes.set_xlabel(label)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _shortened(name: str) -> str:
-    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

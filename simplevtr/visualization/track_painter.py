@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass
 
 from simplevtr.formats import checks
 from simplevtr.structures import FrameTracks
-from simplevtr.visualization import layout
 from simplevtr.visualization.marks import Colour, LabelWriter, MaskCutout, line_width, track_rgb
 
 import cv2
@@ -83,7 +82,7 @@ class TrackPainter:
         return self.thing_classes[label] if known else f"class {label}"
 
     def label(self, label: int, track_id: int, score: float | None) -> str:
-        """The text at a mask: "car #3 92%", or the parts of it that are wanted."""
+        """The text at a mask, such as "car #3 92%"."""
         parts = [self.class_name(label)] if self.draw_labels else []
         if self.draw_ids:
             parts.append(f"#{track_id}")
@@ -91,24 +90,12 @@ class TrackPainter:
             parts.append(f"{score:.0%}")
         return " ".join(parts)
 
-    def new_video(self) -> None:
-        """Forget the trails; ``draw_frame`` does so by itself when frame numbers start anew."""
-        self._last = None
-        self._centroids.clear()
-
     def draw_frame(self, frame: np.ndarray, tracks: FrameTracks) -> np.ndarray:
-        """Draw the tracks of one frame of a video.
+        """Draw the tracks of one frame of a video: ``output_size`` x 3, uint8 RGB.
 
-        Args:
-            frame: (H, W, 3) uint8 RGB, the frame that ``tracks`` were found in; left as it is.
-            tracks: N tracks; equal ids have equal colours in all frames, and masks that are not
-                drawn are not decoded.
-
-        Returns:
-            ``output_size`` x 3, uint8 RGB.
-
-        Raises:
-            ValueError: the frame has another size than the tracks.
+        Frame numbers that start anew begin another video, without trails. Masks that are not drawn
+        are not decoded. ``frame`` is (H, W, 3) uint8 RGB and left as it is; ValueError if it has
+        another size than the tracks.
         """
         if frame.shape != (*tracks.size, 3) or frame.dtype != np.uint8:
             raise ValueError(
@@ -116,7 +103,7 @@ class TrackPainter:
                 f"expected uint8 {(*tracks.size, 3)} as its tracks are"
             )
         if self._last is not None and tracks.index <= self._last:
-            self.new_video()
+            self._centroids.clear()
         self._last = tracks.index
         size = self._canvas_size(tracks.size)
         shown: _Shown = []
@@ -124,9 +111,10 @@ class TrackPainter:
         for track_id, label, score, rle in found:
             if self.wants(label, score) and (mask := MaskCutout.of(coco_mask.decode(rle), size)):
                 shown.append((mask, track_id, self.label(label, track_id, score)))
-        canvas = layout.resized(frame, size)
+        input_picture = _resized(frame, size)
+        canvas = input_picture.copy()
         self._paint(canvas, shown)
-        return layout.side_by_side(frame, canvas) if self.side_by_side else canvas
+        return np.concatenate([input_picture, canvas], axis=1) if self.side_by_side else canvas
 
     def wants(self, label: int, score: float | None) -> bool:
         """Whether a track of a class with a score (None: ground truth) is drawn."""
@@ -137,7 +125,9 @@ class TrackPainter:
     def _paint(self, canvas: np.ndarray, shown: _Shown) -> None:
         if self.draw_masks:
             # Large masks first, so that small ones stay visible on top.
-            for mask, track_id, _ in sorted(shown, key=lambda item: -item[0].area):
+            for mask, track_id, _ in sorted(
+                shown, key=lambda item: -cv2.countNonZero(item[0].inside)
+            ):
                 mask.fill(canvas, track_rgb(track_id), self.alpha)
             for mask, track_id, _ in shown:
                 mask.outline(canvas, track_rgb(track_id))
@@ -145,7 +135,7 @@ class TrackPainter:
             for mask, track_id, _ in shown:
                 mask.box(canvas, track_rgb(track_id))
         if self.trail:
-            self._centroids.append({track_id: mask.centroid for mask, track_id, _ in shown})
+            self._centroids.append({track_id: mask.centroid() for mask, track_id, _ in shown})
             for _, track_id, _ in shown:
                 way = [points[track_id] for points in self._centroids if track_id in points]
                 _draw_way(canvas, way, track_rgb(track_id))
@@ -153,6 +143,14 @@ class TrackPainter:
             writer = LabelWriter(canvas)
             for mask, track_id, text in shown:
                 writer.write(text, mask, track_rgb(track_id))
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A uint8 picture brought to ``size`` (H', W') in pixels."""
+    if image.shape[:2] == size:
+        return image
+    how = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(image, (size[1], size[0]), interpolation=how)
 
 
 def _draw_way(canvas: np.ndarray, way: Sequence[tuple[float, float]], colour: Colour) -> None:

@@ -88,15 +88,12 @@ def test_a_file_that_would_run_code_is_refused(tmp_path, name, place):
         path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=name != "old.pth")
-    with pytest.raises(ValueError, match=rf"{name} is not a checkpoint that can be read safely"):
+    # A pickle that is not torch's is refused at its first tensor already.
+    culprit = r"(\w*\.?open|torch\.\S+)"
+    message = rf"{name} is not a checkpoint .* safely: it refers to {culprit}, which could run code"
+    with pytest.raises(ValueError, match=message):
         read_weights(path)
     assert not written.exists()
-
-
-def test_the_culprit_is_named(tmp_path):
-    torch.save({"model": Evil(tmp_path / "written")}, tmp_path / "evil.pth")
-    with pytest.raises(ValueError, match=r"it refers to \w*\.?open, which could run code"):
-        read_weights(tmp_path / "evil.pth")
 
 
 def truncated_archive():
