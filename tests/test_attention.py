@@ -97,7 +97,7 @@ def test_dropout_of_weights_and_its_gradients(key_padding, chunk_bytes, chunks, 
     inputs = tensors(*[(CLIPS, n, HEADS * WIDTH) for n in (QUERIES, KEYS, KEYS)])
     allowed = None if key_padding is None else ~key_padding[:, None, None]
     torch.manual_seed(3)
-    out = attend(*inputs, HEADS, allowed, RATE)
+    out = attend(*inputs, heads=HEADS, allowed=allowed, dropout=RATE)
     after = torch.rand(1)
     gradients = torch.autograd.grad(out.square().sum(), inputs)
     torch.manual_seed(3)
@@ -118,7 +118,7 @@ def test_each_chunk_drops_other_weights(monkeypatch):
     monkeypatch.setattr(attention, "CHUNK_BYTES", 64 * 500 * 4)
     query, key = torch.zeros(1, 640, 1), torch.zeros(1, 500, 1)
     value = torch.eye(500)[None]  # so that the output is the weights
-    weights = attend(query, key, value, 1, None, 0.1)[0] * 500
+    weights = attend(query, key, value, heads=1, allowed=None, dropout=0.1)[0] * 500
     kept = weights > 0
     torch.testing.assert_close(weights[kept], torch.full_like(weights[kept], 1 / 0.9))
     assert kept.float().mean().item() == pytest.approx(0.9, abs=0.005)

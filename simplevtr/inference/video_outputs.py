@@ -35,10 +35,13 @@ class Targets:
         wanted = {name: getattr(self, name) for name in suffixes if getattr(self, name)}
         if not wanted:
             raise ValueError("nothing is to be written; give --output, --masks or --results")
+        # A folder of pictures, which has no rate, is an input as well.
+        folders = {file.parent for file in source.files} if source.fps is None else ()
         found: dict[Path, str] = {}
         for name, path in wanted.items():
             target = check_output(path, overwrite=self.overwrite, suffixes=suffixes[name])
-            _refuse_own_input(source, target)
+            if target.exists() and any(map(target.samefile, (*source.files, *folders))):
+                raise ValueError(f"{target}: this is the input; write the result elsewhere")
             other = found.setdefault(target.resolve(), name)
             if other != name:
                 raise ValueError(f"{path}: both the {other} and the {name} are to be written there")
@@ -64,26 +67,24 @@ class DrawnOutputs:
 
     def __enter__(self) -> Self:
         """Open the outputs; see ``open_sink`` for errors."""
-        targets = self.targets
+        targets, source = self.targets, self.source
         with ExitStack() as stack:
             if targets.video:
-                self._video = stack.enter_context(self._open_video())
+                video = open_sink(
+                    targets.video,
+                    self.fps or source.fps or DEFAULT_FPS,
+                    self.painter.output_size(source.size),
+                    names=source.names,
+                    sample_aspect_ratio=source.sample_aspect_ratio,
+                    audio_from=source.sound if self.sound and self.fps is None else None,
+                    overwrite=targets.overwrite,
+                )
+                self._video = stack.enter_context(video)
             if targets.masks:
-                masks = MotsPngSink(targets.masks, self.source.size, overwrite=targets.overwrite)
+                masks = MotsPngSink(targets.masks, source.size, overwrite=targets.overwrite)
                 self._masks = stack.enter_context(masks)
             self._stack = stack.pop_all()
         return self
-
-    def _open_video(self) -> FrameSink:
-        return open_sink(
-            self.targets.video,
-            self.fps or self.source.fps or DEFAULT_FPS,
-            self.painter.output_size(self.source.size),
-            names=self.source.names,
-            sample_aspect_ratio=self.source.sample_aspect_ratio,
-            audio_from=self.source.sound if self.sound and self.fps is None else None,
-            overwrite=self.targets.overwrite,
-        )
 
     def __exit__(self, *details: object) -> bool | None:
         return self._stack.__exit__(*details)
@@ -114,9 +115,3 @@ def wanted_in_result(result: dict[str, Any], painter: TrackPainter) -> dict[str,
 def _wanted(labels: list[int], scores: list[float], painter: TrackPainter) -> list[int]:
     rows = enumerate(zip(labels, scores, strict=True))
     return [i for i, (label, score) in rows if painter.wants(label, score)]
-
-
-def _refuse_own_input(source: FrameSource, target: Path) -> None:
-    taken = [*source.files, *({file.parent for file in source.files} if source.fps is None else ())]
-    if target.exists() and any(target.samefile(path) for path in taken):
-        raise ValueError(f"{target}: this is the input; write the result elsewhere")

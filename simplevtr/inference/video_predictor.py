@@ -89,9 +89,8 @@ class VideoPredictor:
     def stream(self, frames: Frames) -> Iterator[FrameTracks]:
         """The tracks of each frame, as soon as they are final; ValueError if frames differ in size.
 
-        Labels and scores are those of the track so far. TEST.WINDOW frames are looked at together;
-        the tracks of a frame come at most TEST.WINDOW - 1 frames after it was read, in portions of
-        TEST.STRIDE frames. Memory is the same however long the video is.
+        Labels and scores are those of the track so far. Tracks come in portions of TEST.STRIDE
+        frames, at most TEST.WINDOW - 1 after a frame was read, in memory that does not grow.
         """
         size, frames = _peek_size(frames)
         if size:

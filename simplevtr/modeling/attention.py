@@ -40,34 +40,25 @@ class MultiheadAttention(nn.MultiheadAttention):
         )
         allowed = None if key_padding is None else rearrange(~key_padding, "b s -> b 1 1 s")
         dropout = self.dropout if self.training else 0.0
-        return self.out_proj(attend(*projected, self.num_heads, allowed, dropout))
+        heads = self.num_heads
+        return self.out_proj(attend(*projected, heads=heads, allowed=allowed, dropout=dropout))
 
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    heads: int,
-    allowed: Tensor | None,
-    dropout: float = 0.0,
-) -> Tensor:
+def attend(*projected: Tensor, heads: int, allowed: Tensor | None, dropout: float = 0.0) -> Tensor:
     """Scaled dot-product attention, a few queries at a time where no fused kernel runs.
 
     Random numbers are drawn chunk after chunk, so which weights are dropped depends on
     ``CHUNK_BYTES``; their distribution does not.
 
     Args:
-        query: (B, N, C) projected, as the result.
-        key: (B, S, C) projected.
-        value: (B, S, C) projected.
+        projected: queries (B, N, C), as the result, keys and values (B, S, C).
         heads: parts of C that attend on their own.
         allowed: (B, 1, 1 or N, S) bool, True where a key may be looked at; None if all may be. One
             row for all queries if there is dropout.
         dropout: rate at which weights are dropped.
     """
-    query, key, value = (
-        rearrange(x, "b n (heads c) -> b heads n c", heads=heads) for x in (query, key, value)
-    )
+    parts = (rearrange(x, "b n (heads c) -> b heads n c", heads=heads) for x in projected)
+    query, key, value = parts
 
     def attended(rows: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(

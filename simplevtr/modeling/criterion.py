@@ -90,17 +90,11 @@ class ClipCriterion(nn.Module):
     def match(self, predictions: ClipPredictions, targets: list[ClipTargets]) -> list[list[Match]]:
         """Match every decoder layer: a list of L lists (the last layer first) of B matches."""
         logits, boxes = map(torch.stack, zip(*self._layers(predictions), strict=True))
-        by_clip = [
-            self.matcher(logits[:, b], boxes[:, b], target) for b, target in enumerate(targets)
-        ]
+        by_clip = [self.matcher(logits[:, b], boxes[:, b], own) for b, own in enumerate(targets)]
         return [list(layer) for layer in zip(*by_clip, strict=True)]
 
     def forward(
-        self,
-        network: ClipNetwork,
-        state: ClipState,
-        targets: list[ClipTargets],
-        batch: ClipBatch,
+        self, network: ClipNetwork, state: ClipState, targets: list[ClipTargets], batch: ClipBatch
     ) -> dict[str, Tensor]:
         """Compute every loss of B clips, weighted.
 

@@ -150,6 +150,5 @@ class DeformConv(nn.Module):
         if self.modulated:
             offset, modulation = offset.split([2 * TAPS, TAPS], dim=1)
             modulation = modulation.sigmoid()
-        return modulated_deform_conv(
-            x, offset, modulation, self.weight, self.bias, kernel=self.kernel
-        )
+        parameters = self.weight, self.bias
+        return modulated_deform_conv(x, offset, modulation, *parameters, kernel=self.kernel)

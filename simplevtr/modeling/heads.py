@@ -1,7 +1,7 @@
 """What is read from a slot: its class, its box, and where it looks in each frame.
 
-A decoupled model has one vector a slot for the whole clip (paper §3.4), VisTR one a slot and frame.
-Both come with a frame axis here, of size 1 or T, which broadcasts.
+A decoupled model has one vector per slot for the whole clip (paper §3.4), VisTR one per slot and
+frame. Both come with a frame axis here, of size 1 or T, which broadcasts.
 """
 
 import math
@@ -65,8 +65,7 @@ class SlotAttention(nn.Module):
         scores = rearrange(query @ key, "b t n q cell -> b t q n cell")
         if padding_mask is not None:
             padded = rearrange(padding_mask, "b t h w -> b t 1 1 (h w)")
-            # A frame that is padding altogether has no cell to look at; finite scores keep it from
-            # becoming NaN, and nothing reads it.
+            # Finite, so that a frame without any cell to look at, which nothing reads, is not NaN
             scores = scores.masked_fill(padded, torch.finfo(scores.dtype).min)
         maps = F.softmax(scores.flatten(3), dim=-1)
         if padding_mask is not None:

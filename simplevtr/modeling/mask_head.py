@@ -1,4 +1,4 @@
-"""The mask head: DETR's FPN a slot and frame, then deformable convolutions (paper §3.2, §3.6).
+"""The mask head: DETR's FPN per slot and frame, then deformable convolutions (paper §3.2, §3.6).
 
 The slot enters only through its attention maps; the frame's features are copied to every slot.
 Those copies are what fills the memory, so the head works on a list of chosen slots: in training the
@@ -97,9 +97,8 @@ class MaskHead(nn.Module):
             # nn.PixelShuffle(2), whose backward pass fails where nothing is matched.
             self.upsample = Rearrange("n (p q) h w -> n 1 (h p) (w q)", p=2, q=2)
             # The four logits of a cell start equal: no checkerboard (Aitken et al. 2017).
-            weight = (self.temporal or self.deform)[-1].weight
-            with torch.no_grad():
-                weight.copy_(weight[:1].expand_as(weight))
+            weight = (self.temporal or self.deform)[-1].weight.data
+            weight.copy_(weight[:1].expand_as(weight))
 
     def forward(
         self, memory: Tensor, features: list[Tensor], attention: Tensor, clip: Tensor
@@ -178,9 +177,8 @@ class BilinearDeconv(nn.ConvTranspose2d):
     def __init__(self) -> None:
         super().__init__(1, 1, kernel_size=4, stride=2, padding=1)
         profile = torch.tensor([0.25, 0.75, 0.75, 0.25])
-        with torch.no_grad():
-            self.weight.copy_(torch.outer(profile, profile))
-            self.bias.zero_()
+        self.weight.data.copy_(torch.outer(profile, profile))
+        nn.init.zeros_(self.bias)
 
 
 def _deform_stack(

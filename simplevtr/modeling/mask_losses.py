@@ -105,11 +105,11 @@ def full_mask_losses(logits: Tensor, maps: TargetMaps) -> tuple[Tensor, Tensor]:
     pixels = maps.masks.shape[-2] * maps.masks.shape[-1]
     map_bytes = pixels * full_precision(logits[:0]).element_size()
     count = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * map_bytes))
-    losses = []
-    for index, part in enumerate(logits.split(count)):
-        rows = slice(index * count, index * count + len(part))
-        options = {"use_reentrant": False, "preserve_rng_state": False}
-        losses.append(checkpoint(_chunk_losses, part, maps, rows, **options))
+    options = {"use_reentrant": False, "preserve_rng_state": False}
+    losses = [
+        checkpoint(_chunk_losses, part, maps, slice(i * count, (i + 1) * count), **options)
+        for i, part in enumerate(logits.split(count))
+    ]
     focal, dice = zip(*losses, strict=True)
     return torch.cat(focal), torch.cat(dice)
 

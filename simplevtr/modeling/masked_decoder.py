@@ -67,7 +67,7 @@ class MaskedAttention(nn.Module):
         ``allowed`` is (B, 1, Q, S) bool, True where a slot may look; None for everywhere.
         """
         projected = self.query(query), self.key(key), self.value(value)
-        return self.norm(slots + self.out(attend(*projected, self.heads, allowed)))
+        return self.norm(slots + self.out(attend(*projected, heads=self.heads, allowed=allowed)))
 
 
 class MaskedDecoderLayer(nn.Module):
@@ -79,11 +79,12 @@ class MaskedDecoderLayer(nn.Module):
         self.among = MaskedAttention(channels=channels, heads=heads)
         self.feed_forward = FeedForward(channels=channels, hidden=hidden, dropout=0.0)
 
-    def forward(
-        self, slots: Tensor, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None
-    ) -> Tensor:
-        """Map slots (B, Q, C); ``query`` is the learned embedding, the rest as in attention."""
-        slots = self.cross(slots, slots + query, key, value, allowed)
+    def forward(self, slots: Tensor, query: Tensor, *cells: Tensor | None) -> Tensor:
+        """Map slots (B, Q, C), whose learned ``query`` is (B, Q, C), to the same shape.
+
+        ``cells`` are keys (B, S, C), values (B, S, C) and where each slot may look.
+        """
+        slots = self.cross(slots, slots + query, *cells)
         located = slots + query
         slots = self.among(slots, located, located, slots, None)
         return self.feed_forward(slots)

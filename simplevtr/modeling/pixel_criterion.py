@@ -49,11 +49,7 @@ class PixelCriterion(nn.Module):
         return {"settings": LossSettings(**keyword_arguments(cfg.MODEL.SIMPLEVTR.LOSS))}
 
     def forward(
-        self,
-        network: PixelNetwork,
-        state: PixelState,
-        targets: list[ClipTargets],
-        batch: ClipBatch,
+        self, network: PixelNetwork, state: PixelState, targets: list[ClipTargets], batch: ClipBatch
     ) -> dict[str, Tensor]:
         """Compute every loss of B clips, weighted.
 

@@ -80,11 +80,7 @@ class PixelDecoder(nn.Module):
             self.fine_output = nn.Conv2d(fine_channels, fine_channels, 3, padding=1)
 
     def forward(self, frames: Tensor, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Build the pyramid of N frames.
-
-        Args:
-            frames: (N, 3, H, W) normalised.
-            features: of the backbone, (N, c, h, w) by name.
+        """Build the pyramid of normalised (N, 3, H, W) frames and their (N, c, h, w) features.
 
         Returns:
             By the level's name (N, C, h_i, w_i) cells, the coarsest first; "embedding"

@@ -45,10 +45,8 @@ class ClipPositionEncoding(nn.Module):
 def frame_position(height: int, width: int, channels: int, device: torch.device) -> Tensor:
     """Where each cell lies within its frame, (h, w, C) float32, the same for any frame of a clip.
 
-    As ``ClipPositionEncoding``, with two axes, y and x, of C / 2 channels each.
-
-    Raises:
-        ValueError: if C is not divisible by 4.
+    As ``ClipPositionEncoding``, with two axes, y and x, of C / 2 channels each; ValueError if C is
+    not divisible by 4.
     """
     if channels % 4:
         raise ValueError(f"{channels} channels cannot hold two axes of sine and cosine pairs")

@@ -48,18 +48,14 @@ class Precision:
         )
 
     def check(self, device: torch.device) -> None:
-        """Refuse, before a training has begun, what ``applied`` would refuse; ValueError."""
+        """ValueError for float16 on a CPU, which is very slow, and bfloat16 on a GPU without it."""
         for key, dtype in (("SOLVER.AMP.ENABLED", self.training), ("TEST.AMP", self.inference)):
             _check(dtype, device, key)
 
     def applied(
         self, network: nn.Module, device: torch.device, *, training: bool
     ) -> "nn.Module | InHalfPrecision":
-        """The network as it computes in training or in inference on ``device``.
-
-        ValueError if the device cannot, or is very slow: float16 on a CPU, bfloat16 on a GPU
-        without it.
-        """
+        """The network as it computes in training or in inference on a device; see ``check``."""
         dtype = self.training if training else self.inference
         if dtype is None or not torch.amp.is_autocast_available(device.type):
             return network

@@ -68,18 +68,13 @@ class TargetBuilder:
         return {"max_instances": node.NUM_QUERIES, "class_offset": node.CLASS_OFFSET}
 
     def __call__(self, clip: dict[str, Any], batch: ClipBatch) -> ClipTargets:
-        """Stack the rows of a clip's frames.
+        """Targets of the size and length of the ``batch`` that a clip became a part of.
 
-        Args:
-            clip: ``instances``, T ``Instances`` with the same N rows: ``gt_boxes`` xyxy pixels,
-                ``gt_classes``, ``gt_ids`` (-1 where absent), ``gt_masks`` (``BitMasks``); and
-                ``file_names``, for the warning.
-            batch: what the clip became a part of.
-
-        Returns:
-            Targets of the batch's size and length, on its device; frames behind the clip's hold
-            nothing. Of too many instances those with most visible pixels over the clip are kept
-            (warned once), as no more can be matched.
+        The clip has ``instances``, T ``Instances`` with the same N rows: ``gt_boxes`` xyxy pixels,
+        ``gt_classes``, ``gt_ids`` (-1 where absent), ``gt_masks`` (``BitMasks``); and
+        ``file_names``, for the warning. Frames behind the clip's hold nothing. Of too many
+        instances those with most visible pixels over the clip are kept (warned once), as no more
+        can be matched.
         """
         frames, device = clip["instances"], batch.frames.device
         length, _, height, width = batch.frames.shape[1:]

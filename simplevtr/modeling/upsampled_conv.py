@@ -19,14 +19,8 @@ _FOLD = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
 def conv_of_upsampled(x: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
     """``conv2d(interpolate(x, size, mode="nearest"), weight, padding=1)``, up to rounding.
 
-    Args:
-        x: (N, C, h, w).
-        weight: (O, C, 3, 3).
-        size: (H, W); the short way is taken if it is (2 h or 2 h - 1, 2 w or 2 w - 1), as it is
-            between the stages of a ResNet.
-
-    Returns:
-        (N, O, H, W).
+    ``x`` is (N, C, h, w), ``weight`` (O, C, 3, 3). The short way is taken if ``size`` (H, W) is
+    (2 h or 2 h - 1, 2 w or 2 w - 1), as it is between the stages of a ResNet.
     """
     if any(large not in (2 * n, 2 * n - 1) for large, n in zip(size, x.shape[-2:], strict=True)):
         return F.conv2d(F.interpolate(x, size=size, mode="nearest"), weight, padding=1)

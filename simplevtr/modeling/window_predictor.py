@@ -12,7 +12,7 @@ from detectron2.config import CfgNode
 from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class WindowPredictor:
     """Runs a network over the frames of a window."""
 
@@ -30,8 +30,7 @@ class WindowPredictor:
         node, threshold = cfg.MODEL.SIMPLEVTR, cfg.TEST.SLOT_THRESHOLD
         if not 0 <= threshold <= 1:
             raise ValueError(f"TEST.SLOT_THRESHOLD is {threshold}; it must be in [0, 1]")
-        offset = node.CLASS_OFFSET
-        return cls(query_frames=node.QUERY_FRAMES, class_offset=offset, slot_threshold=threshold)
+        return cls(node.QUERY_FRAMES, node.CLASS_OFFSET, threshold)
 
     @torch.no_grad()
     def __call__(

@@ -13,12 +13,6 @@ from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
 from simplevtr.tracking.window_tracks import WindowTracks
 
 __all__ = [
-    "CollectedTracks",
-    "TrackingSettings",
-    "VideoSegmenter",
-    "VideoTracks",
-    "WindowLinker",
-    "WindowTracks",
-    "frame_tracks",
-    "sliding_windows",
-]
+    "CollectedTracks", "TrackingSettings", "VideoSegmenter", "VideoTracks", "WindowLinker",
+    "WindowTracks", "frame_tracks", "sliding_windows",
+]  # fmt: skip
