@@ -53,7 +53,7 @@ def _add_model(cfg: CfgNode) -> None:
     # classes.
     cfg.MODEL.IGNORE_WEIGHTS = []
 
-    # The ResNet of detectron2, with all four stages given out (VisTR).
+    # The ResNet of detectron2, with the outputs of all four stages (VisTR).
     cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
     cfg.MODEL.BACKBONE.FREEZE_AT = 2  # stem and first stage (VisTR)
     cfg.MODEL.RESNETS.OUT_FEATURES = ["res2", "res3", "res4", "res5"]
@@ -74,13 +74,13 @@ def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.SIMPLEVTR = CfgNode()
     node = cfg.MODEL.SIMPLEVTR
     # How masks are made: "paper", from attention maps of each slot and frame (§3.2), or "pixel", a
-    # kernel of the slot times an embedding of every pixel, which is computed once a frame.
+    # kernel of the slot times an embedding of every pixel, which is computed once per frame.
     node.HEAD = "paper"
     node.NUM_CLASSES = 40  # K, without "no object"
     # Leading class indices that no category uses. VisTR: 1, its class layer counts from 1.
     node.CLASS_OFFSET = 0
     node.NUM_QUERIES = 10  # Q, instance slots (§3.4, A.2)
-    # 0: queries without a frame axis, any T (§3.4, eq. 2). T: one query a frame and slot, fixed T
+    # 0: queries without a frame axis, any T (§3.4, eq. 2). T: one query per frame and slot, fixed T
     # (VisTR).
     node.QUERY_FRAMES = 0
     # C, divisible by 6 (three axes of sine/cosine pairs) and by NUM_HEADS (VisTR)
@@ -118,7 +118,7 @@ def _add_mask_head(cfg: CfgNode) -> None:
     # logits a cell, Shi et al. 2016) or "deconv" (transposed convolution, Long et al. 2015).
     node.MASK_HEAD.UPSAMPLE = "none"
     # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1
-    # over heads and cells, so next to the normalised memory they start out unheard; 1 is VisTR's.
+    # over heads and cells, so next to the normalised memory they hardly count at first; VisTR: 1.
     node.MASK_HEAD.ATTENTION_SCALE = 1.0
 
 
@@ -150,7 +150,7 @@ def _add_losses(cfg: CfgNode) -> None:
     # Per-cell class loss on the encoder's memory, off in the paper; helps from scratch
     node.LOSS.DENSE_WEIGHT = 0.0
     node.LOSS.DEEP_SUPERVISION = True  # class and box losses after every decoder layer (VisTR)
-    # What a frame teaches in which a matched instance is absent. Its class: "no_object" (VisTR) or
+    # The target of a frame in which a matched instance is absent. Its class: "no_object" (VisTR) or
     # "label", its own. Its mask: "ignore" (VisTR), nothing; "empty", it must be empty there.
     node.LOSS.ABSENT_CLASS = "no_object"
     node.LOSS.ABSENT_MASK = "ignore"

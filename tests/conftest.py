@@ -42,6 +42,26 @@ def tiny_cfg():
 
 
 @pytest.fixture
+def pixel_cfg():
+    """As ``tiny_cfg``, of the pixel head."""
+    from simplevtr import setup_cfg
+
+    cfg = setup_cfg(str(ROOT / "configs/embedded/pixel_frames.yaml"))
+    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
+    node = cfg.MODEL.SIMPLEVTR
+    node.HIDDEN_DIM, node.NUM_HEADS, node.DIM_FEEDFORWARD, node.NUM_QUERIES = 24, 2, 32, 4
+    node.PIXEL.WIDTHS, node.PIXEL.EMBEDDING, node.PIXEL.FINE_CHANNELS = [16, 16, 16, 8], 8, 4
+    node.LOSS.MASK_POINTS = 200
+    return cfg
+
+
+@pytest.fixture(params=["paper", "pixel"])
+def head_cfg(request, tiny_cfg, pixel_cfg):
+    """A tiny config of each head."""
+    return {"paper": tiny_cfg, "pixel": pixel_cfg}[request.param]
+
+
+@pytest.fixture
 def tiny_model(tiny_cfg):
     return build(tiny_cfg)
 

@@ -16,38 +16,14 @@ from simplevtr.structures import ClipBatch, ClipTargets
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, build, make_clip
+from conftest import build, make_clip
 from detectron2.layers import ShapeSpec
 
 WEIGHTS = {"class_weight": 2.0, "mask_weight": 5.0, "dice_weight": 5.0}
 
 
-@pytest.fixture
-def pixel_cfg():
-    from simplevtr import setup_cfg
-
-    cfg = setup_cfg(str(ROOT / "configs/embedded/pixel_frames.yaml"))
-    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
-    node = cfg.MODEL.SIMPLEVTR
-    node.HIDDEN_DIM, node.NUM_HEADS, node.DIM_FEEDFORWARD, node.NUM_QUERIES = 24, 2, 32, 4
-    node.PIXEL.WIDTHS, node.PIXEL.EMBEDDING, node.PIXEL.FINE_CHANNELS = [16, 16, 16, 8], 8, 4
-    node.LOSS.MASK_POINTS = 200
-    return cfg
-
-
 def frames_of(clip):
     return torch.stack(clip["image"]).float()[None] / 64 - 2
-
-
-def test_training_gives_every_loss_and_every_gradient(pixel_cfg):
-    model = build(pixel_cfg).train()
-    losses = model([make_clip(), make_clip(seed=1, labels=(5,))])
-    kinds = ("loss_ce", "loss_mask", "loss_dice")
-    assert set(losses) == {
-        f"{kind}{suffix}" for kind in kinds for suffix in ("", "_0", "_1", "_2", "_3")
-    }
-    sum(losses.values()).backward()
-    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 def test_half_precision_computes_the_network_alone(pixel_cfg):
@@ -58,33 +34,6 @@ def test_half_precision_computes_the_network_alone(pixel_cfg):
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     sum(losses.values()).backward()
     assert len(model.eval()([make_clip(frames=2)])["pred_scores"]) > 0
-
-
-def test_a_clip_without_instances_trains(pixel_cfg):
-    model = build(pixel_cfg).train()
-    losses = model([make_clip(labels=())])
-    assert losses["loss_mask"].item() == losses["loss_dice"].item() == 0
-    sum(losses.values()).backward()
-
-
-def test_clips_of_other_sizes_and_lengths_share_a_batch(pixel_cfg):
-    model = build(pixel_cfg).train()
-    losses = model([make_clip(frames=2, size=(64, 96)), make_clip(frames=3, size=(48, 80), seed=1)])
-    assert all(torch.isfinite(loss) for loss in losses.values())
-
-
-@pytest.mark.parametrize("frames", [1, 2, 5])
-def test_any_number_of_frames(pixel_cfg, frames):
-    predictions = build(pixel_cfg).predict_clip(frames_of(make_clip(frames=frames)))
-    assert predictions.logits.shape == (1, frames, 4, 7)
-    assert predictions.masks.shape == (1, frames, 4, 32, 48)
-
-
-def test_inference_contract(pixel_cfg):
-    clip = make_clip(frames=4) | {"height": 70, "width": 101}
-    result = build(pixel_cfg)([clip])
-    assert len(result["pred_scores"]) == len(result["pred_masks"]) > 0
-    assert all(mask.shape == (4, 70, 101) for mask in result["pred_masks"])
 
 
 def test_the_last_mask_is_the_kernel_times_the_embeddings(pixel_cfg):
@@ -98,16 +47,6 @@ def test_the_last_mask_is_the_kernel_times_the_embeddings(pixel_cfg):
         coarse = F.interpolate(coarse[None] + bias[slot], size=(32, 48), mode="bilinear")[0]
         fine = (state.fine_kernel[0, slot, :, None, None] * state.fine[0]).sum(1)
         torch.testing.assert_close(masks[row], coarse + fine, rtol=1e-4, atol=1e-4)
-
-
-def test_masks_of_chosen_slots_are_those_of_all(pixel_cfg):
-    model = build(pixel_cfg)
-    frames = torch.cat([frames_of(make_clip(seed=seed)) for seed in (0, 1)])
-    everything = model.predict_clip(frames).masks
-    clip, slot = torch.tensor([1, 0, 1]), torch.tensor([2, 3, 0])
-    chosen = model.network.masks(model.network.encode(ClipBatch(frames)), clip, slot)
-    for row, (b, q) in enumerate(zip(clip, slot, strict=True)):
-        torch.testing.assert_close(chosen[row], everything[b, :, q], rtol=1e-4, atol=1e-4)
 
 
 def test_slots_attend_within_their_masks(pixel_cfg):

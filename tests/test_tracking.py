@@ -1,4 +1,4 @@
-"""Windows of a stream become tracks of a video: cutting, linking, merging, giving out."""
+"""Windows of a stream become tracks of a video: cutting, linking, merging, returning."""
 
 import gc
 import re
@@ -69,7 +69,7 @@ def test_a_window_comes_as_soon_as_it_is_full():
 
 
 class Scene:
-    """Squares that move by known paths; gives what a perfect network would say of a window."""
+    """Squares that move by known paths; gives what a perfect network would predict of a window."""
 
     def __init__(self, *paths, classes=None):
         self.paths = paths  # of each object: frame -> x, or None where it cannot be seen
@@ -401,21 +401,30 @@ def test_the_last_masks_of_a_track_that_has_ended_are_not_lost():
     assert evidence[1].frames == 6
 
 
+def linker(**changes):
+    return WindowLinker(**{"min_iou": 0, "min_agreement": 1, "min_looks": 0, **changes})
+
+
 @pytest.mark.parametrize(
-    ("name", "wrong", "allowed"),
+    ("make", "key", "wrong", "allowed"),
     [
-        ("score_threshold", 50, "[0, 1]"),
-        ("score_threshold", -0.1, "[0, 1]"),
-        ("score_threshold", float("nan"), "[0, 1]"),
-        ("window", -1, "0 or more"),
-        ("stride", 5, "from 1 to the window's 4"),
-        ("stride", -1, "from 1 to the window's 4"),
+        (segmenter, "SCORE_THRESHOLD", 50, "in [0, 1]"),
+        (segmenter, "SCORE_THRESHOLD", -0.1, "in [0, 1]"),
+        (segmenter, "SCORE_THRESHOLD", float("nan"), "in [0, 1]"),
+        (segmenter, "LENGTH_POWER", -1.0, "0 or more"),
+        (segmenter, "WINDOW", -1, "0 or more"),
+        (segmenter, "STRIDE", 5, "from 1 to the window's 4"),
+        (segmenter, "STRIDE", -1, "from 1 to the window's 4"),
+        (settings, "DUPLICATE_IOU", 0, "in (0, 1]"),
+        (settings, "LINK.BIRTH_SCORE", 2, "in [0, 1]"),
+        (settings, "LINK.MEMORY", -1, "0 or more"),
+        (linker, "LINK.MIN_AGREEMENT", 1.5, "in [0, 1]"),
     ],
 )
-def test_numbers_out_of_range_are_named(name, wrong, allowed):
-    message = f"TEST.{name.upper()} is {wrong}; it must be "
-    with pytest.raises(ValueError, match=re.escape(message) + ".*" + re.escape(allowed)):
-        segmenter(**{name: wrong})
+def test_numbers_out_of_range_are_named(make, key, wrong, allowed):
+    message = f"TEST.{key} is {wrong}; it must be {allowed}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make(**{key.split(".")[-1].lower(): wrong})
 
 
 def test_what_scores_less_than_the_threshold_is_neither_streamed_nor_in_the_result():
@@ -427,17 +436,3 @@ def test_what_scores_less_than_the_threshold_is_neither_streamed_nor_in_the_resu
     strict = segmenter(score_threshold=0.6, tracking=settings())
     assert {id for frame in strict.stream(look, range(9), SIZE) for id in frame.track_ids} == {2}
     assert strict.segment(look, range(9), SIZE)["pred_ids"] == [2]
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"duplicate_iou": 0}, {"birth_score": 2}, {"memory": -1}], ids=lambda d: next(iter(d))
-)
-def test_wrong_settings_are_named(wrong):
-    (name,) = wrong
-    with pytest.raises(ValueError, match=name.upper()):
-        settings(**wrong)
-
-
-def test_wrong_limits_are_named():
-    with pytest.raises(ValueError, match="MIN_AGREEMENT"):
-        WindowLinker(min_iou=0, min_agreement=1.5, min_looks=0)

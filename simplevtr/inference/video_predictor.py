@@ -138,7 +138,7 @@ def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndar
 
 
 def model_classes(cfg: CfgNode) -> Classes | None:
-    """What labels stand for: as the checkpoint says, else a dataset of the config, else None."""
+    """What labels stand for: by the checkpoint, else by a dataset of the config, else None."""
     if (classes := saved_classes(cfg.MODEL.WEIGHTS)) is not None:
         return classes
     reasons = []

@@ -53,8 +53,8 @@ def attend(*projected: Tensor, heads: int, allowed: Tensor | None, dropout: floa
     Args:
         projected: queries (B, N, C), as the result, keys and values (B, S, C).
         heads: parts of C that attend on their own.
-        allowed: (B, 1, 1 or N, S) bool, True where a key may be looked at; None if all may be. One
-            row for all queries if there is dropout.
+        allowed: (B, 1, 1 or N, S) bool, True where a key may be attended to; None if all may
+            be. One row for all queries if there is dropout.
         dropout: rate at which weights are dropped.
     """
     parts = (rearrange(x, "b n (heads c) -> b heads n c", heads=heads) for x in projected)

@@ -32,13 +32,13 @@ class KernelHead(nn.Module):
     def __init__(self, *, channels: int, embedding: int, fine_channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        hidden = (
+        self.kernel = nn.Sequential(
             nn.Linear(channels, channels),
             nn.ReLU(),
             nn.Linear(channels, channels),
             nn.ReLU(),
+            nn.Linear(channels, embedding + 1),
         )
-        self.kernel = nn.Sequential(*hidden, nn.Linear(channels, embedding + 1))
         self.fine = nn.Linear(channels, fine_channels) if fine_channels else None
 
     def forward(self, slots: Tensor) -> SlotKernels:

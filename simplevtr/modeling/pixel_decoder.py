@@ -1,4 +1,4 @@
-"""Features of a frame -> cells at several scales and an embedding of every pixel, once a frame.
+"""Features of a frame -> cells at several scales and an embedding of every pixel, once per frame.
 
 A feature pyramid (Lin et al. 2017) from the coarsest feature up. Slots do not appear here, so the
 cost does not grow with their number; a mask is the product of a slot's kernel with the embeddings

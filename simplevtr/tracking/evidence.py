@@ -11,7 +11,7 @@ from torch import Tensor
 class TrackEvidence:
     """Sums over the frames of every window that saw the track (VisTR's inference rules).
 
-    A frame that two windows saw counts twice: it was looked at twice.
+    A frame that two windows saw counts twice: it was predicted twice.
     """
 
     frames: int  # how many
