@@ -181,8 +181,7 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
     mappers = {"plain": PlainMapper(cfg), "simplevtr": YTVISDatasetMapper.from_config(cfg, True)}
     for warm in mappers.values():
         warm(records[0] | {"anchor": 0})
-    seconds: dict[str, list[float]] = {name: [] for name in mappers}
-    pixels: dict[str, list[int]] = {name: [] for name in mappers}
+    found: dict[str, list[tuple[float, int]]] = {name: [] for name in mappers}
     np.random.seed(0)  # where detectron2's augmentations draw from
     anchors = np.random.default_rng(1)
     for number in range(clips):
@@ -190,31 +189,14 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
         for name, mapper in mappers.items():
             start = time.process_time()
             clip = mapper(record)
-            seconds[name].append(time.process_time() - start)
-            pixels[name].append(clip["image"][0][0].numel())
-    frames = cfg.INPUT.SAMPLING_FRAME_NUM * clips
-    report: dict[str, Any] = {
-        name: {"frames_per_second": frames / sum(own), "pixels": statistics.mean(pixels[name])}
-        for name, own in seconds.items()
-    }
-    pairs = zip(*seconds.values(), strict=True)
-    return report | {"ratio": statistics.median(plain / ours for plain, ours in pairs)}
-
-
-def format_report(reports: dict[str, dict[str, Any]]) -> str:
-    """An aligned table, two rows a setting."""
-    rows = [
-        (
-            f"augmentation {setting}",
-            name,
-            f"{report[name]['frames_per_second']:.1f}",
-            f"{report['ratio']:.2f}" if name == "simplevtr" else "1",
-            f"{report[name]['pixels'] / 1e3:.0f}",
-        )
-        for setting, report in reports.items()
-        for name in ("plain", "simplevtr")
-    ]
-    return markdown_table(["", "mapper", "frames/s", "ratio", "kpixels out"], rows, left=2)
+            found[name].append((time.process_time() - start, clip["image"][0][0].numel()))
+    report: dict[str, Any] = {}
+    for name, own in found.items():
+        seconds, pixels = zip(*own, strict=True)
+        speed = cfg.INPUT.SAMPLING_FRAME_NUM * clips / sum(seconds)
+        report[name] = {"frames_per_second": speed, "pixels": statistics.mean(pixels)}
+    pairs = zip(*found.values(), strict=True)
+    return report | {"ratio": statistics.median(plain / ours for (plain, _), (ours, _) in pairs)}
 
 
 def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -224,11 +206,18 @@ def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     cfg = setup_cfg(args.config_file, args.opts)
     without = cfg.clone()
     without.INPUT.AUGMENTATIONS = []
+    reports, rows = {}, []
     with tempfile.TemporaryDirectory() as folder:
         records = make_dataset(Path(folder))
-        reports = {k: measure(c, records, args.clips) for k, c in (("on", cfg), ("off", without))}
+        for setting, config in (("on", cfg), ("off", without)):
+            report = reports[setting] = measure(config, records, args.clips)
+            for name, ratio in (("plain", 1), ("simplevtr", f"{report['ratio']:.2f}")):
+                speed, pixels = report[name].values()
+                cells = (f"{speed:.1f}", ratio, f"{pixels / 1e3:.0f}")
+                rows.append([f"augmentation {setting}", name, *cells])
     title = f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread"
-    return reports, f"{title}\n\n{format_report(reports)}"
+    heads = ["", "mapper", "frames/s", "ratio", "kpixels out"]
+    return reports, f"{title}\n\n{markdown_table(heads, rows, left=2)}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,10 +4,11 @@
 
 Prints the median time of each kernel that runs on the device and its ratio to torchvision's, at the
 shapes of the small and the full-size mask head, and how far its results are from those of the
-grid_sample form. All figures come from one run on one machine.
+grid_sample form, which must be little. All figures come from one run on one machine.
 """
 
 import argparse
+import itertools
 import statistics
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import COUNT, argument_parser, run
-from benchmarks.measure import time_steps
+from benchmarks.measure import Row, time_steps
 from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
 
 import torch
@@ -31,6 +32,7 @@ SHAPES = {
     "small, first": (30, 32, 16, 32, 48),
     "small, logit": (30, 16, 1, 32, 48),
 }
+LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, by Euclidean norms, relative
 
 
 def kernels(device: torch.device) -> list[str]:
@@ -58,34 +60,47 @@ def compute(
         result = modulated_deform_conv(*tensors, None, kernel=kernel)
         results[:] = [result, *torch.autograd.grad(result.square().sum(), tensors)]
 
-    steps = iter(range(repeats + 1))
-    seconds, _ = time_steps(step, steps, steps=repeats, warmup=1, device=device)
+    seconds, _ = time_steps(step, itertools.count(), steps=repeats, warmup=1, device=device)
     return statistics.median(seconds), [result.detach() for result in results]
 
 
-def difference(found: list[Tensor], expected: list[Tensor]) -> float:
-    """The largest relative difference of a result or a gradient, by Euclidean norms."""
-    return max(float((a - b).norm() / b.norm()) for a, b in zip(found, expected, strict=True))
+def measure_layer(
+    name: str, device: torch.device, repeats: int, pixels: tuple[int, ...] = ()
+) -> dict[str, list[Row]]:
+    """``rows`` of the table, one per kernel; maps may have other (H, W) than in ``SHAPES``.
+
+    ValueError if the results of a kernel are not those of the grid_sample form.
+    """
+    shape = (*SHAPES[name][:3], *(pixels or SHAPES[name][3:]))
+    found = {kernel: compute(kernel, shape, device, repeats) for kernel in kernels(device)}
+    rows = []
+    for kernel, (seconds, results) in found.items():
+        pairs = zip(results, found["grid_sample"][1], strict=True)
+        difference = max(float((a - b).norm() / b.norm()) for a, b in pairs)
+        if not difference <= LARGEST_DIFFERENCE:
+            raise ValueError(f"{name}: {kernel} differs from grid_sample by {difference:.1e}")
+        row = {"layer": name, "maps x in x out x H x W": "x".join(map(str, shape))}
+        row |= {"kernel": kernel, "ms": f"{1e3 * seconds:.1f}"}
+        row["times faster"] = f"{found['torchvision'][0] / seconds:.1f}"
+        rows.append(row | {"difference": f"{difference:.0e}"})
+    return {"rows": rows}
 
 
-def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+def table(rows: list[Row]) -> str:
+    """The rows of ``measure_layer`` as Markdown."""
+    return tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
+
+
+def measure(args: argparse.Namespace) -> tuple[list[Row], str]:
     """Compute every shape with every kernel; ValueError if there is no such device."""
     allowed = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     if args.device not in allowed:
         raise ValueError(f"--device {args.device}; allowed: {', '.join(allowed)}")
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
-    rows = []
-    for name, shape in SHAPES.items():
-        found = {k: compute(k, shape, device, args.repeats) for k in kernels(device)}
-        for kernel, (seconds, results) in found.items():
-            row = {"layer": name, "maps x in x out x H x W": "x".join(map(str, shape))}
-            row |= {"kernel": kernel, "ms": f"{1e3 * seconds:.1f}"}
-            row["times faster"] = f"{found['torchvision'][0] / seconds:.1f}"
-            row["difference"] = f"{difference(results, found['grid_sample'][1]):.0e}"
-            rows.append(row)
+    rows = [row for name in SHAPES for row in measure_layer(name, device, args.repeats)["rows"]]
     title = f"torch {torch.__version__}, {device}, {args.threads} CPU threads"
-    return rows, f"{title}\n{tabulate(rows, 'keys', tablefmt='github', disable_numparse=True)}"
+    return rows, f"{title}\n{table(rows)}"
 
 
 def main(arguments: list[str] | None = None) -> int:

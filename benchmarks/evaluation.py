@@ -19,13 +19,16 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from benchmarks.command_line import COUNT, argument_parser, run
-from benchmarks.measure import MIB, Stages, in_fresh_process
+from benchmarks.measure import MIB, in_fresh_process
 from benchmarks.memory import peak_resident_bytes
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr.evaluation import ytvis_eval
@@ -104,21 +107,31 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
     ``peak_bytes`` (resident, before anything is read and at most), and the ``scores``.
     """
     before = peak_resident_bytes()
-    stages = Stages(STAGES)
+    seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        start = time.process_time()
+        yield
+        seconds[name] += time.process_time() - start
+
+    def watched(name: str, owner: Any, function: str) -> AbstractContextManager[Any]:
+        return mock.patch.object(owner, function, stage(name)(getattr(owner, function)))
+
     start = time.process_time()
-    with stages.time("ground truth"):
+    with stage("ground truth"):
         gt = load_ground_truth(annotations)
-    with stages.time("parse"):
+    with stage("parse"):
         content = read_json(results)
-    with stages.time("masks"):
+    with stage("masks"):
         tracks = check_results(content, gt)
     del content
-    overlaps = stages.watch("track IoU", ytvis_eval, "track_iou")
-    with overlaps, stages.watch("accumulate", COCOeval, "accumulate"), stages.time("match"):
+    overlaps = watched("track IoU", ytvis_eval, "track_iou")
+    with overlaps, watched("accumulate", COCOeval, "accumulate"), stage("match"):
         scores = evaluate_tracks(gt, tracks)
-    stages.seconds["match"] -= stages.seconds["track IoU"] + stages.seconds["accumulate"]
+    seconds["match"] -= seconds["track IoU"] + seconds["accumulate"]
     return {
-        "seconds": stages.seconds,
+        "seconds": seconds,
         "cpu_seconds": time.process_time() - start,
         "start_bytes": before,
         "peak_bytes": peak_resident_bytes(),
@@ -128,34 +141,23 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
 
 def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Make the files and score them; the figures and the table. ValueError if scoring failed."""
-    reports = []
+    reports, rows = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for tracks, path in write_files(folder, args).items():
             file = {"predictions": tracks * args.videos, "file_bytes": path.stat().st_size}
-            reports.append(file | in_fresh_process(score, folder / "annotations.json", path))
+            report = file | in_fresh_process(score, folder / "annotations.json", path)
+            reports.append(report)
+            peak, start = report["peak_bytes"], report["start_bytes"]
+            row = [f"{report['predictions']:,}", f"{report['file_bytes'] / MIB:,.1f}"]
+            row += (f"{n:.2f}" for n in (*report["seconds"].values(), report["cpu_seconds"]))
+            rows.append([*row, f"{peak / MIB:,.0f}", f"{(peak - start) / MIB:,.0f}"])
     title = (
         f"{args.videos} videos of {args.frames} frames of {args.size[0]} x {args.size[1]} pixels, "
         f"{TRUE_TRACKS} true tracks each; seconds, one thread"
     )
-    return reports, f"{title}\n\n{format_report(reports)}"
-
-
-def format_report(reports: list[dict[str, Any]]) -> str:
-    """A Markdown table, one row per result file."""
-    rows = [
-        (
-            f"{report['predictions']:,}",
-            f"{report['file_bytes'] / MIB:,.1f}",
-            *(f"{report['seconds'][stage]:.2f}" for stage in STAGES),
-            f"{report['cpu_seconds']:.2f}",
-            f"{report['peak_bytes'] / MIB:,.0f}",
-            f"{(report['peak_bytes'] - report['start_bytes']) / MIB:,.0f}",
-        )
-        for report in reports
-    ]
     headers = ["predictions", "file (MiB)", *STAGES, "all", "peak (MiB)", "of files"]
-    return markdown_table(headers, rows, left=0)
+    return reports, f"{title}\n\n{markdown_table(headers, rows, left=0)}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,10 +4,10 @@
     python benchmarks/gpu.py --device cpu --output output/gpu_tiny.md
 
 Kernels of the deformable convolution against each other; a training step of 16 and of 64 frames and
-inference over three windows, for every full R50 config in float32, float16 and bfloat16, with the
-peak memory that tools/plan_memory.py expects beside the measured one. Each config has a process of
-its own. A row that fails holds its error, the others go on, and the exit status is 1. On a CPU the
-same rows are computed of narrow models and small frames, which shows that the command works and
+inference over three windows of 64, for every full R50 config in float32, float16 and bfloat16, with
+the peak memory that tools/plan_memory.py expects beside the measured one. Each config has a process
+of its own. A row that fails holds its error, the others go on, and the exit status is 1. On a CPU
+the same rows are computed of narrow models and small frames, which shows that the command works and
 nothing about a GPU. The time is limited by --minutes, so that `make gpu` takes less than nine with
 the installation from local wheels.
 """
@@ -21,31 +21,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks import deform_conv
-from benchmarks.command_line import argument_parser, machine, run
-from benchmarks.measure import MIB, measured_rows
-from benchmarks.synthetic import synthetic_batches
-from benchmarks.training_step import time_inference, time_training
-from simplevtr import setup_cfg
-from simplevtr.engine.memory_model import MemoryModel
+from benchmarks import deform_conv, performance
+from benchmarks.command_line import argument_parser, run
+from benchmarks.measure import Row, measured_rows
+from benchmarks.performance import Cell
+from benchmarks.training_step import measure_words
 from simplevtr.env import describe
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.terminal import number
 
 import torch
-from detectron2.config import CfgNode
-from tabulate import tabulate
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = [
-    f"{name}_R50.yaml" for name in ("youtubevis_2019/simplevtr", "youtubevis_2019/vistr",
-    "youtubevis_2021/simplevtr", "youtubevis_2021/vistr", "youtubevis_2021/pixel",
-    "ovis/simplevtr")
-]  # fmt: skip
-FORMATS = ("float32", "float16", "bfloat16")
-INSTANCES = 3
-LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, relative
+WAYS = ("float32", "float16", "bfloat16")
+TRACKS = 3
 
 
 @dataclass(frozen=True)
@@ -54,162 +43,93 @@ class Scale:
 
     size: tuple[int, int]  # of the frames that the network sees
     output_size: tuple[int, int]  # of the masks in inference
-    frames: tuple[int, int]  # T of the training steps
-    window: int  # frames of a window in inference; a video has three
+    frames: tuple[int, int]  # T of the training steps; the second also of a window in inference
+    pixels: tuple[int, ...] = ()  # of the kernels' maps, where others than in the mask head
     opts: tuple[Any, ...] = ()  # config keys and values
 
 
-FULL = Scale((300, 540), (720, 1280), (16, 64), 64)
+FULL = Scale((300, 540), (720, 1280), (16, 64))
 # As on any CPU, and for tests: all is there and little of it.
-TINY = Scale((32, 48), (48, 64), (2, 3), 2, (
+TINY = Scale((32, 48), (48, 64), (2, 3), (6, 8), (
     "MODEL.RESNETS.STEM_OUT_CHANNELS", 8, "MODEL.RESNETS.RES2_OUT_CHANNELS", 8,
     "MODEL.RESNETS.WIDTH_PER_GROUP", 8, "MODEL.SIMPLEVTR.HIDDEN_DIM", 24,
     "MODEL.SIMPLEVTR.DIM_FEEDFORWARD", 32,
 ))  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Job:
-    """One row."""
-
-    part: str  # "kernels", or the config that it is about; a part has a process of its own
-    kind: str  # "training" or "inference", or the layer
-    how: str  # the number format, or the kernel
-    frames: int = 0  # T in training, of a window in inference
+def jobs(device: torch.device, scale: Scale, models: list[str]) -> dict[str, list[Cell]]:
+    """What is measured of each model."""
+    grid = {"sizes": [scale.size], "frames": scale.frames, "tracks": [TRACKS], "ways": WAYS}
+    cells = performance.cells(argparse.Namespace(**grid, models=models, device=device.type))
+    wanted = [cell for cell in cells if cell.tracks or cell.frames == scale.frames[1]]
+    return {model: [cell for cell in wanted if cell.model == model] for model in models}
 
 
-def jobs(device: torch.device, scale: Scale, configs: list[str]) -> list[Job]:
-    """Every row, part after part."""
-    kernels = deform_conv.kernels(device)
-    result = [Job("kernels", layer, kernel) for layer in deform_conv.SHAPES for kernel in kernels]
-    for config in configs:
-        for how in FORMATS:
-            if (device.type, how) == ("cpu", "float16"):  # not computed there
-                continue
-            result += [Job(config, "training", how, frames) for frames in scale.frames]
-            result.append(Job(config, "inference", how, scale.window))
-    return result
+def words(cell: Cell, device: torch.device, scale: Scale) -> list[str]:
+    """The arguments of the command that measures a cell."""
+    steps = 3 if cell.frames == scale.frames[0] else 1  # the long clip is about memory
+    how = ["--steps", steps, "--warmup", 1, "--expected"]
+    if cell.kind == "inference":  # three windows
+        how += ["--frames", cell.frames + 2 * max(1, 3 * cell.frames // 4)]
+        how += ["--output-size", *scale.output_size]
+    opts = ["SOLVER.IMS_PER_BATCH", 1, "TEST.WINDOW", cell.frames, "TEST.STRIDE", 0, *scale.opts]
+    own = {"how": map(str, how), "opts": map(str, opts)}
+    return cell.words(argparse.Namespace(device=str(device), threads=1, **own))
 
 
-def measured(job: Job, device: torch.device, scale: Scale) -> dict[str, str]:
-    """The figures of a row, as they are printed; ValueError if two kernels differ."""
-    if job.part == "kernels":
-        return _kernel(job, device, tiny=scale == TINY)
-    cfg = _config(job, device, scale)
-    memory = MemoryModel(cfg)
-    if job.kind == "training":
-        clip = {"frames": job.frames, "size": scale.size, "instances": INSTANCES}
-        expected = max(memory.training(**clip, exact=True).values())
-        # The long clip is about memory.
-        steps = 3 if job.frames == scale.frames[0] else 1
-        *_, figures = time_training(cfg, synthetic_batches(cfg, **clip), steps=steps, warmup=1)
-        seconds = figures["step_seconds"]["median"]
-        speed = job.frames / seconds
-    else:
-        slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-        window = {"frames": job.frames, "size": scale.size, "instances": slots}
-        expected = max(memory.inference(**window, exact=True).values())
-        stride = max(1, 3 * job.frames // 4)
-        shape = {"frames": job.frames + 2 * stride, "size": scale.size}
-        figures = time_inference(cfg, **shape, output_size=scale.output_size, runs=1, warmup=1)
-        seconds, speed = figures["seconds"]["median"], figures["frames_per_second"]
-    return {
-        "s": f"{seconds:.3f}",
-        "frames/s": f"{speed:.1f}",
-        "peak (MiB)": f"{figures['peak_bytes'] / MIB:,.0f}",
-        "expected (MiB)": f"{expected / MIB:,.0f}",
-        "expected / peak": f"{expected / figures['peak_bytes']:.2f}",
-    }
-
-
-def _kernel(job: Job, device: torch.device, *, tiny: bool) -> dict[str, str]:
-    shape = deform_conv.SHAPES[job.kind]
-    shape = (2, *shape[1:3], 6, 8) if tiny else shape
-    _, expected = deform_conv.compute("grid_sample", shape, device)
-    seconds, found = deform_conv.compute(job.how, shape, device, repeats=5)
-    difference = deform_conv.difference(found, expected)
-    if not difference <= LARGEST_DIFFERENCE:
-        raise ValueError(f"differs from grid_sample by {difference:.1e}, relative")
-    return {"ms": f"{1e3 * seconds:.2f}", "difference from grid_sample": f"{difference:.0e}"}
-
-
-def _config(job: Job, device: torch.device, scale: Scale) -> CfgNode:
-    cfg = setup_cfg(str(ROOT / "configs" / job.part), scale.opts)
-    cfg.MODEL.DEVICE, cfg.TEST.WINDOW, cfg.SOLVER.IMS_PER_BATCH = str(device), job.frames, 1
-    cfg.TEST.STRIDE = 0
-    if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
-        cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = job.frames
-    if job.how != "float32":
-        cfg.SOLVER.AMP.ENABLED = cfg.TEST.AMP = True
-        cfg.SOLVER.AMP.DTYPE = job.how
-    return cfg
-
-
-def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, str]], str, int]:
-    """Measure every part in a process of its own, write the page; rows, page and exit status."""
+def measure_all(args: argparse.Namespace) -> tuple[list[Row], str, int]:
+    """Measure every model in a process of its own, write the page; rows, page and exit status."""
     device = torch.device(args.device)
     scale = FULL if device.type == "cuda" else TINY
-    todo = jobs(device, scale, args.configs)
     output = args.output or Path("docs/gpu.md" if scale == FULL else "output/gpu_tiny.md")
     refuse_existing(output, overwrite=args.overwrite)
-    begin = time.monotonic()
-    rows: list[dict[str, str]] = []
-    with tqdm(total=len(todo), unit="row") as progress:
-        for part in dict.fromkeys(job.part for job in todo):
-            progress.set_description(part)
-            own = [job for job in todo if job.part == part]
-            left = begin + 60 * args.minutes - time.monotonic()
-            words = [(job, device, scale) for job in own]
-            for job, row in zip(own, measured_rows(measured, words, seconds=left), strict=True):
-                rows.append(vars(job) | row)
-                progress.update()
-    page = markdown(rows, device, scale, time.monotonic() - begin)
-    write_bytes(output, page.encode(), overwrite=True)
-    failed = sum("error" in row for row in rows)
-    text = f"{page}\nwritten to {output}; {failed} of {len(rows)} rows failed"
-    return rows, text, int(failed > 0)
+    begin, todo = time.monotonic(), jobs(device, scale, args.models)
+    layers = [(name, device, 5, scale.pixels) for name in deform_conv.SHAPES]
 
+    def left() -> float:
+        return begin + 60 * args.minutes - time.monotonic()
 
-def markdown(rows: list[dict[str, str]], device: torch.device, scale: Scale, seconds: float) -> str:
-    """The page."""
-    kernels = [row for row in rows if row["part"] == "kernels"]
-    models = [row for row in rows if row["part"] != "kernels"]
+    kernels: list[Row] = []
+    for (name, *_), found in zip(
+        layers, measured_rows(deform_conv.measure_layer, layers, seconds=left()), strict=True
+    ):
+        kernels += found.get("rows", [{"layer": name} | found])
+    results: dict[Cell, Row] = {}
+    for cells in tqdm(todo.values(), unit="model"):
+        commands = [(words(cell, device, scale),) for cell in cells]
+        found = measured_rows(measure_words, commands, seconds=left())
+        results |= zip(cells, found, strict=True)
     tiny = "" if scale == FULL else "**Narrow models and small frames: no figures of a GPU.** "
-    parts = [
+    page = [
         "# Measured on a GPU" if scale == FULL else "# A trial of `make gpu`",
-        f"{tiny}`python benchmarks/gpu.py --device {device}` on {machine(str(device))}, in "
-        f"{seconds / 60:.1f} minutes.",
+        f"{tiny}`python benchmarks/gpu.py --device {device}`, in "
+        f"{(time.monotonic() - begin) / 60:.1f} minutes.",
         "\n".join(f"* {name}: {value}" for name, value in describe()),
-        "**Deformable convolutions**, forward and backward in float32. A row fails if a result or "
-        f"a gradient differs by more than {LARGEST_DIFFERENCE:g}.",
-        _table(kernels, kind="what", how="computed in"),
-        f"**Models**, random weights, frames of {scale.size[0]} x {scale.size[1]} pixels. "
-        f"Training: a step of one clip with {INSTANCES} instances, data not included. Inference: "
-        f"three windows, masks at {scale.output_size[0]} x {scale.output_size[1]} included; its "
-        "expected memory is the network's alone. What is expected is that of "
+        "**Deformable convolutions**, forward and backward in float32. A layer fails if a result "
+        f"or a gradient differs by more than {deform_conv.LARGEST_DIFFERENCE:g}.",
+        deform_conv.table(kernels),
+        f"**Models.** Training: a step of one clip with {TRACKS} instances, data not included. "
+        f"Inference: three windows, masks at {scale.output_size[0]} x {scale.output_size[1]} "
+        "included; its expected memory is the network's alone. What is expected is that of "
         "`tools/plan_memory.py`; peaks are PyTorch's on a GPU, the whole process's on a CPU.",
-        _table(models, part="config", kind="what", how="computed in", frames="frames"),
+        performance.markdown(results, argparse.Namespace(device=str(device), threads=1, opts=[])),
     ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _table(rows: list[dict[str, str]], **names: str) -> str:
-    """The named fields of each row's job, then its figures."""
-    lines = []
-    for row in rows:
-        figures = {key: value for key, value in row.items() if key not in Job.__annotations__}
-        lines.append({head: row[field] for field, head in names.items()} | figures)
-    return tabulate(lines, "keys", tablefmt="github", disable_numparse=True)
+    text = "\n\n".join(page)
+    write_bytes(output, text.encode(), overwrite=True)
+    rows = [*kernels, *(cell.row() | found for cell, found in results.items())]
+    failed = sum("error" in row for row in rows)
+    text += f"\nwritten to {output}; {failed} of {len(rows)} rows failed"
+    return rows, text, int(failed > 0)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 1 if a row failed, 2 after a user's error."""
     parser = argument_parser(__file__, __doc__)
-    add = parser.add_argument
+    add, models = parser.add_argument, list(performance.CONFIGS)
     default = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", default=default, choices=["cuda", "cpu"])
     add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
-    add("--configs", nargs="+", default=CONFIGS, metavar="YAML")
+    add("--models", nargs="+", default=models, choices=models)
     add("--minutes", type=number(above=0), default=6.5, help="what is late is left out")
     return run(parser, measure_all, arguments)
 

@@ -10,12 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from benchmarks.memory import peak_resident_bytes
 from simplevtr.terminal import table_cell
@@ -30,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 MIB = 2**20
 SPAWN = get_context("spawn")
 LONGEST_ERROR = 300  # characters
+WEEK = 7 * 24 * 3600.0  # seconds, longer than anything that is measured
 
 Row = dict[str, Any]
 
@@ -38,10 +37,8 @@ Row = dict[str, Any]
 PARTS = {
     "backbone": ("network.backbone",),
     "encoder": ("network.transformer.encoder",),
-    "decoder": (
-        "network.transformer.decoder",
-        "network.transformer.decoder_norm",
-        "network.decoder",
+    "decoder": tuple(
+        f"network.{name}" for name in ("transformer.decoder", "transformer.decoder_norm", "decoder")
     ),
     "heads": ("network.class_head", "network.box_head", "network.dense_head"),
     "mask_head": ("network.slot_attention", "network.mask_head"),
@@ -50,10 +47,9 @@ REST = "rest"
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:
-    """Count parameters, each once; buffers, as frozen batch norms have, do not count.
+    """``parameters``, each once, ``trainable`` ones and ``parameters_by_part``, with ``REST``.
 
-    Returns ``parameters`` and ``trainable`` (numbers of values), and ``parameters_by_part``, for
-    each of ``PARTS`` and ``REST``, which add up to ``parameters``.
+    Buffers, as frozen batch norms have, do not count.
     """
     counts = parameter_count(model)
     return {
@@ -75,7 +71,7 @@ def count_flops(model: nn.Module, frames: Tensor) -> dict[str, Any]:
         frames: (B, T, 3, H, W); only shape and dtype are read.
 
     Returns:
-        ``flops``, and ``flops_by_part``, for each of ``PARTS`` and ``REST``, which add up to it.
+        ``flops``, and ``flops_by_part``, with ``REST``, which add up to it.
     """
     model = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
     model.forward = model.predict_clip  # below a forward pass, modules have their full names
@@ -137,48 +133,32 @@ def time_steps(
     """Time ``step(batch)`` and the wait for each batch; a GPU's peak memory counts from here on.
 
     Returns seconds of each of ``steps`` steps after ``warmup`` others, and of the wait for its
-    batch. ValueError if ``steps`` is below 1 or ``warmup`` below 0.
+    batch.
     """
-    if steps < 1 or warmup < 0:
-        raise ValueError(
-            f"{steps} steps after {warmup} of warm-up; at least 1 and 0 steps are needed"
-        )
     gpu = device.type == "cuda"
+
+    def now() -> float:
+        if gpu:
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
     if gpu:
         torch.cuda.reset_peak_memory_stats(device)
     step_seconds, data_seconds = [], []
     for _ in range(warmup + steps):
-        if gpu:
-            torch.cuda.synchronize(device)
-        start = time.perf_counter()
+        start = now()
         batch = next(batches)
         loaded = time.perf_counter()
         step(batch)
-        if gpu:
-            torch.cuda.synchronize(device)
+        step_seconds.append(now() - loaded)
         data_seconds.append(loaded - start)
-        step_seconds.append(time.perf_counter() - loaded)
     return step_seconds[warmup:], data_seconds[warmup:]
 
 
-class Stages:
-    """``seconds`` of the processor by stage, which other programs disturb little."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.seconds = dict.fromkeys(names, 0.0)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """What happens inside counts for ``stage``."""
-        start = time.process_time()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.process_time() - start
-
-    def watch(self, stage: str, owner: Any, name: str) -> AbstractContextManager[Any]:
-        """Inside it, calls of ``owner.name`` count for ``stage``."""
-        return mock.patch.object(owner, name, self.time(stage)(getattr(owner, name)))
+def quartiles(values: list[float]) -> dict[str, float]:
+    """``median``, ``low`` (first quartile) and ``high`` (third), interpolated linearly."""
+    low, median, high = np.percentile(values, [25, 50, 75]).tolist()
+    return {"median": median, "low": low, "high": high}
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -188,42 +168,32 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def measured_rows(
-    function: Callable[..., Row], jobs: Sequence[tuple], *, seconds: float | None = None
+    function: Callable[..., Row], jobs: Sequence[tuple], *, seconds: float = WEEK
 ) -> Iterator[Row]:
     """Yield ``function(*job)`` for each job as soon as it is there, all from one fresh process.
 
     A row that fails is ``{"error": one line}`` and the others go on. Where the process dies, or
-    ``seconds`` are over, the remaining rows hold that as their error.
-
-    Args:
-        function: a function of a module.
-        jobs: arguments, which must pickle.
-        seconds: for all rows together.
+    ``seconds`` (for all rows together) are over, the remaining rows hold that as their error.
     """
-    deadline = None if seconds is None else time.monotonic() + seconds
-    missing, error = len(jobs), "not begun in time"
-    if seconds is None or seconds > 0:
-        receive, send = SPAWN.Pipe(duplex=False)
-        with tempfile.TemporaryDirectory() as folder:
-            complaints = Path(folder) / "stderr"
-            complaints.touch()
-            process = SPAWN.Process(target=_measure, args=(function, jobs, send, complaints))
-            process.start()
-            send.close()  # the end of the process is then the end of the pipe
-            try:
-                while missing:
-                    left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                    if not receive.poll(left):
-                        error = "not done in time"
-                        break
-                    yield receive.recv()
-                    missing -= 1
-            except EOFError:
-                process.join()
-                error = _death(process.exitcode, complaints)
-            finally:
-                process.kill()
-                process.join()
+    end, missing = time.monotonic() + seconds, len(jobs)
+    receive, send = SPAWN.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory() as folder:
+        complaints = Path(folder) / "stderr"
+        complaints.touch()
+        process = SPAWN.Process(target=_measure, args=(function, jobs, send, complaints))
+        process.start()
+        send.close()  # the end of the process is then the end of the pipe
+        try:
+            while missing and receive.poll(max(0.0, end - time.monotonic())):
+                yield receive.recv()
+                missing -= 1
+            error = "not done in time" if seconds > 0 else "not begun in time"
+        except EOFError:
+            process.join()
+            error = _death(process.exitcode, complaints)
+        finally:
+            process.kill()
+            process.join()
     yield from [{"error": error}] * missing
 
 
@@ -248,12 +218,6 @@ def _death(status: int, complaints: Path) -> str:
     how = f"exit {status}" if status >= 0 else signal.strsignal(-status) or f"signal {-status}"
     lines = complaints.read_text(errors="replace").strip().splitlines() or ["no message"]
     return f"{table_cell(lines[-1])[:LONGEST_ERROR]} ({how})"
-
-
-def quartiles(values: list[float]) -> dict[str, float]:
-    """``median``, ``low`` (first quartile) and ``high`` (third), interpolated linearly."""
-    low, median, high = np.percentile(values, [25, 50, 75]).tolist()
-    return {"median": median, "low": low, "high": high}
 
 
 def _deform_conv_flops(

@@ -14,7 +14,6 @@ tried again; another error stands in the table, the other cells go on, and the e
 
 import argparse
 import dataclasses
-import json
 import math
 import re
 import sys
@@ -24,10 +23,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from benchmarks import training_step
 from benchmarks.command_line import COUNT, machine, model_config
-from benchmarks.measure import MIB, measured_rows
-from simplevtr.formats.files import write_bytes, write_json
+from benchmarks.measure import MIB, Row, measured_rows
+from benchmarks.training_step import measure_words
+from simplevtr.formats.files import read_json, write_bytes, write_json
 from simplevtr.head_keys import RECOMPUTABLE
 from simplevtr.terminal import command_parser, run_command
 
@@ -35,15 +34,35 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "configs/youtubevis_2021"
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
 CONFIGS = {
-    "SimpleVTR": FOLDER / "simplevtr_R50.yaml",
-    "VisTR": FOLDER / "vistr_R50.yaml",
-    "pixel": FOLDER / "pixel_R50.yaml",
+    "SimpleVTR": "youtubevis_2021/simplevtr_R50.yaml",
+    "VisTR": "youtubevis_2021/vistr_R50.yaml",
+    "pixel": "youtubevis_2021/pixel_R50.yaml",
+    "SimpleVTR-2019": "youtubevis_2019/simplevtr_R50.yaml",
+    "VisTR-2019": "youtubevis_2019/vistr_R50.yaml",
+    "SimpleVTR-OVIS": "ovis/simplevtr_R50.yaml",
 }
-WAYS = ("plain", "light", "recomputed")
+AMP = ["SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "SOLVER.AMP.DTYPE"]
+# Config keys and values; what is recomputed depends on the model's head.
+WAYS = {
+    "plain": ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"],
+    "light": [],
+    "recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE"],
+    "float32": [],
+    "float16": [*AMP, "float16"],
+    "bfloat16": [*AMP, "bfloat16"],
+}
 KINDS = ("training", "inference")
+# Figures by the title of their column: key, unit, format, and title of the ratio to the base's.
+COLUMNS = {
+    "s": ("seconds", 1, ".2f", "time"),
+    "saved (MiB)": ("saved_bytes", MIB, ",.0f", "saved"),
+    "frames/s": ("frames_per_second", 1, ".2f", ""),
+    "peak (MiB)": ("peak_bytes", MIB, ",.0f", "peak"),
+    "expected (MiB)": ("expected_bytes", MIB, ",.0f", ""),
+    "expected / peak": ("expected_ratio", 1, ".2f", ""),
+}
 # How PyTorch, Python, C++, CUDA and the system say that there is no memory.
 OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "MemoryError", "bad_alloc", "_STATUS_ALLOC_FAILED",
@@ -74,23 +93,30 @@ class Cell:
 
     def words(self, args: argparse.Namespace) -> list[str]:
         """The arguments of the command that measures it."""
-        words = ["--config-file", str(CONFIGS[self.model]), "--threads", str(args.threads)]
+        words = ["--config-file", str(FOLDER / CONFIGS[self.model]), "--threads", str(args.threads)]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
-        words += ["--steps", "1", "--warmup", "0"]
         words += ["--instances", str(self.tracks)] if self.tracks else ["--inference"]
-        words += ["MODEL.DEVICE", args.device, *args.opts]
-        if self.way == "plain":
-            words += ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"]
+        words += [*args.how, "MODEL.DEVICE", args.device, *args.opts, *WAYS[self.way]]
         if self.way == "recomputed":
-            parts = RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]
-            words += ["MODEL.SIMPLEVTR.RECOMPUTE", str(list(parts))]
-        if self.model == "VisTR":
+            words += [str(list(RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]))]
+        if self.model.startswith("VisTR"):
             words += ["MODEL.SIMPLEVTR.QUERY_FRAMES", str(self.frames)]
         return words
 
+    def row(self) -> dict[str, str]:
+        """Its first columns."""
+        row = {"frames": str(self.frames), "size": f"{self.size[0]} x {self.size[1]}"}
+        row |= {"tracks": str(self.tracks)} if self.tracks else {}
+        return row | {"model": self.model, "computed": self.way}
+
 
 def cells(args: argparse.Namespace) -> list[Cell]:
-    """All measurements, small ones first. Inference keeps no activations to recompute."""
+    """All measurements, small ones first."""
+    left_out = {
+        ("inference", "recomputed"),  # keeps no activations
+        ("pixel", "plain"),
+        ("cpu", "float16"),  # not computed there
+    }
     return [
         Cell(kind, model, way, length, size, tracks)
         for size in sorted(set(args.sizes), key=lambda size: (math.prod(size), size))
@@ -99,7 +125,7 @@ def cells(args: argparse.Namespace) -> list[Cell]:
         for tracks in (sorted(set(args.tracks)) if kind == "training" else [0])
         for model in args.models
         for way in args.ways
-        if (kind, way) != ("inference", "recomputed") and (model, way) != ("pixel", "plain")
+        if not left_out & {(kind, way), (model, way), (args.device, way)}
     ]
 
 
@@ -111,15 +137,15 @@ def base_of(cell: Cell, results: dict[Cell, Any]) -> Cell:
     return dataclasses.replace(cell, model=first.model, way=first.way)
 
 
-def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
+def run_cell(cell: Cell, args: argparse.Namespace) -> Row:
     """Measure a cell in its own process, or read what an earlier run measured.
 
     Returns the figures; {} if it did not fit into the memory; another "error", which is not kept.
     """
     path = args.output.resolve() / cell.file_name
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    (result,) = measured_rows(training_step.measure_words, [(cell.words(args),)])
+        return read_json(path)
+    (result,) = measured_rows(measure_words, [(cell.words(args),)])
     if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
         result = {}
     if "error" not in result:
@@ -127,70 +153,58 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def markdown(results: dict[Cell, dict[str, Any]], args: argparse.Namespace) -> str:
+def markdown(results: dict[Cell, Row], args: argparse.Namespace) -> str:
     """The tables: a training step, inference, FLOPs by part."""
     sizes = list(dict.fromkeys(cell.size for cell in results))
     several, base = len(sizes) > 1, base_of(next(iter(results)), results)
     opts = f", {' '.join(args.opts)}" if args.opts else ""
     parts = [
         f"{machine(args.device)}, {args.threads} CPU threads, torch {torch.__version__}; frames of "
-        f"{' or '.join(map(_pixels, sizes))} pixels, random weights{opts}. Ratios are to "
-        f"{base.way} {base.model} with as many frames{' of the same size' if several else ''}."
+        f"{' or '.join(f'{h} x {w}' for h, w in sizes)} pixels, random weights{opts}. Ratios are "
+        f"to {base.way} {base.model} with as many frames{' of the same size' if several else ''}."
     ]
+    flops = []
     for kind in KINDS:
         parts.append(f"**{kind.capitalize()}**" + (", one clip" if kind == "training" else ""))
-        parts.append(_table([_row(c, r, results) for c, r in results.items() if c.kind == kind]))
-    if rows := _flops_rows(results):
-        parts.append("**GFLOPs of a clip's forward pass, by part** (every slot's mask)")
-        parts.append(_table(rows))
+        parts.append(table([figures(cell, results) for cell in results if cell.kind == kind]))
+    for cell, result in results.items():
+        if "flops" in result and cell.way != "recomputed":
+            row = dataclasses.replace(cell, tracks=0).row()
+            row["parameters (M)"] = f"{result['parameters'] / 1e6:.1f}"
+            for part, count in (result["flops_by_part"] | {"all": result["flops"]}).items():
+                row[part.replace("_", " ")] = f"{count / 1e9:,.0f}"
+            flops += [row] * (row not in flops)  # the same for any number of tracks
+    if flops:
+        title = "**GFLOPs of a clip's forward pass, by part** (every slot's mask)"
+        parts += [title, table(flops)]
     return "\n\n".join(parts) + "\n"
 
 
-def _pixels(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
-
-
-def _name(cell: Cell) -> dict[str, str]:
-    row = {"frames": str(cell.frames), "size": _pixels(cell.size)}
-    row |= {"tracks": str(cell.tracks)} if cell.tracks else {}
-    return row | {"model": cell.model, "computed": cell.way}
-
-
-def _row(cell: Cell, result: dict, results: dict[Cell, dict]) -> dict[str, str]:
-    base = results.get(base_of(cell, results), {})
-    row = _name(cell)
+def figures(cell: Cell, results: dict[Cell, Row]) -> dict[str, str]:
+    """A cell's row of the table of its kind."""
+    result, base = (_flat(results.get(of, {})) for of in (cell, base_of(cell, results)))
+    row = cell.row()
     if "peak_bytes" not in result:
         return row | {"s": result.get("error", "does not fit")}
-    key = "step_seconds" if cell.kind == "training" else "seconds"
-    seconds, other = (r.get(key, {}).get("median") for r in (result, base))
-    row |= {"s": f"{seconds:.2f}", "time": _ratio(seconds, other)}
-    if cell.kind == "training":
-        row["saved (MiB)"] = f"{result['saved_bytes'] / MIB:,.0f}"
-        row["saved"] = _ratio(result["saved_bytes"], base.get("saved_bytes"))
-    else:
-        row["frames/s"] = f"{result['frames_per_second']:.2f}"
-    row["peak (MiB)"] = f"{result['peak_bytes'] / MIB:,.0f}"
-    row["peak"] = _ratio(result["peak_bytes"], base.get("peak_bytes"))
+    for title, (key, unit, form, ratio) in COLUMNS.items():
+        if key in result:
+            row[title] = f"{result[key] / unit:{form}}"
+        if key in result and ratio:
+            row[ratio] = f"{result[key] / base[key]:.2f} x" if base.get(key) else ""
     return row
 
 
-def _ratio(value: float, other: float | None) -> str:
-    return "" if not other else f"{value / other:.2f} x"
+def _flat(result: Row) -> Row:
+    """With numbers for ``COLUMNS``, whichever the kind."""
+    result = dict(result)
+    if seconds := result.get("step_seconds") or result.get("seconds"):
+        result["seconds"] = seconds["median"]
+    if "expected_bytes" in result:
+        result["expected_ratio"] = result["expected_bytes"] / result["peak_bytes"]
+    return result
 
 
-def _flops_rows(results: dict[Cell, dict]) -> list[dict[str, str]]:
-    rows = []
-    for cell, result in results.items():
-        if "flops" in result and cell.way != "recomputed":
-            row = _name(dataclasses.replace(cell, tracks=0))
-            row["parameters (M)"] = f"{result['parameters'] / 1e6:.1f}"
-            for part, flops in (result["flops_by_part"] | {"all": result["flops"]}).items():
-                row[part.replace("_", " ")] = f"{flops / 1e9:,.0f}"
-            rows += [row] * (row not in rows)  # the same for any number of tracks
-    return rows
-
-
-def _table(rows: list[dict[str, str]]) -> str:
+def table(rows: list[dict[str, str]]) -> str:
     """Without the column of sizes if there is only one size."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if len({row["size"] for row in rows}) < 2:
@@ -202,23 +216,23 @@ def _table(rows: list[dict[str, str]]) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and write and print the tables; 1 if a measurement failed."""
-    _check_settings(args)
-    todo = tqdm(cells(args), unit="cell")
-    results = {cell: run_cell(cell, args) for cell in todo}
-    table = markdown(results, args)
-    write_bytes(args.output / "table.md", table.encode(), overwrite=True)
-    print(table)
+    check_settings(args)
+    results = {cell: run_cell(cell, args) for cell in tqdm(cells(args), unit="cell")}
+    text = markdown(results, args)
+    write_bytes(args.output / "table.md", text.encode(), overwrite=True)
+    print(text)
     return int(any("error" in result for result in results.values()))
 
 
-def _check_settings(args: argparse.Namespace) -> None:
+def check_settings(args: argparse.Namespace) -> None:
     """Keep the settings in OUTPUT. ValueError or KeyError if they are others, or make no sense."""
-    for config in map(CONFIGS.get, args.models):
-        opts = ["MODEL.DEVICE", args.device, *args.opts]
+    opts = ["MODEL.DEVICE", args.device, *args.opts]
+    for model in args.models:
+        config = FOLDER / CONFIGS[model]
         model_config(argparse.Namespace(config_file=config, opts=opts, threads=args.threads))
     settings = {name: getattr(args, name) for name in ("device", "threads", "opts")}
     path = args.output / "settings.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
+    if path.is_file() and read_json(path) != settings:
         raise ValueError(f"{args.output} has figures of other settings; choose another --output")
     write_json(path, settings, overwrite=True)
 
@@ -231,16 +245,18 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = command_parser(__file__, __doc__)
-    add = parser.add_argument
+    parser.set_defaults(how=["--steps", "1", "--warmup", "0"])
+    add, models, ways = parser.add_argument, list(CONFIGS), list(WAYS)
     add("--output", type=Path, required=True, help="folder of the figures")
     add("--device", default="cpu", help='"cpu" (default) or "cuda"')
     add("--frames", type=COUNT, nargs="+", default=[4, 16], metavar="T")
     add("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
     add("--tracks", type=COUNT, nargs="+", default=[3], metavar="G", help="of a training clip")
-    add("--models", nargs="+", default=list(CONFIGS), choices=CONFIGS)
-    add("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    add("--models", nargs="+", default=models[:3], choices=models)
+    add("--ways", nargs="+", default=ways[:3], choices=ways)
     add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     return parser
@@ -248,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status is 1 if a measurement failed, 2 after a user's error."""
-    return run_command(_parser(), run, arguments)
+    return run_command(parser(), run, arguments)
 
 
 if __name__ == "__main__":

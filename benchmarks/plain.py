@@ -14,6 +14,7 @@ from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.meta_arch import SimpleVTR
 from simplevtr.structures import ClipBatch, ClipPredictions, TrackMasks, encode_masks
+from simplevtr.tracking.evidence import TrackEvidence
 
 import torch
 import torch.nn.functional as F
@@ -93,35 +94,24 @@ class PlainVTR(SimpleVTR):
         predictions = self.predict_clip(batch.frames, batch.padding)
         probability = predictions.logits[0].float().softmax(-1)
         probability = probability[..., self.window_predictor.class_offset : -1]
-        slots, labels, scores = _score_tracks(probability, self.segmenter.tracks_per_video)
-        masks = []
+        masks = {}
         if predictions.masks is not None:
             logits = F.interpolate(predictions.masks[0].float(), size=size, mode="bilinear")
-            whole = (logits > 0).cpu().transpose(0, 1)
-            masks = [TrackMasks(encode_masks(whole[slot]), size) for slot in slots.tolist()]
-        shown = [i for i, track in enumerate(masks) if any(track.rles)]
+            encoded = (encode_masks(slot) for slot in (logits > 0).cpu().transpose(0, 1))
+            masks = {n: TrackMasks(rles, size) for n, rles in enumerate(encoded) if any(rles)}
+        count = self.segmenter.tracks_per_video
+        ones = torch.ones(2)  # scores are those of the classes alone
+        evidence = [TrackEvidence.of(slot, ones) for slot in probability.unbind(1)]
+        classes = (track.best_classes(count) for track in evidence)
+        found = [(score, label, n) for n, own in enumerate(classes) for label, score in own]
+        found.sort(reverse=True)
+        found = [item for item in found[: count or None] if item[-1] in masks]
         return {
             "image_size": size,
-            "pred_scores": scores[shown].tolist(),
-            "pred_labels": labels[shown].tolist(),
-            "pred_masks": [masks[i] for i in shown],
+            "pred_scores": [score for score, *_ in found],
+            "pred_labels": [label for _, label, _ in found],
+            "pred_masks": [masks[slot] for *_, slot in found],
         }
-
-
-def _score_tracks(probability: Tensor, tracks: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Slots, labels (both (N,) int64) and scores (N,), best first, of (T, Q, K) probabilities.
-
-    With ``tracks`` 0 one track a slot, its category the most frequent best class of its frames and
-    its score the mean of the frames' best probabilities (VisTR); else so many (slot, class) pairs,
-    the best by the mean probability over the frames.
-    """
-    if tracks > 0:
-        mean = probability.mean(0)
-        scores, index = mean.flatten().topk(min(tracks, mean.numel()))
-        return index // mean.shape[1], index % mean.shape[1], scores
-    best, label = probability.max(-1)
-    scores, slots = best.mean(0).sort(descending=True, stable=True)
-    return slots, label.mode(0).values[slots], scores
 
 
 @META_ARCH_REGISTRY.register()

@@ -16,14 +16,14 @@ multiply-add counts 2; matrix products, convolutions and attention count, and no
 (norms, activations, grid_sample, interpolation). Peak memory on a CPU is the whole process's,
 Python and libraries included; on a GPU it is what PyTorch has allocated there.
 
-With --inference a video of noise is segmented instead, whose tracks come out at --output-size;
-reading and resizing frames is not included.
+With --expected the peak that tools/plan_memory.py expects is reported in place of FLOPs, parameters
+and what is saved for the backward pass. With --inference a video of noise is segmented instead,
+whose tracks come out at --output-size; reading and resizing frames is not included.
 """
 
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from benchmarks.measure import (
 )  # fmt: skip
 from benchmarks.synthetic import Clip, synthetic_batches, synthetic_clip
 from simplevtr.data.build import build_train_loader
+from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
 from simplevtr.terminal import markdown_table
@@ -51,17 +52,70 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
-from torch import nn
 
 
-def time_training(
-    cfg: CfgNode, batches: Iterator[list[Clip]], *, steps: int, warmup: int
-) -> tuple[nn.Module, dict[str, float], dict[str, Any]]:
-    """Train as detectron2's trainer does: the model, the first losses, and seconds and peak memory.
+def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Run the steps; the figures and what is printed. ValueError for what cannot be measured."""
+    if (args.frames is None) != (args.size is None):
+        raise ValueError("--frames and --size make synthetic clips together; one is missing")
+    for option in ("inference", "expected"):
+        if getattr(args, option) and args.frames is None:
+            raise ValueError(f"--{option} needs --frames and --size")
+    cfg = model_config(args)
+    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
+    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+    figures, title, *tables = (_inference if args.inference else _training)(cfg, args)
+    figures |= {"device": cfg.MODEL.DEVICE, "threads": args.threads}
+    return figures, "\n\n".join([f"{args.config_file}: {title}", *tables])
 
-    FloatingPointError if a loss is infinite or NaN.
+
+def measure_words(words: list[str]) -> dict[str, Any]:
+    """The figures of ``measure`` with these arguments of the command."""
+    return measure(parser().parse_args(words))[0]
+
+
+def _inference(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Segment a video of noise."""
+    shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    noise = {"instances": 0, "classes": 1, "rng": np.random.default_rng(0)}
+    clip = synthetic_clip(frames=args.frames, size=tuple(args.size), **noise)
+    clip["height"], clip["width"] = args.output_size
+    timing = {"steps": args.steps, "warmup": args.warmup, "device": model.device}
+    seconds = quartiles(time_steps(model, itertools.repeat([clip]), **timing)[0])
+    speed = args.frames / seconds["median"]
+    figures = {"seconds": seconds, "frames_per_second": speed, **peak_memory(model.device), **shape}
+    if args.expected:
+        window = {"frames": min(args.frames, cfg.TEST.WINDOW or args.frames)}
+        window |= {"size": args.size, "instances": cfg.MODEL.SIMPLEVTR.NUM_QUERIES}
+        figures["expected_bytes"] = max(MemoryModel(cfg).inference(**window, exact=True).values())
+    return figures, (
+        f"{speed:.2f} frames/s ({seconds['median']:.2f} s for {args.frames} frames), peak "
+        f"({figures['peak_kind']}) {figures['peak_bytes'] / MIB:,.0f} MiB"
+    )
+
+
+def _training(cfg: CfgNode, args: argparse.Namespace) -> tuple[Any, ...]:
+    """Train as detectron2's trainer does. FloatingPointError if a loss is infinite or NaN.
+
+    Frames and size are those of the first batch, after padding.
     """
-    device = torch.device(cfg.MODEL.DEVICE)
+    slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+    if args.frames is None:
+        batches = iter(build_train_loader(cfg))
+    elif args.instances > slots:
+        raise ValueError(
+            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
+        )
+    elif cfg.SOLVER.IMS_PER_BATCH < 1:
+        raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
+    else:
+        shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
+        batches = synthetic_batches(cfg, **shape)
+    batch = next(batches)
+    shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
+    length, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
     model, losses = build_model(cfg), []
     # The trainer takes its batch from here, so that loading is not part of its time.
     waiting: list[list[Clip]] = []
@@ -74,128 +128,45 @@ def time_training(
             trainer.run_step()  # reads the losses, as in training, and checks them
         losses.append({k: v for k, (v, _) in storage.latest().items() if k.startswith("loss")})
 
-    seconds, data_seconds = time_steps(step, batches, steps=steps, warmup=warmup, device=device)
-    figures = {
-        "step_seconds": quartiles(seconds),
-        "data_seconds": quartiles(data_seconds)["median"],
-        **peak_memory(device),
-    }
-    return model, losses[0], figures
-
-
-def time_inference(
-    cfg: CfgNode,
-    *,
-    frames: int,
-    size: tuple[int, int],
-    output_size: tuple[int, int],
-    runs: int,
-    warmup: int,
-) -> dict[str, Any]:
-    """Segment a video of noise ``runs`` times; seconds, frames a second and peak memory."""
-    device = torch.device(cfg.MODEL.DEVICE)
-    torch.manual_seed(0)
-    model = build_model(cfg).eval()
-    draw = np.random.default_rng(0)
-    clip = synthetic_clip(frames=frames, size=size, instances=0, classes=1, rng=draw)
-    clip["height"], clip["width"] = output_size
-    videos = iter([[clip]] * (warmup + runs))
-    seconds = quartiles(time_steps(model, videos, steps=runs, warmup=warmup, device=device)[0])
-    speed = frames / seconds["median"]
-    return {"seconds": seconds, "frames_per_second": speed, **peak_memory(device)}
-
-
-def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Run the steps; the figures and what is printed. ValueError for what cannot be measured.
-
-    Frames and size are those of the first batch, after padding.
-    """
-    if (args.frames is None) != (args.size is None):
-        raise ValueError("--frames and --size make synthetic clips together; one is missing")
-    if args.inference:
-        return measure_inference(args)
-    cfg, batches = _setup(args)
-    batch = next(batches)
-    batches = itertools.chain([batch], batches)
-    model, losses, figures = time_training(cfg, batches, steps=args.steps, warmup=args.warmup)
-    shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
-    length, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
-    report = {
-        **count_parameters(model),
-        **count_flops(model, torch.empty(1, length, 3, height, width, device="meta")),
-        **figures,
-        "saved_bytes": saved_tensor_bytes(lambda: model(batch), model.parameters()),
-        "frames": length,
-        "size": [height, width],
-        "clips": len(batch),
-        "device": cfg.MODEL.DEVICE,
-        "threads": args.threads,
-    }
+    timing = {"steps": args.steps, "warmup": args.warmup, "device": model.device}
+    seconds, data_seconds = time_steps(step, itertools.chain([batch], batches), **timing)
+    seconds, data = quartiles(seconds), quartiles(data_seconds)["median"]
+    figures = {"step_seconds": seconds, "data_seconds": data, **peak_memory(model.device)}
+    figures |= {"frames": length, "size": [height, width], "clips": len(batch)}
     title = (
-        f"{args.config_file}: {len(batch)} clips of {length} frames of {height} x {width} pixels "
-        f"({'training set' if args.frames is None else 'synthetic'}), {report['device']}, CPU "
+        f"{len(batch)} clips of {length} frames of {height} x {width} pixels "
+        f"({'training set' if args.frames is None else 'synthetic'}), {cfg.MODEL.DEVICE}, CPU "
         f"threads: {args.threads}, {args.steps} steps after {args.warmup}, torch "
         f"{torch.__version__}"
     )
-    return report, f"{title}\n\n{format_report(report, losses)}"
-
-
-def measure_words(words: list[str]) -> dict[str, Any]:
-    """The figures of ``measure`` with these arguments of the command."""
-    return measure(parser().parse_args(words))[0]
-
-
-def measure_inference(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """As ``measure``, of a video that is segmented ``args.steps`` times."""
-    if args.frames is None:
-        raise ValueError("--inference needs --frames and --size")
-    cfg = model_config(args)
-    shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
-    figures = time_inference(cfg, **shape, runs=args.steps, warmup=args.warmup)
-    report = figures | shape | {"device": cfg.MODEL.DEVICE, "threads": args.threads}
-    text = (
-        f"{args.config_file}: {report['frames_per_second']:.2f} frames/s "
-        f"({report['seconds']['median']:.2f} s for {args.frames} frames), peak "
-        f"({report['peak_kind']}) {report['peak_bytes'] / MIB:,.0f} MiB"
-    )
-    return report, text
-
-
-def _setup(args: argparse.Namespace) -> tuple[CfgNode, Iterator[list[Clip]]]:
-    """The config and endless batches of training. Threads and chance are set from here."""
-    cfg = model_config(args)
-    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
-    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
-    if args.frames is None:
-        return cfg, iter(build_train_loader(cfg))
-    slots = cfg.MODEL.SIMPLEVTR.NUM_QUERIES
-    if args.instances > slots:
-        raise ValueError(
-            f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
-        )
-    if cfg.SOLVER.IMS_PER_BATCH < 1:
-        raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
-    shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
-    return cfg, synthetic_batches(cfg, **shape)
-
-
-def format_report(report: dict[str, Any], losses: dict[str, float]) -> str:
-    """Two aligned tables: what each part has, and what a step takes."""
-    parameters = report["parameters_by_part"] | {"all": report["parameters"]}
-    flops = report["flops_by_part"] | {"all": report["flops"]}
-    rows = [(k.replace("_", " "), f"{n:,}", f"{flops[k] / 1e9:.3f}") for k, n in parameters.items()]
-    table = markdown_table(["part", "parameters", "GFLOPs of a clip's forward"], rows)
-    seconds = report["step_seconds"]
     rows = [
-        ("trainable parameters", f"{report['trainable']:,}"),
         ("seconds a step, median", f"{seconds['median']:.4f}"),
         ("- quartiles", f"{seconds['low']:.4f} to {seconds['high']:.4f}"),
-        ("seconds for data, median", f"{report['data_seconds']:.4f}"),
-        (f"peak memory ({report['peak_kind']}), MiB", f"{report['peak_bytes'] / MIB:,.1f}"),
-        ("saved for backward, MiB", f"{report['saved_bytes'] / MIB:,.1f}"),
-        *((f"first step: {name}", f"{value:.4f}") for name, value in losses.items()),
+        ("seconds for data, median", f"{data:.4f}"),
+        (f"peak memory ({figures['peak_kind']}), MiB", f"{figures['peak_bytes'] / MIB:,.1f}"),
     ]
-    return f"{table}\n\n{markdown_table(['a training step', ''], rows)}"
+    tables = []
+    if args.expected:
+        clip = {"frames": length, "size": (height, width), "instances": args.instances}
+        peaks = MemoryModel(cfg).training(**clip, clips=len(batch), exact=True)
+        figures["expected_bytes"] = max(peaks.values())
+        rows.append(("expected, MiB", f"{figures['expected_bytes'] / MIB:,.1f}"))
+    else:
+        figures |= count_parameters(model)
+        figures |= count_flops(model, torch.empty(1, length, 3, height, width, device="meta"))
+        figures["saved_bytes"] = saved_tensor_bytes(lambda: model(batch), model.parameters())
+        rows.append(("saved for backward, MiB", f"{figures['saved_bytes'] / MIB:,.1f}"))
+        rows.insert(0, ("trainable parameters", f"{figures['trainable']:,}"))
+        tables.append(_parts_table(figures))
+    rows += [(f"first step: {name}", f"{value:.4f}") for name, value in losses[0].items()]
+    return figures, title, *tables, markdown_table(["a training step", ""], rows)
+
+
+def _parts_table(figures: dict[str, Any]) -> str:
+    parameters = figures["parameters_by_part"] | {"all": figures["parameters"]}
+    flops = figures["flops_by_part"] | {"all": figures["flops"]}
+    rows = [(k.replace("_", " "), f"{n:,}", f"{flops[k] / 1e9:.3f}") for k, n in parameters.items()]
+    return markdown_table(["part", "parameters", "GFLOPs of a clip's forward"], rows)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -207,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     add("--frames", type=COUNT, metavar="T", help="synthetic clips of T frames ...")
     add("--size", type=COUNT, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
     add("--instances", type=NATURAL, default=2, help="of a synthetic clip (default 2)")
+    add("--expected", action="store_true", help="what plan_memory.py expects, in place of FLOPs")
     add("--inference", action="store_true", help="segment a synthetic video instead of training")
     add("--output-size", type=COUNT, nargs=2, default=[720, 1280], metavar=("H", "W"))
     return parser

@@ -57,17 +57,12 @@ def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:
 
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Stream each length in a process of its own."""
+    """Stream each length in a process of its own; ratios are to the first."""
     plot = check_output(args.plot, overwrite=True, suffixes=(".png",)) if args.plot else None
     model_config(args)  # a mistake shows before the first process starts
     rows = [in_fresh_process(stream_one, args, frames) for frames in args.frames]
     if plot is not None:
         memory_plot({f"{row['frames']:,} frames": row["curve"] for row in rows}, plot)
-    return rows, table(rows)
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as Markdown; ratios are to the first."""
     cells = []
     for row in rows:
         frames, peak, seconds = row["frames"], row["peak_bytes"], row["seconds"]
@@ -76,7 +71,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells.append([f"{frames:,}", peak / MIB, ratio, seconds, *shares])
     formats = ("", ".0f", "", ".1f", ".1f", ".0f")
     head = f"windows of {rows[0]['window']} frames, {rows[0]['stride']} apart\n\n"
-    return head + tabulate(cells, HEADS, tablefmt="github", floatfmt=formats)
+    return rows, head + tabulate(cells, HEADS, tablefmt="github", floatfmt=formats)
 
 
 def main(arguments: list[str] | None = None) -> int:

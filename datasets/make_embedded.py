@@ -52,11 +52,7 @@ _ENCODING_ROUND = ("compressed", "uncompressed", "polygons", *["compressed"] * 4
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that one variant's files follow from; stored in its stamp.
-
-    Raises:
-        ValueError: no dataset can be made with a value.
-    """
+    """All that one variant's files follow from; stored in its stamp. ValueError for bad values."""
 
     version: int = VERSION
     variant: str
@@ -67,7 +63,6 @@ class Settings:
     long_videos: int = 10
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant!r}; known: {', '.join(VARIANTS)}, both")
         if not MIN_SCALE <= self.scale <= MAX_SCALE:
@@ -90,13 +85,9 @@ def make_embedded_dataset(
 
     A variant that is finished with the same settings (the fields of ``Settings``) is left alone;
     one that was interrupted is made again. The files do not depend on ``workers``, the processes
-    that draw videos.
-
-    Returns:
-        The annotation files: train, val and long of each variant.
+    that draw videos. The annotation files are returned: train, val and long of each variant.
 
     Raises:
-        ValueError: a setting is out of its range.
         FileExistsError: a variant's folder holds a dataset with other settings and ``overwrite`` is
             off, or holds anything else that this program did not make.
     """
@@ -161,15 +152,12 @@ def _make_split(folder: Path, split: str, settings: Settings, workers: int, prog
     with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
         made = list(tqdm((pool.map if pool else map)(make, range(count)), total=count, **bar))
     tracks = [{"video_id": video["id"], **track} for video, own in made for track in own]
+    names = [{"name": name, "supercategory": "shape"} for name in SHAPES]
+    description = f"embedded dataset, variant {settings.variant}, split {split}"
     content = {
-        "info": {
-            "description": f"embedded dataset, variant {settings.variant}, split {split}",
-            "version": str(settings.version),
-        },
+        "info": {"description": description, "version": str(settings.version)},
         "videos": [video for video, _ in made],
-        "categories": [
-            {"id": i, "name": name, "supercategory": "shape"} for i, name in enumerate(SHAPES, 1)
-        ],
+        "categories": [{"id": i, **category} for i, category in enumerate(names, 1)],
         "annotations": [{"id": i, **track} for i, track in enumerate(tracks, 1)],
     }
     write_json(folder / f"{split}.json", content, overwrite=True)
@@ -184,22 +172,13 @@ def _make_video(pictures: Path, settings: Settings, split: str, index: int) -> t
     file_names = [f"{name}/{t:05d}.jpg" for t in range(scene.length)]
     for file_name, frame in zip(file_names, paint(scene, shares, rng), strict=True):
         Image.fromarray(frame).save(pictures / file_name, quality=_JPEG_QUALITY, subsampling=0)
+    encoding = _ENCODING_ROUND[index % len(_ENCODING_ROUND)]
     tracks = [
-        annotation_record(
-            mask,
-            category_id=SHAPES.index(track.shape) + 1,
-            encoding=_ENCODING_ROUND[index % len(_ENCODING_ROUND)],
-        )
+        annotation_record(mask, category_id=SHAPES.index(track.shape) + 1, encoding=encoding)
         for track, mask in zip(scene.tracks, masks, strict=True)
     ]
-    video = {
-        "id": index + 1,
-        "width": scene.width,
-        "height": scene.height,
-        "length": scene.length,
-        "file_names": file_names,
-    }
-    return video, tracks
+    video = {"id": index + 1, "width": scene.width, "height": scene.height, "length": scene.length}
+    return video | {"file_names": file_names}, tracks
 
 
 def _draw_visible(
@@ -238,12 +217,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--scale", type=float, default=Settings.scale, help="factor on the frame sizes")
     add("--workers", type=int, default=1, help="processes (default: 1)")
     add("--overwrite", action="store_true", help="replace other settings' dataset")
+
+    def run(options: argparse.Namespace) -> None:
+        make_embedded_dataset(progress=True, **vars(options))
+
     return run_command(parser, run, arguments)
-
-
-def run(options: argparse.Namespace) -> None:
-    """Make the dataset, with progress bars."""
-    make_embedded_dataset(progress=True, **vars(options))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from pycocotools import mask as coco_mask
 from scenes import CAMERA_REACH, EXTENT, Bar, Scene, Track, contains, shading
 
 SAMPLES = 4  # sample points along a side of a pixel
-ENCODINGS = ("compressed", "uncompressed", "polygons")
 POLYGON_MIN_IOU = 0.92  # a polygon that keeps less of its mask is not used
 _POLYGON_MIN_AREA = 12  # pixels; nor is one of fewer
 _POLYGON_TOLERANCE = 0.4  # how far, in pixels, a simplified outline may leave the mask's
@@ -184,15 +183,10 @@ def _seen_by_camera(canvas: np.ndarray, scene: Scene, t: int) -> np.ndarray:
 def annotation_record(masks: np.ndarray, *, category_id: int, encoding: str) -> dict:
     """The annotation of one track, ready for JSON, without ``id`` and ``video_id``.
 
-    ``masks`` are (T, H, W) bool, empty where the object is absent; ``encoding`` is one of
-    ``ENCODINGS``. With "polygons", the polygons are the truth: boxes and areas follow them. A track
-    that polygons cannot follow (a ring's hole, or very few pixels) becomes compressed.
-
-    Raises:
-        ValueError: the encoding's name is unknown.
+    ``masks`` are (T, H, W) bool, empty where the object is absent; ``encoding`` is "compressed",
+    "uncompressed" or "polygons". With the last, the polygons are the truth: boxes and areas follow
+    them. A track that they cannot follow (a ring's hole, or very few pixels) becomes compressed.
     """
-    if encoding not in ENCODINGS:
-        raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
     length, height, width = masks.shape
     coded = [encode_mask(mask) if mask.any() else None for mask in masks]
     segmentations = None
@@ -207,15 +201,9 @@ def annotation_record(masks: np.ndarray, *, category_id: int, encoding: str) -> 
         if all(drawn):
             segmentations, coded = zip(*drawn, strict=True)
     lists = frame_lists(coded)
-    return {
-        "category_id": category_id,
-        "iscrowd": 0,
-        "height": height,
-        "width": width,
-        "length": length,
-        **lists,
-        "segmentations": segmentations or lists["segmentations"],
-    }
+    lists["segmentations"] = segmentations or lists["segmentations"]
+    record = {"category_id": category_id, "iscrowd": 0}
+    return record | {"height": height, "width": width, "length": length} | lists
 
 
 def _polygons(mask: np.ndarray, coded: dict) -> tuple[list, dict] | None:

@@ -261,15 +261,17 @@ def test_plus_sign_where_more_may_fit():
 
 @pytest.mark.parametrize(("measured", "fine"), [(100, True), (91, True), (90, False), (112, False)])
 def test_verification(monkeypatch, capsys, measured, fine):
-    class Planner:
-        def expected(self, answer, way):
-            return 100
+    def figures(function, words):
+        frames = words[words.index("--frames") + 1]
+        assert (frames == "7") == ("MODEL.SIMPLEVTR.RECOMPUTE" in words)
+        return {"expected_bytes": 100, "peak_bytes": measured if frames == "7" else 100}
 
     answer = plan_memory.Answer((96, 171), 2, {"": 5, ", recomputed": 7}, 64)
-    peaks = {"": 100, ", recomputed": measured}
-    monkeypatch.setattr(plan_memory, "measured_bytes", lambda _, way, *__: peaks[way])
+    ways = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", "['backbone']"]}
+    args = argparse.Namespace(config_file="a.yaml", opts=[])
+    monkeypatch.setattr(plan_memory, "in_fresh_process", figures)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some GPU")
-    assert plan_memory.verify(Planner(), answer, argparse.Namespace()) is fine
+    assert plan_memory.verify(argparse.Namespace(ways=ways), answer, args) is fine
     assert f"({100 * (100 / measured - 1):+.1f} %)" in capsys.readouterr().out
 
 

@@ -18,7 +18,7 @@ INFERENCE = {"seconds": {"median": 2.0}, "frames_per_second": 8.0, "peak_bytes":
 
 
 def arguments(tmp_path, *words):
-    return performance._parser().parse_args(["--output", str(tmp_path / "out"), *words])
+    return performance.parser().parse_args(["--output", str(tmp_path / "out"), *words])
 
 
 def test_every_model_is_measured_in_every_way(tmp_path):
@@ -171,8 +171,8 @@ def test_sizes_that_are_none(tmp_path, capsys, size):
 
 
 def test_figures_of_other_settings_are_not_mixed(tmp_path, capsys):
-    performance._check_settings(arguments(tmp_path, "--threads", "1"))
-    performance._check_settings(arguments(tmp_path, "--threads", "1"))
+    performance.check_settings(arguments(tmp_path, "--threads", "1"))
+    performance.check_settings(arguments(tmp_path, "--threads", "1"))
     assert performance.main(["--output", str(tmp_path / "out"), "--threads", "2"]) == 2
     assert "has figures of other settings" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -131,6 +131,7 @@ def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
         (["--frames", "2"], [], "--frames and --size make synthetic clips together"),
         (["--size", "32", "48"], [], "--frames and --size make synthetic clips together"),
         (["--inference"], [], "--inference needs --frames and --size"),
+        (["--expected"], [], "--expected needs --frames and --size"),
         ([*SYNTHETIC, "--instances", "5"], [], "--instances 5, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--json", "cost.txt"], [], "cost.txt: cannot write to this; it has suffix '.txt'"),
         (SYNTHETIC, ["SOLVER.IMS_PER_BATCH", "0"], "SOLVER.IMS_PER_BATCH is 0"),

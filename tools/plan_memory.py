@@ -69,7 +69,7 @@ class Planner:
                 "(the queries themselves take next to no memory) and set it to the answer"
             )
         parts = list(RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])
-        self._args, self._slots, self._clips = args, slots, cfg.SOLVER.IMS_PER_BATCH
+        self._args, self._slots, clips = args, slots, cfg.SOLVER.IMS_PER_BATCH
         # A way's config keys and values.
         self.ways = {"": [], RECOMPUTED: ["MODEL.SIMPLEVTR.RECOMPUTE", str(parts)]}
         self._models = {
@@ -77,7 +77,7 @@ class Planner:
             for way, words in self.ways.items()
         }
         self._plans = {  # nothing is measured yet
-            (size, way): MemoryPlan(partial(model.training, size=size, clips=self._clips))
+            (size, way): MemoryPlan(partial(model.training, size=size, clips=clips))
             for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
             for way, model in self._models.items()
         }
@@ -108,12 +108,6 @@ class Planner:
         ]
         return markdown_table(["while this works", *heads], rows)
 
-    def expected(self, answer: Answer, way: str) -> int:
-        """Peak bytes of a training step of an answer, counted for just this clip."""
-        clip = {"frames": answer.training[way], "size": answer.size, "instances": answer.instances}
-        peaks = self._models[way].training(**clip, clips=self._clips, exact=True)
-        return max(peaks.values())
-
 
 def table(answers: list[Answer], longest: int) -> str:
     """Frames by short side and instances; a plus sign where more than ``longest`` may fit."""
@@ -136,19 +130,15 @@ def config_lines(answer: Answer, way: str, recompute: list[str]) -> str:
     )
 
 
-def measured_bytes(answer: Answer, way: str, planner: Planner, args: argparse.Namespace) -> int:
-    """Peak bytes of a training step of an answer that runs on the GPU."""
-    words = ["--config-file", args.config_file, "--steps", "2", "--warmup", "1"]
-    words += ["--frames", str(answer.training[way]), "--size", *map(str, answer.size)]
-    words += ["--instances", str(answer.instances), *args.opts, *planner.ways[way]]
-    return in_fresh_process(measure_words, [*words, "MODEL.DEVICE", "cuda"])["peak_bytes"]
-
-
 def verify(planner: Planner, answer: Answer, args: argparse.Namespace) -> bool:
     """Train a step of an answer each way on the GPU; whether all peaks are as expected."""
     fine = True
     for way in answer.ways:
-        expected, found = planner.expected(answer, way), measured_bytes(answer, way, planner, args)
+        words = ["--config-file", args.config_file, "--steps", "2", "--warmup", "1", "--expected"]
+        words += ["--frames", str(answer.training[way]), "--size", *map(str, answer.size)]
+        words += ["--instances", str(answer.instances), *args.opts, *planner.ways[way]]
+        figures = in_fresh_process(measure_words, [*words, "MODEL.DEVICE", "cuda"])
+        found, expected = figures["peak_bytes"], figures["expected_bytes"]
         error = expected / found - 1
         fine = fine and abs(error) <= ALLOWED_ERROR
         print(
