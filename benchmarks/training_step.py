@@ -89,7 +89,7 @@ def _inference(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], 
     if args.expected:
         window = {"frames": min(args.frames, cfg.TEST.WINDOW or args.frames)}
         window |= {"size": args.size, "instances": cfg.MODEL.SIMPLEVTR.NUM_QUERIES}
-        figures["expected_bytes"] = max(MemoryModel(cfg).inference(**window, exact=True).values())
+        figures["expected_bytes"] = max(MemoryModel(cfg, exact=True).inference(**window).values())
     return figures, (
         f"{speed:.2f} frames/s ({seconds['median']:.2f} s for {args.frames} frames), peak "
         f"({figures['peak_kind']}) {figures['peak_bytes'] / MIB:,.0f} MiB"
@@ -148,7 +148,7 @@ def _training(cfg: CfgNode, args: argparse.Namespace) -> tuple[Any, ...]:
     tables = []
     if args.expected:
         clip = {"frames": length, "size": (height, width), "instances": args.instances}
-        peaks = MemoryModel(cfg).training(**clip, clips=len(batch), exact=True)
+        peaks = MemoryModel(cfg, exact=True).training(**clip, clips=len(batch))
         figures["expected_bytes"] = max(peaks.values())
         rows.append(("expected, MiB", f"{figures['expected_bytes'] / MIB:,.1f}"))
     else:

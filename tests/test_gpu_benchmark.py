@@ -60,7 +60,7 @@ def test_kernels_that_differ(monkeypatch):
 @pytest.mark.parametrize("kind", ["training", "inference"])
 def test_rows_of_a_gpu(monkeypatch, kind):
     memory = SimpleNamespace(**dict.fromkeys(("training", "inference"), lambda **_: {"a": 2**19}))
-    monkeypatch.setattr(training_step, "MemoryModel", lambda cfg: memory)
+    monkeypatch.setattr(training_step, "MemoryModel", lambda cfg, exact: memory)
     with pretend_cuda():
         found = row("VisTR", kind, "float16", CUDA)
     assert (found["peak (MiB)"], found["expected / peak"]) == ("1", "0.50")

@@ -138,6 +138,8 @@ def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
         (SYNTHETIC, ["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "the clip has 2 frames, but"),
         (SYNTHETIC, ["SOLVER.AMP.ENABLED", "True"], "SOLVER.AMP.ENABLED needs a GPU"),
         (SYNTHETIC, ["MODEL.DEVICE", "tpu"], "MODEL.DEVICE is 'tpu'; allowed: cpu, cuda"),
+        (SYNTHETIC, ["MODEL.DEVICE", "cuda"], "MODEL.DEVICE is cuda, but PyTorch finds no GPU"),
+        (["--config-file", "none.yaml"], [], "config file none.yaml does not exist"),
         (SYNTHETIC, ["SOLVER.OPTIMIZER", "SGD"], "SOLVER.OPTIMIZER is 'SGD'"),
         (SYNTHETIC, ["SOLVER.OPTIMISER", "SGD"], "the config key SOLVER.OPTIMISER does not exist"),
         (SYNTHETIC, ["MODEL.PIXEL_STD", "[1e-42,1e-42,1e-42]"], "infinite or NaN"),
@@ -145,7 +147,8 @@ def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
         ([], ["DATASETS.TRAIN", "('none',)"], "none.json"),
     ],
 )
-def test_errors_of_a_user(tiny_opts, capsys, arguments, opts, message):
+def test_errors_of_a_user(tiny_opts, capsys, monkeypatch, arguments, opts, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     custom = tiny_opts.index("DATASETS.CUSTOM") + 1
     missing = "['none', '/no/such/none.json', '/no/such']]"
     tiny_opts[custom] = f"{tiny_opts[custom][:-1]}, {missing}"
@@ -172,14 +175,6 @@ def test_numbers_that_are_too_small(capsys, words, least):
         run([*SYNTHETIC, *words], [])
     message = f"{words[0]}: {words[-1]} was given; it must be at least {least}"
     assert message in capsys.readouterr().err
-
-
-def test_errors_of_a_config_that_needs_a_gpu_or_does_not_exist(tiny_opts, capsys, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert run(SYNTHETIC, [*tiny_opts, "MODEL.DEVICE", "cuda"]) == 2
-    assert "MODEL.DEVICE is cuda, but PyTorch finds no GPU here" in capsys.readouterr().err
-    assert main(["--config-file", "none.yaml"]) == 2
-    assert "config file none.yaml does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.gpu

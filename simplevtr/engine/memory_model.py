@@ -112,12 +112,17 @@ class AllocatedBytes(TorchDispatchMode):
 class MemoryModel:
     """The memory that one config's model needs for clips of any size."""
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, *, exact: bool = False) -> None:
         """Build the network of ``cfg`` without its memory.
 
         Its device does not matter; ``SOLVER.AMP.ENABLED``, ``TEST.AMP`` and
         ``MODEL.SIMPLEVTR.RECOMPUTE`` do. What is computed otherwise on a GPU is counted as there:
         deformable convolutions are torchvision's, attention keeps no matrices for its dropout.
+
+        Args:
+            cfg: the config.
+            exact: whether workspaces of the mask losses and the deformable convolutions are those
+                of just the measured clip, which jump with T and G; else the largest of any.
 
         Raises:
             ValueError: if the config is not of a model with masks that computes the light way.
@@ -130,6 +135,7 @@ class MemoryModel:
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
+        self._exact = exact
         self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
         self._fake = FakeTensorMode()
         with self._fake:
@@ -153,13 +159,7 @@ class MemoryModel:
             self._begins.append((self._network.decoder, SLOTS, PIXEL_DECODER))
 
     def training(
-        self,
-        *,
-        frames: int,
-        size: tuple[int, int],
-        instances: int,
-        clips: int = 1,
-        exact: bool = False,
+        self, *, frames: int, size: tuple[int, int], instances: int, clips: int = 1
     ) -> dict[str, int]:
         """Peak bytes of a training step while each part works; the step needs the largest.
 
@@ -168,10 +168,8 @@ class MemoryModel:
             size: (H, W) of the padded frames.
             instances: G, matched tracks of each clip.
             clips: B.
-            exact: whether workspaces of the mask losses and the deformable convolutions are those
-                of just this clip, which jump with T and G; else the largest of any T and G.
         """
-        counter = self._counter(exact)
+        counter = self._counter()
         trained = [p for p in self._network.parameters() if p.requires_grad]
         counter.reserve(OPTIMIZER_STATES * sum(p.numel() * 4 for p in trained))
         self._network.train()
@@ -184,26 +182,24 @@ class MemoryModel:
                 counter.enter(LOSSES)
                 loss = sum(self._criterion(self._network, state, targets, batch).values())
             else:
-                loss = self._paper_loss(state, targets, counter, exact)
+                loss = self._paper_loss(state, targets, counter)
             del batch, state
             counter.enter(LOSSES if self._pixel else MASK_HEAD, backward=True)
             loss.backward()
         self._network.zero_grad()
         return counter.peaks
 
-    def inference(
-        self, *, frames: int, size: tuple[int, int], instances: int, exact: bool = False
-    ) -> dict[str, int]:
+    def inference(self, *, frames: int, size: tuple[int, int], instances: int) -> dict[str, int]:
         """As ``training``, of the network's part of inference with the masks of so many slots."""
-        counter = self._counter(exact)
+        counter = self._counter()
         self._network.eval()
         with self._fake, torch.no_grad(), counter:
             batch = ClipBatch(torch.zeros(1, frames, 3, *size))
             self._masks(self._encode(batch, counter), instances, counter)
         return counter.peaks
 
-    def _counter(self, exact: bool) -> AllocatedBytes:
-        counter = AllocatedBytes(exact=exact)
+    def _counter(self) -> AllocatedBytes:
+        counter = AllocatedBytes(exact=self._exact)
         counter.enter(BACKBONE)
         for tensor in (*self._network.parameters(), *self._network.buffers()):
             counter.add(tensor)
@@ -236,13 +232,13 @@ class MemoryModel:
         return torch.autocast("cpu", torch.float16, enabled=self._half[self._network.training])
 
     def _paper_loss(
-        self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes, exact: bool
+        self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes
     ) -> Tensor:
         """A loss that keeps what the real ones keep, which look at values; theirs need a chunk."""
         maps, pixels = targets[0].visible.numel(), targets[0].masks[0, 0].numel()
         a_map = TENSORS_A_CHUNK * 4 * pixels
         chunk = max(1, CHUNK_BYTES // a_map)
-        chunk = (min(maps, chunk) if exact else chunk) * a_map
+        chunk = (min(maps, chunk) if self._exact else chunk) * a_map
         masks = self._masks(state, len(targets[0]), counter)
         state.memory.register_hook(lambda _: counter.enter(TRANSFORMER, backward=True))
         counter.enter(LOSSES)
