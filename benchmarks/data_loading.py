@@ -9,7 +9,7 @@ augmentations, and without any. The plain mapper does what code on detectron2 co
 copies the record, reads every frame whole, applies detectron2's transforms one after another, and
 decodes and transforms each mask of the sampled frames; its augmentations are VisTR's, as the config
 names them, with the same distributions as the project's. Times are of the processor, so that other
-programs disturb little; only the ratio says something beyond the machine.
+programs disturb little; only the ratio means something on other machines.
 """
 
 import argparse

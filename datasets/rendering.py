@@ -44,7 +44,7 @@ def layer_shares(scene: Scene) -> np.ndarray:
 
 
 def visible_masks(scene: Scene, shares: np.ndarray, least: int) -> np.ndarray:
-    """(G, T, H, W) bool masks of ``scene.tracks`` from what ``layer_shares`` gave.
+    """(G, T, H, W) bool masks of ``scene.tracks`` from ``layer_shares``.
 
     They are empty where fewer than ``least`` pixels are left.
     """
@@ -56,7 +56,7 @@ def visible_masks(scene: Scene, shares: np.ndarray, least: int) -> np.ndarray:
 
 
 def paint(scene: Scene, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(T, H, W, 3) uint8 RGB frames from what ``layer_shares`` gave; background and noise vary."""
+    """(T, H, W, 3) uint8 RGB frames from ``layer_shares``; background and noise vary."""
     canvas = _background(rng, scene)
     noise = rng.uniform(0.5, 2.0)
     glow = 1 + rng.uniform(0, 0.08) * np.sin(

@@ -6,8 +6,8 @@
 
 The config's own network runs on short clips of tensors without content, so no GPU is needed and
 nothing can run out of memory. While one part of it works, memory grows evenly with the frames and
-the instances; longer clips follow from that, part by part. What a GPU needs besides PyTorch's
-tensors (its context, cuDNN's workspaces, the allocator's gaps) is left free by --reserve.
+the instances; longer clips follow from that, part by part. What a GPU needs in addition to
+PyTorch's tensors (its context, cuDNN's workspaces, the allocator's gaps) is left free by --reserve.
 
 On a machine with a GPU the answers whose config lines are printed are trained for a step, and the
 peaks are compared with what was expected; the exit status is 1 if one is off by more than 10 %.
