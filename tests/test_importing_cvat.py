@@ -318,7 +318,7 @@ def test_runs_of_a_mask_go_along_rows(read):
             r"points are .* \[3.0\]\]; a list",
         ),
         (track('<polygon frame="0" points="1,2;3,nan;1,1"/>'), "points are "),
-        (track('<polygon frame="0" points="1,2;3,1e300;1,1"/>'), r"1e\+300 is out of all bounds"),
+        (track('<polygon frame="0" points="1,2;3,1e300;1,1"/>'), r"points are .*1e\+300"),
         (track('<polygon frame="0" points="1,2;a,3"/>'), "points '1,2;a,3': could not convert"),
         (track(ellipse(rx=0)), "frame 0: rx is '0'; a number from 0.01 to 100000"),
         (track(ellipse(ry="nan")), "ry is 'nan'"),

@@ -80,10 +80,11 @@ def _rings(polygon: Any) -> list[Any]:
 
 
 def flat(points: Any) -> list[float]:
-    """The ring ``[x0, y0, x1, y1, ...]`` of a list of points [x, y]."""
+    """The ring ``[x0, y0, x1, y1, ...]`` of a list of points [x, y] whose sums do not overflow."""
     pairs = isinstance(points, list) and all(isinstance(p, list) and len(p) == 2 for p in points)
-    if not points or not pairs or not all(is_finite(value) for p in points for value in p):
-        raise ValueError(f"points are {reprlib.repr(points)}; a list of points [x, y] is needed")
+    if not points or not pairs or not all(is_finite(v) and abs(v) < 1e9 for p in points for v in p):
+        found = reprlib.repr(points)
+        raise ValueError(f"points are {found}; a list of points [x, y] in pixels is needed")
     return [value for point in points for value in point]
 
 
