@@ -107,7 +107,7 @@ def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Imag
     """The images of each video in order."""
     entries = get_list(content, "images", source)
     objects = [entry for entry in entries if isinstance(entry, dict)]
-    # What tells the videos of the images apart; None: their folders.
+    # The key that separates the videos; None: the images' folders do.
     key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
     videos: dict[int | str, list[_Image]] = {}
     parse = partial(_image, video_key=key)

@@ -135,7 +135,7 @@ def _stated_frames(root: ElementTree.Element) -> range | None:
 def _matched(
     images: dict[int, Path], stated: range | None, folder: Path, notes: Counter[str]
 ) -> dict[int, Path]:
-    """The images of a video, which are numbered, by CVAT's number of the frame, ascending.
+    """The numbered images of a video by CVAT's number of the frame, ascending.
 
     By number goes only where no other reading is likely: images that start at 1 may be frames
     that start at 0, unless there are as many, which then go by order.

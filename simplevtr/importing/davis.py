@@ -1,10 +1,10 @@
-"""DAVIS and YouTube-VOS: a PNG of object numbers for each frame.
+"""DAVIS and YouTube-VOS: one PNG of object numbers per frame.
 
 The source is the folder of ``Annotations/<video>/<frame>.png``, or of ``Annotations_unsupervised``,
-or one of these; frames are ``JPEGImages/<video>/<frame>.jpg`` beside it by default. Both may have a
-folder such as "480p" above the videos.
+or one of these; frames are in ``JPEGImages/<video>/<frame>.jpg`` next to it by default. Both may
+have a folder such as "480p" above the videos.
 
-The palette index, grey level or colour of a pixel tells its object, 0 or black the background.
+The palette index, grey level or colour of a pixel is its object, 0 or black the background.
 Void pixels become background, as YouTube-VIS cannot express them. With a ``meta.json`` as
 YouTube-VOS has it, objects have its categories. Without, and where it names none, they are of the
 category "object".
@@ -64,7 +64,7 @@ def read(
 def _draft(
     folder: Path, dataset: ImportedDataset, objects: _Objects, frames: str, void: int | None
 ) -> VideoDraft:
-    """A video, in which 255 is an object yet if ``void`` does not tell what that means."""
+    """A video, in which 255 is still an object unless ``void`` decides what it means."""
     if objects is not None and folder.name not in objects:
         raise ValueError(f"{folder}: is a video that meta.json does not have")
     pictures = sources.files_of(folder, ".png")
@@ -101,7 +101,7 @@ def _draft(
 
 
 def _decide_on_white(drafts: list[VideoDraft], objects: _Objects, notes: Counter[str]) -> None:
-    """Leave out what is 255 unless all that the videos have is 255; meta.json may know better."""
+    """Leave out pixels of 255 unless no video has other values and meta.json allows it."""
     alone = {number for draft in drafts for number in draft.tracks} == {_WHITE}
     for draft in drafts:
         if _WHITE in draft.tracks:
@@ -188,7 +188,7 @@ def _listed(folders: list[Path], labels: Path, path: Path) -> list[Path]:
     """Those of the videos' folders that a text file lists."""
     with naming(path):
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    # A name in each line, or as in DAVIS 2016 the paths of a frame.
+    # One name per line, or as in DAVIS 2016 the paths of a frame.
     frame = re.compile(r"/?JPEGImages/\S+/")
     names = [Path(n.split()[0]).parent.name if frame.match(n) else n for n in lines]
     wanted = {existing(labels / name): name for name in names if name}

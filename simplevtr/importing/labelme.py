@@ -1,12 +1,12 @@
-"""LabelMe: a JSON file a frame, with shapes whose label and ``group_id`` are the track.
+"""LabelMe: one JSON file per frame, with shapes whose label and ``group_id`` are the track.
 
 The source is a folder of the files ``<frame>.json`` of one video, or of such folders; the images
-``<frame>.jpg`` are beside the files by default, where LabelMe puts them, or in ``<video>/``.
+``<frame>.jpg`` are next to the files by default, where LabelMe puts them, or in ``<video>/``.
 
 Polygons, rectangles (also turned ones), circles and masks become masks. As in LabelMe, shapes of
-one label and one ``group_id`` are one object: in a video a track, in a frame they are united.
+one label and one ``group_id`` are one object: one track per video, united within a frame.
 Points and lines have no mask; they and shapes labelled ``__ignore__`` are left out and counted. The
-image in a file (``imageData``) and the folders in its ``imagePath`` are not looked at.
+image in a file (``imageData``) and the folders in its ``imagePath`` are not read.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""MOTS: a text file a video, or a 16-bit PNG a frame.
+"""MOTS: one text file per video, or one 16-bit PNG per frame.
 
 A text file has a line ``time_frame id class_id img_height img_width rle`` for each object of each
 frame; a PNG has the value 1000 * class + instance in each pixel, and 0 for background. Regions to
@@ -65,7 +65,7 @@ def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
     folders = sub_folders(source)
     texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
-    if not texts:  # beside MOTChallenge's folders, notes at most
+    if not texts:  # next to MOTChallenge's folders, notes at most
         texts = [source] if source.is_file() else files_of(source, ".txt")
     if texts:
         return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}

@@ -56,7 +56,7 @@ def use_categories(
     """Give a dataset these (id, name) pairs as categories, which its tracks have by exact name.
 
     Tracks of other categories are an error, or with ``drop_others`` left out and counted; names
-    that differ only in case, blanks, hyphens or underscores are an error that tells how to rename
+    that differ only in case, blanks, hyphens or underscores are an error that shows how to rename
     them. ``source`` is whose the categories are, for messages.
     """
     names = [name for _, name in categories]
@@ -95,7 +95,7 @@ def write_ytvis(
 
     Raises:
         FileExistsError: there is such a file and ``overwrite`` is False.
-        ValueError: the dataset has no video, no category or no track; it tells what was left out.
+        ValueError: there is no video, no category or no track; it lists what was left out.
     """
     if not (dataset.categories and dataset.tracks):
         left_out = ", ".join(f"{count} {what}" for what, count in _left_out(dataset))

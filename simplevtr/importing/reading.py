@@ -124,9 +124,9 @@ class VideoDraft:
             return
         self._lost.add(key)
 
-    def add(self, key: Hashable, category: str, frame: Hashable, mask: Rle | None) -> None:
-        """Add the mask of track ``key`` in ``frame``; an empty one, or None, is only counted."""
-        if mask is None or not coco_mask.area(mask):
+    def add(self, key: Hashable, category: str, frame: Hashable, mask: Rle) -> None:
+        """Add the mask of track ``key`` in ``frame``; an empty one is only counted."""
+        if not coco_mask.area(mask):
             self.dataset.notes["empty masks left out"] += 1
             return
         track = self.tracks.setdefault(key, ImportedTrack(category))

@@ -48,9 +48,9 @@ def from_polygons(polygons: Sequence[Any], size: Size) -> Rle:
 def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     """The mask of a COCO segmentation, whose polygons may have holes, and whether it is a box.
 
-    Besides a list of numbers a polygon may be ``{"exterior": [[x, y], ...], "interiors": [[[x, y],
-    ...], ...]}`` with its holes, and the only one need not be in a list. A box has pixels and is a
-    single polygon that is an upright rectangle, as boxes look that were written as polygons.
+    A polygon is a list of numbers, or ``{"exterior": [[x, y], ...], "interiors": [[[x, y], ...],
+    ...]}`` with its holes; the only one need not be in a list. A box has pixels and is a single
+    polygon that is an upright rectangle, as boxes look that were written as polygons.
     """
     if isinstance(segmentation, dict) and "exterior" in segmentation:
         segmentation = [segmentation]
