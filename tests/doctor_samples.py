@@ -1,10 +1,7 @@
-"""A good dataset for the doctor, and changes to it."""
-
-from __future__ import annotations
+"""A good dataset for the doctor, and what it finds in one."""
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,57 +33,3 @@ def found(content: dict, *, ignored: tuple[str, ...] = (), **settings: Any) -> E
 def repaired(examination: Examination) -> dict[str, Any]:
     """The repaired content as a file would give it back."""
     return json.loads(json.dumps(examination.repaired, allow_nan=False))
-
-
-def video(i: int = 0, **values: Any) -> Callable[[dict], None]:
-    return lambda content: content["videos"][i].update(values)
-
-
-def track(i: int = 0, **values: Any) -> Callable[[dict], None]:
-    return lambda content: content["annotations"][i].update(values)
-
-
-def entry(key: str, frame: int, value: Any, i: int = 0) -> Callable[[dict], None]:
-    """Put a value into one of the lists of a track."""
-
-    def change(content: dict) -> None:
-        content["annotations"][i][key][frame] = value
-
-    return change
-
-
-def mask(value: Any) -> Callable[[dict], None]:
-    """Put something in the place of a mask."""
-    return entry("segmentations", 1, value)
-
-
-def box(value: Any, frame: int = 1, i: int = 0) -> Callable[[dict], None]:
-    return entry("bboxes", frame, value, i)
-
-
-def area(value: Any, frame: int = 1, i: int = 0) -> Callable[[dict], None]:
-    return entry("areas", frame, value, i)
-
-
-def file_name(value: Any, frame: int = 0, i: int = 0) -> Callable[[dict], None]:
-    def change(content: dict) -> None:
-        content["videos"][i]["file_names"][frame] = value
-
-    return change
-
-
-def without(kind: str, key: str, i: int = 0) -> Callable[[dict], None]:
-    return lambda content: content[kind][i].pop(key)
-
-
-def appended(kind: str, value: Any) -> Callable[[dict], None]:
-    return lambda content: content[kind].append(value)
-
-
-def repeated(kind: str, **changes: Any) -> Callable[[dict], None]:
-    """Append a copy of the first entry."""
-    return lambda content: content[kind].append({**content[kind][0], **changes})
-
-
-def rle(counts: Any, size: Any = (HEIGHT, WIDTH)) -> dict[str, Any]:
-    return {"size": list(size) if isinstance(size, tuple) else size, "counts": counts}

@@ -10,8 +10,8 @@ from simplevtr.formats.ytvis import check_ground_truth
 
 import numpy as np
 import pytest
-from doctor_breaks import BREAKS
-from doctor_samples import HEIGHT, WIDTH, appended, entry, found, make_good, read, repaired
+from doctor_breaks import BREAKS, appended, entry
+from doctor_samples import HEIGHT, WIDTH, found, make_good, read, repaired
 from pycocotools import mask as coco_mask
 
 IN_OTHER_TESTS = {

@@ -14,7 +14,8 @@ from simplevtr.terminal import USAGE_ERROR
 
 import pytest
 from conftest import ROOT
-from doctor_samples import entry, make_good, read
+from doctor_breaks import appended, area, both, crowds, file_name, mask
+from doctor_samples import make_good, read
 from PIL import Image
 from ytvis_folder import forget
 
@@ -28,12 +29,17 @@ def folder(tmp_path):
 def broken(folder):
     """The path of a file with two wrong areas and a category that is not used."""
     content = read(folder)
-    entry("areas", 1, 3)(content)
-    entry("areas", 2, 3)(content)
-    content["categories"].append({"id": 3, "name": "cow"})
+    both(area(3), area(3, 2), appended("categories", {"id": 3, "name": "cow"}))(content)
     path = Path(folder.json_file).with_name("broken.json")
     path.write_text(json.dumps(content))
     return str(path)
+
+
+def write(folder, change):
+    """Change the file of a folder."""
+    content = read(folder)
+    change(content)
+    Path(folder.json_file).write_text(json.dumps(content))
 
 
 def test_clean(folder, capsys):
@@ -47,16 +53,10 @@ def test_table(broken, capsys):
     assert main([broken, "--examples", "1"]) == DEFECTIVE == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split() == ["defect", "severity", "count", "first", "examples"]
-    assert lines[4].split() == [
-        "unused-category",
-        "warning",
-        "1",
-        *"category 3: 'cow' has no annotation".split(),
-    ]
-    assert re.split("  +", lines[5]) == [
-        "wrong-area", "error", "2",
-        "video 1, annotation 1, frame 1: the area is 3, the mask has 336 pixels",
-    ]  # fmt: skip
+    unused = "category 3: 'cow' has no annotation"
+    assert re.split("  +", lines[4]) == ["unused-category", "warning", "1", unused]
+    wrong = "video 1, annotation 1, frame 1: the area is 3, the mask has 336 pixels"
+    assert re.split("  +", lines[5]) == ["wrong-area", "error", "2", wrong]
     assert lines[-1] == ("2 errors and 1 warning; 12 frames were not looked at (--images ROOT)")
 
 
@@ -124,10 +124,7 @@ def test_two_targets_may_not_be_one(broken, tmp_path, capsys):
 
 
 def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys):
-    content = read(folder)
-    for video in content["videos"]:
-        video["height"] = 0
-    Path(folder.json_file).write_text(json.dumps(content))
+    write(folder, lambda content: [video.update(height=0) for video in content["videos"]])
     out = tmp_path / "out.json"
     assert main([folder.json_file, "--fix", str(out)]) == DEFECTIVE
     assert "nothing would be left" in capsys.readouterr().out
@@ -159,14 +156,9 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not valid JSON"),
         ("{", "not valid JSON"),
-        ("\x00", "not valid JSON"),
-        ("[" * 100_000, "not valid JSON"),
-        ("1" * 5000, "not valid JSON"),
         (b'{"videos": ["\xff\xfe"]}', "not valid JSON"),
         ("[]", "holds a list"),
-        ("3", "holds a int"),
         ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
         (
             '{"images": [{"id": 1, "video_id": 1}], "videos": [{"id": 1}], "categories": []}',
@@ -176,7 +168,7 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
         ('{"videos": [], "categories": {}}', "has no list 'categories'"),
         ('{"videos": [], "categories": [], "annotations": 4}', "'annotations' is a int"),
     ],
-    ids=range(12),
+    ids=range(7),
 )
 def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
     path = tmp_path / "a.json"
@@ -194,10 +186,7 @@ def test_archives_are_found_as_they_unpack(folder, tmp_path, capsys):
 
 
 def test_a_file_of_crowds_says_so_and_how_to_make_objects_of_them(folder, tmp_path, capsys):
-    content = read(folder)
-    for annotation in content["annotations"]:
-        annotation["iscrowd"] = 1
-    Path(folder.json_file).write_text(json.dumps(content))
+    write(folder, crowds(lambda _: True))
     fixed = tmp_path / "fixed.json"
     assert main([folder.json_file, "--fix", str(fixed)]) == DEFECTIVE
     out = capsys.readouterr().out
@@ -212,9 +201,8 @@ def test_a_file_of_crowds_says_so_and_how_to_make_objects_of_them(folder, tmp_pa
 
 
 def test_thousands_of_categories_without_an_annotation_are_one_line(folder, capsys):
-    content = read(folder)
-    content["categories"] += [{"id": i, "name": f"thing {i}"} for i in range(3, 5000)]
-    Path(folder.json_file).write_text(json.dumps(content))
+    things = [{"id": i, "name": f"thing {i}"} for i in range(3, 5000)]
+    write(folder, lambda content: content["categories"].extend(things))
     assert main([folder.json_file]) == DEFECTIVE
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 10
@@ -280,9 +268,7 @@ def test_contact_sheets(folder, tmp_path, capsys):
 
 
 def test_a_contact_sheet_of_a_broken_file_shows_what_is_good(folder, tmp_path, caplog):
-    content = read(folder)
-    entry("segmentations", 1, "bad")(content)
-    Path(folder.json_file).write_text(json.dumps(content))
+    write(folder, mask("bad"))
     (Path(folder.image_root) / "video1/00002.jpg").unlink()
     cut = Path(folder.image_root) / "video2/00002.jpg"
     cut.write_bytes(cut.read_bytes()[:-300])  # which headers do not tell
@@ -328,9 +314,7 @@ assert "ytvis_2019_train" in DatasetCatalog
 
 
 def test_characters_that_a_terminal_lacks_are_escaped(folder, tmp_path, capsys):
-    content = read(folder)
-    content["videos"][0]["file_names"][0] = "../写真\x1b[2J/00000.jpg"
-    Path(folder.json_file).write_text(json.dumps(content))
+    write(folder, file_name("../写真\x1b[2J/00000.jpg"))
     done = subprocess.run(
         [sys.executable, "-m", "simplevtr.data.doctor", folder.json_file],
         cwd=ROOT,
