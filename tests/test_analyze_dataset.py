@@ -9,28 +9,9 @@ import pytest
 from fuzzing import FUZZ, STEPS, mutate
 from hypothesis import given
 from PIL import Image
+from ytvis_folder import make_content
 
 TOOL = Path(__file__).parents[1] / "tools" / "analyze_dataset.py"
-MASK = {"size": [4, 4], "counts": [0, 16]}
-
-
-def make_content(instances, lengths):
-    """An annotation file; track k of a video is a cat (k even) or a dog, seen from frame k on."""
-    videos, annotations = [], []
-    for index, (count, length) in enumerate(zip(instances, lengths, strict=True), start=1):
-        files = [f"clip{index}/{frame}.jpg" for frame in range(length)]
-        videos.append({"id": index, "width": 4, "height": 4, "length": length, "file_names": files})
-        for k in range(count):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "video_id": index,
-                    "category_id": 1 + k % 2,
-                    "segmentations": [MASK if frame >= k else None for frame in range(length)],
-                }
-            )
-    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "a|dog"}]
-    return {"videos": videos, "categories": categories, "annotations": annotations}
 
 
 SMALL = make_content([1, 1, 2, 3], [2, 9, 5, 2])

@@ -28,6 +28,11 @@ def good(tmp_path_factory):
     return read(make_good(tmp_path_factory.mktemp("good")))
 
 
+@pytest.fixture
+def content(good):
+    return copy.deepcopy(good)
+
+
 def test_every_defect_is_tested():
     assert {case.defect for case in BREAKS} | IN_OTHER_TESTS == set(DEFECTS)
 
@@ -57,8 +62,7 @@ def test_a_file_without_ground_truth_is_good(good, annotations):
 
 
 @pytest.mark.parametrize("case", BREAKS, ids=str)
-def test_a_defect_is_found_alone_and_repaired(good, case, tmp_path, monkeypatch):
-    content = copy.deepcopy(good)
+def test_a_defect_is_found_alone_and_repaired(content, case, tmp_path, monkeypatch):
     case.apply(content)
     examination = found(content)
     assert dict(examination.findings.counts) == {case.defect: 1}
@@ -83,8 +87,7 @@ def test_a_defect_is_found_alone_and_repaired(good, case, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("case", [c for c in BREAKS if DEFECTS[c.defect].ignorable], ids=str)
-def test_what_is_ignored_is_neither_counted_nor_repaired(good, case):
-    content = copy.deepcopy(good)
+def test_what_is_ignored_is_neither_counted_nor_repaired(content, case):
     case.apply(content)
     examination = found(content, ignored=(case.defect,))
     assert not examination.findings.counts
@@ -105,8 +108,7 @@ def test_an_empty_list_leaves_nothing(good, key):
     assert dict(counts) == {"nothing-left": 1}
 
 
-def test_places_name_video_annotation_frame_and_file(good):
-    content = copy.deepcopy(good)
+def test_places_name_video_annotation_frame_and_file(content):
     content["annotations"][3]["bboxes"][2] = [0, 0, 1, 1]
     (example,) = found(content).findings.examples["box-mask"]
     line = described(example)
@@ -118,8 +120,7 @@ def test_places_name_video_annotation_frame_and_file(good):
     assert described(example) == r"video 1, a\x1b[31m\ud800.jpg: is empty"
 
 
-def test_examples_are_few_and_counts_are_not(good):
-    content = copy.deepcopy(good)
+def test_examples_are_few_and_counts_are_not(content):
     for annotation in content["annotations"]:
         annotation["areas"] = [area and 1 for area in annotation["areas"]]
     examination = examine(content, Settings(repair=True), Findings(most_examples=5))
@@ -130,17 +131,15 @@ def test_examples_are_few_and_counts_are_not(good):
 
 
 @pytest.mark.parametrize("offset", [2, 3])
-def test_boxes_may_differ_by_two_pixels(good, offset):
-    content = copy.deepcopy(good)
+def test_boxes_may_differ_by_two_pixels(content, offset):
     x, y, w, h = content["annotations"][0]["bboxes"][1]
     content["annotations"][0]["bboxes"][1] = [x, y, w + offset, h]
     assert found(content).findings.counts["box-mask"] == (offset == 3)
     assert not found(content, box_tolerance=3.0).findings.counts
 
 
-def test_boxes_and_areas_of_random_masks_are_computed_right(good):
+def test_boxes_and_areas_of_random_masks_are_computed_right(content):
     generator = np.random.default_rng(0)
-    content = copy.deepcopy(good)
     masks = generator.random((12, HEIGHT, WIDTH)) < 0.003
     masks[0], masks[1, -1] = True, True
     masks[2, :, 0] = masks[3, :, -1] = masks[4, 0, 0] = True
@@ -161,8 +160,7 @@ def test_boxes_and_areas_of_random_masks_are_computed_right(good):
         assert box == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
 
 
-def test_runs_without_a_pixel_do_not_widen_boxes(good):
-    content = copy.deepcopy(good)
+def test_runs_without_a_pixel_do_not_widen_boxes(content):
     # Pixel 100 alone, and foreground runs of length zero before and after it.
     counts = [7, 0, 93, 1, 20, 0, HEIGHT * WIDTH - 121]
     entry("segmentations", 1, {"size": [HEIGHT, WIDTH], "counts": counts})(content)
@@ -172,25 +170,22 @@ def test_runs_without_a_pixel_do_not_widen_boxes(good):
     assert (fixed["bboxes"][1], fixed["areas"][1]) == ([100 // HEIGHT, 100 % HEIGHT, 1, 1], 1)
 
 
-def test_polygons_may_lead_out_of_the_frame(good):
-    content = copy.deepcopy(good)
+def test_polygons_may_lead_out_of_the_frame(content):
     entry("segmentations", 1, [[-20, 10, 30, 10, 30, 90, -20, 90]])(content)
     entry("bboxes", 1, [-20, 10, 50, 80])(content)
     entry("areas", 1, 30 * 38)(content)
     assert not found(content).findings.counts
 
 
-def test_masks_of_many_characters_are_measured_in_pieces(good, monkeypatch):
+def test_masks_of_many_characters_are_measured_in_pieces(content, monkeypatch):
     monkeypatch.setattr("simplevtr.data.doctor.masks._MOST_CHARS", 30)
-    assert not found(good).findings.counts
-    content = copy.deepcopy(good)
+    assert not found(content).findings.counts
     entry("segmentations", 2, {"size": [HEIGHT, WIDTH], "counts": "nonsense"}, 4)(content)
     (example,) = found(content).findings.examples["bad-mask"]
     assert (example["annotation"], example["frame"]) == (5, 2)
 
 
-def test_a_good_mask_next_to_bad_ones_is_still_measured(good):
-    content = copy.deepcopy(good)
+def test_a_good_mask_next_to_bad_ones_is_still_measured(content):
     for frame, counts in ((0, "oooo"), (2, "~"), (3, "0"), (1, None)):
         if counts is not None:
             mask = {"size": [HEIGHT, WIDTH], "counts": counts}
@@ -203,16 +198,14 @@ def test_a_good_mask_next_to_bad_ones_is_still_measured(good):
     assert [area is None for area in fixed["areas"]] == [True, False, True, True]
 
 
-def test_a_track_without_a_usable_mask_is_dropped(good):
-    content = copy.deepcopy(good)
+def test_a_track_without_a_usable_mask_is_dropped(content):
     content["annotations"][0]["segmentations"] = ["bad"] * 4
     examination = found(content)
     assert dict(examination.findings.counts) == {"bad-mask": 4}
     assert [a["id"] for a in repaired(examination)["annotations"]] == [2, 3, 4, 5, 6]
 
 
-def test_new_ids_are_free_ones(good):
-    content = copy.deepcopy(good)
+def test_new_ids_are_free_ones(content):
     content["annotations"][0]["id"] = None
     content["annotations"][1]["id"] = 3
     content["annotations"][5]["id"] = 900
@@ -222,15 +215,13 @@ def test_new_ids_are_free_ones(good):
     assert ids[5] == 900
 
 
-def test_zero_boxes_stand_for_none_where_the_mask_is_null(good):
-    content = copy.deepcopy(good)
+def test_zero_boxes_stand_for_none_where_the_mask_is_null(content):
     entry("bboxes", 0, [0, 0, 0, 0], 1)(content)
     entry("areas", 0, 0, 1)(content)
     assert not found(content).findings.counts
 
 
-def test_files_without_boxes_and_areas_are_good(good):
-    content = copy.deepcopy(good)
+def test_files_without_boxes_and_areas_are_good(content):
     for annotation in content["annotations"]:
         del annotation["bboxes"]
         annotation["areas"] = None
@@ -240,8 +231,7 @@ def test_files_without_boxes_and_areas_are_good(good):
     assert "bboxes" not in fixed["annotations"][0]
 
 
-def test_natural_order_of_names(good):
-    content = copy.deepcopy(good)
+def test_natural_order_of_names(content):
     content["videos"][0]["file_names"] = [f"video1/{t}.jpg" for t in (8, 9, 10, 11)]
     content["videos"][1]["file_names"] = [f"v/{'0' * 9000}{t}" for t in (8, 9, 10, 11)]
     assert not found(content).findings.counts
@@ -253,16 +243,14 @@ def test_categories_of_public_data_sets(good):
     assert dict(counts) == {"foreign-categories": 1}
 
 
-def test_tracks_of_an_unusable_video_are_no_defect_of_their_own(good):
-    content = copy.deepcopy(good)
+def test_tracks_of_an_unusable_video_are_no_defect_of_their_own(content):
     content["videos"][0]["height"] = None
     examination = found(content)
     assert dict(examination.findings.counts) == {"wrong-type": 1}
     assert {a["video_id"] for a in repaired(examination)["annotations"]} == {2, 3}
 
 
-def test_deep_nesting_is_no_end(good):
-    content = copy.deepcopy(good)
+def test_deep_nesting_is_no_end(content):
     deep = []
     for _ in range(100_000):
         deep = [deep]
@@ -276,20 +264,19 @@ def test_deep_nesting_is_no_end(good):
     assert not found(repaired(examination)).findings.counts
 
 
-def test_examine_asks_for_an_object():
+def test_examine_asks_for_an_object_and_nothing_else(good):
+    assert not examine(good).findings.counts
     with pytest.raises(ValueError, match="holds a list"):
         examine([])
 
 
-def test_unused_categories_count_tracks_that_are_dropped(good):
-    content = copy.deepcopy(good)
+def test_unused_categories_count_tracks_that_are_dropped(content):
     appended("categories", {"id": 3, "name": "cow"})(content)
     content["annotations"].append({"id": 50, "video_id": 77, "category_id": 3})
     assert dict(found(content).findings.counts) == {"unknown-video": 1}
 
 
-def test_several_processes_find_the_same(good, monkeypatch):
-    content = copy.deepcopy(good)
+def test_several_processes_find_the_same(content, monkeypatch):
     for track in content["annotations"]:
         track["areas"] = [area and 1 for area in track["areas"]]
     content["annotations"][4]["segmentations"][0] = "bad"
@@ -303,12 +290,7 @@ def test_several_processes_find_the_same(good, monkeypatch):
     assert findings[0]["counts"]["wrong-area"] == 20
 
 
-def test_settings_are_not_needed(good):
-    assert not examine(good).findings.counts
-
-
-def test_tracks_may_have_lists_without_an_entry(good):
-    content = copy.deepcopy(good)
+def test_tracks_may_have_lists_without_an_entry(content):
     content["videos"][0]["length"] = 0
     for annotation in content["annotations"][:2]:
         annotation.update(segmentations=[], bboxes=[], areas=[])

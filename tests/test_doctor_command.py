@@ -156,7 +156,11 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "not valid JSON"),
         ("{", "not valid JSON"),
+        ("\x00", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("1" * 5000, "not valid JSON"),
         (b'{"videos": ["\xff\xfe"]}', "not valid JSON"),
         ("[]", "holds a list"),
         ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
@@ -168,7 +172,7 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
         ('{"videos": [], "categories": {}}', "has no list 'categories'"),
         ('{"videos": [], "categories": [], "annotations": 4}', "'annotations' is a int"),
     ],
-    ids=range(7),
+    ids=range(11),
 )
 def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
     path = tmp_path / "a.json"

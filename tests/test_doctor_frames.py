@@ -160,12 +160,11 @@ def test_a_video_whose_masks_have_not_the_size_of_its_frames_is_dropped(folder, 
 
 
 def test_a_track_that_was_visible_in_a_lost_frame_only_is_dropped(folder, good):
-    content = copy.deepcopy(good)
     for key in ("segmentations", "bboxes", "areas"):
-        values = content["annotations"][0][key]
-        content["annotations"][0][key] = [None, None, values[2], None]
+        values = good["annotations"][0][key]
+        good["annotations"][0][key] = [None, None, values[2], None]
     frame(folder, "video1/00002.jpg").unlink()
-    examination = found(content, image_root=folder.image_root)
+    examination = found(good, image_root=folder.image_root)
     assert dict(examination.findings.counts) == {"missing-frame": 1}
     assert [track["id"] for track in repaired(examination)["annotations"]] == [2, 3, 4, 5, 6]
 

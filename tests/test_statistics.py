@@ -29,8 +29,8 @@ from simplevtr.formats.video_summary import summarize_videos as summarize
 from simplevtr.formats.ytvis import parse_annotations
 
 import pytest
-
-MASK = {"size": [4, 4], "counts": [0, 16]}
+from ytvis_folder import SMALL_MASK as MASK
+from ytvis_folder import make_content
 
 # ins, vid, videos %, cumulative %, ins*vid, %, cumulative, cumulative %
 TABLE_3 = """
@@ -70,25 +70,6 @@ def spread(videos, total):
 
 def summarize_videos(content, source):
     return summarize(parse_annotations(content, source=source))
-
-
-def make_content(instances, lengths):
-    """An annotation file with so many instances and frames in each video; ids start at 1."""
-    videos, annotations = [], []
-    for index, (count, length) in enumerate(zip(instances, lengths, strict=True), start=1):
-        files = [f"clip{index}/{frame}.jpg" for frame in range(length)]
-        videos.append({"id": index, "width": 4, "height": 4, "length": length, "file_names": files})
-        for _ in range(count):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "video_id": index,
-                    "category_id": 1,
-                    "segmentations": [MASK] * length,
-                }
-            )
-    categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "zebra"}]
-    return {"videos": videos, "categories": categories, "annotations": annotations}
 
 
 def lines(rows, *, videos_summed=True):

@@ -12,6 +12,7 @@ from PIL import Image
 from pycocotools import mask as mask_util
 
 COLOURS = [(230, 40, 40), (40, 200, 60), (50, 80, 230), (230, 210, 40), (200, 60, 200)]
+SMALL_MASK = {"size": [4, 4], "counts": [0, 16]}
 
 
 class YtvisFolder(NamedTuple):
@@ -92,6 +93,23 @@ def make_ytvis_folder(
     json_file = Path(root) / f"{split}.json"
     json_file.write_text(json.dumps(content))
     return YtvisFolder(str(json_file), str(image_root))
+
+
+def make_content(instances: list[int], lengths: list[int]) -> dict:
+    """The content of an annotation file with so many instances and frames in each video.
+
+    Track k of a video is a cat (k even) or a dog, seen from frame k on; ids start at 1.
+    """
+    videos, annotations = [], []
+    for index, (count, length) in enumerate(zip(instances, lengths, strict=True), start=1):
+        files = [f"clip{index}/{frame}.jpg" for frame in range(length)]
+        videos.append({"id": index, "width": 4, "height": 4, "length": length, "file_names": files})
+        for k in range(count):
+            own = {"id": len(annotations) + 1, "video_id": index, "category_id": 1 + k % 2}
+            own["segmentations"] = [SMALL_MASK if frame >= k else None for frame in range(length)]
+            annotations.append(own)
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "a|dog"}]
+    return {"videos": videos, "categories": categories, "annotations": annotations}
 
 
 def forget(*names: str) -> None:
