@@ -12,7 +12,6 @@ import itertools
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
@@ -35,17 +34,14 @@ SHAPES = {
 LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, by Euclidean norms, relative
 
 
-def kernels(device: torch.device) -> list[str]:
-    """The kernels that run on ``device``."""
-    compiled = device.type == "cuda" and detectron2_is_compiled()
-    return ["torchvision", "grid_sample", *(["detectron2"] if compiled else [])]
+def measure_layer(
+    name: str, device: torch.device, repeats: int, pixels: tuple[int, ...] = ()
+) -> dict[str, list[Row]]:
+    """``rows`` of the table, one per kernel; maps may have other (H, W) than in ``SHAPES``.
 
-
-def compute(
-    kernel: str, shape: tuple[int, ...], device: torch.device, repeats: int = 1
-) -> tuple[float, list[Tensor]]:
-    """Median seconds of a forward and backward pass, its result and its gradients."""
-    maps, channels, out, height, width = shape
+    ValueError if the results of a kernel are not those of the grid_sample form.
+    """
+    maps, channels, out, height, width = shape = (*SHAPES[name][:3], *(pixels or SHAPES[name][3:]))
     generator = torch.Generator().manual_seed(0)
     tensors = [
         torch.randn(maps, channels, height, width, generator=generator),
@@ -54,34 +50,29 @@ def compute(
         torch.randn(out, channels, 3, 3, generator=generator),
     ]
     tensors = [t.to(device).requires_grad_() for t in tensors]
-    results: list[Tensor] = []
+    results: dict[str, list[Tensor]] = {}
 
-    def step(_: Any) -> None:
+    def step(kernel: str) -> None:
         result = modulated_deform_conv(*tensors, None, kernel=kernel)
-        results[:] = [result, *torch.autograd.grad(result.square().sum(), tensors)]
+        gradients = torch.autograd.grad(result.square().sum(), tensors)
+        results[kernel] = [result.detach(), *gradients]
 
-    seconds, _ = time_steps(step, itertools.count(), steps=repeats, warmup=1, device=device)
-    return statistics.median(seconds), [result.detach() for result in results]
-
-
-def measure_layer(
-    name: str, device: torch.device, repeats: int, pixels: tuple[int, ...] = ()
-) -> dict[str, list[Row]]:
-    """``rows`` of the table, one per kernel; maps may have other (H, W) than in ``SHAPES``.
-
-    ValueError if the results of a kernel are not those of the grid_sample form.
-    """
-    shape = (*SHAPES[name][:3], *(pixels or SHAPES[name][3:]))
-    found = {kernel: compute(kernel, shape, device, repeats) for kernel in kernels(device)}
+    timing = {"steps": repeats, "warmup": 1, "device": device}
+    compiled = device.type == "cuda" and detectron2_is_compiled()
+    kernels = ["torchvision", "grid_sample", *(["detectron2"] if compiled else [])]
+    seconds = {
+        kernel: statistics.median(time_steps(step, itertools.repeat(kernel), **timing)[0])
+        for kernel in kernels
+    }
     rows = []
-    for kernel, (seconds, results) in found.items():
-        pairs = zip(results, found["grid_sample"][1], strict=True)
+    for kernel in kernels:
+        pairs = zip(results[kernel], results["grid_sample"], strict=True)
         difference = max(float((a - b).norm() / b.norm()) for a, b in pairs)
         if not difference <= LARGEST_DIFFERENCE:
             raise ValueError(f"{name}: {kernel} differs from grid_sample by {difference:.1e}")
         row = {"layer": name, "maps x in x out x H x W": "x".join(map(str, shape))}
-        row |= {"kernel": kernel, "ms": f"{1e3 * seconds:.1f}"}
-        row["times faster"] = f"{found['torchvision'][0] / seconds:.1f}"
+        row |= {"kernel": kernel, "ms": f"{1e3 * seconds[kernel]:.1f}"}
+        row["times faster"] = f"{seconds['torchvision'] / seconds[kernel]:.1f}"
         rows.append(row | {"difference": f"{difference:.0e}"})
     return {"rows": rows}
 

@@ -46,33 +46,24 @@ PARTS = {
 REST = "rest"
 
 
-def count_parameters(model: nn.Module) -> dict[str, Any]:
-    """``parameters``, each once, ``trainable`` ones and ``parameters_by_part``, with ``REST``.
+def count_costs(model: nn.Module, frames: Tensor) -> dict[str, Any]:
+    """Count parameters, and floating-point operations of a forward pass of every slot.
 
-    Buffers, as frozen batch norms have, do not count.
-    """
-    counts = parameter_count(model)
-    return {
-        "parameters": counts[""],
-        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "parameters_by_part": _by_part(counts, counts[""]),
-    }
-
-
-def count_flops(model: nn.Module, frames: Tensor) -> dict[str, Any]:
-    """Count the floating-point operations of one forward pass of every slot in evaluation mode.
-
-    A multiply-add counts 2. Matrix products, convolutions, deformable ones included, and attention
-    count; norms, activations, softmax, bilinear sampling (``grid_sample``) and interpolation do
-    not. Only shapes are computed, by a copy of the model on the "meta" device.
+    Parameters count once each; buffers, as frozen batch norms have, do not. A multiply-add counts 2
+    in evaluation mode: matrix products, convolutions, deformable ones included, and attention;
+    norms, activations, softmax, bilinear sampling (``grid_sample``) and interpolation do not count.
+    Only shapes are computed, by a copy of the model on the "meta" device.
 
     Args:
         model: has ``predict_clip``, as :class:`simplevtr.modeling.meta_arch.SimpleVTR`.
         frames: (B, T, 3, H, W); only shape and dtype are read.
 
     Returns:
-        ``flops``, and ``flops_by_part``, with ``REST``, which add up to it.
+        ``parameters``, ``trainable`` ones and ``flops``; ``parameters_by_part`` and
+        ``flops_by_part``, with ``REST``, which add up to all.
     """
+    parameters = parameter_count(model)
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     model = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
     model.forward = model.predict_clip  # below a forward pass, modules have their full names
     counter = FlopCounterMode(
@@ -80,15 +71,21 @@ def count_flops(model: nn.Module, frames: Tensor) -> dict[str, Any]:
     )
     with torch.no_grad(), counter:
         model(torch.empty_like(frames, device="meta"))
-    counts = {
+    flops = {
         name.partition(".")[2]: sum(operations.values())
         for name, operations in counter.get_flop_counts().items()
     }
     lists: Counter[str] = Counter()  # of modules, which run by their items alone
-    for name, flops in counts.items():
-        lists[name.rpartition(".")[0]] += flops
+    for name, count in flops.items():
+        lists[name.rpartition(".")[0]] += count
     total = counter.get_total_flops()
-    return {"flops": total, "flops_by_part": _by_part({**lists, **counts}, total)}
+    return {
+        "parameters": parameters[""],
+        "trainable": trainable,
+        "parameters_by_part": _by_part(parameters, parameters[""]),
+        "flops": total,
+        "flops_by_part": _by_part({**lists, **flops}, total),
+    }
 
 
 def _by_part(counts: Mapping[str, int], total: int) -> dict[str, int]:

@@ -56,7 +56,7 @@ WAYS = {
 KINDS = ("training", "inference")
 # Figures by the title of their column: key, unit, format, and title of the ratio to the base's.
 COLUMNS = {
-    "s": ("seconds", 1, ".2f", "time"),
+    "s": ("seconds", 1, ".3f", "time"),
     "saved (MiB)": ("saved_bytes", MIB, ",.0f", "saved"),
     "frames/s": ("frames_per_second", 1, ".2f", ""),
     "peak (MiB)": ("peak_bytes", MIB, ",.0f", "peak"),

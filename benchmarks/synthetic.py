@@ -54,16 +54,10 @@ def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:
 def outlines(
     centres: np.ndarray, radii: np.ndarray, rng: np.random.Generator, ragged: float = 0.0
 ) -> np.ndarray:
-    """The outlines of an object that moves: a polygon with five bulges in each frame.
+    """The outlines of an object that moves: (T, 60, 2), a polygon with five bulges in each frame.
 
-    Args:
-        centres: (T, 2), x and y in pixels.
-        radii: (2,), half its mean width and height in pixels.
-        rng: the source of chance.
-        ragged: standard deviation of a point's distance from a smooth outline, in pixels.
-
-    Returns:
-        (T, 60, 2), x and y in pixels.
+    ``centres`` are (T, 2), ``radii`` (2,) half its mean width and height, and ``ragged`` is the
+    standard deviation of a point's distance from a smooth outline, all in pixels.
     """
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     bulges = 1 + 0.2 * np.sin(5 * angle + rng.uniform(0, 6))

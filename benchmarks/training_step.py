@@ -32,8 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.command_line import COUNT, NATURAL, argument_parser, model_config, run
 from benchmarks.measure import (
     MIB,
-    count_flops,
-    count_parameters,
+    count_costs,
     peak_memory,
     quartiles,
     saved_tensor_bytes,
@@ -152,8 +151,7 @@ def _training(cfg: CfgNode, args: argparse.Namespace) -> tuple[Any, ...]:
         figures["expected_bytes"] = max(peaks.values())
         rows.append(("expected, MiB", f"{figures['expected_bytes'] / MIB:,.1f}"))
     else:
-        figures |= count_parameters(model)
-        figures |= count_flops(model, torch.empty(1, length, 3, height, width, device="meta"))
+        figures |= count_costs(model, torch.empty(1, length, 3, height, width, device="meta"))
         figures["saved_bytes"] = saved_tensor_bytes(lambda: model(batch), model.parameters())
         rows.append(("saved for backward, MiB", f"{figures['saved_bytes'] / MIB:,.1f}"))
         rows.insert(0, ("trainable parameters", f"{figures['trainable']:,}"))

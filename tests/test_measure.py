@@ -2,8 +2,7 @@ from types import SimpleNamespace
 
 from benchmarks import measure, memory
 from benchmarks.measure import (
-    count_flops,
-    count_parameters,
+    count_costs,
     quartiles,
     saved_tensor_bytes,
     time_steps,
@@ -38,18 +37,16 @@ class OneConvOneAttention(nn.Module):
 
 
 def test_flops_of_a_convolution_and_of_attention_by_hand():
-    flops = count_flops(OneConvOneAttention().train(), torch.rand(1, 2, 3, 8, 12))
+    costs = count_costs(OneConvOneAttention().train(), torch.rand(1, 2, 3, 8, 12))
     maps, cells, c = 2, 4 * 6, 8
     conv = 2 * maps * cells * c * 3 * 9
     projections = 2 * maps * cells * c * (3 * c + c)
     attention = 2 * maps * cells * cells * c * 2  # queries by keys, weights by values
     rest = 2 * maps * cells * cells * c
-    assert flops == {
-        "flops": conv + projections + attention + rest,
-        "flops_by_part": {
-            "backbone": conv, "encoder": projections + attention, "decoder": 0, "heads": 0,
-            "mask_head": 0, "rest": rest,
-        },
+    assert costs["flops"] == conv + projections + attention + rest
+    assert costs["flops_by_part"] == {
+        "backbone": conv, "encoder": projections + attention, "decoder": 0, "heads": 0,
+        "mask_head": 0, "rest": rest,
     }  # fmt: skip
 
 
@@ -60,7 +57,7 @@ def test_flops_of_shapes_are_those_of_a_run(tiny_cfg, conv):
     frames = torch.rand(1, 3, 3, 32, 48)
     with FlopCounterMode(display=False) as counter:
         model.predict_clip(frames)
-    flops = count_flops(model, frames)
+    flops = count_costs(model, frames)
     assert flops["flops"] == counter.get_total_flops() > 0
     parts = flops["flops_by_part"]
     assert set(parts) == PARTS
@@ -68,7 +65,7 @@ def test_flops_of_shapes_are_those_of_a_run(tiny_cfg, conv):
     assert all(parts.values())
     shape = model.network.input_projection.weight.shape  # over 4 x 6 cells of 3 frames
     assert parts["rest"] == 2 * 3 * 24 * shape[0] * shape[1]
-    assert count_flops(model, frames[:, :1])["flops_by_part"]["backbone"] * 3 == parts["backbone"]
+    assert count_costs(model, frames[:, :1])["flops_by_part"]["backbone"] * 3 == parts["backbone"]
 
 
 def test_counting_leaves_the_model_as_it_was(tiny_cfg):
@@ -76,7 +73,7 @@ def test_counting_leaves_the_model_as_it_was(tiny_cfg):
     model.network.backbone.eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    count_flops(model, torch.rand(1, 2, 3, 32, 48))
+    count_costs(model, torch.rand(1, 2, 3, 32, 48))
     assert [module.training for module in model.modules()] == modes
     after = model.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
@@ -90,7 +87,7 @@ def test_parameters_of_each_part(tiny_model):
     def size(*modules):
         return sum(p.numel() for module in modules for p in module.parameters())
 
-    counted = count_parameters(tiny_model)
+    counted = count_costs(tiny_model, torch.rand(1, 2, 3, 32, 48))
     assert counted["parameters"] == size(tiny_model)
     assert counted["trainable"] == size(tiny_model) - size(network.backbone.stem)
     assert counted["parameters_by_part"] == {

@@ -112,7 +112,7 @@ def test_the_rest_goes_on_after_an_error(tmp_path, monkeypatch, capsys):
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert ["4", "3", "VisTR", "plain", "no message (Bus error)", "", "", "", "", ""] in rows
     assert ["4", "SimpleVTR", "plain", "does not fit", "", "", "", ""] in rows  # inference
-    assert ["4", "3", "VisTR", "light", "8.00", "", "600", "", "900", ""] in rows
+    assert ["4", "3", "VisTR", "light", "8.000", "", "600", "", "900", ""] in rows
     monkeypatch.setattr(performance, "run_cell", lambda *_: {})
     assert performance.main(words) == 0
     assert "GFLOPs" not in (tmp_path / "out" / "table.md").read_text()
@@ -127,9 +127,9 @@ def test_table_has_ratios_to_plain_vistr(tmp_path):
         Cell("inference", "VisTR", "plain", 4, SIZE, 0): INFERENCE,
     }
     table = performance.markdown(results, arguments(tmp_path))
-    (line,) = [row for row in table.splitlines() if "SimpleVTR | light" in row and "2.00 |" in row]
+    (line,) = [row for row in table.splitlines() if "SimpleVTR | light" in row and "2.000 |" in row]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    figures = ["2.00", "0.25 x", "100", "0.17 x", "900", "1.00 x"]
+    figures = ["2.000", "0.25 x", "100", "0.17 x", "900", "1.00 x"]
     assert cells == ["4", "3", "SimpleVTR", "light", *figures]
     assert "does not fit" in table
     assert "8.00" in table  # frames a second
