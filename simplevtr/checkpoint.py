@@ -37,8 +37,11 @@ def saved_classes(path: str) -> Classes | None:
 class ClipCheckpointer(DetectionCheckpointer):
     """detectron2's checkpointer with safe reading and errors that name the keys.
 
-    Weights that start a training may lack parts of the model (a backbone, a model without masks);
-    weights that are evaluated may not.
+    Keys of the file that begin with one of ``ignore_prefixes`` (``MODEL.IGNORE_WEIGHTS``) are left
+    out. Weights that start a training may lack parts of the model (a backbone, a model without
+    masks); with ``complete``, as for an evaluation, they may not. ``classes``, what the model's
+    labels stand for, are written into each checkpoint; the class head of weights that name the same
+    in another order is brought into this one.
     """
 
     def __init__(
@@ -51,17 +54,6 @@ class ClipCheckpointer(DetectionCheckpointer):
         classes: Classes | None = None,
         **checkpointables: Any,
     ) -> None:
-        """Create a checkpointer.
-
-        Args:
-            model: what weights are loaded into.
-            save_dir: folder of the run.
-            ignore_prefixes: keys of the file that are left out (``MODEL.IGNORE_WEIGHTS``).
-            complete: whether every parameter of the model must be in the file.
-            classes: what the model's labels stand for, written into each checkpoint; the class head
-                of weights that name the same in another order is brought into this one.
-            checkpointables: of detectron2.
-        """
         saved = {} if classes is None else {"classes": classes}
         super().__init__(model, save_dir, **saved, **checkpointables)
         self.classes = classes

@@ -1,27 +1,9 @@
-"""Hand-made weights in foreign layouts, the same in every run."""
-
-import gzip
-import json
-import zlib
+"""Hand-made weights of small models, the same in every run."""
 
 from simplevtr.weights_file import read_checkpoint, weights_of
 
 import torch
-from conftest import ROOT
-
-LAYOUT = json.loads(gzip.decompress((ROOT / "tests/data/vistr_layout.json.gz").read_bytes()))
-
-
-def filled(name, shape):
-    """A tensor that its name alone determines."""
-    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-    values = torch.randn(shape, generator=generator)
-    return values.abs() + 0.5 if name.endswith("running_var") else values * 0.05
-
-
-def vistr_weights():
-    """The 503 tensors of a published VisTR R-50 with four frames of ten slots."""
-    return {name: filled(name, shape) for name, shape in LAYOUT}
+from vistr_weights import filled
 
 
 def as_vistr(cfg, frames=2):

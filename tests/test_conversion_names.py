@@ -3,13 +3,13 @@ from simplevtr.conversion.names import VISTR
 
 import pytest
 import torch
-from foreign_weights import LAYOUT
+from vistr_weights import official_layout
 
 
 def test_every_official_name_comes_back():
     """That each stands for the right one of ours is what the outputs in test_vistr.py show."""
-    ours = {name: VISTR.to_ours(name) for name, _ in LAYOUT}
-    assert len(set(ours.values())) == len(LAYOUT) == 503
+    ours = {name: VISTR.to_ours(name) for name in official_layout()}
+    assert len(set(ours.values())) == len(ours) == 503
     assert {n: VISTR.to_theirs(o) for n, o in ours.items()} == {n: n for n in ours}
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import torchvision
 from conftest import ROOT
 from detectron2.modeling import build_backbone
-from foreign_weights import filled
+from vistr_weights import filled
 
 BACKBONE = "network.backbone."
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from conftest import ROOT
 from detectron2.modeling import build_model
-from foreign_weights import equal, filled, vistr_weights
+from foreign_weights import equal
+from vistr_weights import filled, official_weights
 
 FOLDER = ROOT / "configs/youtubevis_2019"
 
 
 @pytest.fixture(scope="module")
 def official():
-    return vistr_weights()
+    return official_weights()
 
 
 @pytest.fixture(scope="module")

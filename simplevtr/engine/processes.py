@@ -30,16 +30,10 @@ def run_processes(
     """Call ``run(*args)`` in each of several processes, connected as detectron2 does it.
 
     A single process is this one, and what ``run`` returns is returned; else ``run`` and ``args``
-    must be picklable.
-
-    Args:
-        run: what each process does.
-        args: of ``run``.
-        processes: on this machine; if there are GPUs, each gets one.
-        machines: that take part.
-        machine_rank: of this machine.
-        dist_url: where the processes meet, "tcp://host:port"; "auto" takes a free port.
-        errors: what the user can mend, in addition to ``USER_ERRORS``.
+    must be picklable. ``processes`` are those on this machine, which is number ``machine_rank`` of
+    ``machines``; if there are GPUs, each process gets one. They meet at ``dist_url``,
+    "tcp://host:port"; "auto" takes a free port. ``errors`` are what the user can mend, in addition
+    to ``USER_ERRORS``.
 
     Raises:
         ValueError: for numbers that cannot be.
