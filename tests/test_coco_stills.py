@@ -80,11 +80,6 @@ def test_missing_files_are_named(tmp_path):
         load_coco_stills(path, folder, ["cat"])
     with pytest.raises(FileNotFoundError, match="nowhere of .* is not a folder"):
         load_coco_stills(path, tmp_path / "nowhere", ["cat"])
-    with pytest.raises(FileNotFoundError, match=r"nothing.json: no such file"):
-        load_coco_stills(tmp_path / "nothing.json", folder, ["cat"])
-    path.write_text("{")
-    with pytest.raises(ValueError, match=r"instances.json: not valid JSON"):
-        load_coco_stills(path, folder, ["cat"])
 
 
 def cfg_for(*datasets, **keys):

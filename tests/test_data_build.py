@@ -47,15 +47,6 @@ def batches(cfg, count):
     return list(itertools.islice(build_train_loader(cfg), count))
 
 
-def what_was_drawn(drawn):
-    """What tells two runs apart: videos, frames and pixels."""
-    return [
-        (clip["video_id"], clip["frame_idx"], sum(int(i.long().sum()) for i in clip["image"]))
-        for batch in drawn
-        for clip in batch
-    ]
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("grouped", [True, False])
 def test_training_batches(tmp_path, workers, grouped):
@@ -70,16 +61,6 @@ def test_training_batches(tmp_path, workers, grouped):
     for clip in clips:
         assert len(clip["image"]) == len(clip["instances"]) == 2
         assert clip["image"][0].shape[1:] == clip["instances"][0].image_size
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_seed_decides_what_is_drawn(tmp_path, workers):
-    name = register(tmp_path, videos=3, frames=6)
-    runs = [
-        what_was_drawn(batches(cfg_for(name, SEED=seed, **{"DATALOADER.NUM_WORKERS": workers}), 4))
-        for seed in (5, 5, 6)
-    ]
-    assert runs[0] == runs[1] != runs[2]
 
 
 def everything_in(drawn):
@@ -134,6 +115,8 @@ def test_workers_change_nothing(tmp_path, grouped):
     for workers in (1, 2):
         cfg.DATALOADER.NUM_WORKERS = workers
         assert resumed(cfg, 3, 6) == alone
+    cfg.SEED += 1
+    assert resumed(cfg, 3, 6) != alone
 
 
 def test_two_processes_go_on_where_they_stopped(tmp_path, monkeypatch):
@@ -215,17 +198,6 @@ def test_several_training_datasets(tmp_path):
     assert files == {"a", "b"}
 
 
-def test_datasets_with_other_categories_are_not_mixed(tmp_path):
-    a = register(tmp_path, videos=1)
-    b = register(tmp_path, NAMES[1], videos=1, categories=("dog", "Cat"))
-    with pytest.raises(
-        ValueError,
-        match="build_test_b has other categories than dataset build_test_a: it lacks 'cat', also "
-        "has 'Cat', some differ only in spelling: 'Cat' for 'cat'",
-    ):
-        build_train_loader(cfg_for(a, b))
-
-
 def test_videos_without_instances_are_left_out(tmp_path):
     name = register(tmp_path, videos=2, frames=[1, 3], tracks=2, absent=((0, 0), (1, 0)))
     assert epoch_length(cfg_for(name, **{"SOLVER.IMS_PER_BATCH": 1})) == 3  # video 1 shows nothing
@@ -281,19 +253,6 @@ def test_processes_share_the_test_videos(tmp_path, monkeypatch, world):
         monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
         seen += [batch[0]["video_id"] for batch in build_test_loader(cfg_for(), name)]
     assert sorted(seen) == [1, 2, 3]
-
-
-def test_processes_share_the_training_items(tmp_path, monkeypatch):
-    name = register(tmp_path, videos=4, frames=2)
-    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
-    seen = []
-    for rank in range(2):
-        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
-        cfg = cfg_for(name, **{"INPUT.SAMPLING_SCHEME": "video", "SOLVER.IMS_PER_BATCH": 2})
-        drawn = batches(cfg, 2)
-        assert all(len(batch) == 1 for batch in drawn)
-        seen += [batch[0]["video_id"] for batch in drawn]
-    assert sorted(seen) == [1, 2, 3, 4]
 
 
 def test_grouping_in_the_loader_puts_like_sizes_together(tmp_path):

@@ -198,18 +198,6 @@ def test_image_format(tmp_path):
         mapper_for(image_format="L")
 
 
-def test_seed_decides(tmp_path):
-    record = records_of(tmp_path, videos=1, frames=30)[0]
-
-    def run(seed):
-        mapper = mapper_for(seed=seed)
-        return [mapper(record)["frame_idx"] for _ in range(3)]
-
-    assert run(1) == run(1)
-    assert run(1) != run(2)
-    assert len({tuple(clip) for clip in run(1)}) == 3  # the generator goes on
-
-
 def test_without_a_generator_torch_decides(tmp_path):
     """In a worker of any data loader, that is its own seed."""
     record = records_of(tmp_path, videos=1, frames=30)[0]

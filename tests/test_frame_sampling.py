@@ -112,11 +112,6 @@ def test_shuffle_changes_the_order_only():
     assert all(len(set(clip)) == 16 for clip in shuffled)
 
 
-def test_same_generator_state_same_frames():
-    assert sample_frames(60, 16, rng(3)) == sample_frames(60, 16, rng(3))
-    assert sample_frames(60, 16, rng(3)) != sample_frames(60, 16, rng(4))
-
-
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [

@@ -9,6 +9,8 @@ GOOD = encode_runs([100, 7, 3, 1090], HEIGHT, WIDTH)["counts"]
 BAD = {
     b"~": "outside", b"0\x001": "outside", b"oooo": "inside a number", b"T" * 9 + b"0": "too large",
     GOOD[:-1] + b"0": "cover", GOOD + b"1": "cover 1204 pixels, not", b"L": "negative length",
+    GOOD[:-1] + b"~": "outside", GOOD[:-1] + b"T": "inside a number", b"T" * 5: "inside a number",
+    b"o" * 100 + b"0": "too large", b"n1L1": "negative length",
 }  # fmt: skip
 
 

@@ -108,16 +108,7 @@ GOOD = rle(np.eye(40, 50))["counts"]
         (None, "non-empty"),
         (17, "non-empty"),
         ("é", "ASCII"),
-        (GOOD[:-2] + "\x00" + GOOD[-1], "character"),
-        (GOOD[:-1] + "~", "character"),
-        (GOOD[:-1] + "T", "inside a number"),
-        ("T" * 5, "inside a number"),
-        ("T" * 9 + "0", "too large"),
-        ("o" * 100 + "0", "too large"),
-        (GOOD[:-1], "cover|inside"),
-        (GOOD + "1", "cover 2002 pixels, not"),
-        ("L", "negative length"),  # negative
-        ("n1L1", "negative length"),
+        (GOOD + "1", "cover 2002 pixels, not"),  # what else is wrong with a text: test_rle.py
         ([2001], "integers in"),
         ([-1, 2001], "integers in"),
         ([1.5], "integers in"),

@@ -65,10 +65,6 @@ def test_evaluation_reads_it(tmp_path):
     assert (entry.video_id, entry.category_id) == (9, 26)
 
 
-def test_no_tracks_are_an_empty_list(tmp_path):
-    assert json.loads(write_video_results(tmp_path / "r.json", result()).read_text()) == []
-
-
 def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path):
     path = tmp_path / "results.json"
     path.write_text("mine")

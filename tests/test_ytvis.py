@@ -72,15 +72,9 @@ def test_videos_are_sorted_by_id_and_categories_made_contiguous(tmp_path):
     assert metadata.thing_dataset_id_to_contiguous_id == {4: 0, 9: 1}
 
 
-@pytest.mark.parametrize("missing", [True, False])
-def test_no_ground_truth(tmp_path, missing):
+def test_annotations_boxes_and_areas_may_be_missing(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=1, frames=3, annotations=False)
-    if missing:
-        edit(folder, lambda content: content.pop("annotations"))
     assert load_ytvis_json(*folder)[0]["annotations"] == [[], [], []]
-
-
-def test_boxes_and_areas_may_be_missing(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=1)
     edit(folder, lambda c: [track.pop("bboxes") for track in c["annotations"]])
     edit(folder, lambda c: [track.pop("areas") for track in c["annotations"]])
@@ -112,8 +106,6 @@ def set_item(*path_and_value):
         (set_item("categories", []), "'categories' has no entry"),
         # What else is wrong in an entry is found as for evaluation (test_ground_truth.py).
         (set_item("annotations", 0, "category_id", 7), "annotations[0]: unknown category_id 7"),
-        (set_item("categories", 1, "name", 7), "categories[1]: name must be text, got 7"),
-        (set_item("annotations", 0, "areas", [-1, None, None, 4]), "annotations[0]: areas must be"),
         (lambda c: c["videos"][0].pop("file_names"), "video 1 has no file_names"),
         (set_item("videos", 0, "file_names", 2, "../a.jpg"), "video 1: file name '../a.jpg'"),
         (
@@ -128,22 +120,6 @@ def test_malformed_files_are_refused_with_file_and_value(tmp_path, change, messa
     with pytest.raises(ValueError, match="train.json") as caught:
         load_ytvis_json(*folder)
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"{", "not valid JSON"),
-        (b"\xff\xfe\x00", "not valid JSON"),
-        (b"[1]", "holds a list"),
-        (b"[" * 200000, "not valid JSON"),
-    ],
-)
-def test_files_of_another_kind_are_refused(tmp_path, text, message):
-    folder = make_ytvis_folder(tmp_path, videos=1)
-    Path(folder.json_file).write_bytes(text)
-    with pytest.raises(ValueError, match=message):
-        load_ytvis_json(*folder)
 
 
 def test_missing_files(tmp_path):

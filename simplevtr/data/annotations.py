@@ -1,14 +1,14 @@
 """From per-frame annotation dicts to detectron2's ``Instances``, the same rows in every frame."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from simplevtr.data.transforms import ClipGeometry
-from simplevtr.formats.mask_grid import MaskGrid
 from simplevtr.formats.rle import MalformedMaskError, decode_texts, mask_texts
 
+import cv2
 import numpy as np
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances
@@ -53,15 +53,9 @@ def read_tracks(
 ) -> ClipTracks:
     """Collect the instances of a clip's frames, without crowd tracks (no single instances).
 
-    Args:
-        frames: T lists of annotation dicts, as :func:`simplevtr.data.ytvis.load_ytvis_json` makes
-            them.
-        size: (height, width) of the frames in pixels.
-        frame_numbers: T 0-based numbers of the frames in their video, for messages.
-        source: what to call the video in messages.
-
-    Raises:
-        ValueError: for a malformed segmentation, naming video, frame and annotation.
+    ``frames`` are T lists of annotation dicts, as ``load_ytvis_json`` makes them, of (height,
+    width) pixels. ValueError for a malformed segmentation, naming the video as ``source``, the
+    0-based number of the frame in it, and the annotation.
     """
     found = {
         (t, annotation["id"]): annotation
@@ -98,11 +92,38 @@ def tracks_to_instances(tracks: ClipTracks, geometry: ClipGeometry) -> list[Inst
     """
     masks = np.zeros((tracks.frames, len(tracks.ids), *geometry.size), dtype=bool)
     if tracks.texts:
-        grid = MaskGrid(*geometry.picked(tracks.size), tracks.size)
-        for place, lengths in zip(tracks.texts, tracks.runs, strict=True):
-            masks[place] = grid.read(lengths)
+        picked = read_picked(tracks.runs, *geometry.picked(tracks.size), tracks.size)
+        for place, mask in zip(tracks.texts, picked, strict=True):
+            masks[place] = mask
     ids, classes = (np.asarray(of, dtype=np.int64) for of in (tracks.ids, tracks.classes))
     return masks_to_instances(masks, ids, classes)
+
+
+def read_picked(
+    masks: Iterable[np.ndarray], rows: np.ndarray, columns: np.ndarray, size: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Masks at picked rows and columns, without decoding the other pixels.
+
+    From (R,) int64 run lengths of masks of (H, W) = ``size`` pixels, and (h,) and (w,) indices in
+    any order, to (h, w) uint8 masks, 0 or 1.
+    """
+    height, width = size
+    distinct_rows, row_place = np.unique(rows, return_inverse=True)
+    distinct_columns, column_place = np.unique(columns, return_inverse=True)
+    # How many picked rows (columns) come before each row (column).
+    rows_before = np.searchsorted(distinct_rows, np.arange(height + 1))
+    columns_before = np.searchsorted(distinct_columns, np.arange(width + 2))
+    in_order = np.array_equal(rows, distinct_rows)
+    for lengths in masks:
+        # The picked pixels, column by column, that come before each edge between two runs.
+        column, row = np.divmod(np.cumsum(lengths), height)
+        before, after = columns_before[column], columns_before[column + 1]
+        places = before * len(distinct_rows) + (after - before) * rows_before[row]
+        values = np.zeros(len(places), dtype=np.uint8)
+        values[1::2] = 1
+        picked = np.repeat(values, np.diff(places, prepend=0))
+        picked = picked.reshape(len(distinct_columns), len(distinct_rows))[column_place]
+        yield cv2.transpose(picked if in_order else np.take(picked, row_place, axis=1))
 
 
 def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) -> list[Instances]:

@@ -33,9 +33,6 @@ class ClipAugmentation:
     the final size. That differs in three ways: the first resize, which the second one makes void,
     is left out; frames are not blurred by repeated resampling; colours are changed after the
     resampling.
-
-    Raises:
-        ValueError: for values out of range.
     """
 
     min_sizes: Sequence[int]  # short sides to choose from, in pixels; (0,) keeps the size
@@ -93,19 +90,19 @@ class ClipAugmentation:
     def geometry(
         self, size: tuple[int, int], rng: np.random.Generator, boxes: np.ndarray | None = None
     ) -> ClipGeometry:
-        """Draw the geometry of all frames of a clip.
+        """Draw the geometry of all frames of a clip, of (height, width) source pixels.
 
-        Args:
-            size: (height, width) of the source frames in pixels.
-            rng: the source of chance.
-            boxes: (M, 4) xyxy source pixels of the instances in all frames. A window that none of
-                them reaches into is drawn again, up to 10 times in all; the last one stands.
+        A window into which none of the (M, 4) ``boxes`` of the instances in all frames, xyxy source
+        pixels, reaches is drawn again, up to 10 times in all; the last one stands.
         """
         height, width = size
         rectangle = (0.0, 0.0, float(width), float(height))
         for _ in range(_CROP_TRIES if self.crop_resize else 0):
-            rectangle = self._window(height, width, rng)
-            if boxes is None or len(boxes) == 0 or _overlaps(boxes, rectangle):
+            x0, y0, x1, y1 = rectangle = self._window(height, width, rng)
+            if boxes is None or len(boxes) == 0:
+                break
+            left, top, right, bottom = boxes.T
+            if ((left < x1) & (right > x0) & (top < y1) & (bottom > y0)).any():
                 break
         short_side = int(rng.choice(self.min_sizes))
         grid = largest_reduction(rectangle, self._output_size(rectangle, short_side))
@@ -161,13 +158,6 @@ def _on_grid(rectangle: Rectangle, size: tuple[int, int], grid: int) -> Rectangl
         sides.append((float(start), float(min(start + length, side))))
     (x0, x1), (y0, y1) = sides
     return x0, y0, x1, y1
-
-
-def _overlaps(boxes: np.ndarray, rectangle: Rectangle) -> bool:
-    """Whether any of the (M, 4) xyxy boxes shares area with the rectangle."""
-    x0, y0, x1, y1 = rectangle
-    inside = (boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)
-    return bool(inside.any())
 
 
 def _draw_photometric(rng: np.random.Generator) -> PhotometricTransform:

@@ -29,8 +29,8 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
 
     Raises:
         KeyError: for a dataset that is not registered.
-        ValueError: if no video has usable ground truth, the datasets have different categories, by
-            name, or others than the model, the batch cannot be shared among the processes, or
+        ValueError: no video has usable ground truth, the datasets have different categories or
+            others than the model, the batch cannot be shared among the processes, or
             DATASETS.PSEUDO_RATIO is not a share.
     """
     _prepare_fork(cfg)
@@ -43,9 +43,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
         )
     batch_size = total // processes
     stream = ClipStream(
-        records,
-        items,
-        visits,
+        *(records, items, visits),
         YTVISDatasetMapper.from_config(cfg, True),
         batch_size=batch_size,
         grouped=cfg.DATALOADER.GROUP_BY_SHAPE and batch_size > 1,

@@ -27,11 +27,8 @@ _THINGS = ("thing_classes", "thing_dataset_id_to_contiguous_id")
 def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -> Classes:
     """Decide what the labels of a run mean, tell its datasets, and read them.
 
-    Args:
-        cfg: the config.
-        train: whether ``DATASETS.TRAIN`` is used as well as ``DATASETS.TEST``.
-        known: the classes of the checkpoint that is continued or evaluated, if it tells them; else
-            the first dataset's are taken.
+    ``DATASETS.TRAIN`` counts only to ``train``. ``known`` are the classes of the checkpoint that is
+    continued or evaluated, if it tells them; else the first dataset's are taken.
 
     Raises:
         KeyError: a dataset is not registered.

@@ -21,9 +21,6 @@ class AffineMotion:
 
     Each of position, size, angle and shear moves through three values, drawn uniformly from its
     range, without jumps in speed.
-
-    Raises:
-        ValueError: for values out of range.
     """
 
     translate: float = 0.1  # farthest shift, as a share of the frame's width and height

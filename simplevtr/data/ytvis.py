@@ -9,7 +9,7 @@ from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.record_cache import read_once
-from simplevtr.formats.paths import below, existing
+from simplevtr.formats.paths import AnyPath, below, existing
 from simplevtr.formats.ytvis import (
     Annotation,
     AnnotationFile,
@@ -27,9 +27,7 @@ logger = logging.getLogger(__name__)
 Record = dict[str, Any]
 
 
-def register_ytvis(
-    name: str, json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
-) -> None:
+def register_ytvis(name: str, json_file: AnyPath, image_root: AnyPath) -> None:
     """Make a dataset in YTVIS format known to detectron2's catalogs under ``name``.
 
     The file names in ``json_file`` start at the folder ``image_root``. Nothing is read before the
@@ -73,8 +71,8 @@ def register(
 
 
 def load_ytvis_json(
-    json_file: str | os.PathLike[str],
-    image_root: str | os.PathLike[str],
+    json_file: AnyPath,
+    image_root: AnyPath,
     dataset_name: str | None = None,
 ) -> list[Record]:
     """Read an annotation file into video records, sorted by video id.
@@ -130,13 +128,13 @@ def load_ytvis_json(
     return records
 
 
-def read_categories(json_file: str | os.PathLike[str]) -> list[Category]:
+def read_categories(json_file: AnyPath) -> list[Category]:
     """The categories of an annotation file, sorted by id; errors as of ``load_ytvis_json``."""
     file = read_once(json_file, lambda: _read_checked(json_file))
     return sorted(file.categories, key=attrgetter("id"))
 
 
-def _read_checked(json_file: str | os.PathLike[str]) -> AnnotationFile:
+def _read_checked(json_file: AnyPath) -> AnnotationFile:
     start = time.perf_counter()
     file = read_annotations(json_file)
     decode_ground_truth(file)  # a mask that cannot be decoded would end a training in its middle

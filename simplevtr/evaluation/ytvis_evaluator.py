@@ -1,12 +1,12 @@
 """The evaluator that detectron2's ``inference_on_dataset`` feeds with a model's predictions."""
 
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from simplevtr.evaluation import ytvis_eval
 from simplevtr.formats import checks, results
+from simplevtr.formats.paths import AnyPath
 from simplevtr.formats.ytvis import load_ground_truth, require_objects
 
 from detectron2.data import MetadataCatalog
@@ -33,16 +33,15 @@ class YTVISEvaluator(DatasetEvaluator):
 
     Raises:
         FileExistsError: ``output_dir`` holds such a file already and ``overwrite`` is False.
-        FileNotFoundError: there is no such annotation file.
+        FileNotFoundError, ValueError: the annotation file cannot be used.
         KeyError: the dataset's metadata lacks an entry.
-        ValueError: the annotation file is wrong, or lacks a category of the metadata.
     """
 
     def __init__(
         self,
         *,
         dataset_name: str,
-        output_dir: str | os.PathLike | None = None,
+        output_dir: AnyPath | None = None,
         overwrite: bool = False,
         area_limits: Sequence[float] = ytvis_eval.AREA_LIMITS,
     ) -> None:
@@ -72,16 +71,13 @@ class YTVISEvaluator(DatasetEvaluator):
         self._tracks: dict[int, list[dict]] = {}  # by video
 
     def process(self, inputs: list[dict], outputs: dict) -> None:
-        """Take in the predictions for one video.
+        """Take in the predictions for one video; ValueError if there are more, or they do not fit.
 
         Args:
             inputs: one dict with ``video_id``, ``length`` (T), ``height`` (H) and ``width`` (W).
-            outputs: lists with an item a track: ``pred_ranking``, or ``pred_scores`` without it,
+            outputs: lists with one item per track: ``pred_ranking``, or ``pred_scores`` without it,
                 float in [0, 1]; ``pred_labels``, contiguous int; ``pred_masks``, ``TrackMasks`` or
                 a (T, H, W) bool tensor, in the video's pixels.
-
-        Raises:
-            ValueError: there is not exactly one video, or the predictions do not fit it.
         """
         if len(inputs) != 1:
             raise ValueError(f"one video at a time can be evaluated, got {len(inputs)}")
@@ -112,9 +108,8 @@ class YTVISEvaluator(DatasetEvaluator):
     def evaluate(self) -> dict:
         """Write the predictions and score them.
 
-        Returns:
-            ``{"segm": {"AP": ..., ..., "AP-<category>": ...}}`` in per cent, NaN where there is no
-            ground truth; ``{}`` if there is none at all, and in all processes but the main one.
+        Returns ``{"segm": {"AP": ..., ..., "AP-<category>": ...}}`` in per cent, NaN where there is
+        no ground truth; ``{}`` if there is none at all, and in all processes but the main one.
         """
         comm.synchronize()
         gathered = comm.gather(self._tracks, dst=0)

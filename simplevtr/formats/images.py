@@ -23,9 +23,12 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import IO
 
+from simplevtr.formats.paths import AnyPath
+
 import numpy as np
 from PIL import ExifTags, Image
 
+Size = tuple[int, int]  # (height, width) in pixels
 # What the files of frames may end in.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # What frames are in. Pillow knows more formats, some of which it hands to other programs.
@@ -61,9 +64,7 @@ def is_image(path: str | PurePath) -> bool:
     return PurePath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def open_image(
-    file: str | os.PathLike[str] | IO[bytes], formats: Sequence[str] | None = None
-) -> Image.Image:
+def open_image(file: AnyPath | IO[bytes], formats: Sequence[str] | None = None) -> Image.Image:
     """An image as it is stored, not decoded yet; one of ``UNREADABLE`` if it is not such a file.
 
     ``formats`` are Pillow's names of the allowed ones; by default all that frames are in.
@@ -71,21 +72,17 @@ def open_image(
     return Image.open(file, formats=formats or _known_formats())
 
 
-def frame_size(
-    path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
-) -> tuple[int, int]:
+def frame_size(path: AnyPath, expected_size: Size | None = None) -> Size:
     """(height, width) in pixels as :func:`read_frame` reads the file, which is not decoded."""
     return _read(path, expected_size, None)[1]
 
 
-def check_frame(path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None) -> None:
+def check_frame(path: AnyPath, expected_size: Size | None = None) -> None:
     """Decode an image file as :func:`read_frame` does, in half the time: no array is made."""
     _read(path, expected_size, 0)
 
 
-def read_frame(
-    path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None
-) -> np.ndarray:
+def read_frame(path: AnyPath, expected_size: Size | None = None) -> np.ndarray:
     """Read an image file as (H, W, 3) uint8 RGB, upright, writable.
 
     Raises:
@@ -97,7 +94,7 @@ def read_frame(
 
 
 def read_reduced_frame(
-    path: str | os.PathLike[str], expected_size: tuple[int, int] | None = None, *, reduction: int
+    path: AnyPath, expected_size: Size | None = None, *, reduction: int
 ) -> tuple[np.ndarray, int]:
     """``read_frame`` of a JPEG at 1 / ``reduction`` of its size: 1, 2, 4 or 8.
 
@@ -117,13 +114,13 @@ def evenly_spaced(length: int, most: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, length - 1, min(length, most)).tolist()})
 
 
-def picture_count(path: str | os.PathLike[str]) -> int:
+def picture_count(path: AnyPath) -> int:
     """How many pictures follow each other, more than 1 in an animation (WebP, PNG, GIF) or TIFF."""
     with _opened(path) as file:
         return len(_pictures(file))
 
 
-def read_pictures(path: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, Fraction | None]]:
+def read_pictures(path: AnyPath) -> Iterator[tuple[np.ndarray, Fraction | None]]:
     """The pictures of an animation or the pages of a TIFF, one at a time.
 
     Yields (H, W, 3) uint8 RGB, writable, and the seconds for which it is shown, None for pages.
@@ -153,7 +150,7 @@ def _pictures(file: Image.Image) -> list[int]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def _opened(path: AnyPath) -> Iterator[Image.Image]:
     """An open image file; whatever makes it unreadable becomes one error that names it."""
     path = os.fspath(path)
     if not os.path.isfile(path):  # pipes and devices could block
@@ -166,8 +163,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 
 
 def _read(
-    path: str | os.PathLike[str], expected_size: tuple[int, int] | None, reduction: int | None
-) -> tuple[np.ndarray | None, tuple[int, int]]:
+    path: AnyPath, expected_size: Size | None, reduction: int | None
+) -> tuple[np.ndarray | None, Size]:
     """The pixels and the whole (height, width); 0 decodes without pixels, None not at all."""
     with _opened(path) as file:
         readings = _readings(file)
@@ -183,7 +180,7 @@ def _read(
     )
 
 
-def _readings(file: Image.Image) -> dict[tuple[int, int], Image.Transpose | None]:
+def _readings(file: Image.Image) -> dict[Size, Image.Transpose | None]:
     """By (height, width) how to turn the decoded picture: upright first, then as it is stored.
 
     Where the two have the same size, upright is the only reading.

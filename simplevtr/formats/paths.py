@@ -6,6 +6,8 @@ import re
 import unicodedata
 from pathlib import Path
 
+AnyPath = str | os.PathLike[str]
+
 _UNUSABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters, halves of characters
 
 
@@ -30,7 +32,7 @@ def leads_out(name: str) -> bool:
     return path == ".." or re.match("/|[.][.]/|[A-Za-z]:/", path) is not None
 
 
-def relative(name: object, root: str | os.PathLike[str]) -> str:
+def relative(name: object, root: AnyPath) -> str:
     """The path, with slashes alone, that a file calls ``name``, which must lie below ``root``.
 
     ValueError if it is not a file name, or leads out of ``root``; the message names no file.
@@ -43,12 +45,12 @@ def relative(name: object, root: str | os.PathLike[str]) -> str:
     return path
 
 
-def below(root: str | os.PathLike[str], name: object) -> Path:
+def below(root: AnyPath, name: object) -> Path:
     """The path of ``relative``, from where ``root`` starts; it raises the same."""
     return Path(root, relative(name, root))
 
 
-def existing(path: str | os.PathLike[str]) -> Path:
+def existing(path: AnyPath) -> Path:
     """The path as the disk spells it, or as it is if there is no such file or folder.
 
     Letters with accents have two spellings in Unicode, composed (NFC) and decomposed (NFD, as

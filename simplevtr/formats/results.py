@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from simplevtr.formats import checks, files
 from simplevtr.formats.film_strips import FilmStrip
+from simplevtr.formats.paths import AnyPath
 from simplevtr.formats.ytvis import GroundTruth, strips_by_video
 
 if TYPE_CHECKING:  # reading results does not take the seconds that importing torch takes
@@ -34,27 +34,22 @@ _KEYS = ("video_id", "category_id", "score", "segmentations")
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """An entry of a result file with decoded masks.
+    """An entry of a result file with decoded masks."""
 
-    The video and the category are ones of the annotation file; the score is in [0, 1].
-    """
-
-    video_id: int
+    video_id: int  # of the annotation file, as the category
     category_id: int
-    score: float
+    score: float  # in [0, 1]
     strip: FilmStrip
 
 
 def load_results(
-    path: str | os.PathLike, truth: GroundTruth, *, skip_unknown: bool = False
+    path: AnyPath, truth: GroundTruth, *, skip_unknown: bool = False
 ) -> list[PredictedTrack]:
     """Read a result file and check it against the ground truth's videos and categories.
 
-    Args:
-        path: a ``.json`` or ``.json.gz`` file, or a ``.zip`` that holds ``results.json``.
-        truth: it needs no annotations.
-        skip_unknown: whether entries of categories that the annotation file does not have are left
-            out, as the official API does; a warning counts them. Otherwise they are refused.
+    It is a ``.json`` or ``.json.gz`` file, or a ``.zip`` that holds ``results.json``; the ground
+    truth needs no annotations. ``skip_unknown`` leaves out entries of categories that the
+    annotation file does not have, as the official API does; a warning counts them.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -135,15 +130,12 @@ def track_entry(
 
 
 def write_entries(
-    path: str | os.PathLike, entries: Iterable[dict[str, Any]], *, overwrite: bool = False
+    path: AnyPath, entries: Iterable[dict[str, Any]], *, overwrite: bool = False
 ) -> Path:
     """Write a ``.json`` result file, whole or not at all; the same entries give the same bytes.
 
-    Entries are read one at a time, so that the text is never in memory as a whole.
-
-    Raises:
-        ValueError: the suffix is not .json, or a number is not finite.
-        FileExistsError: the file exists and ``overwrite`` is False.
+    Entries are read one at a time, so that the text is never in memory as a whole. ValueError for
+    another suffix or a number that is not finite, FileExistsError unless ``overwrite``.
     """
     path = files.check_output(path, overwrite=overwrite, suffixes=(".json",))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +149,7 @@ def write_entries(
 
 
 def write_video_results(
-    path: str | os.PathLike,
+    path: AnyPath,
     result: Mapping[str, Any],
     *,
     class_names: Sequence[str] = (),
@@ -172,12 +164,9 @@ def write_video_results(
         result: of a predictor: "pred_scores", "pred_labels" and "pred_masks", the masks of a
             track as ``TrackMasks`` or a (T, H, W) bool tensor.
         class_names: names by label; () where nobody knows them.
-        category_ids: the dataset's own ids by label; () for label + 1.
+        category_ids: the dataset's own ids by label, or () for label + 1; ValueError if one lacks.
         video_id: stands in every entry.
         overwrite: whether a file may be replaced.
-
-    Raises:
-        ValueError: a label has no category id.
     """
     labels = [int(label) for label in result["pred_labels"]]
     if category_ids and not {*labels} <= {*range(len(category_ids))}:
@@ -190,12 +179,11 @@ def write_video_results(
 
 
 def write_results(
-    output_dir: str | os.PathLike, results: Iterable[dict[str, Any]], *, overwrite: bool = False
+    output_dir: AnyPath, results: Iterable[dict[str, Any]], *, overwrite: bool = False
 ) -> tuple[Path, Path]:
     """Write ``results.json`` and ``submission.zip``, which holds it, and return their paths.
 
-    Raises:
-        FileExistsError: there is one of them and ``overwrite`` is False; neither is written.
+    If there is one of them, FileExistsError unless ``overwrite``, and neither is written.
     """
     plain, archive = refuse_existing_results(output_dir, overwrite=overwrite)
     write_entries(plain, results, overwrite=overwrite)
@@ -212,7 +200,7 @@ def write_results(
     return plain, archive
 
 
-def refuse_existing_results(output_dir: str | os.PathLike, *, overwrite: bool) -> tuple[Path, Path]:
+def refuse_existing_results(output_dir: AnyPath, *, overwrite: bool) -> tuple[Path, Path]:
     """The paths that ``write_results`` writes; FileExistsError if it would."""
     paths = Path(output_dir) / files.RESULTS_NAME, Path(output_dir) / SUBMISSION_NAME
     for path in paths:

@@ -14,7 +14,7 @@ from typing import Any
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
 from simplevtr.formats.film_strips import FilmStrip, join_frames, mean_area
-from simplevtr.formats.paths import below, existing
+from simplevtr.formats.paths import AnyPath, below, existing
 from simplevtr.formats.rle import MalformedMaskError
 
 
@@ -36,7 +36,7 @@ class Video:
     length: int
     file_names: list[str] | None  # one for each frame, relative to the image root
 
-    def frame_path(self, images: str | os.PathLike[str], t: int) -> Path:
+    def frame_path(self, images: AnyPath, t: int) -> Path:
         """Where frame ``t`` is, as the disk spells it; ValueError if that is not below ``images``.
 
         ``images`` is the folder that the file names start at.
@@ -74,7 +74,7 @@ class AnnotationFile:
     annotations: list[Annotation] | None
 
 
-def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
+def read_annotations(path: AnyPath) -> AnnotationFile:
     """Read an annotation file (``.json`` or ``.json.gz``).
 
     Raises:
@@ -176,12 +176,12 @@ class GroundTruth:
         return sorted({track.category_id for track in (*(self.tracks or ()), *results)})
 
 
-def load_ground_truth(path: str | os.PathLike[str]) -> GroundTruth:
+def load_ground_truth(path: AnyPath) -> GroundTruth:
     """``read_annotations``, with masks decoded; ValueError also if one cannot be."""
     return decode_ground_truth(read_annotations(path))
 
 
-def load_annotated(path: str | os.PathLike[str]) -> GroundTruth:
+def load_annotated(path: AnyPath) -> GroundTruth:
     """``load_ground_truth`` for scoring: also ValueError if there is nothing to compare with."""
     truth = load_ground_truth(path)
     require_annotations(truth)
