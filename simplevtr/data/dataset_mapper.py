@@ -85,9 +85,9 @@ class YTVISDatasetMapper:
         """Make a clip.
 
         Args:
-            record: a video as :func:`simplevtr.data.ytvis.load_ytvis_json` gives it, and optionally
-                ``anchor``, a 0-based frame that a training clip must include; in training also a
-                still image as :func:`simplevtr.data.coco_stills.load_coco_stills` gives it.
+            record: a video as ``load_ytvis_json`` gives it, and optionally ``anchor``, a 0-based
+                frame that a training clip must include; in training also a still image as
+                ``load_coco_stills`` gives it.
             rng: the source of chance; None starts one from torch's, which a data loader seeds
                 differently in each of its workers.
 

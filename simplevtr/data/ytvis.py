@@ -77,15 +77,12 @@ def load_ytvis_json(
 ) -> list[Record]:
     """Read an annotation file into video records, sorted by video id.
 
-    A file that has been read already and has not changed since is not parsed again.
-
-    Args:
-        json_file: the annotation file.
-        image_root: the folder that the file names in it start at; all frames must exist.
-        dataset_name: if given, ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` are set
-            in this dataset's metadata, and for a public dataset the categories must be the official
-            ones. If its metadata has ``label_names``, these are the classes, matched by name, and
-            tracks of other categories are left out; else the file's, sorted by id, are.
+    The file names in it start at the folder ``image_root``, where all frames must exist. A file
+    that has been read already and has not changed since is not parsed again. For a registered
+    dataset ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` are set in its metadata, and
+    for a public one the categories must be the official ones. If its metadata has ``label_names``,
+    these are the classes, matched by name, and tracks of other categories are left out; else the
+    file's, sorted by id, are.
 
     Returns:
         One dict per video: ``file_names`` (paths), ``height``, ``width`` (pixels), ``length``

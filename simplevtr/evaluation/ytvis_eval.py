@@ -185,9 +185,11 @@ def scores_table(scores: TrackScores) -> str:
     by_name = {name: row["AP"] for name, row in scores.per_category.items()}
     pairs = [(table_cell(name), f"{ap:.3f}") for name, ap in by_name.items() if not math.isnan(ap)]
     if pairs:
-        beside = min(_PAIRS_A_ROW, len(pairs))
-        rows = [sum(pairs[i : i + beside], ()) for i in range(0, len(pairs), beside)]
-        tables.append(markdown_table(["category", "AP"] * beside, rows, left=2 * beside))
+        pairs_per_row = min(_PAIRS_A_ROW, len(pairs))
+        rows = [sum(pairs[i : i + pairs_per_row], ()) for i in range(0, len(pairs), pairs_per_row)]
+        tables.append(
+            markdown_table(["category", "AP"] * pairs_per_row, rows, left=2 * pairs_per_row)
+        )
     return "\n\n".join(tables)
 
 

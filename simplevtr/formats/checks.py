@@ -64,18 +64,11 @@ def entries(
     *,
     unique: Sequence[str] = (),
 ) -> list[Item]:
-    """Parse each object of a list that the file ``source`` calls ``key``.
+    """Parse each object of the list that the file ``source`` calls ``key``.
 
-    Args:
-        values: the list.
-        source: the file, for messages.
-        key: what the list is called, for messages.
-        parse: makes an item of an object, or raises ValueError.
-        unique: attributes of which no two items may have the same value, such as "id".
-
-    Raises:
-        ValueError: an entry is not an object, cannot be parsed, or shares what is unique; the
-            message begins with ``source: key[index]``.
+    ``parse`` makes an item of an object, or raises ValueError. ``unique`` names attributes of which
+    no two items may have the same value. ValueError if an entry is not an object, cannot be parsed,
+    or shares what is unique; the message begins with ``source: key[index]``.
     """
     items: list[Item] = []
     first: dict[str, dict[Any, int]] = {name: {} for name in unique}

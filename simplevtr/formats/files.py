@@ -135,7 +135,7 @@ def write_json(
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """A file to write beside ``path``; takes its place once the block ends without an error."""
+    """A file to write next to ``path``; it takes its place once the block ends without an error."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial

@@ -44,7 +44,7 @@ def as_text(rle: dict) -> dict:
 def frame_lists(masks: Iterable[dict | None]) -> dict[str, list]:
     """An annotation's ``segmentations``, ``bboxes`` and ``areas`` in pixels from compressed RLEs.
 
-    They have one entry a frame, None where the mask is None.
+    They have one entry per frame, None where the mask is None.
     """
     masks = list(masks)
     return {

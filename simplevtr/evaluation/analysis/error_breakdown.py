@@ -80,7 +80,7 @@ def break_down_errors(
     category of which none is left to find counts as 100.
 
     As for AP, the best 100 predictions of a video and category count. AP is taken at 0.5 whatever
-    ``foreground`` is. Raises ValueError if there are no annotations or a threshold is out of range.
+    ``foreground`` is. ValueError if there are no annotations or a threshold is out of range.
     """
     if not 0 < background < foreground <= 1:
         raise ValueError(

@@ -78,7 +78,7 @@ def check_subset_limits(limits: Mapping[str, Sequence[float]]) -> None:
 
 
 def subsets_table(subsets: Mapping[str, SubsetScores]) -> str:
-    """A Markdown table with a row a group; "nan" where there is no ground truth."""
+    """A Markdown table with one row per group; "nan" where there is no ground truth."""
     rows = []
     for name, scores in subsets.items():
         low, high = (f"{limit:.4g}" for limit in scores.limits)

@@ -32,7 +32,7 @@ def match_video(
     """Match the tracks of one video, those of the same category only or of all.
 
     Returns predicted -> true, as indices into ``tracks.predicted`` and ``tracks.true``; the
-    predictions without a match that lie on a crowd, which are no mistakes; and the
+    predictions without a match that lie on a crowd, which are not mistakes; and the
     (predicted, true) IoU of all pairs.
     """
     predicted, true, crowds = (
@@ -58,15 +58,12 @@ def confuse_categories(
 
     Predictions below the score threshold are left out, the others choose in the order of their
     scores. A second prediction of an object that is taken already finds nothing; one that lies on
-    a crowd is not counted.
+    a crowd is not counted. ValueError without annotations or for a threshold out of its range.
 
     Returns:
         (K + 1, K + 1) int64 of the K ``categories_in_use``. ``[i, j]``: tracks of category i that
         were found as category j; ``[i, K]``: that were not found; ``[K, j]``: predictions of
         category j where nothing is. ``[K, K]`` is 0.
-
-    Raises:
-        ValueError: there are no annotations, or a threshold is out of its range.
     """
     checks.iou_threshold(iou_threshold)
     index = {category_id: i for i, category_id in enumerate(gt.categories_in_use(results))}
