@@ -371,8 +371,6 @@ def test_other_roots_versions_and_encodings_are_refused(tmp_path, known):
 def test_frames_are_needed(tmp_path, known):
     with pytest.raises(ValueError, match="CVAT files need the folder"):
         read_cvat(tmp_path)
-    with pytest.raises(ValueError, match="gaps is 'jump'; allowed: absent, hold"):
-        read_cvat(tmp_path, images=known.images, gaps="jump")
 
 
 @pytest.mark.parametrize(("gaps", "left"), [("absent", [0, 2, 3]), ("hold", [0, 3])])

@@ -46,12 +46,9 @@ def only_mask(dataset):
     return decoded(mask)
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_round_trip_unites_polygons(tmp_path, beside):
-    known = known_dataset(tmp_path / "known", ragged=False)
-    source = write_labelme(known, known.images if beside else tmp_path / "labelme")
-    options = () if beside else ("--images", known.images)
-    assert_same_tracks(known, imported("labelme", source, tmp_path / "out.json", *options))
+def test_images_are_next_to_the_files(known, tmp_path):
+    source = write_labelme(known, known.images)
+    assert_same_tracks(known, imported("labelme", source, tmp_path / "out.json"))
 
 
 def test_one_video(known):
@@ -233,8 +230,6 @@ def test_bad_files_are_named(read, known):
         read(content={"version": "5"})
     with pytest.raises(ValueError, match="imageHeight is 9, but the image has 48"):
         read(content={"shapes": [], "imageHeight": 9})
-    with pytest.raises(ValueError, match="ungrouped is 'guess'; allowed: error, label, drop"):
-        read(content={"shapes": []}, ungrouped="guess")
     shutil.move(known.images / "video1/00001.json", known.images / "video1/00009.json")
     with pytest.raises(FileNotFoundError, match="00009.json: there is no image 00009"):
         read_labelme(known.images)
