@@ -78,3 +78,23 @@ def test_options_of_a_run(plan):
     # An evaluation has the options of the run that it evaluates; one that trains on has not.
     assert (opts["SOLVER.MAX_ITER"], opts["TEST.WINDOW"]) == (4, 1)
     assert read.runs["base"].opts["SOLVER.MAX_ITER"] == "2"
+
+
+def test_settings_are_written_as_earlier_versions_did(plan):
+    """Else folders of a half-finished ablation would be refused."""
+
+    def change(content):
+        content["start"] = {"config": CLIPS_CONFIG, "opts": {"A": 1}}
+        content["opts"] = {"B": 2}
+        content["runs"].append({"name": "own", "title": "O", "opts": {"C": 3}, "own_start": True})
+
+    runs = read_plan(edited(plan, change)).runs
+    config = "configs/embedded/clips.yaml"
+    base = {"config": config, "opts": {"B": 2}, "start": {"config": config, "opts": {"A": 1}}}
+    more = {"config": config, "opts": {"B": 2, "SOLVER.MAX_ITER": 4}, "start_from": base}
+    opts = {**more["opts"], "TEST.WINDOW": 1}
+    start = {"config": config, "opts": {"A": 1, "C": 3}}
+    own = {"config": config, "opts": {"B": 2, "C": 3}, "start": start}
+    window = {"config": config, "opts": opts, "evaluate": more}
+    expected = {"base": base, "more": more, "window": window, "own": own}
+    assert {name: run.settings for name, run in runs.items()} == expected
