@@ -109,7 +109,8 @@ def run_command(
         say(f"{parser.prog}: interrupted", sys.stderr)
         return INTERRUPTED
     except (*USER_ERRORS, *errors) as error:
-        return say_error(parser.prog, error)
+        say(f"{parser.prog}: error: {error_text(error)}", sys.stderr)
+        return USAGE_ERROR
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -119,12 +120,10 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
-def say_error(program: str, error: object) -> int:
-    """Print an exception, or a sentence, on one line of stderr; the exit status to end with."""
-    if isinstance(error, KeyError) and error.args:
-        error = error.args[0]  # str() would put it into quotation marks
-    say(f"{program}: error: {one_line(error)}", sys.stderr)
-    return USAGE_ERROR
+def error_text(error: Exception) -> str:
+    """The message of an exception, on one line."""
+    # str() would put that of a KeyError into quotation marks.
+    return one_line(error.args[0] if isinstance(error, KeyError) and error.args else error)
 
 
 def one_line(text: object) -> str:

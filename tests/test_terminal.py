@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import sys
 from fractions import Fraction
 
 from simplevtr.terminal import (
@@ -11,7 +10,6 @@ from simplevtr.terminal import (
     one_line,
     run_command,
     say,
-    say_error,
     table_cell,
 )
 from tools import analyze_dataset, eval_seeds, evaluate, import_dataset, split_dataset
@@ -46,16 +44,10 @@ def test_what_a_terminal_cannot_show_is_escaped():
     assert stream.buffer.getvalue() == b"a\\xe4\\ud800\n"
 
 
-def test_errors_take_one_line(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert say_error("tool.py", KeyError("no\n such  name")) == 2
-    assert sys.stderr.getvalue() == "tool.py: error: no such name\n"
-
-
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (KeyError("no such class"), 2, "tool.py: error: no such class\n"),
+        (KeyError("no\n such  class"), 2, "tool.py: error: no such class\n"),
         (FileNotFoundError("a.json: no such file"), 2, "tool.py: error: a.json: no such file\n"),
         (
             ZeroDivisionError("of the tool's own list"),

@@ -15,6 +15,7 @@ from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
+from simplevtr.terminal import error_text
 
 import msgspec
 from detectron2.config import CfgNode
@@ -48,8 +49,7 @@ def check_configs(plan: Plan) -> dict[str, CfgNode]:
                 tested.add(path)
         except (ValueError, KeyError, OSError) as error:
             where = run.name if run.kind == "start" else f"run {run.name!r}"
-            message = error.args[0] if isinstance(error, KeyError) and error.args else error
-            raise ValueError(f"{plan.path}: {where}: {message}") from error
+            raise ValueError(f"{plan.path}: {where}: {error_text(error)}") from error
     return configs
 
 

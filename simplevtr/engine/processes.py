@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from simplevtr.terminal import USER_ERRORS, one_line
+from simplevtr.terminal import USER_ERRORS, error_text
 
 import torch
 import torch.multiprocessing
@@ -87,8 +87,7 @@ def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any
     try:
         run(*args)
     except errors as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        messages.put(one_line(text))
+        messages.put(error_text(error))
         # To leave would make the other processes fail too, with messages about lost connections.
         time.sleep(_PATIENCE)
         raise
