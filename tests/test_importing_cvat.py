@@ -58,54 +58,36 @@ def shown(dataset):
 
 
 @pytest.mark.parametrize(
-    ("gaps", "expected"), [("absent", {0: 0, 2: 8}), ("hold", {0: 0, 1: 0, 2: 8, 3: 8})]
+    ("shapes", "gaps", "expected", "between"),
+    [
+        ([polygon(0), polygon(2, x=8)], "absent", {0: 0, 2: 8}, 2),
+        ([polygon(0), polygon(2, x=8)], "hold", {0: 0, 1: 0, 2: 8, 3: 8}, 2),
+        # Nothing is held after outside or before the first shape.
+        ([polygon(1), polygon(2, outside=1)], "absent", {1: 0}, 0),
+        ([polygon(1), polygon(2, outside=1)], "hold", {1: 0}, 0),
+        ([polygon(0, outside=1), polygon(2)], "hold", {2: 0, 3: 0}, 1),
+        # An end right after a shape may be past the last frame.
+        ([polygon(3), polygon(4, outside=1)], "absent", {3: 0}, 0),
+        ([polygon(3), polygon(4, outside=1)], "hold", {3: 0}, 0),
+        # A single shape in the last frame but one has no end and is not held.
+        ([polygon(2)], "hold", {2: 0}, 0),
+        ([polygon(1)], "hold", {1: 0, 2: 0, 3: 0}, 2),
+        ([polygon(1), polygon(2)], "hold", {1: 0, 2: 0, 3: 0}, 1),
+    ],
 )
-def test_gaps_between_shapes(read, gaps, expected):
-    dataset = read(track(polygon(0), polygon(2, x=8)), gaps=gaps)
+def test_gaps(read, shapes, gaps, expected, between):
+    dataset = read(track(*shapes), gaps=gaps)
     assert shown(dataset) == expected
-    assert sum(dataset.notes.values()) - dataset.notes["empty masks left out"] == 2
+    held = "taken as absent" if gaps == "absent" else "filled with the last shape"
+    assert dataset.notes[f"frames between or after a track's shapes {held}"] == between
+    visible = [shape for shape in shapes if 'outside="0"' in shape]
+    assert dataset.notes["tracks with one shape only"] == (len(visible) == 1)
 
 
-@pytest.mark.parametrize("gaps", ["absent", "hold"])
-def test_nothing_is_held_after_outside_or_before_the_first_shape(read, gaps):
-    dataset = read(track(polygon(1), polygon(2, outside=1)), gaps=gaps)
-    assert shown(dataset) == {1: 0}
-    assert not any("between" in note for note in dataset.notes)
-
-
-@pytest.mark.parametrize("gaps", ["absent", "hold"])
-@pytest.mark.parametrize("last", [2, 3])
-def test_an_end_right_after_a_shape_may_be_past_the_last_frame(read, gaps, last):
-    dataset = read(track(polygon(last), polygon(last + 1, outside=1)), gaps=gaps)
-    assert shown(dataset) == {last: 0}
-
-
-@pytest.mark.parametrize(
-    ("shapes", "expected"),
-    [
-        ([polygon(2)], [2]),
-        ([polygon(1)], [1, 2, 3]),
-        ([polygon(1), polygon(2)], [1, 2, 3]),
-        ([polygon(0, outside=1), polygon(2)], [2, 3]),
-    ],
-)
-def test_a_single_shape_in_the_last_frame_but_one_has_no_end_and_is_not_held(
-    read, shapes, expected
-):
-    assert list(shown(read(track(*shapes), gaps="hold"))) == expected
-
-
-@pytest.mark.parametrize(
-    ("shapes", "count"),
-    [
-        ([polygon(1)], 1),
-        ([polygon(1), polygon(2, outside=1)], 1),
-        ([polygon(1), polygon(2)], 0),
-        ([polygon(1, outside=1)], 0),
-    ],
-)
-def test_tracks_with_one_shape_are_counted(read, shapes, count):
-    assert read(track(*shapes)).notes["tracks with one shape only"] == count
+def test_a_track_that_is_outside_has_no_shape(read):
+    dataset = read(track(polygon(1, outside=1)))
+    assert dataset.notes["tracks with one shape only"] == 0
+    assert dataset.videos[0].tracks == []
 
 
 def test_interpolated_shapes_are_imported_and_counted(read):

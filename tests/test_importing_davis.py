@@ -414,8 +414,3 @@ def test_objects_without_category(source):
     assert found == [["object", "dog"], ["object", "object"]]
     assert dataset.categories == [(1, "dog"), (2, "object")]
     assert dataset.notes["objects without category, taken as 'object'"] == 3
-
-
-def test_unknown_choice_is_refused(source):
-    with pytest.raises(ValueError, match="frames is 'some'; allowed: annotated, all"):
-        read_davis(source, frames="some")

@@ -144,6 +144,7 @@ def test_summary(davis, command):
     ("options", "message"),
     [
         (["--gaps", "hold"], "davis has no option --gaps"),
+        (["--frames", "some"], "frames is 'some'; allowed: annotated, all"),
         (["--images", "nowhere"], "nowhere: no such folder"),
         (["--videos", "nowhere.txt"], "nowhere.txt: no such file"),
         (["--drop-others"], "--drop-others needs --categories"),

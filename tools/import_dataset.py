@@ -81,12 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
     text = "leave out tracks of categories that --categories does not have (default: an error)"
     add("--drop-others", action="store_true", help=text)
     add("--overwrite", action="store_true", help="replace the output file if it exists")
-    # The options that not all kinds have; what is not given is not in the result.
+    # What not all kinds have, and read_dataset checks; what is not given is not in the result.
     special = parser.add_argument_group("of some kinds", argument_default=argparse.SUPPRESS)
     add = special.add_argument
     text = """davis, labelme: frames without annotation are left out (annotated, the default) or are
         frames without objects (all)"""
-    add("--frames", choices=("annotated", "all"), help=text)
+    add("--frames", metavar="annotated|all", help=text)
     text = """davis: index of void pixels, -1 for none (default: 255, unless it is the only one
         besides 0 in all pictures: then it is the object)"""
     add("--void", type=int, help=text)
@@ -102,10 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     add("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
     text = """cvat: frames for which a track lists no shape show no object (absent, the default) or
         the last shape (hold)"""
-    add("--gaps", choices=("absent", "hold"), help=text)
+    add("--gaps", metavar="absent|hold", help=text)
     text = """labelme: shapes without group_id are refused (error, the default), belong to one track
         of their label (label) or are left out (drop)"""
-    add("--ungrouped", choices=("error", "label", "drop"), help=text)
+    add("--ungrouped", metavar="error|label|drop", help=text)
     text = "labelme: take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
     add("--labels-with-number", action="store_true", help=text)
     return run_command(parser, run, arguments)
