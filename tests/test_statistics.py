@@ -29,8 +29,7 @@ from simplevtr.formats.video_summary import summarize_videos as summarize
 from simplevtr.formats.ytvis import parse_annotations
 
 import pytest
-from ytvis_folder import SMALL_MASK as MASK
-from ytvis_folder import make_content
+from ytvis_folder import SMALL_MASK, make_content
 
 # ins, vid, videos %, cumulative %, ins*vid, %, cumulative, cumulative %
 TABLE_3 = """
@@ -144,9 +143,13 @@ def test_sizes_cover_exactly_what_is_asked_for():
 def test_instances_of_a_video_and_of_a_frame():
     content = make_content([3, 0], [3, 2])
     first, second, third = content["annotations"]
-    first["segmentations"] = [MASK, None, None]
-    second["segmentations"] = [MASK, MASK, []]  # an empty list of polygons is absence too
-    third.update(segmentations=[None, None, MASK], category_id=2)
+    first["segmentations"] = [SMALL_MASK, None, None]
+    second["segmentations"] = [
+        SMALL_MASK,
+        SMALL_MASK,
+        [],
+    ]  # an empty list of polygons is absence too
+    third.update(segmentations=[None, None, SMALL_MASK], category_id=2)
     one, two = summarize_videos(content, "x.json")
     assert one == VideoSummary("clip1", 3, frozenset({1, 2}), instances=3, most_in_frame=2)
     assert two == VideoSummary("clip2", 2)

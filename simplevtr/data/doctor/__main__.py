@@ -27,11 +27,7 @@ _MOST_WIDTH = 200  # characters of an example
 
 
 def run(options: argparse.Namespace) -> int:
-    """Examine, report and repair as the options say; return the exit status.
-
-    Raises:
-        ValueError, OSError: something cannot be read or written, or the options are wrong.
-    """
+    """Examine, report and repair as the options say; return the exit status."""
     findings = Findings(ignored=options.ignore)
     source = resolve(options.dataset, options.config_file)
     root = _image_root(options.images or source.image_root, options)
@@ -146,17 +142,10 @@ class Source(NamedTuple):
 
 
 def resolve(name: str, config_file: str = "") -> Source:
-    """The dataset that a path or a name means.
+    """The dataset that a path means, or the name of a registered one (or one of a config).
 
-    Args:
-        name: a path if there is such a file, or if it has a separator or an extension; otherwise
-            the name of a registered dataset. For "train.json" "train/instances.json" is taken, as
-            archives unpack, if that alone exists.
-        config_file: whose ``DATASETS.CUSTOM`` are registered in addition; "" for none.
-
-    Raises:
-        FileNotFoundError: ``config_file`` or the annotation file does not exist.
-        ValueError: the name is unknown, or the config is wrong.
+    A path has a separator, an extension or a file. For "train.json" "train/instances.json" is
+    taken, as archives unpack, if that alone exists.
     """
     unpacked = os.path.join(os.path.splitext(name)[0], "instances.json")
     is_path = os.path.basename(name) != name or "." in name

@@ -23,8 +23,7 @@ def write_contact_sheets(
 ) -> int:
     """Write FOLDER/<video id>.png for each video of a repaired file, or of the first so many.
 
-    Returns:
-        The number of pictures. A video whose frames cannot be read has none, with a warning.
+    Returns the number of pictures: a video whose frames cannot be read has a warning instead.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = dict(sorted((entry["id"], entry["name"]) for entry in content["categories"]))
