@@ -25,31 +25,23 @@ def stop(window):
     return window.start + len(window.frames)
 
 
-def cut(frames, length, stride):
-    return [
-        (window.start, stop(window), window.settled)
-        for window in sliding_windows(range(frames), length, stride)
-    ]
-
-
-def test_windows_overlap_and_the_last_one_is_full():
-    assert cut(10, 4, 3) == [(0, 4, 3), (3, 7, 6), (6, 10, 9)]
-    assert cut(11, 4, 3) == [(0, 4, 3), (3, 7, 6), (6, 10, 9), (7, 11, 11)]
-    assert cut(9, 4, 4) == [(0, 4, 4), (4, 8, 8), (5, 9, 9)]
-
-
-@pytest.mark.parametrize(("length", "stride"), [(0, 0), (12, 3), (20, 20)])
-def test_a_window_as_long_as_the_video_is_the_only_one(length, stride):
-    assert [(start, stop) for start, stop, _ in cut(12, length, stride)] == [(0, 12)]
-
-
-def test_a_short_video_and_none():
-    assert cut(1, 4, 2) == [(0, 1, 1)]
-    assert cut(0, 4, 2) == []
-
-
-def test_windows_hold_the_frames_of_their_numbers():
-    for window in sliding_windows(range(11), 4, 3):
+@pytest.mark.parametrize(
+    ("frames", "length", "stride", "expected"),
+    [
+        (10, 4, 3, [(0, 4, 3), (3, 7, 6), (6, 10, 9)]),
+        (11, 4, 3, [(0, 4, 3), (3, 7, 6), (6, 10, 9), (7, 11, 11)]),  # the last one is full
+        (9, 4, 4, [(0, 4, 4), (4, 8, 8), (5, 9, 9)]),
+        (12, 0, 0, [(0, 12, 12)]),
+        (12, 12, 3, [(0, 12, 3)]),
+        (12, 20, 20, [(0, 12, 12)]),
+        (1, 4, 2, [(0, 1, 1)]),
+        (0, 4, 2, []),
+    ],
+)
+def test_windows_overlap(frames, length, stride, expected):
+    windows = list(sliding_windows(range(frames), length, stride))
+    assert [(w.start, stop(w), w.settled) for w in windows] == expected
+    for window in windows:
         assert window.frames == list(range(window.start, stop(window)))
 
 
