@@ -63,7 +63,8 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     cfg = model_config(args)
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
-    figures, title, *tables = (_inference if args.inference else _training)(cfg, args)
+    memory = MemoryModel(cfg, exact=True) if args.expected else None
+    figures, title, *tables = (_inference if args.inference else _training)(cfg, args, memory)
     figures |= {"device": cfg.MODEL.DEVICE, "threads": args.threads}
     return figures, "\n\n".join([f"{args.config_file}: {title}", *tables])
 
@@ -73,7 +74,9 @@ def measure_words(words: list[str]) -> dict[str, Any]:
     return measure(parser().parse_args(words))[0]
 
 
-def _inference(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _inference(
+    cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None
+) -> tuple[dict[str, Any], str]:
     """Segment a video of noise."""
     shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
     torch.manual_seed(0)
@@ -85,17 +88,19 @@ def _inference(cfg: CfgNode, args: argparse.Namespace) -> tuple[dict[str, Any], 
     seconds = quartiles(time_steps(model, itertools.repeat([clip]), **timing)[0])
     speed = args.frames / seconds["median"]
     figures = {"seconds": seconds, "frames_per_second": speed, **peak_memory(model.device), **shape}
-    if args.expected:
+    if memory:
         window = {"frames": min(args.frames, cfg.TEST.WINDOW or args.frames)}
         window |= {"size": args.size, "instances": cfg.MODEL.SIMPLEVTR.NUM_QUERIES}
-        figures["expected_bytes"] = max(MemoryModel(cfg, exact=True).inference(**window).values())
+        figures["expected_bytes"] = max(memory.inference(**window).values())
     return figures, (
         f"{speed:.2f} frames/s ({seconds['median']:.2f} s for {args.frames} frames), peak "
         f"({figures['peak_kind']}) {figures['peak_bytes'] / MIB:,.0f} MiB"
     )
 
 
-def _training(cfg: CfgNode, args: argparse.Namespace) -> tuple[Any, ...]:
+def _training(
+    cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None
+) -> tuple[Any, ...]:
     """Train as detectron2's trainer does. FloatingPointError if a loss is infinite or NaN.
 
     Frames and size are those of the first batch, after padding.
@@ -145,10 +150,9 @@ def _training(cfg: CfgNode, args: argparse.Namespace) -> tuple[Any, ...]:
         (f"peak memory ({figures['peak_kind']}), MiB", f"{figures['peak_bytes'] / MIB:,.1f}"),
     ]
     tables = []
-    if args.expected:
+    if memory:
         clip = {"frames": length, "size": (height, width), "instances": args.instances}
-        peaks = MemoryModel(cfg, exact=True).training(**clip, clips=len(batch))
-        figures["expected_bytes"] = max(peaks.values())
+        figures["expected_bytes"] = max(memory.training(**clip, clips=len(batch)).values())
         rows.append(("expected, MiB", f"{figures['expected_bytes'] / MIB:,.1f}"))
     else:
         figures |= count_costs(model, torch.empty(1, length, 3, height, width, device="meta"))

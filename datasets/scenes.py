@@ -238,12 +238,9 @@ def _smooth_path(points: np.ndarray, length: int) -> np.ndarray:
 
 
 def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points lie in one of ``SHAPES``, bool.
+    """Which points lie in one of ``SHAPES``, bool; ValueError for an unknown one.
 
     ``x`` and ``y`` are float arrays of one shape, in the object's own coordinates.
-
-    Raises:
-        ValueError: the shape's name is unknown.
     """
     squared = x * x + y * y
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
