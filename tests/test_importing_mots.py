@@ -83,18 +83,6 @@ def test_one_video_of_motchallenge(known, challenge, below, monkeypatch):
     assert relative.name == "video2"
 
 
-def test_regions_to_ignore_are_counted(tmp_path, known):
-    picture = np.zeros(SIZE, np.uint16)
-    picture[:4], picture[10:14] = 10000, 1001
-    folder = tmp_path / "video1"
-    folder.mkdir()
-    Image.fromarray(picture).save(folder / "000000.png")
-    dataset = read_mots(folder, images=known.images)
-    assert [t.category for t in dataset.videos[0].tracks] == ["car"]
-    assert dataset.notes["regions to ignore, taken as background"] == 1
-    assert dataset.categories == [(1, "car"), (2, "pedestrian")]
-
-
 @pytest.mark.parametrize(
     ("identity", "label", "classes", "tracks"),
     [
@@ -114,14 +102,17 @@ def test_the_class_to_ignore(tmp_path, known, identity, label, classes, tracks):
     assert dataset.notes["regions to ignore, taken as background"] == 1 - tracks
 
 
-def test_the_class_to_ignore_in_pictures(tmp_path, known):
+@pytest.mark.parametrize("ignored", [10000, 10003])
+def test_the_class_to_ignore_in_pictures(tmp_path, known, ignored):
+    picture = np.zeros(SIZE, np.uint16)
+    picture[:4], picture[10:14] = ignored, 1001
     folder = tmp_path / "video1"
     folder.mkdir()
-    picture = np.full(SIZE, 10003, np.uint16)
     Image.fromarray(picture).save(folder / "000000.png")
     dataset = read_mots(folder, images=known.images)
-    assert dataset.videos[0].tracks == []
+    assert [t.category for t in dataset.videos[0].tracks] == ["car"]
     assert dataset.notes["regions to ignore, taken as background"] == 1
+    assert dataset.categories == [(1, "car"), (2, "pedestrian")]
 
 
 LINE = "0 1001 1 48 64 " + encoded(np.eye(*SIZE))["counts"]

@@ -42,8 +42,8 @@ def read(
     top, labels = _label_folder(source, subfolder)
     images = images or _image_folder(top, labels)
     dataset.image_root = sources.require_folder(images, "the videos' frames (--images)")
-    meta = top.parent / "meta.json"
-    objects = _read_meta(meta, dataset.notes) if meta.is_file() else None
+    metas = [path for home in (top.parent, source) if (path := home / "meta.json").is_file()]
+    objects = _read_meta(metas[0], dataset.notes) if metas else None
     folders = sources.sub_folders(labels)
     if videos is not None:
         folders = _listed(folders, labels, _list_of_videos(Path(videos), top.parent / "ImageSets"))
