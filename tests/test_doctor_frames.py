@@ -200,26 +200,22 @@ def leaks(folder, other, *, images=False, rename=None, ignored=()):
     return found(read(folder), image_root=root, others=(split,), ignored=ignored)
 
 
-def test_equal_file_names(folder, other):
-    examination = leaks(folder, other)
-    assert dict(examination.findings.counts) == {"leaked-file": 3}
-    example = examination.findings.examples["leaked-file"][0]
-    assert example["detail"] == "4 of its file names are in valid.json too"
+@pytest.mark.parametrize(
+    ("rename", "images", "defect"),
+    [
+        (None, False, "leaked-file"),
+        (lambda name: name.replace("/", "/img_"), False, "leaked-name"),
+        (lambda name: "other_" + name, False, None),
+        (None, True, None),  # equal names of different images
+    ],
+)
+def test_names_that_two_splits_share_are_a_warning(folder, other, rename, images, defect):
+    examination = leaks(folder, other, rename=rename, images=images)
+    assert dict(examination.findings.counts) == ({defect: 3} if defect else {})
     assert repaired(examination) == read(folder)
-
-
-def test_equal_folders(folder, other):
-    examination = leaks(folder, other, rename=lambda name: name.replace("/", "/img_"))
-    assert dict(examination.findings.counts) == {"leaked-name": 3}
-    assert repaired(examination) == read(folder)
-
-
-def test_other_names_are_no_leak(folder, other):
-    assert not leaks(folder, other, rename=lambda name: "other_" + name).findings.counts
-
-
-def test_equal_names_of_different_images_are_no_leak(folder, other):
-    assert not leaks(folder, other, images=True).findings.counts
+    if defect == "leaked-file":
+        (example, *_) = examination.findings.examples[defect]
+        assert example["detail"] == "4 of its file names are in valid.json too"
 
 
 def test_equal_first_frames_under_other_names(folder, other):

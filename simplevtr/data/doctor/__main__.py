@@ -18,7 +18,7 @@ from simplevtr.data.doctor.findings import CATALOGUE, DEFECTS, Findings, describ
 from simplevtr.data.doctor.frame_files import Split, read_split
 from simplevtr.formats.checks import check_outline
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
-from simplevtr.terminal import command_parser, number, run_command, say
+from simplevtr.terminal import command_parser, error_text, number, run_command, say
 
 from tabulate import tabulate
 
@@ -166,7 +166,7 @@ def resolve(name: str, config_file: str = "") -> Source:
     try:
         check_registered([name])
     except KeyError as error:
-        raise ValueError(f"there is no file {name}, and {error.args[0]}") from None
+        raise ValueError(f"there is no file {name}, and {error_text(error)}") from None
     metadata = MetadataCatalog.get(name)
     return Source(metadata.json_file, metadata.image_root, name)
 
