@@ -1,7 +1,6 @@
 import itertools
 import logging
 
-from simplevtr.config import add_simplevtr_config
 from simplevtr.data.build import build_test_loader, build_train_loader, epoch_length
 from simplevtr.data.builtin import register_from_cfg
 from simplevtr.data.class_names import settle_classes
@@ -10,9 +9,8 @@ from simplevtr.data.ytvis import register_ytvis
 
 import pytest
 from coco_stills_folder import SIZE, make_stills
-from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import forget, loader_cfg, make_ytvis_folder
 
 VIDEOS, STILLS = "pseudo_test_videos", "pseudo_test_stills"
 
@@ -83,17 +81,8 @@ def test_missing_files_are_named(tmp_path):
 
 
 def cfg_for(*datasets, **keys):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
-    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = datasets, ()
-    cfg.DATALOADER.NUM_WORKERS = 0
-    cfg.SEED = 5
-    cfg.INPUT.SAMPLING_FRAME_NUM = 2
-    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN = (32,), 64
-    cfg.SOLVER.IMS_PER_BATCH = 1
-    cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
-    cfg.merge_from_list([part for pair in keys.items() for part in pair])
-    return cfg
+    more = {"SOLVER.IMS_PER_BATCH": 1, "MODEL.SIMPLEVTR.NUM_CLASSES": 2}
+    return loader_cfg(*datasets, **more, **keys)
 
 
 def register(tmp_path, *, videos=4, images=3):

@@ -1,7 +1,6 @@
 import itertools
 from collections import Counter
 
-from simplevtr.config import add_simplevtr_config
 from simplevtr.data.build import build_test_loader, build_train_loader, epoch_length
 from simplevtr.data.clip_stream import grouped_by_shape
 from simplevtr.data.ytvis import register_ytvis
@@ -9,9 +8,9 @@ from simplevtr.data.ytvis import register_ytvis
 import cv2
 import pytest
 import torch
-from detectron2.config import get_cfg
 from detectron2.utils import comm
 from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import loader_cfg as cfg_for
 
 NAMES = ("build_test_a", "build_test_b")
 
@@ -20,21 +19,6 @@ NAMES = ("build_test_a", "build_test_b")
 def _clean_catalog():
     yield
     forget(*NAMES)
-
-
-def cfg_for(*datasets, **keys):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
-    cfg.DATASETS.TRAIN = datasets
-    cfg.DATALOADER.NUM_WORKERS = 0
-    cfg.SEED = 5
-    cfg.INPUT.SAMPLING_FRAME_NUM = 2
-    cfg.INPUT.MIN_SIZE_TRAIN = (32,)
-    cfg.INPUT.MAX_SIZE_TRAIN = 64
-    cfg.INPUT.MIN_SIZE_TEST = 24
-    cfg.SOLVER.IMS_PER_BATCH = 2
-    cfg.merge_from_list([part for pair in keys.items() for part in pair])
-    return cfg
 
 
 def register(tmp_path, name=NAMES[0], **options):

@@ -1,6 +1,5 @@
 import os
 
-from simplevtr.config import add_simplevtr_config
 from simplevtr.data import ytvis
 from simplevtr.data.build import build_train_loader, epoch_length
 from simplevtr.data.class_names import settle_classes
@@ -8,8 +7,7 @@ from simplevtr.data.record_cache import forget_file, read_once
 from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import pytest
-from detectron2.config import get_cfg
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import forget, loader_cfg, make_ytvis_folder
 
 NAME = "record_cache_test"
 
@@ -32,13 +30,9 @@ def parsed(monkeypatch):
 def test_a_start_of_training_parses_the_file_once(tmp_path, parsed):
     folder = make_ytvis_folder(tmp_path, videos=2)
     register_ytvis(NAME, *folder)
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
-    cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (NAME,)
-    cfg.DATALOADER.NUM_WORKERS = 0
-    cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
+    cfg = loader_cfg(NAME, **{"DATASETS.TEST": (NAME,), "MODEL.SIMPLEVTR.NUM_CLASSES": 2})
     settle_classes(cfg, train=True)
-    assert epoch_length(cfg) == 8
+    assert epoch_length(cfg) == 4
     build_train_loader(cfg)
     assert parsed == [folder.json_file]
     epoch_length(cfg)  # the loader has its own copy: the memory was given back

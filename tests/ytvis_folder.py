@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from simplevtr.config import add_simplevtr_config
+
 import numpy as np
+from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 from pycocotools import mask as mask_util
@@ -110,6 +113,21 @@ def make_content(instances: list[int], lengths: list[int]) -> dict:
             annotations.append(own)
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "a|dog"}]
     return {"videos": videos, "categories": categories, "annotations": annotations}
+
+
+def loader_cfg(*datasets, **keys):
+    """A config to load small clips of these training datasets in this process."""
+    cfg = get_cfg()
+    add_simplevtr_config(cfg)
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = datasets, ()
+    cfg.DATALOADER.NUM_WORKERS = 0
+    cfg.SEED = 5
+    cfg.INPUT.SAMPLING_FRAME_NUM = 2
+    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN = (32,), 64
+    cfg.INPUT.MIN_SIZE_TEST = 24
+    cfg.SOLVER.IMS_PER_BATCH = 2
+    cfg.merge_from_list([part for pair in keys.items() for part in pair])
+    return cfg
 
 
 def forget(*names: str) -> None:
