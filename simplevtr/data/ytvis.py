@@ -59,11 +59,11 @@ def register(
         MetadataCatalog.get(name).set(**wanted, evaluator_type=evaluator_type)
         return
     present = {key: MetadataCatalog.get(name).get(key) for key in wanted}
-    own, others = (
-        {**of, **{key: of[key] and os.path.abspath(of[key]) for key in ("json_file", "image_root")}}
-        for of in (wanted, present)
+    # Relative paths may be written in two ways; other names stay as different as they are.
+    own, taken = (
+        [value and os.path.abspath(value) for value in of.values()] for of in (wanted, present)
     )
-    if own != others:
+    if own != taken:
         raise ValueError(
             f"dataset name {name!r} is taken by {present['json_file']} with images "
             f"{present['image_root']}, so {json_file} with images {image_root} needs another name"
