@@ -243,7 +243,7 @@ def rectangle_outline(mask: np.ndarray) -> list[int]:
     return [x, y, x + w, y, x + w, y + h, x, y + h]
 
 
-def write_cvat(known: Known, root: Path, *, shape: str = "mask", keyframes: bool = False) -> Path:
+def write_cvat(known: Known, root: Path, *, shape: str = "mask") -> Path:
     """One XML a video; absence is a shape that is outside, as CVAT writes it."""
     root.mkdir()
     for name, files, tracks in known.videos():
@@ -268,7 +268,7 @@ def write_cvat(known: Known, root: Path, *, shape: str = "mask", keyframes: bool
                 last = last if outside else masks[t]
                 if last is not None:
                     head = {"frame": str(t), "outside": str(int(outside)), "occluded": "0"}
-                    head["keyframe"] = str(int(t % 2 == 0 or keyframes))
+                    head["keyframe"] = str(int(t % 2 == 0))
                     kind, values = _cvat_shape(last, shape)
                     ElementTree.SubElement(track, kind, head | values)
         ElementTree.ElementTree(top).write(root / f"{name}.xml", encoding="utf-8")
