@@ -83,13 +83,11 @@ def _examine_crowds(
 ) -> None:
     """Count crowds, and what consists of them alone: the file, else categories and videos."""
     crowds = [track for track in tracks if track.entry.get("iscrowd")]
-    groups: dict[tuple[str, int], list[Track]] = {}
-    if crowds and len(crowds) == len(tracks):
-        groups["file", 0] = tracks
-    elif crowds:
-        for track in tracks:
-            for kind in ("category", "video"):
-                groups.setdefault((kind, track.entry[f"{kind}_id"]), []).append(track)
+    kinds = ("category", "video") if len(crowds) < len(tracks) else ("file",)
+    groups: dict[tuple[str, int | None], list[Track]] = {}
+    for track in tracks if crowds else ():
+        for kind in kinds:
+            groups.setdefault((kind, track.entry.get(f"{kind}_id")), []).append(track)
     told: set[Track] = set()
     for (kind, key), group in groups.items():
         if all(track.entry.get("iscrowd") for track in group):
