@@ -178,7 +178,7 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
     Returns for "plain" and "simplevtr" ``frames_per_second`` of processor time and ``pixels`` (mean
     of an output frame); and ``ratio``, the median over pairs of clips.
     """
-    mappers = {"plain": PlainMapper(cfg), "simplevtr": YTVISDatasetMapper.from_config(cfg, True)}
+    mappers = {"plain": PlainMapper(cfg), "simplevtr": YTVISDatasetMapper(cfg, True)}
     for warm in mappers.values():
         warm(records[0] | {"anchor": 0})
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in mappers}

@@ -7,25 +7,16 @@ detectron2.
 """
 
 import warnings
-from typing import Any
+
+from simplevtr.lazy import lazy_names
 
 __version__ = "0.1.0"
-__all__ = ["add_simplevtr_config", "setup_cfg"]
+__all__, __getattr__ = lazy_names(
+    __name__, {"add_simplevtr_config": "config", "setup_cfg": "run_config"}
+)
 
 # detectron2 raises these at import and in use, and a user can do nothing about them. Commands
 # import this package first (see pyproject.toml), so that they are hidden in time.
 warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)
 warnings.filterwarnings("ignore", message=".*torch.meshgrid.*", category=UserWarning)
 warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*", category=UserWarning)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "setup_cfg":
-        from simplevtr.run_config import setup_cfg
-
-        return setup_cfg
-    if name == "add_simplevtr_config":
-        from simplevtr.config import add_simplevtr_config
-
-        return add_simplevtr_config
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

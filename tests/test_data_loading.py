@@ -35,7 +35,7 @@ def cfg_with(*augmentations):
 def test_both_mappers_do_the_same_work(records):
     record = records[0] | {"anchor": 1}
     cfg = cfg_with()
-    ours = YTVISDatasetMapper.from_config(cfg, True)(record)
+    ours = YTVISDatasetMapper(cfg, True)(record)
     plain = PlainMapper(cfg)(record)
     assert ours["frame_idx"] == plain["frame_idx"] == [0, 1, 2]
     assert (torch.stack(ours["image"]).float() - torch.stack(plain["image"])).abs().mean() < 3

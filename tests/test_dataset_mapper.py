@@ -225,11 +225,11 @@ def test_from_config(tmp_path):
     cfg.INPUT.SAMPLING_FRAME_RANGE = 1
     cfg.INPUT.MIN_SIZE_TEST = 24
     record = records_of(tmp_path, videos=1, frames=9)[0]
-    clip = YTVISDatasetMapper.from_config(cfg, True)(record | {"anchor": 4})
+    clip = YTVISDatasetMapper(cfg, True)(record | {"anchor": 4})
     assert len(clip["image"]) == 2
     assert set(clip["frame_idx"]) < {3, 4, 5}
     assert min(clip["image"][0].shape[1:]) == 300
-    test = YTVISDatasetMapper.from_config(cfg, False)(record)
+    test = YTVISDatasetMapper(cfg, False)(record)
     assert len(test["image"]) == 9
     assert test["image"][0].shape == (3, 24, 32)
     assert "instances" not in test

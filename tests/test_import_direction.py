@@ -34,7 +34,7 @@ ALLOWED = {
         *("visualization", "weights_file"),
     },
 }
-LEAVES = {"config", "structures", "terminal"}
+LEAVES = {"config", "lazy", "structures", "terminal"}
 # Commands that live in a room: what they may import besides. No room imports a command.
 COMMANDS = {"data/doctor": {"run_config", "visualization"}}
 

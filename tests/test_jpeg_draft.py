@@ -141,5 +141,5 @@ def test_the_key_is_about_training_alone(tmp_path):
     )(record)["image"][0]
     for is_train, draft in ((True, True), (True, False), (False, True), (False, False)):
         cfg.INPUT.JPEG_DRAFT = draft
-        image = YTVISDatasetMapper.from_config(cfg, is_train)(record)["image"][0]
+        image = YTVISDatasetMapper(cfg, is_train)(record)["image"][0]
         assert torch.equal(image, whole) == (not (is_train and draft))

@@ -1,6 +1,20 @@
 """Video instance segmentation data in YTVIS format: registration, clips and loaders.
 
-Nothing is imported here: tools that read annotation files need neither torch nor detectron2, which
-take seconds to import. ``simplevtr.data.builtin``, which all loaders use, registers the builtin
-datasets with detectron2.
+``simplevtr.data.builtin``, which all loaders use, registers the builtin datasets with detectron2.
 """
+
+from simplevtr.lazy import lazy_names
+
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "ClipAugmentation": "augmentation",
+        "ClipStream": "clip_stream",
+        "YTVISDatasetMapper": "dataset_mapper",
+        "build_test_loader": "build",
+        "build_train_loader": "build",
+        "load_ytvis_json": "ytvis",
+        "register_from_cfg": "builtin",
+        "register_ytvis": "ytvis",
+    },
+)

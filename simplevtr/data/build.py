@@ -44,7 +44,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
     batch_size = total // processes
     stream = ClipStream(
         *(records, items, visits),
-        YTVISDatasetMapper.from_config(cfg, True),
+        YTVISDatasetMapper(cfg, True),
         batch_size=batch_size,
         grouped=cfg.DATALOADER.GROUP_BY_SHAPE and batch_size > 1,
         seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
@@ -69,7 +69,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataL
     _prepare_fork(cfg)
     return build_detection_test_loader(
         DatasetCatalog.get(dataset_name),
-        mapper=YTVISDatasetMapper.from_config(cfg, False),
+        mapper=YTVISDatasetMapper(cfg, False),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
 

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
@@ -16,7 +15,7 @@ from simplevtr.formats.images import read_reduced_frame
 import cv2
 import numpy as np
 import torch
-from detectron2.config import CfgNode
+from detectron2.config import CfgNode, configurable
 
 IMAGE_FORMATS = ("RGB", "BGR")
 
@@ -35,7 +34,6 @@ class FramesOnDemand(Sequence):
         return self._read(range(self._length)[index])
 
 
-@dataclass(frozen=True, kw_only=True)
 class YTVISDatasetMapper:
     """Maps a video record, with an optional ``anchor`` frame, to a clip.
 
@@ -44,40 +42,64 @@ class YTVISDatasetMapper:
     The record is not changed, and nothing is kept from one call to the next.
     """
 
-    is_train: bool = True  # whether frames are drawn; False takes all frames
-    augmentation: ClipAugmentation  # draws geometry and colours
-    frames: int  # T, frames of a training clip
-    frame_range: int = 0  # > 0 draws frames at most this far from the anchor
-    shuffle: bool = False  # whether a training clip's frames are in random order
-    image_format: str = "RGB"  # or "BGR", the channels of ``image``
-    with_annotations: bool | None = None  # whether ``instances`` are given; None, in training only
-    # Whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training, where that is not
-    # smaller than what they are resized to.
-    jpeg_draft: bool = True
-    # Frames of a test video up to which all are read at once; the frames of a longer one are read
-    # when they are asked for. 0 reads all.
-    read_ahead: int = 0
-    motion: AffineMotion = AffineMotion()  # draws how a still image moves
+    @configurable
+    def __init__(
+        self,
+        *,
+        is_train: bool = True,
+        augmentation: ClipAugmentation,
+        frames: int,
+        frame_range: int = 0,
+        shuffle: bool = False,
+        image_format: str = "RGB",
+        with_annotations: bool | None = None,
+        jpeg_draft: bool = True,
+        read_ahead: int = 0,
+        motion: AffineMotion = AffineMotion(),  # noqa: B008 - it is frozen
+    ) -> None:
+        """Keep the settings; ``YTVISDatasetMapper(cfg, is_train)`` takes them from a config.
 
-    def __post_init__(self) -> None:
-        if self.image_format not in IMAGE_FORMATS:
-            allowed = ", ".join(IMAGE_FORMATS)
-            raise ValueError(f"image format {self.image_format!r}; allowed: {allowed}")
+        Args:
+            is_train: whether frames are drawn; False takes all frames.
+            augmentation: draws geometry and colours.
+            frames: T, frames of a training clip.
+            frame_range: > 0 draws frames at most this far from the anchor.
+            shuffle: whether a training clip's frames are in random order.
+            image_format: "RGB" or "BGR", the channels of ``image``.
+            with_annotations: whether ``instances`` are given; None, in training only.
+            jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training,
+                where that is not smaller than what they are resized to.
+            read_ahead: frames of a test video up to which all are read at once; the frames of a
+                longer one are read when they are asked for. 0 reads all.
+            motion: draws how a still image moves.
+        """
+        if image_format not in IMAGE_FORMATS:
+            raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
+        self.is_train = is_train
+        self.augmentation = augmentation
+        self.frames = frames
+        self.frame_range = frame_range
+        self.shuffle = shuffle
+        self.image_format = image_format
+        self.with_annotations = is_train if with_annotations is None else with_annotations
+        self.jpeg_draft = jpeg_draft and is_train
+        self.read_ahead = read_ahead
+        self.motion = motion
 
     @classmethod
-    def from_config(cls, cfg: CfgNode, is_train: bool) -> Self:
+    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
         """As INPUT says; in testing as TEST.WINDOW says, too."""
-        return cls(
-            is_train=is_train,
-            augmentation=ClipAugmentation.from_config(cfg, is_train),
-            frames=cfg.INPUT.SAMPLING_FRAME_NUM,
-            frame_range=cfg.INPUT.SAMPLING_FRAME_RANGE,
-            shuffle=cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
-            image_format=cfg.INPUT.FORMAT,
-            jpeg_draft=cfg.INPUT.JPEG_DRAFT,
-            read_ahead=0 if is_train else cfg.TEST.WINDOW,
-            motion=AffineMotion.from_config(cfg),
-        )
+        return {
+            "is_train": is_train,
+            "augmentation": ClipAugmentation.from_config(cfg, is_train),
+            "frames": cfg.INPUT.SAMPLING_FRAME_NUM,
+            "frame_range": cfg.INPUT.SAMPLING_FRAME_RANGE,
+            "shuffle": cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
+            "image_format": cfg.INPUT.FORMAT,
+            "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
+            "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
+            "motion": AffineMotion.from_config(cfg),
+        }
 
     def __call__(
         self, record: dict[str, Any], rng: np.random.Generator | None = None
@@ -117,8 +139,7 @@ class YTVISDatasetMapper:
             frame_idx = sample_frames(length, self.frames, rng, shuffle=self.shuffle, **near)
         motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
         tracks = boxes = None
-        annotated = self.is_train if self.with_annotations is None else self.with_annotations
-        if annotated:
+        if self.with_annotations:
             tracks = self._tracks(record, frame_idx, motion)
             boxes = tracks.boxes()
         geometry = self.augmentation.geometry(size, rng, boxes)
@@ -177,7 +198,7 @@ class YTVISDatasetMapper:
         They are parts of one tensor, so that a loader's worker hands over one block of memory.
         """
         size = (record["height"], record["width"])
-        reduction = geometry.reduction if self.jpeg_draft and self.is_train else 1
+        reduction = geometry.reduction if self.jpeg_draft else 1
         clip = np.empty((len(frame_idx), 3, *geometry.size), dtype=np.uint8)
         for t in sorted(set(frame_idx)):
             path = record["file_names"][t]

@@ -1,5 +1,11 @@
 """Evaluation of video instance segmentation as the YouTube-VIS servers do it, and what explains it.
 
-What scores or counts takes what ``load_ground_truth`` and ``load_results`` return. Only
-``ytvis_evaluator`` needs torch and detectron2, which take seconds to import.
+What scores or counts takes what ``load_ground_truth`` and ``load_results`` of ``simplevtr.formats``
+return.
 """
+
+from simplevtr.lazy import lazy_names
+
+__all__, __getattr__ = lazy_names(
+    __name__, {"YTVISEvaluator": "ytvis_evaluator", "evaluate_tracks": "ytvis_eval"}
+)
