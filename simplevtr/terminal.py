@@ -4,6 +4,7 @@ import argparse
 import logging
 import math
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,6 +24,13 @@ _LIMITS = {
     "most": (operator.le, "at most"),
     "below": (operator.lt, "below"),
 }
+
+
+def usable_cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def command_parser(file: str, doc: str) -> argparse.ArgumentParser:

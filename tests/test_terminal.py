@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 from fractions import Fraction
 
 from simplevtr.terminal import (
@@ -11,6 +12,7 @@ from simplevtr.terminal import (
     run_command,
     say,
     table_cell,
+    usable_cores,
 )
 from tools import analyze_dataset, eval_seeds, evaluate, import_dataset, split_dataset
 
@@ -108,3 +110,9 @@ def test_numbers_outside_the_limits(kind, limits, text, message):
 def test_cells():
     assert one_line(" a\n\tb ") == "a b"
     assert table_cell("a|b\nc") == "a/b c"
+
+
+def test_usable_cores_are_known_on_every_system(monkeypatch):
+    assert usable_cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == os.cpu_count()

@@ -16,6 +16,7 @@ from typing import Any
 from simplevtr.ablation.jobs import Job
 from simplevtr.formats.files import read_json, write_bytes
 from simplevtr.formats.metrics import read_metrics
+from simplevtr.terminal import usable_cores
 
 import msgspec
 from tqdm import tqdm
@@ -71,7 +72,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
     running: dict[Job, Iterator[None]] = {}
     failed: list[str] = []
     shown = None
-    threads = max(1, len(os.sched_getaffinity(0)) // side_by_side)
+    threads = max(1, usable_cores() // side_by_side)
     environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
 
     def fail(job: Job, why: object) -> None:

@@ -1,6 +1,5 @@
 """The examinations in their order."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from simplevtr.data.doctor.masks import examine_masks
 from simplevtr.data.doctor.tracks import examine_annotations, is_absent, load_lists
 from simplevtr.data.doctor.videos import Video, examine_categories, examine_videos
 from simplevtr.formats.checks import check_outline
+from simplevtr.terminal import usable_cores
 
 from tqdm import tqdm
 
@@ -88,7 +88,7 @@ def examine(
     repaired |= {"videos": [], "annotations": None if annotations is None else []}
     repaired["categories"] = [c for own_id, c in categories.items() if own_id == c["id"]]
 
-    workers, faults = settings.workers or len(os.sched_getaffinity(0)), {}
+    workers, faults = settings.workers or usable_cores(), {}
     if root is not None:
         faults = look_at_frames(videos, root, decode=settings.decode, workers=workers)
 
