@@ -64,8 +64,3 @@ def test_polygons_are_the_truth_of_boxes_and_areas():
     drawn = decode(record["segmentations"][0], 30, 40)
     assert record["areas"] == [drawn.sum()]
     assert (drawn & mask).sum() / (drawn | mask).sum() >= POLYGON_MIN_IOU
-
-
-def test_unknown_encoding():
-    with pytest.raises(ValueError, match="'png'.*compressed"):
-        annotation_record(two_visible_frames(hole=False), category_id=1, encoding="png")
