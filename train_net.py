@@ -22,7 +22,7 @@ from simplevtr.data.build import epoch_length
 from simplevtr.data.class_names import settle_classes
 from simplevtr.engine import run_folder
 from simplevtr.engine.processes import ProcessesError, run_processes
-from simplevtr.engine.resume import check_fit, last_checkpoint
+from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.run_config import check_device
 from simplevtr.terminal import USER_ERRORS, run_command
@@ -104,6 +104,7 @@ def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
     """Train, after everything that could stop the training later has been checked."""
     checkpoint = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
     if checkpoint is not None:
+        check_schedule(checkpoint, cfg)
         check_fit(checkpoint, cfg)
     overwrite, cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE, True  # evaluation after evaluation
     cfg.freeze()

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import train_net
-from simplevtr.engine.resume import check_fit, last_checkpoint
+from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 
 import pytest
@@ -95,6 +95,7 @@ def stopped(tiny_opts, tmp_path):
 def changed(tiny_opts, *words):
     """What --resume says to other settings."""
     cfg = config(tiny_opts, *words)
+    check_schedule(last_checkpoint(cfg.OUTPUT_DIR), cfg)
     return check_fit(last_checkpoint(cfg.OUTPUT_DIR), cfg)
 
 
@@ -119,6 +120,10 @@ def test_resume_with_other_settings(stopped, tiny_opts):
         ValueError, match=r"2 iterations, but SOLVER.MAX_ITER is now 1 \(it was 2\)"
     ):
         changed(tiny_opts, "SOLVER.MAX_ITER", "1")
+    # As in detectron2, a trainer itself takes up a complete run; only the command refuses it.
+    trainer = ClipTrainer(config(tiny_opts, "SOLVER.MAX_ITER", "1"))
+    trainer.resume_or_load(resume=True)
+    assert trainer.start_iter == 2
 
 
 def test_new_rates_count_after_resume(stopped, tiny_opts):

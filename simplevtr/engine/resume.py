@@ -40,23 +40,14 @@ def last_checkpoint(output_dir: str) -> str | None:
     raise ValueError(f"{tag} {problem}. {_way_out(tag, [p for p in others if p != last])}")
 
 
-def check_fit(path: str, cfg: CfgNode) -> list[str]:
-    """Raise ValueError if the run of a checkpoint cannot go on with a config.
+def check_schedule(path: str, cfg: CfgNode) -> None:
+    """Raise ValueError if ``SOLVER.MAX_ITER`` leaves the run of a checkpoint nothing to do.
 
-    The optimizer and the parameters must be those of the config, and ``SOLVER.MAX_ITER`` leave
-    something to do; a complete run may be resumed as it was: it is evaluated again. Returns what
-    else has changed in the config since the checkpoint was written, "KEY from -> to" each.
+    A complete run may be resumed as it was: it is evaluated again.
     """
-    saved = read_checkpoint(path, mapped=True)
-    trainer = saved.get("trainer", {})
-    if "optimizer" not in trainer.get("_trainer", {}):
-        raise ValueError(
-            f"{path} holds weights alone, with which no training can go on; start one from them "
-            f"with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
-        )
-    changed = _changes(trainer, cfg)
+    trainer = _training_in(path)["trainer"]
     done, end = trainer["iteration"] + 1, cfg.SOLVER.MAX_ITER
-    before = changed.get("SOLVER.MAX_ITER", (None,))[0]
+    before = _changes(trainer, cfg).get("SOLVER.MAX_ITER", (None,))[0]
     if end < done or (end == done and before is not None):
         was = "" if before is None else f" (it was {before})"
         raise ValueError(
@@ -64,13 +55,33 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
             f"that nothing is left to do: set SOLVER.MAX_ITER, or SOLVER.MAX_EPOCHS, to more than "
             f"{done} iterations, or score the checkpoint with --eval-only --resume"
         )
-    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in changed.items()]
+
+
+def check_fit(path: str, cfg: CfgNode) -> list[str]:
+    """Raise ValueError if a checkpoint's optimizer or parameters are not those of a config.
+
+    Returns what else has changed in the config since it was written, "KEY from -> to" each.
+    """
+    saved = _training_in(path)
+    trainer = saved["trainer"]
+    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in _changes(trainer, cfg).items()]
     if problem := _misfit(saved["model"], trainer["_trainer"]["optimizer"], changes, cfg):
         raise ValueError(
             f"{path} {problem}. Use the run's own values, or start another run: "
             f"MODEL.WEIGHTS {path} OUTPUT_DIR other"
         )
     return changes
+
+
+def _training_in(path: str) -> Saved:
+    """A checkpoint with the state of a training; ValueError if it has none."""
+    saved = read_checkpoint(path, mapped=True)
+    if "optimizer" not in saved.get("trainer", {}).get("_trainer", {}):
+        raise ValueError(
+            f"{path} holds weights alone, with which no training can go on; start one from them "
+            f"with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
+        )
+    return saved
 
 
 def _misfit(weights: Saved, optimizer: Saved, changes: list[str], cfg: CfgNode) -> str | None:
