@@ -93,13 +93,15 @@ bench: setup
 	touch $@
 
 # What was finished earlier is not run again. make peers SEEDS=0 BUDGET=60 PAGE=output/trial.md is a trial.
+SYSTEMS := paper pixel mask2former yolo
 SEEDS := 0 1 2
 BUDGET := 1100
 PAGE := docs/peers.md
 RUNS := output/peers
 peers: setup .venv-peers/installed
 	$(BIN)/python datasets/make_embedded.py --variant easy
-	$(BIN)/python benchmarks/peers/compare.py --seeds $(SEEDS) --budget $(BUDGET) --output $(RUNS) --page $(PAGE)
+	$(BIN)/python benchmarks/peers/compare.py --systems $(SYSTEMS) --seeds $(SEEDS) --budget $(BUDGET) \
+	  --output $(RUNS) --page $(PAGE)
 
 # Without a network: make gpu WHEELS=folder takes every package from the wheels in that folder.
 gpu: setup
