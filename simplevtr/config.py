@@ -21,6 +21,7 @@ LIST_ITEMS = {
     "MODEL.PIXEL_MEAN": (0.0, 0.0, 0.0),
     "MODEL.PIXEL_STD": (0.0, 0.0, 0.0),
     "MODEL.SIMPLEVTR.RECOMPUTE": [""],
+    "MODEL.TIMM.SIZE": [0],
     "SOLVER.STEPS": [0],
     "SOLVER.STEP_EPOCHS": [0.0],
     "TEST.AREA_LIMITS": (0, 0),
@@ -62,6 +63,17 @@ def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.RESNETS.BLOCKS_PER_STAGE = [1, 1, 1, 1]  # basic blocks in res2 .. res5
     cfg.MODEL.RESNETS.STAGE_STRIDES = [1, 2, 2, 2]  # of res2 .. res5
     cfg.MODEL.RESNETS.STEM_STRIDE = 2  # stride of the 3x3 stem, which has no max-pool
+
+    # For BACKBONE.NAME "build_timm_backbone" alone, where FREEZE_AT counts timm's groups: the stem,
+    # then the stages (of a ViT, MLP-Mixer or ResMLP the blocks)
+    cfg.MODEL.TIMM = CfgNode()
+    cfg.MODEL.TIMM.NAME = ""  # one of timm.list_models(), e.g. "tf_efficientnet_lite0"
+    # Further arguments of the model, e.g. {dynamic_img_size: True} for a ViT
+    cfg.MODEL.TIMM.OPTIONS = CfgNode(new_allowed=True)
+    # [height, width] that frames are resized to, for models of one size (MLP-Mixer); []: their own
+    cfg.MODEL.TIMM.SIZE = []
+    cfg.MODEL.TIMM.PYRAMID_CHANNELS = 256  # of the four features made of a model's single one
+    cfg.MODEL.TIMM.FROZEN_NORM = True  # batch norms keep statistics, scales and shifts (FrozenBN)
 
     # ImageNet statistics for RGB frames in [0, 255], as torchvision's weights expect.
     cfg.MODEL.PIXEL_MEAN = [123.675, 116.280, 103.530]

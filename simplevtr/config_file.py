@@ -150,9 +150,11 @@ def _merge_group(node: CfgNode, content: dict[Any, Any], prefix: str, cfg: CfgNo
         key = f"{prefix}{name}"
         if cfg.key_is_deprecated(key):  # of an earlier version, as a run's saved config may have
             continue
-        if name not in node:
+        if name not in node and not node.is_new_allowed():
             raise _unknown(key, cfg)
-        if isinstance(node[name], CfgNode) and isinstance(value, dict):
+        if name not in node:  # an open group, such as MODEL.TIMM.OPTIONS: of any plain type
+            node[name] = _literal(value, None)
+        elif isinstance(node[name], CfgNode) and isinstance(value, dict):
             _merge_group(node[name], value, f"{key}.", cfg)
         else:
             node[name] = _fitted(_literal(value, node[name]), node[name], key)

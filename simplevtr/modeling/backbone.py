@@ -1,9 +1,9 @@
-"""A small ResNet for tiny frames, from detectron2's own blocks.
+"""The backbones beside detectron2's own, by their names in ``MODEL.BACKBONE.NAME``.
 
-detectron2's ``build_resnet_backbone`` starts at 64 channels and stride 4. On frames of 64 x 96
-pixels that leaves 2 x 3 cells at the last stage, so the small configurations use the same blocks
-with fewer channels, a stride-2 stem without max-pooling and a chosen number of blocks. Everything
-downstream is the same.
+The small ResNet is for tiny frames. detectron2's ``build_resnet_backbone`` starts at 64 channels
+and stride 4, which leaves 2 x 3 cells of a frame of 64 x 96 pixels at the last stage. So the small
+configurations use the same blocks with fewer channels, a stride-2 stem without max-pooling and a
+chosen number of blocks.
 """
 
 import fvcore.nn.weight_init as weight_init
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, ShapeSpec, get_norm
 from detectron2.modeling import BACKBONE_REGISTRY
+from detectron2.modeling.backbone import Backbone
 from detectron2.modeling.backbone.resnet import BasicBlock, CNNBlockBase, ResNet
 from torch import Tensor
 
@@ -65,3 +66,11 @@ def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     return ResNet(
         stem, stages, out_features=node.OUT_FEATURES, freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT
     )
+
+
+@BACKBONE_REGISTRY.register()
+def build_timm_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Backbone:
+    """Build the model of timm that ``MODEL.TIMM`` describes; see ``TimmBackbone`` for errors."""
+    from simplevtr.modeling.timm_backbone import TimmBackbone  # timm takes a second to import
+
+    return TimmBackbone(cfg, input_shape)

@@ -8,7 +8,7 @@ from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.modeling.recompute import by_images, check_norms
+from simplevtr.modeling.recompute import BACKBONE_NORM, by_images, check_norms
 from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipBatch, ClipPredictions
 
@@ -62,7 +62,7 @@ class ClipNetwork(nn.Module):
         """
         super().__init__()
         if recompute_backbone:
-            check_norms(backbone, "backbone", "MODEL.RESNETS.NORM")
+            check_norms(backbone, "backbone", BACKBONE_NORM)
         self.recompute_backbone = recompute_backbone
         self.backbone = backbone
         coarsest = backbone.output_shape()[FEATURES[0]]

@@ -19,7 +19,7 @@ from simplevtr.modeling.masked_decoder import (
 )
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.precision import full_precision, without_autocast
-from simplevtr.modeling.recompute import by_images, check_norms
+from simplevtr.modeling.recompute import BACKBONE_NORM, by_images, check_norms
 from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
@@ -66,7 +66,7 @@ class PixelNetwork(nn.Module):
         """
         super().__init__()
         if "backbone" in recompute:
-            check_norms(backbone, "backbone", "MODEL.RESNETS.NORM")
+            check_norms(backbone, "backbone", BACKBONE_NORM)
         if "pixel_decoder" in recompute:
             check_norms(pixel_decoder, "pixel_decoder", "MODEL.SIMPLEVTR.PIXEL.NORM")
         if no_object_weight <= 0:

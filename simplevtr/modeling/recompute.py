@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 # Images whose activations are in memory together if what works on each alone is recomputed.
 IMAGES_AT_A_TIME = 4
+BACKBONE_NORM = "MODEL.RESNETS.NORM (or MODEL.TIMM.FROZEN_NORM)"
 
 
 def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -46,5 +47,5 @@ def check_norms(module: nn.Module, part: str, key: str) -> None:
     if any(isinstance(m, _BatchNorm) for m in module.modules()):
         raise ValueError(
             f'MODEL.SIMPLEVTR.RECOMPUTE has "{part}", which works in parts and would give other '
-            f'statistics to {key} "BN"; allowed are FrozenBN and GN'
+            f"statistics to the batch norms of {key}; allowed are FrozenBN and GN"
         )
