@@ -5,7 +5,8 @@
 ``--results`` may be a .json, a .json.gz or a .zip that holds results.json. The scores are those of
 the YouTube-VIS servers, in per cent; null in the output where there is no ground truth.
 ``--errors`` adds what each kind of error costs, ``--subsets`` the scores of short and long, slow
-and fast, free and occluded tracks, ``--hota`` HOTA (which needs the package trackeval).
+and fast, free and occluded tracks, ``--hota`` HOTA (which needs the package trackeval), and ``--j``
+the region similarity of DAVIS: the mean IoU over the frames of a video, whatever the categories.
 """
 
 import argparse
@@ -19,6 +20,11 @@ from simplevtr import terminal
 from simplevtr.evaluation.analysis import subsets
 from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
 from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
+from simplevtr.evaluation.analysis.region_similarity import (
+    PROPOSALS,
+    regions_table,
+    score_regions,
+)
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import (
     AREA_LIMITS,
@@ -57,6 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
         help="least score of the predictions that HOTA, which knows no scores, takes "
         f"(default: {SCORE_THRESHOLD}; implies --hota)",
     )
+    text = f"""add DAVIS's J of each video, with so many of its predictions, the best scores first,
+        assigned to true tracks (default: {PROPOSALS}; 1: the most confident one alone)"""
+    least_1 = terminal.number(int, least=1)
+    add("--j", nargs="?", const=PROPOSALS, type=least_1, metavar="PROPOSALS", help=text)
     return terminal.run_command(parser, run, arguments)
 
 
@@ -88,6 +98,10 @@ def run(options: argparse.Namespace) -> None:
         hota = score_hota(gt, results, score_threshold=threshold)
         tables.append(hota_table(hota))
         content["hota"] = asdict(hota)
+    if options.j is not None:
+        regions = score_regions(gt, results, proposals=options.j)
+        tables.append(regions_table(regions))
+        content["J"] = asdict(regions)
     write_json(options.output, without_nan(content), overwrite=options.overwrite, indent=2)
     terminal.say("\n\n".join(tables))
 

@@ -36,6 +36,12 @@ class Video:
     length: int
     file_names: list[str] | None  # one for each frame, relative to the image root
 
+    @property
+    def name(self) -> str:
+        """The folder of its first frame, by which people know it, or its id; not always unique."""
+        folders = (self.file_names or [""])[0].replace("\\", "/").split("/")[:-1]
+        return folders[-1] if folders else str(self.id)
+
     def frame_path(self, images: AnyPath, t: int) -> Path:
         """Where frame ``t`` is, as the disk spells it; ValueError if that is not below ``images``.
 

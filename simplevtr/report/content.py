@@ -265,11 +265,8 @@ def _plain_row(tracks: ScoredVideo) -> dict:
 
 
 def _about(video: Video) -> dict:
-    # People know a video by the folder of its frames.
-    folders = next(iter(video.file_names or []), "").split("/")[:-1]
-    name = folders[-1] if folders else str(video.id)
     size = {"height": video.height, "width": video.width}
-    return {"id": video.id, "name": name, "length": video.length, **size}
+    return {"id": video.id, "name": video.name, "length": video.length, **size}
 
 
 def _curve(values: np.ndarray) -> list[float] | None:
