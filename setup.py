@@ -19,7 +19,10 @@ setup(
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["simplevtr", "simplevtr.*"]),
-    package_data={"simplevtr.data.doctor": ["defects.txt"], "simplevtr.report": ["page/*"]},
+    package_data={
+        "simplevtr.toolbox.doctor": ["defects.txt"],
+        "simplevtr.toolbox.report": ["page/*"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",

@@ -40,10 +40,10 @@ from benchmarks.measure import (
 )  # fmt: skip
 from benchmarks.synthetic import Clip, synthetic_batches, synthetic_clip
 from simplevtr.data.build import build_train_loader
-from simplevtr.engine.memory_model import MemoryModel
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
 from simplevtr.terminal import markdown_table
+from simplevtr.toolbox.planner import MemoryModel
 
 import numpy as np
 import torch

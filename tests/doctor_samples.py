@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from simplevtr.data.doctor import Examination, Findings, Settings, examine
+from simplevtr.toolbox.doctor import Examination, Findings, Settings, examine
 
 from ytvis_folder import YtvisFolder, make_ytvis_folder
 

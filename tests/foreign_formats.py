@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from simplevtr.importing import read_dataset
 from simplevtr.structures import FrameTracks
+from simplevtr.toolbox.importing import read_dataset
 from simplevtr.video_io import MotsPngSink
 from tools.import_dataset import main
 

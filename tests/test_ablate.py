@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from simplevtr.ablation import schedule
+from simplevtr.toolbox.ablation import schedule
 from tools import ablate
 
 import pytest

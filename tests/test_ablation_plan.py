@@ -1,6 +1,6 @@
 """Reading and checking plans of ablations."""
 
-from simplevtr.ablation.plan import read_plan
+from simplevtr.toolbox.ablation.plan import read_plan
 
 import pytest
 from ablation_plan import edited, tiny_plan_opts, write_plan

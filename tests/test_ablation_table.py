@@ -4,10 +4,10 @@ import csv
 import io
 import json
 
-from simplevtr.ablation.plan import read_plan
-from simplevtr.ablation.schedule import summarise_training
-from simplevtr.ablation.table import csv_text, markdown, summarise
 from simplevtr.terminal import mean_and_deviation, mean_text
+from simplevtr.toolbox.ablation.plan import read_plan
+from simplevtr.toolbox.ablation.schedule import summarise_training
+from simplevtr.toolbox.ablation.table import csv_text, markdown, summarise
 from simplevtr.visualization.plots import draw_ablation
 
 import pytest

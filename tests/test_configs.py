@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from simplevtr import setup_cfg
-from simplevtr.ablation.plan import read_plan
 from simplevtr.config_file import flat
+from simplevtr.toolbox.ablation.plan import read_plan
 
 import pytest
 from conftest import make_clip

@@ -3,10 +3,10 @@
 import copy
 import json
 
-from simplevtr.data.doctor import DEFECTS, Findings, Settings, examine
-from simplevtr.data.doctor.findings import described
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
+from simplevtr.toolbox.doctor import DEFECTS, Findings, Settings, examine
+from simplevtr.toolbox.doctor.findings import described
 
 import numpy as np
 import pytest
@@ -178,7 +178,7 @@ def test_polygons_may_lead_out_of_the_frame(content):
 
 
 def test_masks_of_many_characters_are_measured_in_pieces(content, monkeypatch):
-    monkeypatch.setattr("simplevtr.data.doctor.masks._MOST_CHARS", 30)
+    monkeypatch.setattr("simplevtr.toolbox.doctor.masks._MOST_CHARS", 30)
     assert not found(content).findings.counts
     entry("segmentations", 2, {"size": [HEIGHT, WIDTH], "counts": "nonsense"}, 4)(content)
     (example,) = found(content).findings.examples["bad-mask"]
@@ -282,7 +282,7 @@ def test_several_processes_find_the_same(content, monkeypatch):
     content["annotations"][4]["segmentations"][0] = "bad"
     findings = []
     for most in (10**6, 1):
-        monkeypatch.setattr("simplevtr.data.doctor.examination._MANY_TRACKS", most)
+        monkeypatch.setattr("simplevtr.toolbox.doctor.examination._MANY_TRACKS", most)
         examination = examine(content, Settings(workers=2), Findings(most_examples=9))
         assert examination.totals["masks"] == 21
         findings.append(vars(examination.findings))

@@ -6,10 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from simplevtr.data.doctor.__main__ import table
-from simplevtr.data.doctor.frame_files import fault, read_split
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame
+from simplevtr.toolbox.doctor.__main__ import table
+from simplevtr.toolbox.doctor.frame_files import fault, read_split
 
 import numpy as np
 import pytest

@@ -4,12 +4,12 @@ import copy
 import json
 import tracemalloc
 
-from simplevtr.data.doctor import DEFECTS, Settings, examine
-from simplevtr.data.doctor.__main__ import CLEAN, DEFECTIVE, main
-from simplevtr.data.doctor.findings import described
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.terminal import USAGE_ERROR
+from simplevtr.toolbox.doctor import DEFECTS, Settings, examine
+from simplevtr.toolbox.doctor.__main__ import CLEAN, DEFECTIVE, main
+from simplevtr.toolbox.doctor.findings import described
 
 import pytest
 from doctor_samples import found, make_good, read, repaired

@@ -1,6 +1,6 @@
 import json
 
-from simplevtr.importing.output import write_ytvis
+from simplevtr.toolbox.importing.output import write_ytvis
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ import shutil
 import unicodedata
 from pathlib import Path
 
-from simplevtr.importing.output import summary_table, write_ytvis
+from simplevtr.toolbox.importing.output import summary_table, write_ytvis
 from tools.import_dataset import main
 
 import numpy as np

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from simplevtr.data.ytvis import load_ytvis_json
-from simplevtr.importing import READERS, read_dataset
-from simplevtr.importing.output import summary_table
+from simplevtr.toolbox.importing import READERS, read_dataset
+from simplevtr.toolbox.importing.output import summary_table
 
 import numpy as np
 import pytest

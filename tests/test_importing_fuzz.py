@@ -4,7 +4,7 @@ import json
 import shutil
 from functools import partial
 
-from simplevtr.importing.output import summary_table, write_ytvis
+from simplevtr.toolbox.importing.output import summary_table, write_ytvis
 
 import numpy as np
 import pytest

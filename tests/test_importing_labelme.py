@@ -3,7 +3,7 @@ import shutil
 
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame
-from simplevtr.importing.output import write_ytvis
+from simplevtr.toolbox.importing.output import write_ytvis
 
 import numpy as np
 import pytest

@@ -6,15 +6,20 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
-from simplevtr.importing.output import (
+from simplevtr.toolbox.importing.output import (
     categories_of_file,
     summary_table,
     use_categories,
     write_ytvis,
 )
-from simplevtr.importing.reading import ImportedDataset, ImportedTrack, ImportedVideo, VideoDraft
-from simplevtr.importing.shapes import from_labels, from_polygons
-from simplevtr.importing.sources import frames_of, numbered_frames
+from simplevtr.toolbox.importing.reading import (
+    ImportedDataset,
+    ImportedTrack,
+    ImportedVideo,
+    VideoDraft,
+)
+from simplevtr.toolbox.importing.shapes import from_labels, from_polygons
+from simplevtr.toolbox.importing.sources import frames_of, numbered_frames
 from tools.import_dataset import main
 
 import numpy as np

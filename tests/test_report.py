@@ -9,7 +9,7 @@ from pathlib import Path
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_ground_truth
-from simplevtr.report.folder import PAGE
+from simplevtr.toolbox.report.folder import PAGE
 from tools import report as tool
 
 import numpy as np
@@ -278,8 +278,8 @@ def test_bad_options(data, tmp_path, capsys, option, value, word):
 
 
 def test_needs_neither_torch_nor_detectron2():
-    code = "import sys, simplevtr.report; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=PAGE.parents[2]).returncode == 0
+    code = "import sys, simplevtr.toolbox.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PAGE.parents[3]).returncode == 0
 
 
 def test_bad_files(data, tmp_path, capsys):

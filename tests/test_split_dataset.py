@@ -3,7 +3,7 @@ import hashlib
 import json
 import random
 
-from simplevtr.data.splitting import names_digest
+from simplevtr.toolbox.splitting import names_digest
 from tools import split_dataset
 
 import pytest

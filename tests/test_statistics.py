@@ -17,16 +17,16 @@ Where the paper's own tables do not add up:
 
 from fractions import Fraction
 
-from simplevtr.data.statistics import (
+from simplevtr.formats.video_summary import VideoSummary
+from simplevtr.formats.video_summary import summarize_videos as summarize
+from simplevtr.formats.ytvis import parse_annotations
+from simplevtr.toolbox.statistics import (
     bins_up_to,
     count_table,
     doubling_bounds,
     share_within,
     suggest_sizes,
 )
-from simplevtr.formats.video_summary import VideoSummary
-from simplevtr.formats.video_summary import summarize_videos as summarize
-from simplevtr.formats.ytvis import parse_annotations
 
 import pytest
 from ytvis_folder import SMALL_MASK, make_content

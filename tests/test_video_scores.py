@@ -1,6 +1,6 @@
 from simplevtr.evaluation.analysis.track_matching import match_tracks
 from simplevtr.evaluation.scored_video import tracks_by_video
-from simplevtr.report.content import score_video
+from simplevtr.toolbox.report.content import score_video
 
 import numpy as np
 import pytest

@@ -18,12 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.ablation import table
-from simplevtr.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
-from simplevtr.ablation.plan import Plan, read_plan
-from simplevtr.ablation.schedule import run_jobs
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command_parser, number, run_command, say
+from simplevtr.toolbox.ablation import table
+from simplevtr.toolbox.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
+from simplevtr.toolbox.ablation.plan import Plan, read_plan
+from simplevtr.toolbox.ablation.schedule import run_jobs
 from simplevtr.visualization.plots import draw_ablation
 
 

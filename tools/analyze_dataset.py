@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
-from simplevtr.data import statistics
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import read_annotations
 from simplevtr.terminal import command_parser, markdown_table, number, run_command, say, table_cell
+from simplevtr.toolbox import statistics
 
 SINGLE_ROWS = 10  # numbers of instances with a row each; further rows double
 MOST_BARS = 100  # in the picture of the categories

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.formats.files import refuse_existing
-from simplevtr.importing import READERS, output, read_dataset
 from simplevtr.terminal import command_parser, run_command, say
+from simplevtr.toolbox.importing import READERS, output, read_dataset
 
 # By the name of a dataset without its split.
 CATEGORIES = {name.rsplit("_", 1)[0]: pairs for name, pairs in DATASET_CATEGORIES.items()}

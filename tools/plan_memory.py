@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.measure import in_fresh_process
 from benchmarks.training_step import measure_words
 from simplevtr import setup_cfg
-from simplevtr.engine.memory_model import MemoryModel, MemoryPlan
 from simplevtr.head_keys import RECOMPUTABLE
 from simplevtr.terminal import command_parser, markdown_table, number, run_command
+from simplevtr.toolbox.planner import MemoryModel, MemoryPlan
 
 import torch
 from tqdm import tqdm

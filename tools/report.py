@@ -22,8 +22,8 @@ from simplevtr.evaluation.ytvis_eval import AREA_LIMITS
 from simplevtr.formats.files import read_json
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import check_ground_truth, load_ground_truth
-from simplevtr.report import ReportSettings, write_report
-from simplevtr.report.folder import check_folder
+from simplevtr.toolbox.report import ReportSettings, write_report
+from simplevtr.toolbox.report.folder import check_folder
 
 
 def main(arguments: list[str] | None = None) -> int:

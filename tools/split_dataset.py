@@ -21,12 +21,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import __version__
-from simplevtr.data.splitting import length_bounds, names_digest, split_videos
-from simplevtr.data.statistics import bins_up_to
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command_parser, markdown_table, number, run_command, say, table_cell
+from simplevtr.toolbox.splitting import length_bounds, names_digest, split_videos
+from simplevtr.toolbox.statistics import bins_up_to
 
 Sides = Sequence[Sequence[VideoSummary]]  # the videos for training, and those for validation
 

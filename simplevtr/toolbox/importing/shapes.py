@@ -15,7 +15,7 @@ from typing import Any
 from simplevtr.formats import rle
 from simplevtr.formats.checks import is_finite
 from simplevtr.formats.images import UNREADABLE, open_image
-from simplevtr.importing.reading import Rle, Size
+from simplevtr.toolbox.importing.reading import Rle, Size
 
 import numpy as np
 from pycocotools import mask as coco_mask

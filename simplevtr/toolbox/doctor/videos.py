@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
-from simplevtr.data.doctor.findings import Findings, list_under, shown
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
 from simplevtr.formats.paths import leads_out, natural_key, relative
+from simplevtr.toolbox.doctor.findings import Findings, list_under, shown
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from simplevtr.data.doctor.findings import Findings, list_under, shown
-from simplevtr.data.doctor.videos import Track, Video, examine_use, objects
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
+from simplevtr.toolbox.doctor.findings import Findings, list_under, shown
+from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, objects
 
 TO_COMPUTE = object()  # in the place of a box or an area that is computed from the mask
 _LISTS = ("segmentations", "bboxes", "areas")

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from simplevtr.formats import checks
-from simplevtr.importing import reading, shapes, sources
-from simplevtr.importing.reading import ImportedDataset, UndecidedError, VideoDraft, naming
+from simplevtr.toolbox.importing import reading, shapes, sources
+from simplevtr.toolbox.importing.reading import ImportedDataset, UndecidedError, VideoDraft, naming
 
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
 _TURNED = ("oriented_rectangle", "rotation")  # rectangles of LabelMe and X-AnyLabeling

@@ -17,8 +17,13 @@ from pathlib import Path
 
 from simplevtr.formats import checks
 from simplevtr.formats.paths import existing
-from simplevtr.importing import shapes, sources
-from simplevtr.importing.reading import BrokenVideoError, ImportedDataset, VideoDraft, naming
+from simplevtr.toolbox.importing import shapes, sources
+from simplevtr.toolbox.importing.reading import (
+    BrokenVideoError,
+    ImportedDataset,
+    VideoDraft,
+    naming,
+)
 
 _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simplevtr.ablation.plan import ROOT, Plan, Run
 from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
 from simplevtr.terminal import error_text
+from simplevtr.toolbox.ablation.plan import ROOT, Plan, Run
 
 import msgspec
 from detectron2.config import CfgNode

@@ -1,6 +1,6 @@
-"""``python -m simplevtr.data.doctor``: what is wrong with a dataset in YouTube-VIS format?
+"""``python -m simplevtr.toolbox.doctor``: what is wrong with a dataset in YouTube-VIS format?
 
-    python -m simplevtr.data.doctor train.json --images train/JPEGImages --against valid.json
+    python -m simplevtr.toolbox.doctor train.json --images train/JPEGImages --against valid.json
 
 Prints a table of defects. The exit status is 0 if there are none, 1 if there are some, and 2 if
 the file cannot be read or the command is wrong. The file itself is never changed.
@@ -12,13 +12,13 @@ import sys
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from simplevtr.data.doctor.contact_sheets import write_contact_sheets
-from simplevtr.data.doctor.examination import Examination, Settings, examine
-from simplevtr.data.doctor.findings import CATALOGUE, DEFECTS, Findings, described
-from simplevtr.data.doctor.frame_files import Split, read_split
 from simplevtr.formats.checks import check_outline
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
 from simplevtr.terminal import command_parser, error_text, number, run_command, say
+from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
+from simplevtr.toolbox.doctor.examination import Examination, Settings, examine
+from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, Findings, described
+from simplevtr.toolbox.doctor.frame_files import Split, read_split
 
 from tabulate import tabulate
 

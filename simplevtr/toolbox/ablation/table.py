@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from simplevtr.ablation.jobs import changed_settings
-from simplevtr.ablation.plan import Plan
 from simplevtr.formats.files import read_json
 from simplevtr.terminal import markdown_table, mean_and_deviation, mean_text, table_cell
+from simplevtr.toolbox.ablation.jobs import changed_settings
+from simplevtr.toolbox.ablation.plan import Plan
 
 logger = logging.getLogger(__name__)
 

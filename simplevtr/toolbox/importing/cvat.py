@@ -26,8 +26,8 @@ from xml.etree import ElementTree
 from simplevtr.formats.checks import name, whole_number
 from simplevtr.formats.paths import existing
 from simplevtr.formats.rle import MAX_COORDINATE
-from simplevtr.importing import shapes, sources
-from simplevtr.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
+from simplevtr.toolbox.importing import shapes, sources
+from simplevtr.toolbox.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
 
 import numpy as np
 

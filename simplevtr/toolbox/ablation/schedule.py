@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from simplevtr.ablation.jobs import Job
 from simplevtr.formats.files import read_json, write_bytes
 from simplevtr.formats.metrics import read_metrics
 from simplevtr.terminal import usable_cores
+from simplevtr.toolbox.ablation.jobs import Job
 
 import msgspec
 from tqdm import tqdm

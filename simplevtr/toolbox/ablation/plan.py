@@ -13,7 +13,7 @@ import msgspec
 Opts = dict[str, str | int | float | bool | list | None]
 """Config key -> value, as a command line would give them."""
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 """Folder of ``train_net.py``, ``tools`` and ``benchmarks``."""
 
 # Set by the runner: where a run's weights come from and go to.

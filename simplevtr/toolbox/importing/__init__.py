@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from simplevtr.formats.paths import existing
-from simplevtr.importing import coco_tracks, cvat, davis, labelme, mots
-from simplevtr.importing.reading import ImportedDataset
+from simplevtr.toolbox.importing import coco_tracks, cvat, davis, labelme, mots
+from simplevtr.toolbox.importing.reading import ImportedDataset
 
 READERS = {
     "davis": davis.read,

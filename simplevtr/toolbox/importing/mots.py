@@ -17,9 +17,14 @@ from pathlib import Path
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import existing
-from simplevtr.importing import reading, shapes
-from simplevtr.importing.output import parse_pairs
-from simplevtr.importing.sources import files_of, numbered_frames, require_folder, sub_folders
+from simplevtr.toolbox.importing import reading, shapes
+from simplevtr.toolbox.importing.output import parse_pairs
+from simplevtr.toolbox.importing.sources import (
+    files_of,
+    numbered_frames,
+    require_folder,
+    sub_folders,
+)
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated

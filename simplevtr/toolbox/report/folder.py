@@ -17,7 +17,7 @@ from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.images import read_reduced_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, Video
-from simplevtr.report.content import Content, ReportSettings
+from simplevtr.toolbox.report.content import Content, ReportSettings
 
 from PIL import Image
 from tqdm import tqdm

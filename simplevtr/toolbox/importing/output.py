@@ -10,8 +10,8 @@ from simplevtr.formats.checks import listed, near_misses, plain_spelling
 from simplevtr.formats.files import refuse_existing, write_json
 from simplevtr.formats.rle import frame_lists
 from simplevtr.formats.ytvis import parse_categories
-from simplevtr.importing.reading import ImportedDataset
-from simplevtr.importing.sources import get_list, read_object
+from simplevtr.toolbox.importing.reading import ImportedDataset
+from simplevtr.toolbox.importing.sources import get_list, read_object
 
 from tqdm import tqdm
 

@@ -8,11 +8,11 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simplevtr.data.doctor.findings import shown_name
-from simplevtr.data.doctor.tracks import is_absent
-from simplevtr.data.doctor.videos import Video
 from simplevtr.formats.images import check_frame, frame_size, read_frame
 from simplevtr.formats.paths import below, existing
+from simplevtr.toolbox.doctor.findings import shown_name
+from simplevtr.toolbox.doctor.tracks import is_absent
+from simplevtr.toolbox.doctor.videos import Video
 
 import numpy as np
 from tqdm import tqdm

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.formats.ytvis import parse_categories
-from simplevtr.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
-from simplevtr.importing.shapes import from_coco
-from simplevtr.importing.sources import get_list, identity, read_object, require_folder
+from simplevtr.toolbox.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
+from simplevtr.toolbox.importing.shapes import from_coco
+from simplevtr.toolbox.importing.sources import get_list, identity, read_object, require_folder
 
 _TRACK_KEYS = ("track_id", "instance_id")
 _TRACK_NAMES = "track_id or instance_id, also track_id in attributes,"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from simplevtr.formats.files import read_json
 from simplevtr.formats.images import IMAGE_SUFFIXES
 from simplevtr.formats.paths import existing, natural_key
-from simplevtr.importing.reading import ImportedDataset
+from simplevtr.toolbox.importing.reading import ImportedDataset
 
 # Which frames of a video are imported, where not all have annotations.
 Frames = Literal["annotated", "all"]

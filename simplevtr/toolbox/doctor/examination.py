@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
-from simplevtr.data.doctor.findings import Findings
-from simplevtr.data.doctor.frame_files import Split, examine_leaks, look_at_frames, settle_frames
-from simplevtr.data.doctor.masks import examine_masks
-from simplevtr.data.doctor.tracks import examine_annotations, is_absent, load_lists
-from simplevtr.data.doctor.videos import Video, examine_categories, examine_videos
 from simplevtr.formats.checks import check_outline
 from simplevtr.terminal import usable_cores
+from simplevtr.toolbox.doctor.findings import Findings
+from simplevtr.toolbox.doctor.frame_files import Split, examine_leaks, look_at_frames, settle_frames
+from simplevtr.toolbox.doctor.masks import examine_masks
+from simplevtr.toolbox.doctor.tracks import examine_annotations, is_absent, load_lists
+from simplevtr.toolbox.doctor.videos import Video, examine_categories, examine_videos
 
 from tqdm import tqdm
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from simplevtr.data.doctor.findings import shown
-from simplevtr.data.doctor.tracks import TO_COMPUTE, is_absent
-from simplevtr.data.doctor.videos import Track, Video
 from simplevtr.formats.rle import decode_sound_texts, mask_text, starts_of
+from simplevtr.toolbox.doctor.findings import shown
+from simplevtr.toolbox.doctor.tracks import TO_COMPUTE, is_absent
+from simplevtr.toolbox.doctor.videos import Track, Video
 
 import numpy as np
 

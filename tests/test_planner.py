@@ -5,8 +5,9 @@ from functools import partial
 
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr import setup_cfg
-from simplevtr.engine import memory_model
-from simplevtr.engine.memory_model import (
+from simplevtr.modeling.deform_conv import DeformConv
+from simplevtr.toolbox import planner
+from simplevtr.toolbox.planner import (
     ALLOCATION,
     LONGER,
     LOSSES,
@@ -16,7 +17,6 @@ from simplevtr.engine.memory_model import (
     MemoryModel,
     MemoryPlan,
 )
-from simplevtr.modeling.deform_conv import DeformConv
 from tools import plan_memory
 
 import pytest
@@ -33,7 +33,7 @@ def shallow_cfg(tiny_cfg, monkeypatch):
     """A config with few layers, and mask losses that need little beside it."""
     tiny_cfg.MODEL.RESNETS.NORM = "FrozenBN"
     tiny_cfg.MODEL.SIMPLEVTR.ENC_LAYERS = tiny_cfg.MODEL.SIMPLEVTR.DEC_LAYERS = 1
-    monkeypatch.setattr(memory_model, "CHUNK_BYTES", 2**20)
+    monkeypatch.setattr(planner, "CHUNK_BYTES", 2**20)
     return tiny_cfg
 
 

@@ -1,0 +1,1 @@
+"""Tools around the model, for datasets, experiments and memory: no other room imports them."""
