@@ -216,6 +216,18 @@ def test_names_in_either_form_of_unicode_are_one(davis, command, train):
     assert content["categories"] == [{"id": 1, "name": "cat"}]
 
 
+def test_all_categories_become_one(command):
+    content, _ = command("--rename", "*=object")
+    assert content["categories"] == [{"id": 1, "name": "object"}]
+    assert category_ids(content) == [1, 1, 1, 1]
+
+
+def test_a_star_stands_for_the_categories_that_are_not_named(command):
+    content, _ = command("--rename", "dog=dog", "*=thing")
+    assert content["categories"] == [{"id": 1, "name": "thing"}, {"id": 2, "name": "dog"}]
+    assert category_ids(content) == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("name", ["Cat", " cat", "c at", "CAT", "c_a-t"])
 @pytest.mark.parametrize("drop", [False, True])
 def test_names_that_look_alike_are_for_the_user_to_decide(davis, command, train, name, drop):

@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     text = f"""take the categories with their ids and order from this annotation file, such as that
         of the training set, or of {", ".join(CATEGORIES)}; names must be equal"""
     add("--categories", metavar="FILE", help=text)
-    text = "other names for categories; those of one name become one"
+    text = """other names for categories; those of one name become one; "*=object" gives all that
+        are not named themselves the name object, as class-agnostic training wants it"""
     add("--rename", nargs="+", metavar="OLD=NEW", default=(), help=text)
     text = "leave out tracks of categories that --categories does not have (default: an error)"
     add("--drop-others", action="store_true", help=text)

@@ -37,17 +37,21 @@ def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
 
 
 def rename(dataset: ImportedDataset, names: Mapping[str, str]) -> None:
-    """Give some categories of a dataset other names; those of one name become one."""
+    """Give some categories of a dataset other names; those of one name become one.
+
+    "*" stands for all that are not named themselves. ValueError for a name that no category has.
+    """
     old = [name for _, name in dataset.categories]
-    unknown = [name for name in names if name not in old]
+    unknown = [name for name in names if name not in (*old, "*")]
     if unknown:
         raise ValueError(f"no category {unknown[0]!r} to rename; there are {listed(old)}")
+    new = {name: names.get(name, names.get("*", name)) for name in old}
     ids: dict[str, int] = {}
     for number, name in dataset.categories:
-        ids.setdefault(names.get(name, name), number)
+        ids.setdefault(new[name], number)
     dataset.categories = [(number, name) for name, number in ids.items()]
     for track in dataset.tracks:
-        track.category = names.get(track.category, track.category)
+        track.category = new[track.category]
 
 
 def use_categories(
