@@ -96,7 +96,8 @@ class Cell:
         words = ["--config-file", str(FOLDER / CONFIGS[self.model]), "--threads", str(args.threads)]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
         words += ["--instances", str(self.tracks)] if self.tracks else ["--inference"]
-        words += [*args.how, "MODEL.DEVICE", args.device, *args.opts, *WAYS[self.way]]
+        words += [*args.how, "MODEL.DEVICE", args.device, "SOLVER.IMS_PER_BATCH", "1"]
+        words += [*args.opts, *WAYS[self.way]]
         if self.way == "recomputed":
             words += [str(list(RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]))]
         if self.model.startswith("VisTR"):

@@ -199,12 +199,16 @@ def _add_data(cfg: CfgNode) -> None:
     cfg.INPUT.FORMAT = "RGB"
     cfg.INPUT.SAMPLING_FRAME_NUM = 16  # T in training (§4.2)
     # An epoch visits (§4.1) "video": each video once (scheme one); "frame": every frame of every
-    # video as an anchor (scheme two, as submitted); "compromise": each video once for every T
-    # frames it has.
+    # video as an anchor (scheme two, which the paper submitted; VisTR); "compromise": each video
+    # once for every T frames it has.
     cfg.INPUT.SAMPLING_SCHEME = "frame"
-    # Frames are drawn at most this far from the anchor frame; 0: from the whole video (§A.2).
+    # "random": any frames, the anchor among them (§A.2); "consecutive": T that end at the anchor,
+    # the video's last frame before its first (VisTR)
+    cfg.INPUT.SAMPLING = "random"
+    # Random frames are drawn at most this far from the anchor; 0: from the whole video (§A.2).
     cfg.INPUT.SAMPLING_FRAME_RANGE = 0
-    cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False  # True: frames in random instead of temporal order
+    # True: frames in random instead of temporal order (§4.1, A.2)
+    cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False
     # Any of "flip", "photometric", "crop", applied as in VisTR; "vertical_flip"; "paste", tracks of
     # another video over half of the clips; () for none. Geometry is drawn once a clip.
     cfg.INPUT.AUGMENTATIONS = ["flip", "photometric", "crop"]

@@ -169,3 +169,12 @@ def encode_masks(masks: Tensor) -> list[dict | None]:
     for frame, rle in zip(index.tolist(), encoded, strict=True):
         rles[frame] = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
     return rles
+
+
+def cyclic_frames(length: int, count: int, first: int = 0) -> list[int]:
+    """``count`` frame numbers from ``first`` on, of a video whose last frame its first one follows.
+
+    The one rule for clips with more frames than their video has, in training and in inference.
+    ``first`` may lie before the video: -1 is its last frame.
+    """
+    return [(first + i) % length for i in range(count)]

@@ -40,14 +40,17 @@ def test_full_size_configs_are_the_papers(name):
     assert (node.NUM_QUERIES, node.QUERY_FRAMES) == (10, 0)
     assert (node.ENC_LAYERS, node.DEC_LAYERS, node.HIDDEN_DIM) == (4, 4, 384)
     head = node.MASK_HEAD
-    assert (head.CONV, head.NUM_DEFORM, head.CONV3D) == ("dcnv2", 2, False)
+    submitted = "submitted" in name
+    assert (head.NUM_DEFORM, head.CONV3D) == (2, False)
+    assert (head.CONV, head.OFFSET_KERNEL) == (("dcnv1", 1) if submitted else ("dcnv2", 3))
+    assert cfg.INPUT.SAMPLING_FRAME_SHUFFLE == submitted
     assert (cfg.INPUT.SAMPLING_FRAME_NUM, cfg.TEST.WINDOW, cfg.SEED) == (16, 64, 666)
-    assert cfg.INPUT.SAMPLING_SCHEME == "frame"
+    assert (cfg.INPUT.SAMPLING_SCHEME, cfg.INPUT.SAMPLING) == ("frame", "random")
     solver = cfg.SOLVER
     assert (solver.OPTIMIZER, solver.BASE_LR, solver.WEIGHT_DECAY) == ("ADABELIEF", 1e-4, 1e-4)
     assert (solver.ADABELIEF.DECOUPLE, solver.ADABELIEF.RECTIFY) == (True, True)
     assert (solver.STEP_EPOCHS, solver.GAMMA, solver.BACKBONE_MULTIPLIER) == ((5,), 0.1, 0.1)
-    depth = {"R50": 50, "R101": 101}[Path(name).stem.split("_")[1]]
+    depth = {"R50": 50, "R101": 101}[Path(name).stem.split("_")[-1]]
     assert cfg.MODEL.RESNETS.DEPTH == depth
     assert f"R-{depth}.pkl" in cfg.MODEL.WEIGHTS
 
@@ -83,7 +86,8 @@ def test_vistr_configs_are_vistrs(name):
     assert (solver.OPTIMIZER, solver.BASE_LR, solver.WEIGHT_DECAY) == ("ADAMW", 1e-4, 1e-4)
     assert (solver.MAX_EPOCHS, solver.STEP_EPOCHS, solver.GAMMA) == (18, (12,), 0.1)
     assert solver.CLIP_GRADIENTS.CLIP_VALUE == 0.1
-    assert cfg.INPUT.SAMPLING_FRAME_NUM == 36
+    assert (cfg.INPUT.SAMPLING_FRAME_NUM, cfg.INPUT.SAMPLING) == (36, "consecutive")
+    assert (cfg.INPUT.SAMPLING_SCHEME, solver.IMS_PER_BATCH) == ("frame", 8)
 
 
 @pytest.mark.parametrize(

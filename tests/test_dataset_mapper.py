@@ -229,6 +229,11 @@ def test_from_config(tmp_path):
     assert len(clip["image"]) == 2
     assert set(clip["frame_idx"]) < {3, 4, 5}
     assert min(clip["image"][0].shape[1:]) == 300
+    cfg.INPUT.SAMPLING = "consecutive"
+    with pytest.raises(ValueError, match=r"SAMPLING_FRAME_RANGE is 1, which INPUT.SAMPLING"):
+        YTVISDatasetMapper(cfg, True)
+    cfg.INPUT.SAMPLING_FRAME_RANGE = 0
+    assert YTVISDatasetMapper(cfg, True)(record | {"anchor": 0})["frame_idx"] == [8, 0]
     test = YTVISDatasetMapper(cfg, False)(record)
     assert len(test["image"]) == 9
     assert test["image"][0].shape == (3, 24, 32)

@@ -1,6 +1,8 @@
+import itertools
 from collections import Counter
 
 from simplevtr.data.frame_sampling import epoch_items, sample_frames
+from simplevtr.structures import cyclic_frames
 
 import numpy as np
 import pytest
@@ -82,8 +84,7 @@ def test_short_videos_reuse_frames_evenly(length, count, uses):
     counts = Counter(frames)
     assert sorted(counts) == list(range(length))
     assert set(counts.values()) == uses
-    assert frames == sorted(frames)
-    assert len(frames) == count
+    assert frames == cyclic_frames(length, count)
 
 
 def test_range_keeps_near_the_anchor():
@@ -97,7 +98,7 @@ def test_range_keeps_near_the_anchor():
 
 def test_range_at_the_border_reuses_the_window():
     frames = sample_frames(100, 8, rng(), anchor=0, frame_range=3)
-    assert Counter(frames) == {0: 2, 1: 2, 2: 2, 3: 2}
+    assert frames == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
 def test_range_without_an_anchor_draws_one():
@@ -106,10 +107,33 @@ def test_range_without_an_anchor_draws_one():
     assert len({tuple(clip) for clip in frames}) > 20
 
 
+@pytest.mark.parametrize(
+    ("length", "count", "anchor", "frames"),
+    [
+        (10, 4, 6, [3, 4, 5, 6]),
+        (10, 4, 9, [6, 7, 8, 9]),
+        (10, 4, 1, [8, 9, 0, 1]),
+        (3, 7, 1, [1, 2, 0, 1, 2, 0, 1]),
+        (1, 3, 0, [0, 0, 0]),
+    ],
+)
+def test_consecutive_frames_end_at_the_anchor(length, count, anchor, frames):
+    drawn = sample_frames(length, count, rng(), anchor=anchor, sampling="consecutive")
+    assert drawn == frames
+
+
+def test_consecutive_frames_without_an_anchor_end_anywhere():
+    clips = [sample_frames(9, 3, rng(seed), sampling="consecutive") for seed in range(60)]
+    assert {clip[-1] for clip in clips} == set(range(9))
+    assert all((b - a) % 9 == 1 for clip in clips for a, b in itertools.pairwise(clip))
+
+
 def test_shuffle_changes_the_order_only():
     shuffled = [sample_frames(30, 16, rng(seed), shuffle=True) for seed in range(5)]
     assert any(clip != sorted(clip) for clip in shuffled)
     assert all(len(set(clip)) == 16 for clip in shuffled)
+    consecutive = {"anchor": 20, "sampling": "consecutive", "shuffle": True}
+    assert sorted(sample_frames(30, 16, rng(), **consecutive)) == list(range(5, 21))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +144,8 @@ def test_shuffle_changes_the_order_only():
         ((4, 2), {"anchor": 4}, "anchor frame 4 is outside of a video with 4 frames"),
         ((4, 2), {"anchor": -1}, "anchor frame -1"),
         ((4, 2), {"frame_range": -1}, "-1 is negative"),
+        ((4, 2), {"sampling": "every"}, "SAMPLING is 'every'; allowed: random, consecutive"),
+        ((4, 2), {"sampling": "consecutive", "frame_range": 3}, "FRAME_RANGE is 3, which"),
     ],
 )
 def test_sample_frames_refuses(arguments, options, message):

@@ -3,6 +3,7 @@
 import copy
 
 import benchmarks.plain  # noqa: F401 - registers the plain model
+from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.structures import ClipBatch
 
 import pytest
@@ -165,6 +166,13 @@ def test_queries_with_a_frame_axis(tiny_cfg):
     # Inference cuts and fills a video of another length.
     result = model([make_clip(frames=5)])
     assert result["pred_masks"][0].shape == (5, 32, 48)
+    # A short one is filled as the clips of a training are.
+    images, seen = make_clip(frames=2)["image"], []
+    look = model.window_predictor
+    look(model.network, lambda clips: seen.append(clips) or model.batcher(clips), images)
+    assert [id(image) for image in seen[0][0]["image"]] == [
+        id(images[t]) for t in sample_frames(2, 3, None, anchor=0)
+    ]
 
 
 def test_leading_classes_that_no_category_uses(tiny_cfg):

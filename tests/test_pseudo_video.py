@@ -194,6 +194,7 @@ def test_the_seed_decides_and_the_record_stays(tmp_path):
 def test_shuffled_frames_keep_their_masks(tmp_path):
     record = still_record(tmp_path, suffix="png")
     plain, shuffled = (mapper_for(shuffle=s, frames=8)(record) for s in (False, True))
+    assert mapper_for(sampling="consecutive", frames=8)(record)["frame_idx"] == [*range(8)]
     assert sorted(shuffled["frame_idx"]) == plain["frame_idx"] != shuffled["frame_idx"]
     for image, frame in zip(shuffled["image"], shuffled["instances"], strict=True):
         red = image[0].int() - image[1].int() > 95

@@ -7,7 +7,7 @@ from typing import Any
 
 from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
-from simplevtr.data.frame_sampling import sample_frames
+from simplevtr.data.frame_sampling import check_sampling, sample_frames
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 from simplevtr.data.transforms import ClipGeometry, PhotometricTransform
 from simplevtr.formats.images import read_reduced_frame
@@ -51,6 +51,7 @@ class YTVISDatasetMapper:
         frames: int,
         frame_range: int = 0,
         shuffle: bool = False,
+        sampling: str = "random",
         image_format: str = "RGB",
         with_annotations: bool | None = None,
         jpeg_draft: bool = True,
@@ -65,6 +66,7 @@ class YTVISDatasetMapper:
             frames: T, frames of a training clip.
             frame_range: > 0 draws frames at most this far from the anchor.
             shuffle: whether a training clip's frames are in random order.
+            sampling: "random" or "consecutive", see ``sample_frames``.
             image_format: "RGB" or "BGR", the channels of ``image``.
             with_annotations: whether ``instances`` are given; None, in training only.
             jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training,
@@ -75,11 +77,13 @@ class YTVISDatasetMapper:
         """
         if image_format not in IMAGE_FORMATS:
             raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
+        check_sampling(sampling, frame_range)
         self.is_train = is_train
         self.augmentation = augmentation
         self.frames = frames
         self.frame_range = frame_range
         self.shuffle = shuffle
+        self.sampling = sampling
         self.image_format = image_format
         self.with_annotations = is_train if with_annotations is None else with_annotations
         self.jpeg_draft = jpeg_draft and is_train
@@ -95,6 +99,7 @@ class YTVISDatasetMapper:
             "frames": cfg.INPUT.SAMPLING_FRAME_NUM,
             "frame_range": cfg.INPUT.SAMPLING_FRAME_RANGE,
             "shuffle": cfg.INPUT.SAMPLING_FRAME_SHUFFLE,
+            "sampling": cfg.INPUT.SAMPLING,
             "image_format": cfg.INPUT.FORMAT,
             "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
             "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
@@ -134,9 +139,11 @@ class YTVISDatasetMapper:
         length = self.frames if still else record["length"]
         frame_idx = list(range(length))
         if self.is_train:
+            order = {"shuffle": self.shuffle, "sampling": self.sampling}
             near = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
-            near = {} if still else near
-            frame_idx = sample_frames(length, self.frames, rng, shuffle=self.shuffle, **near)
+            if still:  # its motion from start to end, whatever the sampling
+                near = {"anchor": length - 1}
+            frame_idx = sample_frames(length, self.frames, rng, **order, **near)
         motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
         tracks = boxes = None
         if self.with_annotations:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from simplevtr.structures import cyclic_frames
+
 import numpy as np
 
 SCHEMES = ("video", "frame", "compromise")
+SAMPLINGS = ("random", "consecutive")
 
 
 def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[int, int | None]]:
@@ -46,11 +49,11 @@ def sample_frames(
     anchor: int | None = None,
     frame_range: int = 0,
     shuffle: bool = False,
+    sampling: str = "random",
 ) -> list[int]:
     """Draw the frames of one clip.
 
-    Frames are distinct as long as there are enough of them. Where there are not, every frame is
-    used before any is used again, so that the numbers of uses differ by at most one.
+    A video, or a range of it, with fewer frames than the clip is gone through again and again.
 
     Args:
         length: frames of the video, at least 1.
@@ -60,27 +63,47 @@ def sample_frames(
         frame_range: > 0 draws only frames at most this far from the anchor (from a random one if
             there is none); 0 draws from the whole video.
         shuffle: False gives temporal order, True a random one.
+        sampling: "random", distinct frames of the video or range; "consecutive", those that end at
+            the anchor, where the video's last frame comes before its first (VisTR's public code).
 
     Returns:
         ``count`` 0-based frame numbers.
     """
     if length < 1 or count < 1:
         raise ValueError(f"length ({length}) and count ({count}) of frames must be at least 1")
-    if frame_range < 0:
-        raise ValueError(f"frame range {frame_range} is negative; 0 means the whole video")
+    check_sampling(sampling, frame_range)
     if anchor is not None and not 0 <= anchor < length:
         raise ValueError(f"anchor frame {anchor} is outside of a video with {length} frames")
-    first, last = 0, length - 1
-    if frame_range > 0:
-        centre = int(rng.integers(length)) if anchor is None else anchor
-        first, last = max(0, centre - frame_range), min(length - 1, centre + frame_range)
-    window = np.arange(first, last + 1)
-    uses, rest = divmod(count, len(window))
-    if uses == 0 and anchor is not None:
-        others = rng.choice(window[window != anchor], size=rest - 1, replace=False)
-        drawn = np.append(others, anchor)
+    centre = anchor
+    if anchor is None and (frame_range > 0 or sampling == "consecutive"):
+        centre = int(rng.integers(length))
+    if sampling == "consecutive":
+        drawn = np.array(cyclic_frames(length, count, centre - count + 1))
     else:
-        extra = rng.choice(window, size=rest, replace=False)
-        drawn = np.concatenate([np.repeat(window, uses), extra])
-    drawn = rng.permutation(drawn) if shuffle else np.sort(drawn)
+        first, last = 0, length - 1
+        if frame_range > 0:
+            first, last = max(0, centre - frame_range), min(length - 1, centre + frame_range)
+        window = np.arange(first, last + 1)
+        if len(window) <= count:
+            drawn = window[cyclic_frames(len(window), count)]
+        elif anchor is None:
+            drawn = np.sort(rng.choice(window, size=count, replace=False))
+        else:
+            others = rng.choice(window[window != anchor], size=count - 1, replace=False)
+            drawn = np.sort(np.append(others, anchor))
+    if shuffle:
+        drawn = rng.permutation(drawn)
     return [int(t) for t in drawn]
+
+
+def check_sampling(sampling: str, frame_range: int) -> None:
+    """ValueError unless ``sample_frames`` takes these."""
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"INPUT.SAMPLING is {sampling!r}; allowed: {', '.join(SAMPLINGS)}")
+    if frame_range < 0:
+        raise ValueError(f"frame range {frame_range} is negative; 0 means the whole video")
+    if frame_range and sampling == "consecutive":
+        raise ValueError(
+            f"INPUT.SAMPLING_FRAME_RANGE is {frame_range}, which INPUT.SAMPLING 'consecutive' does "
+            "not read; allowed is 0"
+        )

@@ -5,6 +5,7 @@ from typing import Self
 
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.preprocess import ClipBatcher
+from simplevtr.structures import cyclic_frames
 from simplevtr.tracking import WindowTracks
 
 import torch
@@ -17,7 +18,7 @@ class WindowPredictor:
     """Runs a network over the frames of a window."""
 
     # Above 0 if the network takes exactly that many frames (queries with a frame axis); a shorter
-    # window's frames are then repeated, as VisTR does
+    # window is then gone through again, as in training and by VisTR
     query_frames: int
     class_offset: int  # leading class indices that no category uses (VisTR: 1)
     # Slots whose best class probability, a mean over the window's frames, is below are left out
@@ -39,7 +40,7 @@ class WindowPredictor:
         """The slots of one window of T uint8 (3, h, w) frames, by a network in evaluation mode."""
         own = len(images)
         if self.query_frames:
-            images = [images[i % own] for i in range(max(own, self.query_frames))]
+            images = [images[i] for i in cyclic_frames(own, max(own, self.query_frames))]
         state = network.encode(batcher([{"image": images}]))
         probability = state.predictions.logits[0, :own].float().softmax(-1)
         probability = probability[..., self.class_offset : -1].transpose(0, 1)
