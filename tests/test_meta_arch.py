@@ -281,7 +281,7 @@ def test_duplicate_tracks_can_be_dropped(tiny_cfg):
         ("LOSS.ABSENT_CLASS", "none", "LOSS.ABSENT_CLASS is 'none'; allowed are \"no_object\""),
         ("LOSS.MASK_POINTS", -1, "LOSS.MASK_POINTS is -1; it must be at least 0"),
         ("LOSS.MAX_MASK_TRACKS", -1, "LOSS.MAX_MASK_TRACKS is -1; it must be at least 0"),
-        ("RECOMPUTE", ["backbone"], 'would give other statistics to MODEL.RESNETS.NORM "BN"'),
+        ("RECOMPUTE", ["backbone"], "would give other statistics to the batch norms"),
         ("MASK_HEAD.UPSAMPLE", "bicubic", "UPSAMPLE is 'bicubic'; allowed are none, subpixel"),
         ("MATCHER.FRAMES", "first", 'FRAMES is \'first\'; allowed are "visible" and "all"'),
         ("MASK_HEAD.NUM_DEFORM", 0, "NUM_DEFORM is 0; it must be at least 1"),
