@@ -13,6 +13,7 @@ from track_samples import draw, rle
 
 NAMES = ["car", "person"]
 SIZE = (300, 400)
+UNLABELLED = TrackPainter(NAMES, draw_labels=False, draw_ids=False)
 NOTHING = {"draw_masks": False, "draw_labels": False, "draw_ids": False}
 
 
@@ -124,6 +125,56 @@ def test_labels_do_not_lie_on_each_other():
     two = draw(TrackPainter(NAMES), grey(), masks, [0, 0], None, [1, 2])
     dark_one, dark_two = ((picture.max(axis=2) < 100).sum() for picture in (one, two))
     assert dark_two > 1.6 * dark_one
+
+
+@pytest.mark.parametrize("y", [0, 100, 260])
+def test_a_label_hides_little_of_its_mask(y):
+    """Above the mask or below it, unless the mask is eight times as large as the label."""
+    mask = box_mask(y, 50, 40, 90)  # its middle has room for the label
+    picture = draw(TrackPainter(NAMES), grey(), [mask], [0], None, [1])
+    bare = draw(UNLABELLED, grey(), [mask], [0], None, [1])
+    label = (picture != bare).any(axis=2)
+    assert label.any()
+    assert not label[mask].any()
+    mask = box_mask(0, 50, 300, 150)
+    picture = draw(TrackPainter(NAMES), grey(), [mask], [0], None, [1])
+    assert (picture.max(axis=2)[mask] < 100).any()
+
+
+def test_where_another_label_is_a_small_mask_has_its_own_below():
+    masks = [box_mask(100, 100, 20, 20), box_mask(102, 130, 20, 20)]
+    found = {"masks": masks, "labels": [0, 0], "scores": None, "ids": [1, 2]}
+    picture = draw(TrackPainter(NAMES), grey(), **found)
+    bare = draw(UNLABELLED, grey(), **found)
+    label = (picture != bare).any(axis=2)
+    assert label[:100].any()
+    assert label[122:].any()
+    assert not label[102:120, 130:150].any()
+
+
+def test_a_mask_ends_visibly_on_ground_of_its_own_colour():
+    frame = np.full((300, 400, 3), track_rgb(4), dtype=np.uint8)
+    for y, x in ((0, 0), (100, 100), (260, 350)):
+        mask = box_mask(y, x, 40, 50)
+        picture = draw(UNLABELLED, frame, [mask], [0], None, [4])
+        darkened = picture.max(axis=2) < 0.5 * frame.max()
+        near, rim = (cv2.dilate(mask.astype(np.uint8), np.ones((n, n))) > 0 for n in (3, 5))
+        assert darkened[rim & ~near].mean() > 0.9  # behind the line, whose edge is soft
+        np.testing.assert_array_equal(picture[~rim | mask], frame[~rim | mask])
+
+
+def test_labels_can_be_read_on_white_in_every_colour():
+    def luminance(colour):
+        linear = (np.asarray(colour) / 255) ** 2.2
+        return linear @ (0.2126, 0.7152, 0.0722)
+
+    white = np.full((300, 400, 3), 255, dtype=np.uint8)
+    for i in range(64):
+        painter = TrackPainter(["MMMMMM"], draw_masks=False)
+        picture = draw(painter, white, [box_mask(100, 100, 20, 20)], [0], None, [i])
+        label = picture[(picture < 250).any(axis=2)]
+        darkest, brightest = luminance(label).min(), luminance(label).max()
+        assert (brightest + 0.05) / (darkest + 0.05) > 4.5, i  # WCAG's AA
 
 
 def test_boxes():

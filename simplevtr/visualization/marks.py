@@ -14,6 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 Colour = tuple[int, int, int]  # RGB, 0 to 255
 
 _DARK = 0.8  # opacity of the ground of labels
+_SHADE = 0.6  # and of the rim around masks
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
+_LEAST_LUMA = 160  # of letters
+_MOST_COVERED = 1 / 8  # of a mask's pixels, by a label in its middle
 _MARGIN = 2  # pixels around the letters
 # Vivid colours, each as far as possible in CIELAB from all before it; none dark, grey or white, as
 # these are lost in shadows, unreadable as text, or taken for part of the scene.
@@ -63,6 +67,19 @@ class MaskCutout:
         mixed = cv2.addWeighted(region, 1 - alpha, paint, alpha, 0)
         np.copyto(region, mixed, where=self.inside[..., None].view(bool))
 
+    def shade(self, canvas: np.ndarray) -> None:
+        """Darken a rim around the mask, so that it ends visibly on ground of any colour."""
+        width = 1 + line_width(canvas)
+        mask_h, mask_w = self.inside.shape
+        top, left = max(0, self.top - width), max(0, self.left - width)
+        region = canvas[top : self.top + mask_h + width, left : self.left + mask_w + width]
+        y, x = self.top - top, self.left - left
+        inside = np.zeros(region.shape[:2], dtype=np.uint8)
+        inside[y : y + mask_h, x : x + mask_w] = self.inside
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+        rim = cv2.dilate(inside, disc) > inside
+        region[rim] = region[rim] * (1 - _SHADE)
+
     def outline(self, canvas: np.ndarray, colour: Colour) -> None:
         """Draw the mask's outer and inner borders."""
         borders, _ = cv2.findContours(
@@ -91,7 +108,7 @@ class LabelWriter:
         self._size = round((7 + min(canvas.shape[:2]) / 150) * 100 / 72)  # points to pixels
 
     def write(self, text: str, mask: MaskCutout, colour: Colour) -> None:
-        """Write in the middle of a large mask, else above or below it, inside the picture."""
+        """Write in the middle of a mask that it hardly covers, else above or below."""
         letters = _letters(one_line(text), self._size)
         height, width = letters.shape
         x, y = self._place(mask, width, height)
@@ -104,18 +121,26 @@ class LabelWriter:
     def _place(self, mask: MaskCutout, text_w: int, text_h: int) -> tuple[int, int]:
         """Upper left corner of a label, where there is room off the labels that are there."""
         height, width = self._canvas.shape[:2]
-        mask_h, mask_w = mask.inside.shape
         # The median, which thin parts far off do not move.
         x, y = (_median(mask.inside.sum(axis, dtype=np.int64)) for axis in (0, 1))
-        x, y = mask.left + x - text_w / 2, mask.top + y - text_h / 2
-        if mask_h <= 3 * text_h or mask_w <= text_w:
-            y = mask.top - text_h if mask.top >= text_h else mask.top + mask_h
-        x = round(min(max(x, 0), max(0, width - text_w)))
-        wanted = y = round(min(max(y, 0), max(0, height - text_h)))
+        x = round(min(max(mask.left + x - text_w / 2, 0), max(0, width - text_w)))
+        gap = 1 + line_width(self._canvas)
+        places = [mask.top - gap - text_h, mask.top + len(mask.inside) + gap]
+        if text_h * text_w <= _MOST_COVERED * cv2.countNonZero(mask.inside):
+            places = [mask.top + y - text_h / 2]
+        last = max(0, height - text_h)
+        rows = [round(y) for y in places if 0 <= y <= last]
+        rows = rows or [round(min(max(places[-1], 0), last))]
+        moved = [self._below_others(x, y, text_w, text_h) for y in rows]
+        free = [y for y in (*(y for y in rows if y in moved), *moved) if y <= last]
+        return x, (free or rows)[0]
+
+    def _below_others(self, x: int, y: int, text_w: int, text_h: int) -> int:
+        """The first row from ``y`` on at which a label lies on none that is there."""
         for left, top, right, bottom in sorted(self._taken, key=lambda box: box[1]):
             if x < right and x + text_w > left and y < bottom and y + text_h > top:
                 y = bottom
-        return x, (y if y + text_h <= height else wanted)
+        return y
 
 
 def _median(counts: np.ndarray) -> float:
@@ -126,11 +151,10 @@ def _median(counts: np.ndarray) -> float:
 
 
 def _readable(colour: Colour) -> np.ndarray:
-    """The colour, brightened so that it can be read on a dark ground."""
-    brighter = np.maximum(colour, 0.2 * 255, dtype=np.float32)
-    strongest = brighter.argmax()
-    brighter[strongest] = max(brighter[strongest], 0.8 * 255)
-    return brighter
+    """The colour, mixed with as much white as it takes to be read on a dark ground."""
+    luma = np.dot(_LUMA, colour)
+    white = max(0.0, (_LEAST_LUMA - luma) / (255 - luma))
+    return np.array(colour, dtype=np.float32) * (1 - white) + 255 * white
 
 
 @lru_cache(maxsize=512)

@@ -129,6 +129,8 @@ class TrackPainter:
                 shown, key=lambda item: -cv2.countNonZero(item[0].inside)
             ):
                 mask.fill(canvas, track_rgb(track_id), self.alpha)
+            for mask, _, _ in shown:
+                mask.shade(canvas)
             for mask, track_id, _ in shown:
                 mask.outline(canvas, track_rgb(track_id))
         if self.draw_boxes:
