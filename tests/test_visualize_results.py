@@ -1,12 +1,16 @@
 import json
 from pathlib import Path
 
+from simplevtr.evaluation.scored_video import tracks_by_video
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import check_ground_truth
 from tools import visualize_results as tool
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from track_samples import annotation, box, ground_truth, result
 from ytvis_folder import make_ytvis_folder
 
 
@@ -70,6 +74,18 @@ def test_sheets_compare_predictions_with_ground_truth(tmp_path):
     assert not rows["weak"][0].any()  # below --score-threshold
     np.testing.assert_array_equal(rows["strong"][1], rows["weak"][1])
     assert rows["weak"][1].any()
+
+
+def test_a_match_has_the_number_of_its_true_track():
+    left, right, low = box(0, 0, 3, 3), box(5, 0, 8, 3), box(0, 4, 8, 6)
+    truth = check_ground_truth(
+        ground_truth([annotation(7, [left] * 3), annotation(12, [right] * 3, category_id=2)])
+    )
+    masks = (low, right, left, left)  # the best score first; a match in another category
+    content = [result([mask] * 3, score=1 - 0.1 * i) for i, mask in enumerate(masks)]
+    (tracks, nothing) = tracks_by_video(truth, check_results(content, truth))
+    assert tool.predicted_numbers(tracks) == [13, 12, 7, 14]
+    assert tool.predicted_numbers(nothing) == []
 
 
 def test_videos_side_by_side(tmp_path):

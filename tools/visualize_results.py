@@ -4,12 +4,15 @@
         --results results.json --output pictures
 
 Writes OUTPUT/<video id>.mp4 (side by side) or, with ``--format sheet``, OUTPUT/<video id>.png.
+A predicted track that matches a true one (track IoU of 0.5, whatever the categories) has its number
+and colour; the others have the numbers after those.
 Without ``--results`` the ground truth is drawn alone; a ``--gt`` without annotations gives the
 predictions alone. Crowd regions are not drawn.
 """
 
 import argparse
 import io
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -23,6 +26,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
@@ -34,6 +38,7 @@ from simplevtr.video_io import open_sink
 from simplevtr.visualization import TrackPainter, clip_sheet
 from simplevtr.visualization.clip_sheet import COLUMNS, captioned, joined
 
+_LONGEST_NAME = 20  # letters of a video's name, which shares a strip with the number of a frame
 Rows = dict[str, list[FrameTracks]]  # by title, the tracks in each frame
 
 
@@ -77,24 +82,40 @@ def run(options: argparse.Namespace) -> None:
         outputs[video_id] = check_output(path, overwrite=options.overwrite, suffixes=(suffix,))
     for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
         found, rows = tracks[video_id], {}
+        name = found.video.name[-_LONGEST_NAME:]
         if options.results is not None:
-            rows["predicted"] = frame_tracks(found, found.predicted, labels)
+            numbers = predicted_numbers(found)
+            rows[f"{name}: predicted"] = frame_tracks(found, found.predicted, numbers, labels)
         if truth.tracks is not None:
-            rows["ground truth"] = frame_tracks(found, found.true, labels)
+            numbers = [track.id for track in found.true]
+            rows[f"{name}: ground truth"] = frame_tracks(found, found.true, numbers, labels)
         draw(output, found.video, rows, painter, options)
     left = len(tracks) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
     print(f"wrote {len(outputs)} files into {options.output}{more}")
 
 
+def predicted_numbers(tracks: ScoredVideo) -> list[int]:
+    """For each predicted track the id of the true one that it matches, or else a free number."""
+    pairs, _, _ = match_video(tracks, iou_threshold=IOU_THRESHOLD, use_categories=False)
+    free = itertools.count(max((track.id for track in tracks.true), default=0) + 1)
+    return [
+        tracks.true[pairs[row]].id if row in pairs else next(free)
+        for row in range(len(tracks.predicted))
+    ]
+
+
 def frame_tracks(
-    of_video: ScoredVideo, tracks: Sequence[PredictedTrack | TrueTrack], labels: dict[int, int]
+    of_video: ScoredVideo,
+    tracks: Sequence[PredictedTrack | TrueTrack],
+    numbers: Sequence[int],
+    labels: dict[int, int],
 ) -> list[FrameTracks]:
-    """The tracks in each frame; predicted ones are numbered from 1 as they come."""
+    """The tracks in each frame, with their numbers."""
     video, masks = of_video.video, of_video.masks_by_frame(tracks)
     rows = [
-        (getattr(of, "id", i), labels[of.category_id], getattr(of, "score", None), own)
-        for i, (of, own) in enumerate(zip(tracks, masks, strict=True), start=1)
+        (number, labels[of.category_id], getattr(of, "score", None), own)
+        for number, of, own in zip(numbers, tracks, masks, strict=True)
     ]
     return list(FrameTracks.of_video(rows, (video.height, video.width), video.length))
 
