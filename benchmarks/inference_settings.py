@@ -13,8 +13,8 @@ those of CLEAR MOT at a mask IoU of 0.5, among tracks whose ranking by the first
 --score-threshold. TEST.* keys of the config and of the command line hold for every row.
 
 The paper's AP moves with the seed of inference (§4.2), where nothing else is random. With
---dropout-seeds each row is followed by others with dropout on, as in a network that was never put
-into evaluation mode. Norms are those of evaluation in all rows.
+--dropout-seeds each row is followed by others with dropout on (TEST.DROPOUT), as in a network that
+was never put into evaluation mode. Norms are those of evaluation in all rows.
 """
 
 import argparse
@@ -33,7 +33,6 @@ from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_ground_truth
 from simplevtr.inference import VideoPredictor
-from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.terminal import number
 from simplevtr.tracking import VideoSegmenter
 
@@ -89,24 +88,23 @@ def ranking(result: dict[str, Any], power: float) -> list[float]:
 
 def set_dropout(model: nn.Module, seed: int | None) -> None:
     """Evaluation mode; with a ``seed``, of all randomness, dropout stays on in it."""
+    model.inference_dropout = seed is not None
     model.eval()
     if seed is not None:
         seed_all_rng(seed)
-        for module in model.modules():
-            if isinstance(module, nn.Dropout | MultiheadAttention):
-                module.train()
 
 
 def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Evaluate at every window and overlap, with dropout off and on with each seed."""
+    if args.dropout_seeds:  # so that a model without any dropout is refused
+        args.opts = [*args.opts, "TEST.DROPOUT", "True"]
     cfg = model_config(args)
-    if args.dropout_seeds and not cfg.MODEL.SIMPLEVTR.DROPOUT:
-        raise ValueError("--dropout-seeds: MODEL.SIMPLEVTR.DROPOUT must be above 0")
     model, rows = VideoPredictor(cfg).model, []
     for window in args.windows:
         for overlap in args.overlaps if window else [0.0]:
             for seed in (None, *args.dropout_seeds):
-                set_dropout(model, seed)
+                if args.dropout_seeds:
+                    set_dropout(model, seed)
                 dropout = "off" if seed is None else f"on, seed {seed}"
                 row = measure(cfg, model, args, window, max(1, round(window * (1 - overlap))))
                 rows.append(({"dropout": dropout} if args.dropout_seeds else {}) | row)

@@ -19,6 +19,7 @@ NODE = "MODEL.SIMPLEVTR"
         ("MODEL.MASK_ON", False, "True"),
         (f"{NODE}.QUERY_FRAMES", 5, "0"),
         (f"{NODE}.DROPOUT", 0.2, "0.0 or its default, 0.1"),
+        ("TEST.DROPOUT", True, "False"),
         (f"{NODE}.ENC_LAYERS", 2, "0 or its default, 4"),
         (f"{NODE}.DECODER_INPUT", "query", "'zeros'"),
         (f"{NODE}.MASK_HEAD.CONV", "plain", "'dcnv2'"),

@@ -289,3 +289,19 @@ def test_what_ends_an_evaluation_is_refused_before_training(tiny_opts, embedded,
 def test_training_on_a_gpu(tiny_opts, tmp_path, amp):
     run([*tiny_opts, "MODEL.DEVICE", "cuda", "SOLVER.AMP.ENABLED", amp])
     assert np.isfinite(losses(tmp_path / "run")[-1])
+
+
+def test_dropout_in_inference_moves_scores_with_the_seed(tiny_opts, trained):
+    weights = ["MODEL.WEIGHTS", str(trained / "model_final.pth")]
+
+    def scores(*words):
+        run(["--eval-only", "--overwrite", *tiny_opts, *weights, *map(str, words)])
+        results = json.loads((trained / "inference/tiny_val/results.json").read_text())
+        return [entry["score"] for entry in results]
+
+    kept = ("MODEL.SIMPLEVTR.DROPOUT", 0.1, "TEST.DROPOUT", True, "SEED")
+    first, again, other = (scores(*kept, seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert scores("MODEL.SIMPLEVTR.DROPOUT", 0.1, "SEED", 1) == scores("SEED", 2) != first
+    with pytest.raises(ValueError, match="TEST.DROPOUT is True: MODEL.SIMPLEVTR.DROPOUT must be"):
+        scores("MODEL.SIMPLEVTR.DROPOUT", 0.0, "TEST.DROPOUT", True)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from simplevtr.head_keys import check_head
+from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.criterion import ClipCriterion
 from simplevtr.modeling.pixel_criterion import PixelCriterion
@@ -37,6 +38,7 @@ class SimpleVTR(nn.Module):
         window_predictor: WindowPredictor,  # frames of a window -> its slots
         segmenter: VideoSegmenter,  # windows of a video -> its tracks
         precision: Precision,  # number formats of the network
+        inference_dropout: bool = False,  # whether dropout stays on in evaluation mode
     ) -> None:
         super().__init__()
         self.network = network
@@ -46,12 +48,16 @@ class SimpleVTR(nn.Module):
         self.window_predictor = window_predictor
         self.segmenter = segmenter
         self.precision = precision
+        self.inference_dropout = inference_dropout
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Build the parts."""
+        """Build the parts; ValueError if TEST.DROPOUT is on without any dropout."""
         network, criterion = head_of(cfg)
+        if cfg.TEST.DROPOUT and not cfg.MODEL.SIMPLEVTR.DROPOUT:
+            raise ValueError("TEST.DROPOUT is True: MODEL.SIMPLEVTR.DROPOUT must be above 0")
         return {
+            "inference_dropout": cfg.TEST.DROPOUT,
             # First, since it is checked at once and the network takes time.
             "precision": Precision.from_config(cfg),
             "network": network(cfg),
@@ -66,6 +72,15 @@ class SimpleVTR(nn.Module):
     def device(self) -> torch.device:
         """Where the model's tensors are."""
         return self.batcher.pixel_mean.device
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; in the latter dropout alone may stay on."""
+        super().train(mode)
+        if self.inference_dropout:
+            for module in self.modules():
+                if isinstance(module, nn.Dropout | MultiheadAttention):
+                    module.train()
+        return self
 
     def forward(self, batched_inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Train on clips or segment one video.
