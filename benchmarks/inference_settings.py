@@ -4,7 +4,7 @@
     python benchmarks/inference_settings.py --config-file configs/embedded/pretrained.yaml \\
         --dataset embedded_easy_long --windows 0 10 20 40 80 --overlaps 0.25 0.5
     python benchmarks/inference_settings.py --config-file configs/embedded/clips.yaml \\
-        --dataset embedded_easy_val --windows 0 --dropout-seeds 666 1 2 \\
+        --windows 0 --dropout-seeds 666 1 2 --dataset embedded_easy_val \\
         MODEL.SIMPLEVTR.DROPOUT 0.1 MODEL.WEIGHTS output/ablations/dropout/seed_1/model_final.pth
 
 Window 0 is the whole video. An overlap is a share of the window; the stride is what is left of it.

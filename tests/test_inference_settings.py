@@ -58,6 +58,6 @@ def test_only_dropout_depends_on_the_seed(tiny_cfg, monkeypatch, rate):
 
 def test_without_dropout_its_seeds_measure_nothing(capsys):
     words = ["--config-file", "configs/embedded/clips.yaml", "--dropout-seeds", "1"]
-    words += ["MODEL.WEIGHTS", "demo/embedded_easy.pth"]
+    words += ["--threads", "1", "MODEL.WEIGHTS", "demo/embedded_easy.pth"]
     assert main(words) == 2
     assert "MODEL.SIMPLEVTR.DROPOUT must be above 0" in capsys.readouterr().err
