@@ -307,7 +307,7 @@ def _add_test(cfg: CfgNode) -> None:
     # APs, APm, APl: the greatest small and the greatest medium area, in pixels of the original
     # frames (YouTube-VIS: 128^2, 256^2).
     cfg.TEST.AREA_LIMITS = [128**2, 256**2]
-    # True: dropout stays on in inference, as in VisTR's public code; AP then moves with SEED (§4.2).
+    # True: dropout stays on in inference, as in VisTR's public code: AP moves with SEED (§4.2).
     cfg.TEST.DROPOUT = False
     # True: inference in SOLVER.AMP.DTYPE wherever it happens (--eval-only, during training, demo),
     # whatever SOLVER.AMP.ENABLED, which is about training alone
