@@ -139,6 +139,13 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def counted(number: int, nouns: str) -> str:
+    """A number with what it counts, given in the plural: "1 category", "1,200 videos"."""
+    if number == 1:
+        nouns = nouns[:-3] + "y" if nouns.endswith("ies") else nouns.removesuffix("s")
+    return f"{number:,} {nouns}"
+
+
 def table_cell(text: str) -> str:
     """The text as it can stand in a cell of a Markdown table."""
     return one_line(text).replace("|", "/")

@@ -72,6 +72,16 @@ def test_counts_and_sizes(run):
     assert "With one frame a clip" not in run(content=make_content([1, 1], [1, 1]))[1]
 
 
+def test_videos_longer_than_a_window_are_told(run):
+    _, out, _ = run(content=make_content([1, 1], [40, 100]))
+    reason = "50.00 % of the videos fit into one window; longer ones take several, as in the paper"
+    assert cells(out, "TEST.WINDOW") == [["64", reason]]
+    reason = (
+        "100.00 % of the videos fill a clip; shorter ones repeat frames; the paper takes no more"
+    )
+    assert cells(out, "INPUT.SAMPLING_FRAME_NUM") == [["16", reason]]
+
+
 def test_the_config_line_is_one(run):
     from simplevtr import setup_cfg
 

@@ -140,6 +140,12 @@ def test_sizes_cover_exactly_what_is_asked_for():
     assert (bare.slots, bare.clip_frames, bare.window) == (1, 3, 3)
 
 
+def test_long_videos_are_no_reason_for_more_frames_than_the_paper_takes():
+    videos = [VideoSummary(str(i), length=i) for i in range(40, 101)]
+    assert suggest_sizes(videos, Fraction("0.98"))[1:] == (16, 64)
+    assert suggest_sizes(videos[:1], Fraction("0.98"))[1:] == (16, 40)
+
+
 def test_instances_of_a_video_and_of_a_frame():
     content = make_content([3, 0], [3, 2])
     first, second, third = content["annotations"]

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from simplevtr.terminal import (
     command_parser,
+    counted,
     number,
     one_line,
     run_command,
@@ -116,3 +117,11 @@ def test_usable_cores_are_known_on_every_system(monkeypatch):
     assert usable_cores() == len(os.sched_getaffinity(0))
     monkeypatch.delattr(os, "sched_getaffinity")
     assert usable_cores() == os.cpu_count()
+
+
+def test_a_number_and_what_it_counts():
+    nouns = {0: "categories", 1: "categories", 1200: "videos"}
+    assert [counted(n, noun) for n, noun in nouns.items()] == [
+        "0 categories", "1 category", "1,200 videos",
+    ]  # fmt: skip
+    assert counted(1, "videos") == "1 video"

@@ -22,7 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import read_annotations
-from simplevtr.terminal import command_parser, markdown_table, number, run_command, say, table_cell
+from simplevtr.terminal import (
+    command_parser,
+    counted,
+    markdown_table,
+    number,
+    run_command,
+    say,
+    table_cell,
+)
 from simplevtr.toolbox import statistics
 
 SINGLE_ROWS = 10  # numbers of instances with a row each; further rows double
@@ -87,10 +95,12 @@ def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool
 
 def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) -> str:
     lengths = [video.length for video in videos]
-    instances = f", {sum(v.instances for v in videos):,} instances" if annotated else ""
+    counts = {"videos": len(videos), "frames": sum(lengths)}
+    counts |= {"instances": sum(v.instances for v in videos)} if annotated else {}
+    counts |= {"categories": categories}
     nothing = "" if annotated else "\nThe file has no annotations, so instances cannot be counted."
     return (
-        f"{len(videos):,} videos, {sum(lengths):,} frames{instances}, {categories} categories.\n"
+        f"{', '.join(counted(n, what) for what, n in counts.items())}.\n"
         f"A video has {min(lengths)} to {max(lengths)} frames, {fmean(lengths):.1f} on average, "
         f"median {median_low(lengths)}.{nothing}"
     )
@@ -142,7 +152,11 @@ def _sizes_part(
     share, held = statistics.share_within([video.instances for video in videos], sizes.slots)
     slots = f"{share:.2f} % of the videos have no more instances; they hold {held:.2f} % of the "
     clip = f"{100 - shorter:.2f} % of the videos fill a clip; shorter ones repeat frames"
-    window = f"{fitting:.2f} % of the videos fit into one window"
+    if sizes.clip_frames == statistics.PAPER_CLIP:
+        clip += "; the paper takes no more"
+    window = f"{fitting:.2f} % of the videos fit into one window; longer ones take several"
+    if sizes.window == statistics.PAPER_WINDOW:
+        window += ", as in the paper"
     rows = [
         ("MODEL.SIMPLEVTR.NUM_CLASSES", str(classes), "categories"),
         ("MODEL.SIMPLEVTR.NUM_QUERIES", str(sizes.slots), f"{slots}instances"),

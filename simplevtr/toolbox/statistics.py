@@ -66,15 +66,20 @@ def doubling_bounds(singles: int, greatest: int) -> list[int]:
     return bounds
 
 
+# What the paper trains and infers with (section 4.2), after counts as these. Videos of hundreds of
+# frames are no reason for more: memory grows with it, and windows are linked.
+PAPER_CLIP, PAPER_WINDOW = 16, 64
+
+
 class Suggestion(NamedTuple):
     """Sizes of a model that a dataset asks for. "Covered" is the share of videos asked for."""
 
     slots: int  # least number that the instances of a covered video do not exceed (NUM_QUERIES)
-    # Greatest number of different frames that a covered video can give (INPUT.SAMPLING_FRAME_NUM);
-    # in training, shorter videos repeat frames.
+    # Greatest number of different frames, up to the paper's, that a covered video can give
+    # (INPUT.SAMPLING_FRAME_NUM); in training, shorter videos repeat frames.
     clip_frames: int
-    # Least number that the frames of a covered video do not exceed (TEST.WINDOW); longer videos
-    # are read in several windows.
+    # Least number that the frames of a covered video do not exceed, or the paper's (TEST.WINDOW);
+    # longer videos are read in several windows.
     window: int
 
 
@@ -86,7 +91,8 @@ def suggest_sizes(videos: Sequence[VideoSummary], coverage: Fraction) -> Suggest
     covered = math.ceil(coverage * len(videos))
     lengths = sorted(video.length for video in videos)
     slots = max(1, sorted(video.instances for video in videos)[covered - 1])
-    return Suggestion(slots, lengths[len(videos) - covered], window=lengths[covered - 1])
+    clip_frames, window = lengths[len(videos) - covered], lengths[covered - 1]
+    return Suggestion(slots, min(clip_frames, PAPER_CLIP), min(window, PAPER_WINDOW))
 
 
 def share_within(numbers: Sequence[int], most: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from simplevtr.formats.checks import check_outline
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
-from simplevtr.terminal import command_parser, error_text, number, run_command, say
+from simplevtr.terminal import command_parser, counted, error_text, number, run_command, say
 from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
 from simplevtr.toolbox.doctor.examination import Examination, Settings, examine
 from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, Findings, described
@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
     examination = examine(source.read(), settings, findings)
     totals = examination.totals
     kinds = ("videos", "frames", "tracks", "masks", "categories")
-    say(f"{source.json_file}: {', '.join(f'{totals[kind]:,} {kind}' for kind in kinds)}")
+    say(f"{source.json_file}: {', '.join(counted(totals[kind], kind) for kind in kinds)}")
     if root is not None:
-        say(f"{totals['frames']:,} images in {root}")
+        say(f"{counted(totals['frames'], 'images')} in {root}")
     say("\n" + table(examination, examples=options.examples))
     report = {"file": source.json_file, "images": root, **_as_json(examination)}
     if options.fix is not None:
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if sheets is not None:
         repaired, most = examination.repaired, options.max_videos
         count = write_contact_sheets(repaired, root, sheets, most_videos=most)
-        say(f"\nwrote {count} pictures into {sheets}")
+        say(f"\nwrote {counted(count, 'pictures')} into {sheets}")
     if options.json is not None:
         write_json(options.json, report, overwrite=True, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
@@ -82,7 +82,7 @@ def table(examination: Examination, *, examples: int) -> str:
         text = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
         lines = [*(line.rstrip() for line in text.splitlines()), ""]
         counts = {severity: findings.total(severity) for severity in ("error", "warning")}
-        last = " and ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in counts.items())
+        last = " and ".join(counted(n, f"{kind}s") for kind, n in counts.items())
     for what, way in (("not looked at", "--images ROOT"), ("not decoded", "without --no-decode")):
         if examination.totals[what]:
             last += f"; {examination.totals[what]:,} frames were {what} ({way})"
