@@ -107,7 +107,10 @@ def set_item(*path_and_value):
         # What else is wrong in an entry is found as for evaluation (test_ground_truth.py).
         (set_item("annotations", 0, "category_id", 7), "annotations[0]: unknown category_id 7"),
         (lambda c: c["videos"][0].pop("file_names"), "video 1 has no file_names"),
-        (set_item("videos", 0, "file_names", 2, "../a.jpg"), "video 1: file name '../a.jpg'"),
+        (
+            set_item("videos", 0, "file_names", 2, "../a.jpg"),
+            "video 1, file_names[2]: file name '../a.jpg'",
+        ),
         (
             set_item("annotations", 1, "segmentations", 0, {"size": [9, 9], "counts": "o"}),
             "annotations[1]: frame 0: RLE size is [9, 9]",

@@ -9,7 +9,7 @@ from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.record_cache import read_once
-from simplevtr.formats.paths import AnyPath, below, existing
+from simplevtr.formats.paths import AnyPath, existing
 from simplevtr.formats.ytvis import (
     Annotation,
     AnnotationFile,
@@ -162,12 +162,10 @@ def _official_names(
 
 def video_record(video: Video, json_file: str, image_root: str) -> Record:
     """A record without annotations; ValueError if a name is missing or leads out of the root."""
-    if video.file_names is None:
-        raise ValueError(f"{json_file}: video {video.id} has no file_names")
     try:
-        paths = [os.fspath(below(image_root, name)) for name in video.file_names]
+        paths = [os.fspath(video.stated_path(image_root, t)) for t in range(video.length)]
     except ValueError as error:
-        raise ValueError(f"{json_file}: video {video.id}: {error}") from error
+        raise ValueError(f"{json_file}: {error}") from error
     return {
         "file_names": paths,
         "height": video.height,

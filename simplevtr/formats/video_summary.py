@@ -40,10 +40,10 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
 
 
 def _video_names(file: AnnotationFile) -> list[str]:
-    for video in file.videos:
-        if video.file_names is None:
-            raise ValueError(f"{file.source}: video {video.id} has no file_names")
-    firsts = [video.file_names[0].replace("\\", "/") for video in file.videos]
+    try:
+        firsts = [video.require_names()[0].replace("\\", "/") for video in file.videos]
+    except ValueError as error:
+        raise ValueError(f"{file.source}: {error}") from error
     folders = [first.rpartition("/")[0] for first in firsts]
     shared = Counter(folders)
     names = [

@@ -42,17 +42,26 @@ class Video:
         folders = (self.file_names or [""])[0].replace("\\", "/").split("/")[:-1]
         return folders[-1] if folders else str(self.id)
 
-    def frame_path(self, images: AnyPath, t: int) -> Path:
-        """Where frame ``t`` is, as the disk spells it; ValueError if that is not below ``images``.
+    def require_names(self) -> list[str]:
+        """``file_names``; ValueError if the file has none."""
+        if self.file_names is None:
+            raise ValueError(f"video {self.id} has no file_names")
+        return self.file_names
+
+    def stated_path(self, images: AnyPath, t: int) -> Path:
+        """Where frame ``t`` is by its file name; ValueError if that is not below ``images``.
 
         ``images`` is the folder that the file names start at.
         """
-        if self.file_names is None:
-            raise ValueError(f"video {self.id} has no file_names in its annotation file")
+        name = self.require_names()[t]
         try:
-            return existing(below(images, self.file_names[t]))
+            return below(images, name)
         except ValueError as error:
             raise ValueError(f"video {self.id}, file_names[{t}]: {error}") from error
+
+    def frame_path(self, images: AnyPath, t: int) -> Path:
+        """``stated_path`` as the disk spells it."""
+        return existing(self.stated_path(images, t))
 
 
 @dataclass(frozen=True, slots=True)
