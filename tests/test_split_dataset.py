@@ -105,6 +105,16 @@ def test_the_recipe_is_written(run, tmp_path):
     assert train["info"]["split"] == {**recipe, "part": "train"}
 
 
+def test_numbers_that_json_does_not_have_are_refused_before_a_file_is_written(run, tmp_path):
+    for key in ("videos", "annotations"):
+        content = make_content()
+        content[key][-1]["attributes"] = [{"mine": float("nan")}]
+        status, out, err = run(content=content)
+        assert (status, out) == (2, "")
+        assert "all.json: holds a number that is NaN or infinite" in err
+        assert not (tmp_path / "out").exists()
+
+
 def test_the_order_of_videos_and_ids_do_not_matter(run, tmp_path):
     run("--val-videos", 8)
     (expected,) = read(tmp_path, "val")

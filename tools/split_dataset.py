@@ -9,7 +9,6 @@ frames stay where they are: both files go with the image folder of the source.
 
 import argparse
 import hashlib
-import json
 import re
 import sys
 from collections import Counter
@@ -21,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
 
 from simplevtr import __version__
-from simplevtr.formats.files import read_json, refuse_existing, write_bytes
+from simplevtr.formats.files import json_bytes, read_json, refuse_existing, write_bytes
 from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command_parser, markdown_table, number, run_command, say, table_cell
@@ -68,9 +67,15 @@ def run(options: argparse.Namespace) -> None:
             f"{file.source}: {len(shared)} frames, such as {shared[0]}, are in videos of both "
             "sides; keep such videos together with --group-by, or leave some out"
         )
-    for part, path in zip(parts, paths, strict=True):
-        data = (json.dumps(part) + "\n").encode()
-        write_bytes(path, data, overwrite=options.overwrite)
+    try:
+        texts = [json_bytes(part) for part in parts]  # both before any is written
+    except ValueError as error:  # in what the format does not know, and so nobody checked
+        raise ValueError(
+            f"{file.source}: holds a number that is NaN or infinite, which JSON does not have; "
+            "python -m simplevtr.toolbox.doctor names and mends it"
+        ) from error
+    for text, path in zip(texts, paths, strict=True):
+        write_bytes(path, text, overwrite=options.overwrite)
     categories = {category.id: table_cell(category.name) for category in file.categories}
     names = [table_cell(name) for name in options.names]
     say(f"{_table(sides, names, categories)}\n")

@@ -127,10 +127,15 @@ def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = Fa
 def write_json(
     path: str | os.PathLike, content: Any, *, overwrite: bool = False, indent: int | None = None
 ) -> None:
-    """Write JSON as ``write_bytes`` does, without blanks or indented; ValueError for NaN."""
+    """Write ``json_bytes`` as ``write_bytes`` does; ValueError for NaN."""
+    write_bytes(path, json_bytes(content, indent=indent), overwrite=overwrite)
+
+
+def json_bytes(content: Any, *, indent: int | None = None) -> bytes:
+    """The text of a JSON file, without blanks or indented; ValueError for NaN and infinity."""
     separators = (",", ":") if indent is None else None
     text = json.dumps(content, allow_nan=False, indent=indent, separators=separators)
-    write_bytes(path, (text + "\n" * bool(indent)).encode("ascii"), overwrite=overwrite)
+    return (text + "\n" * bool(indent)).encode("ascii")
 
 
 @contextmanager
