@@ -385,5 +385,7 @@ def test_the_size_in_the_head_tells_how_frames_were_labelled(known, read, side, 
 
 def test_frames_of_another_size_than_they_were_labelled_at_are_refused(known, read):
     head = "<original_size><width>128</width><height>96</height></original_size>"
-    with pytest.raises(ValueError, match=r"96 x 128 pixels .*original_size.* have 48 x 64"):
+    with pytest.raises(
+        ValueError, match=r"original_size: height and width are \(96, 128\), but .* has \(48, 64\)"
+    ):
         read(f"<meta><task>{head}</task></meta>" + track(polygon(0)))

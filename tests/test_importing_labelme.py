@@ -228,8 +228,12 @@ def test_bad_shapes_are_named(read, shapes, message):
 def test_bad_files_are_named(read, known):
     with pytest.raises(ValueError, match="00001.json: 'shapes' is None"):
         read(content={"version": "5"})
-    with pytest.raises(ValueError, match="imageHeight is 9, but the image has 48"):
+    with pytest.raises(
+        ValueError, match=r"height and width are \(9, None\), but .* has \(48, 64\)"
+    ):
         read(content={"shapes": [], "imageHeight": 9})
+    with pytest.raises(ValueError, match=r"height and width are \('48', 64\), but"):
+        read(content={"shapes": [], "imageHeight": "48", "imageWidth": 64})
     shutil.move(known.images / "video1/00001.json", known.images / "video1/00009.json")
     with pytest.raises(FileNotFoundError, match="00009.json: there is no image 00009"):
         read_labelme(known.images)
@@ -254,7 +258,8 @@ def test_labels_of_the_stored_picture_say_so_by_their_size(known, read):
     turn_frames(known.images)
     stored = {"shapes": [shape()], "imageHeight": SIZE[1], "imageWidth": SIZE[0]}
     assert [video.size for video in read(content=stored).videos] == [SIZE[::-1]]
-    with pytest.raises(ValueError, match="00001.json: imageHeight is 50, but the image has 48"):
+    message = r"00001.json: height and width are \(50, 60\), but .*00001.jpg has \(48, 64\)"
+    with pytest.raises(ValueError, match=message):
         read(content=stored | {"imageHeight": 50, "imageWidth": 60})
 
 

@@ -66,13 +66,11 @@ def read(
         images = videos[video]
         with naming(source):
             frames = {image.id: existing(below(root, image.name)) for image in images}
-        stated = {image.id: image.sides for image in images if None not in image.sides}
+        stated = {image.id: image.sides for image in images}
         draft = VideoDraft(dataset, names.get(video, str(video)), frames, stated=stated)
         for image in images:
             with draft.frame(image.id, f"{source}, image {image.id}"):
-                if any(a not in (None, b) for a, b in zip(image.sides, draft.size, strict=True)):
-                    found = f"{frames[image.id]} has {draft.size}"
-                    raise ValueError(f"height and width are {image.sides}, but {found}")
+                draft.check_stated(image.id)
                 for entry in annotations.get(image.id, ()):
                     with naming(f"annotation {entry.get('id')!r:.40}"):
                         track = identity(_track(entry), _TRACK_NAMES)

@@ -64,13 +64,10 @@ def read(
         with naming(path):
             tree = _parse(path)
             frames = _matched(pictures, _stated_frames(tree), folder, dataset.notes)
-        size = _stated_size(tree)
-        draft = VideoDraft(dataset, path.stem, frames, stated=dict.fromkeys(frames, size))
-        if size not in (None, draft.size):
-            raise ValueError(
-                f"{path}: is of frames of {size[0]} x {size[1]} pixels (height x width, "
-                f"original_size), but those in {folder} have {draft.size[0]} x {draft.size[1]}"
-            )
+        stated = dict.fromkeys(frames, _stated_size(tree))
+        draft = VideoDraft(dataset, path.stem, frames, stated=stated)
+        with naming(f"{path}, original_size"):
+            draft.check_stated(next(iter(frames)))
         for index, track in enumerate(tree.iterfind("track")):
             where = f"{path}, track {track.get('id', index)!r:.40}"
             _add_track(draft, track, index, where, hold=gaps == "hold")

@@ -67,23 +67,19 @@ def _video(
         dataset, images, sources.files_of(folder, ".json"), "file", frames=frames
     )
     contents: dict[str, dict[str, Any]] = {}
-    stated: dict[str, shapes.Size] = {}  # as LabelMe showed the picture
+    stated: dict[str, tuple[Any, Any]] = {}  # as LabelMe showed the picture
     for name, path in files.items():
         with dataset.part("frames"):
             content = contents[name] = sources.read_object(path)
             content.pop("imageData", None)  # the picture again, the most of the file
-            size = content.get("imageHeight"), content.get("imageWidth")
-            if all(type(side) is int for side in size):
-                stated[name] = size
+            stated[name] = content.get("imageHeight"), content.get("imageWidth")
             continue
         del pictures[name]
     draft = VideoDraft(dataset, folder.absolute().name, pictures, stated=stated, unite=True)
     for name, content in contents.items():
         with draft.frame(name):
-            for key, side in zip(("imageHeight", "imageWidth"), draft.size, strict=True):
-                if content.get(key, side) not in (side, None):
-                    found = f"{key} is {content[key]!r:.40}, but the image has {side}"
-                    raise ValueError(f"{files[name]}: {found}")
+            with naming(files[name]):
+                draft.check_stated(name)
             entries = sources.get_list(content, "shapes", files[name])
             for number, shape in enumerate(entries, start=1):
                 where = f"{files[name]}, shape {number}"

@@ -1,5 +1,6 @@
 """A dataset while it is read from foreign files: its videos, what is left out, and errors."""
 
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,9 +107,10 @@ class VideoDraft:
     dataset: ImportedDataset
     name: str  # what messages call the video
     frames: Mapping[Hashable, Path]  # in order, by what an importer calls them: number, name or id
-    # Of some frames, the size that annotations were made at. Where it fits the stored pixels only,
-    # these are meant and not the picture as EXIF turns it.
-    stated: Mapping[Hashable, Size | None] = field(default_factory=dict)
+    # Of some frames, the height and width that annotations were made at, whatever a file has in
+    # their place; None: not known. Where they fit the stored pixels only, these are meant and not
+    # the picture as EXIF turns it.
+    stated: Mapping[Hashable, tuple[Any, Any] | None] = field(default_factory=dict)
     unite: bool = False  # whether a track may have several masks in a frame, which become one
 
     def __post_init__(self) -> None:
@@ -123,6 +125,13 @@ class VideoDraft:
             yield
             return
         self._lost.add(key)
+
+    def check_stated(self, key: Hashable) -> None:
+        """ValueError if the stated size of a frame, or the one side that is known, is not its."""
+        stated = self.stated.get(key) or (None, None)
+        if any(side not in (None, own) for side, own in zip(stated, self.size, strict=True)):
+            found = f"{self.frames[key]} has {self.size}"
+            raise ValueError(f"height and width are {reprlib.repr(stated)}, but {found}")
 
     def add(self, key: Hashable, category: str, frame: Hashable, mask: Rle) -> None:
         """Add the mask of track ``key`` in ``frame``; an empty one is only counted."""
@@ -160,7 +169,9 @@ class VideoDraft:
         sizes: dict[Hashable, Size] = {}
         for t, path in self.frames.items():
             with self.frame(t):
-                sizes[t] = _size_of(path, self.stated.get(t))
+                stated = self.stated.get(t) or ()
+                known = stated and all(type(side) is int for side in stated)
+                sizes[t] = _size_of(path, stated if known else None)
         self._require_frames(sizes)
         ((size, _),) = Counter(sizes.values()).most_common(1)
         usual = next(self.frames[t].name for t in sizes if sizes[t] == size)
