@@ -127,6 +127,17 @@ def test_labels_do_not_lie_on_each_other():
     assert dark_two > 1.6 * dark_one
 
 
+def test_of_equal_masks_the_best_is_on_top():
+    mask = box_mask(100, 100, 50, 50)
+    picture = draw(UNLABELLED, grey(), [mask] * 2, [0, 0], [0.9, 0.4], [1, 2])
+    below = 128 * 0.55 + np.array(track_rgb(2)) * 0.45
+    np.testing.assert_allclose(
+        picture[125, 125], below * 0.55 + np.array(track_rgb(1)) * 0.45, atol=2
+    )
+    line = picture[100, 125].astype(float)
+    assert np.abs(line - track_rgb(1)).max() < 30 < np.abs(line - track_rgb(2)).max()
+
+
 @pytest.mark.parametrize("y", [0, 100, 260])
 def test_a_label_hides_little_of_its_mask(y):
     """Above the mask or below it, unless the mask is eight times as large as the label."""

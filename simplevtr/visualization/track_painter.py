@@ -124,14 +124,13 @@ class TrackPainter:
 
     def _paint(self, canvas: np.ndarray, shown: _Shown) -> None:
         if self.draw_masks:
-            # Large masks first, so that small ones stay visible on top.
-            for mask, track_id, _ in sorted(
-                shown, key=lambda item: -cv2.countNonZero(item[0].inside)
-            ):
+            # Small masks on top of large ones; of equal ones the first, which has the best score.
+            stack = sorted(shown[::-1], key=lambda item: -cv2.countNonZero(item[0].inside))
+            for mask, track_id, _ in stack:
                 mask.fill(canvas, track_rgb(track_id), self.alpha)
-            for mask, _, _ in shown:
+            for mask, _, _ in stack:
                 mask.shade(canvas)
-            for mask, track_id, _ in shown:
+            for mask, track_id, _ in stack:
                 mask.outline(canvas, track_rgb(track_id))
         if self.draw_boxes:
             for mask, track_id, _ in shown:
