@@ -1,4 +1,5 @@
 from simplevtr.data.categories import (
+    COCO_CATEGORIES,
     DATASET_CATEGORIES,
     OVIS_CATEGORIES,
     YTVIS_2019_CATEGORIES,
@@ -8,6 +9,7 @@ from simplevtr.data.categories import (
 )
 
 import pytest
+from detectron2.data.datasets import builtin_meta
 
 
 @pytest.mark.parametrize(
@@ -77,5 +79,10 @@ def test_categories_are_matched_by_name():
         "sofa": None,
     }
     assert match_categories({"mouse": "animal"}, targets) == {"mouse": 1}
+    coco = [name for _, name in COCO_CATEGORIES]
+    own = {c["name"]: c.get("supercategory") for c in builtin_meta.COCO_CATEGORIES if c["isthing"]}
+    own["mouse"] = "electronic"  # detectron2's list has no supercategories
+    assert [*match_categories(own, coco).values()] == [*range(80)]
+    assert match_categories(dict.fromkeys(coco), targets)["computer_mouse"] is None
     with pytest.raises(ValueError, match="'Cat' and 'cat' cannot be told apart"):
         match_categories({}, ["Cat", "cat"])

@@ -191,6 +191,7 @@ def test_unknown_target_is_named(tmp_path):
         ("coco_pseudo_2017_train", "ytvis_2019_train"),
         ("coco_pseudo_2017_val_ytvis_2021", "ytvis_2021_train"),
         ("coco_pseudo_2017_train_ovis", "ovis_train"),
+        ("coco_pseudo_2017_train_coco", "coco_2017_train"),
     ],
 )
 def test_builtin_names(name, target):

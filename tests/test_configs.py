@@ -28,9 +28,7 @@ def test_config_builds_its_model(name):
     node = cfg.MODEL.SIMPLEVTR
     assert model.network.class_head.out_features == node.CLASS_OFFSET + node.NUM_CLASSES + 1
     assert (model.network.mask_head is not None) == cfg.MODEL.MASK_ON
-    assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list()) | {
-        "coco_2017_train"
-    }
+    assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list())
 
 
 @pytest.mark.parametrize("name", [n for n in CONFIGS if "/simplevtr_" in n])
@@ -88,6 +86,33 @@ def test_vistr_configs_are_vistrs(name):
     assert solver.CLIP_GRADIENTS.CLIP_VALUE == 0.1
     assert (cfg.INPUT.SAMPLING_FRAME_NUM, cfg.INPUT.SAMPLING) == (36, "consecutive")
     assert (cfg.INPUT.SAMPLING_SCHEME, solver.IMS_PER_BATCH) == ("frame", 8)
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if "/coco/" in n])
+def test_coco_configs_are_detrs(name):
+    """Of VisTR's widths and depth, with the hyperparameters of DETR's paper."""
+    cfg, vistr = (setup_cfg(str(ROOT / n)) for n in (name, "configs/Base-VisTR.yaml"))
+    node = cfg.MODEL.SIMPLEVTR
+    for key in ("HIDDEN_DIM", "ENC_LAYERS", "DEC_LAYERS", "DROPOUT", "DIM_FEEDFORWARD"):
+        assert node[key] == vistr.MODEL.SIMPLEVTR[key]
+    assert (cfg.MODEL.MASK_ON, node.NUM_CLASSES, node.NUM_QUERIES) == (False, 80, 100)
+    assert (node.LOSS.L1_WEIGHT, node.LOSS.GIOU_WEIGHT, node.LOSS.NO_OBJECT_WEIGHT) == (5, 2, 0.1)
+    solver = cfg.SOLVER
+    assert (solver.OPTIMIZER, solver.BASE_LR, solver.WEIGHT_DECAY) == ("ADAMW", 1e-4, 1e-4)
+    assert (solver.MAX_EPOCHS, solver.STEP_EPOCHS, solver.IMS_PER_BATCH) == (300, (200,), 64)
+    assert (min(cfg.INPUT.MIN_SIZE_TRAIN), max(cfg.INPUT.MIN_SIZE_TRAIN)) == (480, 800)
+    assert (cfg.INPUT.MAX_SIZE_TRAIN, cfg.INPUT.SAMPLING_FRAME_NUM) == (1333, 1)
+    assert f"R-{cfg.MODEL.RESNETS.DEPTH}.pkl" in cfg.MODEL.WEIGHTS
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if re.search("/(simplevtr|vistr)_", n)])
+def test_configs_say_which_start_they_have(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    depth = name.removesuffix(".yaml").rpartition("_")[2]
+    assert "ImageNetPretrained" in setup_cfg(str(ROOT / name)).MODEL.WEIGHTS
+    assert "# Starts from ImageNet; with MODEL.WEIGHTS start.pth from COCO, as VisTR" in text
+    assert (ROOT / f"configs/coco/detr_{depth}.yaml").is_file()
+    assert f"configs/coco/detr_{depth}.yaml" in text
 
 
 @pytest.mark.parametrize(

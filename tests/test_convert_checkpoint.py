@@ -2,6 +2,7 @@
 
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.conversion import target_of_config
+from simplevtr.data.categories import YTVIS_2021_CATEGORIES
 from simplevtr.run_config import setup_cfg
 from simplevtr.weights_file import write_weights
 from tools.convert_checkpoint import main
@@ -195,6 +196,26 @@ def test_weights_alone_in_half_precision(checkpoint, tmp_path, capsys):
     torch.save({"model": {"x": torch.tensor([1e6])}}, tmp_path / "large.pth")
     assert run(tmp_path / "large.pth", tmp_path / "a.pth", "--half") == 2
     assert "x has values that do not fit" in capsys.readouterr().err
+
+
+def test_the_classes_that_a_checkpoint_names_go_by_name(tmp_path, tiny_cfg, capsys):
+    """Also behind leading indices that no category uses."""
+    names = ["zebra", "cat", "apple"]
+    head = {"weight": torch.arange(5.0)[:, None].expand(5, 24).clone(), "bias": torch.arange(5.0)}
+    torch.save(
+        {
+            "model": {f"network.class_head.{name}": value for name, value in head.items()},
+            "classes": {"names": names, "ids": [1, 2, 3]},
+        },
+        tmp_path / "run.pth",
+    )
+    more = {"DATASETS.TRAIN": ("ytvis_2021_train",), "MODEL.SIMPLEVTR.NUM_CLASSES": 40}
+    assert run(tmp_path / "run.pth", tmp_path / "start.pth", *config(SIZE, more)) == 0
+    assert '2 of 40 and "no object" by their names' in capsys.readouterr().out
+    bias = read_weights(tmp_path / "start.pth")["network.class_head.bias"]
+    labels = [name for _, name in YTVIS_2021_CATEGORIES]
+    rows = [bias[labels.index("zebra")], bias[labels.index("cat")], bias[-1]]
+    assert [row.item() for row in rows] == [1, 2, 4]
 
 
 def test_the_average_and_the_classes_are_kept(tmp_path, capsys):

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from simplevtr import setup_cfg, weights_file
 from simplevtr.conversion import COLOURS, LAYOUTS, convert, target_of_config, to_vistr
-from simplevtr.conversion.classes import WEIGHT
+from simplevtr.conversion.classes import BIAS, WEIGHT
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command_parser, number, run_command
 
@@ -52,15 +52,19 @@ def run(options: argparse.Namespace) -> None:
     print(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
-        known = DATASET_CATEGORIES.get(options.source_dataset)
+        known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
+        names = known and [name for _, name in known]
+        if names is None and classes is not None and BIAS in weights:
+            names = classes.names
+            offset = len(weights[BIAS]) - len(names) - 1 if offset is None else offset
         target = target_of_config(setup_cfg(options.config_file, options.opts))
         weights, report = convert(
             weights,
             target,
             layout=options.layout,
             source_slots=options.source_slots,
-            source_class_offset=options.source_class_offset,
-            source_classes=known and [name for _, name in known],
+            source_class_offset=offset,
+            source_classes=names,
             colours=options.source_colours,
         )
         print(report.text(options.verbose))

@@ -21,7 +21,11 @@ from simplevtr.terminal import command_parser, run_command, say
 from simplevtr.toolbox.importing import READERS, output, read_dataset
 
 # By the name of a dataset without its split.
-CATEGORIES = {name.rsplit("_", 1)[0]: pairs for name, pairs in DATASET_CATEGORIES.items()}
+CATEGORIES = {
+    name.rsplit("_", 1)[0]: pairs
+    for name, pairs in DATASET_CATEGORIES.items()
+    if not name.startswith("coco")
+}
 # What is done after reading; all other options are those of read_dataset.
 LATER = ("output", "overwrite", "categories", "rename", "drop_others")
 

@@ -33,7 +33,6 @@ def refit_classes(
     offset = layout.class_offset if source_offset is None else source_offset
     as_it_is = source_offset in (None, target.class_offset)
     names = layout.classes if source_classes is None else tuple(source_classes)
-    kinds = layout.kinds if source_classes is None else {}
     same = [*map(plain_name, names)] == [*map(plain_name, target.classes)]
     by_name = bool(names and target.classes) and not same
     for name, unused in ((WEIGHT, 0.0), (BIAS, UNUSED_LOGIT)):
@@ -51,7 +50,7 @@ def refit_classes(
         fitted[-1] = rows[-1]
         if by_name and have == expected:
             row_of = {n: row for row, n in enumerate(names, start=offset) if n}
-            places = match_categories({n: kinds.get(n) for n in row_of}, target.classes)
+            places = match_categories(dict.fromkeys(row_of), target.classes)
             found = {row_of[n]: place for n, place in places.items() if place is not None}
             for row, place in found.items():
                 fitted[place - 1 - len(target.classes)] = rows[row]

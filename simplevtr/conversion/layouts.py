@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from simplevtr.conversion.names import DETR, TORCHVISION, VISTR
-from simplevtr.data.categories import YTVIS_2019_CATEGORIES
+from simplevtr.data.categories import COCO_CATEGORIES, YTVIS_2019_CATEGORIES
 
 from detectron2.checkpoint.c2_model_loading import convert_basic_c2_names
-from detectron2.data.datasets.builtin_meta import COCO_CATEGORIES
 from torch import Tensor
 
 # Class rows of the published weights: DETR's for category ids 0 .. 90 of COCO (250 of its panoptic
@@ -31,8 +30,6 @@ class Layout:
     class_offset: int = 0  # leading class indices that no category uses
     # Names of the classes behind them, if all of the family have the same; "" for unused indices.
     classes: tuple[str, ...] = ()
-    # Supercategories of those whose names mean something else elsewhere.
-    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 def _plain(name: str) -> str:
@@ -60,7 +57,7 @@ def _from_simplevtr(name: str) -> str | None:
     return name if name.startswith("network.") else None
 
 
-_COCO = {category["id"]: category["name"] for category in COCO_CATEGORIES if category["isthing"]}
+_COCO = dict(COCO_CATEGORIES)
 
 LAYOUTS = {
     "vistr": Layout(
@@ -74,7 +71,6 @@ LAYOUTS = {
         lambda name: DETR.to_ours(_official(name)),
         class_offset=1,
         classes=tuple(_COCO.get(i, "") for i in range(1, max(_COCO) + 1)),
-        kinds={"mouse": "electronic"},
     ),
     "torchvision": Layout(lambda name: TORCHVISION.to_ours(_plain(name))),
     "detectron2": Layout(_from_detectron2),

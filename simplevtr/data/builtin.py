@@ -41,6 +41,7 @@ def _builtin() -> Iterator[tuple[str, list[str], str, str]]:
             ("", "ytvis_2019"),
             ("_ytvis_2021", "ytvis_2021"),
             ("_ovis", "ovis"),
+            ("_coco", "coco_2017"),
         ):
             name = f"coco_pseudo_2017_{split}{suffix}"
             yield name, files, f"coco/{split}2017", f"{videos}_train"

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from simplevtr.formats.checks import plain_spelling
 
+from detectron2.data.datasets import builtin_meta
+
 # Two names of one thing, in the spelling of plain_name.
 _SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flyingdisc"}
-# One name of two things: (name, supercategory) pairs that are not what other datasets mean. COCO's
-# mouse belongs to a computer, YouTube-VIS's is an animal.
-_OTHER_THINGS = {("mouse", "electronic")}
+# One name of two things: names, in that spelling, for (name, supercategory) pairs that are not what
+# other datasets mean. COCO's mouse belongs to a computer, YouTube-VIS's is an animal.
+_OTHER_THINGS = {("mouse", "electronic"): "computermouse"}
 
 
 def _numbered(names: str) -> tuple[tuple[int, str], ...]:
@@ -40,11 +42,19 @@ OVIS_CATEGORIES = _numbered("""
     Bicycle Motorcycle Airplane Boat Vehical
 """)
 
+# COCO's 80 things, whose ids have gaps.
+COCO_CATEGORIES = tuple(
+    (category["id"], "computer_mouse" if category["name"] == "mouse" else category["name"])
+    for category in builtin_meta.COCO_CATEGORIES
+    if category["isthing"]
+)
+
 # What the annotation file of a dataset registered under this name must say.
 DATASET_CATEGORIES: dict[str, tuple[tuple[int, str], ...]] = {
     **dict.fromkeys(("ytvis_2019_train", "ytvis_2019_val"), YTVIS_2019_CATEGORIES),
     **{f"ytvis_2021_{split}": YTVIS_2021_CATEGORIES for split in ("train", "val", "test")},
     **{f"ovis_{split}": OVIS_CATEGORIES for split in ("train", "val", "test")},
+    "coco_2017_train": COCO_CATEGORIES,  # detectron2's, of still images
 }
 
 
@@ -70,15 +80,16 @@ def match_categories(
 
     Case, and blanks or hyphens in place of underscores, do not count. "motorcycle" is "motorbike"
     and "frisbee" is "flying_disc". A "mouse" of the supercategory "electronic", as COCO has it, is
-    not the animal. ValueError if two targets are the same name in different spelling.
+    a "computer_mouse". ValueError if two targets are the same name in different spelling.
     """
     places: dict[str, int] = {}
     for index, target in enumerate(targets):
         first = places.setdefault(plain_name(target), index)
         if first != index:
             raise ValueError(f"categories {targets[first]!r} and {target!r} cannot be told apart")
+    plain = {name: plain_name(name) for name in names}
     return {
-        name: None if (plain_name(name), kind) in _OTHER_THINGS else places.get(plain_name(name))
+        name: places.get(_OTHER_THINGS.get((plain[name], kind), plain[name]))
         for name, kind in names.items()
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from simplevtr.data.categories import match_categories
+from simplevtr.data.categories import DATASET_CATEGORIES, match_categories
 from simplevtr.data.record_cache import read_once
 from simplevtr.data.ytvis import Record, attach, find_frames, register, video_record
 from simplevtr.formats import checks
@@ -33,7 +33,8 @@ def register_coco_stills(
 ) -> None:
     """Do what ``register_ytvis`` does for a COCO file of still images.
 
-    Its categories become those of ``categories_of``, a registered dataset of videos.
+    Its categories become those of ``categories_of``, a registered dataset of videos or
+    "coco_2017_train".
     """
     files = os.fspath(json_file), os.fspath(image_root)
     load = partial(_load_registered, name)
@@ -73,6 +74,8 @@ def _load_registered(name: str) -> list[Record]:
     if target not in DatasetCatalog:
         raise KeyError(f"dataset {name!r} takes the categories of {target!r}, which is unknown")
     classes = metadata.get("label_names")
+    if classes is None and target in DATASET_CATEGORIES:
+        classes = [category for _, category in DATASET_CATEGORIES[target]]
     if classes is None:
         if MetadataCatalog.get(target).get("thing_classes") is None:
             DatasetCatalog.get(target)  # the categories stand in its file
