@@ -79,10 +79,17 @@ def test_categories_are_matched_by_name():
         "sofa": None,
     }
     assert match_categories({"mouse": "animal"}, targets) == {"mouse": 1}
-    coco = [name for _, name in COCO_CATEGORIES]
-    own = {c["name"]: c.get("supercategory") for c in builtin_meta.COCO_CATEGORIES if c["isthing"]}
-    own["mouse"] = "electronic"  # detectron2's list has no supercategories
-    assert [*match_categories(own, coco).values()] == [*range(80)]
-    assert match_categories(dict.fromkeys(coco), targets)["computer_mouse"] is None
     with pytest.raises(ValueError, match="'Cat' and 'cat' cannot be told apart"):
         match_categories({}, ["Cat", "cat"])
+
+
+def test_coco_is_detectron2s_list_but_for_the_mouse():
+    things = {c["id"]: c["name"] for c in builtin_meta.COCO_CATEGORIES if c["isthing"]}
+    assert things.pop(74) == "mouse"
+    coco = dict(COCO_CATEGORIES)
+    assert coco.pop(74) == "computer_mouse"
+    assert {number: name.replace("_", " ") for number, name in coco.items()} == things
+    names = [name for _, name in COCO_CATEGORIES]
+    kinds = dict.fromkeys(things.values()) | {"mouse": "electronic"}
+    assert {*match_categories(kinds, names).values()} == {*range(80)}
+    assert match_categories(dict.fromkeys(names), ["mouse"])["computer_mouse"] is None

@@ -5,11 +5,10 @@ id of one means nothing in the other: datasets are matched by name. The names ar
 annotation files ("Vehical" in OVIS is the official spelling).
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from simplevtr.formats.checks import plain_spelling
-
-from detectron2.data.datasets import builtin_meta
 
 # Two names of one thing, in the spelling of plain_name.
 _SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flyingdisc"}
@@ -18,8 +17,10 @@ _SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flyingdisc"}
 _OTHER_THINGS = {("mouse", "electronic"): "computermouse"}
 
 
-def _numbered(names: str) -> tuple[tuple[int, str], ...]:
-    return tuple(enumerate(names.split(), start=1))
+def _numbered(names: str, unused: Sequence[int] = ()) -> tuple[tuple[int, str], ...]:
+    """Names with ids from 1 on, without the ``unused`` ones."""
+    ids = (number for number in itertools.count(1) if number not in unused)
+    return tuple(zip(ids, names.split(), strict=False))
 
 
 YTVIS_2019_CATEGORIES = _numbered("""
@@ -42,11 +43,21 @@ OVIS_CATEGORIES = _numbered("""
     Bicycle Motorcycle Airplane Boat Vehical
 """)
 
-# COCO's 80 things, whose ids have gaps.
-COCO_CATEGORIES = tuple(
-    (category["id"], "computer_mouse" if category["name"] == "mouse" else category["name"])
-    for category in builtin_meta.COCO_CATEGORIES
-    if category["isthing"]
+# Its 80 things.
+COCO_CATEGORIES = _numbered(
+    """
+    person bicycle car motorcycle airplane bus train truck
+    boat traffic_light fire_hydrant stop_sign parking_meter bench bird cat
+    dog horse sheep cow elephant bear zebra giraffe
+    backpack umbrella handbag tie suitcase frisbee skis snowboard
+    sports_ball kite baseball_bat baseball_glove skateboard surfboard tennis_racket bottle
+    wine_glass cup fork knife spoon bowl banana apple
+    sandwich orange broccoli carrot hot_dog pizza donut cake
+    chair couch potted_plant bed dining_table toilet tv laptop
+    computer_mouse remote keyboard cell_phone microwave oven toaster sink
+    refrigerator book clock vase scissors teddy_bear hair_drier toothbrush
+""",
+    unused=(12, 26, 29, 30, 45, 66, 68, 69, 71, 83),
 )
 
 # What the annotation file of a dataset registered under this name must say.
