@@ -4,20 +4,37 @@ detectron2 is not on PyPI and therefore not listed: see tools/install_detectron2
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 VERSION = re.search(
     r'^__version__ = "(.+)"', Path("simplevtr/__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
 
+
+class BuildWithConfigs(build_py):
+    """Puts the folder configs into the wheel's package; an editable install reads the clone's."""
+
+    def run(self):
+        """Build as usual, and copy the folder."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "simplevtr" / "configs"
+            shutil.copytree("configs", target, dirs_exist_ok=True)
+
+
 setup(
+    cmdclass={"build_py": BuildWithConfigs},
+    entry_points={"console_scripts": ["simplevtr = simplevtr.commands:main"]},
     name="simplevtr",
     version=VERSION,
     description="Video instance segmentation with a ResNet and a transformer, on detectron2",
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    package_dir={"": "."},  # so that scripts of an editable install find benchmarks too
     packages=find_packages(include=["simplevtr", "simplevtr.*"]),
     package_data={
         "simplevtr.toolbox.doctor": ["defects.txt"],

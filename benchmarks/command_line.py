@@ -1,6 +1,7 @@
 """What the benchmarks' commands share: arguments, the config, the file of figures, and errors."""
 
 import argparse
+import functools
 import platform
 import re
 from collections.abc import Callable
@@ -12,26 +13,13 @@ from simplevtr import setup_cfg
 from simplevtr.evaluation.ytvis_eval import without_nan
 from simplevtr.formats.files import check_output, write_json
 from simplevtr.run_config import check_device
-from simplevtr.terminal import command_parser, number, run_command
+from simplevtr.terminal import Command, command, number
 
 import torch
 from detectron2.config import CfgNode
 
 # What is counted in arguments: at least one, or none too.
 COUNT, NATURAL = number(int, least=1), number(int, least=0)
-
-
-def argument_parser(file: str, doc: str, *, model: bool = False) -> argparse.ArgumentParser:
-    """A ``command_parser`` that knows where the figures go, and the options of ``model_config``."""
-    parser = command_parser(file, doc)
-    add = parser.add_argument
-    add("--json", metavar="FILE", help="write the figures to this .json file, too")
-    add("--overwrite", action="store_true", help="replace an existing FILE")
-    if model:
-        add("--config-file", required=True, metavar="YAML")
-        add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
-        add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-    return parser
 
 
 def model_config(args: argparse.Namespace) -> CfgNode:
@@ -59,26 +47,39 @@ def machine(device: str) -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def run(
-    parser: argparse.ArgumentParser,
-    measure: Callable[[argparse.Namespace], tuple[Any, ...]],
-    arguments: list[str] | None,
-) -> int:
-    """Parse ``arguments``, measure, write the figures and print the report.
+def benchmark(
+    add_arguments: Callable[[argparse.ArgumentParser], None], *, model: bool = False
+) -> Callable[[Callable[[argparse.Namespace], tuple[Any, ...]]], Command]:
+    """Decorate a function that measures, see ``command``.
 
-    ``measure`` is given the parsed arguments; it returns the figures, which JSON can hold, and the
-    text to print; and the exit status, if it may be another than 0. See ``run_command``.
+    It returns the figures, which JSON can hold, and the text to print; and the exit status, if it
+    may be another than 0. ``--json`` says where the figures go; with ``model`` the command has the
+    options of ``model_config``.
     """
 
-    def measured(args: argparse.Namespace) -> int:
-        if args.json is not None:
-            check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
-        figures, text, *status = measure(args)
-        if args.json is not None:
-            write_json(args.json, without_nan(figures), overwrite=args.overwrite, indent=2)
-        print(text)
-        return status[0] if status else 0
+    def add_all(parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--json", metavar="FILE", help="write the figures to this .json file, too")
+        add("--overwrite", action="store_true", help="replace an existing FILE")
+        if model:
+            add("--config-file", required=True, metavar="YAML")
+            add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
+            add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+        add_arguments(parser)
 
-    # What the machine cannot compute, or is too small for, ends on one line, too.
-    errors = (FloatingPointError, torch.OutOfMemoryError)
-    return run_command(parser, measured, arguments, errors=errors)
+    def decorate(measure: Callable[[argparse.Namespace], tuple[Any, ...]]) -> Command:
+        # What the machine cannot compute, or is too small for, ends on one line, too.
+        @command(add_all, errors=(FloatingPointError, torch.OutOfMemoryError))
+        @functools.wraps(measure)
+        def measured(args: argparse.Namespace) -> int:
+            if args.json is not None:
+                check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
+            figures, text, *status = measure(args)
+            if args.json is not None:
+                write_json(args.json, without_nan(figures), overwrite=args.overwrite, indent=2)
+            print(text)
+            return status[0] if status else 0
+
+        return measured
+
+    return decorate

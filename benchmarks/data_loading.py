@@ -22,9 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
-from benchmarks.command_line import COUNT, argument_parser, run
+from benchmarks.command_line import COUNT, benchmark
 from benchmarks.synthetic import outlines, polygon_rle
 from simplevtr import setup_cfg
 from simplevtr.data.augmentation import ClipAugmentation
@@ -199,7 +197,14 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
     return report | {"ratio": statistics.median(plain / ours for (plain, _), (ours, _) in pairs)}
 
 
-def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
+    parser.add_argument("--clips", type=COUNT, default=8, help="timed clips a mapper (default 8)")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+
+
+@benchmark(_add_options)
+def main(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Make the dataset and measure with augmentation and without; figures and table."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -218,15 +223,6 @@ def compare(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     title = f"{args.config_file}: T = {cfg.INPUT.SAMPLING_FRAME_NUM}, one thread"
     heads = ["", "mapper", "frames/s", "ratio", "kpixels out"]
     return reports, f"{title}\n\n{markdown_table(heads, rows, left=2)}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(__file__, __doc__)
-    parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
-    parser.add_argument("--clips", type=COUNT, default=8, help="timed clips a mapper (default 8)")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-    return run(parser, compare, arguments)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ import argparse
 import itertools
 import statistics
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
-from benchmarks.command_line import COUNT, argument_parser, run
+from benchmarks.command_line import COUNT, benchmark
 from benchmarks.measure import Row, time_steps
 from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
 
@@ -82,7 +79,14 @@ def table(rows: list[Row]) -> str:
     return tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
 
 
-def measure(args: argparse.Namespace) -> tuple[list[Row], str]:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
+    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--repeats", type=COUNT, default=5, help="timed runs (default 5)")
+
+
+@benchmark(_add_options)
+def main(args: argparse.Namespace) -> tuple[list[Row], str]:
     """Compute every shape with every kernel; ValueError if there is no such device."""
     allowed = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     if args.device not in allowed:
@@ -92,15 +96,6 @@ def measure(args: argparse.Namespace) -> tuple[list[Row], str]:
     rows = [row for name in SHAPES for row in measure_layer(name, device, args.repeats)["rows"]]
     title = f"torch {torch.__version__}, {device}, {args.threads} CPU threads"
     return rows, f"{title}\n{table(rows)}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(__file__, __doc__)
-    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--repeats", type=COUNT, default=5, help="timed runs (default 5)")
-    return run(parser, measure, arguments)
 
 
 if __name__ == "__main__":

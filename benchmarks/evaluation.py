@@ -25,9 +25,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
-from benchmarks.command_line import COUNT, argument_parser, run
+from benchmarks.command_line import COUNT, benchmark
 from benchmarks.measure import MIB, in_fresh_process
 from benchmarks.memory import peak_resident_bytes
 from benchmarks.synthetic import outlines, polygon_rle
@@ -139,7 +137,16 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
     }
 
 
-def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--videos", type=COUNT, default=421, help="default 421")
+    add("--tracks", type=COUNT, default=10, help="predictions a video (default 10)")
+    add("--frames", type=COUNT, default=36, metavar="T", help="default 36")
+    add("--size", type=number(int, least=16), nargs=2, default=[720, 1280], metavar=("H", "W"))
+
+
+@benchmark(_add_options)
+def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Make the files and score them; the figures and the table. ValueError if scoring failed."""
     reports, rows = [], []
     with tempfile.TemporaryDirectory() as temporary:
@@ -158,17 +165,6 @@ def measure(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     )
     headers = ["predictions", "file (MiB)", *STAGES, "all", "peak (MiB)", "of files"]
     return reports, f"{title}\n\n{markdown_table(headers, rows, left=0)}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
-    parser = argument_parser(__file__, __doc__)
-    add = parser.add_argument
-    add("--videos", type=COUNT, default=421, help="default 421")
-    add("--tracks", type=COUNT, default=10, help="predictions a video (default 10)")
-    add("--frames", type=COUNT, default=36, metavar="T", help="default 36")
-    add("--size", type=number(int, least=16), nargs=2, default=[720, 1280], metavar=("H", "W"))
-    return run(parser, measure, arguments)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
 from benchmarks import deform_conv, performance
-from benchmarks.command_line import argument_parser, run
+from benchmarks.command_line import benchmark
 from benchmarks.measure import Row, measured_rows
 from benchmarks.performance import Cell
 from benchmarks.training_step import measure_words
@@ -77,7 +75,17 @@ def words(cell: Cell, device: torch.device, scale: Scale) -> list[str]:
     return cell.words(argparse.Namespace(device=str(device), threads=1, **own))
 
 
-def measure_all(args: argparse.Namespace) -> tuple[list[Row], str, int]:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add, models = parser.add_argument, list(performance.CONFIGS)
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    add("--device", default=default, choices=["cuda", "cpu"])
+    add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
+    add("--models", nargs="+", default=models, choices=models)
+    add("--minutes", type=number(above=0), default=6.5, help="what is late is left out")
+
+
+@benchmark(_add_options)
+def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
     """Measure every model in a process of its own, write the page; rows, page and exit status."""
     device = torch.device(args.device)
     scale = FULL if device.type == "cuda" else TINY
@@ -120,18 +128,6 @@ def measure_all(args: argparse.Namespace) -> tuple[list[Row], str, int]:
     failed = sum("error" in row for row in rows)
     text += f"\nwritten to {output}; {failed} of {len(rows)} rows failed"
     return rows, text, int(failed > 0)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 1 if a row failed, 2 after a user's error."""
-    parser = argument_parser(__file__, __doc__)
-    add, models = parser.add_argument, list(performance.CONFIGS)
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    add("--device", default=default, choices=["cuda", "cpu"])
-    add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
-    add("--models", nargs="+", default=models, choices=models)
-    add("--minutes", type=number(above=0), default=6.5, help="what is late is left out")
-    return run(parser, measure_all, arguments)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
-from benchmarks.command_line import NATURAL, argument_parser, model_config, run
+from benchmarks.command_line import NATURAL, benchmark, model_config
 from simplevtr.data.build import build_test_loader
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
@@ -94,7 +92,20 @@ def set_dropout(model: nn.Module, seed: int | None) -> None:
         seed_all_rng(seed)
 
 
-def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--dataset", default="embedded_easy_long", help="a registered dataset")
+    share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
+    powers = {"type": number(least=0), "nargs": "+", "default": [1.0]}
+    add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
+    add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
+    add("--powers", **powers, help="of the share of windows that saw a track, in its ranking")
+    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
+    add("--dropout-seeds", type=NATURAL, nargs="+", default=[], help="of rows with dropout on")
+
+
+@benchmark(_add_options, model=True)
+def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Evaluate at every window and overlap, with dropout off and on with each seed."""
     if args.dropout_seeds:  # so that a model without any dropout is refused
         args.opts = [*args.opts, "TEST.DROPOUT", "True"]
@@ -109,21 +120,6 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
                 row = measure(cfg, model, args, window, max(1, round(window * (1 - overlap))))
                 rows.append(({"dropout": dropout} if args.dropout_seeds else {}) | row)
     return rows, tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
-    parser = argument_parser(__file__, __doc__, model=True)
-    add = parser.add_argument
-    add("--dataset", default="embedded_easy_long", help="a registered dataset")
-    share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
-    powers = {"type": number(least=0), "nargs": "+", "default": [1.0]}
-    add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
-    add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
-    add("--powers", **powers, help="of the share of windows that saw a track, in its ranking")
-    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
-    add("--dropout-seeds", type=NATURAL, nargs="+", default=[], help="of rows with dropout on")
-    return run(parser, measure_all, arguments)
 
 
 if __name__ == "__main__":

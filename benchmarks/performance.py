@@ -21,14 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
 from benchmarks.command_line import COUNT, machine, model_config
 from benchmarks.measure import MIB, Row, measured_rows
 from benchmarks.training_step import measure_words
 from simplevtr.formats.files import read_json, write_bytes, write_json
 from simplevtr.head_keys import RECOMPUTABLE
-from simplevtr.terminal import command_parser, run_command
+from simplevtr.terminal import command
 
 import torch
 from tabulate import tabulate
@@ -215,16 +213,6 @@ def table(rows: list[dict[str, str]]) -> str:
     return tabulate(cells, columns, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Measure, and write and print the tables; 1 if a measurement failed."""
-    check_settings(args)
-    results = {cell: run_cell(cell, args) for cell in tqdm(cells(args), unit="cell")}
-    text = markdown(results, args)
-    write_bytes(args.output / "table.md", text.encode(), overwrite=True)
-    print(text)
-    return int(any("error" in result for result in results.values()))
-
-
 def check_settings(args: argparse.Namespace) -> None:
     """Keep the settings in OUTPUT. ValueError or KeyError if they are others, or make no sense."""
     opts = ["MODEL.DEVICE", args.device, *args.opts]
@@ -246,9 +234,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def parser() -> argparse.ArgumentParser:
-    """What the command takes."""
-    parser = command_parser(__file__, __doc__)
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(how=["--steps", "1", "--warmup", "0"])
     add, models, ways = parser.add_argument, list(CONFIGS), list(WAYS)
     add("--output", type=Path, required=True, help="folder of the figures")
@@ -260,12 +246,17 @@ def parser() -> argparse.ArgumentParser:
     add("--ways", nargs="+", default=ways[:3], choices=ways)
     add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
-    return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1 if a measurement failed, 2 after a user's error."""
-    return run_command(parser(), run, arguments)
+@command(_add_options)
+def main(args: argparse.Namespace) -> int:
+    """Measure, and write and print the tables; 1 if a measurement failed."""
+    check_settings(args)
+    results = {cell: run_cell(cell, args) for cell in tqdm(cells(args), unit="cell")}
+    text = markdown(results, args)
+    write_bytes(args.output / "table.md", text.encode(), overwrite=True)
+    print(text)
+    return int(any("error" in result for result in results.values()))
 
 
 if __name__ == "__main__":

@@ -24,12 +24,9 @@ whose tracks come out at --output-size; reading and resizing frames is not inclu
 import argparse
 import itertools
 import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
-from benchmarks.command_line import COUNT, NATURAL, argument_parser, model_config, run
+from benchmarks.command_line import COUNT, NATURAL, benchmark, model_config
 from benchmarks.measure import (
     MIB,
     count_costs,
@@ -71,7 +68,7 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def measure_words(words: list[str]) -> dict[str, Any]:
     """The figures of ``measure`` with these arguments of the command."""
-    return measure(parser().parse_args(words))[0]
+    return measure(main.parser().parse_args(words))[0]
 
 
 def _inference(
@@ -171,9 +168,7 @@ def _parts_table(figures: dict[str, Any]) -> str:
     return markdown_table(["part", "parameters", "GFLOPs of a clip's forward"], rows)
 
 
-def parser() -> argparse.ArgumentParser:
-    """What the command takes."""
-    parser = argument_parser(__file__, __doc__, model=True)
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--steps", type=COUNT, default=10, help="timed steps or runs (default 10)")
     add("--warmup", type=NATURAL, default=2, help="steps before them (default 2)")
@@ -183,12 +178,9 @@ def parser() -> argparse.ArgumentParser:
     add("--expected", action="store_true", help="what plan_memory.py expects, in place of FLOPs")
     add("--inference", action="store_true", help="segment a synthetic video instead of training")
     add("--output-size", type=COUNT, nargs=2, default=[720, 1280], metavar=("H", "W"))
-    return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit status is 2 after a user's error."""
-    return run(parser(), measure, arguments)
+main = benchmark(_add_options, model=True)(measure)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,9 @@ a fresh one a row; on a GPU also what PyTorch has allocated there.
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
-from benchmarks.command_line import COUNT, argument_parser, model_config, run
+from benchmarks.command_line import COUNT, benchmark, model_config
 from benchmarks.measure import MIB, in_fresh_process
 from benchmarks.memory import peak_resident_bytes, resident_bytes
 from benchmarks.synthetic import drifting_squares
@@ -56,7 +53,15 @@ def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:
     }
 
 
-def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add, side = parser.add_argument, number(int, least=8)
+    add("--frames", type=COUNT, nargs="+", default=[64, 1000, 10000])
+    add("--size", type=side, nargs=2, default=[64, 96], metavar=("H", "W"))
+    add("--plot", metavar="PNG", help="draw the memory over the frames")
+
+
+@benchmark(_add_options, model=True)
+def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Stream each length in a process of its own; ratios are to the first."""
     plot = check_output(args.plot, overwrite=True, suffixes=(".png",)) if args.plot else None
     model_config(args)  # a mistake shows before the first process starts
@@ -72,16 +77,6 @@ def measure_all(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     formats = ("", ".0f", "", ".1f", ".1f", ".0f")
     head = f"windows of {rows[0]['window']} frames, {rows[0]['stride']} apart\n\n"
     return rows, head + tabulate(cells, HEADS, tablefmt="github", floatfmt=formats)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
-    parser = argument_parser(__file__, __doc__, model=True)
-    add, side = parser.add_argument, number(int, least=8)
-    add("--frames", type=COUNT, nargs="+", default=[64, 1000, 10000])
-    add("--size", type=side, nargs=2, default=[64, 96], metavar=("H", "W"))
-    add("--plot", metavar="PNG", help="draw the memory over the frames")
-    return run(parser, measure_all, arguments)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
 from simplevtr.formats.files import write_json
-from simplevtr.terminal import command_parser, run_command, say
+from simplevtr.terminal import command, say
 
 import numpy as np
 from PIL import Image
@@ -201,9 +199,7 @@ def _pictures(folder: Path, split: str) -> Path:
     return folder / split / "JPEGImages"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    parser = command_parser(__file__, __doc__)
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     output = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser() / "embedded"
     add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
@@ -218,10 +214,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--workers", type=int, default=1, help="processes (default: 1)")
     add("--overwrite", action="store_true", help="replace other settings' dataset")
 
-    def run(options: argparse.Namespace) -> None:
-        make_embedded_dataset(progress=True, **vars(options))
 
-    return run_command(parser, run, arguments)
+@command(_add_options)
+def main(options: argparse.Namespace) -> None:
+    """Make what the options say."""
+    make_embedded_dataset(progress=True, **vars(options))
 
 
 if __name__ == "__main__":

@@ -15,17 +15,26 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
 from simplevtr import setup_cfg
 from simplevtr.inference import VideoPredictor
-from simplevtr.terminal import command_parser, run_command
+from simplevtr.terminal import command
 
 LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
-def run(options: argparse.Namespace) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config-file", required=True, help="YAML file of the model")
+    add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
+    add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
+    add("--no-browser", action="store_true", help="do not open the page")
+    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="config options; last on the command line")  # fmt: skip
+
+
+@command(_add_options)
+def main(options: argparse.Namespace) -> None:
     """Load the model and serve the page.
 
     Raises:
@@ -66,19 +75,6 @@ def _keep_to_this_machine(folder: str) -> None:
     # It asks its own server whether it runs; a proxy would not reach it.
     hosts = [host for host in (os.environ.get("no_proxy", ""), *_LOCAL) if host]
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(hosts)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Serve the page until Ctrl-C; the exit status is 2 after a user's error."""
-    parser = command_parser(__file__, __doc__)
-    add = parser.add_argument
-    add("--config-file", required=True, help="YAML file of the model")
-    add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
-    add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
-    add("--no-browser", action="store_true", help="do not open the page")
-    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
-        help="config options; last on the command line")  # fmt: skip
-    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

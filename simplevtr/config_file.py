@@ -60,6 +60,18 @@ class _PlainLoader(yaml.SafeLoader):
         return node
 
 
+def find_config(path: str | os.PathLike[str]) -> Path:
+    """The file at ``path``; if there is none, ours of that name, such as configs/davis/clips.yaml.
+
+    The wheel has the folder ``configs`` in the package, a clone beside it.
+    """
+    path, package = Path(path), Path(__file__).parent
+    if not path.exists() and path.parts[:1] == ("configs",):
+        ours = (root / path for root in (package, package.parent))
+        return next((file for file in ours if file.is_file()), path)
+    return path
+
+
 def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
     """The content of a YAML file of plain values; tags that name Python objects are refused.
 

@@ -4,7 +4,7 @@ import os
 
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
-from simplevtr.config_file import merge_file, merge_words
+from simplevtr.config_file import find_config, merge_file, merge_words
 from simplevtr.data.builtin import register_from_cfg
 from simplevtr.head_keys import check_head
 
@@ -16,7 +16,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     """Merge a config file and options into the defaults and register the config's datasets.
 
     Args:
-        config_file: YAML file with deltas, see ``merge_file``; "" for the defaults alone.
+        config_file: YAML file with deltas, see ``find_config``; "" for the defaults alone.
         opts: KEY VALUE pairs, e.g. ``["MODEL.DEVICE", "cpu"]``.
 
     Returns:
@@ -31,7 +31,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     cfg = get_cfg()
     add_simplevtr_config(cfg)
     if config_file:
-        merge_file(cfg, config_file)
+        merge_file(cfg, find_config(config_file))
     merge_words(cfg, list(opts))
     check_head(cfg)
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)

@@ -33,15 +33,6 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def command_parser(file: str, doc: str) -> argparse.ArgumentParser:
-    """A parser named after the command's ``file``; its --help begins with ``doc``."""
-    return argparse.ArgumentParser(
-        prog=Path(file).name,
-        description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
 def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str], Any]:
     """A type for argparse: a finite number of a ``kind``, int, float or Fraction, within limits.
 
@@ -87,38 +78,71 @@ def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -
     )
 
 
-def run_command(
-    parser: argparse.ArgumentParser,
-    run: Callable[[argparse.Namespace], int | None],
-    arguments: list[str] | None = None,
+class Command:
+    """A command, as ``command`` makes it of the function that does the work."""
+
+    def __init__(
+        self,
+        run: Callable[[argparse.Namespace], int | None],
+        add_arguments: Callable[[argparse.ArgumentParser], None],
+        errors: tuple[type[Exception], ...],
+        intermixed: bool,
+    ) -> None:
+        """See ``command``."""
+        self._run, self._add_arguments = run, add_arguments
+        self._errors, self._intermixed = (*USER_ERRORS, *errors), intermixed
+
+    def parser(self, prog: str | None = None) -> argparse.ArgumentParser:
+        """The parser, whose --help begins with the docstring of the command's module.
+
+        ``prog`` is what the user typed; None for the name of the module's file.
+        """
+        module = sys.modules[self._run.__module__]
+        parser = argparse.ArgumentParser(
+            prog=prog or Path(module.__file__).name,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._add_arguments(parser)
+        return parser
+
+    def __call__(self, arguments: list[str] | None = None, prog: str | None = None) -> int:
+        """Parse ``arguments``, None for those of the process, and run.
+
+        Returns:
+            The exit status: that of the function; 2 after a user's error, which is printed on one
+            line of stderr; 130 after Ctrl-C.
+        """
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+        parser = self.parser(prog)
+        parse = parser.parse_intermixed_args if self._intermixed else parser.parse_args
+        options = parse(arguments)
+        try:
+            return self._run(options) or 0
+        except KeyboardInterrupt:
+            say(f"{parser.prog}: interrupted", sys.stderr)
+            return INTERRUPTED
+        except self._errors as error:
+            say(f"{parser.prog}: error: {error_text(error)}", sys.stderr)
+            return USAGE_ERROR
+
+
+def command(
+    add_arguments: Callable[[argparse.ArgumentParser], None],
     *,
     errors: tuple[type[Exception], ...] = (),
     intermixed: bool = False,
-) -> int:
-    """Parse ``arguments`` and run a command, as every command of this project does.
+) -> Callable[[Callable[[argparse.Namespace], int | None]], Command]:
+    """Decorate a function of the parsed arguments, so that it runs as all our commands do.
 
     Args:
-        parser: of ``command_parser``.
-        run: takes the parsed arguments; returns the exit status, None for 0.
-        arguments: None for those of the process.
+        add_arguments: adds its arguments to a parser.
         errors: what the user can mend, in addition to ``USER_ERRORS``.
         intermixed: whether options may stand between positional arguments.
 
-    Returns:
-        The exit status: that of ``run``; 2 after a user's error, which is printed on one line of
-        stderr; 130 after Ctrl-C.
+    The function returns the exit status, None for 0.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    parse = parser.parse_intermixed_args if intermixed else parser.parse_args
-    options = parse(arguments)
-    try:
-        return run(options) or 0
-    except KeyboardInterrupt:
-        say(f"{parser.prog}: interrupted", sys.stderr)
-        return INTERRUPTED
-    except (*USER_ERRORS, *errors) as error:
-        say(f"{parser.prog}: error: {error_text(error)}", sys.stderr)
-        return USAGE_ERROR
+    return lambda run: Command(run, add_arguments, errors, intermixed)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

@@ -1,6 +1,7 @@
 """A model for the demo that needs no training, and the demo's command line around it."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 from simplevtr.structures import FrameTracks, TrackMasks, encode_masks
@@ -77,12 +78,18 @@ class BrightestHalf(nn.Module):
             )
 
 
-def load_script(name):
-    """One of the scripts in ``demo/`` as a module."""
+def register():
+    """Let configs name the model."""
     if "BrightestHalf" not in META_ARCH_REGISTRY:
         META_ARCH_REGISTRY.register(BrightestHalf)
-    spec = importlib.util.spec_from_file_location(f"{name}_script", DEMO / f"{name}.py")
+
+
+def load_app():
+    """``demo/app.py`` as a module."""
+    register()
+    spec = importlib.util.spec_from_file_location("app_script", DEMO / "app.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a command looks for its help
     spec.loader.exec_module(module)
     return module
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from simplevtr.commands.import_dataset import main
 from simplevtr.structures import FrameTracks
 from simplevtr.toolbox.importing import read_dataset
 from simplevtr.video_io import MotsPngSink
-from tools.import_dataset import main
 
 import numpy as np
 from PIL import Image

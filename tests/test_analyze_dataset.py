@@ -1,18 +1,15 @@
 import copy
 import json
-from pathlib import Path
 
+from simplevtr.commands import analyze_dataset
 from simplevtr.visualization.plots import draw_counts
-from tools import analyze_dataset
 
 import pytest
+from conftest import ROOT
 from fuzzing import FUZZ, STEPS, mutate
 from hypothesis import given
 from PIL import Image
 from ytvis_folder import make_content
-
-TOOL = Path(__file__).parents[1] / "tools" / "analyze_dataset.py"
-
 
 SMALL = make_content([1, 1, 2, 3], [2, 9, 5, 2])
 
@@ -87,7 +84,7 @@ def test_the_config_line_is_one(run):
 
     _, out, _ = run()
     line = next(line for line in out.splitlines() if line.startswith("    MODEL."))
-    cfg = setup_cfg(str(TOOL.parents[1] / "configs/Base-SimpleVTR.yaml"), line.split())
+    cfg = setup_cfg(str(ROOT / "configs/Base-SimpleVTR.yaml"), line.split())
     assert (cfg.MODEL.SIMPLEVTR.NUM_QUERIES, cfg.TEST.WINDOW) == (3, 9)
 
 

@@ -17,13 +17,13 @@ from footage import record
 SERVER = """
 import sys, time
 sys.path[:0] = sys.argv[1:3]
-from demo_model import BrightestHalf, load_script
+from demo_model import BrightestHalf, load_app
 def on_frame(index):
     time.sleep(0.05)
     with open(sys.argv[3], "a") as file:
         file.write(f"{index}\\n")
 BrightestHalf.on_frame = staticmethod(on_frame)
-sys.exit(load_script("app").main(sys.argv[4:]))
+sys.exit(load_app().main(sys.argv[4:]))
 """
 
 pytestmark = pytest.mark.browser

@@ -2,11 +2,12 @@
 
 import json
 
-import train_net
 from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.commands import train_net
 from simplevtr.data.build import build_train_loader
 from simplevtr.data.class_names import align_datasets, settle_classes, settled_classes
 from simplevtr.data.ytvis import register_ytvis
+from simplevtr.engine import runs
 from simplevtr.formats.files import read_json
 from simplevtr.inference import VideoPredictor
 from simplevtr.inference.video_predictor import model_classes
@@ -198,8 +199,8 @@ def test_a_checkpoint_without_names_loads_with_a_word(tiny_cfg, tmp_path, caplog
 
 
 def run(*arguments):
-    args = train_net.argument_parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
-    return train_net.main(args)
+    args = train_net.main.parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
+    return runs.run_process(args)
 
 
 def test_a_test_set_in_another_order_has_the_same_scores(tiny_opts, embedded, tmp_path):

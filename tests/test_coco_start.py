@@ -2,13 +2,14 @@
 
 import json
 
-import train_net
 from simplevtr import setup_cfg
+from simplevtr.commands import train_net
+from simplevtr.commands.convert_checkpoint import main as convert
 from simplevtr.data.categories import COCO_CATEGORIES, YTVIS_2021_CATEGORIES
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
+from simplevtr.engine import runs
 from simplevtr.formats.images import read_frame
 from simplevtr.weights_file import read_checkpoint
-from tools.convert_checkpoint import main as convert
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def words(options):
 
 def train(config, options):
     arguments = ["--config-file", config, *words(options)]
-    train_net.main(train_net.argument_parser().parse_args(arguments))
+    runs.run_process(train_net.main.parser().parse_args(arguments))
     path = f"{options['OUTPUT_DIR']}/model_final.pth"
     return path, read_checkpoint(path)["model"]
 

@@ -1,11 +1,11 @@
 """The command: its report, its exit status, and that it writes nothing after an error."""
 
 from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.commands.convert_checkpoint import main
 from simplevtr.conversion import target_of_config
 from simplevtr.data.categories import YTVIS_2021_CATEGORIES
 from simplevtr.run_config import setup_cfg
 from simplevtr.weights_file import write_weights
-from tools.convert_checkpoint import main
 
 import pytest
 import torch

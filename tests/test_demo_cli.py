@@ -2,6 +2,7 @@ import signal
 import sys
 from fractions import Fraction
 
+from simplevtr.commands import demo as demo_command
 from simplevtr.inference import VideoPredictor
 from simplevtr.video_io import open_sink
 
@@ -9,7 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from demo_model import BrightestHalf, command_line, load_script
+from demo_model import BrightestHalf, command_line, load_app, register
 from footage import pictures, record, watch
 from PIL import Image
 
@@ -18,7 +19,8 @@ NTSC = Fraction(30000, 1001)
 
 @pytest.fixture(scope="module")
 def demo():
-    return load_script("demo")
+    register()
+    return demo_command
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def test_the_page_says_how_to_install_what_it_needs(monkeypatch, options, capsys
     handler = signal.getsignal(signal.SIGTERM)
     arguments = [word for word in options("a", None) if word not in ("--input", "a")]
     try:
-        assert load_script("app").main(arguments) == 2
+        assert load_app().main(arguments) == 2
     finally:
         signal.signal(signal.SIGTERM, handler)
     said = "app.py: error: gradio is not installed; pip install -e '.[app]'\n"

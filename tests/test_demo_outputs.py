@@ -7,9 +7,12 @@ import os
 import signal
 import threading
 
+from simplevtr.commands import demo as demo_command
+from simplevtr.visualization import TrackPainter
+
 import numpy as np
 import pytest
-from demo_model import BrightestHalf, command_line, load_script
+from demo_model import BrightestHalf, command_line, register
 from footage import clicks, listen, pictures, record, watch
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -20,7 +23,8 @@ BARE = ("--no-masks", "--no-labels", "--no-ids", "--scale", "1")
 
 @pytest.fixture(scope="module")
 def demo():
-    return load_script("demo")
+    register()
+    return demo_command
 
 
 @pytest.fixture
@@ -176,7 +180,7 @@ def test_control_c_while_drawing(
             os.kill(os.getpid(), signal.SIGINT)
         return frame
 
-    monkeypatch.setattr(demo.TrackPainter, "draw_frame", interrupted)
+    monkeypatch.setattr(TrackPainter, "draw_frame", interrupted)
     more = ("--results", str(tmp_path / "r.json"))
     status = demo.main(options(video, tmp_path / "out.mp4", *more))
     if times == 1:

@@ -1,4 +1,4 @@
-"""``python -m simplevtr.toolbox.doctor``: options, exit status and files."""
+"""``simplevtr doctor``: options, exit status and files."""
 
 import json
 import os
@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from simplevtr.commands.doctor import CLEAN, DEFECTIVE, Source, main
 from simplevtr.formats.files import read_json
 from simplevtr.terminal import USAGE_ERROR
 from simplevtr.toolbox.doctor import DEFECTS
-from simplevtr.toolbox.doctor.__main__ import CLEAN, DEFECTIVE, Source, main
 
 import pytest
 from conftest import ROOT
@@ -149,7 +149,7 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
     assert main([a.replace("{good}", folder.json_file) for a in arguments]) == USAGE_ERROR
     err = capsys.readouterr().err
     assert message in err
-    assert err.startswith("doctor: error: ")
+    assert err.startswith("doctor.py: error: ")
     assert err.count("\n") == 1
 
 
@@ -242,7 +242,7 @@ def test_registered_name_with_its_images(folder, tmp_path, capsys):
 
 def test_public_names_ask_for_their_categories(folder, monkeypatch, capsys):
     source = Source(folder.json_file, None, "ytvis_2019_val")
-    monkeypatch.setattr("simplevtr.toolbox.doctor.__main__.resolve", lambda *_: source)
+    monkeypatch.setattr("simplevtr.commands.doctor.resolve", lambda *_: source)
     assert main(["ytvis_2019_val"]) == DEFECTIVE
     assert "foreign-categories" in capsys.readouterr().out
 
@@ -296,7 +296,7 @@ def test_it_starts_without_torch_and_detectron2(folder, tmp_path):
     for name in ("torch", "detectron2"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('too slow')")
     done = subprocess.run(
-        [sys.executable, "-m", "simplevtr.toolbox.doctor", folder.json_file],
+        [sys.executable, "-m", "simplevtr", "doctor", folder.json_file],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
@@ -320,7 +320,7 @@ assert "ytvis_2019_train" in DatasetCatalog
 def test_characters_that_a_terminal_lacks_are_escaped(folder, tmp_path, capsys):
     write(folder, file_name("../写真\x1b[2J/00000.jpg"))
     done = subprocess.run(
-        [sys.executable, "-m", "simplevtr.toolbox.doctor", folder.json_file],
+        [sys.executable, "-m", "simplevtr", "doctor", folder.json_file],
         cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,

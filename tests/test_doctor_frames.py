@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from simplevtr.commands.doctor import table
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.images import read_frame
-from simplevtr.toolbox.doctor.__main__ import table
 from simplevtr.toolbox.doctor.frame_files import fault, read_split
 
 import numpy as np

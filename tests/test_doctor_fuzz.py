@@ -4,11 +4,11 @@ import copy
 import json
 import tracemalloc
 
+from simplevtr.commands.doctor import CLEAN, DEFECTIVE, main
 from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.formats.ytvis import check_ground_truth
 from simplevtr.terminal import USAGE_ERROR
 from simplevtr.toolbox.doctor import DEFECTS, Settings, examine
-from simplevtr.toolbox.doctor.__main__ import CLEAN, DEFECTIVE, main
 from simplevtr.toolbox.doctor.findings import described
 
 import pytest
@@ -66,7 +66,7 @@ def test_any_bytes_give_an_exit_status(good, cuts, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert status in (CLEAN, DEFECTIVE, USAGE_ERROR)
     if status == USAGE_ERROR:
-        assert err.startswith("doctor: error: ")
+        assert err.startswith("doctor.py: error: ")
         assert err.count("\n") == 1
         assert not out
     else:

@@ -6,9 +6,9 @@ import json
 import tracemalloc
 import zipfile
 
+from simplevtr.commands import eval_seeds, evaluate
 from simplevtr.formats import files
 from simplevtr.terminal import USAGE_ERROR
-from tools import eval_seeds, evaluate
 
 import pytest
 from fuzzing import CUTS, FUZZ, STEPS, cut, mutate

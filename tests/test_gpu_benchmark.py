@@ -31,7 +31,7 @@ def test_every_config_has_every_format():
             ("inference", 64),
         }
     words = gpu.words(Cell("inference", "VisTR", "float16", 64, (300, 540), 0), CUDA, gpu.FULL)
-    args = training_step.parser().parse_args(words)
+    args = training_step.main.parser().parse_args(words)
     assert (args.frames, args.size, args.output_size) == (160, [300, 540], [720, 1280])
     keys = dict(zip(args.opts[::2], args.opts[1::2], strict=True))
     assert keys["TEST.WINDOW"] == keys["MODEL.SIMPLEVTR.QUERY_FRAMES"] == "64"

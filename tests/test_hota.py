@@ -4,9 +4,9 @@ import json
 import math
 from dataclasses import asdict
 
+from simplevtr.commands.evaluate import main
 from simplevtr.evaluation.analysis.hota import METRICS, hota_table, score_hota
 from simplevtr.evaluation.ytvis_eval import without_nan
-from tools.evaluate import main
 
 import numpy as np
 import pytest

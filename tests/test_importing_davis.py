@@ -6,8 +6,8 @@ import shutil
 import unicodedata
 from pathlib import Path
 
+from simplevtr.commands.import_dataset import main
 from simplevtr.toolbox.importing.output import summary_table, write_ytvis
-from tools.import_dataset import main
 
 import numpy as np
 import pytest

@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
+from simplevtr.commands.import_dataset import main
 from simplevtr.toolbox.importing.output import (
     categories_of_file,
     summary_table,
@@ -20,7 +21,6 @@ from simplevtr.toolbox.importing.reading import (
 )
 from simplevtr.toolbox.importing.shapes import from_labels, from_polygons
 from simplevtr.toolbox.importing.sources import frames_of, numbered_frames
-from tools.import_dataset import main
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ INFERENCE = {"seconds": {"median": 2.0}, "frames_per_second": 8.0, "peak_bytes":
 
 
 def arguments(tmp_path, *words):
-    return performance.parser().parse_args(["--output", str(tmp_path / "out"), *words])
+    return performance.main.parser().parse_args(["--output", str(tmp_path / "out"), *words])
 
 
 def cells_of(table):

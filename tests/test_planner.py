@@ -3,10 +3,12 @@
 import argparse
 from functools import partial
 
+from benchmarks import measure
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr import setup_cfg
+from simplevtr.commands import plan_memory
 from simplevtr.modeling.deform_conv import DeformConv
-from simplevtr.toolbox import planner
+from simplevtr.toolbox import clip_sizes, planner
 from simplevtr.toolbox.planner import (
     ALLOCATION,
     LONGER,
@@ -17,7 +19,6 @@ from simplevtr.toolbox.planner import (
     MemoryModel,
     MemoryPlan,
 )
-from tools import plan_memory
 
 import pytest
 import torch
@@ -251,8 +252,8 @@ def test_command_knows_the_pixel_head(monkeypatch, capsys):
 
 
 def test_plus_sign_where_more_may_fit():
-    answer = plan_memory.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
-    row = plan_memory.table([answer], 64).splitlines()[-1]
+    answer = clip_sizes.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
+    row = clip_sizes.table([answer], 64).splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[3:6]] == ["-", "7", "64+"]
     assert answer.ways == [", recomputed"]
 
@@ -264,10 +265,10 @@ def test_verification(monkeypatch, capsys, measured, fine):
         assert (frames == "7") == ("MODEL.SIMPLEVTR.RECOMPUTE" in words)
         return {"expected_bytes": 100, "peak_bytes": measured if frames == "7" else 100}
 
-    answer = plan_memory.Answer((96, 171), 2, {"": 5, ", recomputed": 7}, 64)
+    answer = clip_sizes.Answer((96, 171), 2, {"": 5, ", recomputed": 7}, 64)
     ways = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", "['backbone']"]}
     args = argparse.Namespace(config_file="a.yaml", opts=[])
-    monkeypatch.setattr(plan_memory, "in_fresh_process", figures)
+    monkeypatch.setattr(measure, "in_fresh_process", figures)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some GPU")
     assert plan_memory.verify(argparse.Namespace(ways=ways), answer, args) is fine
     assert f"({100 * (100 / measured - 1):+.1f} %)" in capsys.readouterr().out

@@ -1,24 +1,13 @@
-import importlib.util
 import json
 import logging
-from pathlib import Path
 
+from simplevtr.commands import plot_curves as tool
 from simplevtr.formats.metrics import read_metrics
 from simplevtr.visualization.plots import draw_curves
 
 import numpy as np
 import pytest
 from PIL import Image
-
-TOOL = Path(__file__).parents[1] / "tools" / "plot_curves.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("plot_curves_tool", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_run(folder, iterations=range(19, 200, 20), factor=1.0, tail=""):
@@ -67,7 +56,7 @@ def test_figure_shows_each_run(tmp_path):
     )
 
 
-def test_command_writes_a_picture_and_replaces_none(tmp_path, tool, capsys):
+def test_command_writes_a_picture_and_replaces_none(tmp_path, capsys):
     run = write_run(tmp_path / "run")
     output = tmp_path / "plots" / "curves.png"
     assert tool.main([run, "--output", str(output)]) == 0
@@ -81,7 +70,7 @@ def test_command_writes_a_picture_and_replaces_none(tmp_path, tool, capsys):
     assert tool.main([run, "--output", str(output), "--overwrite"]) == 0
 
 
-def test_command_tells_what_is_wrong_in_one_line(tmp_path, tool, capsys):
+def test_command_tells_what_is_wrong_in_one_line(tmp_path, capsys):
     run = write_run(tmp_path / "run")
     (tmp_path / "empty").mkdir()
     (tmp_path / "junk").mkdir()
@@ -97,6 +86,6 @@ def test_command_tells_what_is_wrong_in_one_line(tmp_path, tool, capsys):
         assert error.count("\n") == 1
 
 
-def test_two_runs_of_one_name_are_told_apart(tool):
+def test_two_runs_of_one_name_are_told_apart():
     assert tool._run_name("a/output", ["a/output", "b/output"]) == "a/output"
     assert tool._run_name("a/first", ["a/first", "b/second"]) == "first"

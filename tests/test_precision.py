@@ -3,8 +3,9 @@
 import json
 import logging
 
-import train_net
 from simplevtr import setup_cfg
+from simplevtr.commands import train_net
+from simplevtr.engine import runs
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import ScaledTrainer, build_step_trainer
 from simplevtr.modeling import precision
@@ -181,7 +182,7 @@ def test_float16_on_a_cpu_is_refused(tiny_cfg, tiny_opts):
         build(tiny_cfg).train()(clips())
     arguments = ["--config-file", CLIPS_CONFIG, *tiny_opts, "TEST.AMP", "True"]
     with pytest.raises(ValueError, match="TEST.AMP needs a GPU"):  # before a training has begun
-        train_net.main(train_net.argument_parser().parse_args(arguments))
+        runs.run_process(train_net.main.parser().parse_args(arguments))
 
 
 def test_training_and_evaluation_in_bfloat16_continue_a_run(tiny_opts, tmp_path):
@@ -190,7 +191,7 @@ def test_training_and_evaluation_in_bfloat16_continue_a_run(tiny_opts, tmp_path)
     for steps, more in ((1, []), (2, amp)):
         arguments = ["--resume", "--config-file", CLIPS_CONFIG, *opts, *more]
         arguments += ["SOLVER.MAX_ITER", str(steps)]
-        train_net.main(train_net.argument_parser().parse_args(arguments))
+        runs.run_process(train_net.main.parser().parse_args(arguments))
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.json").read_text().splitlines()]
     assert [row["iteration"] for row in rows if "total_loss" in row] == [0, 1]
     assert any("segm/AP" in row for row in rows)

@@ -1,6 +1,6 @@
 """Several processes as one command: one message ends them all."""
 
-from simplevtr.engine.processes import ProcessesError, run_processes
+from simplevtr.engine.processes import run_processes
 from simplevtr.engine.trainer import refuse_infinite_losses
 
 import pytest
@@ -18,7 +18,7 @@ def fail_in_one(error):
 
 
 def test_an_error_of_one_process_ends_all_with_its_message(capfd):
-    with pytest.raises(ProcessesError) as caught:
+    with pytest.raises(ChildProcessError) as caught:
         run_processes(fail_in_one, (FileNotFoundError("a.jpg\n is missing"),), processes=2)
     assert str(caught.value) == "a.jpg is missing"
     captured = capfd.readouterr()

@@ -2,12 +2,12 @@ import json
 import math
 from itertools import permutations
 
+from simplevtr.commands.evaluate import main
 from simplevtr.evaluation.analysis.region_similarity import (
     TrackSimilarity,
     regions_table,
     score_regions,
 )
-from tools.evaluate import main
 
 import numpy as np
 import pytest

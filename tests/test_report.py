@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from simplevtr.commands import report as tool
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_ground_truth
 from simplevtr.toolbox.report.folder import PAGE
-from tools import report as tool
 
 import numpy as np
 import pytest

@@ -4,7 +4,7 @@ import io
 import json
 import time
 
-from tools import report
+from simplevtr.commands import report
 
 import numpy as np
 import pytest

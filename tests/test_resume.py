@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-import train_net
+from simplevtr.commands import train_net
+from simplevtr.engine import runs
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 
@@ -15,7 +16,7 @@ from detectron2.engine import HookBase
 
 def config(tiny_opts, *words):
     words = ["--config-file", CLIPS_CONFIG, *tiny_opts, "DATASETS.TEST", "()", *words]
-    cfg = train_net.read_config(train_net.argument_parser().parse_args(words))
+    cfg = runs.read_config(train_net.main.parser().parse_args(words))
     cfg.freeze()
     return cfg
 

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import zipfile
 
-from tools import eval_seeds, evaluate
+from simplevtr.commands import eval_seeds, evaluate
 
 import pytest
+from conftest import ROOT
 from track_samples import (
     EXPECTED,
     annotation,
@@ -161,7 +162,7 @@ def test_files_that_do_not_exist(score, seeds, tmp_path):
 
 def test_runs_as_a_script_from_anywhere(tmp_path):
     options = ["--gt", GT, "--results", "none.json", "--output", "scores.json"]
-    command = [sys.executable, evaluate.__file__, *options]
+    command = [sys.executable, str(ROOT / "tools/evaluate.py"), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith("evaluate.py: error: none.json: no such file\n")

@@ -3,8 +3,8 @@ import hashlib
 import json
 import random
 
+from simplevtr.commands import split_dataset
 from simplevtr.toolbox.splitting import names_digest
-from tools import split_dataset
 
 import pytest
 from fuzzing import FUZZ, STEPS, mutate

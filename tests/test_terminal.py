@@ -5,38 +5,37 @@ import io
 import os
 from fractions import Fraction
 
+from simplevtr.commands import analyze_dataset, eval_seeds, evaluate, import_dataset, split_dataset
 from simplevtr.terminal import (
-    command_parser,
+    command,
     counted,
     number,
     one_line,
-    run_command,
     say,
     table_cell,
     usable_cores,
 )
-from tools import analyze_dataset, eval_seeds, evaluate, import_dataset, split_dataset
 
 import pytest
 
 COMMANDS = {
-    analyze_dataset: (["a.json"], "run"),
-    split_dataset: (["a.json", "--output", "b"], "run"),
+    analyze_dataset: (["a.json"], "read_annotations"),
+    split_dataset: (["a.json", "--output", "b"], "read_json"),
     evaluate: (["--gt", "a", "--results", "b", "--output", "c"], "load_annotated"),
     eval_seeds: (["a.json"], "read_json"),
     import_dataset: (["davis", "a", "--output", "b"], "refuse_existing"),
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
-def test_an_interrupt_ends_a_command_without_a_traceback(command, monkeypatch, capsys):
+@pytest.mark.parametrize("tool", COMMANDS, ids=lambda tool: tool.__name__)
+def test_an_interrupt_ends_a_command_without_a_traceback(tool, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    arguments, name = COMMANDS[command]
-    monkeypatch.setattr(command, name, interrupted)
-    assert command.main(arguments) == 130
-    name = command.__name__.removeprefix("tools.")
+    arguments, name = COMMANDS[tool]
+    monkeypatch.setattr(tool, name, interrupted)
+    assert tool.main(arguments) == 130
+    name = tool.__name__.rpartition(".")[2]
     assert capsys.readouterr().err == f"{name}.py: interrupted\n"
 
 
@@ -61,25 +60,26 @@ def test_what_a_terminal_cannot_show_is_escaped():
     ],
 )
 def test_how_commands_end(error, status, message, capsys):
-    def run(options):
+    @command(lambda parser: None, errors=(ZeroDivisionError,))
+    def main(options):
         raise error
 
-    parser = command_parser("/some/where/tool.py", "Does it.")
-    assert run_command(parser, run, [], errors=(ZeroDivisionError,)) == status
+    assert main([], prog="tool.py") == status
     assert capsys.readouterr().err == message
 
 
 def test_faults_of_the_program_keep_their_traceback():
-    def run(options):
+    @command(lambda parser: None)
+    def main(options):
         raise AssertionError
 
     with pytest.raises(AssertionError):
-        run_command(command_parser("tool.py", ""), run, [])
+        main([])
 
 
 @pytest.mark.parametrize("status", [None, 0, 1])
 def test_a_command_that_ends_well_has_its_own_status(status):
-    assert run_command(command_parser("tool.py", ""), lambda _: status, []) == (status or 0)
+    assert command(lambda parser: None)(lambda options: status)([]) == (status or 0)
 
 
 @pytest.mark.parametrize(

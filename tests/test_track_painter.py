@@ -4,7 +4,8 @@ import itertools
 
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
-from simplevtr.visualization import TrackPainter, clip_sheet, track_rgb
+from simplevtr.visualization import TrackPainter, track_rgb
+from simplevtr.visualization.clip_sheet import clip_sheet
 
 import cv2
 import numpy as np

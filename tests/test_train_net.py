@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 
-import train_net
+from simplevtr.commands import train_net
+from simplevtr.engine import runs
 from simplevtr.engine.processes import run_processes
 
 import numpy as np
@@ -29,8 +30,8 @@ def command(arguments, cwd=None):
 
 def run(arguments):
     """Run train_net's main in this process."""
-    args = train_net.argument_parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
-    return train_net.main(args)
+    args = train_net.main.parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
+    return runs.run_process(args)
 
 
 def losses(folder):
@@ -85,14 +86,14 @@ def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path, capsys):
 
 def train_and_go_on(arguments, folder):
     """In each of two processes: a training, and the same from its first checkpoint on."""
-    args = train_net.argument_parser().parse_args(arguments)
-    train_net.main(args)
+    args = train_net.main.parser().parse_args(arguments)
+    runs.run_process(args)
     if comm.is_main_process():
         (folder / "model_final.pth").rename(folder.with_name("uninterrupted.pth"))
         (folder / "last_checkpoint").write_text("model_0000001.pth")
     comm.synchronize()
     args.resume = True
-    train_net.main(args)
+    runs.run_process(args)
 
 
 def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path, capfd):

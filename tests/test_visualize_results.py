@@ -1,10 +1,10 @@
 import json
 from pathlib import Path
 
+from simplevtr.commands import visualize_results as tool
 from simplevtr.evaluation.scored_video import tracks_by_video
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import check_ground_truth
-from tools import visualize_results as tool
 
 import av
 import numpy as np

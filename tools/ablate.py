@@ -16,10 +16,8 @@ import signal
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation too
-
 from simplevtr.formats.files import write_bytes
-from simplevtr.terminal import command_parser, number, run_command, say
+from simplevtr.terminal import command, number, say
 from simplevtr.toolbox.ablation import table
 from simplevtr.toolbox.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
 from simplevtr.toolbox.ablation.plan import Plan, read_plan
@@ -27,7 +25,21 @@ from simplevtr.toolbox.ablation.schedule import run_jobs
 from simplevtr.visualization.plots import draw_ablation
 
 
-def run(options: argparse.Namespace) -> int:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
+    add("--output", required=True, type=Path, help="folder of all runs")
+    add("--only", nargs="+", metavar="NAME", help="these runs and what they need")
+    add("--seeds", nargs="+", type=number(int, least=0), help="instead of the plan's")
+    cores = number(int, least=1, most=os.cpu_count() or 1)
+    add("--jobs", type=cores, default=1, help="runs side by side")
+    add("--no-cost", action="store_true", help="do not measure time and memory")
+    add("--list", action="store_true", help="show what would be run, and stop")
+    add("--tables-only", action="store_true", help="rebuild tables, run nothing")
+
+
+@command(_add_options)
+def main(options: argparse.Namespace) -> int:
     """Do what is left of the plan and write its tables; 1 if a run failed."""
     plan = read_plan(options.plan, options.seeds)
     names = options.only or list(plan.runs)
@@ -91,22 +103,6 @@ def _write_tables(plan: Plan, output: Path) -> bool:
     write_bytes(output / "plot.png", picture.getvalue(), overwrite=True)
     say(f"{text}\n{output / 'table.md'}, table.csv, plot.png")
     return True
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command: 0; 1 if a run failed; 2 after a user's error; 130 after Ctrl-C."""
-    parser = command_parser(__file__, __doc__)
-    add = parser.add_argument
-    add("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
-    add("--output", required=True, type=Path, help="folder of all runs")
-    add("--only", nargs="+", metavar="NAME", help="these runs and what they need")
-    add("--seeds", nargs="+", type=number(int, least=0), help="instead of the plan's")
-    cores = number(int, least=1, most=os.cpu_count() or 1)
-    add("--jobs", type=cores, default=1, help="runs side by side")
-    add("--no-cost", action="store_true", help="do not measure time and memory")
-    add("--list", action="store_true", help="show what would be run, and stop")
-    add("--tables-only", action="store_true", help="rebuild tables, run nothing")
-    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # works without installation too
-
 from benchmarks.command_line import COUNT, NATURAL, machine
 from benchmarks.peers.page import page
 from simplevtr.engine.run_folder import only_run_in
@@ -28,7 +26,7 @@ from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.files import read_json, write_bytes
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import GroundTruth, load_annotated
-from simplevtr.terminal import command_parser, number, run_command, say
+from simplevtr.terminal import command, number, say
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "embedded/easy"
@@ -123,7 +121,18 @@ def score(folder: Path) -> dict[str, dict[str, float]]:
     return {of: scores[of] | {"HOTA": hota(of, best), "HOTA from": best} for of in tracks}
 
 
-def run(args: argparse.Namespace) -> int:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="default: all")
+    add("--seeds", nargs="+", type=NATURAL, default=[0, 1, 2], help="default: 0 1 2")
+    add("--budget", type=number(above=0), default=1100.0, help="CPU seconds of each training")
+    add("--threads", type=COUNT, default=1, help="of each process (default 1)")
+    add("--output", type=Path, default=Path("output/peers"), help="folder of the runs")
+    add("--page", type=Path, default=Path("output/peers/peers.md"), help="what is written of them")
+
+
+@command(_add_options)
+def main(args: argparse.Namespace) -> int:
     """Do what is missing and write the page; 1 if something is not shown."""
     for split in ("train", "val", "long"):
         if not (path := DATA / f"{split}.json").is_file():
@@ -150,19 +159,6 @@ def run(args: argparse.Namespace) -> int:
     write_bytes(args.page, text.encode(), overwrite=True)
     say(text)
     return int(bool(problems))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
-    parser = command_parser(__file__, __doc__)
-    add = parser.add_argument
-    add("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="default: all")
-    add("--seeds", nargs="+", type=NATURAL, default=[0, 1, 2], help="default: 0 1 2")
-    add("--budget", type=number(above=0), default=1100.0, help="CPU seconds of each training")
-    add("--threads", type=COUNT, default=1, help="of each process (default 1)")
-    add("--output", type=Path, default=Path("output/peers"), help="folder of the runs")
-    add("--page", type=Path, default=Path("output/peers/peers.md"), help="what is written of them")
-    return run_command(parser, run, arguments)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from simplevtr.structures import FrameTracks, encode_masks
-from simplevtr.visualization import clip_sheet
+from simplevtr.visualization.clip_sheet import clip_sheet
 
 import numpy as np
 import torch

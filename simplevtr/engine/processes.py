@@ -37,7 +37,7 @@ def run_processes(
 
     Raises:
         ValueError: for numbers that cannot be.
-        ProcessesError: the first error of the user's in any of the processes, which are all ended;
+        ChildProcessError: the first error of the user in any of the processes, which are all ended;
             or one of them was ended from outside.
     """
     gpus = torch.cuda.device_count()
@@ -70,16 +70,12 @@ def run_processes(
         )
     except ProcessException as error:
         if found:
-            raise ProcessesError(found[0]) from None
+            raise ChildProcessError(found[0]) from None
         if "EADDRINUSE" in str(error):
-            raise ProcessesError(f"--dist-url {dist_url}: the port is in use") from None
+            raise ChildProcessError(f"--dist-url {dist_url}: the port is in use") from None
         if "Traceback" in str(error):
             raise
-        raise ProcessesError(f"{error}: was it killed because the memory was full?") from None
-
-
-class ProcessesError(Exception):
-    """A message to the user about processes that have ended."""
+        raise ChildProcessError(f"{error}: was it killed because the memory was full?") from None
 
 
 def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any) -> None:

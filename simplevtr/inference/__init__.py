@@ -1,10 +1,18 @@
 """A trained model over videos, and what is written of their tracks."""
 
-from simplevtr.inference.two_passes import FoundTracks, Frames, draw_tracks, find_tracks, until_set
-from simplevtr.inference.video_outputs import DrawnOutputs, Targets, wanted_in_result
-from simplevtr.inference.video_predictor import VideoPredictor
+from simplevtr.lazy import lazy_names
 
-__all__ = [
-    "DrawnOutputs", "FoundTracks", "Frames", "Targets", "VideoPredictor", "draw_tracks",
-    "find_tracks", "until_set", "wanted_in_result",
-]  # fmt: skip
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "FoundTracks": "two_passes",
+        "Frames": "two_passes",
+        "draw_tracks": "two_passes",
+        "find_tracks": "two_passes",
+        "until_set": "two_passes",
+        "DrawnOutputs": "video_outputs",
+        "Targets": "video_outputs",
+        "wanted_in_result": "video_outputs",
+        "VideoPredictor": "video_predictor",
+    },
+)

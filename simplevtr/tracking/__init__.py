@@ -6,13 +6,18 @@ what the network predicts for a window, ``WindowLinker`` finds the tracks that i
 change them, ``CollectedTracks`` makes the result of a whole video of them.
 """
 
-from simplevtr.tracking.collected import CollectedTracks, frame_tracks
-from simplevtr.tracking.linking import WindowLinker
-from simplevtr.tracking.segmenter import VideoSegmenter, sliding_windows
-from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
-from simplevtr.tracking.window_tracks import WindowTracks
+from simplevtr.lazy import lazy_names
 
-__all__ = [
-    "CollectedTracks", "TrackingSettings", "VideoSegmenter", "VideoTracks", "WindowLinker",
-    "WindowTracks", "frame_tracks", "sliding_windows",
-]  # fmt: skip
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "CollectedTracks": "collected",
+        "frame_tracks": "collected",
+        "WindowLinker": "linking",
+        "VideoSegmenter": "segmenter",
+        "sliding_windows": "segmenter",
+        "TrackingSettings": "video_tracks",
+        "VideoTracks": "video_tracks",
+        "WindowTracks": "window_tracks",
+    },
+)

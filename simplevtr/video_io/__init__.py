@@ -1,10 +1,15 @@
 """Reading frames from videos, images, cameras and addresses; writing frames, masks and tracks."""
 
-from simplevtr.video_io.frame_source import FrameSource, FrameTiming
-from simplevtr.video_io.reader import open_source
-from simplevtr.video_io.sink import FrameSink, MotsPngSink
-from simplevtr.video_io.writer import open_sink
+from simplevtr.lazy import lazy_names
 
-__all__ = [
-    "FrameSink", "FrameSource", "FrameTiming", "MotsPngSink", "open_sink", "open_source",
-]  # fmt: skip
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "FrameSource": "frame_source",
+        "FrameTiming": "frame_source",
+        "open_source": "reader",
+        "FrameSink": "sink",
+        "MotsPngSink": "sink",
+        "open_sink": "writer",
+    },
+)

@@ -1,8 +1,12 @@
 """Looking at results: tracks drawn on frames, contact sheets and training curves."""
 
-from simplevtr.visualization.clip_sheet import clip_sheet
-from simplevtr.visualization.instances import frame_instances
-from simplevtr.visualization.marks import track_rgb
-from simplevtr.visualization.track_painter import TrackPainter
+from simplevtr.lazy import lazy_names
 
-__all__ = ["TrackPainter", "clip_sheet", "frame_instances", "track_rgb"]
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "frame_instances": "instances",
+        "track_rgb": "marks",
+        "TrackPainter": "track_painter",
+    },
+)

@@ -1,6 +1,6 @@
 """Finds and repairs what is wrong with annotation files in YouTube-VIS format.
 
-``python -m simplevtr.toolbox.doctor FILE`` is the command. Nothing here imports torch or detectron2
+``simplevtr doctor FILE`` is the command. Nothing here imports torch or detectron2
 before it needs them, which takes seconds.
 """
 

@@ -48,7 +48,7 @@ def _sheet(
     """(H', W', 3) uint8 RGB; ``names`` of categories by id, in the order of their labels."""
     # Only now, because it imports detectron2, which takes seconds.
     from simplevtr.structures import FrameTracks
-    from simplevtr.visualization import clip_sheet
+    from simplevtr.visualization.clip_sheet import clip_sheet
 
     size, labels = (video["height"], video["width"]), [*names]
     numbers = evenly_spaced(video["length"], _COLUMNS)

@@ -1,6 +1,6 @@
-"""``python -m simplevtr.toolbox.doctor``: what is wrong with a dataset in YouTube-VIS format?
+"""What is wrong with a dataset in YouTube-VIS format?
 
-    python -m simplevtr.toolbox.doctor train.json --images train/JPEGImages --against valid.json
+    simplevtr doctor train.json --images train/JPEGImages --against valid.json
 
 Prints a table of defects. The exit status is 0 if there are none, 1 if there are some, and 2 if
 the file cannot be read or the command is wrong. The file itself is never changed.
@@ -8,13 +8,12 @@ the file cannot be read or the command is wrong. The file itself is never change
 
 import argparse
 import os
-import sys
 from itertools import cycle
 from typing import Any, NamedTuple
 
 from simplevtr.formats.checks import check_outline
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
-from simplevtr.terminal import command_parser, counted, error_text, number, run_command, say
+from simplevtr.terminal import command, counted, error_text, number, say
 from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
 from simplevtr.toolbox.doctor.examination import Examination, Settings, examine
 from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, Findings, described
@@ -26,7 +25,36 @@ CLEAN, DEFECTIVE = 0, 1
 _MOST_WIDTH = 200  # characters of an example
 
 
-def run(options: argparse.Namespace) -> int:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add, count = parser.add_argument, number(int, least=1)
+    add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
+    add("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
+    add("--no-images", action="store_true", help="leave the images of a registered dataset alone")
+    add("--decode", action=argparse.BooleanOptionalAction, default=True,
+        help="decode images whole (the default), or read only their headers, in which an image "
+        "that is cut short looks whole")  # fmt: skip
+    add("--against", nargs="+", default=[], metavar="OTHER", help="splits to be free of its videos")
+    add("--against-images", nargs="+", default=[], metavar="ROOT",
+        help="their image roots, one for all or one each")  # fmt: skip
+    add("--config-file", default="", help="config whose DATASETS.CUSTOM names the dataset")
+    add("--json", metavar="REPORT", help="write the report as JSON")
+    add("--fix", metavar="OUT", help="write a repaired copy")
+    add("--crowds", action="store_true", help="crowds become objects in it (iscrowd 0)")
+    add("--contact-sheet", metavar="FOLDER", help="draw the true masks, one picture for a video")
+    add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
+    add("--overwrite", action="store_true", help="replace files that exist, never the input")
+    add("--ignore", nargs="+", default=[], metavar="DEFECT",
+        help="defects that are neither counted nor repaired")  # fmt: skip
+    add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
+    add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
+        help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
+    add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
+    add("--list", action="version", version=CATALOGUE,
+        help="print all defects that are known, and exit")  # fmt: skip
+
+
+@command(_add_options)
+def main(options: argparse.Namespace) -> int:
     """Examine, report and repair as the options say; return the exit status."""
     findings = Findings(ignored=options.ignore)
     source = resolve(options.dataset, options.config_file)
@@ -208,38 +236,3 @@ def _other_splits(
         root = image_root and _image_root(root or other.image_root, options)
         splits.append(read_split(other.read(), other.json_file, root))
     return tuple(splits)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    parser = command_parser("doctor", __doc__)
-    add, count = parser.add_argument, number(int, least=1)
-    add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
-    add("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
-    add("--no-images", action="store_true", help="leave the images of a registered dataset alone")
-    add("--decode", action=argparse.BooleanOptionalAction, default=True,
-        help="decode images whole (the default), or read only their headers, in which an image "
-        "that is cut short looks whole")  # fmt: skip
-    add("--against", nargs="+", default=[], metavar="OTHER", help="splits to be free of its videos")
-    add("--against-images", nargs="+", default=[], metavar="ROOT",
-        help="their image roots, one for all or one each")  # fmt: skip
-    add("--config-file", default="", help="config whose DATASETS.CUSTOM names the dataset")
-    add("--json", metavar="REPORT", help="write the report as JSON")
-    add("--fix", metavar="OUT", help="write a repaired copy")
-    add("--crowds", action="store_true", help="crowds become objects in it (iscrowd 0)")
-    add("--contact-sheet", metavar="FOLDER", help="draw the true masks, one picture for a video")
-    add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
-    add("--overwrite", action="store_true", help="replace files that exist, never the input")
-    add("--ignore", nargs="+", default=[], metavar="DEFECT",
-        help="defects that are neither counted nor repaired")  # fmt: skip
-    add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
-    add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
-        help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
-    add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
-    add("--list", action="version", version=CATALOGUE,
-        help="print all defects that are known, and exit")  # fmt: skip
-    return run_command(parser, run, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

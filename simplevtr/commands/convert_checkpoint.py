@@ -1,0 +1,120 @@
+"""Turn weights of other code bases, or of another config, into weights for a config's model.
+
+    python tools/convert_checkpoint.py vistr_r50.pth vistr.pth \
+        --config-file configs/youtubevis_2019/vistr_R50.yaml
+    python tools/convert_checkpoint.py resnet50.safetensors start.pth \
+        --config-file configs/youtubevis_2019/simplevtr_R50.yaml MODEL.SIMPLEVTR.ENC_LAYERS 2
+    python tools/convert_checkpoint.py vistr.pth official.pth --to vistr
+    python tools/convert_checkpoint.py output/model_final.pth small.pth --half
+
+Without a config the weights of SOURCE are written as they are, without the other states of a
+training: for sharing, with --half in float16. The result can be evaluated or start a training, but
+not resume one. Of a checkpoint that has an average (SOLVER.EMA_DECAY) the average is taken.
+
+The result starts a training as ``MODEL.WEIGHTS``; a report says what became of every tensor. Read
+are .pth, .pt, .safetensors and detectron2's .pkl files, without running code from them, in these
+layouts, recognised by their names:
+
+  vistr        VisTR's published checkpoints
+  detr         DETR, on COCO or of VisTR's widths, with or without its mask head
+  torchvision  ResNets with torchvision's names, as timm's are
+  detectron2   ResNets and detectors of detectron2 with one
+  simplevtr    ours, of another config
+
+ResNets are expected to be trained on RGB frames normalised by ImageNet's statistics, torchvision's
+way. Caffe's (BGR, detectron2's "MSRA") are recognised by detectron2's names with folded statistics
+and rewritten; others trained in that way need --source-colours caffe.
+"""
+
+import argparse
+from pathlib import Path
+
+from simplevtr.data.categories import DATASET_CATEGORIES
+from simplevtr.terminal import command, number
+
+VISTR_SLOTS = 10
+# What simplevtr.conversion knows, which takes seconds to import.
+LAYOUTS = ("vistr", "detr", "torchvision", "detectron2", "simplevtr")
+COLOURS = ("auto", "rgb", "caffe")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("source", type=Path, help="weights to read")
+    add("target", type=Path, help="file to write (.pth)")
+    add("--config-file", help="config of the model to convert for")
+    add("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
+    add("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
+    slots = "queries a frame of SOURCE (vistr: 10; detr: all)"
+    add("--source-slots", type=number(int, least=1), metavar="Q", help=slots)
+    offset = "leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)"
+    add("--source-class-offset", type=number(int, least=0), metavar="N", help=offset)
+    dataset = (
+        "dataset whose classes SOURCE knows, e.g. ytvis_2019_train (vistr's); rows of the class "
+        "head go by name if the config's classes are others"
+    )
+    add("--source-dataset", choices=DATASET_CATEGORIES, metavar="NAME", help=dataset)
+    colours = "frames that SOURCE expects: rgb (torchvision's) or caffe (BGR)"
+    add("--source-colours", choices=COLOURS, default="auto", help=colours)
+    to = "names to write; vistr takes weights of ours, or converts for the config first"
+    add("--to", choices=("simplevtr", "vistr"), default="simplevtr", help=to)
+    partial = "with --to vistr: leave out what VisTR has no place for, do without what it lacks"
+    add("--partial", action="store_true", help=partial)
+    add("--half", action="store_true", help="write float16, half of the size")
+    add("--overwrite", action="store_true", help="replace TARGET if it exists")
+    add("--verbose", action="store_true", help="report every tensor")
+
+
+@command(_add_options, intermixed=True)
+def main(options: argparse.Namespace) -> None:
+    """Convert ``options.source``, write ``options.target`` and print the report."""
+    from simplevtr import weights_file
+    from simplevtr.conversion import convert, target_of_config, to_vistr
+    from simplevtr.conversion.classes import BIAS, WEIGHT
+    from simplevtr.run_config import setup_cfg
+
+    if options.config_file is None and options.opts:
+        raise ValueError(f"options need a --config-file: {' '.join(options.opts)}")
+    weights_file.check_writable(options.target, overwrite=options.overwrite)
+    checkpoint = weights_file.read_checkpoint(options.source)
+    weights, which = weights_file.weights_of(checkpoint, options.source)
+    classes = weights_file.classes_of(checkpoint, options.source)
+    print(f"{options.source}: {which}")
+    slots, query_frames = options.source_slots or VISTR_SLOTS, None
+    if options.config_file is not None:
+        known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
+        names = known and [name for _, name in known]
+        if names is None and classes is not None and BIAS in weights:
+            names = classes.names
+            offset = len(weights[BIAS]) - len(names) - 1 if offset is None else offset
+        target = target_of_config(setup_cfg(options.config_file, options.opts))
+        weights, report = convert(
+            weights,
+            target,
+            layout=options.layout,
+            source_slots=options.source_slots,
+            source_class_offset=offset,
+            source_classes=names,
+            colours=options.source_colours,
+        )
+        print(report.text(options.verbose))
+        if all(entry.name != WEIGHT for entry in report.taken):
+            classes = None  # other rows than those of SOURCE
+        slots, query_frames = target.slots, target.query_frames
+        if options.to == "vistr" and report.left_out and not options.partial:
+            names = ", ".join(entry.name for entry in report.left_out[:20])
+            raise ValueError(
+                f"{len(report.left_out)} tensors have no place in the model of the config "
+                f"(--partial leaves them out): {names}"
+            )
+    if options.to == "vistr":
+        weights, report = to_vistr(
+            weights, slots=slots, query_frames=query_frames, partial=options.partial
+        )
+        print(report.text(options.verbose))
+    if options.half:
+        weights = weights_file.half_precision(weights, options.source)
+    size = weights_file.write_weights(
+        weights, options.target, overwrite=options.overwrite, classes=classes
+    )
+    print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")

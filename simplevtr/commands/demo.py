@@ -1,0 +1,184 @@
+"""Find the tracks of a video of any length; draw them, or write results.json or MOTS pictures.
+
+    python demo/demo.py --config-file CFG --input VIDEO|FRAME_FOLDER|GLOB --output VIDEO|FOLDER \
+        --opts MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
+    python demo/demo.py --config-file CFG --input 0 --output camera.mp4 --opts ...
+
+The result has the input's frames, times and sound. ``--output`` ending in .mp4 or .gif is a video;
+a name without suffix is a folder of images. ``--input`` may also be the number of a camera or an
+address (rtsp://, http://, ...). Ctrl-C ends the reading; what was read until then is finished, and
+a second Ctrl-C gives up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+from threading import Event
+from typing import Any
+
+# These packages import what they hold when it is used: --help need not wait for it.
+from simplevtr import inference, tracking, video_io, visualization
+from simplevtr.terminal import command, number
+
+import av
+import numpy as np
+from tqdm import tqdm
+
+# Options that are arguments of TrackPainter.
+PAINTED = ("scale", "draw_masks", "draw_boxes", "draw_labels", "draw_ids", "trail", "side_by_side")
+# Of a source, with what is done.
+FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config-file", required=True, help="YAML file of the model")
+    add("--input", required=True, nargs="+",
+        help="a video, a folder of images, images (also as a quoted pattern), the number of a "
+        "camera, or an address")  # fmt: skip
+    add("--output", help=".mp4, .gif, or a folder for images")
+    add("--results", metavar="FILE.json", help="also write the tracks as YouTube-VIS results")
+    add("--masks", metavar="FOLDER", help="also write one MOTS picture per frame (16-bit PNG)")
+    add("--score-threshold", type=number(least=0, most=1), default=0.3,
+        help="tracks from here on (0 to 1)")  # fmt: skip
+    add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
+    add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
+    add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")
+    add("--side-by-side", action="store_true", help="the input at the left of the result")
+    shown = {"masks": "masks", "labels": "classes and scores", "ids": "track numbers"}
+    for name, what in shown.items():
+        add(f"--no-{name}", dest=f"draw_{name}", action="store_false", help=f"draw no {what}")
+    add("--no-audio", dest="sound", action="store_false", help="leave out the input's sound")
+    add("--fps", type=number(Fraction, above=0),
+        help="frames per second of the result, such as 25 or 30000/1001 "
+        "(default: the input's; 10 for images)")  # fmt: skip
+    add("--scale", type=number(above=0), help="size of the result relative to the input "
+        "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
+    add("--max-frames", type=number(int, least=1), help="read only the first frames")
+    add("--timeout", type=number(above=0), default=20.0,
+        help="seconds to wait for a camera or an address")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace existing results")
+    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="config options; last on the command line")  # fmt: skip
+
+
+@command(_add_options, errors=(av.FFmpegError,))
+def main(options: argparse.Namespace) -> None:
+    """Find the tracks of ``options.input`` and write what is wanted of them."""
+    from simplevtr.run_config import setup_cfg
+
+    from torch import OutOfMemoryError
+
+    cfg = setup_cfg(options.config_file, options.opts)
+    # Tracks that are not drawn need not be in the result.
+    cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
+    targets = inference.Targets(options.output, options.masks, options.results, options.overwrite)
+    source = video_io.open_source(options.input, timeout=options.timeout)
+    targets.check(source)
+    predictor = inference.VideoPredictor(cfg)
+    names, classes = predictor.class_names, options.classes
+    if classes is not None:  # drawn labels are numbers where nobody knows a name
+        classes = [int(c) if c.isdecimal() and c not in names else c for c in classes]
+    drawn = {name: getattr(options, name) for name in PAINTED}
+    least = options.score_threshold
+    painter = visualization.TrackPainter(names, min_score=least, classes=classes, **drawn)
+    sound, fps = options.sound, options.fps
+    outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
+    known = [length for length in (source.length, options.max_frames) if length is not None]
+    find = _draw_live if source.live else _draw_file
+    try:
+        with _stop_on_interrupt() as stop:
+
+            def first_frames(frames: inference.Frames, what: str) -> inference.Frames:
+                frames = inference.until_set(stop, islice(frames, options.max_frames))
+                return _progress(frames, what, min(known, default=None))
+
+            frames, tracks = find(predictor, outputs, first_frames)
+    except OutOfMemoryError:
+        raise ValueError(
+            "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
+        ) from None
+    written = [path for path in (targets.video, targets.masks, targets.results) if path]
+    print(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
+          f"{options.score_threshold:.0%})")  # fmt: skip
+
+
+def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:
+    return tqdm(frames, desc=what, total=total, unit="frame", disable=None)
+
+
+def _draw_file(
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, first_frames: FirstFrames
+) -> tuple[int, int]:
+    """Find the tracks, then draw them; the classes and scores drawn are the final ones.
+
+    The numbers of frames and of tracks.
+    """
+    with outputs:
+        watched = partial(first_frames, what="reading and segmenting")
+        found = inference.find_tracks(predictor, outputs.source, watched=watched)
+        tracks = _write_results(predictor, outputs, found.result)  # drawing may still break off
+        watched = partial(_progress, what="drawing", total=found.frames)
+        inference.draw_tracks(found, outputs.source, outputs, watched=watched)
+    return found.frames, tracks
+
+
+def _draw_live(
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, first_frames: FirstFrames
+) -> tuple[int, int]:
+    """Draw what is final; TEST.WINDOW full-size frames are kept.
+
+    Classes and scores that are drawn are those of the tracks so far, and results.json has those of
+    each track's last frame. The numbers of frames and of tracks.
+    """
+    waiting: deque[np.ndarray] = deque()
+    collected, count = tracking.CollectedTracks(outputs.source.size), 0
+
+    def kept() -> Iterator[np.ndarray]:
+        for frame in first_frames(outputs.source, "segmenting"):
+            waiting.append(frame)
+            yield frame
+
+    with closing(outputs.source), outputs:
+        for tracks in predictor.stream(kept()):
+            count += 1
+            outputs.write(waiting.popleft(), tracks)
+            if outputs.targets.results:
+                collected.extend([tracks])
+    _write_results(predictor, outputs, collected.so_far())
+    return count, len(outputs.shown)
+
+
+def _write_results(
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, result: dict[str, Any]
+) -> int:
+    """Write results.json if it is wanted; returns the number of tracks."""
+    result, targets = inference.wanted_in_result(result, outputs.painter), outputs.targets
+    if targets.results:
+        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
+    return len(result["pred_scores"])
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Event]:
+    """An event that the first Ctrl-C sets; the second one ends the program as usual."""
+    stop = Event()
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop.set()
+        print("\nfinishing what was read; Ctrl-C again gives up", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,101 @@
+"""Score predicted tracks in YouTube-VIS format, whoever made them. No model is needed.
+
+    python tools/evaluate.py --gt valid.json --results results.json --output scores.json
+
+``--results`` may be a .json, a .json.gz or a .zip that holds results.json. The scores are those of
+the YouTube-VIS servers, in per cent; null in the output where there is no ground truth.
+``--errors`` adds what each kind of error costs, ``--subsets`` the scores of short and long, slow
+and fast, free and occluded tracks, ``--hota`` HOTA (which needs the package trackeval), and ``--j``
+the region similarity of DAVIS: the mean IoU over the frames of a video, whatever the categories.
+"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from simplevtr import terminal
+from simplevtr.evaluation.analysis import subsets
+from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
+from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
+from simplevtr.evaluation.analysis.region_similarity import (
+    PROPOSALS,
+    regions_table,
+    score_regions,
+)
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
+from simplevtr.evaluation.ytvis_eval import (
+    AREA_LIMITS,
+    check_area_limits,
+    evaluate_tracks,
+    scores_as_json,
+    scores_table,
+    without_nan,
+)
+from simplevtr.formats.files import refuse_existing, write_json
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import load_annotated
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    terminal.add_unknown_categories(parser)
+    terminal.add_area_limits(parser, AREA_LIMITS)
+    add = parser.add_argument
+    add("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
+    add("--results", required=True, type=Path, help=".json, .json.gz or .zip")
+    add("--output", required=True, type=Path, help="where the scores go, as JSON")
+    add("--overwrite", action="store_true", help="replace the output file if it exists")
+    add("--errors", action="store_true", help="add what AP50 each kind of error costs")
+    text = f"add the scores of tracks grouped by {', '.join(subsets.GROUPS)}, in terciles"
+    add("--subsets", action="store_true", help=text)
+    for name in subsets.GROUPS:
+        text = f"greatest {name} of the first and second group (implies --subsets)"
+        add(f"--{name}-limits", nargs=2, type=float, metavar=("FIRST", "SECOND"), help=text)
+    add("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
+    add(
+        "--score-threshold",
+        type=terminal.number(least=0, most=1),
+        metavar="SCORE",
+        help="least score of the predictions that HOTA, which knows no scores, takes "
+        f"(default: {SCORE_THRESHOLD}; implies --hota)",
+    )
+    text = f"""add DAVIS's J of each video, with so many of its predictions, the best scores first,
+        assigned to true tracks (default: {PROPOSALS}; 1: the most confident one alone)"""
+    least_1 = terminal.number(int, least=1)
+    add("--j", nargs="?", const=PROPOSALS, type=least_1, metavar="PROPOSALS", help=text)
+
+
+@terminal.command(_add_options)
+def main(options: argparse.Namespace) -> None:
+    """Score, write the scores and print the table."""
+    check_area_limits(options.area_limits)
+    limits = {name: getattr(options, f"{name}_limits") for name in subsets.GROUPS}
+    limits = {name: pair for name, pair in limits.items() if pair is not None}
+    subsets.check_subset_limits(limits)
+    wants_hota = options.hota or options.score_threshold is not None
+    if wants_hota:
+        trackeval_hota()  # that it is installed
+    refuse_existing(options.output, overwrite=options.overwrite)
+    gt = load_annotated(options.gt)
+    results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
+    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
+    tables, content = [scores_table(scores)], scores_as_json(scores)
+    if options.errors:
+        errors = break_down_errors(gt, results)
+        tables.append(errors_table(errors))
+        content["errors"] = {"AP50": errors.ap50, "gains": errors.gains, "counts": errors.counts}
+    if options.subsets or limits:
+        groups = subsets.score_subsets(gt, results, limits=limits)
+        tables.append(subsets.subsets_table(groups))
+        content["subsets"] = {name: asdict(scores) for name, scores in groups.items()}
+    if wants_hota:
+        threshold = options.score_threshold
+        threshold = SCORE_THRESHOLD if threshold is None else threshold
+        hota = score_hota(gt, results, score_threshold=threshold)
+        tables.append(hota_table(hota))
+        content["hota"] = asdict(hota)
+    if options.j is not None:
+        regions = score_regions(gt, results, proposals=options.j)
+        tables.append(regions_table(regions))
+        content["J"] = asdict(regions)
+    write_json(options.output, without_nan(content), overwrite=options.overwrite, indent=2)
+    terminal.say("\n\n".join(tables))

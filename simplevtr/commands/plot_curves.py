@@ -1,0 +1,39 @@
+"""Plot the losses and the mask AP of one or more training runs.
+
+python tools/plot_curves.py OUTPUT_DIR [OUTPUT_DIR ...] --output curves.png
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+from simplevtr.formats.files import check_output, write_bytes
+from simplevtr.formats.metrics import read_metrics
+from simplevtr.terminal import command
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="OUTPUT_DIR", help="folder with a metrics.json")
+    parser.add_argument("--output", required=True, help="picture to write: .png, .pdf or .svg")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing picture")
+
+
+@command(_add_options)
+def main(args: argparse.Namespace) -> None:
+    """Read the runs and write the picture."""
+    # Only here: it takes a second to import.
+    from simplevtr.visualization.plots import draw_curves
+
+    output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
+    figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
+    picture = io.BytesIO()
+    figure.savefig(picture, format=output.suffix[1:].lower(), dpi=110)
+    write_bytes(output, picture.getvalue(), overwrite=args.overwrite)
+    print(f"wrote {output}")
+
+
+def _run_name(run: str, runs: list[str]) -> str:
+    """The folder's own name, or its whole path where two runs share a name."""
+    names = [Path(other).resolve().name for other in runs]
+    name = Path(run).resolve().name
+    return name if names.count(name) == 1 else run

@@ -1,0 +1,176 @@
+"""Draw predicted tracks over a dataset in YouTube-VIS format, next to the ground truth.
+
+    python tools/visualize_results.py --gt valid.json --images valid/JPEGImages \
+        --results results.json --output pictures
+
+Writes OUTPUT/<video id>.mp4 (side by side) or, with ``--format sheet``, OUTPUT/<video id>.png.
+A predicted track that matches a true one (track IoU of 0.5, whatever the categories) has its number
+and colour; the others have the numbers after those.
+Without ``--results`` the ground truth is drawn alone; a ``--gt`` without annotations gives the
+predictions alone. Crowd regions are not drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# These packages import what they hold when it is used: --help need not wait for it.
+from simplevtr import video_io, visualization
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
+from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
+from simplevtr.formats.files import check_output, write_bytes
+from simplevtr.formats.images import evenly_spaced, read_frame
+from simplevtr.formats.results import PredictedTrack, load_results
+from simplevtr.formats.ytvis import TrueTrack, Video, load_ground_truth
+from simplevtr.terminal import add_unknown_categories, command, number
+
+import av
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+if TYPE_CHECKING:  # it imports torch
+    from simplevtr.structures import FrameTracks
+    from simplevtr.visualization import TrackPainter
+
+_LONGEST_NAME = 20  # letters of a video's name, which shares a strip with the number of a frame
+Rows = dict[str, "list[FrameTracks]"]  # by title, the tracks in each frame
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_unknown_categories(parser)
+    add = parser.add_argument
+    add("--gt", required=True, help="annotation file; it needs no annotations")
+    add("--images", required=True, help="folder that the file names in it start at")
+    add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
+    add("--output", required=True, type=Path, help="folder to write into")
+    add("--overwrite", action="store_true", help="replace existing files")
+    add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
+    count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
+    add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
+    add("--score-threshold", type=score, default=0.3, help="least score of what is drawn (0.3)")
+    text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
+    add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
+    add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")
+
+
+@command(_add_options, errors=(av.FFmpegError,))
+def main(options: argparse.Namespace) -> None:
+    """Draw the videos that were asked for."""
+    truth, results = load_ground_truth(options.gt), []
+    if options.results is not None:
+        skip = options.unknown_categories == "skip"
+        results = load_results(options.results, truth, skip_unknown=skip)
+    elif truth.tracks is None:
+        raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
+    by_video = tracks_by_video(truth, results, score_threshold=options.score_threshold)
+    tracks = {found.video.id: found for found in by_video}
+    categories = sorted(truth.categories, key=attrgetter("id"))
+    labels = {category.id: label for label, category in enumerate(categories)}
+    painter = visualization.TrackPainter([category.name for category in categories])
+    suffix, draw = (".mp4", write_video) if options.format == "mp4" else (".png", write_sheet)
+    outputs = {}
+    for video_id in choose_videos(list(tracks), options.videos, options.max_videos):
+        path = options.output / f"{video_id}{suffix}"
+        outputs[video_id] = check_output(path, overwrite=options.overwrite, suffixes=(suffix,))
+    for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
+        found, rows = tracks[video_id], {}
+        name = found.video.name[-_LONGEST_NAME:]
+        if options.results is not None:
+            numbers = predicted_numbers(found)
+            rows[f"{name}: predicted"] = frame_tracks(found, found.predicted, numbers, labels)
+        if truth.tracks is not None:
+            numbers = [track.id for track in found.true]
+            rows[f"{name}: ground truth"] = frame_tracks(found, found.true, numbers, labels)
+        draw(output, found.video, rows, painter, options)
+    left = len(tracks) - len(outputs) if options.videos is None else 0
+    more = f"; {left} more videos, see --max-videos and --videos" if left else ""
+    print(f"wrote {len(outputs)} files into {options.output}{more}")
+
+
+def predicted_numbers(tracks: ScoredVideo) -> list[int]:
+    """For each predicted track the id of the true one that it matches, or else a free number."""
+    pairs, _, _ = match_video(tracks, iou_threshold=IOU_THRESHOLD, use_categories=False)
+    free = itertools.count(max((track.id for track in tracks.true), default=0) + 1)
+    return [
+        tracks.true[pairs[row]].id if row in pairs else next(free)
+        for row in range(len(tracks.predicted))
+    ]
+
+
+def frame_tracks(
+    of_video: ScoredVideo,
+    tracks: Sequence[PredictedTrack | TrueTrack],
+    numbers: Sequence[int],
+    labels: dict[int, int],
+) -> list[FrameTracks]:
+    """The tracks in each frame, with their numbers."""
+    from simplevtr.structures import FrameTracks
+
+    video, masks = of_video.video, of_video.masks_by_frame(tracks)
+    rows = [
+        (number, labels[of.category_id], getattr(of, "score", None), own)
+        for number, of, own in zip(numbers, tracks, masks, strict=True)
+    ]
+    return list(FrameTracks.of_video(rows, (video.height, video.width), video.length))
+
+
+def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list[int]:
+    """The ids to draw: those wanted, else the first ``most``; ValueError for an unknown one."""
+    if unknown := [video_id for video_id in wanted or () if video_id not in known]:
+        raise ValueError(f"--videos: no video {unknown[0]}; ids are {known[0]} to {known[-1]}")
+    return known[:most] if wanted is None else list(dict.fromkeys(wanted))
+
+
+def write_video(
+    output: Path,
+    video: Video,
+    rows: Rows,
+    painter: TrackPainter,
+    options: argparse.Namespace,
+) -> None:
+    """All frames, the rows side by side."""
+    from simplevtr.visualization.clip_sheet import captioned, joined
+
+    height, width = painter.output_size((video.height, video.width))
+    blank = np.zeros((height, width, 3), dtype=np.uint8)
+    size = joined([captioned(blank, "")] * len(rows), axis=1).shape[:2]
+    with video_io.open_sink(output, options.fps, size, overwrite=options.overwrite) as sink:
+        for t, frame in enumerate(read_frames(video, options.images, range(video.length))):
+            pictures = [
+                captioned(painter.draw_frame(frame, tracks[t]), title, f"frame {t}")
+                for title, tracks in rows.items()
+            ]
+            sink.write(joined(pictures, axis=1))
+
+
+def write_sheet(
+    output: Path,
+    video: Video,
+    rows: Rows,
+    painter: TrackPainter,
+    options: argparse.Namespace,
+) -> None:
+    """At most eight frames, the rows one below the other."""
+    from simplevtr.visualization.clip_sheet import COLUMNS, clip_sheet
+
+    numbers = evenly_spaced(video.length, COLUMNS)
+    frames = np.stack(list(read_frames(video, options.images, numbers)))
+    shown = {title: [tracks[t] for t in numbers] for title, tracks in rows.items()}
+    sheet = clip_sheet(frames, shown, thing_classes=painter.thing_classes)
+    png = io.BytesIO()
+    Image.fromarray(sheet).save(png, format="PNG")
+    write_bytes(output, png.getvalue(), overwrite=options.overwrite)
+
+
+def read_frames(video: Video, images: str, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """Some frames, (H, W, 3) uint8 RGB, of the size that the annotation file gives."""
+    for t in numbers:
+        yield read_frame(video.frame_path(images, t), (video.height, video.width))

@@ -1,0 +1,160 @@
+"""One training or one evaluation, from the options of ``train_net.py`` to its end."""
+
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections import OrderedDict
+from pathlib import Path
+
+from simplevtr.checkpoint import ClipCheckpointer, saved_classes
+from simplevtr.config_file import find_config
+from simplevtr.data.build import epoch_length
+from simplevtr.data.class_names import settle_classes
+from simplevtr.engine import run_folder
+from simplevtr.engine.processes import run_processes
+from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
+from simplevtr.engine.trainer import ClipTrainer
+from simplevtr.run_config import check_device, setup_cfg
+from simplevtr.terminal import USER_ERRORS
+
+from detectron2.config import CfgNode
+from detectron2.engine import default_setup
+from detectron2.evaluation import verify_results
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+
+logger = logging.getLogger(__name__)
+
+ERRORS = (*USER_ERRORS, FloatingPointError)  # what the user can mend
+
+
+def read_config(args: Namespace) -> CfgNode:
+    """Build the config, check it against machine and datasets, and resolve the schedule."""
+    if args.config_file:  # detectron2 logs its content
+        args.config_file = str(find_config(args.config_file))
+    cfg = setup_cfg(args.config_file, args.opts)
+    check_device(cfg)
+    cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
+    if not args.eval_only:
+        share_batch(cfg)
+        resolve_schedule(cfg)
+    last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
+    known = saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
+    settle_classes(cfg, train=not args.eval_only, known=known)
+    return cfg
+
+
+def share_batch(cfg: CfgNode) -> None:
+    """Give each process a clip if ``SOLVER.IMS_PER_BATCH`` is less than that."""
+    given, processes = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
+    if 0 < given < processes:
+        if comm.is_main_process():
+            change = "SOLVER.IMS_PER_BATCH %d -> %d, one clip for each process"
+            logger.warning(change, given, processes)
+        cfg.SOLVER.IMS_PER_BATCH = processes
+
+
+def resolve_schedule(cfg: CfgNode) -> None:
+    """Without ``SOLVER.MAX_ITER``, turn ``MAX_EPOCHS`` and ``STEP_EPOCHS`` into iterations."""
+    if cfg.SOLVER.MAX_ITER > 0:
+        return
+    if cfg.SOLVER.MAX_EPOCHS <= 0:
+        raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
+    length = epoch_length(cfg)
+    cfg.SOLVER.MAX_ITER = round(cfg.SOLVER.MAX_EPOCHS * length)
+    cfg.SOLVER.STEPS = tuple(round(epoch * length) for epoch in cfg.SOLVER.STEP_EPOCHS)
+
+
+def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
+    """Write the config to ``folder`` and log there; user errors leave no traceback on screen."""
+    logged = cfg.clone()
+    logged.defrost()
+    logged.OUTPUT_DIR = folder
+    default_setup(logged, args)
+    setup_logger(folder, distributed_rank=comm.get_rank(), name="simplevtr")
+
+    def is_not_users(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], ERRORS))
+
+    for handler in logging.getLogger("detectron2").handlers:
+        if getattr(handler, "stream", None) is sys.stdout:
+            handler.addFilter(is_not_users)
+
+
+def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
+    """Train, after everything that could stop the training later has been checked."""
+    checkpoint = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
+    if checkpoint is not None:
+        check_schedule(checkpoint, cfg)
+        check_fit(checkpoint, cfg)
+    overwrite, cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE, True  # evaluation after evaluation
+    cfg.freeze()
+    if comm.is_main_process():
+        if not args.resume:
+            run_folder.refuse_used_folder(cfg.OUTPUT_DIR)
+        for name in cfg.DATASETS.TEST:
+            ClipTrainer.build_evaluator(cfg, name)  # refuses what an evaluation would refuse
+        run_folder.claim_results(cfg, resume=args.resume, overwrite=overwrite)
+    start_logs(cfg, args, cfg.OUTPUT_DIR)
+    if args.resume and checkpoint is None:
+        logger.warning(
+            "--resume: OUTPUT_DIR %s holds no checkpoint: THE TRAINING STARTS ANEW, from %s",
+            cfg.OUTPUT_DIR,
+            cfg.MODEL.WEIGHTS or "random weights",
+        )
+    trainer = ClipTrainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    return trainer.train()
+
+
+def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
+    """Evaluate ``MODEL.WEIGHTS``, or with --resume the last checkpoint, on all test sets."""
+    if args.resume:
+        cfg.MODEL.WEIGHTS = last_checkpoint(cfg.OUTPUT_DIR) or ""
+        if not cfg.MODEL.WEIGHTS:
+            raise FileNotFoundError(
+                f"--eval-only --resume: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint"
+            )
+    if not cfg.MODEL.WEIGHTS:
+        raise ValueError(
+            "--eval-only needs weights: add MODEL.WEIGHTS path/to/model.pth, or --resume for the "
+            "last checkpoint in OUTPUT_DIR"
+        )
+    cfg.freeze()
+    for name in cfg.DATASETS.TEST:
+        ClipTrainer.build_evaluator(cfg, name)  # refuses an earlier result file now, not at the end
+    # Logs and config are kept apart from those of the training that lies in the same folder.
+    start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
+    model = ClipTrainer.build_model(cfg)
+    ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
+    if comm.is_main_process():
+        run_folder.disown_results(cfg)
+    results = ClipTrainer.test(cfg, model)
+    if comm.is_main_process() and cfg.TEST.EXPECTED_RESULTS:
+        verify_results(cfg, results)
+    return results
+
+
+def run_process(args: Namespace) -> OrderedDict | None:
+    """Run a training or an evaluation in this process, one of all."""
+    cfg = read_config(args)
+    with run_folder.only_run_in(cfg.OUTPUT_DIR):
+        return evaluate(cfg, args) if args.eval_only else train(cfg, args)
+
+
+def run(args: Namespace) -> None:
+    """Run a training or an evaluation in all its processes."""
+    cfg = setup_cfg(args.config_file, args.opts)  # once, before all processes are started
+    check_device(cfg)
+    if cfg.MODEL.DEVICE == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else they would talk through their GPUs
+    run_processes(
+        run_process,
+        (args,),
+        processes=args.num_gpus,
+        machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+        errors=ERRORS,
+    )
