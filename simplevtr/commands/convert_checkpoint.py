@@ -86,7 +86,8 @@ def main(options: argparse.Namespace) -> None:
         names = known and [name for _, name in known]
         if names is None and classes is not None and BIAS in weights:
             names = classes.names
-            offset = len(weights[BIAS]) - len(names) - 1 if offset is None else offset
+            if offset is None:
+                offset = max(0, len(weights[BIAS]) - len(names) - 1)
         target = target_of_config(setup_cfg(options.config_file, options.opts))
         weights, report = convert(
             weights,

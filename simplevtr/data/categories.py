@@ -43,7 +43,7 @@ OVIS_CATEGORIES = _numbered("""
     Bicycle Motorcycle Airplane Boat Vehical
 """)
 
-# Its 80 things.
+# COCO's 80 things.
 COCO_CATEGORIES = _numbered(
     """
     person bicycle car motorcycle airplane bus train truck
