@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from simplevtr.formats.rle import polygons_text
+from simplevtr.formats.polygons import polygons_text
 
 import numpy as np
 import torch

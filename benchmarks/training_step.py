@@ -40,7 +40,7 @@ from simplevtr.data.build import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
 from simplevtr.terminal import markdown_table
-from simplevtr.toolbox.planner import MemoryModel
+from simplevtr.toolbox.memory_model import MemoryModel
 
 import numpy as np
 import torch

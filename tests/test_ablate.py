@@ -80,7 +80,7 @@ class FakeLaunch:
 
 
 def run(plan, launch, *options):
-    with mock.patch.object(schedule, "Command", launch):
+    with mock.patch.object(schedule, "RunningCommand", launch):
         return ablate.main([str(plan), "--output", str(plan.parent / "out"), *options])
 
 
@@ -271,7 +271,7 @@ def test_a_real_run_from_a_start_without_masks(plan, tiny):
         content["start"] = {"config": CLIPS_CONFIG, "opts": {**start, "MODEL.WEIGHTS": ""}}
         content.update(opts=tiny, seeds=[3], runs=content["runs"][:1])
 
-    assert run(edited(plan, change), schedule.Command, "--no-cost") == 0
+    assert run(edited(plan, change), schedule.RunningCommand, "--no-cost") == 0
     found = result(plan, "base", 3)
     assert found["iterations"] == 2
     assert found["loss"] > 0
@@ -285,7 +285,7 @@ def test_a_real_run_from_a_start_without_masks(plan, tiny):
 
 def test_a_command_is_stopped_with_all_that_it_started(tmp_path):
     log = tmp_path / "console.txt"
-    command = schedule.Command(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
+    command = schedule.RunningCommand(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
     while len(log.read_text().splitlines()) < 2:
         time.sleep(0.01)
     first, child = log.read_text().splitlines()
@@ -306,7 +306,7 @@ def test_a_command_holds_the_lock_of_its_ablation(tmp_path):
     with (tmp_path / ".lock").open("w") as lock:
         os.set_inheritable(lock.fileno(), True)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        command = schedule.Command(["sleep", "60"], tmp_path / "console.txt", {})
+        command = schedule.RunningCommand(["sleep", "60"], tmp_path / "console.txt", {})
     with (tmp_path / ".lock").open("w") as lock:
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,8 +8,8 @@ from benchmarks.measure import saved_tensor_bytes
 from simplevtr import setup_cfg
 from simplevtr.commands import plan_memory
 from simplevtr.modeling.deform_conv import DeformConv
-from simplevtr.toolbox import clip_sizes, planner
-from simplevtr.toolbox.planner import (
+from simplevtr.toolbox import memory_model, planner
+from simplevtr.toolbox.memory_model import (
     ALLOCATION,
     LONGER,
     LOSSES,
@@ -34,7 +34,7 @@ def shallow_cfg(tiny_cfg, monkeypatch):
     """A config with few layers, and mask losses that need little beside it."""
     tiny_cfg.MODEL.RESNETS.NORM = "FrozenBN"
     tiny_cfg.MODEL.SIMPLEVTR.ENC_LAYERS = tiny_cfg.MODEL.SIMPLEVTR.DEC_LAYERS = 1
-    monkeypatch.setattr(planner, "CHUNK_BYTES", 2**20)
+    monkeypatch.setattr(memory_model, "CHUNK_BYTES", 2**20)
     return tiny_cfg
 
 
@@ -252,8 +252,8 @@ def test_command_knows_the_pixel_head(monkeypatch, capsys):
 
 
 def test_plus_sign_where_more_may_fit():
-    answer = clip_sizes.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
-    row = clip_sizes.table([answer], 64).splitlines()[-1]
+    answer = planner.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
+    row = planner.table([answer], 64).splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[3:6]] == ["-", "7", "64+"]
     assert answer.ways == [", recomputed"]
 
@@ -265,7 +265,7 @@ def test_verification(monkeypatch, capsys, measured, fine):
         assert (frames == "7") == ("MODEL.SIMPLEVTR.RECOMPUTE" in words)
         return {"expected_bytes": 100, "peak_bytes": measured if frames == "7" else 100}
 
-    answer = clip_sizes.Answer((96, 171), 2, {"": 5, ", recomputed": 7}, 64)
+    answer = planner.Answer((96, 171), 2, {"": 5, ", recomputed": 7}, 64)
     ways = {"": [], ", recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE", "['backbone']"]}
     args = argparse.Namespace(config_file="a.yaml", opts=[])
     monkeypatch.setattr(measure, "in_fresh_process", figures)

@@ -61,3 +61,11 @@ def test_python_example_runs(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     exec(code.replace("video.mp4", str(tmp_path / "video.mp4")), {})
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "1", "2"]
+
+
+def test_files_that_the_architecture_names_exist():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    names = {*re.findall(r"[`\s]((?:\w+/)*\w+\.py)\b", text)}
+    files = [f"/{p.relative_to(ROOT)}" for d in ("*", "[!.]*/**/*") for p in ROOT.glob(f"{d}.py")]
+    assert len(names) > 40
+    assert [name for name in names if not any(f.endswith(f"/{name}") for f in files)] == []

@@ -1,4 +1,4 @@
-from simplevtr.formats.rle import decode_sound_texts, decode_texts, encode_runs, inverted, mask_text
+from simplevtr.formats.rle import decode_texts, decode_valid_texts, encode_runs, inverted, mask_text
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_sound_texts_among_others_are_decoded_as_if_alone():
         good = [coco_mask.encode(np.asfortranarray(m, np.uint8))["counts"] for m in masks]
         texts = [*good, *generator.choice(np.array(bad, dtype=object), 5)]
         order = generator.permutation(len(texts))
-        runs, rows, reasons = decode_sound_texts([texts[i] for i in order], HEIGHT * WIDTH)
+        runs, rows, reasons = decode_valid_texts([texts[i] for i in order], HEIGHT * WIDTH)
         assert set(reasons) == {k for k, i in enumerate(order) if i >= len(good)}
         for k, reason in reasons.items():
             assert BAD[texts[order[k]]] in reason
@@ -34,7 +34,7 @@ def test_sound_texts_among_others_are_decoded_as_if_alone():
 
 @pytest.mark.parametrize("texts", [[], [b"~"], [b"oooo", b"~"], [b"L"]])
 def test_nothing_sound(texts):
-    runs, rows, reasons = decode_sound_texts(texts, HEIGHT * WIDTH)
+    runs, rows, reasons = decode_valid_texts(texts, HEIGHT * WIDTH)
     assert (runs.shape, rows.shape, len(reasons)) == ((0, 2), (0,), len(texts))
 
 

@@ -2,8 +2,8 @@ import random
 from collections import Counter
 from fractions import Fraction
 
-from simplevtr.formats.video_summary import VideoSummary
 from simplevtr.toolbox.splitting import group_digest, length_bounds, names_digest, split_videos
+from simplevtr.toolbox.video_summary import VideoSummary
 
 import pytest
 

@@ -17,8 +17,6 @@ Where the paper's own tables do not add up:
 
 from fractions import Fraction
 
-from simplevtr.formats.video_summary import VideoSummary
-from simplevtr.formats.video_summary import summarize_videos as summarize
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.toolbox.statistics import (
     bins_up_to,
@@ -27,6 +25,8 @@ from simplevtr.toolbox.statistics import (
     share_within,
     suggest_sizes,
 )
+from simplevtr.toolbox.video_summary import VideoSummary
+from simplevtr.toolbox.video_summary import summarize_videos as summarize
 
 import pytest
 from ytvis_folder import SMALL_MASK, make_content

@@ -11,7 +11,7 @@ import os
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from simplevtr.formats.checks import check_outline
+from simplevtr.formats.checks import check_lists
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
 from simplevtr.terminal import command, counted, error_text, number, say
 from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
@@ -165,7 +165,7 @@ class Source(NamedTuple):
     def read(self) -> dict[str, Any]:
         """The file's content, of which only the outermost lists have been checked."""
         content = read_json(self.json_file, lazy="annotations")
-        check_outline(content, self.json_file, empty=True)
+        check_lists(content, self.json_file, empty=True)
         return content
 
 

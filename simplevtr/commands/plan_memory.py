@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from simplevtr.terminal import command, number
 
 if TYPE_CHECKING:  # it takes seconds to import
-    from simplevtr.toolbox.clip_sizes import Answer, Planner
+    from simplevtr.toolbox.planner import Answer, Planner
 
 CONFIG = "configs/youtubevis_2021/simplevtr_R50.yaml"
 ALLOWED_ERROR = 0.1
@@ -68,7 +68,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options, errors=(RuntimeError,))
 def main(args: argparse.Namespace) -> int:
     """Print what fits; 1 if nothing does or what fits is not verified."""
-    from simplevtr.toolbox.clip_sizes import Planner, config_lines, table
+    from simplevtr.toolbox.planner import Planner, config_lines, table
 
     import torch
 

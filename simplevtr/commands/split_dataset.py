@@ -19,11 +19,11 @@ from typing import Any
 
 from simplevtr import __version__
 from simplevtr.formats.files import json_bytes, read_json, refuse_existing, write_bytes
-from simplevtr.formats.video_summary import VideoSummary, summarize_videos
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command, markdown_table, number, say, table_cell
 from simplevtr.toolbox.splitting import length_bounds, names_digest, split_videos
 from simplevtr.toolbox.statistics import bins_up_to
+from simplevtr.toolbox.video_summary import VideoSummary, summarize_videos
 
 Sides = Sequence[Sequence[VideoSummary]]  # the videos for training, and those for validation
 

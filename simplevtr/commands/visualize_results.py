@@ -85,10 +85,10 @@ def main(options: argparse.Namespace) -> None:
         name = found.video.name[-_LONGEST_NAME:]
         if options.results is not None:
             numbers = predicted_numbers(found)
-            rows[f"{name}: predicted"] = frame_tracks(found, found.predicted, numbers, labels)
+            rows[f"{name}: predicted"] = tracks_by_frame(found, found.predicted, numbers, labels)
         if truth.tracks is not None:
             numbers = [track.id for track in found.true]
-            rows[f"{name}: ground truth"] = frame_tracks(found, found.true, numbers, labels)
+            rows[f"{name}: ground truth"] = tracks_by_frame(found, found.true, numbers, labels)
         draw(output, found.video, rows, painter, options)
     left = len(tracks) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
@@ -105,7 +105,7 @@ def predicted_numbers(tracks: ScoredVideo) -> list[int]:
     ]
 
 
-def frame_tracks(
+def tracks_by_frame(
     of_video: ScoredVideo,
     tracks: Sequence[PredictedTrack | TrueTrack],
     numbers: Sequence[int],

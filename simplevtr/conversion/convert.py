@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from simplevtr.conversion.classes import refit_classes
+from simplevtr.conversion.conversion_report import ConversionReport, Entry
 from simplevtr.conversion.convolutions import has_folded_statistics, refit_deform, refit_stem
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
-from simplevtr.conversion.report import ConversionReport, Entry
 from simplevtr.conversion.transformer import refit_layers, refit_queries
 
 from torch import Tensor

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from simplevtr.conversion.report import ConversionReport, Entry
+from simplevtr.conversion.conversion_report import ConversionReport, Entry
 from simplevtr.data.categories import DATASET_CATEGORIES
 
 import torch

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from simplevtr.conversion.conversion_report import ConversionReport, Entry
 from simplevtr.conversion.convolutions import OUTPUTS, refit_layer
 from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
 from simplevtr.conversion.names import VISTR
-from simplevtr.conversion.report import ConversionReport, Entry
 from simplevtr.conversion.transformer import QUERIES
 
 from torch import Tensor

@@ -18,7 +18,7 @@ _MOST = 2**63  # ids and counts fit signed integers of 64 bits
 _SHOWN = 10  # ids and names listed in an error message
 
 
-def check_outline(content: Any, source: str, *, empty: bool = False) -> None:
+def check_lists(content: Any, source: str, *, empty: bool = False) -> None:
     """ValueError unless it is an object with an annotation file's lists; entries are not looked at.
 
     ``annotations`` may be null or missing; ``empty`` lets ``videos`` and ``categories`` be so.

@@ -7,15 +7,14 @@ decoded here, many at once with numpy, and refused unless they describe a mask o
 
 import reprlib
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from numbers import Integral
+
+from simplevtr.formats.polygons import polygons_text
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 _MAX_CHARS = 7  # a run length takes at most so many characters of 5 bits each
-# pycocotools' time and memory grow with a polygon's outline, about 100 bytes a pixel.
-MAX_COORDINATE = 1e5  # pixels from the frame's corner
-_MAX_OUTLINE = 1e6  # pixels, of all polygons of a mask
 
 
 class MalformedMaskError(ValueError):
@@ -55,13 +54,13 @@ def frame_lists(masks: Iterable[dict | None]) -> dict[str, list]:
 
 
 def inverted(rle: dict) -> dict:
-    """The compressed RLE of the pixels that are not in a mask, of a sound compressed RLE."""
+    """The compressed RLE of the pixels that are not in a mask, of a valid compressed RLE."""
     lengths = run_lengths(rle)
     return encode_runs(lengths[1:] if lengths[0] == 0 else [0, *lengths], *rle["size"])
 
 
 def run_lengths(rle: dict) -> list[int]:
-    """The run lengths of a sound compressed RLE, background first."""
+    """The run lengths of a valid compressed RLE, background first."""
     height, width = rle["size"]
     runs, _ = decode_texts([rle["counts"]], height * width)
     lengths = runs.ravel().tolist()
@@ -128,45 +127,6 @@ def _runs_text(runs: list, height: int, width: int) -> bytes:
     return encode_runs(runs, height, width)["counts"]
 
 
-def polygons_text(polygons: Sequence[object], height: int, width: int) -> bytes:
-    """The text of the compressed RLE of a union of polygons, which is empty without any.
-
-    ValueError if one is not a list ``[x0, y0, x1, y1, ...]`` in pixels, or would take much time
-    and memory to draw.
-    """
-    check_polygons(polygons)
-    if not polygons:
-        return encode_runs([height * width], height, width)["counts"]
-    return coco_mask.merge(coco_mask.frPyObjects(list(polygons), height, width))["counts"]
-
-
-def check_polygons(polygons: Sequence[object]) -> None:
-    """Raise ValueError as ``polygons_text`` does; nothing is drawn."""
-    outline = sum(map(_outline, polygons))
-    if outline > _MAX_OUTLINE:
-        most = f"at most {_MAX_OUTLINE:g} are allowed"
-        raise ValueError(f"polygons with an outline of {outline:.3g} pixels; {most}")
-
-
-def _outline(polygon: object) -> float:
-    """The pixels that a polygon's outline passes."""
-    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(
-            f"polygon {reprlib.repr(polygon)}; a list of at least 6 numbers x, y, ... is needed"
-        )
-    kinds = set(map(type, polygon))
-    if not kinds <= {int, float} and not all(issubclass(k, Real) and k is not bool for k in kinds):
-        raise ValueError(f"polygon {reprlib.repr(polygon)} holds something else than numbers")
-    wild = next((x for x in polygon if not abs(x) <= MAX_COORDINATE), None)  # "not": NaN as well
-    if wild is not None:
-        raise ValueError(
-            f"polygon coordinate {reprlib.repr(wild)} is out of all bounds "
-            f"(+-{MAX_COORDINATE:g} pixels)"
-        )
-    corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
-    return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())
-
-
 def decode_texts(texts: Sequence[bytes], pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """Decode the texts of compressed RLEs, each with one character at least, of H * W ``pixels``.
 
@@ -178,17 +138,17 @@ def decode_texts(texts: Sequence[bytes], pixels: int) -> tuple[np.ndarray, np.nd
     Raises:
         MalformedMaskError: a text is not such an encoding.
     """
-    runs, rows, reasons = decode_sound_texts(texts, pixels)
+    runs, rows, reasons = decode_valid_texts(texts, pixels)
     if reasons:
         first = min(reasons)
         raise MalformedMaskError(first, reasons[first])
     return runs, rows
 
 
-def decode_sound_texts(
+def decode_valid_texts(
     texts: Sequence[bytes], pixels: int
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """``decode_texts`` of the sound texts alone; and why the others are unsound, by their index."""
+    """``decode_texts`` of the valid texts alone; why the others are not, by their index."""
     if not texts:
         return np.zeros((0, 2), np.int64), np.zeros(0, np.int64), {}
     # Characters below the first one allowed wrap around to great codes.

@@ -101,7 +101,7 @@ def read_annotations(path: AnyPath) -> AnnotationFile:
 
 def parse_annotations(content: Any, *, source: str = "annotation file") -> AnnotationFile:
     """Do what ``read_annotations`` does with content that is in memory; it is not changed."""
-    checks.check_outline(content, source)
+    checks.check_lists(content, source)
     videos = checks.entries(content["videos"], source, "videos", _video, unique=["id"])
     categories = parse_categories(content["categories"], source)
     annotations = None

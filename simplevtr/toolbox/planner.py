@@ -1,316 +1,108 @@
-"""How much memory a training step or an inference takes, found without taking it; what fits.
+"""The largest clips that a config trains and infers within a GPU's memory."""
 
-The real network runs on fake tensors, which have shapes and no content, while every storage that
-PyTorch would allocate is added up and taken off again when it is freed. That needs no GPU. What a
-GPU needs in addition: its context, and workspaces of cuDNN. Deformable convolutions are taken to be
-torchvision's; those of a compiled detectron2 need less.
-
-While one part of the model works, memory grows evenly with the frames and with the instances; only
-which part needs the most changes with them. So lines are drawn part by part from three short clips,
-and the largest counts. For fewer frames than the shortest measured clip has, where parts are not
-worked through in chunks of full size, lengths are tried one by one.
-"""
-
-import weakref
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
+import argparse
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
 
-from simplevtr.modeling.deform_conv import TAPS, DeformConv
-from simplevtr.modeling.mask_losses import CHUNK_BYTES, TENSORS_A_CHUNK
-from simplevtr.modeling.matcher import Match
-from simplevtr.modeling.meta_arch import head_of
-from simplevtr.structures import ClipBatch, ClipTargets
+from simplevtr.head_keys import RECOMPUTABLE
+from simplevtr.run_config import setup_cfg
+from simplevtr.terminal import markdown_table
+from simplevtr.toolbox.memory_model import MemoryModel, MemoryPlan
 
-import torch
-from detectron2.config import CfgNode
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from tqdm import tqdm
 
-ALLOCATION = 512  # what PyTorch's allocator rounds each tensor up to on a GPU
-# Running means that AdamW and AdaBelief keep of each trained value, in float32.
-OPTIMIZER_STATES = 2
-# torchvision's deformable convolution unfolds so many maps at once on a GPU, or the largest number
-# below that divides the number of maps.
-UNFOLDED_MAPS = 32
-# Parts that work in the forward pass, and again in the backward pass.
-BACKBONE, TRANSFORMER, MASK_HEAD, LOSSES = "backbone", "transformer", "mask head", "losses"
-PIXEL_DECODER, SLOTS = "pixel decoder", "slots"
-
-# Frames of the clips that are measured. From nine on, the mask head works on one slot at a time
-# (MAPS_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
-# backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and give the same.
-SHORTER, LONGER = 9, 12
-# From two slots on, the mask head adds up their gradients; one alone is measured by itself.
-FEW, MORE = 2, 2
-ROUNDING = 1e-3  # of a frame; less does not keep a clip from fitting
+MIB, GIB = 2**20, 2**30
+RECOMPUTED = ", recomputed"
 
 
-class AllocatedBytes(TorchDispatchMode):
-    """Follows the storages that operations under it allocate and free.
+@dataclass(frozen=True)
+class Answer:
+    """One line of the table."""
 
-    Attributes:
-        now: bytes that are allocated.
-        peaks: the most that were allocated at once while each part worked; see ``enter``.
-    """
+    size: tuple[int, int]  # (H, W) of a 16 : 9 frame
+    instances: int  # tracks of a clip in training
+    training: dict[str, int]  # most frames of a training clip, by way; 0 if not even one fits
+    inference: int  # most frames at a time in inference, with the masks of every slot
 
-    def __init__(self, *, exact: bool = True) -> None:
-        """``exact``: whether to count the maps that just this number unfolds, not the most ever."""
-        super().__init__()
-        self.now = 0
-        self.peaks: dict[str, int] = {}
-        self._exact = exact
-        self._part = ""
-        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
-
-    def enter(self, part: str, *, backward: bool = False) -> None:
-        """From now on ``part`` works."""
-        self._part = f"{part}, backward" if backward else part
-        self.reserve(0)
-
-    def add(self, tensor: Tensor) -> None:
-        """Count a tensor's storage, once, until it is freed."""
-        storage = tensor.untyped_storage()
-        if storage not in self._known:
-            self._known.add(storage)
-            size = -(-storage.nbytes() // ALLOCATION) * ALLOCATION
-            self.reserve(size)
-            weakref.finalize(storage, self.reserve, -size)
-
-    def reserve(self, size: int) -> None:
-        """Count ``size`` bytes that no tensor stands for; a negative size gives them back."""
-        self.now += size
-        self.peaks[self._part] = max(self.peaks.get(self._part, 0), self.now)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and count what it returns."""
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self.add(leaf)
-        if func.namespace == "torchvision":
-            self._add_deform_workspace(func, args)
-        return out
-
-    def _add_deform_workspace(self, func: Any, args: Any) -> None:
-        """Count what torchvision's kernel takes in addition to its output, as a part of its own."""
-        forward = func is torch.ops.torchvision.deform_conv2d.default
-        x, weight = args[:2] if forward else args[1:3]
-        maps, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
-        possible = range(1, UNFOLDED_MAPS + 1)
-        unfolded = max(n for n in possible if maps % n == 0 or not self._exact) * TAPS * channels
-        # Two copies of what comes out, or one of its gradient.
-        copies = (2 if forward else 1) * maps * weight.shape[0]
-        part = f"{self._part}, {channels} channels unfolded"
-        need = self.now + (unfolded + copies) * pixels * x.element_size()
-        self.peaks[part] = max(self.peaks.get(part, 0), need)
+    @property
+    def ways(self) -> list[str]:
+        """The ways in which a clip trains."""
+        return [way for way, frames in self.training.items() if frames]
 
 
-class MemoryModel:
-    """The memory that one config's model needs for clips of any size."""
+class Planner:
+    """A config's models, plain and recomputed, and a GPU's memory."""
 
-    def __init__(self, cfg: CfgNode, *, exact: bool = False) -> None:
-        """Build the network of ``cfg`` without its memory.
-
-        Its device does not matter; ``SOLVER.AMP.ENABLED``, ``TEST.AMP`` and
-        ``MODEL.SIMPLEVTR.RECOMPUTE`` do. What is computed otherwise on a GPU is counted as there:
-        deformable convolutions are torchvision's, attention keeps no matrices for its dropout.
-
-        Args:
-            cfg: the config.
-            exact: whether workspaces of the mask losses and the deformable convolutions are those
-                of just the measured clip, which jump with T and G; else the largest of any.
-
-        Raises:
-            ValueError: if the config is not of a model with masks that computes the light way.
-        """
-        if cfg.MODEL.META_ARCHITECTURE != "SIMPLEVTR" or not cfg.MODEL.MASK_ON:
+    def __init__(self, args: argparse.Namespace) -> None:
+        """Build the models without their memory; ValueError if they cannot be planned for."""
+        cfg = setup_cfg(args.config_file, args.opts)
+        if args.gpu <= args.reserve:
+            raise ValueError(f"--gpu {args.gpu} must be more than --reserve {args.reserve}")
+        most, slots = max(args.instances), cfg.MODEL.SIMPLEVTR.NUM_QUERIES
+        if most > slots:
+            raise ValueError(f"--instances {most}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}")
+        if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
             raise ValueError(
-                f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE!r} and MODEL.MASK_ON "
-                f"{cfg.MODEL.MASK_ON}; memory is known for 'SIMPLEVTR' and True"
+                "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
+                "(the queries themselves take next to no memory) and set it to the answer"
             )
-        cfg = cfg.clone()
-        cfg.defrost()
-        cfg.MODEL.DEVICE = "cpu"
-        self._exact = exact
-        self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
-        self._fake = FakeTensorMode()
-        with self._fake:
-            network, criterion = head_of(cfg)
-            self._network, self._criterion = network(cfg), criterion(cfg)
-        self._criterion.assign = _any_assignment
-        for module in self._network.modules():
-            if isinstance(module, DeformConv):
-                module.kernel = "torchvision"
-            elif isinstance(module, nn.Dropout):
-                module.forward = partial(_gpu_dropout, module)
-            elif isinstance(module, nn.MultiheadAttention):
-                module.dropout = 0.0
-        # Modules with which a part begins to work, and the part that made their first input.
-        self._pixel = cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
-        self._begins = [(getattr(self._network, "input_projection", None), TRANSFORMER, BACKBONE)]
-        if self._pixel:
-            decoder = self._network.mask_head
-            first = decoder.lateral[decoder.levels[0]]
-            self._begins = [(first, PIXEL_DECODER, BACKBONE)]
-            self._begins.append((self._network.decoder, SLOTS, PIXEL_DECODER))
+        parts = list(RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])
+        self._args, self._slots, clips = args, slots, cfg.SOLVER.IMS_PER_BATCH
+        # A way's config keys and values.
+        self.ways = {"": [], RECOMPUTED: ["MODEL.SIMPLEVTR.RECOMPUTE", str(parts)]}
+        self._models = {
+            way: MemoryModel(setup_cfg(args.config_file, [*args.opts, *words]))
+            for way, words in self.ways.items()
+        }
+        self._plans = {  # nothing is measured yet
+            (size, way): MemoryPlan(partial(model.training, size=size, clips=clips))
+            for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
+            for way, model in self._models.items()
+        }
 
-    def training(
-        self, *, frames: int, size: tuple[int, int], instances: int, clips: int = 1
-    ) -> dict[str, int]:
-        """Peak bytes of a training step while each part works; the step needs the largest.
+    def answers(self) -> list[Answer]:
+        """The largest clips for every short side and number of instances."""
+        budget = (self._args.gpu - self._args.reserve) * GIB
 
-        Args:
-            frames: T.
-            size: (H, W) of the padded frames.
-            instances: G, matched tracks of each clip.
-            clips: B.
-        """
-        counter = self._counter()
-        trained = [p for p in self._network.parameters() if p.requires_grad]
-        counter.reserve(OPTIMIZER_STATES * sum(p.numel() * 4 for p in trained))
-        self._network.train()
-        with self._fake, counter:
-            targets = [_targets(frames, size, instances) for _ in range(clips)]
-            batch = ClipBatch(torch.zeros(clips, frames, 3, *size))
-            state = self._encode(batch, counter)
-            if self._pixel:  # the real losses; what is assigned to what does not matter
-                state.layers.slots.register_hook(lambda _: counter.enter(SLOTS, backward=True))
-                counter.enter(LOSSES)
-                loss = sum(self._criterion(self._network, state, targets, batch).values())
-            else:
-                loss = self._paper_loss(state, targets, counter)
-            del batch, state
-            counter.enter(LOSSES if self._pixel else MASK_HEAD, backward=True)
-            loss.backward()
-        self._network.zero_grad()
-        return counter.peaks
+        def most(plan: MemoryPlan, instances: int) -> int:
+            return plan.most_frames(budget, instances, at_most=self._args.longest)
 
-    def inference(self, *, frames: int, size: tuple[int, int], instances: int) -> dict[str, int]:
-        """As ``training``, of the network's part of inference with the masks of so many slots."""
-        counter = self._counter()
-        self._network.eval()
-        with self._fake, torch.no_grad(), counter:
-            batch = ClipBatch(torch.zeros(1, frames, 3, *size))
-            self._masks(self._encode(batch, counter), instances, counter)
-        return counter.peaks
+        answers = []
+        for size in tqdm(dict.fromkeys(size for size, _ in self._plans), unit="size"):
+            plan = MemoryPlan(partial(self._models[""].inference, size=size))
+            inference = most(plan, self._slots)
+            for count in self._args.instances:
+                training = {way: most(self._plans[size, way], count) for way in self.ways}
+                answers.append(Answer(size, count, training, inference))
+        return answers
 
-    def _counter(self) -> AllocatedBytes:
-        counter = AllocatedBytes(exact=self._exact)
-        counter.enter(BACKBONE)
-        for tensor in (*self._network.parameters(), *self._network.buffers()):
-            counter.add(tensor)
-        return counter
-
-    def _encode(self, batch: ClipBatch, counter: AllocatedBytes) -> Any:
-        """The network's state; the counter learns which part works, in the backward pass too."""
-
-        def begin(part: str, before: str, _: nn.Module, inputs: tuple[Any, ...]) -> None:
-            counter.enter(part)
-            first = inputs[0][0] if isinstance(inputs[0], list) else inputs[0]
-            if first.requires_grad:
-                first.register_hook(lambda _: counter.enter(before, backward=True))
-
-        hooks = [m.register_forward_pre_hook(partial(begin, *parts)) for m, *parts in self._begins]
-        with self._autocast():
-            state = self._network.encode(batch)
-        for hook in hooks:
-            hook.remove()
-        return state
-
-    def _masks(self, state: Any, slots: int, counter: AllocatedBytes) -> Tensor:
-        counter.enter(MASK_HEAD)
-        clips = len(state.slots)
-        clip, slot = torch.arange(clips).repeat_interleave(slots), torch.arange(slots).repeat(clips)
-        with self._autocast():
-            return self._network.masks(state, clip, slot)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.float16, enabled=self._half[self._network.training])
-
-    def _paper_loss(
-        self, state: Any, targets: list[ClipTargets], counter: AllocatedBytes
-    ) -> Tensor:
-        """A loss that keeps what the real ones keep, which look at values; theirs need a chunk."""
-        maps, pixels = targets[0].visible.numel(), targets[0].masks[0, 0].numel()
-        a_map = TENSORS_A_CHUNK * 4 * pixels
-        chunk = max(1, CHUNK_BYTES // a_map)
-        chunk = (min(maps, chunk) if self._exact else chunk) * a_map
-        masks = self._masks(state, len(targets[0]), counter)
-        state.memory.register_hook(lambda _: counter.enter(TRANSFORMER, backward=True))
-        counter.enter(LOSSES)
-        counter.reserve(chunk)
-        predictions = state.predictions
-        loss = masks.float().sum() + predictions.logits.sum() + predictions.boxes.sum()
-        counter.reserve(-chunk)
-        return loss
+    def parts(self, answer: Answer) -> str:
+        """A table of what each part of a training step needs, from which an answer follows."""
+        ways = [self._plans[answer.size, way].parts(answer.instances) for way in self.ways]
+        needs = {part: [need for way in ways for need in way[part]] for part in ways[0]}
+        rows = [[part, *(f"{need / MIB:,.1f}" for need in row)] for part, row in needs.items()]
+        heads = [
+            f"{head}{way}" for way in self.ways for head in ("fixed", "a frame", "an instance")
+        ]
+        return markdown_table(["while this works", *heads], rows)
 
 
-def _targets(frames: int, size: tuple[int, int], instances: int) -> ClipTargets:
-    return ClipTargets(
-        labels=torch.zeros(instances, dtype=torch.int64),
-        boxes=torch.zeros(instances, frames, 4),
-        masks=torch.zeros(instances, frames, *size, dtype=torch.bool),
-        visible=torch.ones(instances, frames, dtype=torch.bool),
+def table(answers: list[Answer], longest: int) -> str:
+    """Frames by short side and instances; a plus sign where more than ``longest`` may fit."""
+    rows = []
+    for answer in answers:
+        counts = [*answer.training.values(), answer.inference]
+        cells = [f"{count}+" if count == longest else count or "-" for count in counts]
+        rows.append([answer.size[0], answer.instances, *cells])
+    heads = ["short side", "instances", "frames in training", f"frames in training{RECOMPUTED}"]
+    return markdown_table([*heads, "in inference"], rows)
+
+
+def config_lines(answer: Answer, way: str, recompute: list[str]) -> str:
+    """What to add to a config or a command line for an answer."""
+    more = ' {} "{}"'.format(*recompute) if recompute else ""
+    return (
+        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN "
+        f"'({answer.size[0]},)' INPUT.MAX_SIZE_TRAIN {answer.size[1]} "
+        f"TEST.WINDOW {answer.inference}{more}"
     )
-
-
-def _any_assignment(cost: Tensor, device: torch.device) -> Match:
-    """In place of ``assign``, which reads the cost: the first slots."""
-    return (torch.arange(cost.shape[-1], device=device),) * 2
-
-
-def _gpu_dropout(module: nn.Dropout, x: Tensor) -> Tensor:
-    """Dropout that keeps a bool per value, as on a GPU; a CPU's keeps a number."""
-    if not module.training or module.p == 0:
-        return x
-    return torch.native_dropout(x, module.p, True)[0]
-
-
-class PartMemory(NamedTuple):
-    """Bytes that are allocated at the worst moment while one part of the model works."""
-
-    fixed: float  # whatever the clip
-    frame: float  # more with each frame
-    instance: float  # more with each frame for each of its instances
-
-
-class MemoryPlan:
-    """What clips of one size of frame need, whatever their length."""
-
-    def __init__(self, peaks: Callable[..., Mapping[str, int]]) -> None:
-        """``peaks(frames=, instances=)``: the peak bytes of each part; it is called rarely."""
-        self._peaks = peaks
-        self._parts: dict[int, dict[str, PartMemory]] = {}
-
-    def parts(self, instances: int) -> dict[str, PartMemory]:
-        """What each part needs, for clips of at least ``SHORTER`` frames."""
-        few = min(instances, FEW)
-        if few not in self._parts:
-            clips = ((SHORTER, few), (LONGER, few), (SHORTER, few + MORE))
-            shorter, longer, more = (self._peaks(frames=t, instances=g) for t, g in clips)
-            self._parts[few] = {}
-            for part, need in shorter.items():
-                a_frame = (longer[part] - need) / (LONGER - SHORTER)
-                instance = (more[part] - need) / (SHORTER * MORE)
-                lines = PartMemory(need - SHORTER * a_frame, a_frame - few * instance, instance)
-                self._parts[few][part] = lines
-        return self._parts[few]
-
-    def most_frames(self, budget: float, instances: int, *, at_most: int) -> int:
-        """The largest T in [0, ``at_most``] that needs no more than ``budget`` bytes."""
-        frames = min(
-            (budget - part.fixed) / (part.frame + part.instance * instances)
-            for part in self.parts(instances).values()
-        )
-        frames = int(frames + ROUNDING)
-        if frames < SHORTER:
-
-            def need(frames: int) -> int:
-                return max(self._peaks(frames=frames, instances=instances).values())
-
-            frames = bisect_right(range(1, SHORTER), budget, key=need)
-        return min(frames, at_most)

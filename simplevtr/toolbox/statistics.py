@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from simplevtr.formats.video_summary import VideoSummary
+from simplevtr.toolbox.video_summary import VideoSummary
 
 Bin = tuple[str, Collection[int]]  # one row of a table: its title and the numbers that it takes
 

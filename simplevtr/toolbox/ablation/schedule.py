@@ -30,7 +30,7 @@ _PATIENCE = 10.0  # seconds that a process has to end by itself
 _SHOWN = 15  # last lines of a failed command
 
 
-class Command(subprocess.Popen):
+class RunningCommand(subprocess.Popen):
     """A command in a process group of its own, so that Ctrl-C reaches it through ``stop`` alone.
 
     Its output is added to ``log``, ``environment`` to ours; it inherits files that may be.
@@ -120,7 +120,7 @@ def _work(job: Job, environment: Mapping[str, str]) -> Iterator[None]:
     for command, unless in job.steps:
         if unless.exists():
             continue
-        process = Command(command, log, environment)
+        process = RunningCommand(command, log, environment)
         try:
             while (status := process.poll()) is None:
                 yield

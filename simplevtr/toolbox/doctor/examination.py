@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
-from simplevtr.formats.checks import check_outline
+from simplevtr.formats.checks import check_lists
 from simplevtr.terminal import usable_cores
 from simplevtr.toolbox.doctor.findings import Findings
 from simplevtr.toolbox.doctor.frame_files import Split, examine_leaks, look_at_frames, settle_frames
@@ -64,7 +64,7 @@ def examine(
         ValueError: it is not an object with lists of videos and categories.
         FileNotFoundError: the image root has none of the frames.
     """
-    check_outline(content, "the content", empty=True)
+    check_lists(content, "the content", empty=True)
     settings, findings = settings or Settings(), findings or Findings()
     root, annotations = settings.image_root, content.get("annotations")
     repaired = findings.other_values(content, ("videos", "categories", "annotations"))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from simplevtr.formats.rle import decode_sound_texts, mask_text, starts_of
+from simplevtr.formats.rle import decode_valid_texts, mask_text, starts_of
 from simplevtr.toolbox.doctor.findings import shown
 from simplevtr.toolbox.doctor.tracks import TO_COMPUTE, is_absent
 from simplevtr.toolbox.doctor.videos import Track, Video
@@ -124,17 +124,17 @@ def _measure(
     reasons: dict[int, str] = {}
     piece = np.cumsum([len(text) for text in texts]) // _MOST_CHARS
     for indices in np.split(np.arange(len(texts)), np.flatnonzero(np.diff(piece)) + 1):
-        runs, rows, bad = decode_sound_texts([texts[i] for i in indices], height * width)
+        runs, rows, bad = decode_valid_texts([texts[i] for i in indices], height * width)
         reasons.update((int(indices[i]), reason) for i, reason in bad.items())
         if len(rows):
-            sound = np.delete(indices, [*bad])
-            areas[sound] = np.add.reduceat(runs[:, 1], starts_of(rows))
-            boxes[sound] = _boxes(runs, rows, height, height * width)
+            valid = np.delete(indices, [*bad])
+            areas[valid] = np.add.reduceat(runs[:, 1], starts_of(rows))
+            boxes[valid] = _boxes(runs, rows, height, height * width)
     return areas.tolist(), boxes.tolist(), reasons
 
 
 def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.ndarray:
-    """(N, 4) int64 boxes of N masks from what ``decode_sound_texts`` returns, for H * W pixels.
+    """(N, 4) int64 boxes of N masks from what ``decode_valid_texts`` returns, for H * W pixels.
 
     Not by pycocotools, which takes foreground runs of length zero for pixels.
     """

@@ -25,7 +25,7 @@ from xml.etree import ElementTree
 
 from simplevtr.formats.checks import name, whole_number
 from simplevtr.formats.paths import existing
-from simplevtr.formats.rle import MAX_COORDINATE
+from simplevtr.formats.polygons import MAX_COORDINATE
 from simplevtr.toolbox.importing import shapes, sources
 from simplevtr.toolbox.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
 

@@ -15,6 +15,7 @@ from typing import Any
 from simplevtr.formats import rle
 from simplevtr.formats.checks import is_finite
 from simplevtr.formats.images import UNREADABLE, open_image
+from simplevtr.formats.polygons import MAX_COORDINATE, check_polygons, polygons_text
 from simplevtr.toolbox.importing.reading import Rle, Size
 
 import numpy as np
@@ -34,7 +35,7 @@ _FEW_LEVELS, _LOW_LEVEL = 8, 64
 def from_rle(segmentation: Any, size: Size) -> Rle:
     """The mask of a compressed or uncompressed RLE, whose size must be (H, W) of the frame."""
     text = rle.mask_text(segmentation, *size, allow_polygons=False)
-    *_, reasons = rle.decode_sound_texts([text], size[0] * size[1])
+    *_, reasons = rle.decode_valid_texts([text], size[0] * size[1])
     if reasons:
         raise ValueError(reasons[0])
     return {"size": [*size], "counts": text}
@@ -42,7 +43,7 @@ def from_rle(segmentation: Any, size: Size) -> Rle:
 
 def from_polygons(polygons: Sequence[Any], size: Size) -> Rle:
     """The union of polygons ``[x0, y0, x1, y1, ...]`` in pixels."""
-    return {"size": [*size], "counts": rle.polygons_text(polygons, *size)}
+    return {"size": [*size], "counts": polygons_text(polygons, *size)}
 
 
 def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
@@ -57,7 +58,7 @@ def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     if not isinstance(segmentation, list):
         return from_rle(segmentation, size), False
     polygons = [_rings(polygon) for polygon in segmentation]
-    rle.check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
+    check_polygons([ring for rings in polygons for ring in rings])  # together, not one by one
     masks = []
     for outline, *holes in polygons:
         masks.append(from_polygons([outline], size))
@@ -106,7 +107,7 @@ def from_ellipse(
     It is turned clockwise by ``angle`` in radians; a radius of 0 gives an empty mask.
     """
     # "not": NaN as well
-    if not all(abs(value) <= rle.MAX_COORDINATE for value in (*centre, *radii)):
+    if not all(abs(value) <= MAX_COORDINATE for value in (*centre, *radii)):
         raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of all bounds")
     if min(radii) <= 0:
         return rle.encode_mask(np.zeros(size))
