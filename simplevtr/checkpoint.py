@@ -7,6 +7,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import parse_qs
 
+from simplevtr.backbone_weights import backbone_names
 from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
 from simplevtr.package_files import PackageFiles
@@ -113,17 +114,17 @@ class ClipCheckpointer(DetectionCheckpointer):
             logger.info("%s: loading %s", self._source, which)
             left_out = self.ignore_prefixes
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
-            checkpoint["model"] = self._as_backbone(checkpoint["model"])
+            self._name_backbone(checkpoint)
         self._match_classes(checkpoint)
-        state = self.model.state_dict()
         incompatible = super()._load_model(checkpoint)
         problems = [
             f"{key}: {tuple(found)} in the file, {tuple(wanted)} in the model"
             for key, found, wanted in incompatible.incorrect_shapes
         ]
-        strange = incompatible.unexpected_keys
-        taken = {*_counted(state)} - {*incompatible.missing_keys}
-        if strange and not problems and not taken:
+        strange, missing = incompatible.unexpected_keys, {*incompatible.missing_keys}
+        # A norm's counter of batches is never missing.
+        taken = [n for n in self.model.state_dict() if not n.endswith("num_batches_tracked")]
+        if strange and not problems and missing.issuperset(taken):
             raise ValueError(
                 f"{self._source}: no tensor has a name of this config's model, but such as "
                 f"{', '.join(strange[:3])}; tools/convert_checkpoint.py fits weights of other code "
@@ -141,42 +142,17 @@ class ClipCheckpointer(DetectionCheckpointer):
             )
         return incompatible
 
-    def _as_backbone(self, weights: dict[str, Any]) -> dict[str, Any]:
-        """Weights of the model's timm backbone alone under its names; others as they are.
-
-        The names are timm's, or others' for the same tensors in the same order (weight, bias, ...
-        and shape). ValueError if some have timm's names and others are missing.
-        """
-        inside = ".features.model."
-        state = self.model.state_dict()
-        backbone = {
-            name.partition(inside)[2]: name
-            for name in state
-            if name.startswith("network.backbone.") and inside in name
-        }
-        if not backbone:
-            return weights
-        if backbone.keys() & weights.keys():
-            if missing := [name for name in backbone if name not in weights]:
-                raise ValueError(
-                    f"{self._source} lacks {len(missing)} of the {len(backbone)} tensors of the "
-                    f"backbone: {', '.join(missing[:5])}"
-                )
-            found = {ours: weights[name] for name, ours in backbone.items()}
-        else:
-            pairs = [*zip(_counted(weights), _counted(backbone.values()), strict=False)]
-            if len(pairs) < len(_counted(backbone.values())) or any(
-                _kind(given, weights[given]) != _kind(ours, state[ours]) for given, ours in pairs
-            ):
-                return weights
-            found = {ours: weights[given] for given, ours in pairs}
-        logger.info(
-            "%s: %d of %d tensors are loaded into the backbone",
-            self._source,
-            len(found),
-            len(weights),
-        )
-        return found
+    def _name_backbone(self, checkpoint: dict[str, Any]) -> None:
+        """Give weights of a timm backbone alone the model's names; leave others as they are."""
+        weights = checkpoint["model"]
+        try:
+            names = backbone_names(weights, self.model.state_dict())
+        except ValueError as error:
+            raise ValueError(f"{self._source} {error}") from error
+        if names:
+            found, total = len(names), len(weights)
+            logger.info("%s: %d of %d tensors are the backbone's", self._source, found, total)
+            checkpoint["model"] = {ours: weights[given] for given, ours in names.items()}
 
     def _match_classes(self, checkpoint: dict[str, Any]) -> None:
         """Bring the class head's rows into the order of the model's labels, by name."""
@@ -205,13 +181,3 @@ class ClipCheckpointer(DetectionCheckpointer):
             first = len(rows) - last - len(own)
             rows[first : first + len(own)] = [first + found.names.index(n) for n in own]
             weights[name] = weights[name][rows]
-
-
-def _counted(names: Iterable[str]) -> list[str]:
-    """The names without those of norms' counters of batches, which files may lack."""
-    return [name for name in names if not name.endswith("num_batches_tracked")]
-
-
-def _kind(name: str, tensor: Any) -> tuple[str, tuple[int, ...]]:
-    """What a tensor is in its layer, and its shape."""
-    return name.rpartition(".")[2], tuple(tensor.shape)

@@ -12,17 +12,24 @@ HOME = ROOT / "simplevtr"
 # it may import, of the floors below alone. The ground floor is for all.
 FLOORS = (
     {"config": "", "lazy": "", "structures": "", "terminal": ""},
-    {"formats": "", "tracking": "", "config_file": "", "package_files": "", "safe_pickle": ""},
+    {
+        "formats": "",
+        "tracking": "",
+        "backbone_weights": "",
+        "config_file": "",
+        "package_files": "",
+        "safe_pickle": "",
+    },
     {"head_keys": "config_file", "visualization": "formats", "weights_file": "formats safe_pickle"},
     {
-        "checkpoint": "formats package_files weights_file",
+        "checkpoint": "backbone_weights formats package_files weights_file",
         "data": "formats",
         "evaluation": "formats",
         "modeling": "formats head_keys tracking",
         "video_io": "formats",
     },
     {
-        "conversion": "data",
+        "conversion": "backbone_weights data",
         "env": "modeling",
         "run_config": "config_file data head_keys modeling",
     },

@@ -2,6 +2,7 @@
 
 from simplevtr import setup_cfg
 from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.conversion import convert, target_of_config
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.modeling.timm_backbone import TimmBackbone
 
@@ -149,6 +150,11 @@ def test_weights_of_the_whole_model_start_the_backbone(tmp_path, named):
     ClipCheckpointer(model).load(str(path), [])
     for key, value in model.network.backbone.body.features.model.state_dict().items():
         assert torch.equal(value, whole[key]), key
+    converted, report = convert(weights, target_of_config(cfg))
+    assert report.layout == "timm"
+    assert converted["network.backbone.body.features.model.conv_stem.weight"].equal(
+        whole["conv_stem.weight"]
+    )
     weights.pop(next(iter(weights)))
     torch.save(weights, path)
     with pytest.raises(ValueError, match="lacks 1 of" if named else "no tensor has a name"):

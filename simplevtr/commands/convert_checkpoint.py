@@ -21,6 +21,9 @@ layouts, recognised by their names:
   detectron2   ResNets and detectors of detectron2 with one
   simplevtr    ours, of another config
 
+and models of timm, if the config has the same as its backbone (MODEL.TIMM), by their names or by
+the order and shapes of their tensors.
+
 ResNets are expected to be trained on RGB frames normalised by ImageNet's statistics, torchvision's
 way. Caffe's (BGR, detectron2's "MSRA") are recognised by detectron2's names with folded statistics
 and rewritten; others trained in that way need --source-colours caffe.

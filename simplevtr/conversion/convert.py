@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from simplevtr.backbone_weights import backbone_names
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.conversion_report import ConversionReport, Entry
 from simplevtr.conversion.convolutions import has_folded_statistics, refit_deform, refit_stem
 from simplevtr.conversion.draft import Draft, Target
-from simplevtr.conversion.layouts import LAYOUTS, layout_of
+from simplevtr.conversion.layouts import LAYOUTS, Layout, layout_of
 from simplevtr.conversion.transformer import refit_layers, refit_queries
 
 from torch import Tensor
@@ -49,8 +50,9 @@ def convert(
     Raises:
         ValueError: if the layout is unknown, nothing fits, or an argument does not fit the source.
     """
-    name = layout_of(weights, layout)
-    found = LAYOUTS[name]
+    backbone = backbone_names(weights, target.weights) if layout is None else {}
+    name = "timm" if backbone else layout_of(weights, layout)
+    found = Layout(backbone.get) if backbone else LAYOUTS[name]
     if colours not in COLOURS:
         raise ValueError(f"colours is {colours!r}; allowed are {', '.join(COLOURS)}")
     draft = Draft(weights, found.to_ours)

@@ -74,8 +74,15 @@ class SimpleVTR(nn.Module):
         return self.batcher.pixel_mean.device
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode; in the latter dropout alone may stay on."""
+        """Set training or evaluation mode; in the latter dropout alone may stay on.
+
+        In evaluation the pixel head's convolutions have their channels last, which takes a sixth
+        less time on a CPU and gains the paper's head nothing. In training it would gain as much,
+        but there the backward pass of small convolutions can crash (torch 2.15).
+        """
         super().train(mode)
+        if isinstance(self.network, PixelNetwork):
+            self.network.to(memory_format=torch.contiguous_format if mode else torch.channels_last)
         if self.inference_dropout:
             for module in self.modules():
                 if isinstance(module, nn.Dropout | MultiheadAttention):

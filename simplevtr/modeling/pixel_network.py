@@ -6,7 +6,7 @@ The same interface as ``ClipNetwork``: ``encode``, then ``masks`` of chosen slot
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling.heads import ClassHead
@@ -110,15 +110,6 @@ class PixelNetwork(nn.Module):
             "no_object_weight": node.LOSS.NO_OBJECT_WEIGHT,
             "recompute": node.RECOMPUTE,
         }
-
-    def train(self, mode: bool = True) -> Self:
-        """As any module's; in evaluation, convolutions have their channels last.
-
-        On a CPU that takes a sixth less time. Training would gain as much, but there the backward
-        pass of small convolutions can crash (torch 2.15). The paper's head gains nothing.
-        """
-        layout = torch.contiguous_format if mode else torch.channels_last
-        return super().train(mode).to(memory_format=layout)
 
     @property
     def queries(self) -> int:
