@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny config, a tiny model, tiny clips; GPU tests skip without a GPU."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -20,6 +21,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("gpu"):  # "gpu" may also be a folder of the path
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were():
+    """A command that ran in a test leaves no handler, whose stream is closed when the test ends."""
+    loggers = [logging.getLogger(name) for name in ("detectron2", "fvcore", "simplevtr")]
+    before = [(logger, [*logger.handlers], logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, handlers, propagate, level in before:
+        logger.handlers[:] = handlers
+        logger.propagate = propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture
