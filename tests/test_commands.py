@@ -65,3 +65,10 @@ def test_our_configs_are_found_from_anywhere(tmp_path, monkeypatch, place):
     (tmp_path / "empty/configs").mkdir()
     (tmp_path / "empty/configs/one.yaml").write_text("SEED: 8\n")  # the user's own goes first
     assert setup_cfg("configs/one.yaml").SEED == 8
+
+
+def test_the_doctor_still_has_its_first_name(tmp_path):
+    words = [sys.executable, "-m", "simplevtr.data.doctor", str(tmp_path / "no.json")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no.json does not exist" in done.stderr
