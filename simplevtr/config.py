@@ -32,6 +32,7 @@ LIST_ITEMS = {
 def add_simplevtr_config(cfg: CfgNode) -> None:
     """Add SimpleVTR's keys and the defaults that differ from detectron2's to ``cfg``, in place."""
     _add_model(cfg)
+    _add_backbone(cfg)
     _add_mask_head(cfg)
     _add_pixel_head(cfg)
     _add_losses(cfg)
@@ -53,31 +54,6 @@ def _add_model(cfg: CfgNode) -> None:
     # Keys of MODEL.WEIGHTS that start so are not loaded, e.g. ["network.class_head"] for new
     # classes.
     cfg.MODEL.IGNORE_WEIGHTS = []
-
-    # The ResNet of detectron2, with the outputs of all four stages (VisTR).
-    cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
-    cfg.MODEL.BACKBONE.FREEZE_AT = 2  # stem and first stage (VisTR)
-    cfg.MODEL.RESNETS.OUT_FEATURES = ["res2", "res3", "res4", "res5"]
-    cfg.MODEL.RESNETS.STRIDE_IN_1X1 = False  # as in torchvision's weights
-    # For BACKBONE.NAME "build_small_resnet_backbone" alone:
-    cfg.MODEL.RESNETS.BLOCKS_PER_STAGE = [1, 1, 1, 1]  # basic blocks in res2 .. res5
-    cfg.MODEL.RESNETS.STAGE_STRIDES = [1, 2, 2, 2]  # of res2 .. res5
-    cfg.MODEL.RESNETS.STEM_STRIDE = 2  # stride of the 3x3 stem, which has no max-pool
-
-    # For BACKBONE.NAME "build_timm_backbone" alone, where FREEZE_AT counts timm's groups: the stem,
-    # then the stages (of a ViT, MLP-Mixer or ResMLP the blocks)
-    cfg.MODEL.TIMM = CfgNode()
-    cfg.MODEL.TIMM.NAME = ""  # one of timm.list_models(), e.g. "tf_efficientnet_lite0"
-    # Further arguments of the model, e.g. {dynamic_img_size: True} for a ViT
-    cfg.MODEL.TIMM.OPTIONS = CfgNode(new_allowed=True)
-    # [height, width] that frames are resized to, for models of one size (MLP-Mixer); []: their own
-    cfg.MODEL.TIMM.SIZE = []
-    cfg.MODEL.TIMM.PYRAMID_CHANNELS = 256  # of the four features made of a model's single one
-    cfg.MODEL.TIMM.FROZEN_NORM = True  # batch norms keep statistics, scales and shifts (FrozenBN)
-
-    # ImageNet statistics for RGB frames in [0, 255], as torchvision's weights expect.
-    cfg.MODEL.PIXEL_MEAN = [123.675, 116.280, 103.530]
-    cfg.MODEL.PIXEL_STD = [58.395, 57.120, 57.375]
 
     # Of earlier versions: configs that a run has saved may still name them.
     cfg.register_deprecated_key("MODEL.CHANNELS_LAST")
@@ -110,6 +86,33 @@ def _add_model(cfg: CfgNode) -> None:
     node.RECOMPUTE = []
     # Initial bias of the "no object" logit; > 0 helps training from scratch
     node.NO_OBJECT_BIAS = 0.0
+
+
+def _add_backbone(cfg: CfgNode) -> None:
+    # The ResNet of detectron2, with the outputs of all four stages (VisTR).
+    cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
+    cfg.MODEL.BACKBONE.FREEZE_AT = 2  # stem and first stage (VisTR)
+    cfg.MODEL.RESNETS.OUT_FEATURES = ["res2", "res3", "res4", "res5"]
+    cfg.MODEL.RESNETS.STRIDE_IN_1X1 = False  # as in torchvision's weights
+    # For BACKBONE.NAME "build_small_resnet_backbone" alone:
+    cfg.MODEL.RESNETS.BLOCKS_PER_STAGE = [1, 1, 1, 1]  # basic blocks in res2 .. res5
+    cfg.MODEL.RESNETS.STAGE_STRIDES = [1, 2, 2, 2]  # of res2 .. res5
+    cfg.MODEL.RESNETS.STEM_STRIDE = 2  # stride of the 3x3 stem, which has no max-pool
+
+    # For BACKBONE.NAME "build_timm_backbone" alone, where FREEZE_AT counts timm's groups: the stem,
+    # then the stages (of a ViT, MLP-Mixer or ResMLP the blocks)
+    cfg.MODEL.TIMM = CfgNode()
+    cfg.MODEL.TIMM.NAME = ""  # one of timm.list_models(), e.g. "tf_efficientnet_lite0"
+    # Further arguments of the model, e.g. {dynamic_img_size: True} for a ViT
+    cfg.MODEL.TIMM.OPTIONS = CfgNode(new_allowed=True)
+    # [height, width] that frames are resized to, for models of one size (MLP-Mixer); []: their own
+    cfg.MODEL.TIMM.SIZE = []
+    cfg.MODEL.TIMM.PYRAMID_CHANNELS = 256  # of the four features made of a model's single one
+    cfg.MODEL.TIMM.FROZEN_NORM = True  # batch norms keep statistics, scales and shifts (FrozenBN)
+
+    # ImageNet statistics for RGB frames in [0, 255], as torchvision's weights expect.
+    cfg.MODEL.PIXEL_MEAN = [123.675, 116.280, 103.530]
+    cfg.MODEL.PIXEL_STD = [58.395, 57.120, 57.375]
 
 
 def _add_mask_head(cfg: CfgNode) -> None:

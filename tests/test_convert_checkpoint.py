@@ -1,6 +1,8 @@
 """The command: its report, its exit status, and that it writes nothing after an error."""
 
+from simplevtr import conversion
 from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.commands import convert_checkpoint
 from simplevtr.commands.convert_checkpoint import main
 from simplevtr.conversion import target_of_config
 from simplevtr.data.categories import YTVIS_2021_CATEGORIES
@@ -141,6 +143,11 @@ def test_user_errors(vistr_file, tmp_path, capsys):
         assert run(*arguments) == 2, message
         assert message in capsys.readouterr().err
         assert not target.exists()
+
+
+def test_the_command_offers_what_the_package_knows():
+    assert tuple(conversion.LAYOUTS) == convert_checkpoint.LAYOUTS
+    assert conversion.COLOURS == convert_checkpoint.COLOURS
 
 
 @pytest.mark.parametrize(

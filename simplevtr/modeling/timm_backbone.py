@@ -67,7 +67,9 @@ class TimmBackbone(Backbone):
         channels, strides = features.feature_info.channels(), features.feature_info.reduction()
         if set(strides) == {16}:
             body = _Body(features, {"res4": ShapeSpec(channels=channels[-1], stride=16)})
-            self.body = _pyramid(body, pyramid_channels)
+            # 4, 2, 1 and 1/2 times the resolution of the model's only map
+            scales = (4.0, 2.0, 1.0, 0.5)
+            self.body = SimpleFeaturePyramid(body, "res4", pyramid_channels, scales)
         elif strides[-4:] == list(_STRIDES.values()):
             sizes = zip(_STRIDES.items(), channels[-4:], strict=True)
             shapes = {level: ShapeSpec(channels=c, stride=s) for (level, s), c in sizes}
@@ -77,12 +79,6 @@ class TimmBackbone(Backbone):
                 f"MODEL.TIMM.NAME {name} has features of strides {strides}; it must have those of "
                 "4, 8, 16 and 32, or of 16 alone"
             )
-        self._out_features = list(_STRIDES)
-        self._out_feature_strides = dict(_STRIDES)
-        specs = self.body.output_shape().values()
-        self._out_feature_channels = {
-            level: spec.channels for level, spec in zip(_STRIDES, specs, strict=True)
-        }
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
@@ -96,6 +92,10 @@ class TimmBackbone(Backbone):
             "frozen_norm": node.FROZEN_NORM,
             "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT,
         }
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        """Channels and stride of each level."""
+        return dict(zip(_STRIDES, self.body.output_shape().values(), strict=True))
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Map (N, 3, H, W) to (N, c, ceil(H / stride), ceil(W / stride)) of each level."""
@@ -155,11 +155,6 @@ def _features(name: str, options: Mapping[str, Any]) -> nn.Module:
         raise ValueError(
             f"MODEL.TIMM.NAME {name} cannot be built with the options {dict(options)}: {error}"
         ) from error
-
-
-def _pyramid(body: _Body, channels: int) -> SimpleFeaturePyramid:
-    """Features of four strides from the map of one: 4, 2, 1 and 1/2 times its resolution."""
-    return SimpleFeaturePyramid(body, "res4", channels, scale_factors=(4.0, 2.0, 1.0, 0.5))
 
 
 def _freeze(model: nn.Module, groups: int) -> None:
