@@ -4,11 +4,28 @@ import logging
 import sys
 from pathlib import Path
 
+import simplevtr.data.builtin  # noqa: F401 - registers what no test may forget
+
 import pytest
 import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BitMasks, Boxes, Instances
 
 ROOT = Path(__file__).resolve().parent.parent
+CLIPS_CONFIG = str(ROOT / "configs/embedded/clips.yaml")
+# Few channels, for models of about 0.2 M parameters.
+NARROW = {
+    "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
+    "MODEL.RESNETS.RES2_OUT_CHANNELS": 8,
+    "MODEL.SIMPLEVTR.HIDDEN_DIM": 24,
+    "MODEL.SIMPLEVTR.NUM_HEADS": 2,
+    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD": 32,
+}
+TINY = NARROW | {
+    "MODEL.WEIGHTS": "",
+    "MODEL.SIMPLEVTR.NUM_QUERIES": 4,
+    "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS": [16, 16, 8, 8],
+}
 sys.path.insert(0, str(ROOT / "datasets"))
 
 torch.set_num_threads(2)
@@ -35,23 +52,40 @@ def loggers_as_they_were():
         logger.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def catalogs_as_they_were():
+    """What a test registers with detectron2 is unknown to the next one."""
+    before = {*DatasetCatalog, *MetadataCatalog}
+    yield
+    forget(*({*DatasetCatalog, *MetadataCatalog} - before))
+
+
+def forget(*names):
+    """Take datasets out of detectron2's catalogs."""
+    for name in names:
+        for catalog in (DatasetCatalog, MetadataCatalog):
+            catalog.pop(name, None)
+
+
+def words_of(options):
+    """The words of a command line that set these config keys."""
+    return [str(word) for pair in options.items() for word in pair]
+
+
+def run_train_net(*words, config=CLIPS_CONFIG):
+    """Train or evaluate in this process, as train_net.py does with these words."""
+    from simplevtr.commands.train_net import main
+    from simplevtr.engine.runs import run_process
+
+    return run_process(main.parser().parse_args(["--config-file", config, *words]))
+
+
 @pytest.fixture
 def tiny_cfg():
-    """The small CPU config with fewer channels: a model of about 0.2 M parameters."""
+    """The small CPU config with fewer channels."""
     from simplevtr import setup_cfg
 
-    cfg = setup_cfg(str(ROOT / "configs/embedded/clips.yaml"))
-    cfg.MODEL.WEIGHTS = ""
-    cfg.TEST.DUPLICATE_IOU = 1.0
-    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = 8
-    cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
-    node = cfg.MODEL.SIMPLEVTR
-    node.HIDDEN_DIM = 24
-    node.NUM_HEADS = 2
-    node.DIM_FEEDFORWARD = 32
-    node.NUM_QUERIES = 4
-    node.MASK_HEAD.WIDTHS = [16, 16, 8, 8]
-    return cfg
+    return setup_cfg(CLIPS_CONFIG, words_of(TINY | {"TEST.DUPLICATE_IOU": 1.0}))
 
 
 @pytest.fixture
@@ -59,13 +93,10 @@ def pixel_cfg():
     """As ``tiny_cfg``, of the pixel head."""
     from simplevtr import setup_cfg
 
-    cfg = setup_cfg(str(ROOT / "configs/embedded/pixel_frames.yaml"))
-    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 8
-    node = cfg.MODEL.SIMPLEVTR
-    node.HIDDEN_DIM, node.NUM_HEADS, node.DIM_FEEDFORWARD, node.NUM_QUERIES = 24, 2, 32, 4
-    node.PIXEL.WIDTHS, node.PIXEL.EMBEDDING, node.PIXEL.FINE_CHANNELS = [16, 16, 16, 8], 8, 4
-    node.LOSS.MASK_POINTS = 200
-    return cfg
+    keys = {"NUM_QUERIES": 4, "LOSS.MASK_POINTS": 200}
+    keys |= {"PIXEL.WIDTHS": [16, 16, 16, 8], "PIXEL.EMBEDDING": 8, "PIXEL.FINE_CHANNELS": 4}
+    options = NARROW | {f"MODEL.SIMPLEVTR.{key}": value for key, value in keys.items()}
+    return setup_cfg(str(ROOT / "configs/embedded/pixel_frames.yaml"), words_of(options))
 
 
 @pytest.fixture(params=["paper", "pixel"])
@@ -156,19 +187,9 @@ def tiny_opts(embedded, tmp_path):
         "DATASETS.TRAIN": ("tiny_train",),
         "DATASETS.TEST": ("tiny_val",),
         "OUTPUT_DIR": str(tmp_path / "run"),
-        "MODEL.WEIGHTS": "",
-        "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
-        "MODEL.RESNETS.RES2_OUT_CHANNELS": 8,
-        "MODEL.SIMPLEVTR.HIDDEN_DIM": 24,
-        "MODEL.SIMPLEVTR.NUM_HEADS": 2,
-        "MODEL.SIMPLEVTR.DIM_FEEDFORWARD": 32,
-        "MODEL.SIMPLEVTR.NUM_QUERIES": 4,
-        "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS": [16, 16, 8, 8],
+        **TINY,
         "SOLVER.IMS_PER_BATCH": 2,
         "SOLVER.MAX_ITER": 2,
         "INPUT.SAMPLING_FRAME_NUM": 2,
     }
-    return [str(word) for pair in options.items() for word in pair]
-
-
-CLIPS_CONFIG = str(ROOT / "configs/embedded/clips.yaml")
+    return words_of(options)

@@ -1,10 +1,9 @@
-from simplevtr.config import add_simplevtr_config
+from simplevtr import setup_cfg
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.transforms import ClipGeometry, PhotometricTransform
 
 import numpy as np
 import pytest
-from detectron2.config import get_cfg
 
 
 def rng(seed=0):
@@ -12,8 +11,7 @@ def rng(seed=0):
 
 
 def cfg_with(**keys):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = setup_cfg()
     for key, value in keys.items():
         setattr(cfg.INPUT, key, value)
     return cfg

@@ -3,11 +3,9 @@
 import json
 
 from simplevtr.checkpoint import ClipCheckpointer
-from simplevtr.commands import train_net
 from simplevtr.data.build import build_train_loader
 from simplevtr.data.class_names import align_datasets, settle_classes, settled_classes
 from simplevtr.data.ytvis import register_ytvis
-from simplevtr.engine import runs
 from simplevtr.formats.files import read_json
 from simplevtr.inference import VideoPredictor
 from simplevtr.inference.video_predictor import model_classes
@@ -17,18 +15,12 @@ from simplevtr.weights_file import write_weights
 
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, build
+from conftest import build, run_train_net
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import make_ytvis_folder
 
 NAMES = ("class_names_a", "class_names_b")
 CAT_DOG = Classes(("cat", "dog"), (1, 2))
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(*NAMES)
 
 
 @pytest.fixture
@@ -132,20 +124,16 @@ def test_a_subset_can_be_allowed(folder):
 
 def test_the_training_loader_alone_matches_names_too(folder, tiny_cfg):
     b = register_edited(folder, renumbered([2, 1]))
-    cfg = tiny_cfg.clone()
-    cfg.defrost()
-    cfg.DATASETS.TRAIN = (NAMES[0], b)
-    cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
-    build_train_loader(cfg)
+    tiny_cfg.DATASETS.TRAIN = (NAMES[0], b)
+    tiny_cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 2
+    build_train_loader(tiny_cfg)
     assert labels(b) == labels(NAMES[0])
 
 
 def test_the_number_of_classes_is_compared(folder, tiny_cfg):
-    cfg = tiny_cfg.clone()
-    cfg.defrost()
-    cfg.DATASETS.TEST = NAMES[:1]
+    tiny_cfg.DATASETS.TEST = NAMES[:1]
     with pytest.raises(ValueError, match="dataset class_names_a has 2 categories, but .* to 2"):
-        settle_classes(cfg, train=False)
+        settle_classes(tiny_cfg, train=False)
 
 
 def saved(cfg, folder, classes):
@@ -157,14 +145,11 @@ def saved(cfg, folder, classes):
 
 @pytest.mark.parametrize("offset", [0, 1])
 def test_a_second_stages_class_layers_are_matched_by_name(tiny_cfg, tmp_path, offset):
-    cfg = tiny_cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.SIMPLEVTR.CLASS_OFFSET = offset
-    cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT = 1.0
-    names = tuple("abcdef")[: cfg.MODEL.SIMPLEVTR.NUM_CLASSES]
-    ids = tuple(range(len(names)))
-    path, first = saved(cfg, tmp_path, Classes(names, ids))
-    second = build(cfg, seed=2)
+    tiny_cfg.MODEL.SIMPLEVTR.CLASS_OFFSET = offset
+    tiny_cfg.MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT = 1.0
+    names, ids = tuple("abcdef"), tuple(range(6))
+    path, first = saved(tiny_cfg, tmp_path, Classes(names, ids))
+    second = build(tiny_cfg, seed=2)
     ClipCheckpointer(second, classes=Classes(names[::-1], ids)).load(path, checkpointables=[])
     for layer, last in (("class_head", 1), ("dense_head", 0)):
         for one, two in zip(
@@ -179,8 +164,7 @@ def test_a_second_stages_class_layers_are_matched_by_name(tiny_cfg, tmp_path, of
 
 
 def test_other_classes_are_refused_unless_their_layers_start_anew(tiny_cfg, tmp_path):
-    count = tiny_cfg.MODEL.SIMPLEVTR.NUM_CLASSES
-    names, ids = tuple("abcdef")[:count], tuple(range(count))
+    names, ids = tuple("abcdef"), tuple(range(6))
     path, _ = saved(tiny_cfg, tmp_path, Classes(names, ids))
     other = Classes((*names[:-1], "x"), ids)
     model = build(tiny_cfg, seed=2)
@@ -192,20 +176,14 @@ def test_other_classes_are_refused_unless_their_layers_start_anew(tiny_cfg, tmp_
 
 def test_a_checkpoint_without_names_loads_with_a_word(tiny_cfg, tmp_path, caplog):
     path, _ = saved(tiny_cfg, tmp_path, None)
-    names = tuple("abcdef")[: tiny_cfg.MODEL.SIMPLEVTR.NUM_CLASSES]
-    classes = Classes(names, tuple(range(len(names))))
+    classes = Classes(tuple("abcdef"), tuple(range(6)))
     ClipCheckpointer(build(tiny_cfg), classes=classes).load(path, checkpointables=[])
     assert "model.pth does not name its classes" in caplog.text
 
 
-def run(*arguments):
-    args = train_net.main.parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
-    return runs.run_process(args)
-
-
 def test_a_test_set_in_another_order_has_the_same_scores(tiny_opts, embedded, tmp_path):
     """A training and evaluations end to end: names are saved, obeyed, and written."""
-    run(*tiny_opts, "DATASETS.TEST", "()")
+    run_train_net(*tiny_opts, "DATASETS.TEST", "()")
     path = tmp_path / "run/model_final.pth"
     content = json.loads((embedded / "val.json").read_text())
     names = [category["name"] for category in content["categories"]]
@@ -221,7 +199,7 @@ def test_a_test_set_in_another_order_has_the_same_scores(tiny_opts, embedded, tm
         # The datasets of the training are registered in this process.
         opts = [*tiny_opts, "DATASETS.CUSTOM", str(custom), "DATASETS.TEST", f"('{name}',)"]
         opts += ["MODEL.WEIGHTS", str(path), "OUTPUT_DIR", str(tmp_path / name)]
-        run("--eval-only", *opts)
+        run_train_net("--eval-only", *opts)
         file = tmp_path / name / "inference" / name / "results.json"
         results[name] = json.loads(file.read_text())
     one, two = results.values()

@@ -3,43 +3,29 @@
 import json
 
 from simplevtr import setup_cfg
-from simplevtr.commands import train_net
 from simplevtr.commands.convert_checkpoint import main as convert
 from simplevtr.data.categories import COCO_CATEGORIES, YTVIS_2021_CATEGORIES
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
-from simplevtr.engine import runs
 from simplevtr.formats.images import read_frame
 from simplevtr.weights_file import read_checkpoint
 
 import numpy as np
-import pytest
 import torch
 from coco_stills_folder import make_stills
-from conftest import ROOT
+from conftest import NARROW, ROOT, run_train_net, words_of
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import make_ytvis_folder
 
 COCO = str(ROOT / "configs/coco/detr_R50.yaml")
 VIDEOS = str(ROOT / "configs/youtubevis_2021/simplevtr_R50.yaml")
 STILLS_NAME, VIDEOS_NAME = "coco_start_stills", "coco_start_videos"
-TINY = {
+TINY = NARROW | {
     "MODEL.DEVICE": "cpu",
     "MODEL.BACKBONE.NAME": "build_small_resnet_backbone",
-    "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
-    "MODEL.RESNETS.RES2_OUT_CHANNELS": 8,
-    "MODEL.SIMPLEVTR.HIDDEN_DIM": 24,
-    "MODEL.SIMPLEVTR.NUM_HEADS": 2,
-    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD": 32,
     "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS": [16, 16, 8, 8],
     "INPUT.MIN_SIZE_TRAIN": (48,),
     "DATALOADER.NUM_WORKERS": 0,
 }
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(STILLS_NAME, VIDEOS_NAME)
 
 
 def stills_options(root):
@@ -73,13 +59,8 @@ def videos_options(root):
     }
 
 
-def words(options):
-    return [str(word) for pair in options.items() for word in pair]
-
-
 def train(config, options):
-    arguments = ["--config-file", config, *words(options)]
-    runs.run_process(train_net.main.parser().parse_args(arguments))
+    run_train_net(*words_of(options), config=config)
     path = f"{options['OUTPUT_DIR']}/model_final.pth"
     return path, read_checkpoint(path)["model"]
 
@@ -94,8 +75,8 @@ def test_a_detector_on_stills_starts_a_model_of_videos(tmp_path, capsys):
 
     options, start = videos_options(tmp_path), tmp_path / "start.pth"
     fitted = options | {"DATASETS.TRAIN": ("ytvis_2021_train",)}
-    arguments = [path, str(start), "--source-slots", "6", "--config-file", VIDEOS, *words(fitted)]
-    assert convert(arguments) == 0
+    arguments = [path, str(start), "--source-slots", "6", "--config-file", VIDEOS]
+    assert convert([*arguments, *words_of(fitted)]) == 0
     assert '21 of 40 and "no object" by their names' in capsys.readouterr().out
 
     _, model = train(VIDEOS, options | {"MODEL.WEIGHTS": str(start)})
@@ -114,7 +95,7 @@ def test_a_detector_on_stills_starts_a_model_of_videos(tmp_path, capsys):
 
 
 def test_classes_are_cocos_and_a_still_does_not_move(tmp_path):
-    cfg = setup_cfg(COCO, words(stills_options(tmp_path) | {"INPUT.AUGMENTATIONS": []}))
+    cfg = setup_cfg(COCO, words_of(stills_options(tmp_path) | {"INPUT.AUGMENTATIONS": []}))
     records = DatasetCatalog.get(STILLS_NAME)
     classes = MetadataCatalog.get(STILLS_NAME).thing_classes
     assert (len(classes), classes[0], classes[64]) == (80, "person", "computer_mouse")

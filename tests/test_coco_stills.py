@@ -10,15 +10,9 @@ from simplevtr.data.ytvis import register_ytvis
 import pytest
 from coco_stills_folder import SIZE, make_stills
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from ytvis_folder import forget, loader_cfg, make_ytvis_folder
+from ytvis_folder import loader_cfg, make_ytvis_folder
 
 VIDEOS, STILLS = "pseudo_test_videos", "pseudo_test_stills"
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(VIDEOS, STILLS)
 
 
 def test_records(tmp_path, caplog):

@@ -9,16 +9,10 @@ import cv2
 import pytest
 import torch
 from detectron2.utils import comm
-from ytvis_folder import forget, make_ytvis_folder
 from ytvis_folder import loader_cfg as cfg_for
+from ytvis_folder import make_ytvis_folder
 
 NAMES = ("build_test_a", "build_test_b")
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(*NAMES)
 
 
 def register(tmp_path, name=NAMES[0], **options):

@@ -3,7 +3,7 @@ import pickle
 from functools import partial
 from pathlib import Path
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr import setup_cfg
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.ytvis import load_ytvis_json
@@ -12,7 +12,6 @@ from simplevtr.formats.images import read_frame
 import numpy as np
 import pytest
 import torch
-from detectron2.config import get_cfg
 from ytvis_folder import make_ytvis_folder
 
 
@@ -219,8 +218,7 @@ def test_wrong_size_and_missing_frame_name_the_file(tmp_path):
 
 
 def test_from_config(tmp_path):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = setup_cfg()
     cfg.INPUT.SAMPLING_FRAME_NUM = 2
     cfg.INPUT.SAMPLING_FRAME_RANGE = 1
     cfg.INPUT.MIN_SIZE_TEST = 24

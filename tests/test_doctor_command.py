@@ -17,7 +17,6 @@ from conftest import ROOT
 from doctor_breaks import appended, area, both, crowds, file_name, mask
 from doctor_samples import make_good, read
 from PIL import Image
-from ytvis_folder import forget
 
 
 @pytest.fixture
@@ -231,13 +230,10 @@ def test_registered_name_with_its_images(folder, tmp_path, capsys):
     config = tmp_path / "config.yaml"
     custom = json.dumps([["doctored", folder.json_file, folder.image_root]])
     config.write_text(f"DATASETS:\n  CUSTOM: {custom}\n  TRAIN: []\n  TEST: []\n")
-    try:
-        assert main(["doctored", "--config-file", str(config)]) == CLEAN
-        assert "12 images in" in capsys.readouterr().out
-        assert main(["doctored", "--config-file", str(config), "--no-images"]) == CLEAN
-        assert "12 frames were not looked at" in capsys.readouterr().out
-    finally:
-        forget("doctored")
+    assert main(["doctored", "--config-file", str(config)]) == CLEAN
+    assert "12 images in" in capsys.readouterr().out
+    assert main(["doctored", "--config-file", str(config), "--no-images"]) == CLEAN
+    assert "12 frames were not looked at" in capsys.readouterr().out
 
 
 def test_public_names_ask_for_their_categories(folder, monkeypatch, capsys):

@@ -1,13 +1,12 @@
 """Keys that only one mask head reads are refused with the other, before any data is read."""
 
 from simplevtr import setup_cfg
-from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import flat
 from simplevtr.head_keys import _READ_BY
 
 import pytest
 from conftest import CLIPS_CONFIG, ROOT, build, make_clip
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 
 PIXEL_CONFIG = str(ROOT / "configs/embedded/pixel_frames.yaml")
 NODE = "MODEL.SIMPLEVTR"
@@ -65,8 +64,7 @@ def test_unknown_names():
 
 
 def test_the_table_names_keys_that_exist():
-    default = get_cfg()
-    add_simplevtr_config(default)
+    default = setup_cfg()
     for keys in _READ_BY.values():
         for key in keys:
             assert [name for name in flat(default) if f"{name}.".startswith(f"{key}.")], key

@@ -7,15 +7,13 @@ from simplevtr.data.ytvis import register_ytvis
 
 import pytest
 from conftest import build
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import make_ytvis_folder
 
 
 @pytest.fixture(autouse=True)
 def _dataset(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=1, frames=6, categories=tuple("abcdef"))
     register_ytvis("six_frames", *folder)
-    yield
-    forget("six_frames")
 
 
 def args(*powers):

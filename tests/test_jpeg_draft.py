@@ -1,6 +1,6 @@
 """Frames decoded at a fraction of their size: how far pixels differ, and that none moves."""
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr import setup_cfg
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.ytvis import load_ytvis_json
@@ -9,7 +9,6 @@ from simplevtr.formats.images import read_frame, read_reduced_frame
 import numpy as np
 import pytest
 import torch
-from detectron2.config import get_cfg
 from PIL import Image
 from test_transforms import texture
 from ytvis_folder import make_ytvis_folder
@@ -131,8 +130,7 @@ class _Fixed:
 
 def test_the_key_is_about_training_alone(tmp_path):
     record = record_of(tmp_path, texture(240, 400), quality=85)
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = setup_cfg()
     cfg.INPUT.AUGMENTATIONS = []
     cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MIN_SIZE_TEST = (80,), 80
     cfg.INPUT.SAMPLING_FRAME_NUM = 1

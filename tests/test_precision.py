@@ -4,8 +4,6 @@ import json
 import logging
 
 from simplevtr import setup_cfg
-from simplevtr.commands import train_net
-from simplevtr.engine import runs
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import ScaledTrainer, build_step_trainer
 from simplevtr.modeling import precision
@@ -14,7 +12,7 @@ from simplevtr.structures import ClipBatch
 
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, build, make_clip
+from conftest import build, make_clip, run_train_net
 from detectron2.engine import SimpleTrainer
 from detectron2.utils.events import EventStorage
 from pretend_cuda import pretend_cuda
@@ -180,18 +178,15 @@ def test_float16_on_a_cpu_is_refused(tiny_cfg, tiny_opts):
     tiny_cfg.SOLVER.AMP.ENABLED = True
     with pytest.raises(ValueError, match=r"SOLVER.AMP.ENABLED needs a GPU.*CPU takes 'bfloat16'"):
         build(tiny_cfg).train()(clips())
-    arguments = ["--config-file", CLIPS_CONFIG, *tiny_opts, "TEST.AMP", "True"]
     with pytest.raises(ValueError, match="TEST.AMP needs a GPU"):  # before a training has begun
-        runs.run_process(train_net.main.parser().parse_args(arguments))
+        run_train_net(*tiny_opts, "TEST.AMP", "True")
 
 
 def test_training_and_evaluation_in_bfloat16_continue_a_run(tiny_opts, tmp_path):
     opts = [*tiny_opts, "DATASETS.TEST", "()", "SOLVER.AMP.DTYPE", "bfloat16"]
     amp = ["SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "DATASETS.TEST", "('tiny_val',)"]
     for steps, more in ((1, []), (2, amp)):
-        arguments = ["--resume", "--config-file", CLIPS_CONFIG, *opts, *more]
-        arguments += ["SOLVER.MAX_ITER", str(steps)]
-        runs.run_process(train_net.main.parser().parse_args(arguments))
+        run_train_net("--resume", *opts, *more, "SOLVER.MAX_ITER", str(steps))
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.json").read_text().splitlines()]
     assert [row["iteration"] for row in rows if "total_loss" in row] == [0, 1]
     assert any("segm/AP" in row for row in rows)

@@ -1,10 +1,8 @@
 """The shipped model has the AP that its config claims."""
 
 from simplevtr import setup_cfg
-from simplevtr.commands import train_net
-from simplevtr.engine import runs
 
-from conftest import ROOT
+from conftest import ROOT, run_train_net
 from make_embedded import make_embedded_dataset
 
 CONFIG = str(ROOT / "configs/embedded/pretrained.yaml")
@@ -21,9 +19,8 @@ def test_the_shipped_model_reaches_its_ap(tmp_path):
     entry = ["shipped_val", str(easy / "val.json"), str(easy / "val/JPEGImages")]
     opts = ["DATASETS.CUSTOM", str([entry]), "DATASETS.TEST", "('shipped_val',)"]
     opts += ["MODEL.WEIGHTS", str(WEIGHTS), "OUTPUT_DIR", str(tmp_path / "run")]
-    args = ["--config-file", CONFIG, "--eval-only", *opts]
     # Leaves with an exit status of 1 if AP or AP50 is not the config's.
-    results = runs.run_process(train_net.main.parser().parse_args(args))
+    results = run_train_net("--eval-only", *opts, config=CONFIG)
     expected = setup_cfg(CONFIG).TEST.EXPECTED_RESULTS
     assert {metric for _, metric, *_ in expected} == {"AP", "AP50"}
     for task, metric, value, tolerance in expected:

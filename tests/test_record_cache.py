@@ -7,15 +7,9 @@ from simplevtr.data.record_cache import forget_file, read_once
 from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import pytest
-from ytvis_folder import forget, loader_cfg, make_ytvis_folder
+from ytvis_folder import loader_cfg, make_ytvis_folder
 
 NAME = "record_cache_test"
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(NAME)
 
 
 @pytest.fixture

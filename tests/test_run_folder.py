@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr import setup_cfg
 from simplevtr.engine.run_folder import (
     claim_results,
     disown_results,
@@ -14,7 +14,6 @@ from simplevtr.engine.run_folder import (
 )
 
 import pytest
-from detectron2.config import get_cfg
 
 
 def hold(folder, worker_id, ready):
@@ -75,8 +74,7 @@ def test_an_earlier_training_is_not_mixed_with_a_new_one(tmp_path, name):
 
 
 def test_results_of_an_evaluation_are_not_replaced_by_a_training(tmp_path):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = setup_cfg()
     cfg.OUTPUT_DIR = str(tmp_path)
     cfg.DATASETS.TEST = ("one", "two")
     results = tmp_path / "inference/two/results.json"

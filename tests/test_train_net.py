@@ -12,7 +12,7 @@ from simplevtr.engine.processes import run_processes
 import numpy as np
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, ROOT
+from conftest import CLIPS_CONFIG, ROOT, run_train_net
 from detectron2.utils import comm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -29,9 +29,7 @@ def command(arguments, cwd=None):
 
 
 def run(arguments):
-    """Run train_net's main in this process."""
-    args = train_net.main.parser().parse_args(["--config-file", CLIPS_CONFIG, *arguments])
-    return runs.run_process(args)
+    return run_train_net(*arguments)
 
 
 def losses(folder):

@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import build
 from detectron2.data import DatasetCatalog
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import make_ytvis_folder
 
 
 def video(frames, size=(32, 48)):
@@ -98,7 +98,6 @@ def test_the_predictor_and_the_evaluation_find_the_same(tiny_cfg, tmp_path, chan
     register_ytvis("the_same", *make_ytvis_folder(tmp_path, videos=1, frames=6, size=size))
     (clips,) = build_test_loader(tiny_cfg, "the_same")
     (record,) = DatasetCatalog.get("the_same")
-    forget("the_same")
     assert clips[0]["image"][0].shape[1] == 37
     with torch.no_grad():
         evaluated = model(clips)

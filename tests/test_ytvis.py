@@ -1,25 +1,19 @@
 import json
 from pathlib import Path
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr import setup_cfg
 from simplevtr.data import builtin
 from simplevtr.data.builtin import register_builtin, register_from_cfg
 from simplevtr.data.categories import YTVIS_2019_CATEGORIES, YTVIS_2021_CATEGORIES
 from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import pytest
-from detectron2.config import get_cfg
+from conftest import forget
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
-from ytvis_folder import forget, make_ytvis_folder
+from ytvis_folder import make_ytvis_folder
 
 NAME = "ytvis_test_dataset"
-
-
-@pytest.fixture(autouse=True)
-def _clean_catalog():
-    yield
-    forget(NAME)
 
 
 def edit(folder, change):
@@ -31,8 +25,7 @@ def edit(folder, change):
 
 
 def custom_cfg(*entries, train=(), test=()):
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = setup_cfg()
     cfg.DATASETS.CUSTOM = list(entries)
     cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = tuple(train), tuple(test)
     return cfg

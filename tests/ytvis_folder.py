@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr import setup_cfg
 
 import numpy as np
-from detectron2.config import get_cfg
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 from pycocotools import mask as mask_util
 
@@ -117,8 +115,7 @@ def make_content(instances: list[int], lengths: list[int]) -> dict:
 
 def loader_cfg(*datasets, **keys):
     """A config to load small clips of these training datasets in this process."""
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = setup_cfg()
     cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = datasets, ()
     cfg.DATALOADER.NUM_WORKERS = 0
     cfg.SEED = 5
@@ -128,14 +125,6 @@ def loader_cfg(*datasets, **keys):
     cfg.SOLVER.IMS_PER_BATCH = 2
     cfg.merge_from_list([part for pair in keys.items() for part in pair])
     return cfg
-
-
-def forget(*names: str) -> None:
-    """Take datasets out of detectron2's catalogs, so that one test leaves nothing for the next."""
-    for name in names:
-        for catalog in (DatasetCatalog, MetadataCatalog):
-            if name in catalog:
-                catalog.pop(name)
 
 
 def _box(video: int, track: int, frame: int, height: int, width: int) -> tuple[int, int, int, int]:
