@@ -141,7 +141,7 @@ def without_tracks(content):
         (image(video_id=None), r"images\[0\]: 'video_id' is None"),
         (image(file_name="../../secret.jpg"), "'../../secret.jpg'; a path below"),
         (category(id=2), r"categories\[1\]: id 2 is used by"),
-        (lambda content: content.pop("images"), "coco.json: 'images' is None; a list"),
+        (lambda content: content.pop("images"), "coco.json: images must be a list, it is missing"),
         (
             lambda content: content["annotations"].insert(0, 3),
             r"coco.json: annotations\[0\]: must be an object",

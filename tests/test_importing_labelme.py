@@ -226,7 +226,7 @@ def test_bad_shapes_are_named(read, shapes, message):
 
 
 def test_bad_files_are_named(read, known):
-    with pytest.raises(ValueError, match="00001.json: 'shapes' is None"):
+    with pytest.raises(ValueError, match="00001.json: shapes must be a list, it is missing"):
         read(content={"version": "5"})
     with pytest.raises(
         ValueError, match=r"height and width are \(9, None\), but .* has \(48, 64\)"

@@ -292,7 +292,7 @@ def test_messages_do_not_grow_with_the_list_of_categories():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{}", "'categories' is None; a list is needed"),
+        ("{}", "categories must be a list, it is missing"),
         ('{"categories": [{"id": 1}]}', r"categories\[0\]: name must be text"),
     ],
 )

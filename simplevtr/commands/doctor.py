@@ -48,7 +48,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
     add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
-    add("--workers", type=count, metavar="N", help="threads and processes (the CPU's cores)")
+    add("--workers", type=count, metavar="N", help="threads that read images (the CPU's cores)")
     add("--list", action="version", version=CATALOGUE,
         help="print all defects that are known, and exit")  # fmt: skip
 

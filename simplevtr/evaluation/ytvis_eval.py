@@ -198,10 +198,15 @@ def scores_as_json(scores: TrackScores) -> dict:
     return without_nan({**scores.stats, "per_category": scores.per_category})
 
 
-def without_nan(value: Any) -> Any:
-    """The value as JSON can hold it: None for NaN, also inside dicts, lists and tuples."""
+def without_nan(value: Any, digits: int | None = None) -> Any:
+    """The value as JSON can hold it: None for NaN, also inside dicts, lists and tuples.
+
+    Floats are rounded to so many decimals, if any are given.
+    """
     if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return {key: without_nan(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item, digits) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return round(float(value), digits) if isinstance(value, float) and digits else value

@@ -124,6 +124,14 @@ def flag(entry: dict[str, Any], key: str) -> bool:
     return bool(value)
 
 
+def items(entry: dict[str, Any], key: str) -> list[Any]:
+    """The list under ``key``."""
+    value = entry.get(key)
+    if not isinstance(value, list):
+        raise ValueError(f"{key} must be a list, {_got(entry, key)}")
+    return value
+
+
 def frame_list(entry: dict[str, Any], key: str, length: int) -> list[Any]:
     """The list under ``key``, which has one item for each of the ``length`` frames of its video."""
     value = entry.get(key)

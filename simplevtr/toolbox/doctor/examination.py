@@ -1,11 +1,6 @@
 """The examinations in their order."""
 
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 from simplevtr.formats.checks import check_lists
@@ -18,10 +13,6 @@ from simplevtr.toolbox.doctor.videos import Video, examine_categories, examine_v
 
 from tqdm import tqdm
 
-_MANY_TRACKS = 5000  # from so many on several processes pay
-_VIDEOS_AT_ONCE = 8
-_work: Callable[[int], tuple[list[int], Findings]] | None = None  # of the processes that are forked
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -29,9 +20,7 @@ class Settings:
 
     image_root: str | None = None  # where the file names start; None: images are not looked at
     decode: bool = True  # whether images are decoded whole, and not only their headers
-    # Threads that read images, and processes that examine masks if there are many and none is to be
-    # repaired; None for one for each CPU core.
-    workers: int | None = None
+    workers: int | None = None  # threads that read images; None for one for each CPU core
     box_tolerance: float = 2.0  # pixels that a side of a box may lie beside that of its mask
     dataset_name: str = ""  # of a public dataset, whose categories the file must have
     others: tuple[Split, ...] = ()  # that must not have the same videos
@@ -88,54 +77,19 @@ def examine(
     repaired |= {"videos": [], "annotations": None if annotations is None else []}
     repaired["categories"] = [c for own_id, c in categories.items() if own_id == c["id"]]
 
-    workers, faults = settings.workers or usable_cores(), {}
+    faults = {}
     if root is not None:
+        workers = settings.workers or usable_cores()
         faults = look_at_frames(videos, root, decode=settings.decode, workers=workers)
-
-    def look(video: Video) -> int:
+    for video in tqdm(videos, unit="video", desc="masks", disable=None):
         load_lists(video, crowds=settings.crowds)
         settle_frames(video, faults.get(video.id, {}))
-        masks = examine_masks(video, settings.box_tolerance)
+        totals["masks"] += examine_masks(video, settings.box_tolerance)
         if settings.repair:
             _keep(video, repaired)
         video.tracks = []  # a file's masks as objects take several times its size
-        return masks
-
-    if settings.repair or totals["tracks"] < _MANY_TRACKS or sys.platform != "linux":
-        workers = 1
-    masks = _in_order(look, videos, findings, workers)
-    totals["masks"] = sum(tqdm(masks, total=len(videos), unit="video", desc="masks", disable=None))
     repaired = {key: repaired[key] for key in content if key in repaired}
     return Examination(findings, totals, repaired if settings.repair else None)
-
-
-def _in_order(
-    look: Callable[[Video], int], videos: Sequence[Video], findings: Findings, workers: int
-) -> Iterator[int]:
-    """What ``look`` returns for each video; several processes leave the videos as they are."""
-    global _work
-    if workers == 1:
-        yield from map(look, videos)
-        return
-
-    def work(start: int) -> tuple[list[int], Findings]:
-        findings.clear()
-        return [look(video) for video in videos[start : start + _VIDEOS_AT_ONCE]], findings
-
-    _work = work
-    ignore_interrupt = (signal.SIGINT, signal.SIG_IGN)  # which this process obeys for all
-    pool = ProcessPoolExecutor(workers, get_context("fork"), signal.signal, ignore_interrupt)
-    try:
-        for results, found in pool.map(_run, range(0, len(videos), _VIDEOS_AT_ONCE)):
-            findings.update(found)
-            yield from results
-    finally:
-        pool.shutdown(cancel_futures=True)
-        _work = None
-
-
-def _run(start: int) -> tuple[list[int], Findings]:
-    return _work(start)
 
 
 def _keep(video: Video, kept: dict[str, Any]) -> None:

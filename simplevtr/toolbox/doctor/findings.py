@@ -42,6 +42,7 @@ _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 3
 shown = _SHORT.repr
 _MOST_NAME = 200  # characters
+_MOST_EXAMPLES = 20  # of a defect
 _NESTING = 30  # levels that writing the file may need in addition to those of a value
 _PLAIN = (str, int, bool, type(None))  # types of values that any file may hold
 
@@ -50,15 +51,6 @@ def shown_name(name: str) -> str:
     """A file name, its end if it is long, without characters that cannot be printed."""
     name = name if len(name) <= _MOST_NAME else "..." + name[3 - _MOST_NAME :]
     return name if name.isprintable() else repr(name)[1:-1]
-
-
-def list_under(entry: dict[str, Any], key: str) -> list[Any]:
-    """A copy of the list under ``key``; ValueError, as of ``formats.checks``, if there is none."""
-    value = entry.get(key)
-    if not isinstance(value, list):
-        found = f"{shown(value)}, not a list" if key in entry else "missing"
-        raise ValueError(f"{key} is {found}")
-    return [*value]
 
 
 def described(example: dict[str, Any]) -> str:
@@ -75,7 +67,7 @@ def described(example: dict[str, Any]) -> str:
 class Findings:
     """Counts of defects and repairs, and the place that the next ones are found at."""
 
-    def __init__(self, *, ignored: Iterable[str] = (), most_examples: int = 20) -> None:
+    def __init__(self, *, ignored: Iterable[str] = ()) -> None:
         """Start with nothing found; ValueError if one of ``ignored`` is unknown or may not be."""
         self.ignored = frozenset(ignored)  # defects that are neither counted nor repaired
         allowed = [defect.name for defect in DEFECTS.values() if defect.ignorable]
@@ -89,7 +81,6 @@ class Findings:
         self.examples: dict[str, list[dict[str, Any]]] = {}
         self.repairs: Counter[str] = Counter()  # of what was done, as a phrase
         self.place: dict[str, Any] = {}  # where the next ones are found, as in an example
-        self._most_examples = most_examples
 
     def at(self, **place: Any) -> Self:
         """The same counts, for what is found at a place inside this one."""
@@ -104,7 +95,7 @@ class Findings:
             return False
         self.counts[name] += 1
         examples = self.examples.setdefault(name, [])
-        if len(examples) < self._most_examples:
+        if len(examples) < _MOST_EXAMPLES:
             examples.append({**self.place, "detail": detail})
         self.repaired(repair, bool(repair))
         return True
@@ -127,7 +118,7 @@ class Findings:
         value, name = entry.get(key), "wrong-type"
         if key not in entry:
             name = "missing-key"
-        elif check not in (checks.name, list_under):  # those of numbers
+        elif check not in (checks.name, checks.items):  # those of numbers
             if type(value) is float and not math.isfinite(value):
                 name = "non-finite"
             elif type(value) is int:
@@ -153,19 +144,6 @@ class Findings:
                 self.add("wrong-type", f"{shown(key)} is nested too deeply", repair)
                 del kept[key]
         return kept
-
-    def clear(self) -> None:
-        """Forget what was found, at all places."""
-        for found in (self.counts, self.examples, self.repairs):
-            found.clear()
-
-    def update(self, others: Self) -> None:
-        """Add what was found later."""
-        self.counts.update(others.counts)
-        self.repairs.update(others.repairs)
-        for name, examples in others.examples.items():
-            known = self.examples.setdefault(name, [])
-            known.extend(examples[: self._most_examples - len(known)])
 
     def names(self) -> list[str]:
         """The defects found, in the order of the catalogue."""

@@ -100,7 +100,7 @@ def _measured(video: Video) -> list[list[_Mask | None]]:
                 if len(text) > most:
                     raise ValueError(f"RLE counts are too long for {size[0]} x {size[1]} pixels")
                 texts[row, frame] = text
-            except (ValueError, OverflowError) as error:
+            except ValueError as error:
                 stated = mask.get("size") if isinstance(mask, dict) else None
                 is_size = isinstance(stated, list) and [*map(type, stated)] == [int, int]
                 defect = "mask-size" if is_size and tuple(stated) != size else "bad-mask"

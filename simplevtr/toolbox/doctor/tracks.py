@@ -6,7 +6,7 @@ from typing import Any
 
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
-from simplevtr.toolbox.doctor.findings import Findings, list_under, shown
+from simplevtr.toolbox.doctor.findings import Findings, shown
 from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, objects
 
 TO_COMPUTE = object()  # in the place of a box or an area that is computed from the mask
@@ -115,9 +115,9 @@ def load_lists(video: Video, *, crowds: bool) -> None:
             needed = key == "segmentations"
             if needed or entry.get(key) is not None:
                 repair = _DROPPED if needed else f"{key} that are not lists were dropped"
-                values = found.read(list_under, entry, key, repair)
+                values = found.read(checks.items, entry, key, repair)
                 if values is not None:
-                    track.entry[key] = values
+                    track.entry[key] = [*values]
         if "segmentations" not in track.entry:
             continue
         if crowds and track.entry.get("iscrowd"):

@@ -10,7 +10,7 @@ from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
 from simplevtr.formats.paths import leads_out, natural_key, relative
-from simplevtr.toolbox.doctor.findings import Findings, list_under, shown
+from simplevtr.toolbox.doctor.findings import Findings, shown
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
@@ -140,12 +140,13 @@ def _video(video_id: int, entry: dict[str, Any], found: Findings) -> Video | Non
     length = None
     if "length" in entry:  # all readers count the file names where there is none
         length = found.read(checks.integer, entry, "length", "lengths of videos were counted")
-    names = found.read(list_under, entry, "file_names")
+    names = found.read(checks.items, entry, "file_names")
     if height is None or width is None or names is None:
         return None
     if not names:
         found.add("empty-video", "file_names is empty")
         return None
+    names = [*names]
     for frame, name in enumerate(names):
         try:
             relative(name, "the image root")

@@ -26,8 +26,9 @@ from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.toolbox.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
 from simplevtr.toolbox.importing.shapes import from_coco
-from simplevtr.toolbox.importing.sources import get_list, identity, read_object, require_folder
+from simplevtr.toolbox.importing.sources import identity, read_object, require_folder
 
+_LISTS = ("images", "annotations", "categories", "videos")
 _TRACK_KEYS = ("track_id", "instance_id")
 _TRACK_NAMES = "track_id or instance_id, also track_id in attributes,"
 _FRAME_KEYS = ("frame_index", "frame_id")
@@ -52,15 +53,16 @@ def read(
     """Read all videos of a file; ``crowds`` are objects too, or left out."""
     content = read_object(source)
     root = dataset.image_root = require_folder(images or source.parent, "the videos' frames")
-    entries = parse_categories(get_list(content, "categories", source), str(source))
+    if content.get("videos") is None:
+        content["videos"] = []
+    with naming(source):
+        lists = {key: checks.items(content, key) for key in _LISTS}
+    entries = parse_categories(lists["categories"], str(source))
     categories = {category.id: category.name for category in entries}
-    videos = _videos(content, source)
+    videos = _videos(lists["images"], source)
     known = {image.id for frames in videos.values() for image in frames}
-    annotations = _by_image(content, source, known, crowds, dataset.notes)
-    names = {}
-    if content.get("videos") is not None:
-        listed = get_list(content, "videos", source)
-        names = dict(checks.entries(listed, str(source), "videos", _video_name))
+    annotations = _by_image(lists["annotations"], source, known, crowds, dataset.notes)
+    names = dict(checks.entries(lists["videos"], str(source), "videos", _video_name))
 
     def video_of(video: int | str) -> ImportedVideo:
         images = videos[video]
@@ -101,9 +103,8 @@ def _track(entry: dict[str, Any]) -> Any:
     return next((entry[key] for key in _TRACK_KEYS if entry.get(key) is not None), nested)
 
 
-def _videos(content: dict[str, Any], source: Path) -> dict[int | str, list[_Image]]:
+def _videos(entries: list[Any], source: Path) -> dict[int | str, list[_Image]]:
     """The images of each video in order."""
-    entries = get_list(content, "images", source)
     objects = [entry for entry in entries if isinstance(entry, dict)]
     # The key that separates the videos; None: the images' folders do.
     key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
@@ -147,10 +148,9 @@ def _check_order(images: list[_Image], video: int | str) -> None:
 
 
 def _by_image(
-    content: dict[str, Any], source: Path, images: set[int], crowds: bool, notes: Counter[str]
+    entries: list[Any], source: Path, images: set[int], crowds: bool, notes: Counter[str]
 ) -> dict[int, list[dict[str, Any]]]:
     """The annotations of each image; those that are left out are counted."""
-    entries = get_list(content, "annotations", source)
     some_tracked = any(isinstance(e, dict) and _track(e) is not None for e in entries)
 
     def sorted_out(entry: dict[str, Any]) -> tuple[int, dict[str, Any], str | None]:

@@ -80,7 +80,7 @@ def _video(
         with draft.frame(name):
             with naming(files[name]):
                 draft.check_stated(name)
-            entries = sources.get_list(content, "shapes", files[name])
+                entries = checks.items(content, "shapes")
             for number, shape in enumerate(entries, start=1):
                 where = f"{files[name]}, shape {number}"
                 shape = sources.as_object(shape, where)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from simplevtr.formats.checks import listed, near_misses, plain_spelling
+from simplevtr.formats.checks import items, listed, near_misses, plain_spelling
 from simplevtr.formats.files import refuse_existing, write_json
 from simplevtr.formats.rle import frame_lists
 from simplevtr.formats.ytvis import parse_categories
-from simplevtr.toolbox.importing.reading import ImportedDataset
-from simplevtr.toolbox.importing.sources import get_list, read_object
+from simplevtr.toolbox.importing.reading import ImportedDataset, naming
+from simplevtr.toolbox.importing.sources import read_object
 
 from tqdm import tqdm
 
@@ -21,8 +21,9 @@ Categories = list[tuple[int, str]]
 
 def categories_of_file(path: Path) -> Categories:
     """(id, name) pairs of an annotation file, also a COCO file, in its order; else ValueError."""
-    entries = parse_categories(get_list(read_object(path), "categories", path), str(path))
-    return [(category.id, category.name) for category in entries]
+    with naming(path):
+        entries = items(read_object(path), "categories")
+    return [(category.id, category.name) for category in parse_categories(entries, str(path))]
 
 
 def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
@@ -156,9 +157,9 @@ def summary_table(dataset: ImportedDataset) -> str:
     lists = {f"broken {kind}:": [*map(_shown, parts)] for kind, parts in dataset.broken.items()}
     if alike:
         lists["categories alike but for case, blanks or hyphens (see --rename):"] = alike
-    for title, items in lists.items():
-        more = [f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
-        lines += [title, *(f"  {item}" for item in (*items[:_SHOWN], *more))]
+    for title, found in lists.items():
+        more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+        lines += [title, *(f"  {item}" for item in (*found[:_SHOWN], *more))]
     return "\n".join(lines)
 
 

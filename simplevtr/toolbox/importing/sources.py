@@ -99,14 +99,6 @@ def as_object(value: Any, where: object) -> dict[str, Any]:
     return value
 
 
-def get_list(entry: dict[str, Any], key: str, where: object) -> list[Any]:
-    """The list under ``key``, else ValueError."""
-    value = entry.get(key)
-    if not isinstance(value, list):
-        raise ValueError(f"{where}: {key!r} is {value!r:.80}; a list is needed")
-    return value
-
-
 def identity(value: Any, what: str) -> int | str:
     """``value`` if it can tell things apart, an integer or a text, else ValueError."""
     if type(value) not in (int, str):

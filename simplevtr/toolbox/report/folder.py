@@ -5,14 +5,13 @@ is written as JavaScript that passes a literal to a function.
 """
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from simplevtr.evaluation.ytvis_eval import without_nan
 from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.images import read_reduced_frame
 from simplevtr.formats.results import PredictedTrack
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 PAGE = Path(__file__).parent / "page"
 _INDEX = "index.html"
+_DIGITS = 4  # decimals of numbers, so that the page loads fast
 _MARK = '<meta name="generator" content="simplevtr report">'
 
 
@@ -118,20 +118,9 @@ def _write_data(path: Path, function: str, data: dict) -> None:
     in a literal. Values may be anything. The result is ASCII without "<", so it ends neither a
     line nor a script wherever it is put.
     """
-    literal = json.dumps(_rounded(data), allow_nan=False, separators=(",", ":"))
+    literal = json.dumps(without_nan(data, _DIGITS), allow_nan=False, separators=(",", ":"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{function}({literal.replace('<', chr(92) + 'u003c')});\n", encoding="ascii")
-
-
-def _rounded(value: Any) -> Any:
-    """With four decimals, so that the page loads fast; NaN, where nothing is true, becomes null."""
-    if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else round(float(value), 4)
-    return value
 
 
 def _write_frame(
