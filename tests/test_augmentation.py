@@ -4,6 +4,7 @@ from simplevtr.data.transforms import ClipGeometry, PhotometricTransform
 
 import numpy as np
 import pytest
+from test_transforms import gradient
 
 
 def rng(seed=0):
@@ -15,15 +16,6 @@ def cfg_with(**keys):
     for key, value in keys.items():
         setattr(cfg.INPUT, key, value)
     return cfg
-
-
-def gradient(height=48, width=64):
-    """(height, width, 3) uint8, red grows to the right and green downwards, blue is constant."""
-    image = np.zeros((height, width, 3), np.uint8)
-    image[..., 0] = np.linspace(0, 250, width)[None]
-    image[..., 1] = np.linspace(0, 250, height)[:, None]
-    image[..., 2] = 60
-    return image
 
 
 def test_resize_alone_keeps_the_ratio():

@@ -40,6 +40,11 @@ def moved(source, target, prefix=PREFIX):
     return report
 
 
+def same_function(one, two):
+    x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
+    torch.testing.assert_close(two(x), one(x), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
     [
@@ -52,8 +57,7 @@ def moved(source, target, prefix=PREFIX):
 def test_growing_keeps_the_function(source, target):
     one, two = layer(*source), layer(*target, seed=1)
     report = moved(one, two)
-    x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
-    torch.testing.assert_close(two(x), one(x), rtol=1e-12, atol=1e-12)
+    same_function(one, two)
     assert not report.left_out
     notes = " ".join(entry.note for entry in report.reinterpreted)
     if source[0] != target[0]:
@@ -66,8 +70,7 @@ def test_growing_keeps_the_function(source, target):
 def test_a_plain_layer_becomes_a_deformable_one_at_rest(kind):
     one, two = layer("plain"), at_rest(layer(kind, 3, seed=1))
     report = moved(one, two)
-    x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
-    torch.testing.assert_close(two(x), one(x), rtol=1e-12, atol=1e-12)
+    same_function(one, two)
     assert {e.name for e in report.initial} == {f"{PREFIX}offset.weight", f"{PREFIX}offset.bias"}
 
 
@@ -75,8 +78,7 @@ def test_a_plain_layer_becomes_a_deformable_one_at_rest(kind):
 def test_a_deformable_layer_at_rest_becomes_a_plain_one(kind):
     one, two = at_rest(layer(kind, 3)), layer("plain", seed=1)
     report = moved(one, two)
-    x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
-    torch.testing.assert_close(two(x), one(x), rtol=1e-12, atol=1e-12)
+    same_function(one, two)
     assert {e.name for e in report.left_out} == {f"{PREFIX}offset.weight", f"{PREFIX}offset.bias"}
     assert all("a plain convolution has no offsets" in e.note for e in report.left_out)
 
@@ -86,8 +88,7 @@ def test_without_modulation_the_offsets_stay():
     with torch.no_grad():  # modulation at rest, offsets not
         one.offset.weight[18:], one.offset.bias[18:] = 0, 0
     report = moved(one, two)
-    x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
-    torch.testing.assert_close(two(x), one(x), rtol=1e-12, atol=1e-12)
+    same_function(one, two)
     assert any("without the modulation" in e.note for e in report.reinterpreted)
 
 

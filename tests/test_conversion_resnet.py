@@ -1,5 +1,7 @@
 """ResNets of torchvision, timm, detectron2 and Caffe -> our backbone."""
 
+import dataclasses
+
 from simplevtr.conversion import Target, convert, target_of_config
 from simplevtr.run_config import setup_cfg
 
@@ -16,9 +18,8 @@ BACKBONE = "network.backbone."
 
 @pytest.fixture(scope="module")
 def cfg():
-    cfg = setup_cfg(str(ROOT / "configs/youtubevis_2019/simplevtr_R50.yaml"))
-    cfg.MODEL.DEVICE = "cpu"
-    return cfg
+    name = "configs/youtubevis_2019/simplevtr_R50.yaml"
+    return setup_cfg(str(ROOT / name), ["MODEL.DEVICE", "cpu"])
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +102,9 @@ def detectron2_backbone(prefix, folded):
 
 
 def wanted_of(weights, prefix):
-    return Target(
-        weights={
-            BACKBONE + k.removeprefix(prefix): torch.zeros_like(v) for k, v in weights.items()
-        },
-        slots=1,
-        query_frames=0,
-    )
+    names = {name: BACKBONE + name.removeprefix(prefix) for name in weights}
+    zeros = {names[name]: torch.zeros_like(value) for name, value in weights.items()}
+    return Target(zeros, slots=1, query_frames=0)
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone.", "backbone.bottom_up."])
@@ -139,9 +136,7 @@ def test_caffes_colours_are_told_and_rewritten():
     )
     plain, _ = convert(weights, target, colours="rgb")
     assert torch.equal(plain[STEM], weights[f"{prefix}stem.conv1.weight"])
-    other = Target(
-        weights=target.weights, slots=1, query_frames=0, pixel_mean=(127.5, 127.5, 127.5)
-    )
+    other = dataclasses.replace(target, pixel_mean=(127.5, 127.5, 127.5))
     with pytest.raises(ValueError, match="MODEL.PIXEL_MEAN"):
         convert(weights, other)
     with pytest.raises(ValueError, match="allowed are auto, rgb, caffe"):

@@ -11,8 +11,8 @@ import torch
 QUERIES = "network.query_embedding.weight"
 
 
-def target(weights, slots=2, frames=0, offset=0):
-    return Target(weights=weights, slots=slots, query_frames=frames, class_offset=offset)
+def target(weights, slots=2, frames=0, offset=0, classes=()):
+    return Target(weights, slots, query_frames=frames, class_offset=offset, classes=classes)
 
 
 def rows(*values, width=2):
@@ -131,19 +131,12 @@ def test_vistrs_unused_class_row_goes_and_comes():
 
 def test_classes_go_by_name_where_the_names_differ():
     source = class_head(42, "vistr.class_embed")  # row i says i; 1 is YTVIS-2019's person
-    wanted = Target(
-        weights=class_head(4, value=-99),
-        slots=1,
-        query_frames=0,
-        classes=("airplane", "Giant panda", "person"),
-    )
+    wanted = target(class_head(4, value=-99), classes=("airplane", "Giant panda", "person"))
     result, report = convert(source, wanted)
     # airplane, giant panda and person are numbers 28, 2 and 1 of 2019; 41 is "no object".
     assert result["network.class_head.bias"].tolist() == [28, 2, 1, 41]
     assert "3 of 3 and" in report.text()
-    unknown = Target(
-        weights=class_head(3, value=-99), slots=1, query_frames=0, classes=("whale", "dog")
-    )
+    unknown = target(class_head(3, value=-99), classes=("whale", "dog"))
     result, report = convert(source, unknown)
     assert result["network.class_head.bias"].tolist() == [-99, 8, 41]
     assert "1 of 2 and" in report.text()
@@ -158,12 +151,7 @@ def test_classes_go_by_name_where_the_names_differ():
 
 
 def test_names_of_coco_mean_what_they_mean_there():
-    wanted = Target(
-        weights=class_head(4, value=-99),
-        slots=1,
-        query_frames=0,
-        classes=("mouse", "motorbike", "cat"),
-    )
+    wanted = target(class_head(4, value=-99), classes=("mouse", "motorbike", "cat"))
     result, report = convert(class_head(92, "class_embed"), wanted, layout="detr")
     # COCO's motorcycle and cat are numbers 4 and 17; its mouse, 74, is not the animal.
     assert result["network.class_head.bias"].tolist() == [-99, 4, 17, 91]

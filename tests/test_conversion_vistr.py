@@ -22,16 +22,13 @@ def official():
 
 @pytest.fixture(scope="module")
 def vistr_cfg():
-    cfg = setup_cfg(str(FOLDER / "vistr_R50.yaml"), ["MODEL.SIMPLEVTR.QUERY_FRAMES", "4"])
-    cfg.MODEL.DEVICE = "cpu"
-    return cfg
+    opts = ["MODEL.DEVICE", "cpu", "MODEL.SIMPLEVTR.QUERY_FRAMES", "4"]
+    return setup_cfg(str(FOLDER / "vistr_R50.yaml"), opts)
 
 
 @pytest.fixture(scope="module")
 def simplevtr_cfg():
-    cfg = setup_cfg(str(FOLDER / "simplevtr_R50.yaml"))
-    cfg.MODEL.DEVICE = "cpu"
-    return cfg
+    return setup_cfg(str(FOLDER / "simplevtr_R50.yaml"), ["MODEL.DEVICE", "cpu"])
 
 
 def loaded_by(cfg, weights, folder, complete=False):

@@ -10,17 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_transforms import texture
+from test_transforms import gradient, texture
 from ytvis_folder import make_ytvis_folder
-
-
-def gradient(height, width):
-    """Red grows to the right by 250 over the width, green downwards by 250 over the height."""
-    image = np.zeros((height, width, 3), np.float32)
-    image[..., 0] = np.linspace(0, 250, width)
-    image[..., 1] = np.linspace(0, 250, height)[:, None]
-    image[..., 2] = 60
-    return image.round().astype(np.uint8)
 
 
 def record_of(tmp_path, image, **options):

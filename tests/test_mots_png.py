@@ -3,17 +3,16 @@ from simplevtr.video_io import MotsPngSink
 
 import numpy as np
 import pytest
+import track_samples
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 SIZE = (20, 30)
 
 
-def rle(top, left, height, width, size=SIZE):
-    mask = np.zeros(size, dtype=np.uint8, order="F")
+def rle(top, left, height, width):
+    mask = np.zeros(SIZE)
     mask[top : top + height, left : left + width] = 1
-    found = coco_mask.encode(mask)
-    return {"size": list(size), "counts": found["counts"].decode("ascii")}
+    return track_samples.rle(mask)
 
 
 def frame(index, *tracks, size=SIZE):

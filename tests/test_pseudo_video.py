@@ -1,16 +1,14 @@
 import json
-from functools import partial
 
 from simplevtr.data.annotations import read_tracks
-from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.coco_stills import load_coco_stills
-from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 
 import numpy as np
 import pytest
 from coco_stills_folder import SIZE, make_stills
 from pycocotools import mask as coco_mask
+from test_dataset_mapper import mapper_for
 
 STILL = AffineMotion(translate=0, scale=1, rotate=0, shear=0)
 
@@ -151,16 +149,9 @@ def still_record(tmp_path, **options):
     return load_coco_stills(*make_stills(tmp_path, count=1, **options), ["cat", "dog"])[0]
 
 
-def mapper_for(**options):
-    augmentation = ClipAugmentation(min_sizes=(48,), max_size=64)
-    rng = np.random.default_rng(options.pop("seed", 0))
-    settings = {"augmentation": augmentation, "frames": 5, "is_train": True} | options
-    return partial(YTVISDatasetMapper(**settings), rng=rng)
-
-
 def test_a_clip_of_a_still(tmp_path):
     record = still_record(tmp_path, suffix="png")
-    clip = mapper_for()(record)
+    clip = mapper_for(frames=5)(record)
     assert [image.shape for image in clip["image"]] == [(3, 48, 64)] * 5
     assert clip["frame_idx"] == [0, 1, 2, 3, 4]
     assert clip["length"] == len(clip["file_names"]) == 5

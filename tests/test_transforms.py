@@ -18,6 +18,14 @@ def texture(height, width, seed=0):
     return np.clip(total, 0, 255).astype(np.uint8)
 
 
+def gradient(height=48, width=64):
+    """Red grows to the right by 250 over the width, green downwards by 250 over the height."""
+    image = np.full((height, width, 3), 60, np.float32)
+    image[..., 0] = np.linspace(0, 250, width)
+    image[..., 1] = np.linspace(0, 250, height)[:, None]
+    return image.round().astype(np.uint8)
+
+
 @pytest.mark.parametrize("channels", [3, 0])
 @pytest.mark.parametrize("size", [(60, 107), (30, 51), (200, 333)])
 def test_whole_pixels_are_resized_as_pillow_does(channels, size):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pycocotools import mask as coco_mask
+from track_samples import rle
 
 SIZE = (20, 30)
 
@@ -20,10 +21,7 @@ def masks():
 
 
 def encoded(dense):
-    rles = []
-    for mask in dense.numpy():
-        rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-        rles.append({**rle, "counts": rle["counts"].decode("ascii")} if mask.any() else None)
+    rles = [rle(mask) if mask.any() else None for mask in dense.numpy()]
     return TrackMasks(rles, tuple(dense.shape[1:]))
 
 

@@ -10,7 +10,7 @@ from simplevtr import setup_cfg
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as mask_util
+from track_samples import rle
 
 COLOURS = [(230, 40, 40), (40, 200, 60), (50, 80, 230), (230, 210, 40), (200, 60, 200)]
 SMALL_MASK = {"size": [4, 4], "counts": [0, 16]}
@@ -166,8 +166,7 @@ def _segmentation(box: tuple[int, int, int, int], height: int, width: int, kind:
     mask = np.zeros((height, width), dtype=np.uint8, order="F")
     mask[y : y + h, x : x + w] = 1
     if kind == "compressed":
-        rle = mask_util.encode(mask)
-        return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+        return rle(mask)
     assert kind == "uncompressed", kind
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
