@@ -1,8 +1,6 @@
 """``simplevtr train``, for a clone; see ``simplevtr/commands/train_net.py``."""
 
-import sys
-
 from simplevtr.commands.train_net import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

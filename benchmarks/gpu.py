@@ -71,8 +71,7 @@ def words(cell: Cell, device: torch.device, scale: Scale) -> list[str]:
         how += ["--frames", cell.frames + 2 * max(1, 3 * cell.frames // 4)]
         how += ["--output-size", *scale.output_size]
     opts = ["SOLVER.IMS_PER_BATCH", 1, "TEST.WINDOW", cell.frames, "TEST.STRIDE", 0, *scale.opts]
-    own = {"how": map(str, how), "opts": map(str, opts)}
-    return cell.words(argparse.Namespace(device=str(device), threads=1, **own))
+    return cell.words(device=str(device), threads=1, opts=map(str, opts), how=map(str, how))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ import dataclasses
 import math
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ WAYS = {
     "float16": [*AMP, "float16"],
     "bfloat16": [*AMP, "bfloat16"],
 }
+ONE_STEP = ("--steps", "1", "--warmup", "0")
 KINDS = ("training", "inference")
 # Figures by the title of their column: key, unit, format, and title of the ratio to the base's.
 COLUMNS = {
@@ -89,13 +91,15 @@ class Cell:
         shape = f"{self.frames}_{self.size[0]}x{self.size[1]}"
         return f"{self.kind}_{self.model}_{self.way}_{shape}{tracks}.json"
 
-    def words(self, args: argparse.Namespace) -> list[str]:
-        """The arguments of the command that measures it."""
-        words = ["--config-file", str(FOLDER / CONFIGS[self.model]), "--threads", str(args.threads)]
+    def words(
+        self, *, device: str, threads: int, opts: Iterable[str], how: Iterable[str] = ONE_STEP
+    ) -> list[str]:
+        """The arguments of the command that measures it; ``how`` says which steps."""
+        words = ["--config-file", str(FOLDER / CONFIGS[self.model]), "--threads", str(threads)]
         words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
         words += ["--instances", str(self.tracks)] if self.tracks else ["--inference"]
-        words += [*args.how, "MODEL.DEVICE", args.device, "SOLVER.IMS_PER_BATCH", "1"]
-        words += [*args.opts, *WAYS[self.way]]
+        words += [*how, "MODEL.DEVICE", device, "SOLVER.IMS_PER_BATCH", "1"]
+        words += [*opts, *WAYS[self.way]]
         if self.way == "recomputed":
             words += [str(list(RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]))]
         if self.model.startswith("VisTR"):
@@ -144,7 +148,8 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> Row:
     path = args.output.resolve() / cell.file_name
     if path.is_file():
         return read_json(path)
-    (result,) = measured_rows(measure_words, [(cell.words(args),)])
+    words = cell.words(device=args.device, threads=args.threads, opts=args.opts)
+    (result,) = measured_rows(measure_words, [(words,)])
     if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
         result = {}
     if "error" not in result:
@@ -235,7 +240,6 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(how=["--steps", "1", "--warmup", "0"])
     add, models, ways = parser.add_argument, list(CONFIGS), list(WAYS)
     add("--output", type=Path, required=True, help="folder of the figures")
     add("--device", default="cpu", help='"cpu" (default) or "cuda"')

@@ -21,7 +21,7 @@ from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
 from simplevtr.terminal import number
-from simplevtr.visualization.plots import memory_plot
+from simplevtr.visualization.plots import draw_memory, write_figure
 
 import torch
 from tabulate import tabulate
@@ -67,7 +67,8 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     model_config(args)  # a mistake shows before the first process starts
     rows = [in_fresh_process(stream_one, args, frames) for frames in args.frames]
     if plot is not None:
-        memory_plot({f"{row['frames']:,} frames": row["curve"] for row in rows}, plot)
+        figure = draw_memory({f"{row['frames']:,} frames": row["curve"] for row in rows})
+        write_figure(figure, plot, overwrite=True)
     cells = []
     for row in rows:
         frames, peak, seconds = row["frames"], row["peak_bytes"], row["seconds"]

@@ -7,6 +7,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, TextIO
@@ -78,32 +79,27 @@ def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -
     )
 
 
+@dataclass(frozen=True)
 class Command:
-    """A command, as ``command`` makes it of the function that does the work."""
+    """A command, as ``command`` makes it of the function ``run``, which does the work."""
 
-    def __init__(
-        self,
-        run: Callable[[argparse.Namespace], int | None],
-        add_arguments: Callable[[argparse.ArgumentParser], None],
-        errors: tuple[type[Exception], ...],
-        intermixed: bool,
-    ) -> None:
-        """See ``command``."""
-        self._run, self._add_arguments = run, add_arguments
-        self._errors, self._intermixed = (*USER_ERRORS, *errors), intermixed
+    run: Callable[[argparse.Namespace], int | None]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    errors: tuple[type[Exception], ...]
+    intermixed: bool
 
     def parser(self, prog: str | None = None) -> argparse.ArgumentParser:
         """The parser, whose --help begins with the docstring of the command's module.
 
         ``prog`` is what the user typed; None for the name of the module's file.
         """
-        module = sys.modules[self._run.__module__]
+        module = sys.modules[self.run.__module__]
         parser = argparse.ArgumentParser(
             prog=prog or Path(module.__file__).name,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        self._add_arguments(parser)
+        self.add_arguments(parser)
         return parser
 
     def __call__(self, arguments: list[str] | None = None, prog: str | None = None) -> int:
@@ -115,14 +111,14 @@ class Command:
         """
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
         parser = self.parser(prog)
-        parse = parser.parse_intermixed_args if self._intermixed else parser.parse_args
+        parse = parser.parse_intermixed_args if self.intermixed else parser.parse_args
         options = parse(arguments)
         try:
-            return self._run(options) or 0
+            return self.run(options) or 0
         except KeyboardInterrupt:
             say(f"{parser.prog}: interrupted", sys.stderr)
             return INTERRUPTED
-        except self._errors as error:
+        except (*USER_ERRORS, *self.errors) as error:
             say(f"{parser.prog}: error: {error_text(error)}", sys.stderr)
             return USAGE_ERROR
 

@@ -57,18 +57,18 @@ def test_the_heads_alone_are_compared_with_the_papers(tmp_path):
     assert flops.count("| pixel ") == 1  # of both numbers of tracks
 
 
-def test_commands(tmp_path):
-    args = arguments(tmp_path, "--threads", "2", "SOLVER.AMP.ENABLED", "True")
-    words = Cell("training", "VisTR", "plain", 4, SIZE, 3).words(args)
+def test_commands():
+    how = {"device": "cpu", "threads": 2, "opts": ["SOLVER.AMP.ENABLED", "True"]}
+    words = Cell("training", "VisTR", "plain", 4, SIZE, 3).words(**how)
     assert words[words.index("MODEL.META_ARCHITECTURE") + 1] == "SIMPLEVTR_PLAIN"
     assert words[words.index("MODEL.SIMPLEVTR.QUERY_FRAMES") + 1] == "4"
     assert words[words.index("--size") + 1 :][:2] == ["300", "540"]
     assert words[words.index("SOLVER.IMS_PER_BATCH") + 1] == "1"  # VisTR's config has 8
     assert words[words.index("SOLVER.AMP.ENABLED") + 1] == "True"
     assert words[words.index("--instances") + 1] == "3"
-    words = Cell("training", "pixel", "recomputed", 4, SIZE, 3).words(args)
+    words = Cell("training", "pixel", "recomputed", 4, SIZE, 3).words(**how)
     assert words[words.index("MODEL.SIMPLEVTR.RECOMPUTE") + 1] == "['backbone', 'pixel_decoder']"
-    words = Cell("inference", "SimpleVTR", "light", 4, SIZE, 0).words(args)
+    words = Cell("inference", "SimpleVTR", "light", 4, SIZE, 0).words(**how)
     assert "--inference" in words
     assert "MODEL.SIMPLEVTR.QUERY_FRAMES" not in words
 

@@ -10,7 +10,6 @@ table.md, table.csv and plot.png, and for each run and seed a folder with the co
 
 import argparse
 import fcntl
-import io
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from simplevtr.toolbox.ablation import table
 from simplevtr.toolbox.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
 from simplevtr.toolbox.ablation.plan import Plan, read_plan
 from simplevtr.toolbox.ablation.schedule import run_jobs
-from simplevtr.visualization.plots import draw_ablation
+from simplevtr.visualization.plots import draw_ablation, write_figure
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -93,14 +92,12 @@ def _write_tables(plan: Plan, output: Path) -> bool:
         }
         for key in ("AP", "loss")
     }
-    picture = io.BytesIO()
     figure = draw_ablation(by_seed["AP"], by_seed["loss"], plan.runs[plan.baseline].title)
-    figure.savefig(picture, format="png", dpi=110)
     records = table.summarise(plan, results, costs)
     text = table.markdown(records, plan.baseline)
     write_bytes(output / "table.md", text.encode(), overwrite=True)
     write_bytes(output / "table.csv", table.csv_text(records).encode(), overwrite=True)
-    write_bytes(output / "plot.png", picture.getvalue(), overwrite=True)
+    write_figure(figure, output / "plot.png", overwrite=True)
     say(f"{text}\n{output / 'table.md'}, table.csv, plot.png")
     return True
 

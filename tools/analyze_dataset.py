@@ -1,8 +1,6 @@
 """``simplevtr analyze``, for a clone; see ``simplevtr/commands/analyze_dataset.py``."""
 
-import sys
-
 from simplevtr.commands.analyze_dataset import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,8 +1,6 @@
 """``simplevtr import``, for a clone; see ``simplevtr/commands/import_dataset.py``."""
 
-import sys
-
 from simplevtr.commands.import_dataset import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

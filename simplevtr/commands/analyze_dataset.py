@@ -8,7 +8,6 @@ the folder gets them as analysis.md, and categories.png, instances.png and frame
 """
 
 import argparse
-import io
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -84,13 +83,11 @@ def main(options: argparse.Namespace) -> None:
 
 def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool) -> None:
     # Only here: it takes seconds to import.
-    from simplevtr.visualization.plots import draw_counts
+    from simplevtr.visualization.plots import draw_counts, write_figure
 
     for section in drawn:
-        data = io.BytesIO()
         figure = draw_counts(section.bars, title=section.heading, label=section.label)
-        figure.savefig(data, format="png", dpi=110)
-        write_bytes(folder / section.picture, data.getvalue(), overwrite=overwrite)
+        write_figure(figure, folder / section.picture, overwrite=overwrite)
     # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
     content = f"{text}\n".encode("utf-8", "backslashreplace")
     write_bytes(folder / "analysis.md", content, overwrite=overwrite)

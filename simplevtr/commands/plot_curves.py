@@ -4,10 +4,9 @@ python tools/plot_curves.py OUTPUT_DIR [OUTPUT_DIR ...] --output curves.png
 """
 
 import argparse
-import io
 from pathlib import Path
 
-from simplevtr.formats.files import check_output, write_bytes
+from simplevtr.formats.files import check_output
 from simplevtr.formats.metrics import read_metrics
 from simplevtr.terminal import command
 
@@ -22,13 +21,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Read the runs and write the picture."""
     # Only here: it takes a second to import.
-    from simplevtr.visualization.plots import draw_curves
+    from simplevtr.visualization.plots import draw_curves, write_figure
 
     output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
     figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
-    picture = io.BytesIO()
-    figure.savefig(picture, format=output.suffix[1:].lower(), dpi=110)
-    write_bytes(output, picture.getvalue(), overwrite=args.overwrite)
+    write_figure(figure, output, overwrite=args.overwrite)
     print(f"wrote {output}")
 
 

@@ -8,9 +8,8 @@ import logging
 from collections.abc import Sequence
 
 from simplevtr.data.builtin import check_registered
-from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.data.coco_stills import is_stills
-from simplevtr.data.ytvis import read_categories
+from simplevtr.data.ytvis import dataset_categories
 from simplevtr.formats.checks import names_difference
 from simplevtr.structures import Classes
 
@@ -78,18 +77,11 @@ def align_datasets(
 
 
 def dataset_classes(name: str) -> Classes:
-    """The categories of a registered dataset, sorted by id; its file is read unless it is public.
-
-    FileNotFoundError or ValueError if that does not exist or is not what the format asks for.
-    """
-    metadata = MetadataCatalog.get(name)
+    """``dataset_categories`` of a registered dataset, or of the one that its stills follow."""
     if is_stills(name):
-        return dataset_classes(metadata.categories_of)
-    if name in DATASET_CATEGORIES:
-        pairs = DATASET_CATEGORIES[name]
-    else:
-        pairs = [(category.id, category.name) for category in read_categories(metadata.json_file)]
-    return Classes(tuple(name for _, name in pairs), tuple(number for number, _ in pairs))
+        return dataset_classes(MetadataCatalog.get(name).categories_of)
+    ids, names = zip(*dataset_categories(name), strict=True)
+    return Classes(names, ids)
 
 
 def settled_classes(names: Sequence[str]) -> Classes | None:

@@ -10,9 +10,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from simplevtr.data.categories import DATASET_CATEGORIES, match_categories
+from simplevtr.data.categories import match_categories
 from simplevtr.data.record_cache import read_once
-from simplevtr.data.ytvis import Record, attach, find_frames, register, video_record
+from simplevtr.data.ytvis import (
+    Record,
+    attach,
+    dataset_categories,
+    find_frames,
+    register,
+    video_record,
+)
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import Annotation, Video, parse_categories
@@ -73,13 +80,8 @@ def _load_registered(name: str) -> list[Record]:
     target = metadata.categories_of
     if target not in DatasetCatalog:
         raise KeyError(f"dataset {name!r} takes the categories of {target!r}, which is unknown")
-    classes = metadata.get("label_names")
-    if classes is None and target in DATASET_CATEGORIES:
-        classes = [category for _, category in DATASET_CATEGORIES[target]]
-    if classes is None:
-        if MetadataCatalog.get(target).get("thing_classes") is None:
-            DatasetCatalog.get(target)  # the categories stand in its file
-        classes = MetadataCatalog.get(target).thing_classes
+    own = metadata.get("label_names")
+    classes = own or [category for _, category in dataset_categories(target)]
     records = load_coco_stills(metadata.json_file, metadata.image_root, classes)
     metadata.set(thing_classes=list(classes))
     return records

@@ -3,8 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
-from operator import attrgetter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
@@ -13,7 +12,6 @@ from simplevtr.formats.paths import AnyPath, existing
 from simplevtr.formats.ytvis import (
     Annotation,
     AnnotationFile,
-    Category,
     Video,
     decode_ground_truth,
     read_annotations,
@@ -99,11 +97,9 @@ def load_ytvis_json(
     """
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
     file = read_once(json_file, lambda: _read_checked(json_file))
-    names = {
-        category.id: category.name for category in sorted(file.categories, key=attrgetter("id"))
-    }
+    names = dict(_categories(file))
     if dataset_name in DATASET_CATEGORIES:
-        names = _official_names([*names.items()], json_file, dataset_name)
+        names = _official_names(_categories(file), json_file, dataset_name)
     metadata = MetadataCatalog.get(dataset_name) if dataset_name else Metadata()
     order = metadata.get("label_names") or [*names.values()]
     places = {name: label for label, name in enumerate(order)}
@@ -125,10 +121,19 @@ def load_ytvis_json(
     return records
 
 
-def read_categories(json_file: AnyPath) -> list[Category]:
-    """The categories of an annotation file, sorted by id; errors as of ``load_ytvis_json``."""
-    file = read_once(json_file, lambda: _read_checked(json_file))
-    return sorted(file.categories, key=attrgetter("id"))
+def dataset_categories(name: str) -> Sequence[tuple[int, str]]:
+    """(id, name) of each category of a registered dataset of videos, sorted by id.
+
+    The file of a dataset that is not public is read; errors as of ``load_ytvis_json``.
+    """
+    if name in DATASET_CATEGORIES:
+        return DATASET_CATEGORIES[name]
+    json_file = MetadataCatalog.get(name).json_file
+    return _categories(read_once(json_file, lambda: _read_checked(json_file)))
+
+
+def _categories(file: AnnotationFile) -> list[tuple[int, str]]:
+    return sorted((category.id, category.name) for category in file.categories)
 
 
 def _read_checked(json_file: AnyPath) -> AnnotationFile:

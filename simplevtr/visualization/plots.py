@@ -1,11 +1,13 @@
 """Plots: training curves, runs side by side, what a dataset holds, memory over time."""
 
+import io
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
+from simplevtr.formats.files import write_bytes
 from simplevtr.formats.metrics import Curve
 from simplevtr.terminal import one_line
 
@@ -87,8 +89,8 @@ def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) ->
     return figure
 
 
-def memory_plot(curves: Mapping[str, Sequence[tuple[int, int]]], path: Path) -> None:
-    """Draw resident memory over frames into a PNG file: (frame, bytes) by the run's name."""
+def draw_memory(curves: Mapping[str, Sequence[tuple[int, int]]]) -> Figure:
+    """Resident memory over frames: (frame, bytes) by the run's name."""
     figure = _figure(7, 3.2)
     axes = figure.subplots()
     for name, curve in curves.items():
@@ -98,8 +100,14 @@ def memory_plot(curves: Mapping[str, Sequence[tuple[int, int]]], path: Path) -> 
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    return figure
+
+
+def write_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
+    """Write a ``.png``, ``.pdf`` or ``.svg`` as ``write_bytes`` does."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=110)
+    write_bytes(path, picture.getvalue(), overwrite=overwrite)
 
 
 def _figure(width: float, height: float) -> Figure:
