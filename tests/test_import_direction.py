@@ -36,7 +36,8 @@ FLOORS = (
     {
         "engine": "checkpoint config_file data evaluation formats modeling run_config "
         "visualization weights_file",
-        "inference": "checkpoint data formats run_config tracking video_io visualization",
+        "inference": "checkpoint config_file data formats run_config tracking video_io "
+        "visualization",
         "toolbox": "formats head_keys modeling run_config",
         "toolbox/ablation": "config_file data formats run_config",
         "toolbox/doctor": "data formats visualization",
@@ -44,8 +45,8 @@ FLOORS = (
         "toolbox/report": "evaluation formats",
     },
     {
-        "commands": "conversion data engine evaluation formats inference run_config toolbox "
-        "tracking video_io visualization weights_file",
+        "commands": "config_file conversion data engine evaluation formats inference run_config "
+        "toolbox tracking video_io visualization weights_file",
     },
     {"__main__": "commands"},
 )

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": ("train_net", "train a model, or go on with a training"),
     "eval": ("train_net", "run a model on its test sets and score it: train --eval-only"),
     "demo": ("demo", "find the tracks of a video and draw them"),
+    "segment": ("segment", "find the tracks of many videos, in several processes"),
     "convert": (
         "convert_checkpoint",
         "weights of VisTR, DETR or a ResNet -> a config's, or back",

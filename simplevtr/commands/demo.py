@@ -22,7 +22,6 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice
 from threading import Event
-from typing import Any
 
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, tracking, video_io, visualization
@@ -122,13 +121,12 @@ def _draw_file(
 
     The numbers of frames and of tracks.
     """
-    with outputs:
-        watched = partial(first_frames, what="reading and segmenting")
-        found = inference.find_tracks(predictor, outputs.source, watched=watched)
-        tracks = _write_results(predictor, outputs, found.result)  # drawing may still break off
-        watched = partial(_progress, what="drawing", total=found.frames)
-        inference.draw_tracks(found, outputs.source, outputs, watched=watched)
-    return found.frames, tracks
+    return inference.find_and_write(
+        predictor,
+        outputs,
+        reading=partial(first_frames, what="reading and segmenting"),
+        drawing=lambda frames, total: _progress(frames, "drawing", total),
+    )
 
 
 def _draw_live(
@@ -153,18 +151,8 @@ def _draw_live(
             outputs.write(waiting.popleft(), tracks)
             if outputs.targets.results:
                 collected.extend([tracks])
-    _write_results(predictor, outputs, collected.so_far())
+    inference.write_results(predictor, outputs, collected.so_far())
     return count, len(outputs.shown)
-
-
-def _write_results(
-    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, result: dict[str, Any]
-) -> int:
-    """Write results.json if it is wanted; returns the number of tracks."""
-    result, targets = inference.wanted_in_result(result, outputs.painter), outputs.targets
-    if targets.results:
-        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
-    return len(result["pred_scores"])
 
 
 @contextmanager

@@ -44,8 +44,8 @@ def only_run_in(output_dir: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read() or "another process"
             raise FileExistsError(
-                f"OUTPUT_DIR {output_dir} is in use by {holder}: wait for its end, or choose "
-                "another folder with OUTPUT_DIR some/folder"
+                f"{output_dir} is in use by {holder}: wait for its end, or choose another folder "
+                "(OUTPUT_DIR, --output)"
             ) from None
         except OSError as error:  # some network file systems have no locks
             logger.warning("%s: no protection against a second run (%s)", folder, error)

@@ -5,14 +5,23 @@ from simplevtr.lazy import lazy_names
 __all__, __getattr__ = lazy_names(
     __name__,
     {
+        "Outcome": "many_videos",
+        "Segmentation": "many_videos",
+        "settings_of": "many_videos",
         "FoundTracks": "two_passes",
         "Frames": "two_passes",
         "draw_tracks": "two_passes",
+        "find_and_write": "two_passes",
         "find_tracks": "two_passes",
         "until_set": "two_passes",
+        "write_results": "two_passes",
         "DrawnOutputs": "video_outputs",
         "Targets": "video_outputs",
         "wanted_in_result": "video_outputs",
         "VideoPredictor": "video_predictor",
+        "check_weights": "video_predictor",
+        "in_processes": "workers",
+        "load_ray": "workers",
+        "on_ray": "workers",
     },
 )

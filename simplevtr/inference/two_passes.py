@@ -8,14 +8,18 @@ from itertools import islice
 from threading import Event
 from typing import Any, NamedTuple
 
-from simplevtr.inference.video_outputs import DrawnOutputs
+from simplevtr.inference.video_outputs import DrawnOutputs, wanted_in_result
 from simplevtr.inference.video_predictor import Frames, VideoPredictor
 from simplevtr.tracking import frame_tracks
 from simplevtr.video_io import FrameSource
 
 import numpy as np
 
-Watched = Callable[[Frames], Frames]
+Watched = Callable[[Frames], Frames]  # passes frames on, to show the progress for instance
+
+
+def _unwatched(frames: Frames, _total: int) -> Frames:
+    return frames
 
 
 class FoundTracks(NamedTuple):
@@ -38,7 +42,7 @@ def find_tracks(
 ) -> FoundTracks:
     """The first pass, over a source that is not live; ValueError if it has no frames.
 
-    ``watched`` passes frames on, to show the progress for instance; it may end early.
+    ``watched`` may end early.
     """
     count = 0
 
@@ -70,3 +74,31 @@ def draw_tracks(
             )
         outputs.write(frame, tracks)
     next(frames, None)  # lets what watches see the end
+
+
+def write_results(predictor: VideoPredictor, outputs: DrawnOutputs, result: dict[str, Any]) -> int:
+    """Write results.json if ``outputs`` name one; returns the number of tracks that are wanted."""
+    result, targets = wanted_in_result(result, outputs.painter), outputs.targets
+    if targets.results:
+        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
+    return len(result["pred_scores"])
+
+
+def find_and_write(
+    predictor: VideoPredictor,
+    outputs: DrawnOutputs,
+    *,
+    reading: Watched = iter,
+    drawing: Callable[[Frames, int], Frames] = _unwatched,
+) -> tuple[int, int]:
+    """Both passes, and results.json between them: all that ``outputs`` name.
+
+    ``reading`` watches the first pass and may end early, ``drawing`` the second, whose number of
+    frames it is given. Returns the numbers of frames and of wanted tracks; errors are those of
+    ``find_tracks``, ``draw_tracks`` and the outputs.
+    """
+    with outputs:
+        found = find_tracks(predictor, outputs.source, watched=reading)
+        tracks = write_results(predictor, outputs, found.result)  # drawing may still break off
+        draw_tracks(found, outputs.source, outputs, watched=lambda f: drawing(f, found.frames))
+    return found.frames, tracks

@@ -67,16 +67,11 @@ class VideoPredictor:
         ValueError: MODEL.WEIGHTS is empty, cannot be read safely, or does not fit the model, or
         MODEL.DEVICE is a GPU that is not there; FileNotFoundError: there is no such file.
         """
-        if not (path := cfg.MODEL.WEIGHTS):
-            raise ValueError(
-                "MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)"
-            )
-        if not PathManager.isfile(path):
-            raise FileNotFoundError(f"{path}: no such file (MODEL.WEIGHTS)")
+        check_weights(cfg)
         check_device(cfg)
         classes = model_classes(cfg)
         model = build_model(cfg)
-        ClipCheckpointer(model, complete=True).load(path)
+        ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
         return {
             "model": model,
             "min_size": cfg.INPUT.MIN_SIZE_TEST,
@@ -135,6 +130,14 @@ def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndar
     frames = iter(frames)
     first = next(frames, None)
     return (None, frames) if first is None else (first.shape[:2], chain([first], frames))
+
+
+def check_weights(cfg: CfgNode) -> None:
+    """Raise ValueError if MODEL.WEIGHTS is empty, FileNotFoundError if there is no such file."""
+    if not (path := cfg.MODEL.WEIGHTS):
+        raise ValueError("MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)")
+    if not PathManager.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file (MODEL.WEIGHTS)")
 
 
 def model_classes(cfg: CfgNode) -> Classes | None:

@@ -8,6 +8,8 @@ __all__, __getattr__ = lazy_names(
         "FrameSource": "frame_source",
         "FrameTiming": "frame_source",
         "open_source": "reader",
+        "NamedVideo": "video_list",
+        "find_videos": "video_list",
         "FrameSink": "sink",
         "MotsPngSink": "sink",
         "open_sink": "writer",

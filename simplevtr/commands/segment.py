@@ -1,0 +1,120 @@
+"""Find the tracks of many videos; one folder of results for each, made again only if need be.
+
+    simplevtr segment 'videos/**/*.mp4' --config-file CFG --weights model_final.pth --output results
+    simplevtr segment clips more/video.mp4 --config-file CFG --output results --overlay --workers 2
+    simplevtr segment /mnt/videos --config-file CFG --output /mnt/results --ray auto
+
+A video is a file or a folder of frames; other folders are searched for both. Results lie in
+OUTPUT/PATH/OF/VIDEO.mp4/: results.json (YouTube-VIS), with --overlay overlay.mp4, with --mots a
+folder of MOTS pictures. Run again, the command leaves out videos that have theirs; results of
+another model or other settings are refused. summary.csv has a row per video, with the reason where
+one failed, which does not stop the others: the exit status is then 1. Ctrl-C keeps what is done.
+
+--ray takes the address of a Ray cluster whose machines see the same files, "auto" for the one that
+this machine belongs to, or "local"; it needs pip install 'simplevtr[cluster]'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+# These packages import what they hold when it is used: --help need not wait for it.
+from simplevtr import inference, video_io
+from simplevtr.terminal import command, counted, number, say
+
+from tqdm import tqdm
+
+# What yields the outcomes of videos, as they come.
+Run = Callable[
+    ["inference.Segmentation", Sequence["video_io.NamedVideo"]],
+    Generator["inference.Outcome", None, None],
+]
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("videos", nargs="+", help="videos, folders of frames, folders of these, quoted patterns")
+    add("--config-file", required=True, help="YAML file of the model")
+    add("--weights", metavar="FILE", help="its checkpoint (default: the config's MODEL.WEIGHTS)")
+    add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
+    add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")
+    add("--mots", action="store_true", help="also write one MOTS picture per frame (16-bit PNG)")
+    add("--score-threshold", type=number(least=0, most=1), default=0.3,
+        help="tracks from here on (0 to 1)")  # fmt: skip
+    add("--workers", type=number(int, least=1), metavar="N",
+        help="processes, with a model each (default: one per GPU, else 1)")  # fmt: skip
+    add("--ray", metavar="ADDRESS", help="of a Ray cluster that does the work; local: start one")
+    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="config options; last on the command line")  # fmt: skip
+
+
+@command(_add_options)
+def main(options: argparse.Namespace) -> int:
+    """Segment all videos that have no results yet; returns 0 if all have them now, else 1."""
+    from simplevtr.engine.run_folder import only_run_in
+
+    if options.ray:
+        inference.load_ray()  # that it is installed
+    output = Path(options.output).expanduser().absolute()
+    videos = video_io.find_videos(options.videos, outside=output)
+    task, run = _plan(options, output)
+    task.check(videos)
+    with only_run_in(str(output)):
+        outcomes = {video.name: task.earlier(video) for video in videos}
+        waiting = [video for video in videos if outcomes[video.name] is None]
+        try:
+            with closing(run(task, waiting)) as found:
+                for outcome in tqdm(found, total=len(waiting), unit="video", disable=None):
+                    outcomes[outcome.video] = outcome
+        finally:
+            rows = [row or inference.Outcome(name, "not reached") for name, row in outcomes.items()]
+            _report(rows, task.finish(rows))
+    return int(any(row.state == "failed" for row in rows))
+
+
+def _plan(options: argparse.Namespace, output: Path) -> tuple[inference.Segmentation, Run]:
+    """What is done with each video, and where; errors of the options."""
+    from simplevtr.config_file import find_config
+    from simplevtr.run_config import check_device, setup_cfg
+
+    import torch
+
+    weights = [] if options.weights is None else ["MODEL.WEIGHTS", options.weights]
+    cfg = setup_cfg(options.config_file, [*options.opts, *weights])
+    # Tracks that are not drawn need not be in the result.
+    cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
+    if os.path.isfile(cfg.MODEL.WEIGHTS):  # not an address
+        cfg.MODEL.WEIGHTS = os.path.abspath(cfg.MODEL.WEIGHTS)
+    found = {"MODEL.WEIGHTS": cfg.MODEL.WEIGHTS, "TEST.SCORE_THRESHOLD": cfg.TEST.SCORE_THRESHOLD}
+    task = inference.Segmentation(
+        str(find_config(options.config_file).absolute()),
+        (*options.opts, *(str(word) for pair in found.items() for word in pair)),
+        output,
+        inference.settings_of(cfg),
+        options.overlay,
+        options.mots,
+    )
+    gpu = cfg.MODEL.DEVICE == "cuda"
+    if options.ray:
+        where = {"address": options.ray, "workers": options.workers, "gpu": gpu}
+        return task, partial(inference.on_ray, **where)
+    check_device(cfg)
+    gpus = torch.cuda.device_count() if gpu else 0
+    return task, partial(inference.in_processes, workers=options.workers or gpus or 1, gpus=gpus)
+
+
+def _report(rows: Sequence[inference.Outcome], summary: Path | None) -> None:
+    for row in rows:
+        if row.state == "failed":
+            say(f"failed: {row.video}: {row.reason}", sys.stderr)
+    states = Counter(row.state for row in rows)
+    if summary is not None:
+        parts = ", ".join(f"{number} {state}" for state, number in states.items())
+        say(f"{counted(len(rows), 'videos')}: {parts}; see {summary}")

@@ -1,0 +1,199 @@
+"""Many videos, one folder of results for each: what is written, what is there already, and how.
+
+    OUTPUT/settings.json                the model and the settings that all results are made with
+    OUTPUT/summary.csv                  one row per video
+    OUTPUT/some/video.mp4/results.json  and overlay.mp4, mots/, if they are wanted
+    OUTPUT/some/video.mp4/video.json    written last: the results are whole
+
+What is not finished lies in OUTPUT/.partial.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from simplevtr.config_file import flat
+from simplevtr.formats.files import RESULTS_NAME, read_json, write_bytes, write_json
+from simplevtr.formats.images import is_image
+from simplevtr.inference.two_passes import find_and_write
+from simplevtr.inference.video_outputs import DrawnOutputs, Targets
+from simplevtr.inference.video_predictor import VideoPredictor, check_weights
+from simplevtr.run_config import setup_cfg
+from simplevtr.terminal import USER_ERRORS, error_text, one_line
+from simplevtr.video_io import NamedVideo, open_source
+from simplevtr.visualization import TrackPainter
+
+import av
+import torch
+from detectron2.config import CfgNode
+from detectron2.utils.file_io import PathManager
+
+_SETTINGS, _SUMMARY, _PARTIAL, _RECORD = "settings.json", "summary.csv", ".partial", "video.json"
+_OVERLAY, _MOTS = "overlay.mp4", "mots"
+# Keys that tracks depend on, but for those that say where things are.
+_GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.")
+_PLACES = ("MODEL.WEIGHTS", "MODEL.DEVICE")
+# What a video may do wrong, whose message is enough; other errors come with their kind.
+_EXPECTED = (*USER_ERRORS, av.FFmpegError)
+
+
+class Outcome(NamedTuple):
+    """What became of one video: a row of the summary."""
+
+    video: str  # its name
+    state: str  # "done", "skipped" (done before), "failed" or "not reached"
+    frames: int = 0
+    seconds: float = 0.0
+    tracks: int = 0
+    reason: str = ""  # of a failure, on one line
+
+
+def settings_of(cfg: CfgNode) -> dict[str, str]:
+    """What the tracks of a video depend on: the content of MODEL.WEIGHTS, and config keys."""
+    check_weights(cfg)
+    with PathManager.open(cfg.MODEL.WEIGHTS, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    keys = {key: str(value) for key, value in flat(cfg).items() if key.startswith(_GROUPS)}
+    return {"SHA-256 of MODEL.WEIGHTS": digest} | {k: keys[k] for k in keys if k not in _PLACES}
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What is done with every video, as other processes and machines need to know it."""
+
+    config_file: str
+    opts: tuple[str, ...]  # of ``setup_cfg``
+    output: Path  # absolute, as all paths
+    settings: Mapping[str, str]  # ``settings_of`` the config
+    overlay: bool = False  # whether the tracks are drawn too
+    mots: bool = False  # whether MOTS pictures are written
+
+    def check(self, videos: Sequence[NamedVideo]) -> None:
+        """Refuse an output folder that holds anything but results of these settings.
+
+        ValueError: the settings differ, or results of two videos would lie in one another;
+        FileExistsError: the folder is not empty and not of this kind.
+        """
+        path, output = self.output / _SETTINGS, self.output
+        if path.is_file():
+            before = read_json(path)
+            for key in [*self.settings, *before]:
+                old, new = before.get(key), self.settings.get(key)
+                if old != new:
+                    raise ValueError(
+                        f"{output} has results of other settings: {key} was {old!s:.80}, now it is "
+                        f"{new!s:.80}; choose another --output"
+                    )
+        elif output.exists() and (output.is_file() or any(map(_visible, output.iterdir()))):
+            raise FileExistsError(
+                f"{output} exists and was not made by this command (it has no {_SETTINGS}); "
+                "choose another --output"
+            )
+        taken = {PurePosixPath(name) for name in (_SETTINGS, _SUMMARY, _PARTIAL)}
+        own = (RESULTS_NAME, _OVERLAY, _MOTS, _RECORD)
+        taken |= {PurePosixPath(video.name, name) for video in videos for name in own}
+        for video in videos:
+            place = PurePosixPath(video.name)
+            if not taken.isdisjoint((place, *place.parents)):
+                raise ValueError(
+                    f"{video.path}: its results would lie in a file or folder that is written for "
+                    "others; give it an --output of its own"
+                )
+
+    def earlier(self, video: NamedVideo) -> Outcome | None:
+        """The outcome of a video whose results are there, None if one of them lacks.
+
+        A failure if they are of other files than those that the video has now.
+        """
+        folder = self.output / video.name
+        if not all((folder / name).exists() for name in (_RECORD, *self._wanted())):
+            return None
+        record = read_json(folder / _RECORD)
+        if record["files"] != _files_of(video.path):
+            reason = f"changed since its results were made; delete {folder} to make them anew"
+            return Outcome(video.name, "failed", reason=reason)
+        return Outcome(video.name, "skipped", record["frames"], record["seconds"], record["tracks"])
+
+    def _wanted(self) -> list[str]:
+        return [RESULTS_NAME, *[_OVERLAY] * self.overlay, *[_MOTS] * self.mots]
+
+    def load(self, *opts: str) -> Callable[[NamedVideo], Outcome]:
+        """Build the model, with further config ``opts``; returns what segments one video.
+
+        That returns failures and raises nothing. Errors of ``load`` are ``VideoPredictor``'s.
+        """
+        cfg = setup_cfg(self.config_file, [*self.opts, *opts])
+        predictor = VideoPredictor(cfg)
+        painter = TrackPainter(predictor.class_names, min_score=cfg.TEST.SCORE_THRESHOLD)
+        if not (self.output / _SETTINGS).exists():
+            write_json(self.output / _SETTINGS, self.settings, overwrite=True, indent=2)
+
+        def segment(video: NamedVideo) -> Outcome:
+            try:
+                return self._segment(predictor, painter, video)
+            except _EXPECTED as error:
+                reason = error_text(error).removeprefix(f"{video.path}: ")
+            except torch.OutOfMemoryError:
+                reason = "the GPU's memory is too small; --opts TEST.WINDOW 16 needs less"
+            except Exception as error:  # noqa: BLE001 - whatever it is, other videos go on
+                reason = one_line(f"{type(error).__name__}: {error}")
+            return Outcome(video.name, "failed", reason=reason)
+
+        return segment
+
+    def _segment(
+        self, predictor: VideoPredictor, painter: TrackPainter, video: NamedVideo
+    ) -> Outcome:
+        begin = time.perf_counter()
+        files = _files_of(video.path)  # before they are read
+        source = open_source(video.path)
+        folder, partial = self.output / video.name, self.output / _PARTIAL
+        partial.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=partial) as place:
+            paths = {name: os.path.join(place, name) for name in self._wanted()}
+            targets = Targets(paths.get(_OVERLAY), paths.get(_MOTS), paths[RESULTS_NAME])
+            outputs = DrawnOutputs(targets, source, painter)
+            frames, tracks = find_and_write(predictor, outputs)
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, path in paths.items():
+                if (folder / name).is_dir():
+                    shutil.rmtree(folder / name)
+                os.replace(path, folder / name)
+        seconds = round(time.perf_counter() - begin, 3)
+        record = {"files": files, "frames": frames, "seconds": seconds, "tracks": tracks}
+        write_json(folder / _RECORD, record, overwrite=True)
+        return Outcome(video.name, "done", frames, seconds, tracks)
+
+    def finish(self, outcomes: Iterable[Outcome]) -> Path | None:
+        """Remove what is not whole and write the summary, if a model was ever loaded: its path."""
+        shutil.rmtree(self.output / _PARTIAL, ignore_errors=True)
+        if not (self.output / _SETTINGS).exists():
+            return None
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([Outcome._fields, *outcomes])
+        content = text.getvalue().encode("utf-8", "surrogateescape")
+        write_bytes(self.output / _SUMMARY, content, overwrite=True)
+        return self.output / _SUMMARY
+
+
+def _visible(path: Path) -> bool:
+    return not path.name.startswith(".")
+
+
+def _files_of(video: Path) -> list[Any]:
+    """Number, bytes and latest change of a video's files, which tell one version from another."""
+    files = filter(is_image, video.iterdir()) if video.is_dir() else [video]
+    found = [path.stat() for path in files]
+    return [
+        len(found),
+        sum(s.st_size for s in found),
+        max((s.st_mtime_ns for s in found), default=0),
+    ]

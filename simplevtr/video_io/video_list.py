@@ -1,0 +1,112 @@
+"""The videos that files, folders and patterns stand for, each with a name of its own."""
+
+import glob
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simplevtr.formats.images import is_image, picture_count
+from simplevtr.formats.paths import existing, natural_key
+
+# What is a video in a folder that is searched; a file that is named may end in anything.
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".mpg", ".mpeg", ".ts", ".mts",
+    ".m2ts", ".wmv", ".flv", ".ogv", ".3gp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NamedVideo:
+    """A video file or a folder of frames."""
+
+    name: str  # unique: the path, with slashes, from the folder that all inputs share
+    path: Path  # absolute
+
+
+def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[NamedVideo]:
+    """The videos of ``inputs``, in natural order of their names, each once.
+
+    An input is a video file, a folder of frames, a folder with videos or folders of frames below
+    it, or a glob pattern of these. Hidden files of folders, and all below ``outside``, are left
+    out. Names depend on the inputs alone, not on which files a pattern or a folder has today.
+
+    Raises:
+        FileNotFoundError: nothing has that path, or matches that pattern.
+        ValueError: a folder has no videos, or both videos and images; or an image that is named
+            has a single picture.
+    """
+    found: list[str] = []
+    bases: list[str] = []
+    for item in inputs:
+        path = os.path.abspath(existing(Path(item).expanduser()))
+        if os.path.exists(path):
+            bases.append(os.path.dirname(path))
+            found += _videos_at(path, outside)
+        elif glob.has_magic(item):
+            parts = Path(path).parts
+            bases.append(os.path.join(*itertools.takewhile(_is_fixed, parts)))
+            matches = [match for match in glob.glob(path, recursive=True) if _apart(match, outside)]
+            if not matches:
+                raise FileNotFoundError(f"{item}: no file matches this pattern")
+            found += [
+                video for match in _outermost(matches) for video in _videos_at(match, outside)
+            ]
+        else:
+            raise FileNotFoundError(f"{item}: no such file or folder")
+    root = os.path.commonpath(bases)
+    names = {path: Path(os.path.relpath(path, root)).as_posix() for path in found}
+    videos = [NamedVideo(name, Path(path)) for path, name in names.items()]
+    return sorted(videos, key=lambda video: natural_key(video.name))
+
+
+def _is_fixed(part: str) -> bool:
+    return not glob.has_magic(part)
+
+
+def _apart(path: str, outside: Path | None) -> bool:
+    return outside is None or not Path(path).is_relative_to(os.path.abspath(outside))
+
+
+def _outermost(matches: list[str]) -> list[str]:
+    """Without what lies in a folder that matches too, as everything does for "videos/**"."""
+    paths = [Path(match) for match in matches]
+    folders = {path for path in paths if path.is_dir()}
+    return [str(path) for path in paths if folders.isdisjoint(path.parents)]
+
+
+def _videos_at(path: str, outside: Path | None) -> list[str]:
+    if os.path.isdir(path):
+        videos = list(_search(path, outside))
+        if not videos:
+            raise ValueError(f"{path}: no videos and no frames in this folder")
+        return videos
+    if is_image(path) and picture_count(path) == 1:
+        raise ValueError(f"{path} is a single picture; name the folder of the frames")
+    return [path]
+
+
+def _search(folder: str, outside: Path | None) -> Iterator[str]:
+    """The videos and the folders of frames in and below a folder; links are followed."""
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        below = (name for name in folders if name[0] != ".")
+        folders[:] = [name for name in below if _apart(os.path.join(place, name), outside)]
+        files = [name for name in files if name[0] != "."]
+        videos = [name for name in files if name.lower().endswith(VIDEO_SUFFIXES)]
+        images = [name for name in files if is_image(name)]
+        if videos and images:
+            raise ValueError(
+                f"{place}: has both videos ({videos[0]}) and images ({images[0]}); name what is "
+                f"meant by a pattern, such as '{place}/*{Path(videos[0]).suffix}'"
+            )
+        yield from [place] if images else (os.path.join(place, name) for name in videos)
+
+
+def _refuse(error: OSError) -> None:
+    raise error

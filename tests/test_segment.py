@@ -1,0 +1,304 @@
+"""``simplevtr segment``: many videos, what is written of them, and what may happen meanwhile."""
+
+import csv
+import multiprocessing
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from simplevtr.commands import demo, segment
+from simplevtr.inference import Outcome, in_processes
+from simplevtr.video_io import NamedVideo, find_videos
+
+import pytest
+import torch
+from conftest import build
+from footage import pictures, record, watch
+from PIL import Image
+
+PLACES = [f"{folder}/{name}.mp4" for folder in ("a", "b", "b/c") for name in ("1", "2", "10")]
+GOOD = ["a/1.mp4", "a/2.mp4", "a/10.mp4", "b/1.mp4", "b/2.mp4", "b/10.mp4", "b/c/1.mp4",
+        "b/c/2.mp4", "b/c/10.mp4", "frames"]  # fmt: skip
+
+
+def frames_in(folder, count=4):
+    folder.mkdir(parents=True)
+    for i, picture in enumerate(pictures(count)):
+        Image.fromarray(picture).save(folder / f"{i}.png")
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Twelve videos, of which two are broken; some share their names."""
+    root = tmp_path / "videos"
+    for number, place in enumerate(PLACES):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        record(root / place, pictures(4 + number % 5))
+    (root / "a/broken.mp4").write_bytes(b"not a video")
+    (root / "b/empty.mp4").touch()
+    frames_in(root / "frames")
+    return root
+
+
+@pytest.fixture
+def options(tmp_path, tiny_cfg):
+    """A function that makes the options of the command with a tiny model of random weights."""
+    tiny_cfg.TEST.WINDOW, tiny_cfg.TEST.SLOT_THRESHOLD = 4, 0.0
+    model, config = tmp_path / "model.pth", tmp_path / "config.yaml"
+    torch.save({"model": build(tiny_cfg).state_dict()}, model)
+    config.write_text(tiny_cfg.dump())
+
+    def make(videos, *more, output="out", weights=model):
+        chosen = ["--config-file", config, "--weights", weights, "--output", tmp_path / output]
+        return [str(word) for word in (*videos, *chosen, "--score-threshold", "0", *more)]
+
+    return make
+
+
+@pytest.fixture
+def one_thread():
+    """Results are then the same to the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def summary(folder):
+    with (folder / "summary.csv").open(newline="") as file:
+        return {row["video"]: row for row in csv.DictReader(file)}
+
+
+def states(folder):
+    return {name: row["state"] for name, row in summary(folder).items()}
+
+
+def files(folder):
+    """When each result was written."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent != folder
+    }
+
+
+def test_every_video_has_its_results_or_a_reason(clips, options, tmp_path, capfd, one_thread):
+    out = tmp_path / "out"
+    arguments = options([clips], "--overlay", "--mots", "--workers", "2")
+    assert segment.main(arguments) == 1
+    rows = {name.removeprefix("videos/"): row for name, row in summary(out).items()}
+    assert [name for name, row in rows.items() if row["state"] == "done"] == GOOD
+    assert [int(rows[name]["frames"]) for name in GOOD[:4]] == [4, 5, 6, 7]
+    for name in ("a/broken.mp4", "b/empty.mp4"):
+        assert rows[name]["state"] == "failed"
+        assert rows[name]["reason"].startswith("not a video or image")
+    output = capfd.readouterr()
+    assert "12 videos: 10 done, 2 failed; see " in output.out
+    assert "failed: videos/a/broken.mp4: not a video" in output.err
+    names = ("results.json", "overlay.mp4", "video.json")
+    mots = [f"mots/{i:06d}.png" for i in range(4)]
+    assert {name for name in files(out) if name.startswith("videos/a/1.mp4")} == {
+        f"videos/a/1.mp4/{name}" for name in (*names, *mots)
+    }
+    assert not [name for name in files(out) if "broken" in name or "partial" in name]
+
+    words = options(["--input", clips / "b/c/10.mp4", "--masks", tmp_path / "mots", "--results",
+                     tmp_path / "one.json"], output="one.mp4")  # fmt: skip
+    at = words.index("--weights")
+    assert demo.main([*words[:at], *words[at + 2 :], "--opts", "MODEL.WEIGHTS", words[at + 1]]) == 0
+    own = out / "videos/b/c/10.mp4"
+    assert (own / "results.json").read_bytes() == (tmp_path / "one.json").read_bytes()
+    assert len((own / "results.json").read_bytes()) > 1000
+    for path in (tmp_path / "mots").iterdir():
+        assert (own / "mots" / path.name).read_bytes() == path.read_bytes()
+    ours, theirs = watch(own / "overlay.mp4"), watch(tmp_path / "one.mp4")
+    assert len(ours[0]) == len(theirs[0]) == 7
+    assert all((a == b).all() for a, b in zip(ours[0], theirs[0], strict=True))
+    assert ours[1:] == theirs[1:]
+
+
+def test_what_is_done_is_not_done_again(clips, options, tmp_path):
+    out = tmp_path / "out"
+    assert segment.main(options([f"{clips}/**/*.mp4"])) == 1
+    before = files(out)
+    assert len(before) == 2 * 9
+    assert segment.main(options([f"{clips}/**/*.mp4"])) == 1
+    assert files(out) == before
+    assert set(states(out).values()) == {"skipped", "failed"}
+    assert summary(out)["b/1.mp4"]["frames"] == "7"
+    for name in ("a/broken.mp4", "b/empty.mp4"):
+        record(clips / name, pictures(4))
+    (out / "a/1.mp4/results.json").unlink()
+    assert segment.main(options([f"{clips}/**/*.mp4"])) == 0
+    again = {name for name, at in files(out).items() if at != before.get(name)}
+    videos = ("a/1.mp4", "a/broken.mp4", "b/empty.mp4")
+    assert again == {
+        f"{video}/{name}" for video in videos for name in ("results.json", "video.json")
+    }
+    assert {name for name, state in states(out).items() if state == "done"} == {*videos}
+    assert segment.main(options([f"{clips}/**/*.mp4"], "--mots")) == 0  # more of the same results
+    assert set(states(out).values()) == {"done"}
+    record(clips / "a/1.mp4", pictures(7))
+    assert segment.main(options([f"{clips}/**/*.mp4"])) == 1
+    assert summary(out)["a/1.mp4"]["reason"].startswith("changed since its results were made")
+
+
+def test_what_is_finished_outlives_an_interrupt(clips, options, tmp_path, monkeypatch, capsys):
+    def impatient(outcomes, **_):
+        for count, outcome in enumerate(outcomes):
+            if count == 4:
+                raise KeyboardInterrupt
+            yield outcome
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(segment, "tqdm", impatient)
+        assert segment.main(options([clips], "--workers", "2")) == 130
+    assert multiprocessing.active_children() == []
+    assert sorted(states(out).values()).count("not reached") == 8
+    assert not (out / ".partial").exists()
+    before = files(out)
+    assert len(before) >= 2 * 3
+    assert segment.main(options([clips], "--workers", "2")) == 1
+    assert before.items() <= files(out).items()
+    found = sorted(states(out).values())
+    assert found.count("failed") == 2
+    assert found.count("done") + found.count("skipped") == 10
+    assert len(files(out)) == 2 * 10
+
+
+@dataclass
+class Lethal:
+    """Instead of a ``Segmentation``: some videos kill the process that works on them."""
+
+    kills: dict[str, int]  # how often, by the video's name
+    folder: Path
+
+    def load(self, *opts):
+        def work(video):
+            with (self.folder / video.name).open("a") as file:
+                print(os.getpid(), file=file)
+            if len(self.tries(video.name)) <= self.kills.get(video.name, 0):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return Outcome(video.name, "done")
+
+        return work
+
+    def tries(self, name):
+        """The processes that have worked on a video."""
+        return (self.folder / name).read_text().split()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_killed_worker_costs_at_most_its_video(tmp_path, workers):
+    videos = [NamedVideo(str(n), tmp_path) for n in range(8)]
+    task = Lethal({"2": 1, "5": 9}, tmp_path)
+    outcomes = {row.video: row for row in in_processes(task, videos, workers=workers)}
+    assert {*outcomes} == {video.name for video in videos}
+    failed = [row for row in outcomes.values() if row.state != "done"]
+    assert [row[:2] for row in failed] == [("5", "failed")]
+    assert failed[0].reason == ("its worker was killed twice; is the memory too small? (signal 9)")
+    assert [len(set(task.tries(str(n)))) for n in range(8)] == [1, 1, 2, 1, 1, 2, 1, 1]
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_is_idle_or_told_to_end_leaves_nothing(tmp_path):
+    videos = [NamedVideo(str(n), tmp_path) for n in range(6)]
+    outcomes = in_processes(Lethal({}, tmp_path), videos, workers=2)
+    next(outcomes)
+    assert len(multiprocessing.active_children()) == 2
+    outcomes.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys, monkeypatch):
+    video = clips / "a/1.mp4"
+    assert segment.main(options([video])) == 0
+    (tmp_path / "other.pth").write_bytes((tmp_path / "model.pth").read_bytes() + b"\0")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/mine.txt").touch()
+    (tmp_path / "nothing").mkdir()
+    torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "wrong.pth")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    capsys.readouterr()
+    cases = (
+        (options([video], weights=tmp_path / "other.pth"), "SHA-256 of MODEL.WEIGHTS was "),
+        (options([video], "--opts", "TEST.WINDOW", "8"), "TEST.WINDOW was 4, now it is 8; choose"),
+        (options([video], "--score-threshold", "0.5"), "TEST.SCORE_THRESHOLD was "),
+        (options([video], output="used"), "used exists and was not made by this command"),
+        (options([video], output="model.pth"), "model.pth exists and was not made by"),
+        (options([tmp_path / "no.mp4"]), "no.mp4: no such file"),
+        (options([tmp_path / "*.avi"]), "*.avi: no file matches this pattern"),
+        (options([tmp_path / "nothing"]), "nothing: no videos and no frames in this folder"),
+        (options([video], weights=tmp_path / "no.pth"), "no.pth: no such file (MODEL.WEIGHTS)"),
+        (options([video], weights=tmp_path / "wrong.pth", output="new"), "wrong.pth"),
+        (options([video], "--ray", "local"), "pip install 'ray[data]==2.60.0'"),
+    )  # fmt: skip
+    for arguments, message in cases:
+        assert segment.main(arguments) == 2, message
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert segment.main(options([video], output="new")) == 0  # not held by the wrong weights
+
+
+def test_results_never_lie_in_those_of_others(options, tmp_path, capsys):
+    frames_in(tmp_path / "in/a")
+    frames_in(tmp_path / "in/a/mots")
+    assert segment.main(options([tmp_path / "in/a", tmp_path / "in/a/mots"], "--mots")) == 2
+    assert "in/a/mots: its results would lie in" in capsys.readouterr().err
+
+
+def test_a_second_run_waits_for_the_first(clips, options, tmp_path, monkeypatch, capsys):
+    def nested(outcomes, **_):
+        assert segment.main(options([clips / "b"])) == 2
+        return outcomes
+
+    monkeypatch.setattr(segment, "tqdm", nested)
+    assert segment.main(options([clips / "a/1.mp4"])) == 0
+    assert "out is in use by process" in capsys.readouterr().err
+
+
+def names(*inputs, **more):
+    return [video.name for video in find_videos(list(map(str, inputs)), **more)]
+
+
+def test_videos_are_found_and_named_by_their_inputs(clips, monkeypatch):
+    assert names(clips / "a") == ["a/1.mp4", "a/2.mp4", "a/10.mp4", "a/broken.mp4"]
+    assert names(clips / "a/1.mp4", clips / "a/1.mp4") == ["1.mp4"]
+    assert names(clips / "a/1.mp4", clips / "b/1.mp4") == ["a/1.mp4", "b/1.mp4"]
+    assert names(f"{clips}/[b]*/1.mp4") == ["b/1.mp4"]  # as if there were others
+    assert names(f"{clips}/*/*/1.mp4", f"{clips}/a/*1.mp4") == ["a/1.mp4", "b/c/1.mp4"]
+    monkeypatch.chdir(clips)
+    for pattern in ("**", "*"):
+        assert len(names(pattern)) == 12
+    assert names("frames", "./a/../a/2.mp4") == ["a/2.mp4", "frames"]
+    (clips / "a/[1].mp4").write_bytes((clips / "a/1.mp4").read_bytes())
+    assert names("a/[1].mp4") == ["[1].mp4"]
+
+
+def test_hidden_files_links_and_results_are_no_inputs(clips):
+    (clips / "a/notes.txt").touch()
+    (clips / "a/._1.mp4").touch()
+    (clips / "a/back").symlink_to(clips, target_is_directory=True)
+    (clips / "out/x.mp4").mkdir(parents=True)
+    (clips / "out/x.mp4/overlay.mp4").touch()
+    assert len(names(clips, outside=clips / "out")) == 12
+    assert len(names(f"{clips}/[ao]*/*", outside=clips / "out")) > 0
+    (clips / "a/thumbnail.jpg").touch()
+    with pytest.raises(ValueError, match="a: has both videos .* and images .thumbnail.jpg."):
+        names(clips)
+    with pytest.raises(ValueError, match="0.png is a single picture; name the folder"):
+        names(clips / "frames/0.png")
+
+
+def test_a_ray_cluster_does_the_same(clips, options, tmp_path):
+    pytest.importorskip("ray")
+    assert segment.main(options([clips], output="plain")) == 1
+    assert segment.main(options([clips], "--ray", "local")) == 1
+    own, other = summary(tmp_path / "out"), summary(tmp_path / "plain")
+    for name, row in own.items():
+        assert row | {"seconds": ""} == other[name] | {"seconds": ""}
+    assert segment.main(options([clips / "a/1.mp4"], "--ray", "local", output="wrong")) == 0
