@@ -18,7 +18,7 @@ from simplevtr.terminal import Command, command, number
 import torch
 from detectron2.config import CfgNode
 
-# What is counted in arguments: at least one, or none too.
+# Types of arguments that are counts: at least one, and zero allowed.
 COUNT, NATURAL = number(int, least=1), number(int, least=0)
 
 
@@ -52,14 +52,14 @@ def benchmark(
 ) -> Callable[[Callable[[argparse.Namespace], tuple[Any, ...]]], Command]:
     """Decorate a function that measures, see ``command``.
 
-    It returns the figures, which JSON can hold, and the text to print; and the exit status, if it
-    may be another than 0. ``--json`` says where the figures go; with ``model`` the command has the
+    It returns the figures, which JSON can hold, the text to print, and the exit status if that may
+    differ from 0. ``--json`` says where the figures go; with ``model`` the command has the
     options of ``model_config``.
     """
 
     def add_all(parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
-        add("--json", metavar="FILE", help="write the figures to this .json file, too")
+        add("--json", metavar="FILE", help="also write the figures to this .json file")
         add("--overwrite", action="store_true", help="replace an existing FILE")
         if model:
             add("--config-file", required=True, metavar="YAML")
@@ -68,7 +68,7 @@ def benchmark(
         add_arguments(parser)
 
     def decorate(measure: Callable[[argparse.Namespace], tuple[Any, ...]]) -> Command:
-        # What the machine cannot compute, or is too small for, ends on one line, too.
+        # What the machine cannot compute, or has no memory for, also ends in one line.
         @command(add_all, errors=(FloatingPointError, torch.OutOfMemoryError))
         @functools.wraps(measure)
         def measured(args: argparse.Namespace) -> int:

@@ -199,7 +199,7 @@ def measure(cfg: CfgNode, records: list[Record], clips: int) -> dict[str, Any]:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
-    parser.add_argument("--clips", type=COUNT, default=8, help="timed clips a mapper (default 8)")
+    parser.add_argument("--clips", type=COUNT, default=8, help="timed clips per mapper (default 8)")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
 
 

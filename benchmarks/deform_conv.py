@@ -3,8 +3,8 @@
     python benchmarks/deform_conv.py [--device cpu] [--threads 1] [--repeats 5]
 
 Prints the median time of each kernel that runs on the device and its ratio to torchvision's, at the
-shapes of the small and the full-size mask head, and how far its results are from those of the
-grid_sample form, which must be little. All figures come from one run on one machine.
+shapes of the small and the full-size mask head, and how far its results differ from those of
+the grid_sample form, which must be close. All figures come from one run on one machine.
 """
 
 import argparse

@@ -11,7 +11,7 @@ all, each in a fresh process that does what tools/evaluate.py does.
 "masks" checks and decodes the masks and joins each track's; "ground truth" reads the annotations
 and does the same with theirs; "match" and "accumulate" are pycocotools'. Times are seconds of the
 processor, as other programs disturb these little. Peak memory is the whole process's; "of files" is
-what was not there before a file was read.
+what reading the files added.
 """
 
 import argparse
@@ -43,8 +43,8 @@ from pycocotools.cocoeval import COCOeval
 STAGES = ("ground truth", "parse", "masks", "track IoU", "match", "accumulate")
 CATEGORIES = 40
 TRUE_TRACKS = 2  # a video; YouTube-VIS has 1.7
-# Tracks are drawn from a stock of so many, each with copies that err: drawing all would take longer
-# than what is measured.
+# Tracks are taken from a stock of this size, each with copies that have errors: drawing all of them
+# would take longer than what is measured.
 STOCK, COPIES = 30, 8
 
 Track = list[dict[str, Any]]
@@ -66,7 +66,7 @@ def make_stock(frames: int, size: tuple[int, int]) -> list[list[Track]]:
 
 
 def write_files(folder: Path, args: argparse.Namespace) -> dict[int, Path]:
-    """Write ``annotations.json`` and result files, and return these by predictions a video."""
+    """Write ``annotations.json`` and result files, and return these by predictions per video."""
     rng = np.random.default_rng(1)
     stock = make_stock(args.frames, tuple(args.size))
     shape = {"height": args.size[0], "width": args.size[1], "length": args.frames}
@@ -140,7 +140,7 @@ def score(annotations: Path, results: Path) -> dict[str, Any]:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--videos", type=COUNT, default=421, help="default 421")
-    add("--tracks", type=COUNT, default=10, help="predictions a video (default 10)")
+    add("--tracks", type=COUNT, default=10, help="predictions per video (default 10)")
     add("--frames", type=COUNT, default=36, metavar="T", help="default 36")
     add("--size", type=number(int, least=16), nargs=2, default=[720, 1280], metavar=("H", "W"))
 

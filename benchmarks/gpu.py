@@ -47,7 +47,7 @@ class Scale:
 
 
 FULL = Scale((300, 540), (720, 1280), (16, 64))
-# As on any CPU, and for tests: all is there and little of it.
+# On a CPU and in tests: everything is measured, at a tiny size.
 TINY = Scale((32, 48), (48, 64), (2, 3), (6, 8), (
     "MODEL.RESNETS.STEM_OUT_CHANNELS", 8, "MODEL.RESNETS.RES2_OUT_CHANNELS", 8,
     "MODEL.RESNETS.WIDTH_PER_GROUP", 8, "MODEL.SIMPLEVTR.HIDDEN_DIM", 24,
@@ -80,7 +80,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--device", default=default, choices=["cuda", "cpu"])
     add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
     add("--models", nargs="+", default=models, choices=models)
-    add("--minutes", type=number(above=0), default=6.5, help="what is late is left out")
+    add("--minutes", type=number(above=0), default=6.5, help="what is not done by then is left out")
 
 
 @benchmark(_add_options)

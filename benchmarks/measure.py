@@ -32,8 +32,8 @@ WEEK = 7 * 24 * 3600.0  # seconds, longer than anything that is measured
 
 Row = dict[str, Any]
 
-# The parts that costs are told apart by, each with the modules that belong to it. The attention
-# maps of the slots have no other reader than the mask head.
+# The parts that have costs of their own, each with its modules. Only the mask head reads the
+# attention maps of the slots.
 PARTS = {
     "backbone": ("network.backbone",),
     "encoder": ("network.transformer.encoder",),
@@ -159,7 +159,7 @@ def quartiles(values: list[float]) -> dict[str, float]:
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a module's function in a process of its own, so that peaks of memory do not mix."""
+    """Call a module's function in its own process, so that peaks of memory do not mix."""
     with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -167,7 +167,7 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 def measured_rows(
     function: Callable[..., Row], jobs: Sequence[tuple], *, seconds: float = WEEK
 ) -> Iterator[Row]:
-    """Yield ``function(*job)`` for each job as soon as it is there, all from one fresh process.
+    """Yield ``function(*job)`` for each job as soon as it is ready, all from one fresh process.
 
     A row that fails is ``{"error": one line}`` and the others go on. Where the process dies, or
     ``seconds`` (for all rows together) are over, the remaining rows hold that as their error.
@@ -202,7 +202,7 @@ def _measure(
     for job in jobs:
         try:
             row = function(*job)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
+        except Exception as error:  # noqa: BLE001 - any failure belongs in the table
             row = {"error": table_cell(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
         send.send(row)
         gc.collect()  # the next row's peak begins with what is left of this one

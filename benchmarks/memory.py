@@ -1,4 +1,4 @@
-"""The memory that this process has resident. It needs nothing that is not in Python itself."""
+"""The memory that this process has resident. It needs the standard library alone."""
 
 import sys
 from pathlib import Path

@@ -6,10 +6,11 @@
     python benchmarks/performance.py --output output/performance --frames 16 36 64 \\
         --sizes 300x540 360x640 --device cuda SOLVER.AMP.ENABLED True
 
-Every cell is measured as benchmarks/training_step.py does, one step or one run without warm-up, in
-a fresh process each. Figures lie in OUTPUT as JSON, and cells that are there are not measured
-again. OUTPUT also gets table.md. What does not fit into the memory is reported as such and not
-tried again; another error stands in the table, the other cells go on, and the exit status is 1.
+Every cell is measured by benchmarks/training_step.py, one step or one run without warm-up, each in
+a fresh process. Figures are kept in OUTPUT as JSON, and cells that exist already are not measured
+again. OUTPUT also gets table.md. What does not fit into memory is reported as such and not tried
+again. Any other error is shown in the table, the remaining cells are measured, and the exit status
+is 1.
 """
 
 import argparse
@@ -63,7 +64,7 @@ COLUMNS = {
     "expected (MiB)": ("expected_bytes", MIB, ",.0f", ""),
     "expected / peak": ("expected_ratio", 1, ".2f", ""),
 }
-# How PyTorch, Python, C++, CUDA and the system say that there is no memory.
+# How PyTorch, Python, C++, CUDA and the system report that memory ran out.
 OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "MemoryError", "bad_alloc", "_STATUS_ALLOC_FAILED",
     "(Killed)",
@@ -86,7 +87,7 @@ class Cell:
 
     @property
     def file_name(self) -> str:
-        """Where its figures lie."""
+        """The name of the file with its figures."""
         tracks = f"_{self.tracks}_tracks" if self.tracks else ""
         shape = f"{self.frames}_{self.size[0]}x{self.size[1]}"
         return f"{self.kind}_{self.model}_{self.way}_{shape}{tracks}.json"
@@ -199,7 +200,7 @@ def figures(cell: Cell, results: dict[Cell, Row]) -> dict[str, str]:
 
 
 def _flat(result: Row) -> Row:
-    """With numbers for ``COLUMNS``, whichever the kind."""
+    """With the numbers of ``COLUMNS``, for either kind."""
     result = dict(result)
     if seconds := result.get("step_seconds") or result.get("seconds"):
         result["seconds"] = seconds["median"]

@@ -16,7 +16,7 @@ multiply-add counts 2; matrix products, convolutions and attention count, and no
 (norms, activations, grid_sample, interpolation). Peak memory on a CPU is the whole process's,
 Python and libraries included; on a GPU it is what PyTorch has allocated there.
 
-With --expected the peak that tools/plan_memory.py expects is reported in place of FLOPs, parameters
+With --expected the peak that tools/plan_memory.py expects is reported instead of FLOPs, parameters
 and what is saved for the backward pass. With --inference a video of noise is segmented instead,
 whose tracks come out at --output-size; reading and resizing frames is not included.
 """
@@ -141,7 +141,7 @@ def _training(
         f"{torch.__version__}"
     )
     rows = [
-        ("seconds a step, median", f"{seconds['median']:.4f}"),
+        ("seconds per step, median", f"{seconds['median']:.4f}"),
         ("- quartiles", f"{seconds['low']:.4f} to {seconds['high']:.4f}"),
         ("seconds for data, median", f"{data:.4f}"),
         (f"peak memory ({figures['peak_kind']}), MiB", f"{figures['peak_bytes'] / MIB:,.1f}"),
@@ -175,7 +175,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=COUNT, metavar="T", help="synthetic clips of T frames ...")
     add("--size", type=COUNT, nargs=2, metavar=("H", "W"), help="... of H x W pixels")
     add("--instances", type=NATURAL, default=2, help="of a synthetic clip (default 2)")
-    add("--expected", action="store_true", help="what plan_memory.py expects, in place of FLOPs")
+    add("--expected", action="store_true", help="what plan_memory.py expects, instead of FLOPs")
     add("--inference", action="store_true", help="segment a synthetic video instead of training")
     add("--output-size", type=COUNT, nargs=2, default=[720, 1280], metavar=("H", "W"))
 

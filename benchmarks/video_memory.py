@@ -5,8 +5,8 @@
 
 Each video is drawn while it is read: squares that drift, hide each other and come back. Its tracks
 are taken frame by frame from VideoPredictor.stream and dropped, as a writer of a video would; how
-many bytes the result takes is reported beside the memory. Peak memory is that of the whole process,
-a fresh one a row; on a GPU also what PyTorch has allocated there.
+many bytes the result takes is reported as well. Peak memory is that of the whole process,
+one fresh process per row; on a GPU also what PyTorch has allocated there.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 EVERY = 16  # frames from one reading of the memory to the next
-HEADS = ["frames", "peak (MiB)", "to the first", "s", "ms a frame", "result (bytes a frame)"]
+HEADS = ["frames", "peak (MiB)", "to the first", "s", "ms per frame", "result (bytes per frame)"]
 
 
 def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:

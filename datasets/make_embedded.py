@@ -1,4 +1,4 @@
-"""Makes the embedded dataset: small videos of moving shapes in YTVIS format, for trials on a CPU.
+"""Make the embedded dataset: small videos of moving shapes in YTVIS format, for trials on a CPU.
 
     python datasets/make_embedded.py --output datasets/embedded
 
@@ -79,7 +79,7 @@ def make_embedded_dataset(
     progress: bool = False,
     **settings: float,
 ) -> list[Path]:
-    """Makes the embedded dataset, or finds it made, in a folder of ``output`` for each variant.
+    """Make the embedded dataset, unless it exists, in a folder of ``output`` for each variant.
 
     A variant that is finished with the same settings (the fields of ``Settings``) is left alone;
     one that was interrupted is made again. The files do not depend on ``workers``, the processes
@@ -103,7 +103,7 @@ def make_embedded_dataset(
 
 
 def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
-    """Whether nothing is to be done; raises FileExistsError if the folder may not be written to."""
+    """Whether nothing is left to do; raises FileExistsError if the folder may not be written to."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     stamps = [folder / name for name in (STARTED_STAMP, STAMP) if (folder / name).is_file()]
@@ -162,7 +162,7 @@ def _make_split(folder: Path, split: str, settings: Settings, workers: int, prog
 
 
 def _make_video(pictures: Path, settings: Settings, split: str, index: int) -> tuple[dict, list]:
-    """Draws video number ``index`` of a split, writes its frames and returns its records."""
+    """Draw video number ``index`` of a split, write its frames and return its records."""
     rng = generator(settings.seed, settings.variant, split, 0, index)
     scene, shares, masks = _draw_visible(rng, settings, split, index)
     name = f"video_{index + 1:05d}"

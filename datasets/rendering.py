@@ -17,7 +17,7 @@ from scenes import CAMERA_REACH, EXTENT, Bar, Scene, Track, contains, shading
 
 SAMPLES = 4  # sample points along a side of a pixel
 POLYGON_MIN_IOU = 0.92  # a polygon that keeps less of its mask is not used
-_POLYGON_MIN_AREA = 12  # pixels; nor is one of fewer
+_POLYGON_MIN_AREA = 12  # pixels; a smaller polygon is not used either
 _POLYGON_TOLERANCE = 0.4  # how far, in pixels, a simplified outline may leave the mask's
 Window = tuple[slice, slice]  # rows and columns
 

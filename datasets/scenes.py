@@ -68,7 +68,7 @@ class Track:
 
     shape: str  # its category, one of SHAPES
     colour: np.ndarray  # (3,) RGB in [0, 255]
-    surface: dict  # keyword arguments of shapes.shading
+    surface: dict  # keyword arguments of ``shading``
     centres: np.ndarray  # (T, 2) x and y
     radii: np.ndarray  # (T,) nominal radius
     angles: np.ndarray  # (T,) rotation

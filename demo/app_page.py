@@ -133,7 +133,7 @@ class Page:
         return [score, classes, trail, boxes, side_by_side]
 
     def _connect(self, video, find, stop, look, segmented, shown) -> None:
-        """Say what happens when; drawing and the model have a queue each, of one at a time."""
+        """Connect the controls; drawing and the model each have a queue and run one at a time."""
         private = {"api_visibility": "private"}
         at_once = private | {"queue": False}
         waiting = private | {"show_progress_on": shown[0], "concurrency_limit": 1}

@@ -37,7 +37,7 @@ _SHORT.maxstring = _SHORT.maxother = 60
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML's plain types; every error has its place, and so has a key that stands twice."""
+    """YAML's plain types; errors have their place, and a key may not be given twice."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:

@@ -87,7 +87,7 @@ def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
     assert result[QUERIES][:, 0].tolist() == [0, 1]
     result, _ = convert(source, wanted, source_slots=2)
     assert result[QUERIES][:, 0].tolist() == [1, 2]
-    with pytest.raises(ValueError, match="4 queries, no multiple of 3 slots"):
+    with pytest.raises(ValueError, match="4 queries, not a multiple of 3 slots"):
         convert(source, wanted, source_slots=3)
     with pytest.raises(ValueError, match="source_slots is 0"):
         convert(source, wanted, source_slots=0)

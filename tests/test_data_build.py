@@ -193,9 +193,9 @@ def test_training_without_ground_truth_is_refused(tmp_path, filtered):
 
 def test_bad_settings_are_refused(tmp_path, monkeypatch):
     name = register(tmp_path, videos=1)
-    with pytest.raises(KeyError, match="'nope' is no registered video dataset"):
+    with pytest.raises(KeyError, match="'nope' is not a registered video dataset"):
         build_train_loader(cfg_for("nope"))
-    with pytest.raises(KeyError, match="'nope' is no registered video dataset"):
+    with pytest.raises(KeyError, match="'nope' is not a registered video dataset"):
         build_test_loader(cfg_for(name), "nope")
     with pytest.raises(ValueError, match=r"DATASETS\.TRAIN is empty"):
         build_train_loader(cfg_for())

@@ -143,7 +143,7 @@ def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
         (SYNTHETIC, ["SOLVER.OPTIMIZER", "SGD"], "SOLVER.OPTIMIZER is 'SGD'"),
         (SYNTHETIC, ["SOLVER.OPTIMISER", "SGD"], "the config key SOLVER.OPTIMISER does not exist"),
         (SYNTHETIC, ["MODEL.PIXEL_STD", "[1e-42,1e-42,1e-42]"], "infinite or NaN"),
-        ([], ["DATASETS.TRAIN", "('no_such_set',)"], "'no_such_set' is no registered video"),
+        ([], ["DATASETS.TRAIN", "('no_such_set',)"], "'no_such_set' is not a registered video"),
         ([], ["DATASETS.TRAIN", "('none',)"], "none.json"),
     ],
 )

@@ -1,6 +1,6 @@
 """SimpleVTR in the comparison, by the parts of the commands: the trainer and the predictor.
 
-A training has a fixed number of iterations, so a trial tells first how many fit into the budget.
+A training has a fixed number of iterations, so a trial first measures how many fit the budget.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def stage_config(stage: str, *words: object) -> CfgNode:
 
 
 def train_stage(args: argparse.Namespace, stage: str, *words: object) -> list[float]:
-    """Train as train_net.py does; CPU seconds at the begin of the loop and after each iteration."""
+    """Train as train_net.py does; CPU seconds at the start of the loop and after each iteration."""
     cfg = stage_config(stage, "SEED", args.seed, *words)
     settle_classes(cfg, train=True)
     Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)

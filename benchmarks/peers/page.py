@@ -13,7 +13,7 @@ COLUMNS = [
     ("val AP / AP50", ("val AP", "val AP50"), ".1f"),
     ("long AP / AP50", ("long AP", "long AP50"), ".1f"),
     ("HOTA, val / long", ("val HOTA", "long HOTA"), ".1f"),
-    ("CPU ms a frame, val / long", ("val ms", "long ms"), ".1f"),
+    ("CPU ms per frame, val / long", ("val ms", "long ms"), ".1f"),
     ("peak MiB, training / inference", ("train MiB", "predict MiB"), ",.0f"),
     ("MB in half precision", ("MB",), ".1f"),
     ("parameters (M)", ("parameters",), ".2f"),

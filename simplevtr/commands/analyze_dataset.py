@@ -175,6 +175,6 @@ def _sizes_part(
         "As config line:",
         "    " + " ".join(f"{key} {value}" for key, value, _ in rows),
         *([alone] if sizes.clip_frames == 1 < max(lengths) else []),
-        "Frames beyond what the memory holds are no use: `tools/plan_memory.py` says how many it "
-        "holds.",
+        "More frames than fit into memory are of no use: `tools/plan_memory.py` prints how many "
+        "fit.",
     ]

@@ -89,7 +89,7 @@ def main(options: argparse.Namespace) -> None:
         )
     try:
         texts = [json_bytes(part) for part in parts]  # both before any is written
-    except ValueError as error:  # in what the format does not know, and so nobody checked
+    except ValueError as error:  # in keys that the format does not have, which are not checked
         raise ValueError(
             f"{file.source}: holds a number that is NaN or infinite, which JSON does not have; "
             "simplevtr doctor names and mends it"
@@ -133,7 +133,7 @@ def _left_out(videos: Sequence[VideoSummary], file: Path | None, source: str) ->
         raise ValueError(f"{file}: is not text in UTF-8: {error}") from error
     if unknown := sorted(names - {video.name for video in videos}):
         raise ValueError(
-            f"{file}: {len(unknown)} names are no video of {source}, the first {unknown[0]!r}; "
+            f"{file}: {len(unknown)} names are not videos of {source}, the first {unknown[0]!r}; "
             f"a name is the folder of a video's frames, such as {videos[0].name!r}"
         )
     kept = len(videos) - len(names)

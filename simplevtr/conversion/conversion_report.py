@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-LISTED = 3  # tensors of other shapes that are listed in any case
+LISTED = 3  # tensors of other shapes that are always listed
 WRAPPERS = ("network", "vistr", "detr", "module")  # first parts of names that mean little
 
 

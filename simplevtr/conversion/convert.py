@@ -28,13 +28,13 @@ def convert(
     """Turn weights into weights for a model.
 
     What has the model's shape is taken as it is. Layers, queries, classes and deformable
-    convolutions of another make are reinterpreted by the rules in the modules of that name.
+    convolutions of another form are reinterpreted by the rules in the modules of that name.
 
     Args:
         weights: name -> tensor, in one of the known layouts.
         target: the model.
         layout: key of ``LAYOUTS``, or None to recognise it by the names.
-        source_slots: queries a frame of the source; None for the layout's (VisTR: 10; DETR: all).
+        source_slots: queries per frame of the source; None for the layout's (VisTR: 10; DETR: all).
         source_class_offset: unused leading class indices of the source; None for the layout's
             (VisTR and DETR: 1; ours: 0).
         source_classes: names of the source's classes behind those; None for the layout's (VisTR:

@@ -26,7 +26,7 @@ class Layout:
 
     to_ours: Callable[[str], str | None]  # name -> our name, or None if it has no place with us
     has_frames: bool = False  # whether queries can have a frame axis
-    slots: int | None = None  # queries a frame, if that is the same for all of the family
+    slots: int | None = None  # queries per frame, if the whole family has the same
     class_offset: int = 0  # leading class indices that no category uses
     # Names of the classes behind them, if all of the family have the same; "" for unused indices.
     classes: tuple[str, ...] = ()

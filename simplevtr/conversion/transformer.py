@@ -74,11 +74,11 @@ def refit_frames(queries: Tensor, frames: int) -> Tensor:
 def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: int | None) -> None:
     """Give the query embedding the model's number of frames and slots.
 
-    Of fewer slots the first are taken, further ones are initial. Without ``source_slots``, slots a
-    frame of the source, the layout or the rows tell.
+    Of fewer slots the first are taken, further ones are initial. Without ``source_slots``, slots
+    per frame of the source, the layout or the rows decide.
 
     Raises:
-        ValueError: if the rows are no multiple of the slots, or could be either slots without
+        ValueError: if the rows are not a multiple of the slots, or could be either slots without
             frames or slots of several frames.
     """
     if QUERIES not in draft.pieces or QUERIES not in target.weights:
@@ -91,8 +91,8 @@ def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: in
     slots = source_slots or _slots(len(source), target, layout)
     if len(source) % slots:
         raise ValueError(
-            f"the source has {len(source)} queries, no multiple of {slots} slots; "
-            "say how many slots a frame it has (--source-slots)"
+            f"the source has {len(source)} queries, not a multiple of {slots} slots; "
+            "say how many slots per frame it has (--source-slots)"
         )
     have, want = len(source) // slots, max(target.query_frames, 1)
     if (have, slots) == (want, target.slots):

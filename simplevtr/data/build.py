@@ -88,7 +88,7 @@ def epoch_length(cfg: CfgNode) -> int:
 def _prepare_fork(cfg: CfgNode) -> None:
     """Let workers use one thread each: torch does so itself, OpenCV must be told before the fork.
 
-    A forked worker would wait for ever for the threads that its parent had.
+    A forked worker would wait forever for the threads that its parent had.
     """
     if cfg.DATALOADER.NUM_WORKERS > 0:
         cv2.setNumThreads(1)

@@ -86,7 +86,7 @@ def register_from_cfg(cfg: CfgNode) -> None:
 
     Each entry is [name, annotation file, image root], or, for still images in a COCO file,
     [name, annotation file, image root, "coco_pseudo", dataset whose categories they get]; relative
-    paths start at :func:`datasets_root`. To call this again with the same config does nothing.
+    paths start at :func:`datasets_root`. Calling this again with the same config does nothing.
 
     Raises:
         ValueError: for a malformed entry, a name that belongs to other files already, or still
@@ -130,7 +130,7 @@ def check_registered(names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise KeyError(
-                f"{name!r} is no registered video dataset; registered: {', '.join(known)} "
+                f"{name!r} is not a registered video dataset; registered: {', '.join(known)} "
                 "(further ones: DATASETS.CUSTOM)"
             )
 

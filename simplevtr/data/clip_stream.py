@@ -124,7 +124,7 @@ def grouped_by_shape(clips: Iterable[Clip], batch_size: int, buffered: int) -> I
     """Batches of clips of like size, so that little is padded; an incomplete last one is dropped.
 
     Of ``buffered`` clips, ``batch_size`` or more, the oldest leaves together with those that need
-    the least padding with it, so that none waits for ever and memory is bounded. Blocks of 16
+    the least padding with it, so that none waits forever and memory is bounded. Blocks of 16
     batches are grouped by themselves, so that no batch depends on clips before its block.
     """
     waiting: list[Clip] = []

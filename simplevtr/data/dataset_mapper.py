@@ -23,15 +23,15 @@ IMAGE_FORMATS = ("RGB", "BGR")
 class FramesOnDemand(Sequence):
     """The frames of a video, each read when it is asked for, so that memory holds none."""
 
-    def __init__(self, read: Callable[[int], torch.Tensor], length: int) -> None:
-        """Keep what reads a frame, uint8 (3, h, w), by its 0-based number."""
+    def __init__(self, read: Callable[[list[int]], list[torch.Tensor]], length: int) -> None:
+        """Keep what reads frames, uint8 (3, h, w), by their 0-based numbers."""
         self._read, self._length = read, length
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return self._read(range(self._length)[index])
+        return self._read([range(self._length)[index]])[0]
 
 
 class YTVISDatasetMapper:
@@ -153,7 +153,8 @@ class YTVISDatasetMapper:
         colours = self.augmentation.colours(len(frame_idx), rng)
         images: Sequence[torch.Tensor]
         if not self.is_train and 0 < self.read_ahead < length:
-            images = FramesOnDemand(partial(self._read_one, record, geometry, colours), length)
+            read = partial(self._read, record, geometry=geometry, colours=colours[:1])
+            images = FramesOnDemand(read, length)  # in testing all colours stay as they are
         else:
             source = [0] * length if still else frame_idx  # the record's frames that are read
             images = self._read(record, source, geometry, colours, motion)
@@ -182,15 +183,6 @@ class YTVISDatasetMapper:
             source=name if motion is None else f"image {path}",
         )
         return tracks if motion is None else warp_tracks(tracks, motion)
-
-    def _read_one(
-        self,
-        record: dict[str, Any],
-        geometry: ClipGeometry,
-        colours: list[PhotometricTransform],
-        t: int,
-    ) -> torch.Tensor:
-        return self._read(record, [t], geometry, [colours[t]])[0]
 
     def _read(
         self,

@@ -1,6 +1,7 @@
 """Pseudo-videos: one still image, and its masks, under a smooth random affine motion."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -72,14 +73,7 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, reduction: int = 1) -> np.
     It comes at 1 / ``reduction`` of the size that the matrix is for. What it does not cover gets
     its mean colour: mirrored objects would have no masks.
     """
-    return cv2.warpAffine(
-        np.ascontiguousarray(image),
-        _for_pixels(matrix, reduction),
-        image.shape[1::-1],
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=cv2.mean(image)[:3],
-    )
+    return _warp(image, matrix, reduction, cv2.mean(image)[:3])
 
 
 def warp_tracks(tracks: ClipTracks, motion: np.ndarray) -> ClipTracks:
@@ -91,14 +85,8 @@ def warp_tracks(tracks: ClipTracks, motion: np.ndarray) -> ClipTracks:
     for (_, row), text in tracks.texts.items():
         mask = coco_mask.decode({"size": tracks.size, "counts": text}) * np.uint8(255)
         for t, matrix in enumerate(motion):
-            light = cv2.warpAffine(
-                np.ascontiguousarray(mask),
-                _for_pixels(matrix, 1),
-                tracks.size[::-1],
-                flags=cv2.INTER_LINEAR,
-            )
             # Half of a pixel's light decides: edges stay where the picture's are.
-            if (inside := light > 127).any():
+            if (inside := _warp(mask, matrix, 1, 0) > 127).any():
                 moved[t, row] = encode_mask(inside)["counts"]
     return replace(tracks, frames=len(motion), texts=moved)
 
@@ -111,7 +99,12 @@ def _smooth(knots: np.ndarray, frames: int) -> np.ndarray:
     return knots[before] + share[:, None] * (knots[before + 1] - knots[before])
 
 
-def _for_pixels(matrix: np.ndarray, reduction: int) -> np.ndarray:
-    """The same motion of a reduced picture, in OpenCV's terms: 0, 0 is the first pixel's centre."""
+def _warp(
+    picture: np.ndarray, matrix: np.ndarray, reduction: int, fill: float | Sequence[float]
+) -> np.ndarray:
+    """Move a reduced picture; what it does not cover is ``fill``."""
     linear, offset = matrix[:, :2], matrix[:, 2] / reduction
-    return np.column_stack([linear, offset + linear @ [0.5, 0.5] - 0.5])
+    # In OpenCV's terms 0, 0 is the centre of the first pixel.
+    in_pixels = np.column_stack([linear, offset + linear @ [0.5, 0.5] - 0.5])
+    size = picture.shape[1::-1]
+    return cv2.warpAffine(np.ascontiguousarray(picture), in_pixels, size, borderValue=fill)

@@ -31,7 +31,7 @@ def read_once(
         try:
             found = os.stat(path)
         except OSError:
-            return read()  # which says what is wrong with the file
+            return read()  # it raises what is wrong with the file
         stamp = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         stored, packed = _packed.get(key, (None, b""))
         if stored == stamp:
@@ -45,7 +45,7 @@ def read_once(
 
 
 def forget_file(path: str | os.PathLike[str]) -> None:
-    """Give the memory back that a file's content takes; to ask for an unknown one does nothing."""
+    """Free the memory of a file's content; nothing happens if the file is unknown."""
     path = os.path.abspath(path)
     for key in [key for key in _packed if key[0] == path]:
         del _packed[key]

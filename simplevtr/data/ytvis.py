@@ -29,7 +29,7 @@ def register_ytvis(name: str, json_file: AnyPath, image_root: AnyPath) -> None:
     """Make a dataset in YTVIS format known to detectron2's catalogs under ``name``.
 
     The file names in ``json_file`` start at the folder ``image_root``. Nothing is read before the
-    dataset is asked for. To register the same files again does nothing.
+    dataset is asked for. Registering the same files again does nothing.
 
     Raises:
         ValueError: the name belongs to other files already.

@@ -14,7 +14,7 @@ import torch.multiprocessing
 from detectron2.engine import launch
 from torch.multiprocessing.spawn import ProcessException
 
-_PATIENCE = 60.0  # seconds that a failed process waits for the end that its parent puts to it
+_PATIENCE = 60.0  # seconds that a failed process waits for its parent to end it
 
 
 def run_processes(
@@ -36,7 +36,7 @@ def run_processes(
     to ``USER_ERRORS``.
 
     Raises:
-        ValueError: for numbers that cannot be.
+        ValueError: the numbers do not go together.
         ChildProcessError: the first error of the user in any of the processes, which are all ended;
             or one of them was ended from outside.
     """

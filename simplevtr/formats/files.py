@@ -26,7 +26,7 @@ RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
     """The content of a JSON file, also gzipped, or of ``results.json`` in a zip.
 
-    What a file is, its first bytes say: its name may say something else. The list under the key
+    The first bytes tell what a file is, since its name may be wrong. The list under the key
     ``lazy`` may have items that are not decoded yet: those take no more memory than their text.
     ``json_value`` decodes one.
 

@@ -223,7 +223,7 @@ def _as_rgb(file: Image.Image) -> Image.Image:
     if file.mode in ("I", "F"):
         kind = "floating point" if file.mode == "F" else "integer"
         raise ValueError(
-            f"its pixels are 32-bit {kind} numbers (mode {file.mode!r}), whose range nobody knows; "
+            f"its pixels are 32-bit {kind} numbers (mode {file.mode!r}), whose range is unknown; "
             "save it with 8 or 16 bits"
         )
     return file.convert("RGB")

@@ -163,9 +163,10 @@ def write_video_results(
         path: a ``.json`` file.
         result: of a predictor: "pred_scores", "pred_labels" and "pred_masks", the masks of a
             track as ``TrackMasks`` or a (T, H, W) bool tensor.
-        class_names: names by label; () where nobody knows them.
-        category_ids: the dataset's own ids by label, or () for label + 1; ValueError if one lacks.
-        video_id: stands in every entry.
+        class_names: names by label; () if they are unknown.
+        category_ids: the dataset's own ids by label, or () for label + 1; ValueError if a label
+            has none.
+        video_id: of every entry.
         overwrite: whether a file may be replaced.
     """
     labels = [int(label) for label in result["pred_labels"]]

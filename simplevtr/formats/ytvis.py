@@ -261,7 +261,7 @@ def strips_by_video(
 
 
 def require_annotations(truth: GroundTruth) -> None:
-    """Raise ValueError if there are no annotations at all; an empty list is some."""
+    """Raise ValueError if the file has no annotations; an empty list counts as some."""
     if truth.tracks is None:
         raise ValueError(f"{truth.source} has no annotations to compare with")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Streams that are sent rather than stored set their clocks anew now and then; nobody films with
-# one picture in ten seconds and sends it that way.
+# Streams that are sent rather than stored reset their clocks now and then; none of them has as few
+# as one picture in ten seconds.
 _JUMP = 10  # seconds
 _BACK = 1  # seconds
 

@@ -15,7 +15,7 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 _HOPELESS = 1000  # packets without a single frame
-# FFmpeg follows these to further files or addresses, which nobody asked it to read.
+# FFmpeg follows these to other files or addresses, which the user did not name.
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
 # A server may send a playlist; it must not lead to files of this machine.
 _PROTOCOLS = "http,https,httpproxy,tls,crypto,data,tcp,udp,rtp,srtp,rtmp,rtmps,rtmpt,srt"

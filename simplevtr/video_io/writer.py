@@ -148,9 +148,9 @@ class Mp4Sink(_VideoSink):
 
 
 class GifSink(_VideoSink):
-    """An animated gif that repeats for ever, with a palette of its own for each frame.
+    """An animated gif that loops forever, with its own palette for each frame.
 
-    So a long gif needs no second look.
+    So no frame has to be read twice.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, *, overwrite: bool):
