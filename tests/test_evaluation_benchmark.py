@@ -96,5 +96,6 @@ def test_scoring_that_fails_is_told(tmp_path, monkeypatch, capsys):
         return {1: folder / "results_1.json"}
 
     monkeypatch.setattr(evaluation, "write_files", write_nonsense)
+    monkeypatch.setattr(evaluation, "in_fresh_process", lambda run, *paths: run(*paths))
     assert evaluation.main(SMALL) == 2
     assert "no list 'videos'" in capsys.readouterr().err

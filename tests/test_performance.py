@@ -78,6 +78,8 @@ def test_a_cell_is_measured_once(tmp_path, monkeypatch):
     args = arguments(tmp_path, *small)
     args.output.mkdir()
     cell = Cell("inference", "SimpleVTR", "light", 2, (32, 48), 0)
+    here = lambda measure, jobs: [measure(*job) for job in jobs]  # noqa: E731
+    monkeypatch.setattr(performance, "measured_rows", here)
     result = performance.run_cell(cell, args)
     assert result["frames_per_second"] > 0
     assert (result["frames"], result["size"]) == (2, [32, 48])
