@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny config, a tiny model, tiny clips; GPU tests skip without a GPU."""
 
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -78,6 +79,32 @@ def run_train_net(*words, config=CLIPS_CONFIG):
     from simplevtr.engine.runs import run_process
 
     return run_process(main.parser().parse_args(["--config-file", config, *words]))
+
+
+@pytest.fixture
+def call(capsys):
+    """Runs a command; returns its exit status, standard output and standard error."""
+
+    def call(command, *words):
+        return command.main([*map(str, words)]), *capsys.readouterr()
+
+    return call
+
+
+def check_refused(done, *words):
+    """A command that was called printed nothing but one line of an error with these words."""
+    status, out, err = done
+    assert (status, out) == (2, "")
+    assert re.match(r"\w+\.py: error: ", err)
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def table_rows(text):
+    """The cells of the rows of Markdown tables, the lines below their heads too."""
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows]
 
 
 @pytest.fixture

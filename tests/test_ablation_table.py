@@ -12,6 +12,7 @@ from simplevtr.visualization.plots import draw_ablation
 
 import pytest
 from ablation_plan import edited, tiny_plan_opts, write_plan
+from conftest import table_rows
 from matplotlib.collections import PathCollection
 
 
@@ -113,7 +114,7 @@ def test_another_test_set_has_its_own_reference(plan):
 
 def test_markdown(rows):
     lines = markdown(rows, "base").splitlines()
-    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if "|" in line]
+    cells = table_rows("\n".join(lines))
     assert cells[0][:6] == ["run", "section", "n", "AP", "Δ AP", "agree"]
     assert cells[2][:6] == ["Base", "", "3", "18.0 ± 10.6", "", ""]
     assert cells[3][4:6] == ["+2.0 ± 1.4", "2 of 2"]

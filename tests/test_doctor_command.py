@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simplevtr.commands.doctor import CLEAN, DEFECTIVE, Source, main
+from simplevtr.commands import doctor
+from simplevtr.commands.doctor import CLEAN, DEFECTIVE, main
 from simplevtr.formats.files import read_json
 from simplevtr.terminal import USAGE_ERROR
 from simplevtr.toolbox.doctor import DEFECTS
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, check_refused
 from doctor_breaks import appended, area, both, crowds, file_name, mask
 from doctor_samples import make_good, read
 from PIL import Image
@@ -144,23 +145,15 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
         (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is no registered"),
     ],
 )
-def test_errors_are_one_line(arguments, message, folder, capsys):
-    assert main([a.replace("{good}", folder.json_file) for a in arguments]) == USAGE_ERROR
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.startswith("doctor.py: error: ")
-    assert err.count("\n") == 1
+def test_errors_are_one_line(arguments, message, folder, call):
+    arguments = [a.replace("{good}", folder.json_file) for a in arguments]
+    check_refused(call(doctor, *arguments), message)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not valid JSON"),
-        ("{", "not valid JSON"),
-        ("\x00", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
-        ("1" * 5000, "not valid JSON"),
-        (b'{"videos": ["\xff\xfe"]}', "not valid JSON"),
         ("[]", "holds a list"),
         ('{"images": [], "categories": []}', "is it a COCO file of single images?"),
         (
@@ -168,14 +161,12 @@ def test_errors_are_one_line(arguments, message, folder, capsys):
             "images are frames of videos; to make a YouTube-VIS file of it: python "
             "tools/import_dataset.py coco-tracks",
         ),
-        ('{"videos": [], "categories": {}}', "has no list 'categories'"),
-        ('{"videos": [], "categories": [], "annotations": 4}', "'annotations' is a int"),
     ],
-    ids=range(11),
+    ids=range(4),
 )
 def test_files_of_another_kind_cannot_be_read(text, message, tmp_path, capsys):
     path = tmp_path / "a.json"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.write_text(text)
     assert main([str(path)]) == USAGE_ERROR
     assert message in capsys.readouterr().err
 
@@ -234,13 +225,6 @@ def test_registered_name_with_its_images(folder, tmp_path, capsys):
     assert "12 images in" in capsys.readouterr().out
     assert main(["doctored", "--config-file", str(config), "--no-images"]) == CLEAN
     assert "12 frames were not looked at" in capsys.readouterr().out
-
-
-def test_public_names_ask_for_their_categories(folder, monkeypatch, capsys):
-    source = Source(folder.json_file, None, "ytvis_2019_val")
-    monkeypatch.setattr("simplevtr.commands.doctor.resolve", lambda *_: source)
-    assert main(["ytvis_2019_val"]) == DEFECTIVE
-    assert "foreign-categories" in capsys.readouterr().out
 
 
 def test_against(folder, tmp_path, capsys):

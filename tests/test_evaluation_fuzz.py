@@ -71,29 +71,14 @@ def test_the_whole_files_are_scored(truth, found, tmp_path, capsys):
 
 @FUZZ
 @given(steps=STEPS)
-def test_any_truth(truth, found, steps, tmp_path, capsys):
-    truth = copy.deepcopy(truth)
-    mutate(truth, steps)
-    contents = [json.dumps(content).encode() for content in (truth, found)]
-    scored(tmp_path, *contents, capsys, "--errors", "--subsets")
-
-
-@FUZZ
-@given(steps=STEPS)
-def test_any_results(truth, found, steps, tmp_path, capsys):
-    found = copy.deepcopy(found)
-    mutate(found, steps)
-    contents = [json.dumps(content).encode() for content in (truth, found)]
-    scored(tmp_path, *contents, capsys, "--errors", "--subsets")
-
-
-@FUZZ
-@given(steps=STEPS, which=st.integers(0, 1))
-def test_any_content_for_hota(truth, found, steps, which, tmp_path, capsys):
-    pytest.importorskip("trackeval", reason="needs TrackEval")
+@pytest.mark.parametrize("changed", [0, 1], ids=["truth", "results"])
+@pytest.mark.parametrize("options", [("--errors", "--subsets"), ("--hota",)], ids=" ".join)
+def test_any_content(truth, found, changed, options, steps, tmp_path, capsys):
+    if "--hota" in options:
+        pytest.importorskip("trackeval", reason="needs TrackEval")
     contents = [copy.deepcopy(truth), copy.deepcopy(found)]
-    mutate(contents[which], steps)
-    scored(tmp_path, *(json.dumps(c).encode() for c in contents), capsys, "--hota")
+    mutate(contents[changed], steps)
+    scored(tmp_path, *(json.dumps(c).encode() for c in contents), capsys, *options)
 
 
 @FUZZ

@@ -10,7 +10,7 @@ from simplevtr.evaluation.ytvis_eval import without_nan
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, table_rows
 from track_samples import annotation, box, data_file, ground_truth, on_plain, result
 
 score_hota = on_plain(score_hota)
@@ -104,8 +104,8 @@ def test_tracks_without_a_mask_make_no_category():
 @needs_trackeval
 def test_categories_with_odd_names():
     gt = scene(annotation(1, [LEFT] * 4), categories=("all masks", "a|b\nc"))
-    lines = hota_table(score_hota(gt, [result([LEFT] * 4, category_id=2)])).splitlines()
-    names = [line.split("|")[1].strip() for line in lines[2:]]
+    rows = table_rows(hota_table(score_hota(gt, [result([LEFT] * 4, category_id=2)])))
+    names = [row[0] for row in rows[2:]]
     assert names == ["all masks", "all categories", "all masks", "a/b c"]
 
 

@@ -11,6 +11,7 @@ from simplevtr.evaluation.analysis.region_similarity import (
 
 import numpy as np
 import pytest
+from conftest import table_rows
 from track_samples import (
     HEIGHT,
     LENGTH,
@@ -75,12 +76,8 @@ def test_the_mean_is_over_tracks_and_not_over_videos():
     gt = ground_truth([*tracks, annotation(3, [LEFT] * 3, video_id=2)])
     scores = score_regions(gt, [result([LEFT] * 3), result([PART] * 3, video_id=2)])
     assert scores.mean == pytest.approx((100 + 0 + 100 / 3) / 3)
-    rows = [line.split("|")[1:-1] for line in regions_table(scores).splitlines()]
-    assert [[cell.strip() for cell in row] for row in rows[2:]] == [
-        ["all videos", "3", "44.444"],
-        ["1", "2", "50.000"],
-        ["2", "1", "33.333"],
-    ]
+    rows = table_rows(regions_table(scores))[2:]
+    assert rows == [["all videos", "3", "44.444"], ["1", "2", "50.000"], ["2", "1", "33.333"]]
 
 
 def test_no_true_track():

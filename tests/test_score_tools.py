@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 from simplevtr.commands import eval_seeds, evaluate
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, check_refused, table_rows
 from track_samples import (
     EXPECTED,
     annotation,
@@ -22,31 +23,20 @@ GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
 
 
 @pytest.fixture
-def tool(capsys):
-    """Runs a tool; returns the exit status, standard output and standard error."""
-
-    def call(of, *options):
-        status = of.main([str(option) for option in options])
-        return status, *capsys.readouterr()
-
-    return call
-
-
-@pytest.fixture
-def score(tool, tmp_path):
+def score(call, tmp_path):
     """Runs evaluate.py into scores.json."""
 
-    def call(*more, gt=GT, results=RESULTS):
+    def score(*more, gt=GT, results=RESULTS):
         files = ["--gt", gt, "--results", results, "--output", tmp_path / "scores.json"]
-        return tool(evaluate, *files, *more)
+        return call(evaluate, *files, *more)
 
-    return call
+    return score
 
 
 @pytest.fixture
-def seeds(tool):
+def seeds(call):
     """Runs eval_seeds.py."""
-    return lambda *options: tool(eval_seeds, *options)
+    return partial(call, eval_seeds)
 
 
 @pytest.fixture
@@ -59,15 +49,6 @@ def write(tmp_path):
         return path
 
     return call
-
-
-def check_refused(done, *words):
-    status, out, err = done
-    assert (status, out) == (2, "")
-    assert err.startswith(("evaluate.py: error: ", "eval_seeds.py: error: "))
-    assert err.count("\n") == 1
-    for word in words:
-        assert word in err
 
 
 def test_scores_are_those_of_the_official_code(score, tmp_path):
@@ -163,45 +144,42 @@ def scores(ap, **more):
     return {**dict.fromkeys(eval_seeds.METRICS, ap), "per_category": {"cat": {"AP": ap}}, **more}
 
 
-def cells(out):
-    rows = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row] for row in rows]
-
-
 def test_mean_and_sample_standard_deviation(seeds, write):
     files = [write(f"{i}.json", scores(ap, APl=None)) for i, ap in enumerate((10, 20, 60))]
     status, out, err = seeds(*files)
     assert (status, err) == (0, "")
-    rows = cells(out)
+    rows = table_rows(out)
     assert rows[0] == ["score", "mean ± std (3)", "seed 1", "seed 2", "seed 3"]
     # Squares of the distances from 30: 400 + 100 + 900, by n - 1 = 2.
     assert rows[2] == ["AP", "30.00 ± 26.46", "10.00", "20.00", "60.00"]
     assert ["APl", "-", "-", "-", "-"] in rows
     assert "cat" not in out.replace(str(files[0].parent), "")
     assert f"3. `{files[2]}`" in out
-    rows = cells(seeds(*files[:2], "--per-category")[1])
+    rows = table_rows(seeds(*files[:2], "--per-category")[1])
     assert rows[-1] == ["AP of cat", "15.00 ± 7.07", "10.00", "20.00"]
-    assert cells(seeds(files[0])[1])[2] == ["AP", "10.00 ± -", "10.00"]
+    assert table_rows(seeds(files[0])[1])[2] == ["AP", "10.00 ± -", "10.00"]
 
 
 def test_results_are_scored_and_mix_with_scores(seeds, write):
     stored = scores(20, per_category={f"c{i}": {"AP": 20} for i in range(1, 6)})
     status, out, _ = seeds(RESULTS, "--gt", GT)
     assert status == 0
-    shown = {row[0]: row[1] for row in cells(out)}
+    shown = {row[0]: row[1] for row in table_rows(out)}
     assert shown["AP"] == "24.03 ± -"
     stored.update(dict.fromkeys(name for name, value in shown.items() if value == "-"))
     stored["per_category"]["c5"]["AP"] = None
     status, out, _ = seeds(RESULTS, write("2.json", stored), "--gt", GT)
     assert status == 0
-    assert cells(out)[2] == ["AP", "22.01 ± 2.85", "24.03", "20.00"]
+    assert table_rows(out)[2] == ["AP", "22.01 ± 2.85", "24.03", "20.00"]
 
 
 def test_results_of_small_areas(seeds, write):
     big = box(0, 0, 3, 4)
     gt = write("gt.json", ground_truth([annotation(1, [big] * 3)]))
     results = write("results.json", [result([big] * 3)])
-    shown = dict(row[:2] for row in cells(seeds(results, "--gt", gt, "--area-limits", 5, 10)[1]))
+    shown = dict(
+        row[:2] for row in table_rows(seeds(results, "--gt", gt, "--area-limits", 5, 10)[1])
+    )
     assert (shown["APs"], shown["APl"]) == ("-", "100.00 ± -")
 
 

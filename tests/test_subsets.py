@@ -1,4 +1,3 @@
-import copy
 import math
 from dataclasses import asdict
 
@@ -7,6 +6,7 @@ from simplevtr.evaluation.ytvis_eval import evaluate_tracks, without_nan
 
 import numpy as np
 import pytest
+from conftest import table_rows
 from track_samples import (
     HEIGHT,
     WIDTH,
@@ -127,10 +127,8 @@ def test_a_prediction_is_not_occluded_by_its_own_object():
 def test_one_group_with_everything_has_the_scores_of_the_evaluation(case):
     gt = read(data_file(case, "gt"))
     results = read(data_file(case, "dt"))
-    before = copy.deepcopy((gt, results))
     stats = evaluate_tracks(gt, results).stats
     everything = score_subsets(gt, results, limits=dict.fromkeys(GROUPS, (1e6, 1e6)))
-    assert (gt, results) == before
     for scores in everything.values():
         found = column(scores, "AP")[0], column(scores, "AP50")[0], column(scores, "AR100")[0]
         assert found == pytest.approx((stats["AP"], stats["AP50"], stats["AR100"]))
@@ -147,10 +145,7 @@ def test_nothing_true():
 def test_table_and_json():
     gt = ground_truth([annotation(1, [A, None, None]), annotation(2, [C] * 3)])
     subsets = score_subsets(gt, [result([C] * 3)], limits={"length": (1, 2)})
-    rows = [
-        [cell.strip() for cell in row.split("|")[1:-1]]
-        for row in subsets_table(subsets).split("\n")
-    ]
+    rows = table_rows(subsets_table(subsets))
     assert rows[2] == ["length", "short", "up to 1", "1", "0.000", "0.000", "0.000"]
     assert rows[3] == ["length", "middle", "up to 2", "0", "nan", "nan", "nan"]
     assert rows[4] == ["length", "long", "above 2", "1", "100.000", "100.000", "100.000"]
