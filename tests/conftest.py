@@ -91,14 +91,14 @@ def call(capsys):
     return call
 
 
-def check_refused(done, *words):
-    """A command that was called printed nothing but one line of an error with these words."""
+def check_refused(done, *words, lines=1):
+    """A command printed so many lines to stderr alone, the last an error with these words."""
     status, out, err = done
-    assert (status, out) == (2, "")
-    assert re.match(r"\w+\.py: error: ", err)
-    assert err.count("\n") == 1
+    assert (status, out, err.count("\n")) == (2, "", lines)
+    error = err.splitlines()[-1]
+    assert re.match(r"\w+\.py: error: ", error)
     for word in words:
-        assert word in err
+        assert word in error
 
 
 def table_rows(text):

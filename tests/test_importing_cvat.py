@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from foreign_formats import (
     SIZE,
-    assert_same_tracks,
     decoded,
-    imported,
     known_dataset,
     read_cvat,
     turn_frames,
@@ -27,12 +25,6 @@ def read(tmp_path, known):
         return read_cvat(path, images=known.images, **options)
 
     return read
-
-
-def test_polygons(known, tmp_path):
-    source = write_cvat(known, tmp_path / "cvat", shape="polygon")
-    other = imported("cvat", source, tmp_path / "out.json", "--images", known.images)
-    assert_same_tracks(known, other)
 
 
 def test_one_file_with_the_frames_at_once(known, tmp_path):
@@ -364,15 +356,6 @@ def test_a_broken_shape_costs_the_frames_that_it_would_be_in(read, gaps, left):
     assert dataset.videos[0].file_names == [f"video1/{t:05}.jpg" for t in left]
     assert shown(dataset) == {0: 0, len(left) - 1: 8}
     assert len(dataset.broken["frames"]) == 4 - len(left)
-
-
-def test_a_broken_file_costs_its_video(tmp_path):
-    known = known_dataset(tmp_path / "known", ragged=False)
-    source = write_cvat(known, tmp_path / "cvat")
-    (source / "video1.xml").write_text("<annotations>")
-    dataset = read_cvat(source, images=known.images, skip_broken=True)
-    assert [video.name for video in dataset.videos] == ["video2"]
-    assert [*dataset.broken] == ["videos"]
 
 
 @pytest.mark.parametrize(("side", "size"), [(48, SIZE), (64, SIZE[::-1])])

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from foreign_formats import (
     SIZE,
-    assert_same_tracks,
-    imported,
     known_dataset,
     read_davis,
     write_davis,
@@ -25,12 +23,6 @@ from PIL import Image, ImageFilter
 @pytest.fixture
 def source(tmp_path):
     return write_davis(known_dataset(tmp_path / "known"), tmp_path / "davis")
-
-
-def test_youtube_vos_round_trip(tmp_path):
-    known = known_dataset(tmp_path / "known")
-    source = write_davis(known, tmp_path / "davis", void=True)
-    assert_same_tracks(known, imported("davis", source, tmp_path / "out.json"))
 
 
 def test_davis_has_one_category_and_void_is_background(tmp_path):

@@ -58,6 +58,12 @@ FORMATS = {
     "png": Format("mots", write_mots_png, small("video1/000000.png", np.uint16), CLASSES),
     "coco": Format("coco-tracks", write_coco, replaced('"size": [48', '"size": [47')),
     "cvat": Format("cvat", write_cvat, replaced('width="', 'width="9', "video1.xml")),
+    "cvat polygons": Format(
+        "cvat",
+        partial(write_cvat, shape="polygon"),
+        replaced('points="', 'points="x', "video1.xml"),
+        ragged=False,
+    ),
     "labelme": Format("labelme", write_labelme, replaced("{", "", FIRST), ragged=False),
 }
 

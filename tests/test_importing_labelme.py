@@ -1,15 +1,12 @@
 import json
 import shutil
 
-from simplevtr.data.ytvis import load_ytvis_json
-from simplevtr.formats.images import read_frame
 from simplevtr.toolbox.importing.output import write_ytvis
 
 import numpy as np
 import pytest
 from foreign_formats import (
     SIZE,
-    assert_same_tracks,
     decoded,
     embedded_png,
     imported,
@@ -44,11 +41,6 @@ def only_mask(dataset):
     ((found,),) = [video.tracks for video in dataset.videos]
     ((mask),) = found.masks.values()
     return decoded(mask)
-
-
-def test_images_are_next_to_the_files(known, tmp_path):
-    source = write_labelme(known, known.images)
-    assert_same_tracks(known, imported("labelme", source, tmp_path / "out.json"))
 
 
 def test_one_video(known):
@@ -237,20 +229,6 @@ def test_bad_files_are_named(read, known):
     shutil.move(known.images / "video1/00001.json", known.images / "video1/00009.json")
     with pytest.raises(FileNotFoundError, match="00009.json: there is no image 00009"):
         read_labelme(known.images)
-
-
-@pytest.mark.parametrize("stated", [SIZE, None])
-def test_labels_are_of_the_picture_as_exif_turns_it(known, read, stated):
-    """As LabelMe shows it; what is written fits what the loader reads."""
-    expected = read(shape())
-    turn_frames(known.images)
-    content = {"shapes": [shape()]}
-    if stated:
-        content |= {"imageHeight": stated[0], "imageWidth": stated[1]}
-    assert read(content=content).videos == expected.videos
-    write_ytvis(read(content=content), known.images / "a.json")
-    (record,) = load_ytvis_json(known.images / "a.json", known.images)
-    assert read_frame(record["file_names"][0], SIZE).shape == (*SIZE, 3)
 
 
 def test_labels_of_the_stored_picture_say_so_by_their_size(known, read):

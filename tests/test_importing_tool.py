@@ -4,9 +4,10 @@ import json
 import tracemalloc
 import zlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from simplevtr.commands.import_dataset import main
+from simplevtr.commands import import_dataset
 from simplevtr.toolbox.importing.output import (
     categories_of_file,
     summary_table,
@@ -24,14 +25,8 @@ from simplevtr.toolbox.importing.sources import frames_of, numbered_frames
 
 import numpy as np
 import pytest
-from foreign_formats import (
-    SIZE,
-    decoded,
-    encoded,
-    known_dataset,
-    read_davis,
-    write_davis,
-)
+from conftest import check_refused
+from foreign_formats import SIZE, decoded, encoded, known_dataset, read_davis, write_davis
 from PIL import Image
 
 
@@ -59,17 +54,10 @@ def test_fields_of_the_file(tmp_path):
     assert content["info"] == {"description": "by hand"}
     assert content["categories"] == [{"id": 3, "name": "cat"}]
     (video,), (track,) = content["videos"], content["annotations"]
-    assert video == {
-        "height": 48,
-        "width": 64,
-        "length": 2,
-        "file_names": ["a/0.jpg", "a/1.jpg"],
-        "id": 1,
-    }
+    size = {"height": 48, "width": 64, "length": 2}
+    assert video == {**size, "file_names": ["a/0.jpg", "a/1.jpg"], "id": 1}
     assert track == {
-        "height": 48,
-        "width": 64,
-        "length": 2,
+        **size,
         "category_id": 3,
         "segmentations": [None, encoded(np.eye(*SIZE))],
         "bboxes": [None, [0.0, 0.0, 48.0, 48.0]],
@@ -110,20 +98,18 @@ def test_an_empty_dataset_is_refused(tmp_path, missing):
 
 
 @pytest.fixture
-def command(davis, tmp_path, capsys):
+def command(davis, tmp_path, call):
     """Runs it; gives what it wrote, None if it refused to, and what it printed."""
 
     def command(*options):
         output = tmp_path / "out.json"
         output.unlink(missing_ok=True)
-        status = main(["davis", str(davis), "--output", str(output), *map(str, options)])
-        printed = capsys.readouterr()
+        status, *printed = call(import_dataset, "davis", davis, "--output", output, *options)
         if status == 0:
-            return json.loads(output.read_text()), printed.out
-        assert (status, output.exists()) == (2, False)
-        assert printed.err.startswith("import_dataset.py: error: ")
-        assert printed.err.count("\n") == 1
-        return None, printed.err
+            return json.loads(output.read_text()), printed[0]
+        check_refused((status, *printed))
+        assert not output.exists()
+        return None, printed[1]
 
     return command
 
@@ -163,15 +149,12 @@ def test_bad_options_are_refused_in_one_line(command, options, message):
     assert message in command(*options)[1]
 
 
-def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, capsys):
-    output = tmp_path / "out.json"
-    assert main(["davis", str(tmp_path / "nothing"), "--output", str(output)]) == 2
-    assert "nothing: no such file or folder" in capsys.readouterr().err
-    output.write_text("mine")
-    arguments = ["davis", str(davis), "--output", str(output)]
-    assert main(arguments) == 2
-    assert "exists already" in capsys.readouterr().err
-    assert main([*arguments, "--overwrite"]) == 0
+def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call):
+    run, to = partial(call, import_dataset, "davis"), ("--output", tmp_path / "out.json")
+    check_refused(run(tmp_path / "nothing", *to), "nothing: no such file or folder")
+    to[1].write_text("mine")
+    check_refused(run(davis, *to), "exists already")
+    assert run(davis, *to, "--overwrite")[0] == 0
 
 
 def test_names_with_control_characters_do_no_harm():
@@ -216,16 +199,18 @@ def test_names_in_either_form_of_unicode_are_one(davis, command, train):
     assert content["categories"] == [{"id": 1, "name": "cat"}]
 
 
-def test_all_categories_become_one(command):
-    content, _ = command("--rename", "*=object")
-    assert content["categories"] == [{"id": 1, "name": "object"}]
-    assert category_ids(content) == [1, 1, 1, 1]
-
-
-def test_a_star_stands_for_the_categories_that_are_not_named(command):
-    content, _ = command("--rename", "dog=dog", "*=thing")
-    assert content["categories"] == [{"id": 1, "name": "thing"}, {"id": 2, "name": "dog"}]
-    assert category_ids(content) == [1, 1, 2, 2]
+@pytest.mark.parametrize(
+    ("renamed", "names", "ids"),
+    [
+        (["dog=animal", "cat=animal"], ["animal"], [1, 1, 1, 1]),
+        (["*=object"], ["object"], [1, 1, 1, 1]),
+        (["dog=dog", "*=thing"], ["thing", "dog"], [1, 1, 2, 2]),
+    ],
+)
+def test_categories_are_renamed_and_united(command, renamed, names, ids):
+    content, _ = command("--rename", *renamed)
+    assert content["categories"] == [{"id": i, "name": n} for i, n in enumerate(names, start=1)]
+    assert category_ids(content) == ids
 
 
 @pytest.mark.parametrize("name", ["Cat", " cat", "c at", "CAT", "c_a-t"])
@@ -262,12 +247,6 @@ def test_categories_of_a_public_dataset(davis, command):
     content, _ = command(*options, "--rename", "Giant Panda=giant_panda")
     assert len(content["categories"]) == 40
     assert category_ids(content) == [2, 2]
-
-
-def test_categories_can_be_renamed_and_united(command):
-    content, _ = command("--rename", "dog=animal", "cat=animal")
-    assert content["categories"] == [{"id": 1, "name": "animal"}]
-    assert category_ids(content) == [1] * 4
 
 
 def test_names_alike_within_an_import_are_pointed_out(davis, command):

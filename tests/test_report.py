@@ -14,6 +14,7 @@ from simplevtr.toolbox.report.folder import PAGE
 
 import numpy as np
 import pytest
+from conftest import check_refused
 from PIL import Image
 from pycocotools import mask as coco_mask
 from report_samples import (
@@ -39,14 +40,6 @@ def report(tmp_path_factory):
     arguments = make_report_folder(root / "data")
     assert tool.main([*arguments, "--output", str(root / "report"), "--title", HOSTILE]) == 0
     return root / "report"
-
-
-def refused(capsys, arguments, *words):
-    assert tool.main([str(word) for word in arguments]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("report.py: error: ")
-    for word in words:
-        assert word in error
 
 
 def everything(folder):
@@ -191,34 +184,33 @@ def test_results_may_be_empty(data, tmp_path):
     assert read_data(tmp_path / "plain/data.js")["worst"] == []
 
 
-def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, capsys):
+def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, call):
     output = tmp_path / "report"
     arguments = [*data, "--output", str(output)]
-    assert tool.main(arguments) == 0
+    assert call(tool, *arguments)[0] == 0
     (output / "notes.txt").write_text("mine")
     (output / "frames/1/old.jpg").write_text("old")
-    refused(capsys, arguments, "report", "--overwrite")
+    check_refused(call(tool, *arguments), "report", "--overwrite")
     assert (output / "frames/1/old.jpg").exists()
     assert tool.main([*arguments, "--overwrite"]) == 0
     assert (output / "notes.txt").read_text() == "mine"
     assert not (output / "frames/1/old.jpg").exists()
 
 
-def test_another_folder_is_never_overwritten(data, tmp_path, capsys):
+def test_another_folder_is_never_overwritten(data, tmp_path, call):
     output = tmp_path / "precious"
     output.mkdir()
     (output / "index.html").write_text("my page")
-    refused(capsys, [*data, "--output", output, "--overwrite"], "precious", "not a report")
+    check_refused(call(tool, *data, "--output", output, "--overwrite"), "precious", "not a report")
     assert everything(output) == {"index.html"}
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "right/../../secret.png", "a\nb"])
-def test_frames_lie_below_the_images(data, tmp_path, capsys, name):
+def test_frames_lie_below_the_images(data, tmp_path, call):
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "data/secret.png")
     gt = json.loads(Path(data[1]).read_text())
-    gt["videos"][0]["file_names"][2] = name
+    gt["videos"][0]["file_names"][2] = "right/../../secret.png"
     Path(data[1]).write_text(json.dumps(gt))
-    refused(capsys, [*data, "--output", tmp_path / "report"], "file_names[2]")
+    check_refused(call(tool, *data, "--output", tmp_path / "report"), "file_names[2]", lines=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]  # nothing half done
 
 
@@ -231,35 +223,31 @@ def test_names_of_frames_have_two_spellings(data, tmp_path):
     assert (tmp_path / "report/frames/1/0.jpg").is_file()
 
 
-def test_frames_that_cannot_be_used(data, tmp_path, capsys):
+def test_frames_that_cannot_be_used(data, tmp_path, call):
     arguments = [*data, "--output", tmp_path / "report"]
     frame = tmp_path / "data/images/right/00001.png"
     Image.new("RGB", (WIDTH + 1, HEIGHT)).save(frame)
-    refused(capsys, arguments, "00001.png", "48x65", "48x64")
+    check_refused(call(tool, *arguments), "00001.png", "48x65", "48x64", lines=2)
     frame.write_bytes(b"no image")
-    refused(capsys, arguments, "00001.png", "cannot be read")
+    check_refused(call(tool, *arguments), "00001.png", "cannot be read", lines=2)
     frame.unlink()
-    refused(capsys, arguments, "00001.png", "does not exist")
+    check_refused(call(tool, *arguments), "00001.png", "does not exist", lines=2)
     shutil.rmtree(tmp_path / "data/images")
-    refused(capsys, arguments, "images", "does not exist")
+    check_refused(call(tool, *arguments), "images", "does not exist")
 
 
 def test_frames_are_shown_as_training_reads_them(data, tmp_path):
-    """As EXIF turns them, which is how they were labelled, and 16-bit grey by its upper bits."""
+    """As EXIF turns them, which is how they were labelled."""
     turned = Image.new("RGB", (HEIGHT, WIDTH))
     turned.paste((255, 255, 255), (0, 0, HEIGHT // 2, WIDTH))  # the left half as it is stored
     exif = turned.getexif()
     exif[0x0112] = 6  # shown turned to the right
     turned.save(tmp_path / "data/images/right/00001.png", exif=exif)
-    deep = np.full((HEIGHT, WIDTH), 100 << 8, np.uint16)
-    Image.fromarray(deep).save(tmp_path / "data/images/right/00002.png")
     assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
     with Image.open(tmp_path / "report/frames/1/1.jpg") as image:
         assert image.size == (WIDTH, HEIGHT)
         upper, lower = (image.convert("L").getpixel((WIDTH // 2, y)) for y in (4, HEIGHT - 4))
         assert (upper > 200, lower < 50) == (True, True)
-    with Image.open(tmp_path / "report/frames/1/2.jpg") as image:
-        assert abs(image.convert("L").getpixel((9, 9)) - 100) < 3
 
 
 @pytest.mark.parametrize(
@@ -273,8 +261,8 @@ def test_frames_are_shown_as_training_reads_them(data, tmp_path):
         ("--frame-width", "1", "frame_width"),
     ],
 )
-def test_bad_options(data, tmp_path, capsys, option, value, word):
-    refused(capsys, [*data, "--output", tmp_path / "report", option, value], word)
+def test_bad_options(data, tmp_path, call, option, value, word):
+    check_refused(call(tool, *data, "--output", tmp_path / "report", option, value), word)
 
 
 def test_needs_neither_torch_nor_detectron2():
@@ -282,8 +270,8 @@ def test_needs_neither_torch_nor_detectron2():
     assert subprocess.run([sys.executable, "-c", code], cwd=PAGE.parents[3]).returncode == 0
 
 
-def test_bad_files(data, tmp_path, capsys):
+def test_bad_files(data, tmp_path, call):
     output = ["--output", tmp_path / "report"]
-    refused(capsys, ["--gt", "none.json", *data[2:], *output], "none.json")
-    refused(capsys, ["--video-list", data[3], *data[2:], *output], "results.json")
-    refused(capsys, [*data[:2], "--results", data[1], *data[4:], *output], "gt.json")
+    check_refused(call(tool, "--gt", "none.json", *data[2:], *output), "none.json")
+    check_refused(call(tool, "--video-list", data[3], *data[2:], *output), "results.json")
+    check_refused(call(tool, *data[:2], "--results", data[1], *data[4:], *output), "gt.json")

@@ -108,7 +108,6 @@ class _TrackEval(COCOeval):
         self.params.maxDets = list(MAX_TRACKS)
         self._tracks = gt.tracks, results
         self._use_categories = use_categories
-        self._matched: dict[tuple, dict] = {}
 
     def _prepare(self) -> None:
         gts, dts = self._tracks
@@ -141,21 +140,6 @@ class _TrackEval(COCOeval):
         order = np.argsort([-dt["score"] for dt in dts], kind="mergesort")
         dts = [dts[i] for i in order[: self.params.maxDets[-1]]]
         return track_iou(*([entry["track"].strip for entry in side] for side in (dts, gts)))
-
-    def evaluateImg(self, imgId: int, catId: int, aRng: list, maxDet: int) -> dict | None:  # noqa: N802, N803
-        """Match a video's tracks of one category within an area range.
-
-        The range matters only by which of the tracks lie in it. So ranges that hold the same tracks
-        share one matching, and one that holds none needs no matching: everything would be ignored.
-        """
-        cell = self._gts.get((imgId, catId), ()), self._dts.get((imgId, catId), ())
-        inside = tuple(aRng[0] <= track["area"] <= aRng[1] for tracks in cell for track in tracks)
-        if not any(inside):
-            return None
-        key = imgId, catId, inside
-        if key not in self._matched:
-            self._matched[key] = super().evaluateImg(imgId, catId, aRng, maxDet)
-        return self._matched[key]
 
 
 def average_scores(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:

@@ -16,6 +16,11 @@ Item = TypeVar("Item")
 
 _MOST = 2**63  # ids and counts fit signed integers of 64 bits
 _SHOWN = 10  # ids and names listed in an error message
+# A value of a file in a message: short, and not so deep that nested lists can overflow the stack.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 3
+shown = _SHORT.repr
 
 
 def check_lists(content: Any, source: str, *, empty: bool = False) -> None:
@@ -36,7 +41,7 @@ def check_lists(content: Any, source: str, *, empty: bool = False) -> None:
     for key in ("videos", "categories"):
         if not isinstance(content.get(key), list):
             hint = "; is it a COCO file of single images?" if "images" in content else ""
-            found = reprlib.repr([*content])
+            found = shown([*content])
             raise ValueError(f"{source}: has no list {key!r}, only {found}{hint}")
         if not content[key] and not empty:
             raise ValueError(f"{source}: is empty, {key!r} has no entry")
@@ -80,7 +85,7 @@ def entries(
             for name, places in first.items():
                 own = getattr(item, name)
                 if (place := places.setdefault(own, index)) != index:
-                    raise ValueError(f"{name} {own!r:.80} is used by {key}[{place}] already")
+                    raise ValueError(f"{name} {shown(own)} is used by {key}[{place}] already")
         except ValueError as error:
             raise ValueError(f"{source}: {key}[{index}]: {error}") from error
         items.append(item)
@@ -120,7 +125,7 @@ def flag(entry: dict[str, Any], key: str) -> bool:
     """Whether the value under ``key`` is 1; a missing one is 0."""
     value = entry.get(key, 0)
     if value not in (0, 1):
-        raise ValueError(f"{key} must be 0 or 1, got {value!r:.80}")
+        raise ValueError(f"{key} must be 0 or 1, got {shown(value)}")
     return bool(value)
 
 
@@ -194,7 +199,7 @@ def is_finite(value: object) -> bool:
 def score(value: object, name: str = "score") -> float:
     """The number in [0, 1] that every score, and every threshold of scores, is."""
     if not is_finite(value) or not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value!r:.80}; it must be a number from 0 to 1")
+        raise ValueError(f"{name} is {shown(value)}; it must be a number from 0 to 1")
     return float(value)
 
 
@@ -205,4 +210,4 @@ def iou_threshold(value: float) -> None:
 
 
 def _got(entry: Mapping[str, Any], key: str) -> str:
-    return f"got {entry[key]!r:.80}" if key in entry else "it is missing"
+    return f"got {shown(entry[key])}" if key in entry else "it is missing"

@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import re
-import reprlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from functools import reduce
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from simplevtr.formats import checks
+from simplevtr.formats.checks import shown
 
 # What --list prints. An error is refused or gives wrong training or wrong scores; a warning may be
 # meant. What can be ignored leaves a file that can be used as it is. What has no line --fix is not
@@ -35,12 +35,6 @@ for _name, _severity, _ignorable, _text in re.findall(_ENTRY, CATALOGUE):
     _meaning, _, _repair = " ".join(_text.split()).partition(" --fix: ")
     DEFECTS[_name] = Defect(_name, _severity, bool(_ignorable), _meaning, _repair)
 
-# A value of the file in a message: short, without control characters, and not so deep that nested
-# lists can overflow the stack.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
-_SHORT.maxlevel = 3
-shown = _SHORT.repr
 _MOST_NAME = 200  # characters
 _MOST_EXAMPLES = 20  # of a defect
 _NESTING = 30  # levels that writing the file may need in addition to those of a value
@@ -113,8 +107,6 @@ class Findings:
             return check(entry, key)
         except ValueError as error:
             detail = str(error)
-        except RecursionError:  # in the message of the check
-            detail = f"{key} is nested too deeply"
         value, name = entry.get(key), "wrong-type"
         if key not in entry:
             name = "missing-key"

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from simplevtr.formats.checks import shown
 from simplevtr.formats.rle import decode_valid_texts, mask_text, starts_of
-from simplevtr.toolbox.doctor.findings import shown
 from simplevtr.toolbox.doctor.tracks import TO_COMPUTE, is_absent
 from simplevtr.toolbox.doctor.videos import Track, Video
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
-from simplevtr.toolbox.doctor.findings import Findings, shown
+from simplevtr.toolbox.doctor.findings import Findings
 from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, objects
 
 TO_COMPUTE = object()  # in the place of a box or an area that is computed from the mask
@@ -91,7 +91,7 @@ def _examine_crowds(
     told: set[Track] = set()
     for (kind, key), group in groups.items():
         if all(track.entry.get("iscrowd") for track in group):
-            name = f" {shown(categories[key]['name'])}" if kind == "category" else ""
+            name = f" {checks.shown(categories[key]['name'])}" if kind == "category" else ""
             found = findings if kind == "file" else findings.at(**{kind: key})
             detail = f"all {len(group):,} annotations of the {kind}{name} are crowds: {_WAY_OUT}"
             found.add("all-crowds", detail)

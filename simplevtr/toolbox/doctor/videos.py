@@ -10,7 +10,7 @@ from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.formats import checks
 from simplevtr.formats.files import json_value
 from simplevtr.formats.paths import leads_out, natural_key, relative
-from simplevtr.toolbox.doctor.findings import Findings, shown
+from simplevtr.toolbox.doctor.findings import Findings
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
@@ -56,7 +56,7 @@ def objects(
             yield raw, entry, found
         else:
             repair = f"{key} that cannot be used were dropped"
-            found.add("wrong-type", f"{shown(entry)} is not an object", repair)
+            found.add("wrong-type", f"{checks.shown(entry)} is not an object", repair)
 
 
 def _identified(
@@ -71,7 +71,7 @@ def _identified(
         own_id = found.read(checks.integer, entry, "id", repair)
         if own_id in seen:
             repair = f"{key} with the id of another one were dropped"
-            name = f" of {shown(entry.get('name'))}" if kind == "category" else ""
+            name = f" of {checks.shown(entry.get('name'))}" if kind == "category" else ""
             detail = f"id {own_id}{name} is that of another {kind}"
             found.at(**{kind: own_id}).add(f"duplicate-{kind}", detail, repair)
         elif own_id is not None:
@@ -96,7 +96,7 @@ def examine_categories(
         name = found.read(checks.name, entry, "name", repair) or f"category {own_id}"
         if name in by_name:
             categories[own_id] = by_name[name]
-            detail = f"name {shown(name)} is that of category {by_name[name]['id']}"
+            detail = f"name {checks.shown(name)} is that of category {by_name[name]['id']}"
             repair = "categories with the name of another one became one with it"
             found.add("duplicate-name", detail, repair)
         else:
@@ -114,7 +114,7 @@ def examine_use(kept: Sequence[dict[str, Any]], used: set[int], findings: Findin
     unused = [entry for entry in kept if entry["id"] not in used]
     if len(unused) == 1:
         found = findings.at(category=unused[0]["id"])
-        found.add("unused-category", f"{shown(unused[0]['name'])} has no annotation")
+        found.add("unused-category", f"{checks.shown(unused[0]['name'])} has no annotation")
     elif unused:
         names = checks.listed([entry["name"] for entry in unused])
         detail = f"{len(unused):,} of {len(kept):,} categories have no annotation: {names}"
@@ -169,7 +169,7 @@ def _examine_frames(video: Video, owners: dict[str, int]) -> None:
     """The number of frames, the order of their names, and files that are frames several times."""
     length, names, found = len(video.names), video.file_names(), video.found
     if video.stated_length not in (None, length):
-        detail = f"length is {shown(video.stated_length)}, but there are {length} file_names"
+        detail = f"length is {checks.shown(video.stated_length)}, but there are {length} file_names"
         found.add("length-mismatch", detail)
     if length == 1:
         found.add("single-frame", "there is one frame")
@@ -179,7 +179,7 @@ def _examine_frames(video: Video, owners: dict[str, int]) -> None:
         found.add("too-large", detail)
     for (before, first), (key, name) in pairwise((natural_key(n)[0], n) for n in names):
         if key < before:
-            found.at(file=name).add("unsorted-frames", f"comes after {shown(first)}")
+            found.at(file=name).add("unsorted-frames", f"comes after {checks.shown(first)}")
             break
     told = {video.id}
     uses = Counter(names)

@@ -74,7 +74,7 @@ def read(
             with draft.frame(image.id, f"{source}, image {image.id}"):
                 draft.check_stated(image.id)
                 for entry in annotations.get(image.id, ()):
-                    with naming(f"annotation {entry.get('id')!r:.40}"):
+                    with naming(f"annotation {checks.shown(entry.get('id'))}"):
                         track = identity(_track(entry), _TRACK_NAMES)
                         category = categories[checks.known(entry, "category_id", categories)]
                         mask, is_box = from_coco(entry["segmentation"], draft.size)

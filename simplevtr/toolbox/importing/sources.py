@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from simplevtr.formats.checks import shown
 from simplevtr.formats.files import read_json
 from simplevtr.formats.images import IMAGE_SUFFIXES
 from simplevtr.formats.paths import existing, natural_key
@@ -95,12 +96,12 @@ def read_object(path: Path) -> dict[str, Any]:
 def as_object(value: Any, where: object) -> dict[str, Any]:
     """``value`` if it is an object, else ValueError."""
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: is {value!r:.80}; an object is needed")
+        raise ValueError(f"{where}: is {shown(value)}; an object is needed")
     return value
 
 
 def identity(value: Any, what: str) -> int | str:
     """``value`` if it can tell things apart, an integer or a text, else ValueError."""
     if type(value) not in (int, str):
-        raise ValueError(f"{what} is {value!r:.80}; an integer or a text is needed")
+        raise ValueError(f"{what} is {shown(value)}; an integer or a text is needed")
     return value
