@@ -131,7 +131,8 @@ def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
     kind = shape.get("shape_type")
     kind = "polygon" if kind is None else kind
     if kind not in _SHAPES:
-        raise ValueError(f"unknown shape_type {checks.shown(kind)}; imported are {', '.join(_SHAPES)}")
+        known = ", ".join(_SHAPES)
+        raise ValueError(f"unknown shape_type {checks.shown(kind)}; imported are {known}")
     points = shapes.flat(shape.get("points"))
     # Rectangles of newer files have four corners.
     corners = 4 if kind in _TURNED or (kind == "rectangle" and len(points) == 8) else 2
