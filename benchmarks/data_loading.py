@@ -84,13 +84,14 @@ class PlainMapper:
                 transforms, image = self.steps(moved), moved.image
             else:
                 image = transforms.apply_image(image)
-            image = _changed(image, colour)
+            image = plain_colours(image, colour)
             record["image"].append(torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1))))
             record["instances"].append(_instances(entries, ids, transforms, image.shape[:2]))
         return record
 
 
-def _changed(image: np.ndarray, drawn: PhotometricTransform) -> np.ndarray:
+def plain_colours(image: np.ndarray, drawn: PhotometricTransform) -> np.ndarray:
+    """The changes of colours one after the other, in floating point."""
     if drawn == PhotometricTransform():
         return image
     image = image.astype(np.float32) + drawn.brightness

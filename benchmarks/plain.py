@@ -13,7 +13,8 @@ from typing import Any
 from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.meta_arch import SimpleVTR
-from simplevtr.structures import ClipBatch, ClipPredictions, TrackMasks, encode_masks
+from simplevtr.structures import ClipBatch, ClipPredictions, FrameTracks, encode_masks
+from simplevtr.tracking.collected import CollectedTracks
 from simplevtr.tracking.evidence import TrackEvidence
 
 import torch
@@ -94,24 +95,16 @@ class PlainVTR(SimpleVTR):
         predictions = self.predict_clip(batch.frames, batch.padding)
         probability = predictions.logits[0].float().softmax(-1)
         probability = probability[..., self.window_predictor.class_offset : -1]
-        masks = {}
+        collected = CollectedTracks(size, per_video=self.segmenter.tracks_per_video)
         if predictions.masks is not None:
             logits = F.interpolate(predictions.masks[0].float(), size=size, mode="bilinear")
-            encoded = (encode_masks(slot) for slot in (logits > 0).cpu().transpose(0, 1))
-            masks = {n: TrackMasks(rles, size) for n, rles in enumerate(encoded) if any(rles)}
-        count = self.segmenter.tracks_per_video
-        ones = torch.ones(2)  # scores are those of the classes alone
-        evidence = [TrackEvidence.of(slot, ones) for slot in probability.unbind(1)]
-        classes = (track.best_classes(count) for track in evidence)
-        found = [(score, label, n) for n, own in enumerate(classes) for label, score in own]
-        found.sort(reverse=True)
-        found = [item for item in found[: count or None] if item[-1] in masks]
-        return {
-            "image_size": size,
-            "pred_scores": [score for score, *_ in found],
-            "pred_labels": [label for _, label, _ in found],
-            "pred_masks": [masks[slot] for *_, slot in found],
-        }
+            masks = (logits > 0).cpu().transpose(0, 1)
+            tracks = [(n, 0, None, encode_masks(slot)) for n, slot in enumerate(masks)]
+            collected.extend(FrameTracks.of_video(tracks, size, len(probability)))
+        for n, slot in enumerate(probability.unbind(1)):
+            ones = torch.ones(2)  # scores are those of the classes alone
+            collected.end(n, TrackEvidence.of(slot, ones))
+        return collected.result(looked_at=len(probability), score_threshold=0.0)
 
 
 @META_ARCH_REGISTRY.register()

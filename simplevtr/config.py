@@ -213,7 +213,7 @@ def _add_data(cfg: CfgNode) -> None:
     # True: frames in random instead of temporal order (§4.1, A.2)
     cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False
     # Any of "flip", "photometric", "crop", applied as in VisTR; "vertical_flip"; "paste", tracks of
-    # another video over half of the clips; () for none. Geometry is drawn once a clip.
+    # another video over half of the clips; () for none. Geometry is drawn once per clip.
     cfg.INPUT.AUGMENTATIONS = ["flip", "photometric", "crop"]
     cfg.INPUT.PHOTOMETRIC_PER = "frame"  # "frame" (VisTR) or "clip": how often colours are drawn
     # VisTR's crop: the short side is resized to one of CROP_RESIZE, then a window with sides from
@@ -294,7 +294,7 @@ def _add_test(cfg: CfgNode) -> None:
     # In a video of several windows AP ranks a track by its score times the share of the frames of
     # all windows that saw it, to this power; 0: by its score.
     cfg.TEST.LENGTH_POWER = 1.0
-    # 0: one track a slot, with its best class (VisTR). N: the N best (slot, class) pairs of a
+    # 0: one track per slot, with its best class (VisTR). N: the N best (slot, class) pairs of a
     # video.
     cfg.TEST.TRACKS_PER_VIDEO = 0
     # Tracks whose score, over the frames of the windows that saw them, is below are left out.

@@ -5,6 +5,8 @@ import importlib.metadata
 import platform
 import sys
 
+from tabulate import tabulate
+
 PACKAGES = ("torch", "torchvision", "detectron2", "fvcore", "einops", "pycocotools", "scipy", "av")
 
 
@@ -46,10 +48,7 @@ def _version(name: str) -> str:
 
 def main() -> None:
     """Print the table."""
-    rows = describe()
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}")
+    print(tabulate(describe(), tablefmt="plain", disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def test_records(tmp_path, caplog):
             "annotations\\[0\\]: category_id must be an integer",
         ),
         ({"annotations": lambda x: x[0].update(id=2)}, "annotations\\[1\\]: id 2 is used"),
+        ({"annotations": lambda x: x[0].update(iscrowd="0")}, "iscrowd must be 0 or 1, got '0'"),
         ({"categories": lambda x: x[0].pop("name")}, "categories\\[0\\]: name must be text"),
         ({"categories": lambda x: x.pop(0)}, "unknown|none of its categories"),
     ],

@@ -17,17 +17,6 @@ from detectron2.utils import comm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
-def command(arguments, cwd=None):
-    """Run train_net.py in a process of its own."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train_net.py"), "--config-file", CLIPS_CONFIG, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-
-
 def run(arguments):
     return run_train_net(*arguments)
 
@@ -58,7 +47,9 @@ def trained(tiny_opts, tmp_path, trained_once):
 
 def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path, capsys):
     folder = tmp_path / "run"
-    first = command([*tiny_opts, "VIS_PERIOD", "2", "SOLVER.EMA_DECAY", "0.9"])
+    script = [sys.executable, str(ROOT / "train_net.py"), "--config-file", CLIPS_CONFIG]
+    words = [*tiny_opts, "VIS_PERIOD", "2", "SOLVER.EMA_DECAY", "0.9"]
+    first = subprocess.run([*script, *words], capture_output=True, text=True)
     assert first.returncode == 0, first.stderr
     assert "AP50" in first.stdout
     assert (folder / "model_final.pth").is_file()
@@ -71,12 +62,12 @@ def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path, capsys):
     assert {"total_loss", "loss_dice", "segm/AP"} <= set(events.Tags()["scalars"])
     assert len(events.Tags()["images"]) == 1
 
-    again = command(tiny_opts)
-    assert again.returncode == 2
-    assert again.stderr.startswith("train_net.py: error: OUTPUT_DIR")
-    assert "--resume" in again.stderr
-    assert again.stderr.count("\n") == 1
-    assert again.stdout == ""
+    assert train_net.main(["--config-file", CLIPS_CONFIG, *tiny_opts]) == 2
+    again = capsys.readouterr()
+    assert again.err.startswith("train_net.py: error: OUTPUT_DIR")
+    assert "--resume" in again.err
+    assert again.err.count("\n") == 1
+    assert again.out == ""
 
     run(["--resume", *tiny_opts, "SOLVER.MAX_ITER", "4", "SOLVER.EMA_DECAY", "0.9"])
     assert "Starting training from iteration 2" in capsys.readouterr().out

@@ -1,3 +1,4 @@
+from benchmarks.data_loading import plain_colours
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.transforms import ClipGeometry, PhotometricTransform, largest_reduction
 
@@ -98,21 +99,6 @@ def test_geometry_of_a_reduced_frame():
     assert geometry.reduction == 4
     image = texture(30, 60)
     assert np.array_equal(geometry.apply_image(image, 4), image[2:27, 50:0:-1])
-
-
-def plain_colours(image, change):
-    """The documented steps in floating point."""
-    image = image.astype(np.float32) + change.brightness
-    if change.contrast_first:
-        image *= change.contrast
-    hsv = cv2.cvtColor(np.clip(image, 0, 255) / 255, cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (hsv[..., 0] + change.hue) % 360
-    hsv[..., 1] = np.clip(hsv[..., 1] * change.saturation, 0, 1)
-    if change.saturation != 1 or change.hue != 0:
-        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255
-    if not change.contrast_first:
-        image *= change.contrast
-    return np.clip(image[..., list(change.channels)] + 0.5, 0, 255).astype(np.uint8)
 
 
 def test_colours_are_those_of_the_plain_steps():

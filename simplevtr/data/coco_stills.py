@@ -99,7 +99,7 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Reco
             video_id=checks.known(entry, "image_id", records),
             category_id=checks.known(entry, "category_id", contiguous),
             id=checks.integer(entry, "id"),
-            iscrowd=bool(entry.get("iscrowd", 0)),
+            iscrowd=checks.flag(entry, "iscrowd"),
             segmentations=[entry.get("segmentation") or None],
             bboxes=[entry.get("bbox")],
             areas=None,
