@@ -142,7 +142,7 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
         (["{good}", "--against", "missing.json"], "missing.json does not exist"),
         (["{good}", "--against-images", "a", "b"], "names 2 folders for 0 files"),
         (["{good}", "--crowds"], "add --fix OUT"),
-        (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is no registered"),
+        (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is not a reg"),
     ],
 )
 def test_errors_are_one_line(arguments, message, folder, call):

@@ -202,7 +202,7 @@ def test_names_that_two_splits_share_are_a_warning(folder, other, rename, images
     assert repaired(examination) == read(folder)
     if defect == "leaked-file":
         (example, *_) = examination.findings.examples[defect]
-        assert example["detail"] == "4 of its file names are in valid.json too"
+        assert example["detail"] == "4 of its file names are also in valid.json"
 
 
 def test_equal_first_frames_under_other_names(folder, other):
@@ -211,7 +211,7 @@ def test_equal_first_frames_under_other_names(folder, other):
     assert dict(examination.findings.counts) == {"leaked-frame": 1}
     (example,) = examination.findings.examples["leaked-frame"]
     assert example["video"] == 2
-    assert example["detail"].endswith("valid/JPEGImages/video3/00000.jpg too")
+    assert example["detail"].endswith("valid/JPEGImages/video3/00000.jpg")
     assert [video["id"] for video in repaired(examination)["videos"]] == [1, 3]
     ignored = leaks(folder, other, images=True, ignored=["leaked-frame"])
     assert repaired(ignored) == read(folder)

@@ -133,7 +133,7 @@ def supersampled(numbers):
 )
 def test_shades_of_grey_are_not_objects(davis_2016, paint):
     repaint(davis_2016 / "Annotations/video1", paint)
-    message = r"video1/0000\d.png: has \d+ grey values besides 0 and 255, .* without smoothing"
+    message = r"video1/0000\d.png: has \d+ grey values other than 0 and 255, .* without smoothing"
     with pytest.raises(ValueError, match=message):
         read_davis(davis_2016)
     dataset = read_davis(davis_2016, skip_broken=True)

@@ -25,7 +25,7 @@ AREAS = ("all", "small", "medium", "large")
 # Between small, medium and large: mean pixels of the frames in which a track is visible. A limit
 # belongs to both of its ranges.
 AREA_LIMITS = (128**2, 256**2)
-MAX_TRACKS = (1, 10, 100)  # tracks a video and category that count, best scores first
+MAX_TRACKS = (1, 10, 100)  # tracks that count per video and category, best scores first
 _PAIRS_A_ROW = 3  # categories side by side in a table, as in detectron2's
 _ALL_CATEGORIES = -1  # stands for every category if categories are not told apart
 
@@ -42,7 +42,7 @@ class TrackScores:
     per_category: dict[str, dict[str, float]]
     # (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU thresholds
     # .50:.05:.95, recalls 0:.01:1, ``category_ids``, areas all / small / medium / large, at most
-    # 1 / 10 / 100 tracks of a video and category.
+    # 1 / 10 / 100 tracks per video and category.
     precision: np.ndarray
     recall: np.ndarray  # (10, K, 4, 3) float64, the greatest recall, without the second axis
     category_ids: list[int]  # K, ascending, of the categories with a true or predicted track
@@ -100,7 +100,7 @@ class _TrackEval(COCOeval):
         self.params.imgIds = [video.id for video in gt.videos]
         self.params.catIds = [_ALL_CATEGORIES]
         if use_categories:
-            # Others have no say in any score, and an open vocabulary has tens of thousands.
+            # Others affect no score, and an open vocabulary has tens of thousands.
             self.params.catIds = gt.categories_in_use(results)
         low, high = areas
         self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]

@@ -82,7 +82,7 @@ class Planner:
         needs = {part: [need for way in ways for need in way[part]] for part in ways[0]}
         rows = [[part, *(f"{need / MIB:,.1f}" for need in row)] for part, row in needs.items()]
         heads = [
-            f"{head}{way}" for way in self.ways for head in ("fixed", "a frame", "an instance")
+            f"{head}{way}" for way in self.ways for head in ("fixed", "per frame", "per instance")
         ]
         return markdown_table(["while this works", *heads], rows)
 

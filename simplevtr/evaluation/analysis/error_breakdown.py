@@ -48,7 +48,7 @@ class ErrorBreakdown:
     # ``ap50`` is. The gains do not add up to 100 less ``ap50``.
     gains: dict[str, float]
     # kind -> how many there are: true tracks for ``id_switch`` and ``missed``, predictions for the
-    # others. Predictions count whatever their score.
+    # others. Predictions count regardless of their score.
     counts: dict[str, int]
 
 
@@ -79,8 +79,9 @@ def break_down_errors(
     and background errors are left out; missed tracks are taken out of the ground truth, and a
     category of which none is left to find counts as 100.
 
-    As for AP, the best 100 predictions of a video and category count. AP is taken at 0.5 whatever
-    ``foreground`` is. ValueError if there are no annotations or a threshold is out of range.
+    As for AP, the best 100 predictions per video and category count. AP is taken at IoU 0.5,
+    regardless of ``foreground``. ValueError if there are no annotations or a threshold is out of
+    range.
     """
     if not 0 < background < foreground <= 1:
         raise ValueError(

@@ -5,7 +5,7 @@ masks; a frame in which both are empty counts 1. (The track IoU of AP divides su
 so that frames with a large object weigh more.) Of each video the predictions with the best scores
 are proposals, 20 at most in DAVIS; they are assigned to the true tracks one to one so that the sum
 of J is greatest. With a single proposal and a single true track, the most confident prediction
-counts, whatever the others are. A true track without a proposal is compared with an empty track.
+counts, regardless of the others. A true track without a proposal is compared with an empty track.
 
 Categories do not matter, and crowds are left out. Unlike the PNGs of DAVIS, proposals may overlap.
 """

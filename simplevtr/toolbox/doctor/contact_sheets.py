@@ -1,4 +1,4 @@
-"""One picture for each video: some of its frames with their true masks."""
+"""One picture per video: some of its frames with their true masks."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
-_COLUMNS = 8  # frames of a picture
+_COLUMNS = 8  # frames per picture
 
 
 def write_contact_sheets(

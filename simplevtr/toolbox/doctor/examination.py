@@ -21,7 +21,7 @@ class Settings:
     image_root: str | None = None  # where the file names start; None: images are not looked at
     decode: bool = True  # whether images are decoded whole, and not only their headers
     workers: int | None = None  # threads that read images; None for one for each CPU core
-    box_tolerance: float = 2.0  # pixels that a side of a box may lie beside that of its mask
+    box_tolerance: float = 2.0  # pixels by which a side of a box may differ from that of its mask
     dataset_name: str = ""  # of a public dataset, whose categories the file must have
     others: tuple[Split, ...] = ()  # that must not have the same videos
     repair: bool = False  # whether a repaired copy is made, which holds all of the file in memory

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Self
 from simplevtr.formats import checks
 from simplevtr.formats.checks import shown
 
-# What --list prints. An error is refused or gives wrong training or wrong scores; a warning may be
-# meant. What can be ignored leaves a file that can be used as it is. What has no line --fix is not
-# repaired.
+# What --list prints. An error is refused, or makes training or scores wrong; a warning may be
+# intended. A file with defects that can be ignored can be used as it is. What has no --fix line is
+# not repaired.
 CATALOGUE = Path(__file__).with_name("defects.txt").read_text(encoding="utf-8")
 
 

@@ -104,7 +104,7 @@ class Split(NamedTuple):
 
 
 def read_split(content: dict[str, Any], title: str, image_root: str | None) -> Split:
-    """What is needed of the content of an annotation file; entries that are broken have nothing."""
+    """What is needed of the content of an annotation file; broken entries add nothing."""
     names_of_videos = [
         [name for name in video["file_names"] if isinstance(name, str) and name]
         for video in content["videos"]
@@ -131,17 +131,17 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
             path, digest = _first_frame(image_root, names)
             other = split.first_frames.get(digest)
             if other is not None and _shows_something(path):
-                found, detail = video.found.at(file=names[0]), f"is {shown_name(other)} too"
+                found, detail = video.found.at(file=names[0]), f"is also {shown_name(other)}"
                 repair = "videos of another split were dropped"
                 video.dropped |= found.add("leaked-frame", detail, repair)
             continue
         shared = [name for name in names if name in split.files]
         folders = [folder for folder in map(os.path.dirname, names) if folder in split.folders]
         if shared:
-            detail = f"{len(shared)} of its file names are in {split.title} too"
+            detail = f"{len(shared)} of its file names are also in {split.title}"
             video.found.at(file=shared[0]).add("leaked-file", detail)
         elif folders:
-            detail = f"a folder of this name is in {split.title} too"
+            detail = f"a folder of this name is also in {split.title}"
             video.found.at(file=folders[0]).add("leaked-name", detail)
 
 

@@ -88,23 +88,23 @@ def _examine_crowds(
     for track in tracks if crowds else ():
         for kind in kinds:
             groups.setdefault((kind, track.entry.get(f"{kind}_id")), []).append(track)
-    told: set[Track] = set()
+    counted: set[Track] = set()
     for (kind, key), group in groups.items():
         if all(track.entry.get("iscrowd") for track in group):
             name = f" {checks.shown(categories[key]['name'])}" if kind == "category" else ""
             found = findings if kind == "file" else findings.at(**{kind: key})
             detail = f"all {len(group):,} annotations of the {kind}{name} are crowds: {_WAY_OUT}"
             found.add("all-crowds", detail)
-            told.update(group)
+            counted.update(group)
     for track in crowds:
-        if track not in told:
+        if track not in counted:
             track.found.add("crowd", "iscrowd is 1; YouTube-VIS and OVIS have no crowds")
 
 
 def load_lists(video: Video, *, crowds: bool) -> None:
     """Give the tracks of a video their lists, and make lists and length fit where it is clear how.
 
-    Tracks whose masks cannot be told to frames are taken out; with ``crowds``, crowds become
+    Tracks whose masks cannot be assigned to frames are taken out; with ``crowds``, crowds become
     objects.
     """
     tracks, video.tracks = video.tracks, []
@@ -132,11 +132,11 @@ def load_lists(video: Video, *, crowds: bool) -> None:
         video.found.repaired("lengths of videos were counted")
     else:
         video.dropped = True
-        video.found.repaired("videos were dropped whose length is unclear")
+        video.found.repaired("videos whose length is unclear were dropped")
 
 
 def _fit_lists(track: Track) -> bool:
-    """Make the lists of a track as long as its masks; whether these can be told to frames."""
+    """Make a track's lists as long as its masks; return whether these can be assigned to frames."""
     entry, found, length = track.entry, track.found, len(track.video.names)
     # A wrong length of the video is not a defect of the tracks that agree with it.
     stated = track.video.stated_length
@@ -153,7 +153,7 @@ def _fit_lists(track: Track) -> bool:
         # areas must say that the object is not visible there.
         fits = len(masks) > length or seen in [[*map(bool, o)] for o in others if len(o) == length]
         if not fits or any(seen[length:]):
-            found.repaired("annotations were dropped whose masks cannot be told to frames")
+            found.repaired("annotations whose masks cannot be assigned to frames were dropped")
             return False
         entry["segmentations"] = masks = (masks + [None] * length)[:length]
         found.repaired("lists of masks were cut or filled up with null")

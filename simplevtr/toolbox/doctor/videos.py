@@ -82,7 +82,7 @@ def _identified(
 def examine_categories(
     values: list[Any], dataset_name: str, findings: Findings
 ) -> dict[int, dict[str, Any]]:
-    """Count what is wrong with the categories of a file, or other than the public dataset's.
+    """Count what is wrong with a file's categories, or differs from the public dataset's.
 
     Returns:
         For each id that annotations may have, the category it means, ``{"id", "name", ...}``, in
@@ -181,13 +181,13 @@ def _examine_frames(video: Video, owners: dict[str, int]) -> None:
         if key < before:
             found.at(file=name).add("unsorted-frames", f"comes after {checks.shown(first)}")
             break
-    told = {video.id}
+    known = {video.id}
     uses = Counter(names)
     for name in uses:
         owner = owners.setdefault(name, video.id)
-        if owner not in told:  # one case for each pair of videos
-            told.add(owner)
-            found.at(file=name).add("shared-frame", f"is a frame of video {owner} too")
+        if owner not in known:  # one case for each pair of videos
+            known.add(owner)
+            found.at(file=name).add("shared-frame", f"is also a frame of video {owner}")
     repeated = next((name for name, count in uses.items() if count > 1), None)
     if repeated is not None:
         found.at(file=repeated).add("repeated-frame", "is a frame of its video more than once")

@@ -86,7 +86,7 @@ def read(
     in_order = sorted(videos, key=lambda video: natural_key(str(video)))
     dataset.videos = dataset.each_video(in_order, video_of)
     dataset.categories = sorted(categories.items())
-    # Training on such a file teaches boxes, which a mere count does not tell.
+    # A model trained on such a file learns boxes, which the count alone does not show.
     if dataset.notes[_BOXES] and dataset.notes[_BOXES] == sum(len(t.masks) for t in dataset.tracks):
         dataset.notes[f"{_BOXES}: all, the file has no outlines"] = dataset.notes.pop(_BOXES)
 

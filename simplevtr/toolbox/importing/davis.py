@@ -89,9 +89,9 @@ def _draft(
             kinds.setdefault(coloured, path)
             if True in kinds and False in kinds:
                 raise BrokenVideoError(
-                    "tells objects by colours or by numbers (a palette or grey levels), and "
-                    f"{kinds[not coloured].name} of the same video by the other; save all in "
-                    "one way"
+                    "tells objects apart by colours or by numbers (a palette or grey levels), and "
+                    f"{kinds[not coloured].name} of the same video the other way; save all in one "
+                    "way"
                 )
             for number, mask in shapes.from_labels(numbers).items():
                 if number == void:
@@ -193,7 +193,7 @@ def _listed(folders: list[Path], labels: Path, path: Path) -> list[Path]:
     """Those of the videos' folders that a text file lists."""
     with naming(path):
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    # One name per line, or as in DAVIS 2016 the paths of a frame.
+    # One name per line or, as in DAVIS 2016, the paths of a frame.
     frame = re.compile(r"/?JPEGImages/\S+/")
     names = [Path(n.split()[0]).parent.name if frame.match(n) else n for n in lines]
     wanted = {existing(labels / name): name for name in names if name}

@@ -21,7 +21,7 @@ _MOST_PIXELS = 2**26  # of a frame, twice those of 8K
 
 
 class UndecidedError(ValueError):
-    """An option has to say what is meant: nothing is broken that could be left out."""
+    """An option has to decide what is meant; nothing is broken that could be left out."""
 
 
 class BrokenVideoError(ValueError):
@@ -127,7 +127,7 @@ class VideoDraft:
         self._lost.add(key)
 
     def check_stated(self, key: Hashable) -> None:
-        """ValueError if the stated size of a frame, or the one side that is known, is not its."""
+        """ValueError if the stated size of a frame, or its only known side, is another one."""
         stated = self.stated.get(key) or (None, None)
         if any(side not in (None, own) for side, own in zip(stated, self.size, strict=True)):
             found = f"{self.frames[key]} has {self.size}"

@@ -1,6 +1,6 @@
 """Masks from what foreign files hold: polygons, ellipses, run lengths, pictures of labels.
 
-Files may be anybody's, so whatever decides how much time and memory a mask takes is bounded here.
+Files may come from anybody, so all that decides how much time and memory a mask takes is bounded.
 A ring is the outline of a polygon or of a hole in it, ``[x0, y0, x1, y1, ...]`` in pixels. All
 functions raise ValueError, with a reason that names no file, for shapes that cannot be used.
 """
@@ -155,8 +155,8 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
     a number above 255 that stands for it.
 
     Returns:
-        (H, W) int32, where 0 is the background; and whether colours (True) or numbers (False) tell
-        the objects, None where it may be either.
+        (H, W) int32, where 0 is the background; and whether colours (True) or numbers (False)
+        identify the objects, None where it may be either.
     """
     picture, mode = read_png(path, size, OBJECT_NUMBERS)
     if mode in ("LA", "RGBA"):
@@ -167,7 +167,7 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
     level = picture[..., 0]
     is_grey = (picture == level[..., None]).all(axis=2)
     if is_grey.all():
-        found, what = np.setdiff1d(level, (0, 255)), "grey values besides 0 and 255"
+        found, what = np.setdiff1d(level, (0, 255)), "grey values other than 0 and 255"
         # Objects are numbered from 1 without large gaps, though one number may lie apart, as void;
         # smoothed edges are not.
         many = mode != "P" and len(found) > _FEW_LEVELS

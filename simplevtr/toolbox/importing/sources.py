@@ -69,7 +69,7 @@ def with_annotations(
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """The images of the frames to import, and their annotation files, by name in the same order.
 
-    Files are called as their images in ``folder``. ``frames`` is one of ``FRAMES``: with "all"
+    Files have the names of their images in ``folder``. ``frames`` is one of ``FRAMES``: with "all"
     images without a file (``what``, for the notes) are frames too.
     """
     images = frames_of(folder)
@@ -101,7 +101,7 @@ def as_object(value: Any, where: object) -> dict[str, Any]:
 
 
 def identity(value: Any, what: str) -> int | str:
-    """``value`` if it can tell things apart, an integer or a text, else ValueError."""
+    """``value`` if it can identify something, an integer or a text, else ValueError."""
     if type(value) not in (int, str):
         raise ValueError(f"{what} is {shown(value)}; an integer or a text is needed")
     return value
