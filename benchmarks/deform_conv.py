@@ -11,6 +11,7 @@ import argparse
 import itertools
 import statistics
 import sys
+from functools import partial
 
 from benchmarks.command_line import COUNT, benchmark
 from benchmarks.measure import Row, time_steps
@@ -40,11 +41,14 @@ def measure_layer(
     """
     maps, channels, out, height, width = shape = (*SHAPES[name][:3], *(pixels or SHAPES[name][3:]))
     generator = torch.Generator().manual_seed(0)
+    draw = partial(torch.randn, generator=generator)
+    share = partial(torch.rand, generator=generator)
     tensors = [
-        torch.randn(maps, channels, height, width, generator=generator),
-        torch.randn(maps, 18, height, width, generator=generator),
-        torch.rand(maps, 9, height, width, generator=generator),
-        torch.randn(out, channels, 3, 3, generator=generator),
+        draw(maps, channels, height, width),
+        # Never near whole pixels, where gradients jump and each kernel's rounding would decide.
+        draw(maps, 18, height, width).floor() + 0.1 + 0.8 * share(maps, 18, height, width),
+        share(maps, 9, height, width),
+        draw(out, channels, 3, 3),
     ]
     tensors = [t.to(device).requires_grad_() for t in tensors]
     results: dict[str, list[Tensor]] = {}

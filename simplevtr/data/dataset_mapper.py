@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,61 +35,42 @@ class FramesOnDemand(Sequence):
         return self._read([range(self._length)[index]])[0]
 
 
+@dataclass(eq=False, kw_only=True)
 class YTVISDatasetMapper:
     """Maps a video record, with an optional ``anchor`` frame, to a clip.
 
     In training T frames are drawn and augmented. In testing the clip is the whole video in order.
     A record of a still image (``pseudo``) becomes a clip of T frames in which the image moves.
     The record is not changed, and nothing is kept from one call to the next.
+    ``YTVISDatasetMapper(cfg, is_train)`` takes the settings from a config.
     """
 
-    @configurable
-    def __init__(
-        self,
-        *,
-        is_train: bool = True,
-        augmentation: ClipAugmentation,
-        frames: int,
-        frame_range: int = 0,
-        shuffle: bool = False,
-        sampling: str = "random",
-        image_format: str = "RGB",
-        with_annotations: bool | None = None,
-        jpeg_draft: bool = True,
-        read_ahead: int = 0,
-        motion: AffineMotion = AffineMotion(),  # noqa: B008 - it is frozen
-    ) -> None:
-        """Keep the settings; ``YTVISDatasetMapper(cfg, is_train)`` takes them from a config.
+    is_train: bool = True  # whether frames are drawn; False takes all frames
+    augmentation: ClipAugmentation  # draws geometry and colours
+    frames: int  # T, frames of a training clip
+    frame_range: int = 0  # > 0 draws frames at most this far from the anchor
+    shuffle: bool = False  # whether a training clip's frames are in random order
+    sampling: str = "random"  # or "consecutive", see ``sample_frames``
+    image_format: str = "RGB"  # or "BGR", the channels of ``image``
+    # Whether clips have ``instances``; None, in training only
+    with_annotations: bool | None = None
+    # Whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training, where that is not
+    # smaller than what they are resized to
+    jpeg_draft: bool = True
+    # Frames of a test video up to which all are read at once; the frames of a longer one are read
+    # when they are asked for. 0 reads all.
+    read_ahead: int = 0
+    motion: AffineMotion = AffineMotion()  # draws how a still image moves
 
-        Args:
-            is_train: whether frames are drawn; False takes all frames.
-            augmentation: draws geometry and colours.
-            frames: T, frames of a training clip.
-            frame_range: > 0 draws frames at most this far from the anchor.
-            shuffle: whether a training clip's frames are in random order.
-            sampling: "random" or "consecutive", see ``sample_frames``.
-            image_format: "RGB" or "BGR", the channels of ``image``.
-            with_annotations: whether ``instances`` are given; None, in training only.
-            jpeg_draft: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training,
-                where that is not smaller than what they are resized to.
-            read_ahead: frames of a test video up to which all are read at once; the frames of a
-                longer one are read when they are asked for. 0 reads all.
-            motion: draws how a still image moves.
-        """
-        if image_format not in IMAGE_FORMATS:
-            raise ValueError(f"image format {image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}")
-        check_sampling(sampling, frame_range)
-        self.is_train = is_train
-        self.augmentation = augmentation
-        self.frames = frames
-        self.frame_range = frame_range
-        self.shuffle = shuffle
-        self.sampling = sampling
-        self.image_format = image_format
-        self.with_annotations = is_train if with_annotations is None else with_annotations
-        self.jpeg_draft = jpeg_draft and is_train
-        self.read_ahead = read_ahead
-        self.motion = motion
+    def __post_init__(self) -> None:
+        if self.image_format not in IMAGE_FORMATS:
+            raise ValueError(
+                f"image format {self.image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}"
+            )
+        check_sampling(self.sampling, self.frame_range)
+        if self.with_annotations is None:
+            self.with_annotations = self.is_train
+        self.jpeg_draft = self.jpeg_draft and self.is_train
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
@@ -210,3 +192,7 @@ class YTVISDatasetMapper:
                 planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
                 cv2.split(colours[place].apply_image(image), list(planes))
         return list(torch.from_numpy(clip))
+
+
+# As of detectron2's own mappers, the first argument may be a config.
+YTVISDatasetMapper.__init__ = configurable(YTVISDatasetMapper.__init__)
