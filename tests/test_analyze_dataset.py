@@ -77,16 +77,6 @@ def test_the_config_line_is_one(run):
     assert (cfg.MODEL.SIMPLEVTR.NUM_QUERIES, cfg.TEST.WINDOW) == (3, 9)
 
 
-def test_tables_3_of_the_paper_with_its_own_rows(run):
-    counts = {1: 1105, 2: 835, 3: 209, 4: 77, 5: 8, 6: 4}
-    instances = [number for number, videos in counts.items() for _ in range(videos)]
-    _, out, _ = run("--instance-bins", 3, 5, content=make_content(instances, [1] * 2238))
-    row = cells(out, "1~3")[0]
-    assert [row[i] for i in (0, 3, 4, 6, 7)] == ["2,149", "96.02", "3,402", "3,402", "90.14"]
-    row = cells(out, "6")[0]
-    assert [row[i] for i in (0, 1, 4, 5, 6)] == ["4", "0.18", "24", "0.64", "3,774"]
-
-
 def test_folder(run, tmp_path):
     folder = tmp_path / "analysis"
     status, out, _ = run("--output", folder)

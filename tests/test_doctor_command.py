@@ -15,7 +15,7 @@ from simplevtr.toolbox.doctor import DEFECTS
 
 import pytest
 from conftest import ROOT, check_refused
-from doctor_breaks import appended, area, both, crowds, file_name, mask
+from doctor_breaks import appended, area, both, crowds, mask
 from doctor_samples import make_good, read
 from PIL import Image
 
@@ -295,16 +295,3 @@ from detectron2.data import DatasetCatalog
 assert "ytvis_2019_train" in DatasetCatalog
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-def test_characters_that_a_terminal_lacks_are_escaped(folder, tmp_path, capsys):
-    write(folder, file_name("../写真\x1b[2J/00000.jpg"))
-    done = subprocess.run(
-        [sys.executable, "-m", "simplevtr", "doctor", folder.json_file],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-    )
-    assert done.returncode == DEFECTIVE
-    assert rb"\u5199\u771f\x1b[2J/00000.jpg" in done.stdout
-    assert b"\x1b" not in done.stdout

@@ -291,8 +291,6 @@ def test_runs_of_a_mask_go_along_rows(read):
             track('<polygon frame="0" points="1,2;3"/>'),
             r"points are .* \[3.0\]\]; a list",
         ),
-        (track('<polygon frame="0" points="1,2;3,nan;1,1"/>'), "points are "),
-        (track('<polygon frame="0" points="1,2;3,1e300;1,1"/>'), r"points are .*1e\+300"),
         (track('<polygon frame="0" points="1,2;a,3"/>'), "points '1,2;a,3': could not convert"),
         (track(ellipse(rx=0)), "frame 0: rx is '0'; a number from 0.01 to 100000"),
         (track(ellipse(ry="nan")), "ry is 'nan'"),
@@ -335,7 +333,6 @@ def test_other_roots_versions_and_encodings_are_refused(tmp_path, known):
         (b"<svg/>", "the root is 'svg'"),
         (b"<annotations><version>1.0</version></annotations>", "version '1.0'; 1.1 is needed"),
         (b'<?xml version="1.0" encoding="nonsense"?><annotations/>', "video1.xml: "),
-        (b"", "is not XML"),
     ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=message):

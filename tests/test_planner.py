@@ -22,7 +22,7 @@ from simplevtr.toolbox.memory_model import (
 
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, ROOT, build, make_clip
+from conftest import ROOT, build, make_clip, table_rows
 from torchvision.ops import deform_conv2d
 
 SIZE = (64, 96)
@@ -218,43 +218,33 @@ def test_little_is_measured():
     assert sorted(calls) == [SHORTER, SHORTER, LONGER]
 
 
-def test_command(monkeypatch, capsys):
-    small = ["MODEL.RESNETS.NORM", "FrozenBN", "SOLVER.IMS_PER_BATCH", "1"]
-    small += ["MODEL.SIMPLEVTR.ENC_LAYERS", "1", "MODEL.SIMPLEVTR.DEC_LAYERS", "1"]
-    words = ["--instances", "2", "4", "--short-sides", "96", "--longest", "2000"]
-    words += ["--gpu", "1.4", "--config-file", CLIPS_CONFIG]
+@pytest.mark.parametrize(
+    ("config", "opts", "parts"),
+    [
+        ("clips", ["MODEL.SIMPLEVTR.ENC_LAYERS", 1, "MODEL.SIMPLEVTR.DEC_LAYERS", 1], PARTS),
+        ("pixel_clips", ["MODEL.SIMPLEVTR.PIXEL.NORM", ""], ["backbone", "pixel_decoder"]),
+    ],
+)
+def test_command(monkeypatch, call, config, opts, parts):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert plan_memory.main([*words, *small]) == 0
-    shown = capsys.readouterr().out
-    assert "INPUT.SAMPLING_FRAME_NUM" in shown
-    assert "\"['backbone', 'encoder', 'mask_head']\"" in shown
-    assert "losses" in shown
-    assert "not verified" in shown
-    rows = [line.split("|") for line in shown.splitlines() if line.startswith("| 96 ")]
-    assert [row[2].strip() for row in rows] == ["2", "4"]
-    frames, recomputed, inference = (int(cell) for cell in rows[0][3:6])
-    assert 0 < frames < recomputed < inference < 2000
-    assert int(rows[1][3]) < frames
-
-
-def test_command_knows_the_pixel_head(monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    config = str(ROOT / "configs/embedded/pixel_clips.yaml")
-    words = ["--instances", "2", "--short-sides", "96", "--longest", "500", "--gpu", "1.4"]
-    words += ["--config-file", config, "MODEL.RESNETS.NORM", "FrozenBN"]
-    words += ["MODEL.SIMPLEVTR.PIXEL.NORM", "", "SOLVER.IMS_PER_BATCH", "1"]
-    assert plan_memory.main(words) == 0
-    shown = capsys.readouterr().out
-    assert "MODEL.SIMPLEVTR.RECOMPUTE \"['backbone', 'pixel_decoder']\"" in shown
-    (row,) = [line.split("|") for line in shown.splitlines() if line.startswith("| 96 ")]
-    frames, recomputed, inference = (int(cell.strip(" +")) for cell in row[3:6])
-    assert 0 < frames < recomputed <= inference
+    words = ["--instances", 2, 4, "--short-sides", 96, "--longest", 2000, "--gpu", 1.4]
+    words += ["--config-file", ROOT / f"configs/embedded/{config}.yaml"]
+    words += ["MODEL.RESNETS.NORM", "FrozenBN", "SOLVER.IMS_PER_BATCH", 1, *opts]
+    status, shown, _ = call(plan_memory, *words)
+    assert status == 0
+    for part in ("INPUT.SAMPLING_FRAME_NUM", f'RECOMPUTE "{parts}"', "losses", "not verified"):
+        assert part in shown
+    rows = [row for row in table_rows(shown) if row[0] == "96"]
+    assert [row[1] for row in rows] == ["2", "4"]
+    frames, recomputed, inference = (int(cell) for cell in rows[0][2:5])
+    assert 0 < frames < recomputed <= inference < 2000
+    assert int(rows[1][2]) < frames
 
 
 def test_plus_sign_where_more_may_fit():
     answer = planner.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
     row = planner.table([answer], 64).splitlines()[-1]
-    assert [cell.strip() for cell in row.split("|")[3:6]] == ["-", "7", "64+"]
+    assert table_rows(row)[0][2:] == ["-", "7", "64+"]
     assert answer.ways == [", recomputed"]
 
 
