@@ -15,8 +15,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from simplevtr import setup_cfg
 from simplevtr.inference import VideoPredictor
+from simplevtr.run_config import model_cfg
 from simplevtr.terminal import command
 
 LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
@@ -25,7 +25,8 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--config-file", required=True, help="YAML file of the model")
+    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
+    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
     add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
     add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
     add("--no-browser", action="store_true", help="do not open the page")
@@ -52,7 +53,7 @@ def main(options: argparse.Namespace) -> None:
             raise ValueError("gradio is not installed; pip install -e '.[app]'") from None
         from app_page import Page
 
-        cfg = setup_cfg(options.config_file, options.opts)
+        cfg = model_cfg(options.config_file, options.weights, options.opts)
         cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, LOWEST_SCORE)
         predictor = VideoPredictor(cfg)
         if options.host not in _LOCAL:

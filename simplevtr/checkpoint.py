@@ -12,7 +12,13 @@ from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
 from simplevtr.package_files import PackageFiles
 from simplevtr.structures import Classes
-from simplevtr.weights_file import classes_of, read_checkpoint, save_whole, weights_of
+from simplevtr.weights_file import (
+    classes_of,
+    read_checkpoint,
+    save_whole,
+    weights_of,
+    write_weights,
+)
 
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
@@ -44,7 +50,8 @@ class ClipCheckpointer(DetectionCheckpointer):
     out. Weights that start a training may lack parts of the model (a backbone, a model without
     masks); with ``complete``, as for an evaluation, they may not. ``classes``, what the model's
     labels stand for, are written into each checkpoint; the class head of weights that name the same
-    in another order is brought into this one.
+    in another order is brought into this one. With ``final_config``, a YAML text, the last
+    checkpoint of a training is also written as one ``.safetensors`` file that has it inside.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class ClipCheckpointer(DetectionCheckpointer):
         ignore_prefixes: Iterable[str] = (),
         complete: bool = False,
         classes: Classes | None = None,
+        final_config: str | None = None,
         **checkpointables: Any,
     ) -> None:
         saved = {} if classes is None else {"classes": classes}
@@ -62,6 +70,7 @@ class ClipCheckpointer(DetectionCheckpointer):
         self.classes = classes
         self.ignore_prefixes = tuple(ignore_prefixes)
         self.complete = complete
+        self._final_config = final_config
         self._source = ""
         self._continues = False
 
@@ -93,7 +102,12 @@ class ClipCheckpointer(DetectionCheckpointer):
         state = {key: part.state_dict() for key, part in self.checkpointables.items()}
         path = Path(self.save_dir) / f"{name}.pth"
         self.logger.info("Saving checkpoint to %s", path)
-        save_whole({"model": self.model.state_dict(), **state, **extra}, path)
+        content = {"model": self.model.state_dict(), **state, **extra}
+        save_whole(content, path)
+        if name == "model_final" and self._final_config is not None:
+            single, weights = path.with_suffix(".safetensors"), weights_of(content, path)[0]
+            known = {"classes": self.classes, "config": self._final_config}
+            write_weights(weights, single, overwrite=True, **known)
         self.tag_last_checkpoint(path.name)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:

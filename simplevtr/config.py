@@ -261,6 +261,9 @@ def _add_solver(cfg: CfgNode) -> None:
     # > 0 keeps an exponential moving average of the weights, which evaluation, the demo, a second
     # stage and conversion take from a checkpoint that has one
     cfg.SOLVER.EMA_DECAY = 0.0
+    # True: a training ends with model_final.safetensors, too, one file for evaluation and the demo:
+    # the weights (their average, if there is one) with config and class names inside
+    cfg.SOLVER.FINAL_SAFETENSORS = False
     # Number format with SOLVER.AMP.ENABLED and TEST.AMP: "float16" (detectron2's; GPUs only, with a
     # loss scale) or "bfloat16" (GPUs and CPUs, fast on those that have it; no loss scale)
     cfg.SOLVER.AMP.DTYPE = "float16"

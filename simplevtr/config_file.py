@@ -85,6 +85,10 @@ def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
         raise FileNotFoundError(f"{what} {path} does not exist")
     with path.open("rb") as file:
         text = file.read(_MOST_BYTES + 1)
+    return _parsed(text, path, what)
+
+
+def _parsed(text: str | bytes, path: str | Path, what: str) -> Any:
     if len(text) > _MOST_BYTES:
         raise ValueError(f"{path}: has more than {_MOST_BYTES} bytes; it is not a {what}")
     try:
@@ -138,6 +142,20 @@ def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path]
         _merge_group(cfg, content, "", cfg)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def merge_text(cfg: CfgNode, text: str, source: str) -> None:
+    """Merge the YAML of a whole config, which names no other, into ``cfg``, in place.
+
+    ValueError as of ``merge_file``; the message begins with ``source``.
+    """
+    content = _parsed(text, source, "config")
+    if not isinstance(content, dict):
+        raise ValueError(f"{source}: groups of config keys are needed")
+    try:
+        _merge_group(cfg, content, "", cfg)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:

@@ -1,12 +1,14 @@
 """Config file and command-line options -> a complete, checked config."""
 
 import os
+from pathlib import Path
 
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
-from simplevtr.config_file import find_config, merge_file, merge_words
+from simplevtr.config_file import find_config, merge_file, merge_text, merge_words
 from simplevtr.data.builtin import register_from_cfg
 from simplevtr.head_keys import check_head
+from simplevtr.weights_file import config_inside
 
 import torch
 from detectron2.config import CfgNode, get_cfg
@@ -16,7 +18,9 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     """Merge a config file and options into the defaults and register the config's datasets.
 
     Args:
-        config_file: YAML file with deltas, see ``find_config``; "" for the defaults alone.
+        config_file: YAML file with deltas, see ``find_config``; "" for the config inside the file
+            that MODEL.WEIGHTS among ``opts`` names, but for OUTPUT_DIR and TEST.OVERWRITE, or the
+            defaults alone if it has none.
         opts: KEY VALUE pairs, e.g. ``["MODEL.DEVICE", "cpu"]``.
 
     Returns:
@@ -32,12 +36,41 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     add_simplevtr_config(cfg)
     if config_file:
         merge_file(cfg, find_config(config_file))
+    elif inside := _config_in_weights(opts):
+        here = cfg.OUTPUT_DIR, cfg.TEST.OVERWRITE  # not where its training wrote, nor over what
+        merge_text(cfg, *inside)
+        cfg.OUTPUT_DIR, cfg.TEST.OVERWRITE = here
     merge_words(cfg, list(opts))
     check_head(cfg)
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
     cfg.MODEL.WEIGHTS = os.path.expanduser(cfg.MODEL.WEIGHTS)
     register_from_cfg(cfg)
     return cfg
+
+
+def model_cfg(config_file: str, weights: str, opts: list[str]) -> CfgNode:
+    """The config of a command that runs a model: a file's, or the one inside the ``weights``.
+
+    ValueError: there is neither, or see ``setup_cfg``.
+    """
+    words = [*opts, *(["MODEL.WEIGHTS", weights] if weights else [])]
+    if not config_file and _config_in_weights(words) is None:
+        held = f"{weights} holds no config" if weights else "no config is given"
+        raise ValueError(
+            f"{held}: name one with --config-file, or with --weights a .safetensors file that has "
+            "one inside (simplevtr convert writes it)"
+        )
+    return setup_cfg(config_file, words)
+
+
+def _config_in_weights(opts: list[str] | tuple[str, ...]) -> tuple[str, str] | None:
+    """The YAML inside the file that the last MODEL.WEIGHTS of words names, and its source."""
+    pairs = dict(zip(opts[::2], opts[1::2], strict=False))
+    path = os.path.expanduser(str(pairs.get("MODEL.WEIGHTS", "")))
+    if "://" in path or Path(path).suffix != ".safetensors":
+        return None
+    text = config_inside(path)
+    return None if text is None else (text, f"the config inside {path}")
 
 
 def check_device(cfg: CfgNode) -> None:

@@ -6,6 +6,7 @@ detectron2's model zoo by an unpickler that knows as little.
 
 import contextlib
 import io
+import json
 import pickle
 import re
 import struct
@@ -14,19 +15,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from simplevtr import __version__
 from simplevtr.formats.files import refuse_existing, replaced_file
 from simplevtr.safe_pickle import TORCH_GLOBALS, SafeUnpickler
 from simplevtr.structures import Classes
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+WRITABLE = (".pth", ".safetensors")
 READABLE = (".pth", ".pt", ".pkl", ".safetensors", ".tar", ".bin", ".ckpt", ".pyth")
 # Training checkpoints keep their weights under one of these, along with other states.
 _MODEL_KEYS = ("model", "state_dict")
+# Keys of a .safetensors file's metadata, which is text.
+_CONFIG, _CLASSES = "simplevtr.config", "simplevtr.classes"
 # What unpicklers and zip readers raise on damaged or foreign content.
 _UNREADABLE = (
     pickle.UnpicklingError, struct.error, SafetensorError, EOFError, RuntimeError, LookupError,
@@ -39,8 +44,8 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
 
     Args:
         path: ``.pth`` or ``.pt`` of PyTorch, the weights alone or under "model" or "state_dict";
-            ``.safetensors``; ``.pkl`` of NumPy arrays (detectron2's zoo), which keeps the hints
-            that detectron2 reads it by.
+            ``.safetensors``, with "config" and "classes" if it has them; ``.pkl`` of NumPy arrays
+            (detectron2's zoo), which keeps the hints that detectron2 reads it by.
         mapped: whether the tensors of a ``.pth`` stay in the file until they are looked at.
 
     Raises:
@@ -58,11 +63,7 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
     try:
         content = _content(path, mapped)
     except _UNREADABLE as error:
-        raise ValueError(
-            f"{path} is not a checkpoint that can be read safely: {_reason(path, error)}. Allowed "
-            "are .pth files of tensors and plain containers, .pkl files of NumPy arrays, and "
-            ".safetensors files"
-        ) from error
+        raise _unsafe(path, error) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no weights, a dict of names and tensors")
     for key in _MODEL_KEYS:
@@ -121,19 +122,55 @@ def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | N
         raise ValueError(f"{source}: 'classes' is {saved!r:.80}, not names and ids") from error
 
 
+def config_of(checkpoint: Mapping[str, Any]) -> str | None:
+    """The YAML of the config that a checkpoint was trained with, None where it does not tell."""
+    trainer = checkpoint.get("trainer")
+    states = checkpoint, trainer if isinstance(trainer, Mapping) else {}
+    texts = (state.get("config") for state in states)
+    return next((text for text in texts if isinstance(text, str)), None)
+
+
+def config_inside(path: str | Path) -> str | None:
+    """The YAML of the config in a ``.safetensors`` file, whose tensors are not read; None without.
+
+    Errors as of ``read_checkpoint``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get(_CONFIG)
+    except _UNREADABLE as error:
+        raise _unsafe(path, error) from error
+
+
 def write_weights(
     weights: Mapping[str, Tensor],
     path: str | Path,
     *,
     overwrite: bool = False,
     classes: Classes | None = None,
+    config: str | None = None,
 ) -> int:
-    """Write weights as ``{"model": ...}``, whole or not at all; returns the size in bytes.
+    """Write weights, whole or not at all; returns the size in bytes.
 
-    ``classes``, what the rows of the class head stand for, are written if known. See
-    ``check_writable`` for errors.
+    A ``.pth`` file holds ``{"model": ...}``. ``classes``, what the rows of the class head stand
+    for, are written if known; the YAML of a ``config`` only into ``.safetensors``, next to the
+    versions that wrote it. See ``check_writable`` for errors.
     """
     check_writable(path, overwrite=overwrite)
+    if Path(path).suffix == ".safetensors":
+        versions = {"simplevtr": __version__, "torch": torch.__version__}
+        texts = {"format": "pt", "versions": json.dumps(versions), _CONFIG: config}
+        texts[_CLASSES] = None if classes is None else json.dumps(classes.state_dict())
+        known = {key: text for key, text in texts.items() if text is not None}
+        # Tensors may share memory or have gaps in theirs, which the format does not know.
+        copies = {name: value.clone(memory_format=torch.contiguous_format)
+                  for name, value in weights.items()}  # fmt: skip
+        with replaced_file(Path(path)) as partial:
+            save_file(copies, partial, metadata=known)
+        return Path(path).stat().st_size
     content: dict[str, Any] = {"model": dict(weights)}
     if classes is not None:
         content["classes"] = classes.state_dict()
@@ -153,12 +190,12 @@ def save_whole(content: dict[str, Any], path: Path) -> None:
 def check_writable(path: str | Path, *, overwrite: bool) -> None:
     """Refuse a target of ``write_weights`` before any work is done.
 
-    ValueError: the suffix is not ``.pth``. FileNotFoundError: there is no such folder.
+    ValueError: the suffix is not one of ``WRITABLE``. FileNotFoundError: there is no such folder.
     FileExistsError: there is such a file and it is not to be replaced.
     """
     path = Path(path)
-    if path.suffix != ".pth":
-        raise ValueError(f"{path} must end in .pth")
+    if path.suffix not in WRITABLE:
+        raise ValueError(f"{path} must end in {' or '.join(WRITABLE)}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
     refuse_existing(path, overwrite=overwrite)
@@ -183,10 +220,29 @@ def _content(path: Path, mapped: bool) -> Any:
         weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
         return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
     if path.suffix == ".safetensors":
-        return load_file(path)
+        return _single_file(path)
     with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _single_file(path: Path) -> dict[str, Any]:
+    with safe_open(path, "pt") as file:
+        texts = file.metadata() or {}
+    content: dict[str, Any] = {"model": load_file(path)}
+    if _CONFIG in texts:
+        content["config"] = texts[_CONFIG]
+    if _CLASSES in texts:
+        content["classes"] = json.loads(texts[_CLASSES])
+    return content
+
+
+def _unsafe(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} is not a checkpoint that can be read safely: {_reason(path, error)}. Allowed are "
+        ".pth files of tensors and plain containers, .pkl files of NumPy arrays, and .safetensors "
+        "files"
+    )
 
 
 def _reason(path: Path, error: Exception) -> str:

@@ -31,7 +31,7 @@ FLOORS = (
     {
         "conversion": "backbone_weights data",
         "env": "modeling",
-        "run_config": "config_file data head_keys modeling",
+        "run_config": "config_file data head_keys modeling weights_file",
     },
     {
         "engine": "checkpoint config_file data evaluation formats modeling run_config "

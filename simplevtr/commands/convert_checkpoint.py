@@ -5,11 +5,13 @@
     python tools/convert_checkpoint.py resnet50.safetensors start.pth \
         --config-file configs/youtubevis_2019/simplevtr_R50.yaml MODEL.SIMPLEVTR.ENC_LAYERS 2
     python tools/convert_checkpoint.py vistr.pth official.pth --to vistr
-    python tools/convert_checkpoint.py output/model_final.pth small.pth --half
+    python tools/convert_checkpoint.py output/model_final.pth small.safetensors --half
 
 Without a config the weights of SOURCE are written as they are, without the other states of a
-training: for sharing, with --half in float16. The result can be evaluated or start a training, but
-not resume one. Of a checkpoint that has an average (SOLVER.EMA_DECAY) the average is taken.
+training: for sharing, with --half in float16. A .safetensors file has the config inside, the given
+one or that of SOURCE's training, so that the demo and --eval-only need no other file. The result
+can be evaluated or start a training, but not resume one. Of a checkpoint that has an average
+(SOLVER.EMA_DECAY) the average is taken.
 
 The result starts a training as ``MODEL.WEIGHTS``; a report says what became of every tensor. Read
 are .pth, .pt, .safetensors and detectron2's .pkl files, without running code from them, in these
@@ -44,7 +46,7 @@ COLOURS = ("auto", "rgb", "caffe")
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", type=Path, help="weights to read")
-    add("target", type=Path, help="file to write (.pth)")
+    add("target", type=Path, help="file to write (.pth or .safetensors)")
     add("--config-file", help="config of the model to convert for")
     add("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
     add("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
@@ -82,6 +84,7 @@ def main(options: argparse.Namespace) -> None:
     checkpoint = weights_file.read_checkpoint(options.source)
     weights, which = weights_file.weights_of(checkpoint, options.source)
     classes = weights_file.classes_of(checkpoint, options.source)
+    config = weights_file.config_of(checkpoint)
     print(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
@@ -91,7 +94,8 @@ def main(options: argparse.Namespace) -> None:
             names = classes.names
             if offset is None:
                 offset = max(0, len(weights[BIAS]) - len(names) - 1)
-        target = target_of_config(setup_cfg(options.config_file, options.opts))
+        cfg = setup_cfg(options.config_file, options.opts)
+        target, config = target_of_config(cfg), cfg.dump()
         weights, report = convert(
             weights,
             target,
@@ -112,6 +116,7 @@ def main(options: argparse.Namespace) -> None:
                 f"(--partial leaves them out): {names}"
             )
     if options.to == "vistr":
+        config = None  # VisTR's names are not those of its model
         weights, report = to_vistr(
             weights, slots=slots, query_frames=query_frames, partial=options.partial
         )
@@ -119,6 +124,8 @@ def main(options: argparse.Namespace) -> None:
     if options.half:
         weights = weights_file.half_precision(weights, options.source)
     size = weights_file.write_weights(
-        weights, options.target, overwrite=options.overwrite, classes=classes
+        weights, options.target, overwrite=options.overwrite, classes=classes, config=config
     )
+    if options.target.suffix == ".safetensors" and config is None:
+        print("without a config inside: --config-file names one")
     print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")

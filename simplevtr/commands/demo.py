@@ -2,7 +2,7 @@
 
     python demo/demo.py --config-file CFG --input VIDEO|FRAME_FOLDER|GLOB --output VIDEO|FOLDER \
         --opts MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
-    python demo/demo.py --config-file CFG --input 0 --output camera.mp4 --opts ...
+    python demo/demo.py --weights model.safetensors --input 0 --output camera.mp4
 
 The result has the input's frames, times and sound. ``--output`` ending in .mp4 or .gif is a video;
 a name without suffix is a folder of images. ``--input`` may also be the number of a camera or an
@@ -39,7 +39,8 @@ FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--config-file", required=True, help="YAML file of the model")
+    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
+    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
     add("--input", required=True, nargs="+",
         help="a video, a folder of images, images (also as a quoted pattern), the number of a "
         "camera, or an address")  # fmt: skip
@@ -72,11 +73,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options, errors=(av.FFmpegError,))
 def main(options: argparse.Namespace) -> None:
     """Find the tracks of ``options.input`` and write what is wanted of them."""
-    from simplevtr.run_config import setup_cfg
+    from simplevtr.run_config import model_cfg
 
     from torch import OutOfMemoryError
 
-    cfg = setup_cfg(options.config_file, options.opts)
+    cfg = model_cfg(options.config_file, options.weights, options.opts)
     # Tracks that are not drawn need not be in the result.
     cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
     targets = inference.Targets(options.output, options.masks, options.results, options.overwrite)

@@ -41,8 +41,8 @@ Run = Callable[
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("videos", nargs="+", help="videos, folders of frames, folders of these, quoted patterns")
-    add("--config-file", required=True, help="YAML file of the model")
-    add("--weights", metavar="FILE", help="its checkpoint (default: the config's MODEL.WEIGHTS)")
+    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
+    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
     add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")
     add("--mots", action="store_true", help="also write one MOTS picture per frame (16-bit PNG)")
@@ -82,19 +82,18 @@ def main(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace, output: Path) -> tuple[inference.Segmentation, Run]:
     """What is done with each video, and where; errors of the options."""
     from simplevtr.config_file import find_config
-    from simplevtr.run_config import check_device, setup_cfg
+    from simplevtr.run_config import check_device, model_cfg
 
     import torch
 
-    weights = [] if options.weights is None else ["MODEL.WEIGHTS", options.weights]
-    cfg = setup_cfg(options.config_file, [*options.opts, *weights])
+    cfg = model_cfg(options.config_file, options.weights, options.opts)
     # Tracks that are not drawn need not be in the result.
     cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
     if os.path.isfile(cfg.MODEL.WEIGHTS):  # not an address
         cfg.MODEL.WEIGHTS = os.path.abspath(cfg.MODEL.WEIGHTS)
     found = {"MODEL.WEIGHTS": cfg.MODEL.WEIGHTS, "TEST.SCORE_THRESHOLD": cfg.TEST.SCORE_THRESHOLD}
     task = inference.Segmentation(
-        str(find_config(options.config_file).absolute()),
+        options.config_file and str(find_config(options.config_file).absolute()),
         (*options.opts, *(str(word) for pair in found.items() for word in pair)),
         output,
         inference.settings_of(cfg),

@@ -2,7 +2,7 @@
 
 from simplevtr.conversion.convert import COLOURS, convert
 from simplevtr.conversion.draft import Target, target_of_config
-from simplevtr.conversion.export import to_vistr
 from simplevtr.conversion.layouts import LAYOUTS
+from simplevtr.conversion.to_vistr import to_vistr
 
 __all__ = ["COLOURS", "LAYOUTS", "Target", "convert", "target_of_config", "to_vistr"]

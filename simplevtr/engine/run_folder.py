@@ -18,7 +18,7 @@ from detectron2.utils import comm
 logger = logging.getLogger(__name__)
 
 # Files of an earlier training, which a new one would overwrite or mix with its own.
-_RUN_FILES = ("last_checkpoint", "metrics.json", "model_*.pth")
+_RUN_FILES = ("last_checkpoint", "metrics.json", "model_*.pth", "model_final.safetensors")
 _LOCK = ".lock"
 _OF_TRAINING = ".written_by_training"  # next to result files that a training may replace
 
@@ -52,7 +52,7 @@ def only_run_in(output_dir: str) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        for partial in folder.glob(".*.pth.*.partial"):  # of a run that was killed while saving
+        for partial in folder.glob(".model_*.partial"):  # of a run that was killed while saving
             partial.unlink()
         try:
             yield

@@ -57,6 +57,7 @@ class ClipTrainer(DefaultTrainer):
             cfg.OUTPUT_DIR,
             ignore_prefixes=cfg.MODEL.IGNORE_WEIGHTS,
             classes=settled_classes(cfg.DATASETS.TRAIN),
+            final_config=cfg.dump() if cfg.SOLVER.FINAL_SAFETENSORS else None,
             trainer=weakref.proxy(self),
         )
         self.start_iter = 0
