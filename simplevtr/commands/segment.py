@@ -31,12 +31,6 @@ from simplevtr.terminal import command, counted, number, say
 
 from tqdm import tqdm
 
-# What yields the outcomes of videos, as they come.
-Run = Callable[
-    ["inference.Segmentation", Sequence["video_io.NamedVideo"]],
-    Generator["inference.Outcome", None, None],
-]
-
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -74,13 +68,19 @@ def main(options: argparse.Namespace) -> int:
                 for outcome in tqdm(found, total=len(waiting), unit="video", disable=None):
                     outcomes[outcome.video] = outcome
         finally:
-            rows = [row or inference.Outcome(name, "not reached") for name, row in outcomes.items()]
+            for video in waiting:  # some may have ended after the last outcome that came
+                lost = outcomes[video.name] is None
+                found = task.earlier(video, "done") if lost else outcomes[video.name]
+                outcomes[video.name] = found or inference.Outcome(video.name, "not reached")
+            rows = list(outcomes.values())
             _report(rows, task.finish(rows))
     return int(any(row.state == "failed" for row in rows))
 
 
-def _plan(options: argparse.Namespace, output: Path) -> tuple[inference.Segmentation, Run]:
-    """What is done with each video, and where; errors of the options."""
+def _plan(
+    options: argparse.Namespace, output: Path
+) -> tuple[inference.Segmentation, Callable[..., Generator]]:
+    """What is done with each video, and ``in_processes`` or ``on_ray`` with its options."""
     from simplevtr.config_file import find_config
     from simplevtr.run_config import check_device, model_cfg
 

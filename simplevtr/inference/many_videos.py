@@ -1,7 +1,7 @@
 """Many videos, one folder of results for each: what is written, what is there already, and how.
 
     OUTPUT/settings.json                the model and the settings that all results are made with
-    OUTPUT/summary.csv                  one row per video
+    OUTPUT/summary.csv                  one row per video of the last run
     OUTPUT/some/video.mp4/results.json  and overlay.mp4, mots/, if they are wanted
     OUTPUT/some/video.mp4/video.json    written last: the results are whole
 
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from simplevtr.config_file import flat
 from simplevtr.formats.files import RESULTS_NAME, read_json, write_bytes, write_json
@@ -85,6 +85,7 @@ class Segmentation:
         path, output = self.output / _SETTINGS, self.output
         if path.is_file():
             before = read_json(path)
+            before = before if isinstance(before, dict) else {}
             for key in [*self.settings, *before]:
                 old, new = before.get(key), self.settings.get(key)
                 if old != new:
@@ -92,23 +93,23 @@ class Segmentation:
                         f"{output} has results of other settings: {key} was {old!s:.80}, now it is "
                         f"{new!s:.80}; choose another --output"
                     )
-        elif output.exists() and (output.is_file() or any(map(_visible, output.iterdir()))):
+        elif output.is_file() or (output.is_dir() and any(map(_visible, output.iterdir()))):
             raise FileExistsError(
                 f"{output} exists and was not made by this command (it has no {_SETTINGS}); "
                 "choose another --output"
             )
-        taken = {PurePosixPath(name) for name in (_SETTINGS, _SUMMARY, _PARTIAL)}
-        own = (RESULTS_NAME, _OVERLAY, _MOTS, _RECORD)
-        taken |= {PurePosixPath(video.name, name) for video in videos for name in own}
+        # Only folders of frames in one another can get there.
+        own = (RESULTS_NAME, _RECORD, _OVERLAY, _MOTS)
+        taken = {PurePosixPath(video.name, name) for video in videos for name in own}
         for video in videos:
             place = PurePosixPath(video.name)
             if not taken.isdisjoint((place, *place.parents)):
                 raise ValueError(
-                    f"{video.path}: its results would lie in a file or folder that is written for "
-                    "others; give it an --output of its own"
+                    f"{video.path}: its results would lie in those of the folder of frames around "
+                    "it; give it an --output of its own"
                 )
 
-    def earlier(self, video: NamedVideo) -> Outcome | None:
+    def earlier(self, video: NamedVideo, state: str = "skipped") -> Outcome | None:
         """The outcome of a video whose results are there, None if one of them lacks.
 
         A failure if they are of other files than those that the video has now.
@@ -118,9 +119,9 @@ class Segmentation:
             return None
         record = read_json(folder / _RECORD)
         if record["files"] != _files_of(video.path):
-            reason = f"changed since its results were made; delete {folder} to make them anew"
-            return Outcome(video.name, "failed", reason=reason)
-        return Outcome(video.name, "skipped", record["frames"], record["seconds"], record["tracks"])
+            reason = f"{folder} has results of another version of it; delete them, or choose "
+            return Outcome(video.name, "failed", reason=reason + "another --output")
+        return Outcome(video.name, state, record["frames"], record["seconds"], record["tracks"])
 
     def _wanted(self) -> list[str]:
         return [RESULTS_NAME, *[_OVERLAY] * self.overlay, *[_MOTS] * self.mots]
@@ -188,12 +189,12 @@ def _visible(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def _files_of(video: Path) -> list[Any]:
-    """Number, bytes and latest change of a video's files, which tell one version from another."""
+def _files_of(video: Path) -> list[int]:
+    """Number, bytes and latest change of a video's files, which tell one version from another.
+
+    A file that is not there, at the end of a link, has none.
+    """
     files = filter(is_image, video.iterdir()) if video.is_dir() else [video]
-    found = [path.stat() for path in files]
-    return [
-        len(found),
-        sum(s.st_size for s in found),
-        max((s.st_mtime_ns for s in found), default=0),
-    ]
+    found = [path.stat() for path in files if path.exists()]
+    latest = max((stat.st_mtime_ns for stat in found), default=0)
+    return [len(found), sum(stat.st_size for stat in found), latest]

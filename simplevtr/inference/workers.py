@@ -12,6 +12,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
@@ -32,10 +33,7 @@ class _Worker:
     """A process with a model, which segments one video after the other."""
 
     def __init__(self, task: Segmentation, number: int, opts: Sequence[str], threads: int) -> None:
-        # Started from a process that has imported all and holds no model, where there is such.
-        known = multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if "forkserver" in known else "spawn")
-        context.set_forkserver_preload([__name__])
+        context = multiprocessing.get_context("forkserver")
         self.number = number
         self.connection, theirs = context.Pipe()
         arguments = (task, opts, threads, theirs)
@@ -49,12 +47,15 @@ class _Worker:
         with suppress(BrokenPipeError):  # it was killed, as reading tells
             self.connection.send(video)
 
-    def answer(self) -> Outcome | str | None:
-        """The outcome, why there is no model, or None of a process that has ended."""
+    def answer(self) -> Outcome | None:
+        """The outcome, None of a process that has ended; ChildProcessError without a model."""
         try:
-            return self.connection.recv()
+            answer = self.connection.recv()
         except (EOFError, OSError):
             return None
+        if isinstance(answer, str):
+            raise ChildProcessError(answer)
+        return answer
 
     def exit_text(self) -> str:
         """How a process ended that ended by itself."""
@@ -70,9 +71,18 @@ class _Worker:
         self._process.kill()
 
 
+def _start_server() -> None:
+    """Start the process that imports all once, of which workers are forks."""
+    forkserver.set_forkserver_preload([__name__])
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits, and they
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _serve(task: Segmentation, opts: Sequence[str], threads: int, connection: Connection) -> None:
     """In a process: load the model, then segment what comes, until the connection ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the parent obeys for all
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # Unfinished files are removed, whatever their writer thinks.
@@ -106,14 +116,19 @@ def in_processes(
 ) -> Generator[Outcome, None, None]:
     """Segment videos in several processes; outcomes come in the order in which they are there.
 
-    With ``gpus`` (the number of them) each process takes one. Close the generator to end them.
+    With ``gpus`` (the number of them) each process takes one. Closing the generator ends them; it
+    runs in the main thread.
 
     Raises:
         ChildProcessError: a process cannot build the model.
     """
+    if not videos:
+        return
+    _start_server()
+    workers = min(workers, len(videos))
     threads = min(torch.get_num_threads(), max(1, usable_cores() // workers))
     waiting, tries = deque(videos), Counter[NamedVideo]()
-    free, idle = list(reversed(range(workers))), list[_Worker]()  # free: numbers without a process
+    free, idle = [*range(workers)], list[_Worker]()  # free: numbers without a process
     busy: dict[Connection, _Worker] = {}
     try:
         while waiting or busy:
@@ -126,18 +141,15 @@ def in_processes(
                 busy[worker.connection] = worker
                 worker.give(waiting.popleft())
             for connection in wait(list(busy)):
+                answer = busy[connection].answer()
                 worker = busy.pop(connection)
-                answer, video = worker.answer(), worker.video
-                if isinstance(answer, str):
-                    busy[connection] = worker
-                    raise ChildProcessError(answer)
                 if answer is not None:
                     idle.append(worker)
                     yield answer
                     continue
-                how = worker.exit_text()
-                worker.end()
                 free.append(worker.number)
+                how, video = worker.exit_text(), worker.video
+                worker.end()
                 tries[video] += 1
                 if tries[video] == 1:
                     waiting.append(video)
