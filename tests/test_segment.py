@@ -142,10 +142,15 @@ def test_what_is_done_is_not_done_again(clips, options, tmp_path):
     assert segment.main(options([f"{clips}/**/*.mp4"], "--mots")) == 0  # more of the same results
     assert set(states(out).values()) == {"done"}
     record(clips / "a/1.mp4", pictures(7))
+    (out / "a/1.mp4/results.json").unlink()
     assert segment.main(options([f"{clips}/**/*.mp4"])) == 1
     assert summary(out)["a/1.mp4"]["reason"].startswith(
         f"{out}/a/1.mp4 has results of another version"
     )
+    (out / "a/1.mp4/video.json").unlink()
+    assert segment.main(options([f"{clips}/**/*.mp4"])) == 0
+    assert summary(out)["a/1.mp4"]["frames"] == "7"
+    assert not (out / "a/1.mp4/mots").exists()  # of the earlier version
 
 
 def test_what_is_finished_outlives_an_interrupt(clips, options, tmp_path, monkeypatch, capsys):

@@ -68,10 +68,10 @@ def main(options: argparse.Namespace) -> int:
                 for outcome in tqdm(found, total=len(waiting), unit="video", disable=None):
                     outcomes[outcome.video] = outcome
         finally:
-            for video in waiting:  # some may have ended after the last outcome that came
-                lost = outcomes[video.name] is None
-                found = task.earlier(video, "done") if lost else outcomes[video.name]
-                outcomes[video.name] = found or inference.Outcome(video.name, "not reached")
+            for video in waiting:
+                if outcomes[video.name] is None:  # it may have ended while nobody listened
+                    ended = task.earlier(video, "done")
+                    outcomes[video.name] = ended or inference.Outcome(video.name, "not reached")
             rows = list(outcomes.values())
             _report(rows, task.finish(rows))
     return int(any(row.state == "failed" for row in rows))

@@ -21,7 +21,7 @@ __all__, __getattr__ = lazy_names(
         "VideoPredictor": "video_predictor",
         "check_weights": "video_predictor",
         "in_processes": "workers",
-        "load_ray": "workers",
-        "on_ray": "workers",
+        "load_ray": "ray_workers",
+        "on_ray": "ray_workers",
     },
 )

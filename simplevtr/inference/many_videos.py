@@ -38,6 +38,7 @@ from detectron2.utils.file_io import PathManager
 
 _SETTINGS, _SUMMARY, _PARTIAL, _RECORD = "settings.json", "summary.csv", ".partial", "video.json"
 _OVERLAY, _MOTS = "overlay.mp4", "mots"
+_OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, _RECORD)
 # Keys that tracks depend on, but for those that say where things are.
 _GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.")
 _PLACES = ("MODEL.WEIGHTS", "MODEL.DEVICE")
@@ -99,8 +100,7 @@ class Segmentation:
                 "choose another --output"
             )
         # Only folders of frames in one another can get there.
-        own = (RESULTS_NAME, _RECORD, _OVERLAY, _MOTS)
-        taken = {PurePosixPath(video.name, name) for video in videos for name in own}
+        taken = {PurePosixPath(video.name, name) for video in videos for name in _OF_VIDEO}
         for video in videos:
             place = PurePosixPath(video.name)
             if not taken.isdisjoint((place, *place.parents)):
@@ -115,12 +115,16 @@ class Segmentation:
         A failure if they are of other files than those that the video has now.
         """
         folder = self.output / video.name
-        if not all((folder / name).exists() for name in (_RECORD, *self._wanted())):
+        if not (folder / _RECORD).exists():
             return None
         record = read_json(folder / _RECORD)
         if record["files"] != _files_of(video.path):
-            reason = f"{folder} has results of another version of it; delete them, or choose "
+            reason = (
+                f"{folder} has results of another version of it; delete that folder, or choose "
+            )
             return Outcome(video.name, "failed", reason=reason + "another --output")
+        if not all((folder / name).exists() for name in self._wanted()):
+            return None
         return Outcome(video.name, state, record["frames"], record["seconds"], record["tracks"])
 
     def _wanted(self) -> list[str]:
@@ -164,9 +168,10 @@ class Segmentation:
             outputs = DrawnOutputs(targets, source, painter)
             frames, tracks = find_and_write(predictor, outputs)
             folder.mkdir(parents=True, exist_ok=True)
+            # Without a record nothing that lies there is known to be of this video.
+            for name in paths if (folder / _RECORD).exists() else _OF_VIDEO:
+                _remove(folder / name)
             for name, path in paths.items():
-                if (folder / name).is_dir():
-                    shutil.rmtree(folder / name)
                 os.replace(path, folder / name)
         seconds = round(time.perf_counter() - begin, 3)
         record = {"files": files, "frames": frames, "seconds": seconds, "tracks": tracks}
@@ -187,6 +192,13 @@ class Segmentation:
 
 def _visible(path: Path) -> bool:
     return not path.name.startswith(".")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _files_of(video: Path) -> list[int]:

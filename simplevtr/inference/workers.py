@@ -1,6 +1,6 @@
-"""Processes that share videos out among them: on this machine, or on a Ray cluster.
+"""Processes of this machine that share videos out among them, each with a model of its own.
 
-Each has a model of its own. One that is killed is noticed; its video is tried once more.
+One that is killed is noticed; its video is tried once more.
 """
 
 import logging
@@ -8,25 +8,20 @@ import multiprocessing
 import os
 import signal
 import threading
-import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from simplevtr.inference.many_videos import Outcome, Segmentation
-from simplevtr.terminal import error_text, one_line, usable_cores
+from simplevtr.terminal import error_text, usable_cores
 from simplevtr.video_io import NamedVideo
 
 import torch
 
 _PATIENCE = 10.0  # seconds that a process which was told to end may take
-_NO_MODEL = "no model"
-_KILLED = "its worker was killed twice; is the memory too small?"
+KILLED = "its worker was killed twice; is the memory too small?"
 
 
 class _Worker:
@@ -89,7 +84,7 @@ def _serve(task: Segmentation, opts: Sequence[str], threads: int, connection: Co
     logging.getLogger("simplevtr.video_io.sink").setLevel(logging.ERROR)
     torch.set_num_threads(threads)
     with suppress(EOFError, BrokenPipeError):
-        segment = _load(task, *opts)
+        segment = load_or_reason(task, *opts)
         if isinstance(segment, str):  # the parent ends all, with this as its message
             connection.send(segment)
             return
@@ -97,7 +92,7 @@ def _serve(task: Segmentation, opts: Sequence[str], threads: int, connection: Co
             connection.send(segment(connection.recv()))
 
 
-def _load(task: Segmentation, *opts: str) -> Callable[[NamedVideo], Outcome] | str:
+def load_or_reason(task: Segmentation, *opts: str) -> Callable[[NamedVideo], Outcome] | str:
     """What segments one video, or why there is no model, whatever the reason is."""
     try:
         return task.load(*opts)
@@ -154,85 +149,7 @@ def in_processes(
                 if tries[video] == 1:
                     waiting.append(video)
                 else:
-                    yield Outcome(video.name, "failed", reason=f"{_KILLED} ({how})")
+                    yield Outcome(video.name, "failed", reason=f"{KILLED} ({how})")
     finally:
         for worker in (*idle, *busy.values()):
             worker.end()
-
-
-def load_ray() -> ModuleType:
-    """Import Ray; ValueError if it is not installed."""
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise ValueError(f"--ray needs Ray ({error}): pip install 'ray[data]==2.60.0'") from None
-    return ray
-
-
-class _RayWorker:
-    """An actor with a model."""
-
-    def __init__(self, task: Segmentation) -> None:
-        self._segment = _load(task)  # Ray would try again and again, and print how it went
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        video = NamedVideo(row["name"], Path(row["path"]))
-        if isinstance(self._segment, str):
-            return Outcome(video.name, _NO_MODEL, reason=self._segment)._asdict()
-        return self._segment(video)._asdict()
-
-
-def on_ray(
-    task: Segmentation,
-    videos: Sequence[NamedVideo],
-    *,
-    address: str,
-    workers: int | None = None,
-    gpu: bool = False,
-) -> Generator[Outcome, None, None]:
-    """Do what ``in_processes`` does in the actors of a Ray cluster; "local" starts one here.
-
-    All machines see the same files under the same paths. ``workers`` is by default the number of
-    the cluster's GPUs, or 1; with ``gpu`` each has one for itself.
-
-    Raises:
-        ConnectionError: there is no cluster at ``address``.
-        ChildProcessError: an actor cannot build the model.
-    """
-    if not videos:
-        return
-    ray = load_ray()
-    here = {"include_dashboard": False} if address == "local" else {}
-    ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **here)
-    try:
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.max_errored_blocks = -1  # a worker that is killed costs its video alone
-        if workers is None:
-            workers = int(ray.cluster_resources().get("GPU", 0)) if gpu else 1
-        rows = [{"name": video.name, "path": str(video.path)} for video in videos]
-        # One video at a time: those that wait at a worker would be lost with it.
-        workers = max(1, min(workers, len(rows)))
-        pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
-        with warnings.catch_warnings(action="ignore"):  # tries have no other name before Ray 2.64
-            done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-                _RayWorker,
-                fn_constructor_args=(task,),
-                compute=pool,
-                num_gpus=1 if gpu else 0,
-                max_task_retries=1,
-            )
-        left = {video.name for video in videos}
-        for row in done.iter_rows():
-            if row["state"] == _NO_MODEL:
-                raise ChildProcessError(row["reason"])
-            left.remove(row["video"])
-            yield Outcome(**row)
-        for name in left:
-            yield Outcome(name, "failed", reason=_KILLED)
-    except ray.exceptions.RayError as error:
-        raise ChildProcessError(f"Ray: {one_line(error)}") from error
-    finally:
-        ray.shutdown()
