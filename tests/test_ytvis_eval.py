@@ -111,15 +111,6 @@ def test_only_categories_in_use_take_memory_and_lines():
     assert "c8" not in table
 
 
-def test_categories_can_be_ignored():
-    gt = ground_truth([annotation(1, EVERYWHERE, category_id=1)])
-    results = [result(EVERYWHERE, category_id=2)]
-    assert evaluate_tracks(gt, results).stats["AP"] == 0
-    scores = evaluate_tracks(gt, results, use_categories=False)
-    assert scores.stats["AP"] == pytest.approx(100)
-    assert scores.per_category == {}
-
-
 def test_crowd_tracks_take_predictions_by_plain_iou():
     # One lies inside the crowd's track, but the IoU is 4/16: it stays a false positive. The other
     # one's IoU is 12/16, so it is ignored. COCO's crowd IoU would ignore both.

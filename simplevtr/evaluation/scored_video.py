@@ -33,10 +33,8 @@ class ScoredVideo:
         size = {"frames": self.video.length, "height": self.video.height, "width": self.video.width}
         return split_frames([track.strip for track in tracks], **size)
 
-    def same_category(self, true: Sequence[TrueTrack], use_categories: bool) -> np.ndarray:
-        """(predicted, true) bool: which pairs may match; all if categories do not count."""
-        if not use_categories:
-            return np.ones((len(self.predicted), len(true)), dtype=bool)
+    def same_category(self, true: Sequence[TrueTrack]) -> np.ndarray:
+        """(predicted, true) bool: which pairs are of one category."""
         predicted = np.array([track.category_id for track in self.predicted], dtype=np.int64)
         wanted = np.array([track.category_id for track in true], dtype=np.int64)
         return predicted[:, None] == wanted[None]

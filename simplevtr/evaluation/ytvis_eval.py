@@ -27,7 +27,6 @@ AREAS = ("all", "small", "medium", "large")
 AREA_LIMITS = (128**2, 256**2)
 MAX_TRACKS = (1, 10, 100)  # tracks that count per video and category, best scores first
 _PAIRS_A_ROW = 3  # categories side by side in a table, as in detectron2's
-_ALL_CATEGORIES = -1  # stands for every category if categories are not told apart
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class TrackScores:
     # AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl in per cent; NaN where there is
     # no ground truth.
     stats: dict[str, float]
-    # name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, of ``category_ids``; empty if categories
-    # were not told apart.
+    # name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, of ``category_ids``
     per_category: dict[str, dict[str, float]]
     # (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU thresholds
     # .50:.05:.95, recalls 0:.01:1, ``category_ids``, areas all / small / medium / large, at most
@@ -52,30 +50,27 @@ def evaluate_tracks(
     gt: GroundTruth,
     results: list[PredictedTrack],
     *,
-    use_categories: bool = True,
     area_limits: Sequence[float] = AREA_LIMITS,
 ) -> TrackScores:
     """Score predicted tracks.
 
-    ``use_categories=False`` compares tracks of all categories with each other. The limits between
-    small, medium and large are in pixels of the original frames. ValueError if there are no
-    annotations or the limits are not two ascending numbers above 0.
+    The limits between small, medium and large are in pixels of the original frames. ValueError if
+    there are no annotations or the limits are not two ascending numbers above 0.
     """
     check_area_limits(area_limits)
     require_annotations(gt)
-    evaluation = _TrackEval(gt, results, use_categories, area_limits)
+    evaluation = _TrackEval(gt, results, area_limits)
     with contextlib.redirect_stdout(io.StringIO()):  # COCOeval reports its progress with print
         evaluation.evaluate()
         evaluation.accumulate()
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
     names = {category.id: category.name for category in gt.categories}
     per_category = {}
-    if use_categories:
-        for k, category_id in enumerate(evaluation.params.catIds):
-            stats = average_scores(precision[:, :, k : k + 1], recall[:, k : k + 1])
-            per_category[names[category_id]] = {
-                key: stats[key] for key in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
-            }
+    for k, category_id in enumerate(evaluation.params.catIds):
+        stats = average_scores(precision[:, :, k : k + 1], recall[:, k : k + 1])
+        per_category[names[category_id]] = {
+            key: stats[key] for key in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
+        }
     return TrackScores(
         average_scores(precision, recall), per_category, precision, recall, evaluation.params.catIds
     )
@@ -93,21 +88,16 @@ def check_area_limits(limits: Sequence[float]) -> None:
 class _TrackEval(COCOeval):
     """COCOeval on tracks: "images" are videos."""
 
-    def __init__(
-        self, gt: GroundTruth, results: list[PredictedTrack], use_categories: bool, areas: Sequence
-    ) -> None:
+    def __init__(self, gt: GroundTruth, results: list[PredictedTrack], areas: Sequence) -> None:
         super().__init__(iouType="segm")
         self.params.imgIds = [video.id for video in gt.videos]
-        self.params.catIds = [_ALL_CATEGORIES]
-        if use_categories:
-            # Others affect no score, and an open vocabulary has tens of thousands.
-            self.params.catIds = gt.categories_in_use(results)
+        # Others affect no score, and an open vocabulary has tens of thousands.
+        self.params.catIds = gt.categories_in_use(results)
         low, high = areas
         self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]
         self.params.areaRngLbl = list(AREAS)
         self.params.maxDets = list(MAX_TRACKS)
         self._tracks = gt.tracks, results
-        self._use_categories = use_categories
 
     def _prepare(self) -> None:
         gts, dts = self._tracks
@@ -121,15 +111,10 @@ class _TrackEval(COCOeval):
 
     def _by_cell(self, tracks: Iterable[dict]) -> dict[tuple[int, int], list[dict]]:
         # Own ids from 1 on: COCOeval marks a track without a match by id 0.
-        tracks = [{"id": i, **track} for i, track in enumerate(tracks, start=1)]
-        if not self._use_categories:
-            # The order decides between equal scores or IoUs; the official code goes by category.
-            tracks.sort(key=lambda track: track["track"].category_id)
         cells = defaultdict(list)
-        for entry in tracks:
+        for i, entry in enumerate(tracks, start=1):
             track = entry["track"]
-            category = track.category_id if self._use_categories else _ALL_CATEGORIES
-            cells[track.video_id, category].append(entry)
+            cells[track.video_id, track.category_id].append({"id": i, **entry})
         return cells
 
     def computeIoU(self, imgId: int, catId: int) -> np.ndarray | list:  # noqa: N802, N803

@@ -2,7 +2,7 @@
 
 Tracks are matched as for AP50. A prediction that then has no match and lies on no crowd is an error
 of one kind, the first of these that holds; IoUs are track IoUs, "foreground" and "background" the
-two thresholds:
+thresholds 0.5 and 0.1:
 
 - id_switch: it is a piece of a broken true track (below);
 - duplicate: it reaches foreground with a true track of its category, which is taken;
@@ -64,13 +64,7 @@ class _VideoErrors:
     missed: list[int]  # columns
 
 
-def break_down_errors(
-    gt: GroundTruth,
-    results: list[PredictedTrack],
-    *,
-    foreground: float = FOREGROUND,
-    background: float = BACKGROUND,
-) -> ErrorBreakdown:
+def break_down_errors(gt: GroundTruth, results: list[PredictedTrack]) -> ErrorBreakdown:
     """Find the errors of each kind and what AP50 gains if they are put right.
 
     What putting right means: a class error gets the category of its aim, a localisation error its
@@ -79,19 +73,11 @@ def break_down_errors(
     and background errors are left out; missed tracks are taken out of the ground truth, and a
     category of which none is left to find counts as 100.
 
-    As for AP, the best 100 predictions per video and category count. AP is taken at IoU 0.5,
-    regardless of ``foreground``. ValueError if there are no annotations or a threshold is out of
-    range.
+    As for AP, the best 100 predictions per video and category count. ValueError if there are no
+    annotations.
     """
-    if not 0 < background < foreground <= 1:
-        raise ValueError(
-            f"background {background} and foreground {foreground}: allowed is "
-            "0 < background < foreground <= 1"
-        )
-    videos = [
-        _errors_of_video(_limited(tracks), foreground, background)
-        for tracks in scored_videos(gt, results, "errors")
-    ]
+    by_video = scored_videos(gt, results, "errors")
+    videos = [_errors_of_video(_limited(tracks)) for tracks in by_video]
     found = Counter(kind for video in videos for kind in video.kinds.values())
     counts = {kind: found[kind] for kind in KINDS}
     counts["id_switch"] = sum(len(video.joined) for video in videos)
@@ -128,13 +114,13 @@ def _limited(tracks: ScoredVideo) -> ScoredVideo:
     return replace(tracks, predicted=predicted, positions=positions)
 
 
-def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) -> _VideoErrors:
-    matches, on_crowd, iou = match_video(tracks, iou_threshold=foreground)
+def _errors_of_video(tracks: ScoredVideo) -> _VideoErrors:
+    matches, on_crowd, iou = match_video(tracks, iou_threshold=FOREGROUND)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
-    same = tracks.same_category(tracks.true, use_categories=True)
+    same = tracks.same_category(tracks.true)
     own, other = np.where(same, iou, 0.0), np.where(same, 0.0, iou)
-    joined = _broken_tracks(tracks, own, wrong, matches, foreground)
-    kinds = {row: _kind(own[row], other[row], foreground, background) for row in wrong}
+    joined = _broken_tracks(tracks, own, wrong, matches)
+    kinds = {row: _kind(own[row], other[row]) for row in wrong}
     kinds |= {row: "id_switch" for pieces, _ in joined.values() for row in pieces}
     aimed = {"class": other, "localisation": own}
     aims = {row: int(aimed[kind][row].argmax()) for row, kind in kinds.items() if kind in aimed}
@@ -143,31 +129,27 @@ def _errors_of_video(tracks: ScoredVideo, foreground: float, background: float) 
     return _VideoErrors(tracks, matches, joined, kinds, aims, missed)
 
 
-def _kind(own: np.ndarray, other: np.ndarray, foreground: float, background: float) -> str:
+def _kind(own: np.ndarray, other: np.ndarray) -> str:
     """Kind of an error by its (true,) IoUs with tracks of its own and of other categories."""
     same, different = own.max(initial=0.0), other.max(initial=0.0)
-    if same >= foreground:
+    if same >= FOREGROUND:
         return "duplicate"
-    if different >= foreground:
+    if different >= FOREGROUND:
         return "class"
-    if same >= background:
+    if same >= BACKGROUND:
         return "localisation"
-    return "both" if different >= background else "background"
+    return "both" if different >= BACKGROUND else "background"
 
 
 def _broken_tracks(
-    tracks: ScoredVideo,
-    own: np.ndarray,
-    wrong: list[int],
-    matches: dict[int, int],
-    foreground: float,
+    tracks: ScoredVideo, own: np.ndarray, wrong: list[int], matches: dict[int, int]
 ) -> dict[int, tuple[list[int], FilmStrip]]:
     """For each broken true track its pieces and what they are together."""
     size = {"height": tracks.video.height, "width": tracks.video.width}
     broken = {}
     for column, track in enumerate(tracks.true):
         rows = [row for row in wrong if own[row, column] > 0]
-        reached = column in matches.values() or own[:, column].max(initial=0.0) >= foreground
+        reached = column in matches.values() or own[:, column].max(initial=0.0) >= FOREGROUND
         if reached or len(rows) < 2:
             continue
         mine = [track, *(tracks.predicted[row] for row in rows)]
@@ -176,10 +158,11 @@ def _broken_tracks(
         for whole, frame in zip(true, zip(*masks, strict=True), strict=True):
             iou = frame_iou([whole], frame)[0]
             best = int(iou.argmax())
-            parts.append(frame[best] if iou[best] >= foreground else None)
-            pieces |= {rows[best]} if iou[best] >= foreground else set()
+            found = iou[best] >= FOREGROUND
+            parts.append(frame[best] if found else None)
+            pieces |= {rows[best]} if found else set()
         (joined,) = join_frames([parts], **size)
-        if len(pieces) > 1 and track_iou([joined], [track.strip])[0, 0] >= foreground:
+        if len(pieces) > 1 and track_iou([joined], [track.strip])[0, 0] >= FOREGROUND:
             broken[column] = sorted(pieces), joined
     return broken
 

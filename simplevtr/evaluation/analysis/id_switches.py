@@ -40,8 +40,6 @@ class IdSwitches:
     """What ``count_id_switches`` finds."""
 
     per_video: dict[int, int]  # number of switches by video id; every video is there
-    # Number of true masks that are matched, by video id; a switch needs two of them.
-    matches: dict[int, int]
     events: list[IdSwitch]  # the switches, by video in the order of the ground truth, then by frame
 
     @property
@@ -56,45 +54,40 @@ def count_id_switches(
     *,
     iou_threshold: float = 0.5,
     score_threshold: float = SCORE_THRESHOLD,
-    use_categories: bool = False,
 ) -> IdSwitches:
-    """Count the identity switches of predicted tracks. Crowds of the ground truth are left out.
+    """Count the identity switches of predicted tracks, which match tracks of any category.
 
-    So are predictions below the score threshold; ``use_categories`` matches only tracks of the same
-    category. Raises ValueError if there are no annotations or a threshold is out of range.
+    Crowds of the ground truth and predictions below the score threshold are left out. Raises
+    ValueError if there are no annotations or a threshold is out of range.
     """
     checks.iou_threshold(iou_threshold)
-    found = IdSwitches({}, {}, [])
+    found = IdSwitches({}, [])
     for tracks in scored_videos(gt, results, "id switches", score_threshold=score_threshold):
-        allowed = tracks.same_category(tracks.true, use_categories).T
-        switches, found.matches[tracks.video.id] = _of_video(tracks, allowed, iou_threshold)
+        switches = _of_video(tracks, iou_threshold)
         found.per_video[tracks.video.id] = len(switches)
         found.events.extend(switches)
     return found
 
 
-def _of_video(
-    tracks: ScoredVideo, allowed: np.ndarray, threshold: float
-) -> tuple[list[IdSwitch], int]:
-    """The switches of one video and the number of its matched masks."""
+def _of_video(tracks: ScoredVideo, threshold: float) -> list[IdSwitch]:
+    """The switches of one video."""
     if not tracks.true or not tracks.predicted:
-        return [], 0
+        return []
     video = tracks.video
     true, predicted = (tracks.masks_by_frame(side) for side in (tracks.true, tracks.predicted))
-    switches, matched = [], 0
+    switches = []
     before: dict[int, int] = {}  # the matches of the frame before
     known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match
     for t in range(video.length):
         iou = frame_iou([track[t] for track in true], [track[t] for track in predicted])
-        before = _matches(np.where(allowed, iou, 0.0), before, threshold)
-        matched += len(before)
+        before = _matches(iou, before, threshold)
         for row, column in before.items():
             old, last_frame = known.get(row, (column, t))
             known[row] = column, t
             if old != column:
                 ids = tracks.true[row].id, tracks.positions[old], tracks.positions[column]
                 switches.append(IdSwitch(video.id, t, last_frame, *ids))
-    return switches, matched
+    return switches
 
 
 def _matches(iou: np.ndarray, before: dict[int, int], threshold: float) -> dict[int, int]:

@@ -38,11 +38,12 @@ def match_video(
     predicted, true, crowds = (
         [track.strip for track in side] for side in (tracks.predicted, tracks.true, tracks.crowds)
     )
-    iou = track_iou(predicted, true)
-    allowed = np.where(tracks.same_category(tracks.true, use_categories), iou, 0.0)
+    iou, crowd = track_iou(predicted, true), track_iou(predicted, crowds)
+    allowed = iou
+    if use_categories:
+        allowed = np.where(tracks.same_category(tracks.true), iou, 0.0)
+        crowd = np.where(tracks.same_category(tracks.crowds), crowd, 0.0)
     matches = match_tracks(allowed, iou_threshold)
-    crowd = track_iou(predicted, crowds)
-    crowd = np.where(tracks.same_category(tracks.crowds, use_categories), crowd, 0.0)
     covered = np.flatnonzero((crowd >= iou_threshold).any(axis=1)).tolist()
     return matches, [row for row in covered if row not in matches], iou
 
