@@ -7,10 +7,11 @@ import os
 import re
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
-from simplevtr.toolbox.ablation import schedule
+from simplevtr.toolbox.ablation import jobs, schedule
 from tools import ablate
 
 import pytest
@@ -79,8 +80,10 @@ class FakeLaunch:
         ]
 
 
-def run(plan, launch, *options):
-    with mock.patch.object(schedule, "RunningCommand", launch):
+def run(plan, launch, *options, build=False):
+    """Run the plan; its models are built, which takes time, where a test is about them."""
+    models = nullcontext() if build else mock.patch.object(jobs, "build_model")
+    with models, mock.patch.object(schedule, "RunningCommand", launch):
         return ablate.main([str(plan), "--output", str(plan.parent / "out"), *options])
 
 
@@ -100,7 +103,7 @@ def result(plan, name, seed=1):
 def test_configs_are_checked_before_anything_runs(plan, capsys, opts, message):
     edited(plan, lambda p: p["runs"][1].update(opts=opts))
     launch = FakeLaunch()
-    assert run(plan, launch) == 2
+    assert run(plan, launch, build=True) == 2
     assert launch.commands == []
     assert re.search(message, capsys.readouterr().err)
 
@@ -246,7 +249,7 @@ def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys)
 def test_a_start_of_its_own_is_checked_before_anything_runs(plan, with_start, capsys):
     launch = FakeLaunch()
     with_start(opts={"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}, own_start=True)
-    assert run(plan, launch) == 2
+    assert run(plan, launch, build=True) == 2
     assert launch.commands == []
     assert re.search("more/start: .*plian", capsys.readouterr().err)
 

@@ -65,7 +65,7 @@ def summarise(
     many have the sign of the mean, "2 of 3", "" for a run that others are compared with. Costs that
     were not measured are left out.
     """
-    base_step = _step_seconds(costs.get(plan.baseline, {}))
+    base_cost = costs.get(plan.baseline)
     records = []
     for name in filter(results.get, plan.runs):
         run, found, reference = plan.runs[name], results[name], plan.reference(plan.runs[name])
@@ -93,17 +93,12 @@ def summarise(
             spread = mean_and_deviation(found[s].get(key) for s in seeds)
             record[f"{key}_mean"], record[f"{key}_std"] = spread
         if name in costs:
-            step = _step_seconds(costs[name])
+            step = costs[name]["step_seconds"]["median"]
             record |= {key: costs[name].get(key) for key in _COSTS}
             record["step_seconds"] = step
-            record["step_ratio"] = step / base_step if step and base_step else None
+            record["step_ratio"] = base_cost and step / base_cost["step_seconds"]["median"]
         records.append(record)
     return records
-
-
-def _step_seconds(cost: dict) -> float | None:
-    step = cost.get("step_seconds")
-    return step.get("median") if isinstance(step, dict) else step
 
 
 def markdown(records: Sequence[Record], baseline: str) -> str:
