@@ -140,7 +140,7 @@ class DeformConv(nn.Module):
         predicted = TAPS * (3 if modulated else 2)
         padding = offset_kernel // 2
         self.offset = nn.Conv2d(in_channels, predicted, offset_kernel, padding=padding)
-        nn.init.kaiming_uniform_(self.weight, a=1)
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")  # as detectron2's
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.bias)
 

@@ -161,7 +161,7 @@ class TemporalHead(nn.Sequential):
         width = channels // 2
         layers = []
         for in_channels in (channels, width, width):
-            conv = _initialised(nn.Conv3d(in_channels, width, 3, padding=2, dilation=2))
+            conv = nn.Conv3d(in_channels, width, 3, padding=2, dilation=2)
             layers.append(ConvNorm(conv, channels=width, groups=4))
         super().__init__(*layers, nn.Conv3d(width, out_channels, 1))
 
@@ -205,7 +205,7 @@ def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm:
     return ConvNorm(conv, channels=out_channels)
 
 
-def _initialised(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:
+def _initialised(conv: nn.Conv2d) -> nn.Conv2d:
     """Kaiming-uniform (a = 1) weights and zero bias, as in DETR's mask head."""
     nn.init.kaiming_uniform_(conv.weight, a=1)
     if conv.bias is not None:
