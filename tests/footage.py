@@ -1,11 +1,30 @@
 """Small videos as cameras, phones and editors leave them, and what a player makes of a video."""
 
+import contextlib
+import functools
+import http.server
+import threading
 from fractions import Fraction
 
 import av
 import numpy as np
 
 RATE = 48000
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """The address of a web server on this machine that serves a folder."""
+    handler = functools.partial(_Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def pictures(count, height=48, width=64):

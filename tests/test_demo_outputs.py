@@ -1,11 +1,8 @@
 """What the demo writes with each of its options, from files, streams and interrupted runs."""
 
-import functools
-import http.server
 import json
 import os
 import signal
-import threading
 
 from simplevtr.commands import demo as demo_command
 from simplevtr.visualization import TrackPainter
@@ -13,7 +10,7 @@ from simplevtr.visualization import TrackPainter
 import numpy as np
 import pytest
 from demo_model import BrightestHalf, command_line, register
-from footage import clicks, listen, pictures, record, watch
+from footage import clicks, listen, pictures, record, serving, watch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -207,21 +204,13 @@ def test_an_input_that_changes_between_the_passes(tmp_path, demo, options, capsy
     assert "it gave 10 frames before and 4 now" in capsys.readouterr().err
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def stream(tmp_path, monkeypatch):
     """The address of a stream of ten ``pictures``."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     record(tmp_path / "clip.ts", pictures(10, 240, 320), fps=25)
-    handler = functools.partial(_Quiet, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/clip.ts"
-        server.shutdown()
+    with serving(tmp_path) as address:
+        yield f"{address}/clip.ts"
 
 
 def test_a_stream_is_drawn_as_it_comes(tmp_path, run, stream, capsys):

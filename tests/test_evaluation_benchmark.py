@@ -10,6 +10,7 @@ from simplevtr.formats.ytvis import load_ground_truth
 
 import numpy as np
 import pytest
+from conftest import table_rows
 from pycocotools import mask as coco_mask
 
 SIZE = (72, 128)
@@ -76,10 +77,10 @@ def test_the_command(tmp_path, capsys):
         assert report["peak_bytes"] >= report["start_bytes"] > 2**20
     out = capsys.readouterr().out
     assert "3 videos of 4 frames of 72 x 128 pixels" in out
-    title, rule, *rows = (line for line in out.splitlines() if line.startswith("|"))
-    assert [name.strip() for name in title.split("|")[3:-4]] == list(evaluation.STAGES)
-    assert [row.split("|")[1].strip() for row in rows] == ["9", "15"]
-    assert {len(line) for line in (title, rule, *rows)} == {len(title)}
+    title, _, *rows = table_rows(out)
+    assert title[2:-3] == list(evaluation.STAGES)
+    assert [row[0] for row in rows] == ["9", "15"]
+    assert len({len(line) for line in out.splitlines() if line.startswith("|")}) == 1
 
 
 @pytest.mark.parametrize(("option", "least"), [("--videos", 1), ("--tracks", 1), ("--size", 16)])

@@ -8,6 +8,7 @@ from benchmarks.performance import Cell
 
 import pytest
 import torch
+from conftest import table_rows
 from pretend_cuda import pretend_cuda
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
@@ -86,8 +87,7 @@ def test_rows_that_fail_hold_their_error(monkeypatch, tmp_path, capsys):
     words = ["--device", "cpu", "--models", MODEL, "--output", str(page)]
     assert gpu.main([*words, "--json", str(tmp_path / "rows.json")]) == 1
     text = page.read_text()
-    lines = [line.split("|") for line in text.splitlines() if f"| {MODEL}" in line]
-    cells = [[cell.strip() for cell in line] for line in lines]
+    cells = [row for row in table_rows(text) if MODEL in row]
     assert ["0.250" in row for row in cells] == [True, *[False] * 5]
     assert ["does not go" in row for row in cells] == [False, *[True] * 5]
     assert text.count("9.00") == 4

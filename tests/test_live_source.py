@@ -1,7 +1,5 @@
 """Cameras and addresses; every server here runs on this machine."""
 
-import functools
-import http.server
 import logging
 import socket
 import threading
@@ -13,12 +11,7 @@ from simplevtr.video_io.video_source import open_live
 
 import numpy as np
 import pytest
-from footage import number, pictures, record
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
+from footage import number, pictures, record, serving
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +22,8 @@ def _no_proxy(monkeypatch):
 @pytest.fixture
 def served(tmp_path):
     """The address of a web server that serves ``tmp_path``."""
-    handler = functools.partial(_Quiet, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(tmp_path) as address:
+        yield address
 
 
 @pytest.fixture

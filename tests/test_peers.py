@@ -10,6 +10,7 @@ from benchmarks.peers import compare, protocol
 
 import numpy as np
 import pytest
+from conftest import table_rows
 from torch import nn
 from ytvis_folder import make_ytvis_folder
 
@@ -58,8 +59,7 @@ def run(tmp_path, *words):
     page = tmp_path / "docs" / "page.md"
     folders = ["--output", str(tmp_path / "runs"), "--page", str(page)]
     status = compare.main([*folders, "--budget", "100", *words])
-    lines = [line.split("|")[1:-1] for line in page.read_text().splitlines() if "|" in line]
-    return status, [[cell.strip() for cell in line] for line in lines], page.read_text()
+    return status, table_rows(page.read_text()), page.read_text()
 
 
 def rows_of(rows, name):

@@ -4,6 +4,7 @@ from benchmarks import measure, performance
 from benchmarks.performance import Cell
 
 import pytest
+from conftest import table_rows
 
 TRAINING = {
     "step_seconds": {"median": 8.0},
@@ -19,11 +20,6 @@ INFERENCE = {"seconds": {"median": 2.0}, "frames_per_second": 8.0, "peak_bytes":
 
 def arguments(tmp_path, *words):
     return performance.main.parser().parse_args(["--output", str(tmp_path / "out"), *words])
-
-
-def cells_of(table):
-    """The cells of each row."""
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
 
 
 def test_every_model_is_measured_in_every_way(tmp_path):
@@ -117,7 +113,7 @@ def test_the_rest_goes_on_after_an_error(tmp_path, monkeypatch, capsys):
     assert performance.main(words) == 1
     table = (tmp_path / "out" / "table.md").read_text()
     assert table.strip() in capsys.readouterr().out
-    rows = cells_of(table)
+    rows = table_rows(table)
     assert ["4", "3", "VisTR", "plain", "no message (Bus error)", "", "", "", "", ""] in rows
     assert ["4", "SimpleVTR", "plain", "does not fit", "", "", "", ""] in rows  # inference
     assert ["4", "3", "VisTR", "light", "8.000", "", "600", "", "900", ""] in rows
@@ -136,7 +132,7 @@ def test_table_has_ratios_to_plain_vistr(tmp_path):
     }
     table = performance.markdown(results, arguments(tmp_path))
     figures = ["2.000", "0.25 x", "100", "0.17 x", "900", "1.00 x"]
-    assert ["4", "3", "SimpleVTR", "light", *figures] in cells_of(table)
+    assert ["4", "3", "SimpleVTR", "light", *figures] in table_rows(table)
     assert "does not fit" in table
     assert "8.00" in table  # frames a second
     assert "frames of 300 x 540 pixels" in table
@@ -157,7 +153,7 @@ def test_sizes_have_a_column_and_ratios_of_their_own(tmp_path):
     assert "frames of 300 x 540 or 360 x 640 pixels" in table
     assert "plain VisTR with as many frames of the same size." in table
     found = {}
-    for row in cells_of(table):
+    for row in table_rows(table):
         if len(row) > 6 and row[4] == "light":
             found.setdefault((row[0], row[1]), row[6])
     assert found == {

@@ -11,16 +11,18 @@ import pytest
 from conftest import forget
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
+from test_ground_truth import change
 from ytvis_folder import make_ytvis_folder
 
+MASKS = ("annotations", 1, "segmentations")
 NAME = "ytvis_test_dataset"
 
 
-def edit(folder, change):
-    """Apply ``change`` to the JSON's content and write it back."""
+def edit(folder, apply):
+    """Apply a change to the JSON's content and write it back."""
     path = Path(folder.json_file)
     content = json.loads(path.read_text())
-    change(content)
+    apply(content)
     path.write_text(json.dumps(content))
 
 
@@ -50,13 +52,13 @@ def test_records(tmp_path):
 def test_videos_are_sorted_by_id_and_categories_made_contiguous(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=2)
 
-    def change(content):
+    def renumber(content):
         content["videos"].reverse()
         content["categories"] = [{"id": 9, "name": "dog"}, {"id": 4, "name": "cat"}]
         for track in content["annotations"]:
             track["category_id"] = {1: 4, 2: 9}[track["category_id"]]
 
-    edit(folder, change)
+    edit(folder, renumber)
     records = load_ytvis_json(*folder, NAME)
     assert [r["video_id"] for r in records] == [1, 2]
     assert [a["category_id"] for a in records[0]["annotations"][1]] == [0, 1]
@@ -74,45 +76,33 @@ def test_annotations_boxes_and_areas_may_be_missing(tmp_path):
     assert load_ytvis_json(*folder)[0]["annotations"][1][0]["bbox"] is None
 
 
-def set_item(*path_and_value):
-    """A change of the content: all but the last two arguments lead to the place."""
-    *path, key, value = path_and_value
-
-    def change(content):
-        for step in path:
-            content = content[step]
-        content[key] = value
-
-    return change
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("apply", "message"),
     [
-        (set_item("videos", []), "'videos' has no entry"),
+        (change(["videos"], []), "'videos' has no entry"),
         (lambda c: c.pop("videos"), "no list 'videos', only ['categories', 'annotations']"),
         (lambda c: (c.pop("videos"), c.update(images=[])), "a COCO file of single images?"),
         (
             lambda c: c.update(videos=[{"id": 1}], images=[{"video_id": 1}]),
             "import_dataset.py coco-tracks",
         ),
-        (set_item("categories", []), "'categories' has no entry"),
+        (change(["categories"], []), "'categories' has no entry"),
         # What else is wrong in an entry is found as for evaluation (test_ground_truth.py).
-        (set_item("annotations", 0, "category_id", 7), "annotations[0]: unknown category_id 7"),
+        (change(["annotations", 0, "category_id"], 7), "annotations[0]: unknown category_id 7"),
         (lambda c: c["videos"][0].pop("file_names"), "video 1 has no file_names"),
         (
-            set_item("videos", 0, "file_names", 2, "../a.jpg"),
+            change(["videos", 0, "file_names", 2], "../a.jpg"),
             "video 1, file_names[2]: file name '../a.jpg'",
         ),
         (
-            set_item("annotations", 1, "segmentations", 0, {"size": [9, 9], "counts": "o"}),
+            change([*MASKS, 0], {"size": [9, 9], "counts": "o"}),
             "annotations[1]: frame 0: RLE size is [9, 9]",
         ),
     ],
 )
-def test_malformed_files_are_refused_with_file_and_value(tmp_path, change, message):
+def test_malformed_files_are_refused_with_file_and_value(tmp_path, apply, message):
     folder = make_ytvis_folder(tmp_path, videos=2)
-    edit(folder, change)
+    edit(folder, apply)
     with pytest.raises(ValueError, match="train.json") as caught:
         load_ytvis_json(*folder)
     assert message in str(caught.value)
