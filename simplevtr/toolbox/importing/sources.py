@@ -69,7 +69,7 @@ def with_annotations(
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """The images of the frames to import, and their annotation files, by name in the same order.
 
-    Files have the names of their images in ``folder``. ``frames`` is one of ``FRAMES``: with "all"
+    Files have the names of their images in ``folder``. ``frames`` is one of ``Frames``: with "all"
     images without a file (``what``, for the notes) are frames too.
     """
     images = frames_of(folder)
