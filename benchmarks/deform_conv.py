@@ -1,10 +1,10 @@
 """Time the kernels of the modulated deformable convolution, forward and backward, side by side.
 
-    python benchmarks/deform_conv.py [--device cpu] [--threads 1] [--repeats 5]
+    python benchmarks/deform_conv.py
 
-Prints the median time of each kernel that runs on the device and its ratio to torchvision's, at the
-shapes of the small and the full-size mask head, and how far its results differ from those of
-the grid_sample form, which must be close. All figures come from one run on one machine.
+Prints the median time of each kernel on one CPU thread and its ratio to torchvision's, at the
+shapes of the small and the full-size mask head, and how far its results differ from those of the
+grid_sample form, which must be close. benchmarks/gpu.py measures the same on a GPU.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import statistics
 import sys
 from functools import partial
 
-from benchmarks.command_line import COUNT, benchmark
+from benchmarks.command_line import benchmark
 from benchmarks.measure import Row, time_steps
 from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
 
@@ -29,6 +29,7 @@ SHAPES = {
     "small, first": (30, 32, 16, 32, 48),
     "small, logit": (30, 16, 1, 32, 48),
 }
+REPEATS = 5
 LARGEST_DIFFERENCE = 1e-3  # of two kernels in float32, by Euclidean norms, relative
 
 
@@ -83,23 +84,13 @@ def table(rows: list[Row]) -> str:
     return tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--repeats", type=COUNT, default=5, help="timed runs (default 5)")
-
-
-@benchmark(_add_options)
+@benchmark(lambda parser: None)
 def main(args: argparse.Namespace) -> tuple[list[Row], str]:
-    """Compute every shape with every kernel; ValueError if there is no such device."""
-    allowed = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-    if args.device not in allowed:
-        raise ValueError(f"--device {args.device}; allowed: {', '.join(allowed)}")
-    torch.set_num_threads(args.threads)
-    device = torch.device(args.device)
-    rows = [row for name in SHAPES for row in measure_layer(name, device, args.repeats)["rows"]]
-    title = f"torch {torch.__version__}, {device}, {args.threads} CPU threads"
-    return rows, f"{title}\n{table(rows)}"
+    """Compute every shape with every kernel on one CPU thread."""
+    torch.set_num_threads(1)
+    cpu = torch.device("cpu")
+    rows = [row for name in SHAPES for row in measure_layer(name, cpu, REPEATS)["rows"]]
+    return rows, f"torch {torch.__version__}, cpu, 1 CPU threads\n{table(rows)}"
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
     output = args.output or Path("docs/gpu.md" if scale == FULL else "output/gpu_tiny.md")
     refuse_existing(output, overwrite=args.overwrite)
     begin, todo = time.monotonic(), jobs(device, scale, args.models)
-    layers = [(name, device, 5, scale.pixels) for name in deform_conv.SHAPES]
+    layers = [(name, device, deform_conv.REPEATS, scale.pixels) for name in deform_conv.SHAPES]
 
     def left() -> float:
         return begin + 60 * args.minutes - time.monotonic()

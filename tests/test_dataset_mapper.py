@@ -140,12 +140,6 @@ def test_frames_of_a_long_test_video_are_read_when_asked_for(tmp_path):
         later[3]
 
 
-def test_annotations_in_testing_on_demand(tmp_path):
-    record = records_of(tmp_path, videos=1, frames=3)[0]
-    clip = mapper_for(is_train=False, with_annotations=True)(record)
-    assert [i.gt_ids.tolist() for i in clip["instances"]] == [[1, -1], [1, 2], [1, 2]]
-
-
 def test_record_is_not_changed(tmp_path):
     record = records_of(tmp_path, videos=1, segmentation="compressed")[0]
     before = copy.deepcopy(record)
@@ -211,7 +205,7 @@ def test_wrong_size_and_missing_frame_name_the_file(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=1)
     record = load_ytvis_json(*folder)[0]
     with pytest.raises(ValueError, match=r"video1/0000\d\.jpg has 48x64 pixels"):
-        mapper_for(with_annotations=False)(record | {"height": 50})
+        mapper_for(is_train=False)(record | {"height": 50})
     Path(record["file_names"][2]).unlink()
     with pytest.raises(FileNotFoundError, match=r"video1/00002\.jpg"):
         mapper_for(is_train=False)(record)

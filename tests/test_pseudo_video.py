@@ -193,9 +193,8 @@ def test_shuffled_frames_keep_their_masks(tmp_path):
         assert (red & mask).sum() / (red | mask).sum() > 0.97
 
 
-def test_stills_without_annotations_and_in_tests(tmp_path):
+def test_no_test_clip_is_made_of_a_still(tmp_path):
     record = still_record(tmp_path)
-    assert "instances" not in mapper_for(with_annotations=False)(record)
     with pytest.raises(ValueError, match=r"1.jpg is a still image, which no test clip is made of"):
         mapper_for(is_train=False)(record)
 

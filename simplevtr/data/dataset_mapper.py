@@ -52,8 +52,6 @@ class YTVISDatasetMapper:
     shuffle: bool = False  # whether a training clip's frames are in random order
     sampling: str = "random"  # or "consecutive", see ``sample_frames``
     image_format: str = "RGB"  # or "BGR", the channels of ``image``
-    # Whether clips have ``instances``; None, in training only
-    with_annotations: bool | None = None
     # Whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size in training, where that is not
     # smaller than what they are resized to
     jpeg_draft: bool = True
@@ -68,8 +66,6 @@ class YTVISDatasetMapper:
                 f"image format {self.image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}"
             )
         check_sampling(self.sampling, self.frame_range)
-        if self.with_annotations is None:
-            self.with_annotations = self.is_train
         self.jpeg_draft = self.jpeg_draft and self.is_train
 
     @classmethod
@@ -102,11 +98,11 @@ class YTVISDatasetMapper:
 
         Returns:
             ``image``: T uint8 tensors (3, h, w) in ``image_format``, a list or, for a long test
-            video, ``FramesOnDemand``; ``instances``: T ``Instances``, see
-            :func:`simplevtr.data.annotations.tracks_to_instances`, if annotations are asked for;
-            ``frame_idx``: the T 0-based frame numbers; and the video's ``height``, ``width``
-            (pixels before augmentation), ``length``, ``video_id`` and ``file_names`` (of all
-            frames). A still image counts as a video of T frames.
+            video, ``FramesOnDemand``; in training ``instances``: T ``Instances``, see
+            :func:`simplevtr.data.annotations.tracks_to_instances`; ``frame_idx``: the T 0-based
+            frame numbers; and the video's ``height``, ``width`` (pixels before augmentation),
+            ``length``, ``video_id`` and ``file_names`` (of all frames). A still image counts as a
+            video of T frames.
 
         Raises:
             FileNotFoundError, ValueError: for a frame or segmentation that cannot be used.
@@ -128,7 +124,7 @@ class YTVISDatasetMapper:
             frame_idx = sample_frames(length, self.frames, rng, **order, **near)
         motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
         tracks = boxes = None
-        if self.with_annotations:
+        if self.is_train:
             tracks = self._tracks(record, frame_idx, motion)
             boxes = tracks.boxes()
         geometry = self.augmentation.geometry(size, rng, boxes)
