@@ -275,12 +275,6 @@ def test_a_missing_image_costs_its_frame(known, tmp_path):
     assert [len(video.file_names) for video in dataset.videos] == [3, 4]
 
 
-def test_a_track_of_two_categories_costs_its_video(known, tmp_path):
-    dataset = read(known, tmp_path, annotation(track_id=1), skip_broken=True)
-    assert [video.name for video in dataset.videos] == ["video2"]
-    assert "annotation 1: track 1 has category 'dog' here" in dataset.broken["videos"][0]
-
-
 def test_the_size_in_the_file_tells_how_a_picture_was_labelled(known, tmp_path):
     expected = read(known, tmp_path, lambda content: None).videos
     turn_frames(known.images)  # stored on their side, upright by EXIF

@@ -1,8 +1,6 @@
 import json
 import shutil
 
-from simplevtr.toolbox.importing.output import write_ytvis
-
 import numpy as np
 import pytest
 from foreign_formats import (
@@ -239,21 +237,3 @@ def test_labels_of_the_stored_picture_say_so_by_their_size(known, read):
     message = r"00001.json: height and width are \(50, 60\), but .*00001.jpg has \(48, 64\)"
     with pytest.raises(ValueError, match=message):
         read(content=stored | {"imageHeight": 50, "imageWidth": 60})
-
-
-def test_what_an_option_decides_is_not_broken(known):
-    write_labelme(known, known.images)
-    path = known.images / "video1/00000.json"
-    path.write_text(json.dumps({"shapes": [labelme_shape("cat", SQUARE)]}))
-    with pytest.raises(
-        ValueError, match=r"00000.json, shape 1: 'cat' has no group_id.*--ungrouped"
-    ):
-        read_labelme(known.images, skip_broken=True)
-
-
-def test_an_import_without_any_track_says_what_was_left_out(read, tmp_path):
-    dataset = read(labelme_shape("cat", [[1, 1]], kind="point", group_id=1), shape())
-    write_ytvis(dataset, tmp_path / "out.json")
-    dataset = read(labelme_shape("cat", [[1, 1]], kind="point", group_id=1))
-    with pytest.raises(ValueError, match=r"no categories \(.* 1 shapes of kind point left out"):
-        write_ytvis(dataset, tmp_path / "none.json")

@@ -20,7 +20,7 @@ from simplevtr.toolbox.importing.reading import (
     ImportedVideo,
     VideoDraft,
 )
-from simplevtr.toolbox.importing.shapes import from_labels, from_polygons
+from simplevtr.toolbox.importing.shapes import from_labels
 from simplevtr.toolbox.importing.sources import frames_of, numbered_frames
 
 import numpy as np
@@ -327,14 +327,6 @@ def test_huge_pictures_are_refused_unread(davis, tmp_path, side):
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
-
-
-def test_long_outlines_are_refused():
-    zigzag = [value for i in range(200) for value in (i % 2 * 9e4, i)]
-    with pytest.raises(ValueError, match="outline of 1.8e.07 pixels; at most 1e.06 are allowed"):
-        from_polygons([zigzag], SIZE)
-    around = [0, 0, 64, 0, 64, 48, 0, 48]
-    assert decoded(from_polygons([around * 9], SIZE)).all()  # even-odd
 
 
 def test_labels_of_any_number():

@@ -88,22 +88,6 @@ def test_numbers_that_json_does_not_have_are_refused_before_a_file_is_written(ru
         assert not (tmp_path / "out").exists()
 
 
-def test_the_order_of_videos_and_ids_do_not_matter(run, tmp_path):
-    run("--val-videos", 8)
-    (expected,) = read(tmp_path, "val")
-    content = make_content()
-    content["videos"].reverse()
-    for entry in content["videos"]:
-        entry["id"] += 1000
-    for annotation in content["annotations"]:
-        annotation["video_id"] += 1000
-    run("--val-videos", 8, "--overwrite", content=content)
-    (val,) = read(tmp_path, "val")
-    assert folders(val) == folders(expected)
-    run("--val-videos", 8, "--overwrite", "--seed", 1)
-    assert folders(read(tmp_path, "val")[0]) != folders(expected)
-
-
 def test_parts_of_one_source_stay_together(run, tmp_path):
     content = make_content()
     for index, video in enumerate(content["videos"]):

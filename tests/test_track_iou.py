@@ -125,12 +125,6 @@ def test_malformed_counts_are_refused_with_their_place(counts, message):
     assert caught.value.index == 3  # track 1, frame 1
 
 
-def test_no_beginning_of_a_text_is_accepted():
-    for end in range(len(GOOD)):
-        with pytest.raises(MalformedMaskError):
-            join_frames([[{"size": [40, 50], "counts": GOOD[:end]}]], height=40, width=50)
-
-
 def test_random_texts_are_refused_or_decoded_right():
     generator = np.random.default_rng(3)
     accepted = 0
