@@ -180,6 +180,7 @@ BREAKS = [
     Break("missing-key", "an annotation without id", without("annotations", "id")),
     Break("missing-key", "no segmentations", without("annotations", "segmentations"), **_DROPPED),
     Break("missing-key", "a category without name", without("categories", "name")),
+    Break("missing-key", "a category without id", appended("categories", {"name": "cow"})),
     # Numbers that are none.
     Break("non-finite", "in a box", box([1.0, float("nan"), 3, 4])),
     Break("non-finite", "an area", area(float("inf"))),
