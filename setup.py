@@ -14,24 +14,30 @@ VERSION = re.search(
     r'^__version__ = "(.+)"', Path("simplevtr/__init__.py").read_text(encoding="utf-8"), re.M
 ).group(1)
 
+SHIPPED_MODEL = "demo/embedded_easy.pth"
 
-class BuildWithConfigs(build_py):
-    """Puts the folder configs into the wheel's package; an editable install reads the clone's."""
+
+class BuildWithShipped(build_py):
+    """Puts configs and the demo's model into the wheel; an editable install reads the clone's."""
 
     def run(self):
-        """Build as usual, and copy the folder."""
+        """Build as usual, and copy the files."""
         super().run()
         if not self.editable_mode:
-            target = Path(self.build_lib) / "simplevtr" / "configs"
-            shutil.copytree("configs", target, dirs_exist_ok=True)
+            package = Path(self.build_lib) / "simplevtr"
+            shutil.copytree("configs", package / "configs", dirs_exist_ok=True)
+            (package / "demo").mkdir(exist_ok=True)
+            shutil.copy(SHIPPED_MODEL, package / "demo")
 
 
 setup(
-    cmdclass={"build_py": BuildWithConfigs},
+    cmdclass={"build_py": BuildWithShipped},
     entry_points={"console_scripts": ["simplevtr = simplevtr.commands:main"]},
     name="simplevtr",
     version=VERSION,
     description="Video instance segmentation with a ResNet and a transformer, on detectron2",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     package_dir={"": "."},  # so that scripts of an editable install find benchmarks too

@@ -60,13 +60,13 @@ class _PlainLoader(yaml.SafeLoader):
         return node
 
 
-def find_config(path: str | os.PathLike[str]) -> Path:
+def find_shipped(path: str | os.PathLike[str]) -> Path:
     """The file at ``path``; if there is none, ours of that name, such as configs/davis/clips.yaml.
 
-    The wheel has the folder ``configs`` in the package, a clone beside it.
+    A clone has the folders ``configs`` and ``demo`` beside the package, the wheel inside it.
     """
     path, package = Path(path), Path(__file__).parent
-    if not path.exists() and path.parts[:1] == ("configs",):
+    if not path.exists() and path.parts[:1] in (("configs",), ("demo",)):
         ours = (root / path for root in (package, package.parent))
         return next((file for file in ours if file.is_file()), path)
     return path

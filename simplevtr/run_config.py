@@ -5,7 +5,7 @@ from pathlib import Path
 
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
-from simplevtr.config_file import find_config, merge_file, merge_text, merge_words
+from simplevtr.config_file import find_shipped, merge_file, merge_text, merge_words
 from simplevtr.data.builtin import register_from_cfg
 from simplevtr.head_keys import check_head
 from simplevtr.weights_file import config_inside
@@ -18,7 +18,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     """Merge a config file and options into the defaults and register the config's datasets.
 
     Args:
-        config_file: YAML file with deltas, see ``find_config``; "" for the config inside the file
+        config_file: YAML file with deltas, see ``find_shipped``; "" for the config inside the file
             that MODEL.WEIGHTS among ``opts`` names, but for OUTPUT_DIR and TEST.OVERWRITE, or the
             defaults alone if it has none.
         opts: KEY VALUE pairs, e.g. ``["MODEL.DEVICE", "cpu"]``.
@@ -35,7 +35,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     cfg = get_cfg()
     add_simplevtr_config(cfg)
     if config_file:
-        merge_file(cfg, find_config(config_file))
+        merge_file(cfg, find_shipped(config_file))
     elif inside := _config_in_weights(opts):
         here = cfg.OUTPUT_DIR, cfg.TEST.OVERWRITE  # not where its training wrote, nor over what
         merge_text(cfg, *inside)
@@ -43,7 +43,8 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     merge_words(cfg, list(opts))
     check_head(cfg)
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
-    cfg.MODEL.WEIGHTS = os.path.expanduser(cfg.MODEL.WEIGHTS)
+    if cfg.MODEL.WEIGHTS and "://" not in cfg.MODEL.WEIGHTS:
+        cfg.MODEL.WEIGHTS = str(find_shipped(os.path.expanduser(cfg.MODEL.WEIGHTS)))
     register_from_cfg(cfg)
     return cfg
 

@@ -100,7 +100,7 @@ def test_what_is_finished_is_not_run_again(steps, tmp_path):
 def test_a_training_above_the_budget_is_not_shown(steps, tmp_path):
     status, rows, text = run(tmp_path, "--systems", "pixel", "yolo", "--seeds", "0", "1")
     assert status == 1
-    assert [row[0] for row in rows_of(rows, "pixel")] == ["not chosen yet", "0", "spread"]
+    assert [row[0] for row in rows_of(rows, "pixel")] == ["Apache-2.0", "0", "spread"]
     assert rows_of(rows, "pixel")[0][1:3] == ["1", "40.0 / 80.0"]
     assert "seed_1 has a training of 106 CPU seconds, above 1.05 x 100: delete it" in text
     assert ("predict", "pixel", 1) not in steps

@@ -33,8 +33,8 @@ DATA = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "embedded/easy"
 CONFIGS = {"paper": ("frames", "clips"), "pixel": ("pixel_frames", "pixel_clips")}  # the stages
 # Title and licence of the code; the scripts of the peers have an environment of their own.
 SYSTEMS = {
-    "paper": ("SimpleVTR, paper's head", "not chosen yet"),
-    "pixel": ("SimpleVTR, pixel head", "not chosen yet"),
+    "paper": ("SimpleVTR, paper's head", "Apache-2.0"),
+    "pixel": ("SimpleVTR, pixel head", "Apache-2.0"),
     "mask2former": ("Mask2Former + MinVIS", "Apache-2.0"),
     "yolo": ("YOLO11n-seg + BoT-SORT", "AGPL-3.0"),
 }

@@ -81,7 +81,7 @@ def _plan(
     options: argparse.Namespace, output: Path
 ) -> tuple[inference.Segmentation, Callable[..., Generator]]:
     """What is done with each video, and ``in_processes`` or ``on_ray`` with its options."""
-    from simplevtr.config_file import find_config
+    from simplevtr.config_file import find_shipped
     from simplevtr.run_config import check_device, model_cfg
 
     import torch
@@ -93,7 +93,7 @@ def _plan(
         cfg.MODEL.WEIGHTS = os.path.abspath(cfg.MODEL.WEIGHTS)
     found = {"MODEL.WEIGHTS": cfg.MODEL.WEIGHTS, "TEST.SCORE_THRESHOLD": cfg.TEST.SCORE_THRESHOLD}
     task = inference.Segmentation(
-        options.config_file and str(find_config(options.config_file).absolute()),
+        options.config_file and str(find_shipped(options.config_file).absolute()),
         (*options.opts, *(str(word) for pair in found.items() for word in pair)),
         output,
         inference.settings_of(cfg),

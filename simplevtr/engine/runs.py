@@ -8,7 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from simplevtr.checkpoint import ClipCheckpointer, saved_classes
-from simplevtr.config_file import find_config
+from simplevtr.config_file import find_shipped
 from simplevtr.data.build import epoch_length
 from simplevtr.data.class_names import settle_classes
 from simplevtr.engine import run_folder
@@ -32,7 +32,7 @@ ERRORS = (*USER_ERRORS, FloatingPointError)  # what the user can mend
 def read_config(args: Namespace) -> CfgNode:
     """Build the config, check it against machine and datasets, and resolve the schedule."""
     if args.config_file:  # detectron2 logs its content
-        args.config_file = str(find_config(args.config_file))
+        args.config_file = str(find_shipped(args.config_file))
     cfg = setup_cfg(args.config_file, args.opts)
     check_device(cfg)
     cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
