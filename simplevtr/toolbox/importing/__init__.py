@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from simplevtr.formats.paths import existing
-from simplevtr.toolbox.importing import coco_tracks, cvat, davis, labelme, mots
+from simplevtr.toolbox.importing import coco_tracks, ctc, cvat, davis, labelme, mots
 from simplevtr.toolbox.importing.reading import ImportedDataset
 
 READERS = {
@@ -18,6 +18,7 @@ READERS = {
     "coco-tracks": coco_tracks.read,
     "cvat": cvat.read,
     "labelme": labelme.read,
+    "ctc": ctc.read,
 }
 
 

@@ -157,5 +157,5 @@ def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
-        pixels, _ = shapes.read_png(io.BytesIO(content), (height, width), shapes.GREY)
+        pixels, _ = shapes.read_labels(io.BytesIO(content), (height, width), shapes.GREY)
     return shapes.from_window(pixels != 0, round(x0), round(y0), size)

@@ -143,7 +143,7 @@ def _objects(content: Path | _Object, size: reading.Size) -> Iterator[_Object]:
         identity, label, rle = content
         yield identity, label, shapes.from_rle(rle, size)
         return
-    labels, _ = shapes.read_png(content, size, shapes.DEEP_LABELS)
+    labels, _ = shapes.read_labels(content, size, shapes.DEEP_LABELS)
     for value, mask in shapes.from_labels(labels.astype("int32")).items():
         if value < NUMBERS:
             raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")

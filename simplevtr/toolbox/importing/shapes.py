@@ -158,7 +158,7 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
         (H, W) int32, where 0 is the background; and whether colours (True) or numbers (False)
         identify the objects, None where it may be either.
     """
-    picture, mode = read_png(path, size, OBJECT_NUMBERS)
+    picture, mode = read_labels(path, size, OBJECT_NUMBERS)
     if mode in ("LA", "RGBA"):
         if (picture[..., -1] != 255).any():
             raise ValueError("is transparent in places; the background must be black")
@@ -195,20 +195,25 @@ def png_size(path: Path) -> Size | None:
         return None
 
 
-def read_png(
-    file: Path | io.BytesIO, size: Size, kind: tuple[tuple[str, ...], str]
+def read_labels(
+    file: Path | io.BytesIO,
+    size: Size,
+    kind: tuple[tuple[str, ...], str],
+    *,
+    formats: Sequence[str] = ("PNG",),
 ) -> tuple[np.ndarray, str]:
-    """The values and mode of a PNG, which is decoded only if it has (H, W) pixels of this kind."""
+    """The values and mode of a picture, decoded only if it has (H, W) pixels of this kind."""
     modes, description = kind
+    form = " or ".join(formats)
     try:
-        with open_image(file, formats=("PNG",)) as image:
+        with open_image(file, formats=formats) as image:
             found, mode = (image.height, image.width), image.mode
             if found == tuple(size) and mode in modes:
                 return np.array(image.convert("L") if mode == "1" else image), mode
     except UNREADABLE as error:
-        raise ValueError(f"cannot be read as a PNG: {error}") from error
+        raise ValueError(f"cannot be read as a {form}: {error}") from error
     if found != tuple(size):
         raise ValueError(
             f"has {found[0]} x {found[1]} pixels (height x width), expected {size[0]} x {size[1]}"
         )
-    raise ValueError(f"is a PNG of mode {mode!r}; {description} is needed ({', '.join(modes)})")
+    raise ValueError(f"is a {form} of mode {mode!r}; {description} is needed ({', '.join(modes)})")
