@@ -2,6 +2,7 @@
 # make test   lint and run the tests
 # make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
 # make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
+# make docs   the pages of docs/ as a site, in output/site
 # make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
@@ -30,7 +31,7 @@ export UV_NO_INDEX := 1
 export UV_FIND_LINKS := $(abspath $(WHEELS))
 endif
 
-.PHONY: demo test lint bench peers gpu setup clean
+.PHONY: demo test lint bench peers gpu docs setup clean
 setup: .venv/installed
 
 # uv installs the same pinned packages several times faster than pip; pip is the fall-back, and knows pip.conf.
@@ -106,6 +107,10 @@ peers: setup .venv-peers/installed
 # Without a network: make gpu WHEELS=folder takes every package from the wheels in that folder.
 gpu: setup
 	$(BIN)/python benchmarks/gpu.py --overwrite
+
+docs: setup
+	$(BIN)/pip install --quiet -r requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 clean:
 	rm -rf .venv .venv-peers *.egg-info .pytest_cache .ruff_cache

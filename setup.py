@@ -1,6 +1,6 @@
 """The package and its dependency ranges; requirements.txt pins the set that was tested.
 
-detectron2 is not on PyPI and therefore not listed: see tools/install_detectron2.py and the README.
+detectron2 is not on PyPI and therefore not listed: see tools/install_detectron2.py.
 """
 
 import re

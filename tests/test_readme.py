@@ -1,4 +1,4 @@
-"""The commands of the README exist with the options that it gives them."""
+"""README and docs: commands have the options that they are given, links lead somewhere."""
 
 import re
 import runpy
@@ -11,15 +11,20 @@ import pytest
 from conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "datasets/README.md"]
+}
+TEXT = "\n".join(PAGES.values())
 COMMANDS = [
     line.replace("\\\n", " ").strip()
-    for line in re.findall(r"^    ((?:python|simplevtr) (?:[^\n]*\\\n)*[^\n]*)", README, re.M)
+    for line in re.findall(r"^    ((?:python|simplevtr) (?:[^\n]*\\\n)*[^\n]*)", TEXT, re.M)
 ]
 
 
 def test_there_are_commands():
     scripts = {shlex.split(command)[1] for command in COMMANDS}
-    assert scripts >= {"train_net.py", "demo/demo.py", "tools/evaluate.py"}
+    assert scripts >= {"train_net.py", "demo", "demo/demo.py", "tools/evaluate.py", "segment"}
 
 
 def script_of(command):
@@ -43,13 +48,22 @@ def test_options_exist(script, monkeypatch, capsys):
                 assert option in help_text, f"{script} has no {option}"
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([\w/.]+)\)", README))
-def test_links_lead_somewhere(path):
-    assert (ROOT / path).exists()
+def test_links_lead_somewhere():
+    """Files, and headings as they are named in addresses."""
+    for page, text in PAGES.items():
+        for path, heading in re.findall(r"\]\(([\w/.]*)(?:#([\w-]+))?\)", text):
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), f"{page.name}: {path}"
+            if heading:
+                titles = re.findall(r"^#+ (.+)$", PAGES[target], re.M)
+                names = {
+                    re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles
+                }
+                assert heading in names, f"{page.name}: {path}#{heading}"
 
 
 def test_configs_in_commands_exist():
-    for path in set(re.findall(r"configs/[\w/]+\.yaml", README)):
+    for path in set(re.findall(r"configs/[\w/]+\.yaml", TEXT)):
         assert (ROOT / path).is_file(), path
 
 
