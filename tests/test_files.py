@@ -1,10 +1,9 @@
-"""Reading JSON: one value whichever decoder reads it, and lists that are not decoded yet."""
+"""Reading JSON: one value whichever decoder reads it."""
 
 import json
 import math
-import tracemalloc
 
-from simplevtr.formats.files import json_value, read_json
+from simplevtr.formats.files import read_json
 
 import pytest
 
@@ -26,35 +25,17 @@ import pytest
 def test_values_are_those_of_the_standard_decoder(text, encoding, tmp_path):
     (tmp_path / "a.json").write_text(text, encoding=encoding)
     expected = json.loads(text)
-    assert read_json(tmp_path / "a.json") == expected
-    content = read_json(tmp_path / "a.json", lazy="annotations")
-    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
-        content["annotations"] = [json_value(item) for item in content["annotations"]]
+    content = read_json(tmp_path / "a.json")
     assert content == expected
     assert [*content] == [*expected]  # in the file's order
 
 
 def test_nan_is_read_and_what_is_not_json_is_not(tmp_path):
     (tmp_path / "nan.json").write_text('{"annotations": [{"id": NaN}, {"id": -Infinity}]}')
-    first, second = read_json(tmp_path / "nan.json", lazy="annotations")["annotations"]
-    assert math.isnan(json_value(first)["id"])
-    assert json_value(second)["id"] == -math.inf
+    first, second = read_json(tmp_path / "nan.json")["annotations"]
+    assert math.isnan(first["id"])
+    assert second["id"] == -math.inf
     for text in ('{"annotations": [{"id": nan}]}', '{"annotations": [{"id": "\\x"}]}', '{"a": 1'):
         (tmp_path / "bad.json").write_text(text)
-        for lazy in ("", "annotations"):
-            with pytest.raises(ValueError, match=r"bad\.json: not valid JSON: .*char \d+"):
-                read_json(tmp_path / "bad.json", lazy=lazy)
-
-
-def test_a_lazy_list_takes_the_memory_of_its_text(tmp_path):
-    item = {"id": 1, "segmentations": [{"size": [48, 64], "counts": "abc"}, None] * 50}
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps({"annotations": [item] * 500}))
-    tracemalloc.start()
-    try:
-        content = read_json(path, lazy="annotations")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert json_value(content["annotations"][-1]) == item
-    assert peak < 1.3 * path.stat().st_size
+        with pytest.raises(ValueError, match=r"bad\.json: not valid JSON: .*char \d+"):
+            read_json(tmp_path / "bad.json")

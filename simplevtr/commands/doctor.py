@@ -164,7 +164,7 @@ class Source(NamedTuple):
 
     def read(self) -> dict[str, Any]:
         """The file's content, of which only the outermost lists have been checked."""
-        content = read_json(self.json_file, lazy="annotations")
+        content = read_json(self.json_file)
         check_lists(content, self.json_file, empty=True)
         return content
 

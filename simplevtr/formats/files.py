@@ -23,12 +23,10 @@ _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 
 
-def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
+def read_json(path: str | os.PathLike) -> Any:
     """The content of a JSON file, also gzipped, or of ``results.json`` in a zip.
 
-    The first bytes tell what a file is, since its name may be wrong. The list under the key
-    ``lazy`` may have items that are not decoded yet: those take no more memory than their text.
-    ``json_value`` decodes one.
+    The first bytes of a file decide what it is, not its name.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -42,7 +40,7 @@ def read_json(path: str | os.PathLike, *, lazy: str = "") -> Any:
     try:
         with without_garbage_collection():
             try:
-                return _decoded(data, lazy)
+                return msgspec.json.decode(data)
             except (msgspec.MsgspecError, RecursionError):
                 return json.loads(data)  # slower, knows NaN and other encodings, says where it ends
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
@@ -59,24 +57,6 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _decoded(data: bytes, lazy: str) -> Any:
-    if not lazy:
-        return msgspec.json.decode(data)
-    try:
-        parts = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        items = msgspec.json.decode(parts[lazy], type=list[msgspec.Raw])
-    except (msgspec.ValidationError, KeyError):  # not an object with such a list
-        return msgspec.json.decode(data)
-    for item in items:  # what cannot be decoded is found now, while others may still read it
-        msgspec.json.decode(item)
-    return {key: items if key == lazy else msgspec.json.decode(part) for key, part in parts.items()}
-
-
-def json_value(item: Any) -> Any:
-    """An item of a list that ``read_json`` may have left undecoded."""
-    return msgspec.json.decode(item) if isinstance(item, msgspec.Raw) else item
 
 
 def _read_bytes(path: Path) -> bytes:

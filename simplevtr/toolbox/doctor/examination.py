@@ -45,7 +45,7 @@ def examine(
     """Find what is wrong with the content of an annotation file, which is not changed.
 
     Args:
-        content: of ``read_json``, its annotations decoded or not; anything may be wrong with it.
+        content: of ``read_json``; anything may be wrong with it.
         settings: what to examine; default: the content alone.
         findings: knows which defects are ignored; default: none.
 
@@ -87,7 +87,7 @@ def examine(
         totals["masks"] += examine_masks(video, settings.box_tolerance)
         if settings.repair:
             _keep(video, repaired)
-        video.tracks = []  # a file's masks as objects take several times its size
+        video.tracks = []  # their repaired lists are copies
     repaired = {key: repaired[key] for key in content if key in repaired}
     return Examination(findings, totals, repaired if settings.repair else None)
 

@@ -5,7 +5,6 @@ from itertools import count
 from typing import Any
 
 from simplevtr.formats import checks
-from simplevtr.formats.files import json_value
 from simplevtr.toolbox.doctor.findings import Findings
 from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, objects
 
@@ -25,20 +24,17 @@ def examine_annotations(
     categories: dict[int, dict[str, Any]],
     findings: Findings,
 ) -> None:
-    """Count what is wrong with ids and crowds, and give the videos their tracks, without lists.
-
-    Items of the file's list ``values`` may be undecoded, see ``read_json``.
-    """
+    """Count what is wrong with ids and crowds, and give the videos their tracks, without lists."""
     owners: dict[int, Any] = {}
     used: set[int] = set()
     tracks: list[Track] = []
-    for raw, entry, found in objects(values, "annotations", findings):
+    for entry, found in objects(values, "annotations", findings):
         track_id = found.read(checks.integer, entry, "id")
         if track_id is not None:
             found = found.at(annotation=track_id)
             if track_id not in owners:
-                owners[track_id] = raw
-            elif entry == json_value(owners[track_id]):
+                owners[track_id] = entry
+            elif entry == owners[track_id]:
                 detail = f"id {track_id} is a copy of an earlier annotation"
                 found.add("duplicate-annotation", detail, "copies of annotations were dropped")
                 continue
@@ -60,7 +56,7 @@ def examine_annotations(
         own = {"id": track_id, "video_id": video.id, "category_id": category["id"]}
         if "iscrowd" in entry:
             own["iscrowd"] = int(iscrowd or 0)
-        tracks.append(Track(raw, own, video, found.at(video=video.id)))
+        tracks.append(Track(entry, own, video, found.at(video=video.id)))
     free = (i for i in count(1) if i not in owners)
     for track in tracks:
         if track.entry["id"] is None:
@@ -109,7 +105,7 @@ def load_lists(video: Video, *, crowds: bool) -> None:
     """
     tracks, video.tracks = video.tracks, []
     for track in tracks:
-        entry, found = json_value(track.raw), track.found
+        entry, found = track.raw, track.found
         track.entry |= found.other_values(entry, _KNOWN)
         for key in _LISTS:
             needed = key == "segmentations"

@@ -8,7 +8,6 @@ from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.formats import checks
-from simplevtr.formats.files import json_value
 from simplevtr.formats.paths import leads_out, natural_key, relative
 from simplevtr.toolbox.doctor.findings import Findings
 
@@ -20,7 +19,7 @@ _MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track
 class Track:
     """An annotation of a video that can be used, with a known category."""
 
-    raw: Any  # its entry in the file, which may not be decoded
+    raw: dict[str, Any]  # its entry in the file
     # What a repair makes of it; without lists and other values until its video is examined.
     # "bboxes" and "areas" are there if the file has them.
     entry: dict[str, Any]
@@ -48,12 +47,12 @@ class Video:
 
 def objects(
     values: Sequence[Any], key: str, findings: Findings
-) -> Iterator[tuple[Any, dict[str, Any], Findings]]:
-    """The entries of a list that are objects, as they are and decoded, and where they are found."""
-    for index, raw in enumerate(values):
-        entry, found = json_value(raw), findings.at(entry=f"{key}[{index}]")
+) -> Iterator[tuple[dict[str, Any], Findings]]:
+    """The entries of a list that are objects, and the findings at their places."""
+    for index, entry in enumerate(values):
+        found = findings.at(entry=f"{key}[{index}]")
         if isinstance(entry, dict):
-            yield raw, entry, found
+            yield entry, found
         else:
             repair = f"{key} that cannot be used were dropped"
             found.add("wrong-type", f"{checks.shown(entry)} is not an object", repair)
@@ -66,7 +65,7 @@ def _identified(
     if not values:
         findings.add("nothing-left", f"the list of {key} is empty")
     seen: set[int] = set()
-    for _, entry, found in objects(values, key, findings):
+    for entry, found in objects(values, key, findings):
         repair = f"{key} that cannot be used were dropped"
         own_id = found.read(checks.integer, entry, "id", repair)
         if own_id in seen:
