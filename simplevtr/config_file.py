@@ -47,7 +47,7 @@ class _PlainLoader(yaml.SafeLoader):
             problem = f"the value is not of the type {tag} that it has: {error}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:

@@ -1,5 +1,7 @@
 """Which keys only one mask head reads; a config that sets one for the other head is refused."""
 
+from typing import Any
+
 from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import flat
 
@@ -12,7 +14,7 @@ RECOMPUTABLE = {
 }
 # By MODEL.SIMPLEVTR.HEAD the keys (or groups of them) that no other head reads. With another one
 # they have their default, or the value that stands here: it is what that head does anyway.
-_READ_BY = {
+_READ_BY: dict[str, dict[str, Any]] = {
     "paper": {
         "MODEL.MASK_ON": True,
         "MODEL.SIMPLEVTR.QUERY_FRAMES": 0,

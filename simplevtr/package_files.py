@@ -42,7 +42,7 @@ class PackageFiles(PathHandler):
         noted = {str(entry): entry.hash for entry in package.files or ()}
         if file not in noted:
             raise FileNotFoundError(f"{path}: {_label(package)} has no such file")
-        local = package.locate_file(file)
+        local = str(package.locate_file(file))
         with open(local, "rb") as opened:
             digest = hashlib.file_digest(opened, "sha256")
         wanted = fragment.removeprefix("sha256=").lower() if fragment else None
@@ -55,7 +55,7 @@ class PackageFiles(PathHandler):
                 f"{path}: the file of {_label(package)} has the SHA-256 {digest.hexdigest()}, not "
                 f"{wanted}: it was changed, or is of another version"
             )
-        return str(local)
+        return local
 
 
 def _label(package: Distribution) -> str:

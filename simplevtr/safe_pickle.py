@@ -48,7 +48,7 @@ def _scalar(dtype: np.dtype, data: bytes | str = b"") -> Any:
     return np.frombuffer(data, _checked(dtype), 1)[0]
 
 
-def _from_buffer(data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+def _from_buffer(data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
     return np.frombuffer(data, _checked(dtype)).reshape(shape, order=order)
 
 
@@ -72,4 +72,4 @@ for _dtype in map(np.dtype, "?bhilqBHILQefdgFDGSUmM"):
     for _kind in (_dtype.type, type(_dtype)):
         _GLOBALS[f"{_kind.__module__}.{_kind.__name__}"] = _kind
 # torch.load restores the state of these classes alone.
-TORCH_GLOBALS = [(value, name) for name, value in _GLOBALS.items()] + [_Array]
+TORCH_GLOBALS: list[Any] = [(value, name) for name, value in _GLOBALS.items()] + [_Array]

@@ -16,7 +16,7 @@ Boxes are "cxcywh in [0, 1]" (centre and size relative to the unpadded frame) in
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -72,7 +72,7 @@ class ClipTargets:
 
     def rows(self, index: Tensor) -> Self:
         """The instances at ``index`` (int64), in that order."""
-        return ClipTargets(*(column[index] for column in vars(self).values()))
+        return type(self)(*(column[index] for column in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class FrameTracks:
     size: tuple[int, int]  # (H, W) of the original frame in pixels
     track_ids: list[int]  # from 1 on, in the order in which tracks were born; a track keeps its id
     labels: list[int]  # class indices, of what is known when the frame is returned
-    scores: list[float | None]  # in [0, 1], likewise; None of true tracks
+    scores: list[float | Any]  # in [0, 1], likewise; None of true tracks
     # Compressed RLEs with text counts, {"size": [H, W], "counts": str}, none of them empty
     masks: list[dict]
 
@@ -119,12 +119,13 @@ class FrameTracks:
         for index in range(frames):
             seen = [(*track[:3], track[3][index]) for track in tracks if track[3][index]]
             columns = map(list, zip(*seen, strict=True)) if seen else ([], [], [], [])
-            yield cls(first + index, tuple(size), *columns)
+            yield cls(first + index, (size[0], size[1]), *columns)
 
     def rows(self, index: list[int]) -> Self:
         """The tracks at ``index``, in that order."""
-        columns = ("track_ids", "labels", "scores", "masks")
-        return replace(self, **{name: [getattr(self, name)[i] for i in index] for name in columns})
+        names = ("track_ids", "labels", "scores", "masks")
+        columns: Any = {name: [getattr(self, name)[i] for i in index] for name in names}
+        return replace(self, **columns)
 
     def dense_masks(self) -> np.ndarray:
         """(N, H, W) bool."""
@@ -141,13 +142,15 @@ class TrackMasks(Sequence):
 
     def __init__(self, rles: list[dict | None], size: tuple[int, int]) -> None:
         self.rles = rles  # (T,) compressed, with text counts; None where the track cannot be seen
-        self.shape = (len(rles), *size)
+        self.shape = (len(rles), size[0], size[1])
 
     def __len__(self) -> int:
         return len(self.rles)
 
-    def __getitem__(self, index: int) -> Tensor:
-        """The mask of frame ``index``, (H, W) bool."""
+    def __getitem__(self, index: int | slice) -> Any:
+        """The mask of frame ``index``, (H, W) bool; of a slice (n, H, W)."""
+        if isinstance(index, slice):
+            return TrackMasks(self.rles[index], self.shape[1:]).dense()
         rle = self.rles[index]
         if rle is None:
             return torch.zeros(self.shape[1:], dtype=torch.bool)

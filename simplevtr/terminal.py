@@ -1,6 +1,7 @@
 """How commands run, what they print, and how they end."""
 
 import argparse
+import inspect
 import logging
 import math
 import operator
@@ -17,7 +18,7 @@ from tabulate import tabulate
 # Exit statuses: for input that cannot be used, argparse's too; and after Ctrl-C, as shells have it.
 USAGE_ERROR, INTERRUPTED = 2, 130
 # What the user can mend.
-USER_ERRORS = (ValueError, KeyError, OSError)
+USER_ERRORS: tuple[type[Exception], ...] = (ValueError, KeyError, OSError)
 
 _LIMITS = {
     "least": (operator.ge, "at least"),
@@ -95,7 +96,7 @@ class Command:
         """
         module = sys.modules[self.run.__module__]
         parser = argparse.ArgumentParser(
-            prog=prog or Path(module.__file__).name,
+            prog=prog or Path(inspect.getfile(module)).name,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

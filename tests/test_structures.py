@@ -32,6 +32,8 @@ def test_track_masks_read_like_a_tensor():
     assert track.rles[2] is None
     assert torch.equal(track.dense(), masks)
     assert torch.equal(torch.stack(list(track)), masks)
+    assert torch.equal(track[1:3], masks[1:3])
+    assert torch.equal(track[3::-2], masks[[3, 1]])
     assert TrackMasks([], (5, 7)).dense().shape == (0, 5, 7)
 
 

@@ -86,7 +86,7 @@ def _training_in(path: str) -> Saved:
 
 def _misfit(weights: Saved, optimizer: Saved, changes: list[str], cfg: CfgNode) -> str | None:
     """In which way weights and an optimizer's state are not those of a config."""
-    entries = next(iter(optimizer["state"].values()), {})
+    entries: Saved = next(iter(optimizer["state"].values()), {})
     kind = next((name for name, entry in STATE_OF.items() if entry in entries), None)
     if kind not in (None, cfg.SOLVER.OPTIMIZER):
         return (

@@ -3,7 +3,7 @@
 import logging
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
@@ -65,7 +65,7 @@ class ClipTrainer(DefaultTrainer):
         self.register_hooks(self.build_hooks())
 
     @property
-    def current_clips(self) -> list[dict[str, Any]]:
+    def current_clips(self) -> Sequence[dict[str, Any]]:
         """The clip dicts of the current iteration, on this process."""
         return self._clips.current
 

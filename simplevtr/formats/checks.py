@@ -196,7 +196,7 @@ def is_finite(value: object) -> bool:
         return False
 
 
-def score(value: object, name: str = "score") -> float:
+def score(value: Any, name: str = "score") -> float:
     """The number in [0, 1] that every score, and every threshold of scores, is."""
     if not is_finite(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} is {shown(value)}; it must be a number from 0 to 1")

@@ -16,17 +16,18 @@ Pillow does with 16-bit colour. 32-bit integers and floats have no range to scal
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import PurePath
-from typing import IO
+from typing import IO, Any
 
 from simplevtr.formats.paths import AnyPath
 
 import numpy as np
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 Size = tuple[int, int]  # (height, width) in pixels
 # What the files of frames may end in.
@@ -45,6 +46,7 @@ _MOVING = ("WEBP", "PNG", "TIFF", "GIF")
 _UNTIMED = Fraction(1, 10)  # seconds that browsers show pictures which have no time
 
 _Turn = Image.Transpose
+_Readings = dict[Size, _Turn | None]
 # What turns stored pixels upright, by EXIF orientation, and what undoes it.
 _UPRIGHT = {
     2: _Turn.FLIP_LEFT_RIGHT,
@@ -64,7 +66,7 @@ def is_image(path: str | PurePath) -> bool:
     return PurePath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def open_image(file: AnyPath | IO[bytes], formats: Sequence[str] | None = None) -> Image.Image:
+def open_image(file: AnyPath | IO[bytes], formats: tuple[str, ...] | None = None) -> Image.Image:
     """An image as it is stored, not decoded yet; one of ``UNREADABLE`` if it is not such a file.
 
     ``formats`` are Pillow's names of the allowed ones; by default all that frames are in.
@@ -137,7 +139,7 @@ def read_pictures(path: AnyPath) -> Iterator[tuple[np.ndarray, Fraction | None]]
 def _pictures(file: Image.Image) -> list[int]:
     """Which pictures of an open file are its frames."""
     count = getattr(file, "n_frames", 1) if file.format in _MOVING else 1
-    if count == 1 or file.format != "TIFF":
+    if count == 1 or not isinstance(file, TiffImageFile):
         # A default image comes first, for programs that do not know animations.
         return list(range(int(count > 1 and getattr(file, "default_image", False)), count))
     found = []
@@ -164,7 +166,7 @@ def _opened(path: AnyPath) -> Iterator[Image.Image]:
 
 def _read(
     path: AnyPath, expected_size: Size | None, reduction: int | None
-) -> tuple[np.ndarray | None, Size]:
+) -> tuple[np.ndarray | Any, Size]:
     """The pixels and the whole (height, width); 0 decodes without pixels, None not at all."""
     with _opened(path) as file:
         readings = _readings(file)
@@ -176,11 +178,11 @@ def _read(
     found = " or, as stored without its EXIF orientation, ".join(f"{h}x{w}" for h, w in readings)
     raise ValueError(
         f"frame {path} has {found} pixels (height x width), "
-        f"but its annotation file says {expected_size[0]}x{expected_size[1]}"
+        f"but its annotation file says {'x'.join(map(str, expected_size or ()))}"
     )
 
 
-def _readings(file: Image.Image) -> dict[Size, Image.Transpose | None]:
+def _readings(file: Image.Image) -> _Readings:
     """By (height, width) how to turn the decoded picture: upright first, then as it is stored.
 
     Where the two have the same size, upright is the only reading.
@@ -188,12 +190,11 @@ def _readings(file: Image.Image) -> dict[Size, Image.Transpose | None]:
     size, turn = (file.height, file.width), _UPRIGHT.get(_orientation(file))
     if turn not in _SWAPPING:
         return {size: None if file.format == "TIFF" else turn}
-    upright, stored = (size[::-1], turn), (size, None)
+    upright: _Readings = {size[::-1]: turn}
+    stored: _Readings = {size: None}
     if file.format == "TIFF":  # Pillow itself turns these upright
-        upright, stored = (size, None), (size[::-1], _INVERSE.get(turn, turn))
-    readings = dict([upright])
-    readings.setdefault(*stored)
-    return readings
+        upright, stored = {size: None}, {size[::-1]: _INVERSE.get(turn, turn)}
+    return {**upright, **stored, **upright}
 
 
 def _orientation(file: Image.Image) -> int:

@@ -164,7 +164,7 @@ def decode_valid_texts(
     text_first = starts_of(per_text)
     rows = (per_text + 1) // 2
     row_first = starts_of(rows)
-    runs = np.zeros(2 * int(rows.sum()), np.int64)
+    runs: np.ndarray = np.zeros(2 * int(rows.sum()), np.int64)
     runs[np.arange(len(deltas)) + np.repeat(2 * row_first - text_first, per_text)] = deltas
     runs = runs.reshape(-1, 2)
     _integrate(runs, rows, row_first, per_text)

@@ -128,13 +128,15 @@ def _video(entry: dict[str, Any]) -> Video:
     names = entry.get("file_names")
     if names is not None and "length" not in entry and isinstance(names, list):
         entry = {**entry, "length": len(names)}
-    sizes = [checks.integer(entry, key, least=1) for key in ("height", "width", "length")]
+    height, width, length = (
+        checks.integer(entry, key, least=1) for key in ("height", "width", "length")
+    )
     if names is not None:
         if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
             raise ValueError("file_names must be a list of names, none of them empty")
-        if len(names) != sizes[-1]:
-            raise ValueError(f"length is {sizes[-1]}, but there are {len(names)} file_names")
-    return Video(checks.integer(entry, "id"), *sizes, names)
+        if len(names) != length:
+            raise ValueError(f"length is {length}, but there are {len(names)} file_names")
+    return Video(checks.integer(entry, "id"), height, width, length, names)
 
 
 def _annotation(entry: dict[str, Any], lengths: dict[int, int], categories: set[int]) -> Annotation:
@@ -230,23 +232,24 @@ def decode_ground_truth(file: AnnotationFile) -> GroundTruth:
 
 
 def strips_by_video(
-    tracks: Sequence[tuple[int, list[Any]]],
+    tracks: Sequence[tuple[int | None, list[Any]]],
     videos: Sequence[Video],
     source: str,
     key: str,
     *,
     allow_polygons: bool = False,
-) -> list[FilmStrip]:
+) -> list[FilmStrip | Any]:
     """Decode the masks, one for each frame or None, of tracks with the ids of their videos.
 
-    ValueError if a mask cannot be decoded; the message begins with ``source: key[index]``.
+    A track of none of the ``videos`` has None. ValueError if a mask cannot be decoded; the message
+    begins with ``source: key[index]``.
     """
-    indices: dict[int, list[int]] = {}
+    indices: dict[int | None, list[int]] = {}
     for index, (video_id, _) in enumerate(tracks):
         indices.setdefault(video_id, []).append(index)
-    strips: list[FilmStrip | None] = [None] * len(tracks)
+    strips: list[FilmStrip | Any] = [None] * len(tracks)
     for video in videos:
-        own = indices.get(video.id, ())
+        own = indices.get(video.id, [])
         size = {"height": video.height, "width": video.width}
         try:
             joined = join_frames([tracks[i][1] for i in own], allow_polygons=allow_polygons, **size)

@@ -43,7 +43,7 @@ _OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, _RECORD)
 _GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.")
 _PLACES = ("MODEL.WEIGHTS", "MODEL.DEVICE")
 # What a video may do wrong, whose message is enough; other errors come with their kind.
-_EXPECTED = (*USER_ERRORS, av.FFmpegError)
+_EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)
 
 
 class Outcome(NamedTuple):

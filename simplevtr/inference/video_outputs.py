@@ -86,7 +86,7 @@ class DrawnOutputs:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *details: object) -> bool | None:
+    def __exit__(self, *details: Any) -> bool | None:
         return self._stack.__exit__(*details)
 
     @property

@@ -54,7 +54,7 @@ class VideoPredictor:
         """
         if image_format not in ("RGB", "BGR"):
             raise ValueError(f'image_format is {image_format!r}; allowed: "RGB", "BGR"')
-        self.model = model.eval()
+        self.model: Any = model.eval()
         self.class_names = list(class_names)  # by label; empty where nobody knows them
         self.category_ids = list(category_ids)  # the dataset's, by label; empty likewise
         self._resize = ClipAugmentation(min_sizes=(min_size,), max_size=max_size)
@@ -107,7 +107,7 @@ class VideoPredictor:
         self, path: str, result: Mapping[str, Any], *, overwrite: bool = False
     ) -> None:
         """Write a result in YouTube-VIS format, see ``write_video_results``."""
-        classes = {"class_names": self.class_names, "category_ids": self.category_ids}
+        classes: Any = {"class_names": self.class_names, "category_ids": self.category_ids}
         write_video_results(path, result, **classes, overwrite=overwrite)
 
     def _images(self, frames: Frames, size: tuple[int, int]) -> Iterator[torch.Tensor]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from simplevtr.inference.many_videos import Outcome, Segmentation
 from simplevtr.terminal import error_text, usable_cores
@@ -35,7 +36,7 @@ class _Worker:
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
-        self.video: NamedVideo | None = None
+        self.video: NamedVideo | Any = None  # before the first one
 
     def give(self, video: NamedVideo) -> None:
         self.video = video
@@ -102,7 +103,9 @@ def load_or_reason(task: Segmentation, *opts: str) -> Callable[[NamedVideo], Out
 
 def _end_with_parent() -> None:
     """Nothing is written any more once another run may do so."""
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only workers run this"
+    wait([parent.sentinel])
     os._exit(1)
 
 
@@ -124,7 +127,7 @@ def in_processes(
     threads = min(torch.get_num_threads(), max(1, usable_cores() // workers))
     waiting, tries = deque(videos), Counter[NamedVideo]()
     free, idle = [*range(workers)], list[_Worker]()  # free: numbers without a process
-    busy: dict[Connection, _Worker] = {}
+    busy: dict[Any, _Worker] = {}
     try:
         while waiting or busy:
             while waiting and (idle or free):

@@ -15,7 +15,7 @@ from simplevtr.structures import ClipBatch, ClipPredictions
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import build_backbone
+from detectron2.modeling import Backbone, build_backbone
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
@@ -42,7 +42,7 @@ class ClipNetwork(nn.Module):
     def __init__(
         self,
         *,
-        backbone: nn.Module,
+        backbone: Backbone,
         transformer: Transformer,
         mask_head: MaskHead | None,
         channels: int,
@@ -72,8 +72,9 @@ class ClipNetwork(nn.Module):
         self.queries = queries
         self.query_frames = query_frames
         self.query_embedding = nn.Embedding(max(query_frames, 1) * queries, channels)
-        outputs = {"classes": classes, "no_object_bias": no_object_bias}
-        self.class_head = ClassHead(channels=channels, **outputs)
+        self.class_head = ClassHead(
+            channels=channels, classes=classes, no_object_bias=no_object_bias
+        )
         self.box_head = BoxHead(channels=channels)
         self.mask_head = mask_head
         self.slot_attention = SlotAttention(channels=channels, heads=heads) if mask_head else None
@@ -172,6 +173,7 @@ class ClipNetwork(nn.Module):
         ``clip`` and ``slot`` are (M,) int64, indices into B and Q of the ``state``.
         """
         assert self.mask_head is not None, "the model has no mask head"
+        assert self.slot_attention is not None  # they come together
         attention = self.slot_attention(state.slots, state.memory, state.cell_padding)
         memory = rearrange(state.memory, "b t h w c -> b t c h w")
         return self.mask_head(memory, state.features, attention[clip, :, slot], clip)

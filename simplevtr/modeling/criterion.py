@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling import losses
@@ -129,7 +129,7 @@ class ClipCriterion(nn.Module):
         return result
 
     def _layers(self, predictions: ClipPredictions) -> list[tuple[Tensor, Tensor]]:
-        last = (predictions.logits, predictions.boxes)
+        last = (predictions.logits, cast(Tensor, predictions.boxes))
         return [last, *predictions.auxiliary] if self.settings.deep_supervision else [last]
 
     def _normaliser(self, targets: list[ClipTargets], frame_padding: Tensor) -> Tensor:

@@ -141,8 +141,8 @@ class DeformConv(nn.Module):
         padding = offset_kernel // 2
         self.offset = nn.Conv2d(in_channels, predicted, offset_kernel, padding=padding)
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")  # as detectron2's
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H, W)."""

@@ -5,6 +5,8 @@ losses is an argument; the criterion applies the weights. With nothing matched e
 that gradients can flow through. Those of masks are in ``mask_losses``.
 """
 
+from collections.abc import Sequence
+
 from simplevtr.modeling.precision import full_precision
 from simplevtr.structures import ClipTargets
 
@@ -55,14 +57,14 @@ def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor, eps: float
     return generalized_box_iou_loss(xyxy, target_xyxy, reduction="sum", eps=eps) / normaliser
 
 
-def cell_shares(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def cell_shares(maps: Tensor, size: Sequence[int]) -> Tensor:
     """(..., H, W) -> (..., h, w), the mean over each cell; bool maps are the share that is True."""
     parts = maps.flatten(0, -3)[:, None].split(MAPS_AT_A_TIME)
-    shares = torch.cat([F.adaptive_avg_pool2d(few.float(), size) for few in parts])
+    shares = torch.cat([F.adaptive_avg_pool2d(few.float(), (size[0], size[1])) for few in parts])
     return shares.view(*maps.shape[:-2], *size)
 
 
-def class_coverage(targets: ClipTargets, classes: int, size: tuple[int, int]) -> Tensor:
+def class_coverage(targets: ClipTargets, classes: int, size: Sequence[int]) -> Tensor:
     """(T, h, w, K), the share of each feature cell that a clip's instances of each class cover."""
     shares = cell_shares(targets.masks, size)
     coverage = shares.new_zeros(classes, *shares.shape[1:])

@@ -9,6 +9,7 @@ from logits, of one to four channels per instance and frame, and start as plain 
 """
 
 import math
+from typing import Any, Generic, TypeVar
 
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.recompute import recomputed
@@ -28,10 +29,13 @@ UPSAMPLINGS = ("none", "subpixel", "deconv")
 MAPS_AT_A_TIME = 16
 
 
-class ConvNorm(nn.Module):
+Conv = TypeVar("Conv", bound=nn.Module)
+
+
+class ConvNorm(nn.Module, Generic[Conv]):
     """A convolution (any module with a 3x3 footprint), GroupNorm and ReLU."""
 
-    def __init__(self, conv: nn.Module, *, channels: int, groups: int = 8) -> None:
+    def __init__(self, conv: Conv, *, channels: int, groups: int = 8) -> None:
         super().__init__()
         self.conv = conv
         # VisTR's widths are multiples of 8; the small configurations' need not be.
@@ -90,14 +94,14 @@ class MaskHead(nn.Module):
         own = 0 if conv3d else logits
         self.deform = _deform_stack(widths[2], widths[3], conv, num_deform, offset_kernel, own)
         self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
-        self.upsample = nn.Identity()
+        self.upsample: nn.Module = nn.Identity()
         if upsample == "deconv":
             self.upsample = BilinearDeconv()
         if upsample == "subpixel":
             # nn.PixelShuffle(2), whose backward pass fails where nothing is matched.
             self.upsample = Rearrange("n (p q) h w -> n 1 (h p) (w q)", p=2, q=2)
             # The four logits of a cell start equal: no checkerboard (Aitken et al. 2017).
-            weight = (self.temporal or self.deform)[-1].weight.data
+            weight = (self.temporal or self.deform)[-1].get_parameter("weight").data
             weight.copy_(weight[:1].expand_as(weight))
 
     def forward(
@@ -159,7 +163,7 @@ class TemporalHead(nn.Sequential):
 
     def __init__(self, *, channels: int, out_channels: int = 1) -> None:
         width = channels // 2
-        layers = []
+        layers: list[nn.Module] = []
         for in_channels in (channels, width, width):
             conv = nn.Conv3d(in_channels, width, 3, padding=2, dilation=2)
             layers.append(ConvNorm(conv, channels=width, groups=4))
@@ -174,6 +178,8 @@ class BilinearDeconv(nn.ConvTranspose2d):
     Maps (N, 1, h, w) to (N, 1, 2 h, 2 w).
     """
 
+    bias: nn.Parameter
+
     def __init__(self) -> None:
         super().__init__(1, 1, kernel_size=4, stride=2, padding=1)
         profile = torch.tensor([0.25, 0.75, 0.75, 0.25])
@@ -185,13 +191,13 @@ def _deform_stack(
     channels: int, width: int, conv: str, layers: int, offset_kernel: int, logits: int
 ) -> nn.Sequential:
     """3x3 layers with norm and ReLU; the last has neither if it gives ``logits`` > 0 logits."""
-    stack = []
+    stack: list[nn.Module] = []
     for index in range(layers):
         is_logit = logits > 0 and index == layers - 1
         out = logits if is_logit else width
-        sizes = {"in_channels": channels, "out_channels": out, "bias": is_logit}
+        sizes: dict[str, Any] = {"in_channels": channels, "out_channels": out, "bias": is_logit}
         if conv == "plain":
-            module = _initialised(nn.Conv2d(kernel_size=3, padding=1, **sizes))
+            module: nn.Module = _initialised(nn.Conv2d(kernel_size=3, padding=1, **sizes))
         else:
             modulated = conv == "dcnv2"
             module = DeformConv(modulated=modulated, offset_kernel=offset_kernel, **sizes)
@@ -200,7 +206,7 @@ def _deform_stack(
     return nn.Sequential(*stack)
 
 
-def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm:
+def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm[nn.Conv2d]:
     conv = _initialised(nn.Conv2d(in_channels, out_channels, 3, padding=1))
     return ConvNorm(conv, channels=out_channels)
 

@@ -13,6 +13,7 @@ for uncertain, as it reads zeros beyond.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from simplevtr.modeling.precision import full_precision
 
@@ -105,7 +106,7 @@ def full_mask_losses(logits: Tensor, maps: TargetMaps) -> tuple[Tensor, Tensor]:
     pixels = maps.masks.shape[-2] * maps.masks.shape[-1]
     map_bytes = pixels * full_precision(logits[:0]).element_size()
     count = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * map_bytes))
-    options = {"use_reentrant": False, "preserve_rng_state": False}
+    options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
     losses = [
         checkpoint(_chunk_losses, part, maps, slice(i * count, (i + 1) * count), **options)
         for i, part in enumerate(logits.split(count))

@@ -5,6 +5,7 @@ object in all of them (paper section 3.4: queries know no frames), within its ma
 before (Cheng et al. 2022, Mask2Former, section 3.2).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from simplevtr.modeling.attention import attend
@@ -137,7 +138,7 @@ class MaskedDecoder(nn.Module):
             rearrange(cells, "b t c h w -> b (t h w) c") + self.scale_embedding.weight[i]
             for i, cells in enumerate(scales)
         ]
-        sizes = [tuple(cells.shape[-2:]) for cells in scales]
+        sizes = [cells.shape[-2:] for cells in scales]
         keys = []
         for value, (height, width) in zip(values, sizes, strict=True):
             position = frame_position(height, width, value.shape[-1], value.device)
@@ -163,7 +164,7 @@ def mask_logits(kernel: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
 
 
 def full_size(
-    logits: Tensor, size: tuple[int, int], kernel: Tensor | None, fine: Tensor | None
+    logits: Tensor, size: Sequence[int], kernel: Tensor | None, fine: Tensor | None
 ) -> Tensor:
     """Masks (M, T, H, W) at the input's size (H, W), of ``mask_logits`` (M, T, h, w).
 
@@ -173,11 +174,11 @@ def full_size(
     return logits if fine is None else logits + torch.einsum("mf,tfhw->mthw", kernel, fine)
 
 
-def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
     """(B, T, c, h, w) at another size; a mean over the places that become one, else bilinear."""
     flat = maps.flatten(0, 1)
     if flat.shape[-2] >= size[0] and flat.shape[-1] >= size[1]:
-        flat = F.adaptive_avg_pool2d(flat, size)
+        flat = F.adaptive_avg_pool2d(flat, (size[0], size[1]))
     else:
         flat = F.interpolate(flat, size=size, mode="bilinear")
     return flat.unflatten(0, maps.shape[:2])
@@ -194,7 +195,7 @@ def _own_cells(prediction: SlotKernels, embedding: Tensor, inside: Tensor | None
     return torch.where(own.any(-1, keepdim=True), own, everywhere)
 
 
-def _inside(padding: Tensor, size: tuple[int, int]) -> Tensor:
+def _inside(padding: Tensor, size: Sequence[int]) -> Tensor:
     """(B, 1, 1, S) bool, False for cells that begin in padding."""
     cells = F.interpolate(padding.float(), size=size)
     return rearrange(cells < 0.5, "b t h w -> b 1 1 (t h w)")

@@ -21,7 +21,7 @@ def assign(cost: Tensor, device: torch.device) -> Match:
     # A NaN would make the assignment fail before the loss can say which clips it came from.
     finite = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu()
     instances, slots = linear_sum_assignment(finite.T)
-    return tuple(torch.as_tensor(i, device=device) for i in (slots, instances))
+    return torch.as_tensor(slots, device=device), torch.as_tensor(instances, device=device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ absent, so that it can say "not here". Masks of all layers but the last are comp
 embedding's size, those of the last at the input's, at its least certain pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -60,7 +61,7 @@ class PixelCriterion(nn.Module):
             ``loss_ce``, ``loss_mask`` and ``loss_dice``, the same with ``_0`` ... for the layers
             before the last, in their order.
         """
-        truth = _Truth.of(targets, batch.padding, tuple(state.embedding.shape[-2:]))
+        truth = _Truth.of(targets, batch.padding, state.embedding.shape[-2:])
         embedding = full_precision(state.embedding)
         matches = self._match(state, embedding, truth)
         divisor = normaliser(sum(own.visible.sum() for own in targets), embedding.device)
@@ -83,11 +84,11 @@ class PixelCriterion(nn.Module):
     def _match(self, state: PixelState, embedding: Tensor, truth: "_Truth") -> list[list[Match]]:
         """After every layer, the assignment of the slots of every clip."""
         # Matching needs no details.
-        size = tuple(max(1, side // 2) for side in embedding.shape[-2:])
+        size = [max(1, side // 2) for side in embedding.shape[-2:]]
         _, kernel, bias = state.layers
         logits = mask_logits(kernel, bias, resized(embedding, size)).flatten(3)  # (L, B, Q, S)
         wanted = rearrange(cell_shares(truth.masks, size), "b g t h w -> b g (t h w)")
-        cells = logits.shape[-1]
+        cells: int | Tensor = logits.shape[-1]
         probability, loss = logits.sigmoid(), F.softplus(logits)
         if truth.inside is not None:
             inside = rearrange(cell_shares(truth.inside, size), "b t h w -> b 1 (t h w)")
@@ -131,7 +132,7 @@ class PixelCriterion(nn.Module):
         kernel, bias = state.layers.kernel[-1, b, slots], state.layers.bias[-1, b, slots]
         logits = mask_logits(kernel, bias, full_precision(state.embedding[b, :length]))
         fine, fine_kernel = None, None
-        if state.fine is not None:
+        if state.fine is not None and state.fine_kernel is not None:
             fine = full_precision(state.fine[b, :length])
             fine_kernel = state.fine_kernel[b, slots]
         frames = torch.arange(length, device=logits.device).repeat(len(slots))
@@ -141,7 +142,7 @@ class PixelCriterion(nn.Module):
 
             def logits_at(pixels: Tensor) -> Tensor:
                 values = map_logits_at(flat, maps, pixels)
-                if fine is None:
+                if fine is None or fine_kernel is None:
                     return values
                 x, y = pixels.unbind(-1)
                 places = fine[frames[:, None], :, y, x]  # (N, P, F)
@@ -152,7 +153,7 @@ class PixelCriterion(nn.Module):
             bce, dice = point_mask_losses(logits_at, maps, points, mask_bce_loss)
         else:
             wanted, inside = maps.whole()
-            full = full_size(logits, tuple(wanted.shape[-2:]), fine_kernel, fine).flatten(0, 1)
+            full = full_size(logits, wanted.shape[-2:], fine_kernel, fine).flatten(0, 1)
             wanted = wanted.to(full.dtype)
             bce, dice = (loss(full, wanted, inside) for loss in (mask_bce_loss, mask_dice_loss))
         visible = targets.visible[instances, :length].flatten()
@@ -171,7 +172,7 @@ class _Truth:
     inside: Tensor | None  # (B, T, h, w), the share that is not padding; None if nothing is padded
 
     @classmethod
-    def of(cls, targets: list[ClipTargets], padding: Tensor | None, size: tuple[int, int]) -> Self:
+    def of(cls, targets: list[ClipTargets], padding: Tensor | None, size: Sequence[int]) -> Self:
         def padded(rows: list[Tensor]) -> Tensor:
             return pad_sequence(rows, batch_first=True)
 

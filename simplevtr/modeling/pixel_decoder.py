@@ -7,6 +7,7 @@ cost does not grow with their number; a mask is the product of a slot's kernel w
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.deform_conv import DeformConv
@@ -129,7 +130,7 @@ class CellAttention(nn.Module):
 
 
 def _conv_norm(inputs: int, outputs: int, norm: str, *, deform: bool) -> nn.Module:
-    sizes = {"in_channels": inputs, "out_channels": outputs}
+    sizes: dict[str, Any] = {"in_channels": inputs, "out_channels": outputs}
     if deform:
         conv: nn.Module = DeformConv(modulated=True, offset_kernel=1, **sizes)
     else:

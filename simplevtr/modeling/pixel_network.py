@@ -166,8 +166,8 @@ class PixelNetwork(nn.Module):
                 own = slot if clips == 1 else slot[clip == b]
                 kernel, bias = state.layers.kernel[-1, b, own], state.layers.bias[-1, b, own]
                 logits = mask_logits(kernel, bias, full_precision(state.embedding[b]))
-                if state.fine is not None:
-                    fine, size = full_precision(state.fine[b]), tuple(state.fine.shape[-2:])
+                if state.fine is not None and state.fine_kernel is not None:
+                    fine, size = full_precision(state.fine[b]), state.fine.shape[-2:]
                     logits = full_size(logits, size, state.fine_kernel[b, own], fine)
                 parts.append(logits)
         if clips == 1:  # in the order asked for already; the masks of a window are not copied

@@ -8,7 +8,7 @@ that of detectron2's trainer for float16, and within the network ``full_precisio
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from detectron2.config import CfgNode
@@ -52,10 +52,8 @@ class Precision:
         for key, dtype in (("SOLVER.AMP.ENABLED", self.training), ("TEST.AMP", self.inference)):
             _check(dtype, device, key)
 
-    def applied(
-        self, network: nn.Module, device: torch.device, *, training: bool
-    ) -> "nn.Module | InHalfPrecision":
-        """The network as it computes in training or in inference on a device; see ``check``."""
+    def applied(self, network: nn.Module, device: torch.device, *, training: bool) -> Any:
+        """The network, or its ``InHalfPrecision``, in training or in inference; see ``check``."""
         dtype = self.training if training else self.inference
         if dtype is None or not torch.amp.is_autocast_available(device.type):
             return network

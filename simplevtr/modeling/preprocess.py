@@ -8,7 +8,7 @@ from simplevtr.structures import ClipBatch, ClipTargets
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from torch import nn
+from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,9 @@ class ClipBatcher(nn.Module):
 
     A single clip is never padded, nor are clips of one shape.
     """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
 
     @configurable
     def __init__(self, *, pixel_mean: list[float], pixel_std: list[float]) -> None:

@@ -138,7 +138,7 @@ class _Body(Backbone):
         return dict(zip(self._shapes, maps, strict=True))
 
 
-def _features(name: str, options: Mapping[str, Any]) -> nn.Module:
+def _features(name: str, options: Mapping[str, Any]) -> Any:
     """timm's model, which gives features; ValueError if there is none, or it takes no such options.
 
     Only names that timm itself knows: others make it ask a hub.
@@ -157,7 +157,7 @@ def _features(name: str, options: Mapping[str, Any]) -> nn.Module:
         ) from error
 
 
-def _freeze(model: nn.Module, groups: int) -> None:
+def _freeze(model: Any, groups: int) -> None:
     """Do not train the first ``groups`` of timm's groups of parameters."""
     named = dict(model.named_parameters())
     for index, names in group_parameters(model, model.group_matcher(coarse=True)).items():

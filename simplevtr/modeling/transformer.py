@@ -6,6 +6,7 @@ what the last layer's heads see.
 """
 
 from functools import partial
+from typing import Any
 
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.recompute import recomputed
@@ -108,7 +109,7 @@ class Transformer(nn.Module):
             raise ValueError(f'DECODER_INPUT is {decoder_input!r}; allowed are "zeros" and "query"')
         self.decoder_input = decoder_input
         self.recompute_encoder = recompute_encoder
-        sizes = {"channels": channels, "heads": heads, "hidden": hidden, "dropout": dropout}
+        sizes: Any = {"channels": channels, "heads": heads, "hidden": hidden, "dropout": dropout}
         self.encoder = nn.ModuleList(EncoderLayer(**sizes) for _ in range(encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(**sizes) for _ in range(decoder_layers))
         self.decoder_norm = nn.LayerNorm(channels)

@@ -6,6 +6,8 @@ depends on whether the output's row and column are even or odd. So the large con
 backward pass would have to keep.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange
@@ -16,7 +18,7 @@ from torch import Tensor
 _FOLD = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
 
 
-def conv_of_upsampled(x: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+def conv_of_upsampled(x: Tensor, weight: Tensor, size: Sequence[int]) -> Tensor:
     """``conv2d(interpolate(x, size, mode="nearest"), weight, padding=1)``, up to rounding.
 
     ``x`` is (N, C, h, w), ``weight`` (O, C, 3, 3). The short way is taken if ``size`` (H, W) is

@@ -27,11 +27,11 @@ class TrackEvidence:
         probability = probability.double().cpu()
         best, label = probability.max(-1)
         votes = torch.bincount(label, minlength=probability.shape[1])
-        sums = probability.sum(0), float(best.sum()), votes, *map(float, confidence)
-        return cls(len(probability), *sums)
+        inside, cells = map(float, confidence)
+        return cls(len(probability), probability.sum(0), float(best.sum()), votes, inside, cells)
 
     def __add__(self, other: Self) -> Self:
-        return TrackEvidence(**{name: own + vars(other)[name] for name, own in vars(self).items()})
+        return type(self)(**{name: own + vars(other)[name] for name, own in vars(self).items()})
 
     def label(self) -> int:
         """The most frequent best class of the frames."""

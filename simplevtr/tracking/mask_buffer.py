@@ -16,7 +16,7 @@ class MaskBuffer:
     def __init__(self) -> None:
         self._first = 0
         self._sums: Tensor | None = None  # (n, h, w)
-        self._counts: Tensor | None = None  # (n,), windows that a sum is of
+        self._counts = torch.ones(0)  # (n,), windows that a sum is of
 
     @property
     def waiting(self) -> bool:
@@ -68,7 +68,7 @@ class MaskBuffer:
         self._sums, self._counts = self._sums[count:].clone(), self._counts[count:].clone()
         self._first += count
         if not len(self._sums):
-            self._sums = self._counts = None
+            self._sums = None
         return result
 
 

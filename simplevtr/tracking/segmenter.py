@@ -115,8 +115,9 @@ class VideoSegmenter:
         self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
     ) -> dict[str, Any]:
         """The tracks of a whole video, as ``SimpleVTR.forward`` returns them; see ``stream``."""
-        options = {"per_video": self.tracks_per_video, "length_power": self.length_power}
-        collected = CollectedTracks(size, **options)
+        collected = CollectedTracks(
+            size, per_video=self.tracks_per_video, length_power=self.length_power
+        )
         tracks = VideoTracks(self.tracking, size, on_end=collected.end)
         collected.extend(self._frames(tracks, look, images))
         return collected.result(looked_at=tracks.looked_at, score_threshold=self.score_threshold)

@@ -20,7 +20,7 @@ class WindowTracks:
 
     def rows(self, index: Tensor | list[int]) -> Self:
         """The slots at ``index``, in that order."""
-        return WindowTracks(*(column[index] for column in vars(self).values()))
+        return type(self)(*(column[index] for column in vars(self).values()))
 
     def confidence(self) -> Tensor:
         """(N, 2): sum of the probabilities inside each slot's mask, and the number of its cells."""

@@ -42,7 +42,7 @@ def clip_sheet(
             raise ValueError(
                 f"row {name!r} has tracks of {len(tracks)} frames, expected {len(frames)}"
             )
-        pictures = []
+        pictures: list[np.ndarray] = []
         for t in evenly_spaced(len(frames), COLUMNS):
             picture = painter.draw_frame(frames[t], tracks[t])
             caption = "" if pictures else name
@@ -70,5 +70,5 @@ def joined(pictures: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont:
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=14)

@@ -33,7 +33,8 @@ _PALETTE = """
 
 def track_rgb(track_id: int) -> Colour:
     """The colour of a track id, far from those of the ids next to it; 64 colours repeat."""
-    return tuple(bytes.fromhex(_PALETTE[track_id % len(_PALETTE)]))
+    red, green, blue = bytes.fromhex(_PALETTE[track_id % len(_PALETTE)])
+    return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class LabelWriter:
         x, y = (_median(mask.inside.sum(axis, dtype=np.int64)) for axis in (0, 1))
         x = round(min(max(mask.left + x - text_w / 2, 0), max(0, width - text_w)))
         gap = 1 + line_width(self._canvas)
-        places = [mask.top - gap - text_h, mask.top + len(mask.inside) + gap]
+        places: list[float] = [mask.top - gap - text_h, mask.top + len(mask.inside) + gap]
         if text_h * text_w <= _MOST_COVERED * cv2.countNonZero(mask.inside):
             places = [mask.top + y - text_h / 2]
         last = max(0, height - text_h)
@@ -161,8 +162,8 @@ def _readable(colour: Colour) -> np.ndarray:
 def _letters(text: str, size: int) -> np.ndarray:
     """(h, w) float32 in [0, 1]: how much of each pixel the text covers."""
     font = _font(size)
-    size = round(font.getlength(text)) + 2 * _MARGIN, sum(font.getmetrics()) + _MARGIN
-    picture = Image.new("L", size)
+    width, height = round(font.getlength(text)) + 2 * _MARGIN, sum(font.getmetrics()) + _MARGIN
+    picture = Image.new("L", (width, height))
     ImageDraw.Draw(picture).text((_MARGIN, _MARGIN // 2), text, fill=255, font=font)
     return np.asarray(picture, dtype=np.float32) / 255
 

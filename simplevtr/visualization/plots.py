@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from simplevtr.formats.files import write_bytes
 from simplevtr.formats.metrics import Curve
 from simplevtr.terminal import one_line
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -79,7 +81,7 @@ def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) ->
     axes.bar_label(bars, fontsize="x-small", padding=1)
     names = [one_line("".join(c if c.isprintable() else " " for c in name)) for name, _ in counts]
     names = [n if len(n) <= _LONGEST_NAME else f"{n[: _LONGEST_NAME - 1]}…" for n in names]
-    upright = {} if max(map(len, names)) <= 3 else {"rotation": 90}
+    upright: dict[str, Any] = {} if max(map(len, names)) <= 3 else {"rotation": 90}
     axes.set_xticks(places, names, fontsize="small", **upright)
     for tick in axes.get_xticklabels():
         tick.set_parse_math(False)
@@ -116,7 +118,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, curve: Curve, label: str, **style: str) -> None:
+def _draw(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
     if curve:
         axes.plot(*zip(*curve, strict=True), label=label, linewidth=1.3, **style)
 
@@ -126,7 +128,7 @@ def _label_curves(axes: Axes, title: str, *, log: bool) -> None:
     if not axes.lines:
         axes.text(0.5, 0.5, "nothing recorded", transform=axes.transAxes, ha="center", color="gray")
         return
-    if log and any(value > 0 for line in axes.lines for value in line.get_ydata()):
+    if log and any(np.any(np.asarray(line.get_ydata()) > 0) for line in axes.lines):
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
