@@ -90,7 +90,7 @@ def main(args: argparse.Namespace) -> tuple[list[Row], str]:
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
     rows = [row for name in SHAPES for row in measure_layer(name, cpu, REPEATS)["rows"]]
-    return rows, f"torch {torch.__version__}, cpu, 1 CPU threads\n{table(rows)}"
+    return rows, f"torch {torch.__version__}, cpu, one CPU thread\n{table(rows)}"
 
 
 if __name__ == "__main__":

@@ -163,10 +163,12 @@ def markdown(results: dict[Cell, Row], args: argparse.Namespace) -> str:
     sizes = list(dict.fromkeys(cell.size for cell in results))
     several, base = len(sizes) > 1, base_of(next(iter(results)), results)
     opts = f", {' '.join(args.opts)}" if args.opts else ""
+    pixels = " or ".join(f"{h} x {w}" for h, w in sizes)
+    same_size = " of the same size" if several else ""
     parts = [
-        f"{machine(args.device)}, {args.threads} CPU threads, torch {torch.__version__}; frames of "
-        f"{' or '.join(f'{h} x {w}' for h, w in sizes)} pixels, random weights{opts}. Ratios are "
-        f"to {base.way} {base.model} with as many frames{' of the same size' if several else ''}."
+        f"{machine(args.device)}, CPU threads: {args.threads}, torch {torch.__version__}; frames "
+        f"of {pixels} pixels, random weights{opts}. Ratios are to {base.way} {base.model} with as "
+        f"many frames{same_size}."
     ]
     flops = []
     for kind in KINDS:

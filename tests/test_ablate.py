@@ -119,7 +119,7 @@ def test_order_commands_and_results(plan, capsys):
     assert f"MODEL.WEIGHTS {out}/base/seed_1/model_final.pth" in " ".join(trained_on)
     assert {"--eval-only", "--overwrite"} <= set(evaluated)
     assert f"MODEL.WEIGHTS {out}/more/seed_1/model_final.pth" in " ".join(evaluated)
-    # Costs come last, once a run that trains.
+    # Costs come last, once per run that trains.
     assert [c[c.index("--json") + 1] for c in launch.commands[-2:]] == [
         f"{out}/{name}/cost.json" for name in ("base", "more")
     ]
@@ -206,7 +206,7 @@ def with_start(plan, tiny):
     return change
 
 
-def test_start_is_trained_once_a_seed_and_adapted(plan, with_start):
+def test_start_is_trained_once_per_seed_and_adapted(plan, with_start):
     launch = FakeLaunch()
     with_start(opts={"TEST.WINDOW": 2})
     assert run(plan, launch, "--seeds", "1", "--no-cost") == 0

@@ -62,7 +62,7 @@ def test_mistakes_in_a_plan_are_named(plan, change, message):
     assert str(plan) in str(error.value)
 
 
-def test_a_plan_that_is_no_yaml(tmp_path):
+def test_a_plan_that_is_not_yaml(tmp_path):
     (tmp_path / "p.yaml").write_text("runs: [")
     with pytest.raises(ValueError, match="not valid YAML"):
         read_plan(tmp_path / "p.yaml")

@@ -101,7 +101,7 @@ def test_a_larger_offset_kernel_is_cut_to_its_centre():
 
 def test_offsets_of_a_layer_that_does_not_fit_are_left_out():
     two = DeformConv(in_channels=4, out_channels=5, modulated=False, offset_kernel=1).double()
-    prefix = "network.input_projection."  # something that fits, so that it is no error
+    prefix = "network.input_projection."  # something that fits, so that it is not an error
     extra = {f"{prefix}bias": torch.ones(1)}
     weights = {PREFIX + k: v for k, v in layer("dcnv1").state_dict().items()} | extra
     wanted = {PREFIX + k: v for k, v in two.state_dict().items()} | extra

@@ -92,7 +92,7 @@ def test_frames_are_told_by_the_rows_or_the_caller(vistr_cfg):
     with pytest.raises(ValueError, match="8 queries have no frame axis"):
         to_vistr(ours, slots=8)
     to_vistr(ours, slots=8, query_frames=1)
-    with pytest.raises(ValueError, match="8 queries are no multiple of 3 slots"):
+    with pytest.raises(ValueError, match="8 queries are not a multiple of 3 slots"):
         to_vistr(ours, slots=3)
 
 

@@ -53,7 +53,7 @@ def test_frames_and_duration_are_kept(tmp_path, name):
     np.testing.assert_allclose([float(t) for t in after], wanted, atol=1e-3)
     if "uneven" in name:
         return
-    length = max(end, before[-1] + before[1] - before[0]) - before[0]  # flv does not say the end
+    length = max(end, before[-1] + before[1] - before[0]) - before[0]  # flv does not store the end
     assert float(new_end) == pytest.approx(float(length), abs=2e-3)
 
 
@@ -174,7 +174,7 @@ def test_damage_in_the_middle_costs_only_what_is_broken(tmp_path, name, codec):
     assert float(times[-1]) == pytest.approx(59 / 25, abs=0.05)  # nothing moves forward
 
 
-def test_broken_frames_are_left_out_and_said(tmp_path, caplog):
+def test_broken_frames_are_left_out_with_a_warning(tmp_path, caplog):
     path = record(tmp_path / "clip.mkv", pictures(9), codec="mjpeg", pix_fmt="yuvj420p")
     data = bytearray(path.read_bytes())
     starts = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)]
@@ -231,7 +231,7 @@ def test_a_cut_video_gives_all_frames_before_the_cut(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("late", [0, 9])
-def test_a_cut_matroska_file_is_said_to_be(tmp_path, caplog, late):
+def test_a_cut_matroska_file_is_reported(tmp_path, caplog, late):
     noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
     path = record(tmp_path / "clip.mkv", noise, fps=25, ticks=range(late, late + 30))
     with caplog.at_level(logging.WARNING):
@@ -243,7 +243,7 @@ def test_a_cut_matroska_file_is_said_to_be(tmp_path, caplog, late):
     assert f"clip.mkv: damaged; the first {count} frames can be read" in caplog.text
 
 
-def test_what_is_no_video_is_refused_by_name(tmp_path):
+def test_what_is_not_a_video_is_refused_by_name(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     video = record(tmp_path / "video.mp4", pictures(5), sound=clicks(1))
     data = video.read_bytes()

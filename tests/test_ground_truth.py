@@ -23,7 +23,7 @@ def test_area_is_the_files_or_else_the_masks_own(tmp_path):
     assert [track.strip.area for track in gt.tracks] == [10, 10]
 
 
-def test_an_empty_list_is_no_mask(tmp_path):
+def test_an_empty_list_is_not_a_mask(tmp_path):
     track = annotation(1, TRACK)
     listed = {**track, "id": 2, "segmentations": [mask or [] for mask in track["segmentations"]]}
     gt = load(tmp_path, ground_truth([track, listed]))
@@ -141,7 +141,7 @@ def test_bad_content_is_named(tmp_path, message):
         load(tmp_path, content)
 
 
-def test_content_that_is_no_object(tmp_path):
+def test_content_that_is_not_an_object(tmp_path):
     with pytest.raises(ValueError, match=r"truth\.json: holds a list; an object"):
         load(tmp_path, [])
     with pytest.raises(FileNotFoundError, match=r"nothing\.json"):

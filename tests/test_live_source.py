@@ -134,7 +134,7 @@ def test_nobody_listens_there():
         open_source(f"rtsp://127.0.0.1:{port}/cam", timeout=2)
 
 
-def test_what_is_no_video_is_refused(tmp_path, served):
+def test_what_is_not_a_video_is_refused(tmp_path, served):
     (tmp_path / "page.html").write_text("<html>a page</html>")
     with pytest.raises(ValueError, match="page.html: cannot be opened as a video"):
         open_source(f"{served}/page.html")

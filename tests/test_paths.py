@@ -21,7 +21,7 @@ def test_names_that_lead_elsewhere_are_refused(name):
 
 
 @pytest.mark.parametrize("name", ["", ".", "a/..", None, 3, "a\nb", "a\0", "\ud800"])
-def test_what_is_no_file_name_is_refused(name):
+def test_what_is_not_a_file_name_is_refused(name):
     with pytest.raises(ValueError, match="file name"):
         below("root", name)
 

@@ -79,7 +79,7 @@ def test_bad_entries_are_named(tmp_path, message):
 
 
 @pytest.mark.parametrize("content", ["{}", "null", "[", "", "[" * 200_000, "\ud800"])
-def test_files_that_are_no_list_are_named(tmp_path, content):
+def test_files_that_are_not_a_list_are_named(tmp_path, content):
     path = tmp_path / "mine.json"
     path.write_bytes(content.encode(errors="surrogatepass"))
     with pytest.raises(ValueError, match=r"mine\.json: "):

@@ -90,7 +90,7 @@ EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"
         ("1: 2\n", r"the config key 1 does not exist"),
     ],
 )
-def test_a_file_that_is_no_config_is_named_in_a_line(tmp_path, monkeypatch, content, message):
+def test_a_file_that_is_not_a_config_is_named_in_one_line(tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(tmp_path)
     wrong, above = tmp_path / "wrong.yaml", tmp_path / "above.yaml"
     wrong.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -140,7 +140,7 @@ def test_sizes_cover_exactly_what_is_asked_for():
     assert (bare.slots, bare.clip_frames, bare.window) == (1, 3, 3)
 
 
-def test_long_videos_are_no_reason_for_more_frames_than_the_paper_takes():
+def test_long_videos_do_not_lead_to_more_frames_than_the_paper_takes():
     videos = [VideoSummary(str(i), length=i) for i in range(40, 101)]
     assert suggest_sizes(videos, Fraction("0.98"))[1:] == (16, 64)
     assert suggest_sizes(videos[:1], Fraction("0.98"))[1:] == (16, 40)

@@ -54,7 +54,7 @@ def test_pytorch_files(tmp_path, wrap, suffix):
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("scheduler", ["step", "multi"])
-def test_training_states_and_command_lines_are_no_obstacle(tmp_path, scheduler, zipped):
+def test_training_states_and_command_lines_do_not_matter(tmp_path, scheduler, zipped):
     content = official_checkpoint(scheduler)
     torch.save(content, tmp_path / "r50.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(pickle.UnpicklingError):  # the obstacle

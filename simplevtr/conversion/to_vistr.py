@@ -77,7 +77,7 @@ def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, s
         if frames <= 1 and query_frames != 1:
             result[QUERIES] = f"its {rows} queries have no frame axis, and VisTR's have one"
         elif rows != frames * slots or frames != int(frames):
-            raise ValueError(f"{rows} queries are no multiple of {slots} slots (--source-slots)")
+            raise ValueError(f"{rows} queries are not a multiple of {slots} slots (--source-slots)")
     for name, piece in draft.pieces.items():
         if name.startswith(_LOGIT) and len(piece.tensor) != 1:
             result[name] = f"VisTR has one mask logit a pixel, not {len(piece.tensor)}"
