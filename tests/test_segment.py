@@ -13,9 +13,10 @@ from simplevtr.commands import demo, segment
 from simplevtr.inference import Outcome, in_processes
 from simplevtr.video_io import NamedVideo, find_videos
 
+import numpy as np
 import pytest
 import torch
-from conftest import build
+from conftest import ROOT, build
 from footage import pictures, record, watch
 from PIL import Image
 
@@ -116,7 +117,8 @@ def test_every_video_has_its_results_or_a_reason(clips, options, tmp_path, capfd
         assert (own / "mots" / path.name).read_bytes() == path.read_bytes()
     ours, theirs = watch(own / "overlay.mp4"), watch(tmp_path / "one.mp4")
     assert len(ours[0]) == len(theirs[0]) == 7
-    assert all((a == b).all() for a, b in zip(ours[0], theirs[0], strict=True))
+    for one, other in zip(ours[0], theirs[0], strict=True):  # encoders with threads vary a little
+        assert np.abs(one.astype(int) - other).mean() < 0.5
     assert ours[1:] == theirs[1:]
 
 
@@ -261,6 +263,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+    assert "ray[data]==2.60.0" in (ROOT / "setup.py").read_text()
     assert segment.main(options([video], output="new")) == 0  # not held by the wrong weights
 
 

@@ -11,7 +11,7 @@ another model or other settings are refused. summary.csv has a row per video, wi
 one failed, which does not stop the others: the exit status is then 1. Ctrl-C keeps what is done.
 
 --ray takes the address of a Ray cluster whose machines see the same files, "auto" for the one that
-this machine belongs to, or "local"; it needs pip install 'simplevtr[cluster]'.
+this machine belongs to, or "local"; it needs pip install 'ray[data]==2.60.0'.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ from tqdm import tqdm
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("videos", nargs="+", help="videos, folders of frames, folders of these, quoted patterns")
+    add(
+        "videos",
+        nargs="+",
+        help="videos, folders of frames, folders that hold these, or quoted patterns",
+    )
     add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
     add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
