@@ -38,7 +38,7 @@ FLOORS = (
         "visualization weights_file",
         "inference": "checkpoint config_file data formats run_config tracking video_io "
         "visualization",
-        "toolbox": "formats head_keys modeling run_config",
+        "toolbox": "formats head_keys modeling run_config video_io",
         "toolbox/ablation": "config_file data formats run_config",
         "toolbox/doctor": "data formats visualization",
         "toolbox/importing": "formats video_io",

@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("plan_memory", "which clips fit into a GPU's memory"),
     "doctor": ("doctor", "check an annotation file and repair it"),
     "import": ("import_dataset", "annotations of other formats -> YouTube-VIS"),
+    "export": ("export_results", "predicted tracks -> CVAT, MOTS or DAVIS, to correct them"),
     "split": ("split_dataset", "an annotation file -> a training and a validation file"),
     "analyze": ("analyze_dataset", "count what an annotation file holds"),
     "evaluate": ("evaluate", "score a results.json, whoever made it"),

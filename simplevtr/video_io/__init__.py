@@ -11,6 +11,7 @@ __all__, __getattr__ = lazy_names(
         "NamedVideo": "video_list",
         "find_videos": "video_list",
         "FrameSink": "sink",
+        "DavisPngSink": "sink",
         "MotsPngSink": "sink",
         "open_sink": "writer",
     },

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from simplevtr.formats.files import check_output
 from simplevtr.formats.mots import MOST_CLASSES, NUMBERS
@@ -121,14 +121,11 @@ class FolderSink(FrameSink):
         Image.fromarray(frame).save(self._partial / name, quality=95)  # quality: jpg and webp
 
 
-class MotsPngSink(Sink):
-    """A folder of 000000.png, 000001.png, ...: each pixel is 1000 * class id + instance number.
+class TrackPngSink(Sink):
+    """A folder with one picture per frame, in which each track has a value and 0 is background.
 
-    The class id is the label + 1, and 0 is background. Where masks overlap, the track of the
-    higher score owns the pixel (of equal scores the older one). Readers take the whole value for
-    a track's identity, so a track keeps the value of its first frame, even if its label changes
-    later. The instance number is the track's id up to 999, and beyond that a number that is free
-    in its class, counted down from 999.
+    Pictures are named by ``names``, or 000000.png, 000001.png, ... Where masks overlap, the track
+    of the higher score owns the pixel (of equal scores the older one).
 
     Raises:
         ValueError: the path has a suffix or is a file.
@@ -137,17 +134,22 @@ class MotsPngSink(Sink):
 
     folder = True
 
-    def __init__(self, path: str | os.PathLike, size: tuple[int, int], *, overwrite: bool = False):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        size: tuple[int, int],
+        *,
+        names: Sequence[str] | None = None,
+        overwrite: bool = False,
+    ):
         path = check_output(path, overwrite=overwrite, suffixes=("",))
         super().__init__(path, size, overwrite=overwrite)
-        self._values: dict[int, int] = {}  # by track id
+        self._names = names
 
     def write(self, tracks: FrameTracks) -> None:
         """Append one frame; frames come in order, none left out.
 
-        Raises:
-            ValueError: the frame has another size or is not the next one, a label is beyond what
-                16 bits hold (0 to 64), or a class has more than 999 tracks.
+        ValueError: the frame has another size or is not the next one, or a track has no value.
         """
         name, size = f"{self.path}: frame {tracks.index}", tuple(tracks.size)
         if size != self.size:
@@ -160,8 +162,52 @@ class MotsPngSink(Sink):
         # The last one painted owns the pixel.
         for _, _, value, mask in sorted(rows, key=lambda row: (row[0], -row[1])):
             picture[coco_mask.decode(mask).astype(bool)] = value
-        Image.fromarray(picture).save(self._partial / f"{self.count:06d}.png")
+        file = f"{self.count:06d}.png" if self._names is None else self._names[self.count]
+        self._image(picture).save(self._partial / file)
         self.count += 1
+
+    def _value(self, track_id: int, label: int) -> int:
+        """The value of a track, from 1 to 65535."""
+        raise NotImplementedError
+
+    def _image(self, picture: np.ndarray) -> Image.Image:
+        return Image.fromarray(picture)
+
+
+class DavisPngSink(TrackPngSink):
+    """DAVIS's pictures: each pixel is the id of a track, with colours for it in a palette.
+
+    ValueError if an id is not from 1 to 254; 255 is DAVIS's value for void.
+    """
+
+    def _value(self, track_id: int, label: int) -> int:
+        if not 0 < track_id < 255:
+            raise ValueError(f"{self.path}: track {track_id}; a picture has tracks from 1 to 254")
+        return track_id
+
+    def _image(self, picture: np.ndarray) -> Image.Image:
+        image = Image.fromarray(picture.astype(np.uint8))
+        # The palette of PASCAL VOC, which DAVIS has: of each index the bits 0, 3 and 6 are the
+        # highest two and further bits of red, 1, 4 and 7 of green, 2 and 5 of blue.
+        bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+        colours = [bits[:, k::3] @ (128 >> np.arange(bits[:, k::3].shape[1])) for k in range(3)]
+        image.putpalette(np.stack(colours, axis=1).astype(np.uint8).tobytes())
+        return image
+
+
+class MotsPngSink(TrackPngSink):
+    """MOTS's pictures: each pixel is 1000 * class id + instance number, in 16 bits.
+
+    The class id is the label + 1. Readers take the whole value for a track's identity, so a track
+    keeps the value of its first frame, even if its label changes later. The instance number is the
+    track's id up to 999, and beyond that a number that is free in its class, counted down from 999.
+    ``write`` raises ValueError if a label is beyond what 16 bits hold (0 to 64), or a class has
+    more than 999 tracks.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._values: dict[int, int] = {}  # by track id
 
     def _value(self, track_id: int, label: int) -> int:
         if track_id in self._values:

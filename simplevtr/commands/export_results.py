@@ -1,0 +1,92 @@
+"""Write predicted tracks in the formats of labelling tools, to correct them there.
+
+    python tools/export_results.py cvat results.json --gt valid.json --output corrected
+    python tools/export_results.py davis tracks.json --input video.mp4 --output corrected
+
+KIND is cvat (CVAT for video 1.1, a polygon per frame), cvat-masks (the same with exact masks, of
+which CVAT itself takes only the first of each track), mots (16-bit PNGs) or davis (palette PNGs;
+where tracks overlap, the best one is on top). Names of videos and frames are those of the
+annotation file. tools/import_dataset.py reads what comes back, as the last line shows.
+"""
+
+import argparse
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from simplevtr import video_io
+from simplevtr.evaluation.scored_video import tracks_by_video
+from simplevtr.formats.files import check_output, read_json, write_json
+from simplevtr.formats.results import check_results
+from simplevtr.formats.ytvis import GroundTruth, check_ground_truth, load_ground_truth
+from simplevtr.terminal import add_unknown_categories, command, counted, number, say
+from simplevtr.toolbox import exporting
+
+from tqdm import tqdm
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_unknown_categories(parser)
+    add = parser.add_argument
+    add("kind", metavar="KIND", choices=exporting.KINDS, help=", ".join(exporting.KINDS))
+    add("results", metavar="RESULTS", help="results.json (also .json.gz, or a .zip that holds it)")
+    of = parser.add_mutually_exclusive_group(required=True)
+    of.add_argument("--gt", help="annotation file of the videos; it needs no annotations")
+    of.add_argument("--input", help="instead of it the only video, or the folder of its frames")
+    add("--output", required=True, type=Path, help="folder to write into")
+    add("--overwrite", action="store_true", help="replace existing files")
+    score = number(least=0, most=1)
+    add("--score-threshold", type=score, default=0.3, help="least score of a track (0.3)")
+
+
+@command(_add_options)
+def main(options: argparse.Namespace) -> None:
+    """Write the tracks of all videos."""
+    output = check_output(options.output, overwrite=options.overwrite, suffixes=("",))
+    content = read_json(options.results)
+    truth = load_ground_truth(options.gt) if options.gt else _of_video(options.input, content)
+    skip = options.unknown_categories == "skip"
+    results = check_results(content, truth, source=options.results, skip_unknown=skip)
+    names = exporting.video_names(truth.videos)
+    categories = sorted(truth.categories, key=attrgetter("id"))
+    labels = {category.id: label for label, category in enumerate(categories)}
+    classes = [category.name for category in categories]
+    videos = tracks_by_video(truth, results, score_threshold=options.score_threshold)
+    described, written = {}, 0
+    for found in tqdm(videos, unit="video", disable=None):
+        masks = found.masks_by_frame(found.predicted)
+        tracks = [
+            exporting.ExportedTrack(labels[track.category_id], track.score, own)
+            for track, own in zip(found.predicted, masks, strict=True)
+            if any(own)
+        ]
+        name, written = names[found.video.id], written + len(tracks)
+        objects = exporting.export_video(
+            options.kind, output, name, found.video, tracks, classes, overwrite=options.overwrite
+        )
+        described[name] = {"objects": objects}
+    if options.kind == "davis":
+        write_json(output / "meta.json", {"videos": described}, overwrite=options.overwrite)
+    kind = "cvat" if options.kind.startswith("cvat") else options.kind
+    numbered = [f'"{n}={name}"' for n, name in enumerate(classes, start=1)]
+    more = f" --classes {' '.join(numbered)}" if kind == "mots" else ""
+    say(f"wrote {counted(written, 'tracks')} of {counted(len(videos), 'videos')} into {output}")
+    say(f"simplevtr import {kind} {output} --images FRAMES --output NEW.json{more}")
+
+
+def _of_video(path: str, content: Any) -> GroundTruth:
+    """What an annotation file would say of one video and the categories that results name."""
+    source = video_io.open_source(path)
+    entries = [e for e in content if isinstance(e, dict)] if isinstance(content, list) else []
+    masks = next((e["segmentations"] for e in entries if e.get("segmentations")), [])
+    length = len(masks) if isinstance(masks, list) else 0
+    if not length:
+        raise ValueError(f"the results hold no track of {path}")
+    files = source.names or [f"{t:05d}.jpg" for t in range(length)]
+    name = Path(path).absolute().stem
+    known = (e for e in entries if type(e.get("category_id")) is int)
+    ids = {e["category_id"]: e.get("category_name") for e in known}
+    video = {"id": entries[0].get("video_id"), "file_names": [f"{name}/{file}" for file in files]}
+    video |= dict(zip(("height", "width"), source.size, strict=True))
+    categories = [{"id": i, "name": name or f"category {i}"} for i, name in ids.items()]
+    return check_ground_truth({"videos": [video], "categories": categories}, source=path)

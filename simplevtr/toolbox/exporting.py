@@ -1,0 +1,183 @@
+"""Predicted tracks in the formats of labelling tools, for correction; the importers' way back.
+
+A folder of results has, in the names of the annotation file's folders and frames,
+
+    cvat, cvat-masks   <video>.xml, CVAT for video 1.1
+    mots               <video>/<frame>.png, 16-bit pictures of 1000 * class + instance
+    davis              Annotations/<video>/<frame>.png, pictures of object numbers with a palette,
+                       and YouTube-VOS's meta.json with the categories
+
+A CVAT polygon is one ring: parts and holes of a mask are joined by bridges of no width. It follows
+the mask within a pixel, with as few points as that takes, so that it can be edited. "cvat-masks"
+are exact, but CVAT knows no tracks of masks, and takes only the first mask of each when it uploads
+such a file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from simplevtr import video_io
+from simplevtr.formats import files
+from simplevtr.formats.paths import relative
+from simplevtr.formats.polygons import polygons_text
+from simplevtr.formats.ytvis import Video
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+if TYPE_CHECKING:  # it imports torch
+    from simplevtr.structures import FrameTracks
+
+KINDS = ("cvat", "cvat-masks", "mots", "davis")
+_CLOSE = 1.0  # half pixels that a simplified outline may be off
+
+
+@dataclass(frozen=True)
+class ExportedTrack:
+    """A predicted track of a video."""
+
+    label: int  # 0-based place of its category among all
+    score: float  # in [0, 1]
+    masks: list[dict | None]  # for each frame a compressed RLE, None where it cannot be seen
+
+
+def video_names(videos: Sequence[Video]) -> dict[int, str]:
+    """By id the folder of a video's frames, which importers look for; ids where there is none.
+
+    ValueError: frames lie outside of the image root, or two videos have folders of one name.
+    """
+    names: dict[int, str] = {}
+    for video in videos:
+        file = relative(video.require_names()[0], "the image root")
+        parts = [part for part in PurePosixPath(file).parent.parts if part != "img1"]
+        name = parts[-1] if parts else str(video.id)
+        if name in names.values():
+            raise ValueError(f"video {video.id}: another video's frames are in a folder {name!r}")
+        names[video.id] = name
+    return names
+
+
+def export_video(
+    kind: str,
+    folder: Path,
+    name: str,
+    video: Video,
+    tracks: Sequence[ExportedTrack],
+    categories: Sequence[str],
+    *,
+    overwrite: bool = False,
+) -> dict[str, dict]:
+    """Write the tracks of a video, best first, as one of ``KINDS``; its entry in meta.json.
+
+    ValueError: the format cannot hold them.
+    """
+    if kind.startswith("cvat"):
+        root = _cvat(name, video, tracks, categories, exact=kind == "cvat-masks")
+        text = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        files.write_bytes(folder / f"{name}.xml", text, overwrite=overwrite)
+        return {}
+    stems = [PurePosixPath(file.replace("\\", "/")).stem for file in video.require_names()]
+    if len(set(stems)) < len(stems):
+        raise ValueError(f"video {video.id}: two of its frames have the same name")
+    if kind == "mots":
+        open_pictures, folder = video_io.MotsPngSink, folder / name
+    else:
+        open_pictures, folder = video_io.DavisPngSink, folder / "Annotations" / name
+    folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
+    pictures = [f"{stem}.png" for stem in stems]
+    size = (video.height, video.width)
+    with open_pictures(folder, size, names=pictures, overwrite=overwrite) as sink:
+        for frame in _frames(video, tracks):
+            sink.write(frame)
+    numbered = enumerate(tracks, start=1)
+    return {str(number): {"category": categories[track.label]} for number, track in numbered}
+
+
+def _frames(video: Video, tracks: Sequence[ExportedTrack]) -> list["FrameTracks"]:
+    """The tracks in each frame, numbered from 1 in their order."""
+    from simplevtr.structures import FrameTracks
+
+    rows = [(i, t.label, t.score, t.masks) for i, t in enumerate(tracks, start=1)]
+    return list(FrameTracks.of_video(rows, (video.height, video.width), video.length))
+
+
+def _cvat(
+    name: str,
+    video: Video,
+    tracks: Sequence[ExportedTrack],
+    categories: Sequence[str],
+    *,
+    exact: bool,
+) -> ElementTree.Element:
+    """The tree of a file; in the first frame after those that show a track it is outside."""
+    for text in (name, *categories):
+        if not text.isprintable():
+            raise ValueError(f"{text!r:.80} has characters that XML does not know")
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
+    head = {"name": name, "size": video.length, "mode": "interpolation", "overlap": 0}
+    head |= {"start_frame": 0, "stop_frame": video.length - 1, "frame_filter": ""}
+    for key, value in head.items():
+        ElementTree.SubElement(task, key).text = str(value)
+    labels = ElementTree.SubElement(task, "labels")
+    for category in categories:
+        label = ElementTree.SubElement(labels, "label")
+        ElementTree.SubElement(label, "name").text = category
+        ElementTree.SubElement(label, "attributes")
+    size = ElementTree.SubElement(task, "original_size")
+    ElementTree.SubElement(size, "width").text = str(video.width)
+    ElementTree.SubElement(size, "height").text = str(video.height)
+    for number, track in enumerate(tracks):
+        about = {"id": str(number), "label": categories[track.label], "source": "auto"}
+        element = ElementTree.SubElement(root, "track", about)
+        last: dict[str, str] | None = None  # of the frame before, where it shows the track
+        for t, mask in enumerate(track.masks):
+            shape = mask and (_mask(mask) if exact else _polygon(mask))
+            if found := shape or last:
+                flags = {"frame": str(t), "keyframe": "1", "outside": str(int(shape is None))}
+                kind = "mask" if exact else "polygon"
+                ElementTree.SubElement(element, kind, flags | found | {"occluded": "0"})
+            last = shape
+    return root
+
+
+def _mask(rle: dict) -> dict[str, str]:
+    """The attributes of a mask: run lengths along the rows of its box, background first."""
+    left, top, width, height = (int(side) for side in coco_mask.toBbox(rle))
+    window = coco_mask.decode(rle)[top : top + height, left : left + width].ravel()
+    edges = np.flatnonzero(np.diff(window.astype(np.int8), prepend=0))
+    runs = np.diff([0, *edges, window.size]).tolist()
+    sides = {"left": left, "top": top, "width": width, "height": height, "z_order": 0}
+    return {"rle": ", ".join(map(str, runs))} | {key: str(value) for key, value in sides.items()}
+
+
+def _polygon(rle: dict) -> dict[str, str]:
+    """The attributes of a polygon within a pixel of a mask, or of its exact outline if need be."""
+    # At twice the size an outline along the pixels' centres has an inside, however thin the mask.
+    double = coco_mask.decode(rle).repeat(2, axis=0).repeat(2, axis=1)
+    rings, _ = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    simple = [cv2.approxPolyDP(ring, _CLOSE, closed=True) for ring in rings]
+    simple = [ring if len(ring) > 2 else whole for ring, whole in zip(simple, rings, strict=True)]
+    points = _joined(simple)
+    text = polygons_text([points.ravel().tolist()], *rle["size"])
+    if not coco_mask.area({"size": rle["size"], "counts": text}):
+        points = _joined(rings)
+    return {"points": ";".join(f"{x:.2f},{y:.2f}" for x, y in points.tolist()), "z_order": "0"}
+
+
+def _joined(rings: Sequence[np.ndarray]) -> np.ndarray:
+    """(N, 2) x, y in pixels of one ring through (n, 1, 2) rings at twice the size.
+
+    From its first point a bridge leads to each further ring and back, which encloses nothing.
+    """
+    first, *others = (ring[:, 0] for ring in rings)
+    path = [first]
+    for ring in others:
+        start = np.argmin(np.abs(ring - first[0]).sum(axis=1))
+        path += [first[:1], np.roll(ring, -start, axis=0), ring[start : start + 1]]
+    return (np.concatenate(path) + 0.5) / 2

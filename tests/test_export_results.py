@@ -1,0 +1,184 @@
+"""What is exported comes back through the importers."""
+
+import json
+from xml.etree import ElementTree
+
+from simplevtr.commands.export_results import main
+from simplevtr.structures import FrameTracks
+from simplevtr.video_io import DavisPngSink, open_sink
+
+import cv2
+import numpy as np
+import pytest
+from foreign_formats import (
+    SIZE,
+    Known,
+    assert_same_tracks,
+    decoded,
+    encoded,
+    imported,
+    known_dataset,
+)
+from PIL import Image
+
+
+@pytest.fixture
+def known(tmp_path):
+    return known_dataset(tmp_path / "known")
+
+
+def write_results(path, tracks):
+    """Of annotations, or others, each with a lower score than the one before."""
+    keys = ("video_id", "category_id", "segmentations", "category_name")
+    entries = [
+        {key: track[key] for key in keys if key in track} | {"score": 0.9 - 0.01 * place}
+        for place, track in enumerate(tracks)
+    ]
+    path.write_text(json.dumps(entries))
+    return str(path)
+
+
+def export(kind, tmp_path, known, *options, tracks=None):
+    """The folder that the annotations, as predictions, are written to."""
+    tracks = known.content["annotations"] if tracks is None else tracks
+    content = {**known.content, "annotations": None}
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    results = write_results(tmp_path / "results.json", tracks)
+    output = tmp_path / "exported"
+    words = [kind, results, "--gt", tmp_path / "gt.json", "--output", output, *options]
+    return main([*map(str, words)]), output
+
+
+@pytest.mark.parametrize("kind", ["mots", "davis", "cvat-masks"])
+def test_exact_masks_come_back(tmp_path, known, kind, capsys):
+    status, folder = export(kind, tmp_path, known)
+    assert status == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    kind, more = kind.removesuffix("-masks"), ["--classes", "1=cat", "2=dog"]
+    more = more if kind == "mots" else []
+    assert line.startswith(f"simplevtr import {kind} {folder} --images FRAMES --output NEW.json")
+    found = imported(kind, folder, tmp_path / "new.json", "--images", known.images, *more)
+    assert_same_tracks(known, found)
+    assert found.content["categories"] == known.content["categories"]
+
+
+@pytest.mark.parametrize("gaps", ["absent", "hold"])
+def test_polygons_come_back_within_a_pixel(tmp_path, known, gaps):
+    thin = np.zeros(SIZE, bool)
+    thin[3, 5:30] = thin[10:30, 50] = thin[40, 40] = True
+    known.content["annotations"][2]["segmentations"] = [encoded(thin), None, None, encoded(~thin)]
+    status, folder = export("cvat", tmp_path, known)
+    assert status == 0
+    found = imported(
+        "cvat", folder, tmp_path / "new.json", "--images", known.images, "--gaps", gaps
+    )
+    around = np.ones((3, 3), np.uint8)
+    for (_, _, tracks), (_, _, others) in zip(known.videos(), found.videos(), strict=True):
+        for (name, masks), (other, back) in zip(tracks, others, strict=True):
+            assert name == other
+            for mask, own in zip(masks, back, strict=True):
+                assert (mask is None) == (own is None)
+                if mask is None:
+                    continue
+                mask, own = mask.astype(np.uint8), own.astype(np.uint8)
+                assert (cv2.dilate(mask, around) >= own).all()
+                assert (cv2.dilate(own, around) >= mask).all()
+                holes = cv2.erode(mask, around) > own
+                assert not holes.any()
+
+
+def test_a_polygon_has_few_points_and_ends_outside(tmp_path, known):
+    _, folder = export("cvat", tmp_path, known)
+    root = ElementTree.parse(folder / "video1.xml").getroot()
+    cat, dog = root.iterfind("track")
+    assert (cat.get("label"), dog.get("label")) == ("cat", "dog")
+    flags = [(shape.get("frame"), shape.get("outside")) for shape in cat]
+    assert flags == [("0", "0"), ("1", "1"), ("2", "0"), ("3", "0")]
+    assert cat[1].get("points") == cat[0].get("points")
+    assert all(len(shape.get("points").split(";")) < 30 for shape in dog)
+    assert root.findtext("meta/task/original_size/width") == str(SIZE[1])
+
+
+def box(*sides):
+    mask = np.zeros(SIZE, bool)
+    top, left, bottom, right = sides
+    mask[top:bottom, left:right] = True
+    return encoded(mask)
+
+
+@pytest.mark.parametrize(("kind", "values"), [("davis", (1, 2)), ("mots", (2001, 1002))])
+def test_the_best_track_is_on_top(tmp_path, known, kind, values):
+    tracks = [
+        {"video_id": 1, "category_id": c, "segmentations": [mask, None, None, None]}
+        for c, mask in ((2, box(0, 0, 10, 10)), (1, box(5, 5, 20, 20)))
+    ]
+    _, folder = export(kind, tmp_path, known, tracks=tracks)
+    path = folder / ("Annotations/video1/00000.png" if kind == "davis" else "video1/00000.png")
+    with Image.open(path) as image:
+        assert image.mode == "P" if kind == "davis" else image.mode.startswith("I;16")
+        picture = np.asarray(image)
+        if kind == "davis":  # red and green of PASCAL VOC
+            assert image.getpalette()[:12] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]
+            assert image.getpalette()[3 * 64 :][:3] == [32, 0, 0]
+    assert (picture[7, 7], picture[15, 15], picture[30, 30]) == (*values, 0)
+
+
+def test_weak_tracks_are_left_out(tmp_path, known, capsys):
+    export("cvat", tmp_path, known, "--score-threshold", "0.885")
+    assert "wrote 2 tracks of 2 videos" in capsys.readouterr().out
+
+
+def test_the_tracks_of_a_video_alone(tmp_path, known):
+    video = tmp_path / "clip.mp4"
+    with open_sink(video, 10, SIZE) as sink:
+        for _ in range(4):
+            sink.write(np.zeros((*SIZE, 3), np.uint8))
+    tracks = [
+        {**track, "category_name": {1: "cat", 2: "dog"}[track["category_id"]]}
+        for track in known.content["annotations"][:2]
+    ]
+    results = write_results(tmp_path / "results.json", tracks)
+    words = ["cvat-masks", results, "--input", str(video), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    frames = known.images / "video1"
+    found = imported("cvat", tmp_path / "out/clip.xml", tmp_path / "new.json", "--images", frames)
+    (found_tracks,) = [tracks for _, _, tracks in found.videos()]
+    (expected, _) = [tracks for _, _, tracks in known.videos()]
+    for (_, own), (_, wanted) in zip(found_tracks, expected, strict=True):
+        assert [m is None for m in own] == [m is None for m in wanted]
+        assert all((a == b).all() for a, b in zip(own, wanted, strict=True) if a is not None)
+    assert main([*words[:3], str(tmp_path / "no.mp4"), *words[4:], "--overwrite"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["videos"][0].update(file_names=["../a/0.jpg"] * 4), "below the image root"),
+        (lambda c: c["videos"][1].update(c["videos"][0], id=2), "video 2: another video's frames"),
+        (lambda c: c["videos"][0].update(file_names=["a/0.jpg"] * 4), "have the same name"),
+        (lambda c: c["categories"][0].update(name="a\x01b"), "characters that XML does not know"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tmp_path, known, change, message, capsys):
+    content = json.loads(json.dumps(known.content))
+    change(content)
+    kind = "cvat" if "XML" in message else "davis"
+    status, _ = export(kind, tmp_path, Known(content, known.images), tracks=[])
+    assert status == 2
+    assert message in capsys.readouterr().err
+
+
+def test_nothing_is_replaced(tmp_path, known, capsys):
+    assert export("davis", tmp_path, known)[0] == 0
+    assert export("davis", tmp_path, known)[0] == 2
+    assert "exported exists already" in capsys.readouterr().err
+    assert export("davis", tmp_path, known, "--overwrite")[0] == 0
+
+
+def test_a_palette_picture_has_254_tracks_at_most(tmp_path):
+    mask = box(0, 0, 2, 2)
+    with DavisPngSink(tmp_path / "a", SIZE) as sink:
+        sink.write(FrameTracks(0, SIZE, [254], [0], [0.5], [mask]))
+        with pytest.raises(ValueError, match="track 255; a picture has tracks from 1 to 254"):
+            sink.write(FrameTracks(1, SIZE, [255], [0], [0.5], [mask]))
+    assert (np.asarray(Image.open(tmp_path / "a/000000.png")) == 254).sum() == decoded(mask).sum()
