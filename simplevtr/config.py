@@ -26,6 +26,7 @@ LIST_ITEMS: dict[str, Any] = {
     "SOLVER.STEP_EPOCHS": [0.0],
     "TEST.AREA_LIMITS": (0, 0),
     "TEST.EXPECTED_RESULTS": [("", "", 0.0, 0.0)],
+    "WRITERS": [""],
 }
 
 
@@ -39,6 +40,8 @@ def add_simplevtr_config(cfg: CfgNode) -> None:
     _add_data(cfg)
     _add_solver(cfg)
     _add_test(cfg)
+    # Where a training's scalars go in addition to metrics.json and TensorBoard: "wandb", "mlflow"
+    cfg.WRITERS = []
 
 
 def keyword_arguments(node: CfgNode) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from simplevtr.engine import run_folder
 from simplevtr.engine.processes import run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
+from simplevtr.engine.writers import check_writers
 from simplevtr.run_config import check_device, setup_cfg
 from simplevtr.terminal import USER_ERRORS
 
@@ -84,6 +85,7 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
 
 def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
     """Train, after everything that could stop the training later has been checked."""
+    check_writers(cfg.WRITERS)
     checkpoint = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
     if checkpoint is not None:
         check_schedule(checkpoint, cfg)

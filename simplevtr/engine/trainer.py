@@ -13,6 +13,7 @@ from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.resume import check_fit, last_checkpoint
 from simplevtr.engine.run_folder import results_folder
+from simplevtr.engine.writers import WRITERS, RunWriter
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.modeling.precision import Precision
 
@@ -25,6 +26,7 @@ from detectron2.engine.defaults import create_ddp_model
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
+from detectron2.utils.events import EventWriter
 from torch import nn
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class ClipTrainer(DefaultTrainer):
         )
         self.start_iter = 0
         self.max_iter = cfg.SOLVER.MAX_ITER
+        self._run_writers: list[RunWriter] = []
         self.register_hooks(self.build_hooks())
 
     @property
@@ -84,6 +87,17 @@ class ClipTrainer(DefaultTrainer):
             logger.warning("Changed since %s: %s", path, change)
         self.checkpointer.load(path)
         self.start_iter = self._clips.start = self.iter + 1
+
+    def train(self) -> OrderedDict | None:
+        """Train, and evaluate; ValueError if a run of one of ``WRITERS`` cannot be started."""
+        for writer in self._run_writers:
+            writer.start(resumed=self.start_iter > 0)
+        return super().train()
+
+    def build_writers(self) -> list[EventWriter]:
+        """Those of ``WRITERS``, then detectron2's; called in the main process alone."""
+        self._run_writers = [WRITERS[name](self.cfg) for name in self.cfg.WRITERS]
+        return [*self._run_writers, *super().build_writers()]
 
     def run_step(self) -> None:
         """Run one iteration, with random numbers that depend on seed, process and iteration alone.
