@@ -83,6 +83,7 @@ bench: setup
 	$(BIN)/python benchmarks/deform_conv.py
 	$(BIN)/python benchmarks/data_loading.py
 	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/exported_model.py --config-file configs/embedded/pretrained.yaml
 	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
 
 # The peers' packages are kept apart from ours; ultralytics' (AGPL-3.0) are optional.

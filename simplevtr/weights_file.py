@@ -23,7 +23,7 @@ from simplevtr.structures import Classes
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 WRITABLE = (".pth", ".safetensors")
@@ -169,7 +169,7 @@ def write_weights(
         copies = {name: value.clone(memory_format=torch.contiguous_format)
                   for name, value in weights.items()}  # fmt: skip
         with replaced_file(Path(path)) as partial:
-            save_file(copies, partial, metadata=known)
+            partial.write_bytes(save(copies, metadata=known))  # with the rights of any new file
         return Path(path).stat().st_size
     content: dict[str, Any] = {"model": dict(weights)}
     if classes is not None:

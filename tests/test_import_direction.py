@@ -36,7 +36,7 @@ FLOORS = (
     {
         "engine": "checkpoint config_file data evaluation formats modeling run_config "
         "visualization weights_file",
-        "inference": "checkpoint config_file data formats run_config tracking video_io "
+        "inference": "checkpoint config_file data formats modeling run_config tracking video_io "
         "visualization",
         "toolbox": "formats head_keys modeling run_config video_io",
         "toolbox/ablation": "config_file data formats run_config",

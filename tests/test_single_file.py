@@ -55,6 +55,8 @@ def test_the_round_trip_is_equal(tiny_cfg, one_file):
     assert read["classes"] == CLASSES.state_dict()
     assert read["model"].keys() == wanted.keys()
     assert all(torch.equal(read["model"][name], value) for name, value in wanted.items())
+    (plain := one_file.with_name("plain")).touch()
+    assert one_file.stat().st_mode == plain.stat().st_mode
     with safe_open(one_file, "pt") as file:
         assert {*json.loads(file.metadata()["versions"])} == {"simplevtr", "torch"}
 

@@ -20,6 +20,7 @@ COMMANDS = {
         "convert_checkpoint",
         "weights of VisTR, DETR or a ResNet -> a config's, or back",
     ),
+    "export-model": ("export_model", "a trained model -> one ONNX or torch.export file"),
     "plan": ("plan_memory", "which clips fit into a GPU's memory"),
     "doctor": ("doctor", "check an annotation file and repair it"),
     "import": ("import_dataset", "annotations of other formats -> YouTube-VIS"),

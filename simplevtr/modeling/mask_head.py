@@ -119,7 +119,9 @@ class MaskHead(nn.Module):
         if torch.is_grad_enabled() and not self.recompute:
             return self._slot_masks(parts, attention, clip)
         # Slots do not see each other (GroupNorm works on one map at a time): a few at a time do.
-        few = max(1, MAPS_AT_A_TIME // attention.shape[1])
+        # In an exported graph, whose T is not known, one at a time.
+        exporting = torch.compiler.is_exporting()
+        few = 1 if exporting else max(1, MAPS_AT_A_TIME // attention.shape[1])
         masks = [
             recomputed(self._slot_masks, parts, own, of_clip)
             for own, of_clip in zip(attention.split(few), clip.split(few), strict=True)

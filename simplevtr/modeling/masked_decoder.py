@@ -191,8 +191,8 @@ def _own_cells(prediction: SlotKernels, embedding: Tensor, inside: Tensor | None
     own = rearrange(logits > 0, "b q t h w -> b 1 q (t h w)")
     if inside is not None:
         own = own & inside
-    everywhere = torch.ones_like(own) if inside is None else inside
-    return torch.where(own.any(-1, keepdim=True), own, everywhere)
+    nowhere = ~own.any(-1, keepdim=True)
+    return own | (nowhere if inside is None else nowhere & inside)
 
 
 def _inside(padding: Tensor, size: Sequence[int]) -> Tensor:

@@ -6,7 +6,6 @@ fetched from a hub: pretrained weights come by ``MODEL.WEIGHTS``, as for any bac
 """
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.backbone import Backbone, SimpleFeaturePyramid
-from timm.layers import freeze_batch_norm_2d
+from timm.layers import Conv2dSame, freeze_batch_norm_2d
 from timm.models import group_parameters
 from torch import Tensor, nn
 
@@ -64,6 +63,9 @@ class TimmBackbone(Backbone):
         if frozen_norm:
             features = freeze_batch_norm_2d(features)
         _freeze(features.model, freeze_at)
+        for module in () if size else features.modules():
+            if isinstance(module, Conv2dSame):
+                module.__class__ = _EvenConv
         channels, strides = features.feature_info.channels(), features.feature_info.reduction()
         if set(strides) == {16}:
             body = _Body(features, {"res4": ShapeSpec(channels=channels[-1], stride=16)})
@@ -114,7 +116,7 @@ class TimmBackbone(Backbone):
             ) from error
         found = {}
         for (level, stride), features in zip(_STRIDES.items(), maps, strict=True):
-            h, w = math.ceil(height / stride), math.ceil(width / stride)
+            h, w = -(-height // stride), -(-width // stride)
             if self.size:
                 found[level] = F.interpolate(features, (h, w), mode="bilinear", align_corners=False)
             else:
@@ -136,6 +138,23 @@ class _Body(Backbone):
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         maps = self.features(frames)[-len(self._shapes) :]
         return dict(zip(self._shapes, maps, strict=True))
+
+
+class _EvenConv(Conv2dSame):
+    """A strided ``Conv2dSame`` of maps that its stride divides, as those of padded frames are.
+
+    Its padding is then the same for every size, and an exported graph need not compute it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, O, H / stride, W / stride)."""
+        sides = []
+        for kernel, stride, dilation in zip(
+            self.kernel_size[::-1], self.stride[::-1], self.dilation[::-1], strict=True
+        ):
+            total = max(dilation * (kernel - 1) + 1 - stride, 0)
+            sides += [total // 2, total - total // 2]
+        return self._conv_forward(F.pad(x, sides), self.weight, self.bias)
 
 
 def _features(name: str, options: Mapping[str, Any]) -> Any:

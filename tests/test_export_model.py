@@ -1,0 +1,186 @@
+"""``simplevtr export-model``: the file computes what the model does, and says how to use it."""
+
+import copy
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+from simplevtr.commands import main
+from simplevtr.config_file import merge_words
+from simplevtr.inference.exported_model import PACKAGES, ExportedModel
+from simplevtr.structures import Classes
+from simplevtr.video_io import open_sink, open_source
+from simplevtr.weights_file import write_weights
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, build
+
+LITE0 = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.TIMM.NAME", "tf_efficientnet_lite0"]
+SWIN = [*LITE0[:3], "swin_tiny_patch4_window7_224", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
+NAMES = ("disk", "square", "star", "triangle", "cross", "ring")
+SIZES = [(1, 2, 2), (2, 3, 2), (7, 2, 5)]  # frames, and rows and columns of size_divisor pixels
+_EXPORTED = {}  # by head: an export takes seconds
+
+
+@pytest.fixture(params=["paper", "pixel"])
+def exported(request, tiny_cfg, pixel_cfg, tmp_path_factory):
+    """The paper's head on a ResNet, the pixel head on a model of timm."""
+    head, folder = request.param, tmp_path_factory.mktemp("model")
+    if head not in _EXPORTED:
+        cfg, words = {"paper": (tiny_cfg, []), "pixel": (pixel_cfg, LITE0)}[head]
+        _EXPORTED[head] = ExportedModel.of_config(saved(cfg, folder, words))
+    return _EXPORTED[head]
+
+
+@pytest.fixture
+def onnx_file(exported, tmp_path):
+    """What ``write_onnx`` writes of it."""
+    for name in PACKAGES:
+        pytest.importorskip(name, reason="an extra: pip install -e '.[export]'")
+    exported.write_onnx(tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def saved(cfg, folder, words=()):
+    """The config with the weights of its model, which has few layers, in one file."""
+    node = cfg.MODEL.SIMPLEVTR
+    node.ENC_LAYERS, node.DEC_LAYERS, node.NUM_QUERIES = min(1, node.ENC_LAYERS), 2, 2
+    cfg.TEST.WINDOW = 4
+    merge_words(cfg, words)
+    path = folder / "model.safetensors"
+    classes = Classes(NAMES, tuple(range(1, 7)))
+    write_weights(build(cfg).state_dict(), path, classes=classes, config=cfg.dump())
+    cfg.MODEL.WEIGHTS = str(path)
+    return cfg
+
+
+def frames_of(shape, divisor):
+    count, rows, columns = shape
+    size = (count, 3, rows * divisor, columns * divisor)
+    return torch.randint(256, size, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def test_onnx_equals_the_model_at_other_lengths_and_sizes(onnx_file, exported, tmp_path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(onnx_file)
+    texts = session.get_modelmeta().custom_metadata_map
+    assert {key: json.loads(text) for key, text in texts.items()} == exported.metadata
+    for shape in SIZES:
+        frames = frames_of(shape, exported.metadata["size_divisor"])
+        with torch.no_grad():
+            wanted = exported.module(frames)
+        found = session.run([*wanted], {"frames": frames.numpy()})
+        for tensor, array in zip(wanted.values(), found, strict=True):
+            np.testing.assert_allclose(array, tensor.numpy(), atol=1e-4)
+    if "boxes" in exported.metadata["outputs"]:  # the other's random masks hardly show
+        drawn_without_torch(onnx_file, tmp_path)
+
+
+def drawn_without_torch(onnx_file, folder):
+    """The stream example draws something on each of nine frames, in windows of four."""
+    video, drawn = folder / "video.mp4", folder / "drawn.mp4"
+    with open_sink(video, 10, (64, 96)) as sink:
+        for i in range(9):
+            sink.write(np.full((64, 96, 3), 25 * i, dtype=np.uint8))
+    code = "import sys, runpy; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = str(ROOT / "demo/onnx_stream.py")
+    words = [script, str(onnx_file), str(video), str(drawn), "--threshold", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "9 frames" in done.stdout
+    before, after = [*open_source([str(video)])], [*open_source([str(drawn)])]
+    assert len(after) == 9
+    assert all(np.abs(a.astype(int) - b).max() > 30 for a, b in zip(after, before, strict=True))
+
+
+def test_a_torch_file_equals_the_tracker_s_slots(exported, tmp_path):
+    assert exported.write_torch(tmp_path / "model.pt2") < 1e-4
+    extra = {"metadata.json": ""}
+    program = torch.export.load(tmp_path / "model.pt2", extra_files=extra).module()
+    metadata = json.loads(extra["metadata.json"])
+    assert metadata == exported.metadata
+    assert metadata["class_names"] == list(NAMES)
+    assert metadata["category_ids"] == [1, 2, 3, 4, 5, 6]
+    assert metadata["image_format"] == "RGB"
+    assert (metadata["window"], metadata["stride"]) == (4, 3)
+    paper = "boxes" in metadata["outputs"]
+    assert metadata["size_divisor"] == (8 if paper else 32)
+    for shape in SIZES:
+        frames = frames_of(shape, metadata["size_divisor"])
+        with torch.no_grad():
+            found, wanted = program(frames), exported.module(frames)
+        assert [*found] == ["scores", "masks", *["boxes"] * paper]
+        for name, tensor in wanted.items():
+            torch.testing.assert_close(found[name], tensor, atol=1e-4, rtol=0)
+
+
+def test_the_command_exports_queries_with_a_frame_axis_at_their_length(tiny_cfg, tmp_path, capsys):
+    tiny_cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = 2
+    cfg, output = saved(tiny_cfg, tmp_path), tmp_path / "model.pt2"
+    assert main(["export-model", "--weights", cfg.MODEL.WEIGHTS, "--output", str(output)]) == 0
+    assert f"wrote {output}" in capsys.readouterr().out
+    extra = {"metadata.json": ""}
+    program = torch.export.load(output, extra_files=extra).module()
+    assert json.loads(extra["metadata.json"])["fixed_frames"] == 2
+    model, frames = build(cfg), frames_of((2, 3, 2), 8)
+    with torch.no_grad():
+        found = program(frames)
+        slots = model._look()([*frames])
+    torch.testing.assert_close(found["scores"], slots.probability.mean(1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found["masks"], slots.masks, atol=1e-4, rtol=0)
+
+
+def test_a_graph_that_computes_something_else_is_not_kept(exported, tmp_path):
+    broken = replace(exported, module=copy.deepcopy(exported.module))
+    with torch.no_grad():
+        broken.module.network.class_head.bias[0] += 1
+    with pytest.raises(ValueError, match=r"m\.pt2: the exported graph's scores differ"):
+        broken.write_torch(tmp_path / "m.pt2")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--output", "m.txt"], "m.txt: cannot write to this"),
+        (["--output", "m.onnx", "--format", "torch"], "m.onnx: cannot write to this"),
+        (["--output", "nowhere/m.pt2"], "the folder nowhere does not exist"),
+        (["--output", "m.pt2"], "no config is given: name one with --config-file"),
+        (["--output", "m.pt2", "--weights", "w.pth"], "w.pth holds no config: name one"),
+        (["--output", "m.pt2", "--weights", "model.safetensors", "--size", "30", "48"],
+         "--size 30 48: multiples of 8 are needed"),
+        (["--output", "m.pt2", "--weights", "model.safetensors", "MODEL.MASK_ON", "False"],
+         "a model without masks cannot be exported"),
+    ],
+)  # fmt: skip
+def test_errors_have_one_line(tiny_cfg, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    saved(tiny_cfg, tmp_path)
+    assert main(["export-model", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_windows_of_a_backbone_need_one_size(pixel_cfg, tmp_path):
+    cfg = saved(pixel_cfg, tmp_path, [*SWIN, "MODEL.TIMM.OPTIONS.strict_img_size", "False"])
+    with pytest.raises(ValueError, match=r"cannot be exported .* --size HEIGHT WIDTH"):
+        ExportedModel.of_config(cfg)
+    exported = ExportedModel.of_config(cfg, size=(64, 96))
+    assert exported.metadata["fixed_size"] == [64, 96]
+    with torch.no_grad():
+        found, wanted = exported.program.module()(exported.checked), exported.module
+        torch.testing.assert_close(found, wanted(exported.checked), atol=1e-4, rtol=0)
+
+
+def test_missing_packages_are_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("simplevtr.inference.exported_model.find_spec", lambda name: None)
+    assert main(["export-model", "--output", str(tmp_path / "m.onnx")]) == 2
+    assert "pip install onnx onnxscript onnxruntime" in capsys.readouterr().err
