@@ -172,7 +172,7 @@ def table_cell(text: str) -> str:
     return one_line(text).replace("|", "/")
 
 
-def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1) -> str:
     """A Markdown table whose first ``left`` columns are names and whose others are numbers."""
     align = ["left"] * left + ["right"] * (len(headers) - left)
     # Names such as "1e5" stay as they are.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean, median_low
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.ytvis import read_annotations
@@ -117,7 +117,7 @@ def _counts(
     bins, step = statistics.bins_up_to(bounds, numbers), -1 if unit == "frames" else 1
     rows = statistics.count_table(numbers, bins[::step])
     heads = [unit, "videos", "%", "cumulative", "cumulative %"]
-    picture = ()
+    picture: tuple[Any, ...] = ()
     if unit != "in a frame":
         heads += [f"{unit} in them", *heads[2:]]
         bars = [row[:2] for row in rows[::step]]

@@ -32,6 +32,7 @@ and rewritten; others trained in that way need --source-colours caffe.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from simplevtr.data.categories import DATASET_CATEGORIES
@@ -89,7 +90,7 @@ def main(options: argparse.Namespace) -> None:
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
         known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
-        names = known and [name for _, name in known]
+        names: Sequence[str] | None = [name for _, name in known] if known else None
         if names is None and classes is not None and BIAS in weights:
             names = classes.names
             if offset is None:
@@ -110,10 +111,10 @@ def main(options: argparse.Namespace) -> None:
             classes = None  # other rows than those of SOURCE
         slots, query_frames = target.slots, target.query_frames
         if options.to == "vistr" and report.left_out and not options.partial:
-            names = ", ".join(entry.name for entry in report.left_out[:20])
+            left_out = ", ".join(entry.name for entry in report.left_out[:20])
             raise ValueError(
                 f"{len(report.left_out)} tensors have no place in the model of the config "
-                f"(--partial leaves them out): {names}"
+                f"(--partial leaves them out): {left_out}"
             )
     if options.to == "vistr":
         config = None  # VisTR's names are not those of its model

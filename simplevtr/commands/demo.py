@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
-from functools import partial
 from itertools import islice
 from threading import Event
 
@@ -125,7 +124,7 @@ def _draw_file(
     return inference.find_and_write(
         predictor,
         outputs,
-        reading=partial(first_frames, what="reading and segmenting"),
+        reading=lambda frames: first_frames(frames, "reading and segmenting"),
         drawing=lambda frames, total: _progress(frames, "drawing", total),
     )
 

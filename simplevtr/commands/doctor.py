@@ -87,7 +87,7 @@ def main(options: argparse.Namespace) -> int:
     report = {"file": source.json_file, "images": root, **_as_json(examination)}
     if options.fix is not None:
         report["repaired"] = _fix(options.fix, examination, settings)
-    if sheets is not None:
+    if sheets is not None and root is not None:
         repaired, most = examination.repaired, options.max_videos
         count = write_contact_sheets(repaired, root, sheets, most_videos=most)
         say(f"\nwrote {counted(count, 'pictures')} into {sheets}")

@@ -24,7 +24,7 @@ from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import GroundTruth, load_annotated
 
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+METRICS: tuple[str, ...] = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 _AP_OF = "AP of "  # and a category's name: the row of its AP
 Values = dict[str, float | None]  # all that the table may show, by the name of its row

@@ -63,7 +63,8 @@ def to_vistr(
     for ours, why in homeless.items():
         draft.drop(ours, why)
     _give_vistrs_offsets(draft)
-    draft.pieces = {VISTR.to_theirs(ours): piece for ours, piece in draft.pieces.items()}
+    named = ((VISTR.to_theirs(ours), piece) for ours, piece in draft.pieces.items())
+    draft.pieces = {theirs: piece for theirs, piece in named if theirs}
     return draft.finished(layout, (Entry(name, None, why) for name, why in missing.items()))
 
 

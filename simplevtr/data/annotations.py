@@ -132,8 +132,8 @@ def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) 
     From (T, N, h, w) bool masks, (N,) int64 ids and (N,) int64 classes.
     """
     size = masks.shape[-2:]
-    rows, columns = masks.any(axis=3), masks.any(axis=2)
-    visible = columns.any(axis=2)
+    rows, columns = np.any(masks, axis=3), np.any(masks, axis=2)
+    visible = np.any(columns, axis=2)
     kept = np.flatnonzero(visible.any(axis=0))
     if len(kept) < len(ids):
         masks, rows, columns = masks[:, kept], rows[:, kept], columns[:, kept]

@@ -14,7 +14,7 @@ from simplevtr.formats.checks import plain_spelling
 _SYNONYMS = {"motorcycle": "motorbike", "frisbee": "flyingdisc"}
 # One name of two things: names, in that spelling, for (name, supercategory) pairs that are not what
 # other datasets mean. COCO's mouse belongs to a computer, YouTube-VIS's is an animal.
-_OTHER_THINGS = {("mouse", "electronic"): "computermouse"}
+_OTHER_THINGS: dict[tuple[str, str | None], str] = {("mouse", "electronic"): "computermouse"}
 
 
 def _numbered(names: str, unused: Sequence[int] = ()) -> tuple[tuple[int, str], ...]:

@@ -7,7 +7,7 @@ uninterrupted one would have seen, and the number of a loader's workers changes 
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any
 
 from simplevtr.data.paste import paste_tracks
@@ -24,7 +24,7 @@ _BLOCK_BATCHES = 16
 
 
 @dataclass(eq=False, repr=False)
-class ClipStream:
+class ClipStream(torch.utils.data.Dataset):
     """The batches of clips of one of the processes that train together.
 
     The stream of all processes is one epoch after another, each in a random order. Of P processes
@@ -33,7 +33,7 @@ class ClipStream:
 
     records: Sequence[dict[str, Any]]  # videos, see :func:`simplevtr.data.ytvis.load_ytvis_json`
     # (index of a record, anchor frame or None) of everything that an epoch visits.
-    items: Sequence[tuple[int, int | None]]
+    items: InitVar[Sequence[tuple[int, int | None]]]
     visits: np.ndarray  # (items,) how often each of them is visited in an epoch, on average
     # Makes a clip of a record with an ``anchor`` and a ``numpy.random.Generator``.
     mapper: Callable[[dict[str, Any], np.random.Generator], Clip]
@@ -50,10 +50,10 @@ class ClipStream:
     start: int = 0  # the iteration whose batch comes first when the stream is iterated next
     current: Sequence[Clip] = ()  # the batch that was given last
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, items: Sequence[tuple[int, int | None]]) -> None:
         self.records = DatasetFromList(self.records, copy=False)  # held once, serialised
-        pairs = [(video, -1 if anchor is None else anchor) for video, anchor in self.items]
-        self.items = np.array(pairs, dtype=np.int64)
+        pairs = [(video, -1 if anchor is None else anchor) for video, anchor in items]
+        self._items = np.array(pairs, dtype=np.int64)
         self.visits = np.asarray(self.visits, dtype=np.float64)
 
     def __iter__(self) -> Iterator[list[Clip]]:
@@ -107,7 +107,7 @@ class ClipStream:
     def __getitem__(self, place: tuple[int, int]) -> Clip | Exception:
         """From a place in the stream and an item of the epoch to a clip, or to the user's error."""
         position, item = place
-        video, anchor = self.items[item].tolist()
+        video, anchor = self._items[item].tolist()
         record = {**self.records[video], "anchor": None if anchor < 0 else anchor}
         rng = _generator(self.seed, _CLIP, position)
         try:
@@ -146,7 +146,7 @@ def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _as_it_is(clip: Clip) -> Clip:
+def _as_it_is(clip: Any) -> Any:
     return clip
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
@@ -31,8 +31,9 @@ class FramesOnDemand(Sequence):
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return self._read([range(self._length)[index]])[0]
+    def __getitem__(self, index: int | slice) -> Any:
+        place = range(self._length)[index]
+        return [self[t] for t in place] if isinstance(place, range) else self._read([place])[0]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -59,6 +60,7 @@ class YTVISDatasetMapper:
     # when they are asked for. 0 reads all.
     read_ahead: int = 0
     motion: AffineMotion = AffineMotion()  # draws how a still image moves
+    __init__: ClassVar[Any]  # also takes a config, see below
 
     def __post_init__(self) -> None:
         if self.image_format not in IMAGE_FORMATS:
@@ -117,8 +119,8 @@ class YTVISDatasetMapper:
         length = self.frames if still else record["length"]
         frame_idx = list(range(length))
         if self.is_train:
-            order = {"shuffle": self.shuffle, "sampling": self.sampling}
-            near = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
+            order: Any = {"shuffle": self.shuffle, "sampling": self.sampling}
+            near: Any = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
             if still:  # its motion from start to end, whatever the sampling
                 near = {"anchor": length - 1}
             frame_idx = sample_frames(length, self.frames, rng, **order, **near)

@@ -74,11 +74,11 @@ def sample_frames(
     check_sampling(sampling, frame_range)
     if anchor is not None and not 0 <= anchor < length:
         raise ValueError(f"anchor frame {anchor} is outside of a video with {length} frames")
-    centre = anchor
+    centre = anchor or 0
     if anchor is None and (frame_range > 0 or sampling == "consecutive"):
         centre = int(rng.integers(length))
     if sampling == "consecutive":
-        drawn = np.array(cyclic_frames(length, count, centre - count + 1))
+        drawn: np.ndarray = np.array(cyclic_frames(length, count, centre - count + 1))
     else:
         first, last = 0, length - 1
         if frame_range > 0:

@@ -73,4 +73,4 @@ def _overlap(
         low, high = max(0, moved), max(0, min(side, moved + other))
         target.append(slice(low, max(low, high)))
         source.append(slice(low - moved, max(low, high) - moved))
-    return tuple(target), tuple(source)
+    return (target[0], target[1]), (source[0], source[1])

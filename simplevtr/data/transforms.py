@@ -51,11 +51,11 @@ class ClipGeometry:
         The image may come at 1 / ``reduction`` of its size. Pixel i of it covers the source pixels
         from i * reduction on, also where the last one reaches beyond the frame.
         """
-        box = tuple(edge / reduction for edge in self.rectangle)
+        x0, y0, x1, y1 = (edge / reduction for edge in self.rectangle)
+        box = x0, y0, x1, y1
         if all(float(edge).is_integer() for edge in box):
             # The same filter without fractions of pixels at the edges, several times as fast.
-            x0, y0, x1, y1 = map(int, box)
-            cut = img[y0:y1, x0:x1]
+            cut = img[int(y0) : int(y1), int(x0) : int(x1)]
             resized = cut if cut.shape[:2] == tuple(self.size) else _resize(cut, self.size)
         else:
             image = Image.fromarray(np.ascontiguousarray(img))
@@ -102,7 +102,7 @@ class PhotometricTransform:
     def _shift_hsv(self, img: np.ndarray, levels: np.ndarray) -> np.ndarray:
         before, after = (self.contrast, 1.0) if self.contrast_first else (1.0, self.contrast)
         levels = np.clip(levels * np.float32(before), 0, 255) / 255
-        hsv = cv2.cvtColor(cv2.LUT(img, levels), cv2.COLOR_RGB2HSV)  # degrees, [0, 1]
+        hsv: np.ndarray = cv2.cvtColor(cv2.LUT(img, levels), cv2.COLOR_RGB2HSV)  # degrees, [0, 1]
         if self.hue != 0.0:
             # OpenCV takes degrees beyond a full turn, but not all of those below 0.
             hsv[..., 0] += np.float32(self.hue % 360)

@@ -104,11 +104,11 @@ def load_ytvis_json(
     order = metadata.get("label_names") or [*names.values()]
     places = {name: label for label, name in enumerate(order)}
     labels = {number: places[name] for number, name in names.items() if name in places}
-    records = {video.id: video_record(video, json_file, image_root) for video in file.videos}
+    by_id = {video.id: video_record(video, json_file, image_root) for video in file.videos}
     for track in file.annotations or ():
         if track.category_id in labels:
-            attach(track, records[track.video_id], labels[track.category_id])
-    records = [records[video_id] for video_id in sorted(records)]
+            attach(track, by_id[track.video_id], labels[track.category_id])
+    records = [by_id[video_id] for video_id in sorted(by_id)]
     find_frames(records, json_file, image_root, "frames")
     values = {"thing_classes": [*order], "thing_dataset_id_to_contiguous_id": labels}
     for key, value in values.items():

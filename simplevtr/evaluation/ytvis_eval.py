@@ -97,7 +97,7 @@ class _TrackEval(COCOeval):
         self.params.areaRng = [[0, math.inf], [0, low], [low, high], [high, math.inf]]
         self.params.areaRngLbl = list(AREAS)
         self.params.maxDets = list(MAX_TRACKS)
-        self._tracks = gt.tracks, results
+        self._tracks = gt.tracks or [], results
 
     def _prepare(self) -> None:
         gts, dts = self._tracks

@@ -3,11 +3,12 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 from simplevtr.evaluation import ytvis_eval
 from simplevtr.formats import checks, results
 from simplevtr.formats.paths import AnyPath
-from simplevtr.formats.ytvis import load_ground_truth, require_objects
+from simplevtr.formats.ytvis import GroundTruth, load_ground_truth, require_objects
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
@@ -55,7 +56,7 @@ class YTVISEvaluator(DatasetEvaluator):
         to_contiguous = _metadata(dataset_name, "thing_dataset_id_to_contiguous_id")
         self._category_ids = {label: dataset_id for dataset_id, label in to_contiguous.items()}
         self._names = _metadata(dataset_name, "thing_classes")
-        self._gt = None
+        self._gt: GroundTruth | Any = None
         if comm.is_main_process():  # the only one that needs it
             self._gt = load_ground_truth(PathManager.get_local_path(json_file))
             require_objects(self._gt)
@@ -84,8 +85,8 @@ class YTVISEvaluator(DatasetEvaluator):
         video = inputs[0]
         if video["video_id"] in self._tracks:
             return
-        score = "pred_ranking" if "pred_ranking" in outputs else "pred_scores"
-        columns = [outputs[key] for key in (score, "pred_labels", "pred_masks")]
+        ranking = "pred_ranking" if "pred_ranking" in outputs else "pred_scores"
+        columns = [outputs[key] for key in (ranking, "pred_labels", "pred_masks")]
         if len({len(column) for column in columns}) != 1:
             raise ValueError(
                 f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
@@ -115,7 +116,7 @@ class YTVISEvaluator(DatasetEvaluator):
         gathered = comm.gather(self._tracks, dst=0)
         if not comm.is_main_process():
             return {}
-        tracks = {}
+        tracks: dict[int, list[dict]] = {}
         for part in gathered:
             # Samplers may give a video to two processes; the first one counts.
             tracks = {**part, **tracks}
@@ -140,7 +141,7 @@ class YTVISEvaluator(DatasetEvaluator):
         return OrderedDict(segm={**scores.stats, **by_category})
 
 
-def _metadata(dataset_name: str, key: str) -> object:
+def _metadata(dataset_name: str, key: str) -> Any:
     known = MetadataCatalog.list()  # get() would add an unknown name
     value = MetadataCatalog.get(dataset_name).get(key) if dataset_name in known else None
     if value is None:

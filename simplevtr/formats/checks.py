@@ -63,7 +63,7 @@ def _holds_frames_as_images(content: dict[str, Any]) -> bool:
 
 def entries(
     values: Iterable[Any],
-    source: str,
+    source: object,
     key: str,
     parse: Callable[[dict[str, Any]], Item],
     *,

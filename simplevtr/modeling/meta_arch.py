@@ -148,7 +148,7 @@ class SimpleVTR(nn.Module):
         return partial(self.window_predictor, network, self.batcher)
 
 
-def head_of(cfg: CfgNode) -> tuple[type[nn.Module], type[nn.Module]]:
+def head_of(cfg: CfgNode) -> tuple[type[Any], type[Any]]:
     """The classes of the network and its losses for a config that ``check_head`` lets pass."""
     check_head(cfg)
     heads = {"paper": (ClipNetwork, ClipCriterion), "pixel": (PixelNetwork, PixelCriterion)}

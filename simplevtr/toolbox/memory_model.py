@@ -146,17 +146,18 @@ class MemoryModel:
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
             elif isinstance(module, nn.Dropout):
-                module.forward = partial(_gpu_dropout, module)
+                module.forward = partial(_gpu_dropout, module)  # type: ignore[method-assign]
             elif isinstance(module, nn.MultiheadAttention):
                 module.dropout = 0.0
         # Modules with which a part begins to work, and the part that made their first input.
         self._pixel = cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
-        self._begins = [(getattr(self._network, "input_projection", None), TRANSFORMER, BACKBONE)]
         if self._pixel:
             decoder = self._network.mask_head
             first = decoder.lateral[decoder.levels[0]]
             self._begins = [(first, PIXEL_DECODER, BACKBONE)]
             self._begins.append((self._network.decoder, SLOTS, PIXEL_DECODER))
+        else:
+            self._begins = [(self._network.input_projection, TRANSFORMER, BACKBONE)]
 
     def training(
         self, *, frames: int, size: tuple[int, int], instances: int, clips: int = 1
@@ -214,7 +215,7 @@ class MemoryModel:
             if first.requires_grad:
                 first.register_hook(lambda _: counter.enter(before, backward=True))
 
-        hooks = [m.register_forward_pre_hook(partial(begin, *parts)) for m, *parts in self._begins]
+        hooks = [m.register_forward_pre_hook(partial(begin, to, of)) for m, to, of in self._begins]
         with self._autocast():
             state = self._network.encode(batch)
         for hook in hooks:

@@ -26,7 +26,7 @@ def count_table(numbers: Sequence[int], bins: Sequence[Bin]) -> list[tuple[str |
     videos = [sum(n for number, n in counts.items() if number in taken) for _, taken in bins]
     units = [sum(i * n for i, n in counts.items() if i in taken) for _, taken in bins]
     assert (sum(videos), sum(units)) == (len(numbers), sum(numbers)), "a number without a row"
-    columns: list[list[float]] = []
+    columns: list[Sequence[float]] = []
     for column in (videos, units):
         for part in (column, [*accumulate(column)]):
             columns += [part, [_percent(number, sum(column)) for number in part]]
@@ -50,7 +50,7 @@ def bins_up_to(bounds: Iterable[int], numbers: Collection[int]) -> list[Bin]:
     if any(a >= b for a, b in pairwise(bounds)):
         raise ValueError(f"the ends of rows must rise; got {' '.join(map(str, bounds))}")
     first, last = min(numbers), max(numbers)
-    bins = []
+    bins: list[tuple[str, Collection[int]]] = []
     for bound in [*(b for b in bounds if first <= b < last), last]:
         title = str(bound) if bound == first else f"{first}~{bound}"
         bins.append((title, range(first, bound + 1)))

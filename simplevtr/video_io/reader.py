@@ -35,8 +35,9 @@ def open_source(
             in nothing but the suffix, what cannot be read as video or image, or an address of an
             unknown kind or without an answer.
     """
-    single = isinstance(path_or_pattern, (str, os.PathLike))
-    inputs = [os.fspath(i) for i in ([path_or_pattern] if single else path_or_pattern)]
+    if isinstance(path_or_pattern, (str, os.PathLike)):
+        path_or_pattern = [path_or_pattern]
+    inputs = [os.fspath(item) for item in path_or_pattern]
     if len(inputs) == 1 and (live := _open_live(inputs[0], timeout)) is not None:
         return live
     paths = [path for item in inputs for path in _expand(item)]

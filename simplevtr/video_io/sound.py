@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from simplevtr.video_io.video_source import StreamReader, open_file
 
 import av
 
 logger = logging.getLogger(__name__)
+
+# A packet or stream: what PyAV knows no time of is None, which does not occur in these.
+_Timed = Any
 
 # What mp4 files hold and players play, by the names of its decoders; anything else becomes AAC.
 _COPIED = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3float", "opus")
@@ -54,7 +58,7 @@ def _combine(
     silent: Path,
     source: Path,
     zero: Fraction,
-    way: Callable[..., Iterator[av.Packet]],
+    way: Callable[..., Iterator[_Timed]],
     target: Path,
 ) -> bool:
     """Write ``target`` with both, side by side; whether there is any sound that an mp4 can hold."""
@@ -65,7 +69,7 @@ def _combine(
             open_file(source) as container,
             av.open(f"file:{target}", "w", options={"movflags": "+faststart"}) as output,
         ):
-            video = shown.streams.video[0]
+            video: _Timed = shown.streams.video[0]
             end = video.duration * video.time_base
             pictures = _copied(video, output, Fraction(0))
             sound = way(container.streams.best("audio"), output, zero)
@@ -79,8 +83,8 @@ def _combine(
 
 
 def _copied(
-    stream: av.stream.Stream, output: av.container.OutputContainer, zero: Fraction
-) -> Iterator[av.Packet]:
+    stream: _Timed, output: av.container.OutputContainer, zero: Fraction
+) -> Iterator[_Timed]:
     """The packets of ``stream`` as they are, from the one that is shown or heard at ``zero``."""
     copy = output.add_stream_from_template(stream)
     start = round(zero / stream.time_base)
@@ -119,7 +123,7 @@ def _encoded(
     yield from aac.encode(None)
 
 
-def _readable(stream: av.stream.Stream) -> Iterator[av.Packet]:
+def _readable(stream: _Timed) -> Iterator[_Timed]:
     """The packets of a stream up to the end, or to where the file cannot be read further."""
     try:
         yield from stream.container.demux(stream)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from simplevtr.video_io.frame_source import FrameSource, FrameTiming, Timeline
 
@@ -28,7 +29,7 @@ class StreamReader:
     """
 
     def __init__(self, container: av.container.InputContainer, name: str):
-        self._name = name
+        self._name, self._container = name, container
         self._stream = stream = _pick_stream(container, name)
         # Threads that take a frame each hold back as many frames of a camera, and lose good frames
         # next to a broken one, how many depends on the number of cores.
@@ -44,13 +45,15 @@ class StreamReader:
         self.error: str | None = None  # why reading ended before the end
         self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
         tick = Fraction(stream.time_base or Fraction(1, 90000))
-        jumps = bool(int(container.format.flags) & av.format.Flags.ts_discont.value)
+        jumping = av.format.Flags.ts_discont.value
+        # The value is an int, which PyAV's stubs do not know.
+        jumps = bool(int(container.format.flags) & jumping)  # type: ignore[operator]
         self.timeline = Timeline(self.fps, tick, may_jump=jumps)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield (H, W, 3) uint8 RGB frames, upright, all of the first one's size."""
         # What holds for the first frame holds for all: a stream may change its size or be turned.
-        size = turn = None
+        size, turn = None, (False, False, False)
         resized = False
         for frame in self._decoded():
             if size is None:
@@ -75,7 +78,7 @@ class StreamReader:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         try:
-            for packet in self._stream.container.demux(self._stream):
+            for packet in self._container.demux(self._stream):
                 try:
                     frames = packet.decode()
                 except av.error.EOFError:
@@ -207,7 +210,7 @@ def open_file(path: Path) -> av.container.InputContainer:
             return container
         container.close()
     except (av.FFmpegError, OSError) as error:
-        reason = error.strerror
+        reason = error.strerror or str(error)
     raise ValueError(f"{path}: not a video or image that PyAV/PIL can read ({reason})")
 
 
@@ -245,7 +248,7 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     by the nearest quarter.
     """
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # a kind of side data that this PyAV has no name for
         quarter = round(frame.rotation / 90) % 4  # counterclockwise
         return quarter % 2 == 1, quarter in (1, 2), quarter in (2, 3)

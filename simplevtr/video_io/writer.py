@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from simplevtr.formats.files import check_output
 from simplevtr.video_io.frame_source import FrameTiming
@@ -81,7 +82,8 @@ class _VideoSink(FrameSink):
         self._frame_time, self._tick = 1 / fps, tick
         self._next = Fraction(0)  # seconds
         self._last = -1  # ticks
-        self._durations: dict[int, int] = {}  # of the pictures inside the encoder, by start
+        # Of the pictures inside the encoder, by start; PyAV has no None there.
+        self._durations: dict[Any, Any] = {}
         form = self.path.suffix[1:].lower()
         self._container = av.open(f"file:{self._partial}", "w", format=form, options=options)
 
@@ -138,7 +140,7 @@ class Mp4Sink(_VideoSink):
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
         picture = self._picture(np.pad(frame, self._padding, mode="edge"), timing)
-        colours = {"dst_colorspace": "ITU709", "dst_color_range": "MPEG"}
+        colours: Any = {"dst_colorspace": "ITU709", "dst_color_range": "MPEG"}
         self._mux(picture.reformat(format="yuv420p", **colours))
 
     def _close(self) -> None:
@@ -161,7 +163,7 @@ class GifSink(_VideoSink):
         stream.codec_context.time_base = self._tick
         self._graph = graph = Graph()
         source = graph.add_buffer(
-            width=size[1], height=size[0], format="rgb24", time_base=self._tick
+            width=size[1], height=size[0], format=av.VideoFormat("rgb24"), time_base=self._tick
         )
         split, use = graph.add("split"), graph.add("paletteuse", "new=1:dither=none")
         palette = graph.add("palettegen", "stats_mode=single")
@@ -179,7 +181,7 @@ class GifSink(_VideoSink):
         self._graph.push(picture)
         while True:
             try:
-                ready = self._graph.pull()
+                ready: Any = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             self._mux(ready)

@@ -22,15 +22,17 @@ TIDE knows no broken tracks, and prefers localisation to class where both hold.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from simplevtr.evaluation.analysis.track_matching import match_video
 from simplevtr.evaluation.scored_video import ScoredVideo, frame_iou, scored_videos, track_iou
 from simplevtr.evaluation.ytvis_eval import MAX_TRACKS, evaluate_tracks
 from simplevtr.formats.film_strips import FilmStrip, join_frames
 from simplevtr.formats.results import PredictedTrack
-from simplevtr.formats.ytvis import GroundTruth
+from simplevtr.formats.ytvis import GroundTruth, TrueTrack
 from simplevtr.terminal import markdown_table
 
 import numpy as np
@@ -110,7 +112,8 @@ def _limited(tracks: ScoredVideo) -> ScoredVideo:
         seen[entry.category_id] += 1
         if seen[entry.category_id] <= MAX_TRACKS[-1]:
             kept.append(row)
-    predicted, positions = ([of[i] for i in kept] for of in (tracks.predicted, tracks.positions))
+    sides: tuple[Sequence[Any], ...] = tracks.predicted, tracks.positions
+    predicted, positions = ([of[i] for i in kept] for of in sides)
     return replace(tracks, predicted=predicted, positions=positions)
 
 
@@ -145,14 +148,14 @@ def _broken_tracks(
     tracks: ScoredVideo, own: np.ndarray, wrong: list[int], matches: dict[int, int]
 ) -> dict[int, tuple[list[int], FilmStrip]]:
     """For each broken true track its pieces and what they are together."""
-    size = {"height": tracks.video.height, "width": tracks.video.width}
+    size: Any = {"height": tracks.video.height, "width": tracks.video.width}
     broken = {}
     for column, track in enumerate(tracks.true):
         rows = [row for row in wrong if own[row, column] > 0]
         reached = column in matches.values() or own[:, column].max(initial=0.0) >= FOREGROUND
         if reached or len(rows) < 2:
             continue
-        mine = [track, *(tracks.predicted[row] for row in rows)]
+        mine: list[TrueTrack | PredictedTrack] = [track, *(tracks.predicted[row] for row in rows)]
         true, *masks = tracks.masks_by_frame(mine)
         parts, pieces = [], set()
         for whole, frame in zip(true, zip(*masks, strict=True), strict=True):

@@ -86,7 +86,7 @@ def _sequence(tracks: ScoredVideo, category_id: int) -> dict[str, Any] | None:
     if not any(sides):
         return None
     # For each side and frame, which of the tracks have a mask, and these.
-    ids = [[np.flatnonzero([track[t] for track in side]) for t in frames] for side in sides]
+    ids = [[np.flatnonzero([bool(track[t]) for track in side]) for t in frames] for side in sides]
     masks = [[[track[t] for track in side if track[t]] for t in frames] for side in sides]
     return {
         "num_timesteps": len(frames),

@@ -15,6 +15,7 @@ so are predictions that match one of these, or match nothing and are of another 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from simplevtr.evaluation.scored_video import ScoredVideo, scored_videos, track_iou
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks, mean_per_cent
@@ -59,7 +60,8 @@ def score_subsets(
     """
     limits = limits or {}
     check_subset_limits(limits)
-    true, predicted = [], []
+    true: list[tuple[TrueTrack, dict[str, float]]] = []
+    predicted: list[tuple[PredictedTrack, dict[str, float]]] = []
     for tracks in scored_videos(gt, results, "subsets"):
         numbers = _properties_of_video(tracks)
         annotations = tracks.true + tracks.crowds
@@ -131,7 +133,7 @@ def _score(
 def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
     """The numbers of the true tracks, the crowds and the predictions, in this order."""
     true = tracks.true + tracks.crowds
-    areas, centroids, boxes = _shapes(tracks, true + tracks.predicted)
+    areas, centroids, boxes = _shapes(tracks, [*true, *tracks.predicted])
     iou = track_iou(*([track.strip for track in side] for side in (tracks.predicted, true)))
     itself = [*range(len(true)), *(int(row.argmax()) if row.any() else -1 for row in iou)]
     numbers = []
@@ -160,7 +162,7 @@ def _shapes(
     places = [(i, t) for i, track in enumerate(masks) for t, mask in enumerate(track) if mask]
     if not places:
         return areas, centroids, boxes
-    rles = [masks[i][t] for i, t in places]
+    rles: list[Any] = [masks[i][t] for i, t in places]
     at = tuple(np.array(places).T)
     boxes[at] = coco_mask.toBbox(rles)
     pairs, rows = decode_texts([rle["counts"] for rle in rles], pixels)

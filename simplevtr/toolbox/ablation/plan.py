@@ -127,12 +127,13 @@ def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
 
 def _runs(folder: Path, plan: _PlanFile, seeds: list[int] | None) -> dict[str, Run]:
     """The runs with all their options, by name, in the order of the file."""
-    start, config = None, _config(folder, plan.config)
+    start: Run | Any = None
+    config = _config(folder, plan.config)
     if plan.start is not None:
         opts = _opts("start", plan.start.opts)
         start = Run("start", "start", _config(folder, plan.start.config), opts)
     all_opts = _opts("the plan", plan.opts, weights=start is None)
-    runs: dict[str, Run] = {}
+    runs: dict[str | None, Run] = {}
     for entry in _sources_first(plan):
         where, source = f"run {entry.name!r}", runs.get(entry.source, start)
         if entry.own_start and (entry.source or not start):

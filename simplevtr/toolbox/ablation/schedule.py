@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -69,7 +69,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
         The names of the jobs that failed.
     """
     waiting = [job for job in jobs if not job.result.is_file()]
-    running: dict[Job, Iterator[None]] = {}
+    running: dict[Job, Generator[None, None, None]] = {}
     failed: list[str] = []
     shown = None
     threads = max(1, usable_cores() // side_by_side)
@@ -108,7 +108,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
     return failed
 
 
-def _work(job: Job, environment: Mapping[str, str]) -> Iterator[None]:
+def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, None]:
     """Run a job's commands one after the other; yields now and then while one runs."""
     job.folder.mkdir(parents=True, exist_ok=True)
     _write_json(job.file("settings.json"), job.run.settings)

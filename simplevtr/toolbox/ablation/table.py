@@ -72,7 +72,7 @@ def summarise(
         seeds = sorted(found)
         others = results.get(reference, {}) if reference != name else {}
         pairs = [(found[s].get("AP"), others[s].get("AP")) for s in seeds if s in others]
-        differences = [a - b for a, b in pairs if None not in (a, b)]
+        differences = [a - b for a, b in pairs if a is not None and b is not None]
         agree = sum(difference * sum(differences) > 0 for difference in differences)
         mean, deviation = mean_and_deviation(differences)
         aps = (found[s].get("AP") for s in seeds)

@@ -54,7 +54,7 @@ def _sheet(
     numbers = evenly_spaced(video["length"], _COLUMNS)
     paths = [existing(below(image_root, video["file_names"][t])) for t in numbers]
     frames = [read_frame(path, size) for path in paths]
-    rows = []
+    rows: list[Any] = []
     for track in tracks:
         masks = [track["segmentations"][t] or None for t in numbers]
         texts = [mask and mask_text(mask, *size, allow_polygons=True) for mask in masks]

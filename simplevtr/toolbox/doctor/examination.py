@@ -36,7 +36,7 @@ class Examination:
     # Numbers of videos, frames, tracks, masks and categories, and of frames that were "not looked
     # at" and "not decoded".
     totals: dict[str, int]
-    repaired: dict[str, Any] | None = field(repr=False)  # the content, if that was asked for
+    repaired: dict[str, Any] | Any = field(repr=False)  # the content, if that was asked for
 
 
 def examine(

@@ -80,17 +80,18 @@ def settle_frames(video: Video, faults: dict[int, Fault]) -> None:
     """Count what is wrong with the frames of a video; a size that all agree on becomes its own."""
     for frame, fault in faults.items():
         video.found.at(frame=frame, file=video.names[frame]).add(fault.defect, fault.detail)
-    unusable = [frame for frame, fault in faults.items() if fault.size is None]
-    sizes = {fault.size for fault in faults.values()} - {None}
+    dropped = [*faults]
+    sizes = {fault.size for fault in faults.values() if fault.size is not None}
     if len(sizes) == 1 and len(faults) == len(video.file_names()):
         size, masks = sizes.pop(), (mask for t in video.tracks for mask in t.entry["segmentations"])
         # Polygons speak against it: they could be meant in any size.
         if all(is_absent(m) or (isinstance(m, dict) and m.get("size") == [*size]) for m in masks):
-            video.size, faults = size, unusable
+            video.size = size
+            dropped = [frame for frame, fault in faults.items() if fault.size is None]
             video.found.repaired("videos took the size of their frames and masks")
-    for frame in faults:
+    for frame in dropped:
         video.names[frame] = None
-    video.found.repaired("frames that cannot be used were taken out", len(faults))
+    video.found.repaired("frames that cannot be used were taken out", len(dropped))
 
 
 class Split(NamedTuple):
@@ -129,8 +130,8 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
         names = video.file_names()
         if image_root is not None and split.image_root is not None:
             path, digest = _first_frame(image_root, names)
-            other = split.first_frames.get(digest)
-            if other is not None and _shows_something(path):
+            other = split.first_frames.get(digest or b"")
+            if path is not None and other is not None and _shows_something(path):
                 found, detail = video.found.at(file=names[0]), f"is also {shown_name(other)}"
                 repair = "videos of another split were dropped"
                 video.dropped |= found.add("leaked-frame", detail, repair)
@@ -145,7 +146,7 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
             video.found.at(file=folders[0]).add("leaked-name", detail)
 
 
-def _first_frame(image_root: str, names: list[str]) -> tuple[Path | None, bytes | None]:
+def _first_frame(image_root: str, names: list[str]) -> tuple[Path, bytes] | tuple[None, None]:
     """The path of a first frame and the digest of its content; None if it cannot be read."""
     with suppress(ValueError, OSError, IndexError):  # which is a matter of its own
         path = existing(below(image_root, names[0]))

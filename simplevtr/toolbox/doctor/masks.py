@@ -101,7 +101,7 @@ def _measured(video: Video) -> list[list[_Mask | None]]:
                     raise ValueError(f"RLE counts are too long for {size[0]} x {size[1]} pixels")
                 texts[row, frame] = text
             except ValueError as error:
-                stated = mask.get("size") if isinstance(mask, dict) else None
+                stated: Any = mask.get("size") if isinstance(mask, dict) else None
                 is_size = isinstance(stated, list) and [*map(type, stated)] == [int, int]
                 defect = "mask-size" if is_size and tuple(stated) != size else "bad-mask"
                 track.found.at(frame=frame).add(defect, str(error), repair)
@@ -156,7 +156,7 @@ def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.n
 
 
 def _examine_values(
-    key: str, track: Track, masks: list[_Mask | None], size: tuple[int, int], tolerance: float
+    key: str, track: Track, masks: list[_Mask | Any], size: tuple[int, int], tolerance: float
 ) -> None:
     """Count what is wrong with the boxes or areas of a track, and compute them from the masks."""
     noun, plural, mismatch, of_mask = _COLUMNS[key]
@@ -164,7 +164,7 @@ def _examine_values(
     for frame, (value, mask) in enumerate(zip(values, masks, strict=True)):
         lost, visible = mask is _LOST, mask is not None and mask.area > 0
         right = None if mask is None or lost else mask.box if is_box else mask.area
-        case = ()
+        case: tuple[str, ...] = ()
         if value is None:
             if visible:
                 case = ("mask-without-box", f"there is a mask, but the {noun} is null")

@@ -80,7 +80,7 @@ def _examine_crowds(
     """Count crowds, and what consists of them alone: the file, else categories and videos."""
     crowds = [track for track in tracks if track.entry.get("iscrowd")]
     kinds = ("category", "video") if len(crowds) < len(tracks) else ("file",)
-    groups: dict[tuple[str, int | None], list[Track]] = {}
+    groups: dict[tuple[str, Any], list[Track]] = {}
     for track in tracks if crowds else ():
         for kind in kinds:
             groups.setdefault((kind, track.entry.get(f"{kind}_id")), []).append(track)

@@ -5,6 +5,7 @@ source, in natural order of their names or ids, and their categories.
 """
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,7 +13,7 @@ from simplevtr.formats.paths import existing
 from simplevtr.toolbox.importing import coco_tracks, ctc, cvat, davis, labelme, mots
 from simplevtr.toolbox.importing.reading import ImportedDataset
 
-READERS = {
+READERS: dict[str, Callable[..., None]] = {
     "davis": davis.read,
     "mots": mots.read,
     "coco-tracks": coco_tracks.read,

@@ -13,7 +13,7 @@ datasets, whose TIFFs have several pages, are refused.
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.images import picture_count
@@ -114,7 +114,7 @@ def _readable(frames: dict[int, Path], name: str, write_frames: Path | None) -> 
     return frames
 
 
-def _lives(path: Path, dataset: ImportedDataset) -> dict[int, tuple[int, int]]:
+def _lives(path: Path, dataset: ImportedDataset) -> dict[int, tuple[Any, Any]]:
     """The first and the last frame of each track; parents are counted."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; it says when the tracks live")

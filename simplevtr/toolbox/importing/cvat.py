@@ -108,12 +108,12 @@ def _stated_size(root: ElementTree.Element) -> shapes.Size | None:
     """(H, W) in pixels that the head gives for the video, None if it gives none."""
     sides = [root.findtext(f"meta/*/original_size/{side}", "") for side in ("height", "width")]
     known = all(side.isdecimal() and len(side) < 10 for side in sides)
-    return tuple(map(int, sides)) if known else None
+    return (int(sides[0]), int(sides[1])) if known else None
 
 
 def _stated_frames(root: ElementTree.Element) -> range | None:
     """The numbers of the frames of the task or job that the tracks are of, if its head has them."""
-    ids = sorted({track.get("task_id") for track in root.iterfind("track")} - {None})
+    ids = sorted({track.attrib["task_id"] for track in root.iterfind("track[@task_id]")})
     if len(ids) > 1:
         raise ValueError(
             f"holds tracks of {len(ids)} tasks (task_id {', '.join(ids)!s:.80}), but a file is "
@@ -234,8 +234,8 @@ def _mask(shape: ElementTree.Element, size: shapes.Size, notes: Counter[str]) ->
         return shapes.from_polygons([shapes.flat(points)], size)
     if shape.tag == "ellipse":
         values = (_number(shape, key) for key in ("cx", "cy", "rx", "ry", "rotation"))
-        x, y, *radii, degrees = values
-        return shapes.from_ellipse((x, y), radii, math.radians(degrees), size)
+        x, y, rx, ry, degrees = values
+        return shapes.from_ellipse((x, y), (rx, ry), math.radians(degrees), size)
     # Run lengths along rows, background first.
     runs = [whole_number({"rle": run.strip()}, "rle") for run in shape.get("rle", "").split(",")]
     window = (whole_number(shape.attrib, key) for key in ("left", "top", "width", "height"))

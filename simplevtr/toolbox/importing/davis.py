@@ -72,12 +72,12 @@ def _draft(
     """A video, in which 255 is still an object unless ``void`` decides what it means."""
     if objects is not None and folder.name not in objects:
         raise ValueError(f"{folder}: is a video that meta.json does not have")
-    pictures = sources.files_of(folder, ".png")
-    if not pictures:
+    files = sources.files_of(folder, ".png")
+    if not files:
         hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
         raise ValueError(f"{folder}: holds no PNG{hint}")
     images, pictures = sources.with_annotations(
-        dataset, dataset.image_root / folder.name, pictures, "PNG", frames=frames
+        dataset, dataset.image_root / folder.name, files, "PNG", frames=frames
     )
     stated = {name: shapes.png_size(path) for name, path in pictures.items()}
     draft = VideoDraft(dataset, folder.name, images, stated=stated)

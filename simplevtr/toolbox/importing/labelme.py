@@ -119,7 +119,7 @@ def _track_of(
             f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
             f"what happens to such shapes (--ungrouped label or drop){hint}"
         )
-    return (label, group), number[1] if numbered else label
+    return (label, group), number[1] if number and numbered else label
 
 
 def _number_of(label: str) -> re.Match[str] | None:

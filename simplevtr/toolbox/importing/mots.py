@@ -50,7 +50,7 @@ def read(
             raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
         images = own.parent
     dataset.image_root = require_folder(images, "the videos' frames")
-    dataset.videos = dataset.each_video(videos.items(), lambda item: _video(*item, dataset, names))
+    dataset.videos = dataset.each_video(videos, lambda v: _video(v, videos[v], dataset, names))
     dataset.categories = sorted(names.items())
 
 
@@ -133,8 +133,9 @@ def _lines(path: Path) -> Iterator[tuple[str, int, reading.Size, _Object]]:
             if len(fields) != len(_FIELDS):
                 raise ValueError(f"{' '.join(fields)!r:.80}; {' '.join(_FIELDS)} are needed")
             row = dict(zip(_FIELDS, fields, strict=True))
-            frame, identity, label, *size = (whole_number(row, key) for key in _FIELDS[:5])
-        yield where, frame, tuple(size), (identity, label, {"size": size, "counts": row["rle"]})
+            frame, identity, label, height, width = (whole_number(row, key) for key in _FIELDS[:5])
+        rle = {"size": [height, width], "counts": row["rle"]}
+        yield where, frame, (height, width), (identity, label, rle)
 
 
 def _objects(content: Path | _Object, size: reading.Size) -> Iterator[_Object]:

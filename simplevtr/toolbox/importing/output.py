@@ -114,7 +114,8 @@ def write_ytvis(
         raise ValueError(f"nothing to write to {path}: {reason}")
     refuse_existing(path, overwrite=overwrite)
     ids = {name: category_id for category_id, name in dataset.categories}
-    videos, annotations = [], []
+    videos: list[dict] = []
+    annotations: list[dict] = []
     for video in tqdm(dataset.videos, desc="writing", unit="video", disable=None):
         height, width = video.size
         sizes = {"height": height, "width": width, "length": len(video.file_names)}

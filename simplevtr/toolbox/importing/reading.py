@@ -33,7 +33,7 @@ class ImportedTrack:
     """One object of a video."""
 
     category: str
-    masks: dict[int, Rle] = field(default_factory=dict)  # by 0-based frame, where it shows
+    masks: dict[Any, Rle] = field(default_factory=dict)  # by 0-based frame, where it shows
 
 
 @dataclass
@@ -106,16 +106,16 @@ class VideoDraft:
 
     dataset: ImportedDataset
     name: str  # what messages call the video
-    frames: Mapping[Hashable, Path]  # in order, by what an importer calls them: number, name or id
+    frames: Mapping[Any, Path]  # in order, by what an importer calls them: number, name or id
     # Of some frames, the height and width that annotations were made at, whatever a file has in
     # their place; None: not known. Where they fit the stored pixels only, these are meant and not
     # the picture as EXIF turns it.
-    stated: Mapping[Hashable, tuple[Any, Any] | None] = field(default_factory=dict)
+    stated: Mapping[Any, tuple[Any, Any] | None] = field(default_factory=dict)
     unite: bool = False  # whether a track may have several masks in a frame, which become one
 
     def __post_init__(self) -> None:
         self._lost: set[Hashable] = set()
-        self.tracks: dict[Hashable, ImportedTrack] = {}
+        self.tracks: dict[Any, ImportedTrack] = {}
         self.size = self._agreed_size()
 
     @contextmanager
@@ -169,7 +169,7 @@ class VideoDraft:
         sizes: dict[Hashable, Size] = {}
         for t, path in self.frames.items():
             with self.frame(t):
-                stated = self.stated.get(t) or ()
+                stated: Any = self.stated.get(t) or ()
                 known = stated and all(type(side) is int for side in stated)
                 sizes[t] = _size_of(path, stated if known else None)
         self._require_frames(sizes)

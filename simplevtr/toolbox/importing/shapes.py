@@ -200,7 +200,7 @@ def read_labels(
     size: Size,
     kind: tuple[tuple[str, ...], str],
     *,
-    formats: Sequence[str] = ("PNG",),
+    formats: tuple[str, ...] = ("PNG",),
 ) -> tuple[np.ndarray, str]:
     """The values and mode of a picture, decoded only if it has (H, W) pixels of this kind."""
     modes, description = kind

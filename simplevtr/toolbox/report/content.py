@@ -93,7 +93,7 @@ class Content:
         """Everything but the players of single videos."""
         gt, settings, shown = self.gt, self.settings, self.shown.values()
         names = {category.id: category.name for category in gt.categories}
-        data = {
+        data: dict[str, Any] = {
             "title": settings.title,
             "scored": gt.has_tracks,
             "iouThreshold": settings.iou_threshold,
@@ -135,7 +135,7 @@ class Content:
     def _scores(self) -> dict:
         """``COLUMNS`` and precision-recall curves, of all categories and of each by its id."""
         scores = evaluate_tracks(self.gt, self.results, area_limits=self.settings.area_limits)
-        true = Counter(track.category_id for track in self.gt.tracks if not track.iscrowd)
+        true = Counter(track.category_id for track in self.gt.tracks or () if not track.iscrowd)
         least = self.settings.score_threshold
         predicted = Counter(of.category_id for of in self.results if of.score >= least)
         curves = scores.precision[..., 0, -1]  # (10 thresholds, 101 recalls, K)
@@ -174,8 +174,8 @@ class Content:
         kinds |= dict.fromkeys(others, "category")
         pairs |= others
         true = self._tracks(tracks, tracks.true, frames)
-        for column, part in enumerate(true):
-            part |= {"name": column + 1, "colour": column}
+        for place, part in enumerate(true):
+            part |= {"name": place + 1, "colour": place}
         predicted = self._tracks(tracks, tracks.predicted[:MOST_TRACKS], frames)
         free_colour = len(true)
         for row, part in enumerate(predicted):
@@ -195,8 +195,8 @@ class Content:
         video, first = tracks.video, max(0, event.last_frame - _AROUND + 1)
         frames = [*range(first, event.last_frame + 1)]
         frames += range(event.frame, min(video.length, event.frame + _AROUND))
-        true = next(track for track in self.gt.tracks if track.id == event.gt_id)
-        shown = [true, self.results[event.old], self.results[event.new]]
+        target = next(track for track in self.gt.tracks or () if track.id == event.gt_id)
+        shown: list[Any] = [target, self.results[event.old], self.results[event.new]]
         true, old, new = self._tracks(tracks, shown, frames)
         place = {"video": video.id, "frame": event.frame, "lastFrame": event.last_frame}
         size = {"height": video.height, "width": video.width, "frames": frames}
@@ -217,8 +217,9 @@ class Content:
             rles = [masks[t] for t in frames]
             counts = [None if rle is None else rle["counts"].decode("ascii") for rle in rles]
             part = {"category": self._categories[track.category_id], "masks": counts}
-            is_true = isinstance(track, TrueTrack)
-            parts.append(part if is_true else {**part, "score": track.score})
+            if isinstance(track, PredictedTrack):
+                part["score"] = track.score
+            parts.append(part)
         return parts
 
 
@@ -238,10 +239,8 @@ def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -
     if shown.true:
         present = {track.category_id for track in tracks.true}
         categories = [Category(category, str(category)) for category in sorted(present)]
-        true, predicted = (
-            [track for track in side if track.category_id in present]
-            for side in (tracks.true + tracks.crowds, tracks.predicted)
-        )
+        sides: tuple[Sequence[Any], ...] = tracks.true + tracks.crowds, tracks.predicted
+        true, predicted = ([t for t in side if t.category_id in present] for side in sides)
         stats = evaluate_tracks(GroundTruth("", [tracks.video], categories, true), predicted).stats
         ap, ap50 = stats["AP"], stats["AP50"]
         mean_iou = fmean([float(iou[pair]) for pair in matches.items()] + [0.0] * misses)
