@@ -78,7 +78,7 @@ def _of_video(path: str, content: Any) -> GroundTruth:
     """What an annotation file would say of one video and the categories that results name."""
     source = video_io.open_source(path)
     entries = [e for e in content if isinstance(e, dict)] if isinstance(content, list) else []
-    masks = next((e["segmentations"] for e in entries if e.get("segmentations")), [])
+    masks: Any = next((e["segmentations"] for e in entries if e.get("segmentations")), [])
     length = len(masks) if isinstance(masks, list) else 0
     if not length:
         raise ValueError(f"the results hold no track of {path}")
