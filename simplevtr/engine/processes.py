@@ -2,19 +2,24 @@
 
 import logging
 import multiprocessing
+import re
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from simplevtr.engine.launchers import own_place, run_at
 from simplevtr.terminal import USER_ERRORS, error_text
 
 import torch
 import torch.multiprocessing
 from detectron2.engine import launch
+from detectron2.utils import comm
 from torch.multiprocessing.spawn import ProcessException
 
 _PATIENCE = 60.0  # seconds that a failed process waits for its parent to end it
+_GRACE = 5.0  # seconds for what started the processes to end all, after one is gone
+_LOST = re.compile("connection (closed|reset)|broken pipe|remote process exited", re.IGNORECASE)
 
 
 def run_processes(
@@ -29,17 +34,24 @@ def run_processes(
 ) -> Any:
     """Call ``run(*args)`` in each of several processes, connected as detectron2 does it.
 
-    A single process is this one, and what ``run`` returns is returned; else ``run`` and ``args``
-    must be picklable. ``processes`` are those on this machine, which is number ``machine_rank`` of
-    ``machines``; if there are GPUs, each process gets one. They meet at ``dist_url``,
-    "tcp://host:port"; "auto" takes a free port. ``errors`` are what the user can mend, in addition
-    to ``USER_ERRORS``.
+    A process that torchrun or Slurm started is one of theirs, see ``own_place``. A single process
+    is this one, and what ``run`` returns is returned; else ``run`` and ``args`` must be picklable.
+    ``processes`` are those on this machine, which is number ``machine_rank`` of ``machines``; if
+    there are GPUs, each process gets one. They meet at ``dist_url``, "tcp://host:port"; "auto"
+    takes a free port. ``errors`` are what the user can mend, in addition to ``USER_ERRORS``.
 
     Raises:
         ValueError: the numbers do not go together.
         ChildProcessError: the first error of the user in any of the processes, which are all ended;
             or one of them was ended from outside.
     """
+    if place := own_place():
+        if not processes == machines == 1:
+            raise ValueError(
+                f"{place.launcher} has started this process, one of {place.processes}: leave out "
+                "--num-gpus and --num-machines"
+            )
+        return _unless_others_end(run_at, place, run, args)
     gpus = torch.cuda.device_count()
     if processes < 1 or machines < 1 or not 0 <= machine_rank < machines:
         raise ValueError(
@@ -81,12 +93,31 @@ def run_processes(
 def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any) -> None:
     """In a process: run, and send the parent an error of the user's."""
     try:
-        run(*args)
+        _unless_others_end(run, *args)
     except errors as error:
         messages.put(error_text(error))
         # To leave would make the other processes fail too, with messages about lost connections.
         time.sleep(_PATIENCE)
         raise
+
+
+def is_lost_connection(error: BaseException | None) -> bool:
+    """Whether an error, of gloo or NCCL, means that another process is gone."""
+    return isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
+
+
+def _unless_others_end(run: Callable[..., Any], *args: Any) -> Any:
+    """Call ``run``; ChildProcessError if another process is gone, whose own message says why."""
+    try:
+        return run(*args)
+    except RuntimeError as error:
+        if not is_lost_connection(error):
+            raise
+        time.sleep(_GRACE)
+        raise ChildProcessError(
+            f"process {comm.get_rank()} lost another one of the {comm.get_world_size()}: the "
+            "message of that one says why, if it was not killed; --resume goes on"
+        ) from error
 
 
 def _end_all_after(messages: Any, found: list[str]) -> None:

@@ -12,7 +12,7 @@ from simplevtr.config_file import find_shipped
 from simplevtr.data.build import epoch_length
 from simplevtr.data.class_names import settle_classes
 from simplevtr.engine import run_folder
-from simplevtr.engine.processes import run_processes
+from simplevtr.engine.processes import is_lost_connection, run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.engine.writers import check_writers
@@ -76,7 +76,8 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
     setup_logger(folder, distributed_rank=comm.get_rank(), name="simplevtr")
 
     def is_not_users(record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], ERRORS))
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, ERRORS) or is_lost_connection(error))
 
     for handler in logging.getLogger("detectron2").handlers:
         if getattr(handler, "stream", None) is sys.stdout:

@@ -1,0 +1,91 @@
+"""A process that torchrun or Slurm's srun started, one of those that train together."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from detectron2.engine.launch import DEFAULT_TIMEOUT
+from detectron2.utils import comm
+
+_PORTS = range(15000, 25000)  # of Slurm's jobs, by their number
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process is among all."""
+
+    launcher: str
+    rank: int  # its number, of all machines
+    processes: int  # how many there are on all machines
+    local_rank: int  # its number on its machine
+    local_processes: int  # on each machine
+    url: str  # where they meet
+
+
+def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
+    """The place that torchrun's or srun's variables give this process; None for one on its own.
+
+    Slurm's processes meet on the first machine of the step, at ``MASTER_ADDR`` and ``MASTER_PORT``
+    if these are set. ValueError: machines have different numbers of processes.
+    """
+    if "TORCHELASTIC_RUN_ID" in env and int(env["WORLD_SIZE"]) > 1:
+        numbers = (env[key] for key in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+        place = Place("torchrun", *map(int, numbers), "env://")
+    elif "SLURM_PROCID" in env and int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        # A list such as 2(x3),1; a batch script alone is not in a step.
+        tasks = {re.sub(r"\(.*", "", part) for part in env["SLURM_STEP_TASKS_PER_NODE"].split(",")}
+        if len(tasks) > 1:
+            raise ValueError(
+                f"srun starts {env['SLURM_STEP_TASKS_PER_NODE']} processes on its machines; each "
+                "needs as many: use --ntasks-per-node"
+            )
+        numbers = (env[key] for key in ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"))
+        host = env.get("MASTER_ADDR") or _first_host(env["SLURM_STEP_NODELIST"])
+        port = env.get("MASTER_PORT") or _PORTS[int(env["SLURM_JOB_ID"]) % len(_PORTS)]
+        place = Place("srun", *map(int, numbers), int(tasks.pop()), f"tcp://{host}:{port}")
+    else:
+        return None
+    if place.processes % place.local_processes:
+        raise ValueError(
+            f"{place.launcher} starts {place.processes} processes, which are not "
+            f"{place.local_processes} on each machine"
+        )
+    return place
+
+
+def _first_host(nodes: str) -> str:
+    """The first of Slurm's list of hosts: n1 of n1,n2 and gpu-07 of gpu-[07-09,12],n3."""
+    name, numbers = re.match(r"([^,\[]+)(?:\[([^\]]*)\])?", nodes).groups()
+    return name + re.split("[-,]", numbers or "")[0]
+
+
+def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Connect with the other processes, and call ``run(*args)``.
+
+    ValueError: there are more processes on this machine than GPUs.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus and place.local_processes > gpus:
+        raise ValueError(
+            f"{place.launcher} starts {place.local_processes} processes on this machine, which has "
+            f"{gpus} GPUs"
+        )
+    dist.init_process_group(
+        backend="NCCL" if gpus else "GLOO",
+        init_method=place.url,
+        rank=place.rank,
+        world_size=place.processes,
+        timeout=DEFAULT_TIMEOUT,
+    )
+    comm.create_local_process_group(place.local_processes)
+    if gpus:
+        torch.cuda.set_device(place.local_rank)
+    comm.synchronize()
+    result = run(*args)
+    comm.synchronize()
+    dist.destroy_process_group()
+    return result
