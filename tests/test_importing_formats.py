@@ -84,7 +84,7 @@ def reader(form, known, source):
 
 def test_every_kind_is_tested():
     # Those of one category have tests of their own.
-    assert {form.kind for form in FORMATS.values()} | {"ctc"} == READERS.keys()
+    assert {form.kind for form in FORMATS.values()} | {"ctc", "sa-v"} == READERS.keys()
 
 
 def test_round_trip(case, tmp_path, capsys):

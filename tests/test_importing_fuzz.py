@@ -4,6 +4,7 @@ import json
 import shutil
 from functools import partial
 
+from simplevtr.toolbox.importing import read_dataset
 from simplevtr.toolbox.importing.output import summary_table, write_ytvis
 
 import numpy as np
@@ -27,8 +28,9 @@ from foreign_formats import (
 from fuzzing import CUTS, FUZZ, NUMBERS, SCALARS, STEPS, cut, mutate
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-JSON = ("coco compressed", "coco uncompressed", "coco polygon", "labelme", "meta")
+JSON = ("coco compressed", "coco uncompressed", "coco polygon", "labelme", "meta", "sa-v")
 XML = ("cvat mask", "cvat polygon")
 
 
@@ -60,6 +62,20 @@ def files(root):
     for name, file in (("meta", "meta.json"), ("picture", "Annotations/video1/00000.png")):
         source = write_davis(known, root / name)
         found[name] = partial(read_davis, source), source / file
+    track = known.content["annotations"][0]["segmentations"]
+    sav = {"video_id": "video1", "video_frame_count": 4.0, "video_height": 48.0, "video_width": 64}
+    sav |= {"masklet": [track[:1]], "masklet_id": [0], "masklet_frame_count": [1], "masklet_num": 1}
+    path = root / "video1_manual.json"
+    path.write_text(json.dumps(sav))
+    found["sa-v"] = partial(read_dataset, "sa-v", path, **images), path
+    for name, file in (("tiff", "man_track000.tif"), ("lives", "man_track.txt")):
+        marks = root / name / "01_GT/TRA"
+        for folder in (root / name / "01", marks):
+            folder.mkdir(parents=True)
+        Image.fromarray(np.ones((48, 64), np.uint8)).save(root / name / "01/t000.tif")
+        Image.fromarray(np.eye(48, 64, dtype=np.uint16)).save(marks / "man_track000.tif")
+        (marks / "man_track.txt").write_text("1 0 0 0\n")
+        found[name] = partial(read_dataset, "ctc", root / name), marks / file
     (root / "mots").mkdir()
     source = write_mots_png(known, root / "mots")
     read = partial(read_mots, classes=names)
@@ -101,7 +117,9 @@ def test_changed_json(root, files, name, data):
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @FUZZ
 @given(data=st.data())
-@pytest.mark.parametrize("name", ["coco compressed", *XML, "picture", "deep picture", "lines"])
+@pytest.mark.parametrize(
+    "name", ["coco compressed", *XML, "picture", "deep picture", "lines", "tiff", "lives"]
+)
 def test_broken_files(root, files, name, data):
     read, path, whole = files[name]
     path.write_bytes(cut(whole, data.draw(CUTS)))

@@ -5,8 +5,8 @@
 
 KIND is davis (also YouTube-VOS: a PNG of object numbers for each frame), mots (text files or
 16-bit PNGs), coco-tracks (a COCO file with track ids), cvat (CVAT for video 1.1), labelme (a JSON
-for each frame) or ctc (the Cell Tracking Challenge's TIFFs).
-Frames are not copied, but for 16-bit TIFFs (--write-frames).
+for each frame), ctc (the Cell Tracking Challenge's TIFFs) or sa-v (its JSON next to an mp4).
+Frames are not copied, but for 16-bit TIFFs and SA-V's videos (--write-frames).
 DATASETS.CUSTOM takes the two paths of the last line of the summary.
 """
 
@@ -78,8 +78,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default), marks alone (tra), or only frames with whole cells, of 01_GT/SEG (seg) or
         01_ST/SEG (st)"""
     add("--masks", metavar="both|tra|seg|st", help=text)
-    text = """ctc: new folder for the frames as 8-bit PNGs, which 16-bit ones need; levels from the
-        0.1 to the 99.9 percentile of a video become 0 to 255"""
+    text = "sa-v: files ..._manual.json (the default) or ..._auto.json of a folder"
+    add("--masklets", metavar="manual|auto", help=text)
+    text = """new folder for frames; sa-v: JPEGs of the mp4s; ctc: 8-bit PNGs, which 16-bit frames
+        need, with levels from the 0.1 to the 99.9 percentile of a video as 0 to 255"""
     add("--write-frames", metavar="FOLDER", type=Path, help=text)
     text = "labelme: take labels such as bus-1 and bus-2 for tracks 1 and 2 of the category bus"
     add("--labels-with-number", action="store_true", help=text)

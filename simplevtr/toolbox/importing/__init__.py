@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from simplevtr.formats.paths import existing
-from simplevtr.toolbox.importing import coco_tracks, ctc, cvat, davis, labelme, mots
+from simplevtr.toolbox.importing import coco_tracks, ctc, cvat, davis, labelme, mots, sav
 from simplevtr.toolbox.importing.reading import ImportedDataset
 
 READERS: dict[str, Callable[..., None]] = {
@@ -20,6 +20,7 @@ READERS: dict[str, Callable[..., None]] = {
     "cvat": cvat.read,
     "labelme": labelme.read,
     "ctc": ctc.read,
+    "sa-v": sav.read,
 }
 
 

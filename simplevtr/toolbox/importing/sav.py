@@ -1,0 +1,119 @@
+"""SA-V: a JSON file per video with the run lengths of its masklets in every fourth frame.
+
+The source is ``sav_000001_manual.json`` or a folder of such files, which may be in folders of it,
+as ``sav_000`` in the archives. In ``masklet`` there is a list for each annotated frame, with an RLE
+for each object of ``masklet_id``. Objects are of the category "object".
+
+The frames come from ``sav_000001.mp4`` next to the file, and are written; or they are in
+``<video>/00000.jpg``, named by their number in the video.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from simplevtr.formats import checks
+from simplevtr.formats.paths import below
+from simplevtr.toolbox.importing import shapes, sources
+from simplevtr.toolbox.importing.frames import write_video
+from simplevtr.toolbox.importing.reading import (
+    BrokenVideoError,
+    ImportedDataset,
+    ImportedVideo,
+    VideoDraft,
+    naming,
+)
+
+_STEP = 4  # frames from one that is annotated to the next
+_OBJECT = "object"  # the only category
+
+
+def read(
+    dataset: ImportedDataset,
+    source: Path,
+    images: Path | None,
+    *,
+    masklets: Literal["manual", "auto"] = "manual",
+    write_frames: Path | None = None,
+) -> None:
+    """Read all videos; the options are those of the command."""
+    root = write_frames or images
+    if root is None or (write_frames and images):
+        raise ValueError(
+            f"{source}: SA-V needs a new folder for the frames of its videos (--write-frames), or "
+            "the folder of those that were taken out before (--images)"
+        )
+    files = [source]
+    if source.is_dir():
+        folders = (source, *sources.sub_folders(source))
+        files = [path for folder in folders for path in sources.files_of(folder, ".json")]
+        files = [path for path in files if path.name.endswith(f"_{masklets}.json")]
+    if not files:
+        raise ValueError(f"{source}: holds no file ..._{masklets}.json (--masklets)")
+    dataset.image_root = root if write_frames else sources.require_folder(root, "the frames")
+    dataset.videos = dataset.each_video(
+        files, lambda path: _video(path, dataset, write=write_frames is not None)
+    )
+    dataset.categories = [(1, _OBJECT)]
+
+
+def _video(path: Path, dataset: ImportedDataset, *, write: bool) -> ImportedVideo:
+    content = sources.read_object(path)
+    with naming(path):
+        name = checks.text(content, "video_id")
+        folder, film = below(dataset.image_root, name), path.with_name(f"{name}.mp4")
+        stated = _count(content, "video_height"), _count(content, "video_width")
+        rows = checks.items(content, "masklet")
+        annotated = -(-_count(content, "video_frame_count") // _STEP)
+        if not 0 < len(rows) <= annotated:
+            raise ValueError(
+                f"masklet has {len(rows)} frames; a video of video_frame_count "
+                f"{content['video_frame_count']} has {annotated}, every fourth one"
+            )
+        ids = [sources.identity(i, "masklet_id") for i in checks.items(content, "masklet_id")]
+        if len({*ids}) < len(ids):
+            raise ValueError(f"masklet_id has a number twice: {checks.shown(ids)}")
+        _check_counts(content, len(ids), len(rows))
+    dataset.notes["annotated frames that a masklet lacks at its end"] += annotated - len(rows)
+    numbers = range(0, _STEP * len(rows), _STEP)
+    if write:
+        frames = write_video(film, folder, numbers)
+    else:
+        found = sources.numbered_frames(folder)
+        if missing := [number for number in numbers if number not in found]:
+            raise BrokenVideoError(f"{folder}: has no frame {missing[0]}, which {path} annotates")
+        frames = {number: found[number] for number in numbers}
+    draft = VideoDraft(dataset, name, frames, stated=dict.fromkeys(frames, stated))
+    with naming(path):
+        draft.check_stated(0)
+    for index, (number, row) in enumerate(zip(numbers, rows, strict=True)):
+        with draft.frame(number, f"{path}, masklet[{index}]"):
+            if not isinstance(row, list) or len(row) != len(ids):
+                raise ValueError(f"is {checks.shown(row)}; a list of {len(ids)} masks is needed")
+            for identity, mask in zip(ids, row, strict=True):
+                if mask is not None:
+                    with naming(f"object {checks.shown(identity)}"):
+                        draft.add(identity, _OBJECT, number, shapes.from_rle(mask, draft.size))
+    return draft.finished()
+
+
+def _check_counts(content: dict[str, Any], objects: int, frames: int) -> None:
+    """ValueError if what else the file says of its objects and frames does not fit."""
+    if "masklet_num" in content and _count(content, "masklet_num") != objects:
+        raise ValueError(f"masklet_num is {content['masklet_num']}, masklet_id has {objects}")
+    if "masklet_frame_count" in content:
+        counts = checks.items(content, "masklet_frame_count")
+        if len(counts) != objects or not all(
+            _count({"masklet_frame_count": count}, "masklet_frame_count") <= frames
+            for count in counts
+        ):
+            raise ValueError(
+                f"masklet_frame_count is {checks.shown(counts)}; {objects} numbers of at most "
+                f"{frames} are needed"
+            )
+
+
+def _count(entry: dict[str, Any], key: str) -> int:
+    """``checks.integer``, also where it is written as 848.0, as SA-V does."""
+    value = entry.get(key)
+    whole = isinstance(value, float) and value.is_integer()
+    return checks.integer({key: int(value)} if whole else entry, key)
