@@ -52,24 +52,22 @@ def main(options: argparse.Namespace) -> None:
     labels = {category.id: label for label, category in enumerate(categories)}
     classes = [category.name for category in categories]
     videos = tracks_by_video(truth, results, score_threshold=options.score_threshold)
-    described, written = {}, 0
+    objects = {}
     for found in tqdm(videos, unit="video", disable=None):
-        masks = found.masks_by_frame(found.predicted)
-        tracks = [
-            exporting.ExportedTrack(labels[track.category_id], track.score, own)
-            for track, own in zip(found.predicted, masks, strict=True)
-            if any(own)
-        ]
-        name, written = names[found.video.id], written + len(tracks)
-        objects = exporting.export_video(
-            options.kind, output, name, found.video, tracks, classes, overwrite=options.overwrite
-        )
-        described[name] = {"objects": objects}
+        tracks, name = found.predicted, names[found.video.id]
+        frames = found.by_frame(tracks, range(1, len(tracks) + 1), labels)
+        args = (options.kind, output, name, found.video, frames, classes)
+        exporting.export_video(*args, overwrite=options.overwrite)
+        known = {
+            str(n): {"category": classes[labels[t.category_id]]} for n, t in enumerate(tracks, 1)
+        }
+        objects[name] = {"objects": known}
     if options.kind == "davis":
-        write_json(output / "meta.json", {"videos": described}, overwrite=options.overwrite)
+        write_json(output / "meta.json", {"videos": objects}, overwrite=options.overwrite)
     kind = "cvat" if options.kind.startswith("cvat") else options.kind
     numbered = [f'"{n}={name}"' for n, name in enumerate(classes, start=1)]
     more = f" --classes {' '.join(numbered)}" if kind == "mots" else ""
+    written = sum(len(found.predicted) for found in videos)
     say(f"wrote {counted(written, 'tracks')} of {counted(len(videos), 'videos')} into {output}")
     say(f"simplevtr import {kind} {output} --images FRAMES --output NEW.json{more}")
 

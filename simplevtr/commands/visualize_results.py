@@ -27,8 +27,8 @@ from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_vi
 from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
-from simplevtr.formats.results import PredictedTrack, load_results
-from simplevtr.formats.ytvis import TrueTrack, Video, load_ground_truth
+from simplevtr.formats.results import load_results
+from simplevtr.formats.ytvis import Video, load_ground_truth
 from simplevtr.terminal import add_unknown_categories, command, number
 
 import av
@@ -85,10 +85,10 @@ def main(options: argparse.Namespace) -> None:
         name = found.video.name[-_LONGEST_NAME:]
         if options.results is not None:
             numbers = predicted_numbers(found)
-            rows[f"{name}: predicted"] = tracks_by_frame(found, found.predicted, numbers, labels)
+            rows[f"{name}: predicted"] = found.by_frame(found.predicted, numbers, labels)
         if truth.tracks is not None:
             numbers = [track.id for track in found.true]
-            rows[f"{name}: ground truth"] = tracks_by_frame(found, found.true, numbers, labels)
+            rows[f"{name}: ground truth"] = found.by_frame(found.true, numbers, labels)
         draw(output, found.video, rows, painter, options)
     left = len(tracks) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
@@ -103,23 +103,6 @@ def predicted_numbers(tracks: ScoredVideo) -> list[int]:
         tracks.true[pairs[row]].id if row in pairs else next(free)
         for row in range(len(tracks.predicted))
     ]
-
-
-def tracks_by_frame(
-    of_video: ScoredVideo,
-    tracks: Sequence[PredictedTrack | TrueTrack],
-    numbers: Sequence[int],
-    labels: dict[int, int],
-) -> list[FrameTracks]:
-    """The tracks in each frame, with their numbers."""
-    from simplevtr.structures import FrameTracks
-
-    video, masks = of_video.video, of_video.masks_by_frame(tracks)
-    rows = [
-        (number, labels[of.category_id], getattr(of, "score", None), own)
-        for number, of, own in zip(numbers, tracks, masks, strict=True)
-    ]
-    return list(FrameTracks.of_video(rows, (video.height, video.width), video.length))
 
 
 def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list[int]:

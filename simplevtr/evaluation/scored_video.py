@@ -1,7 +1,10 @@
 """True and predicted tracks side by side, one video at a time, and their IoU by pycocotools."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from simplevtr.formats import checks
 from simplevtr.formats.film_strips import FilmStrip, split_frames
@@ -11,6 +14,9 @@ from simplevtr.formats.ytvis import GroundTruth, TrueTrack, Video, require_annot
 import numpy as np
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
+
+if TYPE_CHECKING:  # it imports torch
+    from simplevtr.structures import FrameTracks
 
 SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA and identity switches
 
@@ -32,6 +38,22 @@ class ScoredVideo:
         """The masks of some of its tracks, as ``split_frames`` gives them."""
         size = {"frames": self.video.length, "height": self.video.height, "width": self.video.width}
         return split_frames([track.strip for track in tracks], **size)
+
+    def by_frame(
+        self,
+        tracks: Sequence[TrueTrack | PredictedTrack],
+        numbers: Sequence[int],
+        labels: Mapping[int, int],
+    ) -> list[FrameTracks]:
+        """Some of its tracks in each frame, under these numbers; labels are by category id."""
+        from simplevtr.structures import FrameTracks
+
+        rows = [
+            (number, labels[of.category_id], getattr(of, "score", None), own)
+            for number, of, own in zip(numbers, tracks, self.masks_by_frame(tracks), strict=True)
+        ]
+        size = (self.video.height, self.video.width)
+        return list(FrameTracks.of_video(rows, size, self.video.length))
 
     def same_category(self, true: Sequence[TrueTrack]) -> np.ndarray:
         """(predicted, true) bool: which pairs are of one category."""

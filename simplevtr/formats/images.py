@@ -118,7 +118,7 @@ def evenly_spaced(length: int, most: int) -> list[int]:
 
 def picture_count(path: AnyPath) -> int:
     """How many pictures follow each other, more than 1 in an animation (WebP, PNG, GIF) or TIFF."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return len(_pictures(file))
 
 
@@ -127,7 +127,7 @@ def read_pictures(path: AnyPath) -> Iterator[tuple[np.ndarray, Fraction | None]]
 
     Yields (H, W, 3) uint8 RGB, writable, and the seconds for which it is shown, None for pages.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         turn = next(iter(_readings(file).values()))
         for i in _pictures(file):
             file.seek(i)
@@ -152,7 +152,7 @@ def _pictures(file: Image.Image) -> list[int]:
 
 
 @contextmanager
-def _opened(path: AnyPath) -> Iterator[Image.Image]:
+def opened(path: AnyPath) -> Iterator[Image.Image]:
     """An open image file; whatever makes it unreadable becomes one error that names it."""
     path = os.fspath(path)
     if not os.path.isfile(path):  # pipes and devices could block
@@ -168,7 +168,7 @@ def _read(
     path: AnyPath, expected_size: Size | None, reduction: int | None
 ) -> tuple[np.ndarray | Any, Size]:
     """The pixels and the whole (height, width); 0 decodes without pixels, None not at all."""
-    with _opened(path) as file:
+    with opened(path) as file:
         readings = _readings(file)
         for size, turn in readings.items():
             if expected_size is None or size == tuple(expected_size):

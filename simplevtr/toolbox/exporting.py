@@ -14,7 +14,6 @@ such a file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -34,15 +33,6 @@ if TYPE_CHECKING:  # it imports torch
 
 KINDS = ("cvat", "cvat-masks", "mots", "davis")
 _CLOSE = 1.0  # half pixels that a simplified outline may be off
-
-
-@dataclass(frozen=True)
-class ExportedTrack:
-    """A predicted track of a video."""
-
-    label: int  # 0-based place of its category among all
-    score: float  # in [0, 1]
-    masks: list[dict | None]  # for each frame a compressed RLE, None where it cannot be seen
 
 
 def video_names(videos: Sequence[Video]) -> dict[int, str]:
@@ -66,20 +56,20 @@ def export_video(
     folder: Path,
     name: str,
     video: Video,
-    tracks: Sequence[ExportedTrack],
+    frames: Sequence["FrameTracks"],
     categories: Sequence[str],
     *,
     overwrite: bool = False,
-) -> dict[str, dict]:
-    """Write the tracks of a video, best first, as one of ``KINDS``; its entry in meta.json.
+) -> None:
+    """Write the tracks of a video, by frame, as one of ``KINDS``; ``categories`` are by label.
 
     ValueError: the format cannot hold them.
     """
     if kind.startswith("cvat"):
-        root = _cvat(name, video, tracks, categories, exact=kind == "cvat-masks")
+        root = _cvat(name, video, frames, categories, exact=kind == "cvat-masks")
         text = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         files.write_bytes(folder / f"{name}.xml", text, overwrite=overwrite)
-        return {}
+        return
     stems = [PurePosixPath(file.replace("\\", "/")).stem for file in video.require_names()]
     if len(set(stems)) < len(stems):
         raise ValueError(f"video {video.id}: two of its frames have the same name")
@@ -88,27 +78,16 @@ def export_video(
     else:
         open_pictures, folder = video_io.DavisPngSink, folder / "Annotations" / name
     folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
-    pictures = [f"{stem}.png" for stem in stems]
-    size = (video.height, video.width)
+    pictures, size = [f"{stem}.png" for stem in stems], (video.height, video.width)
     with open_pictures(folder, size, names=pictures, overwrite=overwrite) as sink:
-        for frame in _frames(video, tracks):
+        for frame in frames:
             sink.write(frame)
-    numbered = enumerate(tracks, start=1)
-    return {str(number): {"category": categories[track.label]} for number, track in numbered}
-
-
-def _frames(video: Video, tracks: Sequence[ExportedTrack]) -> list["FrameTracks"]:
-    """The tracks in each frame, numbered from 1 in their order."""
-    from simplevtr.structures import FrameTracks
-
-    rows = [(i, t.label, t.score, t.masks) for i, t in enumerate(tracks, start=1)]
-    return list(FrameTracks.of_video(rows, (video.height, video.width), video.length))
 
 
 def _cvat(
     name: str,
     video: Video,
-    tracks: Sequence[ExportedTrack],
+    frames: Sequence["FrameTracks"],
     categories: Sequence[str],
     *,
     exact: bool,
@@ -126,17 +105,21 @@ def _cvat(
         ElementTree.SubElement(task, key).text = str(value)
     labels = ElementTree.SubElement(task, "labels")
     for category in categories:
-        label = ElementTree.SubElement(labels, "label")
-        ElementTree.SubElement(label, "name").text = category
-        ElementTree.SubElement(label, "attributes")
+        entry = ElementTree.SubElement(labels, "label")
+        ElementTree.SubElement(entry, "name").text = category
     size = ElementTree.SubElement(task, "original_size")
     ElementTree.SubElement(size, "width").text = str(video.width)
     ElementTree.SubElement(size, "height").text = str(video.height)
-    for number, track in enumerate(tracks):
-        about = {"id": str(number), "label": categories[track.label], "source": "auto"}
+    tracks: dict[tuple[int, int], dict[int, dict]] = {}  # by id and label the mask of each frame
+    for frame in frames:
+        for *track, mask in zip(frame.track_ids, frame.labels, frame.masks, strict=True):
+            tracks.setdefault(tuple(track), {})[frame.index] = mask
+    for (number, label), masks in sorted(tracks.items()):
+        about = {"id": str(number), "label": categories[label], "source": "auto"}
         element = ElementTree.SubElement(root, "track", about)
         last: dict[str, str] | None = None  # of the frame before, where it shows the track
-        for t, mask in enumerate(track.masks):
+        for t in range(video.length):
+            mask = masks.get(t)
             shape = mask and (_mask(mask) if exact else _polygon(mask))
             if found := shape or last:
                 flags = {"frame": str(t), "keyframe": "1", "outside": str(int(shape is None))}

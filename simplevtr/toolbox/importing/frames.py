@@ -10,22 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simplevtr import video_io
-from simplevtr.formats.images import UNREADABLE, open_image
+from simplevtr.formats.images import opened
 
 import numpy as np
 
 _DARKEST, _BRIGHTEST = 0.001, 0.999  # the shares of a video's pixels that become 0 and 255
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of 16-bit grey
-_GREY = ("L", *DEEP)
 
 
 def is_deep(path: Path) -> bool:
     """Whether a picture is of 16-bit grey; its header is read. ValueError if that fails."""
-    try:
-        with open_image(path) as image:
-            return image.mode in DEEP
-    except UNREADABLE as error:
-        raise ValueError(f"{path}: cannot be read as an image: {error}") from error
+    with opened(path) as image:
+        return image.mode in DEEP
 
 
 def write_grey(pictures: Sequence[Path], folder: Path) -> list[Path]:
@@ -56,13 +52,10 @@ def write_grey(pictures: Sequence[Path], folder: Path) -> list[Path]:
 
 def _levels(path: Path) -> np.ndarray:
     """(H, W) uint8 or uint16 of a grey picture."""
-    try:
-        with open_image(path) as image:
-            if image.mode in _GREY:
-                return np.array(image).astype(np.uint8 if image.mode == "L" else np.uint16)
-            mode = image.mode
-    except UNREADABLE as error:
-        raise ValueError(f"{path}: cannot be read as an image: {error}") from error
+    with opened(path) as image:
+        mode = image.mode
+        if mode == "L" or mode in DEEP:
+            return np.array(image).astype(np.uint8 if mode == "L" else np.uint16)
     raise ValueError(f"{path}: is of mode {mode!r}; grey of 8 or 16 bits is needed")
 
 
