@@ -13,11 +13,13 @@ def backbone_names(weights: Mapping[str, Any], state: Mapping[str, Tensor]) -> d
 
     The file has timm's names, or others' for the same tensors in the same order: each the same part
     of its layer (weight, bias, ...) and of the same shape. What the backbone does not have, such as
-    a classifier, is not in the result; {} if the file is something else.
+    a classifier, is not in the result; {} if the file is something else, such as a whole model.
 
     Raises:
         ValueError: the file has timm's names, but not all of the backbone's.
     """
+    if weights.keys() & state.keys():
+        return {}
     backbone = {
         name.partition(_INSIDE)[2]: name
         for name in state

@@ -159,3 +159,16 @@ def test_weights_of_the_whole_model_start_the_backbone(tmp_path, named):
     torch.save(weights, path)
     with pytest.raises(ValueError, match="lacks 1 of" if named else "no tensor has a name"):
         ClipCheckpointer(model).load(str(path), [])
+
+
+def test_a_checkpoint_of_a_model_starts_all_of_it(tmp_path):
+    """It begins with the backbone's tensors in their order, as a file of the backbone does."""
+    cfg = setup_cfg("configs/embedded/pixel_clips.yaml", words("lite0"))
+    first, second = build_model(cfg), build_model(cfg)
+    assert not torch.equal(first.network.class_head.weight, second.network.class_head.weight)
+    torch.save({"model": first.state_dict()}, tmp_path / "model.pth")
+    ClipCheckpointer(second, complete=True).load(str(tmp_path / "model.pth"), [])
+    for (key, value), other in zip(
+        first.state_dict().items(), second.state_dict().values(), strict=True
+    ):
+        assert torch.equal(value, other), key

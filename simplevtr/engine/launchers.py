@@ -33,8 +33,9 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
     if these are set. ValueError: machines have different numbers of processes.
     """
     if "TORCHELASTIC_RUN_ID" in env and int(env["WORLD_SIZE"]) > 1:
-        numbers = (env[key] for key in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
-        place = Place("torchrun", *map(int, numbers), "env://")
+        keys = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
+        rank, processes, local_rank, local_processes = (int(env[key]) for key in keys)
+        place = Place("torchrun", rank, processes, local_rank, local_processes, "env://")
     elif "SLURM_PROCID" in env and int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         # A list such as 2(x3),1; a batch script alone is not in a step.
         tasks = {re.sub(r"\(.*", "", part) for part in env["SLURM_STEP_TASKS_PER_NODE"].split(",")}
@@ -43,10 +44,12 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
                 f"srun starts {env['SLURM_STEP_TASKS_PER_NODE']} processes on its machines; each "
                 "needs as many: use --ntasks-per-node"
             )
-        numbers = (env[key] for key in ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"))
+        keys = "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"
+        rank, processes, local_rank = (int(env[key]) for key in keys)
         host = env.get("MASTER_ADDR") or _first_host(env["SLURM_STEP_NODELIST"])
         port = env.get("MASTER_PORT") or _PORTS[int(env["SLURM_JOB_ID"]) % len(_PORTS)]
-        place = Place("srun", *map(int, numbers), int(tasks.pop()), f"tcp://{host}:{port}")
+        url = f"tcp://{host}:{port}"
+        place = Place("srun", rank, processes, local_rank, int(tasks.pop()), url)
     else:
         return None
     if place.processes % place.local_processes:
@@ -59,8 +62,8 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
 
 def _first_host(nodes: str) -> str:
     """The first of Slurm's list of hosts: n1 of n1,n2 and gpu-07 of gpu-[07-09,12],n3."""
-    name, numbers = re.match(r"([^,\[]+)(?:\[([^\]]*)\])?", nodes).groups()
-    return name + re.split("[-,]", numbers or "")[0]
+    name, _, numbers = nodes.partition(",")[0].partition("[")
+    return name + re.split(r"[-\]]", numbers)[0]
 
 
 def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
