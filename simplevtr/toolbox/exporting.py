@@ -112,15 +112,16 @@ def _cvat(
     ElementTree.SubElement(size, "height").text = str(video.height)
     tracks: dict[tuple[int, int], dict[int, dict]] = {}  # by id and label the mask of each frame
     for frame in frames:
-        for *track, mask in zip(frame.track_ids, frame.labels, frame.masks, strict=True):
-            tracks.setdefault(tuple(track), {})[frame.index] = mask
+        own = zip(frame.track_ids, frame.labels, strict=True)
+        for track, mask in zip(own, frame.masks, strict=True):
+            tracks.setdefault(track, {})[frame.index] = mask
     for (number, label), masks in sorted(tracks.items()):
         about = {"id": str(number), "label": categories[label], "source": "auto"}
         element = ElementTree.SubElement(root, "track", about)
         last: dict[str, str] | None = None  # of the frame before, where it shows the track
         for t in range(video.length):
-            mask = masks.get(t)
-            shape = mask and (_mask(mask) if exact else _polygon(mask))
+            shown = masks.get(t)
+            shape = shown and (_mask(shown) if exact else _polygon(shown))
             if found := shape or last:
                 flags = {"frame": str(t), "keyframe": "1", "outside": str(int(shape is None))}
                 kind = "mask" if exact else "polygon"

@@ -115,5 +115,6 @@ def _check_counts(content: dict[str, Any], objects: int, frames: int) -> None:
 def _count(entry: dict[str, Any], key: str) -> int:
     """``checks.integer``, also where it is written as 848.0, as SA-V does."""
     value = entry.get(key)
-    whole = isinstance(value, float) and value.is_integer()
-    return checks.integer({key: int(value)} if whole else entry, key)
+    if isinstance(value, float) and value.is_integer():
+        entry = {key: int(value)}
+    return checks.integer(entry, key)
