@@ -33,7 +33,7 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
     if these are set. ValueError: machines have different numbers of processes.
     """
     if "TORCHELASTIC_RUN_ID" in env and int(env["WORLD_SIZE"]) > 1:
-        keys = "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"
+        keys = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"]
         rank, processes, local_rank, local_processes = (int(env[key]) for key in keys)
         place = Place("torchrun", rank, processes, local_rank, local_processes, "env://")
     elif "SLURM_PROCID" in env and int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
@@ -44,7 +44,7 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
                 f"srun starts {env['SLURM_STEP_TASKS_PER_NODE']} processes on its machines; each "
                 "needs as many: use --ntasks-per-node"
             )
-        keys = "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"
+        keys = ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"]
         rank, processes, local_rank = (int(env[key]) for key in keys)
         host = env.get("MASTER_ADDR") or _first_host(env["SLURM_STEP_NODELIST"])
         port = env.get("MASTER_PORT") or _PORTS[int(env["SLURM_JOB_ID"]) % len(_PORTS)]
