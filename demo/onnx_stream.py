@@ -1,6 +1,6 @@
 """Draw the tracks of a video with an exported model, without PyTorch and without this package.
 
-    simplevtr export-model --weights model.safetensors --output model.onnx
+    simplevtr export --weights model.safetensors --output model.onnx
     python demo/onnx_stream.py model.onnx video.mp4 tracks.mp4
 
 It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Windows of frames follow each

@@ -1,4 +1,4 @@
-"""``simplevtr export-model``: the file computes what the model does, and says how to use it."""
+"""``simplevtr export``: the file computes what the model does, and says how to use it."""
 
 import copy
 import json
@@ -124,7 +124,7 @@ def test_a_torch_file_equals_the_tracker_s_slots(exported, tmp_path):
 def test_the_command_exports_queries_with_a_frame_axis_at_their_length(tiny_cfg, tmp_path, capsys):
     tiny_cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = 2
     cfg, output = saved(tiny_cfg, tmp_path), tmp_path / "model.pt2"
-    assert main(["export-model", "--weights", cfg.MODEL.WEIGHTS, "--output", str(output)]) == 0
+    assert main(["export", "--weights", cfg.MODEL.WEIGHTS, "--output", str(output)]) == 0
     assert f"wrote {output}" in capsys.readouterr().out
     extra = {"metadata.json": ""}
     program = torch.export.load(output, extra_files=extra).module()
@@ -163,7 +163,7 @@ def test_a_graph_that_computes_something_else_is_not_kept(exported, tmp_path):
 def test_errors_have_one_line(tiny_cfg, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     saved(tiny_cfg, tmp_path)
-    assert main(["export-model", *words]) == 2
+    assert main(["export", *words]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -182,5 +182,5 @@ def test_windows_of_a_backbone_need_one_size(pixel_cfg, tmp_path):
 
 def test_missing_packages_are_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("simplevtr.inference.exported_model.find_spec", lambda name: None)
-    assert main(["export-model", "--output", str(tmp_path / "m.onnx")]) == 2
+    assert main(["export", "--output", str(tmp_path / "m.onnx")]) == 2
     assert "pip install onnx onnxscript onnxruntime" in capsys.readouterr().err

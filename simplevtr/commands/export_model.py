@@ -1,7 +1,7 @@
 """Write a trained model as one file that other programs run: ONNX, or torch.export's .pt2.
 
-    simplevtr export-model --config-file CFG --weights model_final.pth --output model.onnx
-    simplevtr export-model --weights model.safetensors --format torch --output model.pt2
+    simplevtr export --config-file CFG --weights model_final.pth --output model.onnx
+    simplevtr export --weights model.safetensors --format torch --output model.pt2
 
 The graph takes uint8 frames of one window, of any number and, in multiples of the backbone's
 stride, any size, and returns scores, mask logits and, of the paper's head, boxes of all slots. The

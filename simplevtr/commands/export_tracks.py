@@ -1,7 +1,7 @@
 """Write predicted tracks in the formats of labelling tools, to correct them there.
 
-    python tools/export_results.py cvat results.json --gt valid.json --output corrected
-    python tools/export_results.py davis tracks.json --input video.mp4 --output corrected
+    python tools/export_tracks.py cvat results.json --gt valid.json --output corrected
+    python tools/export_tracks.py davis tracks.json --input video.mp4 --output corrected
 
 KIND is cvat (CVAT for video 1.1, a polygon per frame), cvat-masks (the same with exact masks, of
 which CVAT itself takes only the first of each track), mots (16-bit PNGs) or davis (palette PNGs;

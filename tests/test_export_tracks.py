@@ -3,7 +3,7 @@
 import json
 from xml.etree import ElementTree
 
-from simplevtr.commands.export_results import main
+from simplevtr.commands.export_tracks import main
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io import DavisPngSink, open_sink
 
