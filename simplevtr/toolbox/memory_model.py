@@ -146,6 +146,7 @@ class MemoryModel:
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
             elif isinstance(module, nn.Dropout):
+                # Of this module alone, which a type checker takes for all.
                 module.forward = partial(_gpu_dropout, module)  # type: ignore[method-assign]
             elif isinstance(module, nn.MultiheadAttention):
                 module.dropout = 0.0
