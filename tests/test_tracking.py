@@ -326,7 +326,8 @@ def held():
     """Bytes of all tensors, and the number of our objects: others may keep caches."""
     gc.collect()
     objects = gc.get_objects()
-    tensors = [item for item in objects if issubclass(type(item), torch.Tensor)]
+    plain = torch.Tensor, torch.nn.Parameter  # exported models hold tensors without data
+    tensors = [item for item in objects if type(item) in plain]
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
     ours = [x for x in objects if str(getattr(type(x), "__module__", "")).startswith("simplevtr")]
     return sum(storages.values()), len(ours)
