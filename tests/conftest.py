@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny config, a tiny model, tiny clips; GPU tests skip without a GPU."""
 
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ TINY = NARROW | {
 }
 sys.path.insert(0, str(ROOT / "datasets"))
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 def pytest_collection_modifyitems(items):
