@@ -158,13 +158,20 @@ def test_recomputing_keeps_less_and_changes_nothing(pixel_cfg, parts):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
-def test_channels_are_last_in_evaluation_alone(pixel_cfg):
+def test_channels_are_last_on_a_cpu_but_where_the_backward_pass_crashes(pixel_cfg):
+    """Strided 1x1 convolutions of 8 channels crash with two threads and an odd number of images."""
+
     def channels_last(model):
         return model.network.mask_head.smooth["res5"][0].weight.stride(1) == 1
 
     model = build(pixel_cfg)
     assert channels_last(model)
     assert not channels_last(model.train())
+    sum(model([make_clip(frames=5, size=(64, 96))]).values()).backward()
+    pixel_cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = pixel_cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 16
+    model = build(pixel_cfg).train()
+    assert channels_last(model)
+    sum(model([make_clip(frames=5, size=(64, 96))]).values()).backward()
 
 
 def test_norms_that_gather_statistics_are_not_recomputed(pixel_cfg):
