@@ -17,7 +17,7 @@ from pathlib import Path
 
 from simplevtr.inference import VideoPredictor
 from simplevtr.run_config import model_cfg
-from simplevtr.terminal import command
+from simplevtr.terminal import add_model, command
 
 LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -25,8 +25,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
-    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
+    add_model(parser)
     add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
     add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
     add("--no-browser", action="store_true", help="do not open the page")

@@ -68,6 +68,13 @@ def add_unknown_categories(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all commands that run a model: those of ``model_cfg``."""
+    add = parser.add_argument
+    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
+    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
+
+
 def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -> None:
     """Add the option of all commands that score results: ``area_limits`` of ``evaluate_tracks``."""
     parser.add_argument(

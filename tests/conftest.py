@@ -83,6 +83,15 @@ def run_train_net(*words, config=CLIPS_CONFIG):
 
 
 @pytest.fixture
+def one_thread():
+    """For many small operations, which threads slow down, and for equal bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def call(capsys):
     """Runs a command; returns its exit status, standard output and standard error."""
 

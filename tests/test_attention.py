@@ -30,15 +30,6 @@ def tensors(*shapes):
     ]
 
 
-@pytest.fixture
-def one_thread():
-    """Many small operations, which threads would only slow down."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def padding():
     mask = torch.zeros(CLIPS, KEYS, dtype=torch.bool)
     mask[1, 4:] = True

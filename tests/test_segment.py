@@ -59,15 +59,6 @@ def options(tmp_path, tiny_cfg):
     return make
 
 
-@pytest.fixture
-def one_thread():
-    """Results are then the same to the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def summary(folder):
     with (folder / "summary.csv").open(newline="") as file:
         return {row["video"]: row for row in csv.DictReader(file)}

@@ -340,15 +340,6 @@ def segmenter(**changes):
     return VideoSegmenter(**{**options, "tracking": own, **changes})
 
 
-@pytest.fixture
-def one_thread():
-    """Thousands of tiny operations are slow where threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("one_thread")
 def test_a_stream_forgets_tracks_that_have_ended():
     after, born = {}, 0

@@ -24,7 +24,7 @@ from threading import Event
 
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, tracking, video_io, visualization
-from simplevtr.terminal import command, number
+from simplevtr.terminal import add_model, command, number
 
 import av
 import numpy as np
@@ -38,8 +38,7 @@ FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
-    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
+    add_model(parser)
     add("--input", required=True, nargs="+",
         help="a video, a folder of images, images (also as a quoted pattern), the number of a "
         "camera, or an address")  # fmt: skip

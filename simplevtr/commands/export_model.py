@@ -12,15 +12,14 @@ size (Swin, some others) need --size. The file is compared with the model before
 import argparse
 from pathlib import Path
 
-from simplevtr.terminal import command, number
+from simplevtr.terminal import add_model, command, number
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
-    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
+    add_model(parser)
     add("--format", choices=SUFFIXES, help="default: that of OUTPUT's suffix")
     add("--output", type=Path, required=True, metavar="FILE", help=".onnx or .pt2")
     add("--size", type=number(int, least=1), nargs=2, metavar=("HEIGHT", "WIDTH"),

@@ -27,7 +27,7 @@ from pathlib import Path
 
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, video_io
-from simplevtr.terminal import command, counted, number, say
+from simplevtr.terminal import add_model, command, counted, number, say
 
 from tqdm import tqdm
 
@@ -39,8 +39,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="videos, folders of frames, folders that hold these, or quoted patterns",
     )
-    add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
-    add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
+    add_model(parser)
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
     add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")
     add("--mots", action="store_true", help="also write one MOTS picture per frame (16-bit PNG)")

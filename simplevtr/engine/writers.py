@@ -148,9 +148,8 @@ def check_writers(names: list[str]) -> None:
         if name not in WRITERS:
             raise ValueError(f"WRITERS has {name!r}; allowed are {', '.join(WRITERS)}")
         spec = find_spec(name)
-        if (
-            spec is None or spec.origin is None
-        ):  # the latter: a folder of this name, of earlier runs
+        # A folder of this name, such as earlier runs leave, has a spec without an origin.
+        if spec is None or spec.origin is None:
             raise ValueError(
                 f"WRITERS has {name!r}, which is not installed: pip install 'simplevtr[{name}]'"
             )
