@@ -49,6 +49,11 @@ def keyword_arguments(node: CfgNode) -> dict[str, Any]:
     return {key.lower(): value for key, value in node.items()}
 
 
+def inference_window(cfg: CfgNode) -> int:
+    """Frames that the network looks at together in inference; 0 for a whole video."""
+    return cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or cfg.TEST.WINDOW
+
+
 def _add_model(cfg: CfgNode) -> None:
     cfg.MODEL.META_ARCHITECTURE = "SIMPLEVTR"
     # False trains classes and boxes only, as DETR is trained before VisTR starts from it (VisTR).

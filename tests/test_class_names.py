@@ -134,6 +134,10 @@ def test_the_number_of_classes_is_compared(folder, tiny_cfg):
     tiny_cfg.DATASETS.TEST = NAMES[:1]
     with pytest.raises(ValueError, match="dataset class_names_a has 2 categories, but .* to 2"):
         settle_classes(tiny_cfg, train=False)
+    tiny_cfg.DATASETS.TRAIN = tiny_cfg.DATASETS.TEST = ()
+    for train, key in ((True, "TRAIN"), (False, "TEST")):
+        with pytest.raises(ValueError, match=rf"DATASETS\.{key} is empty; name"):
+            settle_classes(tiny_cfg, train=train)
 
 
 def saved(cfg, folder, classes):

@@ -99,6 +99,21 @@ def test_share_of_stills(tmp_path, ratio, images):
     assert epoch_length(cfg) == 12 / (1 - ratio)  # 4 videos of 3 anchor frames
 
 
+def test_stills_are_pasted_from_as_often_as_they_are_visited(tmp_path, monkeypatch):
+    register(tmp_path, images=30)
+    donors = []
+
+    def paste(clip, donor, rng):
+        donors.append(len(set(donor["file_names"])) == 1)
+        return clip
+
+    monkeypatch.setattr("simplevtr.data.clip_stream.paste_tracks", paste)
+    keys = {"DATASETS.PSEUDO_RATIO": 0.25, "INPUT.AUGMENTATIONS": ["paste"]}
+    share_of_stills(cfg_for(VIDEOS, STILLS, **keys), 200)
+    assert len(donors) == pytest.approx(100, abs=20)
+    assert sum(donors) / len(donors) == pytest.approx(0.25, abs=0.1)
+
+
 @pytest.mark.parametrize("scheme", ["video", "frame", "compromise"])
 def test_a_stream_with_stills_goes_on_where_it_stopped(tmp_path, scheme):
     """Epochs differ in length there, since visits are rounded at random."""

@@ -231,3 +231,6 @@ def test_from_config(tmp_path):
     assert len(test["image"]) == 9
     assert test["image"][0].shape == (3, 24, 32)
     assert "instances" not in test
+    assert isinstance(test["image"], list)
+    cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = 8  # the window, whatever TEST.WINDOW
+    assert not isinstance(YTVISDatasetMapper(cfg, False)(record)["image"], list)

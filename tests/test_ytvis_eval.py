@@ -71,6 +71,13 @@ def test_arrays_and_table_agree_with_the_numbers():
     assert plain["per_category"]["c5"]["AP"] is None
 
 
+def test_numbers_are_rounded_to_any_number_of_decimals():
+    value = {"a": [1.26, math.nan], "b": 3}
+    assert ytvis_eval.without_nan(value) == {"a": [1.26, None], "b": 3}
+    assert ytvis_eval.without_nan(value, 1) == {"a": [1.3, None], "b": 3}
+    assert ytvis_eval.without_nan(value, 0) == {"a": [1.0, None], "b": 3}
+
+
 def test_perfect_and_hopeless_predictions():
     gt = ground_truth([annotation(1, EVERYWHERE), annotation(2, ELSEWHERE, category_id=2)])
     scores = evaluate_tracks(gt, [result(EVERYWHERE), result(EVERYWHERE, category_id=2)])

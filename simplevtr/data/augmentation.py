@@ -105,8 +105,9 @@ class ClipAugmentation:
             if ((left < x1) & (right > x0) & (top < y1) & (bottom > y0)).any():
                 break
         short_side = int(rng.choice(self.min_sizes))
-        grid = largest_reduction(rectangle, self._output_size(rectangle, short_side))
-        rectangle = _on_grid(rectangle, size, grid)
+        for _ in range(2):  # the enlarged window may allow the next reduction
+            grid = largest_reduction(rectangle, self._output_size(rectangle, short_side))
+            rectangle = _on_grid(rectangle, size, grid)
         output = self._output_size(rectangle, short_side)
         flip = rng.random() < self.flip_prob
         upside_down = self.vertical_flip_prob > 0 and rng.random() < self.vertical_flip_prob

@@ -36,7 +36,8 @@ def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -
     """
     names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST] if train else list(cfg.DATASETS.TEST)
     if not names:
-        raise ValueError("DATASETS.TEST is empty; name at least one registered dataset")
+        key = "DATASETS.TRAIN" if train else "DATASETS.TEST"
+        raise ValueError(f"{key} is empty; name at least one registered dataset")
     classes = align_datasets(names, known=known, subset=cfg.DATASETS.ALLOW_CLASS_SUBSET)
     if len(classes.names) != cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
         source = "the checkpoint" if known else f"dataset {names[0]}"

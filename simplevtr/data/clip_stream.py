@@ -46,11 +46,13 @@ class ClipStream(torch.utils.data.Dataset):
     workers: int = 0  # processes that load the clips; 0 loads them in this one
     rank: int = 0  # r, the number of this process
     processes: int = 1  # P
-    paste: float = 0.0  # share of the clips that tracks of another video are pasted into
+    # Share of the clips that tracks of a random record, rarely the clip's own, are pasted into.
+    paste: float = 0.0
     start: int = 0  # the iteration whose batch comes first when the stream is iterated next
     current: Sequence[Clip] = ()  # the batch that was given last
 
     def __post_init__(self, items: Sequence[tuple[int, int | None]]) -> None:
+        self._mixed = len({"pseudo" in record for record in self.records}) > 1
         self.records = DatasetFromList(self.records, copy=False)  # held once, serialised
         pairs = [(video, -1 if anchor is None else anchor) for video, anchor in items]
         self._items = np.array(pairs, dtype=np.int64)
@@ -113,11 +115,17 @@ class ClipStream(torch.utils.data.Dataset):
         try:
             clip = self.mapper(record, rng)
             if self.paste and rng.random() < self.paste:
-                donor = self.records[int(rng.integers(len(self.records)))]
+                donor = self.records[self._donor(rng)]
                 clip = paste_tracks(clip, self.mapper(donor, rng), rng)
             return clip
         except (OSError, ValueError) as error:
             return error  # torch would wrap a worker's in the text of its traceback
+
+    def _donor(self, rng: np.random.Generator) -> int:
+        """A record to paste tracks from; among videos stills have their share of an epoch."""
+        if not self._mixed:
+            return int(rng.integers(len(self.records)))
+        return int(self._items[rng.choice(len(self._items), p=self.visits / self.visits.sum()), 0])
 
 
 def grouped_by_shape(clips: Iterable[Clip], batch_size: int, buffered: int) -> Iterator[list[Clip]]:

@@ -143,7 +143,7 @@ def _image(entry: dict[str, Any]) -> Video:
 def _match(entries: list[Any], classes: Sequence[str], json_file: str) -> dict[int, int | None]:
     """The contiguous id of each category of the file, None where the model has none."""
     categories = parse_categories(entries, json_file)
-    kinds = [str(entry.get("supercategory")) for entry in entries]
+    kinds = [None if (kind := e.get("supercategory")) is None else str(kind) for e in entries]
     names = [category.name for category in categories]
     found = match_categories(dict(zip(names, kinds, strict=True)), classes)
     matched = [name for name, index in found.items() if index is not None]

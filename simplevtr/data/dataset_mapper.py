@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+from simplevtr.config import inference_window
 from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import check_sampling, sample_frames
@@ -72,7 +73,7 @@ class YTVISDatasetMapper:
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        """As INPUT says; in testing as TEST.WINDOW says, too."""
+        """As INPUT says; a test video longer than a window of inference is read on demand."""
         return {
             "is_train": is_train,
             "augmentation": ClipAugmentation.from_config(cfg, is_train),
@@ -82,7 +83,7 @@ class YTVISDatasetMapper:
             "sampling": cfg.INPUT.SAMPLING,
             "image_format": cfg.INPUT.FORMAT,
             "jpeg_draft": cfg.INPUT.JPEG_DRAFT,
-            "read_ahead": 0 if is_train else cfg.TEST.WINDOW,
+            "read_ahead": 0 if is_train else inference_window(cfg),
             "motion": AffineMotion.from_config(cfg),
         }
 

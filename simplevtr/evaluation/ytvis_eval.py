@@ -178,4 +178,4 @@ def without_nan(value: Any, digits: int | None = None) -> Any:
         return [without_nan(item, digits) for item in value]
     if isinstance(value, float) and math.isnan(value):
         return None
-    return round(float(value), digits) if isinstance(value, float) and digits else value
+    return value if digits is None or not isinstance(value, float) else round(float(value), digits)

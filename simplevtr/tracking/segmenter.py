@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from simplevtr.config import inference_window
 from simplevtr.structures import FrameTracks
 from simplevtr.tracking.collected import CollectedTracks
 from simplevtr.tracking.linking import WindowLinker
@@ -69,7 +70,7 @@ class VideoSegmenter:
         """The inference of a config."""
         test, link = cfg.TEST, cfg.TEST.LINK
         return cls(
-            window=cfg.MODEL.SIMPLEVTR.QUERY_FRAMES or test.WINDOW,
+            window=inference_window(cfg),
             stride=test.STRIDE,
             score_threshold=test.SCORE_THRESHOLD,
             tracks_per_video=test.TRACKS_PER_VIDEO,
