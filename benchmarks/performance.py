@@ -189,7 +189,7 @@ def markdown(results: dict[Cell, Row], args: argparse.Namespace) -> str:
 
 def figures(cell: Cell, results: dict[Cell, Row]) -> dict[str, str]:
     """A cell's row of the table of its kind."""
-    result, base = (_flat(results.get(of, {})) for of in (cell, base_of(cell, results)))
+    result, base = (_flat(results.get(key, {})) for key in (cell, base_of(cell, results)))
     row = cell.row()
     if "peak_bytes" not in result:
         return row | {"s": result.get("error", "does not fit")}

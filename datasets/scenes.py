@@ -28,7 +28,7 @@ VARIANTS = ("easy", "hard", "small")
 # Least and greatest nominal radius of an object, in units. What is drawn is 0.85 to 1.2 times as
 # large: boxes of "small" objects have a longer side of about 4 to 10 units.
 _RADII = {"easy": (7.5, 14.5), "hard": (7.5, 14.5), "small": (3.3, 3.9)}
-# With fewer pixels in a frame, an object counts as absent from it.
+# An object with fewer pixels in a frame counts as absent from it.
 MIN_VISIBLE_PIXELS = {"easy": 12, "hard": 12, "small": 4}
 _FRAME_SIZES = ((64, 96), (64, 64), (96, 64), (72, 108))  # height, width
 _FRAME_SIZE_SHARES = (0.7, 0.1, 0.1, 0.1)

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 PathManager.register_handler(PackageFiles(), allow_override=True)
 
 _UNNAMED = "%s does not name its classes: their order could not be checked"
-# The layers with a row for each class, and their rows behind those ("no object").
+# The layers with a row for each class, and their rows after those ("no object").
 _CLASS_LAYERS = {"network.class_head.": 1, "network.dense_head.": 0}
 
 

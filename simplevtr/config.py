@@ -63,7 +63,7 @@ def _add_model(cfg: CfgNode) -> None:
     # classes.
     cfg.MODEL.IGNORE_WEIGHTS = []
 
-    # Of earlier versions: configs that a run has saved may still name them.
+    # Keys of earlier versions: configs that a run has saved may still name them.
     cfg.register_deprecated_key("MODEL.CHANNELS_LAST")
     cfg.register_deprecated_key("MODEL.COMPILE")
 
@@ -128,7 +128,7 @@ def _add_mask_head(cfg: CfgNode) -> None:
     node.MASK_HEAD = CfgNode()
     # "dcnv2" (modulated), "dcnv1" (VisTR) or "plain" convolutions at the end (§3.2)
     node.MASK_HEAD.CONV = "dcnv2"
-    # Channels behind the 2nd, 3rd and 4th convolution and the first deformable one; VisTR: C/2,
+    # Channels after the 2nd, 3rd and 4th convolution and the first deformable one; VisTR: C/2,
     # C/4, C/8, C/16.
     node.MASK_HEAD.WIDTHS = [192, 96, 48, 24]
     # Stacked 3x3 layers of that kind; the last gives the logit (§3.6); VisTR: 1
@@ -153,7 +153,7 @@ def _add_pixel_head(cfg: CfgNode) -> None:
     node.EMBEDDING = 64  # channels of the pixel embedding, at the stride of the finest feature
     # Channels of a second embedding at the size of the input, for small frames; 0: none
     node.FINE_CHANNELS = 0
-    node.NORM = "GN"  # behind each convolution of the pyramid
+    node.NORM = "GN"  # after each convolution of the pyramid
     node.SELF_ATTENTION = []  # levels whose cells attend to each other within a frame
     node.DEFORM = []  # levels whose convolution is a modulated deformable one
     # Slots attend to the cells of their own mask only (Mask2Former §3.2)
@@ -221,7 +221,7 @@ def _add_data(cfg: CfgNode) -> None:
     # True: frames in random instead of temporal order (§4.1, A.2)
     cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False
     # Any of "flip", "photometric", "crop", applied as in VisTR; "vertical_flip"; "paste", tracks of
-    # another video over half of the clips; () for none. Geometry is drawn once per clip.
+    # another clip over half of the clips; () for none. Geometry is drawn once per clip.
     cfg.INPUT.AUGMENTATIONS = ["flip", "photometric", "crop"]
     cfg.INPUT.PHOTOMETRIC_PER = "frame"  # "frame" (VisTR) or "clip": how often colours are drawn
     # VisTR's crop: the short side is resized to one of CROP_RESIZE, then a window with sides from
@@ -308,9 +308,9 @@ def _add_test(cfg: CfgNode) -> None:
     # 0: one track per slot, with its best class (VisTR). N: the N best (slot, class) pairs of a
     # video.
     cfg.TEST.TRACKS_PER_VIDEO = 0
-    # Tracks whose score, over the frames of the windows that saw them, is below are left out.
+    # Tracks with a lower score, over the frames of the windows that saw them, are left out.
     cfg.TEST.SCORE_THRESHOLD = 0.0
-    # Slots whose best class probability in a window is below are left out of that window, and no
+    # Slots whose best class probability in a window is lower are left out of that window, and no
     # masks are computed for them: saves time, and may tear holes into tracks.
     cfg.TEST.SLOT_THRESHOLD = 0.0
     # True: the score is multiplied by the mean probability inside the mask

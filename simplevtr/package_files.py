@@ -16,7 +16,7 @@ _PREFIX = "package://"
 class PackageFiles(PathHandler):
     """detectron2's ``PathManager`` reads ``package://`` addresses by this.
 
-    ``#sha256=HEX`` behind the path asks for that content; otherwise it has to be the one that pip
+    ``#sha256=HEX`` after the path asks for that content; otherwise it has to be the one that pip
     noted when it installed the package.
     """
 

@@ -1,10 +1,11 @@
 """The shape legend and the few types that cross module borders.
 
-One letter has one meaning everywhere in this package:
+One letter has one meaning in the model's tensors; elsewhere a docstring may name its own:
 
     B  videos (clips) in a batch      T  frames of a clip, always an explicit axis
     Q  instance slots (queries)       G  ground-truth instances (tracks) of one clip
-    K  classes, without "no object"   C  hidden channels
+    K  classes, without "no object"; in the model's logits CLASS_OFFSET unused ones come first
+    C  hidden channels
     H x W  pixels of a (padded) input frame
     h x w  cells of a feature map or of the predicted masks
     M  slots selected for mask prediction, over the whole batch
@@ -46,7 +47,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """The frames of B clips, padded to one size and length, to the right, below and behind."""
+    """The frames of B clips, padded to one size and length, to the right, below and at the end."""
 
     frames: Tensor  # (B, T, 3, H, W) float32, normalised, zero on padding
     padding: Tensor | None = None  # (B, T, H, W) bool, True on padding; None if nothing is padded
@@ -62,7 +63,7 @@ class ClipBatch:
 class ClipTargets:
     """Ground truth of one clip, one row per instance."""
 
-    labels: Tensor  # (G,) int64 in [0, K)
+    labels: Tensor  # (G,) int64 in [CLASS_OFFSET, K), as in the model's logits
     boxes: Tensor  # (G, T, 4) float32, cxcywh in [0, 1]; zeros where the instance is absent
     masks: Tensor  # (G, T, H, W) bool in padded pixels; False where the instance is absent
     visible: Tensor  # (G, T) bool, True where the instance can be seen in the frame

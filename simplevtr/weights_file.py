@@ -96,7 +96,7 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
     for name, value in content.items():
         tensor = value
         if isinstance(value, np.ndarray):
-            # Text, or numbers that torch does not know, stay what they are.
+            # Text, or numbers that torch does not support, stay what they are.
             with contextlib.suppress(TypeError):
                 tensor = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
@@ -165,7 +165,7 @@ def write_weights(
         texts = {"format": "pt", "versions": json.dumps(versions), _CONFIG: config}
         texts[_CLASSES] = None if classes is None else json.dumps(classes.state_dict())
         known = {key: text for key, text in texts.items() if text is not None}
-        # Tensors may share memory or have gaps in theirs, which the format does not know.
+        # Tensors may share memory or have gaps in theirs, which the format does not allow.
         copies = {name: value.clone(memory_format=torch.contiguous_format)
                   for name, value in weights.items()}  # fmt: skip
         with replaced_file(Path(path)) as partial:

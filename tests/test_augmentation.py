@@ -187,11 +187,11 @@ def test_from_config():
             {"AUGMENTATIONS": ["flop"]},
             "'flop'; allowed: flip, vertical_flip, photometric, crop, paste",
         ),
-        ({"PHOTOMETRIC_PER": "video"}, "'video'; allowed: 'frame', 'clip'"),
+        ({"PHOTOMETRIC_PER": "video"}, "INPUT.PHOTOMETRIC_PER is 'video'; allowed"),
         ({"MIN_SIZE_TRAIN_SAMPLING": "range"}, "'range'; allowed: 'choice'"),
-        ({"CROP_RANGE": [600, 384]}, r"crop_range \(600, 384\)"),
-        ({"CROP_RESIZE": [0]}, r"crop_resize \(0,\)"),
-        ({"MIN_SIZE_TRAIN": ()}, r"min_sizes \(\)"),
+        ({"CROP_RANGE": [600, 384]}, r"INPUT.CROP_RANGE is \(600, 384\)"),
+        ({"CROP_RESIZE": [0]}, r"INPUT.CROP_RESIZE is \(0,\)"),
+        ({"MIN_SIZE_TRAIN": ()}, r"INPUT.MIN_SIZE_\* \(\)"),
     ],
 )
 def test_from_config_refuses(keys, message):

@@ -143,7 +143,7 @@ def test_shuffle_changes_the_order_only():
         ((4, 0), {}, r"count \(0\)"),
         ((4, 2), {"anchor": 4}, "anchor frame 4 is outside of a video with 4 frames"),
         ((4, 2), {"anchor": -1}, "anchor frame -1"),
-        ((4, 2), {"frame_range": -1}, "-1 is negative"),
+        ((4, 2), {"frame_range": -1}, "SAMPLING_FRAME_RANGE is -1"),
         ((4, 2), {"sampling": "every"}, "SAMPLING is 'every'; allowed: random, consecutive"),
         ((4, 2), {"sampling": "consecutive", "frame_range": 3}, "FRAME_RANGE is 3, which"),
     ],

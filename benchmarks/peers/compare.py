@@ -102,8 +102,9 @@ def truth(split: str) -> GroundTruth:
 
 
 def score(folder: Path) -> dict[str, dict[str, float]]:
-    """AP and AP50 of both splits; with TrackEval HOTA, from the score on that is best on val."""
-    tracks = {of: load_results(folder / f"{of}.json", truth(of)) for of in ("val", "long")}
+    """AP and AP50 of both splits; with TrackEval HOTA, at the least score that is best on val."""
+    splits = ("val", "long")
+    tracks = {split: load_results(folder / f"{split}.json", truth(split)) for split in splits}
     scores = {}
     for split, found in tracks.items():
         stats = evaluate_tracks(truth(split), found).stats
@@ -118,7 +119,10 @@ def score(folder: Path) -> dict[str, dict[str, float]]:
         return found.all_masks["HOTA"]
 
     best = max(THRESHOLDS, key=lambda least: hota("val", least))
-    return {of: scores[of] | {"HOTA": hota(of, best), "HOTA from": best} for of in tracks}
+    return {
+        split: stats | {"HOTA": hota(split, best), "HOTA from": best}
+        for split, stats in scores.items()
+    }
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

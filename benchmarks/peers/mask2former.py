@@ -88,7 +88,7 @@ def train(args: argparse.Namespace) -> float:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1, steps / WARMUP) * (1 + math.cos(math.pi * done)) / 2
         images, masks, labels = zip(*next(source), strict=True)
-        large = [F.interpolate(of[None].float(), scale_factor=SCALE)[0] for of in masks]
+        large = [F.interpolate(mask[None].float(), scale_factor=SCALE)[0] for mask in masks]
         pixels = prepared(torch.stack(images))
         loss = model(pixel_values=pixels, mask_labels=large, class_labels=list(labels)).loss
         optimizer.zero_grad()
@@ -124,7 +124,7 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, protocol.Tracker]:
             yield (
                 label + 1,
                 scores[query, label].item(),
-                [protocol.encoded(of[query]) for of in masks],
+                [protocol.encoded(frame[query]) for frame in masks],
             )
 
     return model, track

@@ -77,6 +77,6 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, protocol.Tracker]:
         found = predictor.predict(frames)
         labels, scores, masks = (found[f"pred_{key}"] for key in ("labels", "ranking", "masks"))
         ids = [predictor.category_ids[label] for label in labels]
-        return zip(ids, scores, [of.rles for of in masks], strict=True)
+        return zip(ids, scores, [track.rles for track in masks], strict=True)
 
     return predictor.model, track

@@ -41,8 +41,8 @@ def page(
         if not found:
             continue
         rows.append([title, licence, str(len(found)), *cells(found.values(), median)])
-        seeds += [[title, str(seed), *cells([of], max)] for seed, of in found.items()]
-        seeds.append([title, "spread", *cells(found.values(), lambda of: max(of) - min(of))])
+        seeds += [[title, str(seed), *cells([run], max)] for seed, run in found.items()]
+        seeds.append([title, "spread", *cells(found.values(), lambda own: max(own) - min(own))])
     heads = [title for title, *_ in COLUMNS]
     versions = {k: v for run in runs for k, v in run["train"]["versions"].items()}
     text = TEXT.read_text(encoding="utf-8").format(
@@ -53,7 +53,7 @@ def page(
         seeds=markdown_table(["system", "seed", *heads], seeds),
     )
     if problems:
-        text += "\n## Not shown\n\n" + "".join(f"* {one_line(of)}\n" for of in problems)
+        text += "\n## Not shown\n\n" + "".join(f"* {one_line(problem)}\n" for problem in problems)
     return text
 
 
@@ -64,7 +64,7 @@ def figures(run: dict[str, Any]) -> dict[str, float | None]:
     for split, scores in run["scores"].items():
         found |= {f"{split} {metric}": scores.get(metric) for metric in ("AP", "AP50", "HOTA")}
         found[f"{split} ms"] = predict["milliseconds"][split]
-    found["train MiB"], found["predict MiB"] = (of["peak_bytes"] / 2**20 for of in (train, predict))
+    found |= {f"{step} MiB": run[step]["peak_bytes"] / 2**20 for step in ("train", "predict")}
     return found | {"MB": predict["half_bytes"] / 1e6, "parameters": predict["parameters"] / 1e6}
 
 
@@ -74,7 +74,7 @@ def cells(
     """The cells of a row that has one value, made by ``how``, of those of several runs."""
 
     def shown(name: str, form: str) -> str:
-        values = [of[name] for of in found]
+        values = [run[name] for run in found]
         return "-" if None in values else f"{how(values):{form}}"
 
     return [" / ".join(shown(name, form) for name in names) for _, names, form in COLUMNS]

@@ -93,7 +93,7 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, protocol.Tracker]:
             if found.boxes.id is None or found.masks is None:
                 continue
             columns = (found.boxes.id, found.boxes.cls, found.boxes.conf, found.masks.data)
-            for key, label, score, mask in zip(*(of.numpy() for of in columns), strict=True):
+            for key, label, score, mask in zip(*(part.numpy() for part in columns), strict=True):
                 shapes[key][t] = protocol.encoded(mask > 0.5)
                 scores[key][int(label)] += float(score)
         for key, by_class in scores.items():

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 # Options that are arguments of TrackPainter.
 PAINTED = ("scale", "draw_masks", "draw_boxes", "draw_labels", "draw_ids", "trail", "side_by_side")
-# Of a source, with what is done.
+# From the frames of a source, and what is done with them, to those that are processed.
 FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
 
 

@@ -55,7 +55,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--score-threshold",
         type=terminal.number(least=0, most=1),
         metavar="SCORE",
-        help="least score of the predictions that HOTA, which knows no scores, takes "
+        help="least score of the predictions that HOTA, which ignores scores, takes "
         f"(default: {SCORE_THRESHOLD}; implies --hota)",
     )
     text = f"""add DAVIS's J of each video, with so many of its predictions, the best scores first,

@@ -30,9 +30,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("kind", metavar="KIND", choices=exporting.KINDS, help=", ".join(exporting.KINDS))
     add("results", metavar="RESULTS", help="results.json (also .json.gz, or a .zip that holds it)")
-    of = parser.add_mutually_exclusive_group(required=True)
-    of.add_argument("--gt", help="annotation file of the videos; it needs no annotations")
-    of.add_argument("--input", help="instead of it the only video, or the folder of its frames")
+    videos = parser.add_mutually_exclusive_group(required=True)
+    videos.add_argument("--gt", help="annotation file of the videos; it needs no annotations")
+    videos.add_argument("--input", help="instead of it the only video, or the folder of its frames")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
     score = number(least=0, most=1)

@@ -18,7 +18,7 @@ from simplevtr.formats.files import check_output, refuse_existing
 from simplevtr.terminal import command, say
 from simplevtr.toolbox.importing import READERS, output, read_dataset
 
-# By the name of a dataset without its split.
+# Categories by the name of a dataset without its split.
 CATEGORIES = {
     name.rsplit("_", 1)[0]: pairs
     for name, pairs in DATASET_CATEGORIES.items()

@@ -22,7 +22,7 @@ def refit_classes(
 
     Where both sides' class names are known and differ, rows go by name: an index means another
     class in YTVIS-2021 than in 2019. Else equal rows are taken as they are, unless
-    ``source_offset`` says that they mean other classes; as many classes behind other offsets move;
+    ``source_offset`` says that they mean other classes; as many classes after other offsets move;
     and of other classes only the last row, "no object", is taken.
 
     ``source_offset`` (unused leading rows) and ``source_classes`` are None for those of the layout.

@@ -37,7 +37,7 @@ def convert(
         source_slots: queries per frame of the source; None for the layout's (VisTR: 10; DETR: all).
         source_class_offset: unused leading class indices of the source; None for the layout's
             (VisTR and DETR: 1; ours: 0).
-        source_classes: names of the source's classes behind those; None for the layout's (VisTR:
+        source_classes: names of the source's classes after those; None for the layout's (VisTR:
             YTVIS-2019's; DETR: COCO's; ours: unknown here).
         colours: "rgb" for frames normalised by ImageNet's RGB statistics, as torchvision's weights
             expect; "caffe" for BGR in [0, 255] less the mean; "auto": "caffe" for weights with

@@ -103,7 +103,7 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
 
 
 def has_folded_statistics(draft: Draft) -> bool:
-    """Whether the norm behind the first convolution has no statistics of its own."""
+    """Whether the norm after the first convolution has no statistics of its own."""
     if f"{_STEM_NORM}weight" not in draft.pieces:
         return False
     mean, variance = (draft.pieces.get(f"{_STEM_NORM}running_{key}") for key in ("mean", "var"))

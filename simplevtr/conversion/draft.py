@@ -89,8 +89,8 @@ class Target:
     slots: int  # Q
     query_frames: int  # T of queries with a frame axis; 0 without
     class_offset: int = 0  # leading class indices that no category uses
-    classes: tuple[str, ...] = ()  # names of the K classes behind them; () if unknown
-    # Of the RGB frames in [0, 255] that the model normalises.
+    classes: tuple[str, ...] = ()  # names of the K classes after them; () if unknown
+    # Statistics by which the model normalises RGB frames in [0, 255].
     pixel_mean: tuple[float, ...] = (123.675, 116.280, 103.530)
     pixel_std: tuple[float, ...] = (58.395, 57.120, 57.375)
 

@@ -28,7 +28,7 @@ class Layout:
     has_frames: bool = False  # whether queries can have a frame axis
     slots: int | None = None  # queries per frame, if the whole family has the same
     class_offset: int = 0  # leading class indices that no category uses
-    # Names of the classes behind them, if all of the family have the same; "" for unused indices.
+    # Names of the classes after them, if all of the family have the same; "" for unused indices.
     classes: tuple[str, ...] = ()
 
 

@@ -51,7 +51,7 @@ def read_tracks(
     frame_numbers: Sequence[int],
     source: str,
 ) -> ClipTracks:
-    """Collect the instances of a clip's frames, without crowd tracks (no single instances).
+    """Collect the instances of a clip's frames, without crowds, which are not single objects.
 
     ``frames`` are T lists of annotation dicts, as ``load_ytvis_json`` makes them, of (height,
     width) pixels. ValueError for a malformed segmentation, naming the video as ``source``, the
@@ -95,7 +95,7 @@ def tracks_to_instances(tracks: ClipTracks, geometry: ClipGeometry) -> list[Inst
         picked = read_picked(tracks.runs, *geometry.picked(tracks.size), tracks.size)
         for place, mask in zip(tracks.texts, picked, strict=True):
             masks[place] = mask
-    ids, classes = (np.asarray(of, dtype=np.int64) for of in (tracks.ids, tracks.classes))
+    ids, classes = (np.asarray(values, dtype=np.int64) for values in (tracks.ids, tracks.classes))
     return masks_to_instances(masks, ids, classes)
 
 

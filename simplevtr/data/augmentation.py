@@ -50,15 +50,16 @@ class ClipAugmentation:
     def __post_init__(self) -> None:
         if self.photometric_per not in ("frame", "clip"):
             raise ValueError(
-                f"photometric_per is {self.photometric_per!r}; allowed: 'frame', 'clip'"
+                f"INPUT.PHOTOMETRIC_PER is {self.photometric_per!r}; allowed: 'frame', 'clip'"
             )
         if not self.min_sizes or min(self.min_sizes) < 0 or self.max_size < 1:
-            sizes = f"min_sizes {tuple(self.min_sizes)} and max_size {self.max_size}"
-            raise ValueError(f"{sizes} must be positive pixels")
+            sizes = f"MIN_SIZE_* {tuple(self.min_sizes)} and MAX_SIZE_* {self.max_size}"
+            raise ValueError(f"INPUT.{sizes} must be above 0, or 0 in MIN_SIZE_* to keep the size")
         if any(size < 1 for size in self.crop_resize):
-            raise ValueError(f"crop_resize {tuple(self.crop_resize)} must be positive pixels")
+            raise ValueError(f"INPUT.CROP_RESIZE is {tuple(self.crop_resize)}; it must be above 0")
         if len(self.crop_range) != 2 or not 1 <= self.crop_range[0] <= self.crop_range[1]:
-            raise ValueError(f"crop_range {tuple(self.crop_range)}; (smallest, largest) is needed")
+            sizes = tuple(self.crop_range)
+            raise ValueError(f"INPUT.CROP_RANGE is {sizes}; (smallest, largest) is needed")
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool) -> Self:

@@ -25,7 +25,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
 
     It gives lists of clips, SOLVER.IMS_PER_BATCH over all processes, as ``YTVISDatasetMapper``
     makes them. A share of DATASETS.PSEUDO_RATIO is made from still images, if there are both these
-    and videos. Without a SEED, it has one that all processes drew together.
+    and videos. With SEED -1 all processes draw one seed together.
 
     Raises:
         KeyError: for a dataset that is not registered.
@@ -75,7 +75,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> torch.utils.data.DataL
 
 
 def epoch_length(cfg: CfgNode) -> int:
-    """Iterations of one training epoch: the items of INPUT.SAMPLING_SCHEME by IMS_PER_BATCH.
+    """Iterations of one training epoch: items of INPUT.SAMPLING_SCHEME / IMS_PER_BATCH, rounded up.
 
     Where there are still images and videos, every item of a video is visited once, and so many
     stills come in between that they make up DATASETS.PSEUDO_RATIO. Errors as of

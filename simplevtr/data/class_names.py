@@ -26,8 +26,8 @@ _THINGS = ("thing_classes", "thing_dataset_id_to_contiguous_id")
 def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -> Classes:
     """Decide what the labels of a run mean, tell its datasets, and read them.
 
-    ``DATASETS.TRAIN`` counts only to ``train``. ``known`` are the classes of the checkpoint that is
-    continued or evaluated, if it tells them; else the first dataset's are taken.
+    ``DATASETS.TRAIN`` is read only if ``train``. ``known`` are the classes of the checkpoint that
+    is continued or evaluated, if it tells them; else the first dataset's are taken.
 
     Raises:
         KeyError: a dataset is not registered.

@@ -40,8 +40,8 @@ class ClipStream(torch.utils.data.Dataset):
     _: KW_ONLY
     batch_size: int  # clips of one batch of this process
     grouped: bool  # whether batches have clips of like size (:func:`grouped_by_shape`)
-    # Of all random numbers, the same in all processes; 0 or more. It may be changed until the
-    # stream is iterated.
+    # What all random numbers follow from, the same in all processes; 0 or more. It may be changed
+    # until the stream is iterated.
     seed: int
     workers: int = 0  # processes that load the clips; 0 loads them in this one
     rank: int = 0  # r, the number of this process
@@ -73,7 +73,7 @@ class ClipStream(torch.utils.data.Dataset):
             yield batch
 
     def places(self, first: int) -> Iterator[tuple[int, int]]:
-        """The (place in the stream, item) pairs of this process without its ``first`` ones."""
+        """The (place in the stream, item) pairs of this process, after its first ``first`` ones."""
         first = first * self.processes + self.rank
         return itertools.islice(self._all_places(first), 0, None, self.processes)
 

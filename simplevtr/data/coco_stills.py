@@ -1,4 +1,4 @@
-"""COCO's still images as training data for videos: records of one image, with a video's categories.
+"""COCO's still images ("stills") as training data for videos: records of one image.
 
 The mapper makes a clip of such a record, see :mod:`simplevtr.data.pseudo_video`.
 """
@@ -91,7 +91,7 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Reco
     content = read_json(json_file)
     for key in ("images", "categories", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise ValueError(f"{json_file}: has no list {key!r}; a COCO file has")
+            raise ValueError(f"{json_file}: has no list {key!r}, which a COCO file needs")
 
     def parse_instance(entry: dict[str, Any]) -> Annotation:
         """A track in a video of one frame."""

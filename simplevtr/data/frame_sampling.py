@@ -22,7 +22,7 @@ def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[
             defining it).
     """
     if scheme not in SCHEMES:
-        raise ValueError(f"unknown sampling scheme {scheme!r}; allowed: {', '.join(SCHEMES)}")
+        raise ValueError(f"INPUT.SAMPLING_SCHEME is {scheme!r}; allowed: {', '.join(SCHEMES)}")
     if frames < 1:
         raise ValueError(f"a clip must have at least 1 frame, not {frames}")
     for index, length in enumerate(lengths):
@@ -62,7 +62,8 @@ def sample_frames(
         anchor: 0-based frame that the clip must include, or None.
         frame_range: > 0 draws only frames at most this far from the anchor (from a random one if
             there is none); 0 draws from the whole video.
-        shuffle: False gives temporal order, True a random one.
+        shuffle: True gives a random order, False that of time, where a video that is gone through
+            again has its first frame after its last.
         sampling: "random", distinct frames of the video or range; "consecutive", those that end at
             the anchor, where the video's last frame comes before its first (VisTR's public code).
 
@@ -101,7 +102,7 @@ def check_sampling(sampling: str, frame_range: int) -> None:
     if sampling not in SAMPLINGS:
         raise ValueError(f"INPUT.SAMPLING is {sampling!r}; allowed: {', '.join(SAMPLINGS)}")
     if frame_range < 0:
-        raise ValueError(f"frame range {frame_range} is negative; 0 means the whole video")
+        raise ValueError(f"INPUT.SAMPLING_FRAME_RANGE is {frame_range}; it must be 0 or more")
     if frame_range and sampling == "consecutive":
         raise ValueError(
             f"INPUT.SAMPLING_FRAME_RANGE is {frame_range}, which INPUT.SAMPLING 'consecutive' does "

@@ -1,4 +1,4 @@
-"""Copy-paste of tracks: objects of another video, moved over a clip (Ghiasi et al. 2021)."""
+"""Copy-paste of tracks: objects of another clip, moved over a clip (Ghiasi et al. 2021)."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def paste_tracks(
     may have any size and length. Frames beyond its end show nothing of it.
 
     Returns:
-        A clip with new ``image`` and ``instances``; pasted instances have ids behind the clip's.
+        A clip with new ``image`` and ``instances``; pasted instances have ids above the clip's.
     """
     own, other = clip["instances"], donor["instances"]
     candidates = len(other[0]) if other else 0

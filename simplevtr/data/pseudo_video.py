@@ -35,8 +35,8 @@ class AffineMotion:
         )
         if not sound:  # so that NaN is refused too
             raise ValueError(
-                f"translate {self.translate} must be >= 0, scale {self.scale} >= 1, "
-                f"rotate {self.rotate} >= 0 and shear {self.shear} in [0, 90)"
+                f"INPUT.PSEUDO_MOTION: TRANSLATE {self.translate} must be >= 0, SCALE {self.scale} "
+                f">= 1, ROTATE {self.rotate} >= 0 and SHEAR {self.shear} in [0, 90)"
             )
 
     @classmethod

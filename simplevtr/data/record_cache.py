@@ -9,7 +9,7 @@ from simplevtr.formats.files import without_garbage_collection
 
 Content = TypeVar("Content")
 
-# Of a start with a training and a few test sets; a training set leaves once its loader is built.
+# Enough for a training and a few test sets; a training set is dropped once its loader is built.
 _MOST_FILES = 4
 # (path, variant) -> (what tells a changed file, the content). Content is kept pickled: that takes a
 # fraction of the memory of objects, is read several times faster than JSON, and gives each caller

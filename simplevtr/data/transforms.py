@@ -13,7 +13,7 @@ from PIL import Image
 
 # What a JPEG can be decoded at: 1 / factor of its size. Descending.
 _REDUCTIONS = (8, 4, 2)
-# OpenCV's codes by (left to right, upside down).
+# OpenCV's codes by (mirrored, upside_down).
 _FLIPS = {(True, False): 1, (False, True): 0, (True, True): -1}
 
 Rectangle = tuple[float, float, float, float]
@@ -124,7 +124,7 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _nearest(length: int, start: float, end: float, count: int) -> np.ndarray:
-    """The ``count`` of ``length`` source positions that lie nearest to a resized side's pixels."""
+    """(count,) indices of the source pixels, of ``length``, nearest to those of a resized side."""
     steps = np.full(count, (end - start) / count)
     steps[0] = start + steps[0] / 2
     # Summed up as Pillow does, so that they are those of a mask that Pillow resizes.

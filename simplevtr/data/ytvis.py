@@ -49,7 +49,7 @@ def register(
     """Make a dataset known to detectron2's catalogs, unless it is known with these files already.
 
     Raises:
-        ValueError: the name belongs to other files, or has not ``more`` in its metadata.
+        ValueError: the name belongs to other files, or its metadata differs from ``more``.
     """
     wanted = {"json_file": json_file, "image_root": image_root, **more}
     if name not in DatasetCatalog:
@@ -59,7 +59,8 @@ def register(
     present = {key: MetadataCatalog.get(name).get(key) for key in wanted}
     # Relative paths may be written in two ways; other names stay as different as they are.
     own, taken = (
-        [value and os.path.abspath(value) for value in of.values()] for of in (wanted, present)
+        [value and os.path.abspath(value) for value in values.values()]
+        for values in (wanted, present)
     )
     if own != taken:
         raise ValueError(

@@ -96,7 +96,7 @@ def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any
         _unless_others_end(run, *args)
     except errors as error:
         messages.put(error_text(error))
-        # To leave would make the other processes fail too, with messages about lost connections.
+        # Leaving would make the other processes fail too, with messages about lost connections.
         time.sleep(_PATIENCE)
         raise
 

@@ -40,7 +40,7 @@ class ClipTrainer(DefaultTrainer):
     build_test_loader = staticmethod(build_test_loader)
 
     def __init__(self, cfg: CfgNode) -> None:
-        # As DefaultTrainer does it, which would give a CPU process a GPU's number.
+        # What DefaultTrainer does, whose own would give a CPU process a GPU's number.
         TrainerBase.__init__(self)
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         self.cfg = cfg

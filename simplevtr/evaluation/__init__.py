@@ -1,7 +1,6 @@
 """Evaluation of video instance segmentation as the YouTube-VIS servers do it, and what explains it.
 
-What scores or counts takes what ``load_ground_truth`` and ``load_results`` of ``simplevtr.formats``
-return.
+Its functions take what ``load_ground_truth`` and ``load_results`` of ``simplevtr.formats`` return.
 """
 
 from simplevtr.lazy import lazy_names

@@ -18,7 +18,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:  # it imports torch
     from simplevtr.structures import FrameTracks
 
-SCORE_THRESHOLD = 0.3  # of what counts where tracks have no score, as in HOTA and identity switches
+SCORE_THRESHOLD = 0.3  # least score that counts where a metric ignores scores, as HOTA does
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ScoredVideo:
     video: Video  # of the annotation file
     true: list[TrueTrack]  # the annotations of single objects, in the order of the file
     crowds: list[TrueTrack]  # the annotations of crowds, which are neither found nor missed
-    # The results from a score on, best first; equal scores in the order of the file.
+    # The results that reach a score, best first; equal scores in the order of the file.
     predicted: list[PredictedTrack]
     positions: list[int]  # for each of ``predicted`` its 0-based place in the list of all results
 

@@ -22,8 +22,8 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 AREAS = ("all", "small", "medium", "large")
-# Between small, medium and large: mean pixels of the frames in which a track is visible. A limit
-# belongs to both of its ranges.
+# Limits between small, medium and large, in mean pixels of the frames in which a track is visible.
+# A limit belongs to both of its ranges.
 AREA_LIMITS = (128**2, 256**2)
 MAX_TRACKS = (1, 10, 100)  # tracks that count per video and category, best scores first
 _PAIRS_A_ROW = 3  # categories side by side in a table, as in detectron2's
@@ -138,7 +138,7 @@ def average_scores(precision: np.ndarray, recall: np.ndarray) -> dict[str, float
         **{f"AR{most}": recall[..., 0, i] for i, most in enumerate(MAX_TRACKS)},
         **{f"AR{area[0]}": recall[..., i, -1] for i, area in by_area},
     }
-    return {name: mean_per_cent(of) for name, of in values.items()}
+    return {name: mean_per_cent(scores) for name, scores in values.items()}
 
 
 def mean_per_cent(values: np.ndarray) -> float:

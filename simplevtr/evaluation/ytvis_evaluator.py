@@ -90,7 +90,7 @@ class YTVISEvaluator(DatasetEvaluator):
         if len({len(column) for column in columns}) != 1:
             raise ValueError(
                 f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
-                f"and {len(columns[2])} masks do not belong together"
+                f"and {len(columns[2])} masks: the numbers must be equal"
             )
         name, entries = f"video {video['video_id']}", []
         expected = (video["length"], video["height"], video["width"])

@@ -140,7 +140,7 @@ def _pictures(file: Image.Image) -> list[int]:
     """Which pictures of an open file are its frames."""
     count = getattr(file, "n_frames", 1) if file.format in _MOVING else 1
     if count == 1 or not isinstance(file, TiffImageFile):
-        # A default image comes first, for programs that do not know animations.
+        # A default image comes first, for programs that do not support animations.
         return list(range(int(count > 1 and getattr(file, "default_image", False)), count))
     found = []
     for i in range(count):
@@ -200,7 +200,7 @@ def _readings(file: Image.Image) -> _Readings:
 def _orientation(file: Image.Image) -> int:
     """The EXIF orientation, 1 if there is none or none that can be read."""
     if file.format == "PNG" and not {"exif", "Raw profile type exif", "xmp"} & file.info.keys():
-        return 1  # Pillow would decode the whole picture to look behind it
+        return 1  # Pillow would decode the whole picture to look for it
     try:
         return file.getexif().get(ExifTags.Base.Orientation, 1)
     except UNREADABLE:

@@ -1,9 +1,9 @@
 """Multi-head attention that never holds the weights of all queries and keys at once.
 
-PyTorch's fused kernels do so too, but on a CPU they know no dropout: there PyTorch falls back to
-whole matrices, several of which are kept for the backward pass. In that case the weights of a few
-queries at a time are computed here, and again in the backward pass (Rabe and Staats 2021, with the
-queries divided but not the keys). The result is exact, dropout included.
+PyTorch's fused kernels do so too, but on a CPU they do not support dropout: there PyTorch falls
+back to whole matrices, several of which are kept for the backward pass. In that case the weights of
+a few queries at a time are computed here, and again in the backward pass (Rabe and Staats 2021,
+with the queries divided but not the keys). The result is exact, dropout included.
 """
 
 from simplevtr.modeling.recompute import recomputed
@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-# Of the attention weights that are computed together where no fused kernel runs; a few arrays of
-# this size exist at once. Training takes as long as with whole matrices: what is computed twice is
-# made up for by arrays that fit into a CPU's cache.
+# Bytes of the attention weights that are computed together where no fused kernel runs; a few arrays
+# of this size exist at once. Training takes as long as with whole matrices: arrays that fit into a
+# CPU's cache make up for what is computed twice.
 CHUNK_BYTES = 16 * 2**20
 
 

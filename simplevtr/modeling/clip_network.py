@@ -31,7 +31,7 @@ class ClipState:
     slots: Tensor  # (B, 1 or T, Q, C) last decoder output
     memory: Tensor  # (B, T, h, w, C) encoder output
     features: list[Tensor]  # three of (B, T, C_i, h_i, w_i): res4, res3, res2
-    cell_padding: Tensor | None  # (B, T, h, w) bool, True where a cell is; None: nothing is padded
+    cell_padding: Tensor | None  # (B, T, h, w) bool, True on padding; None: nothing is padded
     cell_logits: Tensor | None  # (B, T, h, w, K) classes of every cell; None without their layer
 
 

@@ -98,8 +98,8 @@ class ClipCriterion(nn.Module):
     ) -> dict[str, Tensor]:
         """Compute every loss of B clips, weighted.
 
-        ``network``, whose ``state`` of the ``batch`` this is, predicts the masks of the matched
-        slots, and of no others, if it has a mask head.
+        ``state`` is ``network.encode(batch)``. If it has a mask head, ``network`` predicts the
+        masks of the matched slots only.
 
         Returns:
             ``loss_ce``, ``loss_bbox``, ``loss_giou``, the same with ``_0`` ... for the earlier
@@ -197,7 +197,7 @@ class ClipCriterion(nn.Module):
                 terms = point_mask_losses(logits_at, maps, points, mask_focal_loss)
             else:
                 terms = full_mask_losses(chosen, maps)
-            # All instances were matched: over the draws the mean of this is the sum over all.
+            # All instances were matched, so that this makes the sum over the drawn ones unbiased.
             scale = len(targets[b]) / max(1, len(instances))
             sums.append(scale * torch.stack(terms).sum(1))
         return torch.stack(sums).sum(0)

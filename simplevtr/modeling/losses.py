@@ -1,4 +1,4 @@
-"""The losses of VisTR as pure functions (VisTR §3.4; shape legend in ``structures``).
+"""Class and box losses of VisTR, and a dense class loss (VisTR §3.4; legend in ``structures``).
 
 Half precision is computed in float32; float64 stays, for comparisons. The normaliser of the box
 losses is an argument; the criterion applies the weights. With nothing matched each sum is a zero

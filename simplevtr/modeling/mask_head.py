@@ -5,7 +5,7 @@ Those copies are what fills the memory, so the head works on a list of chosen sl
 matched ones (the losses use no others), in inference those above the score threshold.
 
 Masks at half the finest feature's stride, for small objects (§3.6: tried, not submitted), are made
-from logits, of one to four channels per instance and frame, and start as plain interpolation.
+from one logit ("deconv", at first bilinear) or four ("subpixel", at first nearest) per cell.
 """
 
 import math

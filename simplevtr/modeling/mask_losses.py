@@ -7,7 +7,7 @@ Some pixels are drawn as in PointRend's training (§3.1; Mask2Former §3.3 takes
 more candidates than needed the least certain are kept, and the rest is drawn uniformly. Unlike
 there, a point is always the centre of a pixel of the target, so that its label needs no
 interpolation and uniform points have the focal loss over all pixels as their mean. detectron2's
-function that draws points is not used: it knows no padding and takes everything near a map's edge
+function that draws points is not used: it ignores padding and takes everything near a map's edge
 for uncertain, as it reads zeros beyond.
 """
 
@@ -26,8 +26,8 @@ from torchvision.ops import sigmoid_focal_loss
 
 FOCAL_ALPHA = 0.25
 FOCAL_GAMMA = 2.0
-# What a chunk may take: eight float32 maps of 300 x 540. Its GPU kernels, over a million pixels,
-# take longer than their launch, and it is little next to what the mask head keeps.
+# What all tensors of a chunk together may take: it then has eight maps of 300 x 540. Its GPU
+# kernels, over a million pixels, take longer than their launch; the mask head keeps far more.
 CHUNK_BYTES = 128 * 2**20
 # Tensors of a chunk's size that exist at once in its backward pass (measured).
 TENSORS_A_CHUNK = 25
@@ -82,7 +82,7 @@ class TargetMaps:
     """
 
     masks: Tensor  # (G, T, H, W) bool, the clip's targets
-    padding: Tensor | None  # (T, H, W) bool, True where a pixel is; None if nothing is padded
+    padding: Tensor | None  # (T, H, W) bool, True on padding; None if nothing is padded
     instances: Tensor  # (N,) int64, indices into G
     frames: Tensor  # (N,) int64, indices into T
 

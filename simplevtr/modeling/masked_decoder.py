@@ -1,7 +1,7 @@
 """Slots that attend to the cells of a whole clip where their own masks are.
 
 Each layer attends to one scale of all frames together, with one softmax, so that a slot is the same
-object in all of them (paper section 3.4: queries know no frames), within its mask of the layer
+object in all of them (paper section 3.4: queries have no frame axis), within its mask of the layer
 before (Cheng et al. 2022, Mask2Former, section 3.2).
 """
 
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 
 class SlotKernels(NamedTuple):
-    """What slots predict, in full precision; of several layers with a leading axis L."""
+    """What slots predict, in full precision; of all layers with a leading axis L + 1."""
 
     slots: Tensor  # (B, Q, C) normed
-    kernel: Tensor  # (B, Q, E), which times the pixel embeddings and
-    bias: Tensor  # (B, Q) added gives the logits of a slot's masks
+    kernel: Tensor  # (B, Q, E); the logits of a slot's masks are kernel @ embedding + bias
+    bias: Tensor  # (B, Q)
 
 
 class KernelHead(nn.Module):

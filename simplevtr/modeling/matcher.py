@@ -31,7 +31,7 @@ class ClipMatcher:
     Every cost is a mean over the frames in which the instance is visible. VisTR's public code
     averages over all frames, where an absent one has an empty box and class 0 (``frames="all"``),
     and looks the visibility up by the position in the assignment instead of by the assigned target,
-    which is not kept.
+    a quirk that is not copied.
     """
 
     cost_class: float  # weight of minus the probability of the class

@@ -57,8 +57,7 @@ class SimpleVTR(nn.Module):
         if cfg.TEST.DROPOUT and not cfg.MODEL.SIMPLEVTR.DROPOUT:
             raise ValueError("TEST.DROPOUT is True: MODEL.SIMPLEVTR.DROPOUT must be above 0")
         return {
-            "inference_dropout": cfg.TEST.DROPOUT,
-            # First, since it is checked at once and the network takes time.
+            # Before the network, which takes time to build: this is checked at once.
             "precision": Precision.from_config(cfg),
             "network": network(cfg),
             "batcher": ClipBatcher(cfg),
@@ -66,6 +65,7 @@ class SimpleVTR(nn.Module):
             "criterion": criterion(cfg),
             "window_predictor": WindowPredictor.from_config(cfg),
             "segmenter": VideoSegmenter.from_config(cfg),
+            "inference_dropout": cfg.TEST.DROPOUT,
         }
 
     @property
@@ -76,8 +76,9 @@ class SimpleVTR(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; in the latter dropout alone may stay on.
 
-        On a CPU the pixel head's convolutions have their channels last, which saves a sixth of the
-        time of a training step and of inference; the paper's head gains nothing.
+        On a CPU the pixel head's convolutions have their channels last, unless the backward pass
+        may crash with them, which saves a sixth of the time of a training step and of inference;
+        the paper's head gains nothing.
         """
         super().train(mode)
         if isinstance(self.network, PixelNetwork):
@@ -104,7 +105,7 @@ class SimpleVTR(nn.Module):
             float, ``pred_labels`` int (contiguous), ``pred_masks`` ``TrackMasks``, which read like
             (T, H, W) bool tensors at the original size, ``pred_ids`` int, ``pred_ranking`` float.
             Scores are those of the track where it was seen; AP orders tracks by the ranking, which
-            also weighs in how much of a long video saw them.
+            also reflects how much of a long video saw them.
         """
         if not self.training and len(batched_inputs) != 1:
             raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")
@@ -122,7 +123,7 @@ class SimpleVTR(nn.Module):
         return self.criterion(network, network.encode(batch), targets, batch)
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
-        """Predict every slot, the same in training and evaluation mode; see ``ClipBatch``."""
+        """Predict every slot and its masks; dropout follows the mode. See ``ClipBatch``."""
         network = self.precision.applied(self.network, self.device, training=False)
         state = network.encode(ClipBatch(frames, padding_mask))
         if network.mask_head is None:

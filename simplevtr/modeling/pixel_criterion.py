@@ -2,7 +2,8 @@
 
 A slot has one class for the clip; its mask is learned in all frames, empty where the object is
 absent, so that it can say "not here". Masks of all layers but the last are compared at the
-embedding's size, those of the last at the input's, at its least certain pixels.
+embedding's size, those of the last at the input's: at every pixel or, with LOSS.MASK_POINTS, at
+some, most of them where the mask is uncertain.
 """
 
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ from torch.nn.utils.rnn import pad_sequence
 class PixelCriterion(nn.Module):
     """Matching and losses of a batch of clips."""
 
+    # An attribute, so that the memory planner, which computes no values, can replace it.
     assign = staticmethod(assign)
 
     @configurable
@@ -54,8 +56,8 @@ class PixelCriterion(nn.Module):
     ) -> dict[str, Tensor]:
         """Compute every loss of B clips, weighted.
 
-        The ``network`` is not asked: kernels and embeddings, whose products are the masks, are in
-        its ``state`` of the ``batch``.
+        The ``network`` is not used: the ``state`` that it made of the ``batch`` has the kernels
+        and embeddings, whose products are the masks.
 
         Returns:
             ``loss_ce``, ``loss_mask`` and ``loss_dice``, the same with ``_0`` ... for the layers
@@ -83,10 +85,10 @@ class PixelCriterion(nn.Module):
     @torch.no_grad()
     def _match(self, state: PixelState, embedding: Tensor, truth: "_Truth") -> list[list[Match]]:
         """After every layer, the assignment of the slots of every clip."""
-        # Matching needs no details.
+        # Half the resolution is enough for matching.
         size = [max(1, side // 2) for side in embedding.shape[-2:]]
         _, kernel, bias = state.layers
-        logits = mask_logits(kernel, bias, resized(embedding, size)).flatten(3)  # (L, B, Q, S)
+        logits = mask_logits(kernel, bias, resized(embedding, size)).flatten(3)  # (L + 1, B, Q, S)
         wanted = rearrange(cell_shares(truth.masks, size), "b g t h w -> b g (t h w)")
         cells: int | Tensor = logits.shape[-1]
         probability, loss = logits.sigmoid(), F.softplus(logits)
@@ -94,6 +96,7 @@ class PixelCriterion(nn.Module):
             inside = rearrange(cell_shares(truth.inside, size), "b t h w -> b 1 (t h w)")
             probability, loss = probability * inside, loss * inside
             cells = inside.sum(-1, keepdim=True).clamp(min=1)
+        # mask_bce_loss and mask_dice_loss of every pair of a slot and an instance, as products.
         hits = torch.einsum("lbqs,bgs->lbqg", logits, wanted)
         bce = (loss.sum(-1, keepdim=True) - hits) / cells
         overlap = 2 * torch.einsum("lbqs,bgs->lbqg", probability, wanted)
@@ -162,7 +165,7 @@ class PixelCriterion(nn.Module):
 
 @dataclass(frozen=True)
 class _Truth:
-    """The targets of B clips at the embedding's size, with as many rows each as the most have."""
+    """The targets of B clips at the embedding's size, padded to the largest number of instances."""
 
     counts: list[int]  # B numbers of instances
     labels: Tensor  # (B, G) int64, 0 in rows without an instance
@@ -189,7 +192,7 @@ class _Truth:
 def _coarse_losses(
     layers: SlotKernels, matches: list[list[Match]], embedding: Tensor, truth: _Truth
 ) -> Tensor:
-    """(L, 2), sums over the maps of each of the first L layers, at the embedding's size.
+    """(L, 2), sums over the maps of every prediction but the last, at the embedding's size.
 
     Cross-entropy counts in all frames, dice in those that show the object.
     """

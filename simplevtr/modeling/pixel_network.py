@@ -33,15 +33,15 @@ from torch import Tensor, nn
 class PixelState:
     """What the network knows of a batch of clips before masks are asked for."""
 
-    # Classes of every slot after the last layer, repeated over the frames and freed from the loss's
-    # weight of "no object"; without boxes and masks
+    # Classes of every slot after the last layer, repeated over the frames, with the loss's weight
+    # of "no object" undone; without boxes and masks
     predictions: ClipPredictions
     slots: Tensor  # (B, 1, Q, C) after the last layer
-    layers: SlotKernels  # L of them: what slots predict before the first layer and after each
-    logits: Tensor  # (L, B, Q, K + 1) of their classes; the last index is "no object"
+    layers: SlotKernels  # what slots predict before the first layer and after each, L + 1 in all
+    logits: Tensor  # (L + 1, B, Q, K + 1) of their classes; the last index is "no object"
     embedding: Tensor  # (B, T, E, h, w) of the pixels
-    fine_kernel: Tensor | None  # (B, Q, F) of the last layer's slots, which is multiplied with
-    fine: Tensor | None  # (B, T, F, H, W), embeddings of the pixels at the input's size, if any
+    fine_kernel: Tensor | None  # (B, Q, F) of the last layer's slots; None without ``fine``
+    fine: Tensor | None  # (B, T, F, H, W) embedding of the pixels at the input's size
 
 
 class PixelNetwork(nn.Module):
@@ -76,6 +76,8 @@ class PixelNetwork(nn.Module):
         self.no_object_weight = no_object_weight
         self.recompute = tuple(recompute)
         self.backbone = backbone
+        # Not a mask head. The name is that of the paper's network, by which callers ask whether
+        # there are masks, and that of the parameters in checkpoints.
         self.mask_head = pixel_decoder
         self.decoder = decoder
         self.class_head = class_head

@@ -43,10 +43,11 @@ class ClipPositionEncoding(nn.Module):
 
 
 def frame_position(height: int, width: int, channels: int, device: torch.device) -> Tensor:
-    """Where each cell lies within its frame, (h, w, C) float32, the same for any frame of a clip.
+    """Where each cell lies within its padded frame, (h, w, C) float32, the same for every frame.
 
-    As ``ClipPositionEncoding``, with two axes, y and x, of C / 2 channels each; ValueError if C is
-    not divisible by 4.
+    It has two axes, y and x, of C / 2 channels each. Unlike ``ClipPositionEncoding`` it counts
+    padding, places a cell at its centre and puts an axis's sines before its cosines. ValueError if
+    C is not divisible by 4.
     """
     if channels % 4:
         raise ValueError(f"{channels} channels cannot hold two axes of sine and cosine pairs")

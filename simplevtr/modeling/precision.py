@@ -62,7 +62,7 @@ class Precision:
 
 
 class InHalfPrecision:
-    """The methods of a network under autocast; what is done with their results is not rounded."""
+    """The methods of a network under autocast; their results are used outside of it."""
 
     def __init__(self, network: nn.Module, autocast: torch.autocast) -> None:
         self.mask_head = network.mask_head
@@ -78,6 +78,6 @@ def _check(dtype: torch.dtype | None, device: torch.device, key: str) -> None:
         )
     if device.type == "cuda" and dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported():
         raise ValueError(
-            f"{key} is on and SOLVER.AMP.DTYPE is 'bfloat16', which this GPU does not know; "
+            f"{key} is on and SOLVER.AMP.DTYPE is 'bfloat16', which this GPU does not support; "
             "allowed is 'float16'"
         )

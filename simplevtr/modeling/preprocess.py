@@ -75,7 +75,7 @@ class TargetBuilder:
 
         The clip has ``instances``, T ``Instances`` with the same N rows: ``gt_boxes`` xyxy pixels,
         ``gt_classes``, ``gt_ids`` (-1 where absent), ``gt_masks`` (``BitMasks``); and
-        ``file_names``, for the warning. Frames behind the clip's hold nothing. Of too many
+        ``file_names``, for the warning. Frames after the clip's own are empty. Of too many
         instances those with most visible pixels over the clip are kept (warned once), as no more
         can be matched.
         """
@@ -99,7 +99,7 @@ class TargetBuilder:
         if not self._warned:
             self._warned = True
             logger.warning(
-                "video %s: %d instances in a clip, more than the model's %d slots "
+                "the clip that begins with %s has %d instances, more than the model's %d slots "
                 "(MODEL.SIMPLEVTR.NUM_QUERIES); the largest are kept, here and in further clips",
                 clip["file_names"][0],
                 len(targets),

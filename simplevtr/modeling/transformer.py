@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with ReLU, a residual connection and a norm behind it."""
+    """Two linear layers with ReLU and a residual connection, followed by a norm."""
 
     def __init__(self, *, channels: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class FeedForward(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention with a residual connection and a norm behind it."""
+    """Multi-head attention with a residual connection, followed by a norm."""
 
     def __init__(self, *, channels: int, heads: int, dropout: float) -> None:
         super().__init__()

@@ -1,9 +1,8 @@
 """The network over one window of a video, its slots as the tracker takes them."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from simplevtr.modeling.clip_network import ClipNetwork
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.structures import cyclic_frames
 from simplevtr.tracking import WindowTracks
@@ -21,7 +20,7 @@ class WindowPredictor:
     # window is then gone through again, as in training and by VisTR
     query_frames: int
     class_offset: int  # leading class indices that no category uses (VisTR: 1)
-    # Slots whose best class probability, a mean over the window's frames, is below are left out
+    # Slots whose best class probability, a mean over the window's frames, is lower are left out
     # before masks are computed
     slot_threshold: float
 
@@ -34,10 +33,8 @@ class WindowPredictor:
         return cls(node.QUERY_FRAMES, node.CLASS_OFFSET, threshold)
 
     @torch.no_grad()
-    def __call__(
-        self, network: ClipNetwork, batcher: ClipBatcher, images: list[Tensor]
-    ) -> WindowTracks:
-        """The slots of one window of T uint8 (3, h, w) frames, by a network in evaluation mode."""
+    def __call__(self, network: Any, batcher: ClipBatcher, images: list[Tensor]) -> WindowTracks:
+        """The slots of one window of T uint8 (3, h, w) frames, by either head's network."""
         own = len(images)
         if self.query_frames:
             images = [images[i] for i in cyclic_frames(own, max(own, self.query_frames))]

@@ -44,7 +44,7 @@ PIXEL_DECODER, SLOTS = "pixel decoder", "slots"
 # (MAPS_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
 # backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and give the same.
 SHORTER, LONGER = 9, 12
-# From two slots on, the mask head adds up their gradients; one alone is measured by itself.
+# The mask head adds up the gradients of two or more slots; one alone is measured by itself.
 FEW, MORE = 2, 2
 ROUNDING = 1e-3  # of a frame; less does not keep a clip from fitting
 
@@ -146,7 +146,7 @@ class MemoryModel:
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
             elif isinstance(module, nn.Dropout):
-                # Of this module alone, which a type checker takes for all.
+                # A type checker takes the method of this module alone for that of all.
                 module.forward = partial(_gpu_dropout, module)  # type: ignore[method-assign]
             elif isinstance(module, nn.MultiheadAttention):
                 module.dropout = 0.0
@@ -216,7 +216,7 @@ class MemoryModel:
             if first.requires_grad:
                 first.register_hook(lambda _: counter.enter(before, backward=True))
 
-        hooks = [m.register_forward_pre_hook(partial(begin, to, of)) for m, to, of in self._begins]
+        hooks = [m.register_forward_pre_hook(partial(begin, *parts)) for m, *parts in self._begins]
         with self._autocast():
             state = self._network.encode(batch)
         for hook in hooks:

@@ -109,7 +109,7 @@ class _Search:
         # More than all other labels can gain, so size comes first.
         all_others = sum(self.weights[label] * (self.total * n) ** 2 for label, n in sums.items())
         self.weights[_VIDEO] = 1 + all_others
-        # From the target to the videos for validation, an integer in units of 1 / total videos.
+        # How far those for validation exceed the target, an integer in units of 1 / total videos.
         self.deviations = {label: 0 if label in alone else -wanted * n for label, n in sums.items()}
         self.deviations[_VIDEO] = -wanted * self.total
         # Groups of one profile are alike: so many of them are for validation, the first in order.
@@ -138,7 +138,7 @@ class _Search:
         while not leaving or self.taken[leaving]:
             change = self._change(leaving, -1)
             self._move(leaving, -1)
-            # To let a group go may help alone.
+            # Letting a group go may help alone.
             free = (p for p, groups in self.groups.items() if self.taken[p] < len(groups))
             entering = min([_NO_GROUP, *free], key=lambda profile: self._change(profile, 1))
             if change + self._change(entering, 1) >= 0:

@@ -22,10 +22,10 @@ class CollectedTracks:
     ) -> None:
         """Begin a video whose frames are of ``size`` (H, W).
 
-        With ``per_video`` 0 there is one result per track, its category the most frequent best
-        class and its score the mean of the best probabilities (VisTR); with N there are the N
-        (track, class) pairs that rank highest, their scores the mean probabilities. A track ranks
-        by its score times the share of the windows' frames that saw it, to ``length_power``.
+        With ``per_video`` 0 there is one result per track, with its most frequent best class and
+        ``TrackEvidence.score`` (VisTR); with N there are the N (track, class) pairs that rank
+        highest, with the scores of ``TrackEvidence.best_classes``. A track ranks by its score
+        times the share of the windows' frames that saw it, to ``length_power``.
         """
         self.size = size
         self.frames = 0
@@ -33,7 +33,7 @@ class CollectedTracks:
         self._length_power = length_power
         self._rles: dict[int, dict[int, dict]] = {}  # by track, then by frame
         self._last: dict[int, tuple[int, float]] = {}  # label and score in the last frame
-        # Frames that saw the whole track, its labels and scores.
+        # By ended track: frames of the windows that saw it, and its (label, score) pairs.
         self._ended: dict[int, tuple[int, list[tuple[int, float]]]] = {}
 
     def extend(self, frames: Iterable[FrameTracks]) -> None:

@@ -38,13 +38,13 @@ class TrackEvidence:
         return int(self.votes.argmax())
 
     def score(self) -> float:
-        """Mean of the frames' best class probabilities, times that inside the masks."""
+        """Mean of the frames' best class probabilities, times the mean inside the masks (or 1)."""
         return self.best / self.frames * self._mask_factor()
 
     def best_classes(self, count: int) -> list[tuple[int, float]]:
-        """The ``count`` classes whose mean probabilities, times that inside the masks, are best.
+        """The ``count`` classes with the best mean probabilities, times the mean inside the masks.
 
-        With these scores, best first. 0 is for the class that is the best one in most frames, with
+        With these scores, best first. With 0 the class that is the best one in most frames, with
         ``score`` (VisTR).
         """
         if not count:

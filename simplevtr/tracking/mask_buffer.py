@@ -24,7 +24,7 @@ class MaskBuffer:
         return self._sums is not None
 
     def add(self, logits: Tensor, first: int) -> None:
-        """Add a window's masks (n, h, w), from frame ``first`` on; none before the first held."""
+        """Add a window's masks (n, h, w), whose first frame ``first`` is not before those held."""
         if self._sums is None:
             self._first = first
             self._sums = logits.float()
@@ -51,7 +51,7 @@ class MaskBuffer:
         return result
 
     def take(self, first: int, stop: int, size: tuple[int, int]) -> list[dict | None]:
-        """Remove the frames [first, stop), none after the first held; their masks at ``size``.
+        """Remove the frames [first, stop), ``first`` not after the first held; masks at ``size``.
 
         They are compressed RLEs, None where the mask is empty or no window saw the track.
         """

@@ -23,7 +23,7 @@ class Window(NamedTuple):
 
     start: int  # 0-based number of the first
     frames: list  # at least one
-    settled: int  # frames before this number are seen by no later window
+    settled: int  # frames before this number are final after this window, seen again or not
 
 
 def sliding_windows(frames: Iterable[Any], length: int, stride: int) -> Iterator[Window]:
@@ -60,7 +60,7 @@ class VideoSegmenter:
 
     window: int  # frames that the network looks at together; 0 for the whole video
     stride: int  # frames from one window to the next; 0 for three quarters of a window
-    score_threshold: float  # tracks whose score is below are left out
+    score_threshold: float  # tracks with a lower score are left out
     tracks_per_video: int  # see per_video of CollectedTracks
     length_power: float  # see CollectedTracks
     tracking: TrackingSettings  # how windows are joined

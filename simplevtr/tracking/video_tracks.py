@@ -80,8 +80,8 @@ class VideoTracks:
     def add(self, window: WindowTracks, *, start: int, settled: int) -> list[FrameTracks]:
         """Take in the next window, whose first frame is number ``start``.
 
-        Frames before ``settled`` are seen by no later window: those that this makes final are
-        returned, with all their tracks, whatever their scores.
+        Frames before ``settled`` are final after this window, though the last window may see some
+        again: those that it makes final are returned, with all their tracks, whatever their scores.
         """
         scoring = self.settings.mask_scoring
         confidence = window.confidence() if scoring else torch.ones(len(window), 2)

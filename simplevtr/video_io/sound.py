@@ -15,7 +15,7 @@ import av
 
 logger = logging.getLogger(__name__)
 
-# A packet or stream: what PyAV knows no time of is None, which does not occur in these.
+# A packet or stream. PyAV has None for an unknown time, which does not occur in these.
 _Timed = Any
 
 # What mp4 files hold and players play, by the names of its decoders; anything else becomes AAC.

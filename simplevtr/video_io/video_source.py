@@ -36,7 +36,7 @@ class StreamReader:
         stream.thread_type = "SLICE"
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate else None
-        # Of the next two, None where the container does not state it.
+        # Each of the next two is None where the container does not state it.
         self.length = stream.frames or None
         self.seconds = _seconds(stream)
         self.count = 0  # frames returned so far
@@ -46,7 +46,7 @@ class StreamReader:
         self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
         tick = Fraction(stream.time_base or Fraction(1, 90000))
         jumping = av.format.Flags.ts_discont.value
-        # The value is an int, which PyAV's stubs do not know.
+        # The value is an int, which PyAV's stubs do not say.
         jumps = bool(int(container.format.flags) & jumping)  # type: ignore[operator]
         self.timeline = Timeline(self.fps, tick, may_jump=jumps)
 

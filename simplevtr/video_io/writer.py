@@ -82,7 +82,7 @@ class _VideoSink(FrameSink):
         self._frame_time, self._tick = 1 / fps, tick
         self._next = Fraction(0)  # seconds
         self._last = -1  # ticks
-        # Of the pictures inside the encoder, by start; PyAV has no None there.
+        # Durations of the pictures inside the encoder, by start; PyAV has no None there.
         self._durations: dict[Any, Any] = {}
         form = self.path.suffix[1:].lower()
         self._container = av.open(f"file:{self._partial}", "w", format=form, options=options)

@@ -17,7 +17,8 @@ is taken if that IoU reaches foreground, and the masks taken, as one track, reac
 A true track is missed if it has no match, is not broken, and is the aim of no class and no
 localisation error.
 
-TIDE knows no broken tracks, and prefers localisation to class where both hold.
+TIDE has no broken tracks, and prefers localisation to class where both hold. ``id_switch`` counts
+broken tracks; the switches of CLEAR MOT (``id_switches``) are another number.
 """
 
 import math

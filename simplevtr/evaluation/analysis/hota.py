@@ -1,7 +1,7 @@
 """HOTA (Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", 2021).
 
 The metric is TrackEval's, the reference implementation, an optional package; the IoUs of masks are
-ours. HOTA knows no scores, so predictions below one are left out first, and tracks are compared
+ours. HOTA ignores scores, so predictions below one are left out first, and tracks are compared
 within their category. Crowds are left out. All scores are means over the IoU thresholds 0.05, 0.1,
 ..., 0.95, in per cent.
 """
@@ -46,7 +46,7 @@ def trackeval_hota() -> Any:
 def score_hota(
     gt: GroundTruth, results: list[PredictedTrack], *, score_threshold: float = SCORE_THRESHOLD
 ) -> HotaScores:
-    """Score predicted tracks from the score threshold on.
+    """Score the predicted tracks that reach the score threshold.
 
     ValueError if there are no annotations, the threshold is not in [0, 1], or TrackEval is missing.
     """

@@ -119,7 +119,7 @@ class Findings:
         return None
 
     def other_values(self, entry: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
-        """The values of an entry that the format does not know, fit to be written."""
+        """The values of an entry that the format does not define, fit to be written."""
         kept = {key: value for key, value in entry.items() if key not in known}
         for key, value in [*kept.items()]:
             if type(value) in _PLAIN:

@@ -35,7 +35,7 @@ class Video:
     size: tuple[int, int]  # height and width in pixels
     names: list[str | None]  # of the frames, None for those that cannot be used
     stated_length: int | None  # None if the file gives none
-    values: dict[str, Any]  # of its entry that the format does not know
+    values: dict[str, Any]  # of its entry that the format does not define
     found: Findings  # at its place
     tracks: list[Track] = field(default_factory=list)  # that a repair keeps
     dropped: bool = False  # whether a repair leaves it out

@@ -117,10 +117,10 @@ class Content:
     def _add_scores(self, data: dict) -> None:
         """Add what needs ground truth."""
         iou_threshold = self.settings.iou_threshold
-        of = {"iou_threshold": iou_threshold, "score_threshold": self.settings.score_threshold}
-        switches = count_id_switches(self.gt, self.results, **of)
+        limits = {"iou_threshold": iou_threshold, "score_threshold": self.settings.score_threshold}
+        switches = count_id_switches(self.gt, self.results, **limits)
         data["scores"] = self._scores()
-        data["confusion"] = confuse_categories(self.gt, self.results, **of).tolist()
+        data["confusion"] = confuse_categories(self.gt, self.results, **limits).tolist()
         data["videos"] = [
             _about(tracks.video)
             | score_video(tracks, self.shown[tracks.video.id], iou_threshold)
@@ -137,7 +137,7 @@ class Content:
         scores = evaluate_tracks(self.gt, self.results, area_limits=self.settings.area_limits)
         true = Counter(track.category_id for track in self.gt.tracks or () if not track.iscrowd)
         least = self.settings.score_threshold
-        predicted = Counter(of.category_id for of in self.results if of.score >= least)
+        predicted = Counter(t.category_id for t in self.results if t.score >= least)
         curves = scores.precision[..., 0, -1]  # (10 thresholds, 101 recalls, K)
         categories, by_category = [], []
         for k, number in enumerate(scores.category_ids):
@@ -151,7 +151,7 @@ class Content:
             "overall": [scores.stats[name] for name in COLUMNS],
             "categories": categories,
             "byIou": [
-                {"iou": 0.5 + 0.05 * i, "precision": _curve(of)} for i, of in enumerate(curves)
+                {"iou": 0.5 + 0.05 * i, "precision": _curve(at)} for i, at in enumerate(curves)
             ],
             "byCategory": by_category,
         }
