@@ -10,9 +10,9 @@ torchvision's deformable convolution, and whole arrays of masks at the frame's s
 
 from typing import Any
 
-from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.meta_arch import SimpleVTR
+from simplevtr.modeling.paper_network import PaperNetwork, PaperState
 from simplevtr.structures import ClipBatch, ClipPredictions, FrameTracks, encode_masks
 from simplevtr.tracking.collected import CollectedTracks
 from simplevtr.tracking.evidence import TrackEvidence
@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
-class PlainNetwork(ClipNetwork):
-    """``ClipNetwork`` without its shortcuts."""
+class PlainNetwork(PaperNetwork):
+    """``PaperNetwork`` without its shortcuts."""
 
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__(cfg)
@@ -36,7 +36,7 @@ class PlainNetwork(ClipNetwork):
             if isinstance(module, DeformConv):
                 module.kernel = "torchvision"
 
-    def encode(self, batch: ClipBatch) -> ClipState:
+    def encode(self, batch: ClipBatch) -> PaperState:
         """As the base class, with every attention matrix in memory."""
         with sdpa_kernel(SDPBackend.MATH):
             return super().encode(batch)
@@ -49,7 +49,7 @@ class PlainNetwork(ClipNetwork):
         auxiliary = tuple(zip(logits[:-1], boxes[:-1], strict=True))
         return ClipPredictions(logits=logits[-1], boxes=boxes[-1], auxiliary=auxiliary)
 
-    def masks(self, state: ClipState, clip: Tensor, slot: Tensor) -> Tensor:
+    def masks(self, state: PaperState, clip: Tensor, slot: Tensor) -> Tensor:
         """As the base class: the masks of every slot, of which the chosen ones are given back."""
         head = self.mask_head
         clips, length = state.memory.shape[:2]
@@ -104,7 +104,7 @@ class PlainVTR(SimpleVTR):
         for n, slot in enumerate(probability.unbind(1)):
             ones = torch.ones(2)  # scores are those of the classes alone
             collected.end(n, TrackEvidence.of(slot, ones))
-        return collected.result(looked_at=len(probability), score_threshold=0.0)
+        return collected.result(frames_predicted=len(probability), score_threshold=0.0)
 
 
 @META_ARCH_REGISTRY.register()

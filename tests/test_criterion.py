@@ -1,16 +1,16 @@
 import math
 from types import SimpleNamespace
 
-from simplevtr.modeling.criterion import ClipCriterion, LossSettings
+from simplevtr.modeling.criterion import LossSettings, PaperCriterion
 from simplevtr.modeling.losses import class_coverage
-from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.matcher import PaperMatcher
 from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 
 import torch
 import torch.nn.functional as F
 
 FRAMES = torch.zeros(1, 2, 3, 4, 4)
-MATCHER = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
+MATCHER = PaperMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
 
 
 def batch(frames=2, slots=3, classes=2):
@@ -29,7 +29,7 @@ def batch(frames=2, slots=3, classes=2):
 
 
 def losses(settings, predictions, targets, mask_logits=None, padding=None):
-    criterion = ClipCriterion(matcher=MATCHER, settings=settings)
+    criterion = PaperCriterion(matcher=MATCHER, settings=settings)
     assert criterion.match(predictions, [targets])[0][0][0].tolist() == [2]
     return criterion(*predicted(predictions, mask_logits), [targets], ClipBatch(FRAMES, padding))
 
@@ -117,7 +117,7 @@ def test_no_padding_is_like_padding_of_nothing():
 
 def test_cells_of_padding_do_not_count():
     predictions, targets = batch()
-    criterion = ClipCriterion(matcher=MATCHER, settings=LossSettings(dense_weight=3.0))
+    criterion = PaperCriterion(matcher=MATCHER, settings=LossSettings(dense_weight=3.0))
     cells = torch.randn(1, 2, 2, 2, 2)
 
     def dense(padding, cell_logits):

@@ -132,7 +132,7 @@ def test_the_command_exports_queries_with_a_frame_axis_at_their_length(tiny_cfg,
     model, frames = build(cfg), frames_of((2, 3, 2), 8)
     with torch.no_grad():
         found = program(frames)
-        slots = model._look()([*frames])
+        slots = model._predictor()([*frames])
     torch.testing.assert_close(found["scores"], slots.probability.mean(1), atol=1e-5, rtol=0)
     torch.testing.assert_close(found["masks"], slots.masks, atol=1e-4, rtol=0)
 

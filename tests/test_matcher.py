@@ -1,6 +1,6 @@
 import itertools
 
-from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.matcher import PaperMatcher
 from simplevtr.structures import ClipTargets
 
 import pytest
@@ -46,7 +46,7 @@ def cost_of(logits, boxes, targets, slot, instance):
 
 
 def test_assignment_is_the_cheapest():
-    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
+    matcher = PaperMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
     for seed in range(5):
         logits, boxes, targets = example(seed)
         for layer, (slots, instances) in enumerate(matcher(logits, boxes, targets)):
@@ -62,7 +62,7 @@ def test_assignment_is_the_cheapest():
 
 
 def test_absent_frames_cost_nothing():
-    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
+    matcher = PaperMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
     logits, boxes, targets = example(1)
     absent = ~targets.visible
     assert absent.any()
@@ -78,7 +78,7 @@ def test_absent_frames_cost_nothing():
 
 
 def test_costs_over_all_frames_as_in_vistrs_code():
-    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0, frames="all")
+    matcher = PaperMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0, frames="all")
     logits, boxes, targets = example(1)
     cost = matcher._cost(logits, boxes, targets)
     for slot, instance in itertools.product(range(4), range(2)):
@@ -93,7 +93,7 @@ def test_costs_over_all_frames_as_in_vistrs_code():
 
 
 def test_no_instances_and_not_a_number():
-    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
+    matcher = PaperMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
     logits, boxes, targets = example(2)
     empty = targets.rows(torch.zeros(0, dtype=torch.int64))
     assert [len(slots) for slots, _ in matcher(logits, boxes, empty)] == [0, 0]

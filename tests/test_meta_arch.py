@@ -168,8 +168,8 @@ def test_queries_with_a_frame_axis(tiny_cfg):
     assert result["pred_masks"][0].shape == (5, 32, 48)
     # A short one is filled as the clips of a training are.
     images, seen = make_clip(frames=2)["image"], []
-    look = model.window_predictor
-    look(model.network, lambda clips: seen.append(clips) or model.batcher(clips), images)
+    predict = model.window_predictor
+    predict(model.network, lambda clips: seen.append(clips) or model.batcher(clips), images)
     assert [id(image) for image in seen[0][0]["image"]] == [
         id(images[t]) for t in sample_frames(2, 3, None, anchor=0)
     ]

@@ -2,8 +2,8 @@
 
 from itertools import combinations
 
-from simplevtr.modeling.criterion import ClipCriterion, LossSettings, sample_tracks
-from simplevtr.modeling.matcher import ClipMatcher
+from simplevtr.modeling.criterion import LossSettings, PaperCriterion, sample_tracks
+from simplevtr.modeling.matcher import PaperMatcher
 from simplevtr.structures import ClipBatch, ClipTargets
 
 import pytest
@@ -61,8 +61,8 @@ def test_the_mean_over_all_subsets_is_the_full_loss(monkeypatch, limit):
         chosen = torch.cat([logits[b, slots] for b, (slots, _) in enumerate(tracks)])
         return criterion.mask_losses(chosen, targets, tracks, batch)
 
-    matcher = ClipMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
-    criterion = ClipCriterion(matcher=matcher, settings=LossSettings())
+    matcher = PaperMatcher(cost_class=1.0, cost_l1=5.0, cost_iou=2.0)
+    criterion = PaperCriterion(matcher=matcher, settings=LossSettings())
     results = []
     for subset in combinations(range(4), limit):
         order = torch.tensor(subset)

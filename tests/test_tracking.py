@@ -9,7 +9,7 @@ from simplevtr.tracking import (
     VideoSegmenter,
     VideoTracks,
     WindowLinker,
-    WindowTracks,
+    WindowSlots,
     sliding_windows,
 )
 from simplevtr.tracking.linking import looks_alike
@@ -79,7 +79,7 @@ class Scene:
                     masks[slot, t - start, 2:6, x : x + 3] = 5.0
             probability[slot, :, self.classes[who]] = (scores or {}).get(who, 0.9)
             embedding[slot, who] = 1.0
-        return WindowTracks(probability=probability, masks=masks, embedding=embedding)
+        return WindowSlots(probability=probability, masks=masks, embedding=embedding)
 
 
 def settings(**changes):
@@ -228,12 +228,12 @@ def test_class_and_score_are_evidence_over_all_windows():
     assert evidence[1].score() == pytest.approx(0.8)
 
 
-def collect(frames, evidence, *, looked_at=8, score_threshold=0.0, **options):
+def collect(frames, evidence, *, frames_predicted=8, score_threshold=0.0, **options):
     collected = CollectedTracks(SIZE, **options)
     collected.extend(frames)
     for track_id, own in evidence.items():
         collected.end(track_id, own)
-    return collected.result(looked_at=looked_at, score_threshold=score_threshold)
+    return collected.result(frames_predicted=frames_predicted, score_threshold=score_threshold)
 
 
 def test_the_result_of_a_video():
@@ -262,15 +262,15 @@ def test_a_tracks_score_is_that_of_the_windows_that_saw_it():
     scene = Scene(lambda t: 1, lambda t: 8)
     orders = [[0], [0, 1], *[[0]] * 8]
     frames, evidence = track(scene, 22, 4, 2, orders, scores={0: 0.5, 1: 0.95})
-    result = collect(frames, evidence, looked_at=40)
+    result = collect(frames, evidence, frames_predicted=40)
     assert result["pred_ids"] == [2, 1]
     assert result["pred_scores"] == pytest.approx([0.95, 0.5])
     # Only the order for AP asks how much of the video that was: one window of ten.
     assert result["pred_ranking"] == pytest.approx([0.095, 0.5])
-    alike = collect(frames, evidence, looked_at=40, length_power=0.0)
+    alike = collect(frames, evidence, frames_predicted=40, length_power=0.0)
     assert alike["pred_ranking"] == alike["pred_scores"]
-    assert collect(frames, evidence, looked_at=40, per_video=1)["pred_ids"] == [1]
-    assert collect(frames, evidence, looked_at=40, score_threshold=0.6)["pred_ids"] == [2]
+    assert collect(frames, evidence, frames_predicted=40, per_video=1)["pred_ids"] == [1]
+    assert collect(frames, evidence, frames_predicted=40, score_threshold=0.6)["pred_ids"] == [2]
     # What the stream said of it before.
     streamed = [frame.scores[1] for frame in frames if 2 in frame.track_ids]
     assert streamed == pytest.approx([0.95] * 4)
@@ -306,7 +306,7 @@ def test_a_window_without_slots():
 
 def test_without_a_mask_head_tracks_have_no_masks():
     video = VideoTracks(settings(), SIZE)
-    window = WindowTracks(
+    window = WindowSlots(
         probability=torch.rand(2, 4, 3), masks=torch.zeros(2, 4, 0, 0), embedding=torch.eye(2)
     )
     frames = video.add(window, start=0, settled=2) + video.finish()
@@ -315,7 +315,7 @@ def test_without_a_mask_head_tracks_have_no_masks():
 
 def strangers(frames):
     """A window with 20 objects that nobody saw before."""
-    return WindowTracks(
+    return WindowSlots(
         probability=torch.rand(20, len(frames), 3),
         masks=torch.ones(20, len(frames), 2, 3),
         embedding=torch.randn(20, 4),
@@ -369,7 +369,7 @@ def test_a_video_keeps_of_ended_tracks_what_its_result_needs():
 
 def test_a_track_is_an_own_copy_of_its_slot():
     video = VideoTracks(settings(), SIZE)
-    slots = WindowTracks(
+    slots = WindowSlots(
         probability=torch.rand(100, 4, 3), masks=torch.zeros(100, 4, 8, 12),
         embedding=torch.rand(100, 4),
     )  # fmt: skip
@@ -412,11 +412,11 @@ def test_numbers_out_of_range_are_named(make, key, wrong, allowed):
 
 
 def test_what_scores_less_than_the_threshold_is_neither_streamed_nor_in_the_result():
-    def look(frames):
+    def predict(frames):
         return Scene(lambda t: 1, lambda t: 8).window(
             frames[0], frames[-1] + 1, scores={0: 0.5, 1: 0.9}
         )
 
     strict = segmenter(score_threshold=0.6, tracking=settings())
-    assert {id for frame in strict.stream(look, range(9), SIZE) for id in frame.track_ids} == {2}
-    assert strict.segment(look, range(9), SIZE)["pred_ids"] == [2]
+    assert {id for frame in strict.stream(predict, range(9), SIZE) for id in frame.track_ids} == {2}
+    assert strict.segment(predict, range(9), SIZE)["pred_ids"] == [2]

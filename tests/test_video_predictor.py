@@ -6,7 +6,7 @@ from pathlib import Path
 from simplevtr.data.build import build_test_loader
 from simplevtr.data.ytvis import register_ytvis
 from simplevtr.inference import VideoPredictor, wanted_in_result
-from simplevtr.tracking import WindowTracks, frame_tracks
+from simplevtr.tracking import WindowSlots, frame_tracks
 from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter
 
@@ -111,15 +111,15 @@ def test_the_predictor_and_the_evaluation_find_the_same(tiny_cfg, tmp_path, chan
 def test_an_object_of_one_window_in_ten_is_shown(predictor):
     """With its 0.95: in the stream, and in the result that the demo writes at its threshold."""
 
-    def look(network, batcher, images):
-        slots = WindowTracks(
+    def predict(network, batcher, images):
+        slots = WindowSlots(
             probability=torch.tensor([0.01, 0.95]).expand(1, 4, 2),
             masks=torch.full((1, 4, 16, 24), 50.0),
             embedding=torch.ones(1, 8),
         )
         return slots if images[0].max() == 9 else slots.rows([])
 
-    predictor.model.window_predictor = look
+    predictor.model.window_predictor = predict
     frames = [np.full((32, 48, 3), 9 if t == 8 else 0, dtype=np.uint8) for t in range(22)]
     streamed = [f for f in predictor.stream(frames) if f.track_ids]
     assert [f.scores for f in streamed] == [pytest.approx([0.95])] * len(streamed)

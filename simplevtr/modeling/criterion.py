@@ -1,4 +1,4 @@
-"""Targets, matches and predictions -> the weighted loss dict that the trainer sums."""
+"""The losses of the paper's head: targets, matches, predictions -> the weighted loss dict."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling import losses
-from simplevtr.modeling.clip_network import ClipNetwork, ClipState
 from simplevtr.modeling.mask_losses import (
     TargetMaps,
     full_mask_losses,
@@ -14,7 +13,8 @@ from simplevtr.modeling.mask_losses import (
     mask_focal_loss,
     point_mask_losses,
 )
-from simplevtr.modeling.matcher import ClipMatcher, Match
+from simplevtr.modeling.matcher import Match, PaperMatcher
+from simplevtr.modeling.paper_network import PaperNetwork, PaperState
 from simplevtr.structures import ClipBatch, ClipPredictions, ClipTargets
 
 import torch
@@ -69,11 +69,11 @@ def sample_tracks(matches: list[Match], limit: int) -> list[Match]:
     return kept
 
 
-class ClipCriterion(nn.Module):
+class PaperCriterion(nn.Module):
     """Losses of a batch of clips; class and box losses after every decoder layer."""
 
     @configurable
-    def __init__(self, *, matcher: ClipMatcher, settings: LossSettings) -> None:
+    def __init__(self, *, matcher: PaperMatcher, settings: LossSettings) -> None:
         super().__init__()
         self.matcher = matcher
         self.settings = settings
@@ -83,7 +83,7 @@ class ClipCriterion(nn.Module):
         """Build the matcher and the settings."""
         node = cfg.MODEL.SIMPLEVTR
         return {
-            "matcher": ClipMatcher(**keyword_arguments(node.MATCHER)),
+            "matcher": PaperMatcher(**keyword_arguments(node.MATCHER)),
             "settings": LossSettings(**keyword_arguments(node.LOSS)),
         }
 
@@ -94,7 +94,7 @@ class ClipCriterion(nn.Module):
         return [list(layer) for layer in zip(*by_clip, strict=True)]
 
     def forward(
-        self, network: ClipNetwork, state: ClipState, targets: list[ClipTargets], batch: ClipBatch
+        self, network: PaperNetwork, state: PaperState, targets: list[ClipTargets], batch: ClipBatch
     ) -> dict[str, Tensor]:
         """Compute every loss of B clips, weighted.
 

@@ -25,7 +25,7 @@ def assign(cost: Tensor, device: torch.device) -> Match:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipMatcher:
+class PaperMatcher:
     """Hungarian matching on class, box distance and box overlap.
 
     Every cost is a mean over the frames in which the instance is visible. VisTR's public code

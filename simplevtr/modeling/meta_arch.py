@@ -7,15 +7,15 @@ from typing import Any, Self
 
 from simplevtr.head_keys import check_head
 from simplevtr.modeling.attention import MultiheadAttention
-from simplevtr.modeling.clip_network import ClipNetwork
-from simplevtr.modeling.criterion import ClipCriterion
+from simplevtr.modeling.criterion import PaperCriterion
+from simplevtr.modeling.paper_network import PaperNetwork
 from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_network import PixelNetwork
 from simplevtr.modeling.precision import Precision, without_autocast
 from simplevtr.modeling.preprocess import ClipBatcher, TargetBuilder
 from simplevtr.modeling.window_predictor import WindowPredictor
 from simplevtr.structures import ClipBatch, ClipPredictions, FrameTracks
-from simplevtr.tracking import VideoSegmenter, WindowTracks
+from simplevtr.tracking import VideoSegmenter, WindowSlots
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -31,10 +31,10 @@ class SimpleVTR(nn.Module):
     def __init__(
         self,
         *,
-        network: ClipNetwork | PixelNetwork,
+        network: PaperNetwork | PixelNetwork,
         batcher: ClipBatcher,  # clip dicts -> normalised, padded frames
         target_builder: TargetBuilder,  # Instances -> ClipTargets
-        criterion: ClipCriterion | PixelCriterion,  # matching and losses
+        criterion: PaperCriterion | PixelCriterion,  # matching and losses
         window_predictor: WindowPredictor,  # frames of a window -> its slots
         segmenter: VideoSegmenter,  # windows of a video -> its tracks
         precision: Precision,  # number formats of the network
@@ -137,13 +137,13 @@ class SimpleVTR(nn.Module):
     def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
         """Segment one video; see ``forward``."""
         size = (clip["height"], clip["width"])
-        return self.segmenter.segment(self._look(), clip["image"], size)
+        return self.segmenter.segment(self._predictor(), clip["image"], size)
 
     def stream(self, images: Iterable[Tensor], size: tuple[int, int]) -> Iterator[FrameTracks]:
         """Segment a video without an end; see ``VideoSegmenter.stream``."""
-        return self.segmenter.stream(self._look(), images, size)
+        return self.segmenter.stream(self._predictor(), images, size)
 
-    def _look(self) -> Callable[[list[Tensor]], WindowTracks]:
+    def _predictor(self) -> Callable[[list[Tensor]], WindowSlots]:
         """Frames of a window -> its slots."""
         network = self.precision.applied(self.network, self.device, training=False)
         return partial(self.window_predictor, network, self.batcher)
@@ -152,7 +152,7 @@ class SimpleVTR(nn.Module):
 def head_of(cfg: CfgNode) -> tuple[type[Any], type[Any]]:
     """The classes of the network and its losses for a config that ``check_head`` lets pass."""
     check_head(cfg)
-    heads = {"paper": (ClipNetwork, ClipCriterion), "pixel": (PixelNetwork, PixelCriterion)}
+    heads = {"paper": (PaperNetwork, PaperCriterion), "pixel": (PixelNetwork, PixelCriterion)}
     return heads[cfg.MODEL.SIMPLEVTR.HEAD]
 
 

@@ -1,6 +1,6 @@
 """The network of the pixel head: every frame is decoded once, and a mask is a product.
 
-The same interface as ``ClipNetwork``: ``encode``, then ``masks`` of chosen slots.
+The same interface as ``PaperNetwork``: ``encode``, then ``masks`` of chosen slots.
 """
 
 import math
@@ -76,8 +76,8 @@ class PixelNetwork(nn.Module):
         self.no_object_weight = no_object_weight
         self.recompute = tuple(recompute)
         self.backbone = backbone
-        # Not a mask head. The name is that of the paper's network, by which callers ask whether
-        # there are masks, and that of the parameters in checkpoints.
+        # Not a mask head. The name is PaperNetwork's, by which callers ask whether there are masks,
+        # and that of the parameters in checkpoints.
         self.mask_head = pixel_decoder
         self.decoder = decoder
         self.class_head = class_head

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from simplevtr.modeling.preprocess import ClipBatcher
 from simplevtr.structures import cyclic_frames
-from simplevtr.tracking import WindowTracks
+from simplevtr.tracking import WindowSlots
 
 import torch
 from detectron2.config import CfgNode
@@ -33,7 +33,7 @@ class WindowPredictor:
         return cls(node.QUERY_FRAMES, node.CLASS_OFFSET, threshold)
 
     @torch.no_grad()
-    def __call__(self, network: Any, batcher: ClipBatcher, images: list[Tensor]) -> WindowTracks:
+    def __call__(self, network: Any, batcher: ClipBatcher, images: list[Tensor]) -> WindowSlots:
         """The slots of one window of T uint8 (3, h, w) frames, by either head's network."""
         own = len(images)
         if self.query_frames:
@@ -47,4 +47,4 @@ class WindowPredictor:
             masks = network.masks(state, torch.zeros_like(kept), kept)[:, :own]
         # (B, 1 or T, Q, C): slots without a frame axis have one entry there.
         embedding = state.slots[0].float().mean(0)
-        return WindowTracks(probability[kept], masks, embedding[kept])
+        return WindowSlots(probability[kept], masks, embedding[kept])

@@ -1,6 +1,6 @@
 """From windows of a video to tracks of the whole of it, in bounded memory.
 
-``VideoSegmenter`` runs it all: ``sliding_windows`` cuts a stream of frames, ``WindowTracks`` is
+``VideoSegmenter`` runs it all: ``sliding_windows`` cuts a stream of frames, ``WindowSlots`` is
 what the network predicts for a window, ``WindowLinker`` finds the tracks that its slots go on with,
 ``VideoTracks`` keeps a video's tracks and returns the masks of each frame once no window can
 change them, ``CollectedTracks`` makes the result of a whole video of them.
@@ -18,6 +18,6 @@ __all__, __getattr__ = lazy_names(
         "sliding_windows": "segmenter",
         "TrackingSettings": "video_tracks",
         "VideoTracks": "video_tracks",
-        "WindowTracks": "window_tracks",
+        "WindowSlots": "window_slots",
     },
 )

@@ -49,15 +49,15 @@ class CollectedTracks:
         """Take in the classes and scores of a track that has ended."""
         self._ended[track_id] = evidence.frames, evidence.best_classes(self._per_video)
 
-    def result(self, *, looked_at: int, score_threshold: float) -> dict[str, Any]:
+    def result(self, *, frames_predicted: int, score_threshold: float) -> dict[str, Any]:
         """The result dict of ``SimpleVTR.forward``, of the tracks that have ended.
 
         A track without any mask is left out, as in VisTR: it could only be wrong; so is one that
-        scores less than the threshold. ``looked_at`` are the frames of all windows together.
+        scores less than the threshold. ``frames_predicted`` are the frames of all windows together.
         """
         found = [
-            _Found(track_id, label, score, score * (frames / looked_at) ** self._length_power)
-            for track_id, (frames, classes) in self._ended.items()
+            _Found(track_id, label, score, score * (seen / frames_predicted) ** self._length_power)
+            for track_id, (seen, classes) in self._ended.items()
             if track_id in self._rles
             for label, score in classes
         ]

@@ -23,7 +23,7 @@ class TrackEvidence:
 
     @classmethod
     def of(cls, probability: Tensor, confidence: Tensor) -> Self:
-        """Of one window: (T, K) probabilities, and a row of ``WindowTracks.confidence`` or ones."""
+        """Of one window: (T, K) probabilities, and a row of ``WindowSlots.confidence`` or ones."""
         probability = probability.double().cpu()
         best, label = probability.max(-1)
         votes = torch.bincount(label, minlength=probability.shape[1])

@@ -10,12 +10,13 @@ from simplevtr.structures import FrameTracks
 from simplevtr.tracking.collected import CollectedTracks
 from simplevtr.tracking.linking import WindowLinker
 from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
-from simplevtr.tracking.window_tracks import WindowTracks
+from simplevtr.tracking.window_slots import WindowSlots
 
 from detectron2.config import CfgNode
 from torch import Tensor
 
-Look = Callable[[list[Tensor]], WindowTracks]  # uint8 (3, h, w) frames of a window -> its slots
+# uint8 (3, h, w) frames of a window -> its slots
+PredictWindow = Callable[[list[Tensor]], WindowSlots]
 
 
 class Window(NamedTuple):
@@ -103,30 +104,32 @@ class VideoSegmenter:
         self.stride = self.stride or max(1, 3 * self.window // 4)
 
     def stream(
-        self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
+        self, predict: PredictWindow, images: Iterable[Tensor], size: tuple[int, int]
     ) -> Iterator[FrameTracks]:
         """The tracks of each frame, in order, at most ``window`` - 1 frames after it was read.
 
         ``images`` are uint8 (3, h, w), of one size, read once; ``size`` is the original (H, W).
         """
-        for frame in self._frames(VideoTracks(self.tracking, size), look, images):
+        for frame in self._frames(VideoTracks(self.tracking, size), predict, images):
             yield frame.rows([i for i, s in enumerate(frame.scores) if s >= self.score_threshold])
 
     def segment(
-        self, look: Look, images: Iterable[Tensor], size: tuple[int, int]
+        self, predict: PredictWindow, images: Iterable[Tensor], size: tuple[int, int]
     ) -> dict[str, Any]:
         """The tracks of a whole video, as ``SimpleVTR.forward`` returns them; see ``stream``."""
         collected = CollectedTracks(
             size, per_video=self.tracks_per_video, length_power=self.length_power
         )
         tracks = VideoTracks(self.tracking, size, on_end=collected.end)
-        collected.extend(self._frames(tracks, look, images))
-        return collected.result(looked_at=tracks.looked_at, score_threshold=self.score_threshold)
+        collected.extend(self._frames(tracks, predict, images))
+        return collected.result(
+            frames_predicted=tracks.frames_predicted, score_threshold=self.score_threshold
+        )
 
     def _frames(
-        self, tracks: VideoTracks, look: Look, images: Iterable[Tensor]
+        self, tracks: VideoTracks, predict: PredictWindow, images: Iterable[Tensor]
     ) -> Iterator[FrameTracks]:
         for window in sliding_windows(images, self.window, self.stride):
-            slots = look(window.frames)
+            slots = predict(window.frames)
             yield from tracks.add(slots, start=window.start, settled=window.settled)
         yield from tracks.finish()

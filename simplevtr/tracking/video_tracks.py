@@ -7,7 +7,7 @@ from simplevtr.structures import FrameTracks
 from simplevtr.tracking.evidence import TrackEvidence
 from simplevtr.tracking.linking import WindowLinker, looks_alike
 from simplevtr.tracking.mask_buffer import MaskBuffer
-from simplevtr.tracking.window_tracks import WindowTracks, mask_overlap
+from simplevtr.tracking.window_slots import WindowSlots, mask_overlap
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class TrackingSettings:
     # Windows that a track may miss before it ends; until then it can be taken up again, with its id
     memory: int = 0
     mask_scoring: bool = False  # whether scores are multiplied by the mean probability in the mask
-    duplicate_iou: float = 1.0  # see WindowTracks.without_duplicates; 1 keeps every slot
+    duplicate_iou: float = 1.0  # see WindowSlots.without_duplicates; 1 keeps every slot
 
     def __post_init__(self) -> None:
         if not 0 < self.duplicate_iou <= 1:
@@ -69,7 +69,7 @@ class VideoTracks:
         """
         self.settings = settings
         self.size = size
-        self.looked_at = 0  # frames of all windows so far together
+        self.frames_predicted = 0  # frames of all windows so far together
         self._on_end = on_end
         self._tracks: list[_Track] = []  # in the order in which they were born
         self._born = 0
@@ -77,7 +77,7 @@ class VideoTracks:
         self._settled = 0  # frames that were returned
         self._seen = 0  # frames that a window has seen
 
-    def add(self, window: WindowTracks, *, start: int, settled: int) -> list[FrameTracks]:
+    def add(self, window: WindowSlots, *, start: int, settled: int) -> list[FrameTracks]:
         """Take in the next window, whose first frame is number ``start``.
 
         Frames before ``settled`` are final after this window, though the last window may see some
@@ -107,7 +107,7 @@ class VideoTracks:
             # The last window may begin before frames that were returned already.
             known = max(0, self._settled - start)
             track.masks.add(window.masks[slot, known:], start + known)
-        self.looked_at += window.masks.shape[1]
+        self.frames_predicted += window.masks.shape[1]
         self._seen = max(self._seen, start + window.masks.shape[1])
         self._windows += 1
         frames = self._take(settled)
@@ -130,7 +130,7 @@ class VideoTracks:
     def _may_go_on(self, track: _Track) -> bool:
         return self._windows - 1 - track.last_window <= self.settings.memory
 
-    def _links(self, window: WindowTracks, start: int) -> list[tuple[_Track, int]]:
+    def _links(self, window: WindowSlots, start: int) -> list[tuple[_Track, int]]:
         """Pairs of a track and the slot that it goes on with."""
         alive = [track for track in self._tracks if self._may_go_on(track)]
         if not alive or not len(window):

@@ -1,4 +1,4 @@
-"""Features -> memory -> slots -> classes, boxes, masks: the network without data or losses."""
+"""The network of the paper's head: features -> memory -> slots -> classes, boxes, masks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ FEATURES = ("res5", "res4", "res3", "res2")
 
 
 @dataclass(frozen=True)
-class ClipState:
+class PaperState:
     """What the network knows of a batch of clips before masks are asked for."""
 
     predictions: ClipPredictions  # classes and boxes of every slot and frame, without masks
@@ -35,7 +35,7 @@ class ClipState:
     cell_logits: Tensor | None  # (B, T, h, w, K) classes of every cell; None without their layer
 
 
-class ClipNetwork(nn.Module):
+class PaperNetwork(nn.Module):
     """SimpleVTR's network (paper Fig. 1), or VisTR's when the queries have a frame axis."""
 
     @configurable
@@ -112,7 +112,7 @@ class ClipNetwork(nn.Module):
             **sizes,
         }
 
-    def encode(self, batch: ClipBatch) -> ClipState:
+    def encode(self, batch: ClipBatch) -> PaperState:
         """Run all but the mask head; ValueError if the queries' frame axis is not of length T."""
         frames = batch.frames
         clips, length = frames.shape[:2]
@@ -145,7 +145,7 @@ class ClipNetwork(nn.Module):
             # In bfloat16 a box at 0.9 of a frame of 540 pixels would be rounded by a pixel.
             predictions = self._classes_and_boxes(full_precision(slots), length)
         memory = rearrange(memory, "b (t h w) c -> b t h w c", t=length, h=height)
-        return ClipState(
+        return PaperState(
             predictions=predictions,
             slots=slots[-1],
             memory=memory,
@@ -167,7 +167,7 @@ class ClipNetwork(nn.Module):
         auxiliary = tuple(zip(logits[:-1], boxes[:-1], strict=True))
         return ClipPredictions(logits=logits[-1], boxes=boxes[-1], auxiliary=auxiliary)
 
-    def masks(self, state: ClipState, clip: Tensor, slot: Tensor) -> Tensor:
+    def masks(self, state: PaperState, clip: Tensor, slot: Tensor) -> Tensor:
         """Predict the masks of M chosen slots: (M, T, h, w) logits at the stride of res2.
 
         ``clip`` and ``slot`` are (M,) int64, indices into B and Q of the ``state``.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class WindowTracks:
+class WindowSlots:
     """The slots of a window of T frames."""
 
     probability: Tensor  # (N, T, K) of the classes, without "no object"
