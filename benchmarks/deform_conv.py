@@ -15,7 +15,7 @@ from functools import partial
 
 from benchmarks.command_line import benchmark
 from benchmarks.measure import Row, time_steps
-from simplevtr.modeling.deform_conv import detectron2_is_compiled, modulated_deform_conv
+from simplevtr.modeling.deform_conv import deformable_conv, detectron2_is_compiled
 
 import torch
 from tabulate import tabulate
@@ -55,7 +55,7 @@ def measure_layer(
     results: dict[str, list[Tensor]] = {}
 
     def step(kernel: str) -> None:
-        result = modulated_deform_conv(*tensors, None, kernel=kernel)
+        result = deformable_conv(*tensors, None, backend=kernel)
         gradients = torch.autograd.grad(result.square().sum(), tensors)
         results[kernel] = [result.detach(), *gradients]
 

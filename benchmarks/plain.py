@@ -34,7 +34,7 @@ class PlainNetwork(PaperNetwork):
         self.recompute_backbone = self.transformer.recompute_encoder = False
         for module in self.modules():
             if isinstance(module, DeformConv):
-                module.kernel = "torchvision"
+                module.backend = "torchvision"
 
     def encode(self, batch: ClipBatch) -> PaperState:
         """As the base class, with every attention matrix in memory."""

@@ -13,7 +13,7 @@ PACKAGES = ("torch", "torchvision", "detectron2", "fvcore", "einops", "pycocotoo
 def describe() -> list[tuple[str, str]]:
     """(name, value) pairs that a bug report needs."""
     import simplevtr
-    from simplevtr.modeling.deform_conv import kernel_name
+    from simplevtr.modeling.deform_conv import backend_name
 
     import torch
 
@@ -22,13 +22,13 @@ def describe() -> list[tuple[str, str]]:
         ("python", f"{sys.version.split()[0]} on {platform.platform()}"),
         *((name, _version(name)) for name in PACKAGES),
         ("CPU", f"{torch.get_num_threads()} threads"),
-        ("deformable convolution, CPU", kernel_name(torch.device("cpu"))),
+        ("deformable convolution, CPU", backend_name(torch.device("cpu"))),
     ]
     for index in range(torch.cuda.device_count()):
         gib = torch.cuda.get_device_properties(index).total_memory / 2**30
         rows.append((f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {gib:.1f} GiB"))
     if torch.cuda.is_available():
-        rows.append(("deformable convolution, GPU", kernel_name(torch.device("cuda"))))
+        rows.append(("deformable convolution, GPU", backend_name(torch.device("cuda"))))
     else:
         rows.append(("GPU", "none that torch can use"))
     return rows

@@ -43,7 +43,7 @@ def key_padding(request):
 
 @pytest.mark.parametrize(("rate", "training"), [(0.0, True), (RATE, False)])
 def test_results_and_gradients_are_those_of_pytorch(key_padding, rate, training, monkeypatch):
-    monkeypatch.setattr(attention, "CHUNK_BYTES", FOUR_ROWS)
+    monkeypatch.setattr(attention, "ATTENTION_CHUNK_BYTES", FOUR_ROWS)
     channels = HEADS * WIDTH
     ours = MultiheadAttention(channels=channels, heads=HEADS, dropout=rate).double()
     theirs = nn.MultiheadAttention(channels, HEADS, rate, batch_first=True).double()
@@ -84,7 +84,7 @@ def materialised(query, key, value, key_padding, chunks):
     [(2**20, [11]), (FOUR_ROWS, [4, 4, 3]), (FOUR_ROWS - 1, [3, 3, 3, 2]), (1, [1] * 11)],
 )
 def test_dropout_of_weights_and_its_gradients(key_padding, chunk_bytes, chunks, monkeypatch):
-    monkeypatch.setattr(attention, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(attention, "ATTENTION_CHUNK_BYTES", chunk_bytes)
     inputs = tensors(*[(CLIPS, n, HEADS * WIDTH) for n in (QUERIES, KEYS, KEYS)])
     allowed = None if key_padding is None else ~key_padding[:, None, None]
     torch.manual_seed(3)
@@ -106,7 +106,7 @@ def test_dropout_of_weights_and_its_gradients(key_padding, chunk_bytes, chunks, 
 
 
 def test_each_chunk_drops_other_weights(monkeypatch):
-    monkeypatch.setattr(attention, "CHUNK_BYTES", 64 * 500 * 4)
+    monkeypatch.setattr(attention, "ATTENTION_CHUNK_BYTES", 64 * 500 * 4)
     query, key = torch.zeros(1, 640, 1), torch.zeros(1, 500, 1)
     value = torch.eye(500)[None]  # so that the output is the weights
     weights = attend(query, key, value, heads=1, allowed=None, dropout=0.1)[0] * 500
@@ -154,7 +154,7 @@ def memory(frames, queries, *, padded=False, recompute=False):
 def test_memory_grows_with_the_frames_not_with_their_square(
     slots_a_frame, options, monkeypatch, one_thread
 ):
-    monkeypatch.setattr(attention, "CHUNK_BYTES", 2**15)
+    monkeypatch.setattr(attention, "ATTENTION_CHUNK_BYTES", 2**15)
     short, long = (memory(n, max(4, slots_a_frame * n), **options) for n in (5, 20))
     assert long[0] < 4.5 * short[0]
     assert long[1] <= 2**15
@@ -166,7 +166,7 @@ def test_memory_grows_with_the_frames_not_with_their_square(
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_without_dropout_nothing_is_computed_twice(padded, monkeypatch):
-    monkeypatch.setattr(attention, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(attention, "ATTENTION_CHUNK_BYTES", 1)
     monkeypatch.setattr(attention, "recomputed", lambda *_: pytest.fail("recomputed"))
     layer = MultiheadAttention(channels=8, heads=2, dropout=0.0)
     cells = torch.randn(1, 500, 8)
@@ -180,7 +180,7 @@ def test_without_dropout_nothing_is_computed_twice(padded, monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.parametrize("padded", [False, True])
 def test_dropout_on_a_gpu_needs_no_chunks(padded, monkeypatch):
-    monkeypatch.setattr(attention, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(attention, "ATTENTION_CHUNK_BYTES", 1)
     monkeypatch.setattr(attention, "recomputed", lambda *_: pytest.fail("recomputed"))
     layer = MultiheadAttention(channels=64, heads=2, dropout=0.1).cuda()
     cells = torch.randn(1, 4000, 64, device="cuda")

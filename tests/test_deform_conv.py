@@ -1,12 +1,12 @@
 import math
 
 from simplevtr.modeling import deform_conv
-from simplevtr.modeling.deform_conv import DeformConv, modulated_deform_conv
+from simplevtr.modeling.deform_conv import DeformConv, deformable_conv
 
 import pytest
 import torch
 
-KERNELS_ON_CPU = ["torchvision", "grid_sample"]
+BACKENDS_ON_CPU = ["torchvision", "grid_sample"]
 
 
 def naive(x, offset, modulation, weight, bias):
@@ -59,18 +59,18 @@ def inputs(channels, out_channels, *, height=5, width=6, dtype=torch.float64, sp
 # 8 -> 2 projects before it samples, 3 -> 4 samples first.
 @pytest.mark.parametrize("channels", [(8, 2), (3, 4)])
 @pytest.mark.parametrize("modulated", [True, False])
-@pytest.mark.parametrize("kernel", KERNELS_ON_CPU)
-def test_equals_the_definition(channels, modulated, kernel):
+@pytest.mark.parametrize("backend", BACKENDS_ON_CPU)
+def test_equals_the_definition(channels, modulated, backend):
     x, offset, modulation, weight, bias = inputs(*channels)
     modulation = modulation if modulated else None
-    out = modulated_deform_conv(x, offset, modulation, weight, bias, kernel=kernel)
+    out = deformable_conv(x, offset, modulation, weight, bias, backend=backend)
     torch.testing.assert_close(out, naive(x, offset, modulation, weight, bias))
 
 
 @pytest.mark.parametrize("size", [(1, 6), (5, 1), (1, 1)])
 def test_frames_of_one_row_or_column(size):
     x, offset, modulation, weight, bias = inputs(8, 2, height=size[0], width=size[1])
-    out = modulated_deform_conv(x, offset, modulation, weight, bias, kernel="grid_sample")
+    out = deformable_conv(x, offset, modulation, weight, bias, backend="grid_sample")
     torch.testing.assert_close(out, naive(x, offset, modulation, weight, bias))
 
 
@@ -78,17 +78,17 @@ def test_frames_of_one_row_or_column(size):
 def test_gradients(channels):
     tensors = [t.requires_grad_() for t in inputs(*channels, height=3, width=4, spread=0.3)]
     assert torch.autograd.gradcheck(
-        lambda *args: modulated_deform_conv(*args, kernel="grid_sample"), tensors
+        lambda *args: deformable_conv(*args, backend="grid_sample"), tensors
     )
 
 
 @pytest.mark.parametrize("channels", [(24, 1), (48, 24), (16, 16)])
 def test_kernels_agree_in_float32(channels):
     results = []
-    for kernel in KERNELS_ON_CPU:
+    for backend in BACKENDS_ON_CPU:
         tensors = inputs(*channels, height=9, width=11, dtype=torch.float32)
         tensors = [t.requires_grad_() for t in tensors]
-        out = modulated_deform_conv(*tensors, kernel=kernel)
+        out = deformable_conv(*tensors, backend=backend)
         out.square().sum().backward()
         results.append((out.detach(), [t.grad for t in tensors]))
     (one, one_grads), (two, two_grads) = results
@@ -114,11 +114,11 @@ def test_parameter_names_do_not_depend_on_the_kernel(monkeypatch):
 
 def test_kernel_of_each_device(monkeypatch):
     monkeypatch.setattr(deform_conv, "detectron2_is_compiled", lambda: False)
-    assert deform_conv.kernel_name(torch.device("cpu")) == "grid_sample"
-    assert deform_conv.kernel_name(torch.device("cuda")) == "torchvision"
+    assert deform_conv.backend_name(torch.device("cpu")) == "grid_sample"
+    assert deform_conv.backend_name(torch.device("cuda")) == "torchvision"
     monkeypatch.setattr(deform_conv, "detectron2_is_compiled", lambda: True)
-    assert deform_conv.kernel_name(torch.device("cpu")) == "grid_sample"
-    assert deform_conv.kernel_name(torch.device("cuda")) == "detectron2"
+    assert deform_conv.backend_name(torch.device("cpu")) == "grid_sample"
+    assert deform_conv.backend_name(torch.device("cuda")) == "detectron2"
 
 
 @pytest.mark.parametrize("modulated", [True, False])
@@ -128,19 +128,19 @@ def test_arguments_given_to_detectron2(monkeypatch, modulated):
 
     def v1(x, offset, weight, stride, padding):
         assert (stride, padding) == (1, 1)
-        return modulated_deform_conv(x, offset, None, weight, None, kernel="torchvision")
+        return deformable_conv(x, offset, None, weight, None, backend="torchvision")
 
     def v2(x, offset, mask, weight, bias, stride, padding):
         assert (stride, padding) == (1, 1)
-        return modulated_deform_conv(x, offset, mask, weight, bias, kernel="torchvision")
+        return deformable_conv(x, offset, mask, weight, bias, backend="torchvision")
 
     monkeypatch.setattr(deform_conv.detectron2_ops, "deform_conv", v1)
     monkeypatch.setattr(deform_conv.detectron2_ops, "modulated_deform_conv", v2)
     modulation = modulation if modulated else None
     args = (x, offset, modulation, weight, bias)
     torch.testing.assert_close(
-        modulated_deform_conv(*args, kernel="detectron2"),
-        modulated_deform_conv(*args, kernel="grid_sample"),
+        deformable_conv(*args, backend="detectron2"),
+        deformable_conv(*args, backend="grid_sample"),
     )
 
 
@@ -148,25 +148,25 @@ def test_arguments_given_to_detectron2(monkeypatch, modulated):
 @pytest.mark.parametrize("channels", [(24, 1), (48, 24)])
 def test_gpu_equals_cpu(channels):
     tensors = inputs(*channels, height=9, width=11, dtype=torch.float32)
-    on_cpu = modulated_deform_conv(*tensors)
-    on_gpu = modulated_deform_conv(*[t.cuda() for t in tensors])
+    on_cpu = deformable_conv(*tensors)
+    on_gpu = deformable_conv(*[t.cuda() for t in tensors])
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("channels", [(8, 2), (3, 4)])
-@pytest.mark.parametrize("kernel", KERNELS_ON_CPU)
-def test_places_in_a_large_map_are_not_rounded(kernel, channels, dtype):
+@pytest.mark.parametrize("backend", BACKENDS_ON_CPU)
+def test_places_in_a_large_map_are_not_rounded(backend, channels, dtype):
     """In half precision the offsets are rounded, but not the rows and columns they are added to."""
     x, offset, modulation, weight, bias = inputs(
         *channels, height=3, width=300, dtype=torch.float32, spread=0.3
     )
     x = torch.linspace(0, 9, 300).sin().expand_as(x)
-    expected = modulated_deform_conv(x, offset, modulation, weight, bias)
+    expected = deformable_conv(x, offset, modulation, weight, bias)
     half = (x.to(dtype), offset.to(dtype), modulation.to(dtype))
     weight.requires_grad_()
     with torch.autocast("cpu", dtype):
-        found = modulated_deform_conv(*half, weight, bias, kernel=kernel)
+        found = deformable_conv(*half, weight, bias, backend=backend)
     assert found.dtype == torch.float32
     assert (found - expected).norm() < 0.01 * expected.norm()
     found.sum().backward()

@@ -58,7 +58,7 @@ def test_losses_and_gradients_are_those_without_chunks(monkeypatch, padded, maps
     logits, maps = case(padded=padded, dtype=dtype)
     itemsize = 8 if dtype == torch.float64 else 4
     limit = maps_a_chunk * mask_losses.TENSORS_A_CHUNK * itemsize * 12 * 18
-    monkeypatch.setattr(mask_losses, "CHUNK_BYTES", limit)
+    monkeypatch.setattr(mask_losses, "LOSS_CHUNK_BYTES", limit)
     found = values_and_gradient(full_mask_losses, logits, maps)
     expected = values_and_gradient(reference, logits, maps)
     for ours, wanted in zip(found, expected, strict=True):
@@ -68,7 +68,7 @@ def test_losses_and_gradients_are_those_without_chunks(monkeypatch, padded, maps
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
 def test_gradients_are_the_difference_quotients(monkeypatch, padded):
-    monkeypatch.setattr(mask_losses, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(mask_losses, "LOSS_CHUNK_BYTES", 1)
     logits, maps = case(padded=padded, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: full_mask_losses(x, maps), logits, fast_mode=True)
 
@@ -108,7 +108,7 @@ class LargestTensor(TorchDispatchMode):
 
 
 def test_no_more_maps_than_a_chunk_has_are_full_size_at_once(monkeypatch):
-    monkeypatch.setattr(mask_losses, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(mask_losses, "LOSS_CHUNK_BYTES", 1)
     for padded in (False, True):
         logits, maps = case(padded=padded)
         with LargestTensor() as largest:

@@ -34,7 +34,7 @@ def shallow_cfg(tiny_cfg, monkeypatch):
     """A config with few layers, and mask losses that need little beside it."""
     tiny_cfg.MODEL.RESNETS.NORM = "FrozenBN"
     tiny_cfg.MODEL.SIMPLEVTR.ENC_LAYERS = tiny_cfg.MODEL.SIMPLEVTR.DEC_LAYERS = 1
-    monkeypatch.setattr(memory_model, "CHUNK_BYTES", 2**20)
+    monkeypatch.setattr(memory_model, "LOSS_CHUNK_BYTES", 2**20)
     return tiny_cfg
 
 
@@ -79,7 +79,7 @@ def needed_and_kept(cfg):
     memory, model = MemoryModel(cfg), build(cfg).train()
     for module in model.modules():  # as the memory model and a GPU
         if isinstance(module, DeformConv):
-            module.kernel = "torchvision"
+            module.backend = "torchvision"
     need, kept = [], []
     for frames in (8, 16):
         need.append(memory.training(frames=frames, size=SIZE, instances=2))

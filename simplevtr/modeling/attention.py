@@ -16,7 +16,7 @@ from torch import Tensor, nn
 # Bytes of the attention weights that are computed together where no fused kernel runs; a few arrays
 # of this size exist at once. Training takes as long as with whole matrices: arrays that fit into a
 # CPU's cache make up for what is computed twice.
-CHUNK_BYTES = 16 * 2**20
+ATTENTION_CHUNK_BYTES = 16 * 2**20
 
 
 class MultiheadAttention(nn.MultiheadAttention):
@@ -49,7 +49,7 @@ def attend(*projected: Tensor, heads: int, allowed: Tensor | None, dropout: floa
     """Scaled dot-product attention, a few queries at a time where no fused kernel runs.
 
     Random numbers are drawn chunk after chunk, so which weights are dropped depends on
-    ``CHUNK_BYTES``; their distribution does not.
+    ``ATTENTION_CHUNK_BYTES``; their distribution does not.
 
     Args:
         projected: queries (B, N, C), as the result, keys and values (B, S, C).
@@ -70,7 +70,7 @@ def attend(*projected: Tensor, heads: int, allowed: Tensor | None, dropout: floa
     # torch.nn.attention.sdpa_kernel, which CPUs heed as well, may ask for whole matrices.
     if query.device.type == "cpu" and dropout > 0 and torch.backends.cuda.flash_sdp_enabled():
         row_bytes = query.shape[0] * heads * key.shape[2] * query.element_size()
-        count = max(1, CHUNK_BYTES // row_bytes)
+        count = max(1, ATTENTION_CHUNK_BYTES // row_bytes)
     if count >= query.shape[2]:
         result = attended(query)
     else:

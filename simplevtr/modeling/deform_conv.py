@@ -1,6 +1,6 @@
-"""Deformable 3x3 convolution with one set of parameters and the fastest kernel of each device.
+"""Deformable 3x3 convolution with one set of parameters and the fastest backend of each device.
 
-Three kernels compute the same operation (Dai et al. 2017; modulated: Zhu et al. 2019): on a GPU
+Three backends compute the same operation (Dai et al. 2017; modulated: Zhu et al. 2019): on a GPU
 detectron2's, if it was compiled, else torchvision's; on a CPU, where torchvision's backward pass is
 single-threaded and slow, ``grid_sample`` (``benchmarks/deform_conv.py`` measures all three).
 
@@ -18,8 +18,8 @@ from einops import rearrange, reduce, repeat
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
-KERNEL = 3
-TAPS = KERNEL * KERNEL
+SIZE = 3
+TAPS = SIZE * SIZE
 PADDING = 1
 
 
@@ -32,21 +32,21 @@ def detectron2_is_compiled() -> bool:
     return True
 
 
-def kernel_name(device: torch.device) -> str:
-    """The kernel that ``modulated_deform_conv`` uses for tensors on ``device``."""
+def backend_name(device: torch.device) -> str:
+    """The backend that ``deformable_conv`` uses for tensors on ``device``."""
     if device.type == "cpu":
         return "grid_sample"
     return "detectron2" if device.type == "cuda" and detectron2_is_compiled() else "torchvision"
 
 
-def modulated_deform_conv(
+def deformable_conv(
     x: Tensor,
     offset: Tensor,
     modulation: Tensor | None,
     weight: Tensor,
     bias: Tensor | None,
     *,
-    kernel: str | None = None,
+    backend: str | None = None,
 ) -> Tensor:
     """Deformable 3x3 convolution of stride 1 and padding 1: (N, C, H, W) -> (N, O, H, W).
 
@@ -59,18 +59,18 @@ def modulated_deform_conv(
         modulation: (N, 9, H, W) factor of each tap, usually in [0, 1]; None for v1.
         weight: (O, C, 3, 3).
         bias: (O,) or None.
-        kernel: "detectron2", "torchvision" or "grid_sample"; by default that of the device.
+        backend: "detectron2", "torchvision" or "grid_sample"; by default that of the device.
     """
-    kernel = kernel or kernel_name(x.device)
+    backend = backend or backend_name(x.device)
     x, offset, weight = (full_precision(part) for part in (x, offset, weight))
     modulation = None if modulation is None else full_precision(modulation)
     with without_autocast(x.device):
-        if kernel == "torchvision":
+        if backend == "torchvision":
             return deform_conv2d(x, offset, weight, bias, padding=PADDING, mask=modulation)
-        if kernel == "detectron2" and modulation is not None:
+        if backend == "detectron2" and modulation is not None:
             modulated = detectron2_ops.modulated_deform_conv
             return modulated(x, offset, modulation, weight, bias, 1, PADDING)
-        if kernel == "detectron2":
+        if backend == "detectron2":
             out = detectron2_ops.deform_conv(x, offset, weight, 1, PADDING)
         else:
             out = _by_grid_sample(x, offset, modulation, weight)
@@ -99,9 +99,9 @@ def _sampling_grid(offset: Tensor) -> Tensor:
     """Where the taps read: (N, 18, H, W) offsets -> (N, 9, H, W, 2), (x, y) in [-1, 1]."""
     height, width = offset.shape[-2:]
     offset = rearrange(offset, "n (tap yx) h w -> n tap yx h w", yx=2)
-    step = torch.arange(KERNEL, device=offset.device, dtype=offset.dtype) - PADDING
-    tap_y = repeat(step, "ky -> (ky kx) 1 1", kx=KERNEL)
-    tap_x = repeat(step, "kx -> (ky kx) 1 1", ky=KERNEL)
+    step = torch.arange(SIZE, device=offset.device, dtype=offset.dtype) - PADDING
+    tap_y = repeat(step, "ky -> (ky kx) 1 1", kx=SIZE)
+    tap_x = repeat(step, "kx -> (ky kx) 1 1", ky=SIZE)
     row = torch.arange(height, device=offset.device, dtype=offset.dtype)[:, None]
     column = torch.arange(width, device=offset.device, dtype=offset.dtype)
     y = offset[:, :, 0] + tap_y + row
@@ -114,7 +114,7 @@ def _sampling_grid(offset: Tensor) -> Tensor:
 class DeformConv(nn.Module):
     """A 3x3 deformable convolution that predicts its own offsets (paper §3.2).
 
-    Its parameters are the same whichever kernel computes the result: checkpoints move between
+    Its parameters are the same whichever backend computes the result: checkpoints move between
     machines.
     """
 
@@ -133,9 +133,9 @@ class DeformConv(nn.Module):
         that predicts the offsets; VisTR uses 1.
         """
         super().__init__()
-        self.kernel: str | None = None  # see modulated_deform_conv
+        self.backend: str | None = None  # see deformable_conv
         self.modulated = modulated
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, KERNEL, KERNEL))
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, SIZE, SIZE))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         predicted = TAPS * (3 if modulated else 2)
         padding = offset_kernel // 2
@@ -151,4 +151,4 @@ class DeformConv(nn.Module):
             offset, modulation = offset.split([2 * TAPS, TAPS], dim=1)
             modulation = modulation.sigmoid()
         parameters = self.weight, self.bias
-        return modulated_deform_conv(x, offset, modulation, *parameters, kernel=self.kernel)
+        return deformable_conv(x, offset, modulation, *parameters, backend=self.backend)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
 # Masks whose float copies exist at once while they are made smaller
-MAPS_AT_A_TIME = 32
+TARGETS_AT_A_TIME = 32
 
 
 def normaliser(count: Tensor | int, device: torch.device) -> Tensor:
@@ -59,7 +59,7 @@ def box_giou_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor, eps: float
 
 def cell_shares(maps: Tensor, size: Sequence[int]) -> Tensor:
     """(..., H, W) -> (..., h, w), the mean over each cell; bool maps are the share that is True."""
-    parts = maps.flatten(0, -3)[:, None].split(MAPS_AT_A_TIME)
+    parts = maps.flatten(0, -3)[:, None].split(TARGETS_AT_A_TIME)
     shares = torch.cat([F.adaptive_avg_pool2d(few.float(), (size[0], size[1])) for few in parts])
     return shares.view(*maps.shape[:-2], *size)
 

@@ -26,7 +26,7 @@ UPSAMPLINGS = ("none", "subpixel", "deconv")
 
 # Slots times frames that are in memory together in inference, or in training if they are
 # recomputed; one slot at least. Sixteen maps of 75 x 135 cells are work enough for a GPU.
-MAPS_AT_A_TIME = 16
+SLOT_FRAMES_AT_A_TIME = 16
 
 
 Conv = TypeVar("Conv", bound=nn.Module)
@@ -121,7 +121,7 @@ class MaskHead(nn.Module):
         # Slots do not see each other (GroupNorm works on one map at a time): a few at a time do.
         # In an exported graph, whose T is not known, one at a time.
         exporting = torch.compiler.is_exporting()
-        few = 1 if exporting else max(1, MAPS_AT_A_TIME // attention.shape[1])
+        few = 1 if exporting else max(1, SLOT_FRAMES_AT_A_TIME // attention.shape[1])
         masks = [
             recomputed(self._slot_masks, parts, own, of_clip)
             for own, of_clip in zip(attention.split(few), clip.split(few), strict=True)

@@ -28,7 +28,7 @@ FOCAL_ALPHA = 0.25
 FOCAL_GAMMA = 2.0
 # What all tensors of a chunk together may take: it then has eight maps of 300 x 540. Its GPU
 # kernels, over a million pixels, take longer than their launch; the mask head keeps far more.
-CHUNK_BYTES = 128 * 2**20
+LOSS_CHUNK_BYTES = 128 * 2**20
 # Tensors of a chunk's size that exist at once in its backward pass (measured).
 TENSORS_A_CHUNK = 25
 OVERSAMPLE_RATIO = 3  # candidates a point, k in PointRend §3.1
@@ -105,7 +105,7 @@ def full_mask_losses(logits: Tensor, maps: TargetMaps) -> tuple[Tensor, Tensor]:
     """
     pixels = maps.masks.shape[-2] * maps.masks.shape[-1]
     map_bytes = pixels * full_precision(logits[:0]).element_size()
-    count = max(1, CHUNK_BYTES // (TENSORS_A_CHUNK * map_bytes))
+    count = max(1, LOSS_CHUNK_BYTES // (TENSORS_A_CHUNK * map_bytes))
     options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
     losses = [
         checkpoint(_chunk_losses, part, maps, slice(i * count, (i + 1) * count), **options)

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
-from simplevtr.modeling.mask_losses import CHUNK_BYTES, TENSORS_A_CHUNK
+from simplevtr.modeling.mask_losses import LOSS_CHUNK_BYTES, TENSORS_A_CHUNK
 from simplevtr.modeling.matcher import Match
 from simplevtr.modeling.meta_arch import head_of
 from simplevtr.structures import ClipBatch, ClipTargets
@@ -41,7 +41,7 @@ BACKBONE, TRANSFORMER, MASK_HEAD, LOSSES = "backbone", "transformer", "mask head
 PIXEL_DECODER, SLOTS = "pixel decoder", "slots"
 
 # Frames of the clips that are measured. From nine on, the mask head works on one slot at a time
-# (MAPS_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
+# (SLOT_FRAMES_AT_A_TIME, 16) where it does not keep its activations. Both make three chunks of the
 # backbone (IMAGES_AT_A_TIME, 4), which is quick; longer clips take longer and give the same.
 SHORTER, LONGER = 9, 12
 # The mask head adds up the gradients of two or more slots; one alone is measured by itself.
@@ -144,7 +144,7 @@ class MemoryModel:
         self._criterion.assign = _any_assignment
         for module in self._network.modules():
             if isinstance(module, DeformConv):
-                module.kernel = "torchvision"
+                module.backend = "torchvision"
             elif isinstance(module, nn.Dropout):
                 # A type checker takes the method of this module alone for that of all.
                 module.forward = partial(_gpu_dropout, module)  # type: ignore[method-assign]
@@ -239,7 +239,7 @@ class MemoryModel:
         """A loss that keeps what the real ones keep, which look at values; theirs need a chunk."""
         maps, pixels = targets[0].visible.numel(), targets[0].masks[0, 0].numel()
         a_map = TENSORS_A_CHUNK * 4 * pixels
-        chunk = max(1, CHUNK_BYTES // a_map)
+        chunk = max(1, LOSS_CHUNK_BYTES // a_map)
         chunk = (min(maps, chunk) if self._exact else chunk) * a_map
         masks = self._masks(state, len(targets[0]), counter)
         state.memory.register_hook(lambda _: counter.enter(TRANSFORMER, backward=True))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Upsampled logits held at a time, in bytes: masks are resized and binarised a few frames at once.
-CHUNK_BYTES = 64 * 2**20
+UPSAMPLED_CHUNK_BYTES = 64 * 2**20
 
 
 class MaskBuffer:
@@ -76,7 +76,7 @@ def _encoded(logits: Tensor, size: tuple[int, int]) -> list[dict | None]:
     """(n, h, w) logits -> RLEs of the masks at ``size``, thresholded at probability 0.5."""
     if not logits.numel():
         return [None] * len(logits)
-    frames = max(1, CHUNK_BYTES // (4 * size[0] * size[1]))
+    frames = max(1, UPSAMPLED_CHUNK_BYTES // (4 * size[0] * size[1]))
     rles: list[dict | None] = []
     for part in logits.split(frames):
         resized = F.interpolate(part[:, None], size=size, mode="bilinear")[:, 0]
