@@ -24,6 +24,7 @@ from threading import Event
 
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, tracking, video_io, visualization
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.terminal import add_model, command, number
 
 import av
@@ -45,8 +46,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--output", help=".mp4, .gif, or a folder for images")
     add("--results", metavar="FILE.json", help="also write the tracks as YouTube-VIS results")
     add("--masks", metavar="FOLDER", help="also write one MOTS picture per frame (16-bit PNG)")
-    add("--score-threshold", type=number(least=0, most=1), default=0.3,
-        help="tracks from here on (0 to 1)")  # fmt: skip
+    add("--score-threshold", type=number(least=0, most=1), default=SCORE_THRESHOLD,
+        help=f"least score of a track ({SCORE_THRESHOLD})")  # fmt: skip
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
     add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr import video_io
-from simplevtr.evaluation.scored_video import tracks_by_video
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, tracks_by_video
 from simplevtr.formats.files import check_output, read_json, write_json
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import GroundTruth, check_ground_truth, load_ground_truth
@@ -36,7 +36,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
     score = number(least=0, most=1)
-    add("--score-threshold", type=score, default=0.3, help="least score of a track (0.3)")
+    text = f"least score of a track ({SCORE_THRESHOLD})"
+    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help=text)
 
 
 @command(_add_options)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import video_io, visualization
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
-from simplevtr.evaluation.scored_video import ScoredVideo, tracks_by_video
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
@@ -55,7 +55,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
     count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
     add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
-    add("--score-threshold", type=score, default=0.3, help="least score of what is drawn (0.3)")
+    text = f"least score of what is drawn ({SCORE_THRESHOLD})"
+    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help=text)
     text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
     add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
     add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")
@@ -70,38 +71,38 @@ def main(options: argparse.Namespace) -> None:
         results = load_results(options.results, truth, skip_unknown=skip)
     elif truth.tracks is None:
         raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
-    by_video = tracks_by_video(truth, results, score_threshold=options.score_threshold)
-    tracks = {found.video.id: found for found in by_video}
+    videos = tracks_by_video(truth, results, score_threshold=options.score_threshold)
+    by_id = {scored.video.id: scored for scored in videos}
     categories = sorted(truth.categories, key=attrgetter("id"))
     labels = {category.id: label for label, category in enumerate(categories)}
     painter = visualization.TrackPainter([category.name for category in categories])
     suffix, draw = (".mp4", write_video) if options.format == "mp4" else (".png", write_sheet)
     outputs = {}
-    for video_id in choose_videos(list(tracks), options.videos, options.max_videos):
+    for video_id in choose_videos(list(by_id), options.videos, options.max_videos):
         path = options.output / f"{video_id}{suffix}"
         outputs[video_id] = check_output(path, overwrite=options.overwrite, suffixes=(suffix,))
     for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
-        found, rows = tracks[video_id], {}
-        name = found.video.name[-_LONGEST_NAME:]
+        scored, rows = by_id[video_id], {}
+        name = scored.video.name[-_LONGEST_NAME:]
         if options.results is not None:
-            numbers = predicted_numbers(found)
-            rows[f"{name}: predicted"] = found.by_frame(found.predicted, numbers, labels)
+            numbers = predicted_numbers(scored)
+            rows[f"{name}: predicted"] = scored.by_frame(scored.predicted, numbers, labels)
         if truth.tracks is not None:
-            numbers = [track.id for track in found.true]
-            rows[f"{name}: ground truth"] = found.by_frame(found.true, numbers, labels)
-        draw(output, found.video, rows, painter, options)
-    left = len(tracks) - len(outputs) if options.videos is None else 0
+            numbers = [track.id for track in scored.true]
+            rows[f"{name}: ground truth"] = scored.by_frame(scored.true, numbers, labels)
+        draw(output, scored.video, rows, painter, options)
+    left = len(by_id) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
     print(f"wrote {len(outputs)} files into {options.output}{more}")
 
 
-def predicted_numbers(tracks: ScoredVideo) -> list[int]:
+def predicted_numbers(scored: ScoredVideo) -> list[int]:
     """For each predicted track the id of the true one that it matches, or else a free number."""
-    pairs, _, _ = match_video(tracks, iou_threshold=IOU_THRESHOLD, use_categories=False)
-    free = itertools.count(max((track.id for track in tracks.true), default=0) + 1)
+    pairs, _, _ = match_video(scored, iou_threshold=IOU_THRESHOLD, use_categories=False)
+    free = itertools.count(max((track.id for track in scored.true), default=0) + 1)
     return [
-        tracks.true[pairs[row]].id if row in pairs else next(free)
-        for row in range(len(tracks.predicted))
+        scored.true[pairs[row]].id if row in pairs else next(free)
+        for row in range(len(scored.predicted))
     ]
 
 

@@ -49,8 +49,8 @@ class ScoredVideo:
         from simplevtr.structures import FrameTracks
 
         rows = [
-            (number, labels[of.category_id], getattr(of, "score", None), own)
-            for number, of, own in zip(numbers, tracks, self.masks_by_frame(tracks), strict=True)
+            (number, labels[track.category_id], getattr(track, "score", None), own)
+            for number, track, own in zip(numbers, tracks, self.masks_by_frame(tracks), strict=True)
         ]
         size = (self.video.height, self.video.width)
         return list(FrameTracks.of_video(rows, size, self.video.length))
@@ -72,8 +72,8 @@ def tracks_by_video(
     checks.score(score_threshold, "score_threshold")
     videos = {video.id: ScoredVideo(video, [], [], [], []) for video in gt.videos}
     for annotation in gt.tracks or ():
-        tracks = videos[annotation.video_id]
-        (tracks.crowds if annotation.iscrowd else tracks.true).append(annotation)
+        scored = videos[annotation.video_id]
+        (scored.crowds if annotation.iscrowd else scored.true).append(annotation)
     for position in np.argsort([-entry.score for entry in results], kind="stable").tolist():
         entry = results[position]
         if entry.score >= score_threshold:

@@ -59,7 +59,7 @@ class ErrorBreakdown:
 class _VideoErrors:
     """The errors of one video; rows are indices of predictions, columns of true tracks."""
 
-    tracks: ScoredVideo
+    scored: ScoredVideo
     matches: dict[int, int]  # row -> column
     joined: dict[int, tuple[list[int], FilmStrip]]  # broken column -> its pieces, and as one
     kinds: dict[int, str]  # row -> kind of error
@@ -80,7 +80,7 @@ def break_down_errors(gt: GroundTruth, results: list[PredictedTrack]) -> ErrorBr
     annotations.
     """
     by_video = scored_videos(gt, results, "errors")
-    videos = [_errors_of_video(_limited(tracks)) for tracks in by_video]
+    videos = [_errors_of_video(_limited(scored)) for scored in by_video]
     found = Counter(kind for video in videos for kind in video.kinds.values())
     counts = {kind: found[kind] for kind in KINDS}
     counts["id_switch"] = sum(len(video.joined) for video in videos)
@@ -105,32 +105,32 @@ def errors_table(errors: ErrorBreakdown) -> str:
     return markdown_table(["kind of error", "number", "AP50 gained"], rows)
 
 
-def _limited(tracks: ScoredVideo) -> ScoredVideo:
+def _limited(scored: ScoredVideo) -> ScoredVideo:
     """The video with those predictions only that count for AP."""
     seen: Counter = Counter()
     kept = []
-    for row, entry in enumerate(tracks.predicted):
+    for row, entry in enumerate(scored.predicted):
         seen[entry.category_id] += 1
         if seen[entry.category_id] <= MAX_TRACKS[-1]:
             kept.append(row)
-    sides: tuple[Sequence[Any], ...] = tracks.predicted, tracks.positions
-    predicted, positions = ([of[i] for i in kept] for of in sides)
-    return replace(tracks, predicted=predicted, positions=positions)
+    sides: tuple[Sequence[Any], ...] = scored.predicted, scored.positions
+    predicted, positions = ([values[i] for i in kept] for values in sides)
+    return replace(scored, predicted=predicted, positions=positions)
 
 
-def _errors_of_video(tracks: ScoredVideo) -> _VideoErrors:
-    matches, on_crowd, iou = match_video(tracks, iou_threshold=FOREGROUND)
+def _errors_of_video(scored: ScoredVideo) -> _VideoErrors:
+    matches, on_crowd, iou = match_video(scored, iou_threshold=FOREGROUND)
     wrong = sorted(set(range(len(iou))) - set(matches) - set(on_crowd))
-    same = tracks.same_category(tracks.true)
+    same = scored.same_category(scored.true)
     own, other = np.where(same, iou, 0.0), np.where(same, 0.0, iou)
-    joined = _broken_tracks(tracks, own, wrong, matches)
+    joined = _broken_tracks(scored, own, wrong, matches)
     kinds = {row: _kind(own[row], other[row]) for row in wrong}
     kinds |= {row: "id_switch" for pieces, _ in joined.values() for row in pieces}
     aimed = {"class": other, "localisation": own}
     aims = {row: int(aimed[kind][row].argmax()) for row, kind in kinds.items() if kind in aimed}
     seen = {*matches.values(), *joined, *aims.values()}
-    missed = [column for column in range(len(tracks.true)) if column not in seen]
-    return _VideoErrors(tracks, matches, joined, kinds, aims, missed)
+    missed = [column for column in range(len(scored.true)) if column not in seen]
+    return _VideoErrors(scored, matches, joined, kinds, aims, missed)
 
 
 def _kind(own: np.ndarray, other: np.ndarray) -> str:
@@ -146,18 +146,18 @@ def _kind(own: np.ndarray, other: np.ndarray) -> str:
 
 
 def _broken_tracks(
-    tracks: ScoredVideo, own: np.ndarray, wrong: list[int], matches: dict[int, int]
+    scored: ScoredVideo, own: np.ndarray, wrong: list[int], matches: dict[int, int]
 ) -> dict[int, tuple[list[int], FilmStrip]]:
     """For each broken true track its pieces and what they are together."""
-    size: Any = {"height": tracks.video.height, "width": tracks.video.width}
+    size: Any = {"height": scored.video.height, "width": scored.video.width}
     broken = {}
-    for column, track in enumerate(tracks.true):
+    for column, track in enumerate(scored.true):
         rows = [row for row in wrong if own[row, column] > 0]
         reached = column in matches.values() or own[:, column].max(initial=0.0) >= FOREGROUND
         if reached or len(rows) < 2:
             continue
-        mine: list[TrueTrack | PredictedTrack] = [track, *(tracks.predicted[row] for row in rows)]
-        true, *masks = tracks.masks_by_frame(mine)
+        mine: list[TrueTrack | PredictedTrack] = [track, *(scored.predicted[row] for row in rows)]
+        true, *masks = scored.masks_by_frame(mine)
         parts, pieces = [], set()
         for whole, frame in zip(true, zip(*masks, strict=True), strict=True):
             iou = frame_iou([whole], frame)[0]
@@ -176,8 +176,8 @@ def _ap50(gt: GroundTruth, videos: list[_VideoErrors], kind: str | None = None) 
     true, results = [], []
     for errors in videos:
         dropped = errors.missed if kind == "missed" else ()
-        true += [track for c, track in enumerate(errors.tracks.true) if c not in dropped]
-        true += errors.tracks.crowds
+        true += [track for c, track in enumerate(errors.scored.true) if c not in dropped]
+        true += errors.scored.crowds
         results += _put_right(errors, kind)
     scores = evaluate_tracks(replace(gt, tracks=true), results)
     ap50 = {name: row["AP50"] for name, row in scores.per_category.items()}
@@ -186,13 +186,13 @@ def _ap50(gt: GroundTruth, videos: list[_VideoErrors], kind: str | None = None) 
 
 def _put_right(errors: _VideoErrors, kind: str | None) -> list[PredictedTrack]:
     """The video's predictions with the errors of one kind put right."""
-    predicted = dict(enumerate(errors.tracks.predicted))
+    predicted = dict(enumerate(errors.scored.predicted))
     rows = [row for row, own in errors.kinds.items() if own == kind]
     if kind in ("class", "localisation"):
         keeper = {column: row for row, column in errors.matches.items()}
         for row in rows:
             column = errors.aims[row]
-            true = errors.tracks.true[column]
+            true = errors.scored.true[column]
             predicted[row] = replace(predicted[row], category_id=true.category_id, strip=true.strip)
             if column in keeper:
                 predicted.pop(max(row, keeper[column]))  # the rows go by score, best first
@@ -204,7 +204,7 @@ def _put_right(errors: _VideoErrors, kind: str | None) -> list[PredictedTrack]:
     if kind == "id_switch":
         # A piece may belong to two broken tracks, as where two objects swap their predictions.
         put_right += [
-            replace(errors.tracks.predicted[min(pieces)], strip=strip)
+            replace(errors.scored.predicted[min(pieces)], strip=strip)
             for pieces, strip in errors.joined.values()
         ]
     return put_right

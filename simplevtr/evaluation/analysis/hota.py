@@ -55,17 +55,17 @@ def score_hota(
     found: dict[str, dict[int, dict[str, Any]]] = {
         names[category_id]: {} for category_id in gt.categories_in_use(results)
     }
-    for tracks in scored_videos(gt, results, "hota", score_threshold=score_threshold):
-        for category_id in sorted({of.category_id for of in tracks.true + tracks.predicted}):
-            if sequence := _sequence(tracks, category_id):
-                found[names[category_id]][tracks.video.id] = metric.eval_sequence(sequence)
+    for scored in scored_videos(gt, results, "hota", score_threshold=score_threshold):
+        for category_id in sorted({t.category_id for t in scored.true + scored.predicted}):
+            if sequence := _sequence(scored, category_id):
+                found[names[category_id]][scored.video.id] = metric.eval_sequence(sequence)
     combined = {name: metric.combine_sequences(by) for name, by in found.items() if by}
     nothing = dict.fromkeys(METRICS, math.nan)
     over_masks, over_categories = (
         _means(average(combined)) if combined else nothing
         for average in (metric.combine_classes_det_averaged, metric.combine_classes_class_averaged)
     )
-    by_name = {name: _means(of) for name, of in combined.items()}
+    by_name = {name: _means(scores) for name, scores in combined.items()}
     return HotaScores(score_threshold, over_masks, over_categories, by_name)
 
 
@@ -77,12 +77,12 @@ def hota_table(scores: HotaScores) -> str:
     return markdown_table([f"score >= {scores.score_threshold:g}", *METRICS], cells)
 
 
-def _sequence(tracks: ScoredVideo, category_id: int) -> dict[str, Any] | None:
+def _sequence(scored: ScoredVideo, category_id: int) -> dict[str, Any] | None:
     """What TrackEval takes for one video and category; None if nothing of it has a mask."""
-    sides, frames = [], range(tracks.video.length)
-    for side in (tracks.true, tracks.predicted):
+    sides, frames = [], range(scored.video.length)
+    for side in (scored.true, scored.predicted):
         own = [track for track in side if track.category_id == category_id]
-        sides.append([masks for masks in tracks.masks_by_frame(own) if any(masks)])
+        sides.append([masks for masks in scored.masks_by_frame(own) if any(masks)])
     if not any(sides):
         return None
     # For each side and frame, which of the tracks have a mask, and these.

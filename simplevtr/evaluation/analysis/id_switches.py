@@ -14,6 +14,7 @@ frame
 
 from dataclasses import dataclass
 
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, frame_iou, scored_videos
 from simplevtr.formats import checks
 from simplevtr.formats.results import PredictedTrack
@@ -52,7 +53,7 @@ def count_id_switches(
     gt: GroundTruth,
     results: list[PredictedTrack],
     *,
-    iou_threshold: float = 0.5,
+    iou_threshold: float = IOU_THRESHOLD,
     score_threshold: float = SCORE_THRESHOLD,
 ) -> IdSwitches:
     """Count the identity switches of predicted tracks, which match tracks of any category.
@@ -62,19 +63,19 @@ def count_id_switches(
     """
     checks.iou_threshold(iou_threshold)
     found = IdSwitches({}, [])
-    for tracks in scored_videos(gt, results, "id switches", score_threshold=score_threshold):
-        switches = _of_video(tracks, iou_threshold)
-        found.per_video[tracks.video.id] = len(switches)
+    for scored in scored_videos(gt, results, "id switches", score_threshold=score_threshold):
+        switches = _of_video(scored, iou_threshold)
+        found.per_video[scored.video.id] = len(switches)
         found.events.extend(switches)
     return found
 
 
-def _of_video(tracks: ScoredVideo, threshold: float) -> list[IdSwitch]:
+def _of_video(scored: ScoredVideo, threshold: float) -> list[IdSwitch]:
     """The switches of one video."""
-    if not tracks.true or not tracks.predicted:
+    if not scored.true or not scored.predicted:
         return []
-    video = tracks.video
-    true, predicted = (tracks.masks_by_frame(side) for side in (tracks.true, tracks.predicted))
+    video = scored.video
+    true, predicted = (scored.masks_by_frame(side) for side in (scored.true, scored.predicted))
     switches = []
     before: dict[int, int] = {}  # the matches of the frame before
     known: dict[int, tuple[int, int]] = {}  # true -> (predicted, frame) of the last match
@@ -85,7 +86,7 @@ def _of_video(tracks: ScoredVideo, threshold: float) -> list[IdSwitch]:
             old, last_frame = known.get(row, (column, t))
             known[row] = column, t
             if old != column:
-                ids = tracks.true[row].id, tracks.positions[old], tracks.positions[column]
+                ids = scored.true[row].id, scored.positions[old], scored.positions[column]
                 switches.append(IdSwitch(video.id, t, last_frame, *ids))
     return switches
 

@@ -52,12 +52,12 @@ def score_regions(
     if proposals < 1:
         raise ValueError(f"proposals is {proposals}; it must be 1 or more")
     found = []
-    for tracks in scored_videos(gt, results, "J"):
-        video, positions = tracks.video, tracks.positions[:proposals]
-        j = _similarities(tracks, proposals)
+    for scored in scored_videos(gt, results, "J"):
+        video, positions = scored.video, scored.positions[:proposals]
+        j = _similarities(scored, proposals)
         for row, column in zip(*linear_sum_assignment(j, maximize=True), strict=True):
             predicted = positions[column] if column < len(positions) else None
-            values = tracks.true[row].id, predicted, 100 * float(j[row, column])
+            values = scored.true[row].id, predicted, 100 * float(j[row, column])
             found.append(TrackSimilarity(video.id, video.name, *values))
     mean = fmean(track.j for track in found) if found else math.nan
     return RegionSimilarity(proposals, mean, found)
@@ -69,22 +69,22 @@ def regions_table(scores: RegionSimilarity) -> str:
     for track in scores.tracks:
         by_video.setdefault(track.video_id, []).append(track)
     rows = [("all videos", scores.tracks)]
-    rows += [(table_cell(of[0].video), of) for of in by_video.values()]
+    rows += [(table_cell(found[0].video), found) for found in by_video.values()]
     cells = [
-        [name, str(len(of)), f"{fmean(track.j for track in of):.3f}" if of else "nan"]
-        for name, of in rows
+        [name, str(len(found)), f"{fmean(track.j for track in found):.3f}" if found else "nan"]
+        for name, found in rows
     ]
     return markdown_table([f"proposals <= {scores.proposals}", "true tracks", "J"], cells)
 
 
-def _similarities(tracks: ScoredVideo, proposals: int) -> np.ndarray:
+def _similarities(scored: ScoredVideo, proposals: int) -> np.ndarray:
     """(true, proposals) float64 J in [0, 1]; with empty proposals if there are too few."""
-    true = tracks.masks_by_frame(tracks.true)
-    predicted = tracks.masks_by_frame(tracks.predicted[:proposals])
-    predicted += [[None] * tracks.video.length] * (len(true) - len(predicted))
+    true = scored.masks_by_frame(scored.true)
+    predicted = scored.masks_by_frame(scored.predicted[:proposals])
+    predicted += [[None] * scored.video.length] * (len(true) - len(predicted))
     total = np.zeros((len(true), len(predicted)))
-    for t in range(tracks.video.length):
+    for t in range(scored.video.length):
         masks = [track[t] for track in true], [track[t] for track in predicted]
         empty = [np.array([mask is None for mask in side], dtype=bool) for side in masks]
         total += frame_iou(*masks) + np.outer(*empty)
-    return total / tracks.video.length
+    return total / scored.video.length

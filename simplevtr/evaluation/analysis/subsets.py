@@ -62,11 +62,11 @@ def score_subsets(
     check_subset_limits(limits)
     true: list[tuple[TrueTrack, dict[str, float]]] = []
     predicted: list[tuple[PredictedTrack, dict[str, float]]] = []
-    for tracks in scored_videos(gt, results, "subsets"):
-        numbers = _properties_of_video(tracks)
-        annotations = tracks.true + tracks.crowds
+    for scored in scored_videos(gt, results, "subsets"):
+        numbers = _properties_of_video(scored)
+        annotations = scored.true + scored.crowds
         true += zip(annotations, numbers[: len(annotations)], strict=True)
-        predicted += zip(tracks.predicted, numbers[len(annotations) :], strict=True)
+        predicted += zip(scored.predicted, numbers[len(annotations) :], strict=True)
     return {name: _score(gt, true, predicted, name, limits.get(name)) for name in GROUPS}
 
 
@@ -100,7 +100,7 @@ def _score(
     limits: Sequence[float] | None,
 ) -> SubsetScores:
     """The scores of one property; tracks come with their numbers by property."""
-    numbers = [of[name] for track, of in true if not track.iscrowd]
+    numbers = [numbers_of[name] for track, numbers_of in true if not track.iscrowd]
     if limits is None:
         limits = (math.nan, math.nan)
         if numbers:
@@ -110,31 +110,31 @@ def _score(
         return sum(number > limit for limit in limits)
 
     # The groups 1, 2, 3 take the places of small, medium and large areas.
-    grouped = [replace(track, area=1.0 + group(of[name])) for track, of in true]
+    grouped = [replace(track, area=1.0 + group(numbers_of[name])) for track, numbers_of in true]
     results = [
-        replace(track, strip=replace(track.strip, area=1.0 + group(of[name])))
-        for track, of in predicted
+        replace(track, strip=replace(track.strip, area=1.0 + group(numbers_of[name])))
+        for track, numbers_of in predicted
     ]
     scores = evaluate_tracks(replace(gt, tracks=grouped), results, area_limits=(1.5, 2.5))
     stats, at_50 = scores.stats, scores.precision[0, ..., -1]
     counts = [group(number) for number in numbers]
     groups = {
-        of: {
+        group_name: {
             "true_tracks": counts.count(i),
             "AP": stats[f"AP{area}"],
             "AP50": mean_per_cent(at_50[..., i + 1]),
             "AR100": stats[f"AR{area}"],
         }
-        for i, (of, area) in enumerate(zip(GROUPS[name], "sml", strict=True))
+        for i, (group_name, area) in enumerate(zip(GROUPS[name], "sml", strict=True))
     }
     return SubsetScores([float(limit) for limit in limits], groups)
 
 
-def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
+def _properties_of_video(scored: ScoredVideo) -> list[dict[str, float]]:
     """The numbers of the true tracks, the crowds and the predictions, in this order."""
-    true = tracks.true + tracks.crowds
-    areas, centroids, boxes = _shapes(tracks, [*true, *tracks.predicted])
-    iou = track_iou(*([track.strip for track in side] for side in (tracks.predicted, true)))
+    true = scored.true + scored.crowds
+    areas, centroids, boxes = _shapes(scored, [*true, *scored.predicted])
+    iou = track_iou(*([track.strip for track in side] for side in (scored.predicted, true)))
     itself = [*range(len(true)), *(int(row.argmax()) if row.any() else -1 for row in iou)]
     numbers = []
     for i, own in enumerate(itself):
@@ -150,14 +150,14 @@ def _properties_of_video(tracks: ScoredVideo) -> list[dict[str, float]]:
 
 
 def _shapes(
-    tracks: ScoredVideo, of: Sequence[TrueTrack | PredictedTrack]
+    scored: ScoredVideo, tracks: Sequence[TrueTrack | PredictedTrack]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, T) areas, (N, T, 2) centroids x, y and (N, T, 4) boxes x, y, width, height of N tracks.
 
     In pixels, float64, 0 without a mask; taken from the runs without decoding a pixel.
     """
-    height, pixels = tracks.video.height, tracks.video.height * tracks.video.width
-    masks, shape = tracks.masks_by_frame(of), (len(of), tracks.video.length)
+    height, pixels = scored.video.height, scored.video.height * scored.video.width
+    masks, shape = scored.masks_by_frame(tracks), (len(tracks), scored.video.length)
     areas, centroids, boxes = np.zeros(shape), np.zeros((*shape, 2)), np.zeros((*shape, 4))
     places = [(i, t) for i, track in enumerate(masks) for t, mask in enumerate(track) if mask]
     if not places:

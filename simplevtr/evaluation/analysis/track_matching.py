@@ -7,7 +7,7 @@ from simplevtr.formats.ytvis import GroundTruth
 
 import numpy as np
 
-IOU_THRESHOLD = 0.5
+IOU_THRESHOLD = 0.5  # least IoU of tracks or masks that match, except for AP
 
 
 def match_tracks(iou: np.ndarray, threshold: float) -> dict[int, int]:
@@ -27,22 +27,22 @@ def match_tracks(iou: np.ndarray, threshold: float) -> dict[int, int]:
 
 
 def match_video(
-    tracks: ScoredVideo, *, iou_threshold: float, use_categories: bool = True
+    scored: ScoredVideo, *, iou_threshold: float, use_categories: bool = True
 ) -> tuple[dict[int, int], list[int], np.ndarray]:
     """Match the tracks of one video, those of the same category only or of all.
 
-    Returns predicted -> true, as indices into ``tracks.predicted`` and ``tracks.true``; the
+    Returns predicted -> true, as indices into ``scored.predicted`` and ``scored.true``; the
     predictions without a match that lie on a crowd, which are not mistakes; and the
     (predicted, true) IoU of all pairs.
     """
     predicted, true, crowds = (
-        [track.strip for track in side] for side in (tracks.predicted, tracks.true, tracks.crowds)
+        [track.strip for track in side] for side in (scored.predicted, scored.true, scored.crowds)
     )
     iou, crowd = track_iou(predicted, true), track_iou(predicted, crowds)
     allowed = iou
     if use_categories:
-        allowed = np.where(tracks.same_category(tracks.true), iou, 0.0)
-        crowd = np.where(tracks.same_category(tracks.crowds), crowd, 0.0)
+        allowed = np.where(scored.same_category(scored.true), iou, 0.0)
+        crowd = np.where(scored.same_category(scored.crowds), crowd, 0.0)
     matches = match_tracks(allowed, iou_threshold)
     covered = np.flatnonzero((crowd >= iou_threshold).any(axis=1)).tolist()
     return matches, [row for row in covered if row not in matches], iou
@@ -69,11 +69,11 @@ def confuse_categories(
     checks.iou_threshold(iou_threshold)
     index = {category_id: i for i, category_id in enumerate(gt.categories_in_use(results))}
     counts = np.zeros((len(index) + 1, len(index) + 1), dtype=np.int64)
-    for tracks in scored_videos(gt, results, "confusion", score_threshold=score_threshold):
-        true = [index[track.category_id] for track in tracks.true]
-        predicted = [index[track.category_id] for track in tracks.predicted]
+    for scored in scored_videos(gt, results, "confusion", score_threshold=score_threshold):
+        true = [index[track.category_id] for track in scored.true]
+        predicted = [index[track.category_id] for track in scored.predicted]
         matches, on_crowd, _ = match_video(
-            tracks, iou_threshold=iou_threshold, use_categories=False
+            scored, iou_threshold=iou_threshold, use_categories=False
         )
         for row, column in matches.items():
             counts[true[column], predicted[row]] += 1

@@ -82,7 +82,7 @@ class Content:
         """The tracks that are shown, by video id in the order of the annotation file."""
         score = self.settings.score_threshold
         videos = tracks_by_video(self.gt, self.results, score_threshold=score)
-        return {tracks.video.id: tracks for tracks in videos}
+        return {scored.video.id: scored for scored in videos}
 
     @cached_property
     def _categories(self) -> dict[int, int]:
@@ -103,14 +103,14 @@ class Content:
             "totals": {
                 "videos": len(gt.videos),
                 "frames": sum(video.length for video in gt.videos),
-                "true": sum(len(tracks.true) for tracks in shown),
-                "predicted": sum(len(tracks.predicted) for tracks in shown),
+                "true": sum(len(scored.true) for scored in shown),
+                "predicted": sum(len(scored.predicted) for scored in shown),
             },
         }
         if gt.has_tracks:
             self._add_scores(data)
         else:
-            data["videos"] = [_plain_row(tracks) for tracks in shown]
+            data["videos"] = [_plain_row(scored) for scored in shown]
         data["worst"], data["best"] = worst_and_best(data["videos"], settings.videos)
         return data
 
@@ -122,10 +122,10 @@ class Content:
         data["scores"] = self._scores()
         data["confusion"] = confuse_categories(self.gt, self.results, **limits).tolist()
         data["videos"] = [
-            _about(tracks.video)
-            | score_video(tracks, self.shown[tracks.video.id], iou_threshold)
-            | {"switches": switches.per_video[tracks.video.id]}
-            for tracks in tracks_by_video(self.gt, self.results)
+            _about(scored.video)
+            | score_video(scored, self.shown[scored.video.id], iou_threshold)
+            | {"switches": switches.per_video[scored.video.id]}
+            for scored in tracks_by_video(self.gt, self.results)
         ]
         for key in ("matches", "misses", "falsePositives", "switches"):
             data["totals"][key] = sum(row[key] for row in data["videos"])
@@ -163,9 +163,9 @@ class Content:
         match as they do for the numbers of the video, in their category; what is left then matches
         regardless of category. ``iou`` is that with its true track or else the greatest with any.
         """
-        tracks, threshold = self.shown[video_id], self.settings.iou_threshold
-        frames = evenly_spaced(tracks.video.length, self.settings.max_frames)
-        pairs, on_crowd, iou = match_video(tracks, iou_threshold=threshold)
+        scored, threshold = self.shown[video_id], self.settings.iou_threshold
+        frames = evenly_spaced(scored.video.length, self.settings.max_frames)
+        pairs, on_crowd, iou = match_video(scored, iou_threshold=threshold)
         left = iou.copy()
         left[[*pairs, *on_crowd]] = 0.0
         left[:, list(pairs.values())] = 0.0
@@ -173,10 +173,10 @@ class Content:
         kinds = dict.fromkeys(pairs, "match") | dict.fromkeys(on_crowd, "crowd")
         kinds |= dict.fromkeys(others, "category")
         pairs |= others
-        true = self._tracks(tracks, tracks.true, frames)
+        true = self._tracks(scored, scored.true, frames)
         for place, part in enumerate(true):
             part |= {"name": place + 1, "colour": place}
-        predicted = self._tracks(tracks, tracks.predicted[:MOST_TRACKS], frames)
+        predicted = self._tracks(scored, scored.predicted[:MOST_TRACKS], frames)
         free_colour = len(true)
         for row, part in enumerate(predicted):
             column = pairs.get(row)
@@ -186,25 +186,25 @@ class Content:
                 free_colour += 1
             else:
                 part |= {"on": column + 1, "iou": iou[row, column], "colour": column}
-        size = {"id": video_id, "height": tracks.video.height, "width": tracks.video.width}
+        size = {"id": video_id, "height": scored.video.height, "width": scored.video.width}
         return {**size, "frames": frames, "true": true, "predicted": predicted}
 
     def _switch(self, event: IdSwitch) -> dict:
         """One switch: up to the last match with the old track, from the first with the new."""
-        tracks = self.shown[event.video_id]
-        video, first = tracks.video, max(0, event.last_frame - _AROUND + 1)
+        scored = self.shown[event.video_id]
+        video, first = scored.video, max(0, event.last_frame - _AROUND + 1)
         frames = [*range(first, event.last_frame + 1)]
         frames += range(event.frame, min(video.length, event.frame + _AROUND))
         target = next(track for track in self.gt.tracks or () if track.id == event.gt_id)
         shown: list[Any] = [target, self.results[event.old], self.results[event.new]]
-        true, old, new = self._tracks(tracks, shown, frames)
+        true, old, new = self._tracks(scored, shown, frames)
         place = {"video": video.id, "frame": event.frame, "lastFrame": event.last_frame}
         size = {"height": video.height, "width": video.width, "frames": frames}
         return {**place, **size, "true": true, "old": old, "new": new}
 
     def _tracks(
         self,
-        video: ScoredVideo,
+        scored: ScoredVideo,
         tracks: Sequence[TrueTrack | PredictedTrack],
         frames: Sequence[int],
     ) -> list[dict]:
@@ -213,7 +213,7 @@ class Content:
         Those are the counts of a compressed RLE or None for each of ``frames``.
         """
         parts = []
-        for track, masks in zip(tracks, video.masks_by_frame(tracks), strict=True):
+        for track, masks in zip(tracks, scored.masks_by_frame(tracks), strict=True):
             rles = [masks[t] for t in frames]
             counts = [None if rle is None else rle["counts"].decode("ascii") for rle in rles]
             part = {"category": self._categories[track.category_id], "masks": counts}
@@ -223,7 +223,7 @@ class Content:
         return parts
 
 
-def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -> dict:
+def score_video(scored: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -> dict:
     """How well one video alone was done, with all its predictions or with those that are shown.
 
     Returns:
@@ -237,11 +237,11 @@ def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -
     misses = len(shown.true) - len(matches)
     ap = ap50 = mean_iou = None
     if shown.true:
-        present = {track.category_id for track in tracks.true}
+        present = {track.category_id for track in scored.true}
         categories = [Category(category, str(category)) for category in sorted(present)]
-        sides: tuple[Sequence[Any], ...] = tracks.true + tracks.crowds, tracks.predicted
+        sides: tuple[Sequence[Any], ...] = scored.true + scored.crowds, scored.predicted
         true, predicted = ([t for t in side if t.category_id in present] for side in sides)
-        stats = evaluate_tracks(GroundTruth("", [tracks.video], categories, true), predicted).stats
+        stats = evaluate_tracks(GroundTruth("", [scored.video], categories, true), predicted).stats
         ap, ap50 = stats["AP"], stats["AP50"]
         mean_iou = fmean([float(iou[pair]) for pair in matches.items()] + [0.0] * misses)
     return {
@@ -256,11 +256,11 @@ def score_video(tracks: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -
     }
 
 
-def _plain_row(tracks: ScoredVideo) -> dict:
+def _plain_row(scored: ScoredVideo) -> dict:
     """The row of a video without ground truth; ``score`` is the mean score, None without tracks."""
-    scores = [entry.score for entry in tracks.predicted]
+    scores = [entry.score for entry in scored.predicted]
     best, mean = (max(scores), fmean(scores)) if scores else (None, None)
-    return _about(tracks.video) | {"predicted": len(scores), "best": best, "score": mean}
+    return _about(scored.video) | {"predicted": len(scores), "best": best, "score": mean}
 
 
 def _about(video: Video) -> dict:
