@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
@@ -57,6 +58,10 @@ class ClipBatch:
         if self.padding is None:
             return self.frames.new_zeros(self.frames.shape[:2], dtype=torch.bool)
         return self.padding[:, :, 0, 0]
+
+    def cell_padding(self, size: Sequence[int]) -> Tensor | None:
+        """(B, T, h, w) bool, True for cells that begin in padding; None if nothing is padded."""
+        return None if self.padding is None else F.interpolate(self.padding.float(), size).bool()
 
 
 @dataclass(frozen=True)

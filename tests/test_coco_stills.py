@@ -24,7 +24,7 @@ def test_records(tmp_path, caplog):
     path, folder = make_stills(tmp_path, annotations=change)
     with caplog.at_level(logging.INFO, "simplevtr.data.coco_stills"):
         (record,) = load_coco_stills(path, folder, ["mouse", "cat"])
-    assert (record["video_id"], record["length"], record["pseudo"]) == (1, 1, True)
+    assert (record["video_id"], record["length"], record["still"]) == (1, 1, True)
     assert (record["height"], record["width"]) == SIZE
     assert record["file_names"] == [str(folder / "1.jpg")]
     ((annotation,),) = record["annotations"]

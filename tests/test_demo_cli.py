@@ -177,7 +177,7 @@ def test_predictor_errors():
     frames = [np.zeros((60, 100, 3), dtype=np.uint8), np.zeros((60, 90, 3), dtype=np.uint8)]
     with pytest.raises(ValueError, match=r"frame 1 has shape \(60, 90, 3\)"):
         VideoPredictor(model=BrightestHalf()).predict(frames)
-    with pytest.raises(ValueError, match="image_format is .L.; allowed"):
+    with pytest.raises(ValueError, match="INPUT.FORMAT is .L.; allowed"):
         VideoPredictor(model=BrightestHalf(), image_format="L")
 
 

@@ -103,8 +103,7 @@ def truth(split: str) -> GroundTruth:
 
 def score(folder: Path) -> dict[str, dict[str, float]]:
     """AP and AP50 of both splits; with TrackEval HOTA, at the least score that is best on val."""
-    splits = ("val", "long")
-    tracks = {split: load_results(folder / f"{split}.json", truth(split)) for split in splits}
+    tracks = {key: load_results(folder / f"{key}.json", truth(key)) for key in ("val", "long")}
     scores = {}
     for split, found in tracks.items():
         stats = evaluate_tracks(truth(split), found).stats
@@ -119,10 +118,7 @@ def score(folder: Path) -> dict[str, dict[str, float]]:
         return found.all_masks["HOTA"]
 
     best = max(THRESHOLDS, key=lambda least: hota("val", least))
-    return {
-        split: stats | {"HOTA": hota(split, best), "HOTA from": best}
-        for split, stats in scores.items()
-    }
+    return {key: own | {"HOTA": hota(key, best), "HOTA from": best} for key, own in scores.items()}
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

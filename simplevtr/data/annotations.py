@@ -141,9 +141,9 @@ def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) 
     low_x, high_x = _extent(columns)
     low_y, high_y = _extent(rows)
     boxes = np.stack([low_x, low_y, high_x, high_y], axis=-1).astype(np.float32)
-    ids, classes = np.where(visible, ids[kept], -1), classes[kept]
+    frame_ids, labels = np.where(visible, ids[kept], -1), np.tile(classes[kept], (len(masks), 1))
     # A frame's tensors are parts of the clip's, so that a worker hands over four and not 4 T.
-    parts = (boxes, np.tile(classes, (len(ids), 1)), ids, masks)
+    parts = (boxes, labels, frame_ids, masks)
     clip = []
     for box, label, track_id, mask in zip(*map(torch.from_numpy, parts), strict=True):
         instances = Instances(size)

@@ -101,6 +101,7 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
         raise ValueError("DATASETS.TRAIN is empty; at least one dataset is needed for training")
     subset, known = cfg.DATASETS.ALLOW_CLASS_SUBSET, settled_classes(names)
     classes = align_datasets(names, known=known, source="the run", subset=subset)
+    # Fewer are allowed here; settle_classes asks for the exact number at the start of a run.
     if len(classes.names) > cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
         raise ValueError(
             f"{names[0]} has {len(classes.names)} categories, but MODEL.SIMPLEVTR.NUM_CLASSES is "
@@ -130,7 +131,7 @@ def _epoch(
     records = _training_records(cfg)
     lengths = [record["length"] for record in records]
     items = epoch_items(lengths, cfg.INPUT.SAMPLING_FRAME_NUM, cfg.INPUT.SAMPLING_SCHEME)
-    stills = np.array([records[index].get("pseudo", False) for index, _ in items])
+    stills = np.array([records[index].get("still", False) for index, _ in items])
     visits = np.ones(len(items))
     count = int(stills.sum())
     if 0 < count < len(items):

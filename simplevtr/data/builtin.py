@@ -13,8 +13,6 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 logger = logging.getLogger(__name__)
 
-_STILLS_KIND = "coco_pseudo"
-
 
 def _builtin() -> Iterator[tuple[str, list[str], str, str]]:
     """(name, annotation files, image root, dataset whose categories stills get or "").
@@ -99,11 +97,11 @@ def register_from_cfg(cfg: CfgNode) -> None:
             not isinstance(entry, list | tuple)
             or len(entry) not in (3, 5)
             or not all(isinstance(part, str) and part for part in entry)
-            or entry[3:4] not in ([], (), [_STILLS_KIND], (_STILLS_KIND,))
+            or entry[3:4] not in ([], (), [EVALUATOR_TYPE], (EVALUATOR_TYPE,))
         ):
             raise ValueError(
                 f"DATASETS.CUSTOM[{index}] is {entry!r}; three strings [name, annotation JSON, "
-                f"image root] are needed, or five, the last two {_STILLS_KIND!r} and a dataset"
+                f"image root] are needed, or five, the last two {EVALUATOR_TYPE!r} and a dataset"
             )
         name, json_file, image_root, *stills = entry
         files = (os.path.join(root, os.path.expanduser(path)) for path in (json_file, image_root))

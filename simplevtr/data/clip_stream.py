@@ -46,13 +46,12 @@ class ClipStream(torch.utils.data.Dataset):
     workers: int = 0  # processes that load the clips; 0 loads them in this one
     rank: int = 0  # r, the number of this process
     processes: int = 1  # P
-    # Share of the clips that tracks of a random record, rarely the clip's own, are pasted into.
-    paste: float = 0.0
+    paste: float = 0.0  # share of the clips that tracks of a random record are pasted into
     start: int = 0  # the iteration whose batch comes first when the stream is iterated next
     current: Sequence[Clip] = ()  # the batch that was given last
 
     def __post_init__(self, items: Sequence[tuple[int, int | None]]) -> None:
-        self._mixed = len({"pseudo" in record for record in self.records}) > 1
+        self._mixed = len({"still" in record for record in self.records}) > 1
         self.records = DatasetFromList(self.records, copy=False)  # held once, serialised
         pairs = [(video, -1 if anchor is None else anchor) for video, anchor in items]
         self._items = np.array(pairs, dtype=np.int64)
@@ -74,8 +73,8 @@ class ClipStream(torch.utils.data.Dataset):
 
     def places(self, first: int) -> Iterator[tuple[int, int]]:
         """The (place in the stream, item) pairs of this process, after its first ``first`` ones."""
-        first = first * self.processes + self.rank
-        return itertools.islice(self._all_places(first), 0, None, self.processes)
+        begin = first * self.processes + self.rank
+        return itertools.islice(self._all_places(begin), 0, None, self.processes)
 
     def _all_places(self, first: int) -> Iterator[tuple[int, int]]:
         begin = 0

@@ -59,7 +59,7 @@ def load_coco_stills(
     """Read a COCO file into records of one image, sorted by image id.
 
     They are those of videos of one frame, as :func:`simplevtr.data.ytvis.load_ytvis_json` gives
-    them, with the image's id as ``video_id``, and ``pseudo``, True. Categories are matched by name
+    them, with the image's id as ``video_id``, and ``still``, True. Categories are matched by name
     with the model's ``classes``, see :func:`simplevtr.data.categories.match_categories`.
     Annotations of other categories, crowds and those without a segmentation are dropped, and images
     without any other; their numbers are logged.
@@ -108,7 +108,7 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Reco
     contiguous = _match(content["categories"], classes, json_file)
     images = checks.entries(content["images"], json_file, "images", _image, unique=["id"])
     records = {
-        image.id: {**video_record(image, json_file, image_root), "pseudo": True} for image in images
+        image.id: {**video_record(image, json_file, image_root), "still": True} for image in images
     }
     dropped: Counter[str] = Counter()
     for instance in checks.entries(

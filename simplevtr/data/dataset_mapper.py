@@ -12,14 +12,12 @@ from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import check_sampling, sample_frames
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 from simplevtr.data.transforms import ClipGeometry, PhotometricTransform
-from simplevtr.formats.images import read_reduced_frame
+from simplevtr.formats.images import check_image_format, read_reduced_frame
 
 import cv2
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
-
-IMAGE_FORMATS = ("RGB", "BGR")
 
 
 class FramesOnDemand(Sequence):
@@ -42,7 +40,7 @@ class YTVISDatasetMapper:
     """Maps a video record, with an optional ``anchor`` frame, to a clip.
 
     In training T frames are drawn and augmented. In testing the clip is the whole video in order.
-    A record of a still image (``pseudo``) becomes a clip of T frames in which the image moves.
+    A record of a still image (``still``) becomes a clip of T frames in which the image moves.
     The record is not changed, and nothing is kept from one call to the next.
     ``YTVISDatasetMapper(cfg, is_train)`` takes the settings from a config.
     """
@@ -64,10 +62,7 @@ class YTVISDatasetMapper:
     __init__: ClassVar[Any]  # also takes a config, see below
 
     def __post_init__(self) -> None:
-        if self.image_format not in IMAGE_FORMATS:
-            raise ValueError(
-                f"image format {self.image_format!r}; allowed: {', '.join(IMAGE_FORMATS)}"
-            )
+        check_image_format(self.image_format)
         check_sampling(self.sampling, self.frame_range)
         self.jpeg_draft = self.jpeg_draft and self.is_train
 
@@ -113,7 +108,7 @@ class YTVISDatasetMapper:
         if rng is None:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
         size = (record["height"], record["width"])
-        still = record.get("pseudo", False)
+        still = record.get("still", False)
         if still and not self.is_train:
             path = record["file_names"][0]
             raise ValueError(f"{path} is a still image, which no test clip is made of")

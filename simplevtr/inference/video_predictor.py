@@ -8,6 +8,7 @@ from typing import Any
 from simplevtr.checkpoint import ClipCheckpointer, saved_classes
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.class_names import dataset_classes
+from simplevtr.formats.images import check_image_format
 from simplevtr.formats.results import write_video_results
 from simplevtr.run_config import check_device
 from simplevtr.structures import Classes, FrameTracks
@@ -52,8 +53,7 @@ class VideoPredictor:
         most ``max_size``. The model's ``image_format`` is "RGB" or "BGR", else ValueError. Without
         ``category_ids`` a label's is label + 1.
         """
-        if image_format not in ("RGB", "BGR"):
-            raise ValueError(f'image_format is {image_format!r}; allowed: "RGB", "BGR"')
+        check_image_format(image_format)
         self.model: Any = model.eval()
         self.class_names = list(class_names)  # by label; empty where nobody knows them
         self.category_ids = list(category_ids)  # the dataset's, by label; empty likewise

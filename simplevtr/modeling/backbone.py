@@ -15,6 +15,9 @@ from detectron2.modeling.backbone import Backbone
 from detectron2.modeling.backbone.resnet import BasicBlock, CNNBlockBase, ResNet
 from torch import Tensor
 
+# Outputs that the heads read, coarse to fine; the transformer of the paper's head the first alone.
+LEVELS = ("res5", "res4", "res3", "res2")
+
 
 class SmallStem(CNNBlockBase):
     """A 3x3 convolution, normalisation and ReLU; unlike the usual stem it has no max-pooling."""

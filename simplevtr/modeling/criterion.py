@@ -21,8 +21,6 @@ import torch
 from detectron2.config import CfgNode, configurable
 from torch import Tensor, nn
 
-IGNORED = -100
-
 
 @dataclass(frozen=True)
 class LossSettings:
@@ -161,7 +159,7 @@ class PaperCriterion(nn.Module):
             classes[b][:, slots] = labels
             predicted.append(boxes[b][:, slots][visible])
             wanted.append(target.boxes[instances].transpose(0, 1)[visible])
-        classes[frame_padding] = IGNORED
+        classes[frame_padding] = losses.IGNORED
         compared = torch.cat(predicted), torch.cat(wanted), normaliser
         own = self.settings
         ce = losses.class_loss(logits, classes, own.no_object_weight)

@@ -19,6 +19,7 @@ from torchvision.ops import box_convert, generalized_box_iou_loss
 
 # Masks whose float copies exist at once while they are made smaller
 TARGETS_AT_A_TIME = 32
+IGNORED = -100  # class of padded frames
 
 
 def normaliser(count: Tensor | int, device: torch.device) -> Tensor:
@@ -32,13 +33,12 @@ def normaliser(count: Tensor | int, device: torch.device) -> Tensor:
 def class_loss(logits: Tensor, classes: Tensor, no_object_weight: float) -> Tensor:
     """Cross-entropy over slots and frames, a mean in which "no object" has its own weight.
 
-    ``logits`` are (..., K + 1), ``classes`` (...) int64; K is "no object", -100 is left out
-    (padded frames).
+    ``logits`` are (..., K + 1), ``classes`` (...) int64; K is "no object", ``IGNORED`` is left out.
     """
     logits = full_precision(logits).flatten(0, -2)
     weight = logits.new_ones(logits.shape[-1])
     weight[-1] = no_object_weight
-    return F.cross_entropy(logits, classes.flatten(), weight)
+    return F.cross_entropy(logits, classes.flatten(), weight, ignore_index=IGNORED)
 
 
 def box_l1_loss(boxes: Tensor, targets: Tensor, normaliser: Tensor) -> Tensor:

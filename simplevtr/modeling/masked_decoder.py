@@ -12,6 +12,7 @@ from simplevtr.modeling.attention import attend
 from simplevtr.modeling.position_encoding import frame_position
 from simplevtr.modeling.precision import full_precision
 from simplevtr.modeling.transformer import FeedForward
+from simplevtr.structures import ClipBatch
 
 import torch
 import torch.nn.functional as F
@@ -124,12 +125,12 @@ class MaskedDecoder(nn.Module):
         self.head = head
 
     def forward(
-        self, scales: list[Tensor], embedding: Tensor, padding: Tensor | None
+        self, scales: list[Tensor], embedding: Tensor, batch: ClipBatch
     ) -> tuple[Tensor, SlotKernels]:
         """The slots (B, Q, C), and what they predict before the first layer and after each.
 
-        ``scales`` are cells (B, T, C, h_i, w_i), ``embedding`` (B, T, E, h, w) of the pixels;
-        ``padding`` is (B, T, H, W) bool, True on padding; None if nothing is padded.
+        ``scales`` are cells (B, T, C, h_i, w_i), ``embedding`` (B, T, E, h, w) of the pixels of
+        the ``batch``, which tells what is padding.
         """
         clips, frames = embedding.shape[:2]
         slots = repeat(self.start.weight, "q c -> b q c", b=clips)
@@ -145,7 +146,10 @@ class MaskedDecoder(nn.Module):
             keys.append(value + repeat(position.to(value.dtype), "h w c -> (t h w) c", t=frames))
         # Products are linear: an embedding that is resized gives the logits that are resized.
         small = [resized(embedding.detach(), size) for size in sizes]
-        inside = [None if padding is None else _inside(padding, size) for size in sizes]
+        inside = [
+            None if padding is None else rearrange(~padding, "b t h w -> b 1 1 (t h w)")
+            for padding in map(batch.cell_padding, sizes)
+        ]
         predictions = [self.head(slots)]
         for index, layer in enumerate(self.layers):
             i = index % len(scales)
@@ -193,9 +197,3 @@ def _own_cells(prediction: SlotKernels, embedding: Tensor, inside: Tensor | None
         own = own & inside
     nowhere = ~own.any(-1, keepdim=True)
     return own | (nowhere if inside is None else nowhere & inside)
-
-
-def _inside(padding: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, 1, 1, S) bool, False for cells that begin in padding."""
-    cells = F.interpolate(padding.float(), size=size)
-    return rearrange(cells < 0.5, "b t h w -> b 1 1 (t h w)")

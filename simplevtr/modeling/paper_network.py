@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.config import keyword_arguments
+from simplevtr.modeling.backbone import LEVELS
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
@@ -13,14 +14,10 @@ from simplevtr.modeling.transformer import Transformer
 from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
-import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import Backbone, build_backbone
 from einops import rearrange, repeat
 from torch import Tensor, nn
-
-# Backbone outputs, coarse to fine: the transformer reads the first, the mask head all.
-FEATURES = ("res5", "res4", "res3", "res2")
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class PaperNetwork(nn.Module):
             check_norms(backbone, "backbone", BACKBONE_NORM)
         self.recompute_backbone = recompute_backbone
         self.backbone = backbone
-        coarsest = backbone.output_shape()[FEATURES[0]]
+        coarsest = backbone.output_shape()[LEVELS[0]]
         self.input_projection = nn.Conv2d(coarsest.channels, channels, 1)
         self.transformer = transformer
         self.position_encoding = ClipPositionEncoding(channels=channels)
@@ -89,7 +86,7 @@ class PaperNetwork(nn.Module):
         if cfg.MODEL.MASK_ON:
             shapes = backbone.output_shape()
             options = keyword_arguments(node.MASK_HEAD)
-            options["feature_channels"] = [shapes[name].channels for name in FEATURES[1:]]
+            options["feature_channels"] = [shapes[name].channels for name in LEVELS[1:]]
             mask_head = MaskHead(recompute="mask_head" in node.RECOMPUTE, **options, **sizes)
         return {
             "backbone": backbone,
@@ -124,14 +121,12 @@ class PaperNetwork(nn.Module):
             )
         images = rearrange(frames, "b t c h w -> (b t) c h w")
         features = by_images(self.backbone, images, recompute=self.recompute_backbone)
-        cells = self.input_projection(features[FEATURES[0]])
+        cells = self.input_projection(features[LEVELS[0]])
         height, width = cells.shape[-2:]
-        padded = cells.new_zeros(clips, length, height, width, dtype=torch.bool)
-        cell_padding = None
-        if batch.padding is not None:
-            padded = cell_padding = F.interpolate(
-                batch.padding.float(), size=(height, width)
-            ).bool()
+        cell_padding = batch.cell_padding((height, width))
+        padded = cell_padding
+        if padded is None:
+            padded = cells.new_zeros(clips, length, height, width, dtype=torch.bool)
         position = self.position_encoding(padded).to(cells.dtype)
         slots, memory = self.transformer(
             rearrange(cells, "(b t) c h w -> b (t h w) c", b=clips),
@@ -149,7 +144,7 @@ class PaperNetwork(nn.Module):
             predictions=predictions,
             slots=slots[-1],
             memory=memory,
-            features=[features[name].unflatten(0, (clips, length)) for name in FEATURES[1:]],
+            features=[features[name].unflatten(0, (clips, length)) for name in LEVELS[1:]],
             cell_padding=cell_padding,
             cell_logits=None if self.dense_head is None else self.dense_head(memory),
         )

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from simplevtr.modeling.attention import MultiheadAttention
+from simplevtr.modeling.backbone import LEVELS
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.position_encoding import frame_position
 
@@ -17,8 +18,6 @@ import torch.nn.functional as F
 from detectron2.layers import ShapeSpec, get_norm
 from einops import rearrange
 from torch import Tensor, nn
-
-LEVELS = ("res5", "res4", "res3", "res2")  # coarse to fine
 
 
 class PixelDecoder(nn.Module):

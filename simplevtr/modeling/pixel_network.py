@@ -76,8 +76,7 @@ class PixelNetwork(nn.Module):
         self.no_object_weight = no_object_weight
         self.recompute = tuple(recompute)
         self.backbone = backbone
-        # Not a mask head. The name is PaperNetwork's, by which callers ask whether there are masks,
-        # and that of the parameters in checkpoints.
+        # Not a mask head; so named in checkpoints, and where callers ask whether there are masks.
         self.mask_head = pixel_decoder
         self.decoder = decoder
         self.class_head = class_head
@@ -128,7 +127,7 @@ class PixelNetwork(nn.Module):
         )
         pixels = {name: maps.unflatten(0, (clips, length)) for name, maps in pixels.items()}
         scales = [pixels[name] for name in self.mask_head.to_cells]
-        slots, layers = self.decoder(scales, pixels["embedding"], batch.padding)
+        slots, layers = self.decoder(scales, pixels["embedding"], batch)
         fine_head = self.decoder.head.fine
         fine_kernel = None if fine_head is None else full_precision(fine_head(layers.slots[-1]))
         with without_autocast(images.device):

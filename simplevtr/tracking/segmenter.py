@@ -15,8 +15,7 @@ from simplevtr.tracking.window_slots import WindowSlots
 from detectron2.config import CfgNode
 from torch import Tensor
 
-# uint8 (3, h, w) frames of a window -> its slots
-PredictWindow = Callable[[list[Tensor]], WindowSlots]
+PredictWindow = Callable[[list[Tensor]], WindowSlots]  # uint8 (3, h, w) frames -> their slots
 
 
 class Window(NamedTuple):
