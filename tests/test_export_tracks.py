@@ -1,10 +1,13 @@
 """What is exported comes back through the importers."""
 
 import json
+import shlex
 from xml.etree import ElementTree
 
 from simplevtr.commands.export_tracks import main
+from simplevtr.formats.polygons import polygons_text
 from simplevtr.structures import FrameTracks
+from simplevtr.toolbox import exporting
 from simplevtr.video_io import DavisPngSink, open_sink
 
 import cv2
@@ -31,7 +34,7 @@ def write_results(path, tracks):
     """Of annotations, or others, each with a lower score than the one before."""
     keys = ("video_id", "category_id", "segmentations", "category_name")
     entries = [
-        {key: track[key] for key in keys if key in track} | {"score": 0.9 - 0.01 * place}
+        {key: track[key] for key in keys if key in track} | {"score": max(0, 0.9 - 0.01 * place)}
         for place, track in enumerate(tracks)
     ]
     path.write_text(json.dumps(entries))
@@ -51,13 +54,21 @@ def export(kind, tmp_path, known, *options, tracks=None):
 
 @pytest.mark.parametrize("kind", ["mots", "davis", "cvat-masks"])
 def test_exact_masks_come_back(tmp_path, known, kind, capsys):
+    swap = {1: 9, 2: 4}  # other ids, and not in the order of the names
+    for entry in known.content["categories"]:
+        entry["id"] = swap[entry["id"]]
+    for track in known.content["annotations"]:
+        track["category_id"] = swap[track["category_id"]]
     status, folder = export(kind, tmp_path, known)
     assert status == 0
     line = capsys.readouterr().out.splitlines()[-1]
-    kind, more = kind.removesuffix("-masks"), ["--classes", "1=cat", "2=dog"]
+    kind, more = kind.removesuffix("-masks"), ["--classes", "1=dog", "2=cat"]
     more = more if kind == "mots" else []
-    assert line.startswith(f"simplevtr import {kind} {folder} --images FRAMES --output NEW.json")
-    found = imported(kind, folder, tmp_path / "new.json", "--images", known.images, *more)
+    words = shlex.split(line)
+    assert words[:4] == ["simplevtr", "import", kind, str(folder)]
+    options = ["--images", known.images, *words[words.index("--categories") :]]
+    assert words[-3:] == more or not more
+    found = imported(kind, folder, tmp_path / "new.json", *options)
     assert_same_tracks(known, found)
     assert found.content["categories"] == known.content["categories"]
 
@@ -87,6 +98,19 @@ def test_polygons_come_back_within_a_pixel(tmp_path, known, gaps):
                 assert not holes.any()
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_thin_and_ragged_polygons_stay_within_a_pixel(seed):
+    rng = np.random.default_rng(seed)
+    pixels = (rng.random(rng.integers(1, 40, 2)) < rng.random()).astype(np.uint8)
+    pixels[0, 0] = 1
+    points = exporting._polygon(encoded(pixels))["points"].replace(";", ",")
+    drawn = polygons_text([[*map(float, points.split(","))]], *pixels.shape)
+    back = decoded({"size": [*pixels.shape], "counts": drawn}).astype(np.uint8)
+    around = np.ones((3, 3), np.uint8)
+    assert (cv2.dilate(back, around) >= pixels).all()
+    assert (cv2.dilate(pixels, around) >= back).all()
+
+
 def test_a_polygon_has_few_points_and_ends_outside(tmp_path, known):
     _, folder = export("cvat", tmp_path, known)
     root = ElementTree.parse(folder / "video1.xml").getroot()
@@ -107,12 +131,13 @@ def box(*sides):
 
 
 @pytest.mark.parametrize(("kind", "values"), [("davis", (1, 2)), ("mots", (2001, 1002))])
-def test_the_best_track_is_on_top(tmp_path, known, kind, values):
+def test_the_best_track_is_on_top(tmp_path, known, kind, values, capsys):
     tracks = [
         {"video_id": 1, "category_id": c, "segmentations": [mask, None, None, None]}
         for c, mask in ((2, box(0, 0, 10, 10)), (1, box(5, 5, 20, 20)))
     ]
     _, folder = export(kind, tmp_path, known, tracks=tracks)
+    assert "in 1 frame tracks overlap" in capsys.readouterr().out
     path = folder / ("Annotations/video1/00000.png" if kind == "davis" else "video1/00000.png")
     with Image.open(path) as image:
         assert image.mode == "P" if kind == "davis" else image.mode.startswith("I;16")
@@ -128,7 +153,7 @@ def test_weak_tracks_are_left_out(tmp_path, known, capsys):
     assert "wrote 2 tracks of 2 videos" in capsys.readouterr().out
 
 
-def test_the_tracks_of_a_video_alone(tmp_path, known):
+def test_the_tracks_of_a_video_alone(tmp_path, known, capsys):
     video = tmp_path / "clip.mp4"
     with open_sink(video, 10, SIZE) as sink:
         for _ in range(4):
@@ -148,6 +173,27 @@ def test_the_tracks_of_a_video_alone(tmp_path, known):
         assert [m is None for m in own] == [m is None for m in wanted]
         assert all((a == b).all() for a, b in zip(own, wanted, strict=True) if a is not None)
     assert main([*words[:3], str(tmp_path / "no.mp4"), *words[4:], "--overwrite"]) == 2
+    with open_sink(video, 10, SIZE, overwrite=True) as sink:
+        sink.write(np.zeros((*SIZE, 3), np.uint8))
+    assert main([*words, "--overwrite"]) == 2
+    assert "clip.mp4: has 1 frames, but the results have 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "below"), [("mots", "."), ("davis", "Annotations")])
+def test_frames_are_not_replaced_by_masks(tmp_path, known, kind, below, capsys):
+    frames = tmp_path / below / "clip.v1"
+    frames.mkdir(parents=True)
+    for t in range(4):
+        Image.new("RGB", SIZE[::-1]).save(frames / f"{t}.png")
+    tracks = known.content["annotations"][:1]
+    results = write_results(tmp_path / "results.json", [{**tracks[0], "category_name": "cat"}])
+    for given in (frames, f"{frames}/*.png"):
+        words = [kind, results, "--input", str(given), "--output"]
+        assert main([*words, str(tmp_path), "--overwrite"]) == 2
+        assert "clip.v1: holds the frames; choose another --output" in capsys.readouterr().err
+    assert Image.open(frames / "0.png").mode == "RGB"
+    assert main([*words, str(tmp_path / "new")]) == 0
+    assert len([*(tmp_path / "new" / below / "clip.v1").iterdir()]) == 4
 
 
 @pytest.mark.parametrize(
@@ -156,16 +202,66 @@ def test_the_tracks_of_a_video_alone(tmp_path, known):
         (lambda c: c["videos"][0].update(file_names=["../a/0.jpg"] * 4), "below the image root"),
         (lambda c: c["videos"][1].update(c["videos"][0], id=2), "video 2: another video's frames"),
         (lambda c: c["videos"][0].update(file_names=["a/0.jpg"] * 4), "have the same name"),
+        (
+            lambda c: c["videos"][1]["file_names"].append(c["videos"][1]["file_names"].pop(0)),
+            "video 2: its frames are not in the order of their names",
+        ),
+        (
+            lambda c: c["videos"][1].update(
+                file_names=[f"a/{i}.jpg" for i in ("a2", "b1", "c3", "d4")]
+            ),
+            "video 2: its frames are not in the order",
+        ),
+        (
+            lambda c: c["videos"][0]["file_names"].append(
+                "b/" + c["videos"][0]["file_names"].pop()
+            ),
+            "video 1: its frames are in several folders",
+        ),
         (lambda c: c["categories"][0].update(name="a\x01b"), "characters that XML does not know"),
     ],
 )
 def test_what_cannot_be_written_is_refused(tmp_path, known, change, message, capsys):
     content = json.loads(json.dumps(known.content))
     change(content)
-    kind = "cvat" if "XML" in message else "davis"
-    status, _ = export(kind, tmp_path, Known(content, known.images), tracks=[])
+    kind = "cvat" if "XML" in message or "order" in message else "davis"
+    status, output = export(kind, tmp_path, Known(content, known.images), tracks=[])
     assert status == 2
     assert message in capsys.readouterr().err
+    assert not output.exists()  # the second video is looked at before the first is written
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "count", "message"),
+    [
+        ("davis", 1, 255, "video 2: 255 tracks; davis has numbers for 254 (--score-threshold"),
+        ("mots", 1, 1000, "video 2: 1,000 tracks of 'c1'; mots has numbers for 999"),
+        ("mots", 65, 536, "video 2: 536 tracks of 'c65'; mots has numbers for 535"),
+        ("mots", 66, 1, "video 2: 1 track of 'c66'; mots has numbers for 0"),
+    ],
+)
+def test_tracks_without_a_number_are_refused(
+    tmp_path, known, kind, category, count, message, capsys
+):
+    known.content["categories"] = [{"id": i, "name": f"c{i}"} for i in range(1, 67)]
+    masks = [box(0, 0, 2, 2), None, None, None]
+    track = {"category_id": category, "segmentations": masks}
+    tracks = [{**track, "video_id": 1, "category_id": 1}, *[{**track, "video_id": 2}] * count]
+    options = ["--score-threshold", "0"]
+    status, output = export(kind, tmp_path, known, *options, tracks=tracks)
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not output.exists()
+    assert export(kind, tmp_path, known, *options, tracks=tracks[:-1])[0] == 0
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (0, 5)])
+def test_a_line_tells_where_cvat_counts_in_another_way(tmp_path, known, first, step, capsys):
+    for video in known.content["videos"]:
+        video["file_names"] = [f"v{video['id']}/{first + step * t:05d}.jpg" for t in range(4)]
+    assert export("cvat-masks", tmp_path, known)[0] == 0
+    told = "must be these frames alone" in capsys.readouterr().out
+    assert told == ((first, step) != (0, 1))
 
 
 def test_nothing_is_replaced(tmp_path, known, capsys):

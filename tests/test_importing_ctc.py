@@ -86,6 +86,7 @@ def test_marks(tmp_path, source, below):
     assert dataset.videos[0].file_names == [f"01/t{t:03d}.png" for t in range(3)]
     assert dataset.categories == [(1, "cell")]
     assert dataset.notes["tracks with a parent, imported as tracks of their own"] == 1
+    assert not dataset.notes["masks missing in frames in which a track lives, taken as absent"]
     assert_masks(masks_of(read(source, masks="st", write_frames=tmp_path / "png")), expected)
 
 
@@ -96,11 +97,24 @@ def test_whole_cells_go_to_the_track_whose_mark_they_cover(tmp_path, source):
     assert_masks(masks_of(dataset), expected)
     assert dataset.notes["whole cells of no single track left out"] == 2
     assert dataset.notes["frames with marks of cells alone (see --masks)"] == 2
+    spots = "marks without a whole cell in frames with whole cells (see --masks)"
+    assert dataset.notes[spots] == 1
     only = read(source, masks="seg", write_frames=tmp_path / "png")
     assert_masks(masks_of(only), [{0: CELLS == 7}])
     assert only.videos[0].file_names == ["01/t001.png"]
     assert only.notes["frames without a picture of masks left out"] == 2
     assert only.notes["tracks of man_track.txt without a mask"] == 2
+    assert not only.notes[spots]
+
+
+@pytest.mark.parametrize("lives", [TRACKS.replace("1 0 1", "1 0 2"), TRACKS + "4 0 2 0\n"])
+def test_lives_without_marks_are_counted(tmp_path, source, lives):
+    (source / "01_GT/TRA/man_track.txt").write_text(lives)
+    notes = read(source, masks="tra", write_frames=tmp_path / "png").notes
+    absent = notes["masks missing in frames in which a track lives, taken as absent"]
+    assert (absent, notes["tracks of man_track.txt without a mask"]) == (
+        (0, 1) if "4" in lives else (1, 0)
+    )
 
 
 def test_a_cell_over_two_marks_is_of_neither(tmp_path, source):
@@ -140,6 +154,28 @@ def test_eight_bits_stay_where_they_are(tmp_path, source):
     copied = read(source, write_frames=tmp_path / "png").image_root / "01/t000.png"
     expected = np.asarray(Image.open(source / "01/t000.tif"))
     np.testing.assert_array_equal(np.asarray(Image.open(copied))[..., 0], expected)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_frames_are_not_replaced_by_their_copies(tmp_path, source, capsys, suffix):
+    for t in range(3):
+        (source / f"01/t{t:03d}.tif").unlink()
+        Image.fromarray(levels(t)).save(source / f"01/t{t:03d}{suffix}")
+    before = {path: path.read_bytes() for path in (source / "01").iterdir()}
+    words = ["ctc", str(source), "--output", str(tmp_path / "out.json"), "--overwrite"]
+    assert main([*words, "--write-frames", str(source)]) == 2
+    assert "01: holds the frames that are to be copied" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (source / "01").iterdir()} == before
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_frames_without_a_range_are_refused(tmp_path, source, capsys, kind):
+    for path in (source / "01").iterdir():
+        Image.fromarray(np.asarray(Image.open(path)).astype(kind)).save(path)
+    assert main(["ctc", str(source), "--output", str(tmp_path / "out.json")]) == 2
+    assert (
+        "01/t000.tif cannot be read as an image: its pixels are 32-bit" in capsys.readouterr().err
+    )
 
 
 def test_sixteen_bits_need_a_folder(source, capsys, tmp_path):

@@ -33,6 +33,14 @@ def test_one_video(tmp_path, known, write):
     assert (video.name, len(video.tracks), video.size) == ("video2", 2, SIZE)
 
 
+def test_frames_without_a_picture_are_counted(tmp_path, known):
+    source = write_mots_png(known, tmp_path / "mots")
+    (source / "video1/000002.png").unlink()
+    dataset = read_mots(source, images=known.images, classes=NAMES)
+    assert dataset.notes["frames without a PNG taken as empty"] == 1
+    assert len(dataset.videos[0].file_names) == 4
+
+
 def test_frame_numbers_may_start_at_one_and_images_be_in_img1(tmp_path, known):
     folder = tmp_path / "images/video1/img1"
     folder.mkdir(parents=True)

@@ -122,6 +122,39 @@ def test_fields_that_cannot_be_used(tmp_path, source, content, change, message):
         read(source, write_frames=tmp_path / "frames")
 
 
+def write_film(path, frames):
+    with open_sink(path, 24, SIZE, overwrite=True) as sink:
+        for t in range(frames):
+            sink.write(np.full((*SIZE, 3), 20 * t % 256, np.uint8))
+
+
+def test_a_film_of_another_frame_rate_is_refused(tmp_path, source):
+    write_film(source / f"{NAME}.mp4", 13)
+    assert read(source, write_frames=tmp_path / "frames").videos
+    write_film(source / f"{NAME}.mp4", 14)
+    with pytest.raises(ValueError, match=f"{NAME}.mp4: has 14 frames; at most 13 are expected"):
+        read(source, write_frames=tmp_path / "more")
+
+
+def test_two_files_of_one_video_are_refused(tmp_path, source, content):
+    other = source.with_name("sav_001")
+    other.mkdir()
+    rewrite(other, content)
+    write_film(other / f"{NAME}.mp4", 5)
+    with pytest.raises(ValueError, match=rf"sav_001.*video_id is '{NAME}', as in .*sav_000"):
+        read(source.parent, write_frames=tmp_path / "frames")
+    dataset = read(source.parent, write_frames=tmp_path / "again", skip_broken=True)
+    assert (len(dataset.videos), [*dataset.broken]) == (1, ["videos"])
+    assert np.asarray(Image.open(tmp_path / f"again/{NAME}/00008.jpg")).mean() > 150
+
+
+def test_a_video_id_may_have_a_dot(tmp_path, source, content):
+    rewrite(source, content, video_id="clip.mp4")
+    (source / f"{NAME}.mp4").rename(source / "clip.mp4.mp4")
+    (video,) = read(source, write_frames=tmp_path / "frames").videos
+    assert video.file_names[0] == "clip.mp4/00000.jpg"
+
+
 def test_a_broken_mask_costs_its_frame(tmp_path, source, content):
     rewrite(source, content, masklet=[MASKLET[0], [EMPTY, "mask"], MASKLET[2]])
     dataset = read(source, write_frames=tmp_path / "frames", skip_broken=True)

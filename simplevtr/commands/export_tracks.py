@@ -10,6 +10,7 @@ annotation file. tools/import_dataset.py reads what comes back, as the last line
 """
 
 import argparse
+import shlex
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ def main(options: argparse.Namespace) -> None:
     """Write the tracks of all videos."""
     output = check_output(options.output, overwrite=options.overwrite, suffixes=("",))
     content = read_json(options.results)
-    truth = load_ground_truth(options.gt) if options.gt else _of_video(options.input, content)
+    truth = (
+        load_ground_truth(options.gt) if options.gt else _of_video(options.input, content, output)
+    )
     skip = options.unknown_categories == "skip"
     results = check_results(content, truth, source=options.results, skip_unknown=skip)
     names = exporting.video_names(truth.videos)
@@ -53,12 +56,16 @@ def main(options: argparse.Namespace) -> None:
     labels = {category.id: label for label, category in enumerate(categories)}
     classes = [category.name for category in categories]
     videos = tracks_by_video(truth, results, score_threshold=options.score_threshold)
-    objects = {}
+    objects, overlaps, as_named = {}, 0, True
+    for found in videos:
+        own = [labels[track.category_id] for track in found.predicted]
+        named = names[found.video.id]
+        as_named &= exporting.check_video(options.kind, named, found.video, own, classes)
     for found in tqdm(videos, unit="video", disable=None):
         tracks, name = found.predicted, names[found.video.id]
         frames = found.by_frame(tracks, range(1, len(tracks) + 1), labels)
         args = (options.kind, output, name, found.video, frames, classes)
-        exporting.export_video(*args, overwrite=options.overwrite)
+        overlaps += exporting.export_video(*args, overwrite=options.overwrite)
         known = {
             str(n): {"category": classes[labels[t.category_id]]} for n, t in enumerate(tracks, 1)
         }
@@ -66,23 +73,40 @@ def main(options: argparse.Namespace) -> None:
     if options.kind == "davis":
         write_json(output / "meta.json", {"videos": objects}, overwrite=options.overwrite)
     kind = "cvat" if options.kind.startswith("cvat") else options.kind
-    numbered = [f'"{n}={name}"' for n, name in enumerate(classes, start=1)]
-    more = f" --classes {' '.join(numbered)}" if kind == "mots" else ""
+    more = ["--categories", options.gt] if options.gt else []
+    if kind == "mots":
+        more += ["--classes", *(f"{n}={name}" for n, name in enumerate(classes, start=1))]
     written = sum(len(found.predicted) for found in videos)
     say(f"wrote {counted(written, 'tracks')} of {counted(len(videos), 'videos')} into {output}")
-    say(f"simplevtr import {kind} {output} --images FRAMES --output NEW.json{more}")
+    if overlaps:
+        say(f"in {counted(overlaps, 'frames')} tracks overlap: a pixel is that of the best one")
+    if kind == "cvat" and not as_named:
+        say("FRAMES, here and in CVAT, must be these frames alone: CVAT numbers them from 0 on")
+    words = ["simplevtr", "import", kind, str(output), "--images", "FRAMES", "--output", "NEW.json"]
+    say(shlex.join([*words, *more]))
 
 
-def _of_video(path: str, content: Any) -> GroundTruth:
-    """What an annotation file would say of one video and the categories that results name."""
+def _of_video(path: str, content: Any, output: Path) -> GroundTruth:
+    """What an annotation file would say of one video and the categories that results name.
+
+    ValueError also if pictures in ``output`` would take the place of its frames.
+    """
     source = video_io.open_source(path)
+    name = Path(path).stem
+    if source.names:
+        folder = source.files[0].absolute().parent
+        name = folder.name
+        for place in (output / name, output / "Annotations" / name):
+            if place.is_dir() and place.samefile(folder):
+                raise ValueError(f"{place}: holds the frames; choose another --output")
     entries = [e for e in content if isinstance(e, dict)] if isinstance(content, list) else []
     masks: Any = next((e["segmentations"] for e in entries if e.get("segmentations")), [])
     length = len(masks) if isinstance(masks, list) else 0
     if not length:
         raise ValueError(f"the results hold no track of {path}")
+    if source.length is not None and length > source.length:
+        raise ValueError(f"{path}: has {source.length} frames, but the results have {length}")
     files = source.names or [f"{t:05d}.jpg" for t in range(length)]
-    name = Path(path).absolute().stem
     known = (e for e in entries if type(e.get("category_id")) is int)
     ids = {e["category_id"]: e.get("category_name") for e in known}
     video = {"id": entries[0].get("video_id"), "file_names": [f"{name}/{file}" for file in files]}

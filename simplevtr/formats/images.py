@@ -175,6 +175,7 @@ def _read(
 ) -> tuple[np.ndarray | Any, Size]:
     """The pixels and the whole (height, width); 0 decodes without pixels, None not at all."""
     with opened(path) as file:
+        _check_pixels(file)
         readings = _readings(file)
         for size, turn in readings.items():
             if expected_size is None or size == tuple(expected_size):
@@ -223,17 +224,22 @@ def _decode(file: Image.Image, turn: Image.Transpose | None, reduction: int) -> 
 
 def _as_rgb(file: Image.Image) -> Image.Image:
     """The decoded picture in RGB; ValueError if its pixels have no range that is known."""
+    _check_pixels(file)
     if file.mode == "RGB":
         return file
-    if file.mode.startswith("I;16") or (file.mode == "I" and file.format == "PPM"):
+    if file.mode.startswith("I"):
         return Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)).convert("RGB")
-    if file.mode in ("I", "F"):
+    return file.convert("RGB")
+
+
+def _check_pixels(file: Image.Image) -> None:
+    """ValueError if the pixels, of which only the kind is looked at, have no range."""
+    if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
         kind = "floating point" if file.mode == "F" else "integer"
         raise ValueError(
             f"its pixels are 32-bit {kind} numbers (mode {file.mode!r}), whose range is unknown; "
             "save it with 8 or 16 bits"
         )
-    return file.convert("RGB")
 
 
 @lru_cache(maxsize=1)

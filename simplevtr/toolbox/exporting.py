@@ -13,6 +13,7 @@ are exact, but CVAT knows no tracks of masks, and takes only the first mask of e
 such a file.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -20,9 +21,12 @@ from xml.etree import ElementTree
 
 from simplevtr import video_io
 from simplevtr.formats import files
-from simplevtr.formats.paths import relative
+from simplevtr.formats.mots import NUMBERS
+from simplevtr.formats.paths import natural_key, relative
 from simplevtr.formats.polygons import polygons_text
 from simplevtr.formats.ytvis import Video
+from simplevtr.terminal import counted
+from simplevtr.toolbox.importing.sources import frame_number
 
 import cv2
 import numpy as np
@@ -33,6 +37,7 @@ if TYPE_CHECKING:  # it imports torch
 
 KINDS = ("cvat", "cvat-masks", "mots", "davis")
 _CLOSE = 1.0  # half pixels that a simplified outline may be off
+_AROUND = np.ones((3, 3), np.uint8)  # a pixel and its neighbours
 
 
 def video_names(videos: Sequence[Video]) -> dict[int, str]:
@@ -51,6 +56,48 @@ def video_names(videos: Sequence[Video]) -> dict[int, str]:
     return names
 
 
+def check_video(
+    kind: str, name: str, video: Video, labels: Sequence[int], categories: Sequence[str]
+) -> bool:
+    """Whether CVAT numbers the frames as their names do, from 0 on; refuses what cannot be written.
+
+    ``labels`` are those of the tracks, and ``categories`` what ``export_video`` takes.
+
+    ValueError: frames are in several folders, share a name or, for CVAT, are not in the order of
+    their names; XML does not know a character; or there are more tracks than numbers.
+    """
+    paths = [PurePosixPath(file.replace("\\", "/")) for file in video.require_names()]
+    stems = [path.stem for path in paths]
+    numbers = [*map(frame_number, stems)]
+    if len({path.parent for path in paths}) > 1:
+        raise ValueError(f"video {video.id}: its frames are in several folders")
+    if len(set(stems)) < len(stems):
+        raise ValueError(f"video {video.id}: two of its frames have the same name")
+    if kind.startswith("cvat"):
+        for text in (name, *categories):
+            if not text.isprintable():
+                raise ValueError(f"{text!r:.80} has characters that XML does not know")
+        for order in ([*map(natural_key, stems)], [n for n in numbers if n is not None]):
+            if order != sorted(order):
+                raise ValueError(
+                    f"video {video.id}: its frames are not in the order of their names, by which "
+                    "CVAT numbers them"
+                )
+    if kind == "davis" and len(labels) > video_io.DavisPngSink.MOST:
+        raise _too_many(video, len(labels), "", kind, video_io.DavisPngSink.MOST)
+    if kind == "mots":
+        for label, count in Counter(labels).items():
+            room = min(NUMBERS - 1, 2**16 - 1 - NUMBERS * (label + 1))
+            if count > room:
+                raise _too_many(video, count, f" of {categories[label]!r}", kind, room)
+    return numbers == [*range(len(numbers))]
+
+
+def _too_many(video: Video, count: int, what: str, kind: str, room: int) -> ValueError:
+    found = f"{counted(count, 'tracks')}{what}; {kind} has numbers for {max(room, 0)}"
+    return ValueError(f"video {video.id}: {found} (--score-threshold leaves weak ones out)")
+
+
 def export_video(
     kind: str,
     folder: Path,
@@ -60,19 +107,18 @@ def export_video(
     categories: Sequence[str],
     *,
     overwrite: bool = False,
-) -> None:
+) -> int:
     """Write the tracks of a video, by frame, as one of ``KINDS``; ``categories`` are by label.
 
-    ValueError: the format cannot hold them.
+    ``check_video`` has checked them. Returns in how many frames a track lost pixels to a better one
+    because the format has one track per pixel.
     """
     if kind.startswith("cvat"):
         root = _cvat(name, video, frames, categories, exact=kind == "cvat-masks")
         text = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         files.write_bytes(folder / f"{name}.xml", text, overwrite=overwrite)
-        return
+        return 0
     stems = [PurePosixPath(file.replace("\\", "/")).stem for file in video.require_names()]
-    if len(set(stems)) < len(stems):
-        raise ValueError(f"video {video.id}: two of its frames have the same name")
     if kind == "mots":
         open_pictures, folder = video_io.MotsPngSink, folder / name
     else:
@@ -82,6 +128,7 @@ def export_video(
     with open_pictures(folder, size, names=pictures, overwrite=overwrite) as sink:
         for frame in frames:
             sink.write(frame)
+    return sink.overlaps
 
 
 def _cvat(
@@ -93,9 +140,6 @@ def _cvat(
     exact: bool,
 ) -> ElementTree.Element:
     """The tree of a file; in the first frame after those that show a track it is outside."""
-    for text in (name, *categories):
-        if not text.isprintable():
-            raise ValueError(f"{text!r:.80} has characters that XML does not know")
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
@@ -143,13 +187,16 @@ def _mask(rle: dict) -> dict[str, str]:
 def _polygon(rle: dict) -> dict[str, str]:
     """The attributes of a polygon within a pixel of a mask, or of its exact outline if need be."""
     # At twice the size an outline along the pixels' centres has an inside, however thin the mask.
-    double = coco_mask.decode(rle).repeat(2, axis=0).repeat(2, axis=1)
+    mask = coco_mask.decode(rle)
+    double = mask.repeat(2, axis=0).repeat(2, axis=1)
     rings, _ = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     simple = [cv2.approxPolyDP(ring, _CLOSE, closed=True) for ring in rings]
     simple = [ring if len(ring) > 2 else whole for ring, whole in zip(simple, rings, strict=True)]
     points = _joined(simple)
     text = polygons_text([points.ravel().tolist()], *rle["size"])
-    if not coco_mask.area({"size": rle["size"], "counts": text}):
+    drawn = coco_mask.decode({"size": rle["size"], "counts": text})
+    # Thin parts of a mask may have gone.
+    if (mask > cv2.dilate(drawn, _AROUND)).any() or (drawn > cv2.dilate(mask, _AROUND)).any():
         points = _joined(rings)
     return {"points": ";".join(f"{x:.2f},{y:.2f}" for x, y in points.tolist()), "z_order": "0"}
 

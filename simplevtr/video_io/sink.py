@@ -125,7 +125,8 @@ class TrackPngSink(Sink):
     """A folder with one picture per frame, in which each track has a value and 0 is background.
 
     Pictures are named by ``names``, or 000000.png, 000001.png, ... Where masks overlap, the track
-    of the higher score owns the pixel (of equal scores the older one).
+    of the higher score owns the pixel (of equal scores the older one); ``overlaps`` counts frames
+    with such pixels.
 
     Raises:
         ValueError: the path has a suffix or is a file.
@@ -145,6 +146,7 @@ class TrackPngSink(Sink):
         path = check_output(path, overwrite=overwrite, suffixes=("",))
         super().__init__(path, size, overwrite=overwrite)
         self._names = names
+        self.overlaps = 0
 
     def write(self, tracks: FrameTracks) -> None:
         """Append one frame; frames come in order, none left out.
@@ -162,6 +164,8 @@ class TrackPngSink(Sink):
         # The last one painted owns the pixel.
         for _, _, value, mask in sorted(rows, key=lambda row: (row[0], -row[1])):
             picture[coco_mask.decode(mask).astype(bool)] = value
+        pixels = sum(int(coco_mask.area(mask)) for mask in tracks.masks)
+        self.overlaps += pixels > int(np.count_nonzero(picture))
         file = f"{self.count:06d}.png" if self._names is None else self._names[self.count]
         self._image(picture).save(self._partial / file)
         self.count += 1
@@ -180,9 +184,12 @@ class DavisPngSink(TrackPngSink):
     ValueError if an id is not from 1 to 254; 255 is DAVIS's value for void.
     """
 
+    MOST = 254
+
     def _value(self, track_id: int, label: int) -> int:
-        if not 0 < track_id < 255:
-            raise ValueError(f"{self.path}: track {track_id}; a picture has tracks from 1 to 254")
+        if not 0 < track_id <= self.MOST:
+            most = f"a picture has tracks from 1 to {self.MOST}"
+            raise ValueError(f"{self.path}: track {track_id}; {most}")
         return track_id
 
     def _image(self, picture: np.ndarray) -> Image.Image:

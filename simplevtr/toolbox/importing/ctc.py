@@ -34,6 +34,8 @@ _CELL = "cell"  # the only category
 _FIELDS = ("label", "begin", "end", "parent")
 _LABELS = ((*DEEP, "L"), "16-bit grey")
 _MOST = 2**16  # numbers that a picture can hold
+_ABSENT = "masks missing in frames in which a track lives, taken as absent"
+_SPOTS = "marks without a whole cell in frames with whole cells (see --masks)"
 
 
 def read(
@@ -86,8 +88,9 @@ def _video(
             if number in cells:
                 with naming(cells[number].relative_to(truth.parent)):
                     whole = _labels(cells[number], draft.size)
-                picture, lost = _carried(picture, whole, keep_marks=masks == "both")
+                picture, lost, left = _carried(picture, whole, keep_marks=masks == "both")
                 dataset.notes["whole cells of no single track left out"] += lost
+                dataset.notes[_SPOTS] += left
             elif masks == "both" and cells:
                 dataset.notes["frames with marks of cells alone (see --masks)"] += 1
             for label, mask in shapes.from_labels(picture).items():
@@ -97,6 +100,10 @@ def _video(
                     raise ValueError(f"holds object {label}, which {found} in man_track.txt")
                 draft.add(label, _CELL, number, mask)
     dataset.notes["tracks of man_track.txt without a mask"] += len(lives.keys() - draft.tracks)
+    for label, track in draft.tracks.items():
+        begin, end = lives[label]
+        absent = sum(begin <= number <= end for number in chosen.keys() - track.masks.keys())
+        dataset.notes[_ABSENT] += absent
     return draft.finished()
 
 
@@ -149,11 +156,14 @@ def _labels(path: Path, size: shapes.Size) -> np.ndarray:
     return shapes.read_labels(path, size, _LABELS, formats=("TIFF", "PNG"))[0].astype(np.int64)
 
 
-def _carried(marks: np.ndarray, cells: np.ndarray, *, keep_marks: bool) -> tuple[np.ndarray, int]:
+def _carried(
+    marks: np.ndarray, cells: np.ndarray, *, keep_marks: bool
+) -> tuple[np.ndarray, int, int]:
     """Whole cells under the numbers of the tracks whose marks they cover by more than a half.
 
     Both pictures are (H, W) int64. With ``keep_marks`` a mark that no cell covers, or only one that
-    covers several, stays as it is. Also returns how many cells belong to no single track.
+    covers several, stays as it is. Also returns how many cells belong to no single track, and how
+    many marks stay.
     """
     pairs, counts = np.unique(marks * _MOST + cells, return_counts=True)
     mark, cell = pairs // _MOST, pairs % _MOST
@@ -162,7 +172,7 @@ def _carried(marks: np.ndarray, cells: np.ndarray, *, keep_marks: bool) -> tuple
     numbers = np.zeros(_MOST, np.int64)
     numbers[cell[single]] = mark[single]
     picture = numbers[cells]
-    if keep_marks:
-        kept = (picture == 0) & ~np.isin(marks, mark[single])
-        picture = np.where(kept, marks, picture)
-    return picture, len(np.unique(cell[cell > 0])) - int(single.sum())
+    kept = (picture == 0) & (marks > 0) & ~np.isin(marks, mark[single]) & keep_marks
+    picture = np.where(kept, marks, picture)
+    lost = len(np.unique(cell[cell > 0])) - int(single.sum())
+    return picture, lost, len(np.unique(marks[kept]))

@@ -27,8 +27,11 @@ def is_deep(path: Path) -> bool:
 def write_grey(pictures: Sequence[Path], folder: Path) -> list[Path]:
     """Write grey pictures, (H, W) of 8 or 16 bits, as 8-bit PNGs of the same names, in order.
 
-    ValueError: one is not such a picture, or has another depth or size than the first.
+    ValueError: one is not such a picture, has another depth or size than the first, or lies in the
+    folder itself, where it would be replaced or have a double.
     """
+    if folder.is_dir() and any(path.parent.samefile(folder) for path in pictures):
+        raise ValueError(f"{folder}: holds the frames that are to be copied; choose another folder")
     first = _levels(pictures[0])
     histogram = np.zeros(np.iinfo(first.dtype).max + 1, np.int64)
     for path in pictures:
@@ -59,12 +62,16 @@ def _levels(path: Path) -> np.ndarray:
     raise ValueError(f"{path}: is of mode {mode!r}; grey of 8 or 16 bits is needed")
 
 
-def write_video(path: Path, folder: Path, numbers: range) -> dict[int, Path]:
+def write_video(path: Path, folder: Path, numbers: range, most: int) -> dict[int, Path]:
     """Write the frames of these numbers, ascending, of a video as 00000.jpg, ..., by number.
 
-    ValueError: it is not a video, or ends before the last of them.
+    ValueError: it is not a video, ends before the last of them, or states more than ``most``
+    frames.
     """
     source = video_io.open_source(path)
+    if source.length is not None and source.length > most:
+        raise ValueError(f"{path}: has {source.length} frames; at most {most} are expected")
+    folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
     files = {number: folder / f"{number:05d}.jpg" for number in numbers}
     names = [file.name for file in files.values()]
     read = 0

@@ -98,6 +98,8 @@ def _video(
     frames = numbered_frames(inner if inner.is_dir() else folder)
     entries = [*(_pictures if source.is_dir() else _lines)(source)]
     stated = {frame: size for _, frame, size, _ in entries}
+    if source.is_dir():
+        dataset.notes["frames without a PNG taken as empty"] += len(frames.keys() - stated.keys())
     draft = reading.VideoDraft(dataset, name, frames, stated=stated)
     for where, frame, _, content in entries:
         with draft.frame(frame, where):

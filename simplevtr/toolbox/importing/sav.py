@@ -50,20 +50,26 @@ def read(
     if not files:
         raise ValueError(f"{source}: holds no file ..._{masklets}.json (--masklets)")
     dataset.image_root = root if write_frames else sources.require_folder(root, "the frames")
+    owners: dict[Path, Path] = {}
     dataset.videos = dataset.each_video(
-        files, lambda path: _video(path, dataset, write=write_frames is not None)
+        files, lambda path: _video(path, dataset, owners, write=write_frames is not None)
     )
     dataset.categories = [(1, _OBJECT)]
 
 
-def _video(path: Path, dataset: ImportedDataset, *, write: bool) -> ImportedVideo:
+def _video(
+    path: Path, dataset: ImportedDataset, owners: dict[Path, Path], *, write: bool
+) -> ImportedVideo:
+    """A video; ``owners`` are the files of those before, by the folder of their frames."""
     content = sources.read_object(path)
     with naming(path):
         name = checks.text(content, "video_id")
         folder, film = below(dataset.image_root, name), path.with_name(f"{name}.mp4")
+        if (owner := owners.setdefault(folder, path)) != path:
+            raise ValueError(f"video_id is {name!r}, as in {owner}; both have the same frames")
         stated = _count(content, "video_height"), _count(content, "video_width")
-        rows = checks.items(content, "masklet")
-        annotated = -(-_count(content, "video_frame_count") // _STEP)
+        rows, count = checks.items(content, "masklet"), _count(content, "video_frame_count")
+        annotated = -(-count // _STEP)
         if not 0 < len(rows) <= annotated:
             raise ValueError(
                 f"masklet has {len(rows)} frames; a video of video_frame_count "
@@ -76,7 +82,8 @@ def _video(path: Path, dataset: ImportedDataset, *, write: bool) -> ImportedVide
     dataset.notes["annotated frames that a masklet lacks at its end"] += annotated - len(rows)
     numbers = range(0, _STEP * len(rows), _STEP)
     if write:
-        frames = write_video(film, folder, numbers)
+        # As many frames too many as there may be from the last annotated one to the end.
+        frames = write_video(film, folder, numbers, most=count + _STEP - 1)
     else:
         found = sources.numbered_frames(folder)
         if missing := [number for number in numbers if number not in found]:

@@ -55,13 +55,19 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
     """The images of a folder by the number that their names end in, ascending."""
     frames: dict[int, Path] = {}
     for stem, path in frames_of(folder).items():
-        digits = re.search(r"[0-9]{1,18}$", stem)
-        if digits is None:
+        number = frame_number(stem)
+        if number is None:
             raise ValueError(f"{path}: the name must end in the number of the frame")
-        other = frames.setdefault(int(digits[0]), path)
+        other = frames.setdefault(number, path)
         if other != path:
-            raise ValueError(f"{path}: {other.name} has frame number {int(digits[0])} already")
+            raise ValueError(f"{path}: {other.name} has frame number {number} already")
     return dict(sorted(frames.items()))
+
+
+def frame_number(stem: str) -> int | None:
+    """The number that a name without suffix ends in, None if it does not end in one."""
+    digits = re.search(r"[0-9]{1,18}$", stem)
+    return digits and int(digits[0])
 
 
 def with_annotations(
