@@ -102,7 +102,7 @@ def category_of(seed: int, variant: str, split: str, video: int, slot: int) -> s
     """The category of a video's object number ``slot``.
 
     In six videos in a row each category comes once in each slot, which keeps categories balanced
-    although no video needs to know another one.
+    although no video depends on another one.
     """
     block, place = divmod(video, len(SHAPES))
     order = generator(seed, variant, split, 1, block, slot).permutation(len(SHAPES))

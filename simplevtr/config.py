@@ -138,7 +138,7 @@ def _add_mask_head(cfg: CfgNode) -> None:
     # True: VisTR's 3-D convolutions after the deformable ones (§3.6 removes them)
     node.MASK_HEAD.CONV3D = False
     # Masks at half the finest feature's stride, for small objects (§3.6): "none", "subpixel" (four
-    # logits a cell, Shi et al. 2016) or "deconv" (transposed convolution, Long et al. 2015).
+    # logits per cell, Shi et al. 2016) or "deconv" (transposed convolution, Long et al. 2015).
     node.MASK_HEAD.UPSAMPLE = "none"
     # Factor on the attention maps, the only input that tells slots apart. Their values sum to 1
     # over heads and cells, so next to the normalised memory they hardly count at first; VisTR: 1.

@@ -1,7 +1,7 @@
 """Files of weights: reading them without running code from them, writing them whole or not at all.
 
 ``.pth`` and ``.pt`` files are read by ``torch.load`` with ``weights_only``, the ``.pkl`` files of
-detectron2's model zoo by an unpickler that knows as little.
+detectron2's model zoo by an unpickler that allows as little (``safe_pickle``).
 """
 
 import contextlib

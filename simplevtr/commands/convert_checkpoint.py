@@ -39,7 +39,7 @@ from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command, number
 
 VISTR_SLOTS = 10
-# What simplevtr.conversion knows, which takes seconds to import.
+# The layouts of simplevtr.conversion, which takes seconds to import.
 LAYOUTS = ("vistr", "detr", "torchvision", "detectron2", "simplevtr")
 COLOURS = ("auto", "rgb", "caffe")
 
@@ -51,12 +51,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--config-file", help="config of the model to convert for")
     add("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
     add("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
-    slots = "queries a frame of SOURCE (vistr: 10; detr: all)"
+    slots = "queries per frame of SOURCE (vistr: 10; detr: all)"
     add("--source-slots", type=number(int, least=1), metavar="Q", help=slots)
     offset = "leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)"
     add("--source-class-offset", type=number(int, least=0), metavar="N", help=offset)
     dataset = (
-        "dataset whose classes SOURCE knows, e.g. ytvis_2019_train (vistr's); rows of the class "
+        "dataset whose classes SOURCE has, e.g. ytvis_2019_train (vistr's); rows of the class "
         "head go by name if the config's classes are others"
     )
     add("--source-dataset", choices=DATASET_CATEGORIES, metavar="NAME", help=dataset)

@@ -58,8 +58,8 @@ class ClipAugmentation:
         if any(size < 1 for size in self.crop_resize):
             raise ValueError(f"INPUT.CROP_RESIZE is {tuple(self.crop_resize)}; it must be above 0")
         if len(self.crop_range) != 2 or not 1 <= self.crop_range[0] <= self.crop_range[1]:
-            sizes = tuple(self.crop_range)
-            raise ValueError(f"INPUT.CROP_RANGE is {sizes}; (smallest, largest) is needed")
+            sides = tuple(self.crop_range)
+            raise ValueError(f"INPUT.CROP_RANGE is {sides}; (smallest, largest) is needed")
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool) -> Self:

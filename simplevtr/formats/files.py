@@ -42,7 +42,7 @@ def read_json(path: str | os.PathLike) -> Any:
             try:
                 return msgspec.json.decode(data)
             except (msgspec.MsgspecError, RecursionError):
-                return json.loads(data)  # slower, knows NaN and other encodings, says where it ends
+                return json.loads(data)  # slower, takes NaN and other encodings, says where it ends
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 

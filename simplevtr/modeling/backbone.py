@@ -1,4 +1,4 @@
-"""The backbones beside detectron2's own, by their names in ``MODEL.BACKBONE.NAME``.
+"""The backbones in addition to detectron2's, by their names in ``MODEL.BACKBONE.NAME``.
 
 The small ResNet is for tiny frames. detectron2's ``build_resnet_backbone`` starts at 64 channels
 and stride 4, which leaves 2 x 3 cells of a frame of 64 x 96 pixels at the last stage. So the small

@@ -31,7 +31,7 @@ FOCAL_GAMMA = 2.0
 LOSS_CHUNK_BYTES = 128 * 2**20
 # Tensors of a chunk's size that exist at once in its backward pass (measured).
 TENSORS_A_CHUNK = 25
-OVERSAMPLE_RATIO = 3  # candidates a point, k in PointRend §3.1
+OVERSAMPLE_RATIO = 3  # candidates per point, k in PointRend §3.1
 IMPORTANCE_RATIO = 0.75  # share of points that are chosen by uncertainty, beta in PointRend §3.1
 
 

@@ -216,7 +216,7 @@ class MemoryModel:
             if first.requires_grad:
                 first.register_hook(lambda _: counter.enter(before, backward=True))
 
-        hooks = [m.register_forward_pre_hook(partial(begin, *parts)) for m, *parts in self._begins]
+        hooks = [m.register_forward_pre_hook(partial(begin, to, by)) for m, to, by in self._begins]
         with self._autocast():
             state = self._network.encode(batch)
         for hook in hooks:

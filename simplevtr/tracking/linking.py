@@ -12,7 +12,7 @@ class WindowLinker:
     """The Hungarian assignment of a window's slots to the tracks that are alive.
 
     A slot may go on with a track if their masks meet, with an IoU of at least ``min_iou`` in the
-    frames that both know, and if the mean of that IoU and of how alike they look is at least
+    frames that both saw, and if the mean of that IoU and of how alike they look is at least
     ``min_agreement``. ``looks`` is the Bhattacharyya coefficient of the class probabilities times
     the cosine of the decoder's outputs.
     Where neither has a mask in those frames, or the track was not seen in the window before, masks
@@ -35,7 +35,7 @@ class WindowLinker:
         """Link tracks and slots, each to one at most, so that the sum of agreement is greatest.
 
         Args:
-            iou: (N, M) of N tracks and M slots, by their masks in the frames that both know.
+            iou: (N, M) of N tracks and M slots, by their masks in the frames that both saw.
             comparable: (N, M) bool, whether those masks say anything.
             looks: (N, M) in [-1, 1].
 

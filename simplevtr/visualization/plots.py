@@ -52,7 +52,7 @@ def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
 
 
 def draw_ablation(scores: _Seeds, losses: _Seeds, baseline: str | None = None) -> Figure:
-    """Two panels, one line a run: mean and standard deviation over the seeds, and each seed.
+    """Two panels, one line per run: mean and standard deviation over the seeds, and each seed.
 
     Args:
         scores: AP in per cent of each seed, by the title of the run, from top to bottom.

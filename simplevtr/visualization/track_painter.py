@@ -1,4 +1,4 @@
-"""Tracks on frames: masks, outlines and labels, with one colour a track over the whole video."""
+"""Tracks on frames: masks, outlines and labels, with one colour per track over the whole video."""
 
 import math
 from collections import deque

@@ -66,7 +66,7 @@ def _checked_config(run: Run) -> CfgNode:
         raise ValueError(
             f"DATASETS.TEST is {cfg.DATASETS.TEST}; a table has the scores of exactly one dataset"
         )
-    # A value that no part of the model knows is found only where that part is built.
+    # A value that no part of the model allows is found only where that part is built.
     on_cpu = cfg.clone()
     on_cpu.MODEL.DEVICE = "cpu"
     build_model(on_cpu)

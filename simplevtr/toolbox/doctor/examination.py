@@ -47,7 +47,7 @@ def examine(
     Args:
         content: of ``read_json``; anything may be wrong with it.
         settings: what to examine; default: the content alone.
-        findings: knows which defects are ignored; default: none.
+        findings: takes the defects, but for those that it ignores; default: takes all.
 
     Raises:
         ValueError: it is not an object with lists of videos and categories.
