@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
-from simplevtr.engine.launchers import Place, own_place
+from simplevtr.engine import launchers
+from simplevtr.engine.launchers import Place, own_place, run_at
 from simplevtr.engine.processes import run_processes
 
 import pytest
@@ -65,6 +67,13 @@ def test_the_numbers_are_the_launchers_alone(monkeypatch):
         run_processes(divmod, (7, 2), processes=2)
 
 
+def test_a_process_that_no_other_joins_says_so(monkeypatch):
+    monkeypatch.setattr(launchers, "_PATIENCE", timedelta(seconds=1))
+    place = Place("srun", 0, 2, 0, 1, f"tcp://127.0.0.1:{free_port()}")
+    with pytest.raises(ChildProcessError, match=r"process 0 did not meet all 2 within 0:00:01"):
+        run_at(place, divmod, (7, 2))
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -100,27 +109,53 @@ def test_torchrun_on_two_machines_trains_as_one_process_does(tiny_opts, tmp_path
         assert one[key] == pytest.approx(two[key], rel=1e-4), key
 
 
-def test_a_killed_process_ends_the_others_and_resume_goes_on(tiny_opts, tmp_path):
-    words = [*tiny_opts, "SOLVER.IMS_PER_BATCH", "2", "DATASETS.TEST", "()"]
-    words += ["SOLVER.CHECKPOINT_PERIOD", "2", "OUTPUT_DIR", str(tmp_path / "run")]
-    slurm = SLURM | {
+def start_both(words, folder, *, second=()):
+    """Two machines of a Slurm job."""
+    job = SLURM | {
         "SLURM_LOCALID": "0",
         "SLURM_STEP_NUM_TASKS": "2",
         "SLURM_STEP_TASKS_PER_NODE": "1(x2)",
         "SLURM_STEP_NODELIST": "localhost",
+        "MASTER_PORT": free_port(),
     }
+    return [
+        start([*words, *more], folder, node, env=job | {"SLURM_PROCID": node})
+        for node, more in (("0", ()), ("1", second))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "second", "messages"),
+    [
+        (
+            ["SOLVER.BASE_LR", "1e30", "SOLVER.WARMUP_ITERS", "0", "SOLVER.MAX_ITER", "9"],
+            [],
+            ["A loss became infinite or NaN on the clips of process "] * 2,
+        ),
+        (
+            [],
+            ["MODEL.WEIGHTS", "nothing.pth"],
+            ["process 0 lost another one of the 2", "checkpoint nothing.pth does not exist"],
+        ),
+    ],
+    ids=["NaN", "no weights"],
+)
+def test_an_error_of_one_machine_ends_both(tiny_opts, tmp_path, words, second, messages):
+    words = [*tiny_opts, "SOLVER.IMS_PER_BATCH", "2", "DATASETS.TEST", "()", *words]
+    nodes = start_both(words, tmp_path, second=second)
+    assert [node.wait(timeout=120) for node in nodes] == [2, 2]
+    for node, message in enumerate(messages):
+        log = (tmp_path / f"node_{node}.log").read_text()
+        assert log.splitlines()[-1].startswith(f"train_net.py: error: {message}")
+        assert "Traceback" not in log
+
+
+def test_a_killed_process_ends_the_others_and_resume_goes_on(tiny_opts, tmp_path):
+    words = [*tiny_opts, "SOLVER.IMS_PER_BATCH", "2", "DATASETS.TEST", "()"]
+    words += ["SOLVER.CHECKPOINT_PERIOD", "2", "OUTPUT_DIR", str(tmp_path / "run")]
 
     def both(iterations, *more):
-        port = {"MASTER_PORT": free_port()}
-        return [
-            start(
-                [*more, *words, "SOLVER.MAX_ITER", iterations],
-                tmp_path,
-                node,
-                env=slurm | port | {"SLURM_PROCID": node},
-            )
-            for node in "01"
-        ]
+        return start_both([*more, *words, "SOLVER.MAX_ITER", iterations], tmp_path)
 
     first, second = both("100000")
     while not (tmp_path / "run/last_checkpoint").is_file():

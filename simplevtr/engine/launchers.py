@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from detectron2.engine.launch import DEFAULT_TIMEOUT
 from detectron2.utils import comm
 
 _PORTS = range(15000, 25000)  # of Slurm's jobs, by their number
+_PATIENCE = timedelta(minutes=5)  # until all processes have met
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def _first_host(nodes: str) -> str:
 def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Connect with the other processes, and call ``run(*args)``.
 
-    ValueError: there are more processes on this machine than GPUs.
+    ValueError: there are more processes on this machine than GPUs. ChildProcessError: some of them
+    do not come.
     """
     gpus = torch.cuda.device_count()
     if gpus and place.local_processes > gpus:
@@ -77,11 +80,21 @@ def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
             f"{place.launcher} starts {place.local_processes} processes on this machine, which has "
             f"{gpus} GPUs"
         )
+    try:
+        where = dist.rendezvous(place.url, place.rank, place.processes, timeout=_PATIENCE)
+        store, rank, size = next(iter(where))
+    except dist.DistError as error:
+        raise ChildProcessError(
+            f"process {place.rank} did not meet all {place.processes} within {_PATIENCE} (h:mm:ss) "
+            f"at {place.url}: the messages of the others say why; all need the same address and a "
+            "network without a firewall between them"
+        ) from error
+    store.set_timeout(DEFAULT_TIMEOUT)
     dist.init_process_group(
         backend="NCCL" if gpus else "GLOO",
-        init_method=place.url,
-        rank=place.rank,
-        world_size=place.processes,
+        store=store,
+        rank=rank,
+        world_size=size,
         timeout=DEFAULT_TIMEOUT,
     )
     comm.create_local_process_group(place.local_processes)
