@@ -1,0 +1,246 @@
+"""Stop training, evaluation and ``simplevtr segment`` again and again, go on, and compare the end.
+
+    python datasets/make_embedded.py --variant easy
+    python benchmarks/kills.py --output output/kills
+
+Each is run once undisturbed. Then runs of the same end at random moments: by SIGKILL, by SIGTERM,
+and by a disk that is full (files cannot grow beyond a random size). The next run goes on with what
+is there. What has been written must at any time be whole and equal, to the bit, to that of the
+undisturbed run: weights of every checkpoint, results.json, results of every video. Counted as
+lost is whatever is not, and what lacks at the end; no process may outlive its run.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.command_line import COUNT, benchmark
+from benchmarks.synthetic import drifting_squares
+from simplevtr.formats.files import check_output
+from simplevtr.video_io import open_sink
+from simplevtr.weights_file import read_checkpoint
+
+from tabulate import tabulate
+
+ROOT = Path(__file__).resolve().parents[1]
+WAYS = ("SIGKILL", "SIGTERM", "full disk")
+VIDEOS, FRAMES, SIZE = 6, 40, (64, 96)
+LONGEST = 30.0  # seconds that the processes of a stopped run may live on
+
+Results = dict[str, str]  # by name: a digest of its content
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command that is stopped and run again."""
+
+    name: str
+    words: tuple[str, ...]  # after the interpreter; "{output}" is the folder it writes to
+    results: Callable[[Path], Results]  # that lie in such a folder
+
+    def start(self, output: Path, *, largest_file: int | None = None) -> subprocess.Popen:
+        """Start it, in a session of its own, without or with a limit of bytes of a file."""
+        words = [word.replace("{output}", str(output)) for word in self.words]
+        limit = None
+        if largest_file is not None:
+            size = largest_file  # Python ignores SIGXFSZ, so that writing fails with EFBIG
+            limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, size))
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,  # what it prints counts for no disk
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=limit,
+        )
+        log = output.with_suffix(".log")
+        log.touch()
+        threading.Thread(target=lambda: log.write_bytes(process.stdout.read())).start()
+        return process
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def checkpoints(folder: Path) -> Results:
+    """The weights of each; ValueError if one is not whole."""
+    found = {}
+    for path in folder.glob("model_*.pth"):
+        weights = read_checkpoint(str(path))["model"]
+        parts = (key.encode() + weights[key].numpy().tobytes() for key in sorted(weights))
+        found[path.name] = _digest(b"".join(parts))
+    return found
+
+
+def evaluation(folder: Path) -> Results:
+    """results.json of each dataset."""
+    return {
+        path.parent.name: _digest(path.read_bytes())
+        for path in folder.glob("inference/*/results.json")
+    }
+
+
+def segmented(folder: Path) -> Results:
+    """results.json of each video that is said to be done."""
+    return {
+        path.parent.name: _digest((path.parent / "results.json").read_bytes())
+        for path in folder.rglob("video.json")
+    }
+
+
+def works(place: Path) -> list[Work]:
+    """The three, with their videos drawn."""
+    for index in range(VIDEOS):
+        path = place / "videos" / f"{index}.mp4"
+        with open_sink(path, 25, SIZE) as sink:
+            for frame in drifting_squares(FRAMES, SIZE):
+                sink.write(frame)
+    train = "train_net.py --resume --config-file configs/embedded/pixel_clips.yaml SEED 1"
+    train += " MODEL.WEIGHTS demo/embedded_easy.pth SOLVER.IMS_PER_BATCH 2 SOLVER.MAX_ITER 16"
+    train += " SOLVER.CHECKPOINT_PERIOD 3 DATASETS.TEST () OUTPUT_DIR {output}"
+    evaluate = "train_net.py --eval-only --config-file configs/embedded/pretrained.yaml"
+    evaluate += " TEST.OVERWRITE True OUTPUT_DIR {output}"
+    segment = f"-m simplevtr segment {place / 'videos'} --output {{output}} --config-file"
+    segment += " configs/embedded/pretrained.yaml"
+    return [
+        Work("train", tuple(train.split()), checkpoints),
+        Work("evaluate", tuple(evaluate.split()), evaluation),
+        Work("segment", tuple(segment.split()), segmented),
+    ]
+
+
+def holds(output: Path, process: subprocess.Popen) -> bool:
+    """Whether a run has begun to work in its folder."""
+    lock = output / ".lock"
+    return lock.is_file() and f"process {process.pid} " in lock.read_text()
+
+
+def has_ended(group: int) -> bool:
+    """Whether no process of a session is left, after some patience."""
+    end = time.monotonic() + LONGEST
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
+    return False
+
+
+def undisturbed(work: Work, output: Path) -> tuple[Results, float, int]:
+    """What a run that nobody stops writes, its seconds of work, and the bytes of its largest file.
+
+    ValueError: it fails.
+    """
+    process = work.start(output)
+    while process.poll() is None and not holds(output, process):
+        time.sleep(0.05)
+    begin = time.monotonic()
+    if process.wait() != 0:
+        raise ValueError(f"{work.name} fails undisturbed; see {output.with_suffix('.log')}")
+    largest = max(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    return work.results(output), time.monotonic() - begin, largest
+
+
+def stop(work: Work, output: Path, way: str, seconds: float, size: int) -> subprocess.Popen:
+    """A run that ended by ``way``, if it was not faster: after ``seconds`` of work."""
+    if way == "full disk":
+        process = work.start(output, largest_file=size)
+    else:
+        process = work.start(output)
+        while process.poll() is None and not holds(output, process):
+            time.sleep(0.05)
+        end = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        if process.poll() is None:
+            process.send_signal(getattr(signal, way))
+    process.wait()
+    return process
+
+
+def lost(work: Work, output: Path, expected: Results, *, complete: bool) -> list[str]:
+    """What is not whole or not as expected."""
+    try:
+        found = work.results(output)
+    except (OSError, ValueError) as error:
+        return [str(error)]
+    wrong = [name for name in found if found[name] != expected.get(name)]
+    return wrong + [name for name in expected if complete and name not in found]
+
+
+def endure(work: Work, place: Path, kills: int, rng: random.Random) -> list[dict[str, Any]]:
+    """One row per way to stop the work."""
+    place.mkdir()
+    expected, seconds, largest = undisturbed(work, place / "undisturbed")
+    rows = {
+        way: {"what": work.name, "stopped by": way, "times": 0, "lost": [], "left behind": 0}
+        for way in WAYS
+    }
+    count = turn = 0
+    output = place / "0"
+    while True:
+        way = WAYS[turn % len(WAYS)]
+        turn += 1
+        enough = count >= kills
+        if enough:
+            process = work.start(output)
+            process.wait()
+        else:
+            moment, size = rng.uniform(0, seconds), rng.randrange(largest)
+            process = stop(work, output, way, moment, size)
+        complete = process.returncode == 0
+        rows[way]["lost"] += lost(work, output, expected, complete=complete or enough)
+        rows[way]["left behind"] += not has_ended(process.pid)
+        if enough:
+            return list(rows.values())
+        if complete:
+            shutil.rmtree(output)
+        else:
+            rows[way]["times"] += 1
+            count += 1
+            print(f"{work.name}: {count} of {kills}, {way}: {_last(output)}", file=sys.stderr)
+
+
+def _last(output: Path) -> str:
+    lines = output.with_suffix(".log").read_text(errors="replace").strip().splitlines()
+    return lines[-1][:160] if lines else ""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kills", type=COUNT, default=34, help="of each of the three (default 34)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--output", type=Path, default=Path("output/kills"), help="a new folder")
+
+
+@benchmark(_add_options)
+def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str, int]:
+    """Stop each of the three; the exit status is 1 if anything was lost or left behind."""
+    place = args.output.absolute()
+    check_output(place)
+    place.mkdir(parents=True)
+    rng, rows = random.Random(args.seed), []
+    for work in works(place):
+        rows += endure(work, place / work.name, args.kills, rng)
+    table = [{**row, "lost": len(row["lost"])} for row in rows]
+    bad = any(row["lost"] or row["left behind"] for row in table)
+    return rows, tabulate(table, headers="keys", tablefmt="github"), int(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
