@@ -192,7 +192,7 @@ def _draw_visible(
         masks = visible_masks(scene, shares, least)
         if (masks.any(axis=(2, 3)).sum(axis=1) >= _MIN_VISIBLE_FRAMES).all():
             return scene, shares, masks
-    raise RuntimeError(f"no scene with visible objects in {_DRAWS_AT_MOST} draws; try another seed")
+    raise ValueError(f"no scene with visible objects in {_DRAWS_AT_MOST} draws; try another seed")
 
 
 def _pictures(folder: Path, split: str) -> Path:

@@ -11,7 +11,7 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -187,10 +187,11 @@ def save_whole(content: dict[str, Any], path: Path) -> None:
             raise OSError(f"{path} cannot be written: {error}") from error
 
 
-def check_writable(path: str | Path, *, overwrite: bool) -> None:
+def check_writable(path: str | Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
     """Refuse a target of ``write_weights`` before any work is done.
 
-    ValueError: the suffix is not one of ``WRITABLE``. FileNotFoundError: there is no such folder.
+    ValueError: the suffix is not one of ``WRITABLE``, or it is one of the ``inputs``.
+    FileNotFoundError: there is no such folder.
     FileExistsError: there is such a file and it is not to be replaced.
     """
     path = Path(path)
@@ -198,7 +199,7 @@ def check_writable(path: str | Path, *, overwrite: bool) -> None:
         raise ValueError(f"{path} must end in {' or '.join(WRITABLE)}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
-    refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite, inputs=inputs)
 
 
 def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:

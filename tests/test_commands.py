@@ -33,6 +33,10 @@ def test_every_help_is_there_without_what_is_slow_to_import():
 
 
 def test_an_unknown_command_is_refused(capsys):
+    assert main([]) == 2
+    assert "usage: simplevtr COMMAND" in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    capsys.readouterr()
     assert main(["frobnicate"]) == 2
     assert "'frobnicate' is not a command; commands are train, eval" in capsys.readouterr().err
 

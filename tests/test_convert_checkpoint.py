@@ -137,6 +137,7 @@ def test_user_errors(vistr_file, tmp_path, capsys):
         ((vistr_file, target, *config(SIZE)), "--source-slots"),
         ((vistr_file, target, "--config-file", "none.yaml"), "none.yaml does not exist"),
         ((vistr_file, target, *config(SIZE), "MODEL.SIMPLEVTR.QUERIES", "3"), "NUM_QUERIES"),
+        ((vistr_file, vistr_file, *config(SIZE), "--overwrite"), "is an input of this command"),
         ((vistr_file, target, "--to", "vistr"), "8 queries have no frame axis"),
     ]
     for arguments, message in cases:
@@ -154,6 +155,11 @@ def test_the_command_offers_what_the_package_knows():
     ("arguments", "message"),
     [
         (["--to", "vistr", "SEED", "3"], "options need a --config-file: SEED 3"),
+        (
+            ["--layout", "detr", "--source-colours", "rgb"],
+            "--layout, --source-colours: only a",
+        ),
+        (["--partial"], "it needs --to vistr"),
         (["--layout", "mmcv"], "invalid choice: 'mmcv'"),
         (["--source-slots", "0"], "0 was given; it must be at least 1"),
         (["--source-slots", "many"], "'many' is not a whole number"),

@@ -45,7 +45,7 @@ def write(folder, change):
 def test_clean(folder, capsys):
     assert main([folder.json_file, "--images", folder.image_root]) == CLEAN == 0
     out = capsys.readouterr().out
-    assert "3 videos, 12 frames, 6 tracks, 21 masks, 2 categories\n12 images in" in out
+    assert "3 videos, 12 frames, 6 tracks, 21 masks, 2 categories\nlooked for 12 images in" in out
     assert out.endswith("\nno defects\n")
 
 
@@ -113,7 +113,7 @@ def test_a_file_is_never_repaired_in_place(broken, link, tmp_path, capsys):
         target = tmp_path / "link.json"
         (target.symlink_to if link == "symbolic" else target.hardlink_to)(broken)
     assert main([broken, "--fix", str(target), "--overwrite"]) == USAGE_ERROR
-    assert "is the file that is examined" in capsys.readouterr().err
+    assert "is an input of this command" in capsys.readouterr().err
     assert Path(broken).read_bytes() == before
 
 
@@ -140,7 +140,8 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
         (["{good}", "--ignore", "bad-mask"], "makes a file unusable"),
         (["{good}", "--against", "{good}"], "is the file that is examined"),
         (["{good}", "--against", "missing.json"], "missing.json does not exist"),
-        (["{good}", "--against-images", "a", "b"], "names 2 folders for 0 files"),
+        (["{good}", "--against", "{good}", "--against-images", "a", "b"], "2 folders for 1 files"),
+        (["{good}", "--against-images", "a"], "it needs --against"),
         (["{good}", "--crowds"], "add --fix OUT"),
         (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is not a reg"),
     ],

@@ -28,6 +28,10 @@ def test_an_empty_list_is_not_a_mask(tmp_path):
     listed = {**track, "id": 2, "segmentations": [mask or [] for mask in track["segmentations"]]}
     gt = load(tmp_path, ground_truth([track, listed]))
     assert gt.tracks[0].strip == gt.tracks[1].strip
+    for wrong in ({}, "", 0, False):
+        listed["segmentations"] = [mask or wrong for mask in track["segmentations"]]
+        with pytest.raises(ValueError, match=r"annotations\[1\]: frame \d: "):
+            load(tmp_path, ground_truth([track, listed]))
 
 
 def test_length_may_be_left_to_the_file_names(tmp_path):

@@ -155,6 +155,8 @@ def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call
     to[1].write_text("mine")
     check_refused(run(davis, *to), "exists already")
     assert run(davis, *to, "--overwrite")[0] == 0
+    to = ("--output", to[1], "--overwrite")
+    check_refused(call(import_dataset, "coco-tracks", to[1], *to), "an input of this command")
 
 
 def test_names_with_control_characters_do_no_harm():

@@ -241,6 +241,24 @@ def test_command(monkeypatch, call, config, opts, parts):
     assert int(rows[1][2]) < frames
 
 
+@pytest.mark.parametrize(
+    ("config", "opts", "parts"),
+    [
+        ("embedded/pixel_clips", [], []),
+        ("embedded/pixel_clips", ["MODEL.SIMPLEVTR.PIXEL.NORM", "GN"], ["pixel_decoder"]),
+        ("davis/clips", [], ["backbone"]),  # its are frozen
+    ],
+)
+def test_what_has_batch_norms_is_not_recomputed(call, config, opts, parts):
+    words = ["--instances", 1, "--short-sides", 96, "--longest", 2, "--gpu", 1.4]
+    words += ["--config-file", ROOT / f"configs/{config}.yaml"]
+    words += ["SOLVER.IMS_PER_BATCH", 1, "DATASETS.TRAIN", "()", "DATASETS.TEST", "()", *opts]
+    status, shown, _ = call(plan_memory, *words)
+    assert status == 0
+    assert ("recomputed" in shown) == bool(parts)
+    assert (f'RECOMPUTE "{parts}"' in shown) == bool(parts)
+
+
 def test_plus_sign_where_more_may_fit():
     answer = planner.Answer((96, 171), 2, {"": 0, ", recomputed": 7}, 64)
     row = planner.table([answer], 64).splitlines()[-1]

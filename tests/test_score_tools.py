@@ -124,6 +124,18 @@ def test_existing_output_is_kept_unless_told_otherwise(score, seeds, tmp_path):
     assert output.read_text(encoding="utf-8") == printed
 
 
+def test_what_is_read_is_never_replaced(score, seeds, tmp_path):
+    for name, path in (("gt", GT), ("results", RESULTS)):
+        content = path.read_bytes()
+        (tmp_path / name).write_bytes(content)
+        own = {name: tmp_path / name}
+        again = "--overwrite", "--output", tmp_path / name
+        check_refused(score(*again, **own), f"{name} is an input of this command")
+        table = seeds(own.get("results", RESULTS), "--gt", own.get("gt", GT), *again)
+        check_refused(table, f"{name} is an input of this command")
+        assert (tmp_path / name).read_bytes() == content
+
+
 def test_files_that_do_not_exist(score, seeds, tmp_path):
     none = tmp_path / "none.json"
     for done in (score(results=none), score(gt=none), seeds(none)):
@@ -191,7 +203,7 @@ def test_files_that_hold_no_scores(seeds, write):
     del lacking["AP75"]
     bad = [("AP", ["str"]), ({"AP": 1}, ["per_category"]), (lacking, ["AP75"])]
     bad += [(scores(10, AR10=value), ["AR10", repr(value)]) for value in ("12", 101, -1, True)]
-    bad += [(scores(10, per_category={"cat": {}}), ["AP of 'cat'"])]
+    bad += [(scores(10, per_category={"cat": {}}), ["lacks the AP of cat"])]
     for content, words in bad:
         check_refused(seeds(write("bad.json", content)), "bad.json", *words)
 

@@ -156,6 +156,8 @@ def test_instances_of_a_video_and_of_a_frame():
         [],
     ]  # an empty list of polygons is absence too
     third.update(segmentations=[None, None, SMALL_MASK], category_id=2)
+    crowd = dict(third, id=4, video_id=1, iscrowd=1)  # neither learned nor scored
+    content["annotations"].append(crowd)
     one, two = summarize_videos(content, "x.json")
     assert one == VideoSummary("clip1", 3, frozenset({1, 2}), instances=3, most_in_frame=2)
     assert two == VideoSummary("clip2", 2)

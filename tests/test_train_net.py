@@ -118,6 +118,7 @@ def test_evaluation_alone_gives_what_training_ended_with(trained, tiny_opts):
     with pytest.raises(FileExistsError, match=r"results\.json"):
         run(["--eval-only", *opts])
     config = (trained / "config.yaml").read_bytes()
+    assert b"OVERWRITE: false" in config
     results = run(["--eval-only", "--overwrite", *opts])
     assert results["segm"]["AP"] == pytest.approx(at_the_end["segm/AP"])
     assert set(results["segm"]) >= {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10"}

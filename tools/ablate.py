@@ -55,7 +55,7 @@ def main(options: argparse.Namespace) -> int:
         for job in [*jobs, *costs]:
             state = "begun" if job.file("settings.json").is_file() else "to do"
             state = "finished" if job.result.is_file() else state
-            print(f"{state:10}{job.name:32}{job.folder}")
+            say(f"{state:10}{job.name:32}{job.folder}")
         return 0
     for job in [*jobs, *costs]:
         check_settings(job)

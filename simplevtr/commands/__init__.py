@@ -37,13 +37,14 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``simplevtr NAME ...``; the exit status is that of the command, 2 for an unknown one."""
-    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    given = sys.argv[1:] if arguments is None else arguments
+    name, *rest = given or ["--help"]
     if name in ("-h", "--help"):
         width = max(map(len, COMMANDS))
         lines = (f"  {name:{width}}  {what}" for name, (_, what) in COMMANDS.items())
         say("\n".join(["usage: simplevtr COMMAND ...\n", *lines]))
         say("\nsimplevtr COMMAND --help shows the options of one of them.")
-        return 0
+        return 0 if given else USAGE_ERROR
     if name == "--version":
         say(__version__)
         return 0

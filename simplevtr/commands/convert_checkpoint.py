@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simplevtr.data.categories import DATASET_CATEGORIES
-from simplevtr.terminal import command, number
+from simplevtr.terminal import command, number, say
 
 VISTR_SLOTS = 10
 # The layouts of simplevtr.conversion, which takes seconds to import.
@@ -71,6 +71,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--verbose", action="store_true", help="report every tensor")
 
 
+def _of_config(options: argparse.Namespace) -> list[str]:
+    """The options given that only a conversion for a config uses."""
+    given = {
+        "--layout": options.layout,
+        "--source-class-offset": options.source_class_offset,
+        "--source-dataset": options.source_dataset,
+        "--source-colours": None if options.source_colours == COLOURS[0] else True,
+    }
+    return [name for name, value in given.items() if value is not None]
+
+
 @command(_add_options, intermixed=True)
 def main(options: argparse.Namespace) -> None:
     """Convert ``options.source``, write ``options.target`` and print the report."""
@@ -81,12 +92,18 @@ def main(options: argparse.Namespace) -> None:
 
     if options.config_file is None and options.opts:
         raise ValueError(f"options need a --config-file: {' '.join(options.opts)}")
-    weights_file.check_writable(options.target, overwrite=options.overwrite)
+    if options.config_file is None and (idle := _of_config(options)):
+        raise ValueError(f"{', '.join(idle)}: only a conversion for a --config-file uses this")
+    if options.partial and options.to != "vistr":
+        raise ValueError("--partial is about what VisTR has no place for: it needs --to vistr")
+    weights_file.check_writable(
+        options.target, overwrite=options.overwrite, inputs=[options.source]
+    )
     checkpoint = weights_file.read_checkpoint(options.source)
     weights, which = weights_file.weights_of(checkpoint, options.source)
     classes = weights_file.classes_of(checkpoint, options.source)
     config = weights_file.config_of(checkpoint)
-    print(f"{options.source}: {which}")
+    say(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
         known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
@@ -106,7 +123,7 @@ def main(options: argparse.Namespace) -> None:
             source_classes=names,
             colours=options.source_colours,
         )
-        print(report.text(options.verbose))
+        say(report.text(options.verbose))
         if all(entry.name != WEIGHT for entry in report.taken):
             classes = None  # other rows than those of SOURCE
         slots, query_frames = target.slots, target.query_frames
@@ -121,12 +138,12 @@ def main(options: argparse.Namespace) -> None:
         weights, report = to_vistr(
             weights, slots=slots, query_frames=query_frames, partial=options.partial
         )
-        print(report.text(options.verbose))
+        say(report.text(options.verbose))
     if options.half:
         weights = weights_file.half_precision(weights, options.source)
     size = weights_file.write_weights(
         weights, options.target, overwrite=options.overwrite, classes=classes, config=config
     )
     if options.target.suffix == ".safetensors" and config is None:
-        print("without a config inside: --config-file names one")
-    print(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
+        say("without a config inside: --config-file names one")
+    say(f"wrote {options.target} ({size / 2**20:.1f} MiB)")

@@ -25,7 +25,7 @@ from threading import Event
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, tracking, video_io, visualization
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.terminal import add_model, command, number
+from simplevtr.terminal import add_model, command, number, say
 
 import av
 import numpy as np
@@ -106,8 +106,8 @@ def main(options: argparse.Namespace) -> None:
             "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
         ) from None
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
-    print(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
-          f"{options.score_threshold:.0%})")  # fmt: skip
+    say(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
+        f"{options.score_threshold:.0%})")  # fmt: skip
 
 
 def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:
@@ -163,7 +163,7 @@ def _stop_on_interrupt() -> Iterator[Event]:
     def interrupt(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop.set()
-        print("\nfinishing what was read; Ctrl-C again gives up", file=sys.stderr)
+        say("\nfinishing what was read; Ctrl-C again gives up", sys.stderr)
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

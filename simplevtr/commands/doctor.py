@@ -82,7 +82,7 @@ def main(options: argparse.Namespace) -> int:
     kinds = ("videos", "frames", "tracks", "masks", "categories")
     say(f"{source.json_file}: {', '.join(counted(totals[kind], kind) for kind in kinds)}")
     if root is not None:
-        say(f"{counted(totals['frames'], 'images')} in {root}")
+        say(f"looked for {counted(totals['frames'], 'images')} in {root}")
     say("\n" + table(examination, examples=options.examples))
     report = {"file": source.json_file, "images": root, **_as_json(examination)}
     if options.fix is not None:
@@ -144,7 +144,8 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     remaining = {name: left.counts[name] for name in left.names()}
     if repaired["videos"] and repaired["categories"]:
         write_json(target, repaired, overwrite=True)
-        say(f"\nrepaired in {target}:" if findings.repairs else f"\nnothing to repair in {target}")
+        unchanged = f"\nan unchanged copy is in {target}: nothing needed repair"
+        say(f"\nrepaired in {target}:" if findings.repairs else unchanged)
         for what, count in findings.repairs.items():
             say(f"{count:>9,}  {what}")
         say("left in it:" if remaining else "no defects are left in it")
@@ -202,14 +203,13 @@ def resolve(name: str, config_file: str = "") -> Source:
 def _check_targets(options: argparse.Namespace, source: str) -> None:
     """Raise unless files may be written: never the one that is read, others with --overwrite."""
     targets = [path for path in (options.json, options.fix) if path is not None]
+    inputs = [source, *options.against]
     for target in targets:
-        if os.path.exists(target) and os.path.samefile(target, source):
-            raise ValueError(f"{target} is the file that is examined; write elsewhere")
         if os.path.isdir(target):
             raise FileExistsError(f"{target} is a folder; name a file")
-        refuse_existing(target, overwrite=options.overwrite)
+        refuse_existing(target, overwrite=options.overwrite, inputs=inputs)
     if len({*map(os.path.realpath, targets)}) < len(targets):
-        raise ValueError(f"{options.fix} is written already; write elsewhere")
+        raise ValueError(f"--fix and --json both name {options.fix}")
 
 
 def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
@@ -224,6 +224,8 @@ def _other_splits(
     options: argparse.Namespace, json_file: str, image_root: str | None
 ) -> tuple[Split, ...]:
     roots, splits = options.against_images, []
+    if roots and not options.against:
+        raise ValueError("--against-images are those of another split: it needs --against")
     if len(roots) > 1 and len(roots) != len(options.against):
         raise ValueError(
             f"--against-images names {len(roots)} folders for {len(options.against)} files; "

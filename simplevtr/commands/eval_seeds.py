@@ -46,7 +46,8 @@ def main(options: argparse.Namespace) -> None:
     """Score what is not scored yet and print the table."""
     check_area_limits(options.area_limits)
     if options.output is not None:
-        refuse_existing(options.output, overwrite=options.overwrite)
+        inputs = [*options.files, *[options.gt] * (options.gt is not None)]
+        refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
     resolved = [path.resolve() for path in options.files]
     for path in options.files:
         if resolved.count(path.resolve()) > 1:
@@ -82,8 +83,12 @@ def _checked(content: object, path: Path) -> Values:
     by_name = content.get("per_category")
     if not isinstance(by_name, dict) or not all(isinstance(v, dict) for v in by_name.values()):
         raise ValueError(f"{path}: 'per_category' must hold an object for each category")
-    values = {metric: content.get(metric, "nothing") for metric in METRICS}
-    shown = values | {f"AP of {name!r}": row.get("AP", "nothing") for name, row in by_name.items()}
+    if lacking := [name for name in METRICS if name not in content]:
+        raise ValueError(f"{path}: lacks {', '.join(lacking)}")
+    if lacking := [name for name, row in by_name.items() if "AP" not in row]:
+        raise ValueError(f"{path}: lacks the AP of {', '.join(lacking)}")
+    values = {metric: content[metric] for metric in METRICS}
+    shown = values | {f"AP of {name!r}": row["AP"] for name, row in by_name.items()}
     for name, value in shown.items():
         if value is not None and not (is_finite(value) and 0 <= value <= 100):
             raise ValueError(

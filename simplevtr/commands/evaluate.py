@@ -74,7 +74,8 @@ def main(options: argparse.Namespace) -> None:
     wants_hota = options.hota or options.score_threshold is not None
     if wants_hota:
         trackeval_hota()  # that it is installed
-    refuse_existing(options.output, overwrite=options.overwrite)
+    inputs = [options.gt, options.results]
+    refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
     gt = load_annotated(options.gt)
     results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
     scores = evaluate_tracks(gt, results, area_limits=options.area_limits)

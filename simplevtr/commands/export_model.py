@@ -12,7 +12,7 @@ size (Swin, some others) need --size. The file is compared with the model before
 import argparse
 from pathlib import Path
 
-from simplevtr.terminal import add_model, command, number
+from simplevtr.terminal import add_model, command, number, say
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -47,5 +47,5 @@ def main(options: argparse.Namespace) -> None:
     exported = ExportedModel.of_config(cfg, tuple(options.size) if options.size else None)
     write = exported.write_onnx if kind == "onnx" else exported.write_torch
     difference = write(path)
-    print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB); outputs differ from the model's "
+    say(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB); outputs differ from the model's "
           f"by at most {difference:.1e}")  # fmt: skip

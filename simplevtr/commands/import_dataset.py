@@ -90,7 +90,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options)
 def main(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
-    refuse_existing(options.output, overwrite=options.overwrite)
+    refuse_existing(options.output, overwrite=options.overwrite, inputs=[options.source])
     if "write_frames" in options:
         check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)

@@ -19,7 +19,7 @@ import argparse
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from simplevtr.terminal import command, number
+from simplevtr.terminal import command, number, say
 
 if TYPE_CHECKING:  # it takes seconds to import
     from simplevtr.toolbox.planner import Answer, Planner
@@ -44,7 +44,7 @@ def verify(planner: Planner, answer: Answer, args: argparse.Namespace) -> bool:
         found, expected = figures["peak_bytes"], figures["expected_bytes"]
         error = expected / found - 1
         fine = fine and abs(error) <= ALLOWED_ERROR
-        print(
+        say(
             f"measured on {torch.cuda.get_device_name()}{way}: {found / gib:.2f} GiB for "
             f"{answer.training[way]} frames, expected {expected / gib:.2f} ({100 * error:+.1f} %)"
         )
@@ -54,8 +54,8 @@ def verify(planner: Planner, answer: Answer, args: argparse.Namespace) -> bool:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     count = number(int, least=1)
     add = parser.add_argument
-    add("--gpu", type=float, required=True, metavar="GB", help="its memory, GiB")
-    add("--reserve", type=float, default=1.0, metavar="GB", help="GiB to leave free (default 1)")
+    add("--gpu", type=float, required=True, metavar="GIB", help="its memory in GiB")
+    add("--reserve", type=float, default=1.0, metavar="GIB", help="GiB to leave free (default 1)")
     add("--config-file", default=CONFIG, metavar="YAML")
     add("--short-sides", type=count, nargs="+", default=[300, 360, 480])
     add("--instances", type=count, nargs="+", default=[3, 10], help="in a clip")
@@ -74,23 +74,23 @@ def main(args: argparse.Namespace) -> int:
 
     planner = Planner(args)
     answers = planner.answers()
-    print(table(answers, args.longest))
+    say(table(answers, args.longest))
     best = next((answer for answer in answers if answer.ways), None)
     if best is None:
-        print(f"no clip of one frame trains in {args.gpu} GiB at these sizes")
+        say(f"no clip of one frame trains in {args.gpu} GiB at these sizes")
         return 1
-    print(
+    say(
         f"\nMiB at the worst moment of each part, for frames of {best.size[0]} x {best.size[1]};\n"
         "a training step needs the largest fixed + frames x (a frame + instances x an instance):"
         f"\n\n{planner.parts(best)}"
     )
     for way in best.ways:
-        print(f"\nfor {best.instances} instances of side {best.size[0]}{way}:")
-        print(f"  {config_lines(best, way, planner.ways[way])}")
+        say(f"\nfor {best.instances} instances of side {best.size[0]}{way}:")
+        say(f"  {config_lines(best, way, planner.ways[way])}")
     missing = None if torch.cuda.is_available() else "PyTorch finds no GPU here"
     if find_spec("benchmarks") is None:
         missing = "the benchmarks that do it are in a clone of the repository"
     if missing:
-        print(f"\nnot verified: {missing}")
+        say(f"\nnot verified: {missing}")
         return 0
     return 0 if verify(planner, best, args) else 1

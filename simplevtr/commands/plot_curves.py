@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simplevtr.formats.files import check_output
 from simplevtr.formats.metrics import read_metrics
-from simplevtr.terminal import command
+from simplevtr.terminal import command, say
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
     figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
     write_figure(figure, output, overwrite=args.overwrite)
-    print(f"wrote {output}")
+    say(f"wrote {output}")
 
 
 def _run_name(run: str, runs: list[str]) -> str:

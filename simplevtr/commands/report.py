@@ -65,4 +65,4 @@ def main(options: argparse.Namespace) -> None:
         terminal.say(f"scoring {len(results)} tracks of {len(gt.videos)} videos", sys.stderr)
     sources = {"results": str(options.results), "annotation file": gt.source}
     paths, overwrite = (options.output, gt, results, options.images), options.overwrite
-    print(f"wrote {write_report(*paths, settings, sources=sources, overwrite=overwrite)}")
+    terminal.say(f"wrote {write_report(*paths, settings, sources=sources, overwrite=overwrite)}")

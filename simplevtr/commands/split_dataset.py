@@ -3,14 +3,14 @@ r"""Split an annotation file in YouTube-VIS format into a training and a validat
     python tools/split_dataset.py ytvis_2021/train.json --output splits --val-videos 200 --seed 0
 
 Videos are the unit. Categories and lengths are spread evenly. The split follows from the seed and
-the names of the videos alone, so that others get the same one; the line "split" identifies it. The
-frames stay where they are: both files go with the image folder of the source.
+the videos' names, lengths and categories alone, so that others get the same one; the line "split"
+identifies it. The frames stay where they are: both files go with the image folder of the source.
 """
 
 import argparse
 import hashlib
+import logging
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -24,6 +24,8 @@ from simplevtr.terminal import command, markdown_table, number, say, table_cell
 from simplevtr.toolbox.splitting import length_bounds, names_digest, split_videos
 from simplevtr.toolbox.statistics import bins_up_to
 from simplevtr.toolbox.video_summary import VideoSummary, summarize_videos
+
+logger = logging.getLogger(__name__)
 
 Sides = Sequence[Sequence[VideoSummary]]  # the videos for training, and those for validation
 
@@ -106,7 +108,7 @@ def main(options: argparse.Namespace) -> None:
     if file.annotations is not None:
         warnings = _warnings(sides, names, categories, val_videos)
     for warning in warnings:
-        say(f"split_dataset.py: warning: {warning}", sys.stderr)
+        logger.warning(warning)
 
 
 def _output_paths(options: argparse.Namespace) -> list[Path]:
@@ -117,9 +119,7 @@ def _output_paths(options: argparse.Namespace) -> list[Path]:
         raise ValueError(f"--names: both files would be {options.names[0]}.json")
     paths = [options.output / f"{name}.json" for name in options.names]
     for path in paths:
-        if path.resolve() == options.json.resolve():
-            raise ValueError(f"{path} is the file to split; choose another --output or --names")
-        refuse_existing(path, overwrite=options.overwrite)
+        refuse_existing(path, overwrite=options.overwrite, inputs=[options.json])
     return paths
 
 

@@ -49,11 +49,12 @@ def only_run_in(output_dir: str) -> Iterator[None]:
             ) from None
         except OSError as error:  # some network file systems have no locks
             logger.warning("%s: no protection against a second run (%s)", folder, error)
+        else:
+            for partial in folder.glob(".model_*.partial"):  # of a run that was killed while saving
+                partial.unlink()
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        for partial in folder.glob(".model_*.partial"):  # of a run that was killed while saving
-            partial.unlink()
         try:
             yield
         finally:

@@ -72,6 +72,7 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
     logged = cfg.clone()
     logged.defrost()
     logged.OUTPUT_DIR = folder
+    logged.TEST.OVERWRITE = False  # who uses the config again must ask for that again
     default_setup(logged, args)
     setup_logger(folder, distributed_rank=comm.get_rank(), name="simplevtr")
 

@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,8 +131,18 @@ def replaced_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def refuse_existing(path: str | os.PathLike, *, overwrite: bool) -> None:
-    """Raise FileExistsError if there is such a file and ``overwrite`` is False."""
+def refuse_existing(
+    path: str | os.PathLike, *, overwrite: bool, inputs: Iterable[str | os.PathLike] = ()
+) -> None:
+    """Refuse a file that is to be written, before any work is done for it.
+
+    ValueError: it is one of the ``inputs``, whatever their names. FileExistsError: there is such a
+    file and ``overwrite`` is False.
+    """
+    if os.path.exists(path):
+        for source in inputs:
+            if os.path.exists(source) and os.path.samefile(path, source):
+                raise ValueError(f"{path} is an input of this command; write elsewhere")
     if not overwrite and os.path.lexists(path):  # also a link that leads nowhere
         raise FileExistsError(
             f"{path} exists already; write elsewhere (OUTPUT_DIR, --output) "

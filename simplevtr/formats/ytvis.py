@@ -153,11 +153,18 @@ def _annotation(entry: dict[str, Any], lengths: dict[int, int], categories: set[
         video_id=entry["video_id"],
         category_id=checks.known(entry, "category_id", categories),
         iscrowd=checks.flag(entry, "iscrowd"),
-        # Some files write [] for an object that is not visible.
-        segmentations=[mask or None for mask in checks.frame_list(entry, "segmentations", length)],
+        segmentations=[
+            None if is_absent(mask) else mask
+            for mask in checks.frame_list(entry, "segmentations", length)
+        ],
         bboxes=boxes,
         areas=areas,
     )
+
+
+def is_absent(segmentation: Any) -> bool:
+    """Whether a segmentation says that the object is not visible: null, or no polygons."""
+    return segmentation is None or segmentation == []
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 MIB, GIB = 2**20, 2**30
 RECOMPUTED = ", recomputed"
+_RECOMPUTE = "MODEL.SIMPLEVTR.RECOMPUTE"
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,28 @@ class Planner:
                 "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
                 "(the queries themselves take next to no memory) and set it to the answer"
             )
-        parts = list(RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])
         self._args, self._slots, clips = args, slots, cfg.SOLVER.IMS_PER_BATCH
-        # A way's config keys and values.
-        self.ways = {"": [], RECOMPUTED: ["MODEL.SIMPLEVTR.RECOMPUTE", str(parts)]}
-        self._models = {
-            way: MemoryModel(setup_cfg(args.config_file, [*args.opts, *words]))
-            for way, words in self.ways.items()
-        }
+        self.ways: dict[str, list[str]] = {"": []}  # a way's config keys and values
+        self._models = {"": self._model([])}
+        if parts := list(filter(self._can_recompute, RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])):
+            self.ways[RECOMPUTED] = [_RECOMPUTE, str(parts)]
+            self._models[RECOMPUTED] = self._model(self.ways[RECOMPUTED])
         self._plans = {  # nothing is measured yet
             (size, way): MemoryPlan(partial(model.training, size=size, clips=clips))
             for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
             for way, model in self._models.items()
         }
+
+    def _model(self, words: list[str]) -> MemoryModel:
+        return MemoryModel(setup_cfg(self._args.config_file, [*self._args.opts, *words]))
+
+    def _can_recompute(self, part: str) -> bool:
+        """Not if it has batch norms, whose statistics would be those of less than a batch."""
+        try:
+            self._model([_RECOMPUTE, str([part])])
+        except ValueError:  # nothing else is wrong with the config, whose model is built
+            return False
+        return True
 
     def answers(self) -> list[Answer]:
         """The largest clips for every short side and number of instances."""
@@ -94,8 +104,8 @@ def table(answers: list[Answer], longest: int) -> str:
         counts = [*answer.training.values(), answer.inference]
         cells = [f"{count}+" if count == longest else count or "-" for count in counts]
         rows.append([answer.size[0], answer.instances, *cells])
-    heads = ["short side", "instances", "frames in training", f"frames in training{RECOMPUTED}"]
-    return markdown_table([*heads, "in inference"], rows)
+    heads = [f"frames in training{way}" for way in answers[0].training]
+    return markdown_table(["short side", "instances", *heads, "in inference"], rows)
 
 
 def config_lines(answer: Answer, way: str, recompute: list[str]) -> str:

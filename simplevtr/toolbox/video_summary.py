@@ -29,6 +29,8 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
     shown = {video.id: [0] * video.length for video in file.videos}
     instances: Counter[int] = Counter()
     for track in file.annotations or ():
+        if track.iscrowd:  # neither learned nor scored
+            continue
         categories[track.video_id].add(track.category_id)
         instances[track.video_id] += 1
         for frame, mask in enumerate(track.segmentations):

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simplevtr.formats.checks import check_lists
+from simplevtr.formats.ytvis import is_absent
 from simplevtr.terminal import usable_cores
 from simplevtr.toolbox.doctor.findings import Findings
 from simplevtr.toolbox.doctor.frame_files import Split, examine_leaks, look_at_frames, settle_frames
 from simplevtr.toolbox.doctor.masks import examine_masks
-from simplevtr.toolbox.doctor.tracks import examine_annotations, is_absent, load_lists
+from simplevtr.toolbox.doctor.tracks import examine_annotations, load_lists
 from simplevtr.toolbox.doctor.videos import Video, examine_categories, examine_videos
 
 from tqdm import tqdm

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from simplevtr.formats.images import check_frame, frame_size, read_frame
 from simplevtr.formats.paths import below, existing
+from simplevtr.formats.ytvis import is_absent
 from simplevtr.toolbox.doctor.findings import shown_name
-from simplevtr.toolbox.doctor.tracks import is_absent
 from simplevtr.toolbox.doctor.videos import Video
 
 import numpy as np

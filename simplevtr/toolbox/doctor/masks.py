@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from simplevtr.formats.checks import shown
 from simplevtr.formats.rle import decode_valid_texts, mask_text, starts_of
-from simplevtr.toolbox.doctor.tracks import TO_COMPUTE, is_absent
+from simplevtr.formats.ytvis import is_absent
+from simplevtr.toolbox.doctor.tracks import TO_COMPUTE
 from simplevtr.toolbox.doctor.videos import Track, Video
 
 import numpy as np

@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from simplevtr.formats import checks
+from simplevtr.formats.ytvis import is_absent
 from simplevtr.toolbox.doctor.findings import Findings
 from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, objects
 
@@ -158,8 +159,3 @@ def _fit_lists(track: Track) -> bool:
             entry[key] = [TO_COMPUTE] * len(masks)
             found.repaired(f"lists of {key} of a wrong length were computed")
     return True
-
-
-def is_absent(segmentation: Any) -> bool:
-    """Whether a segmentation says that the instance is not visible: null, or no polygons."""
-    return segmentation is None or segmentation == []

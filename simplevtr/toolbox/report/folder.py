@@ -92,6 +92,7 @@ def _new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
     If anything is raised, what was there stays as it was. Of an older report only what a report
     consists of is replaced.
     """
+    path = Path(os.path.abspath(path))  # "." has no name
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:

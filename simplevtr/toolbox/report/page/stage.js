@@ -64,7 +64,7 @@
     paint(tracks) {
       const { width, height } = this;
       const image = new ImageData(width, height);
-      const owner = new Uint8Array(width * height);
+      const owner = new Uint16Array(width * height);
       tracks.forEach((track, k) => {
         for (let p = 0; p < owner.length; p++) if (track.inside[p]) owner[p] = k + 1;
       });
