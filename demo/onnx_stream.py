@@ -3,14 +3,16 @@
     simplevtr export --weights model.safetensors --output model.onnx
     python demo/onnx_stream.py model.onnx video.mp4 tracks.mp4
 
-It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Windows of frames follow each
-other and overlap. Their slots are linked by a simpler rule than the demo's: the pairs whose masks
-overlap most in the frames that both windows see are one track. So a track that is away for longer
-comes back under a new number.
+It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Windows of frames are those of
+``simplevtr demo``. Their slots are linked by a simpler rule: the pairs whose masks overlap most in
+the frames that both windows see are one track, with the class and score of its latest window. So a
+track that is away for longer comes back under a new number.
 """
 
 import argparse
 import json
+from itertools import chain
+from pathlib import Path
 
 import av
 import cv2
@@ -20,14 +22,18 @@ LEAST_IOU = 0.1  # of masks, for a slot to go on with a track
 
 
 def windows(frames, length, stride):
-    """Lists of ``length`` frames, each ``stride`` after the one before; the last may be shorter."""
-    held = []
+    """First frame's number, ``length`` frames, and which frame the next window may begin at.
+
+    Each begins ``stride`` frames after the one before; the last one is at the end of the video.
+    """
+    held, start = [], 0
     for frame in frames:
         if len(held) == length:
-            yield held, False
-            held = held[stride:]
+            if start % stride == 0:
+                yield start, held, start + stride
+            held, start = held[1:], start + 1
         held.append(frame)
-    yield held, True
+    yield start, held, start + len(held)
 
 
 def input_size(height, width, about):
@@ -54,12 +60,28 @@ def look(session, about, frames, size):
     return scores, masks
 
 
+def overlap(one, other):
+    """The IoU of two slots' masks (T, h, w)."""
+    return (one & other).sum() / max(1, (one | other).sum())
+
+
+def select(scores, masks, threshold, limit):
+    """Slots with a score of ``threshold``, the best first, without duplicates of better ones."""
+    kept, best = [], scores.max(1)
+    for slot in np.argsort(-best, kind="stable"):
+        if best[slot] >= threshold and (
+            limit == 1 or all(overlap(masks[slot], masks[k]) < limit for k in kept)
+        ):
+            kept.append(slot)
+    return kept
+
+
 def link(tracks, masks, new):
     """A number for each slot: a track's, whose masks (T', h, w) begin at the same frame, or new."""
     ids, pairs = [None] * len(masks), []
     for number, old in tracks.items():
         for slot, mask in enumerate(masks[:, : len(old)]):
-            pairs.append(((old & mask).sum() / max(1, (old | mask).sum()), number, slot))
+            pairs.append((overlap(old, mask), number, slot))
     for iou, number, slot in sorted(pairs, reverse=True):
         if iou >= LEAST_IOU and ids[slot] is None and number not in ids:
             ids[slot] = number
@@ -78,41 +100,83 @@ def draw(frame, index, tracks, names):
             cv2.putText(frame, text, (column, max(12, row)), 0, 0.4, colour.tolist())
 
 
-def main():
+def open_model(path):
+    """A session of ONNX Runtime, and the metadata."""
+    import onnxruntime  # after --help
+
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        texts = session.get_modelmeta().custom_metadata_map
+        about = {key: json.loads(text) for key, text in texts.items()}
+    except Exception as error:  # ONNX Runtime's have no class of their own
+        raise ValueError(str(error).splitlines()[0]) from error
+    if "duplicate_iou" not in about:
+        raise ValueError(f"{path} is not a file of simplevtr export")
+    return session, about
+
+
+def read(source, path):
+    """The first frame, and all: upright (H, W, 3) uint8 RGB, of even sides, as H.264 wants them."""
+    if not source.streams.video:
+        raise ValueError(f"{path} has no video")
+    frames = (
+        np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+        for frame in source.decode(video=0)
+    )
+    frames = (np.ascontiguousarray(f[: len(f) // 2 * 2, : f.shape[1] // 2 * 2]) for f in frames)
+    if (first := next(frames, None)) is None or not first.size:
+        raise ValueError(f"{path} has no frames of at least 2 x 2 pixels")
+    return first, chain([first], frames)
+
+
+def run(options):
     """Find tracks, window after window, and write each frame once no later window begins at it."""
+    session, about = open_model(options.model)
+    length = about["fixed_frames"] or options.window or about["window"] or 64
+    stride = about["stride"] if length == about["window"] else max(1, 3 * length // 4)
+    tracks, new, done = {}, iter(range(1, 10**9)), 0
+    with av.open(options.video) as source:
+        first, frames = read(source, options.video)
+        height, width = first.shape[:2]
+        size = input_size(height, width, about)
+        with av.open(options.output, "w") as sink:
+            stream = sink.add_stream("libx264", source.streams.video[0].average_rate or 25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for start, held, settled in windows(frames, length, stride):
+                scores, masks = look(session, about, held, size)
+                kept = select(scores, masks, options.threshold, about["duplicate_iou"])
+                held, masks = held[done - start :], masks[:, done - start :]
+                ids = link({n: track[0] for n, track in tracks.items()}, masks[kept], new)
+                best = zip(ids, kept, strict=True)
+                tracks = {n: (masks[q], scores[q].argmax(), scores[q].max()) for n, q in best}
+                for index, frame in enumerate(held[: settled - done]):
+                    draw(frame, index, tracks, about["class_names"])
+                    sink.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+                tracks = {n: (m[settled - done :], *rest) for n, (m, *rest) in tracks.items()}
+                done = settled
+            sink.mux(stream.encode())
+    print(f"wrote {options.output} ({done} frames, {next(new) - 1} tracks)")
+
+
+def main():
+    """Read the command line; an error has one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("model", "video", "output"):
         parser.add_argument(name)
     parser.add_argument("--threshold", type=float, default=0.3, help="least score that is drawn")
     parser.add_argument("--window", type=int, help="frames at once (default: the model's)")
     options = parser.parse_args()
-    import onnxruntime  # after --help
-
-    session = onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"])
-    texts = session.get_modelmeta().custom_metadata_map
-    about = {key: json.loads(text) for key, text in texts.items()}
-    length = about["fixed_frames"] or options.window or about["window"] or 64
-    stride, tracks, new, count = max(1, 3 * length // 4), {}, iter(range(1, 10**9)), 0
-    with av.open(options.video) as source, av.open(options.output, "w") as sink:
-        video = source.streams.video[0]
-        height, width = video.height // 2 * 2, video.width // 2 * 2  # as H.264 wants them
-        stream = sink.add_stream("libx264", video.average_rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        frames = (f.to_ndarray(format="rgb24")[:height, :width] for f in source.decode(video))
-        for held, last in windows(frames, length, stride):
-            scores, masks = look(session, about, held, input_size(height, width, about))
-            kept = np.flatnonzero(scores.max(1) >= options.threshold)
-            ids = link({n: track[0] for n, track in tracks.items()}, masks[kept], new)
-            best = zip(ids, kept, strict=True)
-            tracks = {n: (masks[q], scores[q].argmax(), scores[q].max()) for n, q in best}
-            done = len(held) if last else stride
-            for index, frame in enumerate(held[:done]):
-                draw(frame, index, tracks, about["class_names"])
-                sink.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            tracks = {n: (m[done:], *rest) for n, (m, *rest) in tracks.items()}
-            count += done
-        sink.mux(stream.encode())
-    print(f"wrote {options.output} ({count} frames, {next(new) - 1} tracks)")
+    output = Path(options.output)
+    if options.window is not None and options.window < 2:
+        parser.exit(2, f"{parser.prog}: error: --window {options.window}: 2 is the least\n")
+    if output.suffix != ".mp4" or output.exists() or not output.parent.is_dir():
+        parser.exit(2, f"{parser.prog}: error: {output} must be a new .mp4 file in a folder\n")
+    try:
+        run(options)
+    except (OSError, ValueError, av.FFmpegError) as error:
+        output.unlink(missing_ok=True)
+        ours = f"{options.video}: {error.strerror}" if isinstance(error, av.FFmpegError) else error
+        parser.exit(2, f"{parser.prog}: error: {ours}\n")
 
 
 if __name__ == "__main__":

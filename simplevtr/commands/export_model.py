@@ -6,7 +6,8 @@
 The graph takes uint8 frames of one window, of any number and, in multiples of the backbone's
 stride, any size, and returns scores, mask logits and, of the paper's head, boxes of all slots. The
 file's metadata describes them and has the class names. Backbones that cannot be exported for every
-size (Swin, some others) need --size. The file is compared with the model before it is kept.
+size (Swin, Twins, models of timm with one size) need --size. The file is compared with the model
+before it is kept.
 """
 
 import argparse

@@ -95,18 +95,24 @@ class ExportedModel:
         module.network.to(memory_format=torch.contiguous_format)
         shapes = module.network.backbone.output_shape().values()
         divisor, fixed = max(shape.stride for shape in shapes), node.QUERY_FRAMES
-        windows = any(hasattr(m, w) for m in module.network.backbone.modules() for w in _WINDOWS)
-        if size is None and windows:  # torch.export would compute on their sizes without an end
+        parts = [*module.network.backbone.modules()]
+        windows = any(hasattr(m, w) for m in parts for w in _WINDOWS)
+        if size is None and windows and not cfg.MODEL.TIMM.SIZE:
+            # torch.export would compute on their sizes without an end
             raise ValueError(
                 "this backbone cuts maps into windows and cannot be exported for frames of any "
                 "size; give the only one with --size HEIGHT WIDTH"
             )
+        for part in parts:
+            if hasattr(part, "ws"):  # Twins: ONNX has no fused attention with five axes
+                part.fused_attn = False
         if size is not None and any(side % divisor for side in size):
             raise ValueError(f"--size {size[0]} {size[1]}: multiples of {divisor} are needed")
         traced, checked = (
             _frames(fixed or count, *(size or (rows * divisor, columns * divisor)))
             for count, rows, columns in (_TRACED, _CHECKED)
         )
+        program = _traced(module, traced, divisor, free=size is None, any_length=not fixed)
         metadata = {
             "producer": f"simplevtr {__version__}",
             "input": _INPUT,
@@ -116,7 +122,6 @@ class ExportedModel:
             "fixed_frames": fixed or None,
             **_settings(cfg, predictor),
         }
-        program = _traced(module, traced, divisor, free=size is None, any_length=not fixed)
         return cls(module, program, metadata, checked)
 
     def write_onnx(self, path: Path) -> float:
@@ -185,6 +190,7 @@ def _settings(cfg: CfgNode, predictor: VideoPredictor) -> dict[str, Any]:
         "window": predictor.model.segmenter.window,
         "stride": predictor.model.segmenter.stride,
         "mask_scoring": cfg.TEST.MASK_SCORING,
+        "duplicate_iou": cfg.TEST.DUPLICATE_IOU,
         "class_names": predictor.class_names,
         "category_ids": predictor.category_ids,
     }
@@ -207,12 +213,15 @@ def _traced(
             return torch.export.export(module, (frames,), dynamic_shapes={"frames": shape})
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         way_out = " for frames of any size; give the only one with --size HEIGHT WIDTH" * free
-        reason = f"{type(error).__name__}: {_first(error)}"
-        raise ValueError(f"this model cannot be exported{way_out} ({reason})") from error
+        raise ValueError(f"this model cannot be exported{way_out} ({_first(error)})") from error
 
 
-def _first(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), "")[:200]
+def _first(error: BaseException) -> str:
+    """The first line of what it began with, whose class may be all that it has."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    line = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {line[:200]}"
 
 
 @contextmanager
