@@ -225,6 +225,9 @@ def test_the_ids_of_a_predictors_results(folder, tmp_path, caplog):
     classes = Classes(("hen", "cow"), (5, 3))
     write_weights({"a": torch.ones(1)}, cfg.MODEL.WEIGHTS, overwrite=True, classes=classes)
     assert model_classes(cfg) == classes
+    cfg.MODEL.SIMPLEVTR.NUM_CLASSES = 3
+    with pytest.raises(ValueError, match=r"pth names 2 classes, but .*NUM_CLASSES is 3"):
+        model_classes(cfg)
     model = torch.nn.Identity()
     predictor = VideoPredictor(model=model, class_names=classes.names, category_ids=classes.ids)
     mask = torch.ones(1, 4, 4, dtype=torch.bool)

@@ -146,6 +146,33 @@ def test_what_is_done_is_not_done_again(clips, options, tmp_path):
     assert not (out / "a/1.mp4/mots").exists()  # of the earlier version
 
 
+def test_what_a_damaged_video_lacks_is_told_each_time(options, tmp_path, capsys):
+    record(tmp_path / "whole.mkv", pictures(60, 256, 256), options={"g": "1"})
+    content = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    for state in ("done", "skipped"):
+        assert segment.main(options([tmp_path / "cut.mkv"])) == 0
+        row = summary(tmp_path / "out")["cut.mkv"]
+        found = f"the first {row['frames']} frames can be read"
+        assert (row["state"], 0 < int(row["frames"]) < 60) == (state, True)
+        assert row["reason"].startswith(f"damaged; {found}")
+        assert f"{state}: cut.mkv: damaged; {found}" in capsys.readouterr().err
+
+
+def test_videos_of_one_name_size_and_time_are_told_apart(options, tmp_path):
+    for folder, level in (("a", 20), ("b", 90)):
+        for t in range(3):
+            path = tmp_path / folder / "clip" / f"{t}.bmp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (64, 48), level + t).save(path)
+            os.utime(path, (10**9, 10**9))
+    assert segment.main(options([tmp_path / "a/clip"])) == 0
+    assert segment.main(options([tmp_path / "b/clip"])) == 1
+    assert "has results of another version" in summary(tmp_path / "out")["clip"]["reason"]
+    assert segment.main(options([tmp_path / "a/clip"])) == 0
+    assert states(tmp_path / "out") == {"clip": "skipped"}
+
+
 def test_what_is_finished_outlives_an_interrupt(clips, options, tmp_path, monkeypatch, capsys):
     def impatient(outcomes, **_):
         for count, outcome in enumerate(outcomes):
@@ -240,6 +267,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         (options([video], weights=tmp_path / "other.pth"), "SHA-256 of MODEL.WEIGHTS was "),
         (options([video], "--opts", "TEST.WINDOW", "8"), "TEST.WINDOW was 4, now it is 8; choose"),
         (options([video], "--score-threshold", "0.5"), "TEST.SCORE_THRESHOLD was "),
+        (options([video], "--opts", "SOLVER.AMP.DTYPE", "bfloat16"), "SOLVER.AMP.DTYPE was "),
         (options([video], output="used"), "used exists and was not made by this command"),
         (options([video], output="model.pth"), "model.pth exists and was not made by"),
         (options([tmp_path / "no.mp4"]), "no.mp4: no such file"),
@@ -301,6 +329,15 @@ def test_hidden_files_links_and_results_are_no_inputs(clips):
     (clips / "out/x.mp4/overlay.mp4").touch()
     assert len(names(clips, outside=clips / "out")) == 12
     assert len(names(f"{clips}/[ao]*/*", outside=clips / "out")) > 0
+    results = clips / "earlier/a/1.mp4"  # of another run
+    (results / "mots").mkdir(parents=True)
+    for name in ("results.json", "video.json", "overlay.mp4", "mots/000000.png"):
+        (results / name).touch()
+    assert len(names(clips, outside=clips / "out")) == 12
+    assert names(f"{clips}/[be]*/**/1.mp4") == ["b/1.mp4", "b/c/1.mp4"]
+    with pytest.raises(FileNotFoundError, match="no file matches"):
+        names(f"{clips}/earlier/*/*/*.mp4")
+    assert names(results / "overlay.mp4") == ["overlay.mp4"]  # it is named itself
     (clips / "a/thumbnail.jpg").touch()
     with pytest.raises(ValueError, match="a: has both videos .* and images .thumbnail.jpg."):
         names(clips)

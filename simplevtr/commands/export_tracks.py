@@ -46,9 +46,7 @@ def main(options: argparse.Namespace) -> None:
     """Write the tracks of all videos."""
     output = check_output(options.output, overwrite=options.overwrite, suffixes=("",))
     content = read_json(options.results)
-    truth = (
-        load_ground_truth(options.gt) if options.gt else _of_video(options.input, content, output)
-    )
+    truth = load_ground_truth(options.gt) if options.gt else _of_video(options, content)
     skip = options.unknown_categories == "skip"
     results = check_results(content, truth, source=options.results, skip_unknown=skip)
     names = exporting.video_names(truth.videos)
@@ -59,8 +57,8 @@ def main(options: argparse.Namespace) -> None:
     objects, overlaps, as_named = {}, 0, True
     for found in videos:
         own = [labels[track.category_id] for track in found.predicted]
-        named = names[found.video.id]
-        as_named &= exporting.check_video(options.kind, named, found.video, own, classes)
+        about = (options.kind, names[found.video.id], found.video, own, classes)
+        as_named &= exporting.check_video(*about)
     for found in tqdm(videos, unit="video", disable=None):
         tracks, name = found.predicted, names[found.video.id]
         frames = found.by_frame(tracks, range(1, len(tracks) + 1), labels)
@@ -86,18 +84,16 @@ def main(options: argparse.Namespace) -> None:
     say(shlex.join([*words, *more]))
 
 
-def _of_video(path: str, content: Any, output: Path) -> GroundTruth:
-    """What an annotation file would say of one video and the categories that results name.
-
-    ValueError also if pictures in ``output`` would take the place of its frames.
-    """
+def _of_video(options: argparse.Namespace, content: Any) -> GroundTruth:
+    """What an annotation file would say of one video and the categories that results name."""
+    path, output = options.input, options.output
     source = video_io.open_source(path)
     name = Path(path).stem
     if source.names:
         folder = source.files[0].absolute().parent
         name = folder.name
         for place in (output / name, output / "Annotations" / name):
-            if place.is_dir() and place.samefile(folder):
+            if place.is_dir() and place.samefile(folder):  # pictures would take their place
                 raise ValueError(f"{place}: holds the frames; choose another --output")
     entries = [e for e in content if isinstance(e, dict)] if isinstance(content, list) else []
     masks: Any = next((e["segmentations"] for e in entries if e.get("segmentations")), [])

@@ -8,7 +8,8 @@ A video is a file or a folder of frames; other folders are searched for both. Re
 OUTPUT/PATH/OF/VIDEO.mp4/: results.json (YouTube-VIS), with --overlay overlay.mp4, with --mots a
 folder of MOTS pictures. Run again, the command leaves out videos that have theirs; results of
 another model or other settings are refused. summary.csv has a row per video, with the reason where
-one failed, which does not stop the others: the exit status is then 1. Ctrl-C keeps what is done.
+one failed, which does not stop the others (the exit status is then 1), or what is missing of one
+that is damaged. Ctrl-C keeps what is done.
 
 --ray takes the address of a Ray cluster whose machines see the same files, "auto" for the one that
 this machine belongs to, or "local"; it needs pip install 'ray[data]==2.60.0'.
@@ -114,8 +115,8 @@ def _plan(
 
 def _report(rows: Sequence[inference.Outcome], summary: Path | None) -> None:
     for row in rows:
-        if row.state == "failed":
-            say(f"failed: {row.video}: {row.reason}", sys.stderr)
+        if row.reason:
+            say(f"{row.state}: {row.video}: {row.reason}", sys.stderr)
     states = Counter(row.state for row in rows)
     if summary is not None:
         parts = ", ".join(f"{number} {state}" for state, number in states.items())

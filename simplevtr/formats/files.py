@@ -21,6 +21,7 @@ _MOST_UNPACKED = 2**28  # bytes that any file may have
 _MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
 _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
+RECORD_NAME = "video.json"  # next to it, where many videos have a folder of results each
 
 
 def read_json(path: str | os.PathLike) -> Any:

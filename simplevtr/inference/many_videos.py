@@ -15,13 +15,14 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from simplevtr.config_file import flat
-from simplevtr.formats.files import RESULTS_NAME, read_json, write_bytes, write_json
+from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
 from simplevtr.inference.two_passes import find_and_write
 from simplevtr.inference.video_outputs import DrawnOutputs, Targets
@@ -36,11 +37,12 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
-_SETTINGS, _SUMMARY, _PARTIAL, _RECORD = "settings.json", "summary.csv", ".partial", "video.json"
+_SETTINGS, _SUMMARY, _PARTIAL = "settings.json", "summary.csv", ".partial"
 _OVERLAY, _MOTS = "overlay.mp4", "mots"
-_OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, _RECORD)
+_OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, RECORD_NAME)
 # Keys that tracks depend on, but for those that say where things are.
-_GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.")
+_GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.", "SOLVER.AMP.DTYPE")
+_TAIL = 2**16  # bytes of a file that tell it from another
 _PLACES = ("MODEL.WEIGHTS", "MODEL.DEVICE")
 # What a video may do wrong, whose message is enough; other errors come with their kind.
 _EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)
@@ -54,7 +56,7 @@ class Outcome(NamedTuple):
     frames: int = 0
     seconds: float = 0.0
     tracks: int = 0
-    reason: str = ""  # of a failure, on one line
+    reason: str = ""  # of a failure, or what is damaged, on one line
 
 
 def settings_of(cfg: CfgNode) -> dict[str, str]:
@@ -115,9 +117,9 @@ class Segmentation:
         A failure if they are of other files than those that the video has now.
         """
         folder = self.output / video.name
-        if not (folder / _RECORD).exists():
+        if not (folder / RECORD_NAME).exists():
             return None
-        record = read_json(folder / _RECORD)
+        record = read_json(folder / RECORD_NAME)
         if record["files"] != _files_of(video.path):
             reason = (
                 f"{folder} has results of another version of it; delete that folder, or choose "
@@ -125,7 +127,7 @@ class Segmentation:
             return Outcome(video.name, "failed", reason=reason + "another --output")
         if not all((folder / name).exists() for name in self._wanted()):
             return None
-        return Outcome(video.name, state, record["frames"], record["seconds"], record["tracks"])
+        return Outcome(video.name, state, *(record[name] for name in Outcome._fields[2:]))
 
     def _wanted(self) -> list[str]:
         return [RESULTS_NAME, *[_OVERLAY] * self.overlay, *[_MOTS] * self.mots]
@@ -169,14 +171,15 @@ class Segmentation:
             frames, tracks = find_and_write(predictor, outputs)
             folder.mkdir(parents=True, exist_ok=True)
             # Without a record nothing that lies there is known to be of this video.
-            for name in paths if (folder / _RECORD).exists() else _OF_VIDEO:
+            for name in paths if (folder / RECORD_NAME).exists() else _OF_VIDEO:
                 _remove(folder / name)
             for name, path in paths.items():
                 os.replace(path, folder / name)
         seconds = round(time.perf_counter() - begin, 3)
-        record = {"files": files, "frames": frames, "seconds": seconds, "tracks": tracks}
-        write_json(folder / _RECORD, record, overwrite=True)
-        return Outcome(video.name, "done", frames, seconds, tracks)
+        outcome = Outcome(video.name, "done", frames, seconds, tracks, source.damage)
+        record = {"files": files, **outcome._asdict()}
+        write_json(folder / RECORD_NAME, record, overwrite=True)
+        return outcome
 
     def finish(self, outcomes: Iterable[Outcome]) -> Path | None:
         """Remove what is not whole and write the summary, if a model was ever loaded: its path."""
@@ -202,11 +205,17 @@ def _remove(path: Path) -> None:
 
 
 def _files_of(video: Path) -> list[int]:
-    """Number, bytes and latest change of a video's files, which tell one version from another.
+    """Number, bytes, latest change and a checksum of a video's files, which tell it from others.
 
-    A file that is not there, at the end of a link, has none.
+    The checksum is of the end of the middle one: unpacked archives have times that are all alike.
+    A file that is not there, at the end of a link, has none of these.
     """
     files = filter(is_image, video.iterdir()) if video.is_dir() else [video]
-    found = [path.stat() for path in files if path.exists()]
-    latest = max((stat.st_mtime_ns for stat in found), default=0)
-    return [len(found), sum(stat.st_size for stat in found), latest]
+    found = {path: path.stat() for path in sorted(files) if path.is_file()}
+    latest = max((stat.st_mtime_ns for stat in found.values()), default=0)
+    check = 0
+    for path in [*found][len(found) // 2 :][:1]:
+        with path.open("rb") as file:
+            file.seek(-min(_TAIL, found[path].st_size), os.SEEK_END)
+            check = zlib.crc32(file.read())
+    return [len(found), sum(stat.st_size for stat in found.values()), latest, check]

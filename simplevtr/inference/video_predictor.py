@@ -141,8 +141,16 @@ def check_weights(cfg: CfgNode) -> None:
 
 
 def model_classes(cfg: CfgNode) -> Classes | None:
-    """What labels stand for: by the checkpoint, else by a dataset of the config, else None."""
+    """What labels stand for: by the checkpoint, else by a dataset of the config, else None.
+
+    ValueError if the checkpoint names more or fewer than the model has.
+    """
     if (classes := saved_classes(cfg.MODEL.WEIGHTS)) is not None:
+        if len(classes.names) != cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
+            raise ValueError(
+                f"{cfg.MODEL.WEIGHTS} names {len(classes.names)} classes, but "
+                f"MODEL.SIMPLEVTR.NUM_CLASSES is {cfg.MODEL.SIMPLEVTR.NUM_CLASSES}"
+            )
         return classes
     reasons = []
     for name in [*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN]:

@@ -92,6 +92,7 @@ class FrameSource(ABC):
     length: int | None = None
     names: list[str] | None = None  # of the files of an image sequence, unique; None for videos
     live: bool = False  # cameras and addresses, which can be iterated only once
+    damage: str = ""  # what the passes so far found missing, in words
     sound: Path | None = None  # the file whose sound track belongs to the frames
     sample_aspect_ratio: Fraction = Fraction(1)  # width of a pixel relative to its height
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME
 from simplevtr.formats.images import is_image, picture_count
 from simplevtr.formats.paths import existing, natural_key
 
@@ -29,8 +30,9 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
     """The videos of ``inputs``, in natural order of their names, each once.
 
     An input is a video file, a folder of frames, a folder with videos or folders of frames below
-    it, or a glob pattern of these. Hidden files of folders, and all below ``outside``, are left
-    out. Names depend on the inputs alone, not on which files a pattern or a folder has today.
+    it, or a glob pattern of these. Hidden files of folders, all below ``outside``, and what earlier
+    runs wrote of videos are left out, unless it is named itself. Names depend on the inputs alone,
+    not on which files a pattern or a folder has today.
 
     Raises:
         FileNotFoundError: nothing has that path, or matches that pattern.
@@ -66,7 +68,12 @@ def _is_fixed(part: str) -> bool:
 
 
 def _apart(path: str, outside: Path | None) -> bool:
-    return outside is None or not Path(path).is_relative_to(os.path.abspath(outside))
+    place = Path(path)
+    if outside is not None and place.is_relative_to(os.path.abspath(outside)):
+        return False
+    # A folder of results, the drawn video in it, or a MOTS picture one deeper.
+    around = (place, *place.parents[:2])
+    return not any((p / RECORD_NAME).exists() and (p / RESULTS_NAME).exists() for p in around)
 
 
 def _outermost(matches: list[str]) -> list[str]:

@@ -108,7 +108,7 @@ class VideoSource(FrameSource):
     ) -> None:
         self.path, self.live, self.files = path, file is None, [] if file is None else [file]
         self.sound = file if container.streams.audio else None
-        self._container, self._warned = container, False
+        self._container = container
         self._reader = reader = StreamReader(container, path)
         self.fps, self.length = reader.fps, reader.length
         frames = iter(reader)
@@ -147,16 +147,14 @@ class VideoSource(FrameSource):
         if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
             cut = reader.timeline.end() + 1 / self.fps < reader.seconds
-        if self._warned or reader.count == 0 or not (cut or reader.error or reader.bad_packets):
+        if self.damage or reader.count == 0 or not (cut or reader.error or reader.bad_packets):
             return
-        self._warned = True
         first, why = "the first ", reader.error or "the file ends early"
         if reader.bad_packets and not (reader.error or reader.bad_tail):
             first, why = "", f"{reader.bad_packets} packets between them are broken"
-        logger.warning(
-            "%s: damaged; %s%d%s frames can be read and are kept (%s)",
-            self.path, first, reader.count, f" of {self.length}" if self.length else "", why,
-        )  # fmt: skip
+        frames = f"{first}{reader.count}{f' of {self.length}' if self.length else ''} frames"
+        self.damage = f"damaged; {frames} can be read and are kept ({why})"
+        logger.warning("%s: %s", self.path, self.damage)
 
     def timing(self, index: int) -> FrameTiming | None:
         """See ``FrameSource``."""
