@@ -13,7 +13,7 @@ from simplevtr import setup_cfg
 from simplevtr.evaluation.ytvis_eval import without_nan
 from simplevtr.formats.files import check_output, write_json
 from simplevtr.run_config import check_device
-from simplevtr.terminal import Command, command, number
+from simplevtr.terminal import Command, command, number, say
 
 import torch
 from detectron2.config import CfgNode
@@ -60,7 +60,7 @@ def benchmark(
     def add_all(parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
         add("--json", metavar="FILE", help="also write the figures to this .json file")
-        add("--overwrite", action="store_true", help="replace an existing FILE")
+        add("--overwrite", action="store_true", help="replace files that exist")
         if model:
             add("--config-file", required=True, metavar="YAML")
             add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
@@ -77,7 +77,7 @@ def benchmark(
             figures, text, *status = measure(args)
             if args.json is not None:
                 write_json(args.json, without_nan(figures), overwrite=args.overwrite, indent=2)
-            print(text)
+            say(text)
             return status[0] if status else 0
 
         return measured

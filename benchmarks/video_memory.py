@@ -63,12 +63,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @benchmark(_add_options, model=True)
 def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Stream each length in a process of its own; ratios are to the first."""
-    plot = check_output(args.plot, overwrite=True, suffixes=(".png",)) if args.plot else None
+    keep = {"overwrite": args.overwrite}
+    plot = check_output(args.plot, suffixes=(".png",), **keep) if args.plot else None
     model_config(args)  # a mistake shows before the first process starts
     rows = [in_fresh_process(stream_one, args, frames) for frames in args.frames]
     if plot is not None:
         figure = draw_memory({f"{row['frames']:,} frames": row["curve"] for row in rows})
-        write_figure(figure, plot, overwrite=True)
+        write_figure(figure, plot, **keep)
     cells = []
     for row in rows:
         frames, peak, seconds = row["frames"], row["peak_bytes"], row["seconds"]

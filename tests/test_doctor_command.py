@@ -143,6 +143,7 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
         (["{good}", "--against", "{good}", "--against-images", "a", "b"], "2 folders for 1 files"),
         (["{good}", "--against-images", "a"], "it needs --against"),
         (["{good}", "--crowds"], "add --fix OUT"),
+        (["{good}", "--max-videos", "2"], "add --contact-sheet FOLDER"),
         (["no_such_dataset"], "no file no_such_dataset, and 'no_such_dataset' is not a reg"),
     ],
 )

@@ -210,6 +210,16 @@ def test_an_end_in_a_deleted_frame_is_an_end(numbered):
     assert dataset.notes["frames without an image left out"] == 1
 
 
+def test_a_shape_in_a_frame_without_an_image_costs_that_frame_at_most(numbered, tmp_path):
+    content = (head(0, 5), track(*map(polygon, range(6))))
+    with pytest.raises(ValueError, match="track '0': frame 3: there is no image of it"):
+        numbered([0, 1, 2, 4, 5], *content)
+    (tmp_path / "numbered").rename(tmp_path / "first")
+    dataset = numbered([0, 1, 2, 4, 5], *content, skip_broken=True)
+    assert shown_images(dataset) == [0, 1, 2, 4, 5]
+    assert len(dataset.broken["frames"]) == 1
+
+
 @pytest.mark.parametrize(
     ("numbers", "meta", "message"),
     [

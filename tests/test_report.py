@@ -175,6 +175,13 @@ def test_the_number_and_size_of_frames_are_bounded(data, tmp_path):
     assert {p.name for p in (only / "frames/2").iterdir()} == {f"{t}.jpg" for t in range(1, 5)}
 
 
+def test_tracks_beyond_the_most_are_counted(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("simplevtr.toolbox.report.content.MOST_TRACKS", 2)
+    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
+    videos = [read_data(tmp_path / f"report/videos/{number}.js") for number in (1, 2)]
+    assert [(len(v["predicted"]), v["leftOut"]) for v in videos] == [(2, 0), (2, 1)]
+
+
 def test_results_may_be_empty(data, tmp_path):
     Path(data[3]).write_text("[]")
     assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0

@@ -291,7 +291,7 @@ def test_a_cut_animation_is_refused_by_name(tmp_path):
         list(open_source(tmp_path / "a.png"))
 
 
-def test_existing_output_is_refused(tmp_path):
+def test_existing_output_is_refused(tmp_path, caplog, monkeypatch):
     frames = moving_square(2, 40, 60)
     for name in ("clip.mp4", "clip.gif", "folder"):
         path = write(tmp_path / name, frames)
@@ -302,8 +302,11 @@ def test_existing_output_is_refused(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.gif", "clip.mp4", "folder"]
     # A folder is never emptied: what the new run did not write stays.
     assert len(list((tmp_path / "folder").iterdir())) == 2
+    assert "folder: 1 other files stay, such as 00001.png" in caplog.text
     (tmp_path / "bare").mkdir()
-    write(tmp_path / "bare", frames)  # an empty folder holds nothing to lose
+    monkeypatch.chdir(tmp_path / "bare")
+    write(".", frames)  # an empty folder holds nothing to lose
+    assert len(list((tmp_path / "bare").iterdir())) == 2
 
 
 def test_unknown_suffixes_and_rates_are_refused(tmp_path):

@@ -57,8 +57,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         add(f"--no-{name}", dest=f"draw_{name}", action="store_false", help=f"draw no {what}")
     add("--no-audio", dest="sound", action="store_false", help="leave out the input's sound")
     add("--fps", type=number(Fraction, above=0),
-        help="frames per second of the result, such as 25 or 30000/1001 "
-        "(default: the input's; 10 for images)")  # fmt: skip
+        help="frames per second of the result, such as 25 or 30000/1001, instead of the input's "
+        "times; without sound (default: the input's; 10 for images)")  # fmt: skip
     add("--scale", type=number(above=0), help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
     add("--max-frames", type=number(int, least=1), help="read only the first frames")

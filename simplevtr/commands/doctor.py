@@ -63,6 +63,8 @@ def main(options: argparse.Namespace) -> int:
     if options.crowds and options.fix is None:
         raise ValueError("--crowds is about the repaired copy: add --fix OUT")
     sheets = options.contact_sheet
+    if options.max_videos is not None and sheets is None:
+        raise ValueError("--max-videos is about the drawn masks: add --contact-sheet FOLDER")
     if sheets is not None:
         if root is None:
             raise ValueError("--contact-sheet needs the images: add --images ROOT")

@@ -48,7 +48,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--rename", nargs="+", metavar="OLD=NEW", default=(), help=text)
     text = "leave out tracks of categories that --categories does not have (default: an error)"
     add("--drop-others", action="store_true", help=text)
-    add("--overwrite", action="store_true", help="replace the output file if it exists")
+    add("--overwrite", action="store_true", help="replace the output, and files of --write-frames")
     # What not all kinds have, and read_dataset checks; what is not given is not in the result.
     special = parser.add_argument_group("of some kinds", argument_default=argparse.SUPPRESS)
     add = special.add_argument

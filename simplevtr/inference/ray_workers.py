@@ -57,6 +57,7 @@ def on_ray(
 
     Raises:
         ConnectionError: there is no cluster at ``address``.
+        ValueError: its machines have no GPU, and ``gpu`` is True.
         ChildProcessError: an actor cannot build the model.
     """
     if not videos:
@@ -69,10 +70,11 @@ def on_ray(
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # a worker that is killed costs its video alone
-        if workers is None:
-            workers = int(ray.cluster_resources().get("GPU", 0)) if gpu else 1
+        gpus = int(ray.cluster_resources().get("GPU", 0)) if gpu else 1
+        if not gpus:  # Ray would wait for one
+            raise ValueError(f"MODEL.DEVICE is cuda, but the cluster at {address} has no GPU")
         rows = [{"name": video.name, "path": str(video.path)} for video in videos]
-        workers = max(1, min(workers, len(rows)))
+        workers = min(workers or gpus, len(rows))
         # One video at a time: those that wait at a worker would be lost with it.
         pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
         with warnings.catch_warnings(action="ignore"):  # tries have no other name before Ray 2.64

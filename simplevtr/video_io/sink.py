@@ -39,9 +39,10 @@ class Sink:
     def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool):
         self.path, self.size, self.count, self._overwrite = path, tuple(size), 0, overwrite
         path.parent.mkdir(parents=True, exist_ok=True)
+        whole = Path(os.path.abspath(path))  # "." has no name
         # A free name: an earlier run may have left its own.
         extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
-        names = (path.with_name(f"{path.stem}.partial{extra}{path.suffix}") for extra in extras)
+        names = (whole.with_name(f"{whole.stem}.partial{extra}{whole.suffix}") for extra in extras)
         self._partial = next(name for name in names if not name.exists())
         if self.folder:
             self._partial.mkdir()
@@ -79,9 +80,14 @@ class Sink:
         if not (self.folder and self.path.exists()):
             os.replace(self._partial, self.path)
             return
+        others = {path.name for path in self.path.iterdir()}
         for image in sorted(self._partial.iterdir()):
             os.replace(image, self.path / image.name)
+            others.discard(image.name)
         self._partial.rmdir()
+        if others:
+            found = self.path, len(others), min(others)
+            logger.warning("%s: %d other files stay, such as %s", *found)
 
 
 class FrameSink(Sink):

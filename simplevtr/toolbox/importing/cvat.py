@@ -174,7 +174,7 @@ def _add_track(
     last = None
     for frame in sorted({*found, *draft.frames}):
         last = found.get(frame, last)
-        if last is None or frame not in draft.frames:
+        if last is None:
             continue
         if frame not in found:
             held = "filled with the last shape" if hold else "taken as absent"
@@ -209,7 +209,9 @@ def _shapes(
         # A track's end may stand in the frame after the last one.
         if found[frame] is not None and frame not in draft.frames:
             there = f"there are of frames {numbers[0]} to {numbers[-1]}"
-            raise ValueError(f"frame {frame}: there is no image of it; {there}")
+            found[frame] = error = ValueError(f"frame {frame}: there is no image of it; {there}")
+            if not numbers[0] <= frame <= numbers[-1]:  # else it may cost this frame alone
+                raise error
     shown = [frame for frame, mask in found.items() if mask is not None]
     notes["tracks with one shape only"] += len(shown) == 1
     # CVAT exports shapes of no track as tracks of one, without their end in the last frame.

@@ -187,7 +187,9 @@ class Content:
             else:
                 part |= {"on": column + 1, "iou": iou[row, column], "colour": column}
         size = {"id": video_id, "height": scored.video.height, "width": scored.video.width}
-        return {**size, "frames": frames, "true": true, "predicted": predicted}
+        left_out = len(scored.predicted) - len(predicted)
+        shown = {"true": true, "predicted": predicted, "leftOut": left_out}
+        return {**size, "frames": frames, **shown}
 
     def _switch(self, event: IdSwitch) -> dict:
         """One switch: up to the last match with the old track, from the first with the new."""
