@@ -334,6 +334,7 @@ def test_hidden_files_links_and_results_are_no_inputs(clips):
     for name in ("results.json", "video.json", "overlay.mp4", "mots/000000.png"):
         (results / name).touch()
     assert len(names(clips, outside=clips / "out")) == 12
+    assert names(f"{clips}/**/1.mp4") == ["a/1.mp4", "b/1.mp4", "b/c/1.mp4"]
     assert names(f"{clips}/[be]*/**/1.mp4") == ["b/1.mp4", "b/c/1.mp4"]
     with pytest.raises(FileNotFoundError, match="no file matches"):
         names(f"{clips}/earlier/*/*/*.mp4")

@@ -49,7 +49,7 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
         elif glob.has_magic(item):
             parts = Path(path).parts
             bases.append(os.path.join(*itertools.takewhile(_is_fixed, parts)))
-            matches = [match for match in glob.glob(path, recursive=True) if _apart(match, outside)]
+            matches = _matches(path, outside)
             if not matches:
                 raise FileNotFoundError(f"{item}: no file matches this pattern")
             found += [
@@ -61,6 +61,16 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
     names = {path: Path(os.path.relpath(path, root)).as_posix() for path in found}
     videos = [NamedVideo(name, Path(path)) for path, name in names.items()]
     return sorted(videos, key=lambda video: natural_key(video.name))
+
+
+def _matches(pattern: str, outside: Path | None) -> list[str]:
+    """What a pattern matches; of a folder that links lead to in several ways the shortest path."""
+    found: dict[tuple[str, str], str] = {}
+    for match in sorted(glob.glob(pattern, recursive=True), key=lambda match: (len(match), match)):
+        folder, name = os.path.split(match)
+        if _apart(match, outside):
+            found.setdefault((os.path.realpath(folder), name), match)
+    return [*found.values()]
 
 
 def _is_fixed(part: str) -> bool:
