@@ -10,6 +10,7 @@ from pathlib import Path
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME
 from simplevtr.formats.images import is_image, picture_count
 from simplevtr.formats.paths import existing, natural_key
+from simplevtr.video_io.reader import hidden
 
 # What is a video in a folder that is searched; a file that is named may end in anything.
 VIDEO_SUFFIXES = (
@@ -36,8 +37,8 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
 
     Raises:
         FileNotFoundError: nothing has that path, or matches that pattern.
-        ValueError: a folder has no videos, or both videos and images; or an image that is named
-            has a single picture.
+        ValueError: a folder has no videos, or both videos and images; an image that is named has a
+            single picture; or an input is an address.
     """
     found: list[str] = []
     bases: list[str] = []
@@ -46,6 +47,10 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
         if os.path.exists(path):
             bases.append(os.path.dirname(path))
             found += _videos_at(path, outside)
+        elif "://" in item:
+            raise ValueError(
+                f"{hidden(item)}: an address; files and folders are needed, also mounted"
+            )
         elif glob.has_magic(item):
             parts = Path(path).parts
             bases.append(os.path.join(*itertools.takewhile(_is_fixed, parts)))
