@@ -10,8 +10,8 @@ all, each in a fresh process that does what tools/evaluate.py does.
 
 "masks" checks and decodes the masks and joins each track's; "ground truth" reads the annotations
 and does the same with theirs; "match" and "accumulate" are pycocotools'. Times are seconds of the
-processor, as other programs disturb these little. Peak memory is the whole process's; "of files" is
-what reading the files added.
+processor, as other programs disturb these little. Peak memory is the whole process's; "from
+reading" is what reading the files added.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         f"{args.videos} videos of {args.frames} frames of {args.size[0]} x {args.size[1]} pixels, "
         f"{TRUE_TRACKS} true tracks each; seconds, one thread"
     )
-    headers = ["predictions", "file (MiB)", *STAGES, "all", "peak (MiB)", "of files"]
+    headers = ["predictions", "file (MiB)", *STAGES, "all", "peak (MiB)", "from reading"]
     return reports, f"{title}\n\n{markdown_table(headers, rows, left=0)}"
 
 

@@ -78,7 +78,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add, models = parser.add_argument, list(performance.CONFIGS)
     default = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", default=default, choices=["cuda", "cpu"])
-    add("--output", type=Path, metavar="FILE", help="default docs/gpu.md")
+    add("--output", type=Path, metavar="FILE", help="docs/gpu.md, on a CPU output/gpu_tiny.md")
     add("--models", nargs="+", default=models, choices=models)
     add("--minutes", type=number(above=0), default=6.5, help="what is not done by then is left out")
 

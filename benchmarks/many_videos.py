@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         ratios = [row["ratio"] for row in own]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         table.append([way, median(row["fps"] for row in own), f"{median(ratios):.2f}", spread])
-    heads = ["", "frames/s", "of the loop", "of all rounds"]
+    heads = ["", "frames/s", "ratio to the loop", "least to greatest"]
     return rows, tabulate(table, heads, tablefmt="github", floatfmt=".0f", disable_numparse=[2, 3])
 
 

@@ -124,7 +124,7 @@ class Page:
                 visible=bool(names), elem_id="classes",
             )  # fmt: skip
             trail = gr.Slider(
-                0, 100, value=0, step=1, label="Trail", info="Frames of the way behind a track",
+                0, 100, value=0, step=1, label="Trail", info="Past frames whose path is drawn",
                 elem_id="trail",
             )  # fmt: skip
             with gr.Row():

@@ -4,7 +4,7 @@ One letter has one meaning in the model's tensors; elsewhere a docstring may nam
 
     B  videos (clips) in a batch      T  frames of a clip, always an explicit axis
     Q  instance slots (queries)       G  ground-truth instances (tracks) of one clip
-    K  classes, without "no object"; in the model's logits CLASS_OFFSET unused ones come first
+    K  classes, without "no object"; of the model's, the CLASS_OFFSET first ones are unused
     C  hidden channels
     H x W  pixels of a (padded) input frame
     h x w  cells of a feature map or of the predicted masks

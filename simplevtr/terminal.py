@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 # Exit statuses: for input that cannot be used, argparse's too; and after Ctrl-C, as shells have it.
 USAGE_ERROR, INTERRUPTED = 2, 130
-# What the user can mend.
+# What the user can fix.
 USER_ERRORS: tuple[type[Exception], ...] = (ValueError, KeyError, OSError)
 
 _LIMITS = {
@@ -141,7 +141,7 @@ def command(
 
     Args:
         add_arguments: adds its arguments to a parser.
-        errors: what the user can mend, in addition to ``USER_ERRORS``.
+        errors: what the user can fix, in addition to ``USER_ERRORS``.
         intermixed: whether options may stand between positional arguments.
 
     The function returns the exit status, None for 0.

@@ -56,7 +56,7 @@ def test_places(env, place):
 def test_unequal_machines_are_refused():
     with pytest.raises(ValueError, match=r"srun starts 2\(x3\),1 processes"):
         own_place(SLURM | {"SLURM_STEP_TASKS_PER_NODE": "2(x3),1"})
-    with pytest.raises(ValueError, match="4 processes, which are not 3 on each"):
+    with pytest.raises(ValueError, match="4 processes, which is not a multiple of the 3"):
         own_place(TORCHRUN | {"LOCAL_WORLD_SIZE": "3"})
 
 

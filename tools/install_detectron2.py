@@ -9,6 +9,7 @@ so it is installed for any version and that library is dropped: SimpleVTR does n
 
 A detectron2 that is already importable is never touched. Run it with the interpreter that needs it:
 
+    .venv/bin/python tools/install_detectron2.py
 """
 
 import hashlib

@@ -50,8 +50,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=f"least score of a track ({SCORE_THRESHOLD})")  # fmt: skip
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
-    add("--trail", type=int, default=0, metavar="N", help="draw the way of the last N frames")
-    add("--side-by-side", action="store_true", help="the input at the left of the result")
+    add("--trail", type=int, default=0, metavar="N", help="draw the path of the last N frames")
+    add("--side-by-side", action="store_true", help="show the input to the left of the result")
     shown = {"masks": "masks", "labels": "classes and scores", "ids": "track numbers"}
     for name, what in shown.items():
         add(f"--no-{name}", dest=f"draw_{name}", action="store_false", help=f"draw no {what}")
@@ -61,7 +61,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "times; without sound (default: the input's; 10 for images)")  # fmt: skip
     add("--scale", type=number(above=0), help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
-    add("--max-frames", type=number(int, least=1), help="read only the first frames")
+    add("--max-frames", type=number(int, least=1), metavar="N",
+        help="read at most N frames")  # fmt: skip
     add("--timeout", type=number(above=0), default=20.0,
         help="seconds to wait for a camera or an address")  # fmt: skip
     add("--overwrite", action="store_true", help="replace existing results")

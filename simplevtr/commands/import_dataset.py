@@ -34,8 +34,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("source", metavar="SOURCE", type=Path, help="a file or folder of the kind")
     add("--output", required=True, type=Path, help="the YouTube-VIS JSON to write")
     text = """folder of the videos' frames, which the file names in the output start at (default:
-        davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme SOURCE, mots SOURCE if it
-        has VIDEO/gt/gt.txt and VIDEO/img1; other mots and cvat need it)"""
+        davis SOURCE/JPEGImages, coco-tracks the file's folder, labelme and ctc SOURCE, mots SOURCE
+        if it has VIDEO/gt/gt.txt and VIDEO/img1; other mots and cvat need it, sa-v unless
+        --write-frames is given)"""
     add("--images", type=Path, help=text)
     text = """leave out frames that cannot be used, such as those of another size than their video,
         or videos where no single frame is to blame; they are counted"""

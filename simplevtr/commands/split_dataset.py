@@ -94,7 +94,7 @@ def main(options: argparse.Namespace) -> None:
     except ValueError as error:  # in keys that the format does not have, which are not checked
         raise ValueError(
             f"{file.source}: holds a number that is NaN or infinite, which JSON does not have; "
-            "simplevtr doctor names and mends it"
+            "simplevtr doctor finds and repairs it"
         ) from error
     for text, path in zip(texts, paths, strict=True):
         write_bytes(path, text, overwrite=options.overwrite)

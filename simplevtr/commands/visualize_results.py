@@ -29,7 +29,7 @@ from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import Video, load_ground_truth
-from simplevtr.terminal import add_unknown_categories, command, number, say
+from simplevtr.terminal import add_unknown_categories, command, counted, number, say
 
 import av
 import numpy as np
@@ -93,7 +93,7 @@ def main(options: argparse.Namespace) -> None:
         draw(output, scored.video, rows, painter, options)
     left = len(by_id) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
-    say(f"wrote {len(outputs)} files into {options.output}{more}")
+    say(f"wrote {counted(len(outputs), 'files')} into {options.output}{more}")
 
 
 def predicted_numbers(scored: ScoredVideo) -> list[int]:

@@ -28,7 +28,7 @@ def refit_classes(
     ``source_offset`` (unused leading rows) and ``source_classes`` are None for those of the layout.
 
     Raises:
-        ValueError: if the source has not as many rows as classes.
+        ValueError: the number of the source's rows does not match its classes.
     """
     offset = layout.class_offset if source_offset is None else source_offset
     as_it_is = source_offset in (None, target.class_offset)

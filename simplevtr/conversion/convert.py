@@ -27,8 +27,8 @@ def convert(
 ) -> tuple[dict[str, Tensor], ConversionReport]:
     """Turn weights into weights for a model.
 
-    What has the model's shape is taken as it is. Layers, queries, classes and deformable
-    convolutions of another form are reinterpreted by the rules in the modules of that name.
+    What has the model's shape is taken as it is; the rest is reinterpreted: layers and queries by
+    the rules in transformer.py, classes by those in classes.py, convolutions in convolutions.py.
 
     Args:
         weights: name -> tensor, in one of the known layouts.

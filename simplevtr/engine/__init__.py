@@ -1,1 +1,1 @@
-"""Training pieces that detectron2's ``DefaultTrainer`` lacks."""
+"""Training and evaluation runs: processes, trainer, resuming, optimizer, hooks, output folder."""

@@ -43,8 +43,8 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
         tasks = {re.sub(r"\(.*", "", part) for part in env["SLURM_STEP_TASKS_PER_NODE"].split(",")}
         if len(tasks) > 1:
             raise ValueError(
-                f"srun starts {env['SLURM_STEP_TASKS_PER_NODE']} processes on its machines; each "
-                "needs as many: use --ntasks-per-node"
+                f"srun starts {env['SLURM_STEP_TASKS_PER_NODE']} processes per machine; all "
+                "machines need the same number: use --ntasks-per-node"
             )
         keys = ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"]
         rank, processes, local_rank = (int(env[key]) for key in keys)
@@ -56,8 +56,8 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
         return None
     if place.processes % place.local_processes:
         raise ValueError(
-            f"{place.launcher} starts {place.processes} processes, which are not "
-            f"{place.local_processes} on each machine"
+            f"{place.launcher} starts {place.processes} processes, which is not a multiple of the "
+            f"{place.local_processes} on this machine"
         )
     return place
 

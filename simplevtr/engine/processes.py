@@ -18,7 +18,7 @@ from detectron2.utils import comm
 from torch.multiprocessing.spawn import ProcessException
 
 _PATIENCE = 60.0  # seconds that a failed process waits for its parent to end it
-_GRACE = 5.0  # seconds for what started the processes to end all, after one is gone
+_GRACE = 5.0  # seconds in which the launcher may end the others after one died
 _LOST = re.compile("connection (closed|reset)|broken pipe|remote process exited", re.IGNORECASE)
 
 
@@ -38,7 +38,7 @@ def run_processes(
     is this one, and what ``run`` returns is returned; else ``run`` and ``args`` must be picklable.
     ``processes`` are those on this machine, which is number ``machine_rank`` of ``machines``; if
     there are GPUs, each process gets one. They meet at ``dist_url``, "tcp://host:port"; "auto"
-    takes a free port. ``errors`` are what the user can mend, in addition to ``USER_ERRORS``.
+    takes a free port. ``errors`` are what the user can fix, in addition to ``USER_ERRORS``.
 
     Raises:
         ValueError: the numbers do not go together.

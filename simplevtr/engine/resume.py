@@ -14,7 +14,7 @@ from detectron2.modeling import build_model
 
 Saved = dict[str, Any]
 
-# Keys that may differ between the parts of one run without a word.
+# Keys that may change silently when a run is resumed.
 _FREE = ("OUTPUT_DIR", "MODEL.WEIGHTS", "TEST.OVERWRITE", "DATALOADER.NUM_WORKERS")
 
 

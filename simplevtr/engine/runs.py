@@ -27,7 +27,7 @@ from detectron2.utils.logger import setup_logger
 
 logger = logging.getLogger(__name__)
 
-ERRORS = (*USER_ERRORS, FloatingPointError)  # what the user can mend
+ERRORS = (*USER_ERRORS, FloatingPointError)  # what the user can fix
 
 
 def read_config(args: Namespace) -> CfgNode:

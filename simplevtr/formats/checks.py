@@ -51,7 +51,7 @@ def check_lists(content: Any, source: str, *, empty: bool = False) -> None:
 
 
 def _holds_frames_as_images(content: dict[str, Any]) -> bool:
-    """Whether it is a file as MMTracking's CocoVID, whose videos are told by its images."""
+    """Whether it has the form of MMTracking's CocoVID, in which images name their videos."""
     images, videos = (
         [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
         for value in (content.get("images"), content.get("videos"))

@@ -15,8 +15,8 @@ import msgspec
 
 # RuntimeError: an archive that is encrypted or compressed in an unknown way.
 _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError)
-# A packed file may be anybody's, and a few bytes can unpack to more than the memory. Annotations
-# and results shrink to between a half and a thirtieth.
+# A packed file may come from anyone, and a few bytes can unpack to more than fits in memory.
+# Annotations and results shrink to between a half and a thirtieth.
 _MOST_UNPACKED = 2**28  # bytes that any file may have
 _MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
 _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -43,14 +43,14 @@ def read_json(path: str | os.PathLike) -> Any:
             try:
                 return msgspec.json.decode(data)
             except (msgspec.MsgspecError, RecursionError):
-                return json.loads(data)  # slower, takes NaN and other encodings, says where it ends
+                return json.loads(data)  # slower; takes NaN, other encodings, says where
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError(f"{path}: not valid JSON: {error}") from error
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """For many new objects that are all kept: looking for garbage doubles the time."""
+    """Pause it where many new objects are all kept: it doubles the time to make them."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -86,8 +86,8 @@ def _read_bytes(path: Path) -> bytes:
         raise ValueError(f"{path}: cannot be unpacked: {error}") from error
     if len(content) > most:
         raise ValueError(
-            f"{path}: unpacks to more than {most:,} bytes, which a file of its size hardly does; "
-            "unpack it yourself if it is right"
+            f"{path}: unpacks to more than {most:,} bytes, which is unlikely for its size; "
+            "unpack it yourself if it is genuine"
         )
     return content
 

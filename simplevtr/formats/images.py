@@ -32,7 +32,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 Size = tuple[int, int]  # (height, width) in pixels
 # What the files of frames may end in.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-# What frames are in. Pillow reads more formats, some of which it hands to other programs.
+# The formats of frames. Pillow reads more, some of them through other programs.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000")
 # What Pillow raises on files that are not images, are cut short, broken, or unreasonably large.
 UNREADABLE = (

@@ -30,8 +30,8 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 20
 # Frames, and multiples of the frame size's divisor, that a graph is traced and checked with
 _TRACED, _CHECKED = (3, 2, 3), (5, 3, 2)
-# Of what an exported file computes, shares of all values: a cell whose logit is next to 0 may fall
-# on the other side of a slot's mask, where attention is masked, and change what follows.
+# How far an exported file's values may differ, and the share that may by more: a cell with a logit
+# near 0 may fall on the other side of a slot's mask and change what its attention sees.
 _TOLERANCE, _MOST_DIFFERENT = 1e-3, 0.01
 _WINDOWS = ("window_size", "ws")  # attributes of layers of timm (Swin, Twins)
 _INPUT = (
@@ -98,7 +98,7 @@ class ExportedModel:
         parts = [*module.network.backbone.modules()]
         windows = any(hasattr(m, w) for m in parts for w in _WINDOWS)
         if size is None and windows and not cfg.MODEL.TIMM.SIZE:
-            # torch.export would compute on their sizes without an end
+            # torch.export would never finish with their sizes
             raise ValueError(
                 "this backbone cuts maps into windows and cannot be exported for frames of any "
                 "size; give the only one with --size HEIGHT WIDTH"

@@ -82,7 +82,7 @@ class Segmentation:
     def check(self, videos: Sequence[NamedVideo]) -> None:
         """Refuse an output folder that holds anything but results of these settings.
 
-        ValueError: the settings differ, or results of two videos would lie in one another;
+        ValueError: the settings differ, or a video's results would lie inside those of another;
         FileExistsError: the folder is not empty and not of this kind.
         """
         path, output = self.output / _SETTINGS, self.output
@@ -101,7 +101,7 @@ class Segmentation:
                 f"{output} exists and was not made by this command (it has no {_SETTINGS}); "
                 "choose another --output"
             )
-        # Only folders of frames in one another can get there.
+        # Only nested folders of frames can get here.
         taken = {PurePosixPath(video.name, name) for video in videos for name in _OF_VIDEO}
         for video in videos:
             place = PurePosixPath(video.name)
@@ -170,7 +170,7 @@ class Segmentation:
             outputs = DrawnOutputs(targets, source, painter)
             frames, tracks = find_and_write(predictor, outputs)
             folder.mkdir(parents=True, exist_ok=True)
-            # Without a record nothing that lies there is known to be of this video.
+            # Without a record, nothing there is known to belong to this video.
             for name in paths if (folder / RECORD_NAME).exists() else _OF_VIDEO:
                 _remove(folder / name)
             for name, path in paths.items():

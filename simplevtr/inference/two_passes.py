@@ -99,6 +99,6 @@ def find_and_write(
     """
     with outputs:
         found = find_tracks(predictor, outputs.source, watched=reading)
-        tracks = write_results(predictor, outputs, found.result)  # drawing may still break off
+        tracks = write_results(predictor, outputs, found.result)  # drawing may still fail
         draw_tracks(found, outputs.source, outputs, watched=lambda f: drawing(f, found.frames))
     return found.frames, tracks

@@ -68,7 +68,7 @@ class _Worker:
 
 
 def _start_server() -> None:
-    """Start the process that imports all once, of which workers are forks."""
+    """Start the fork server, which imports everything once, and from which workers are forked."""
     forkserver.set_forkserver_preload([__name__])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits, and they
     try:
@@ -102,7 +102,7 @@ def load_or_reason(task: Segmentation, *opts: str) -> Callable[[NamedVideo], Out
 
 
 def _end_with_parent() -> None:
-    """Nothing is written any more once another run may do so."""
+    """End with the parent, so that nothing is written once another run may have begun."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "only workers run this"
     wait([parent.sentinel])
@@ -112,7 +112,7 @@ def _end_with_parent() -> None:
 def in_processes(
     task: Segmentation, videos: Sequence[NamedVideo], *, workers: int, gpus: int = 0
 ) -> Generator[Outcome, None, None]:
-    """Segment videos in several processes; outcomes come in the order in which they are there.
+    """Segment videos in several processes; outcomes come as they are ready.
 
     With ``gpus`` (the number of them) each process takes one. Closing the generator ends them; it
     runs in the main thread.

@@ -1,1 +1,1 @@
-"""Tools around the model, for datasets, experiments and memory: no other room imports them."""
+"""Tools around the model, for datasets, experiments and memory: only commands import them."""

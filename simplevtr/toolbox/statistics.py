@@ -19,8 +19,8 @@ def count_table(numbers: Sequence[int], bins: Sequence[Bin]) -> list[tuple[str |
     """How many videos have how many units (instances or frames), as in Tables 3 to 5 of the paper.
 
     ``bins`` are the rows, from top to bottom; each number belongs to one of them. A row is its
-    title, the videos in it, their per cent of all, the videos in it and those above and their per
-    cent; then the same four of the units. Per cent of nothing are 0.
+    title, the videos in it, their percentage of all, the videos in it and those above and their
+    percentage; then the same four of the units. Percentages of nothing are 0.
     """
     counts = Counter(numbers)
     videos = [sum(n for number, n in counts.items() if number in taken) for _, taken in bins]

@@ -80,10 +80,10 @@ class PictureSource(FrameSource):
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The frames in a folder: all images, or the .jpg files if all others are their doubles.
+    """The frames in a folder: all images, or the .jpg files if each other one has the name of one.
 
-    Doubles, such as 00000.png of 00000.jpg, are taken for masks, with a warning. ValueError: there
-    are none, or images of several kinds that are not such doubles.
+    Those others, such as 00000.png beside 00000.jpg, are taken for masks, with a warning.
+    ValueError: there are no images, or other mixtures of kinds.
     """
     kinds: dict[str, list[Path]] = {}
     for path in folder.iterdir():

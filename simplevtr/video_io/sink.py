@@ -1,7 +1,7 @@
 """Outputs that are written frame by frame; among them folders of images and of MOTS pictures.
 
 Everything is written under a temporary name next to the target and renamed at the end, so that the
-final name never holds half a result. A run that breaks off keeps the temporary file and reports
+final name never holds half a result. An interrupted run keeps the temporary file and logs
 where it is.
 """
 

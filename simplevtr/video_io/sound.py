@@ -36,7 +36,7 @@ def add_sound(path: Path, source: Path) -> None:
         with open_file(source) as container:
             stream = container.streams.best("audio")
             if stream is None:
-                logger.warning("%s: it has no sound, nor has the result", source)
+                logger.warning("%s: it has no sound, so neither does the result", source)
                 return
             ways = []
             if stream.codec_context is not None:

@@ -155,7 +155,7 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _draw_way(canvas: np.ndarray, way: Sequence[tuple[float, float]], colour: Colour) -> None:
-    """Draw the way of a track through (x, y) in pixels, with a dot at its end."""
+    """Draw the path of a track through (x, y) in pixels, with a dot at its end."""
     # Fixed point with four binary digits keeps a slow trail smooth.
     points = np.round(np.array(way)[:, None] * 16).astype(np.int32)
     width = 2 * line_width(canvas)

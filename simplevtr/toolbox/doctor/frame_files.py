@@ -1,4 +1,4 @@
-"""Examines the image files of videos, also whether they stand in another split."""
+"""Examines the image files of videos, and whether they are also in another split."""
 
 import hashlib
 import os
@@ -36,7 +36,7 @@ def look_at_frames(
     Without ``decode`` only the headers are read: an image that is cut short has a whole header.
 
     Raises:
-        FileNotFoundError: no frame exists, so the folder will be another one.
+        FileNotFoundError: no frame exists; this is probably the wrong folder.
     """
     frames = [(v, number, name) for v in videos for number, name in enumerate(v.names) if name]
 
@@ -95,7 +95,7 @@ def settle_frames(video: Video, faults: dict[int, Fault]) -> None:
 
 
 class Split(NamedTuple):
-    """What another split shares its videos by."""
+    """What videos of another split are recognised by."""
 
     title: str  # its path
     image_root: str | None  # the folder that its file names start at, None if unknown

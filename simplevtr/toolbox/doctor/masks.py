@@ -16,8 +16,8 @@ _MOST_CHARS = 2**20  # decoded at once, which takes about 100 MB whatever the nu
 _CHARS_A_RUN = 7
 _MOST_NUMBER = 1e12  # pixels; no box or area comes near it
 _AREA_TOLERANCE = 0.01  # of the mask's area; 1 pixel at least
-# For each list: what a value and several are called, the defect of one that is not its mask's, and
-# what is so.
+# For each list: a value's name, its plural, the defect of a value that does not match its mask, and
+# how a message gives the mask's own.
 _COLUMNS = {
     "bboxes": ("box", "boxes", "box-mask", "the mask's {}"),
     "areas": ("area", "areas", "wrong-area", "the mask has {} pixels"),

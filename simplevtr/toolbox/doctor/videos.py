@@ -96,7 +96,7 @@ def examine_categories(
         if name in by_name:
             categories[own_id] = by_name[name]
             detail = f"name {checks.shown(name)} is that of category {by_name[name]['id']}"
-            repair = "categories with the name of another one became one with it"
+            repair = "categories with the name of another one were merged into it"
             found.add("duplicate-name", detail, repair)
         else:
             categories[own_id] = by_name[name] = {"id": own_id, "name": name, **others}

@@ -173,5 +173,5 @@ def _left_out(dataset: ImportedDataset) -> list[tuple[str, int]]:
 
 
 def _shown(text: str) -> str:
-    """Names come from files of others: no line breaks, escapes or half characters in a table."""
+    """Names come from other people's files: no line breaks, escapes or lone surrogates."""
     return text if text.isprintable() else ascii(text)

@@ -32,7 +32,7 @@
         tile(count(totals.falsePositives), "false positives",
           `of ${Report.count(totals.predicted, "prediction")}`),
         tile(count(totals.switches), "identity switches",
-          `in ${count(totals.videos)} videos`),
+          `in ${Report.count(totals.videos, "video")}`),
       ]
       : [
         tile(count(totals.videos), "videos", Report.count(totals.frames, "frame")),
