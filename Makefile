@@ -1,6 +1,6 @@
 # make demo   train, score and draw on a small dataset that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
-# make bench  measure kernels, data loading, scoring, training and inference (CPU, ten minutes)
+# make bench  measure kernels, training and inference (CPU, ten minutes)
 # make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
 # make docs   the pages of docs/ as a site, in output/site
 # make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it
@@ -82,8 +82,6 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/deform_conv.py
-	$(BIN)/python benchmarks/data_loading.py
-	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/exported_model.py --config-file configs/embedded/pretrained.yaml
 	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
 

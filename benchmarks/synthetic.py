@@ -1,10 +1,8 @@
-"""Videos that the benchmarks draw: noise for a network, outlined objects for files and streams."""
+"""Videos that the benchmarks draw: noise for a network, moving squares for files and streams."""
 
 import itertools
 from collections.abc import Iterator
 from typing import Any
-
-from simplevtr.formats.polygons import polygons_text
 
 import numpy as np
 import torch
@@ -49,25 +47,6 @@ def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:
     shape["classes"] = cfg.MODEL.SIMPLEVTR.NUM_CLASSES
     clips = range(cfg.SOLVER.IMS_PER_BATCH)
     return itertools.repeat([synthetic_clip(**shape, rng=rng) for _ in clips])
-
-
-def outlines(
-    centres: np.ndarray, radii: np.ndarray, rng: np.random.Generator, ragged: float = 0.0
-) -> np.ndarray:
-    """The outlines of an object that moves: (T, 60, 2), a polygon with five bulges in each frame.
-
-    ``centres`` are (T, 2), ``radii`` (2,) half its mean width and height, and ``ragged`` is the
-    standard deviation of a point's distance from a smooth outline, all in pixels.
-    """
-    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    bulges = 1 + 0.2 * np.sin(5 * angle + rng.uniform(0, 6))
-    shape = np.stack([np.cos(angle), np.sin(angle)], axis=1) * bulges[:, None] * radii
-    return centres[:, None] + shape + rng.normal(0, ragged, (len(centres), 60, 2))
-
-
-def polygon_rle(outline: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
-    """The compressed RLE of a polygon of (N, 2) points in frames of ``size`` (H, W) pixels."""
-    return {"size": list(size), "counts": polygons_text([outline.ravel().tolist()], *size)}
 
 
 def drifting_squares(frames: int, size: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -1,4 +1,3 @@
-from benchmarks.data_loading import plain_colours
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.transforms import ClipGeometry, PhotometricTransform, largest_reduction
 
@@ -99,6 +98,21 @@ def test_geometry_of_a_reduced_frame():
     assert geometry.reduction == 4
     image = texture(30, 60)
     assert np.array_equal(geometry.apply_image(image, 4), image[2:27, 50:0:-1])
+
+
+def plain_colours(image, drawn):
+    """The changes one after the other, in floating point."""
+    image = image.astype(np.float32) + drawn.brightness
+    if drawn.contrast_first:
+        image *= drawn.contrast
+    if drawn.saturation != 1.0 or drawn.hue != 0.0:
+        hsv = cv2.cvtColor(np.clip(image, 0, 255) / 255, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0] + drawn.hue) % 360
+        hsv[..., 1] = np.clip(hsv[..., 1] * drawn.saturation, 0, 1)
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255
+    if not drawn.contrast_first:
+        image *= drawn.contrast
+    return np.clip(image[..., list(drawn.channels)] + 0.5, 0, 255).astype(np.uint8)
 
 
 def test_colours_are_those_of_the_plain_steps():
