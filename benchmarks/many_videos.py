@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.command_line import COUNT, benchmark, model_config
 from benchmarks.synthetic import drifting_squares
-from simplevtr.inference import Segmentation, VideoPredictor, in_processes, settings_of
+from simplevtr.inference import SegmentTask, VideoPredictor, in_processes, settings_of
 from simplevtr.terminal import number
 from simplevtr.video_io import NamedVideo, find_videos, open_sink, open_source
 
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
             for workers in args.workers:
                 output = place / f"{workers}-{index}"
                 opts = tuple(args.opts)
-                task = Segmentation(args.config_file, opts, output, settings_of(cfg))
+                task = SegmentTask(args.config_file, opts, output, settings_of(cfg))
                 done = in_processes(task, videos, workers=workers)
                 speeds[f"workers: {workers}"] = rate(done, args.frames)
             rows += [

@@ -25,12 +25,10 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add_model(parser)
+    add_model(parser, opts=True)
     add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
     add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
     add("--no-browser", action="store_true", help="do not open the page")
-    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
-        help="config options; last on the command line")  # fmt: skip
 
 
 @command(_add_options)
@@ -52,8 +50,8 @@ def main(options: argparse.Namespace) -> None:
             raise ValueError("gradio is not installed; pip install -e '.[app]'") from None
         from app_page import Page
 
-        cfg = model_cfg(options.config_file, options.weights, options.opts)
-        cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, LOWEST_SCORE)
+        words = (options.config_file, options.weights, options.opts)
+        cfg = model_cfg(*words, least_score=LOWEST_SCORE)
         predictor = VideoPredictor(cfg)
         if options.host not in _LOCAL:
             warning = f"app.py: everybody who reaches {options.host} can use this page"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.inference import (
+    OUT_OF_MEMORY,
     DrawnOutputs,
     FoundTracks,
     Frames,
@@ -177,7 +178,7 @@ class Page:
             )
             return SegmentedVideo(path, found), None
         except torch.OutOfMemoryError:
-            raise _error("The GPU's memory is too small: try --opts TEST.WINDOW 16") from None
+            raise _error(OUT_OF_MEMORY) from None
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, path) from error
         finally:

@@ -16,7 +16,6 @@ LIST_ITEMS: dict[str, Any] = {
     "DATASETS.TEST": [""],
     "DATASETS.TRAIN": [""],
     "INPUT.CROP_RANGE": (0, 0),
-    "MODEL.COMPILE": [""],
     "MODEL.IGNORE_WEIGHTS": [""],
     "MODEL.PIXEL_MEAN": (0.0, 0.0, 0.0),
     "MODEL.PIXEL_STD": (0.0, 0.0, 0.0),

@@ -49,9 +49,12 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     return cfg
 
 
-def model_cfg(config_file: str, weights: str, opts: list[str]) -> CfgNode:
+def model_cfg(
+    config_file: str, weights: str, opts: list[str], *, least_score: float = 0.0
+) -> CfgNode:
     """The config of a command that runs a model: a file's, or the one inside the ``weights``.
 
+    Tracks that score less than ``least_score`` are not drawn and need not be in the result.
     ValueError: there is neither, or see ``setup_cfg``.
     """
     words = [*opts, *(["MODEL.WEIGHTS", weights] if weights else [])]
@@ -61,7 +64,9 @@ def model_cfg(config_file: str, weights: str, opts: list[str]) -> CfgNode:
             f"{held}: name one with --config-file, or with --weights a .safetensors file that has "
             "one inside (simplevtr convert writes it)"
         )
-    return setup_cfg(config_file, words)
+    cfg = setup_cfg(config_file, words)
+    cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, least_score)
+    return cfg
 
 
 def _config_in_weights(opts: list[str] | tuple[str, ...]) -> tuple[str, str] | None:

@@ -68,11 +68,17 @@ def add_unknown_categories(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the options of all commands that run a model: those of ``model_cfg``."""
+def add_model(parser: argparse.ArgumentParser, *, opts: bool = False) -> None:
+    """Add the options of all commands that run a model: those of ``model_cfg``.
+
+    With ``opts`` also --opts, where words without an option's name mean something else.
+    """
     add = parser.add_argument
     add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
     add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
+    if opts:
+        text = "config keys and values; last on the command line"
+        add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help=text)
 
 
 def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simplevtr.commands.doctor import table
 from simplevtr.data.ytvis import load_ytvis_json
-from simplevtr.toolbox.doctor.frame_files import fault, read_split
+from simplevtr.toolbox.doctor.frame_files import fault_of, read_split
 
 import numpy as np
 import pytest
@@ -164,7 +164,7 @@ def test_a_folder_without_any_of_the_frames_is_another_one(good, tmp_path):
 
 def test_paths_that_cannot_be_are_missing(tmp_path):
     for path in (tmp_path, "\ud800\x00", "\udc80/0.jpg"):
-        assert fault(path, (5, 7), decode=True).defect == "missing-frame"
+        assert fault_of(path, (5, 7), decode=True).defect == "missing-frame"
 
 
 @pytest.fixture

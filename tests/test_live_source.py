@@ -6,7 +6,7 @@ import threading
 import time
 
 from simplevtr.video_io import open_sink, open_source
-from simplevtr.video_io.reader import hidden
+from simplevtr.video_io.reader import redacted
 from simplevtr.video_io.video_source import open_live
 
 import numpy as np
@@ -52,7 +52,7 @@ def stalling():
 def test_an_address_is_read_once(tmp_path, served, name):
     record(tmp_path / name, pictures(8), fps=25)
     source = open_source(f"{served}/{name}")
-    assert (source.live, source.files, source.names, source.sound) == (True, [], None, None)
+    assert (source.live, source.files, source.names, source.sound_file) == (True, [], None, None)
     assert (source.size, source.fps) == ((48, 64), 25)
     assert source.path == f"{served}/{name}"
     assert [number(frame) for frame in source] == list(range(8))
@@ -111,12 +111,12 @@ def test_passwords_are_not_shown(served, caplog):
         open_source("x-files://me:hush@host/a")
 
 
-def test_hidden():
-    assert hidden("rtsp://u:p@h:554/a/b") == "rtsp://***@h:554/a/b"
-    assert hidden("rtsp://u:p@ss@h/a") == "rtsp://***@h/a"
-    assert hidden("http://h/a@b.mp4") == "http://h/a@b.mp4"
-    assert hidden("https://h?u=1#x") == "https://h?***"
-    assert hidden("udp://@239.0.0.1:5000") == "udp://***@239.0.0.1:5000"
+def test_addresses_are_redacted():
+    assert redacted("rtsp://u:p@h:554/a/b") == "rtsp://***@h:554/a/b"
+    assert redacted("rtsp://u:p@ss@h/a") == "rtsp://***@h/a"
+    assert redacted("http://h/a@b.mp4") == "http://h/a@b.mp4"
+    assert redacted("https://h?u=1#x") == "https://h?***"
+    assert redacted("udp://@239.0.0.1:5000") == "udp://***@239.0.0.1:5000"
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp"])

@@ -202,7 +202,7 @@ def test_what_is_finished_outlives_an_interrupt(clips, options, tmp_path, monkey
 
 @dataclass
 class Lethal:
-    """Instead of a ``Segmentation``: some videos kill the process that works on them."""
+    """Instead of a ``SegmentTask``: some videos kill the process that works on them."""
 
     kills: dict[str, int]  # how often, by the video's name
     folder: Path
@@ -285,6 +285,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         assert error.count("\n") == 1
     assert "ray[data]==2.60.0" in (ROOT / "setup.py").read_text()
     assert segment.main(options([video], output="new")) == 0  # not held by the wrong weights
+    assert segment.main(options([video], "--opts", "TEST.AREA_LIMITS", "[9, 99]")) == 0
 
 
 def test_results_never_lie_in_those_of_others(options, tmp_path, capsys):

@@ -21,7 +21,7 @@ def film(path, **options):
 
 def copied(path, target, count=None):
     source = open_source(path)
-    with open_sink(target, source.fps, source.size, audio_from=source.sound) as sink:
+    with open_sink(target, source.fps, source.size, audio_from=source.sound_file) as sink:
         for i, frame in enumerate(source):
             if i == count:
                 break
@@ -139,7 +139,7 @@ def test_other_outputs_have_no_sound(tmp_path):
 
 def test_a_silent_input_gives_a_silent_result(tmp_path, caplog):
     path = film(tmp_path / "in.mp4", sound=None)
-    assert open_source(path).sound is None
+    assert open_source(path).sound_file is None
     with (
         caplog.at_level(logging.WARNING),
         open_sink(tmp_path / "out.mp4", 25, (16, 16), audio_from=path) as sink,

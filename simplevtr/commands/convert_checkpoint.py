@@ -49,7 +49,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("source", type=Path, help="weights to read")
     add("target", type=Path, help="file to write (.pth or .safetensors)")
     add("--config-file", help="config of the model to convert for")
-    add("opts", nargs="*", metavar="KEY VALUE", help="changes of the config")
+    add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     add("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
     slots = "queries per frame of SOURCE (vistr: 10; detr: all)"
     add("--source-slots", type=number(int, least=1), metavar="Q", help=slots)

@@ -39,7 +39,7 @@ FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add_model(parser)
+    add_model(parser, opts=True)
     add("--input", required=True, nargs="+",
         help="a video, a folder of images, images (also as a quoted pattern), the number of a "
         "camera, or an address")  # fmt: skip
@@ -66,8 +66,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=number(above=0), default=20.0,
         help="seconds to wait for a camera or an address")  # fmt: skip
     add("--overwrite", action="store_true", help="replace existing results")
-    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
-        help="config options; last on the command line")  # fmt: skip
 
 
 @command(_add_options, errors=(av.FFmpegError,))
@@ -77,9 +75,8 @@ def main(options: argparse.Namespace) -> None:
 
     from torch import OutOfMemoryError
 
-    cfg = model_cfg(options.config_file, options.weights, options.opts)
-    # Tracks that are not drawn need not be in the result.
-    cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
+    least = options.score_threshold
+    cfg = model_cfg(options.config_file, options.weights, options.opts, least_score=least)
     targets = inference.Targets(options.output, options.masks, options.results, options.overwrite)
     source = video_io.open_source(options.input, timeout=options.timeout)
     targets.check(source)
@@ -88,7 +85,6 @@ def main(options: argparse.Namespace) -> None:
     if classes is not None:  # drawn labels are numbers where nobody knows a name
         classes = [int(c) if c.isdecimal() and c not in names else c for c in classes]
     drawn = {name: getattr(options, name) for name in PAINTED}
-    least = options.score_threshold
     painter = visualization.TrackPainter(names, min_score=least, classes=classes, **drawn)
     sound, fps = options.sound, options.fps
     outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
@@ -103,9 +99,7 @@ def main(options: argparse.Namespace) -> None:
 
             frames, tracks = find(predictor, outputs, first_frames)
     except OutOfMemoryError:
-        raise ValueError(
-            "the GPU's memory is too small; fewer frames at once need less: --opts TEST.WINDOW 16"
-        ) from None
+        raise ValueError(inference.OUT_OF_MEMORY) from None
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
     say(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
         f"{options.score_threshold:.0%})")  # fmt: skip

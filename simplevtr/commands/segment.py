@@ -28,6 +28,7 @@ from pathlib import Path
 
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, video_io
+from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.terminal import add_model, command, counted, number, say
 
 from tqdm import tqdm
@@ -40,17 +41,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="videos, folders of frames, folders that hold these, or quoted patterns",
     )
-    add_model(parser)
+    add_model(parser, opts=True)
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
     add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")
     add("--mots", action="store_true", help="also write one MOTS picture per frame (16-bit PNG)")
-    add("--score-threshold", type=number(least=0, most=1), default=0.3,
-        help="tracks from here on (0 to 1)")  # fmt: skip
+    add("--score-threshold", type=number(least=0, most=1), default=SCORE_THRESHOLD,
+        help=f"least score of a track ({SCORE_THRESHOLD})")  # fmt: skip
     add("--workers", type=number(int, least=1), metavar="N",
         help="processes, with a model each (default: one per GPU, else 1)")  # fmt: skip
     add("--ray", metavar="ADDRESS", help="of a Ray cluster that does the work; local: start one")
-    add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
-        help="config options; last on the command line")  # fmt: skip
 
 
 @command(_add_options)
@@ -83,20 +82,19 @@ def main(options: argparse.Namespace) -> int:
 
 def _plan(
     options: argparse.Namespace, output: Path
-) -> tuple[inference.Segmentation, Callable[..., Generator]]:
+) -> tuple[inference.SegmentTask, Callable[..., Generator]]:
     """What is done with each video, and ``in_processes`` or ``on_ray`` with its options."""
     from simplevtr.config_file import find_shipped
     from simplevtr.run_config import check_device, model_cfg
 
     import torch
 
-    cfg = model_cfg(options.config_file, options.weights, options.opts)
-    # Tracks that are not drawn need not be in the result.
-    cfg.TEST.SCORE_THRESHOLD = max(cfg.TEST.SCORE_THRESHOLD, options.score_threshold)
+    least = options.score_threshold
+    cfg = model_cfg(options.config_file, options.weights, options.opts, least_score=least)
     if os.path.isfile(cfg.MODEL.WEIGHTS):  # not an address
         cfg.MODEL.WEIGHTS = os.path.abspath(cfg.MODEL.WEIGHTS)
     found = {"MODEL.WEIGHTS": cfg.MODEL.WEIGHTS, "TEST.SCORE_THRESHOLD": cfg.TEST.SCORE_THRESHOLD}
-    task = inference.Segmentation(
+    task = inference.SegmentTask(
         options.config_file and str(find_shipped(options.config_file).absolute()),
         (*options.opts, *(str(word) for pair in found.items() for word in pair)),
         output,
@@ -119,5 +117,5 @@ def _report(rows: Sequence[inference.Outcome], summary: Path | None) -> None:
             say(f"{row.state}: {row.video}: {row.reason}", sys.stderr)
     states = Counter(row.state for row in rows)
     if summary is not None:
-        parts = ", ".join(f"{number} {state}" for state, number in states.items())
+        parts = ", ".join(f"{count} {state}" for state, count in states.items())
         say(f"{counted(len(rows), 'videos')}: {parts}; see {summary}")

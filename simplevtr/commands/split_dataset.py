@@ -46,7 +46,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "parentheses, the text inside them counts"
     )
     add("--group-by", type=_pattern, metavar="REGEX", help=what)
-    what = "names of videos, a line each, that go to neither side"
+    what = "folders of videos (or first frames), a line each, that go to neither side"
     add("--leave-out-names", type=Path, metavar="FILE", help=what)
     add("--overwrite", action="store_true", help="replace the files if they exist")
 

@@ -75,7 +75,7 @@ def entries(
     no two items may have the same value. ValueError if an entry is not an object, cannot be parsed,
     or shares what is unique; the message begins with ``source: key[index]``.
     """
-    items: list[Item] = []
+    parsed: list[Item] = []
     first: dict[str, dict[Any, int]] = {name: {} for name in unique}
     for index, value in enumerate(values):
         try:
@@ -88,8 +88,8 @@ def entries(
                     raise ValueError(f"{name} {shown(own)} is used by {key}[{place}] already")
         except ValueError as error:
             raise ValueError(f"{source}: {key}[{index}]: {error}") from error
-        items.append(item)
-    return items
+        parsed.append(item)
+    return parsed
 
 
 def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:

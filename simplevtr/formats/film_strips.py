@@ -18,7 +18,7 @@ from simplevtr.formats import rle
 
 import numpy as np
 
-_MAX_PIXELS = 2**32 - 1  # pycocotools holds run lengths and areas in 32 unsigned bits
+MAX_PIXELS = 2**32 - 1  # of a track: pycocotools holds run lengths and areas in 32 unsigned bits
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ def join_frames(
     frames = len(tracks[0])
     assert all(len(track) == frames for track in tracks)
     pixels = height * width
-    if pixels * frames > _MAX_PIXELS:
+    if pixels * frames > MAX_PIXELS:
         raise ValueError(
             f"{frames} frames of {height} x {width} are {pixels * frames} pixels; "
-            f"a track may have {_MAX_PIXELS} at most"
+            f"a track may have {MAX_PIXELS} at most"
         )
     if frames == 0:
         return [FilmStrip(rle.encode_runs([0], height, 0), 0.0) for _ in tracks]

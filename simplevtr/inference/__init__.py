@@ -6,10 +6,11 @@ __all__, __getattr__ = lazy_names(
     __name__,
     {
         "Outcome": "many_videos",
-        "Segmentation": "many_videos",
+        "SegmentTask": "many_videos",
         "settings_of": "many_videos",
         "FoundTracks": "two_passes",
         "Frames": "two_passes",
+        "OUT_OF_MEMORY": "two_passes",
         "draw_tracks": "two_passes",
         "find_and_write": "two_passes",
         "find_tracks": "two_passes",

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from simplevtr.config_file import flat
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
-from simplevtr.inference.two_passes import find_and_write
+from simplevtr.inference.two_passes import OUT_OF_MEMORY, find_and_write
 from simplevtr.inference.video_outputs import DrawnOutputs, Targets
 from simplevtr.inference.video_predictor import VideoPredictor, check_weights
 from simplevtr.run_config import setup_cfg
@@ -40,10 +40,11 @@ from detectron2.utils.file_io import PathManager
 _SETTINGS, _SUMMARY, _PARTIAL = "settings.json", "summary.csv", ".partial"
 _OVERLAY, _MOTS = "overlay.mp4", "mots"
 _OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, RECORD_NAME)
-# Keys that tracks depend on, but for those that say where things are.
+# Keys that tracks depend on, but for those that say where things are or how they are scored.
 _GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.", "SOLVER.AMP.DTYPE")
 _TAIL = 2**16  # bytes of a file that tell it from another
-_PLACES = ("MODEL.WEIGHTS", "MODEL.DEVICE")
+_OTHERS = ("MODEL.WEIGHTS", "MODEL.DEVICE", "TEST.OVERWRITE", "TEST.EVAL_PERIOD")
+_OTHERS += ("TEST.EXPECTED_RESULTS", "TEST.AREA_LIMITS")
 # What a video may do wrong, whose message is enough; other errors come with their kind.
 _EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)
 
@@ -65,11 +66,11 @@ def settings_of(cfg: CfgNode) -> dict[str, str]:
     with PathManager.open(cfg.MODEL.WEIGHTS, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     keys = {key: str(value) for key, value in flat(cfg).items() if key.startswith(_GROUPS)}
-    return {"SHA-256 of MODEL.WEIGHTS": digest} | {k: keys[k] for k in keys if k not in _PLACES}
+    return {"SHA-256 of MODEL.WEIGHTS": digest} | {k: keys[k] for k in keys if k not in _OTHERS}
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class SegmentTask:
     """What is done with every video, as other processes and machines need to know it."""
 
     config_file: str
@@ -120,7 +121,7 @@ class Segmentation:
         if not (folder / RECORD_NAME).exists():
             return None
         record = read_json(folder / RECORD_NAME)
-        if record["files"] != _files_of(video.path):
+        if record["files"] != _fingerprint(video.path):
             reason = (
                 f"{folder} has results of another version of it; delete that folder, or choose "
             )
@@ -149,7 +150,7 @@ class Segmentation:
             except _EXPECTED as error:
                 reason = error_text(error).removeprefix(f"{video.path}: ")
             except torch.OutOfMemoryError:
-                reason = "the GPU's memory is too small; --opts TEST.WINDOW 16 needs less"
+                reason = OUT_OF_MEMORY
             except Exception as error:  # noqa: BLE001 - whatever it is, other videos go on
                 reason = one_line(f"{type(error).__name__}: {error}")
             return Outcome(video.name, "failed", reason=reason)
@@ -160,7 +161,7 @@ class Segmentation:
         self, predictor: VideoPredictor, painter: TrackPainter, video: NamedVideo
     ) -> Outcome:
         begin = time.perf_counter()
-        files = _files_of(video.path)  # before they are read
+        fingerprint = _fingerprint(video.path)  # before they are read
         source = open_source(video.path)
         folder, partial = self.output / video.name, self.output / _PARTIAL
         partial.mkdir(parents=True, exist_ok=True)
@@ -177,7 +178,7 @@ class Segmentation:
                 os.replace(path, folder / name)
         seconds = round(time.perf_counter() - begin, 3)
         outcome = Outcome(video.name, "done", frames, seconds, tracks, source.damage)
-        record = {"files": files, **outcome._asdict()}
+        record = {"files": fingerprint, **outcome._asdict()}
         write_json(folder / RECORD_NAME, record, overwrite=True)
         return outcome
 
@@ -204,7 +205,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _files_of(video: Path) -> list[int]:
+def _fingerprint(video: Path) -> list[int]:
     """Number, bytes, latest change and a checksum of a video's files, which tell it from others.
 
     The checksum is of the end of the middle one: unpacked archives have times that are all alike.

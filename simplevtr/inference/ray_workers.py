@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from simplevtr.inference.many_videos import Outcome, Segmentation
+from simplevtr.inference.many_videos import Outcome, SegmentTask
 from simplevtr.inference.workers import KILLED, load_or_reason
 from simplevtr.terminal import one_line
 from simplevtr.video_io import NamedVideo
@@ -32,7 +32,7 @@ def load_ray() -> ModuleType:
 class _RayWorker:
     """An actor with a model."""
 
-    def __init__(self, task: Segmentation) -> None:
+    def __init__(self, task: SegmentTask) -> None:
         self._segment = load_or_reason(task)  # Ray would try again and again, and print how it went
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class _RayWorker:
 
 
 def on_ray(
-    task: Segmentation,
+    task: SegmentTask,
     videos: Sequence[NamedVideo],
     *,
     address: str,

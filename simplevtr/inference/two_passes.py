@@ -15,6 +15,7 @@ from simplevtr.video_io import FrameSource
 
 import numpy as np
 
+OUT_OF_MEMORY = "the GPU's memory is too small; fewer frames need less: --opts TEST.WINDOW 16"
 Watched = Callable[[Frames], Frames]  # passes frames on, to show the progress for instance
 
 

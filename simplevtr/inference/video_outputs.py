@@ -76,7 +76,7 @@ class DrawnOutputs:
                     self.painter.output_size(source.size),
                     names=source.names,
                     sample_aspect_ratio=source.sample_aspect_ratio,
-                    audio_from=source.sound if self.sound and self.fps is None else None,
+                    audio_from=source.sound_file if self.sound and self.fps is None else None,
                     overwrite=targets.overwrite,
                 )
                 self._video = stack.enter_context(video)

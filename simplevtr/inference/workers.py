@@ -15,7 +15,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from simplevtr.inference.many_videos import Outcome, Segmentation
+from simplevtr.inference.many_videos import Outcome, SegmentTask
 from simplevtr.terminal import error_text, usable_cores
 from simplevtr.video_io import NamedVideo
 
@@ -28,7 +28,7 @@ KILLED = "its worker was killed twice; is the memory too small?"
 class _Worker:
     """A process with a model, which segments one video after the other."""
 
-    def __init__(self, task: Segmentation, number: int, opts: Sequence[str], threads: int) -> None:
+    def __init__(self, task: SegmentTask, number: int, opts: Sequence[str], threads: int) -> None:
         context = multiprocessing.get_context("forkserver")
         self.number = number
         self.connection, theirs = context.Pipe()
@@ -77,7 +77,7 @@ def _start_server() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def _serve(task: Segmentation, opts: Sequence[str], threads: int, connection: Connection) -> None:
+def _serve(task: SegmentTask, opts: Sequence[str], threads: int, connection: Connection) -> None:
     """In a process: load the model, then segment what comes, until the connection ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -93,7 +93,7 @@ def _serve(task: Segmentation, opts: Sequence[str], threads: int, connection: Co
             connection.send(segment(connection.recv()))
 
 
-def load_or_reason(task: Segmentation, *opts: str) -> Callable[[NamedVideo], Outcome] | str:
+def load_or_reason(task: SegmentTask, *opts: str) -> Callable[[NamedVideo], Outcome] | str:
     """What segments one video, or why there is no model, whatever the reason is."""
     try:
         return task.load(*opts)
@@ -110,7 +110,7 @@ def _end_with_parent() -> None:
 
 
 def in_processes(
-    task: Segmentation, videos: Sequence[NamedVideo], *, workers: int, gpus: int = 0
+    task: SegmentTask, videos: Sequence[NamedVideo], *, workers: int, gpus: int = 0
 ) -> Generator[Outcome, None, None]:
     """Segment videos in several processes; outcomes come as they are ready.
 

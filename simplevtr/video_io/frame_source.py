@@ -93,7 +93,7 @@ class FrameSource(ABC):
     names: list[str] | None = None  # of the files of an image sequence, unique; None for videos
     live: bool = False  # cameras and addresses, which can be iterated only once
     damage: str = ""  # what the passes so far found missing, in words
-    sound: Path | None = None  # the file whose sound track belongs to the frames
+    sound_file: Path | None = None  # the file whose sound track belongs to the frames
     sample_aspect_ratio: Fraction = Fraction(1)  # width of a pixel relative to its height
 
     @abstractmethod

@@ -74,8 +74,8 @@ def _open_live(text: str, timeout: float) -> VideoSource | None:
     """A camera (of Linux, video4linux) or an address; None where a text stands for neither."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         if text.split("://", 1)[0].lower() not in _SCHEMES:
-            raise ValueError(f"{hidden(text)}: unknown scheme; allowed: {', '.join(_SCHEMES)}")
-        return open_live(text, hidden(text), timeout=timeout)
+            raise ValueError(f"{redacted(text)}: unknown scheme; allowed: {', '.join(_SCHEMES)}")
+        return open_live(text, redacted(text), timeout=timeout)
     camera = re.fullmatch(r"(/dev/video)?([0-9]{1,3})", text)
     if camera is None or (camera[1] is None and Path(text).exists()):
         return None
@@ -88,7 +88,7 @@ def _open_live(text: str, timeout: float) -> VideoSource | None:
     return open_live(device, device, format="v4l2")
 
 
-def hidden(address: str) -> str:
+def redacted(address: str) -> str:
     """An address without the user's name, password and query, in which secrets are handed over."""
     scheme, _, rest = address.partition("://")
     place, mark, _ = rest.partition("?")

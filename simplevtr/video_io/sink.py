@@ -34,7 +34,7 @@ class Sink:
     frames have been written so far.
     """
 
-    folder = False  # whether the output is one
+    is_folder = False  # whether the output is one
 
     def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool):
         self.path, self.size, self.count, self._overwrite = path, tuple(size), 0, overwrite
@@ -44,7 +44,7 @@ class Sink:
         extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
         names = (whole.with_name(f"{whole.stem}.partial{extra}{whole.suffix}") for extra in extras)
         self._partial = next(name for name in names if not name.exists())
-        if self.folder:
+        if self.is_folder:
             self._partial.mkdir()
 
     def __enter__(self) -> Self:
@@ -58,7 +58,10 @@ class Sink:
                 raise
             logger.warning("%s: could not be closed (%s)", self._partial, error)
         if self.count == 0:
-            shutil.rmtree(self._partial) if self.folder else self._partial.unlink(missing_ok=True)
+            if self.is_folder:
+                shutil.rmtree(self._partial)
+            else:
+                self._partial.unlink(missing_ok=True)
             if kind is None:
                 raise ValueError(f"{self.path}: there are no frames to write")
         elif kind is None:
@@ -71,13 +74,13 @@ class Sink:
         """Complete what is under the temporary name."""
 
     def _publish(self) -> None:
-        suffix = "" if self.folder else self.path.suffix.lower()
+        suffix = "" if self.is_folder else self.path.suffix.lower()
         try:  # it may have appeared meanwhile
             check_output(self.path, overwrite=self._overwrite, suffixes=(suffix,))
         except FileExistsError:
             logger.warning("the finished result is kept in %s", self._partial)
             raise
-        if not (self.folder and self.path.exists()):
+        if not (self.is_folder and self.path.exists()):
             os.replace(self._partial, self.path)
             return
         others = {path.name for path in self.path.iterdir()}
@@ -114,7 +117,7 @@ class FrameSink(Sink):
 class FolderSink(FrameSink):
     """A folder with one image per frame, named by ``names`` or 00000.png, 00001.png, ..."""
 
-    folder = True
+    is_folder = True
 
     def __init__(
         self, path: Path, size: tuple[int, int], names: Sequence[str] | None, *, overwrite: bool
@@ -139,7 +142,7 @@ class TrackPngSink(Sink):
         FileExistsError: the folder has files and ``overwrite`` is False.
     """
 
-    folder = True
+    is_folder = True
 
     def __init__(
         self,

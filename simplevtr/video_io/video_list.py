@@ -10,7 +10,7 @@ from pathlib import Path
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME
 from simplevtr.formats.images import is_image, picture_count
 from simplevtr.formats.paths import existing, natural_key
-from simplevtr.video_io.reader import hidden
+from simplevtr.video_io.reader import redacted
 
 # What is a video in a folder that is searched; a file that is named may end in anything.
 VIDEO_SUFFIXES = (
@@ -49,7 +49,7 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
             found += _videos_at(path, outside)
         elif "://" in item:
             raise ValueError(
-                f"{hidden(item)}: an address; files and folders are needed, also mounted"
+                f"{redacted(item)}: an address; files and folders are needed, also mounted"
             )
         elif glob.has_magic(item):
             parts = Path(path).parts

@@ -107,7 +107,7 @@ class VideoSource(FrameSource):
         self, container: av.container.InputContainer, path: str, file: Path | None = None
     ) -> None:
         self.path, self.live, self.files = path, file is None, [] if file is None else [file]
-        self.sound = file if container.streams.audio else None
+        self.sound_file = file if container.streams.audio else None
         self._container = container
         self._reader = reader = StreamReader(container, path)
         self.fps, self.length = reader.fps, reader.length

@@ -15,7 +15,6 @@ from PIL import Image
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
-_COLUMNS = 8  # frames per picture
 
 
 def write_contact_sheets(
@@ -48,10 +47,10 @@ def _sheet(
     """(H', W', 3) uint8 RGB; ``names`` of categories by id, in the order of their labels."""
     # Only now, because it imports detectron2, which takes seconds.
     from simplevtr.structures import FrameTracks
-    from simplevtr.visualization.clip_sheet import clip_sheet
+    from simplevtr.visualization.clip_sheet import COLUMNS, clip_sheet
 
     size, labels = (video["height"], video["width"]), [*names]
-    numbers = evenly_spaced(video["length"], _COLUMNS)
+    numbers = evenly_spaced(video["length"], COLUMNS)
     paths = [existing(below(image_root, video["file_names"][t])) for t in numbers]
     frames = [read_frame(path, size) for path in paths]
     rows: list[Any] = []

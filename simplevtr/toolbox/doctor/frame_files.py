@@ -42,7 +42,7 @@ def look_at_frames(
 
     def look(frame: tuple[Video, int, str]) -> Fault | None:
         path = existing(below(image_root, frame[2]))
-        return fault(path, frame[0].size, decode=decode)
+        return fault_of(path, frame[0].size, decode=decode)
 
     faults: dict[int, dict[int, Fault]] = {video.id: {} for video in videos}
     with ThreadPool(workers) as pool:
@@ -58,7 +58,7 @@ def look_at_frames(
     return faults
 
 
-def fault(path: str | os.PathLike[str], size: tuple[int, int], *, decode: bool) -> Fault | None:
+def fault_of(path: str | os.PathLike[str], size: tuple[int, int], *, decode: bool) -> Fault | None:
     """What is wrong with a frame that should have a (height, width)."""
     try:
         (check_frame if decode else frame_size)(path, size)

@@ -8,11 +8,11 @@ from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.formats import checks
+from simplevtr.formats.film_strips import MAX_PIXELS
 from simplevtr.formats.paths import leads_out, natural_key, relative
 from simplevtr.toolbox.doctor.findings import Findings
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
-_MOST_VIDEO_PIXELS = 2**32 - 1  # pycocotools holds run lengths of a whole track in 32 bits
 
 
 @dataclass(eq=False)
@@ -173,8 +173,8 @@ def _examine_frames(video: Video, owners: dict[str, int]) -> None:
     if length == 1:
         found.add("single-frame", "there is one frame")
     pixels = video.size[0] * video.size[1] * length
-    if pixels > _MOST_VIDEO_PIXELS:
-        detail = f"its frames have {pixels} pixels; a track can have {_MOST_VIDEO_PIXELS}"
+    if pixels > MAX_PIXELS:
+        detail = f"its frames have {pixels} pixels; a track can have {MAX_PIXELS}"
         found.add("too-large", detail)
     for (before, first), (key, name) in pairwise((natural_key(n)[0], n) for n in names):
         if key < before:

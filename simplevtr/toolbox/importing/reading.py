@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simplevtr.formats.images import frame_size
+from simplevtr.formats.images import Size, frame_size
 
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 # A compressed RLE as pycocotools takes it, {"size": [H, W], "counts": bytes}.
 Rle = dict
-Size = tuple[int, int]  # (H, W) in pixels
 
 _MOST_PIXELS = 2**26  # of a frame, twice those of 8K
 
