@@ -43,8 +43,10 @@ _OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, RECORD_NAME)
 # Keys that tracks depend on, but for those that say where things are or how they are scored.
 _GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.", "SOLVER.AMP.DTYPE")
 _TAIL = 2**16  # bytes of a file that tell it from another
-_OTHERS = ("MODEL.WEIGHTS", "MODEL.DEVICE", "TEST.OVERWRITE", "TEST.EVAL_PERIOD")
-_OTHERS += ("TEST.EXPECTED_RESULTS", "TEST.AREA_LIMITS")
+_OTHERS = (
+    "MODEL.WEIGHTS", "MODEL.DEVICE", "TEST.OVERWRITE", "TEST.EVAL_PERIOD", "TEST.AREA_LIMITS",
+    "TEST.EXPECTED_RESULTS",
+)  # fmt: skip
 # What a video may do wrong, whose message is enough; other errors come with their kind.
 _EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)
 

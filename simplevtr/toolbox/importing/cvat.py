@@ -209,9 +209,10 @@ def _shapes(
         # A track's end may stand in the frame after the last one.
         if found[frame] is not None and frame not in draft.frames:
             there = f"there are of frames {numbers[0]} to {numbers[-1]}"
-            found[frame] = error = ValueError(f"frame {frame}: there is no image of it; {there}")
-            if not numbers[0] <= frame <= numbers[-1]:  # else it may cost this frame alone
-                raise error
+            missing = ValueError(f"frame {frame}: there is no image of it; {there}")
+            if not numbers[0] <= frame <= numbers[-1]:
+                raise missing
+            found[frame] = missing  # it may cost this frame alone
     shown = [frame for frame, mask in found.items() if mask is not None]
     notes["tracks with one shape only"] += len(shown) == 1
     # CVAT exports shapes of no track as tracks of one, without their end in the last frame.
