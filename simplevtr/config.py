@@ -317,6 +317,9 @@ def _add_test(cfg: CfgNode) -> None:
     # A track whose mask IoU with a better one is at least this is dropped as its duplicate; 1 keeps
     # all (VisTR: the matching is to make duplicates unlikely, which takes long training).
     cfg.TEST.DUPLICATE_IOU = 1.0
+    # Of a mask in pieces the largest one is kept, and what is no further from it than this share of
+    # the frame's shorter side, directly or by way of other pieces; 0 keeps all, as the paper does.
+    cfg.TEST.PIECE_GAP = 0.0
     # APs, APm, APl: the greatest small and the greatest medium area, in pixels of the original
     # frames (YouTube-VIS: 128^2, 256^2).
     cfg.TEST.AREA_LIMITS = [128**2, 256**2]

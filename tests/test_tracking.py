@@ -13,6 +13,7 @@ from simplevtr.tracking import (
     sliding_windows,
 )
 from simplevtr.tracking.linking import looks_alike
+from simplevtr.tracking.pieces import largest_piece
 
 import pytest
 import torch
@@ -420,3 +421,31 @@ def test_what_scores_less_than_the_threshold_is_neither_streamed_nor_in_the_resu
     strict = segmenter(score_threshold=0.6, tracking=settings())
     assert {id for frame in strict.stream(predict, range(9), SIZE) for id in frame.track_ids} == {2}
     assert strict.segment(predict, range(9), SIZE)["pred_ids"] == [2]
+
+
+@pytest.mark.parametrize(("gap", "left"), [(0, 6), (1, 6), (2, 7), (3, 9), (7, 9), (8, 14)])
+def test_the_largest_piece_of_a_mask_and_what_is_near_it(gap, left):
+    mask = torch.zeros(10, 16, dtype=torch.bool)
+    mask[0, :6] = True
+    mask[0, 8] = True  # two pixels further on
+    mask[0, 12:14] = True  # three more
+    mask[9, :5] = True  # eight rows below
+    masks = torch.stack([mask, mask.flip(0), torch.zeros_like(mask)])
+    found = largest_piece(masks, gap / 10)
+    assert found.flatten(1).sum(1).tolist() == [left, left, 0]
+    assert not (found & ~masks).any()
+    assert found[0, 0, :6].all()
+    assert torch.equal(largest_piece(masks.mT, gap / 10).mT, found)
+
+
+def test_tracks_lose_far_pieces_if_the_settings_say_so():
+    scene = Scene(lambda t: 2)
+    window = scene.window(0, 4)
+    window.masks[:, :, -1, -1] = window.masks.max()
+    for gap, pieces in ((0.0, True), (0.1, False)):
+        video = VideoTracks(settings(piece_gap=gap), SIZE)
+        (frame, *_) = video.add(window, start=0, settled=4)
+        assert frame.dense_masks()[0][-1, -1] == pieces
+        assert frame.dense_masks()[0][:, 4:6].any()
+    with pytest.raises(ValueError, match="TEST.PIECE_GAP is 2"):
+        settings(piece_gap=2)

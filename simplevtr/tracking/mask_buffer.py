@@ -1,6 +1,7 @@
 """The mask logits of a track in the frames that a later window may still see."""
 
 from simplevtr.structures import encode_masks
+from simplevtr.tracking.pieces import largest_piece
 
 import torch
 import torch.nn.functional as F
@@ -50,10 +51,13 @@ class MaskBuffer:
             result[begin - first : begin - first + len(held)] = held
         return result
 
-    def take(self, first: int, stop: int, size: tuple[int, int]) -> list[dict | None]:
+    def take(
+        self, first: int, stop: int, size: tuple[int, int], *, piece_gap: float = 0.0
+    ) -> list[dict | None]:
         """Remove the frames [first, stop), ``first`` not after the first held; masks at ``size``.
 
-        They are compressed RLEs, None where the mask is empty or no window saw the track.
+        They are compressed RLEs, None where the mask is empty or no window saw the track. With a
+        ``piece_gap`` they are ``largest_piece`` of the masks.
         """
         result: list[dict | None] = [None] * (stop - first)
         if self._sums is None:
@@ -62,7 +66,7 @@ class MaskBuffer:
         sums, counts = self._sums[:count], self._counts[:count]
         offset = self._first - first
         seen = counts.nonzero()[:, 0].tolist()
-        for frame, rle in zip(seen, _encoded(sums[seen], size), strict=True):
+        for frame, rle in zip(seen, _encoded(sums[seen], size, piece_gap), strict=True):
             result[offset + frame] = rle
         # Copies, so that the frames that are returned do not stay in memory.
         self._sums, self._counts = self._sums[count:].clone(), self._counts[count:].clone()
@@ -72,7 +76,7 @@ class MaskBuffer:
         return result
 
 
-def _encoded(logits: Tensor, size: tuple[int, int]) -> list[dict | None]:
+def _encoded(logits: Tensor, size: tuple[int, int], piece_gap: float) -> list[dict | None]:
     """(n, h, w) logits -> RLEs of the masks at ``size``, thresholded at probability 0.5."""
     if not logits.numel():
         return [None] * len(logits)
@@ -80,5 +84,6 @@ def _encoded(logits: Tensor, size: tuple[int, int]) -> list[dict | None]:
     rles: list[dict | None] = []
     for part in logits.split(frames):
         resized = F.interpolate(part[:, None], size=size, mode="bilinear")[:, 0]
-        rles += encode_masks(resized > 0)
+        masks = resized > 0
+        rles += encode_masks(largest_piece(masks, piece_gap) if piece_gap else masks)
     return rles

@@ -85,6 +85,7 @@ class VideoSegmenter:
                 memory=link.MEMORY,
                 mask_scoring=test.MASK_SCORING,
                 duplicate_iou=test.DUPLICATE_IOU,
+                piece_gap=test.PIECE_GAP,
             ),
         )
 

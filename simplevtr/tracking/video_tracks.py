@@ -25,12 +25,15 @@ class TrackingSettings:
     memory: int = 0
     mask_scoring: bool = False  # whether scores are multiplied by the mean probability in the mask
     duplicate_iou: float = 1.0  # see WindowSlots.without_duplicates; 1 keeps every slot
+    piece_gap: float = 0.0  # see largest_piece; 0 keeps all pieces of a mask
 
     def __post_init__(self) -> None:
         if not 0 < self.duplicate_iou <= 1:
             raise ValueError(f"TEST.DUPLICATE_IOU is {self.duplicate_iou}; it must be in (0, 1]")
         if not 0 <= self.birth_score <= 1:
             raise ValueError(f"TEST.LINK.BIRTH_SCORE is {self.birth_score}; it must be in [0, 1]")
+        if not 0 <= self.piece_gap <= 1:
+            raise ValueError(f"TEST.PIECE_GAP is {self.piece_gap}; it must be in [0, 1]")
         if self.memory < 0:
             raise ValueError(f"TEST.LINK.MEMORY is {self.memory}; it must be 0 or more")
 
@@ -154,7 +157,8 @@ class VideoTracks:
         """Frames ``_settled`` to ``upto``."""
         rows = []
         for track in self._tracks:
-            masks = track.masks.take(self._settled, upto, self.size)
+            gap = self.settings.piece_gap
+            masks = track.masks.take(self._settled, upto, self.size, piece_gap=gap)
             rows.append((track.track_id, track.evidence.label(), track.evidence.score(), masks))
         first, self._settled = self._settled, max(self._settled, upto)
         return list(FrameTracks.of_video(rows, self.size, upto - first, first))
