@@ -6,7 +6,8 @@
 It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Windows of frames are those of
 ``simplevtr demo``. Their slots are linked by a simpler rule: the pairs whose masks overlap most in
 the frames that both windows see are one track, with the class and score of its latest window. So a
-track that is away for longer comes back under a new number.
+track that is away for longer comes back under a new number. Masks keep all their pieces, whatever
+TEST.PIECE_GAP was.
 """
 
 import argparse

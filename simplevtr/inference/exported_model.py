@@ -191,6 +191,7 @@ def _settings(cfg: CfgNode, predictor: VideoPredictor) -> dict[str, Any]:
         "stride": predictor.model.segmenter.stride,
         "mask_scoring": cfg.TEST.MASK_SCORING,
         "duplicate_iou": cfg.TEST.DUPLICATE_IOU,
+        "piece_gap": cfg.TEST.PIECE_GAP,
         "class_names": predictor.class_names,
         "category_ids": predictor.category_ids,
     }
