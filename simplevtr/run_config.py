@@ -49,9 +49,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
     return cfg
 
 
-def model_cfg(
-    config_file: str, weights: str, opts: list[str], *, least_score: float = 0.0
-) -> CfgNode:
+def model_cfg(config_file: str, weights: str, opts: list[str], least_score: float = 0) -> CfgNode:
     """The config of a command that runs a model: a file's, or the one inside the ``weights``.
 
     Tracks that score less than ``least_score`` are not drawn and need not be in the result.

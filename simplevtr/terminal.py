@@ -60,19 +60,13 @@ def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str
 
 def add_unknown_categories(parser: argparse.ArgumentParser) -> None:
     """Add the option of all commands that read results: ``skip_unknown`` of ``load_results``."""
-    parser.add_argument(
-        "--unknown-categories",
-        choices=("refuse", "skip"),
-        default="refuse",
+    parser.add_argument("--unknown-categories", choices=("refuse", "skip"), default="refuse",
         help="results of categories that the annotation file does not have (default: refuse)",
-    )
+    )  # fmt: skip
 
 
 def add_model(parser: argparse.ArgumentParser, *, opts: bool = False) -> None:
-    """Add the options of all commands that run a model: those of ``model_cfg``.
-
-    With ``opts`` also --opts, where words without an option's name mean something else.
-    """
+    """Add the options of all commands that run a model, for ``model_cfg``; or also --opts."""
     add = parser.add_argument
     add("--config-file", default="", help="YAML file of the model (default: that in the weights)")
     add("--weights", default="", metavar="FILE", help="the checkpoint (default: MODEL.WEIGHTS)")
@@ -83,14 +77,9 @@ def add_model(parser: argparse.ArgumentParser, *, opts: bool = False) -> None:
 
 def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -> None:
     """Add the option of all commands that score results: ``area_limits`` of ``evaluate_tracks``."""
-    parser.add_argument(
-        "--area-limits",
-        nargs=2,
-        type=float,
-        default=default,
-        metavar=("SMALL", "MEDIUM"),
-        help="greatest small and greatest medium area in pixels (default: 128^2 256^2)",
-    )
+    text = "greatest small and greatest medium area in pixels (default: 128^2 256^2)"
+    parser.add_argument("--area-limits", nargs=2, type=float, default=default,
+        metavar=("SMALL", "MEDIUM"), help=text)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,7 @@ def test_existing_output_is_refused(tmp_path, caplog, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.gif", "clip.mp4", "folder"]
     # A folder is never emptied: what the new run did not write stays.
     assert len(list((tmp_path / "folder").iterdir())) == 2
-    assert "folder: 1 other files stay, such as 00001.png" in caplog.text
+    assert "folder: other files stay, such as 00001.png" in caplog.text
     (tmp_path / "bare").mkdir()
     monkeypatch.chdir(tmp_path / "bare")
     write(".", frames)  # an empty folder holds nothing to lose

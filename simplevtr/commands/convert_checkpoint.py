@@ -73,13 +73,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _of_config(options: argparse.Namespace) -> list[str]:
     """The options given that only a conversion for a config uses."""
-    given = {
-        "--layout": options.layout,
-        "--source-class-offset": options.source_class_offset,
-        "--source-dataset": options.source_dataset,
-        "--source-colours": None if options.source_colours == COLOURS[0] else True,
-    }
-    return [name for name, value in given.items() if value is not None]
+    names = ("layout", "source_class_offset", "source_dataset", "source_colours")
+    given = [name for name in names if getattr(options, name) not in (None, COLOURS[0])]
+    return [f"--{name.replace('_', '-')}" for name in given]
 
 
 @command(_add_options, intermixed=True)

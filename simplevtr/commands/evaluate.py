@@ -51,13 +51,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         text = f"greatest {name} of the first and second group (implies --subsets)"
         add(f"--{name}-limits", nargs=2, type=float, metavar=("FIRST", "SECOND"), help=text)
     add("--hota", action="store_true", help="add HOTA, DetA, AssA and others")
-    add(
-        "--score-threshold",
-        type=terminal.number(least=0, most=1),
-        metavar="SCORE",
-        help="least score of the predictions that HOTA, which ignores scores, takes "
-        f"(default: {SCORE_THRESHOLD}; implies --hota)",
-    )
+    text = f"""least score of the predictions that HOTA, which ignores scores, takes (default:
+        {SCORE_THRESHOLD}; implies --hota)"""
+    add("--score-threshold", type=terminal.number(least=0, most=1), metavar="SCORE", help=text)
     text = f"""add DAVIS's J of each video, with so many of its predictions, the best scores first,
         assigned to true tracks (default: {PROPOSALS}; 1: the most confident one alone)"""
     least_1 = terminal.number(int, least=1)

@@ -55,8 +55,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     count = number(int, least=1)
     add = parser.add_argument
     add("--gpu", type=number(above=0), required=True, metavar="GIB", help="its memory in GiB")
-    add("--reserve", type=number(least=0), default=1.0, metavar="GIB",
-        help="GiB to leave free (default 1)")  # fmt: skip
+    add("--reserve", type=number(least=0), default=1.0, metavar="GIB", help="left free (1)")
     add("--config-file", default=CONFIG, metavar="YAML")
     add("--short-sides", type=count, nargs="+", default=[300, 360, 480])
     add("--instances", type=count, nargs="+", default=[3, 10], help="in a clip")

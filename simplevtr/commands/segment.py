@@ -36,11 +36,8 @@ from tqdm import tqdm
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "videos",
-        nargs="+",
-        help="videos, folders of frames, folders that hold these, or quoted patterns",
-    )
+    text = "videos, folders of frames, folders that hold these, or quoted patterns"
+    add("videos", nargs="+", help=text)
     add_model(parser, opts=True)
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
     add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")

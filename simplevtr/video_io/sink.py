@@ -58,10 +58,8 @@ class Sink:
                 raise
             logger.warning("%s: could not be closed (%s)", self._partial, error)
         if self.count == 0:
-            if self.is_folder:
-                shutil.rmtree(self._partial)
-            else:
-                self._partial.unlink(missing_ok=True)
+            partial = self._partial
+            shutil.rmtree(partial) if self.is_folder else partial.unlink(missing_ok=True)
             if kind is None:
                 raise ValueError(f"{self.path}: there are no frames to write")
         elif kind is None:
@@ -89,8 +87,7 @@ class Sink:
             others.discard(image.name)
         self._partial.rmdir()
         if others:
-            found = self.path, len(others), min(others)
-            logger.warning("%s: %d other files stay, such as %s", *found)
+            logger.warning("%s: other files stay, such as %s", self.path, min(others))
 
 
 class FrameSink(Sink):

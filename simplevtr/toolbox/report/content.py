@@ -187,9 +187,8 @@ class Content:
             else:
                 part |= {"on": column + 1, "iou": iou[row, column], "colour": column}
         size = {"id": video_id, "height": scored.video.height, "width": scored.video.width}
-        left_out = len(scored.predicted) - len(predicted)
-        shown = {"true": true, "predicted": predicted, "leftOut": left_out}
-        return {**size, "frames": frames, **shown}
+        size["leftOut"] = len(scored.predicted) - len(predicted)
+        return {**size, "frames": frames, "true": true, "predicted": predicted}
 
     def _switch(self, event: IdSwitch) -> dict:
         """One switch: up to the last match with the old track, from the first with the new."""

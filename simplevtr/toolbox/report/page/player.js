@@ -60,9 +60,8 @@
         tracks.length ? el("label", { className: "all muted" }, all,
           `all ${heading.toLowerCase()}`) : null,
         ...rows,
-        kind === "predicted" && this.video.leftOut
-          ? el("p", { className: "muted" }, `${this.video.leftOut} of lower scores are not shown`)
-          : null,
+        kind === "predicted" && this.video.leftOut ? el("p", { className: "muted" },
+          `${this.video.leftOut} of lower scores are not shown`) : null,
         tracks.length ? null : el("p", { className: "muted" }, "No tracks"));
       list.dataset.kind = kind;
       const picture = el("figure", {}, el("figcaption", {}, heading), stage.element);
