@@ -20,7 +20,7 @@ from typing import Any
 from simplevtr import __version__
 from simplevtr.formats.files import json_bytes, read_json, refuse_existing, write_bytes
 from simplevtr.formats.ytvis import parse_annotations
-from simplevtr.terminal import command, markdown_table, number, say, table_cell
+from simplevtr.terminal import command, counted, markdown_table, number, say, table_cell
 from simplevtr.toolbox.splitting import length_bounds, names_digest, split_videos
 from simplevtr.toolbox.statistics import bins_up_to
 from simplevtr.toolbox.video_summary import VideoSummary, summarize_videos
@@ -101,7 +101,8 @@ def main(options: argparse.Namespace) -> None:
     categories = {category.id: table_cell(category.name) for category in file.categories}
     names = [table_cell(name) for name in options.names]
     say(f"{_table(sides, names, categories)}\n")
-    say(f"{len(left_out)} videos left out, {len(set(groups or chosen))} groups")
+    kept = counted(len(set(groups or chosen)), "groups")
+    say(f"{counted(len(left_out), 'videos')} left out, {kept}")
     say(f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)")
     say("\n".join(f"wrote {path}" for path in paths))
     warnings = ["the file has no annotations; the videos were split by length alone"]
