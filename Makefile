@@ -81,9 +81,9 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python benchmarks/deform_conv.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu.py --device cpu --full --models --output output/kernels.md --overwrite
 	$(BIN)/python benchmarks/exported_model.py --config-file configs/embedded/pretrained.yaml
-	$(BIN)/python benchmarks/performance.py --output output/performance --threads 2 --frames 4
+	$(BIN)/python benchmarks/performance.py --threads 2 --frames 4
 
 # The peers' packages are kept apart from ours; ultralytics' (AGPL-3.0) are optional.
 .venv-peers/installed: .venv/installed benchmarks/peers/requirements.txt benchmarks/peers/requirements-ultralytics.txt

@@ -1,14 +1,13 @@
-"""What the benchmarks' commands share: arguments, the config, the file of figures, and errors."""
+"""What the benchmarks' commands share: arguments, the config, tables, files and errors."""
 
 import argparse
 import functools
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import benchmarks.plain  # noqa: F401 - registers what the benchmarks compare with
 from simplevtr import setup_cfg
 from simplevtr.evaluation.ytvis_eval import without_nan
 from simplevtr.formats.files import check_output, write_json
@@ -17,6 +16,7 @@ from simplevtr.terminal import Command, command, number, say
 
 import torch
 from detectron2.config import CfgNode
+from tabulate import tabulate
 
 # Types of arguments that are counts: at least one, and zero allowed.
 COUNT, NATURAL = number(int, least=1), number(int, least=0)
@@ -45,6 +45,11 @@ def machine(device: str) -> str:
     text = info.read_text(encoding="utf-8") if info.is_file() else ""
     found = re.search(r"^model name\s*: (.*)", text, re.MULTILINE)
     return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows, cells by title, as Markdown; a cell that a row lacks is empty."""
+    return tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
 
 
 def benchmark(

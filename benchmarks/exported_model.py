@@ -16,12 +16,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.command_line import COUNT, benchmark, model_config
+from benchmarks.command_line import COUNT, benchmark, model_config, table
 from simplevtr.inference import VideoPredictor
 from simplevtr.inference.exported_model import ExportedModel, SlotsOfWindow, check_packages
 
 import torch
-from tabulate import tabulate
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +61,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         row |= {"ONNX Runtime, ms": f"{1e3 * median(other[1:]):.1f}"}
         rows.append(row | {"ONNX Runtime / PyTorch": f"{ratio:.2f}"})
     versions = f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}"
-    table = tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
-    return rows, f"{versions}, {args.threads} CPU threads\n{table}"
+    return rows, f"{versions}, {args.threads} CPU threads\n{table(rows)}"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command_line import NATURAL, benchmark, model_config
+from benchmarks.command_line import NATURAL, benchmark, model_config, table
 from simplevtr.data.build import build_test_loader
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
@@ -37,7 +37,6 @@ from simplevtr.tracking import VideoSegmenter
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.utils.env import seed_all_rng
-from tabulate import tabulate
 from torch import nn
 from tqdm import tqdm
 
@@ -119,7 +118,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
                 dropout = "off" if seed is None else f"on, seed {seed}"
                 row = measure(cfg, model, args, window, max(1, round(window * (1 - overlap))))
                 rows.append(({"dropout": dropout} if args.dropout_seeds else {}) | row)
-    return rows, tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
+    return rows, table(rows)
 
 
 if __name__ == "__main__":

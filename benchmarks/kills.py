@@ -27,13 +27,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command_line import COUNT, benchmark
+from benchmarks.command_line import COUNT, benchmark, table
 from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
 from simplevtr.video_io import open_sink
 from simplevtr.weights_file import read_checkpoint
-
-from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parents[1]
 WAYS = ("SIGKILL", "SIGTERM", "full disk")
@@ -48,27 +46,33 @@ class Work:
     """A command that is stopped and run again."""
 
     name: str
-    words: tuple[str, ...]  # after the interpreter; "{output}" is the folder it writes to
+    words: str  # after the interpreter; "{output}" is the folder it writes to
     results: Callable[[Path], Results]  # that lie in such a folder
 
     def start(self, output: Path, *, largest_file: int | None = None) -> subprocess.Popen:
-        """Start it, in a session of its own, without or with a limit of bytes of a file."""
-        words = [word.replace("{output}", str(output)) for word in self.words]
+        """Start it, in a session of its own, without or with a limit of bytes of a file.
+
+        Without one, it has begun to work in its folder when this returns, or has ended.
+        """
         limit = None
         if largest_file is not None:
             size = largest_file  # Python ignores SIGXFSZ, so that writing fails with EFBIG
             limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, size))
         process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, *self.words.format(output=output).split()],
             cwd=ROOT,
             stdout=subprocess.PIPE,  # what it prints counts for no disk
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=limit,
         )
-        log = output.with_suffix(".log")
+        log, lock = output.with_suffix(".log"), output / ".lock"
         log.touch()
         threading.Thread(target=lambda: log.write_bytes(process.stdout.read())).start()
+        while limit is None and process.poll() is None:
+            if lock.is_file() and f"process {process.pid} " in lock.read_text():
+                break
+            time.sleep(0.05)
         return process
 
 
@@ -86,19 +90,11 @@ def checkpoints(folder: Path) -> Results:
     return found
 
 
-def evaluation(folder: Path) -> Results:
-    """results.json of each dataset."""
+def results_files(folder: Path, done: str) -> Results:
+    """results.json of each dataset or video, beside whose file ``done`` it lies."""
     return {
-        path.parent.name: _digest(path.read_bytes())
-        for path in folder.glob("inference/*/results.json")
-    }
-
-
-def segmented(folder: Path) -> Results:
-    """results.json of each video that is said to be done."""
-    return {
-        path.parent.name: _digest((path.parent / "results.json").read_bytes())
-        for path in folder.rglob("video.json")
+        path.parent.name: _digest(path.with_name("results.json").read_bytes())
+        for path in folder.rglob(done)
     }
 
 
@@ -117,16 +113,10 @@ def works(place: Path) -> list[Work]:
     segment = f"-m simplevtr segment {place / 'videos'} --output {{output}} --config-file"
     segment += " configs/embedded/pretrained.yaml"
     return [
-        Work("train", tuple(train.split()), checkpoints),
-        Work("evaluate", tuple(evaluate.split()), evaluation),
-        Work("segment", tuple(segment.split()), segmented),
+        Work("train", train, checkpoints),
+        Work("evaluate", evaluate, partial(results_files, done="results.json")),
+        Work("segment", segment, partial(results_files, done="video.json")),
     ]
-
-
-def holds(output: Path, process: subprocess.Popen) -> bool:
-    """Whether a run has begun to work in its folder."""
-    lock = output / ".lock"
-    return lock.is_file() and f"process {process.pid} " in lock.read_text()
 
 
 def has_ended(group: int) -> bool:
@@ -148,8 +138,6 @@ def undisturbed(work: Work, output: Path) -> tuple[Results, float, int]:
     ValueError: it fails.
     """
     process = work.start(output)
-    while process.poll() is None and not holds(output, process):
-        time.sleep(0.05)
     begin = time.monotonic()
     if process.wait() != 0:
         raise ValueError(f"{work.name} fails undisturbed; see {output.with_suffix('.log')}")
@@ -163,12 +151,9 @@ def stop(work: Work, output: Path, way: str, seconds: float, size: int) -> subpr
         process = work.start(output, largest_file=size)
     else:
         process = work.start(output)
-        while process.poll() is None and not holds(output, process):
-            time.sleep(0.05)
-        end = time.monotonic() + seconds
-        while process.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
-        if process.poll() is None:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
             process.send_signal(getattr(signal, way))
     process.wait()
     return process
@@ -214,12 +199,7 @@ def endure(work: Work, place: Path, kills: int, rng: random.Random) -> list[dict
         else:
             rows[way]["times"] += 1
             count += 1
-            print(f"{work.name}: {count} of {kills}, {way}: {_last(output)}", file=sys.stderr)
-
-
-def _last(output: Path) -> str:
-    lines = output.with_suffix(".log").read_text(errors="replace").strip().splitlines()
-    return lines[-1][:160] if lines else ""
+            print(f"{work.name}: {count} of {kills}, {way}", file=sys.stderr)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -237,9 +217,8 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str, int]:
     rng, rows = random.Random(args.seed), []
     for work in works(place):
         rows += endure(work, place / work.name, args.kills, rng)
-    table = [{**row, "lost": len(row["lost"])} for row in rows]
-    bad = any(row["lost"] or row["left behind"] for row in table)
-    return rows, tabulate(table, headers="keys", tablefmt="github"), int(bad)
+    bad = any(row["lost"] or row["left behind"] for row in rows)
+    return rows, table({**row, "lost": len(row["lost"])} for row in rows), int(bad)
 
 
 if __name__ == "__main__":

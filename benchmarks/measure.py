@@ -3,16 +3,12 @@
 import copy
 import gc
 import math
-import os
-import signal
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from pathlib import Path
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
 from typing import Any
 
 from benchmarks.memory import peak_resident_bytes
@@ -20,7 +16,6 @@ from simplevtr.terminal import table_cell
 
 import numpy as np
 import torch
-from fvcore.nn import parameter_count
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
@@ -49,7 +44,7 @@ REST = "rest"
 def count_costs(model: nn.Module, frames: Tensor) -> dict[str, Any]:
     """Count parameters, and floating-point operations of a forward pass of every slot.
 
-    Parameters count once each; buffers, as frozen batch norms have, do not. A multiply-add counts 2
+    Buffers, as frozen batch norms have, are not parameters. A multiply-add counts 2
     in evaluation mode: matrix products, convolutions, deformable ones included, and attention;
     norms, activations, softmax, bilinear sampling (``grid_sample``) and interpolation do not count.
     Only shapes are computed, by a copy of the model on the "meta" device.
@@ -59,11 +54,12 @@ def count_costs(model: nn.Module, frames: Tensor) -> dict[str, Any]:
         frames: (B, T, 3, H, W); only shape and dtype are read.
 
     Returns:
-        ``parameters``, ``trainable`` ones and ``flops``; ``parameters_by_part`` and
-        ``flops_by_part``, with ``REST``, which add up to all.
+        ``parameters``, ``trainable`` ones, ``flops``, and ``flops_by_part``, which with ``REST``
+        add up to all.
     """
-    parameters = parameter_count(model)
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    sizes = {True: 0, False: 0}
+    for parameter in model.parameters():
+        sizes[parameter.requires_grad] += parameter.numel()
     model = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
     model.forward = model.predict_clip  # below a forward pass, modules have their full names
     counter = FlopCounterMode(
@@ -78,20 +74,15 @@ def count_costs(model: nn.Module, frames: Tensor) -> dict[str, Any]:
     lists: Counter[str] = Counter()  # of modules, which run by their items alone
     for name, count in flops.items():
         lists[name.rpartition(".")[0]] += count
+    flops = {**lists, **flops}
     total = counter.get_total_flops()
+    found = {part: sum(flops.get(name, 0) for name in names) for part, names in PARTS.items()}
     return {
-        "parameters": parameters[""],
-        "trainable": trainable,
-        "parameters_by_part": _by_part(parameters, parameters[""]),
+        "parameters": sum(sizes.values()),
+        "trainable": sizes[True],
         "flops": total,
-        "flops_by_part": _by_part({**lists, **flops}, total),
+        "flops_by_part": found | {REST: total - sum(found.values())},
     }
-
-
-def _by_part(counts: Mapping[str, int], total: int) -> dict[str, int]:
-    """Counts by module -> counts by part; ``REST`` is what of ``total`` lies in none."""
-    result = {part: sum(counts.get(name, 0) for name in modules) for part, modules in PARTS.items()}
-    return result | {REST: total - sum(result.values())}
 
 
 def saved_tensor_bytes(fn: Callable[[], Any], parameters: Iterable[Tensor] = ()) -> int:
@@ -120,17 +111,11 @@ def peak_memory(device: torch.device) -> dict[str, Any]:
 
 
 def time_steps(
-    step: Callable[[Any], Any],
-    batches: Iterator[Any],
-    *,
-    steps: int,
-    warmup: int,
-    device: torch.device,
-) -> tuple[list[float], list[float]]:
-    """Time ``step(batch)`` and the wait for each batch; a GPU's peak memory counts from here on.
+    step: Callable[[], Any], *, steps: int, warmup: int, device: torch.device
+) -> list[float]:
+    """Seconds of each of ``steps`` calls, after ``warmup`` others.
 
-    Returns seconds of each of ``steps`` steps after ``warmup`` others, and of the wait for its
-    batch.
+    A GPU's peak memory counts from here on.
     """
     gpu = device.type == "cuda"
 
@@ -141,15 +126,12 @@ def time_steps(
 
     if gpu:
         torch.cuda.reset_peak_memory_stats(device)
-    step_seconds, data_seconds = [], []
+    seconds = []
     for _ in range(warmup + steps):
         start = now()
-        batch = next(batches)
-        loaded = time.perf_counter()
-        step(batch)
-        step_seconds.append(now() - loaded)
-        data_seconds.append(loaded - start)
-    return step_seconds[warmup:], data_seconds[warmup:]
+        step()
+        seconds.append(now() - start)
+    return seconds[warmup:]
 
 
 def quartiles(values: list[float]) -> dict[str, float]:
@@ -172,49 +154,30 @@ def measured_rows(
     A row that fails is ``{"error": one line}`` and the others go on. Where the process dies, or
     ``seconds`` (for all rows together) are over, the remaining rows hold that as their error.
     """
-    end, missing = time.monotonic() + seconds, len(jobs)
-    receive, send = SPAWN.Pipe(duplex=False)
-    with tempfile.TemporaryDirectory() as folder:
-        complaints = Path(folder) / "stderr"
-        complaints.touch()
-        process = SPAWN.Process(target=_measure, args=(function, jobs, send, complaints))
-        process.start()
-        send.close()  # the end of the process is then the end of the pipe
+    end, others = time.monotonic() + seconds, set(active_children())
+    with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
         try:
-            while missing and receive.poll(max(0.0, end - time.monotonic())):
-                yield receive.recv()
-                missing -= 1
-            error = "not done in time" if seconds > 0 else "not begun in time"
-        except EOFError:
-            process.join()
-            error = _death(process.exitcode, complaints)
+            for future in [pool.submit(_row, function, job) for job in jobs]:
+                try:
+                    yield future.result(max(0.0, end - time.monotonic()))
+                except TimeoutError:
+                    yield {"error": "not done in time"}
+                except BrokenProcessPool:
+                    yield {"error": "its process died, as where memory runs out"}
         finally:
-            process.kill()
-            process.join()
-    yield from [{"error": error}] * missing
+            for process in set(active_children()) - others:
+                process.kill()
 
 
-def _measure(
-    function: Callable[..., Row], jobs: Sequence[tuple], send: Connection, complaints: Path
-) -> None:
-    with complaints.open("w") as file:
-        os.dup2(file.fileno(), 2)
-    for job in jobs:
-        try:
-            row = function(*job)
-        except Exception as error:  # noqa: BLE001 - any failure belongs in the table
-            row = {"error": table_cell(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
-        send.send(row)
+def _row(function: Callable[..., Row], job: tuple) -> Row:
+    try:
+        return function(*job)
+    except Exception as error:  # noqa: BLE001 - any failure belongs in the table
+        return {"error": table_cell(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
+    finally:
         gc.collect()  # the next row's peak begins with what is left of this one
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _death(status: int, complaints: Path) -> str:
-    """How a process ended, and the last line that it wrote to stderr."""
-    how = f"exit {status}" if status >= 0 else signal.strsignal(-status) or f"signal {-status}"
-    lines = complaints.read_text(errors="replace").strip().splitlines() or ["no message"]
-    return f"{table_cell(lines[-1])[:LONGEST_ERROR]} ({how})"
 
 
 def _deform_conv_flops(

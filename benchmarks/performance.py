@@ -1,37 +1,27 @@
-"""SimpleVTR with its two heads and VisTR, computed plainly and lightly: time, memory, FLOPs.
+"""SimpleVTR with its two heads and VisTR: time, memory and FLOPs of the full R50 configs.
 
-    python benchmarks/performance.py --output output/performance --threads 2
-    python benchmarks/performance.py --output output/heads --models SimpleVTR pixel \\
-        --ways light recomputed --frames 16 --tracks 3 10
-    python benchmarks/performance.py --output output/performance --frames 16 36 64 \\
-        --sizes 300x540 360x640 --device cuda SOLVER.AMP.ENABLED True
+    python benchmarks/performance.py --models SimpleVTR pixel --frames 16 --tracks 3 10
+    python benchmarks/performance.py --device cuda --frames 16 36 64 SOLVER.AMP.ENABLED True
 
-Every cell is measured by benchmarks/training_step.py, one step or one run without warm-up, each in
-a fresh process. Figures are kept in OUTPUT as JSON, and cells that exist already are not measured
-again. OUTPUT also gets table.md. What does not fit into memory is reported as such and not tried
-again. Any other error is shown in the table, the remaining cells are measured, and the exit status
-is 1.
+Every row is measured by benchmarks/training_step.py, one step or one run without warm-up, each in
+a fresh process: training, without and with recomputed activations, and inference. A row that fails,
+also for its memory, holds its error, the others are measured, and the exit status is 1.
 """
 
 import argparse
 import dataclasses
-import math
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command_line import COUNT, machine, model_config
-from benchmarks.measure import MIB, Row, measured_rows
-from benchmarks.training_step import measure_words
-from simplevtr.formats.files import read_json, write_bytes, write_json
+from benchmarks.command_line import COUNT, benchmark, machine, model_config, table
+from benchmarks.measure import Row, measured_rows
+from benchmarks.training_step import flops, measure_words, time_and_memory
 from simplevtr.head_keys import RECOMPUTABLE
-from simplevtr.terminal import command
 
 import torch
-from tabulate import tabulate
 from tqdm import tqdm
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
@@ -43,227 +33,100 @@ CONFIGS = {
     "VisTR-2019": "youtubevis_2019/vistr_R50.yaml",
     "SimpleVTR-OVIS": "ovis/simplevtr_R50.yaml",
 }
-AMP = ["SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "SOLVER.AMP.DTYPE"]
-# Config keys and values; what is recomputed depends on the model's head.
-WAYS = {
-    "plain": ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"],
-    "light": [],
-    "recomputed": ["MODEL.SIMPLEVTR.RECOMPUTE"],
-    "float32": [],
-    "float16": [*AMP, "float16"],
-    "bfloat16": [*AMP, "bfloat16"],
-}
+AMP = ("SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "SOLVER.AMP.DTYPE")
+# Config keys and values; what "recomputed" adds depends on the head.
+WAYS = {"float32": (), "float16": (*AMP, "float16"), "bfloat16": (*AMP, "bfloat16")}
 ONE_STEP = ("--steps", "1", "--warmup", "0")
-KINDS = ("training", "inference")
-# Figures by the title of their column: key, unit, format, and title of the ratio to the base's.
-COLUMNS = {
-    "s": ("seconds", 1, ".3f", "time"),
-    "saved (MiB)": ("saved_bytes", MIB, ",.0f", "saved"),
-    "frames/s": ("frames_per_second", 1, ".2f", ""),
-    "peak (MiB)": ("peak_bytes", MIB, ",.0f", "peak"),
-    "expected (MiB)": ("expected_bytes", MIB, ",.0f", ""),
-    "expected / peak": ("expected_ratio", 1, ".2f", ""),
-}
-# How PyTorch, Python, C++, CUDA and the system report that memory ran out.
-OUT_OF_MEMORY = (
-    "out of memory", "can't allocate memory", "MemoryError", "bad_alloc", "_STATUS_ALLOC_FAILED",
-    "(Killed)",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: of ``KINDS``, ``CONFIGS`` and ``WAYS``, T frames, (H, W) in pixels.
+    """One measurement: of ``CONFIGS``, in one of ``WAYS`` or another, T frames, (H, W) in pixels.
 
     ``tracks`` are those of a clip in training, and 0 in inference.
     """
 
-    kind: str
     model: str
     way: str
     frames: int
     size: tuple[int, int]
     tracks: int
 
-    @property
-    def file_name(self) -> str:
-        """The name of the file with its figures."""
-        tracks = f"_{self.tracks}_tracks" if self.tracks else ""
-        shape = f"{self.frames}_{self.size[0]}x{self.size[1]}"
-        return f"{self.kind}_{self.model}_{self.way}_{shape}{tracks}.json"
-
-    def words(
-        self, *, device: str, threads: int, opts: Iterable[str], how: Iterable[str] = ONE_STEP
-    ) -> list[str]:
+    def words(self, opts: Iterable[Any], how: Iterable[Any] = ONE_STEP) -> list[str]:
         """The arguments of the command that measures it; ``how`` says which steps."""
-        words = ["--config-file", str(FOLDER / CONFIGS[self.model]), "--threads", str(threads)]
-        words += ["--frames", str(self.frames), "--size", *map(str, self.size)]
-        words += ["--instances", str(self.tracks)] if self.tracks else ["--inference"]
-        words += [*how, "MODEL.DEVICE", device, "SOLVER.IMS_PER_BATCH", "1"]
-        words += [*opts, *WAYS[self.way]]
+        words: list[Any] = ["--config-file", FOLDER / CONFIGS[self.model], "--frames", self.frames]
+        words += ["--size", *self.size]
+        words += ["--instances", self.tracks] if self.tracks else ["--inference"]
+        words += [*how, "SOLVER.IMS_PER_BATCH", 1, *opts, *WAYS.get(self.way, ())]
         if self.way == "recomputed":
-            words += [str(list(RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]))]
+            parts = RECOMPUTABLE["pixel" if self.model == "pixel" else "paper"]
+            words += ["MODEL.SIMPLEVTR.RECOMPUTE", list(parts)]
         if self.model.startswith("VisTR"):
-            words += ["MODEL.SIMPLEVTR.QUERY_FRAMES", str(self.frames)]
-        return words
+            words += ["MODEL.SIMPLEVTR.QUERY_FRAMES", self.frames]
+        return [str(word) for word in words]
 
     def row(self) -> dict[str, str]:
         """Its first columns."""
-        row = {"frames": str(self.frames), "size": f"{self.size[0]} x {self.size[1]}"}
-        row |= {"tracks": str(self.tracks)} if self.tracks else {}
-        return row | {"model": self.model, "computed": self.way}
+        tracks = {"tracks": str(self.tracks)} if self.tracks else {}
+        return {"frames": str(self.frames), **tracks, "model": self.model, "computed": self.way}
 
 
 def cells(args: argparse.Namespace) -> list[Cell]:
-    """All measurements, small ones first."""
-    left_out = {
-        ("inference", "recomputed"),  # keeps no activations
-        ("pixel", "plain"),
-        ("cpu", "float16"),  # not computed there
-    }
+    """All measurements, short clips first."""
+    ways = ("as configured", "recomputed")
+    training = [(tracks, way) for tracks in args.tracks for way in ways]
     return [
-        Cell(kind, model, way, length, size, tracks)
-        for size in sorted(set(args.sizes), key=lambda size: (math.prod(size), size))
-        for length in sorted(set(args.frames))
-        for kind in KINDS
-        for tracks in (sorted(set(args.tracks)) if kind == "training" else [0])
+        Cell(model, way, frames, tuple(args.size), tracks)
+        for frames in sorted(args.frames)
+        for tracks, way in [*training, (0, ways[0])]
         for model in args.models
-        for way in args.ways
-        if not left_out & {(kind, way), (model, way), (args.device, way)}
     ]
 
 
-def base_of(cell: Cell, results: dict[Cell, Any]) -> Cell:
-    """What a cell is compared with: plain VisTR, or else the first model of the first way."""
-    first = next(iter(results))
-    if any((other.model, other.way) == ("VisTR", "plain") for other in results):
-        first = dataclasses.replace(first, model="VisTR", way="plain")
-    return dataclasses.replace(cell, model=first.model, way=first.way)
-
-
-def run_cell(cell: Cell, args: argparse.Namespace) -> Row:
-    """Measure a cell in its own process, or read what an earlier run measured.
-
-    Returns the figures; {} if it did not fit into the memory; another "error", which is not kept.
-    """
-    path = args.output.resolve() / cell.file_name
-    if path.is_file():
-        return read_json(path)
-    words = cell.words(device=args.device, threads=args.threads, opts=args.opts)
-    (result,) = measured_rows(measure_words, [(words,)])
-    if any(words in result.get("error", "") for words in OUT_OF_MEMORY):
-        result = {}
-    if "error" not in result:
-        write_json(path, result, indent=2)
-    return result
-
-
-def markdown(results: dict[Cell, Row], args: argparse.Namespace) -> str:
-    """The tables: a training step, inference, FLOPs by part."""
-    sizes = list(dict.fromkeys(cell.size for cell in results))
-    several, base = len(sizes) > 1, base_of(next(iter(results)), results)
-    opts = f", {' '.join(args.opts)}" if args.opts else ""
-    pixels = " or ".join(f"{h} x {w}" for h, w in sizes)
-    same_size = " of the same size" if several else ""
-    parts = [
-        f"{machine(args.device)}, CPU threads: {args.threads}, torch {torch.__version__}; frames "
-        f"of {pixels} pixels, random weights{opts}. Ratios are to {base.way} {base.model} with as "
-        f"many frames{same_size}."
-    ]
-    flops = []
-    for kind in KINDS:
-        parts.append(f"**{kind.capitalize()}**" + (", one clip" if kind == "training" else ""))
-        parts.append(table([figures(cell, results) for cell in results if cell.kind == kind]))
-    for cell, result in results.items():
-        if "flops" in result and cell.way != "recomputed":
-            row = dataclasses.replace(cell, tracks=0).row()
-            row["parameters (M)"] = f"{result['parameters'] / 1e6:.1f}"
-            for part, count in (result["flops_by_part"] | {"all": result["flops"]}).items():
-                row[part.replace("_", " ")] = f"{count / 1e9:,.0f}"
-            flops += [row] * (row not in flops)  # the same for any number of tracks
-    if flops:
+def tables(results: Mapping[Cell, Row]) -> str:
+    """A training step, inference, and FLOPs by part, as Markdown."""
+    training = [cell.row() | time_and_memory(row) for cell, row in results.items() if cell.tracks]
+    inference = [c.row() | time_and_memory(row) for c, row in results.items() if not c.tracks]
+    parts = ["**Training**, one clip", table(training), "**Inference**", table(inference)]
+    forward = {}  # the same for any number of tracks and each way
+    for cell, row in results.items():
+        if counted := flops(row):
+            own = dataclasses.replace(cell, way="", tracks=0)
+            forward[own] = {"frames": str(cell.frames), "model": cell.model} | counted
+    if forward:
         title = "**GFLOPs of a clip's forward pass, by part** (every slot's mask)"
-        parts += [title, table(flops)]
-    return "\n\n".join(parts) + "\n"
-
-
-def figures(cell: Cell, results: dict[Cell, Row]) -> dict[str, str]:
-    """A cell's row of the table of its kind."""
-    result, base = (_flat(results.get(key, {})) for key in (cell, base_of(cell, results)))
-    row = cell.row()
-    if "peak_bytes" not in result:
-        return row | {"s": result.get("error", "does not fit")}
-    for title, (key, unit, form, ratio) in COLUMNS.items():
-        if key in result:
-            row[title] = f"{result[key] / unit:{form}}"
-        if key in result and ratio:
-            row[ratio] = f"{result[key] / base[key]:.2f} x" if base.get(key) else ""
-    return row
-
-
-def _flat(result: Row) -> Row:
-    """With the numbers of ``COLUMNS``, for either kind."""
-    result = dict(result)
-    if seconds := result.get("step_seconds") or result.get("seconds"):
-        result["seconds"] = seconds["median"]
-    if "expected_bytes" in result:
-        result["expected_ratio"] = result["expected_bytes"] / result["peak_bytes"]
-    return result
-
-
-def table(rows: list[dict[str, str]]) -> str:
-    """Without the column of sizes if there is only one size."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    if len({row["size"] for row in rows}) < 2:
-        columns = [column for column in columns if column != "size"]
-    cells = [[row.get(column, "") for column in columns] for row in rows]
-    align = ["left" if column in ("model", "computed") else "right" for column in columns]
-    return tabulate(cells, columns, tablefmt="pipe", disable_numparse=True, colalign=align)
-
-
-def check_settings(args: argparse.Namespace) -> None:
-    """Keep the settings in OUTPUT. ValueError or KeyError if they are others, or make no sense."""
-    opts = ["MODEL.DEVICE", args.device, *args.opts]
-    for model in args.models:
-        config = FOLDER / CONFIGS[model]
-        model_config(argparse.Namespace(config_file=config, opts=opts, threads=args.threads))
-    settings = {name: getattr(args, name) for name in ("device", "threads", "opts")}
-    path = args.output / "settings.json"
-    if path.is_file() and read_json(path) != settings:
-        raise ValueError(f"{args.output} has figures of other settings; choose another --output")
-    write_json(path, settings, overwrite=True)
-
-
-def _size(text: str) -> tuple[int, int]:
-    """(H, W) of "HxW"."""
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HxW in pixels, as 300x540 is")
-    return int(found[1]), int(found[2])
+        parts += [title, table(forward.values())]
+    return "\n\n".join(parts)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add, models, ways = parser.add_argument, list(CONFIGS), list(WAYS)
-    add("--output", type=Path, required=True, help="folder of the figures")
+    add, models = parser.add_argument, list(CONFIGS)
     add("--device", default="cpu", help='"cpu" (default) or "cuda"')
     add("--frames", type=COUNT, nargs="+", default=[4, 16], metavar="T")
-    add("--sizes", type=_size, nargs="+", default=[(300, 540)], metavar="HxW")
+    add("--size", type=COUNT, nargs=2, default=[300, 540], metavar=("H", "W"))
     add("--tracks", type=COUNT, nargs="+", default=[3], metavar="G", help="of a training clip")
     add("--models", nargs="+", default=models[:3], choices=models)
-    add("--ways", nargs="+", default=ways[:3], choices=ways)
     add("--threads", type=COUNT, default=1, help="CPU threads (default 1)")
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
 
 
-@command(_add_options)
-def main(args: argparse.Namespace) -> int:
-    """Measure, and write and print the tables; 1 if a measurement failed."""
-    check_settings(args)
-    results = {cell: run_cell(cell, args) for cell in tqdm(cells(args), unit="cell")}
-    text = markdown(results, args)
-    write_bytes(args.output / "table.md", text.encode(), overwrite=True)
-    print(text)
-    return int(any("error" in result for result in results.values()))
+@benchmark(_add_options)
+def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
+    """Measure every cell in a process of its own; rows, tables and exit status."""
+    opts = [*args.opts, "MODEL.DEVICE", args.device]
+    for model in args.models:  # a mistake shows before the first process starts
+        config = str(FOLDER / CONFIGS[model])
+        model_config(argparse.Namespace(config_file=config, opts=opts, threads=args.threads))
+    results, how = {}, (*ONE_STEP, "--threads", args.threads)
+    for cell in tqdm(cells(args), unit="row"):
+        (results[cell],) = measured_rows(measure_words, [(cell.words(opts, how),)])
+    title = (
+        f"{machine(args.device)}, CPU threads: {args.threads}, torch {torch.__version__}; frames "
+        f"of {args.size[0]} x {args.size[1]} pixels, random weights {' '.join(args.opts)}"
+    )
+    rows = [cell.row() | row for cell, row in results.items()]
+    status = int(any("error" in row for row in rows))
+    return rows, f"{title}\n\n{tables(results)}", status
 
 
 if __name__ == "__main__":

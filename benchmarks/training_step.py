@@ -24,22 +24,22 @@ whose tracks come out at --output-size; reading and resizing frames is not inclu
 import argparse
 import itertools
 import sys
-from typing import Any
+from functools import partial
 
-from benchmarks.command_line import COUNT, NATURAL, benchmark, model_config
+from benchmarks.command_line import COUNT, NATURAL, benchmark, model_config, table
 from benchmarks.measure import (
     MIB,
+    Row,
     count_costs,
     peak_memory,
     quartiles,
     saved_tensor_bytes,
     time_steps,
 )  # fmt: skip
-from benchmarks.synthetic import Clip, synthetic_batches, synthetic_clip
+from benchmarks.synthetic import synthetic_batches, synthetic_clip
 from simplevtr.data.build import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
-from simplevtr.terminal import markdown_table
 from simplevtr.toolbox.memory_model import MemoryModel
 
 import numpy as np
@@ -49,8 +49,19 @@ from detectron2.modeling import build_model
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
 
+# Columns of a table: the title, the figure, its unit and format.
+COLUMNS = (
+    ("s", "seconds", 1, ".3f"),
+    ("s for data", "data_seconds", 1, ".3f"),
+    ("frames/s", "frames_per_second", 1, ".2f"),
+    ("saved (MiB)", "saved_bytes", MIB, ",.0f"),
+    ("peak (MiB)", "peak_bytes", MIB, ",.0f"),
+    ("expected (MiB)", "expected_bytes", MIB, ",.0f"),
+    ("expected / peak", "expected_ratio", 1, ".2f"),
+)
 
-def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+
+def measure(args: argparse.Namespace) -> tuple[Row, str]:
     """Run the steps; the figures and what is printed. ValueError for what cannot be measured."""
     if (args.frames is None) != (args.size is None):
         raise ValueError("--frames and --size make synthetic clips together; one is missing")
@@ -61,43 +72,64 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
     memory = MemoryModel(cfg, exact=True) if args.expected else None
-    figures, title, *tables = (_inference if args.inference else _training)(cfg, args, memory)
+    figures = (_inference if args.inference else _training)(cfg, args, memory)
+    if memory:
+        figures["expected_ratio"] = figures["expected_bytes"] / figures["peak_bytes"]
     figures |= {"device": cfg.MODEL.DEVICE, "threads": args.threads}
-    return figures, "\n\n".join([f"{args.config_file}: {title}", *tables])
+    title = (
+        f"{args.config_file}: {figures['clips']} clips of {figures['frames']} frames of "
+        f"{figures['size'][0]} x {figures['size'][1]} pixels "
+        f"({'training set' if args.frames is None else 'synthetic'}), {cfg.MODEL.DEVICE}, "
+        f"CPU threads: {args.threads}, {args.steps} steps after {args.warmup}, torch "
+        f"{torch.__version__}; peak memory: {figures['peak_kind']}"
+    )
+    rows = [row for row in (time_and_memory(figures), flops(figures)) if row]
+    return figures, "\n\n".join([title, *(table([row]) for row in rows)])
 
 
-def measure_words(words: list[str]) -> dict[str, Any]:
+def measure_words(words: list[str]) -> Row:
     """The figures of ``measure`` with these arguments of the command."""
     return measure(main.parser().parse_args(words))[0]
 
 
-def _inference(
-    cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None
-) -> tuple[dict[str, Any], str]:
+def time_and_memory(figures: Row) -> dict[str, str]:
+    """The cells of a table by title; those of an error are its text."""
+    if "error" in figures:
+        return {"error": figures["error"]}
+    found = figures | {"seconds": figures["step_seconds"]["median"]}
+    return {
+        title: f"{found[key] / unit:{form}}" for title, key, unit, form in COLUMNS if key in found
+    }
+
+
+def flops(figures: Row) -> dict[str, str]:
+    """The cells of a table by title: parameters, and GFLOPs by part; {} where none were counted."""
+    if "flops" not in figures:
+        return {}
+    counts = figures["flops_by_part"] | {"all GFLOPs": figures["flops"]}
+    row = {"parameters (M)": f"{figures['parameters'] / 1e6:.2f}"}
+    return row | {part.replace("_", " "): f"{n / 1e9:,.2f}" for part, n in counts.items()}
+
+
+def _inference(cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None) -> Row:
     """Segment a video of noise."""
-    shape = {"frames": args.frames, "size": args.size, "output_size": args.output_size}
     torch.manual_seed(0)
     model = build_model(cfg).eval()
     noise = {"instances": 0, "classes": 1, "rng": np.random.default_rng(0)}
     clip = synthetic_clip(frames=args.frames, size=tuple(args.size), **noise)
     clip["height"], clip["width"] = args.output_size
     timing = {"steps": args.steps, "warmup": args.warmup, "device": model.device}
-    seconds = quartiles(time_steps(model, itertools.repeat([clip]), **timing)[0])
-    speed = args.frames / seconds["median"]
-    figures = {"seconds": seconds, "frames_per_second": speed, **peak_memory(model.device), **shape}
+    seconds = quartiles(time_steps(partial(model, [clip]), **timing))
+    figures = {"step_seconds": seconds, "frames_per_second": args.frames / seconds["median"]}
+    figures |= {"frames": args.frames, "size": args.size, "clips": 1, **peak_memory(model.device)}
     if memory:
         window = {"frames": min(args.frames, cfg.TEST.WINDOW or args.frames)}
         window |= {"size": args.size, "instances": cfg.MODEL.SIMPLEVTR.NUM_QUERIES}
         figures["expected_bytes"] = max(memory.inference(**window).values())
-    return figures, (
-        f"{speed:.2f} frames/s ({seconds['median']:.2f} s for {args.frames} frames), peak "
-        f"({figures['peak_kind']}) {figures['peak_bytes'] / MIB:,.0f} MiB"
-    )
+    return figures
 
 
-def _training(
-    cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None
-) -> tuple[Any, ...]:
+def _training(cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None) -> Row:
     """Train as detectron2's trainer does. FloatingPointError if a loss is infinite or NaN.
 
     Frames and size are those of the first batch, after padding.
@@ -117,55 +149,31 @@ def _training(
     batch = next(batches)
     shapes = [(len(clip["image"]), *clip["image"][0].shape[-2:]) for clip in batch]
     length, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
-    model, losses = build_model(cfg), []
-    # The trainer takes its batch from here, so that loading is not part of its time.
-    waiting: list[list[Clip]] = []
-    optimizer = build_optimizer(cfg, model)
-    trainer = build_step_trainer(cfg, model, iter(waiting.pop, None), optimizer)
+    model, loading = build_model(cfg), []
+    clips = itertools.chain([batch], batches)
+    trainer = build_step_trainer(cfg, model, clips, build_optimizer(cfg, model))
 
-    def step(batch: list[Clip]) -> None:
-        waiting.append(batch)
+    def step() -> None:
         with EventStorage() as storage:
             trainer.run_step()  # reads the losses, as in training, and checks them
-        losses.append({k: v for k, (v, _) in storage.latest().items() if k.startswith("loss")})
+        loading.append(storage.latest()["data_time"][0])
 
     timing = {"steps": args.steps, "warmup": args.warmup, "device": model.device}
-    seconds, data_seconds = time_steps(step, itertools.chain([batch], batches), **timing)
-    seconds, data = quartiles(seconds), quartiles(data_seconds)["median"]
-    figures = {"step_seconds": seconds, "data_seconds": data, **peak_memory(model.device)}
+    seconds = time_steps(step, **timing)
+    loading = loading[args.warmup :]
+    computing = [all_ - data for all_, data in zip(seconds, loading, strict=True)]
+    figures = {"step_seconds": quartiles(computing)}
+    if args.frames is None:
+        figures["data_seconds"] = quartiles(loading)["median"]
     figures |= {"frames": length, "size": [height, width], "clips": len(batch)}
-    title = (
-        f"{len(batch)} clips of {length} frames of {height} x {width} pixels "
-        f"({'training set' if args.frames is None else 'synthetic'}), {cfg.MODEL.DEVICE}, CPU "
-        f"threads: {args.threads}, {args.steps} steps after {args.warmup}, torch "
-        f"{torch.__version__}"
-    )
-    rows = [
-        ("seconds per step, median", f"{seconds['median']:.4f}"),
-        ("- quartiles", f"{seconds['low']:.4f} to {seconds['high']:.4f}"),
-        ("seconds for data, median", f"{data:.4f}"),
-        (f"peak memory ({figures['peak_kind']}), MiB", f"{figures['peak_bytes'] / MIB:,.1f}"),
-    ]
-    tables = []
+    figures |= peak_memory(model.device)
     if memory:
         clip = {"frames": length, "size": (height, width), "instances": args.instances}
         figures["expected_bytes"] = max(memory.training(**clip, clips=len(batch)).values())
-        rows.append(("expected, MiB", f"{figures['expected_bytes'] / MIB:,.1f}"))
     else:
         figures |= count_costs(model, torch.empty(1, length, 3, height, width, device="meta"))
         figures["saved_bytes"] = saved_tensor_bytes(lambda: model(batch), model.parameters())
-        rows.append(("saved for backward, MiB", f"{figures['saved_bytes'] / MIB:,.1f}"))
-        rows.insert(0, ("trainable parameters", f"{figures['trainable']:,}"))
-        tables.append(_parts_table(figures))
-    rows += [(f"first step: {name}", f"{value:.4f}") for name, value in losses[0].items()]
-    return figures, title, *tables, markdown_table(["a training step", ""], rows)
-
-
-def _parts_table(figures: dict[str, Any]) -> str:
-    parameters = figures["parameters_by_part"] | {"all": figures["parameters"]}
-    flops = figures["flops_by_part"] | {"all": figures["flops"]}
-    rows = [(k.replace("_", " "), f"{n:,}", f"{flops[k] / 1e9:.3f}") for k, n in parameters.items()]
-    return markdown_table(["part", "parameters", "GFLOPs of a clip's forward"], rows)
+    return figures
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

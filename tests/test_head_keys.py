@@ -110,11 +110,3 @@ def test_every_key_is_read_or_refused(monkeypatch, tiny_cfg):
             # The number of frames that inference looks at together is the window's otherwise.
             if key != f"{NODE}.QUERY_FRAMES":
                 assert known != (key in refused), (head, key)
-
-
-def test_the_plain_model_has_the_papers_head_alone():
-    import benchmarks.plain  # noqa: F401 - registers the model
-
-    cfg = setup_cfg(PIXEL_CONFIG, ["MODEL.META_ARCHITECTURE", "SIMPLEVTR_PLAIN"])
-    with pytest.raises(ValueError, match="HEAD is 'pixel'; SIMPLEVTR_PLAIN is 'paper' alone"):
-        build(cfg)

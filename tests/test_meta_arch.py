@@ -2,7 +2,6 @@
 
 import copy
 
-import benchmarks.plain  # noqa: F401 - registers the plain model
 from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.structures import ClipBatch
 
@@ -233,10 +232,8 @@ def test_score_threshold_only_drops_tracks(tiny_cfg):
 
 
 @pytest.mark.parametrize("window", [0, 4])
-@pytest.mark.parametrize("architecture", ["SIMPLEVTR", "SIMPLEVTR_PLAIN"])
-def test_a_track_without_any_mask_is_not_in_the_result(tiny_cfg, architecture, window):
+def test_a_track_without_any_mask_is_not_in_the_result(tiny_cfg, window):
     tiny_cfg.TEST.WINDOW = window
-    tiny_cfg.MODEL.META_ARCHITECTURE = architecture
     model = build(tiny_cfg)
     original = model.network.masks
 

@@ -123,9 +123,7 @@ def test_recomputing_and_inference_need_less(shallow_cfg):
     assert max(plain.inference(**clip, instances=3).values()) < 0.5 * need
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("META_ARCHITECTURE", "SIMPLEVTR_PLAIN"), ("MASK_ON", False)]
-)
+@pytest.mark.parametrize(("key", "value"), [("META_ARCHITECTURE", "MY_OWN"), ("MASK_ON", False)])
 def test_models_of_unknown_memory(shallow_cfg, key, value):
     shallow_cfg.MODEL[key] = value
     with pytest.raises(ValueError, match=f"MODEL.META_ARCHITECTURE.*{value}"):

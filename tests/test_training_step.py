@@ -11,9 +11,8 @@ import torch
 from conftest import CLIPS_CONFIG, ROOT, build, make_clip
 
 KEYS = {
-    "parameters", "trainable", "parameters_by_part", "flops", "flops_by_part", "step_seconds",
-    "data_seconds", "peak_bytes", "peak_kind", "saved_bytes", "frames", "size", "clips", "device",
-    "threads",
+    "parameters", "trainable", "flops", "flops_by_part", "step_seconds", "data_seconds",
+    "peak_bytes", "peak_kind", "saved_bytes", "frames", "size", "clips", "device", "threads",
 }  # fmt: skip
 PARTS = {"backbone", "encoder", "decoder", "heads", "mask_head", "rest"}
 QUICK = ["--steps", "2", "--warmup", "0"]
@@ -61,8 +60,8 @@ def test_command_measures_the_training_set(tiny_opts, tmp_path, capsys):
     assert run([*QUICK, "--threads", "2", "--json", str(target)], opts) == 0
     report = json.loads(target.read_text())
     assert set(report) == KEYS
-    assert set(report["parameters_by_part"]) == set(report["flops_by_part"]) == PARTS
-    assert report["parameters"] == report["trainable"] == sum(report["parameters_by_part"].values())
+    assert set(report["flops_by_part"]) == PARTS
+    assert report["parameters"] == report["trainable"] > 0
     assert report["flops"] == sum(report["flops_by_part"].values())
     seconds = report["step_seconds"]
     assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
@@ -72,7 +71,7 @@ def test_command_measures_the_training_set(tiny_opts, tmp_path, capsys):
     assert (report["device"], report["threads"], report["peak_kind"]) == ("cpu", 2, "resident")
     out = capsys.readouterr().out
     assert "2 clips of 2 frames of 64 x 96 pixels (training set), cpu, CPU threads: 2" in out
-    assert f"{report['parameters']:,}" in out
+    assert f"{report['parameters'] / 1e6:.2f}" in out
     for table in out.split("\n\n")[1:]:
         assert len({len(line) for line in table.splitlines()}) == 1  # aligned
 
@@ -92,21 +91,10 @@ def test_inference_is_measured(tmp_path, capsys):
     words += ["--output-size", "60", "90", "--json", str(tmp_path / "r.json")]
     assert run(words, small) == 0
     report = json.loads((tmp_path / "r.json").read_text())
-    assert report["frames_per_second"] == pytest.approx(2 / report["seconds"]["median"])
+    assert report["frames_per_second"] == pytest.approx(2 / report["step_seconds"]["median"])
     assert report["peak_bytes"] > 2**20
     assert "frames/s" in capsys.readouterr().out
     assert run(words, small) == 2  # the file exists
-
-
-@pytest.mark.parametrize("arguments", [QUICK, SYNTHETIC])
-def test_the_first_step_depends_on_the_seed_alone(tiny_opts, capsys, arguments):
-    losses = []
-    for seed in ("3", "3", "4"):
-        assert run(arguments, [*tiny_opts, "SEED", seed]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        losses.append([line for line in lines if "first step: loss_" in line])
-    assert losses[0] == losses[1] != losses[2]
-    assert len(losses[0]) > 5
 
 
 def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):

@@ -125,7 +125,7 @@ class MemoryModel:
                 of just the measured clip, which jump with T and G; else the largest of any.
 
         Raises:
-            ValueError: if the config is not of a model with masks that computes the light way.
+            ValueError: if the config is not of SimpleVTR with masks.
         """
         if cfg.MODEL.META_ARCHITECTURE != "SIMPLEVTR" or not cfg.MODEL.MASK_ON:
             raise ValueError(
