@@ -4,7 +4,6 @@ import copy
 import gc
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +13,6 @@ from typing import Any
 from benchmarks.memory import peak_resident_bytes
 from simplevtr.terminal import table_cell
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
@@ -27,61 +25,30 @@ WEEK = 7 * 24 * 3600.0  # seconds, longer than anything that is measured
 
 Row = dict[str, Any]
 
-# The parts that have costs of their own, each with its modules. Only the mask head reads the
-# attention maps of the slots.
-PARTS = {
-    "backbone": ("network.backbone",),
-    "encoder": ("network.transformer.encoder",),
-    "decoder": tuple(
-        f"network.{name}" for name in ("transformer.decoder", "transformer.decoder_norm", "decoder")
-    ),
-    "heads": ("network.class_head", "network.box_head", "network.dense_head"),
-    "mask_head": ("network.slot_attention", "network.mask_head"),
-}
-REST = "rest"
 
-
-def count_costs(model: nn.Module, frames: Tensor) -> dict[str, Any]:
+def count_costs(model: nn.Module, frames: Tensor) -> dict[str, int]:
     """Count parameters, and floating-point operations of a forward pass of every slot.
 
-    Buffers, as frozen batch norms have, are not parameters. A multiply-add counts 2
-    in evaluation mode: matrix products, convolutions, deformable ones included, and attention;
-    norms, activations, softmax, bilinear sampling (``grid_sample``) and interpolation do not count.
-    Only shapes are computed, by a copy of the model on the "meta" device.
+    Buffers, as frozen batch norms have, are not parameters. A multiply-add counts 2: matrix
+    products, convolutions, deformable ones included, and attention count; norms, activations,
+    softmax, bilinear sampling (``grid_sample``) and interpolation do not. Only shapes are computed,
+    by a copy of the model in evaluation mode on the "meta" device.
 
     Args:
         model: has ``predict_clip``, as :class:`simplevtr.modeling.meta_arch.SimpleVTR`.
         frames: (B, T, 3, H, W); only shape and dtype are read.
 
     Returns:
-        ``parameters``, ``trainable`` ones, ``flops``, and ``flops_by_part``, which with ``REST``
-        add up to all.
+        ``parameters``, ``trainable`` ones, and ``flops``.
     """
-    sizes = {True: 0, False: 0}
-    for parameter in model.parameters():
-        sizes[parameter.requires_grad] += parameter.numel()
-    model = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
-    model.forward = model.predict_clip  # below a forward pass, modules have their full names
-    counter = FlopCounterMode(
-        display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_conv_flops}
-    )
-    with torch.no_grad(), counter:
-        model(torch.empty_like(frames, device="meta"))
-    flops = {
-        name.partition(".")[2]: sum(operations.values())
-        for name, operations in counter.get_flop_counts().items()
-    }
-    lists: Counter[str] = Counter()  # of modules, which run by their items alone
-    for name, count in flops.items():
-        lists[name.rpartition(".")[0]] += count
-    flops = {**lists, **flops}
-    total = counter.get_total_flops()
-    found = {part: sum(flops.get(name, 0) for name in names) for part, names in PARTS.items()}
+    shapes = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
+    operations = {torch.ops.torchvision.deform_conv2d: _deform_conv_flops}
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=operations) as counter:
+        shapes.predict_clip(torch.empty_like(frames, device="meta"))
     return {
-        "parameters": sum(sizes.values()),
-        "trainable": sizes[True],
-        "flops": total,
-        "flops_by_part": found | {REST: total - sum(found.values())},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "flops": counter.get_total_flops(),
     }
 
 
@@ -132,12 +99,6 @@ def time_steps(
         step()
         seconds.append(now() - start)
     return seconds[warmup:]
-
-
-def quartiles(values: list[float]) -> dict[str, float]:
-    """``median``, ``low`` (first quartile) and ``high`` (third), interpolated linearly."""
-    low, median, high = np.percentile(values, [25, 50, 75]).tolist()
-    return {"median": median, "low": low, "high": high}
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:

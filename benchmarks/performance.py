@@ -9,16 +9,16 @@ also for its memory, holds its error, the others are measured, and the exit stat
 """
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import training_step
 from benchmarks.command_line import COUNT, benchmark, machine, model_config, table
 from benchmarks.measure import Row, measured_rows
-from benchmarks.training_step import flops, measure_words, time_and_memory
+from benchmarks.training_step import measure_words
 from simplevtr.head_keys import RECOMPUTABLE
 
 import torch
@@ -84,19 +84,10 @@ def cells(args: argparse.Namespace) -> list[Cell]:
 
 
 def tables(results: Mapping[Cell, Row]) -> str:
-    """A training step, inference, and FLOPs by part, as Markdown."""
-    training = [cell.row() | time_and_memory(row) for cell, row in results.items() if cell.tracks]
-    inference = [c.row() | time_and_memory(row) for c, row in results.items() if not c.tracks]
-    parts = ["**Training**, one clip", table(training), "**Inference**", table(inference)]
-    forward = {}  # the same for any number of tracks and each way
-    for cell, row in results.items():
-        if counted := flops(row):
-            own = dataclasses.replace(cell, way="", tracks=0)
-            forward[own] = {"frames": str(cell.frames), "model": cell.model} | counted
-    if forward:
-        title = "**GFLOPs of a clip's forward pass, by part** (every slot's mask)"
-        parts += [title, table(forward.values())]
-    return "\n\n".join(parts)
+    """Training steps, and inference, as Markdown."""
+    rows = [(cell.tracks, cell.row() | training_step.cells(row)) for cell, row in results.items()]
+    training, inference = (table(row for n, row in rows if bool(n) == t) for t in (True, False))
+    return f"**Training**, one clip\n\n{training}\n\n**Inference**\n\n{inference}"
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

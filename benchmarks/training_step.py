@@ -25,17 +25,11 @@ import argparse
 import itertools
 import sys
 from functools import partial
+from statistics import median
 
+from benchmarks import measure
 from benchmarks.command_line import COUNT, NATURAL, benchmark, model_config, table
-from benchmarks.measure import (
-    MIB,
-    Row,
-    count_costs,
-    peak_memory,
-    quartiles,
-    saved_tensor_bytes,
-    time_steps,
-)  # fmt: skip
+from benchmarks.measure import MIB, Row
 from benchmarks.synthetic import synthetic_batches, synthetic_clip
 from simplevtr.data.build import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
@@ -51,6 +45,8 @@ from detectron2.utils.events import EventStorage
 
 # Columns of a table: the title, the figure, its unit and format.
 COLUMNS = (
+    ("parameters (M)", "parameters", 1e6, ".1f"),
+    ("GFLOPs", "flops", 1e9, ",.1f"),
     ("s", "seconds", 1, ".3f"),
     ("s for data", "data_seconds", 1, ".3f"),
     ("frames/s", "frames_per_second", 1, ".2f"),
@@ -61,7 +57,7 @@ COLUMNS = (
 )
 
 
-def measure(args: argparse.Namespace) -> tuple[Row, str]:
+def measured(args: argparse.Namespace) -> tuple[Row, str]:
     """Run the steps; the figures and what is printed. ValueError for what cannot be measured."""
     if (args.frames is None) != (args.size is None):
         raise ValueError("--frames and --size make synthetic clips together; one is missing")
@@ -83,16 +79,15 @@ def measure(args: argparse.Namespace) -> tuple[Row, str]:
         f"CPU threads: {args.threads}, {args.steps} steps after {args.warmup}, torch "
         f"{torch.__version__}; peak memory: {figures['peak_kind']}"
     )
-    rows = [row for row in (time_and_memory(figures), flops(figures)) if row]
-    return figures, "\n\n".join([title, *(table([row]) for row in rows)])
+    return figures, f"{title}\n\n{table([cells(figures)])}"
 
 
 def measure_words(words: list[str]) -> Row:
-    """The figures of ``measure`` with these arguments of the command."""
-    return measure(main.parser().parse_args(words))[0]
+    """The figures of ``measured`` with these arguments of the command."""
+    return measured(main.parser().parse_args(words))[0]
 
 
-def time_and_memory(figures: Row) -> dict[str, str]:
+def cells(figures: Row) -> dict[str, str]:
     """The cells of a table by title; those of an error are its text."""
     if "error" in figures:
         return {"error": figures["error"]}
@@ -100,15 +95,6 @@ def time_and_memory(figures: Row) -> dict[str, str]:
     return {
         title: f"{found[key] / unit:{form}}" for title, key, unit, form in COLUMNS if key in found
     }
-
-
-def flops(figures: Row) -> dict[str, str]:
-    """The cells of a table by title: parameters, and GFLOPs by part; {} where none were counted."""
-    if "flops" not in figures:
-        return {}
-    counts = figures["flops_by_part"] | {"all GFLOPs": figures["flops"]}
-    row = {"parameters (M)": f"{figures['parameters'] / 1e6:.2f}"}
-    return row | {part.replace("_", " "): f"{n / 1e9:,.2f}" for part, n in counts.items()}
 
 
 def _inference(cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None) -> Row:
@@ -119,9 +105,10 @@ def _inference(cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | Non
     clip = synthetic_clip(frames=args.frames, size=tuple(args.size), **noise)
     clip["height"], clip["width"] = args.output_size
     timing = {"steps": args.steps, "warmup": args.warmup, "device": model.device}
-    seconds = quartiles(time_steps(partial(model, [clip]), **timing))
-    figures = {"step_seconds": seconds, "frames_per_second": args.frames / seconds["median"]}
-    figures |= {"frames": args.frames, "size": args.size, "clips": 1, **peak_memory(model.device)}
+    seconds = median(measure.time_steps(partial(model, [clip]), **timing))
+    figures = {"step_seconds": {"median": seconds}, "frames_per_second": args.frames / seconds}
+    figures |= {"frames": args.frames, "size": args.size, "clips": 1}
+    figures |= measure.peak_memory(model.device)
     if memory:
         window = {"frames": min(args.frames, cfg.TEST.WINDOW or args.frames)}
         window |= {"size": args.size, "instances": cfg.MODEL.SIMPLEVTR.NUM_QUERIES}
@@ -159,20 +146,22 @@ def _training(cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None
         loading.append(storage.latest()["data_time"][0])
 
     timing = {"steps": args.steps, "warmup": args.warmup, "device": model.device}
-    seconds = time_steps(step, **timing)
+    seconds = measure.time_steps(step, **timing)
     loading = loading[args.warmup :]
     computing = [all_ - data for all_, data in zip(seconds, loading, strict=True)]
-    figures = {"step_seconds": quartiles(computing)}
+    figures = {"step_seconds": {"median": median(computing)}}
     if args.frames is None:
-        figures["data_seconds"] = quartiles(loading)["median"]
+        figures["data_seconds"] = median(loading)
     figures |= {"frames": length, "size": [height, width], "clips": len(batch)}
-    figures |= peak_memory(model.device)
+    figures |= measure.peak_memory(model.device)
     if memory:
         clip = {"frames": length, "size": (height, width), "instances": args.instances}
         figures["expected_bytes"] = max(memory.training(**clip, clips=len(batch)).values())
     else:
-        figures |= count_costs(model, torch.empty(1, length, 3, height, width, device="meta"))
-        figures["saved_bytes"] = saved_tensor_bytes(lambda: model(batch), model.parameters())
+        frames = torch.empty(1, length, 3, height, width, device="meta")
+        figures |= measure.count_costs(model, frames)
+        parameters = model.parameters()
+        figures["saved_bytes"] = measure.saved_tensor_bytes(lambda: model(batch), parameters)
     return figures
 
 
@@ -188,7 +177,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--output-size", type=COUNT, nargs=2, default=[720, 1280], metavar=("H", "W"))
 
 
-main = benchmark(_add_options, model=True)(measure)
+main = benchmark(_add_options, model=True)(measured)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.command_line import COUNT, benchmark, model_config
+from benchmarks.command_line import COUNT, benchmark, model_config, table
 from benchmarks.measure import MIB, in_fresh_process
 from benchmarks.memory import peak_resident_bytes, resident_bytes
 from benchmarks.synthetic import drifting_squares
@@ -24,11 +24,9 @@ from simplevtr.terminal import number
 from simplevtr.visualization.plots import draw_memory, write_figure
 
 import torch
-from tabulate import tabulate
 from tqdm import tqdm
 
 EVERY = 16  # frames from one reading of the memory to the next
-HEADS = ["frames", "peak (MiB)", "to the first", "s", "ms per frame", "result (bytes per frame)"]
 
 
 def stream_one(args: argparse.Namespace, frames: int) -> dict[str, Any]:
@@ -70,15 +68,19 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     if plot is not None:
         figure = draw_memory({f"{row['frames']:,} frames": row["curve"] for row in rows})
         write_figure(figure, plot, **keep)
-    cells = []
-    for row in rows:
-        frames, peak, seconds = row["frames"], row["peak_bytes"], row["seconds"]
-        ratio = f"{peak / rows[0]['peak_bytes']:.3f} x"
-        shares = (1000 * seconds / frames, row["result_bytes"] / frames)
-        cells.append([f"{frames:,}", peak / MIB, ratio, seconds, *shares])
-    formats = ("", ".0f", "", ".1f", ".1f", ".0f")
-    head = f"windows of {rows[0]['window']} frames, {rows[0]['stride']} apart\n\n"
-    return rows, head + tabulate(cells, HEADS, tablefmt="github", floatfmt=formats)
+    cells = [
+        {
+            "frames": f"{(frames := row['frames']):,}",
+            "peak (MiB)": f"{row['peak_bytes'] / MIB:.0f}",
+            "to the first": f"{row['peak_bytes'] / rows[0]['peak_bytes']:.3f} x",
+            "s": f"{row['seconds']:.1f}",
+            "ms per frame": f"{1000 * row['seconds'] / frames:.1f}",
+            "result (bytes per frame)": f"{row['result_bytes'] / frames:.0f}",
+        }
+        for row in rows
+    ]
+    head = f"windows of {rows[0]['window']} frames, {rows[0]['stride']} apart"
+    return rows, f"{head}\n\n{table(cells)}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ MODEL = "SimpleVTR-OVIS"
 def row(model, kind, how, device):
     cell = Cell(model, how, 2, gpu.TINY.size, 3 if kind == "training" else 0)
     figures = training_step.measure_words(gpu.words(cell, device, gpu.TINY))
-    return training_step.time_and_memory(figures)
+    return training_step.cells(figures)
 
 
 def test_every_config_has_every_format():

@@ -11,10 +11,9 @@ import torch
 from conftest import CLIPS_CONFIG, ROOT, build, make_clip
 
 KEYS = {
-    "parameters", "trainable", "flops", "flops_by_part", "step_seconds", "data_seconds",
+    "parameters", "trainable", "flops", "step_seconds", "data_seconds",
     "peak_bytes", "peak_kind", "saved_bytes", "frames", "size", "clips", "device", "threads",
 }  # fmt: skip
-PARTS = {"backbone", "encoder", "decoder", "heads", "mask_head", "rest"}
 QUICK = ["--steps", "2", "--warmup", "0"]
 SYNTHETIC = [*QUICK, "--frames", "2", "--size", "32", "48"]
 
@@ -60,18 +59,15 @@ def test_command_measures_the_training_set(tiny_opts, tmp_path, capsys):
     assert run([*QUICK, "--threads", "2", "--json", str(target)], opts) == 0
     report = json.loads(target.read_text())
     assert set(report) == KEYS
-    assert set(report["flops_by_part"]) == PARTS
     assert report["parameters"] == report["trainable"] > 0
-    assert report["flops"] == sum(report["flops_by_part"].values())
-    seconds = report["step_seconds"]
-    assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
+    assert report["flops"] > 0 < report["step_seconds"]["median"]
     assert report["data_seconds"] > 0
     assert report["peak_bytes"] > report["saved_bytes"] > 0
     assert (report["frames"], report["size"], report["clips"]) == (2, [64, 96], 2)
     assert (report["device"], report["threads"], report["peak_kind"]) == ("cpu", 2, "resident")
     out = capsys.readouterr().out
     assert "2 clips of 2 frames of 64 x 96 pixels (training set), cpu, CPU threads: 2" in out
-    assert f"{report['parameters'] / 1e6:.2f}" in out
+    assert f"{report['parameters'] / 1e6:.1f}" in out
     for table in out.split("\n\n")[1:]:
         assert len({len(line) for line in table.splitlines()}) == 1  # aligned
 
