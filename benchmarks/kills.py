@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command_line import COUNT, benchmark, table
-from benchmarks.synthetic import drifting_squares
+from benchmarks.synthetic import write_videos
 from simplevtr.formats.files import check_output
-from simplevtr.video_io import open_sink
 from simplevtr.weights_file import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,11 +99,7 @@ def results_files(folder: Path, done: str) -> Results:
 
 def works(place: Path) -> list[Work]:
     """The three, with their videos drawn."""
-    for index in range(VIDEOS):
-        path = place / "videos" / f"{index}.mp4"
-        with open_sink(path, 25, SIZE) as sink:
-            for frame in drifting_squares(FRAMES, SIZE):
-                sink.write(frame)
+    write_videos(place / "videos", VIDEOS, FRAMES, SIZE)
     train = "train_net.py --resume --config-file configs/embedded/pixel_clips.yaml SEED 1"
     train += " MODEL.WEIGHTS demo/embedded_easy.pth SOLVER.IMS_PER_BATCH 2 SOLVER.MAX_ITER 16"
     train += " SOLVER.CHECKPOINT_PERIOD 3 DATASETS.TEST () OUTPUT_DIR {output}"

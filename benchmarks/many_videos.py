@@ -11,18 +11,17 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.command_line import COUNT, benchmark, model_config
-from benchmarks.synthetic import drifting_squares
+from benchmarks.command_line import COUNT, benchmark, model_config, table
+from benchmarks.synthetic import write_videos
 from simplevtr.inference import SegmentTask, VideoPredictor, in_processes, settings_of
 from simplevtr.terminal import number
-from simplevtr.video_io import NamedVideo, find_videos, open_sink, open_source
-
-from tabulate import tabulate
+from simplevtr.video_io import NamedVideo, find_videos, open_source
 
 
 def loop(predictor: VideoPredictor, videos: list[NamedVideo], output: Path) -> Iterator[None]:
@@ -49,38 +48,29 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 @benchmark(_add_options, model=True)
-def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
-    """Measure every round; the table has medians."""
+def main(args: argparse.Namespace) -> tuple[dict[str, list[float]], str]:
+    """Measure every round; frames per second of each by way, and a table of medians."""
     cfg = model_config(args)
-    predictor, rows = VideoPredictor(cfg), []
+    predictor = VideoPredictor(cfg)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        for index in range(args.videos):
-            path = place / "videos" / f"{index}.mp4"
-            with open_sink(path, 25, tuple(args.size)) as sink:
-                for frame in drifting_squares(args.frames, tuple(args.size)):
-                    sink.write(frame)
+        write_videos(place / "videos", args.videos, args.frames, tuple(args.size))
         videos = find_videos([str(place / "videos")])
+        fps: dict[str, list[float]] = defaultdict(list)
         for index in range(args.rounds):
-            speeds = {"loop": rate(loop(predictor, videos, place / f"loop-{index}"), args.frames)}
+            fps["loop"].append(rate(loop(predictor, videos, place / f"loop-{index}"), args.frames))
             for workers in args.workers:
                 output = place / f"{workers}-{index}"
-                opts = tuple(args.opts)
-                task = SegmentTask(args.config_file, opts, output, settings_of(cfg))
+                task = SegmentTask(args.config_file, tuple(args.opts), output, settings_of(cfg))
                 done = in_processes(task, videos, workers=workers)
-                speeds[f"workers: {workers}"] = rate(done, args.frames)
-            rows += [
-                {"round": index, "way": way, "fps": fps, "ratio": fps / speeds["loop"]}
-                for way, fps in speeds.items()
-            ]
-    table = []
-    for way in speeds:
-        own = [row for row in rows if row["way"] == way]
-        ratios = [row["ratio"] for row in own]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        table.append([way, median(row["fps"] for row in own), f"{median(ratios):.2f}", spread])
-    heads = ["", "frames/s", "ratio to the loop", "least to greatest"]
-    return rows, tabulate(table, heads, tablefmt="github", floatfmt=".0f", disable_numparse=[2, 3])
+                fps[f"workers: {workers}"].append(rate(done, args.frames))
+    rows = []
+    for way, found in fps.items():
+        ratios = [own / other for own, other in zip(found, fps["loop"], strict=True)]
+        row = {"": way, "frames/s": f"{median(found):.0f}"}
+        row |= {"ratio to the loop": f"{median(ratios):.2f}"}
+        rows.append(row | {"least to greatest": f"{min(ratios):.2f} to {max(ratios):.2f}"})
+    return fps, table(rows)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from simplevtr.video_io import open_sink
 
 import numpy as np
 import torch
@@ -63,3 +66,11 @@ def drifting_squares(frames: int, size: tuple[int, int]) -> Iterator[np.ndarray]
             y = round((height - side) * (0.5 + 0.5 * np.sin(t / (17 + 5 * number) + number)))
             frame[y : y + side, max(0, x) : max(0, x + side)] = colour
         yield frame
+
+
+def write_videos(folder: Path, count: int, frames: int, size: tuple[int, int]) -> None:
+    """Write 0.mp4, 1.mp4, ... of ``drifting_squares``, 25 frames a second."""
+    for index in range(count):
+        with open_sink(folder / f"{index}.mp4", 25, size) as sink:
+            for frame in drifting_squares(frames, size):
+                sink.write(frame)
