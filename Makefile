@@ -81,7 +81,8 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu.py --device cpu --full --models --output output/kernels.md --overwrite
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu.py --device cpu --full --models --minutes 30 \
+	  --output output/kernels.md --overwrite
 	$(BIN)/python benchmarks/exported_model.py --config-file configs/embedded/pretrained.yaml
 	$(BIN)/python benchmarks/performance.py --threads 2 --frames 4
 
