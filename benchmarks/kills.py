@@ -11,6 +11,7 @@ lost is whatever is not, and what lacks at the end; no process may outlive its r
 """
 
 import argparse
+import atexit
 import hashlib
 import os
 import random
@@ -65,6 +66,8 @@ class Work:
             start_new_session=True,
             preexec_fn=limit,
         )
+        # If this command itself is stopped.
+        atexit.register(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
         log, lock = output.with_suffix(".log"), output / ".lock"
         log.touch()
         threading.Thread(target=lambda: log.write_bytes(process.stdout.read())).start()

@@ -101,8 +101,8 @@ def main(options: argparse.Namespace) -> None:
     categories = {category.id: table_cell(category.name) for category in file.categories}
     names = [table_cell(name) for name in options.names]
     say(f"{_table(sides, names, categories)}\n")
-    kept = counted(len(set(groups or chosen)), "groups")
-    say(f"{counted(len(left_out), 'videos')} left out, {kept}")
+    own_groups = counted(len(set(groups or chosen)), "groups")
+    say(f"{counted(len(left_out), 'videos')} left out, {own_groups}")
     say(f"split {recipe['val_names_sha256'][:16]} (videos of {options.names[1]}, SHA-256)")
     say("\n".join(f"wrote {path}" for path in paths))
     warnings = ["the file has no annotations; the videos were split by length alone"]
