@@ -49,7 +49,7 @@ def test_more_instances_than_slots_keeps_the_largest_and_warns_once(caplog):
     assert targets.labels.tolist() == [2, 3]
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 1
-    assert "video_7/00000.jpg: 4 instances" in messages[0]
+    assert "video_7/00000.jpg has 4 instances" in messages[0]
     assert "2 slots" in messages[0]
 
 
