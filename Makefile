@@ -1,6 +1,6 @@
 # make demo   train, score and draw on a small dataset that is made on the spot (CPU, minutes)
 # make test   lint and run the tests
-# make bench  measure kernels, training and inference (CPU, ten minutes)
+# make bench  measure kernels, training and inference (CPU)
 # make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
 # make docs   the pages of docs/ as a site, in output/site
 # make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it

@@ -16,6 +16,7 @@ import hashlib
 import os
 import random
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -59,7 +60,7 @@ class Work:
             size = largest_file  # Python ignores SIGXFSZ, so that writing fails with EFBIG
             limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, size))
         process = subprocess.Popen(
-            [sys.executable, *self.words.format(output=output).split()],
+            [sys.executable, *shlex.split(self.words.format(output=shlex.quote(str(output))))],
             cwd=ROOT,
             stdout=subprocess.PIPE,  # what it prints counts for no disk
             stderr=subprocess.STDOUT,
@@ -108,8 +109,8 @@ def works(place: Path) -> list[Work]:
     train += " SOLVER.CHECKPOINT_PERIOD 3 DATASETS.TEST () OUTPUT_DIR {output}"
     evaluate = "train_net.py --eval-only --config-file configs/embedded/pretrained.yaml"
     evaluate += " TEST.OVERWRITE True OUTPUT_DIR {output}"
-    segment = f"-m simplevtr segment {place / 'videos'} --output {{output}} --config-file"
-    segment += " configs/embedded/pretrained.yaml"
+    segment = f"-m simplevtr segment {shlex.quote(str(place / 'videos'))} --output {{output}}"
+    segment += " --config-file configs/embedded/pretrained.yaml"
     return [
         Work("train", train, checkpoints),
         Work("evaluate", evaluate, partial(results_files, done="results.json")),

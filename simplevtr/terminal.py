@@ -75,6 +75,13 @@ def add_model(parser: argparse.ArgumentParser, *, opts: bool = False) -> None:
         add("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help=text)
 
 
+def add_score_threshold(parser: argparse.ArgumentParser, default: float) -> None:
+    """Add the option of all commands that draw or write tracks."""
+    text = f"least score of a track ({default})"
+    kind = number(least=0, most=1)
+    parser.add_argument("--score-threshold", type=kind, default=default, help=text)
+
+
 def add_area_limits(parser: argparse.ArgumentParser, default: Sequence[float]) -> None:
     """Add the option of all commands that score results: ``area_limits`` of ``evaluate_tracks``."""
     text = "greatest small and greatest medium area in pixels (default: 128^2 256^2)"

@@ -31,12 +31,21 @@ way. Caffe's (BGR, detectron2's "MSRA") are recognised by detectron2's names wit
 and rewritten; others trained in that way need --source-colours caffe.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command, number, say
+
+if TYPE_CHECKING:  # they take seconds to import
+    from simplevtr.conversion.draft import Target
+    from simplevtr.structures import Classes
+
+    from torch import Tensor
 
 VISTR_SLOTS = 10
 # The layouts of simplevtr.conversion, which takes seconds to import.
@@ -78,12 +87,44 @@ def _of_config(options: argparse.Namespace) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in given]
 
 
+def _fitted(
+    weights: dict[str, Tensor], classes: Classes | None, target: Target, options: argparse.Namespace
+) -> tuple[dict[str, Tensor], Classes | None]:
+    """The weights that fit a config's model, and the classes that their rows are of, if known."""
+    from simplevtr.conversion import convert
+    from simplevtr.conversion.classes import BIAS, WEIGHT
+
+    known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
+    names: Sequence[str] | None = [name for _, name in known] if known else None
+    if names is None and classes is not None and BIAS in weights:
+        names = classes.names
+        if offset is None:
+            offset = max(0, len(weights[BIAS]) - len(names) - 1)
+    weights, report = convert(
+        weights,
+        target,
+        layout=options.layout,
+        source_slots=options.source_slots,
+        source_class_offset=offset,
+        source_classes=names,
+        colours=options.source_colours,
+    )
+    say(report.text(options.verbose))
+    if options.to == "vistr" and report.left_out and not options.partial:
+        left_out = ", ".join(entry.name for entry in report.left_out[:20])
+        raise ValueError(
+            f"{len(report.left_out)} tensors have no place in the model of the config "
+            f"(--partial leaves them out): {left_out}"
+        )
+    kept = any(entry.name == WEIGHT for entry in report.taken)  # else other rows than SOURCE's
+    return weights, classes if kept else None
+
+
 @command(_add_options, intermixed=True)
 def main(options: argparse.Namespace) -> None:
     """Convert ``options.source``, write ``options.target`` and print the report."""
     from simplevtr import weights_file
-    from simplevtr.conversion import convert, target_of_config, to_vistr
-    from simplevtr.conversion.classes import BIAS, WEIGHT
+    from simplevtr.conversion import target_of_config, to_vistr
     from simplevtr.run_config import setup_cfg
 
     if options.config_file is None and options.opts:
@@ -102,33 +143,10 @@ def main(options: argparse.Namespace) -> None:
     say(f"{options.source}: {which}")
     slots, query_frames = options.source_slots or VISTR_SLOTS, None
     if options.config_file is not None:
-        known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
-        names: Sequence[str] | None = [name for _, name in known] if known else None
-        if names is None and classes is not None and BIAS in weights:
-            names = classes.names
-            if offset is None:
-                offset = max(0, len(weights[BIAS]) - len(names) - 1)
         cfg = setup_cfg(options.config_file, options.opts)
         target, config = target_of_config(cfg), cfg.dump()
-        weights, report = convert(
-            weights,
-            target,
-            layout=options.layout,
-            source_slots=options.source_slots,
-            source_class_offset=offset,
-            source_classes=names,
-            colours=options.source_colours,
-        )
-        say(report.text(options.verbose))
-        if all(entry.name != WEIGHT for entry in report.taken):
-            classes = None  # other rows than those of SOURCE
+        weights, classes = _fitted(weights, classes, target, options)
         slots, query_frames = target.slots, target.query_frames
-        if options.to == "vistr" and report.left_out and not options.partial:
-            left_out = ", ".join(entry.name for entry in report.left_out[:20])
-            raise ValueError(
-                f"{len(report.left_out)} tensors have no place in the model of the config "
-                f"(--partial leaves them out): {left_out}"
-            )
     if options.to == "vistr":
         config = None  # VisTR's names are not those of its model
         weights, report = to_vistr(

@@ -25,7 +25,7 @@ from threading import Event
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, tracking, video_io, visualization
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.terminal import add_model, command, number, say
+from simplevtr.terminal import add_model, add_score_threshold, command, number, say
 
 import av
 import numpy as np
@@ -46,8 +46,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--output", help=".mp4, .gif, or a folder for images")
     add("--results", metavar="FILE.json", help="also write the tracks as YouTube-VIS results")
     add("--masks", metavar="FOLDER", help="also write one MOTS picture per frame (16-bit PNG)")
-    add("--score-threshold", type=number(least=0, most=1), default=SCORE_THRESHOLD,
-        help=f"least score of a track ({SCORE_THRESHOLD})")  # fmt: skip
+    add_score_threshold(parser, SCORE_THRESHOLD)
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
     add("--trail", type=int, default=0, metavar="N", help="draw the path of the last N frames")

@@ -20,7 +20,7 @@ from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, tracks_by_video
 from simplevtr.formats.files import check_output, read_json, write_json
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import GroundTruth, check_ground_truth, load_ground_truth
-from simplevtr.terminal import add_unknown_categories, command, counted, number, say
+from simplevtr.terminal import add_score_threshold, add_unknown_categories, command, counted, say
 from simplevtr.toolbox import exporting
 
 from tqdm import tqdm
@@ -36,9 +36,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     videos.add_argument("--input", help="instead of it the only video, or the folder of its frames")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
-    score = number(least=0, most=1)
-    text = f"least score of a track ({SCORE_THRESHOLD})"
-    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help=text)
+    add_score_threshold(parser, SCORE_THRESHOLD)
 
 
 @command(_add_options)

@@ -29,7 +29,7 @@ from pathlib import Path
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, video_io
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.terminal import add_model, command, counted, number, say
+from simplevtr.terminal import add_model, add_score_threshold, command, counted, number, say
 
 from tqdm import tqdm
 
@@ -42,8 +42,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")
     add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")
     add("--mots", action="store_true", help="also write one MOTS picture per frame (16-bit PNG)")
-    add("--score-threshold", type=number(least=0, most=1), default=SCORE_THRESHOLD,
-        help=f"least score of a track ({SCORE_THRESHOLD})")  # fmt: skip
+    add_score_threshold(parser, SCORE_THRESHOLD)
     add("--workers", type=number(int, least=1), metavar="N",
         help="processes, with a model each (default: one per GPU, else 1)")  # fmt: skip
     add("--ray", metavar="ADDRESS", help="of a Ray cluster that does the work; local: start one")

@@ -29,7 +29,14 @@ from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import Video, load_ground_truth
-from simplevtr.terminal import add_unknown_categories, command, counted, number, say
+from simplevtr.terminal import (
+    add_score_threshold,
+    add_unknown_categories,
+    command,
+    counted,
+    number,
+    say,
+)
 
 import av
 import numpy as np
@@ -53,10 +60,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
     add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
-    count, score, rate = number(int, least=1), number(least=0, most=1), number(Fraction, above=0)
+    count, rate = number(int, least=1), number(Fraction, above=0)
     add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
-    text = f"least score of what is drawn ({SCORE_THRESHOLD})"
-    add("--score-threshold", type=score, default=SCORE_THRESHOLD, help=text)
+    add_score_threshold(parser, SCORE_THRESHOLD)
     text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
     add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
     add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")

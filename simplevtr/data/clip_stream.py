@@ -51,11 +51,14 @@ class ClipStream(torch.utils.data.Dataset):
     current: Sequence[Clip] = ()  # the batch that was given last
 
     def __post_init__(self, items: Sequence[tuple[int, int | None]]) -> None:
-        self._mixed = len({"still" in record for record in self.records}) > 1
+        mixed = len({"still" in record for record in self.records}) > 1
         self.records = DatasetFromList(self.records, copy=False)  # held once, serialised
         pairs = [(video, -1 if anchor is None else anchor) for video, anchor in items]
         self._items = np.array(pairs, dtype=np.int64)
         self.visits = np.asarray(self.visits, dtype=np.float64)
+        # Up to each item, its share of an epoch; None where all records are of one kind.
+        sums = np.cumsum(self.visits)  # whose last one is exactly 1 then
+        self._shares = sums / sums[-1] if mixed else None
 
     def __iter__(self) -> Iterator[list[Clip]]:
         """Yield the batches from iteration ``start`` on.
@@ -122,9 +125,9 @@ class ClipStream(torch.utils.data.Dataset):
 
     def _donor(self, rng: np.random.Generator) -> int:
         """A record to paste tracks from; among videos stills have their share of an epoch."""
-        if not self._mixed:
+        if self._shares is None:
             return int(rng.integers(len(self.records)))
-        return int(self._items[rng.choice(len(self._items), p=self.visits / self.visits.sum()), 0])
+        return int(self._items[self._shares.searchsorted(rng.random(), side="right"), 0])
 
 
 def grouped_by_shape(clips: Iterable[Clip], batch_size: int, buffered: int) -> Iterator[list[Clip]]:

@@ -81,8 +81,9 @@ def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
             f"{gpus} GPUs"
         )
     try:
-        where = dist.rendezvous(place.url, place.rank, place.processes, timeout=_PATIENCE)
-        store, rank, size = next(iter(where))
+        store, rank, size = next(
+            dist.rendezvous(place.url, place.rank, place.processes, timeout=_PATIENCE)
+        )
     except dist.DistError as error:
         raise ChildProcessError(
             f"process {place.rank} did not meet all {place.processes} within {_PATIENCE} (h:mm:ss) "

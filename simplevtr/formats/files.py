@@ -140,10 +140,9 @@ def refuse_existing(
     ValueError: it is one of the ``inputs``, whatever their names. FileExistsError: there is such a
     file and ``overwrite`` is False.
     """
-    if os.path.exists(path):
-        for source in inputs:
-            if os.path.exists(source) and os.path.samefile(path, source):
-                raise ValueError(f"{path} is an input of this command; write elsewhere")
+    present = filter(os.path.exists, inputs if os.path.exists(path) else ())
+    if any(os.path.samefile(path, source) for source in present):
+        raise ValueError(f"{path} is an input of this command; write elsewhere")
     if not overwrite and os.path.lexists(path):  # also a link that leads nowhere
         raise FileExistsError(
             f"{path} exists already; write elsewhere (OUTPUT_DIR, --output) "
