@@ -1,7 +1,5 @@
 """A label means a name: whatever order and ids a file gives its categories."""
 
-import json
-
 from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.data.build import build_train_loader
 from simplevtr.data.class_names import align_datasets, settle_classes, settled_classes
@@ -17,6 +15,7 @@ import pytest
 import torch
 from conftest import build, run_train_net
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from json_files import edit_json
 from ytvis_folder import make_ytvis_folder
 
 NAMES = ("class_names_a", "class_names_b")
@@ -33,12 +32,8 @@ def folder(tmp_path):
 
 def register_edited(folder, edit, name=NAMES[1]):
     """The same tracks under another category list."""
-    content = json.loads(open(folder.json_file).read())
-    edit(content)
     path = folder.json_file.replace(".json", "_edited.json")
-    with open(path, "w") as file:
-        json.dump(content, file)
-    register_ytvis(name, path, folder.image_root)
+    register_ytvis(name, edit_json(folder.json_file, edit, path), folder.image_root)
     return name
 
 
@@ -189,23 +184,21 @@ def test_a_test_set_in_another_order_has_the_same_scores(tiny_opts, embedded, tm
     """A training and evaluations end to end: names are saved, obeyed, and written."""
     run_train_net(*tiny_opts, "DATASETS.TEST", "()")
     path = tmp_path / "run/model_final.pth"
-    content = json.loads((embedded / "val.json").read_text())
+    content = read_json(embedded / "val.json")
     names = [category["name"] for category in content["categories"]]
     ids = [category["id"] for category in content["categories"]]
     assert torch.load(path, weights_only=True)["classes"] == {"names": names, "ids": ids}
-    for entry in (*content["categories"], *content["annotations"]):
-        key = "category_id" if "category_id" in entry else "id"
-        entry[key] = 100 - entry[key]
-    (tmp_path / "other.json").write_text(json.dumps(content))
+    reverse = renumbered([100 - number for number in ids])
+    other = edit_json(embedded / "val.json", reverse, tmp_path / "other.json")
     results = {}
     for name in ("tiny_val", "class_names_b"):
-        custom = [["class_names_b", str(tmp_path / "other.json"), str(embedded / "val/JPEGImages")]]
+        custom = [["class_names_b", other, str(embedded / "val/JPEGImages")]]
         # The datasets of the training are registered in this process.
         opts = [*tiny_opts, "DATASETS.CUSTOM", str(custom), "DATASETS.TEST", f"('{name}',)"]
         opts += ["MODEL.WEIGHTS", str(path), "OUTPUT_DIR", str(tmp_path / name)]
         run_train_net("--eval-only", *opts)
         file = tmp_path / name / "inference" / name / "results.json"
-        results[name] = json.loads(file.read_text())
+        results[name] = read_json(file)
     one, two = results.values()
     assert one
     assert [entry["category_name"] for entry in one] == [entry["category_name"] for entry in two]

@@ -1,17 +1,14 @@
-import json
-
 from simplevtr.formats.ytvis import load_annotated, load_ground_truth
 
 import pytest
+from json_files import change, save_json
 from track_samples import LENGTH, annotation, box, ground_truth
 
 TRACK = [box(0, 0, 4, 4), None, box(1, 1, 3, 3)]
 
 
 def load(tmp_path, content):
-    path = tmp_path / "truth.json"
-    path.write_text(json.dumps(content))
-    return load_ground_truth(path)
+    return load_ground_truth(save_json(tmp_path / "truth.json", content))
 
 
 def test_area_is_the_files_or_else_the_masks_own(tmp_path):
@@ -79,18 +76,6 @@ def test_names_are_compared_in_one_unicode_form(tmp_path):
     content = ground_truth([], categories=(decomposed, composed))
     with pytest.raises(ValueError, match=r"categories\[1\]: name .* is used by categories\[0\]"):
         load(tmp_path, content)
-
-
-def change(path, value):
-    """A change of sample content: the value at a path of keys."""
-
-    def apply(content):
-        *parents, last = path
-        for key in parents:
-            content = content[key]
-        content[last] = value
-
-    return apply
 
 
 A = ("annotations", 1)

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 from simplevtr import setup_cfg
@@ -11,19 +10,11 @@ import pytest
 from conftest import forget
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
-from test_ground_truth import change
+from json_files import change, edit_json
 from ytvis_folder import make_ytvis_folder
 
 MASKS = ("annotations", 1, "segmentations")
 NAME = "ytvis_test_dataset"
-
-
-def edit(folder, apply):
-    """Apply a change to the JSON's content and write it back."""
-    path = Path(folder.json_file)
-    content = json.loads(path.read_text())
-    apply(content)
-    path.write_text(json.dumps(content))
 
 
 def custom_cfg(*entries, train=(), test=()):
@@ -58,7 +49,7 @@ def test_videos_are_sorted_by_id_and_categories_made_contiguous(tmp_path):
         for track in content["annotations"]:
             track["category_id"] = {1: 4, 2: 9}[track["category_id"]]
 
-    edit(folder, renumber)
+    edit_json(folder.json_file, renumber)
     records = load_ytvis_json(*folder, NAME)
     assert [r["video_id"] for r in records] == [1, 2]
     assert [a["category_id"] for a in records[0]["annotations"][1]] == [0, 1]
@@ -71,8 +62,8 @@ def test_annotations_boxes_and_areas_may_be_missing(tmp_path):
     folder = make_ytvis_folder(tmp_path, videos=1, frames=3, annotations=False)
     assert load_ytvis_json(*folder)[0]["annotations"] == [[], [], []]
     folder = make_ytvis_folder(tmp_path, videos=1)
-    edit(folder, lambda c: [track.pop("bboxes") for track in c["annotations"]])
-    edit(folder, lambda c: [track.pop("areas") for track in c["annotations"]])
+    edit_json(folder.json_file, lambda c: [track.pop("bboxes") for track in c["annotations"]])
+    edit_json(folder.json_file, lambda c: [track.pop("areas") for track in c["annotations"]])
     assert load_ytvis_json(*folder)[0]["annotations"][1][0]["bbox"] is None
 
 
@@ -102,7 +93,7 @@ def test_annotations_boxes_and_areas_may_be_missing(tmp_path):
 )
 def test_malformed_files_are_refused_with_file_and_value(tmp_path, apply, message):
     folder = make_ytvis_folder(tmp_path, videos=2)
-    edit(folder, apply)
+    edit_json(folder.json_file, apply)
     with pytest.raises(ValueError, match="train.json") as caught:
         load_ytvis_json(*folder)
     assert message in str(caught.value)
