@@ -128,6 +128,8 @@ def test_wrong_files(run, tmp_path):
     check_refused(run(source=tmp_path / "none.json"), "none.json: no such file")
     check_refused(run(content={"images": []}), "train.json", "COCO")
     check_refused(run("--frame-bins", 4, 2), "must rise; got 4 2")
+    crowds = [{**entry, "iscrowd": 1} for entry in SMALL["annotations"]]
+    check_refused(run(content={**SMALL, "annotations": crowds}), "all 7 annotations are crowds")
 
 
 @pytest.mark.parametrize("value", ["0", "1.01", "most", "nan"])

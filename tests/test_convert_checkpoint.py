@@ -159,6 +159,7 @@ def test_the_command_offers_what_the_package_knows():
             ["--layout", "detr", "--source-colours", "rgb"],
             "--layout, --source-colours: only a",
         ),
+        (["--source-slots", "3"], "--source-slots: only a"),
         (["--partial"], "it needs --to vistr"),
         (["--layout", "mmcv"], "invalid choice: 'mmcv'"),
         (["--source-slots", "0"], "0 was given; it must be at least 1"),

@@ -153,6 +153,19 @@ def test_errors_are_one_line(arguments, message, folder, call):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--examples", "21"], "21 was given; it must be at least 1 and at most 20"),
+        (["--images", "a", "--no-images"], "not allowed with argument --images"),
+    ],
+)
+def test_options_that_would_not_be_heeded_are_refused(options, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["a.json", *options])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[" * 100_000, "not valid JSON"),

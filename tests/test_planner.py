@@ -98,6 +98,17 @@ def test_what_training_keeps_is_what_a_real_step_keeps(tiny_cfg):
     assert grown[0] <= grown[1] < 1.4 * kept
 
 
+def test_an_average_takes_the_memory_of_the_weights(shallow_cfg):
+    peaks = []
+    for decay in (0.0, 0.9):
+        shallow_cfg.SOLVER.EMA_DECAY = decay
+        peaks.append(MemoryModel(shallow_cfg).training(frames=1, size=(32, 32), instances=1))
+    network = build(shallow_cfg).network
+    sizes = [tensor.nbytes for tensor in (*network.parameters(), *network.buffers())]
+    more = {peaks[1][part] - need for part, need in peaks[0].items()}
+    assert more == {sum(-(-size // ALLOCATION) * ALLOCATION for size in sizes)}
+
+
 def test_dropout_keeps_a_byte_a_value(shallow_cfg):
     kept = []
     for rate in (0.0, 0.1):

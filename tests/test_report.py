@@ -278,7 +278,13 @@ def test_needs_neither_torch_nor_detectron2():
 
 
 def test_bad_files(data, tmp_path, call):
+    below = Path(data[1]) / "report"
+    check_refused(call(tool, *data, "--output", below), "gt.json is not a folder")
     output = ["--output", tmp_path / "report"]
     check_refused(call(tool, "--gt", "none.json", *data[2:], *output), "none.json")
     check_refused(call(tool, "--video-list", data[3], *data[2:], *output), "results.json")
     check_refused(call(tool, *data[:2], "--results", data[1], *data[4:], *output), "gt.json")
+    content = json.loads(Path(data[1]).read_text())
+    crowds = [{**entry, "iscrowd": 1} for entry in content["annotations"]]
+    Path(data[1]).write_text(json.dumps({**content, "annotations": crowds}))
+    check_refused(call(tool, *data, *output), "gt.json: all 5 annotations are crowds")

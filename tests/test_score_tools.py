@@ -136,6 +136,17 @@ def test_what_is_read_is_never_replaced(score, seeds, tmp_path):
         assert (tmp_path / name).read_bytes() == content
 
 
+def test_what_is_no_place_for_a_file_is_refused_before_anything_is_read(score, seeds, tmp_path):
+    (tmp_path / "file").touch()
+    for place, message in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "file/x", "file is not a folder"),
+    ):
+        again = "--overwrite", "--output", place
+        for done in (score(*again, gt="none.json"), seeds("none.json", *again)):
+            check_refused(done, f"{place} ", message)
+
+
 def test_files_that_do_not_exist(score, seeds, tmp_path):
     none = tmp_path / "none.json"
     for done in (score(results=none), score(gt=none), seeds(none)):

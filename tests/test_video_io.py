@@ -312,8 +312,15 @@ def test_existing_output_is_refused(tmp_path, caplog, monkeypatch):
 def test_unknown_suffixes_and_rates_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"suffix '\.avi', allowed: \.mp4 or \.gif"):
         check_output(tmp_path / "clip.avi")
-    with pytest.raises(ValueError, match="must be above 0"):
-        open_sink(tmp_path / "clip.mp4", Fraction(0), (40, 60))
+    for rate in (Fraction(0), Fraction(10**12), Fraction(1, 10**12)):
+        with pytest.raises(ValueError, match="a frame rate of .* was given; allowed are"):
+            open_sink(tmp_path / "clip.mp4", rate, (40, 60))
+    for name, sides in (("clip.mp4", (40, 16_386)), ("folder", (70_000, 60))):
+        with pytest.raises(ValueError, match=r"pixels were given; a side may have \d+ \(--scale\)"):
+            open_sink(tmp_path / name, Fraction(10), sides)
+    for rate in (Fraction(10**6), Fraction("50000.123456"), Fraction(1, 20_000)):
+        with open_sink(tmp_path / "clip.mp4", rate, (4, 6), overwrite=True) as sink:
+            sink.write(np.zeros((4, 6, 3), np.uint8))
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="a file, but a folder"):
         check_output(tmp_path / "file")

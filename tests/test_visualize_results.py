@@ -132,11 +132,14 @@ def test_wrong_input_gives_one_line_and_status_2(tmp_path, capsys):
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps([{"video_id": 9, "category_id": 1, "score": 1, "segmentations": []}]))
     Image.new("RGB", (10, 10)).save(Path(folder.image_root) / "video1" / "00001.jpg")
+    crowds = tmp_path / "crowds.json"
+    crowds.write_text(Path(folder.json_file).read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
     for more, message in (
         (("--results", str(tmp_path / "no.json")), "no.json: no such file"),
         (("--results", str(bad)), "unknown video_id 9"),
         (("--videos", "5"), "no video 5"),
         ((), "00001.jpg has 10x10 pixels"),
+        (("--gt", str(crowds)), "all 2 annotations are crowds"),
     ):
         assert tool.main(arguments(folder, tmp_path / "out", *more)) == 2
         error = capsys.readouterr().err.strip().splitlines()[-1]

@@ -82,7 +82,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _of_config(options: argparse.Namespace) -> list[str]:
     """The options given that only a conversion for a config uses."""
-    names = ("layout", "source_class_offset", "source_dataset", "source_colours")
+    names = ["layout", "source_class_offset", "source_dataset", "source_colours"]
+    names += ["source_slots"] * (options.to != "vistr")
     given = [name for name in names if getattr(options, name) not in (None, COLOURS[0])]
     return [f"--{name.replace('_', '-')}" for name in given]
 

@@ -16,7 +16,7 @@ from simplevtr.formats.files import check_output, read_json, refuse_existing, wr
 from simplevtr.terminal import command, counted, error_text, number, say
 from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
 from simplevtr.toolbox.doctor.examination import Examination, Settings, examine
-from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, Findings, described
+from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, MOST_EXAMPLES, Findings, described
 from simplevtr.toolbox.doctor.frame_files import Split, read_split
 
 from tabulate import tabulate
@@ -28,8 +28,9 @@ _MOST_WIDTH = 200  # characters of an example
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add, count = parser.add_argument, number(int, least=1)
     add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
-    add("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
-    add("--no-images", action="store_true", help="leave the images of a registered dataset alone")
+    images = parser.add_mutually_exclusive_group().add_argument
+    images("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
+    images("--no-images", action="store_true", help="leave those of a registered dataset alone")
     add("--decode", action=argparse.BooleanOptionalAction, default=True,
         help="decode images whole (the default), or read only their headers, in which an image "
         "that is cut short looks whole")  # fmt: skip
@@ -45,7 +46,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="replace files that exist, never the input")
     add("--ignore", nargs="+", default=[], metavar="DEFECT",
         help="defects that are neither counted nor repaired")  # fmt: skip
-    add("--examples", type=count, default=3, metavar="N", help="shown of each defect (3)")
+    add("--examples", type=number(int, least=1, most=MOST_EXAMPLES), default=3, metavar="N",
+        help=f"shown of each defect, at most {MOST_EXAMPLES} (3)")  # fmt: skip
     add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
     add("--workers", type=count, metavar="N", help="threads that read images (the CPU's cores)")
@@ -207,8 +209,6 @@ def _check_targets(options: argparse.Namespace, source: str) -> None:
     targets = [path for path in (options.json, options.fix) if path is not None]
     inputs = [source, *options.against]
     for target in targets:
-        if os.path.isdir(target):
-            raise FileExistsError(f"{target} is a folder; name a file")
         refuse_existing(target, overwrite=options.overwrite, inputs=inputs)
     if len({*map(os.path.realpath, targets)}) < len(targets):
         raise ValueError(f"--fix and --json both name {options.fix}")

@@ -19,7 +19,7 @@ from simplevtr import terminal
 from simplevtr.evaluation.ytvis_eval import AREA_LIMITS
 from simplevtr.formats.files import read_json
 from simplevtr.formats.results import load_results
-from simplevtr.formats.ytvis import check_ground_truth, load_ground_truth
+from simplevtr.formats.ytvis import check_ground_truth, load_ground_truth, require_objects
 from simplevtr.toolbox.report import ReportSettings, write_report
 from simplevtr.toolbox.report.folder import check_folder
 
@@ -54,6 +54,7 @@ def main(options: argparse.Namespace) -> None:
         raise FileNotFoundError(f"folder {options.images} does not exist")
     if options.gt is not None:
         gt = load_ground_truth(options.gt)
+        require_objects(gt.source, gt.tracks)
     else:
         content = read_json(options.video_list)
         if isinstance(content, dict):

@@ -28,7 +28,7 @@ from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, trac
 from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
-from simplevtr.formats.ytvis import Video, load_ground_truth
+from simplevtr.formats.ytvis import Video, load_ground_truth, require_objects
 from simplevtr.terminal import (
     add_score_threshold,
     add_unknown_categories,
@@ -72,6 +72,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Draw the videos that were asked for."""
     truth, results = load_ground_truth(options.gt), []
+    require_objects(truth.source, truth.tracks)
     if options.results is not None:
         skip = options.unknown_categories == "skip"
         results = load_results(options.results, truth, skip_unknown=skip)

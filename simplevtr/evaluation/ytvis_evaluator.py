@@ -59,7 +59,7 @@ class YTVISEvaluator(DatasetEvaluator):
         self._gt: GroundTruth | Any = None
         if comm.is_main_process():  # the only one that needs it
             self._gt = load_ground_truth(PathManager.get_local_path(json_file))
-            require_objects(self._gt)
+            require_objects(self._gt.source, self._gt.tracks)
             unknown = set(to_contiguous) - {category.id for category in self._gt.categories}
             if unknown:
                 raise ValueError(

@@ -133,13 +133,23 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 def refuse_existing(
-    path: str | os.PathLike, *, overwrite: bool, inputs: Iterable[str | os.PathLike] = ()
+    path: str | os.PathLike,
+    *,
+    overwrite: bool,
+    inputs: Iterable[str | os.PathLike] = (),
+    folder: bool = False,
 ) -> None:
-    """Refuse a file that is to be written, before any work is done for it.
+    """Refuse a file that is to be written, or a ``folder``, before any work is done for it.
 
     ValueError: it is one of the ``inputs``, whatever their names. FileExistsError: there is such a
-    file and ``overwrite`` is False.
+    file and ``overwrite`` is False, or a folder in its place. NotADirectoryError: it would be below
+    a file.
     """
+    parent = next(above for above in Path(path).absolute().parents if above.exists())
+    if not parent.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {parent} is not a folder")
+    if not folder and os.path.isdir(path):
+        raise FileExistsError(f"{path} is a folder; name a file")
     present = filter(os.path.exists, inputs if os.path.exists(path) else ())
     if any(os.path.samefile(path, source) for source in present):
         raise ValueError(f"{path} is an input of this command; write elsewhere")
@@ -174,5 +184,5 @@ def check_output(
     if not suffix and path.is_file():
         raise ValueError(f"{path}: a file, but a folder is to be written there")
     if not path.is_dir() or any(path.iterdir()):
-        refuse_existing(path, overwrite=overwrite)
+        refuse_existing(path, overwrite=overwrite, folder=not suffix)
     return path

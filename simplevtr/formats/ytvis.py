@@ -209,7 +209,7 @@ def load_annotated(path: AnyPath) -> GroundTruth:
     """``load_ground_truth`` for scoring: also ValueError if there is nothing to compare with."""
     truth = load_ground_truth(path)
     require_annotations(truth)
-    require_objects(truth)
+    require_objects(truth.source, truth.tracks)
     if not truth.tracks:
         raise ValueError(f"{truth.source} has an empty list of annotations; nothing can be scored")
     return truth
@@ -276,12 +276,12 @@ def require_annotations(truth: GroundTruth) -> None:
         raise ValueError(f"{truth.source} has no annotations to compare with")
 
 
-def require_objects(truth: GroundTruth) -> None:
-    """Raise ValueError if all annotations are crowds, whose scores would all be NaN."""
-    if truth.tracks and all(track.iscrowd for track in truth.tracks):
+def require_objects(source: str, tracks: Sequence[Annotation | TrueTrack] | None) -> None:
+    """Raise ValueError if all tracks of a file are crowds: nothing would be counted or scored."""
+    if tracks and all(track.iscrowd for track in tracks):
         raise ValueError(
-            f"{truth.source}: all {len(truth.tracks)} annotations are crowds (iscrowd 1), which "
-            "are neither found nor missed, so there is nothing to score; YouTube-VIS has no crowds."
-            " If a converter wrote iscrowd 1 for every mask that is an RLE, set it to 0, or import "
-            "again with tools/import_dataset.py coco-tracks --crowds"
+            f"{source}: all {len(tracks)} annotations are crowds (iscrowd 1), which are neither "
+            "trained on nor scored nor drawn; YouTube-VIS has no crowds. If a converter wrote "
+            "iscrowd 1 for every mask that is an RLE, simplevtr doctor FILE --fix OUT --crowds "
+            "makes it 0, or import again with tools/import_dataset.py coco-tracks --crowds"
         )

@@ -136,6 +136,7 @@ class MemoryModel:
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
         self._exact = exact
+        self._averages = cfg.SOLVER.EMA_DECAY > 0
         self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
         self._fake = FakeTensorMode()
         with self._fake:
@@ -172,6 +173,8 @@ class MemoryModel:
             clips: B.
         """
         counter = self._counter()
+        if self._averages:
+            counter.reserve(counter.now)  # a copy of what it counts so far
         trained = [p for p in self._network.parameters() if p.requires_grad]
         counter.reserve(OPTIMIZER_STATES * sum(p.numel() * 4 for p in trained))
         self._network.train()

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from simplevtr.formats.ytvis import AnnotationFile
+from simplevtr.formats.ytvis import AnnotationFile, require_objects
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,10 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
     """The videos of an annotation file, in its order.
 
     Raises:
-        ValueError: a video has no file names, or two start with the same frame.
+        ValueError: a video has no file names, two start with the same frame, or all annotations
+            are crowds.
     """
+    require_objects(file.source, file.annotations)
     categories: dict[int, set[int]] = {video.id: set() for video in file.videos}
     shown = {video.id: [0] * video.length for video in file.videos}
     instances: Counter[int] = Counter()

@@ -18,6 +18,8 @@ from av.filter import Graph
 _MAX_GIF_FPS = 50  # a gif counts hundredths of a second, and viewers slow down delays below two
 _FINE = 90_000  # ticks a second of an mp4, at least; the usual clock of video
 _FINEST = 1_000_000  # ticks a second; a container's limit is not far beyond
+_SLOWEST = Fraction(1, 20_000)  # frames per second: a frame lasts less than 2**31 ticks
+_MOST_VIDEO, _MOST_STILL = 16_384, 65_535  # pixels a side that H.264's encoder and JPEG have
 
 
 def open_sink(
@@ -46,16 +48,23 @@ def open_sink(
         overwrite: whether an existing output is replaced. In a folder, files of other names stay.
 
     Raises:
-        ValueError: an unknown suffix, or a frame rate or shape of pixels that is not positive or
-            a rate too high for a gif.
+        ValueError: an unknown suffix, a shape of pixels that is not positive, or a frame rate or
+            size that such a file cannot have.
         FileExistsError: the output exists and ``overwrite`` is False.
     """
     path = check_output(path, overwrite=overwrite)
     fps = Fraction(fps)
-    for what, value in (("frame rate", fps), ("sample aspect ratio", sample_aspect_ratio)):
-        if value <= 0:
-            raise ValueError(f"{path}: a {what} of {value} was given; it must be above 0")
-    if path.is_dir() or not path.suffix:
+    if sample_aspect_ratio <= 0:
+        what = f"a sample aspect ratio of {sample_aspect_ratio}"
+        raise ValueError(f"{path}: {what} was given; it must be above 0")
+    if not _SLOWEST <= fps <= _FINEST:
+        what = f"a frame rate of {float(fps):g}"
+        raise ValueError(f"{path}: {what} was given; allowed are {_SLOWEST} to {_FINEST}")
+    is_folder = path.is_dir() or not path.suffix
+    if max(size) > (most := _MOST_STILL if is_folder else _MOST_VIDEO):
+        found = f"{size[0]} x {size[1]} pixels"
+        raise ValueError(f"{path}: frames of {found} were given; a side may have {most} (--scale)")
+    if is_folder:
         return FolderSink(path, size, names, overwrite=overwrite)
     if path.suffix.lower() == ".mp4":
         return Mp4Sink(path, size, fps, sample_aspect_ratio, audio_from, overwrite=overwrite)
@@ -124,7 +133,7 @@ class Mp4Sink(_VideoSink):
         self._audio_from = audio_from
         # The rate is only a label here: each frame has its own time. Without pictures stored out of
         # order, the file holds exactly how long each is shown, and its clock starts at 0.
-        rate = fps.limit_denominator(100_000)
+        rate = fps.limit_denominator(1000 if fps > 1000 else 100_000)  # both parts have 32 bits
         options = {"crf": "18", "bf": "0"}
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
         # yuv420p halves both axes, so they must be even.

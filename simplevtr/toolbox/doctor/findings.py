@@ -36,7 +36,7 @@ for _name, _severity, _ignorable, _text in re.findall(_ENTRY, CATALOGUE):
     DEFECTS[_name] = Defect(_name, _severity, bool(_ignorable), _meaning, _repair)
 
 _MOST_NAME = 200  # characters
-_MOST_EXAMPLES = 20  # of a defect
+MOST_EXAMPLES = 20  # of a defect that are kept
 _NESTING = 30  # levels that writing the file may need in addition to those of a value
 _PLAIN = (str, int, bool, type(None))  # types of values that any file may hold
 
@@ -89,7 +89,7 @@ class Findings:
             return False
         self.counts[name] += 1
         examples = self.examples.setdefault(name, [])
-        if len(examples) < _MOST_EXAMPLES:
+        if len(examples) < MOST_EXAMPLES:
             examples.append({**self.place, "detail": detail})
         self.repaired(repair, bool(repair))
         return True

@@ -76,9 +76,10 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
     FileExistsError: it is something else, or a report and ``overwrite`` is False.
     """
     path = Path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    is_new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    refuse_existing(path, overwrite=overwrite or is_new, folder=True)
+    if is_new:
         return path
-    refuse_existing(path, overwrite=overwrite)
     index = path / _INDEX
     if not index.is_file() or _MARK not in index.read_text(encoding="utf-8", errors="replace"):
         raise FileExistsError(f"{path} exists and is not a report, so it is not overwritten")
