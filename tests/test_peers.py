@@ -1,7 +1,6 @@
 """The comparison with the peers: its files and its page. None of the peers' packages is needed."""
 
 import importlib.util
-import json
 import shutil
 from argparse import Namespace
 from subprocess import CalledProcessError
@@ -11,6 +10,7 @@ from benchmarks.peers import compare, protocol
 import numpy as np
 import pytest
 from conftest import table_rows
+from json_files import save_json
 from torch import nn
 from ytvis_folder import make_ytvis_folder
 
@@ -21,7 +21,7 @@ FAILING = (3, "yolo")  # seed and system
 def train_figures(seconds):
     versions = {"torch": "2.0"}
     memory = {"peak_bytes": 100 * 2**20, "versions": versions}
-    return {"cpu_seconds": seconds, "budget": 100.0, "threads": 1, **memory}
+    return {"cpu_seconds": seconds, "budget": 100.0, "threads": 1, "dataset": {}, **memory}
 
 
 PREDICTION = {"milliseconds": {"val": 5.0, "long": 7.5}, "parameters": 1_500_000, "half_bytes": 3e6}
@@ -40,14 +40,14 @@ def steps(monkeypatch, tmp_path):
         seconds = 106 if (name, seed) == ("pixel", 1) else 104
         folder.mkdir(parents=True, exist_ok=True)
         figures = train_figures(seconds) if step == "train" else PREDICTION
-        (folder / f"{step}.json").write_text(json.dumps(figures))
+        save_json(folder / f"{step}.json", figures)
 
     def score(folder):
         ap = AP[folder.parent.name] + int(folder.name.removeprefix("seed_"))
         return {"val": {"AP": ap, "AP50": 2 * ap, "HOTA": 55.0}, "long": {"AP": 1.0, "AP50": 2.0}}
 
-    for split in ("train", "val", "long"):
-        (tmp_path / f"{split}.json").touch()
+    for name in ("train", "val", "long", "embedded"):
+        save_json(tmp_path / f"{name}.json", {})
     monkeypatch.setattr(compare, "DATA", tmp_path)
     monkeypatch.setattr(compare, "run_step", run_step)
     monkeypatch.setattr(compare, "score", score)
@@ -115,18 +115,25 @@ def test_a_run_that_fails_leaves_the_others(steps, tmp_path, capsys):
     assert "yolo, seed 3" in capsys.readouterr().err
 
 
-def test_runs_of_another_budget_are_not_mixed_in(steps, tmp_path):
-    run(tmp_path, "--systems", "yolo", "--seeds", "0")
-    status, rows, text = run(tmp_path, "--systems", "yolo", "--seeds", "0", "--budget", "90")
+def test_runs_of_another_budget_or_dataset_are_not_mixed_in(steps, tmp_path):
+    words = "--systems", "yolo", "--seeds", "0"
+    run(tmp_path, *words)
+    status, rows, text = run(tmp_path, *words, "--budget", "90")
     assert status == 1
     assert not rows_of(rows, "yolo")
-    assert "has a training with --budget 100 --threads 1" in text
+    assert "has a training with budget 100.0: delete it" in text
+    save_json(tmp_path / "embedded.json", {"seed": 7})
+    status, rows, text = run(tmp_path, *words)
+    assert (status, rows_of(rows, "yolo")) == (1, [])
+    assert "has a training with dataset {}: delete it" in text
 
 
 def test_a_missing_environment_or_dataset_is_named(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(compare, "DATA", tmp_path)
     assert compare.main(["--output", str(tmp_path / "runs")]) == 2
     assert f"{tmp_path / 'train.json'}: no such file" in capsys.readouterr().err
+    assert compare.main(["--page", str(tmp_path)]) == 2
+    assert "it has a folder, allowed: .md" in capsys.readouterr().err
     monkeypatch.setattr(compare, "PEERS_PYTHON", tmp_path / "python")
     with pytest.raises(FileNotFoundError, match="python: no such interpreter; make peers sets"):
         compare.run_step("train", "yolo", tmp_path, 0, Namespace(budget=1.0, threads=1))

@@ -50,6 +50,7 @@ def main() -> None:
     if args.step == "train":
         seconds = system.train(args)
         figures = {"cpu_seconds": seconds, "budget": args.budget, "threads": args.threads}
+        figures["dataset"] = json.loads((args.data / "embedded.json").read_text())
     else:
         figures = predict(args, *system.load(args))
     figures["peak_bytes"] = peak_resident_bytes()
