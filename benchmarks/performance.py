@@ -19,7 +19,7 @@ from benchmarks import training_step
 from benchmarks.command_line import COUNT, benchmark, machine, model_config, table
 from benchmarks.measure import Row, measured_rows
 from benchmarks.training_step import measure_words
-from simplevtr.head_keys import RECOMPUTABLE
+from simplevtr.config_checks import RECOMPUTABLE
 
 import torch
 from tqdm import tqdm

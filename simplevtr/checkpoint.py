@@ -1,26 +1,31 @@
 """Loading checkpoints into a model, and telling what does not fit."""
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import parse_qs
 
 from simplevtr.backbone_weights import backbone_names
+from simplevtr.config_file import flat
 from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
 from simplevtr.package_files import PackageFiles
 from simplevtr.structures import Classes
 from simplevtr.weights_file import (
     classes_of,
+    config_of,
     read_checkpoint,
     save_whole,
     weights_of,
     write_weights,
 )
 
+import yaml
 from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 from fvcore.common.checkpoint import _IncompatibleKeys
 from torch import nn
@@ -31,6 +36,11 @@ PathManager.register_handler(PackageFiles(), allow_override=True)
 _UNNAMED = "%s does not name its classes: their order could not be checked"
 # The layers with a row for each class, and their rows after those ("no object").
 _CLASS_LAYERS = {"network.class_head.": 1, "network.dense_head.": 0}
+# Keys of MODEL and INPUT by which a trained model predicts the same whatever their values.
+_OF_TRAINING = re.compile(
+    r"MODEL\.(WEIGHTS|IGNORE_WEIGHTS|DEVICE|BACKBONE\.FREEZE_AT|SIMPLEVTR\.(LOSS\.(?!NO_OBJECT).*|"
+    r"MATCHER\..*|RECOMPUTE|DROPOUT|NO_OBJECT_BIAS))|INPUT\.(?!FORMAT).*"
+)
 
 
 def saved_classes(path: str) -> Classes | None:
@@ -41,6 +51,31 @@ def saved_classes(path: str) -> Classes | None:
     if classes is None:
         logger.warning(_UNNAMED, path)
     return classes
+
+
+def config_changes(checkpoint: Mapping[str, Any], cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
+    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
+    if (text := config_of(checkpoint)) is None:
+        return {}
+    old, new = (flat(yaml.safe_load(dump)) for dump in (text, cfg.dump()))
+    return {
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    }
+
+
+def load_trained(model: nn.Module, cfg: CfgNode) -> None:
+    """Load all of ``MODEL.WEIGHTS`` to infer with; what they were trained with may not go unsaid.
+
+    Errors as of ``ClipCheckpointer.load``.
+    """
+    rest = ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
+    for key, (old, new) in config_changes(rest, cfg).items():
+        of_model = key.startswith(("MODEL.", "INPUT.")) and not _OF_TRAINING.fullmatch(key)
+        if of_model and None not in (old, new):
+            text = "%s was trained with %s %r, which is %r here: it may predict something else"
+            logger.warning(text, cfg.MODEL.WEIGHTS, key, old, new)
 
 
 class ClipCheckpointer(DetectionCheckpointer):
@@ -82,8 +117,9 @@ class ClipCheckpointer(DetectionCheckpointer):
         ``ignore_prefixes``. FileNotFoundError: there is no such file. ValueError: it cannot be read
         safely or does not fit the model.
         """
-        if path and "://" not in path and not Path(path).exists():
-            raise FileNotFoundError(f"checkpoint {path} does not exist")
+        if path and "://" not in path and not Path(path).is_file():
+            kind = "is a folder" if Path(path).is_dir() else "does not exist"
+            raise FileNotFoundError(f"checkpoint {path} {kind}")
         self._source = path
         restored = self.checkpointables if checkpointables is None else checkpointables
         self._continues = bool({*restored} - {"classes"})
@@ -126,7 +162,13 @@ class ClipCheckpointer(DetectionCheckpointer):
         if not self._continues:
             weights, which = weights_of(checkpoint, self._source)
             logger.info("%s: loading %s", self._source, which)
-            left_out = self.ignore_prefixes
+            left_out, names = self.ignore_prefixes, [*weights, *self.model.state_dict()]
+            for prefix in left_out:
+                if not any(name.startswith(prefix) for name in names):
+                    raise ValueError(
+                        f"MODEL.IGNORE_WEIGHTS has {prefix!r}, with which no name begins in "
+                        f"{self._source} or in the model, such as {names[0]}"
+                    )
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
             self._name_backbone(checkpoint)
         self._match_classes(checkpoint)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import simplevtr.modeling  # noqa: F401 - registers the model
 from simplevtr.config import add_simplevtr_config
+from simplevtr.config_checks import check_config
 from simplevtr.config_file import find_shipped, merge_file, merge_text, merge_words
 from simplevtr.data.builtin import register_from_cfg
-from simplevtr.head_keys import check_head
 from simplevtr.weights_file import config_inside
 
 import torch
@@ -41,7 +41,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
         merge_text(cfg, *inside)
         cfg.OUTPUT_DIR, cfg.TEST.OVERWRITE = here
     merge_words(cfg, list(opts))
-    check_head(cfg)
+    check_config(cfg)
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
     if cfg.MODEL.WEIGHTS and "://" not in cfg.MODEL.WEIGHTS:
         cfg.MODEL.WEIGHTS = str(find_shipped(os.path.expanduser(cfg.MODEL.WEIGHTS)))
@@ -78,9 +78,34 @@ def _config_in_weights(opts: list[str] | tuple[str, ...]) -> tuple[str, str] | N
 
 
 def check_device(cfg: CfgNode) -> None:
-    """Raise ValueError if ``MODEL.DEVICE`` is a GPU that is not there."""
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+    """Raise ValueError if ``MODEL.DEVICE`` is not a device, or a GPU that is not there."""
+    try:
+        device = torch.device(cfg.MODEL.DEVICE)
+    except RuntimeError as error:
         raise ValueError(
-            f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, but PyTorch finds no GPU here; "
-            "add MODEL.DEVICE cpu"
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, which is not a device such as cuda, cuda:1 "
+            "and cpu"
+        ) from error
+    if device.type != "cuda":
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"MODEL.DEVICE is {device}, which cannot be used: {error}") from error
+    elif not torch.cuda.is_available():
+        raise ValueError(
+            f"MODEL.DEVICE is {device}, but PyTorch finds no GPU here; add MODEL.DEVICE cpu"
+        )
+    elif (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"MODEL.DEVICE is {device}, but this machine has {torch.cuda.device_count()} GPUs"
+        )
+
+
+def check_inference(cfg: CfgNode) -> None:
+    """Raise ValueError if a config's model cannot find tracks here; see ``check_device``."""
+    check_device(cfg)
+    if not cfg.MODEL.MASK_ON:
+        raise ValueError(
+            "MODEL.MASK_ON is False: a model without masks finds no tracks; it can be trained, "
+            "but neither scored nor exported"
         )

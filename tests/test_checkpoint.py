@@ -1,6 +1,6 @@
 import pickle
 
-from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.checkpoint import ClipCheckpointer, load_trained
 from simplevtr.engine.hooks import WeightAverage
 
 import numpy as np
@@ -48,6 +48,22 @@ def test_ignored_prefixes_keep_their_own_weights(tmp_path):
     head = model.head.weight.clone()
     ClipCheckpointer(model, ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
     assert torch.equal(model.head.weight, head)
+    with pytest.raises(ValueError, match="IGNORE_WEIGHTS has 'haed', with which no name begins"):
+        ClipCheckpointer(model, ignore_prefixes=["haed"]).load(str(tmp_path / "model.pth"))
+
+
+def test_inference_warns_of_a_config_that_the_weights_were_not_trained_with(
+    tmp_path, tiny_cfg, caplog
+):
+    path, text = tmp_path / "model.pth", tiny_cfg.dump()
+    torch.save({"model": build(tiny_cfg).state_dict(), "trainer": {"config": text}}, path)
+    tiny_cfg.MODEL.WEIGHTS = str(path)
+    tiny_cfg.MODEL.SIMPLEVTR.DROPOUT = 0.5  # of the training alone
+    load_trained(build(tiny_cfg), tiny_cfg)
+    assert not caplog.records
+    tiny_cfg.MODEL.SIMPLEVTR.MASK_HEAD.ATTENTION_SCALE = 2.0
+    load_trained(build(tiny_cfg), tiny_cfg)
+    assert "MASK_HEAD.ATTENTION_SCALE 100.0, which is 2.0 here" in caplog.text
 
 
 def test_model_zoo_backbones_find_their_place(tmp_path, tiny_cfg):

@@ -125,6 +125,21 @@ def test_smaller_resnets(depth, channels):
     assert network.input_projection.in_channels == channels
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["DEPTH", 18], "build_resnet_backbone cannot be built .*RES2_OUT_CHANNELS = 64"),
+        (["DEPTH", 51], "build_resnet_backbone cannot be built .* 51"),
+        (["OUT_FEATURES", ["res4", "res5"]], "gives res4, res5 but not res3, res2"),
+    ],
+)
+def test_backbones_that_cannot_be_built(words, message):
+    key, value = words
+    cfg = setup_cfg("", ["MODEL.DEVICE", "cpu", f"MODEL.RESNETS.{key}", str(value)])
+    with pytest.raises(ValueError, match=message):
+        build_model(cfg)
+
+
 def test_strides_of_the_small_resnet_that_its_blocks_cannot_have():
     name = str(ROOT / "configs/embedded/clips.yaml")
     strides = ["MODEL.RESNETS.STAGE_STRIDES", "[2, 1, 2, 2]"]

@@ -20,25 +20,29 @@ FLOORS = (
         "package_files": "",
         "safe_pickle": "",
     },
-    {"head_keys": "config_file", "visualization": "formats", "weights_file": "formats safe_pickle"},
     {
-        "checkpoint": "backbone_weights formats package_files weights_file",
+        "config_checks": "config_file",
+        "visualization": "formats",
+        "weights_file": "formats safe_pickle",
+    },
+    {
+        "checkpoint": "backbone_weights config_file formats package_files weights_file",
         "data": "formats",
         "evaluation": "formats",
-        "modeling": "formats head_keys tracking",
+        "modeling": "formats config_checks tracking",
         "video_io": "formats",
     },
     {
         "conversion": "backbone_weights data",
         "env": "modeling",
-        "run_config": "config_file data head_keys modeling weights_file",
+        "run_config": "config_file data config_checks modeling weights_file",
     },
     {
         "engine": "checkpoint config_file data evaluation formats modeling run_config "
         "visualization weights_file",
         "inference": "checkpoint config_file data formats modeling run_config tracking video_io "
         "visualization",
-        "toolbox": "formats head_keys modeling run_config video_io",
+        "toolbox": "formats config_checks modeling run_config video_io",
         "toolbox/ablation": "config_file data formats run_config",
         "toolbox/doctor": "data formats visualization",
         "toolbox/importing": "formats video_io",

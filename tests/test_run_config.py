@@ -53,6 +53,13 @@ def test_a_gpu_that_is_not_there(monkeypatch):
     with pytest.raises(ValueError, match="DEVICE is cuda, but PyTorch finds no GPU.*DEVICE cpu"):
         check_device(setup_cfg())
     check_device(setup_cfg("", ["MODEL.DEVICE", "cpu"]))
+    for name, message in (("gpu", "'gpu', which is not a device"), ("mps", "mps, which cannot be")):
+        with pytest.raises(ValueError, match=f"MODEL.DEVICE is {message}"):
+            check_device(setup_cfg("", ["MODEL.DEVICE", name]))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(ValueError, match="DEVICE is cuda:2, but this machine has 2 GPUs"):
+        check_device(setup_cfg("", ["MODEL.DEVICE", "cuda:2"]))
 
 
 EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"

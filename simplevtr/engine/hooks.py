@@ -22,8 +22,6 @@ class WeightAverage(HookBase):
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """Start the average at the model's weights; ``decay`` is in (0, 1)."""
-        if not 0 < decay < 1:
-            raise ValueError(f"SOLVER.EMA_DECAY is {decay}; allowed are 0 (off) and (0, 1)")
         update = get_ema_multi_avg_fn(decay)
         self.average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 

@@ -12,15 +12,13 @@ from torch import nn
 
 # What each optimizer keeps of a parameter that the other does not.
 STATE_OF = {"ADABELIEF": "exp_avg_var", "ADAMW": "exp_avg_sq"}
-OPTIMIZERS = tuple(STATE_OF)
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     """Build ``SOLVER.OPTIMIZER`` over the trainable parameters of ``model``.
 
     The backbone's learning rate is multiplied by ``SOLVER.BACKBONE_MULTIPLIER``; gradients are
-    clipped as ``SOLVER.CLIP_GRADIENTS`` says, with ``full_model`` over the global norm. An unknown
-    optimizer raises ValueError.
+    clipped as ``SOLVER.CLIP_GRADIENTS`` says, with ``full_model`` over the global norm.
     """
     solver = cfg.SOLVER
     params = get_default_optimizer_params(
@@ -34,7 +32,7 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     )
     if solver.OPTIMIZER == "ADAMW":
         optimizer = torch.optim.AdamW(params, lr=solver.BASE_LR, foreach=True)
-    elif solver.OPTIMIZER == "ADABELIEF":
+    else:
         # The package prints its settings, also with print_change_log=False.
         with contextlib.redirect_stdout(io.StringIO()):
             optimizer = AdaBelief(
@@ -45,10 +43,6 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
                 rectify=solver.ADABELIEF.RECTIFY,
                 print_change_log=False,
             )
-    else:
-        raise ValueError(
-            f"SOLVER.OPTIMIZER is {solver.OPTIMIZER!r}; allowed are {', '.join(OPTIMIZERS)}"
-        )
     clipping = solver.CLIP_GRADIENTS
     if clipping.ENABLED and clipping.CLIP_TYPE == "full_model":
         _clip_global_norm(optimizer, clipping.CLIP_VALUE, clipping.NORM_TYPE)

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from simplevtr.config_file import flat
+from simplevtr.checkpoint import config_changes
 from simplevtr.engine.optimizer import STATE_OF, build_optimizer
 from simplevtr.weights_file import read_checkpoint
 
 import torch
-import yaml
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
@@ -45,9 +44,9 @@ def check_schedule(path: str, cfg: CfgNode) -> None:
 
     A complete run may be resumed as it was: it is evaluated again.
     """
-    trainer = _training_in(path)["trainer"]
-    done, end = trainer["iteration"] + 1, cfg.SOLVER.MAX_ITER
-    before = _changes(trainer, cfg).get("SOLVER.MAX_ITER", (None,))[0]
+    saved = _training_in(path)
+    done, end = saved["trainer"]["iteration"] + 1, cfg.SOLVER.MAX_ITER
+    before = _changes(saved, cfg).get("SOLVER.MAX_ITER", (None,))[0]
     if end < done or (end == done and before is not None):
         was = "" if before is None else f" (it was {before})"
         raise ValueError(
@@ -63,9 +62,8 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
     Returns what else has changed in the config since it was written, "KEY from -> to" each.
     """
     saved = _training_in(path)
-    trainer = saved["trainer"]
-    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in _changes(trainer, cfg).items()]
-    if problem := _misfit(saved["model"], trainer["_trainer"]["optimizer"], changes, cfg):
+    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in _changes(saved, cfg).items()]
+    if problem := _misfit(saved["model"], saved["trainer"]["_trainer"]["optimizer"], changes, cfg):
         raise ValueError(
             f"{path} {problem}. Use the run's own values, or start another run: "
             f"MODEL.WEIGHTS {path} OUTPUT_DIR other"
@@ -115,16 +113,10 @@ def _misfit(weights: Saved, optimizer: Saved, changes: list[str], cfg: CfgNode) 
     return f"does not fit this config{since}: {what}"
 
 
-def _changes(trainer: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
-    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
-    if "config" not in trainer:
-        return {}
-    old, new = (flat(yaml.safe_load(text)) for text in (trainer["config"], cfg.dump()))
-    return {
-        key: (old.get(key), new.get(key))
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in _FREE
-    }
+def _changes(saved: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
+    """``config_changes`` that matter to a run."""
+    changes = config_changes(saved, cfg)
+    return {key: values for key, values in changes.items() if key not in _FREE}
 
 
 def _read(path: Path) -> Saved | None:

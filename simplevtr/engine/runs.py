@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
 
-from simplevtr.checkpoint import ClipCheckpointer, saved_classes
+from simplevtr.checkpoint import load_trained, saved_classes
 from simplevtr.config_file import find_shipped
 from simplevtr.data.build import epoch_length
 from simplevtr.data.class_names import settle_classes
@@ -16,7 +16,7 @@ from simplevtr.engine.processes import is_lost_connection, run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.engine.writers import check_writers
-from simplevtr.run_config import check_device, setup_cfg
+from simplevtr.run_config import check_device, check_inference, setup_cfg
 from simplevtr.terminal import USER_ERRORS
 
 from detectron2.config import CfgNode
@@ -35,14 +35,22 @@ def read_config(args: Namespace) -> CfgNode:
     if args.config_file:  # detectron2 logs its content
         args.config_file = str(find_shipped(args.config_file))
     cfg = setup_cfg(args.config_file, args.opts)
-    check_device(cfg)
     cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
-    if not args.eval_only:
+    if args.eval_only:
+        check_inference(cfg)
+    else:
+        check_device(cfg)
         share_batch(cfg)
         resolve_schedule(cfg)
     last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
     known = saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
     settle_classes(cfg, train=not args.eval_only, known=known)
+    expected, tests = cfg.TEST.EXPECTED_RESULTS, cfg.DATASETS.TEST
+    if expected and (len(tests) != 1 or any(task != "segm" for task, *_ in expected)):
+        raise ValueError(
+            f"TEST.EXPECTED_RESULTS is {expected} and DATASETS.TEST {tests}; a single dataset and "
+            "['segm', METRIC, VALUE, TOLERANCE] are needed"
+        )
     return cfg
 
 
@@ -131,7 +139,7 @@ def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
     # Logs and config are kept apart from those of the training that lies in the same folder.
     start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
     model = ClipTrainer.build_model(cfg)
-    ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
+    load_trained(model, cfg)
     if comm.is_main_process():
         run_folder.disown_results(cfg)
     results = ClipTrainer.test(cfg, model)

@@ -46,7 +46,7 @@ class ClipTrainer(DefaultTrainer):
         self.cfg = cfg
         model = self.build_model(cfg)
         decay = cfg.SOLVER.EMA_DECAY
-        self._average = WeightAverage(model, decay) if decay > 0 else None
+        self._average = WeightAverage(model, decay) if decay else None
         optimizer = self.build_optimizer(cfg, model)
         self._clips = self.build_train_loader(cfg)
         ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}

@@ -82,11 +82,8 @@ class ExportedModel:
     def of_config(cls, cfg: CfgNode, size: tuple[int, int] | None = None) -> Self:
         """Load the model of a config and trace it, with any T, H and W or for one frame ``size``.
 
-        ValueError: it has no masks, its backbone does not take any size, or see
-        ``VideoPredictor``.
+        ValueError: its backbone does not take any size, or see ``VideoPredictor``.
         """
-        if not cfg.MODEL.MASK_ON:
-            raise ValueError("MODEL.MASK_ON is False: a model without masks cannot be exported")
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"

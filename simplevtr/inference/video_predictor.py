@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from simplevtr.checkpoint import ClipCheckpointer, saved_classes
+from simplevtr.checkpoint import load_trained, saved_classes
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.class_names import dataset_classes
 from simplevtr.formats.images import check_image_format
 from simplevtr.formats.results import write_video_results
-from simplevtr.run_config import check_device
+from simplevtr.run_config import check_inference
 from simplevtr.structures import Classes, FrameTracks
 
 import numpy as np
@@ -64,14 +64,14 @@ class VideoPredictor:
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the model of ``cfg`` and load MODEL.WEIGHTS into it.
 
-        ValueError: MODEL.WEIGHTS is empty, cannot be read safely, or does not fit the model, or
-        MODEL.DEVICE is a GPU that is not there; FileNotFoundError: there is no such file.
+        ValueError: MODEL.WEIGHTS is empty, cannot be read safely, or does not fit the model, or see
+        ``check_inference``; FileNotFoundError: there is no such file.
         """
         check_weights(cfg)
-        check_device(cfg)
+        check_inference(cfg)
         classes = model_classes(cfg)
         model = build_model(cfg)
-        ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
+        load_trained(model, cfg)
         return {
             "model": model,
             "min_size": cfg.INPUT.MIN_SIZE_TEST,

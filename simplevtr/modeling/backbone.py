@@ -6,17 +6,40 @@ configurations use the same blocks with fewer channels, a stride-2 stem without 
 chosen number of blocks.
 """
 
+from collections.abc import Sequence
+
+from simplevtr.terminal import error_text
+
 import fvcore.nn.weight_init as weight_init
 import torch.nn.functional as F
 from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, ShapeSpec, get_norm
-from detectron2.modeling import BACKBONE_REGISTRY
+from detectron2.modeling import BACKBONE_REGISTRY, build_backbone
 from detectron2.modeling.backbone import Backbone
 from detectron2.modeling.backbone.resnet import BasicBlock, CNNBlockBase, ResNet
 from torch import Tensor
 
 # Outputs that the heads read, coarse to fine; the transformer of the paper's head the first alone.
 LEVELS = ("res5", "res4", "res3", "res2")
+
+
+def build_levels(cfg: CfgNode, levels: Sequence[str]) -> Backbone:
+    """detectron2's ``build_backbone``; ValueError if it cannot, or lacks a level."""
+    name = cfg.MODEL.BACKBONE.NAME
+    try:
+        backbone = build_backbone(cfg)
+    except (AssertionError, KeyError) as error:
+        raise ValueError(
+            f"MODEL.BACKBONE.NAME {name} cannot be built as MODEL.RESNETS describes it: "
+            f"{type(error).__name__}: {error_text(error)}"
+        ) from error
+    found = backbone.output_shape()
+    if missing := [level for level in levels if level not in found]:
+        raise ValueError(
+            f"MODEL.BACKBONE.NAME {name} gives {', '.join(found)} but not {', '.join(missing)}: "
+            f"MODEL.RESNETS.OUT_FEATURES must be [{', '.join(LEVELS[::-1])}]"
+        )
+    return backbone
 
 
 class SmallStem(CNNBlockBase):
@@ -42,10 +65,9 @@ def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     """
     node = cfg.MODEL.RESNETS
     for key in ("BLOCKS_PER_STAGE", "STAGE_STRIDES"):
-        if len(node[key]) != 4 or min(node[key]) < 1:
+        if len(node[key]) != 4:
             raise ValueError(
-                f"MODEL.RESNETS.{key} is {node[key]}; it must hold four numbers >= 1, "
-                "for res2 to res5"
+                f"MODEL.RESNETS.{key} is {node[key]}; it must hold four numbers, for res2 to res5"
             )
     if node.STAGE_STRIDES[0] > 1 and node.STEM_OUT_CHANNELS == node.RES2_OUT_CHANNELS:
         raise ValueError(

@@ -41,17 +41,6 @@ class LossSettings:
     mask_points: int = 0
     max_mask_tracks: int = 0
 
-    def __post_init__(self) -> None:
-        choices = {"absent_class": ("no_object", "label"), "absent_mask": ("ignore", "empty")}
-        for name, (one, other) in choices.items():
-            if (value := getattr(self, name)) not in (one, other):
-                raise ValueError(
-                    f'LOSS.{name.upper()} is {value!r}; allowed are "{one}" and "{other}"'
-                )
-        for name in ("mask_points", "max_mask_tracks"):
-            if (value := getattr(self, name)) < 0:
-                raise ValueError(f"LOSS.{name.upper()} is {value}; it must be at least 0 (0: all)")
-
 
 def sample_tracks(matches: list[Match], limit: int) -> list[Match]:
     """Keep at most ``limit`` tracks of each of B clips, drawn uniformly; 0 keeps all, drawing none.

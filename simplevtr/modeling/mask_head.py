@@ -21,9 +21,6 @@ from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-CONVOLUTIONS = ("dcnv2", "dcnv1", "plain")
-UPSAMPLINGS = ("none", "subpixel", "deconv")
-
 # Slots times frames that are in memory together in inference, or in training if they are
 # recomputed; one slot at least. Sixteen maps of 75 x 135 cells are work enough for a GPU.
 SLOT_FRAMES_AT_A_TIME = 16
@@ -64,19 +61,13 @@ class MaskHead(nn.Module):
         attention_scale: float = 1.0,
         recompute: bool = False,
     ) -> None:
-        """Create the layers; ValueError if a value is not allowed.
+        """Create the layers; ValueError if there are not four widths.
 
         ``channels`` is C of the memory, ``heads`` the number of attention maps per slot and frame,
         ``feature_channels`` are those of res4, res3 and res2; with ``recompute`` activations are
         not kept for the backward pass. The rest are the keys of ``MODEL.SIMPLEVTR.MASK_HEAD``.
         """
         super().__init__()
-        choices = ("CONV", conv, CONVOLUTIONS), ("UPSAMPLE", upsample, UPSAMPLINGS)
-        for key, value, allowed in choices:
-            if value not in allowed:
-                raise ValueError(f"MASK_HEAD.{key} is {value!r}; allowed are {', '.join(allowed)}")
-        if num_deform < 1:
-            raise ValueError(f"MASK_HEAD.NUM_DEFORM is {num_deform}; it must be at least 1")
         if len(widths) != 4:
             raise ValueError(f"MASK_HEAD.WIDTHS is {widths}; it must hold four numbers")
         self.memory_channels = channels

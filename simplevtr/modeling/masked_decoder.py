@@ -107,14 +107,12 @@ class MaskedDecoder(nn.Module):
         head: KernelHead,
         masked: bool = True,
     ) -> None:
-        """Create the layers; ValueError if there is none.
+        """Create the layers.
 
         Layer i attends to scale i modulo ``scales``; if ``masked``, within the slot's mask of the
         layer before.
         """
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"DEC_LAYERS is {layers}; at least 1 is needed")
         self.masked = masked
         self.start = nn.Embedding(queries, channels)
         self.query = nn.Embedding(queries, channels)

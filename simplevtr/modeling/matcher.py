@@ -39,10 +39,6 @@ class PaperMatcher:
     cost_iou: float  # of minus the IoU of the boxes
     frames: str = "visible"
 
-    def __post_init__(self) -> None:
-        if self.frames not in ("visible", "all"):
-            raise ValueError(f'MATCHER.FRAMES is {self.frames!r}; allowed are "visible" and "all"')
-
     @torch.no_grad()
     def __call__(self, logits: Tensor, boxes: Tensor, targets: ClipTargets) -> list[Match]:
         """Match the slots of one clip, separately after each of L decoder layers.

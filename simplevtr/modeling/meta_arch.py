@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-from simplevtr.head_keys import check_head
+from simplevtr.config_checks import check_config
 from simplevtr.modeling.attention import MultiheadAttention
 from simplevtr.modeling.criterion import PaperCriterion
 from simplevtr.modeling.paper_network import PaperNetwork
@@ -57,7 +57,6 @@ class SimpleVTR(nn.Module):
         if cfg.TEST.DROPOUT and not cfg.MODEL.SIMPLEVTR.DROPOUT:
             raise ValueError("TEST.DROPOUT is True: MODEL.SIMPLEVTR.DROPOUT must be above 0")
         return {
-            # Before the network, which takes time to build: this is checked at once.
             "precision": Precision.from_config(cfg),
             "network": network(cfg),
             "batcher": ClipBatcher(cfg),
@@ -150,8 +149,8 @@ class SimpleVTR(nn.Module):
 
 
 def head_of(cfg: CfgNode) -> tuple[type[Any], type[Any]]:
-    """The classes of the network and its losses for a config that ``check_head`` lets pass."""
-    check_head(cfg)
+    """The classes of the network and its losses for a config that ``check_config`` lets pass."""
+    check_config(cfg)
     heads = {"paper": (PaperNetwork, PaperCriterion), "pixel": (PixelNetwork, PixelCriterion)}
     return heads[cfg.MODEL.SIMPLEVTR.HEAD]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.config import keyword_arguments
-from simplevtr.modeling.backbone import LEVELS
+from simplevtr.modeling.backbone import LEVELS, build_levels
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
 from simplevtr.modeling.position_encoding import ClipPositionEncoding
@@ -15,7 +15,7 @@ from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import Backbone, build_backbone
+from detectron2.modeling import Backbone
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
@@ -81,7 +81,8 @@ class PaperNetwork(nn.Module):
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts."""
         node = cfg.MODEL.SIMPLEVTR
-        backbone, mask_head = build_backbone(cfg), None
+        backbone = build_levels(cfg, LEVELS if cfg.MODEL.MASK_ON else LEVELS[:1])
+        mask_head = None
         sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
         if cfg.MODEL.MASK_ON:
             shapes = backbone.output_shape()

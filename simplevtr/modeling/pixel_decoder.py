@@ -56,6 +56,12 @@ class PixelDecoder(nn.Module):
                     f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(self.levels)}"
                 )
         by_level = dict(zip(self.levels, widths, strict=True))
+        for name in self_attention:
+            if by_level[name] % heads or by_level[name] % 4:
+                raise ValueError(
+                    f"PIXEL.WIDTHS of {name} in PIXEL.SELF_ATTENTION is {by_level[name]}; it must "
+                    f"be divisible by NUM_HEADS, {heads}, and by 4"
+                )
         self.lateral = nn.ModuleDict(
             {n: nn.Conv2d(shapes[n].channels, w, 1) for n, w in by_level.items()}
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.config import keyword_arguments
+from simplevtr.modeling.backbone import LEVELS, build_levels
 from simplevtr.modeling.heads import ClassHead
 from simplevtr.modeling.masked_decoder import (
     KernelHead,
@@ -24,7 +25,6 @@ from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import build_backbone
 from einops import repeat
 from torch import Tensor, nn
 
@@ -88,7 +88,7 @@ class PixelNetwork(nn.Module):
         masked = pixel.pop("masked_attention")
         embeddings = {name: pixel[name] for name in ("embedding", "fine_channels")}
         sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
-        backbone = build_backbone(cfg)
+        backbone = build_levels(cfg, LEVELS[:1])
         pixel_decoder = PixelDecoder(shapes=backbone.output_shape(), **sizes, **pixel)
         decoder = MaskedDecoder(
             hidden=node.DIM_FEEDFORWARD,

@@ -15,16 +15,11 @@ class ClipPositionEncoding(nn.Module):
 
     Each axis counts unpadded cells from 1, is normalised to (0, 2 pi] by its last count and gets
     C / 3 channels, in the order t, y, x; within an axis even channels are sines and odd ones
-    cosines of falling frequency. C must be divisible by 6, or ValueError is raised.
+    cosines of falling frequency. C must be divisible by 6.
     """
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
-        if channels % 6:
-            raise ValueError(
-                f"MODEL.SIMPLEVTR.HIDDEN_DIM is {channels}; it must be divisible by 6 "
-                "(three axes of sine and cosine pairs)"
-            )
         self.channels = channels
 
     def forward(self, padding_mask: Tensor) -> Tensor:
@@ -46,11 +41,9 @@ def frame_position(height: int, width: int, channels: int, device: torch.device)
     """Where each cell lies within its padded frame, (h, w, C) float32, the same for every frame.
 
     It has two axes, y and x, of C / 2 channels each. Unlike ``ClipPositionEncoding`` it counts
-    padding, places a cell at its centre and puts an axis's sines before its cosines. ValueError if
-    C is not divisible by 4.
+    padding, places a cell at its centre and puts an axis's sines before its cosines. C must be
+    divisible by 4.
     """
-    if channels % 4:
-        raise ValueError(f"{channels} channels cannot hold two axes of sine and cosine pairs")
     index = torch.arange(channels // 4, device=device)
     period = TEMPERATURE ** (4 * index / channels)
     axes = []

@@ -38,13 +38,11 @@ class Precision:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Self:
-        """From ``SOLVER.AMP`` and ``TEST.AMP``; ValueError if ``DTYPE`` is unknown."""
-        name = cfg.SOLVER.AMP.DTYPE
-        if name not in HALF:
-            raise ValueError(f"SOLVER.AMP.DTYPE is {name!r}; allowed are {', '.join(HALF)}")
+        """From ``SOLVER.AMP`` and ``TEST.AMP``."""
+        dtype = HALF[cfg.SOLVER.AMP.DTYPE]
         return cls(
-            training=HALF[name] if cfg.SOLVER.AMP.ENABLED else None,
-            inference=HALF[name] if cfg.TEST.AMP else None,
+            training=dtype if cfg.SOLVER.AMP.ENABLED else None,
+            inference=dtype if cfg.TEST.AMP else None,
         )
 
     def check(self, device: torch.device) -> None:

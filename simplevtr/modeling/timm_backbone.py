@@ -56,7 +56,7 @@ class TimmBackbone(Backbone):
                 neither 4, 8, 16 and 32 nor 16 alone.
         """
         super().__init__()
-        if size and (len(size) != 2 or min(size) < 1):
+        if len(size) not in (0, 2):
             raise ValueError(f"MODEL.TIMM.SIZE is {list(size)}; it must be [height, width] or []")
         self.name, self.size = name, tuple(size)
         features = _features(name, {**options, **({"img_size": self.size} if size else {})})

@@ -94,19 +94,11 @@ class Transformer(nn.Module):
         decoder_input: str = "zeros",
         recompute_encoder: bool = False,
     ) -> None:
-        """Create the layers; ValueError if a value is not allowed.
+        """Create the layers.
 
         ``decoder_input`` is what the first decoder layer starts from, "zeros" (DETR) or "query".
         """
         super().__init__()
-        if channels % heads:
-            raise ValueError(f"HIDDEN_DIM {channels} must be divisible by NUM_HEADS {heads}")
-        if decoder_layers < 1 or encoder_layers < 0:
-            raise ValueError(
-                f"ENC_LAYERS {encoder_layers} must be >= 0 and DEC_LAYERS {decoder_layers} >= 1"
-            )
-        if decoder_input not in ("zeros", "query"):
-            raise ValueError(f'DECODER_INPUT is {decoder_input!r}; allowed are "zeros" and "query"')
         self.decoder_input = decoder_input
         self.recompute_encoder = recompute_encoder
         sizes: Any = {"channels": channels, "heads": heads, "hidden": hidden, "dropout": dropout}

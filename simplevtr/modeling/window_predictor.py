@@ -26,15 +26,16 @@ class WindowPredictor:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Self:
-        """Read the settings; ValueError if the threshold is not in [0, 1]."""
-        node, threshold = cfg.MODEL.SIMPLEVTR, cfg.TEST.SLOT_THRESHOLD
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"TEST.SLOT_THRESHOLD is {threshold}; it must be in [0, 1]")
-        return cls(node.QUERY_FRAMES, node.CLASS_OFFSET, threshold)
+        """Read the settings."""
+        node = cfg.MODEL.SIMPLEVTR
+        return cls(node.QUERY_FRAMES, node.CLASS_OFFSET, cfg.TEST.SLOT_THRESHOLD)
 
     @torch.no_grad()
     def __call__(self, network: Any, batcher: ClipBatcher, images: list[Tensor]) -> WindowSlots:
-        """The slots of one window of T uint8 (3, h, w) frames, by either head's network."""
+        """The slots of one window of T uint8 (3, h, w) frames, by either head's network.
+
+        ValueError: what the network predicts is not a number, which would be no tracks otherwise.
+        """
         own = len(images)
         if self.query_frames:
             images = [images[i] for i in cyclic_frames(own, max(own, self.query_frames))]
@@ -45,6 +46,11 @@ class WindowPredictor:
         masks = probability.new_zeros(len(kept), own, 0, 0)
         if network.mask_head is not None and len(kept):
             masks = network.masks(state, torch.zeros_like(kept), kept)[:, :own]
+        if probability.isnan().any() or masks.isnan().any():
+            raise ValueError(
+                "the model predicts NaN: its weights (MODEL.WEIGHTS) have infinite values or NaN, "
+                "or the numbers are too large for TEST.AMP with SOLVER.AMP.DTYPE float16"
+            )
         # (B, 1 or T, Q, C): slots without a frame axis have one entry there.
         embedding = state.slots[0].float().mean(0)
         return WindowSlots(probability[kept], masks, embedding[kept])

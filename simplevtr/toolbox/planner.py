@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from functools import partial
 
-from simplevtr.head_keys import RECOMPUTABLE
+from simplevtr.config_checks import RECOMPUTABLE
 from simplevtr.run_config import setup_cfg
 from simplevtr.terminal import markdown_table
 from simplevtr.toolbox.memory_model import MemoryModel, MemoryPlan

@@ -1,8 +1,10 @@
-"""Keys that only one mask head reads are refused with the other, before any data is read."""
+"""Values that a key cannot have, and keys that the head does not read, are refused at once."""
+
+import re
 
 from simplevtr import setup_cfg
+from simplevtr.config_checks import _LIMITS, _READ_BY, CHOICES
 from simplevtr.config_file import flat
-from simplevtr.head_keys import _READ_BY
 
 import pytest
 from conftest import CLIPS_CONFIG, ROOT, build, make_clip
@@ -55,17 +57,48 @@ def test_a_config_that_was_changed_in_python_is_refused_too():
         build(cfg)
 
 
-def test_unknown_names():
-    with pytest.raises(ValueError, match='HEAD is \'pixels\'; allowed are "paper" and "pixel"'):
-        setup_cfg("", [f"{NODE}.HEAD", "pixels"])
+@pytest.mark.parametrize("key", CHOICES)
+def test_words_that_a_key_does_not_take(key):
+    with pytest.raises(ValueError, match=f"{key} is 'no'; allowed are {', '.join(CHOICES[key])}"):
+        setup_cfg("", [key, "no"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "limit"),
+    [
+        (f"{NODE}.NUM_QUERIES", 0, "at least 1"),
+        (f"{NODE}.MASK_HEAD.WIDTHS", [16, 0, 8, 8], "at least 1"),
+        (f"{NODE}.MASK_HEAD.OFFSET_KERNEL", 2, "odd"),
+        (f"{NODE}.LOSS.MASK_POINTS", -1, "at least 0"),
+        (f"{NODE}.MATCHER.COST_IOU", -1.0, "at least 0"),
+        (f"{NODE}.DROPOUT", 1.5, "at most 1"),
+        (f"{NODE}.HIDDEN_DIM", 26, "divisible by NUM_HEADS, 8, and by 6"),
+        ("MODEL.PIXEL_STD", [1.0, 0.0, 1.0], "above 0"),
+        ("SOLVER.EMA_DECAY", -0.5, "below 1"),
+        ("SOLVER.MAX_ITER", -5, "at least 0"),
+        ("SOLVER.CHECKPOINT_PERIOD", 0, "at least 1"),
+        ("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 0.0, "above 0"),
+        ("TEST.SLOT_THRESHOLD", -0.1, "at most 1"),
+    ],
+)
+def test_numbers_that_a_key_does_not_take(key, value, limit):
+    with pytest.raises(ValueError, match=re.escape(f"{key} is {value}; it must be") + f".*{limit}"):
+        setup_cfg("", [key, str(value)])
+
+
+def test_names():
+    with pytest.raises(ValueError, match="OUTPUT_DIR is empty"):
+        setup_cfg("", ["OUTPUT_DIR", ""])
+    with pytest.raises(ValueError, match="DATASETS.TEST names a dataset twice: a, a"):
+        setup_cfg("", ["DATASETS.TEST", "('a', 'a')"])
     message = r"RECOMPUTE has 'encoder'; allowed are backbone, pixel_decoder with .* 'pixel'"
     with pytest.raises(ValueError, match=message):
         setup_cfg(PIXEL_CONFIG, [f"{NODE}.RECOMPUTE", "['encoder']"])
 
 
-def test_the_table_names_keys_that_exist():
+def test_the_tables_name_keys_that_exist():
     default = setup_cfg()
-    for keys in _READ_BY.values():
+    for keys in (*_READ_BY.values(), CHOICES, *(groups for _, groups in _LIMITS.values())):
         for key in keys:
             assert [name for name in flat(default) if f"{name}.".startswith(f"{key}.")], key
 
@@ -92,7 +125,7 @@ def test_every_key_is_read_or_refused(monkeypatch, tiny_cfg):
                 self._read.add(f"{NODE}.LOSS.{name.upper()}")
                 return getattr(self._settings, name)
 
-        monkeypatch.setattr("simplevtr.modeling.meta_arch.check_head", lambda _: None)
+        monkeypatch.setattr("simplevtr.modeling.meta_arch.check_config", lambda _: None)
         with monkeypatch.context() as patch:
             patch.setattr(CfgNode, "__getattr__", get)
             model = build(cfg).train()

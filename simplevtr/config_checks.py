@@ -1,0 +1,159 @@
+"""Which values keys take, and which keys only one mask head reads; all else is refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+from simplevtr.config import add_simplevtr_config
+from simplevtr.config_file import flat
+
+from detectron2.config import CfgNode, get_cfg
+
+# What MODEL.SIMPLEVTR.RECOMPUTE may name, by MODEL.SIMPLEVTR.HEAD.
+RECOMPUTABLE = {
+    "paper": ("backbone", "encoder", "mask_head"),
+    "pixel": ("backbone", "pixel_decoder"),
+}
+# By MODEL.SIMPLEVTR.HEAD the keys (or groups of them) that no other head reads. With another one
+# they have their default, or the value that stands here: it is what that head does anyway.
+_READ_BY: dict[str, dict[str, Any]] = {
+    "paper": {
+        "MODEL.MASK_ON": True,
+        "MODEL.SIMPLEVTR.QUERY_FRAMES": 0,
+        "MODEL.SIMPLEVTR.DROPOUT": 0.0,
+        "TEST.DROPOUT": False,
+        "MODEL.SIMPLEVTR.ENC_LAYERS": 0,
+        "MODEL.SIMPLEVTR.DECODER_INPUT": None,
+        "MODEL.SIMPLEVTR.MASK_HEAD": None,
+        "MODEL.SIMPLEVTR.MATCHER": None,
+        "MODEL.SIMPLEVTR.LOSS.L1_WEIGHT": 0.0,
+        "MODEL.SIMPLEVTR.LOSS.GIOU_WEIGHT": 0.0,
+        "MODEL.SIMPLEVTR.LOSS.GIOU_EPS": None,
+        "MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT": 0.0,
+        "MODEL.SIMPLEVTR.LOSS.DEEP_SUPERVISION": True,
+        "MODEL.SIMPLEVTR.LOSS.ABSENT_CLASS": "label",
+        "MODEL.SIMPLEVTR.LOSS.ABSENT_MASK": "empty",
+        "MODEL.SIMPLEVTR.LOSS.COUNT_ABSENT": False,
+        "MODEL.SIMPLEVTR.LOSS.MAX_MASK_TRACKS": 0,
+    },
+    "pixel": {"MODEL.SIMPLEVTR.PIXEL": None},
+}
+
+
+_NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "LN", "")
+# The words that a key takes.
+CHOICES = {
+    "MODEL.SIMPLEVTR.HEAD": tuple(_READ_BY),
+    "MODEL.SIMPLEVTR.DECODER_INPUT": ("zeros", "query"),
+    "MODEL.SIMPLEVTR.MASK_HEAD.CONV": ("dcnv2", "dcnv1", "plain"),
+    "MODEL.SIMPLEVTR.MASK_HEAD.UPSAMPLE": ("none", "subpixel", "deconv"),
+    "MODEL.SIMPLEVTR.MATCHER.FRAMES": ("visible", "all"),
+    "MODEL.SIMPLEVTR.LOSS.ABSENT_CLASS": ("no_object", "label"),
+    "MODEL.SIMPLEVTR.LOSS.ABSENT_MASK": ("ignore", "empty"),
+    "MODEL.SIMPLEVTR.PIXEL.NORM": _NORMS,
+    "MODEL.RESNETS.NORM": _NORMS,
+    "SOLVER.AMP.DTYPE": ("float16", "bfloat16"),
+    "SOLVER.OPTIMIZER": ("ADABELIEF", "ADAMW"),
+}
+# The numbers that keys take, those in lists too; keys or groups of them, of which the first counts.
+_LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
+    "odd and at least 1": (
+        lambda x: x >= 1 and x % 2 == 1,
+        ("MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL",),
+    ),
+    "at least 0 and at most 1": (
+        lambda x: 0 <= x <= 1,
+        ("MODEL.SIMPLEVTR.DROPOUT", "TEST.SLOT_THRESHOLD"),
+    ),
+    "at least 0 (off) and below 1": (lambda x: 0 <= x < 1, ("SOLVER.EMA_DECAY",)),
+    "above 0": (
+        lambda x: x > 0,
+        ("MODEL.PIXEL_STD", "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "SOLVER.CLIP_GRADIENTS.NORM_TYPE"),
+    ),
+    "at least 1": (
+        lambda x: x >= 1,
+        (
+            "MODEL.RESNETS.BLOCKS_PER_STAGE",
+            "MODEL.RESNETS.RES2_OUT_CHANNELS",
+            "MODEL.RESNETS.STAGE_STRIDES",
+            "MODEL.RESNETS.STEM_OUT_CHANNELS",
+            "MODEL.RESNETS.STEM_STRIDE",
+            "MODEL.TIMM.PYRAMID_CHANNELS",
+            "MODEL.TIMM.SIZE",
+            "MODEL.SIMPLEVTR.DEC_LAYERS",
+            "MODEL.SIMPLEVTR.DIM_FEEDFORWARD",
+            "MODEL.SIMPLEVTR.HIDDEN_DIM",
+            "MODEL.SIMPLEVTR.MASK_HEAD.NUM_DEFORM",
+            "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS",
+            "MODEL.SIMPLEVTR.NUM_CLASSES",
+            "MODEL.SIMPLEVTR.NUM_HEADS",
+            "MODEL.SIMPLEVTR.NUM_QUERIES",
+            "MODEL.SIMPLEVTR.PIXEL.EMBEDDING",
+            "MODEL.SIMPLEVTR.PIXEL.WIDTHS",
+            "SOLVER.CHECKPOINT_PERIOD",
+        ),
+    ),
+    "at least 0": (
+        lambda x: x >= 0,
+        (
+            "MODEL.SIMPLEVTR.CLASS_OFFSET",
+            "MODEL.SIMPLEVTR.ENC_LAYERS",
+            "MODEL.SIMPLEVTR.LOSS",
+            "MODEL.SIMPLEVTR.MATCHER",
+            "MODEL.SIMPLEVTR.PIXEL.FINE_CHANNELS",
+            "MODEL.SIMPLEVTR.QUERY_FRAMES",
+            "SOLVER",
+        ),
+    ),
+}
+
+
+def _inside(key: str, group: str) -> bool:
+    """Whether a key is a group of keys or in it."""
+    return f"{key}.".startswith(f"{group}.")
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    for key, allowed in CHOICES.items():
+        if values[key] not in allowed:
+            raise ValueError(f"{key} is {values[key]!r}; allowed are {', '.join(allowed)}")
+    limited = [(group, what) for what, (_, groups) in _LIMITS.items() for group in groups]
+    for key, value in values.items():
+        what = next((what for group, what in limited if _inside(key, group)), None)
+        numbers = [x for x in (value if isinstance(value, list | tuple) else [value])
+                   if isinstance(x, int | float)]  # fmt: skip
+        if what and not all(map(_LIMITS[what][0], numbers)):
+            raise ValueError(f"{key} is {value}; it must be {what}")
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse a value that its key cannot have, and keys that the head would ignore; ValueError."""
+    default = get_cfg()
+    add_simplevtr_config(default)
+    given, usual = flat(cfg), flat(default)
+    _check_values(given)
+    node, head = cfg.MODEL.SIMPLEVTR, cfg.MODEL.SIMPLEVTR.HEAD
+    channels, pairs = node.HIDDEN_DIM, {"paper": 6, "pixel": 4}[head]
+    if channels % node.NUM_HEADS or channels % pairs:
+        raise ValueError(
+            f"MODEL.SIMPLEVTR.HIDDEN_DIM is {channels}; it must be divisible by NUM_HEADS, "
+            f"{node.NUM_HEADS}, and by {pairs} (sine and cosine pairs of {pairs // 2} axes)"
+        )
+    for part in node.RECOMPUTE:
+        if part not in (allowed := RECOMPUTABLE[head]):
+            raise ValueError(
+                f"MODEL.SIMPLEVTR.RECOMPUTE has {part!r}; allowed are {', '.join(allowed)} "
+                f"with MODEL.SIMPLEVTR.HEAD {head!r}"
+            )
+    if not cfg.OUTPUT_DIR:
+        raise ValueError("OUTPUT_DIR is empty; the name of a folder is needed")
+    if len(set(cfg.DATASETS.TEST)) < len(cfg.DATASETS.TEST):
+        raise ValueError(f"DATASETS.TEST names a dataset twice: {', '.join(cfg.DATASETS.TEST)}")
+    ignored = [item for name in _READ_BY if name != head for item in _READ_BY[name].items()]
+    for name, does in ignored:
+        for key in (key for key in usual if _inside(key, name)):
+            if given[key] not in (usual[key], does):
+                also = "" if does in (None, usual[key]) else f"{does!r} or "
+                raise ValueError(
+                    f"{key} is {given[key]!r}, which MODEL.SIMPLEVTR.HEAD {head!r} does not read; "
+                    f"allowed is {also}its default, {usual[key]!r}"
+                )
