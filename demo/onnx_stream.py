@@ -136,7 +136,7 @@ def run(options):
     length = about["fixed_frames"] or options.window or about["window"] or 64
     stride = about["stride"] if length == about["window"] else max(1, 3 * length // 4)
     tracks, new, done = {}, iter(range(1, 10**9)), 0
-    with av.open(options.video) as source:
+    with av.open(options.video, metadata_errors="replace") as source:
         first, frames = read(source, options.video)
         height, width = first.shape[:2]
         size = input_size(height, width, about)

@@ -53,7 +53,7 @@ def clicks(seconds, every=0.5, first=0.25):
 def record(
     path, frames, *, ticks=None, fps=Fraction(10), tick=None, codec="libx264", pix_fmt="yuv420p",
     options=None, shape=None, turn=None, sound=None, sound_codec="aac", sound_from=0.0,
-    sound_options=None,
+    sound_options=None, title="",
 ):  # fmt: skip
     """Write a video.
 
@@ -63,6 +63,7 @@ def record(
     """
     tick = tick or 1 / Fraction(fps)
     with av.open(str(path), "w") as container:
+        container.metadata["title"] = title
         stream = container.add_stream(codec, rate=Fraction(fps), options=options or {})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pix_fmt

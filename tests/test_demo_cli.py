@@ -175,8 +175,9 @@ def test_predictor_errors():
     with pytest.raises(ValueError, match="no frames"):
         VideoPredictor(model=BrightestHalf()).predict([])
     frames = [np.zeros((60, 100, 3), dtype=np.uint8), np.zeros((60, 90, 3), dtype=np.uint8)]
-    with pytest.raises(ValueError, match=r"frame 1 has shape \(60, 90, 3\)"):
-        VideoPredictor(model=BrightestHalf()).predict(frames)
+    for second in (frames[1], frames[0].astype(np.float32)):
+        with pytest.raises(ValueError, match=r"frame 1 has shape \(60, .*0, 3\) and type"):
+            VideoPredictor(model=BrightestHalf()).predict([frames[0], second])
     with pytest.raises(ValueError, match="INPUT.FORMAT is .L.; allowed"):
         VideoPredictor(model=BrightestHalf(), image_format="L")
 

@@ -76,6 +76,14 @@ def test_results_and_masks_alone(tmp_path, demo, options, video, capsys):
     assert left_behind(tmp_path) == ["found", "masks"]
 
 
+def test_results_and_masks_may_lie_among_the_drawn_frames(tmp_path, demo, options, video):
+    out = tmp_path / "out"
+    more = ("--results", str(out / "r.json"), "--masks", str(out / "masks"), "--classes", "0")
+    assert demo.main(options(video, out, *more)) == 0
+    assert [len(list(folder.glob("*.png"))) for folder in (out, out / "masks")] == [10, 10]
+    assert left_behind(out) == [*(f"{i:05d}.png" for i in range(10)), "masks", "r.json"]
+
+
 def test_results_hold_what_is_above_the_threshold(tmp_path, demo, options, video):
     for threshold, scores in (("0", [0.9, 0.5, 0.1]), ("0.3", [0.9, 0.5]), ("0.95", [])):
         path = tmp_path / f"{threshold}.json"

@@ -189,6 +189,14 @@ def test_broken_frames_are_left_out_with_a_warning(tmp_path, caplog):
     assert "7 frames can be read and are kept (2 packets between them are broken)" in caplog.text
 
 
+def test_a_title_may_be_in_any_encoding(tmp_path):
+    path = record(tmp_path / "old.avi", pictures(3), codec="mpeg4", title="Caf\u00e9!")
+    data = path.read_bytes()
+    path.write_bytes(data.replace("Caf\u00e9!".encode(), b"Caf\xe9!!"))
+    assert path.read_bytes() != data
+    assert len(list(open_source(path))) == 3
+
+
 def test_video_of_an_unknown_codec(tmp_path):
     path = record(tmp_path / "clip.mkv", pictures(2), codec="mjpeg", pix_fmt="yuvj420p")
     path.write_bytes(path.read_bytes().replace(b"V_MJPEG", b"V_XJPEG"))

@@ -92,6 +92,15 @@ def test_pictures_are_the_same_with_sound(tmp_path, codec):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "silent.mp4", "sound.mp4"]
 
 
+@pytest.mark.parametrize("codec", ["aac", "mp2"])
+def test_joined_recordings_keep_the_sound_of_each(tmp_path, codec):
+    part = film(tmp_path / "part.ts", sound_codec=codec).read_bytes()
+    (tmp_path / "in.ts").write_bytes(part + part)  # whose clock starts anew
+    out = copied(tmp_path / "in.ts", tmp_path / "out.mp4")
+    assert len(watch(out)[0]) == 100
+    np.testing.assert_allclose(listen(out)[1], np.arange(0.25, 4, 0.5), atol=0.04)
+
+
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_that_begins_after_the_last_frame_is_left_out(tmp_path, codec, caplog):
     out = copied(film(tmp_path / "in.mkv", sound_codec=codec, sound_from=1), tmp_path / "o.mp4", 10)

@@ -398,6 +398,7 @@ def linker(**changes):
         (segmenter, "SCORE_THRESHOLD", float("nan"), "in [0, 1]"),
         (segmenter, "LENGTH_POWER", -1.0, "0 or more"),
         (segmenter, "WINDOW", -1, "0 or more"),
+        (segmenter, "TRACKS_PER_VIDEO", -1, "0 or more"),
         (segmenter, "STRIDE", 5, "from 1 to the window's 4"),
         (segmenter, "STRIDE", -1, "from 1 to the window's 4"),
         (settings, "DUPLICATE_IOU", 0, "in (0, 1]"),

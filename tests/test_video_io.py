@@ -214,6 +214,10 @@ def test_spellings_of_one_kind_of_file_are_one_video(tmp_path, names):
     source = open_source(tmp_path / "in")
     assert source.names == names
     assert len(list(source)) == 3
+    (tmp_path / "in" / names[1]).unlink()
+    (tmp_path / "in" / names[1]).symlink_to("nowhere")  # is a frame that lacks
+    with pytest.raises(FileNotFoundError, match=f"{names[1]} does not exist"):
+        open_source(tmp_path / "in")
 
 
 def test_accents_may_be_spelled_either_way(tmp_path):
@@ -309,7 +313,7 @@ def test_existing_output_is_refused(tmp_path, caplog, monkeypatch):
     assert len(list((tmp_path / "bare").iterdir())) == 2
 
 
-def test_unknown_suffixes_and_rates_are_refused(tmp_path):
+def test_outputs_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"suffix '\.avi', allowed: \.mp4 or \.gif"):
         check_output(tmp_path / "clip.avi")
     for rate in (Fraction(0), Fraction(10**12), Fraction(1, 10**12)):
@@ -324,6 +328,11 @@ def test_unknown_suffixes_and_rates_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="a file, but a folder"):
         check_output(tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match="file is not a folder"):
+        check_output(tmp_path / "file" / "a" / "clip.mp4")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(PermissionError, match="clip.mp4 cannot be written: .* no new files"):
+        check_output(tmp_path / "a" / "clip.mp4")
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "folder"])

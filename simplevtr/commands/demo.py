@@ -76,6 +76,7 @@ def main(options: argparse.Namespace) -> None:
 
     least = options.score_threshold
     cfg = model_cfg(options.config_file, options.weights, options.opts, least_score=least)
+    least = cfg.TEST.SCORE_THRESHOLD
     targets = inference.Targets(options.output, options.masks, options.results, options.overwrite)
     source = video_io.open_source(options.input, timeout=options.timeout)
     targets.check(source)
@@ -100,8 +101,7 @@ def main(options: argparse.Namespace) -> None:
     except OutOfMemoryError:
         raise ValueError(inference.OUT_OF_MEMORY) from None
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
-    say(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least "
-        f"{options.score_threshold:.0%})")  # fmt: skip
+    say(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least {least:.0%})")
 
 
 def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:

@@ -143,11 +143,13 @@ def refuse_existing(
 
     ValueError: it is one of the ``inputs``, whatever their names. FileExistsError: there is such a
     file and ``overwrite`` is False, or a folder in its place. NotADirectoryError: it would be below
-    a file.
+    a file. PermissionError: it would be in a folder that may not be written to.
     """
-    parent = next(above for above in Path(path).absolute().parents if above.exists())
+    parent = next((above for above in Path(path).absolute().parents if above.exists()), Path("/"))
     if not parent.is_dir():
         raise NotADirectoryError(f"{path} cannot be written: {parent} is not a folder")
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"{path} cannot be written: {parent} allows no new files")
     if not folder and os.path.isdir(path):
         raise FileExistsError(f"{path} is a folder; name a file")
     present = filter(os.path.exists, inputs if os.path.exists(path) else ())

@@ -82,7 +82,7 @@ class VideoPredictor:
         }
 
     def stream(self, frames: Frames) -> Iterator[FrameTracks]:
-        """The tracks of each frame, as soon as they are final; ValueError if frames differ in size.
+        """The tracks of each frame, as soon as they are final; ValueError if frames do not fit.
 
         Labels and scores are those of the track so far. Tracks come in portions of TEST.STRIDE
         frames, at most TEST.WINDOW - 1 after a frame was read, in memory that does not grow.
@@ -94,7 +94,7 @@ class VideoPredictor:
     def predict(self, frames: Frames) -> dict[str, Any]:
         """The tracks of a whole video, as ``SimpleVTR.forward`` returns them.
 
-        ValueError if there are no frames, or they differ in size.
+        ValueError if there are no frames, or they differ in size or are not uint8.
         """
         size, frames = _peek_size(frames)
         if size is None:
@@ -114,10 +114,10 @@ class VideoPredictor:
         """(H, W, 3) RGB to (3, h, w) in the model's channel order, uint8."""
         resize = self._resize.geometry(size, np.random.default_rng(0))  # draws nothing
         for index, frame in enumerate(frames):
-            if frame.shape != (*size, 3):
+            if frame.shape != (*size, 3) or frame.dtype != np.uint8:
                 raise ValueError(
-                    f"frame {index} has shape {frame.shape}, the first one {(*size, 3)}; "
-                    "all frames of a video must have one size"
+                    f"frame {index} has shape {frame.shape} and type {frame.dtype}; all frames of "
+                    f"this video must have {(*size, 3)} and uint8"
                 )
             small = resize.apply_image(frame)
             if self._image_format == "BGR":

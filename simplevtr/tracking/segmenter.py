@@ -90,8 +90,9 @@ class VideoSegmenter:
         )
 
     def __post_init__(self) -> None:
-        if self.window < 0:
-            raise ValueError(f"TEST.WINDOW is {self.window}; it must be 0 or more")
+        for key in ("WINDOW", "TRACKS_PER_VIDEO", "LENGTH_POWER"):
+            if not 0 <= (value := getattr(self, key.lower())) < math.inf:
+                raise ValueError(f"TEST.{key} is {value}; it must be 0 or more")
         if self.window and not 0 <= self.stride <= self.window:
             raise ValueError(
                 f"TEST.STRIDE is {self.stride}; it must be from 1 to the window's {self.window} "
@@ -99,8 +100,6 @@ class VideoSegmenter:
             )
         if not 0 <= (limit := self.score_threshold) <= 1:
             raise ValueError(f"TEST.SCORE_THRESHOLD is {limit}; it must be in [0, 1]")
-        if not 0 <= self.length_power < math.inf:
-            raise ValueError(f"TEST.LENGTH_POWER is {self.length_power}; it must be 0 or more")
         self.stride = self.stride or max(1, 3 * self.window // 4)
 
     def stream(

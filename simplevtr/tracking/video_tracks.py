@@ -30,10 +30,10 @@ class TrackingSettings:
     def __post_init__(self) -> None:
         if not 0 < self.duplicate_iou <= 1:
             raise ValueError(f"TEST.DUPLICATE_IOU is {self.duplicate_iou}; it must be in (0, 1]")
-        if not 0 <= self.birth_score <= 1:
-            raise ValueError(f"TEST.LINK.BIRTH_SCORE is {self.birth_score}; it must be in [0, 1]")
-        if not 0 <= self.piece_gap <= 1:
-            raise ValueError(f"TEST.PIECE_GAP is {self.piece_gap}; it must be in [0, 1]")
+        shares = {"LINK.BIRTH_SCORE": self.birth_score, "PIECE_GAP": self.piece_gap}
+        for key, value in shares.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"TEST.{key} is {value}; it must be in [0, 1]")
         if self.memory < 0:
             raise ValueError(f"TEST.LINK.MEMORY is {self.memory}; it must be 0 or more")
 

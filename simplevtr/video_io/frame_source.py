@@ -11,8 +11,8 @@ import numpy as np
 
 # Streams that are sent rather than stored reset their clocks now and then; none of them has as few
 # as one picture in ten seconds.
-_JUMP = 10  # seconds
-_BACK = 1  # seconds
+JUMP = 10  # seconds
+BACK = 1  # seconds
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Timeline:
         self._durations.append(duration if duration and duration > 0 else self._step)
 
     def _jumped(self, start: int, last: int, due: int) -> bool:
-        ahead = self._may_jump and (start - due) * self._tick > _JUMP
-        return ahead or (last - start) * self._tick > _BACK
+        ahead = self._may_jump and (start - due) * self._tick > JUMP
+        return ahead or (last - start) * self._tick > BACK
 
     def timing(self, index: int) -> FrameTiming:
         """When frame ``index`` is shown; IndexError if it has not been read.

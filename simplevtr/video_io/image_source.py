@@ -88,7 +88,7 @@ def images_in(folder: Path) -> list[Path]:
     kinds: dict[str, list[Path]] = {}
     for path in folder.iterdir():
         # Names with a leading dot are the file manager's, such as "._00001.jpg".
-        if images.is_image(path) and path.name[0] != "." and path.is_file():
+        if images.is_image(path) and path.name[0] != "." and not path.is_dir():
             suffix = path.suffix.lower()
             kinds.setdefault(_SPELLINGS.get(suffix, suffix), []).append(path)
     if not kinds:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from simplevtr.formats.files import check_output
+from simplevtr.formats.files import check_output, refuse_existing
 from simplevtr.formats.mots import MOST_CLASSES, NUMBERS
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io.frame_source import FrameTiming
@@ -72,22 +72,22 @@ class Sink:
         """Complete what is under the temporary name."""
 
     def _publish(self) -> None:
-        suffix = "" if self.is_folder else self.path.suffix.lower()
-        try:  # it may have appeared meanwhile
-            check_output(self.path, overwrite=self._overwrite, suffixes=(suffix,))
-        except FileExistsError:
+        into = self.is_folder and self.path.is_dir()
+        parts = sorted(self._partial.iterdir()) if into else [self._partial]
+        targets = [self.path / part.name for part in parts] if into else [self.path]
+        others = {*self.path.iterdir()} - {*targets} if into else set()
+        try:
+            for target in targets:  # it may have appeared meanwhile
+                refuse_existing(target, overwrite=self._overwrite)
+            for part, target in zip(parts, targets, strict=True):
+                os.replace(part, target)
+        except OSError:
             logger.warning("the finished result is kept in %s", self._partial)
             raise
-        if not (self.is_folder and self.path.exists()):
-            os.replace(self._partial, self.path)
-            return
-        others = {path.name for path in self.path.iterdir()}
-        for image in sorted(self._partial.iterdir()):
-            os.replace(image, self.path / image.name)
-            others.discard(image.name)
-        self._partial.rmdir()
+        if into:
+            self._partial.rmdir()
         if others:
-            logger.warning("%s: other files stay, such as %s", self.path, min(others))
+            logger.warning("%s: other files stay, such as %s", self.path, min(others).name)
 
 
 class FrameSink(Sink):

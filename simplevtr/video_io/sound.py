@@ -2,6 +2,7 @@
 
 import heapq
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -9,7 +10,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from simplevtr.video_io.video_source import StreamReader, open_file
+from simplevtr.video_io.frame_source import BACK, JUMP
+from simplevtr.video_io.video_source import StreamReader, clock_may_jump, open_file
 
 import av
 
@@ -92,12 +94,12 @@ def _copied(
     for packet in _readable(stream):
         if packet.dts is None:  # the mark of the end
             continue
-        pts = packet.dts if packet.pts is None else packet.pts
         # A packet that ends just there is kept: decoders need the one before the first sound.
-        if pts + (packet.duration or 0) < start or (last is not None and packet.dts <= last):
+        ends = packet.pts + (packet.duration or 0)
+        if ends < start or (last is not None and packet.dts <= last):
             continue
         last = packet.dts
-        packet.pts, packet.dts, packet.stream = pts - start, last - start, copy
+        packet.pts, packet.dts, packet.stream = packet.pts - start, last - start, copy
         yield packet
 
 
@@ -115,18 +117,31 @@ def _encoded(
         except av.FFmpegError:
             continue
         for frame in frames:
-            if frame.pts is not None:
-                frame.pts -= round(zero / frame.time_base)
-                if frame.pts + frame.samples / frame.sample_rate / frame.time_base <= 0:
-                    continue
-            yield from aac.encode(frame)
+            if frame.pts is None:
+                continue
+            frame.pts -= round(zero / frame.time_base)
+            if frame.pts + frame.samples / frame.sample_rate / frame.time_base > 0:
+                yield from aac.encode(frame)
     yield from aac.encode(None)
 
 
 def _readable(stream: _Timed) -> Iterator[_Timed]:
-    """The packets of a stream up to the end, or to where the file cannot be read further."""
+    """The packets of a stream up to the end, or to where the file cannot be read further.
+
+    They go on where the clock jumps, as frames do in a ``Timeline``.
+    """
+    ahead = JUMP if clock_may_jump(stream.container) else math.inf
+    shift, due = 0, None  # ticks
     try:
-        yield from stream.container.demux(stream)
+        for packet in stream.container.demux(stream):
+            if packet.dts is not None:
+                late = 0 if due is None else packet.dts - shift - due
+                if not -BACK <= late * stream.time_base <= ahead:
+                    shift += late
+                packet.dts -= shift
+                packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+                due = packet.dts + (packet.duration or 0)
+            yield packet
     except av.FFmpegError as error:
         logger.warning(
             "%s: its sound is damaged; the result has what was read before (%s)",

@@ -15,7 +15,7 @@ from simplevtr.video_io.reader import redacted
 # What is a video in a folder that is searched; a file that is named may end in anything.
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".mpg", ".mpeg", ".ts", ".mts",
-    ".m2ts", ".wmv", ".flv", ".ogv", ".3gp",
+    ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp", ".3g2", ".vob", ".mxf", ".dv", ".y4m",
 )  # fmt: skip
 
 

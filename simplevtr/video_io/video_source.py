@@ -45,10 +45,7 @@ class StreamReader:
         self.error: str | None = None  # why reading ended before the end
         self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
         tick = Fraction(stream.time_base or Fraction(1, 90000))
-        jumping = av.format.Flags.ts_discont.value
-        # The value is an int, which PyAV's stubs do not say.
-        jumps = bool(int(container.format.flags) & jumping)  # type: ignore[operator]
-        self.timeline = Timeline(self.fps, tick, may_jump=jumps)
+        self.timeline = Timeline(self.fps, tick, may_jump=clock_may_jump(container))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield (H, W, 3) uint8 RGB frames, upright, all of the first one's size."""
@@ -182,7 +179,13 @@ def open_live(
     """
     options = {} if format else {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
     try:
-        container = av.open(address, format=format, container_options=options, timeout=timeout)
+        container = av.open(
+            address,
+            format=format,
+            container_options=options,
+            metadata_errors="replace",
+            timeout=timeout,
+        )
     except (av.FFmpegError, OSError) as error:
         # The error's own text and the chain would show the address with its password.
         late = isinstance(error, av.error.ExitError)
@@ -201,8 +204,10 @@ def open_file(path: Path) -> av.container.InputContainer:
     ValueError: it cannot be read, or is a playlist of other files.
     """
     try:
-        # "file:" keeps a name with a colon in it from being taken for an address.
-        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"})
+        # "file:" keeps a name with a colon in it from being taken for an address. Titles and the
+        # like may be in any encoding.
+        options = {"protocol_whitelist": "file"}
+        container = av.open(f"file:{path}", container_options=options, metadata_errors="replace")
         reason = "a playlist of other files"
         if not _PLAYLISTS & set(container.format.name.split(",")):
             return container
@@ -210,6 +215,12 @@ def open_file(path: Path) -> av.container.InputContainer:
     except (av.FFmpegError, OSError) as error:
         reason = error.strerror or str(error)
     raise ValueError(f"{path}: not a video or image that PyAV/PIL can read ({reason})")
+
+
+def clock_may_jump(container: av.container.InputContainer) -> bool:
+    """Whether times of this format may jump ahead without a pause."""
+    flags: Any = container.format.flags  # an int, which PyAV's stubs do not say
+    return bool(flags & av.format.Flags.ts_discont.value)
 
 
 def _seconds(stream: av.VideoStream) -> Fraction | None:
