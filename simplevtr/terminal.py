@@ -139,14 +139,10 @@ def command(
     errors: tuple[type[Exception], ...] = (),
     intermixed: bool = False,
 ) -> Callable[[Callable[[argparse.Namespace], int | None]], Command]:
-    """Decorate a function of the parsed arguments, so that it runs as all our commands do.
+    """Decorate a function of the parsed arguments, which returns the exit status, None for 0.
 
-    Args:
-        add_arguments: adds its arguments to a parser.
-        errors: what the user can fix, in addition to ``USER_ERRORS``.
-        intermixed: whether options may stand between positional arguments.
-
-    The function returns the exit status, None for 0.
+    ``add_arguments`` adds its arguments to a parser, ``errors`` are what the user can fix in
+    addition to ``USER_ERRORS``; ``intermixed``: options may stand between positional arguments.
     """
     return lambda run: Command(run, add_arguments, errors, intermixed)
 

@@ -241,12 +241,15 @@ def test_command(monkeypatch, call, config, opts, parts):
     words += ["MODEL.RESNETS.NORM", "FrozenBN", "SOLVER.IMS_PER_BATCH", 1, *opts]
     status, shown, _ = call(plan_memory, *words)
     assert status == 0
-    for part in ("INPUT.SAMPLING_FRAME_NUM", f'RECOMPUTE "{parts}"', "losses", "not verified"):
+    for part in (f'RECOMPUTE "{parts}"', "losses", "not verified"):
         assert part in shown
     rows = [row for row in table_rows(shown) if row[0] == "96"]
     assert [row[1] for row in rows] == ["2", "4"]
     frames, recomputed, inference = (int(cell) for cell in rows[0][2:5])
     assert 0 < frames < recomputed <= inference < 2000
+    keys = "INPUT.MIN_SIZE_TRAIN '(96,)' INPUT.MAX_SIZE_TRAIN 171"
+    test = "INPUT.MIN_SIZE_TEST 96 INPUT.MAX_SIZE_TEST 171"
+    assert f"FRAME_NUM {frames} {keys} TEST.WINDOW {inference} {test}\n" in shown
     assert int(rows[1][2]) < frames
 
 

@@ -3,7 +3,7 @@ from collections import Counter
 from fractions import Fraction
 
 from simplevtr.toolbox.splitting import group_digest, length_bounds, names_digest, split_videos
-from simplevtr.toolbox.video_summary import VideoSummary
+from simplevtr.toolbox.statistics import VideoSummary
 
 import pytest
 

@@ -19,14 +19,14 @@ from fractions import Fraction
 
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.toolbox.statistics import (
+    VideoSummary,
     bins_up_to,
     count_table,
     doubling_bounds,
     share_within,
     suggest_sizes,
 )
-from simplevtr.toolbox.video_summary import VideoSummary
-from simplevtr.toolbox.video_summary import summarize_videos as summarize
+from simplevtr.toolbox.statistics import summarize_videos as summarize
 
 import pytest
 from ytvis_folder import SMALL_MASK, make_content

@@ -19,7 +19,7 @@ from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.formats.ytvis import read_annotations
 from simplevtr.terminal import command, counted, markdown_table, number, say, table_cell
 from simplevtr.toolbox import statistics
-from simplevtr.toolbox.video_summary import VideoSummary, summarize_videos
+from simplevtr.toolbox.statistics import VideoSummary, summarize_videos
 
 SINGLE_ROWS = 10  # numbers of instances with a row each; further rows double
 MOST_BARS = 100  # in the picture of the categories

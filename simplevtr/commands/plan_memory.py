@@ -19,7 +19,7 @@ import argparse
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from simplevtr.terminal import command, number, say
+from simplevtr.terminal import command, counted, number, say
 
 if TYPE_CHECKING:  # it takes seconds to import
     from simplevtr.toolbox.planner import Answer, Planner
@@ -86,7 +86,8 @@ def main(args: argparse.Namespace) -> int:
         f"\n\n{planner.parts(best)}"
     )
     for way in best.ways:
-        say(f"\nfor {best.instances} instances of side {best.size[0]}{way}:")
+        tracks = counted(best.instances, "instances")
+        say(f"\nfor {tracks} of side {best.size[0]}{way}:")
         say(f"  {config_lines(best, way, planner.ways[way])}")
     missing = None if torch.cuda.is_available() else "PyTorch finds no GPU here"
     if find_spec("benchmarks") is None:

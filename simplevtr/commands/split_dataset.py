@@ -22,8 +22,7 @@ from simplevtr.formats.files import json_bytes, read_json, refuse_existing, writ
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command, counted, markdown_table, number, say, table_cell
 from simplevtr.toolbox.splitting import length_bounds, names_digest, split_videos
-from simplevtr.toolbox.statistics import bins_up_to
-from simplevtr.toolbox.video_summary import VideoSummary, summarize_videos
+from simplevtr.toolbox.statistics import VideoSummary, bins_up_to, summarize_videos
 
 logger = logging.getLogger(__name__)
 

@@ -111,8 +111,9 @@ def table(answers: list[Answer], longest: int) -> str:
 def config_lines(answer: Answer, way: str, recompute: list[str]) -> str:
     """What to add to a config or a command line for an answer."""
     more = ' {} "{}"'.format(*recompute) if recompute else ""
+    short, long = answer.size
     return (
-        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN "
-        f"'({answer.size[0]},)' INPUT.MAX_SIZE_TRAIN {answer.size[1]} "
-        f"TEST.WINDOW {answer.inference}{more}"
+        f"INPUT.SAMPLING_FRAME_NUM {answer.training[way]} INPUT.MIN_SIZE_TRAIN '({short},)' "
+        f"INPUT.MAX_SIZE_TRAIN {long} TEST.WINDOW {answer.inference} "
+        f"INPUT.MIN_SIZE_TEST {short} INPUT.MAX_SIZE_TEST {long}{more}"
     )

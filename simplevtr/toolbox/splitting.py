@@ -25,7 +25,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from simplevtr.toolbox.video_summary import VideoSummary
+from simplevtr.toolbox.statistics import VideoSummary
 
 _LENGTH_BINS = 4
 _WEIGHT = 10**6  # of a label with one video

@@ -13,12 +13,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from simplevtr.formats.files import read_json, write_bytes
+from simplevtr.formats.files import read_json, write_bytes, write_json
 from simplevtr.formats.metrics import read_metrics
 from simplevtr.terminal import usable_cores
 from simplevtr.toolbox.ablation.jobs import Job
 
-import msgspec
 from tqdm import tqdm
 
 FINAL_TERMS = ("loss_ce", "loss_bbox", "loss_giou", "loss_mask", "loss_dice")
@@ -111,7 +110,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
 def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, None]:
     """Run a job's commands one after the other; yields now and then while one runs."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    _write_json(job.file("settings.json"), job.run.settings)
+    write_json(job.file("settings.json"), job.run.settings, overwrite=True, indent=1)
     variables = " ".join(f"{key}={value}" for key, value in environment.items())
     commands = [shlex.join(command) for command, _ in job.steps]
     text = "\n".join([f"# in {Path.cwd()}", f"# with {variables}", *commands, ""])
@@ -139,7 +138,7 @@ def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, Non
             result |= {key: scores[key] for key in scores if key != "per_category"}
         if job.run.kind != "evaluate":
             result |= summarise_training(job.folder)
-        _write_json(job.result, result)
+        write_json(job.result, result, overwrite=True, indent=1)
     elif not job.result.is_file():
         raise FileNotFoundError(f"the command left no {job.result}")
 
@@ -168,9 +167,3 @@ def summarise_training(folder: str | os.PathLike) -> dict[str, Any]:
         "iterations": total,
         "seconds_per_iteration": median(times) if times else None,
     }
-
-
-def _write_json(path: Path, content: Any) -> None:
-    """Write a file in one step; values that are not numbers become null."""
-    text = msgspec.json.format(msgspec.json.encode(content), indent=1)
-    write_bytes(path, text + b"\n", overwrite=True)
