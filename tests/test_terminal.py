@@ -5,38 +5,9 @@ import io
 import os
 from fractions import Fraction
 
-from simplevtr.commands import analyze_dataset, eval_seeds, evaluate, import_dataset, split_dataset
-from simplevtr.terminal import (
-    command,
-    counted,
-    number,
-    one_line,
-    say,
-    table_cell,
-    usable_cores,
-)
+from simplevtr.terminal import command, counted, number, one_line, say, table_cell, usable_cores
 
 import pytest
-
-COMMANDS = {
-    analyze_dataset: (["a.json"], "read_annotations"),
-    split_dataset: (["a.json", "--output", "b"], "read_json"),
-    evaluate: (["--gt", "a", "--results", "b", "--output", "c"], "load_annotated"),
-    eval_seeds: (["a.json"], "read_json"),
-    import_dataset: (["davis", "a", "--output", "b"], "refuse_existing"),
-}
-
-
-@pytest.mark.parametrize("tool", COMMANDS, ids=lambda tool: tool.__name__)
-def test_an_interrupt_ends_a_command_without_a_traceback(tool, monkeypatch, capsys):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    arguments, name = COMMANDS[tool]
-    monkeypatch.setattr(tool, name, interrupted)
-    assert tool.main(arguments) == 130
-    name = tool.__name__.rpartition(".")[2]
-    assert capsys.readouterr().err == f"{name}.py: interrupted\n"
 
 
 def test_what_a_terminal_cannot_show_is_escaped():
