@@ -3,11 +3,10 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
-from operator import getitem
 from typing import Any
 
 from doctor_samples import HEIGHT, WIDTH
+from json_files import all_crowds, change
 
 Change = Callable[[dict[str, Any]], Any]  # of a file's content
 
@@ -27,14 +26,9 @@ class Break:
         return f"{self.defect}: {self.name}"
 
 
-def put(value: Any, *path: str | int) -> Change:
-    """Put a value into the place that keys and indices lead to."""
-    return lambda content: reduce(getitem, path[:-1], content).__setitem__(path[-1], value)
-
-
 def entry(key: str, frame: int, value: Any, i: int = 0) -> Change:
     """Put a value into one of the lists of a track."""
-    return put(value, "annotations", i, key, frame)
+    return change(("annotations", i, key, frame), value)
 
 
 def mask(value: Any) -> Change:
@@ -51,7 +45,7 @@ def area(value: Any, frame: int = 1, i: int = 0) -> Change:
 
 
 def file_name(value: Any, frame: int = 0, i: int = 0) -> Change:
-    return put(value, "videos", i, "file_names", frame)
+    return change(("videos", i, "file_names", frame), value)
 
 
 def video(i: int = 0, **values: Any) -> Change:
@@ -76,11 +70,11 @@ def copied(kind: str, **changes: Any) -> Change:
 
 
 def crowds(is_crowd: Callable[[dict], bool]) -> Change:
-    def change(content: dict) -> None:
+    def apply(content: dict) -> None:
         for annotation in content["annotations"]:
             annotation["iscrowd"] = int(is_crowd(annotation))
 
-    return change
+    return apply
 
 
 def rle(counts: Any, size: tuple[int, int] = (HEIGHT, WIDTH)) -> dict[str, Any]:
@@ -99,11 +93,11 @@ def _keep_first_frame(content: dict) -> None:
 
 
 def _cut(key: str, i: int, length: int) -> Change:
-    def change(content: dict) -> None:
+    def apply(content: dict) -> None:
         values = content["annotations"][i][key]
         content["annotations"][i][key] = (values + [None] * length)[:length]
 
-    return change
+    return apply
 
 
 def _hide_last(content: dict) -> None:
@@ -125,22 +119,22 @@ def _swap_names(content: dict) -> None:
 
 
 def _same_masks(**changes: Any) -> Change:
-    def change(content: dict) -> None:
+    def apply(content: dict) -> None:
         copied = copy.deepcopy(content["annotations"][0])
         content["annotations"][1] = {**copied, "id": 2, **changes}
 
-    return change
+    return apply
 
 
 def _lengthen(frames: int) -> Change:
-    def change(content: dict) -> None:
+    def apply(content: dict) -> None:
         content["videos"][0].update(
             height=60000, width=60000, length=frames,
             file_names=[f"video1/{t}.jpg" for t in range(frames)],
         )  # fmt: skip
         content["annotations"] = content["annotations"][2:]
 
-    return change
+    return apply
 
 
 def _two_spellings(content: dict) -> None:
@@ -172,7 +166,7 @@ BREAKS = [
     Break("wrong-type", "a number for bboxes", track(bboxes=3)),
     Break("wrong-type", "text for an area", area("320")),
     Break("wrong-type", "true for an area", area(True)),
-    Break("wrong-type", "an empty name", put("", "categories", 0, "name")),
+    Break("wrong-type", "an empty name", change(("categories", 0, "name"), "")),
     # Values that are not there.
     Break("missing-key", "a video without height", without("videos", "height"), **_GONE),
     Break("missing-key", "an annotation without id", without("annotations", "id")),
@@ -219,7 +213,7 @@ BREAKS = [
     Break("unknown-video", "an id", track(video_id=77), **_DROPPED),
     Break("unknown-category", "an id", track(category_id=77), **_DROPPED),
     Break("crowd", "one", track(iscrowd=1), left=True),
-    Break("all-crowds", "of the file", crowds(lambda _: True), left=True),
+    Break("all-crowds", "of the file", all_crowds, left=True),
     Break("all-crowds", "of a video", crowds(lambda a: a["video_id"] == 1), left=True),
     Break("all-crowds", "of a category", crowds(lambda a: a["category_id"] == 1), left=True),
     Break("list-length", "an area is missing", _cut("areas", 0, 3)),

@@ -1,13 +1,14 @@
 import copy
 import json
 
-from simplevtr.commands import analyze_dataset
+from simplevtr.commands import analyze_dataset, split_dataset
 from simplevtr.visualization.plots import draw_counts
 
 import pytest
 from conftest import ROOT, check_refused, table_rows
 from fuzzing import FUZZ, STEPS, mutate
 from hypothesis import given
+from json_files import all_crowds, edit_json, save_json
 from PIL import Image
 from ytvis_folder import make_content
 
@@ -20,8 +21,7 @@ def run(tmp_path, call):
 
     def run(*options, content=SMALL, source=None):
         if source is None:
-            source = tmp_path / "train.json"
-            source.write_text(json.dumps(content))
+            source = save_json(tmp_path / "train.json", content)
         return call(analyze_dataset, source, *options)
 
     return run
@@ -128,8 +128,8 @@ def test_wrong_files(run, tmp_path):
     check_refused(run(source=tmp_path / "none.json"), "none.json: no such file")
     check_refused(run(content={"images": []}), "train.json", "COCO")
     check_refused(run("--frame-bins", 4, 2), "must rise; got 4 2")
-    crowds = [{**entry, "iscrowd": 1} for entry in SMALL["annotations"]]
-    check_refused(run(content={**SMALL, "annotations": crowds}), "all 7 annotations are crowds")
+    source = edit_json(save_json(tmp_path / "all.json", SMALL), all_crowds)
+    check_refused(run(source=source), "all 7 annotations are crowds")
 
 
 @pytest.mark.parametrize("value", ["0", "1.01", "most", "nan"])
@@ -151,11 +151,13 @@ def test_picture_shows_each_count():
 
 @FUZZ
 @given(steps=STEPS)
-def test_any_content_is_analyzed_or_refused(steps, tmp_path, capsys):
-    content = copy.deepcopy(SMALL)
+def test_any_content_is_analyzed_and_split_or_refused(steps, tmp_path, capsys):
+    content, val = copy.deepcopy(SMALL), tmp_path / "out/val.json"
     mutate(content, steps)
-    path = tmp_path / "all.json"
-    path.write_text(json.dumps(content))
-    status = analyze_dataset.main([str(path)])
-    captured = capsys.readouterr()
-    assert (status, captured.err.count("error: ")) in ((0, 0), (2, 1))
+    val.unlink(missing_ok=True)
+    path = save_json(tmp_path / "all.json", content)
+    split = ["--output", str(val.parent), "--val-videos", "2", "--overwrite"]
+    for command, options in ((analyze_dataset, []), (split_dataset, split)):
+        status = command.main([path, *options])
+        assert (status, capsys.readouterr().err.count("error: ")) in ((0, 0), (2, 1))
+    assert val.exists() == (status == 0)

@@ -15,8 +15,9 @@ from simplevtr.toolbox.doctor import DEFECTS
 
 import pytest
 from conftest import ROOT, check_refused
-from doctor_breaks import appended, area, both, crowds
+from doctor_breaks import appended, area, both
 from doctor_samples import make_good, read
+from json_files import all_crowds, edit_json
 
 
 @pytest.fixture
@@ -27,18 +28,8 @@ def folder(tmp_path):
 @pytest.fixture
 def broken(folder):
     """The path of a file with two wrong areas and a category that is not used."""
-    content = read(folder)
-    both(area(3), area(3, 2), appended("categories", {"id": 3, "name": "cow"}))(content)
-    path = Path(folder.json_file).with_name("broken.json")
-    path.write_text(json.dumps(content))
-    return str(path)
-
-
-def write(folder, change):
-    """Change the file of a folder."""
-    content = read(folder)
-    change(content)
-    Path(folder.json_file).write_text(json.dumps(content))
+    change = both(area(3), area(3, 2), appended("categories", {"id": 3, "name": "cow"}))
+    return edit_json(folder.json_file, change, Path(folder.json_file).with_name("broken.json"))
 
 
 def test_clean(folder, capsys):
@@ -114,7 +105,9 @@ def test_a_file_is_never_repaired_in_place(broken, tmp_path, capsys):
 
 
 def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys):
-    write(folder, lambda content: [video.update(height=0) for video in content["videos"]])
+    edit_json(
+        folder.json_file, lambda content: [video.update(height=0) for video in content["videos"]]
+    )
     out = tmp_path / "out.json"
     assert main([folder.json_file, "--fix", str(out)]) == DEFECTIVE
     assert "nothing would be left" in capsys.readouterr().out
@@ -184,7 +177,7 @@ def test_archives_are_found_as_they_unpack(folder, tmp_path, capsys):
 
 
 def test_a_file_of_crowds_says_so_and_how_to_make_objects_of_them(folder, tmp_path, capsys):
-    write(folder, crowds(lambda _: True))
+    edit_json(folder.json_file, all_crowds)
     fixed = tmp_path / "fixed.json"
     assert main([folder.json_file, "--fix", str(fixed)]) == DEFECTIVE
     out = capsys.readouterr().out
@@ -200,7 +193,7 @@ def test_a_file_of_crowds_says_so_and_how_to_make_objects_of_them(folder, tmp_pa
 
 def test_thousands_of_categories_without_an_annotation_are_one_line(folder, capsys):
     things = [{"id": i, "name": f"thing {i}"} for i in range(3, 5000)]
-    write(folder, lambda content: content["categories"].extend(things))
+    edit_json(folder.json_file, lambda content: content["categories"].extend(things))
     assert main([folder.json_file]) == DEFECTIVE
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 10

@@ -202,16 +202,12 @@ def lines(frames, instances):
     return {"a": 500 + extra + 20 * frames, "b": 100 + 10 * frames + 5 * frames * instances}
 
 
-def exhaustive(budget, instances):
-    fits = [t for t in range(1, 65) if max(lines(t, instances).values()) <= budget]
-    return max(fits, default=0)
-
-
 @pytest.mark.parametrize("instances", [1, 2, 5, 10])
-@pytest.mark.parametrize("budget", [0, 549, 550, 575, 689, 690, 2000, 2001, 10**6])
-def test_most_frames(budget, instances):
-    found = MemoryPlan(lines).most_frames(budget, instances, at_most=64)
-    assert found == exhaustive(budget, instances)
+def test_most_frames(instances):
+    for budget in (0, 549, 550, 575, 689, 690, 2000, 2001, 10**6):
+        fits = [t for t in range(1, 65) if max(lines(t, instances).values()) <= budget]
+        found = MemoryPlan(lines).most_frames(budget, instances, at_most=64)
+        assert found == max(fits, default=0)
 
 
 def test_little_is_measured():
@@ -301,15 +297,13 @@ def test_verification(monkeypatch, capsys, measured, fine):
         (["--gpu", "8", "--instances", "11"], "--instances 11, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--gpu", "8", "MODEL.SIMPLEVTR.QUERY_FRAMES", "4"], "QUERY_FRAMES fixes the number"),
         (["--gpu", "8", "--config-file", "none.yaml"], "none.yaml does not exist"),
+        (["--gpu", "8", "--longest", "0"], "--longest: 0 was given; it must be at least 1"),
     ],
 )
 def test_command_says_what_is_wrong(capsys, words, message):
-    assert plan_memory.main(words) == 2
+    try:
+        status = plan_memory.main(words)
+    except SystemExit as stop:  # argparse's
+        status = stop.code
+    assert status == 2
     assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("option", ["--instances", "--longest", "--short-sides"])
-def test_numbers_that_must_be_positive(capsys, option):
-    with pytest.raises(SystemExit, match="2"):
-        plan_memory.main(["--gpu", "8", option, "0"])
-    assert f"{option}: 0 was given; it must be at least 1" in capsys.readouterr().err

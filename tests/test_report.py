@@ -1,4 +1,3 @@
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from simplevtr.toolbox.report.folder import PAGE
 import numpy as np
 import pytest
 from conftest import check_refused
+from json_files import all_crowds, change, edit_json
 from PIL import Image
 from pycocotools import mask as coco_mask
 from report_samples import (
@@ -142,11 +142,9 @@ def test_switches(report):
 
 
 def test_without_ground_truth(data, tmp_path):
-    gt = json.loads(Path(data[1]).read_text())
-    Path(data[1]).write_text(json.dumps({**gt, "annotations": None}))
-    assert tool.main([*data, "--output", str(tmp_path / "a")]) == 0
-    Path(data[1]).write_text(json.dumps(gt))
     assert tool.main(["--video-list", *data[1:], "--output", str(tmp_path / "b")]) == 0
+    edit_json(data[1], change(["annotations"], None))
+    assert tool.main([*data, "--output", str(tmp_path / "a")]) == 0
     for name in ("a", "b"):
         found = read_data(tmp_path / name / "data.js")
         assert found["scored"] is False
@@ -214,9 +212,7 @@ def test_another_folder_is_never_overwritten(data, tmp_path, call):
 
 def test_frames_lie_below_the_images(data, tmp_path, call):
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "data/secret.png")
-    gt = json.loads(Path(data[1]).read_text())
-    gt["videos"][0]["file_names"][2] = "right/../../secret.png"
-    Path(data[1]).write_text(json.dumps(gt))
+    edit_json(data[1], change(["videos", 0, "file_names", 2], "right/../../secret.png"))
     check_refused(call(tool, *data, "--output", tmp_path / "report"), "file_names[2]", lines=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]  # nothing half done
 
@@ -284,7 +280,5 @@ def test_bad_files(data, tmp_path, call):
     check_refused(call(tool, "--gt", "none.json", *data[2:], *output), "none.json")
     check_refused(call(tool, "--video-list", data[3], *data[2:], *output), "results.json")
     check_refused(call(tool, *data[:2], "--results", data[1], *data[4:], *output), "gt.json")
-    content = json.loads(Path(data[1]).read_text())
-    crowds = [{**entry, "iscrowd": 1} for entry in content["annotations"]]
-    Path(data[1]).write_text(json.dumps({**content, "annotations": crowds}))
+    edit_json(data[1], all_crowds)
     check_refused(call(tool, *data, *output), "gt.json: all 5 annotations are crowds")

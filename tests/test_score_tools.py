@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 from simplevtr.commands import eval_seeds, evaluate
 
 import pytest
 from conftest import ROOT, check_refused, table_rows
+from json_files import save_json
 from track_samples import (
     EXPECTED,
     annotation,
@@ -43,12 +45,7 @@ def seeds(call):
 def write(tmp_path):
     """Writes content as JSON; returns the path."""
 
-    def call(name, content):
-        path = tmp_path / name
-        path.write_text(json.dumps(content))
-        return path
-
-    return call
+    return lambda name, content: Path(save_json(tmp_path / name, content))
 
 
 def test_scores_are_those_of_the_official_code(score, tmp_path):

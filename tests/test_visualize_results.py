@@ -9,6 +9,7 @@ from simplevtr.formats.ytvis import check_ground_truth
 import av
 import numpy as np
 import pytest
+from json_files import all_crowds, edit_json, save_json
 from PIL import Image
 from track_samples import annotation, box, ground_truth, result
 from ytvis_folder import make_ytvis_folder
@@ -26,8 +27,7 @@ def write_results(path, folder, *, score=0.8):
         }
         for annotation in content["annotations"]
     ]
-    path.write_text(json.dumps(results))
-    return str(path)
+    return save_json(path, results)
 
 
 def arguments(folder, output, *more):
@@ -129,17 +129,16 @@ def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, capsys):
 
 def test_wrong_input_gives_one_line_and_status_2(tmp_path, capsys):
     folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=2)
-    bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps([{"video_id": 9, "category_id": 1, "score": 1, "segmentations": []}]))
+    bad = [{"video_id": 9, "category_id": 1, "score": 1, "segmentations": []}]
+    bad = save_json(tmp_path / "bad.json", bad)
     Image.new("RGB", (10, 10)).save(Path(folder.image_root) / "video1" / "00001.jpg")
-    crowds = tmp_path / "crowds.json"
-    crowds.write_text(Path(folder.json_file).read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
+    crowds = edit_json(folder.json_file, all_crowds, tmp_path / "crowds.json")
     for more, message in (
         (("--results", str(tmp_path / "no.json")), "no.json: no such file"),
-        (("--results", str(bad)), "unknown video_id 9"),
+        (("--results", bad), "unknown video_id 9"),
         (("--videos", "5"), "no video 5"),
         ((), "00001.jpg has 10x10 pixels"),
-        (("--gt", str(crowds)), "all 2 annotations are crowds"),
+        (("--gt", crowds), "all 2 annotations are crowds"),
     ):
         assert tool.main(arguments(folder, tmp_path / "out", *more)) == 2
         error = capsys.readouterr().err.strip().splitlines()[-1]
