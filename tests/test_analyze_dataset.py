@@ -1,5 +1,4 @@
 import copy
-import json
 
 from simplevtr.commands import analyze_dataset, split_dataset
 from simplevtr.visualization.plots import draw_counts
