@@ -17,8 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.command_line import COUNT, benchmark, model_config, table
-from simplevtr.inference import VideoPredictor
-from simplevtr.inference.exported_model import ExportedModel, SlotsOfWindow, check_packages
+from simplevtr.inference.exported_model import ExportedModel, check_packages
 
 import torch
 
@@ -36,11 +35,16 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     check_packages()
     import onnxruntime
 
-    cfg, rows = model_config(args), []
-    model = SlotsOfWindow(VideoPredictor(cfg).model)
+    exported, rows = ExportedModel.of_config(model_config(args)), []
+    divisor, fixed = exported.metadata["size_divisor"], exported.metadata["fixed_frames"]
+    if any(side % divisor or side < 2 * divisor for side in args.size):
+        size = " ".join(map(str, args.size))
+        raise ValueError(f"--size {size}: multiples of {divisor} from {2 * divisor} on are needed")
+    if fixed and {*args.frames} != {fixed}:
+        raise ValueError(f"--frames: the model takes {fixed} frames at once")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        ExportedModel.of_config(cfg).write_onnx(path)
+        exported.write_onnx(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = args.threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -50,7 +54,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         for _ in range(1 + args.repeats):  # the first warms up
             start = time.perf_counter()
             with torch.no_grad():
-                model(given)
+                exported.module(given)
             middle = time.perf_counter()
             session.run(None, {"frames": given.numpy()})
             own.append(middle - start)

@@ -28,7 +28,7 @@ from benchmarks.measure import Row, measured_rows, time_steps
 from benchmarks.performance import WAYS, Cell
 from benchmarks.training_step import measure_words
 from simplevtr.env import describe
-from simplevtr.formats.files import refuse_existing, write_bytes
+from simplevtr.formats.files import check_output, write_bytes
 from simplevtr.modeling.deform_conv import deformable_conv, detectron2_is_compiled
 from simplevtr.terminal import number
 
@@ -76,15 +76,15 @@ def measure_layer(name: str, device: torch.device, pixels: tuple[int, ...] = ())
     kernel is not that of the grid_sample form.
     """
     maps, channels, out, height, width = shape = (*LAYERS[name][:3], *(pixels or LAYERS[name][3:]))
-    generator = torch.Generator().manual_seed(0)
-    draw = partial(torch.randn, generator=generator)
-    share = partial(torch.rand, generator=generator)
+    torch.manual_seed(0)
+    # Never near whole pixels, where gradients jump and each kernel's rounding would decide.
+    offsets = torch.randn(maps, 18, height, width).floor() + 0.1
+    offsets += 0.8 * torch.rand(maps, 18, height, width)
     tensors = [
-        draw(maps, channels, height, width),
-        # Never near whole pixels, where gradients jump and each kernel's rounding would decide.
-        draw(maps, 18, height, width).floor() + 0.1 + 0.8 * share(maps, 18, height, width),
-        share(maps, 9, height, width),
-        draw(out, channels, 3, 3),
+        torch.randn(maps, channels, height, width),
+        offsets,
+        torch.rand(maps, 9, height, width),
+        torch.randn(out, channels, 3, 3),
     ]
     tensors = [t.to(device).requires_grad_() for t in tensors]
     results: dict[str, list[Tensor]] = {}
@@ -148,7 +148,8 @@ def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
     device = torch.device(args.device)
     scale = FULL if args.full or device.type == "cuda" else TINY
     output = args.output or Path("docs/gpu.md" if device.type == "cuda" else "output/gpu_tiny.md")
-    refuse_existing(output, overwrite=args.overwrite)
+    check_output(output, overwrite=args.overwrite, suffixes=(".md",))
+    performance.check_models(performance.CONFIGS, ["MODEL.DEVICE", args.device])
     begin = time.monotonic()
 
     def rows_of(function: Any, todo: list[tuple]) -> list[Row]:

@@ -10,7 +10,7 @@
 Window 0 is the whole video. An overlap is a share of the window; the stride is what is left of it.
 Each of --powers ranks the same tracks in its own way (TEST.LENGTH_POWER). Identity switches are
 those of CLEAR MOT at a mask IoU of 0.5, among tracks whose ranking by the first power is at least
---score-threshold. TEST.* keys of the config and of the command line hold for every row.
+--score-threshold. Other TEST.* keys of the config and of the command line hold for every row.
 
 The paper's AP moves with the seed of inference (§4.2), where nothing else is random. With
 --dropout-seeds each row is followed by others with dropout on (TEST.DROPOUT), as in a network that
@@ -95,10 +95,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered dataset")
     share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
-    powers = {"type": number(least=0), "nargs": "+", "default": [1.0]}
+    powers = {"type": number(least=0), "nargs": "+", "help": "default: TEST.LENGTH_POWER"}
     add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
     add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
-    add("--powers", **powers, help="of the share of windows that saw a track, in its ranking")
+    add("--powers", **powers)
     add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
     add("--dropout-seeds", type=NATURAL, nargs="+", default=[], help="of rows with dropout on")
 
@@ -109,6 +109,7 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     if args.dropout_seeds:  # so that a model without any dropout is refused
         args.opts = [*args.opts, "TEST.DROPOUT", "True"]
     cfg = model_config(args)
+    args.powers = args.powers or [cfg.TEST.LENGTH_POWER]
     model, rows = VideoPredictor(cfg).model, []
     for window in args.windows:
         for overlap in args.overlaps if window else [0.0]:

@@ -13,6 +13,7 @@ lost is whatever is not, and what lacks at the end; no process may outlive its r
 import argparse
 import atexit
 import hashlib
+import itertools
 import os
 import random
 import resource
@@ -24,10 +25,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.command_line import COUNT, benchmark, table
 from benchmarks.synthetic import write_videos
@@ -35,11 +37,20 @@ from simplevtr.formats.files import check_output
 from simplevtr.weights_file import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
-WAYS = ("SIGKILL", "SIGTERM", "full disk")
+FULL_DISK = "full disk"
+WAYS = ("SIGKILL", "SIGTERM", FULL_DISK)
 VIDEOS, FRAMES, SIZE = 6, 40, (64, 96)
 LONGEST = 30.0  # seconds that the processes of a stopped run may live on
 
 Results = dict[str, str]  # by name: a digest of its content
+
+
+class End(NamedTuple):
+    """How a run ended."""
+
+    complete: bool  # by itself, with exit status 0
+    seconds: float  # of work until then
+    left_behind: bool  # processes of it lived on and had to be killed
 
 
 @dataclass(frozen=True)
@@ -50,14 +61,14 @@ class Work:
     words: str  # after the interpreter; "{output}" is the folder it writes to
     results: Callable[[Path], Results]  # that lie in such a folder
 
-    def start(self, output: Path, *, largest_file: int | None = None) -> subprocess.Popen:
-        """Start it, in a session of its own, without or with a limit of bytes of a file.
+    def run(self, output: Path, way: str = "", *, seconds: float = 0, size: int = 0) -> End:
+        """Run it to its end, or to one of ``WAYS``.
 
-        Without one, it has begun to work in its folder when this returns, or has ended.
+        A signal comes after ``seconds`` of work, which begins once the run has locked its folder;
+        on a full disk no file can have more than ``size`` bytes.
         """
         limit = None
-        if largest_file is not None:
-            size = largest_file  # Python ignores SIGXFSZ, so that writing fails with EFBIG
+        if way == FULL_DISK:  # Python ignores SIGXFSZ, so that writing fails with EFBIG
             limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, size))
         process = subprocess.Popen(
             [sys.executable, *shlex.split(self.words.format(output=shlex.quote(str(output))))],
@@ -76,7 +87,13 @@ class Work:
             if lock.is_file() and f"process {process.pid} " in lock.read_text():
                 break
             time.sleep(0.05)
-        return process
+        begin = time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds if way and limit is None else None)
+        if process.returncode is None:
+            process.send_signal(getattr(signal, way))
+        status = process.wait()
+        return End(status == 0, time.monotonic() - begin, not has_ended(process.pid))
 
 
 def _digest(content: bytes) -> str:
@@ -131,33 +148,6 @@ def has_ended(group: int) -> bool:
     return False
 
 
-def undisturbed(work: Work, output: Path) -> tuple[Results, float, int]:
-    """What a run that nobody stops writes, its seconds of work, and the bytes of its largest file.
-
-    ValueError: it fails.
-    """
-    process = work.start(output)
-    begin = time.monotonic()
-    if process.wait() != 0:
-        raise ValueError(f"{work.name} fails undisturbed; see {output.with_suffix('.log')}")
-    largest = max(path.stat().st_size for path in output.rglob("*") if path.is_file())
-    return work.results(output), time.monotonic() - begin, largest
-
-
-def stop(work: Work, output: Path, way: str, seconds: float, size: int) -> subprocess.Popen:
-    """A run that ended by ``way``, if it was not faster: after ``seconds`` of work."""
-    if way == "full disk":
-        process = work.start(output, largest_file=size)
-    else:
-        process = work.start(output)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(getattr(signal, way))
-    process.wait()
-    return process
-
-
 def lost(work: Work, output: Path, expected: Results, *, complete: bool) -> list[str]:
     """What is not whole or not as expected."""
     try:
@@ -169,36 +159,33 @@ def lost(work: Work, output: Path, expected: Results, *, complete: bool) -> list
 
 
 def endure(work: Work, place: Path, kills: int, rng: random.Random) -> list[dict[str, Any]]:
-    """One row per way to stop the work."""
+    """One row per way to stop the work. ValueError: it fails undisturbed."""
     place.mkdir()
-    expected, seconds, largest = undisturbed(work, place / "undisturbed")
-    rows = {
-        way: {"what": work.name, "stopped by": way, "times": 0, "lost": [], "left behind": 0}
+    untouched, output = place / "undisturbed", place / "0"
+    first = work.run(untouched)
+    if not first.complete:
+        raise ValueError(f"{work.name} fails undisturbed; see {untouched.with_suffix('.log')}")
+    expected = work.results(untouched)
+    largest = max(path.stat().st_size for path in untouched.rglob("*") if path.is_file())
+    rows: list[dict[str, Any]] = [
+        {"what": work.name, "stopped by": way, "times": 0, "lost": [], "left behind": 0}
         for way in WAYS
-    }
-    count = turn = 0
-    output = place / "0"
-    while True:
-        way = WAYS[turn % len(WAYS)]
-        turn += 1
-        enough = count >= kills
-        if enough:
-            process = work.start(output)
-            process.wait()
-        else:
-            moment, size = rng.uniform(0, seconds), rng.randrange(largest)
-            process = stop(work, output, way, moment, size)
-        complete = process.returncode == 0
-        rows[way]["lost"] += lost(work, output, expected, complete=complete or enough)
-        rows[way]["left behind"] += not has_ended(process.pid)
-        if enough:
-            return list(rows.values())
-        if complete:
+    ]
+    for row in itertools.cycle(rows):
+        count, way = sum(own["times"] for own in rows), row["stopped by"]
+        last = count == kills  # which nothing stops
+        limits = {"seconds": rng.uniform(0, first.seconds), "size": rng.randrange(largest)}
+        end = work.run(output, "" if last else way, **limits)
+        row["lost"] += lost(work, output, expected, complete=end.complete or last)
+        row["left behind"] += end.left_behind
+        if last:
+            break
+        if end.complete:
             shutil.rmtree(output)
         else:
-            rows[way]["times"] += 1
-            count += 1
-            print(f"{work.name}: {count} of {kills}, {way}", file=sys.stderr)
+            row["times"] += 1
+            print(f"{work.name}: {count + 1} of {kills}, {way}", file=sys.stderr)
+    return rows
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

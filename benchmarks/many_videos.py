@@ -15,26 +15,29 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from benchmarks.command_line import COUNT, benchmark, model_config, table
 from benchmarks.synthetic import write_videos
-from simplevtr.inference import SegmentTask, VideoPredictor, in_processes, settings_of
+from simplevtr.inference import Outcome, SegmentTask, VideoPredictor, in_processes, settings_of
 from simplevtr.terminal import number
 from simplevtr.video_io import NamedVideo, find_videos, open_source
 
 
-def loop(predictor: VideoPredictor, videos: list[NamedVideo], output: Path) -> Iterator[None]:
+def loop(predictor: VideoPredictor, videos: list[NamedVideo], output: Path) -> Iterator[Outcome]:
     """What one would write without the command."""
     for video in videos:
         result = predictor.predict(open_source(video.path))
         predictor.write_results(output / video.name / "results.json", result)
-        yield
+        yield Outcome(video.name, "done")
 
 
-def rate(done: Iterable[Any], frames: int) -> float:
-    """Frames per second of all videos but the first, of ``frames`` each."""
-    times = [time.perf_counter() for _ in done]
+def rate(outcomes: Iterable[Outcome], frames: int) -> float:
+    """Frames per second of all videos but the first, of ``frames`` each; ValueError: one failed."""
+    times = []
+    for outcome in outcomes:
+        if outcome.state != "done":
+            raise ValueError(f"{outcome.video}: {outcome.reason}")
+        times.append(time.perf_counter())
     return frames * (len(times) - 1) / (times[-1] - times[0])
 
 

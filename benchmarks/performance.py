@@ -71,6 +71,13 @@ class Cell:
         return {"frames": str(self.frames), **tracks, "model": self.model, "computed": self.way}
 
 
+def check_models(models: Iterable[str], opts: list[str], threads: int = 1) -> None:
+    """Raise ValueError for a mistake before the first process starts."""
+    for model in models:
+        config = str(FOLDER / CONFIGS[model])
+        model_config(argparse.Namespace(config_file=config, opts=opts, threads=threads))
+
+
 def cells(args: argparse.Namespace) -> list[Cell]:
     """All measurements, short clips first."""
     ways = ("as configured", "recomputed")
@@ -105,9 +112,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
     """Measure every cell in a process of its own; rows, tables and exit status."""
     opts = [*args.opts, "MODEL.DEVICE", args.device]
-    for model in args.models:  # a mistake shows before the first process starts
-        config = str(FOLDER / CONFIGS[model])
-        model_config(argparse.Namespace(config_file=config, opts=opts, threads=args.threads))
+    check_models(args.models, opts, args.threads)
     results, how = {}, (*ONE_STEP, "--threads", args.threads)
     for cell in tqdm(cells(args), unit="row"):
         (results[cell],) = measured_rows(measure_words, [(cell.words(opts, how),)])

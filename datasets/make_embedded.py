@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from simplevtr.formats.files import write_json
-from simplevtr.terminal import command, say
+from simplevtr.terminal import command, number, say
 
 import numpy as np
 from PIL import Image
@@ -50,7 +50,7 @@ _ENCODING_ROUND = ("compressed", "uncompressed", "polygons", *["compressed"] * 4
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that one variant's files follow from; stored in its stamp. ValueError for bad values."""
+    """All that one variant's files follow from; stored in its stamp."""
 
     version: int = VERSION
     variant: str
@@ -59,15 +59,6 @@ class Settings:
     train_videos: int = 240
     val_videos: int = 60
     long_videos: int = 10
-
-    def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise ValueError(f"variant is {self.variant!r}; known: {', '.join(VARIANTS)}, both")
-        if not MIN_SCALE <= self.scale <= MAX_SCALE:
-            raise ValueError(f"scale is {self.scale}; it must lie in [{MIN_SCALE}, {MAX_SCALE}]")
-        for name in ("seed", *(f"{split}_videos" for split in SPLITS)):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
 
 
 def make_embedded_dataset(
@@ -89,8 +80,6 @@ def make_embedded_dataset(
         FileExistsError: a variant's folder holds a dataset with other settings and ``overwrite`` is
             off, or holds anything else that this program did not make.
     """
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; it must be at least 1")
     variants = ("easy", "hard") if variant == "both" else (variant,)
     plans = {Path(output) / name: Settings(variant=name, **settings) for name in variants}
     finished = {folder: _is_finished(folder, plan, overwrite) for folder, plan in plans.items()}
@@ -150,12 +139,12 @@ def _make_split(folder: Path, split: str, settings: Settings, workers: int, prog
     with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
         made = list(tqdm((pool.map if pool else map)(make, range(count)), total=count, **bar))
     tracks = [{"video_id": video["id"], **track} for video, own in made for track in own]
-    names = [{"name": name, "supercategory": "shape"} for name in SHAPES]
+    shapes = [{"name": name, "supercategory": "shape"} for name in SHAPES]
     description = f"embedded dataset, variant {settings.variant}, split {split}"
     content = {
         "info": {"description": description, "version": str(settings.version)},
         "videos": [video for video, _ in made],
-        "categories": [{"id": i, **category} for i, category in enumerate(names, 1)],
+        "categories": [{"id": i, **shape} for i, shape in enumerate(shapes, 1)],
         "annotations": [{"id": i, **track} for i, track in enumerate(tracks, 1)],
     }
     write_json(folder / f"{split}.json", content, overwrite=True)
@@ -202,16 +191,17 @@ def _pictures(folder: Path, split: str) -> Path:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     output = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser() / "embedded"
+    count = number(int, least=0)
     add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
     which = {"choices": (*VARIANTS, "both"), "default": "both"}
     add("--variant", **which, help="which to make; both: easy and hard (default)")
-    add("--seed", type=int, default=Settings.seed, help="of all randomness (default: %(default)s)")
+    add("--seed", type=count, default=Settings.seed, help="of all randomness (%(default)s)")
     for split in SPLITS:
-        name, text = f"{split}_videos", f"size of {split} (default: %(default)s)"
-        count = getattr(Settings, name)
-        add(f"--{split}-videos", type=int, default=count, metavar="N", help=text)
-    add("--scale", type=float, default=Settings.scale, help="factor on the frame sizes")
-    add("--workers", type=int, default=1, help="processes (default: 1)")
+        videos, text = getattr(Settings, f"{split}_videos"), f"size of {split} (%(default)s)"
+        add(f"--{split}-videos", type=count, default=videos, metavar="N", help=text)
+    scale = {"type": number(least=MIN_SCALE, most=MAX_SCALE), "default": Settings.scale}
+    add("--scale", **scale, help="factor on the frame sizes")
+    add("--workers", type=number(int, least=1), default=1, help="processes (default: 1)")
     add("--overwrite", action="store_true", help="replace other settings' dataset")
 
 
