@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.structures import BitMasks, Instances
+from torch import Tensor
 
 Clip = dict[str, Any]
 COLOURS = np.array([[230, 60, 50], [60, 200, 70], [70, 90, 230], [230, 210, 60]], dtype=np.uint8)
@@ -23,25 +24,37 @@ def synthetic_clip(
 
     Each instance is of a random class and in every frame another random box.
     """
-    height, width = size
     labels = torch.from_numpy(rng.integers(classes, size=instances))
+    masks = torch.zeros(frames, instances, *size, dtype=torch.bool)
+    for mask in masks.flatten(0, 1):
+        (top, bottom), (left, right) = (np.sort(rng.integers(n, size=2)) for n in size)
+        mask[top : bottom + 1, left : right + 1] = True
+    ids = torch.arange(1, instances + 1).repeat(frames, 1)
+    images = torch.from_numpy(rng.integers(256, size=(frames, 3, *size), dtype=np.uint8))
+    return clip_of(images, masks, labels, ids)
+
+
+def clip_of(images: Tensor, masks: Tensor, labels: Tensor, ids: Tensor, *, video: int = 1) -> Clip:
+    """A clip as the dataset mapper makes it.
+
+    Args:
+        images: (T, 3, H, W) uint8.
+        masks: (T, N, H, W) bool, empty where an instance is absent.
+        labels: (N,) int64.
+        ids: (T, N) int64, -1 where an instance is absent.
+        video: the video's id.
+    """
+    frames, height, width = len(images), *images.shape[2:]
     clip = []
-    for _ in range(frames):
-        masks = torch.zeros(instances, height, width, dtype=torch.bool)
-        for mask in masks:
-            (top, bottom), (left, right) = (np.sort(rng.integers(n, size=2)) for n in size)
-            mask[top : bottom + 1, left : right + 1] = True
-        frame = Instances(size)
-        frame.gt_masks = BitMasks(masks)
+    for mask, own in zip(masks, ids, strict=True):
+        frame = Instances((height, width), gt_masks=BitMasks(mask), gt_ids=own)
         frame.gt_boxes = frame.gt_masks.get_bounding_boxes()
         frame.gt_classes = labels.clone()
-        frame.gt_ids = torch.arange(1, instances + 1)
         clip.append(frame)
-    image = rng.integers(256, size=(frames, 3, height, width), dtype=np.uint8)
-    names = [f"synthetic/{t:05d}.jpg" for t in range(frames)]
-    record = {"video_id": 1, "height": height, "width": width, "length": frames}
+    names = [f"video_{video}/{t:05d}.jpg" for t in range(frames)]
+    record = {"video_id": video, "height": height, "width": width, "length": frames}
     record |= {"file_names": names, "frame_idx": list(range(frames))}
-    return record | {"image": list(torch.from_numpy(image)), "instances": clip}
+    return record | {"image": list(images), "instances": clip}
 
 
 def synthetic_batches(cfg: CfgNode, **shape: Any) -> Iterator[list[Clip]]:

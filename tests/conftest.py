@@ -1,17 +1,19 @@
 """Shared fixtures: a tiny config, a tiny model, tiny clips; GPU tests skip without a GPU."""
 
+import itertools
 import logging
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import simplevtr.data.builtin  # noqa: F401 - registers what no test may forget
+from benchmarks.synthetic import clip_of
 
 import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.structures import BitMasks, Boxes, Instances
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS_CONFIG = str(ROOT / "configs/embedded/clips.yaml")
@@ -166,38 +168,17 @@ def make_clip(frames=3, size=(32, 48), labels=(0, 2), absent=(), seed=0, video=1
     ``absent`` lists (frame, row) pairs in which an object cannot be seen.
     """
     generator = torch.Generator().manual_seed(seed)
-    height, width = size
-    image = [
-        torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
-        for _ in range(frames)
-    ]
-    instances = []
-    for t in range(frames):
-        masks = torch.zeros(len(labels), height, width, dtype=torch.bool)
-        ids = torch.arange(len(labels)) + 1
-        for row in range(len(labels)):
-            if (t, row) in absent:
-                ids[row] = -1
-            else:
-                top, left = 4 + 8 * row, 2 + 3 * t
-                masks[row, top : top + 8 + 2 * row, left : left + 10] = True
-        frame = Instances((height, width))
-        frame.gt_boxes = Boxes(BitMasks(masks).get_bounding_boxes().tensor)
-        frame.gt_boxes.tensor[ids < 0] = 0
-        frame.gt_classes = torch.tensor(labels, dtype=torch.int64)
-        frame.gt_ids = ids
-        frame.gt_masks = BitMasks(masks)
-        instances.append(frame)
-    return {
-        "image": image,
-        "instances": instances,
-        "height": height,
-        "width": width,
-        "length": frames,
-        "video_id": video,
-        "file_names": [f"video_{video}/{t:05d}.jpg" for t in range(frames)],
-        "frame_idx": list(range(frames)),
-    }
+    draw = partial(torch.randint, 0, 256, dtype=torch.uint8, generator=generator)
+    images = torch.stack([draw((3, *size)) for _ in range(frames)])
+    masks = torch.zeros(frames, len(labels), *size, dtype=torch.bool)
+    ids = torch.arange(1, len(labels) + 1).repeat(frames, 1)
+    for t, row in itertools.product(range(frames), range(len(labels))):
+        if (t, row) in absent:
+            ids[t, row] = -1
+        else:
+            top, left = 4 + 8 * row, 2 + 3 * t
+            masks[t, row, top : top + 8 + 2 * row, left : left + 10] = True
+    return clip_of(images, masks, torch.tensor(labels, dtype=torch.int64), ids, video=video)
 
 
 @pytest.fixture(scope="session")
