@@ -1,11 +1,17 @@
-"""Rows that a process of its own measures: what fails, dies or takes too long is told."""
+"""What fails, dies, takes too long or cannot be measured is told."""
 
 import multiprocessing
 import os
 import signal
 import time
+from types import SimpleNamespace
 
+from benchmarks import exported_model
+from benchmarks.many_videos import rate
 from benchmarks.measure import measured_rows
+from simplevtr.inference import Outcome
+
+import pytest
 
 
 def double(number):
@@ -45,3 +51,25 @@ def test_what_takes_too_long_is_left_out():
     late = [{"error": "not done in time"}] * 2
     assert list(measured_rows(wait, [(1,), (1,)], seconds=0.2)) == late
     assert not multiprocessing.active_children()
+
+
+def test_a_video_that_fails_has_no_rate():
+    assert rate([Outcome("a", "done"), Outcome("b", "done")], 5) > 0
+    with pytest.raises(ValueError, match="b: its worker was killed"):
+        rate([Outcome("a", "done"), Outcome("b", "failed", reason="its worker was killed")], 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--size", "8", "20"), "--size 8 20: multiples of 8 from 16 on are needed"),
+        (("--frames", "4", "8"), "--frames: the model takes 4 frames at once"),
+    ],
+)
+def test_windows_that_an_exported_model_does_not_take(monkeypatch, capsys, words, message):
+    exported = SimpleNamespace(metadata={"size_divisor": 8, "fixed_frames": 4})
+    exported_class = SimpleNamespace(of_config=lambda cfg: exported)
+    monkeypatch.setattr(exported_model, "check_packages", lambda: None)
+    monkeypatch.setattr(exported_model, "ExportedModel", exported_class)
+    assert exported_model.main(["--config-file", "configs/embedded/pretrained.yaml", *words]) == 2
+    assert message in capsys.readouterr().err

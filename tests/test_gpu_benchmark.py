@@ -94,6 +94,17 @@ def test_rows_that_fail_hold_their_error(monkeypatch, tmp_path, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+def test_what_cannot_be_measured_or_written_is_refused_at_once(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for words, message in (
+        (["--device", "cuda", "--output", str(tmp_path / "gpu.md")], "PyTorch finds no GPU here"),
+        (["--device", "cpu", "--output", str(tmp_path)], "it has a folder, allowed: .md"),
+    ):
+        assert gpu.main(words) == 2
+        assert message in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_what_takes_too_long_is_left_out(tmp_path):
     page = tmp_path / "gpu.md"
     words = ["--device", "cpu", "--models", MODEL, "--output", str(page), "--minutes", "0.005"]

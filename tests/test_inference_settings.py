@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from benchmarks import inference_settings
 from benchmarks.inference_settings import main, measure, ranking, set_dropout
 from simplevtr.data.ytvis import register_ytvis
 
@@ -52,6 +53,17 @@ def test_only_dropout_depends_on_the_seed(tiny_cfg, monkeypatch, rate):
     assert off == off_again
     assert on == again
     assert (on == off) == (other == on) == (rate == 0)
+
+
+def test_the_ranking_of_the_config_is_the_default(monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        inference_settings, "measure", lambda cfg, model, args, *_: found.append(args.powers) or {}
+    )
+    words = ["--windows", "0", "--config-file", "configs/embedded/pretrained.yaml"]
+    words += ["TEST.LENGTH_POWER", "0.5"]
+    assert main(words) == main(["--powers", "0", "2", *words]) == 0
+    assert found == [[0.5], [0.0, 2.0]]
 
 
 def test_without_dropout_its_seeds_measure_nothing(capsys):

@@ -1,11 +1,7 @@
 from types import SimpleNamespace
 
 from benchmarks import measure, memory
-from benchmarks.measure import (
-    count_costs,
-    saved_tensor_bytes,
-    time_steps,
-)
+from benchmarks.measure import count_costs, saved_tensor_bytes, time_steps
 from benchmarks.memory import peak_resident_bytes
 
 import pytest

@@ -95,15 +95,10 @@ def test_inference_is_measured(tmp_path, capsys):
 
 def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
     script = str(ROOT / "benchmarks" / "training_step.py")
-    clips = ["--config-file", CLIPS_CONFIG, *SYNTHETIC, "--instances", "0"]
-    opts = tiny_opts[tiny_opts.index("MODEL.WEIGHTS") :]
-    done = subprocess.run(
-        [sys.executable, script, *clips, *opts],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["--config-file", CLIPS_CONFIG, *SYNTHETIC, "--instances", "0"]
+    words += tiny_opts[tiny_opts.index("MODEL.WEIGHTS") :]
+    command = [sys.executable, script, *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "(synthetic)" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -113,21 +108,15 @@ def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
     ("arguments", "opts", "message"),
     [
         (["--frames", "2"], [], "--frames and --size make synthetic clips together"),
-        (["--size", "32", "48"], [], "--frames and --size make synthetic clips together"),
         (["--inference"], [], "--inference needs --frames and --size"),
         (["--expected"], [], "--expected needs --frames and --size"),
         ([*SYNTHETIC, "--instances", "5"], [], "--instances 5, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--json", "cost.txt"], [], "cost.txt: cannot write to this; it has suffix '.txt'"),
         (SYNTHETIC, ["SOLVER.IMS_PER_BATCH", "0"], "SOLVER.IMS_PER_BATCH is 0"),
-        (SYNTHETIC, ["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "the clip has 2 frames, but"),
         (SYNTHETIC, ["SOLVER.AMP.ENABLED", "True"], "SOLVER.AMP.ENABLED needs a GPU"),
         (SYNTHETIC, ["MODEL.DEVICE", "tpu"], "MODEL.DEVICE is 'tpu'; allowed: cpu, cuda"),
         (SYNTHETIC, ["MODEL.DEVICE", "cuda"], "MODEL.DEVICE is cuda, but PyTorch finds no GPU"),
-        (["--config-file", "none.yaml"], [], "config file none.yaml does not exist"),
-        (SYNTHETIC, ["SOLVER.OPTIMIZER", "SGD"], "SOLVER.OPTIMIZER is 'SGD'"),
-        (SYNTHETIC, ["SOLVER.OPTIMISER", "SGD"], "the config key SOLVER.OPTIMISER does not exist"),
         (SYNTHETIC, ["MODEL.PIXEL_STD", "[1e-42,1e-42,1e-42]"], "infinite or NaN"),
-        ([], ["DATASETS.TRAIN", "('no_such_set',)"], "'no_such_set' is not a registered video"),
         ([], ["DATASETS.TRAIN", "('none',)"], "none.json"),
     ],
 )
@@ -143,21 +132,11 @@ def test_errors_of_a_user(tiny_opts, capsys, monkeypatch, arguments, opts, messa
     assert captured.out == ""
 
 
-@pytest.mark.parametrize(
-    ("words", "least"),
-    [
-        (["--frames", "0"], 1),
-        (["--size", "32", "-1"], 1),
-        (["--instances", "-1"], 0),
-        (["--steps", "0"], 1),
-        (["--warmup", "-1"], 0),
-        (["--threads", "0"], 1),
-    ],
-)
-def test_numbers_that_are_too_small(capsys, words, least):
+@pytest.mark.parametrize(("option", "least"), [("--frames", 1), ("--threads", 1), ("--warmup", 0)])
+def test_numbers_that_are_too_small(capsys, option, least):
     with pytest.raises(SystemExit, match="2"):
-        run([*SYNTHETIC, *words], [])
-    message = f"{words[0]}: {words[-1]} was given; it must be at least {least}"
+        run([option, str(least - 1)], [])
+    message = f"{option}: {least - 1} was given; it must be at least {least}"
     assert message in capsys.readouterr().err
 
 
