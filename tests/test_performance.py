@@ -69,7 +69,7 @@ def test_the_rest_goes_on_after_an_error(monkeypatch, capsys):
     ("words", "message"),
     [
         (["SOLVER.OPTIMISER", "SGD"], "the config key SOLVER.OPTIMISER does not exist"),
-        (["--device", "tpu"], "MODEL.DEVICE is 'tpu'; allowed: cpu"),
+        (["--device", "meta"], "MODEL.DEVICE is meta; only a CPU or CUDA is measured"),
     ],
 )
 def test_mistakes_show_before_anything_is_measured(monkeypatch, capsys, words, message):
