@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from json_files import save_json
 from PIL import Image
-from track_samples import rle
+from track_samples import category_entries, rle, video_entry
 
 HEIGHT, WIDTH, LENGTH = 48, 64, 5
 HOSTILE = "</script><script>window.hacked = 1</script>"
@@ -37,12 +38,9 @@ def make_report_folder(root: Path) -> list[str]:
     """
     names = {1: "right", 2: "<b>wrong", 3: "empty"}
     videos = []
-    for video, name in names.items():
-        files = [f"{name}/{t:05d}.png" for t in range(LENGTH)]
-        videos.append(
-            {"id": video, "height": HEIGHT, "width": WIDTH, "length": LENGTH, "file_names": files}
-        )
-        for file in files:
+    for number, name in names.items():
+        videos.append(video_entry(number, LENGTH, (HEIGHT, WIDTH), folder=name, ending="png"))
+        for file in videos[-1]["file_names"]:
             path = root / "images" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (WIDTH, HEIGHT), (GREY, GREY, GREY)).save(path)
@@ -64,14 +62,11 @@ def make_report_folder(root: Path) -> list[str]:
         track(3, 3, upper, score=0.5),
         track(3, 3, right, score=0.1),
     ]
-    categories = [{"id": i, "name": name} for i, name in enumerate(CATEGORIES, start=1)]
+    categories = category_entries(CATEGORIES)
     gt = {"videos": videos, "categories": categories, "annotations": annotations}
-    (root / "gt.json").write_text(json.dumps(gt))
-    (root / "results.json").write_text(json.dumps(results))
-    return [
-        *("--gt", str(root / "gt.json"), "--results", str(root / "results.json")),
-        *("--images", str(root / "images")),
-    ]
+    files = ["--gt", save_json(root / "gt.json", gt)]
+    files += ["--results", save_json(root / "results.json", results)]
+    return [*files, "--images", str(root / "images")]
 
 
 def read_data(path: Path) -> dict:

@@ -70,19 +70,22 @@ def result(masks, *, score=0.5, video_id=1, category_id=1):
     }
 
 
+def video_entry(number, length=LENGTH, size=(HEIGHT, WIDTH), *, folder=None, ending="jpg"):
+    """A video of an annotation file; ``size`` is (height, width)."""
+    files = [f"{folder or number}/{frame:05d}.{ending}" for frame in range(length)]
+    entry = {"id": number, "height": size[0], "width": size[1], "length": length}
+    return entry | {"file_names": files}
+
+
+def category_entries(names):
+    """The categories of an annotation file, with ids from 1."""
+    return [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+
+
 def ground_truth(annotations, *, videos=(1, 2), categories=("cat", "dog")):
     return {
-        "videos": [
-            {
-                "id": video,
-                "height": HEIGHT,
-                "width": WIDTH,
-                "length": LENGTH,
-                "file_names": [f"{video}/{frame:05d}.jpg" for frame in range(LENGTH)],
-            }
-            for video in videos
-        ],
-        "categories": [{"id": i, "name": name} for i, name in enumerate(categories, start=1)],
+        "videos": [video_entry(video) for video in videos],
+        "categories": category_entries(categories),
         "annotations": annotations,
     }
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from simplevtr import setup_cfg
 
 import numpy as np
+from json_files import save_json
 from PIL import Image
-from track_samples import rle
+from track_samples import category_entries, rle, video_entry
 
 COLOURS = [(230, 40, 40), (40, 200, 60), (50, 80, 230), (230, 210, 40), (200, 60, 200)]
 SMALL_MASK = {"size": [4, 4], "counts": [0, 16]}
@@ -57,43 +57,25 @@ def make_ytvis_folder(
     image_root.mkdir(parents=True, exist_ok=True)
     lengths = frames if isinstance(frames, list) else [frames] * videos
     sizes = size if isinstance(size, list) else [size] * videos
-    content: dict = {
-        "videos": [],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(categories)],
-        "annotations": [] if annotations else None,
-    }
+    entries, found = [], []
     for v in range(videos):
-        height, width = sizes[v]
-        content["videos"].append(
-            {
-                "id": v + 1,
-                "height": height,
-                "width": width,
-                "length": lengths[v],
-                "file_names": [f"video{v + 1}/{t:05d}.jpg" for t in range(lengths[v])],
-            }
-        )
+        video = video_entry(v + 1, lengths[v], sizes[v], folder=f"video{v + 1}")
         boxes = {
-            (k, t): _box(v, k, t, height, width)
+            (k, t): _box(v, k, t, *sizes[v])
             for k in range(tracks)
             for t in range(lengths[v])
             if (k, t) not in absent
         }
         if images:
-            _write_frames(image_root, content["videos"][-1], boxes, len(categories))
-        for k in range(tracks if annotations else 0):
-            content["annotations"].append(
-                {
-                    "id": len(content["annotations"]) + 1,
-                    "video_id": v + 1,
-                    "category_id": k % len(categories) + 1,
-                    "iscrowd": 0,
-                    **_track(boxes, k, lengths[v], height, width, segmentation),
-                }
-            )
-    json_file = Path(root) / f"{split}.json"
-    json_file.write_text(json.dumps(content))
-    return YtvisFolder(str(json_file), str(image_root))
+            _write_frames(image_root, video, boxes, len(categories))
+        for k in range(tracks):
+            track = {"id": len(found) + 1, "video_id": v + 1, "iscrowd": 0}
+            track["category_id"] = k % len(categories) + 1
+            found.append(track | _track(boxes, k, lengths[v], *sizes[v], segmentation))
+        entries.append(video)
+    content = {"videos": entries, "categories": category_entries(categories)}
+    content["annotations"] = found if annotations else None
+    return YtvisFolder(save_json(Path(root) / f"{split}.json", content), str(image_root))
 
 
 def make_content(instances: list[int], lengths: list[int]) -> dict:
@@ -103,13 +85,12 @@ def make_content(instances: list[int], lengths: list[int]) -> dict:
     """
     videos, annotations = [], []
     for index, (count, length) in enumerate(zip(instances, lengths, strict=True), start=1):
-        files = [f"clip{index}/{frame}.jpg" for frame in range(length)]
-        videos.append({"id": index, "width": 4, "height": 4, "length": length, "file_names": files})
+        videos.append(video_entry(index, length, (4, 4), folder=f"clip{index}"))
         for k in range(count):
             own = {"id": len(annotations) + 1, "video_id": index, "category_id": 1 + k % 2}
             own["segmentations"] = [SMALL_MASK if frame >= k else None for frame in range(length)]
             annotations.append(own)
-    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "a|dog"}]
+    categories = category_entries(["cat", "a|dog"])
     return {"videos": videos, "categories": categories, "annotations": annotations}
 
 
@@ -148,15 +129,12 @@ def _write_frames(image_root: Path, video: dict, boxes: dict, num_categories: in
 
 def _track(boxes: dict, track: int, length: int, height: int, width: int, kind: str) -> dict:
     """The three lists of one annotation, one entry a frame."""
-    lists: dict = {"segmentations": [], "bboxes": [], "areas": []}
-    for t in range(length):
-        box = boxes.get((track, t))
-        lists["bboxes"].append(None if box is None else list(box))
-        lists["areas"].append(None if box is None else box[2] * box[3])
-        lists["segmentations"].append(
-            None if box is None else _segmentation(box, height, width, kind)
-        )
-    return lists
+    own = [boxes.get((track, t)) for t in range(length)]
+    return {
+        "segmentations": [box and _segmentation(box, height, width, kind) for box in own],
+        "bboxes": [box and list(box) for box in own],
+        "areas": [box and box[2] * box[3] for box in own],
+    }
 
 
 def _segmentation(box: tuple[int, int, int, int], height: int, width: int, kind: str):
