@@ -1,26 +1,28 @@
 """``python -m simplevtr.env``: versions, devices and the deformable-convolution kernel in use."""
 
-import importlib
-import importlib.metadata
 import platform
 import sys
+from importlib.metadata import version
 
 from tabulate import tabulate
 
-PACKAGES = ("torch", "torchvision", "detectron2", "fvcore", "einops", "pycocotools", "scipy", "av")
+PACKAGES = ("torch", "torchvision", "fvcore", "einops", "pycocotools", "scipy", "av")
 
 
 def describe() -> list[tuple[str, str]]:
     """(name, value) pairs that a bug report needs."""
     import simplevtr
-    from simplevtr.modeling.deform_conv import backend_name
+    from simplevtr.modeling.deform_conv import backend_name, detectron2_is_compiled
 
+    import detectron2
     import torch
 
+    compiled = "compiled" if detectron2_is_compiled() else "pure Python"
     rows = [
         ("simplevtr", simplevtr.__version__),
         ("python", f"{sys.version.split()[0]} on {platform.platform()}"),
-        *((name, _version(name)) for name in PACKAGES),
+        *((name, version(name)) for name in PACKAGES),
+        ("detectron2", f"{detectron2.__version__} ({compiled}) at {detectron2.__path__[0]}"),
         ("CPU", f"{torch.get_num_threads()} threads"),
         ("deformable convolution, CPU", backend_name(torch.device("cpu"))),
     ]
@@ -32,18 +34,6 @@ def describe() -> list[tuple[str, str]]:
     else:
         rows.append(("GPU", "none that torch can use"))
     return rows
-
-
-def _version(name: str) -> str:
-    module = importlib.import_module(name)
-    if name == "detectron2":
-        from simplevtr.modeling.deform_conv import detectron2_is_compiled
-
-        compiled = "compiled" if detectron2_is_compiled() else "pure Python"
-        return f"{module.__version__} ({compiled}) at {module.__path__[0]}"
-    if hasattr(module, "__version__"):
-        return str(module.__version__)
-    return importlib.metadata.version(name)
 
 
 def main() -> None:

@@ -283,7 +283,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
-    assert "ray[data]==2.60.0" in (ROOT / "setup.py").read_text()
+    assert "ray[data]==2.60.0" in (ROOT / "pyproject.toml").read_text()
     assert segment.main(options([video], output="new")) == 0  # not held by the wrong weights
     assert segment.main(options([video], "--opts", "TEST.AREA_LIMITS", "[9, 99]")) == 0
 

@@ -29,7 +29,7 @@ _WINDOW = 20  # iterations that losses are smoothed over, as for TensorBoard
 class RunWriter(EventWriter):
     """Sends new scalars to a run of a service; ``start`` comes first, ``close`` last."""
 
-    name: str  # as in ``WRITERS``, of the package and of the extra in setup.py
+    name: str  # as in ``WRITERS``, of the package and of the extra in pyproject.toml
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg
