@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from tabulate import tabulate
 
-PACKAGES = ("torch", "torchvision", "fvcore", "einops", "pycocotools", "scipy", "av")
+PACKAGES = ("torchvision", "fvcore", "einops", "pycocotools", "scipy", "av")
 
 
 def describe() -> list[tuple[str, str]]:
@@ -21,6 +21,7 @@ def describe() -> list[tuple[str, str]]:
     rows = [
         ("simplevtr", simplevtr.__version__),
         ("python", f"{sys.version.split()[0]} on {platform.platform()}"),
+        ("torch", torch.__version__),
         *((name, version(name)) for name in PACKAGES),
         ("detectron2", f"{detectron2.__version__} ({compiled}) at {detectron2.__path__[0]}"),
         ("CPU", f"{torch.get_num_threads()} threads"),

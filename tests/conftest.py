@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny config, a tiny model, tiny clips; GPU tests skip without a GPU."""
 
 import itertools
+import json
 import logging
 import os
 import re
@@ -14,6 +15,8 @@ from benchmarks.synthetic import clip_of
 import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS_CONFIG = str(ROOT / "configs/embedded/clips.yaml")
@@ -82,6 +85,11 @@ def run_train_net(*words, config=CLIPS_CONFIG):
     from simplevtr.engine.runs import run_process
 
     return run_process(main.parser().parse_args(["--config-file", config, *words]))
+
+
+def metrics(folder):
+    """The records that a training has written."""
+    return [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
 
 
 @pytest.fixture
@@ -179,6 +187,18 @@ def make_clip(frames=3, size=(32, 48), labels=(0, 2), absent=(), seed=0, video=1
             top, left = 4 + 8 * row, 2 + 3 * t
             masks[t, row, top : top + 8 + 2 * row, left : left + 10] = True
     return clip_of(images, masks, torch.tensor(labels, dtype=torch.int64), ids, video=video)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the largest storage that an operation under it gives, in bytes."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+        self.bytes = max([self.bytes, *(t.untyped_storage().nbytes() for t in tensors)])
+        return out
 
 
 @pytest.fixture(scope="session")

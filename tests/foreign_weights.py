@@ -5,18 +5,24 @@ from simplevtr.weights_file import read_checkpoint, weights_of
 import torch
 from vistr_weights import filled
 
+# With these a model of any size has a place for everything in VisTR, and no other.
+AS_VISTR = {
+    "MODEL.SIMPLEVTR.QUERY_FRAMES": 2,
+    "MODEL.SIMPLEVTR.CLASS_OFFSET": 1,
+    "MODEL.SIMPLEVTR.ENC_LAYERS": 2,
+    "MODEL.SIMPLEVTR.DEC_LAYERS": 2,
+    "MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT": 0.0,
+    "MODEL.SIMPLEVTR.MASK_HEAD.CONV": "dcnv1",
+    "MODEL.SIMPLEVTR.MASK_HEAD.NUM_DEFORM": 1,
+    "MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL": 1,
+    "MODEL.SIMPLEVTR.MASK_HEAD.CONV3D": True,
+}
 
-def as_vistr(cfg, frames=2):
-    """Make ``cfg``, of any size, a config whose model has a place for everything in VisTR."""
-    node = cfg.MODEL.SIMPLEVTR
-    node.QUERY_FRAMES = frames
-    node.CLASS_OFFSET = 1
-    node.ENC_LAYERS = node.DEC_LAYERS = 2
-    node.LOSS.DENSE_WEIGHT = 0.0
-    node.MASK_HEAD.CONV = "dcnv1"
-    node.MASK_HEAD.NUM_DEFORM = 1
-    node.MASK_HEAD.OFFSET_KERNEL = 1
-    node.MASK_HEAD.CONV3D = True
+
+def as_vistr(cfg, **others):
+    """Make ``cfg`` a VisTR, but for the values of ``others``, keys of MODEL.SIMPLEVTR."""
+    changes = AS_VISTR | {f"MODEL.SIMPLEVTR.{key}": value for key, value in others.items()}
+    cfg.merge_from_list([word for pair in changes.items() for word in pair])
     return cfg
 
 

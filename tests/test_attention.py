@@ -10,11 +10,10 @@ from simplevtr.modeling.transformer import Transformer
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import LargestTensor
 from einops import rearrange
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 CLIPS, HEADS, QUERIES, KEYS, WIDTH = 2, 3, 11, 7, 4
 RATE = 0.4
@@ -117,18 +116,6 @@ def test_each_chunk_drops_other_weights(monkeypatch):
     assert (first == second).float().mean().item() == pytest.approx(0.82, abs=0.02)
 
 
-class Largest(TorchDispatchMode):
-    """Notes the largest storage that an operation under it gives, in bytes."""
-
-    bytes = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        tensors = [leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
-        self.bytes = max([self.bytes, *(t.untyped_storage().nbytes() for t in tensors)])
-        return out
-
-
 def memory(frames, queries, *, padded=False, recompute=False):
     """Bytes that a transformer keeps for its backward pass, and of the largest array in a step."""
     model = Transformer(
@@ -144,7 +131,7 @@ def memory(frames, queries, *, padded=False, recompute=False):
         slots, _ = model(cells, torch.zeros_like(cells), mask, torch.randn(1, queries, 8))
         slots.sum().backward()
 
-    with Largest() as largest:
+    with LargestTensor() as largest:
         kept = saved_tensor_bytes(step, model.parameters())
     return kept, largest.bytes
 

@@ -1,7 +1,5 @@
 """From COCO's stills to the start of a training on videos, by the commands of configs/coco/."""
 
-import json
-
 from simplevtr import setup_cfg
 from simplevtr.commands.convert_checkpoint import main as convert
 from simplevtr.data.categories import COCO_CATEGORIES, YTVIS_2021_CATEGORIES
@@ -12,7 +10,7 @@ from simplevtr.weights_file import read_checkpoint
 import numpy as np
 import torch
 from coco_stills_folder import make_stills
-from conftest import NARROW, ROOT, run_train_net, words_of
+from conftest import NARROW, ROOT, metrics, run_train_net, words_of
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from ytvis_folder import make_ytvis_folder
 
@@ -67,10 +65,7 @@ def train(config, options):
 
 def test_a_detector_on_stills_starts_a_model_of_videos(tmp_path, capsys):
     path, detector = train(COCO, stills_options(tmp_path))
-    lines = (tmp_path / "coco/metrics.json").read_text().splitlines()
-    assert {key for key in json.loads(lines[0]) if key.startswith("loss_")} >= {
-        *("loss_ce", "loss_bbox", "loss_giou", "loss_ce_4")
-    }
+    assert {*metrics(tmp_path / "coco")[0]} >= {"loss_ce", "loss_bbox", "loss_giou", "loss_ce_4"}
     assert not any("mask_head" in name for name in detector)
 
     options, start = videos_options(tmp_path), tmp_path / "start.pth"

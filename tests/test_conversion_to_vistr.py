@@ -31,14 +31,6 @@ def test_dtypes_stay(vistr_cfg):
     assert {value.dtype for value in official.values()} == {torch.float16}
 
 
-def change(cfg, key, value):
-    node = cfg.MODEL.SIMPLEVTR
-    for part in key.split(".")[:-1]:
-        node = node[part]
-    node[key.split(".")[-1]] = value
-    return cfg
-
-
 HOMELESS = {
     "decoupled queries": ("QUERY_FRAMES", 0, "query_embedding.weight: its 4 queries have"),
     "second deformable layer": ("MASK_HEAD.NUM_DEFORM", 2, "deform.1.conv.weight: VisTR has no"),
@@ -54,7 +46,7 @@ HOMELESS = {
 @pytest.mark.parametrize("case", HOMELESS)
 def test_what_vistr_has_no_place_for_is_named(vistr_cfg, case):
     key, value, message = HOMELESS[case]
-    ours = model_weights(change(vistr_cfg, key, value))
+    ours = model_weights(as_vistr(vistr_cfg, **{key: value}))
     with pytest.raises(ValueError, match=rf"(?s)do not make a VisTR \(--partial.*{message}"):
         to_vistr(ours, slots=SLOTS)
     official, report = to_vistr(ours, slots=SLOTS, partial=True)
@@ -71,7 +63,7 @@ def test_what_vistr_has_no_place_for_is_named(vistr_cfg, case):
 
 
 def test_v2_without_its_modulation(vistr_cfg):
-    ours = model_weights(change(vistr_cfg, "MASK_HEAD.CONV", "dcnv2"))
+    ours = model_weights(as_vistr(vistr_cfg, **{"MASK_HEAD.CONV": "dcnv2"}))
     official, report = to_vistr(ours, slots=SLOTS, partial=True)
     prefix = "network.mask_head.deform.0.conv."
     assert torch.equal(official["mask_head.dcn.weight"], ours[f"{prefix}weight"] / 2)
@@ -80,7 +72,7 @@ def test_v2_without_its_modulation(vistr_cfg):
 
 
 def test_a_plain_convolution_gets_offsets_of_zeros(vistr_cfg):
-    ours = model_weights(change(vistr_cfg, "MASK_HEAD.CONV", "plain"))
+    ours = model_weights(as_vistr(vistr_cfg, **{"MASK_HEAD.CONV": "plain"}))
     official, report = to_vistr(ours, slots=SLOTS)
     assert not official["mask_head.conv_offset.weight"].any()
     assert official["mask_head.conv_offset.weight"].shape[0] == 18

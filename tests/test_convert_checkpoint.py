@@ -11,38 +11,12 @@ from simplevtr.weights_file import write_weights
 
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, build
-from foreign_weights import as_vistr, equal, model_weights, read_weights
-
-SIZE = {
-    "MODEL.WEIGHTS": "",
-    "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
-    "MODEL.RESNETS.RES2_OUT_CHANNELS": 8,
-    "MODEL.SIMPLEVTR.HIDDEN_DIM": 24,
-    "MODEL.SIMPLEVTR.NUM_HEADS": 2,
-    "MODEL.SIMPLEVTR.DIM_FEEDFORWARD": 32,
-    "MODEL.SIMPLEVTR.NUM_QUERIES": 4,
-    "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS": [16, 16, 8, 8],
-}
-VISTR = {
-    "MODEL.SIMPLEVTR.QUERY_FRAMES": 2,
-    "MODEL.SIMPLEVTR.CLASS_OFFSET": 1,
-    "MODEL.SIMPLEVTR.ENC_LAYERS": 2,
-    "MODEL.SIMPLEVTR.DEC_LAYERS": 2,
-    "MODEL.SIMPLEVTR.LOSS.DENSE_WEIGHT": 0.0,
-    "MODEL.SIMPLEVTR.MASK_HEAD.CONV": "dcnv1",
-    "MODEL.SIMPLEVTR.MASK_HEAD.NUM_DEFORM": 1,
-    "MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL": 1,
-    "MODEL.SIMPLEVTR.MASK_HEAD.CONV3D": True,
-}
-
-
-def words(*options):
-    return [str(w) for pairs in options for pair in pairs.items() for w in pair]
+from conftest import CLIPS_CONFIG, TINY, build, words_of
+from foreign_weights import AS_VISTR, as_vistr, equal, model_weights, read_weights
 
 
 def config(*options):
-    return ["--config-file", CLIPS_CONFIG, *words(*options)]
+    return ["--config-file", CLIPS_CONFIG, *(word for own in options for word in words_of(own))]
 
 
 @pytest.fixture
@@ -61,7 +35,7 @@ def test_official_and_back_by_the_command(vistr_file, tmp_path, capsys):
     official, back = tmp_path / "official.pth", tmp_path / "back.pth"
     assert run(vistr_file, official, "--to", "vistr", "--source-slots", 4) == 0
     assert "vistr.class_embed.weight" in read_weights(official)
-    assert run(official, back, "--source-slots", 4, *config(SIZE, VISTR)) == 0
+    assert run(official, back, "--source-slots", 4, *config(TINY, AS_VISTR)) == 0
     out = capsys.readouterr().out
     assert "layout of the source: vistr" in out
     assert "reinterpreted: none" in out
@@ -72,7 +46,7 @@ def test_official_and_back_by_the_command(vistr_file, tmp_path, capsys):
 def test_another_config_of_ours_loads(vistr_file, tmp_path, capsys):
     """VisTR -> decoupled queries, other classes, other depth: it starts a model of that config."""
     target = tmp_path / "decoupled.pth"
-    other = SIZE | {"MODEL.SIMPLEVTR.ENC_LAYERS": 1, "MODEL.SIMPLEVTR.NUM_CLASSES": 7}
+    other = TINY | {"MODEL.SIMPLEVTR.ENC_LAYERS": 1, "MODEL.SIMPLEVTR.NUM_CLASSES": 7}
     status = run(
         vistr_file, target, *config(other), "--source-slots", 4, "--source-class-offset", 1
     )
@@ -80,7 +54,7 @@ def test_another_config_of_ours_loads(vistr_file, tmp_path, capsys):
     out = capsys.readouterr().out
     for rule in ("encoder layers 2 -> 1", "their mean over the frames", 'only "no object"'):
         assert rule in out
-    cfg = setup_cfg(CLIPS_CONFIG, words(other))
+    cfg = setup_cfg(CLIPS_CONFIG, words_of(other))
     model = build(cfg)
     ClipCheckpointer(model).load(str(target))
     source = read_weights(vistr_file)["network.query_embedding.weight"]
@@ -89,12 +63,12 @@ def test_another_config_of_ours_loads(vistr_file, tmp_path, capsys):
 
 
 def test_verbose_names_every_tensor(vistr_file, tmp_path, capsys):
-    arguments = (*config(SIZE), "--source-slots", "4")
+    arguments = (*config(TINY), "--source-slots", "4")
     assert run(vistr_file, tmp_path / "a.pth", *arguments) == 0
     short = capsys.readouterr().out
     assert run(vistr_file, tmp_path / "b.pth", *arguments, "--verbose") == 0
     long = capsys.readouterr().out
-    wanted = target_of_config(setup_cfg(CLIPS_CONFIG, words(SIZE))).weights
+    wanted = target_of_config(setup_cfg(CLIPS_CONFIG, words_of(TINY))).weights
     assert all(name in long for name in wanted)
     assert len(short.splitlines()) < len(long.splitlines()) / 3
 
@@ -103,7 +77,7 @@ def test_partial_export_by_config(tiny_cfg, tmp_path, capsys):
     """What the config's model has no place for is an error too, unless it is asked for."""
     source, target = tmp_path / "ours.pth", tmp_path / "official.pth"
     write_weights(model_weights(tiny_cfg), source, overwrite=False)
-    arguments = [source, target, "--to", "vistr", *config(SIZE, VISTR)]
+    arguments = [source, target, "--to", "vistr", *config(TINY, AS_VISTR)]
     assert run(*arguments) == 2
     assert "have no place in the model of the config (--partial" in capsys.readouterr().err
     assert not target.exists()
@@ -128,16 +102,16 @@ def test_user_errors(vistr_file, tmp_path, capsys):
     torch.save({"network.stranger.bias": torch.ones(3)}, tmp_path / "unfit.pth")
     torch.save({"model": {"a": object}}, tmp_path / "evil.pth")
     cases = [
-        ((tmp_path / "none.pth", target, *config(SIZE)), r"none.pth does not exist"),
-        ((tmp_path / "strange.pth", target, *config(SIZE)), "known are vistr, detr, torchvision"),
-        ((tmp_path / "unfit.pth", target, *config(SIZE)), "no tensor of the source"),
-        ((tmp_path / "evil.pth", target, *config(SIZE)), "which could run code"),
-        ((vistr_file, tmp_path / "t.pkl", *config(SIZE)), "must end in .pth"),
-        ((vistr_file, tmp_path / "no/t.pth", *config(SIZE)), "no does not exist"),
-        ((vistr_file, target, *config(SIZE)), "--source-slots"),
+        ((tmp_path / "none.pth", target, *config(TINY)), r"none.pth does not exist"),
+        ((tmp_path / "strange.pth", target, *config(TINY)), "known are vistr, detr, torchvision"),
+        ((tmp_path / "unfit.pth", target, *config(TINY)), "no tensor of the source"),
+        ((tmp_path / "evil.pth", target, *config(TINY)), "which could run code"),
+        ((vistr_file, tmp_path / "t.pkl", *config(TINY)), "must end in .pth"),
+        ((vistr_file, tmp_path / "no/t.pth", *config(TINY)), "no does not exist"),
+        ((vistr_file, target, *config(TINY)), "--source-slots"),
         ((vistr_file, target, "--config-file", "none.yaml"), "none.yaml does not exist"),
-        ((vistr_file, target, *config(SIZE), "MODEL.SIMPLEVTR.QUERIES", "3"), "NUM_QUERIES"),
-        ((vistr_file, vistr_file, *config(SIZE), "--overwrite"), "is an input of this command"),
+        ((vistr_file, target, *config(TINY), "MODEL.SIMPLEVTR.QUERIES", "3"), "NUM_QUERIES"),
+        ((vistr_file, vistr_file, *config(TINY), "--overwrite"), "is an input of this command"),
         ((vistr_file, target, "--to", "vistr"), "8 queries have no frame axis"),
     ]
     for arguments, message in cases:
@@ -181,7 +155,7 @@ def test_the_same_seed_fills_the_same(vistr_file, tmp_path):
     for number, name in enumerate("ab"):
         torch.manual_seed(number)
         expected = torch.random.get_rng_state()
-        arguments = (*config(SIZE, other), "--source-slots", 4)
+        arguments = (*config(TINY, other), "--source-slots", 4)
         assert run(vistr_file, tmp_path / f"{name}.pth", *arguments) == 0
         assert torch.equal(torch.random.get_rng_state(), expected)  # the caller's is left alone
     assert equal(read_weights(tmp_path / "a.pth"), read_weights(tmp_path / "b.pth"))
@@ -224,7 +198,7 @@ def test_the_classes_that_a_checkpoint_names_go_by_name(tmp_path, tiny_cfg, caps
         tmp_path / "run.pth",
     )
     more = {"DATASETS.TRAIN": ("ytvis_2021_train",), "MODEL.SIMPLEVTR.NUM_CLASSES": 40}
-    assert run(tmp_path / "run.pth", tmp_path / "start.pth", *config(SIZE, more)) == 0
+    assert run(tmp_path / "run.pth", tmp_path / "start.pth", *config(TINY, more)) == 0
     assert '2 of 40 and "no object" by their names' in capsys.readouterr().out
     bias = read_weights(tmp_path / "start.pth")["network.class_head.bias"]
     labels = [name for _, name in YTVIS_2021_CATEGORIES]

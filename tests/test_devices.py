@@ -4,7 +4,6 @@ The same tests run on a real one where there is one (mark ``gpu``).
 """
 
 import contextlib
-import json
 
 from benchmarks.gpu import TINY
 from simplevtr import setup_cfg
@@ -15,7 +14,7 @@ from simplevtr.inference import VideoPredictor
 import numpy as np
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, ROOT, build, make_clip
+from conftest import CLIPS_CONFIG, ROOT, build, make_clip, metrics
 from detectron2.utils.events import EventStorage
 from pretend_cuda import PretendTensor, pretend_cuda
 
@@ -116,7 +115,7 @@ def test_a_run(gpu, tiny_opts, tmp_path):
         trainer = ClipTrainer(setup_cfg(CLIPS_CONFIG, [*tiny_opts, *opts, *more]))
         trainer.resume_or_load(resume=True)
         trainer.train()
-    rows = [json.loads(line) for line in (tmp_path / "run/metrics.json").read_text().splitlines()]
+    rows = metrics(tmp_path / "run")
     assert [row["iteration"] for row in rows if "total_loss" in row][-1] == 2
     assert "segm/AP" in rows[-1]
 

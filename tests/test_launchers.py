@@ -1,6 +1,5 @@
 """Processes that torchrun or Slurm started: their numbers, a training, one that is killed."""
 
-import json
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from simplevtr.engine.processes import run_processes
 
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, ROOT, run_train_net
+from conftest import CLIPS_CONFIG, ROOT, metrics, run_train_net
 
 SLURM = {
     "SLURM_PROCID": "3",
@@ -90,8 +89,7 @@ def start(words, folder, node, *, env=None, before=()):
 
 
 def last_losses(folder):
-    (*_, row) = map(json.loads, (folder / "metrics.json").read_text().splitlines())
-    return {key: value for key, value in row.items() if "loss" in key}
+    return {key: value for key, value in metrics(folder)[-1].items() if "loss" in key}
 
 
 def test_torchrun_on_two_machines_trains_as_one_process_does(tiny_opts, tmp_path):

@@ -32,17 +32,6 @@ def test_giou_eps_is_added_to_the_areas():
     assert math.isclose(loss.item(), 1 - 0.01 / 0.011, rel_tol=1e-6)
 
 
-def test_half_precision_is_computed_in_float32_and_float64_stays():
-    logits, targets, inside = torch.randn(2, 3, 4), torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
-    for function in (mask_losses.mask_focal_loss, mask_losses.mask_dice_loss):
-        for dtype, expected in (
-            (torch.bfloat16, torch.float32),
-            (torch.float32, torch.float32),
-            (torch.float64, torch.float64),
-        ):
-            assert function(logits.to(dtype), targets, inside).dtype == expected
-
-
 def test_mask_losses_by_hand():
     logits = torch.zeros(1, 1, 2)  # probability 1/2
     targets = torch.tensor([[[1.0, 0.0]]])
@@ -72,12 +61,8 @@ def test_mask_losses_ignore_padding():
 
 def test_nothing_matched_is_a_zero_that_gradients_flow_through():
     boxes = torch.zeros(0, 4, requires_grad=True)
-    logits = torch.zeros(0, 3, 3, requires_grad=True)
     total = losses.box_l1_loss(boxes, torch.zeros(0, 4), ONE)
     total = total + losses.box_giou_loss(boxes, torch.zeros(0, 4), ONE)
-    for loss in (mask_losses.mask_focal_loss, mask_losses.mask_dice_loss):
-        total = total + loss(logits, torch.zeros(0, 3, 3)).sum()
     assert total.item() == 0
     total.backward()
     assert boxes.grad.shape == (0, 4)
-    assert logits.grad.shape == (0, 3, 3)

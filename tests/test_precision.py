@@ -1,24 +1,21 @@
 """Half precision: what it changes, and what it must not."""
 
-import json
 import logging
 
 from simplevtr import setup_cfg
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import ScaledTrainer, build_step_trainer
 from simplevtr.modeling import precision
-from simplevtr.modeling.precision import Precision
+from simplevtr.modeling.precision import HALF, Precision
 from simplevtr.structures import ClipBatch
 
 import pytest
 import torch
-from conftest import build, make_clip, run_train_net
+from conftest import build, make_clip, metrics, run_train_net
 from detectron2.engine import SimpleTrainer
 from detectron2.utils.events import EventStorage
 from pretend_cuda import pretend_cuda
 from torch import nn
-
-HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def clips():
@@ -181,7 +178,7 @@ def test_training_and_evaluation_in_bfloat16_continue_a_run(tiny_opts, tmp_path)
     amp = ["SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "DATASETS.TEST", "('tiny_val',)"]
     for steps, more in ((1, []), (2, amp)):
         run_train_net("--resume", *opts, *more, "SOLVER.MAX_ITER", str(steps))
-    rows = [json.loads(line) for line in (tmp_path / "run/metrics.json").read_text().splitlines()]
+    rows = metrics(tmp_path / "run")
     assert [row["iteration"] for row in rows if "total_loss" in row] == [0, 1]
     assert any("segm/AP" in row for row in rows)
 

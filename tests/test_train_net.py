@@ -12,7 +12,7 @@ from simplevtr.engine.processes import run_processes
 import numpy as np
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, ROOT, run_train_net
+from conftest import CLIPS_CONFIG, ROOT, metrics, run_train_net
 from detectron2.utils import comm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -23,10 +23,6 @@ def run(arguments):
 
 def losses(folder):
     return [row["total_loss"] for row in metrics(folder) if "total_loss" in row]
-
-
-def metrics(folder):
-    return [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from simplevtr.commands import train_net
 from simplevtr.engine import runs, writers
 from simplevtr.engine.trainer import ClipTrainer
 
 import pytest
-from conftest import CLIPS_CONFIG
+from conftest import run_train_net
 
 
 def train(tiny_opts, *words, iterations=2):
     words = [*tiny_opts, "DATASETS.TEST", "()", *words, "SOLVER.MAX_ITER", str(iterations)]
-    parser = train_net.main.parser()
-    args = parser.parse_args(["--config-file", CLIPS_CONFIG, "--resume", *words])
-    return runs.run_process(args)
+    return run_train_net("--resume", *words)
 
 
 class Kept(writers.RunWriter):
