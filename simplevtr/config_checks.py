@@ -1,6 +1,6 @@
 """Which values keys take, and which keys only one mask head reads; all else is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simplevtr.config import add_simplevtr_config
@@ -39,6 +39,16 @@ _READ_BY: dict[str, dict[str, Any]] = {
 }
 
 
+# Keys that one backbone alone reads, by MODEL.BACKBONE.NAME.
+_OF_BACKBONE = {
+    "build_resnet_backbone": ("MODEL.RESNETS.DEPTH", "MODEL.RESNETS.STRIDE_IN_1X1"),
+    "build_small_resnet_backbone": (
+        "MODEL.RESNETS.BLOCKS_PER_STAGE",
+        "MODEL.RESNETS.STAGE_STRIDES",
+        "MODEL.RESNETS.STEM_STRIDE",
+    ),
+    "build_timm_backbone": ("MODEL.TIMM",),
+}
 _NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "LN", "")
 # The words that a key takes.
 CHOICES = {
@@ -157,3 +167,23 @@ def check_config(cfg: CfgNode) -> None:
                     f"{key} is {given[key]!r}, which MODEL.SIMPLEVTR.HEAD {head!r} does not read; "
                     f"allowed is {also}its default, {usual[key]!r}"
                 )
+
+
+def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
+    """Refuse ``keys`` of a command line that the config's schedule or backbone does not read.
+
+    ValueError; files may have such keys, as those that build on them may choose otherwise.
+    """
+    idle = {}
+    for name in ("MAX_EPOCHS", "STEP_EPOCHS") if cfg.SOLVER.MAX_ITER else ("STEPS",):
+        if cfg.SOLVER[name]:
+            hint = "; set that to 0" if cfg.SOLVER.MAX_ITER else ""
+            idle[f"SOLVER.{name}"] = f"where SOLVER.MAX_ITER is {cfg.SOLVER.MAX_ITER}{hint}"
+    chosen = cfg.MODEL.BACKBONE.NAME
+    for name, own in _OF_BACKBONE.items() if chosen in _OF_BACKBONE else ():
+        if name != chosen:
+            idle |= dict.fromkeys(own, f"where MODEL.BACKBONE.NAME is {chosen}, but by {name}")
+    for key in keys:
+        for group, where in idle.items():
+            if _inside(key, group):
+                raise ValueError(f"command line: {key} is not read {where}")

@@ -3,7 +3,7 @@
 import re
 
 from simplevtr import setup_cfg
-from simplevtr.config_checks import _LIMITS, _READ_BY, CHOICES
+from simplevtr.config_checks import _LIMITS, _OF_BACKBONE, _READ_BY, CHOICES
 from simplevtr.config_file import flat
 
 import pytest
@@ -43,6 +43,22 @@ def test_keys_of_the_papers_head_are_refused_by_the_pixel_head(key, value, allow
 def test_keys_of_the_pixel_head_are_refused_by_the_papers():
     with pytest.raises(ValueError, match=r"PIXEL.EMBEDDING is 32, which .* 'paper' does not read"):
         setup_cfg(CLIPS_CONFIG, [f"{NODE}.PIXEL.EMBEDDING", "32"])
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "message"),
+    [
+        (CLIPS_CONFIG, ["MODEL.TIMM.NAME", "vit"], "NAME is build_small_resnet_backbone, but by"),
+        ("", ["MODEL.TIMM.OPTIONS.depth", "3"], "MODEL.BACKBONE.NAME is build_resnet_backbone"),
+        (CLIPS_CONFIG, ["MODEL.RESNETS.DEPTH", "101"], "but by build_resnet_backbone"),
+        (CLIPS_CONFIG, ["SOLVER.MAX_EPOCHS", "3"], "SOLVER.MAX_ITER is 600; set that to 0"),
+        (CLIPS_CONFIG, ["SOLVER.STEP_EPOCHS", "(3,)"], "SOLVER.MAX_ITER is 600; set that to 0"),
+        ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
+    ],
+)
+def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, message):
+    with pytest.raises(ValueError, match=f"command line: {words[-2]} is not read .*{message}"):
+        setup_cfg(config, words)
 
 
 def test_what_a_head_does_anyway_may_be_said():
@@ -98,7 +114,8 @@ def test_names():
 
 def test_the_tables_name_keys_that_exist():
     default = setup_cfg()
-    for keys in (*_READ_BY.values(), CHOICES, *(groups for _, groups in _LIMITS.values())):
+    limited = (groups for _, groups in _LIMITS.values())
+    for keys in (*_READ_BY.values(), *_OF_BACKBONE.values(), CHOICES, *limited):
         for key in keys:
             assert [name for name in flat(default) if f"{name}.".startswith(f"{key}.")], key
 
