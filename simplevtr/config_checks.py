@@ -37,6 +37,18 @@ _READ_BY: dict[str, dict[str, Any]] = {
     },
     "pixel": {"MODEL.SIMPLEVTR.PIXEL": None},
 }
+# Keys of detectron2 that would change a result there and that nothing here reads.
+_UNREAD = (
+    "DATALOADER.REPEAT_SQRT",
+    "DATALOADER.REPEAT_THRESHOLD",
+    "DATALOADER.SAMPLER_TRAIN",
+    "INPUT.CROP",
+    "INPUT.RANDOM_FLIP",
+    "MODEL.KEYPOINT_ON",
+    "MODEL.LOAD_PROPOSALS",
+    "TEST.AUG",
+    "TEST.DETECTIONS_PER_IMAGE",
+)
 
 
 # Keys that one backbone alone reads, by MODEL.BACKBONE.NAME.
@@ -159,12 +171,13 @@ def check_config(cfg: CfgNode) -> None:
     if len(set(cfg.DATASETS.TEST)) < len(cfg.DATASETS.TEST):
         raise ValueError(f"DATASETS.TEST names a dataset twice: {', '.join(cfg.DATASETS.TEST)}")
     ignored = [item for name in _READ_BY if name != head for item in _READ_BY[name].items()]
-    for name, does in ignored:
+    for name, does in [*ignored, *((name, None) for name in _UNREAD)]:
         for key in (key for key in usual if _inside(key, name)):
             if given[key] not in (usual[key], does):
                 also = "" if does in (None, usual[key]) else f"{does!r} or "
+                reader = "SimpleVTR" if name in _UNREAD else f"MODEL.SIMPLEVTR.HEAD {head!r}"
                 raise ValueError(
-                    f"{key} is {given[key]!r}, which MODEL.SIMPLEVTR.HEAD {head!r} does not read; "
+                    f"{key} is {given[key]!r}, which {reader} does not read; "
                     f"allowed is {also}its default, {usual[key]!r}"
                 )
 

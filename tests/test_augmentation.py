@@ -191,6 +191,7 @@ def test_from_config():
         ({"MIN_SIZE_TRAIN_SAMPLING": "range"}, "'range'; allowed: 'choice'"),
         ({"CROP_RANGE": [600, 384]}, r"INPUT.CROP_RANGE is \(600, 384\)"),
         ({"CROP_RESIZE": [0]}, r"INPUT.CROP_RESIZE is \(0,\)"),
+        ({"CROP_RESIZE": []}, r"INPUT.CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'"),
         ({"MIN_SIZE_TRAIN": ()}, r"INPUT.MIN_SIZE_\* \(\)"),
     ],
 )

@@ -56,6 +56,14 @@ def test_records(tmp_path, caplog):
         ),
         ({"annotations": lambda x: x[0].update(id=2)}, "annotations\\[1\\]: id 2 is used"),
         ({"annotations": lambda x: x[0].update(iscrowd="0")}, "iscrowd must be 0 or 1, got '0'"),
+        (
+            {"annotations": lambda x: x[2].update(segmentation=[[1, 2, 3, 4]])},
+            "annotations\\[2\\]: polygon \\[1, 2, 3, 4\\]; a list of at least 6 numbers",
+        ),
+        (
+            {"annotations": lambda x: x[2].update(segmentation={"size": [48, 64], "counts": "0"})},
+            "annotations\\[2\\]: RLE counts cover 0 pixels",
+        ),
         ({"categories": lambda x: x[0].pop("name")}, "categories\\[0\\]: name must be text"),
         ({"categories": lambda x: x.pop(0)}, "unknown|none of its categories"),
     ],
@@ -189,10 +197,14 @@ def test_custom_entry(tmp_path, monkeypatch):
         register_from_cfg(cfg)
 
 
-def test_unknown_target_is_named(tmp_path):
-    register_coco_stills(STILLS, *make_stills(tmp_path), "nonesuch")
-    with pytest.raises(KeyError, match="takes the categories of 'nonesuch', which is unknown"):
+@pytest.mark.parametrize("target", ["nonesuch", STILLS, "coco_2017_val"])
+def test_targets_that_are_no_videos_are_named(tmp_path, target):
+    register_coco_stills(STILLS, *make_stills(tmp_path), target)
+    message = f"takes the categories of {target!r}, which is not a registered dataset of videos"
+    with pytest.raises(KeyError, match=message):
         DatasetCatalog.get(STILLS)
+    with pytest.raises(KeyError, match=message):
+        settle_classes(cfg_for(STILLS), train=True)
 
 
 @pytest.mark.parametrize(

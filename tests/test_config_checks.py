@@ -3,7 +3,7 @@
 import re
 
 from simplevtr import setup_cfg
-from simplevtr.config_checks import _LIMITS, _OF_BACKBONE, _READ_BY, CHOICES
+from simplevtr.config_checks import _LIMITS, _OF_BACKBONE, _READ_BY, _UNREAD, CHOICES
 from simplevtr.config_file import flat
 
 import pytest
@@ -61,6 +61,15 @@ def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, 
         setup_cfg(config, words)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("INPUT.RANDOM_FLIP", "none"), ("INPUT.CROP.ENABLED", True), ("TEST.AUG.ENABLED", True)],
+)
+def test_keys_of_detectron2_that_nothing_reads_are_refused(key, value):
+    with pytest.raises(ValueError, match=f"{key} is {value!r}, which SimpleVTR does not read; "):
+        setup_cfg(CLIPS_CONFIG, [key, str(value)])
+
+
 def test_what_a_head_does_anyway_may_be_said():
     words = {"DROPOUT": 0.0, "ENC_LAYERS": 0, "LOSS.ABSENT_MASK": "empty", "LOSS.L1_WEIGHT": 0.0}
     setup_cfg(PIXEL_CONFIG, [str(w) for k, v in words.items() for w in (f"{NODE}.{k}", v)])
@@ -115,7 +124,7 @@ def test_names():
 def test_the_tables_name_keys_that_exist():
     default = setup_cfg()
     limited = (groups for _, groups in _LIMITS.values())
-    for keys in (*_READ_BY.values(), *_OF_BACKBONE.values(), CHOICES, *limited):
+    for keys in (*_READ_BY.values(), *_OF_BACKBONE.values(), _UNREAD, CHOICES, *limited):
         for key in keys:
             assert [name for name in flat(default) if f"{name}.".startswith(f"{key}.")], key
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from functools import partial
 
+from simplevtr.data.ytvis import load_ytvis_json
 from simplevtr.toolbox.importing import read_dataset
 from simplevtr.toolbox.importing.output import summary_table, write_ytvis
 
@@ -93,6 +94,7 @@ def survives(root, read):
     try:
         dataset = read()
         write_ytvis(dataset, root / "out.json", overwrite=True)
+        load_ytvis_json(root / "out.json", dataset.image_root)
     except (ValueError, FileNotFoundError) as error:
         message = str(error)
     else:

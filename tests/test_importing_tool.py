@@ -157,6 +157,24 @@ def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call
     assert run(davis, *to, "--overwrite")[0] == 0
     to = ("--output", to[1], "--overwrite")
     check_refused(call(import_dataset, "coco-tracks", to[1], *to), "an input of this command")
+    check_refused(run(davis, *to, "--categories", to[1]), "an input of this command")
+    check_refused(run(davis, "--output", tmp_path, "--overwrite"), "is a folder; name a file")
+
+
+@pytest.mark.parametrize("name", ["vid\udce9o", "one\\two"])
+def test_frames_whose_names_a_dataset_cannot_have_are_refused(davis, command, name):
+    """As archives from Windows unpack: bytes that are not UTF-8, or backslashes."""
+    for folder in (davis / "Annotations", (davis / "JPEGImages").resolve()):
+        (folder / "video1").rename(folder / name)
+    (davis / "meta.json").unlink()
+    assert "file name" in command()[1]
+    content, _ = command("--skip-broken")
+    assert [video["file_names"][0] for video in content["videos"]] == ["video2/00000.jpg"]
+
+
+def test_a_video_of_more_pixels_than_can_be_read_is_refused(command, monkeypatch):
+    monkeypatch.setattr("simplevtr.toolbox.importing.reading.MAX_PIXELS", 4 * 48 * 64 - 1)
+    assert "video1: 12288 pixels; at most 12287 can be read" in command()[1]
 
 
 def test_names_with_control_characters_do_no_harm():

@@ -91,7 +91,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options)
 def main(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
-    refuse_existing(options.output, overwrite=options.overwrite, inputs=[options.source])
+    read = (options.source, options.categories, vars(options).get("videos"))
+    inputs = [path for path in read if path is not None]
+    refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
     if "write_frames" in options:
         check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)

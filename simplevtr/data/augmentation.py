@@ -77,6 +77,8 @@ class ClipAugmentation:
                 f"INPUT.MIN_SIZE_TRAIN_SAMPLING is {node.MIN_SIZE_TRAIN_SAMPLING!r}; "
                 "allowed: 'choice'"
             )
+        if "crop" in node.AUGMENTATIONS and not node.CROP_RESIZE:
+            raise ValueError("INPUT.CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'")
         return cls(
             min_sizes=tuple(node.MIN_SIZE_TRAIN),
             max_size=node.MAX_SIZE_TRAIN,

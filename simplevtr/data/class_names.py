@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 
 from simplevtr.data.builtin import check_registered
-from simplevtr.data.coco_stills import is_stills
+from simplevtr.data.coco_stills import is_stills, stills_categories
 from simplevtr.data.ytvis import dataset_categories
 from simplevtr.formats.checks import names_difference
 from simplevtr.structures import Classes
@@ -79,9 +79,8 @@ def align_datasets(
 
 def dataset_classes(name: str) -> Classes:
     """``dataset_categories`` of a registered dataset, or of the one that its stills follow."""
-    if is_stills(name):
-        return dataset_classes(MetadataCatalog.get(name).categories_of)
-    ids, names = zip(*dataset_categories(name), strict=True)
+    found = stills_categories(name) if is_stills(name) else dataset_categories(name)
+    ids, names = zip(*found, strict=True)
     return Classes(names, ids)
 
 

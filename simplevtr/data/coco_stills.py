@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from simplevtr.data.categories import match_categories
+from simplevtr.data.categories import DATASET_CATEGORIES, match_categories
 from simplevtr.data.record_cache import read_once
 from simplevtr.data.ytvis import (
     Record,
@@ -22,9 +22,10 @@ from simplevtr.data.ytvis import (
 )
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
+from simplevtr.formats.rle import check_mask
 from simplevtr.formats.ytvis import Annotation, Video, parse_categories
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,18 @@ def is_stills(name: str) -> bool:
     return MetadataCatalog.get(name).get("evaluator_type") == EVALUATOR_TYPE
 
 
+def stills_categories(name: str) -> Sequence[tuple[int, str]]:
+    """``dataset_categories`` of the dataset that registered stills follow; KeyError for another."""
+    target = MetadataCatalog.get(name).categories_of
+    kind = MetadataCatalog.get(target).get("evaluator_type")
+    if target not in DATASET_CATEGORIES and kind != "ytvis":
+        raise KeyError(
+            f"dataset {name!r} takes the categories of {target!r}, which is not a registered "
+            "dataset of videos"
+        )
+    return dataset_categories(target)
+
+
 def load_coco_stills(
     json_file: str | os.PathLike[str], image_root: str | os.PathLike[str], classes: Sequence[str]
 ) -> list[Record]:
@@ -77,11 +90,8 @@ def load_coco_stills(
 
 def _load_registered(name: str) -> list[Record]:
     metadata = MetadataCatalog.get(name)
-    target = metadata.categories_of
-    if target not in DatasetCatalog:
-        raise KeyError(f"dataset {name!r} takes the categories of {target!r}, which is unknown")
     own = metadata.get("label_names")
-    classes = own or [category for _, category in dataset_categories(target)]
+    classes = own or [category for _, category in stills_categories(name)]
     records = load_coco_stills(metadata.json_file, metadata.image_root, classes)
     metadata.set(thing_classes=list(classes))
     return records
@@ -95,12 +105,16 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Reco
 
     def parse_instance(entry: dict[str, Any]) -> Annotation:
         """A track in a video of one frame."""
+        record = records[checks.known(entry, "image_id", records)]
+        mask = entry.get("segmentation") or None
+        if mask is not None:  # one that cannot be decoded would end a training in its middle
+            check_mask(mask, record["height"], record["width"])
         return Annotation(
-            video_id=checks.known(entry, "image_id", records),
+            video_id=record["video_id"],
             category_id=checks.known(entry, "category_id", contiguous),
             id=checks.integer(entry, "id"),
             iscrowd=checks.flag(entry, "iscrowd"),
-            segmentations=[entry.get("segmentation") or None],
+            segmentations=[mask],
             bboxes=[entry.get("bbox")],
             areas=None,
         )

@@ -9,7 +9,7 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 
-from simplevtr.formats.polygons import polygons_text
+from simplevtr.formats.polygons import check_polygons, polygons_text
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -98,6 +98,15 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
     if not isinstance(counts, bytes) or not counts:
         raise ValueError("RLE counts must be non-empty text or a list of integers")
     return counts
+
+
+def check_mask(segmentation: object, height: int, width: int) -> None:
+    """Raise ValueError unless it is an RLE of this size or polygons, which are not drawn."""
+    if isinstance(segmentation, list):
+        check_polygons(segmentation)
+    else:
+        text = mask_text(segmentation, height, width, allow_polygons=True)
+        decode_texts([text], height * width)
 
 
 def mask_texts(

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simplevtr.formats.film_strips import MAX_PIXELS
 from simplevtr.formats.images import Size, frame_size
+from simplevtr.formats.paths import relative
 
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
@@ -159,8 +161,15 @@ class VideoDraft:
             for track in self.tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
+        pixels = len(kept) * self.size[0] * self.size[1]
+        if pixels > MAX_PIXELS:
+            most = f"at most {MAX_PIXELS} can be read"
+            raise BrokenVideoError(f"{self.name}: {pixels} pixels; {most}")
         root = self.dataset.image_root
         files = [self.frames[t].relative_to(root).as_posix() for t in kept]
+        for file in files:
+            if relative(file, root) != file:
+                raise BrokenVideoError(f"{self.name}: file name {file!r} has a backslash")
         return ImportedVideo(self.name, self.size, files, tracks)
 
     def _agreed_size(self) -> Size:
