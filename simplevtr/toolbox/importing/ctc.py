@@ -12,34 +12,30 @@ datasets, whose TIFFs have several pages, are refused.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from simplevtr import video_io
 from simplevtr.formats.checks import whole_number
-from simplevtr.formats.images import picture_count
-from simplevtr.toolbox.importing import shapes, sources
-from simplevtr.toolbox.importing.frames import DEEP, is_deep, write_grey
-from simplevtr.toolbox.importing.reading import (
-    ImportedDataset,
-    ImportedVideo,
-    UndecidedError,
-    VideoDraft,
-    naming,
-)
+from simplevtr.formats.images import opened, picture_count
+from simplevtr.toolbox.importing import reading, shapes, sources
 
 import numpy as np
 
 Masks = Literal["both", "tra", "seg", "st"]
 _CELL = "cell"  # the only category
 _FIELDS = ("label", "begin", "end", "parent")
-_LABELS = ((*DEEP, "L"), "16-bit grey")
+_DEEP = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of 16-bit grey
+_LABELS = ((*_DEEP, "L"), "16-bit grey")
+_DARKEST, _BRIGHTEST = 0.001, 0.999  # the shares of a video's pixels that become 0 and 255
 _MOST = 2**16  # numbers that a picture can hold
 _ABSENT = "masks missing in frames in which a track lives, taken as absent"
 _SPOTS = "marks without a whole cell in frames with whole cells (see --masks)"
 
 
 def read(
-    dataset: ImportedDataset,
+    dataset: reading.ImportedDataset,
     source: Path,
     images: Path | None,
     *,
@@ -62,8 +58,8 @@ def read(
 
 
 def _video(
-    truth: Path, home: Path, dataset: ImportedDataset, masks: str, write_frames: Path | None
-) -> ImportedVideo:
+    truth: Path, home: Path, dataset: reading.ImportedDataset, masks: str, write_frames: Path | None
+) -> reading.ImportedVideo:
     name = truth.name.removesuffix("_GT")
     frames = sources.numbered_frames(home / name)
     lives = _lives(truth / "TRA" / "man_track.txt", dataset)
@@ -81,12 +77,12 @@ def _video(
     annotated = cells.keys() & marks.keys() if masks in ("seg", "st") else marks.keys()
     chosen = {number: path for number, path in frames.items() if number in annotated}
     dataset.notes["frames without a picture of masks left out"] += len(frames) - len(chosen)
-    draft = VideoDraft(dataset, name, _readable(chosen, name, write_frames))
+    draft = reading.VideoDraft(dataset, name, _readable(chosen, name, write_frames))
     for number in chosen:
         with draft.frame(number, marks[number]):
             picture = _labels(marks[number], draft.size)
             if number in cells:
-                with naming(cells[number].relative_to(truth.parent)):
+                with reading.naming(cells[number].relative_to(truth.parent)):
                     whole = _labels(cells[number], draft.size)
                 picture, lost, left = _carried(picture, whole, keep_marks=masks == "both")
                 dataset.notes["whole cells of no single track left out"] += lost
@@ -110,42 +106,77 @@ def _video(
 def _readable(frames: dict[int, Path], name: str, write_frames: Path | None) -> dict[int, Path]:
     """The frames as readers can use them, which are written if there is a folder for them."""
     if write_frames is not None and frames:
-        written = write_grey([*frames.values()], write_frames / name)
+        written = _write_grey([*frames.values()], write_frames / name)
         return dict(zip(frames, written, strict=True))
     for path in frames.values():
-        if is_deep(path):
-            raise UndecidedError(
+        with opened(path) as image:
+            deep = image.mode in _DEEP
+        if deep:
+            raise reading.UndecidedError(
                 f"{path}: is 16-bit grey, of which readers keep the upper 8 bits, in most of these "
                 "datasets nothing; name a folder for 8-bit frames (--write-frames)"
             )
     return frames
 
 
-def _lives(path: Path, dataset: ImportedDataset) -> dict[int, tuple[Any, Any]]:
+def _write_grey(pictures: Sequence[Path], folder: Path) -> list[Path]:
+    """Write the grey pictures of a video, of 8 or 16 bits, as 8-bit PNGs of the same names.
+
+    Of 16 bits, the level that 0.1 % of all pixels are below becomes 0, the one that 99.9 % are not
+    above 255, and levels between are spread evenly; one scale keeps the brightness from flickering.
+    ValueError: one is not such a picture, has another depth or size than the first, or lies in the
+    folder itself, where it would be replaced or have a double.
+    """
+    if folder.is_dir() and any(path.parent.samefile(folder) for path in pictures):
+        raise ValueError(f"{folder}: holds the frames that are to be copied; choose another folder")
+    first = _levels(pictures[0])
+    histogram = np.zeros(np.iinfo(first.dtype).max + 1, np.int64)
+    for path in pictures:
+        levels = _levels(path)
+        if (levels.shape, levels.dtype) != (first.shape, first.dtype):
+            found = f"{levels.shape} pixels of {levels.dtype}, {pictures[0].name} {first.shape}"
+            raise ValueError(f"{path}: has {found} of {first.dtype}; a video has one of each")
+        histogram += np.bincount(levels.ravel(), minlength=len(histogram))
+    table = np.arange(len(histogram))
+    if first.dtype != np.uint8:
+        below = np.cumsum(histogram) / histogram.sum()
+        low, high = np.searchsorted(below, (_DARKEST, _BRIGHTEST))
+        table = np.clip((table - low) * 255 / max(high - low, 1) + 0.5, 0, 255)
+    table = table.astype(np.uint8)
+    names = [f"{path.stem}.png" for path in pictures]
+    with video_io.open_sink(folder, 1, first.shape, names=names, overwrite=True) as sink:
+        for path in pictures:
+            sink.write(np.repeat(table[_levels(path)][..., None], 3, axis=2))
+    return [folder / name for name in names]
+
+
+def _levels(path: Path) -> np.ndarray:
+    """(H, W) uint8 or uint16 of a grey picture."""
+    with opened(path) as image:
+        mode = image.mode
+        if mode == "L" or mode in _DEEP:
+            return np.array(image).astype(np.uint8 if mode == "L" else np.uint16)
+    raise ValueError(f"{path}: is of mode {mode!r}; grey of 8 or 16 bits is needed")
+
+
+def _lives(path: Path, dataset: reading.ImportedDataset) -> dict[int, tuple[Any, Any]]:
     """The first and the last frame of each track; parents are counted."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; it says when the tracks live")
     found: dict[int, tuple[int, int]] = {}
-    parents: dict[int, int] = {}
-    lines = path.read_bytes().decode("ascii", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        values = line.split()
-        if not values:
-            continue
-        with naming(f"{path}, line {number}"):
-            if len(values) != len(_FIELDS):
-                raise ValueError(f"{line!r:.80}; {' '.join(_FIELDS)} are needed")
-            row = dict(zip(_FIELDS, values, strict=True))
-            label, begin, end, parents[number] = (whole_number(row, key) for key in _FIELDS)
+    parents: dict[str, int] = {}
+    for where, row in sources.table_rows(path, _FIELDS):
+        with reading.naming(where):
+            label, begin, end, parents[where] = (whole_number(row, key) for key in _FIELDS)
             if not 0 < label < _MOST or label in found or begin > end:
                 raise ValueError(
-                    f"{line!r:.80}; labels are from 1 to {_MOST - 1}, each once, and a track ends "
-                    "no earlier than it begins"
+                    f"{' '.join(row.values())!r:.80}; labels are from 1 to {_MOST - 1}, each once, "
+                    "and a track ends no earlier than it begins"
                 )
             found[label] = begin, end
-    for number, parent in parents.items():
+    for where, parent in parents.items():
         if parent and parent not in found:
-            raise ValueError(f"{path}, line {number}: there is no track {parent}, the parent")
+            raise ValueError(f"{where}: there is no track {parent}, the parent")
     daughters = sum(parent > 0 for parent in parents.values())
     dataset.notes["tracks with a parent, imported as tracks of their own"] += daughters
     return found

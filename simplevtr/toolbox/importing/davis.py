@@ -17,13 +17,7 @@ from pathlib import Path
 
 from simplevtr.formats import checks
 from simplevtr.formats.paths import existing
-from simplevtr.toolbox.importing import shapes, sources
-from simplevtr.toolbox.importing.reading import (
-    BrokenVideoError,
-    ImportedDataset,
-    VideoDraft,
-    naming,
-)
+from simplevtr.toolbox.importing import reading, shapes, sources
 
 _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
@@ -34,7 +28,7 @@ _Objects = dict[str, dict[int, str]] | None  # categories by video and object, i
 
 
 def read(
-    dataset: ImportedDataset,
+    dataset: reading.ImportedDataset,
     source: Path,
     images: Path | None,
     *,
@@ -59,7 +53,7 @@ def read(
     )
     if void is None:
         _decide_on_white(drafts, objects, dataset.notes)
-    dataset.videos = dataset.each_video(drafts, VideoDraft.finished)
+    dataset.videos = dataset.each_video(drafts, reading.VideoDraft.finished)
     names = {_ONLY_CATEGORY}
     if objects is not None:
         names = {name for of_video in objects.values() for name in of_video.values()}
@@ -67,8 +61,8 @@ def read(
 
 
 def _draft(
-    folder: Path, dataset: ImportedDataset, objects: _Objects, frames: str, void: int | None
-) -> VideoDraft:
+    folder: Path, dataset: reading.ImportedDataset, objects: _Objects, frames: str, void: int | None
+) -> reading.VideoDraft:
     """A video, in which 255 is still an object unless ``void`` decides what it means."""
     if objects is not None and folder.name not in objects:
         raise ValueError(f"{folder}: is a video that meta.json does not have")
@@ -80,7 +74,7 @@ def _draft(
         dataset, dataset.image_root / folder.name, files, "PNG", frames=frames
     )
     stated = {name: shapes.png_size(path) for name, path in pictures.items()}
-    draft = VideoDraft(dataset, folder.name, images, stated=stated)
+    draft = reading.VideoDraft(dataset, folder.name, images, stated=stated)
     known = objects and objects[folder.name]
     kinds: dict[bool | None, Path] = {}
     for name, path in pictures.items():
@@ -88,7 +82,7 @@ def _draft(
             numbers, coloured = shapes.read_object_numbers(path, draft.size)
             kinds.setdefault(coloured, path)
             if True in kinds and False in kinds:
-                raise BrokenVideoError(
+                raise reading.BrokenVideoError(
                     "tells objects apart by colours or by numbers (a palette or grey levels), and "
                     f"{kinds[not coloured].name} of the same video the other way; save all in one "
                     "way"
@@ -105,7 +99,9 @@ def _draft(
     return draft
 
 
-def _decide_on_white(drafts: list[VideoDraft], objects: _Objects, notes: Counter[str]) -> None:
+def _decide_on_white(
+    drafts: list[reading.VideoDraft], objects: _Objects, notes: Counter[str]
+) -> None:
     """Leave out pixels of 255 unless no video has other values and meta.json allows it."""
     alone = {number for draft in drafts for number in draft.tracks} == {_WHITE}
     for draft in drafts:
@@ -128,7 +124,7 @@ def _read_meta(path: Path, notes: Counter[str]) -> dict[str, dict[int, str]]:
             place = f"{where}, object {number!r}"
             if "category" not in sources.as_object(value, place):  # as where they are not public
                 notes[f"objects without category, taken as {_ONLY_CATEGORY!r}"] += 1
-            with naming(place):
+            with reading.naming(place):
                 key = checks.whole_number({"its name": number}, "its name")
                 names[video][key] = checks.name({"category": _ONLY_CATEGORY} | value, "category")
     return names
@@ -191,7 +187,7 @@ def _list_of_videos(path: Path, sets: Path) -> Path:
 
 def _listed(folders: list[Path], labels: Path, path: Path) -> list[Path]:
     """Those of the videos' folders that a text file lists."""
-    with naming(path):
+    with reading.naming(path):
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     # One name per line or, as in DAVIS 2016, the paths of a frame.
     frame = re.compile(r"/?JPEGImages/\S+/")

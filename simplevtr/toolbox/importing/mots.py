@@ -13,18 +13,13 @@ a folder of such folders. A PNG's name ends in the number of its frame. Frames a
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import existing
-from simplevtr.toolbox.importing import reading, shapes
+from simplevtr.toolbox.importing import reading, shapes, sources
 from simplevtr.toolbox.importing.output import parse_pairs
-from simplevtr.toolbox.importing.sources import (
-    files_of,
-    numbered_frames,
-    require_folder,
-    sub_folders,
-)
 
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
@@ -49,7 +44,7 @@ def read(
         if own is None:
             raise ValueError(f"{source}: MOTS needs the folder of the frames (--images)")
         images = own.parent
-    dataset.image_root = require_folder(images, "the videos' frames")
+    dataset.image_root = sources.require_folder(images, "the videos' frames")
     dataset.videos = dataset.each_video(videos, lambda v: _video(v, videos[v], dataset, names))
     dataset.categories = sorted(names.items())
 
@@ -68,15 +63,15 @@ def _parse_classes(entries: Sequence[str]) -> dict[int, str]:
 
 def _videos(source: Path) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
-    folders = sub_folders(source)
+    folders = sources.sub_folders(source)
     texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
     if not texts:  # next to MOTChallenge's folders, notes at most
-        texts = [source] if source.is_file() else files_of(source, ".txt")
+        texts = [source] if source.is_file() else sources.files_of(source, ".txt")
     if texts:
         return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
-    if files_of(source, ".png"):
+    if sources.files_of(source, ".png"):
         return {source.absolute().name: source}
-    found = {folder.name: folder for folder in folders if files_of(folder, ".png")}
+    found = {folder.name: folder for folder in folders if sources.files_of(folder, ".png")}
     if not found:
         raise ValueError(
             f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
@@ -95,11 +90,15 @@ def _video(
 ) -> reading.ImportedVideo:
     folder = existing(dataset.image_root / name)
     inner = folder / "img1"
-    frames = numbered_frames(inner if inner.is_dir() else folder)
-    entries = [*(_pictures if source.is_dir() else _lines)(source)]
-    stated = {frame: size for _, frame, size, _ in entries}
+    frames = sources.numbered_frames(inner if inner.is_dir() else folder)
+    entries: list[tuple[Any, int, reading.Size | None, Any]]
     if source.is_dir():
-        dataset.notes["frames without a PNG taken as empty"] += len(frames.keys() - stated.keys())
+        pictures = sources.numbered_frames(source)
+        entries = [(path, t, shapes.png_size(path), path) for t, path in pictures.items()]
+        dataset.notes["frames without a PNG taken as empty"] += len(frames.keys() - pictures.keys())
+    else:
+        entries = [*_lines(source)]
+    stated = {frame: size for _, frame, size, _ in entries}
     draft = reading.VideoDraft(dataset, name, frames, stated=stated)
     for where, frame, _, content in entries:
         with draft.frame(frame, where):
@@ -117,24 +116,10 @@ def _video(
     return draft.finished()
 
 
-def _pictures(folder: Path) -> Iterator[tuple[Path, int, reading.Size | None, Path]]:
-    """What ``_lines`` yields, for PNGs; the size is None if it cannot be read."""
-    for number, path in numbered_frames(folder).items():
-        yield path, number, shapes.png_size(path), path
-
-
 def _lines(path: Path) -> Iterator[tuple[str, int, reading.Size, _Object]]:
     """Where a line stands, its frame and size, and its object, whose mask is not checked yet."""
-    lines = path.read_bytes().decode("ascii", errors="replace").split("\n")
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if not fields:
-            continue
-        where = f"{path}, line {number}"
+    for where, row in sources.table_rows(path, _FIELDS):
         with reading.naming(where):  # a broken line leaves the frame unknown
-            if len(fields) != len(_FIELDS):
-                raise ValueError(f"{' '.join(fields)!r:.80}; {' '.join(_FIELDS)} are needed")
-            row = dict(zip(_FIELDS, fields, strict=True))
             frame, identity, label, height, width = (whole_number(row, key) for key in _FIELDS[:5])
         rle = {"size": [height, width], "counts": row["rle"]}
         yield where, frame, (height, width), (identity, label, rle)

@@ -164,12 +164,12 @@ class VideoDraft:
         pixels = len(kept) * self.size[0] * self.size[1]
         if pixels > MAX_PIXELS:
             most = f"at most {MAX_PIXELS} can be read"
-            raise BrokenVideoError(f"{self.name}: {pixels} pixels; {most}")
+            raise ValueError(f"{self.name}: {pixels} pixels; {most}")
         root = self.dataset.image_root
         files = [self.frames[t].relative_to(root).as_posix() for t in kept]
         for file in files:
             if relative(file, root) != file:
-                raise BrokenVideoError(f"{self.name}: file name {file!r} has a backslash")
+                raise ValueError(f"{self.name}: file name {file!r} has a backslash")
         return ImportedVideo(self.name, self.size, files, tracks)
 
     def _agreed_size(self) -> Size:
@@ -194,7 +194,7 @@ class VideoDraft:
 
     def _require_frames(self, usable: Iterable[Hashable]) -> None:
         if not usable:
-            raise BrokenVideoError(f"{self.name}: no frame can be used")
+            raise ValueError(f"{self.name}: no frame can be used")
 
 
 def _size_of(path: Path, wanted: Size | None) -> Size:

@@ -11,24 +11,17 @@ The frames come from ``sav_000001.mp4`` next to the file, and are written; or th
 from pathlib import Path
 from typing import Any, Literal
 
+from simplevtr import video_io
 from simplevtr.formats import checks
 from simplevtr.formats.paths import below
-from simplevtr.toolbox.importing import shapes, sources
-from simplevtr.toolbox.importing.frames import write_video
-from simplevtr.toolbox.importing.reading import (
-    BrokenVideoError,
-    ImportedDataset,
-    ImportedVideo,
-    VideoDraft,
-    naming,
-)
+from simplevtr.toolbox.importing import reading, shapes, sources
 
 _STEP = 4  # frames from one that is annotated to the next
 _OBJECT = "object"  # the only category
 
 
 def read(
-    dataset: ImportedDataset,
+    dataset: reading.ImportedDataset,
     source: Path,
     images: Path | None,
     *,
@@ -58,11 +51,11 @@ def read(
 
 
 def _video(
-    path: Path, dataset: ImportedDataset, owners: dict[Path, Path], *, write: bool
-) -> ImportedVideo:
+    path: Path, dataset: reading.ImportedDataset, owners: dict[Path, Path], *, write: bool
+) -> reading.ImportedVideo:
     """A video; ``owners`` are the files of those before, by the folder of their frames."""
     content = sources.read_object(path)
-    with naming(path):
+    with reading.naming(path):
         name = checks.text(content, "video_id")
         folder, film = below(dataset.image_root, name), path.with_name(f"{name}.mp4")
         if (owner := owners.setdefault(folder, path)) != path:
@@ -83,14 +76,14 @@ def _video(
     numbers = range(0, _STEP * len(rows), _STEP)
     if write:
         # As many frames too many as there may be from the last annotated one to the end.
-        frames = write_video(film, folder, numbers, most=count + _STEP - 1)
+        frames = _write_video(film, folder, numbers, most=count + _STEP - 1)
     else:
         found = sources.numbered_frames(folder)
         if missing := [number for number in numbers if number not in found]:
-            raise BrokenVideoError(f"{folder}: has no frame {missing[0]}, which {path} annotates")
+            raise ValueError(f"{folder}: has no frame {missing[0]}, which {path} annotates")
         frames = {number: found[number] for number in numbers}
-    draft = VideoDraft(dataset, name, frames, stated=dict.fromkeys(frames, stated))
-    with naming(path):
+    draft = reading.VideoDraft(dataset, name, frames, stated=dict.fromkeys(frames, stated))
+    with reading.naming(path):
         draft.check_stated(0)
     for index, (number, row) in enumerate(zip(numbers, rows, strict=True)):
         with draft.frame(number, f"{path}, masklet[{index}]"):
@@ -98,7 +91,7 @@ def _video(
                 raise ValueError(f"is {checks.shown(row)}; a list of {len(ids)} masks is needed")
             for identity, mask in zip(ids, row, strict=True):
                 if mask is not None:
-                    with naming(f"object {checks.shown(identity)}"):
+                    with reading.naming(f"object {checks.shown(identity)}"):
                         draft.add(identity, _OBJECT, number, shapes.from_rle(mask, draft.size))
     return draft.finished()
 
@@ -125,3 +118,26 @@ def _count(entry: dict[str, Any], key: str) -> int:
     if isinstance(value, float) and value.is_integer():
         entry = {key: int(value)}
     return checks.integer(entry, key)
+
+
+def _write_video(path: Path, folder: Path, numbers: range, most: int) -> dict[int, Path]:
+    """Write the frames of these numbers, ascending, of a video as 00000.jpg, ..., by number.
+
+    ValueError: it is not a video, ends before the last of them, or states more than ``most``
+    frames.
+    """
+    source = video_io.open_source(path)
+    if source.length is not None and source.length > most:
+        raise ValueError(f"{path}: has {source.length} frames; at most {most} are expected")
+    folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
+    files = {number: folder / f"{number:05d}.jpg" for number in numbers}
+    names = [file.name for file in files.values()]
+    read = 0
+    with video_io.open_sink(folder, 1, source.size, names=names, overwrite=True) as sink:
+        for frame in source:
+            if read in files:
+                sink.write(frame)
+            read += 1
+            if sink.count == len(files):
+                return files
+        raise ValueError(f"{path}: has {read} frames, but frame {numbers[sink.count]} is annotated")

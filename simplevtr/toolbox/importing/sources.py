@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,6 +92,21 @@ def with_annotations(
 def _stem(path: Path) -> str:
     """The name without suffix in Unicode's composed form: a disk may spell two files apart."""
     return unicodedata.normalize("NFC", path.stem)
+
+
+def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Where each line of a text file that is not blank stands, and its values by column.
+
+    ValueError: a line has another number of values.
+    """
+    lines = path.read_bytes().decode("ascii", errors="replace").split("\n")
+    for number, line in enumerate(lines, start=1):
+        values = line.split()
+        where = f"{path}, line {number}"
+        if len(values) not in (0, len(columns)):
+            raise ValueError(f"{where}: {' '.join(values)!r:.80}; {' '.join(columns)} are needed")
+        if values:
+            yield where, dict(zip(columns, values, strict=True))
 
 
 def read_object(path: Path) -> dict[str, Any]:
