@@ -82,7 +82,7 @@ def still_tracks(*masks):
         {"id": i, "category_id": 0, "segmentation": coco_mask.encode(np.asfortranarray(mask))}
         for i, mask in enumerate(masks)
     ]
-    return read_tracks([frame], masks[0].shape, frame_numbers=[0], source="test")
+    return read_tracks([frame], masks[0].shape)
 
 
 def decoded(text):
@@ -191,15 +191,3 @@ def test_shuffled_frames_keep_their_masks(tmp_path):
         red = image[0].int() - image[1].int() > 95
         mask = frame.gt_masks.tensor[0]
         assert (red & mask).sum() / (red | mask).sum() > 0.97
-
-
-def test_no_test_clip_is_made_of_a_still(tmp_path):
-    record = still_record(tmp_path)
-    with pytest.raises(ValueError, match=r"1.jpg is a still image, which no test clip is made of"):
-        mapper_for(is_train=False)(record)
-
-
-def test_a_bad_segmentation_names_the_image(tmp_path):
-    record = still_record(tmp_path, annotations=lambda x: x[0].update(segmentation=[[1, 2]]))
-    with pytest.raises(ValueError, match=r"image .*1.jpg, frame 0, annotation 1: malformed"):
-        mapper_for()(record)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from simplevtr.data.transforms import ClipGeometry
-from simplevtr.formats.rle import MalformedMaskError, decode_texts, mask_texts
+from simplevtr.formats.rle import decode_texts, mask_texts
 
 import cv2
 import numpy as np
@@ -44,18 +44,11 @@ class ClipTracks:
         return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
 
 
-def read_tracks(
-    frames: Sequence[Sequence[dict[str, Any]]],
-    size: tuple[int, int],
-    *,
-    frame_numbers: Sequence[int],
-    source: str,
-) -> ClipTracks:
+def read_tracks(frames: Sequence[Sequence[dict[str, Any]]], size: tuple[int, int]) -> ClipTracks:
     """Collect the instances of a clip's frames, without crowds, which are not single objects.
 
     ``frames`` are T lists of annotation dicts, as ``load_ytvis_json`` makes them, of (height,
-    width) pixels. ValueError for a malformed segmentation, naming the video as ``source``, the
-    0-based number of the frame in it, and the annotation.
+    width) pixels. MalformedMaskError for a segmentation that ``load_ytvis_json`` would refuse.
     """
     found = {
         (t, annotation["id"]): annotation
@@ -66,17 +59,10 @@ def read_tracks(
     classes = {track_id: found[t, track_id]["category_id"] for t, track_id in found}
     ids = sorted(classes)
     places = [(t, ids.index(track_id)) for t, track_id in found]
-    try:
-        texts = mask_texts([a["segmentation"] for a in found.values()], *size, allow_polygons=True)
-        masks = dict(zip(places, texts, strict=True))
-        tracks = ClipTracks(ids, [classes[i] for i in ids], len(frames), size, masks)
-        _ = tracks.runs  # checked before pycocotools may see them
-    except MalformedMaskError as error:
-        t, track_id = [*found][error.index]
-        raise ValueError(
-            f"{source}, frame {frame_numbers[t]}, annotation {track_id}: malformed segmentation: "
-            f"{error}"
-        ) from error
+    texts = mask_texts([a["segmentation"] for a in found.values()], *size, allow_polygons=True)
+    masks = dict(zip(places, texts, strict=True))
+    tracks = ClipTracks(ids, [classes[i] for i in ids], len(frames), size, masks)
+    _ = tracks.runs  # checked before pycocotools may see them
     return tracks
 
 

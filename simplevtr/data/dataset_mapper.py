@@ -1,13 +1,12 @@
 """From a video record to a clip: frames drawn, read, augmented, with their ``Instances``."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 from simplevtr.config import inference_window
-from simplevtr.data.annotations import ClipTracks, read_tracks, tracks_to_instances
+from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.frame_sampling import check_sampling, sample_frames
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
@@ -103,27 +102,28 @@ class YTVISDatasetMapper:
             video of T frames.
 
         Raises:
-            FileNotFoundError, ValueError: for a frame or segmentation that cannot be used.
+            FileNotFoundError, ValueError: for a frame that cannot be used.
         """
         if rng is None:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
         size = (record["height"], record["width"])
         still = record.get("still", False)
-        if still and not self.is_train:
-            path = record["file_names"][0]
-            raise ValueError(f"{path} is a still image, which no test clip is made of")
-        length = self.frames if still else record["length"]
+        if still:
+            names = record["file_names"] * self.frames
+            record = record | {"length": self.frames, "file_names": names}
+        length = record["length"]
         frame_idx = list(range(length))
+        motion = tracks = boxes = None
         if self.is_train:
-            order: Any = {"shuffle": self.shuffle, "sampling": self.sampling}
             near: Any = {"anchor": record.get("anchor"), "frame_range": self.frame_range}
             if still:  # its motion from start to end, whatever the sampling
                 near = {"anchor": length - 1}
+            order: Any = {"shuffle": self.shuffle, "sampling": self.sampling}
             frame_idx = sample_frames(length, self.frames, rng, **order, **near)
-        motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
-        tracks = boxes = None
-        if self.is_train:
-            tracks = self._tracks(record, frame_idx, motion)
+            motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
+            shown = [0] if still else frame_idx
+            tracks = read_tracks([record["annotations"][t] for t in shown], size)
+            tracks = tracks if motion is None else warp_tracks(tracks, motion)
             boxes = tracks.boxes()
         geometry = self.augmentation.geometry(size, rng, boxes)
         colours = self.augmentation.colours(len(frame_idx), rng)
@@ -132,33 +132,13 @@ class YTVISDatasetMapper:
             read = partial(self._read, record, geometry=geometry, colours=colours[:1])
             images = FramesOnDemand(read, length)  # in testing all colours stay as they are
         else:
-            source = [0] * length if still else frame_idx  # the record's frames that are read
-            images = self._read(record, source, geometry, colours, motion)
-        clip = {
-            "image": images,
-            "frame_idx": frame_idx,
-            **{key: record[key] for key in ("height", "width", "video_id")},
-            "length": length,
-            "file_names": record["file_names"] * length if still else [*record["file_names"]],
-        }
+            images = self._read(record, frame_idx, geometry, colours, motion)
+        kept = ("height", "width", "length", "video_id")
+        clip = {key: record[key] for key in kept} | {"image": images, "frame_idx": frame_idx}
+        clip["file_names"] = [*record["file_names"]]
         if tracks is not None:
             clip["instances"] = tracks_to_instances(tracks, geometry)
         return clip
-
-    def _tracks(
-        self, record: dict[str, Any], frame_idx: list[int], motion: np.ndarray | None
-    ) -> ClipTracks:
-        """The instances of the frames, or of a still image as it moves."""
-        path = record["file_names"][0]
-        name = f"video {record['video_id']} ({os.path.dirname(path)})"
-        shown = frame_idx if motion is None else [0]
-        tracks = read_tracks(
-            [record["annotations"][t] for t in shown],
-            (record["height"], record["width"]),
-            frame_numbers=shown,
-            source=name if motion is None else f"image {path}",
-        )
-        return tracks if motion is None else warp_tracks(tracks, motion)
 
     def _read(
         self,
@@ -175,11 +155,11 @@ class YTVISDatasetMapper:
         size = (record["height"], record["width"])
         reduction = geometry.reduction if self.jpeg_draft else 1
         clip = np.empty((len(frame_idx), 3, *geometry.size), dtype=np.uint8)
-        for t in sorted(set(frame_idx)):
-            path = record["file_names"][t]
+        paths = [record["file_names"][t] for t in frame_idx]
+        for path in sorted(set(paths)):
             picture, factor = read_reduced_frame(path, size, reduction=reduction)
             image = geometry.apply_image(picture, factor)
-            for place in (i for i, number in enumerate(frame_idx) if number == t):
+            for place in (i for i, own in enumerate(paths) if own == path):
                 if motion is not None:
                     moved = warp_image(picture, motion[place], factor)
                     image = geometry.apply_image(moved, factor)

@@ -25,9 +25,6 @@ def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[
         raise ValueError(f"INPUT.SAMPLING_SCHEME is {scheme!r}; allowed: {', '.join(SCHEMES)}")
     if frames < 1:
         raise ValueError(f"a clip must have at least 1 frame, not {frames}")
-    for index, length in enumerate(lengths):
-        if length < 1:
-            raise ValueError(f"video {index} has length {length}; at least 1 frame is needed")
     if scheme == "video":
         return [(index, None) for index in range(len(lengths))]
     if scheme == "frame":
@@ -70,11 +67,8 @@ def sample_frames(
     Returns:
         ``count`` 0-based frame numbers.
     """
-    if length < 1 or count < 1:
-        raise ValueError(f"length ({length}) and count ({count}) of frames must be at least 1")
-    check_sampling(sampling, frame_range)
-    if anchor is not None and not 0 <= anchor < length:
-        raise ValueError(f"anchor frame {anchor} is outside of a video with {length} frames")
+    assert count > 0
+    assert anchor is None or 0 <= anchor < length
     centre = anchor or 0
     if anchor is None and (frame_range > 0 or sampling == "consecutive"):
         centre = int(rng.integers(length))
