@@ -11,13 +11,14 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from simplevtr.commands.import_dataset import main
-from simplevtr.structures import FrameTracks
 from simplevtr.toolbox.importing import read_dataset
-from simplevtr.video_io import MotsPngSink
 
 import numpy as np
+from json_files import save_json
 from PIL import Image
 from pycocotools import mask as coco_mask
+from track_samples import rle as encoded
+from track_samples import runs_of
 from ytvis_folder import make_ytvis_folder
 
 SIZE = (48, 64)
@@ -76,11 +77,6 @@ def decoded(segmentation):
     return None if segmentation is None else coco_mask.decode(segmentation).astype(bool)
 
 
-def encoded(mask: np.ndarray) -> dict:
-    rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
-
-
 def imported(kind: str, source: Path, output: Path, *options: object) -> Known:
     """What the command makes of a source; its frames are at ``--images`` of the options."""
     assert main([kind, str(source), "--output", str(output), *map(str, options)]) == 0
@@ -123,6 +119,12 @@ def embedded_png(pixels: np.ndarray) -> str:
 # --- one writer a format
 
 
+def seen(tracks, t):
+    """Number from 1, category and mask of each track that frame ``t`` shows."""
+    numbered = enumerate(tracks, start=1)
+    return [(n, category, masks[t]) for n, (category, masks) in numbered if masks[t] is not None]
+
+
 def write_davis(known: Known, root: Path, *, meta: bool = True, void: bool = False) -> Path:
     """``root/Annotations``, ``root/JPEGImages`` and YouTube-VOS's ``root/meta.json``."""
     root.mkdir()
@@ -133,9 +135,8 @@ def write_davis(known: Known, root: Path, *, meta: bool = True, void: bool = Fal
         folder.mkdir(parents=True)
         for t, file in enumerate(files):
             picture = np.zeros(SIZE, np.uint8)
-            for number, (_, masks) in enumerate(tracks, start=1):
-                if masks[t] is not None:
-                    picture[masks[t]] = number
+            for number, _, mask in seen(tracks, t):
+                picture[mask] = number
             if void:
                 picture[-1, -3:] = 255
             image = Image.fromarray(picture, mode="P")
@@ -144,7 +145,7 @@ def write_davis(known: Known, root: Path, *, meta: bool = True, void: bool = Fal
         objects = {str(i): {"category": c} for i, (c, _) in enumerate(tracks, start=1)}
         described[name] = {"objects": objects}
     if meta:
-        (root / "meta.json").write_text(json.dumps({"videos": described}))
+        save_json(root / "meta.json", {"videos": described})
     return root
 
 
@@ -153,75 +154,44 @@ def write_mots_text(known: Known, root: Path) -> Path:
     for name, files, tracks in known.videos():
         lines = []
         for t in range(len(files)):
-            for number, (category, masks) in enumerate(tracks, start=1):
+            for number, category, mask in seen(tracks, t):
                 label = CLASSES[category]
-                if masks[t] is not None:
-                    head = f"{t} {1000 * label + number} {label} {SIZE[0]} {SIZE[1]}"
-                    lines.append(f"{head} {encoded(masks[t])['counts']}")
+                head = f"{t} {1000 * label + number} {label} {SIZE[0]} {SIZE[1]}"
+                lines.append(f"{head} {encoded(mask)['counts']}")
         (root / f"{name}.txt").write_text("\n".join(lines) + "\n")
     return root
 
 
 def write_mots_png(known: Known, root: Path) -> Path:
-    """With the sink that the demo writes MOTS pictures with."""
     for name, files, tracks in known.videos():
-        with MotsPngSink(root / name, SIZE) as sink:
-            for t in range(len(files)):
-                seen = [i for i, (_, masks) in enumerate(tracks) if masks[t] is not None]
-                sink.write(
-                    FrameTracks(
-                        index=t,
-                        size=SIZE,
-                        track_ids=[i + 1 for i in seen],
-                        labels=[CLASSES[tracks[i][0]] - 1 for i in seen],
-                        scores=[1.0] * len(seen),
-                        masks=[encoded(tracks[i][1][t]) for i in seen],
-                    )
-                )
+        (root / name).mkdir(parents=True)
+        for t in range(len(files)):
+            picture = np.zeros(SIZE, np.uint16)
+            for number, category, mask in seen(tracks, t):
+                picture[mask] = 1000 * CLASSES[category] + number
+            Image.fromarray(picture).save(root / name / f"{t:06d}.png")
     return root
 
 
-def coco_content(
-    known: Known, *, by_folder: bool = False, shape: str = "compressed", nested: bool = False
-) -> dict:
-    """COCO images and annotations with track ids that count within a video.
-
-    ``nested`` ids stand where CVAT writes them.
-    """
+def coco_content(known: Known, *, shape: str = "compressed") -> dict:
+    """COCO images and annotations with track ids that count within a video."""
     images, annotations = [], []
     for video, (name, files, tracks) in enumerate(known.videos(), start=1):
         for t, file in enumerate(files):
             image = {"id": 100 * video + t, "height": SIZE[0], "width": SIZE[1]}
-            image["file_name"] = f"{name}/{file}"
-            if not by_folder:
-                image |= {"video_id": video, "frame_index": t}
+            image |= {"file_name": f"{name}/{file}", "video_id": video, "frame_index": t}
             images.insert(0, image)  # out of order
-            for number, (category, masks) in enumerate(tracks):
-                if masks[t] is not None:
-                    track = {"track_id" if video == 1 else "instance_id": number}
-                    if nested:
-                        track = {"attributes": {"occluded": False, "track_id": number}}
-                    annotations.append(
-                        {
-                            "id": len(annotations),
-                            "image_id": image["id"],
-                            **track,
-                            "category_id": CLASSES[category],
-                            "iscrowd": 0,
-                            "segmentation": _coco_shape(masks[t], shape),
-                        }
-                    )
-    content = {"images": images, "annotations": annotations}
-    content["categories"] = [{"id": i, "name": name} for name, i in CLASSES.items()]
-    if not by_folder:
-        videos = enumerate(known.videos(), start=1)
-        content["videos"] = [{"id": i, "name": name} for i, (name, _, _) in videos]
-    return content
+            for number, category, mask in seen(tracks, t):
+                annotation = {"id": len(annotations), "image_id": image["id"], "iscrowd": 0}
+                annotation["track_id" if video == 1 else "instance_id"] = number - 1
+                annotation["category_id"] = CLASSES[category]
+                annotations.append(annotation | {"segmentation": _coco_shape(mask, shape)})
+    categories = [{"id": i, "name": name} for name, i in CLASSES.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def write_coco(known: Known, path: Path, **options) -> Path:
-    path.write_text(json.dumps(coco_content(known, **options)))
-    return path
+    return Path(save_json(path, coco_content(known, **options)))
 
 
 def _coco_shape(mask: np.ndarray, shape: str):
@@ -229,11 +199,7 @@ def _coco_shape(mask: np.ndarray, shape: str):
         return [rectangle_outline(mask)]
     if shape == "rings":
         return [{"exterior": np.reshape(rectangle_outline(mask), (-1, 2)).tolist()}]
-    if shape == "compressed":
-        return encoded(mask)
-    flat = mask.ravel(order="F").astype(np.int8)
-    edges = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
-    return {"size": list(SIZE), "counts": np.diff(edges, prepend=0).tolist()}
+    return encoded(mask) if shape == "compressed" else {"size": [*SIZE], "counts": runs_of(mask.T)}
 
 
 def rectangle_outline(mask: np.ndarray) -> list[int]:
@@ -250,11 +216,8 @@ def write_cvat(known: Known, root: Path, *, shape: str = "mask") -> Path:
         top = ElementTree.Element("annotations")
         ElementTree.SubElement(top, "version").text = "1.1"
         task = ElementTree.SubElement(ElementTree.SubElement(top, "meta"), "task")
-        for key, value in (
-            ("start_frame", 0),
-            ("stop_frame", len(files) - 1),
-            ("frame_filter", ""),
-        ):
+        head = {"start_frame": 0, "stop_frame": len(files) - 1, "frame_filter": ""}
+        for key, value in head.items():
             ElementTree.SubElement(task, key).text = str(value)
         labels = ElementTree.SubElement(task, "labels")
         for label in CLASSES:
@@ -280,11 +243,9 @@ def _cvat_shape(mask: np.ndarray, shape: str) -> tuple[str, dict[str, str]]:
         corners = np.reshape(rectangle_outline(mask), (-1, 2)).tolist()
         return "polygon", {"points": ";".join(f"{x:.2f},{y:.2f}" for x, y in corners)}
     x, y, w, h = map(int, coco_mask.toBbox(encoded(mask)))
-    flat = mask[y : y + h, x : x + w].ravel().astype(np.int8)
-    edges = np.flatnonzero(np.diff(flat, prepend=0))
-    runs = np.diff([0, *edges, flat.size]).tolist()
+    runs = ", ".join(map(str, runs_of(mask[y : y + h, x : x + w])))
     window = {"left": str(x), "top": str(y), "width": str(w), "height": str(h)}
-    return "mask", {"rle": ", ".join(map(str, runs)), **window}
+    return "mask", {"rle": runs, **window}
 
 
 def write_labelme(known: Known, root: Path) -> Path:
@@ -293,17 +254,15 @@ def write_labelme(known: Known, root: Path) -> Path:
         (root / name).mkdir(parents=True, exist_ok=True)
         for t, file in enumerate(files):
             shapes = []
-            for number, (category, masks) in enumerate(tracks, start=1):
-                if masks[t] is None:
-                    continue
-                x0, y0, x1, _, _, y1, _, _ = rectangle_outline(masks[t])
+            for number, category, mask in seen(tracks, t):
+                x0, y0, x1, _, _, y1, _, _ = rectangle_outline(mask)
                 middle = (x0 + x1) // 2
                 for left, right in ((x0, middle), (middle, x1)):
                     points = [[left, y0], [right, y0], [right, y1], [left, y1]]
                     shapes.append(labelme_shape(category, points, group_id=number))
             content = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imageData": None}
             content |= {"imagePath": file, "imageHeight": SIZE[0], "imageWidth": SIZE[1]}
-            (root / name / f"{Path(file).stem}.json").write_text(json.dumps(content))
+            save_json(root / name / f"{Path(file).stem}.json", content)
     return root
 
 

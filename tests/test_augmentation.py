@@ -106,14 +106,6 @@ def test_crop_is_tried_again_until_an_instance_is_in_view():
     assert with_boxes < 100  # given up after ten tries, not searched for ever
 
 
-def test_windows_begin_and_end_between_pixels_of_a_reduced_frame():
-    augmentation = ClipAugmentation(min_sizes=(300,), max_size=540, crop_resize=(400, 500, 600))
-    for seed in range(360):  # one window grew until it allows the next reduction
-        geometry = augmentation.geometry((720, 1280), rng(seed))
-        for edge, side in zip(geometry.rectangle, (1280, 720) * 2, strict=True):
-            assert edge == side or edge % geometry.reduction == 0
-
-
 def test_crop_resize_is_one_resampling_of_the_right_place():
     image = gradient(100, 200)
     transform = ClipGeometry((50.5, 20.0, 150.5, 70.0), (25, 50))

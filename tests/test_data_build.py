@@ -25,22 +25,6 @@ def batches(cfg, count):
     return list(itertools.islice(build_train_loader(cfg), count))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("grouped", [True, False])
-def test_training_batches(tmp_path, workers, grouped):
-    cfg = cfg_for(
-        register(tmp_path, videos=3, frames=4),
-        **{"DATALOADER.NUM_WORKERS": workers, "DATALOADER.GROUP_BY_SHAPE": grouped},
-    )
-    drawn = batches(cfg, 8)
-    assert all(len(batch) == 2 for batch in drawn)
-    clips = [clip for batch in drawn for clip in batch]
-    assert {clip["video_id"] for clip in clips} == {1, 2, 3}
-    for clip in clips:
-        assert len(clip["image"]) == len(clip["instances"]) == 2
-        assert clip["image"][0].shape[1:] == clip["instances"][0].image_size
-
-
 def everything_in(drawn):
     """All pixels, masks and frame numbers, as bytes."""
     result = []

@@ -64,14 +64,6 @@ def test_training_clip(tmp_path):
         assert np.array_equal(image.numpy().transpose(1, 2, 0), stored)
 
 
-def test_short_videos_repeat_frames(tmp_path):
-    record = records_of(tmp_path, videos=1, frames=1, absent=())[0]
-    clip = mapper_for(frames=3)(record)
-    assert clip["frame_idx"] == [0, 0, 0]
-    assert [i.gt_ids.tolist() for i in clip["instances"]] == [[1, 2]] * 3
-    assert torch.equal(clip["image"][0], clip["image"][2])
-
-
 def test_masks_move_with_the_frames(tmp_path):
     """After flips, crops and resizes a mask still lies on its rectangle's colour."""
     record = records_of(tmp_path, videos=1, frames=6, size=(60, 80), categories=("a",), tracks=1)[0]

@@ -64,10 +64,6 @@ def test_parts_of_the_motion():
         assert not np.allclose(matrices, matrices[0])
 
 
-def test_one_frame():
-    assert AffineMotion().draw(1, SIZE, np.random.default_rng(0)).shape == (1, 2, 3)
-
-
 @pytest.mark.parametrize(
     "values",
     [{"translate": -1}, {"scale": 0.5}, {"rotate": -1}, {"shear": 90}, {"scale": float("nan")}],

@@ -163,22 +163,6 @@ def test_builtin_names_and_layout():
     assert "thing_classes" not in MetadataCatalog.get("embedded_easy_train").as_dict()
 
 
-def test_builtin_follows_the_environment(monkeypatch, tmp_path):
-    warnings = []
-    monkeypatch.setattr(builtin.logger, "warning", lambda *args: warnings.append(args))
-    forget("embedded_easy_val")
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
-    try:
-        register_builtin()  # only the forgotten one is free; the others are kept with a warning
-        root = MetadataCatalog.get("embedded_easy_val").image_root
-        assert root == str(tmp_path / "embedded/easy/val/JPEGImages")
-        assert any("'ytvis_2019_train' is taken" in str(args[-1]) for args in warnings)
-    finally:
-        monkeypatch.undo()
-        forget("embedded_easy_val")
-        register_builtin()
-
-
 @pytest.mark.parametrize(
     ("name", "usual", "other"),
     [
@@ -189,7 +173,9 @@ def test_builtin_follows_the_environment(monkeypatch, tmp_path):
     ],
 )
 def test_archives_are_found_as_they_unpack(monkeypatch, tmp_path, name, usual, other):
-    monkeypatch.setattr(builtin.logger, "warning", lambda *args: None)
+    """Below the folder of the environment; names that are taken are kept with a warning."""
+    warnings = []
+    monkeypatch.setattr(builtin.logger, "warning", lambda *args: warnings.append(args))
     forget(name)
     monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
     (tmp_path / other).parent.mkdir(parents=True)
@@ -199,6 +185,8 @@ def test_archives_are_found_as_they_unpack(monkeypatch, tmp_path, name, usual, o
                 (tmp_path / present).touch()
             register_builtin()
             assert MetadataCatalog.get(name).json_file == str(tmp_path / expected)
+            assert MetadataCatalog.get(name).image_root.startswith(str(tmp_path))
+            assert any("'embedded_easy_val' is taken" in str(args[-1]) for args in warnings)
             forget(name)
     finally:
         monkeypatch.undo()

@@ -33,6 +33,12 @@ def rle(mask):
     return {"size": encoded["size"], "counts": encoded["counts"].decode()}
 
 
+def runs_of(mask):
+    """The lengths of the runs of a mask along its rows, background first."""
+    edges = np.flatnonzero(np.diff(mask.ravel().astype(np.int8), prepend=0))
+    return np.diff([0, *edges, mask.size]).tolist()
+
+
 def draw(painter, frame, masks, labels, scores, ids):
     """Draw tracks given as (H, W) masks; no scores are those of true tracks."""
     scores = [None] * len(masks) if scores is None else scores

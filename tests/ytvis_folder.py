@@ -10,7 +10,7 @@ from simplevtr import setup_cfg
 import numpy as np
 from json_files import save_json
 from PIL import Image
-from track_samples import category_entries, rle, video_entry
+from track_samples import category_entries, rle, runs_of, video_entry
 
 COLOURS = [(230, 40, 40), (40, 200, 60), (50, 80, 230), (230, 210, 40), (200, 60, 200)]
 SMALL_MASK = {"size": [4, 4], "counts": [0, 16]}
@@ -141,12 +141,9 @@ def _segmentation(box: tuple[int, int, int, int], height: int, width: int, kind:
     x, y, w, h = box
     if kind == "polygon":
         return [[x, y, x + w, y, x + w, y + h, x, y + h]]
-    mask = np.zeros((height, width), dtype=np.uint8, order="F")
+    mask = np.zeros((height, width), dtype=np.uint8)
     mask[y : y + h, x : x + w] = 1
     if kind == "compressed":
         return rle(mask)
     assert kind == "uncompressed", kind
-    flat = mask.ravel(order="F")
-    edges = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
-    counts = np.diff(edges, prepend=0)
-    return {"size": [height, width], "counts": counts.tolist()}
+    return {"size": [height, width], "counts": runs_of(mask.T)}

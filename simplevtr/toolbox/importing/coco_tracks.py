@@ -28,7 +28,7 @@ from simplevtr.toolbox.importing.reading import ImportedDataset, ImportedVideo, 
 from simplevtr.toolbox.importing.shapes import from_coco
 from simplevtr.toolbox.importing.sources import identity, read_object, require_folder
 
-_LISTS = ("images", "annotations", "categories", "videos")
+_LISTS = ("images", "annotations", "categories")
 _TRACK_KEYS = ("track_id", "instance_id")
 _TRACK_NAMES = "track_id or instance_id, also track_id in attributes,"
 _FRAME_KEYS = ("frame_index", "frame_id")
@@ -53,8 +53,6 @@ def read(
     """Read all videos of a file; ``crowds`` are objects too, or left out."""
     content = read_object(source)
     root = dataset.image_root = require_folder(images or source.parent, "the videos' frames")
-    if content.get("videos") is None:
-        content["videos"] = []
     with naming(source):
         lists = {key: checks.items(content, key) for key in _LISTS}
     entries = parse_categories(lists["categories"], str(source))
@@ -62,14 +60,13 @@ def read(
     videos = _videos(lists["images"], source)
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(lists["annotations"], source, known, crowds, dataset.notes)
-    names = dict(checks.entries(lists["videos"], str(source), "videos", _video_name))
 
     def video_of(video: int | str) -> ImportedVideo:
         images = videos[video]
         with naming(source):
             frames = {image.id: existing(below(root, image.name)) for image in images}
         stated = {image.id: image.sides for image in images}
-        draft = VideoDraft(dataset, names.get(video, str(video)), frames, stated=stated)
+        draft = VideoDraft(dataset, f"{source}, video {video!r}", frames, stated=stated)
         for image in images:
             with draft.frame(image.id, f"{source}, image {image.id}"):
                 draft.check_stated(image.id)
@@ -89,11 +86,6 @@ def read(
     # A model trained on such a file learns boxes, which the count alone does not show.
     if dataset.notes[_BOXES] and dataset.notes[_BOXES] == sum(len(t.masks) for t in dataset.tracks):
         dataset.notes[f"{_BOXES}: all, the file has no outlines"] = dataset.notes.pop(_BOXES)
-
-
-def _video_name(entry: dict[str, Any]) -> tuple[int | str, str]:
-    video = identity(entry.get("id"), "'id'")
-    return video, str(entry.get("name") or entry.get("file_name") or video)
 
 
 def _track(entry: dict[str, Any]) -> Any:

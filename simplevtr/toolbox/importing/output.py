@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from simplevtr.formats.checks import items, listed, near_misses, plain_spelling
-from simplevtr.formats.files import refuse_existing, write_json
+from simplevtr.formats.files import write_json
 from simplevtr.formats.rle import frame_lists
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.toolbox.importing.reading import ImportedDataset, naming
@@ -112,7 +112,6 @@ def write_ytvis(
         for reasons in [*dataset.broken.values()][:1]:
             reason += f"; the first that is broken: {reasons[0]}"
         raise ValueError(f"nothing to write to {path}: {reason}")
-    refuse_existing(path, overwrite=overwrite)
     ids = {name: category_id for category_id, name in dataset.categories}
     videos: list[dict] = []
     annotations: list[dict] = []
