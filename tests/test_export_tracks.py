@@ -22,7 +22,11 @@ from foreign_formats import (
     imported,
     known_dataset,
 )
+from json_files import save_json
 from PIL import Image
+
+
+AROUND = np.ones((3, 3), np.uint8)
 
 
 @pytest.fixture
@@ -37,18 +41,22 @@ def write_results(path, tracks):
         {key: track[key] for key in keys if key in track} | {"score": max(0, 0.9 - 0.01 * place)}
         for place, track in enumerate(tracks)
     ]
-    path.write_text(json.dumps(entries))
-    return str(path)
+    return save_json(path, entries)
+
+
+def write_film(path, frames):
+    with open_sink(path, 10, SIZE, overwrite=True) as sink:
+        for _ in range(frames):
+            sink.write(np.zeros((*SIZE, 3), np.uint8))
 
 
 def export(kind, tmp_path, known, *options, tracks=None):
     """The folder that the annotations, as predictions, are written to."""
     tracks = known.content["annotations"] if tracks is None else tracks
-    content = {**known.content, "annotations": None}
-    (tmp_path / "gt.json").write_text(json.dumps(content))
+    gt = save_json(tmp_path / "gt.json", {**known.content, "annotations": None})
     results = write_results(tmp_path / "results.json", tracks)
     output = tmp_path / "exported"
-    words = [kind, results, "--gt", tmp_path / "gt.json", "--output", output, *options]
+    words = [kind, results, "--gt", gt, "--output", output, *options]
     return main([*map(str, words)]), output
 
 
@@ -78,24 +86,23 @@ def test_polygons_come_back_within_a_pixel(tmp_path, known, gaps):
     thin = np.zeros(SIZE, bool)
     thin[3, 5:30] = thin[10:30, 50] = thin[40, 40] = True
     known.content["annotations"][2]["segmentations"] = [encoded(thin), None, None, encoded(~thin)]
-    status, folder = export("cvat", tmp_path, known)
-    assert status == 0
-    found = imported(
-        "cvat", folder, tmp_path / "new.json", "--images", known.images, "--gaps", gaps
-    )
-    around = np.ones((3, 3), np.uint8)
+    _, folder = export("cvat", tmp_path, known)
+    options = ("--images", known.images, "--gaps", gaps)
+    found = imported("cvat", folder, tmp_path / "new.json", *options)
     for (_, _, tracks), (_, _, others) in zip(known.videos(), found.videos(), strict=True):
         for (name, masks), (other, back) in zip(tracks, others, strict=True):
             assert name == other
             for mask, own in zip(masks, back, strict=True):
                 assert (mask is None) == (own is None)
-                if mask is None:
-                    continue
-                mask, own = mask.astype(np.uint8), own.astype(np.uint8)
-                assert (cv2.dilate(mask, around) >= own).all()
-                assert (cv2.dilate(own, around) >= mask).all()
-                holes = cv2.erode(mask, around) > own
-                assert not holes.any()
+                if mask is not None:
+                    mask, own = mask.astype(np.uint8), own.astype(np.uint8)
+                    assert_within_a_pixel(own, mask)
+                    assert (cv2.erode(mask, AROUND) <= own).all()  # no holes
+
+
+def assert_within_a_pixel(drawn, mask):
+    assert (cv2.dilate(mask, AROUND) >= drawn).all()
+    assert (cv2.dilate(drawn, AROUND) >= mask).all()
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -106,9 +113,7 @@ def test_thin_and_ragged_polygons_stay_within_a_pixel(seed):
     points = exporting._polygon(encoded(pixels))["points"].replace(";", ",")
     drawn = polygons_text([[*map(float, points.split(","))]], *pixels.shape)
     back = decoded({"size": [*pixels.shape], "counts": drawn}).astype(np.uint8)
-    around = np.ones((3, 3), np.uint8)
-    assert (cv2.dilate(back, around) >= pixels).all()
-    assert (cv2.dilate(pixels, around) >= back).all()
+    assert_within_a_pixel(back, pixels)
 
 
 def test_a_polygon_has_few_points_and_ends_outside(tmp_path, known):
@@ -148,20 +153,12 @@ def test_the_best_track_is_on_top(tmp_path, known, kind, values, capsys):
     assert (picture[7, 7], picture[15, 15], picture[30, 30]) == (*values, 0)
 
 
-def test_weak_tracks_are_left_out(tmp_path, known, capsys):
-    export("cvat", tmp_path, known, "--score-threshold", "0.885")
-    assert "wrote 2 tracks of 2 videos" in capsys.readouterr().out
-
-
 def test_the_tracks_of_a_video_alone(tmp_path, known, capsys):
     video = tmp_path / "clip.mp4"
-    with open_sink(video, 10, SIZE) as sink:
-        for _ in range(4):
-            sink.write(np.zeros((*SIZE, 3), np.uint8))
-    tracks = [
-        {**track, "category_name": {1: "cat", 2: "dog"}[track["category_id"]]}
-        for track in known.content["annotations"][:2]
-    ]
+    write_film(video, 4)
+    names = {1: "cat", 2: "dog"}
+    tracks = known.content["annotations"][:2]
+    tracks = [track | {"category_name": names[track["category_id"]]} for track in tracks]
     results = write_results(tmp_path / "results.json", tracks)
     words = ["cvat-masks", results, "--input", str(video), "--output", str(tmp_path / "out")]
     assert main(words) == 0
@@ -170,11 +167,9 @@ def test_the_tracks_of_a_video_alone(tmp_path, known, capsys):
     (found_tracks,) = [tracks for _, _, tracks in found.videos()]
     (expected, _) = [tracks for _, _, tracks in known.videos()]
     for (_, own), (_, wanted) in zip(found_tracks, expected, strict=True):
-        assert [m is None for m in own] == [m is None for m in wanted]
-        assert all((a == b).all() for a, b in zip(own, wanted, strict=True) if a is not None)
+        np.testing.assert_equal(own, wanted)
     assert main([*words[:3], str(tmp_path / "no.mp4"), *words[4:], "--overwrite"]) == 2
-    with open_sink(video, 10, SIZE, overwrite=True) as sink:
-        sink.write(np.zeros((*SIZE, 3), np.uint8))
+    write_film(video, 1)
     assert main([*words, "--overwrite"]) == 2
     assert "clip.mp4: has 1 frames, but the results have 4" in capsys.readouterr().err
 
@@ -186,7 +181,7 @@ def test_frames_are_not_replaced_by_masks(tmp_path, known, kind, below, capsys):
     for t in range(4):
         Image.new("RGB", SIZE[::-1]).save(frames / f"{t}.png")
     tracks = known.content["annotations"][:1]
-    results = write_results(tmp_path / "results.json", [{**tracks[0], "category_name": "cat"}])
+    results = write_results(tmp_path / "results.json", [tracks[0] | {"category_name": "cat"}])
     for given in (frames, f"{frames}/*.png"):
         words = [kind, results, "--input", str(given), "--output"]
         assert main([*words, str(tmp_path), "--overwrite"]) == 2
@@ -196,28 +191,20 @@ def test_frames_are_not_replaced_by_masks(tmp_path, known, kind, below, capsys):
     assert len([*(tmp_path / "new" / below / "clip.v1").iterdir()]) == 4
 
 
+def named(*files):
+    """Gives the frames of video 2 other names."""
+    return lambda content: content["videos"][1].update(file_names=[*files])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c["videos"][0].update(file_names=["../a/0.jpg"] * 4), "below the image root"),
-        (lambda c: c["videos"][1].update(c["videos"][0], id=2), "video 2: another video's frames"),
-        (lambda c: c["videos"][0].update(file_names=["a/0.jpg"] * 4), "have the same name"),
-        (
-            lambda c: c["videos"][1]["file_names"].append(c["videos"][1]["file_names"].pop(0)),
-            "video 2: its frames are not in the order of their names",
-        ),
-        (
-            lambda c: c["videos"][1].update(
-                file_names=[f"a/{i}.jpg" for i in ("a2", "b1", "c3", "d4")]
-            ),
-            "video 2: its frames are not in the order",
-        ),
-        (
-            lambda c: c["videos"][0]["file_names"].append(
-                "b/" + c["videos"][0]["file_names"].pop()
-            ),
-            "video 1: its frames are in several folders",
-        ),
+        (named(*["../a/0.jpg"] * 4), "below the image root"),
+        (named(*[f"video1/{i}.jpg" for i in range(4)]), "video 2: another video's frames"),
+        (named(*["a/0.jpg"] * 4), "video 2: two of its frames have the same name"),
+        (named("a/1.jpg", "a/2.jpg", "a/3.jpg", "a/0.jpg"), "not in the order of their names"),
+        (named("a/a2.jpg", "a/b1.jpg", "a/c3.jpg", "a/d4.jpg"), "its frames are not in the order"),
+        (named("a/0.jpg", "a/1.jpg", "a/2.jpg", "b/3.jpg"), "its frames are in several folders"),
         (lambda c: c["categories"][0].update(name="a\x01b"), "characters that XML does not know"),
     ],
 )
@@ -264,8 +251,9 @@ def test_a_line_tells_where_cvat_counts_in_another_way(tmp_path, known, first, s
     assert told == ((first, step) != (0, 1))
 
 
-def test_nothing_is_replaced(tmp_path, known, capsys):
-    assert export("davis", tmp_path, known)[0] == 0
+def test_nothing_is_replaced_and_weak_tracks_are_left_out(tmp_path, known, capsys):
+    assert export("davis", tmp_path, known, "--score-threshold", "0.885")[0] == 0
+    assert "wrote 2 tracks of 2 videos" in capsys.readouterr().out
     assert export("davis", tmp_path, known)[0] == 2
     assert "exported exists already" in capsys.readouterr().err
     assert export("davis", tmp_path, known, "--overwrite")[0] == 0
