@@ -25,7 +25,6 @@ from foreign_formats import (
 from json_files import save_json
 from PIL import Image
 
-
 AROUND = np.ones((3, 3), np.uint8)
 
 
