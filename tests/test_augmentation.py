@@ -185,6 +185,7 @@ def test_from_config():
         ({"CROP_RESIZE": [0]}, r"INPUT.CROP_RESIZE is \(0,\)"),
         ({"CROP_RESIZE": []}, r"INPUT.CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'"),
         ({"MIN_SIZE_TRAIN": ()}, r"INPUT.MIN_SIZE_\* \(\)"),
+        ({"MIN_SIZE_TEST": -5}, r"INPUT.MIN_SIZE_\* \(-5,\)"),  # before it is trained
     ],
 )
 def test_from_config_refuses(keys, message):

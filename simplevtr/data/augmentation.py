@@ -65,8 +65,9 @@ class ClipAugmentation:
     def from_config(cls, cfg: CfgNode, is_train: bool) -> Self:
         """As INPUT says; in testing only the resize to MIN_SIZE_TEST and MAX_SIZE_TEST."""
         node = cfg.INPUT
-        if not is_train:
-            return cls(min_sizes=(node.MIN_SIZE_TEST,), max_size=node.MAX_SIZE_TEST)
+        test = cls(min_sizes=(node.MIN_SIZE_TEST,), max_size=node.MAX_SIZE_TEST)
+        if not is_train:  # a training, too, has these checked before it starts
+            return test
         unknown = [name for name in node.AUGMENTATIONS if name not in AUGMENTATIONS]
         if unknown:
             raise ValueError(

@@ -63,8 +63,9 @@ def check_video(
 
     ``labels`` are those of the tracks, and ``categories`` what ``export_video`` takes.
 
-    ValueError: frames are in several folders, share a name or, for CVAT, are not in the order of
-    their names; XML does not know a character; or there are more tracks than numbers.
+    ValueError: frames are in several folders, share a name or, but for DAVIS, have no number that
+    the importers could find them by, or, for CVAT, are not in the order of their names; XML does
+    not know a character; or there are more tracks than numbers.
     """
     paths = [PurePosixPath(file.replace("\\", "/")) for file in video.require_names()]
     stems = [path.stem for path in paths]
@@ -73,6 +74,8 @@ def check_video(
         raise ValueError(f"video {video.id}: its frames are in several folders")
     if len(set(stems)) < len(stems):
         raise ValueError(f"video {video.id}: two of its frames have the same name")
+    if kind != "davis" and len({*numbers} - {None}) < len(numbers):
+        raise ValueError(f"video {video.id}: its frames' names do not end in numbers of their own")
     if kind.startswith("cvat"):
         for text in (name, *categories):
             if not text.isprintable():
@@ -83,19 +86,22 @@ def check_video(
                     f"video {video.id}: its frames are not in the order of their names, by which "
                     "CVAT numbers them"
                 )
-    if kind == "davis" and len(labels) > video_io.DavisPngSink.MOST:
-        raise _too_many(video, len(labels), "", kind, video_io.DavisPngSink.MOST)
-    if kind == "mots":
-        for label, count in Counter(labels).items():
-            room = min(NUMBERS - 1, 2**16 - 1 - NUMBERS * (label + 1))
-            if count > room:
-                raise _too_many(video, count, f" of {categories[label]!r}", kind, room)
+    _check_room(kind, video, labels, categories)
     return numbers == [*range(len(numbers))]
 
 
-def _too_many(video: Video, count: int, what: str, kind: str, room: int) -> ValueError:
-    found = f"{counted(count, 'tracks')}{what}; {kind} has numbers for {max(room, 0)}"
-    return ValueError(f"video {video.id}: {found} (--score-threshold leaves weak ones out)")
+def _check_room(kind: str, video: Video, labels: Sequence[int], categories: Sequence[str]) -> None:
+    rooms = []  # what is counted, how many there are, and for how many the format has numbers
+    if kind == "davis":
+        rooms = [("", len(labels), video_io.DavisPngSink.MOST)]
+    if kind == "mots":
+        for label, count in Counter(labels).items():
+            room = min(NUMBERS - 1, 2**16 - 1 - NUMBERS * (label + 1))
+            rooms.append((f" of {categories[label]!r}", count, max(room, 0)))
+    for what, count, room in rooms:
+        if count > room:
+            found = f"{counted(count, 'tracks')}{what}; {kind} has numbers for {room}"
+            raise ValueError(f"video {video.id}: {found} (--score-threshold leaves weak ones out)")
 
 
 def export_video(
