@@ -1,5 +1,6 @@
 import itertools
 import logging
+import re
 
 from simplevtr.data.build import build_test_loader, build_train_loader, epoch_length
 from simplevtr.data.builtin import register_from_cfg
@@ -37,40 +38,29 @@ def test_records(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("key", "edit", "message"),
     [
-        ({"images": lambda x: x[0].pop("height")}, "images\\[0\\]: height must be an integer of 1"),
-        ({"images": lambda x: x[0].update(id=2)}, "images\\[1\\]: id 2 is used"),
-        ({"images": lambda x: x.append(3)}, "images\\[3\\]: must be an object"),
+        ("images", lambda x: x[0].pop("height"), "images[0]: height must be an integer of 1"),
+        ("images", lambda x: x[0].update(id=2), "images[1]: id 2 is used"),
+        ("images", lambda x: x.append(3), "images[3]: must be an object"),
+        ("annotations", lambda x: x[0].update(image_id=9), "[0]: unknown image_id 9"),
+        ("annotations", lambda x: x[0].update(category_id=9), "[0]: unknown category_id 9"),
+        ("annotations", lambda x: x[0].pop("category_id"), "[0]: category_id must be an integer"),
+        ("annotations", lambda x: x[0].update(id=2), "annotations[1]: id 2 is used"),
+        ("annotations", lambda x: x[0].update(iscrowd="0"), "iscrowd must be 0 or 1, got '0'"),
+        ("annotations", lambda x: x[2].update(segmentation=[[1, 2]]), "[2]: polygon [1, 2]; a"),
         (
-            {"annotations": lambda x: x[0].update(image_id=9)},
-            "annotations\\[0\\]: unknown image_id 9",
+            "annotations",
+            lambda x: x[2].update(segmentation={"size": [48, 64], "counts": "0"}),
+            "annotations[2]: RLE counts cover 0 pixels",
         ),
-        (
-            {"annotations": lambda x: x[0].update(category_id=9)},
-            "annotations\\[0\\]: unknown category_id 9",
-        ),
-        (
-            {"annotations": lambda x: x[0].pop("category_id")},
-            "annotations\\[0\\]: category_id must be an integer",
-        ),
-        ({"annotations": lambda x: x[0].update(id=2)}, "annotations\\[1\\]: id 2 is used"),
-        ({"annotations": lambda x: x[0].update(iscrowd="0")}, "iscrowd must be 0 or 1, got '0'"),
-        (
-            {"annotations": lambda x: x[2].update(segmentation=[[1, 2, 3, 4]])},
-            "annotations\\[2\\]: polygon \\[1, 2, 3, 4\\]; a list of at least 6 numbers",
-        ),
-        (
-            {"annotations": lambda x: x[2].update(segmentation={"size": [48, 64], "counts": "0"})},
-            "annotations\\[2\\]: RLE counts cover 0 pixels",
-        ),
-        ({"categories": lambda x: x[0].pop("name")}, "categories\\[0\\]: name must be text"),
-        ({"categories": lambda x: x.pop(0)}, "unknown|none of its categories"),
+        ("categories", lambda x: x[0].pop("name"), "categories[0]: name must be text"),
+        ("categories", lambda x: x.pop(0), "none of its categories"),
     ],
 )
-def test_bad_files_are_named(tmp_path, changes, message):
-    path, folder = make_stills(tmp_path, **changes)
-    with pytest.raises(ValueError, match=f"instances.json.*({message})"):
+def test_bad_files_are_named(tmp_path, key, edit, message):
+    path, folder = make_stills(tmp_path, **{key: edit})
+    with pytest.raises(ValueError, match=f"instances.json.*{re.escape(message)}"):
         load_coco_stills(path, folder, ["cat"])
 
 

@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import numpy as np
@@ -14,6 +13,7 @@ from foreign_formats import (
     turn_frames,
     write_labelme,
 )
+from json_files import save_json
 
 SQUARE = [[4, 4], [12, 4], [12, 12], [4, 12]]
 
@@ -29,7 +29,7 @@ def read(known):
 
     def read(*shapes, content=None, **options):
         content = content or {"shapes": shapes, "imageHeight": SIZE[0], "imageWidth": SIZE[1]}
-        (known.images / "video1/00001.json").write_text(json.dumps(content))
+        save_json(known.images / "video1/00001.json", content)
         return read_labelme(known.images, **options)
 
     return read
@@ -48,42 +48,36 @@ def test_one_video(known):
 
 
 def test_frames_without_a_file(read):
-    shape = labelme_shape("cat", SQUARE, group_id=1)
-    dataset = read(shape)
-    assert dataset.videos[0].file_names == ["video1/00001.jpg"]
-    dataset = read(shape, frames="all")
+    assert read(shape()).videos[0].file_names == ["video1/00001.jpg"]
+    dataset = read(shape(), frames="all")
     assert len(dataset.videos[0].file_names) == 4
     assert [*dataset.videos[0].tracks[0].masks] == [1]
     assert dataset.notes["frames without a file taken as empty"] == 3
 
 
 def test_rectangle_circle_and_mask(read):
-    corners = [[12, 4], [4, 14]]  # any two opposite ones
-    rectangle = only_mask(read(labelme_shape("cat", corners, kind="rectangle", group_id=1)))
+    rectangle = only_mask(read(shape([[12, 4], [4, 14]], kind="rectangle")))  # opposite corners
     expected = np.zeros(SIZE, bool)
     expected[4:14, 4:12] = True
     assert (rectangle == expected).all()
 
-    edge = [[20, 20], [20, 30]]
-    circle = only_mask(read(labelme_shape("cat", edge, kind="circle", group_id=1)))
+    circle = only_mask(read(shape([[20, 20], [20, 30]], kind="circle")))
     y, x = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     assert (circle == ((y - 20) ** 2 + (x - 20) ** 2 <= 100)).all()
 
     pixels = np.eye(5, 7, dtype=np.uint8) * 255
-    shape = labelme_shape(
-        "cat", [[3, 2], [9, 6]], kind="mask", group_id=1, mask=embedded_png(pixels)
-    )
+    mask = only_mask(read(shape([[3, 2], [9, 6]], kind="mask", mask=embedded_png(pixels))))
     expected = np.zeros(SIZE, bool)
     expected[2:7, 3:10] = pixels > 0
-    assert (only_mask(read(shape)) == expected).all()
+    assert (mask == expected).all()
 
 
 @pytest.mark.parametrize("kind", ["oriented_rectangle", "rotation", None])
 def test_turned_rectangles_are_polygons(read, kind):
     corners = [[20, 10], [30, 20], [20, 30], [10, 20]]
-    expected = only_mask(read(labelme_shape("cat", corners, group_id=1)))
+    expected = only_mask(read(shape(corners)))
     assert 150 < expected.sum() < 250
-    assert (only_mask(read(labelme_shape("cat", corners, kind=kind, group_id=1))) == expected).all()
+    assert (only_mask(read(shape(corners, kind=kind))) == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -91,30 +85,29 @@ def test_turned_rectangles_are_polygons(read, kind):
 )
 def test_masks_are_cut_at_the_border(read, x, y):
     pixels = np.arange(6 * 8, dtype=np.uint8).reshape(6, 8) % 5
-    shape = labelme_shape("cat", [[x, y], [x + 7, y + 5]], kind="mask", group_id=1)
+    box = [[x, y], [x + 7, y + 5]]
     around = np.pad(np.zeros(SIZE, bool), 9)  # a frame that holds all of the mask
     top, left = round(y) + 9, round(x) + 9
     around[top : top + 6, left : left + 8] = pixels > 0
     expected = around[9:-9, 9:-9]
-    assert (only_mask(read(shape | {"mask": embedded_png(pixels)})) == expected).all()
+    mask = embedded_png(pixels)
+    assert (only_mask(read(shape(box, kind="mask", mask=mask))) == expected).all()
 
 
-@pytest.mark.parametrize("corner", [(-7, 5), (64, 5), (3, -5), (3, 48), (-9e8, 9e8)])
-def test_masks_beyond_the_border_are_empty(read, corner):
-    x, y = corner
+@pytest.mark.parametrize(("x", "y"), [(-7, 5), (64, 5), (3, -5), (3, 48), (-9e8, 9e8)])
+def test_masks_beyond_the_border_are_empty(read, x, y):
     pixels = embedded_png(np.ones((5, 7), np.uint8))
-    box = [[x, y], [x + 6, y + 4]]
-    dataset = read(labelme_shape("cat", box, kind="mask", group_id=1, mask=pixels))
+    dataset = read(shape([[x, y], [x + 6, y + 4]], kind="mask", mask=pixels))
     assert dataset.videos[0].tracks == []
     assert dataset.notes["empty masks left out"] == 1
 
 
 def test_shapes_without_a_group(read):
-    shape = labelme_shape("cat", SQUARE, group_id=None)
+    alone = shape(group_id=None)
     with pytest.raises(ValueError, match=r"00001.json, shape 1: 'cat' has no group_id"):
-        read(shape)
-    assert only_mask(read(shape, ungrouped="label")).sum() == 64
-    dropped = read(shape, ungrouped="drop")
+        read(alone)
+    assert only_mask(read(alone, ungrouped="label")).sum() == 64
+    dropped = read(alone, ungrouped="drop")
     assert dropped.videos[0].tracks == []
     assert dropped.notes["shapes without group_id left out"] == 1
     assert dropped.categories == []
@@ -170,11 +163,13 @@ def test_labels_with_number_are_pointed_out(read):
 
 
 def test_the_command_has_the_option_for_numbers(known, tmp_path):
-    path = known.images / "video1/00001.json"
-    path.write_text(json.dumps({"shapes": numbered("bus-1", "bus-2")}))
+    save_json(known.images / "video1/00001.json", {"shapes": numbered("bus-1", "bus-2")})
     found = imported("labelme", known.images, tmp_path / "out.json", "--labels-with-number")
     assert [category["name"] for category in found.content["categories"]] == ["bus"]
     assert len(found.content["annotations"]) == 2
+
+
+NINE_BY_FIVE = embedded_png(np.zeros((9, 5), np.uint8))
 
 
 def shape(points=SQUARE, kind="polygon", **values):
@@ -203,10 +198,7 @@ def shape(points=SQUARE, kind="polygon", **values):
         ([shape([[0, 0], [4, 4]], kind="mask")], "mask must be text, it is missing"),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="%%")], "shape 1: "),
         ([shape([[0, 0], [4, 4]], kind="mask", mask="aGk=")], "embedded PNG: cannot be read"),
-        (
-            [shape([[0, 0], [4, 4]], kind="mask", mask=embedded_png(np.zeros((9, 5), np.uint8)))],
-            "embedded PNG: has 9 x 5 pixels",
-        ),
+        ([shape([[0, 0], [4, 4]], kind="mask", mask=NINE_BY_FIVE)], "embedded PNG: has 9 x 5"),
         ([3], "shape 1: is 3; an object"),
     ],
 )
@@ -218,9 +210,8 @@ def test_bad_shapes_are_named(read, shapes, message):
 def test_bad_files_are_named(read, known):
     with pytest.raises(ValueError, match="00001.json: shapes must be a list, it is missing"):
         read(content={"version": "5"})
-    with pytest.raises(
-        ValueError, match=r"height and width are \(9, None\), but .* has \(48, 64\)"
-    ):
+    message = r"height and width are \(9, None\), but .* has \(48, 64\)"
+    with pytest.raises(ValueError, match=message):
         read(content={"shapes": [], "imageHeight": 9})
     with pytest.raises(ValueError, match=r"height and width are \('48', 64\), but"):
         read(content={"shapes": [], "imageHeight": "48", "imageWidth": 64})
