@@ -121,7 +121,7 @@ def test_builtin_dataset_with_other_categories_is_refused(tmp_path):
         load_ytvis_json(*folder, "ytvis_2021_train")
 
 
-def test_register_is_lazy_and_repeatable(tmp_path):
+def test_register_is_lazy_and_repeatable(tmp_path, monkeypatch):
     folder = make_ytvis_folder(tmp_path, videos=1)
     register_ytvis(NAME, tmp_path / "missing.json", folder.image_root)  # not read yet
     with pytest.raises(FileNotFoundError, match="missing.json"):
@@ -133,6 +133,8 @@ def test_register_is_lazy_and_repeatable(tmp_path):
     metadata = MetadataCatalog.get(NAME)
     assert (metadata.json_file, metadata.image_root) == tuple(folder)
     assert metadata.evaluator_type == "ytvis"
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))  # the same files
+    register_from_cfg(custom_cfg([NAME, "train.json", "train/JPEGImages"], train=[NAME]))
 
 
 def test_register_refuses_other_files_under_the_same_name(tmp_path):
@@ -192,16 +194,6 @@ def test_archives_are_found_as_they_unpack(monkeypatch, tmp_path, name, usual, o
         monkeypatch.undo()
         forget(name)
         register_builtin()
-
-
-def test_register_from_cfg(monkeypatch, tmp_path):
-    folder = make_ytvis_folder(tmp_path / "mine", videos=1)
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
-    cfg = custom_cfg([NAME, "mine/train.json", "mine/train/JPEGImages"], train=[NAME])
-    register_from_cfg(cfg)
-    register_from_cfg(cfg)
-    assert MetadataCatalog.get(NAME).json_file == folder.json_file
-    assert len(DatasetCatalog.get(NAME)) == 1
 
 
 @pytest.mark.parametrize(
