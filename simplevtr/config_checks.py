@@ -64,6 +64,11 @@ _OF_BACKBONE = {
 _NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "LN", "")
 # The words that a key takes.
 CHOICES = {
+    "INPUT.FORMAT": ("RGB", "BGR"),
+    "INPUT.MIN_SIZE_TRAIN_SAMPLING": ("choice",),
+    "INPUT.PHOTOMETRIC_PER": ("frame", "clip"),
+    "INPUT.SAMPLING": ("random", "consecutive"),
+    "INPUT.SAMPLING_SCHEME": ("video", "frame", "compromise"),
     "MODEL.SIMPLEVTR.HEAD": tuple(_READ_BY),
     "MODEL.SIMPLEVTR.DECODER_INPUT": ("zeros", "query"),
     "MODEL.SIMPLEVTR.MASK_HEAD.CONV": ("dcnv2", "dcnv1", "plain"),
@@ -76,6 +81,7 @@ CHOICES = {
     "SOLVER.AMP.DTYPE": ("float16", "bfloat16"),
     "SOLVER.OPTIMIZER": ("ADABELIEF", "ADAMW"),
 }
+_AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 # The numbers that keys take, those in lists too; keys or groups of them, of which the first counts.
 _LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     "odd and at least 1": (
@@ -86,7 +92,11 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
         lambda x: 0 <= x <= 1,
         ("MODEL.SIMPLEVTR.DROPOUT", "TEST.SLOT_THRESHOLD"),
     ),
-    "at least 0 (off) and below 1": (lambda x: 0 <= x < 1, ("SOLVER.EMA_DECAY",)),
+    "at least 0 (off) and below 1": (
+        lambda x: 0 <= x < 1,
+        ("DATASETS.PSEUDO_RATIO", "SOLVER.EMA_DECAY"),
+    ),
+    "at least 0 and below 90": (lambda x: 0 <= x < 90, ("INPUT.PSEUDO_MOTION.SHEAR",)),
     "above 0": (
         lambda x: x > 0,
         ("MODEL.PIXEL_STD", "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "SOLVER.CLIP_GRADIENTS.NORM_TYPE"),
@@ -94,6 +104,12 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     "at least 1": (
         lambda x: x >= 1,
         (
+            "INPUT.CROP_RANGE",
+            "INPUT.CROP_RESIZE",
+            "INPUT.MAX_SIZE_TEST",
+            "INPUT.MAX_SIZE_TRAIN",
+            "INPUT.PSEUDO_MOTION.SCALE",
+            "INPUT.SAMPLING_FRAME_NUM",
             "MODEL.RESNETS.BLOCKS_PER_STAGE",
             "MODEL.RESNETS.RES2_OUT_CHANNELS",
             "MODEL.RESNETS.STAGE_STRIDES",
@@ -117,6 +133,10 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     "at least 0": (
         lambda x: x >= 0,
         (
+            "INPUT.MIN_SIZE_TEST",
+            "INPUT.MIN_SIZE_TRAIN",
+            "INPUT.PSEUDO_MOTION",
+            "INPUT.SAMPLING_FRAME_RANGE",
             "MODEL.SIMPLEVTR.CLASS_OFFSET",
             "MODEL.SIMPLEVTR.ENC_LAYERS",
             "MODEL.SIMPLEVTR.LOSS",
@@ -147,12 +167,32 @@ def _check_values(values: dict[str, Any]) -> None:
             raise ValueError(f"{key} is {value}; it must be {what}")
 
 
+def _check_input(node: CfgNode) -> None:
+    """The keys of INPUT that lists of words, or other keys, limit."""
+    for name in node.AUGMENTATIONS:
+        if name not in _AUGMENTATIONS:
+            allowed = ", ".join(_AUGMENTATIONS)
+            raise ValueError(f"INPUT.AUGMENTATIONS has {name!r}; allowed are {allowed}")
+    if "crop" in node.AUGMENTATIONS and not node.CROP_RESIZE:
+        raise ValueError("INPUT.CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'")
+    if node.CROP_RANGE[0] > node.CROP_RANGE[1]:
+        raise ValueError(f"INPUT.CROP_RANGE is {node.CROP_RANGE}; (smallest, largest) is needed")
+    if not node.MIN_SIZE_TRAIN:
+        raise ValueError("INPUT.MIN_SIZE_TRAIN is empty; (0,) keeps the size of frames")
+    if node.SAMPLING == "consecutive" and node.SAMPLING_FRAME_RANGE:
+        raise ValueError(
+            f"INPUT.SAMPLING_FRAME_RANGE is {node.SAMPLING_FRAME_RANGE}, which INPUT.SAMPLING "
+            "'consecutive' does not read; allowed is 0"
+        )
+
+
 def check_config(cfg: CfgNode) -> None:
     """Refuse a value that its key cannot have, and keys that the head would ignore; ValueError."""
     default = get_cfg()
     add_simplevtr_config(default)
     given, usual = flat(cfg), flat(default)
     _check_values(given)
+    _check_input(cfg.INPUT)
     node, head = cfg.MODEL.SIMPLEVTR, cfg.MODEL.SIMPLEVTR.HEAD
     channels, pairs = node.HIDDEN_DIM, {"paper": 6, "pixel": 4}[head]
     if channels % node.NUM_HEADS or channels % pairs:

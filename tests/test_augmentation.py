@@ -170,24 +170,3 @@ def test_from_config():
     test = ClipAugmentation.from_config(cfg_with(MIN_SIZE_TEST=360, MAX_SIZE_TEST=640), False)
     assert (test.min_sizes, test.max_size, test.crop_resize) == ((360,), 640, ())
     assert (test.flip_prob, test.photometric) == (0.0, False)
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        (
-            {"AUGMENTATIONS": ["flop"]},
-            "'flop'; allowed: flip, vertical_flip, photometric, crop, paste",
-        ),
-        ({"PHOTOMETRIC_PER": "video"}, "INPUT.PHOTOMETRIC_PER is 'video'; allowed"),
-        ({"MIN_SIZE_TRAIN_SAMPLING": "range"}, "'range'; allowed: 'choice'"),
-        ({"CROP_RANGE": [600, 384]}, r"INPUT.CROP_RANGE is \(600, 384\)"),
-        ({"CROP_RESIZE": [0]}, r"INPUT.CROP_RESIZE is \(0,\)"),
-        ({"CROP_RESIZE": []}, r"INPUT.CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'"),
-        ({"MIN_SIZE_TRAIN": ()}, r"INPUT.MIN_SIZE_\* \(\)"),
-        ({"MIN_SIZE_TEST": -5}, r"INPUT.MIN_SIZE_\* \(-5,\)"),  # before it is trained
-    ],
-)
-def test_from_config_refuses(keys, message):
-    with pytest.raises(ValueError, match=message):
-        ClipAugmentation.from_config(cfg_with(**keys), True)

@@ -141,13 +141,6 @@ def test_stills_alone(tmp_path, scheme):
     assert sorted(ids) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("ratio", [-0.1, 1.0])
-def test_shares_out_of_range_are_refused(tmp_path, ratio):
-    register(tmp_path)
-    with pytest.raises(ValueError, match=rf"PSEUDO_RATIO is {ratio}; a share in \[0, 1\)"):
-        build_train_loader(cfg_for(VIDEOS, STILLS, **{"DATASETS.PSEUDO_RATIO": ratio}))
-
-
 def test_categories_are_those_of_the_videos(tmp_path):
     register(tmp_path)
     (record, *_) = DatasetCatalog.get(STILLS)

@@ -99,6 +99,15 @@ def test_words_that_a_key_does_not_take(key):
         (f"{NODE}.DROPOUT", 1.5, "at most 1"),
         (f"{NODE}.HIDDEN_DIM", 26, "divisible by NUM_HEADS, 8, and by 6"),
         ("MODEL.PIXEL_STD", [1.0, 0.0, 1.0], "above 0"),
+        ("DATASETS.PSEUDO_RATIO", 1.0, "below 1"),
+        ("INPUT.CROP_RESIZE", [0], "at least 1"),
+        ("INPUT.MAX_SIZE_TEST", 0, "at least 1"),
+        ("INPUT.MIN_SIZE_TEST", -5, "at least 0"),
+        ("INPUT.PSEUDO_MOTION.SHEAR", 90.0, "below 90"),
+        ("INPUT.PSEUDO_MOTION.SCALE", 0.5, "at least 1"),
+        ("INPUT.PSEUDO_MOTION.ROTATE", -1.0, "at least 0"),
+        ("INPUT.SAMPLING_FRAME_NUM", 0, "at least 1"),
+        ("INPUT.SAMPLING_FRAME_RANGE", -1, "at least 0"),
         ("SOLVER.EMA_DECAY", -0.5, "below 1"),
         ("SOLVER.MAX_ITER", -5, "at least 0"),
         ("SOLVER.CHECKPOINT_PERIOD", 0, "at least 1"),
@@ -109,6 +118,24 @@ def test_words_that_a_key_does_not_take(key):
 def test_numbers_that_a_key_does_not_take(key, value, limit):
     with pytest.raises(ValueError, match=re.escape(f"{key} is {value}; it must be") + f".*{limit}"):
         setup_cfg("", [key, str(value)])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["INPUT.AUGMENTATIONS", ["flop"]], "has 'flop'; allowed are flip, vertical_flip, photo"),
+        (["INPUT.CROP_RESIZE", []], "CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'"),
+        (["INPUT.CROP_RANGE", [600, 384]], "CROP_RANGE is [600, 384]; (smallest, largest) is"),
+        (["INPUT.MIN_SIZE_TRAIN", ()], "MIN_SIZE_TRAIN is empty; (0,) keeps the size"),
+        (
+            ["INPUT.SAMPLING", "consecutive", "INPUT.SAMPLING_FRAME_RANGE", 1],
+            "SAMPLING_FRAME_RANGE is 1, which INPUT.SAMPLING 'consecutive' does not read",
+        ),
+    ],
+)
+def test_keys_of_input_that_do_not_go_together(words, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        setup_cfg("", [*map(str, words)])
 
 
 def test_names():

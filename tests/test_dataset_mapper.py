@@ -180,8 +180,6 @@ def test_image_format(tmp_path):
     bgr = mapper_for(is_train=False, image_format="BGR")(record)["image"][0]
     assert torch.equal(rgb, bgr.flip(0))
     assert not torch.equal(rgb, bgr)
-    with pytest.raises(ValueError, match="'L'; allowed: RGB, BGR"):
-        mapper_for(image_format="L")
 
 
 def test_without_a_generator_torch_decides(tmp_path):
@@ -215,8 +213,6 @@ def test_from_config(tmp_path):
     assert set(clip["frame_idx"]) < {3, 4, 5}
     assert min(clip["image"][0].shape[1:]) == 300
     cfg.INPUT.SAMPLING = "consecutive"
-    with pytest.raises(ValueError, match=r"SAMPLING_FRAME_RANGE is 1, which INPUT.SAMPLING"):
-        YTVISDatasetMapper(cfg, True)
     cfg.INPUT.SAMPLING_FRAME_RANGE = 0
     assert YTVISDatasetMapper(cfg, True)(record | {"anchor": 0})["frame_idx"] == [8, 0]
     test = YTVISDatasetMapper(cfg, False)(record)

@@ -30,8 +30,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
     Raises:
         KeyError: for a dataset that is not registered.
         ValueError: no video has usable ground truth, the datasets have different categories or
-            others than the model, the batch cannot be shared among the processes, or
-            DATASETS.PSEUDO_RATIO is not a share.
+            others than the model, or the batch cannot be shared among the processes.
     """
     _prepare_fork(cfg)
     records, items, visits = _epoch(cfg)
@@ -136,10 +135,5 @@ def _epoch(
     count = int(stills.sum())
     if 0 < count < len(items):
         ratio = cfg.DATASETS.PSEUDO_RATIO
-        if not 0 <= ratio < 1:
-            raise ValueError(
-                f"DATASETS.PSEUDO_RATIO is {ratio}; a share in [0, 1) is needed where "
-                "DATASETS.TRAIN has videos too"
-            )
         visits[stills] = ratio / (1 - ratio) * (len(items) - count) / count
     return records, items, visits

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from simplevtr.config import inference_window
 from simplevtr.data.annotations import read_tracks, tracks_to_instances
 from simplevtr.data.augmentation import ClipAugmentation
-from simplevtr.data.frame_sampling import check_sampling, sample_frames
+from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.data.pseudo_video import AffineMotion, warp_image, warp_tracks
 from simplevtr.data.transforms import ClipGeometry, PhotometricTransform
-from simplevtr.formats.images import check_image_format, read_reduced_frame
+from simplevtr.formats.images import read_reduced_frame
 
 import cv2
 import numpy as np
@@ -61,8 +61,6 @@ class YTVISDatasetMapper:
     __init__: ClassVar[Any]  # also takes a config, see below
 
     def __post_init__(self) -> None:
-        check_image_format(self.image_format)
-        check_sampling(self.sampling, self.frame_range)
         self.jpeg_draft = self.jpeg_draft and self.is_train
 
     @classmethod

@@ -6,9 +6,6 @@ from simplevtr.structures import cyclic_frames
 
 import numpy as np
 
-SCHEMES = ("video", "frame", "compromise")
-SAMPLINGS = ("random", "consecutive")
-
 
 def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[int, int | None]]:
     """The (video index, 0-based anchor frame or None) pairs of one epoch, in their order.
@@ -21,10 +18,6 @@ def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[
             / T) times, with its anchors spread evenly (the paper names a compromise without
             defining it).
     """
-    if scheme not in SCHEMES:
-        raise ValueError(f"INPUT.SAMPLING_SCHEME is {scheme!r}; allowed: {', '.join(SCHEMES)}")
-    if frames < 1:
-        raise ValueError(f"a clip must have at least 1 frame, not {frames}")
     if scheme == "video":
         return [(index, None) for index in range(len(lengths))]
     if scheme == "frame":
@@ -89,16 +82,3 @@ def sample_frames(
     if shuffle:
         drawn = rng.permutation(drawn)
     return [int(t) for t in drawn]
-
-
-def check_sampling(sampling: str, frame_range: int) -> None:
-    """ValueError unless ``sample_frames`` takes these."""
-    if sampling not in SAMPLINGS:
-        raise ValueError(f"INPUT.SAMPLING is {sampling!r}; allowed: {', '.join(SAMPLINGS)}")
-    if frame_range < 0:
-        raise ValueError(f"INPUT.SAMPLING_FRAME_RANGE is {frame_range}; it must be 0 or more")
-    if frame_range and sampling == "consecutive":
-        raise ValueError(
-            f"INPUT.SAMPLING_FRAME_RANGE is {frame_range}, which INPUT.SAMPLING 'consecutive' does "
-            "not read; allowed is 0"
-        )

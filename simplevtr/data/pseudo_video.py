@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from simplevtr.config import keyword_arguments
 from simplevtr.data.annotations import ClipTracks
 from simplevtr.formats.rle import encode_mask
 
@@ -29,21 +30,10 @@ class AffineMotion:
     rotate: float = 10.0  # greatest angle in degrees, either way
     shear: float = 5.0  # greatest angle in degrees by which upright lines lean, either way
 
-    def __post_init__(self) -> None:
-        sound = (
-            self.translate >= 0 and self.scale >= 1 and self.rotate >= 0 and 0 <= self.shear < 90
-        )
-        if not sound:  # so that NaN is refused too
-            raise ValueError(
-                f"INPUT.PSEUDO_MOTION: TRANSLATE {self.translate} must be >= 0, SCALE {self.scale} "
-                f">= 1, ROTATE {self.rotate} >= 0 and SHEAR {self.shear} in [0, 90)"
-            )
-
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Self:
         """As INPUT.PSEUDO_MOTION says."""
-        node = cfg.INPUT.PSEUDO_MOTION
-        return cls(translate=node.TRANSLATE, scale=node.SCALE, rotate=node.ROTATE, shear=node.SHEAR)
+        return cls(**keyword_arguments(cfg.INPUT.PSEUDO_MOTION))
 
     def draw(self, frames: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Draw where a picture of (H, W) pixels is in each of T frames.

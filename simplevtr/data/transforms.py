@@ -46,7 +46,7 @@ class ClipGeometry:
         return largest_reduction(self.rectangle, self.size)
 
     def apply_image(self, img: np.ndarray, reduction: int = 1) -> np.ndarray:
-        """(H, W[, 3]) uint8 to (h, w[, 3]) uint8, bilinear with antialiasing.
+        """(H, W, 3) uint8 to (h, w, 3) uint8, bilinear with antialiasing.
 
         The image may come at 1 / ``reduction`` of its size. Pixel i of it covers the source pixels
         from i * reduction on, also where the last one reaches beyond the frame.
@@ -115,12 +115,11 @@ class PhotometricTransform:
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W[, 3]) uint8 to (h, w[, 3]), bilinear with antialiasing over whole pixels."""
-    channels = image[..., None] if image.ndim == 2 else image
+    """(H, W, 3) uint8 to (h, w, 3), bilinear with antialiasing over whole pixels."""
     # As (1, 3, H, W) with the channels innermost in memory, which the kernel reads fastest.
-    tensor = torch.from_numpy(np.ascontiguousarray(channels)).permute(2, 0, 1)[None]
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     planes = F.interpolate(tensor, size, mode="bilinear", antialias=True)[0].numpy()
-    return planes[0] if image.ndim == 2 else cv2.merge(list(planes))
+    return cv2.merge(list(planes))
 
 
 def _nearest(length: int, start: float, end: float, count: int) -> np.ndarray:

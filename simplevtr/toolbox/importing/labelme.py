@@ -40,13 +40,12 @@ def read(
 ) -> None:
     """Read one video or a folder of videos; the options are those of the command."""
     source = sources.require_folder(source, "LabelMe's files")
-    root = sources.require_folder(images or source, "the videos' frames")
+    root = dataset.image_root = sources.require_folder(images or source, "the videos' frames")
     single = bool(sources.files_of(source, ".json"))
     folders = [source] if single else sources.sub_folders(source)
     folders = [folder for folder in folders if sources.files_of(folder, ".json")]
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
-    dataset.image_root = root
     track_of = partial(_track_of, ungrouped=ungrouped, labels_with_number=labels_with_number)
 
     def video_of(folder: Path) -> reading.ImportedVideo:

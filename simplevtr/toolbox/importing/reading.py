@@ -177,9 +177,7 @@ class VideoDraft:
         sizes: dict[Hashable, Size] = {}
         for t, path in self.frames.items():
             with self.frame(t):
-                stated: Any = self.stated.get(t) or ()
-                known = stated and all(type(side) is int for side in stated)
-                sizes[t] = _size_of(path, stated if known else None)
+                sizes[t] = _size_of(path, self.stated.get(t))
         self._require_frames(sizes)
         ((size, _),) = Counter(sizes.values()).most_common(1)
         usual = next(self.frames[t].name for t in sizes if sizes[t] == size)
@@ -197,7 +195,7 @@ class VideoDraft:
             raise ValueError(f"{self.name}: no frame can be used")
 
 
-def _size_of(path: Path, wanted: Size | None) -> Size:
+def _size_of(path: Path, wanted: Any) -> Size:
     """(H, W) of a frame: the wanted one if it fits the picture turned or as it is stored."""
     try:
         size = frame_size(path, wanted)
