@@ -8,18 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from simplevtr.commands import import_dataset
-from simplevtr.toolbox.importing.output import (
-    categories_of_file,
-    summary_table,
-    use_categories,
-    write_ytvis,
-)
-from simplevtr.toolbox.importing.reading import (
-    ImportedDataset,
-    ImportedTrack,
-    ImportedVideo,
-    VideoDraft,
-)
+from simplevtr.toolbox.importing import reading
+from simplevtr.toolbox.importing.output import summary_table, use_categories, write_ytvis
 from simplevtr.toolbox.importing.shapes import from_labels
 from simplevtr.toolbox.importing.sources import frames_of, numbered_frames
 
@@ -39,9 +29,10 @@ def davis(tmp_path):
 def one_track(category="cat", **values):
     rle = encoded(np.eye(*SIZE))
     mask = {"size": rle["size"], "counts": rle["counts"].encode()}
-    video = ImportedVideo("a", SIZE, ["a/0.jpg", "a/1.jpg"], [ImportedTrack(category, {1: mask})])
+    track = reading.ImportedTrack(category, {1: mask})
+    video = reading.ImportedVideo("a", SIZE, ["a/0.jpg", "a/1.jpg"], [track])
     values = {"videos": [video], "categories": [(3, "cat")], "notes": Counter()} | values
-    return ImportedDataset(image_root=Path("root"), **values)
+    return reading.ImportedDataset(image_root=Path("root"), **values)
 
 
 # --- the file
@@ -55,18 +46,11 @@ def test_fields_of_the_file(tmp_path):
     assert content["info"] == {"description": "by hand"}
     assert content["categories"] == [{"id": 3, "name": "cat"}]
     (video,), (track,) = content["videos"], content["annotations"]
-    size = {"height": 48, "width": 64, "length": 2}
-    assert video == {**size, "file_names": ["a/0.jpg", "a/1.jpg"], "id": 1}
-    assert track == {
-        **size,
-        "category_id": 3,
-        "segmentations": [None, encoded(np.eye(*SIZE))],
-        "bboxes": [None, [0.0, 0.0, 48.0, 48.0]],
-        "areas": [None, 48],
-        "video_id": 1,
-        "iscrowd": 0,
-        "id": 1,
-    }
+    size = {"height": 48, "width": 64, "length": 2, "id": 1}
+    assert video == size | {"file_names": ["a/0.jpg", "a/1.jpg"]}
+    lists = {"bboxes": [None, [0.0, 0.0, 48.0, 48.0]], "areas": [None, 48]}
+    lists["segmentations"] = [None, encoded(np.eye(*SIZE))]
+    assert track == size | lists | {"video_id": 1, "category_id": 3, "iscrowd": 0}
 
 
 def test_nothing_is_replaced_or_left_behind(tmp_path, monkeypatch):
@@ -118,18 +102,10 @@ def command(davis, tmp_path, call):
 def test_summary(davis, command):
     (davis / "Annotations/video2/00003.png").unlink()
     _, printed = command()
-    rows = dict(line.rsplit(maxsplit=1) for line in printed.splitlines()[:-1])
-    assert {name.strip(): int(count) for name, count in rows.items()} == {
-        "videos": 2,
-        "without tracks": 0,
-        "frames": 7,
-        "tracks": 4,
-        "masks": 12,
-        "categories": 2,
-        "tracks of cat": 2,
-        "tracks of dog": 2,
-        "frames without a PNG left out": 1,
-    }
+    rows = [line.strip().rsplit(maxsplit=1) for line in printed.splitlines()[:-1]]
+    expected = "videos 2, without tracks 0, frames 7, tracks 4, masks 12, categories 2, "
+    expected += "tracks of cat 2, tracks of dog 2, frames without a PNG left out 1"
+    assert ", ".join(map(" ".join, ((name.strip(), count) for name, count in rows))) == expected
 
 
 @pytest.mark.parametrize(
@@ -287,14 +263,13 @@ def test_messages_do_not_grow_with_the_list_of_categories():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{}", "categories must be a list, it is missing"),
-        ('{"categories": [{"id": 1}]}', r"categories\[0\]: name must be text"),
+        ({}, "train.json: categories must be a list, it is missing"),
+        ({"categories": [{"id": 1}]}, "train.json: categories[0]: name must be text"),
     ],
 )
-def test_files_without_usable_categories_are_refused(tmp_path, content, message):
-    (tmp_path / "a.json").write_text(content)
-    with pytest.raises(ValueError, match=f"a.json: {message}"):
-        categories_of_file(tmp_path / "a.json")
+def test_files_without_usable_categories_are_refused(command, train, content, message):
+    save_json(train, content)
+    assert message in command("--categories", train)[1]
 
 
 # --- files and folders
@@ -338,8 +313,9 @@ def test_huge_pictures_are_refused_unread(davis, tmp_path, side):
         with pytest.raises(ValueError, match=r"Annotations/video1/00000.png: "):
             read_davis(davis)
         huge_png(tmp_path / "frame.png", side, side)
+        frames = {0: tmp_path / "frame.png"}
         with pytest.raises(ValueError, match=r"frame.png[: ]"):
-            VideoDraft(ImportedDataset(tmp_path), "video", {0: tmp_path / "frame.png"})
+            reading.VideoDraft(reading.ImportedDataset(tmp_path), "video", frames)
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()

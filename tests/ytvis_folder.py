@@ -37,21 +37,11 @@ def make_ytvis_folder(
 ) -> YtvisFolder:
     """Write ``root/<split>.json`` and ``root/<split>/JPEGImages/<video>/00000.jpg ...``.
 
-    Videos, tracks and categories count from 1 in the JSON. Track k of a video (0-based) is a
-    rectangle of about a third of the frame, one colour per category, that moves 2 pixels a frame.
-
-    Args:
-        root: folder to write into; made if missing.
-        videos: number of videos.
-        frames: frames of each video, one number or one a video.
-        size: (height, width) in pixels, one pair or one a video.
-        tracks: annotations of each video; track k has category ``k % len(categories) + 1``.
-        categories: names, ids from 1.
-        absent: (track, frame) pairs in which a track is absent (null segmentation and box).
-        annotations: False writes ``"annotations": null``, as in the official validation sets.
-        segmentation: "uncompressed", "compressed" (RLE) or "polygon".
-        split: name of the JSON file and of the frames' folder.
-        images: False writes the JSON only.
+    Videos, tracks and categories count from 1 in the JSON. Track k of a video (0-based), of
+    category ``k % len(categories) + 1``, is a rectangle of about a third of the frame, one colour
+    per category, that moves 2 pixels a frame. ``frames`` and ``size`` are of all videos or one a
+    video; ``absent`` has (track, frame) pairs; ``annotations`` False writes null, as in the
+    official validation sets; ``segmentation`` is "uncompressed", "compressed" or "polygon".
     """
     image_root = Path(root) / split / "JPEGImages"
     image_root.mkdir(parents=True, exist_ok=True)
