@@ -105,6 +105,18 @@ def test_pictures_are_read_as_exif_turns_them(case):
     assert reader(*case)().videos == expected
 
 
+def test_annotations_behind_a_link_that_leads_nowhere_are_not_absent(case):
+    """As where the content of a large file was not fetched."""
+    form, _, source = case
+    names = "video1.txt", "video1.xml", "video1/000000.png", "video1/00000.json", "meta.json"
+    found = [path for name in names if (path := source / name).is_file()]
+    for path in found or [source]:
+        path.rename(path.with_name("moved"))
+        path.symlink_to("nowhere")
+        with pytest.raises((ValueError, FileNotFoundError), match=path.name):
+            reader(*case)()
+
+
 @pytest.mark.parametrize("broken", ["annotation", "size", "image"])
 def test_a_broken_frame_costs_that_frame(case, broken):
     form, known, source = case

@@ -1,3 +1,4 @@
+import re
 from functools import partial
 from pathlib import Path
 
@@ -68,9 +69,10 @@ def challenge(tmp_path, known):
     return root
 
 
-def test_the_layout_of_motchallenge(tmp_path, known, challenge):
+def test_the_layout_of_motchallenge(tmp_path, known, challenge, capsys):
     (challenge / "README.txt").write_text("no annotations")
     found = imported("mots", challenge, tmp_path / "out.json", *OPTIONS)
+    assert re.search("folders without annotations left out +1\n", capsys.readouterr().out)
     files = [video["file_names"][0] for video in found.content["videos"]]
     assert files == ["video1/img1/00000.jpg", "video2/img1/00000.jpg"]
     for video in found.content["videos"]:

@@ -11,6 +11,7 @@ track whose mark it covers by more than a half, the rule of the challenge. Three
 datasets, whose TIFFs have several pages, are refused.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,7 +67,7 @@ def _video(
     marks = sources.numbered_frames(truth / "TRA")
     cells: dict[int, Path] = {}
     folder = (truth if masks != "st" else truth.with_name(f"{name}_ST")) / "SEG"
-    if masks in ("seg", "st") or (masks == "both" and folder.is_dir()):
+    if masks in ("seg", "st") or (masks == "both" and os.path.lexists(folder)):
         cells = sources.numbered_frames(folder)
     for path in (*frames.values(), *marks.values(), *cells.values()):
         if (pages := picture_count(path)) > 1:

@@ -41,7 +41,8 @@ def read(
     top, labels = _label_folder(source, subfolder)
     images = images or _image_folder(top, labels)
     dataset.image_root = sources.require_folder(images, "the videos' frames (--images)")
-    metas = [path for home in (top.parent, source) if (path := home / "meta.json").is_file()]
+    metas = [home / "meta.json" for home in (top.parent, source)]
+    metas = [path for path in metas if os.path.lexists(path)]  # a link that leads nowhere too
     objects = _read_meta(metas[0], dataset.notes) if metas else None
     folders = sources.sub_folders(labels)
     if videos is not None:

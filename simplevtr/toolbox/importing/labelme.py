@@ -42,8 +42,9 @@ def read(
     source = sources.require_folder(source, "LabelMe's files")
     root = dataset.image_root = sources.require_folder(images or source, "the videos' frames")
     single = bool(sources.files_of(source, ".json"))
-    folders = [source] if single else sources.sub_folders(source)
-    folders = [folder for folder in folders if sources.files_of(folder, ".json")]
+    inside = [source] if single else sources.sub_folders(source)
+    folders = [folder for folder in inside if sources.files_of(folder, ".json")]
+    dataset.notes["folders without a JSON file left out"] = len(inside) - len(folders)
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
     track_of = partial(_track_of, ungrouped=ungrouped, labels_with_number=labels_with_number)

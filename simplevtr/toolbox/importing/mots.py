@@ -11,6 +11,7 @@ a folder of such folders. A PNG's name ends in the number of its frame. Frames a
 ``<video>/gt/gt.txt``, ``<video>``, or a folder of such videos, and frames are there by default.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def read(
 ) -> None:
     """Read videos of either form; ``classes`` are as of ``--classes``."""
     names = KITTI_CLASSES if classes is None else _parse_classes(classes)
-    videos = _videos(source)
+    videos = _videos(source, dataset)
     if images is None:
         own = _folder_of(next(iter(videos.values())))
         if own is None:
@@ -61,22 +62,24 @@ def _parse_classes(entries: Sequence[str]) -> dict[int, str]:
     return classes
 
 
-def _videos(source: Path) -> dict[str, Path]:
+def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
     folders = sources.sub_folders(source)
-    texts = [text for f in (source, *folders) if (text := f.joinpath(*_GROUND_TRUTH)).is_file()]
-    if not texts:  # next to MOTChallenge's folders, notes at most
-        texts = [source] if source.is_file() else sources.files_of(source, ".txt")
-    if texts:
-        return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
-    if sources.files_of(source, ".png"):
-        return {source.absolute().name: source}
-    found = {folder.name: folder for folder in folders if sources.files_of(folder, ".png")}
+    truths = {folder: folder.joinpath(*_GROUND_TRUTH) for folder in (source, *folders)}
+    found = {folder: text for folder, text in truths.items() if os.path.lexists(text)}
+    if not found:  # next to MOTChallenge's folders, text files are notes at most
+        if texts := [source] if source.is_file() else sources.files_of(source, ".txt"):
+            return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
+        if sources.files_of(source, ".png"):
+            return {source.absolute().name: source}
+        found = {folder: folder for folder in folders if sources.files_of(folder, ".png")}
     if not found:
         raise ValueError(
             f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
         )
-    return found
+    if source not in found:
+        dataset.notes["folders without annotations left out"] = len(folders) - len(found)
+    return {folder.absolute().name: path for folder, path in found.items()}
 
 
 def _folder_of(text: Path) -> Path | None:

@@ -25,13 +25,21 @@ def require_folder(path: Path, what: str) -> Path:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """The folders in what may be a folder in natural order, hidden ones left out."""
-    return _sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    """The folders in what may be a folder in natural order, hidden ones left out.
+
+    A link without suffix that leads nowhere is one too: it cannot be read, but it is not ignored.
+    """
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return _sorted(p for p in inside if p.is_dir() or not (p.suffix or p.exists()))
 
 
 def files_of(folder: Path, *suffixes: str) -> list[Path]:
-    """The files that end so, in any case, in natural order, hidden ones left out."""
-    return _sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+    """The files that end so, in any case, in natural order, hidden ones left out.
+
+    Links that lead nowhere are among them: the files are missing, not the annotations.
+    """
+    named = (p for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    return _sorted(p for p in named if p.is_file() or not p.exists())
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:
