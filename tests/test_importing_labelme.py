@@ -140,7 +140,10 @@ def numbered(*labels):
     return [labelme_shape(label, SQUARE) for label in labels]
 
 
-def test_labels_with_number(read):
+def test_labels_with_number(read, known, tmp_path):
+    read(*numbered("bus-1", "bus-2"), labels_with_number=True)
+    found = imported("labelme", known.images, tmp_path / "out.json", "--labels-with-number")
+    assert len(found.content["annotations"]) == 2
     dataset = read(*numbered(*NUMBERED), labels_with_number=True, ungrouped="drop")
     tracks = [(t.category, [*t.masks]) for t in dataset.videos[0].tracks]
     assert tracks == [("bus", [0]), ("bus", [0]), ("tram", [0])]
@@ -160,13 +163,6 @@ def test_labels_with_number_are_pointed_out(read):
     assert read(*numbered("bus-1-1", "bus-2-1"), labels_with_number=True).notes[note] == 0
     with pytest.raises(ValueError, match=r"'bus-1' has no group_id.* \(--labels-with-number\)"):
         read(*numbered("bus-1"))
-
-
-def test_the_command_has_the_option_for_numbers(known, tmp_path):
-    save_json(known.images / "video1/00001.json", {"shapes": numbered("bus-1", "bus-2")})
-    found = imported("labelme", known.images, tmp_path / "out.json", "--labels-with-number")
-    assert [category["name"] for category in found.content["categories"]] == ["bus"]
-    assert len(found.content["annotations"]) == 2
 
 
 NINE_BY_FIVE = embedded_png(np.zeros((9, 5), np.uint8))

@@ -11,6 +11,7 @@ from simplevtr.video_io import open_sink
 import numpy as np
 import pytest
 from foreign_formats import decoded, encoded
+from json_files import save_json
 from PIL import Image
 
 SIZE = (48, 64)
@@ -30,18 +31,10 @@ MASKLET = [[mask(2, 2), EMPTY], [mask(4, 4), mask(30, 40)], [None, mask(30, 42)]
 
 @pytest.fixture
 def content():
-    return {
-        "video_id": NAME,
-        "video_duration": 10 / 24,
-        "video_frame_count": 10.0,
-        "video_height": float(SIZE[0]),
-        "video_width": float(SIZE[1]),
-        "masklet": MASKLET,
-        "masklet_id": [0, 3],
-        "masklet_frame_count": [3, 3],
-        "masklet_type": ["manual", "manual"],
-        "masklet_num": 2,
-    }
+    own = {"video_id": NAME, "video_duration": 10 / 24, "video_frame_count": 10.0}
+    own |= {"video_height": float(SIZE[0]), "video_width": float(SIZE[1]), "masklet": MASKLET}
+    own |= {"masklet_id": [0, 3], "masklet_frame_count": [3, 3], "masklet_num": 2}
+    return own | {"masklet_type": ["manual", "manual"]}
 
 
 @pytest.fixture
@@ -49,18 +42,21 @@ def source(tmp_path, content):
     """A folder as the archives have it, whose video is of level 20 t in frame t."""
     folder = tmp_path / "sav_train/sav_000"
     folder.mkdir(parents=True)
-    with open_sink(folder / f"{NAME}.mp4", 24, SIZE) as sink:
-        for t in range(10):
-            sink.write(np.full((*SIZE, 3), 20 * t, np.uint8))
-    (folder / f"{NAME}_manual.json").write_text(json.dumps(content))
-    auto = {**content, "masklet_id": [5], "masklet_num": 1, "masklet_frame_count": [3]}
-    auto["masklet"] = [[mask(0, 0)]] * 3
-    (folder / f"{NAME}_auto.json").write_text(json.dumps(auto))
+    write_film(folder / f"{NAME}.mp4", 10)
+    rewrite(folder, content)
+    auto = content | {"masklet_id": [5], "masklet_num": 1, "masklet_frame_count": [3]}
+    save_json(folder / f"{NAME}_auto.json", auto | {"masklet": [[mask(0, 0)]] * 3})
     return folder
 
 
 def rewrite(source, content, **values):
-    (source / f"{NAME}_manual.json").write_text(json.dumps({**content, **values}))
+    save_json(source / f"{NAME}_manual.json", content | values)
+
+
+def write_film(path, frames):
+    with open_sink(path, 24, SIZE, overwrite=True) as sink:
+        for t in range(frames):
+            sink.write(np.full((*SIZE, 3), 20 * t % 256, np.uint8))
 
 
 def test_an_archive(tmp_path, source):
@@ -120,12 +116,6 @@ def test_fields_that_cannot_be_used(tmp_path, source, content, change, message):
     rewrite(source, content, **change)
     with pytest.raises(ValueError, match=f"{NAME}.*{message}"):
         read(source, write_frames=tmp_path / "frames")
-
-
-def write_film(path, frames):
-    with open_sink(path, 24, SIZE, overwrite=True) as sink:
-        for t in range(frames):
-            sink.write(np.full((*SIZE, 3), 20 * t % 256, np.uint8))
 
 
 def test_a_film_of_another_frame_rate_is_refused(tmp_path, source):

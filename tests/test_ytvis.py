@@ -107,6 +107,7 @@ def test_missing_files(tmp_path):
         load_ytvis_json(folder.json_file, tmp_path / "nowhere")
     for video in (2, 3):
         Path(folder.image_root, f"video{video}/00002.jpg").unlink()  # one from the middle
+    Path(folder.image_root, "video3/00002.jpg").symlink_to("nowhere")
     with pytest.raises(FileNotFoundError, match=r"2 of the 12 frames .*video2/00002\.jpg"):
         load_ytvis_json(*folder)
 

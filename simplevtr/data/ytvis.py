@@ -215,7 +215,9 @@ def find_frames(records: list[Record], json_file: str, image_root: str, what: st
         for t, path in enumerate(record["file_names"]):
             folder, name = os.path.split(path)
             if folder not in present:
-                present[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+                present[folder] = set()
+                if os.path.isdir(folder):
+                    present[folder] = {e.name for e in os.scandir(folder) if e.is_file()}
             if name not in present[folder]:
                 record["file_names"][t] = os.fspath(existing(path))
                 if not os.path.isfile(record["file_names"][t]):
