@@ -133,6 +133,7 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     "at least 0": (
         lambda x: x >= 0,
         (
+            "DATALOADER.NUM_WORKERS",
             "INPUT.MIN_SIZE_TEST",
             "INPUT.MIN_SIZE_TRAIN",
             "INPUT.PSEUDO_MOTION",
