@@ -9,7 +9,7 @@ from urllib.error import URLError
 from urllib.parse import parse_qs
 
 from simplevtr.backbone_weights import backbone_names
-from simplevtr.config_file import flat
+from simplevtr.config_file import flat, parse_config
 from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
 from simplevtr.package_files import PackageFiles
@@ -23,7 +23,6 @@ from simplevtr.weights_file import (
     write_weights,
 )
 
-import yaml
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
@@ -54,10 +53,14 @@ def saved_classes(path: str) -> Classes | None:
 
 
 def config_changes(checkpoint: Mapping[str, Any], cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
-    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values."""
+    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values.
+
+    ValueError if that is not a config.
+    """
     if (text := config_of(checkpoint)) is None:
         return {}
-    old, new = (flat(yaml.safe_load(dump)) for dump in (text, cfg.dump()))
+    source = "the config inside the checkpoint"
+    old, new = (flat(parse_config(dump, source)) for dump in (text, cfg.dump()))
     return {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())

@@ -144,14 +144,20 @@ def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path]
         raise ValueError(f"{path}: {error}") from error
 
 
+def parse_config(text: str, source: str) -> dict[str, Any]:
+    """The groups in the YAML of a whole config; ValueError, with ``source``, if it is none."""
+    content = _parsed(text, source, "config")
+    if not isinstance(content, dict):
+        raise ValueError(f"{source}: groups of config keys are needed")
+    return content
+
+
 def merge_text(cfg: CfgNode, text: str, source: str) -> None:
     """Merge the YAML of a whole config, which names no other, into ``cfg``, in place.
 
     ValueError as of ``merge_file``; the message begins with ``source``.
     """
-    content = _parsed(text, source, "config")
-    if not isinstance(content, dict):
-        raise ValueError(f"{source}: groups of config keys are needed")
+    content = parse_config(text, source)
     try:
         _merge_group(cfg, content, "", cfg)
     except ValueError as error:

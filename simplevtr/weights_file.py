@@ -72,6 +72,13 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
     return {"model": content}
 
 
+def inside(content: Any, *keys: str) -> Any:
+    """What nested dicts have under these keys, None if one of them is missing or no dict."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
+
+
 def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[str, Tensor], str]:
     """The weights of a checkpoint that its scores are those of, as everything but --resume takes.
 
@@ -83,9 +90,8 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
         ValueError: there are none, or something else is among them; the message begins with
             ``source``.
     """
-    average: Any = checkpoint
-    for key in ("trainer", "hooks", "WeightAverage"):  # as ``engine.hooks.WeightAverage`` saved it
-        average = average.get(key) if isinstance(average, Mapping) else None
+    # As ``engine.hooks.WeightAverage`` saved it
+    average = inside(checkpoint, "trainer", "hooks", "WeightAverage")
     content = checkpoint["model"]
     if isinstance(average, Mapping):
         wrap = "module."
@@ -124,9 +130,7 @@ def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | N
 
 def config_of(checkpoint: Mapping[str, Any]) -> str | None:
     """The YAML of the config that a checkpoint was trained with, None where it does not tell."""
-    trainer = checkpoint.get("trainer")
-    states = checkpoint, trainer if isinstance(trainer, Mapping) else {}
-    texts = (state.get("config") for state in states)
+    texts = inside(checkpoint, "config"), inside(checkpoint, "trainer", "config")
     return next((text for text in texts if isinstance(text, str)), None)
 
 

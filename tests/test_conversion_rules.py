@@ -207,6 +207,30 @@ def test_other_shapes_are_left_out_with_both_named():
     assert "input_proj.weight (4, 2, 1, 1), wanted (3, 2, 1, 1)" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_head.bias", torch.tensor(1.0)),
+        ("class_head.bias", torch.zeros(0)),
+        (QUERIES.removeprefix("network."), torch.zeros(0, 2)),
+        ("mask_head.deform.0.conv.offset.weight", torch.zeros(27)),
+        ("backbone.stem.conv1.weight", torch.zeros(2, 1, 3, 3)),
+    ],
+)
+def test_shapes_that_the_rules_cannot_mean_are_left_out(name, value):
+    wanted = {
+        "network.class_head.bias": torch.zeros(3),
+        QUERIES: torch.zeros(2, 2),
+        "network.mask_head.deform.0.conv.weight": torch.zeros(2, 2, 3, 3),
+        "network.mask_head.deform.0.conv.offset.weight": torch.zeros(27, 2, 3, 3),
+        "network.backbone.stem.conv1.weight": torch.zeros(2, 3, 3, 3),
+    }
+    source = wanted | {f"network.{name}": value}
+    result, report = convert(source, target(wanted), colours="caffe")
+    assert f"network.{name}" not in result
+    assert [entry.name for entry in report.left_out] == [f"network.{name}"]
+
+
 def test_the_report_counts_every_tensor_and_lists_them_when_asked():
     names = [f"network.box_head.layers.{i}.bias" for i in range(3)]
     source = {name: torch.ones(5) for name in names}

@@ -161,8 +161,13 @@ def test_a_torn_checkpoint_names_the_whole_one_beside_it(stopped):
 
 def test_weights_alone_cannot_be_resumed(stopped, tiny_opts):
     saved = torch.load(stopped / "model_final.pth", weights_only=True)
-    torch.save({"model": saved["model"]}, stopped / "model_final.pth")
-    with pytest.raises(ValueError, match="holds weights alone"):
+    for trainer in ({}, {"trainer": []}, {"trainer": {"_trainer": {"optimizer": {}}}}):
+        torch.save({"model": saved["model"], **trainer}, stopped / "model_final.pth")
+        with pytest.raises(ValueError, match="holds weights alone"):
+            changed(tiny_opts)
+    saved["trainer"]["config"] = "- 1"
+    torch.save(saved, stopped / "model_final.pth")
+    with pytest.raises(ValueError, match="the config inside the checkpoint: groups of config keys"):
         changed(tiny_opts)
 
 

@@ -56,6 +56,10 @@ def convert(
     if colours not in COLOURS:
         raise ValueError(f"colours is {colours!r}; allowed are {', '.join(COLOURS)}")
     draft = Draft(weights, found.to_ours)
+    for ours, wanted in target.weights.items():  # what the rules below cannot mean
+        piece = draft.pieces.get(ours)
+        if piece and (piece.tensor.dim() != wanted.dim() or not piece.tensor.numel()):
+            draft.drop(ours, "another shape", wanted)
     folded = colours == "auto" and name == "detectron2" and has_folded_statistics(draft)
     if colours == "caffe" or folded:
         refit_stem(draft, target)

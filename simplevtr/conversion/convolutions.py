@@ -119,7 +119,12 @@ def refit_stem(draft: Draft, target: Target) -> None:
     Raises:
         ValueError: if the model subtracts another mean.
     """
-    if STEM not in draft.pieces:
+    wanted = target.weights.get(STEM)
+    if (
+        STEM not in draft.pieces
+        or wanted is None
+        or draft.pieces[STEM].tensor.shape != wanted.shape
+    ):
         return
     if any(abs(a - b) > 0.01 for a, b in zip(target.pixel_mean, CAFFE_MEAN, strict=True)):
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 from simplevtr.checkpoint import config_changes
 from simplevtr.engine.optimizer import STATE_OF, build_optimizer
-from simplevtr.weights_file import read_checkpoint
+from simplevtr.weights_file import inside, read_checkpoint
 
 import torch
 from detectron2.config import CfgNode
@@ -30,7 +30,7 @@ def last_checkpoint(output_dir: str) -> str | None:
         if others:
             raise FileNotFoundError(f"{tag} does not exist. {_way_out(tag, others)}")
         return None
-    name = tag.read_text(encoding="utf-8").strip()
+    name = tag.read_text(encoding="utf-8", errors="replace").strip()
     last = folder / name
     if name and _read(last) is not None:
         return str(last)
@@ -74,7 +74,9 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
 def _training_in(path: str) -> Saved:
     """A checkpoint with the state of a training; ValueError if it has none."""
     saved = read_checkpoint(path, mapped=True)
-    if "optimizer" not in saved.get("trainer", {}).get("_trainer", {}):
+    optimizer = inside(saved, "trainer", "_trainer", "optimizer")
+    parts = inside(optimizer, "state"), inside(optimizer, "param_groups")
+    if None in parts or inside(saved, "trainer", "iteration") is None:
         raise ValueError(
             f"{path} holds weights alone, with which no training can go on; start one from them "
             f"with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
