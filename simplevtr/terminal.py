@@ -157,7 +157,10 @@ def say(text: str, stream: TextIO | None = None) -> None:
 def error_text(error: Exception) -> str:
     """The message of an exception, on one line."""
     # str() would put that of a KeyError into quotation marks.
-    return one_line(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    if "in DataLoader worker process" in text:  # torch's, with the traceback: "KIND: message" last
+        text = text.rstrip().rpartition("\n")[2].partition(": ")[2]
+    return one_line(text)
 
 
 def one_line(text: object) -> str:

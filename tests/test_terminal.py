@@ -5,9 +5,19 @@ import io
 import os
 from fractions import Fraction
 
-from simplevtr.terminal import command, counted, number, one_line, say, table_cell, usable_cores
+from simplevtr.terminal import (
+    command,
+    counted,
+    error_text,
+    number,
+    one_line,
+    say,
+    table_cell,
+    usable_cores,
+)
 
 import pytest
+import torch
 
 
 def test_what_a_terminal_cannot_show_is_escaped():
@@ -96,3 +106,17 @@ def test_a_number_and_what_it_counts():
         "0 categories", "1 category", "1,200 videos",
     ]  # fmt: skip
     assert counted(1, "videos") == "1 video"
+
+
+class Unreadable(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise ValueError("frame a.jpg: cannot be read")
+
+
+def test_an_error_of_a_loaders_worker_is_shown_without_its_traceback():
+    with pytest.raises(ValueError, match="Original Traceback") as caught:
+        next(iter(torch.utils.data.DataLoader(Unreadable(), num_workers=1)))
+    assert error_text(caught.value) == "frame a.jpg: cannot be read"
