@@ -46,6 +46,13 @@ def test_eval_is_train_with_eval_only(tiny_opts, capsys):
     assert capsys.readouterr().err.startswith("simplevtr eval: error: --eval-only needs weights")
 
 
+@pytest.mark.parametrize("name", ["demo", "segment", "evaluate", "visualize", "export-tracks"])
+def test_a_threshold_that_no_score_reaches_is_refused(name, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([name, "--score-threshold", "50"])
+    assert "50 was given; it must be at least 0 and at most 1" in capsys.readouterr().err
+
+
 def test_training_has_the_options_of_detectron2():
     from detectron2.engine import default_argument_parser
 

@@ -15,7 +15,6 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 NAMES = ("DATASETS.TEST", "('ytvis_2019_val',)")  # "person" is its first class
-BARE = ("--no-masks", "--no-labels", "--no-ids", "--scale", "1")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +44,16 @@ def run(demo, options, tmp_path, capsys):
         return np.stack(watch(tmp_path / "out.mp4")[0]).astype(int)
 
     return start
+
+
+def painter_made(made, ready=TrackPainter.__post_init__):
+    """A ``__post_init__`` that notes the painters."""
+
+    def note(painter):
+        made.append(painter)
+        ready(painter)
+
+    return note
 
 
 def differs(frames, grey=90):
@@ -100,41 +109,23 @@ def test_classes_by_name_and_by_number(run, video):
         assert not drawn[other].any()
 
 
-def test_labels_and_ids_can_be_left_out(run, video):
-    masks = differs(run(video, "--no-labels", "--no-ids"))
-    both = run(video)
-    without_ids, without_labels = run(video, "--no-ids"), run(video, "--no-labels")
-    assert masks.all()
-    assert np.abs(both - without_ids).max() > 100
-    assert np.abs(both - without_labels).max() > 100
-    assert np.abs(without_ids - without_labels).max() > 100
-
-
-def test_boxes(run, video):
-    assert not differs(run(video, *BARE)).any()
-    drawn = differs(run(video, *BARE, "--boxes", "--classes", "0"))
-    for i in (0, 9):
-        rows, columns = np.nonzero(drawn[i])
-        assert rows.min() <= 1
-        assert rows.max() >= 238
-        assert abs(columns.max() - (160 + 2 * i)) <= 3
-        assert not drawn[i, 20:220, 20:140].any()
-
-
-def test_a_trail_joins_the_last_centroids(run, video):
-    drawn = differs(run(video, *BARE, "--trail", "4", "--classes", "0"))
-    width = [np.ptp(np.nonzero(frame.any(0))[0]) for frame in drawn]
-    assert width[1] < width[4]  # the centroid moves a pixel a frame
-    assert width[6] == pytest.approx(width[9], abs=1)
-    rows = np.nonzero(drawn.any((0, 2)))[0]
-    assert 110 < rows.min() < rows.max() < 130
-
-
-def test_side_by_side(run, video):
-    frames = run(video, "--side-by-side", "--scale", "1")
-    assert frames.shape == (10, 240, 640, 3)
-    assert not differs(frames[:, :, :316]).any()
-    assert differs(frames[:, :, 324:]).mean() > 0.9
+@pytest.mark.parametrize(
+    ("option", "changed"),
+    [
+        ("", {}), ("--no-masks", {"draw_masks": False}), ("--no-labels", {"draw_labels": False}),
+        ("--no-ids", {"draw_ids": False}), ("--boxes", {"draw_boxes": True}),
+        ("--trail 4", {"trail": 4}), ("--side-by-side", {"side_by_side": True}),
+        ("--scale 0.5", {"scale": 0.5}), ("--score-threshold 0.95", {"min_score": 0.95}),
+    ],
+)  # fmt: skip
+def test_what_is_drawn_is_what_the_painter_draws(run, video, monkeypatch, option, changed):
+    made = []
+    monkeypatch.setattr(TrackPainter, "__post_init__", painter_made(made))
+    frames = run(video, *option.split())
+    (painter,) = made
+    usual = vars(TrackPainter([], min_score=0.3))
+    assert {k: v for k, v in vars(painter).items() if usual[k] != v and k[0] != "_"} == changed
+    assert frames.shape[1:3] == painter.output_size((240, 320))
 
 
 def test_sound_is_kept_unless_it_is_not_wanted(tmp_path, run):
@@ -235,6 +226,13 @@ def test_a_stream_is_drawn_as_it_comes(tmp_path, run, stream, capsys):
     (entry,) = json.loads(results.read_text())
     assert len(entry["segmentations"]) == 10
     assert watch(tmp_path / "out.mp4")[2] == pytest.approx(0.4)
+
+
+def test_a_stream_is_not_waited_for(tmp_path, demo, options, run, stream, capsys):
+    opts = ("TEST.WINDOW", "0")
+    assert demo.main(options(stream, tmp_path / "out.mp4", opts=opts)) == 2
+    assert "clip.ts: may never end, and TEST.WINDOW 0 waits for the end" in capsys.readouterr().err
+    assert len(run(stream, "--max-frames", "3", opts=opts)) == 3
 
 
 def test_a_stream_without_results_counts_its_tracks(run, stream, capsys):

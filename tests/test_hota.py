@@ -109,13 +109,6 @@ def test_categories_with_odd_names():
     assert names == ["all masks", "all categories", "all masks", "a/b c"]
 
 
-def test_a_threshold_that_no_score_reaches_is_refused(tmp_path, capsys):
-    command = ["--gt", data_file(4, "gt"), "--results", data_file(4, "dt"), "--output", tmp_path]
-    with pytest.raises(SystemExit, match="2"):
-        main([*map(str, command), "--score-threshold", "50"])
-    assert "50 was given; it must be at least 0 and at most 1" in capsys.readouterr().err
-
-
 @needs_trackeval
 def test_the_command(tmp_path, capsys):
     output = tmp_path / "scores.json"

@@ -61,20 +61,13 @@ def test_an_address_is_read_once(tmp_path, served, name):
         iter(source)
 
 
-def test_a_pass_that_was_begun_counts(tmp_path, served):
+@pytest.mark.parametrize(
+    "begin", [lambda source: next(iter(source)), lambda source: source.close()]
+)
+def test_a_pass_that_was_begun_counts_and_so_does_a_closed_source(tmp_path, served, begin):
     record(tmp_path / "clip.ts", pictures(3))
     source = open_source(f"{served}/clip.ts")
-    frames = iter(source)
-    next(frames)
-    with pytest.raises(ValueError, match="only once"):
-        iter(source)
-    frames.close()
-
-
-def test_a_source_can_be_closed_unread(tmp_path, served):
-    record(tmp_path / "clip.ts", pictures(3))
-    source = open_source(f"{served}/clip.ts")
-    source.close()
+    begin(source)
     with pytest.raises(ValueError, match="only once"):
         iter(source)
 

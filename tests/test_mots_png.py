@@ -1,24 +1,20 @@
-from simplevtr.structures import FrameTracks
+from functools import partial
+
 from simplevtr.video_io import MotsPngSink
 
 import numpy as np
 import pytest
-import track_samples
 from PIL import Image
+from track_samples import tracks_of_frame
 
 SIZE = (20, 30)
+frame = partial(tracks_of_frame, size=SIZE)
 
 
-def rle(top, left, height, width):
+def box(top, left, height, width):
     mask = np.zeros(SIZE)
     mask[top : top + height, left : left + width] = 1
-    return track_samples.rle(mask)
-
-
-def frame(index, *tracks, size=SIZE):
-    """Each track is (id, label, score, mask)."""
-    ids, labels, scores, masks = ([t[i] for t in tracks] for i in range(4))
-    return FrameTracks(index, size, ids, labels, scores, masks)
+    return mask
 
 
 def read(folder, index):
@@ -29,7 +25,7 @@ def read(folder, index):
 
 def test_a_pixel_is_class_and_instance(tmp_path):
     with MotsPngSink(tmp_path / "masks", SIZE) as sink:
-        sink.write(frame(0, (3, 0, 0.9, rle(2, 3, 4, 5)), (12, 39, 0.8, rle(10, 10, 2, 2))))
+        sink.write(frame(0, (3, 0, 0.9, box(2, 3, 4, 5)), (12, 39, 0.8, box(10, 10, 2, 2))))
         sink.write(frame(1))
         assert sink.count == 2
     first = read(tmp_path / "masks", 0)
@@ -42,7 +38,7 @@ def test_a_pixel_is_class_and_instance(tmp_path):
 
 
 def test_the_higher_score_owns_an_overlap(tmp_path):
-    low, high = rle(0, 0, 10, 10), rle(5, 5, 10, 10)
+    low, high = box(0, 0, 10, 10), box(5, 5, 10, 10)
     with MotsPngSink(tmp_path / "masks", SIZE) as sink:
         sink.write(frame(0, (1, 0, 0.4, low), (2, 0, 0.5, high)))
         sink.write(frame(1, (1, 0, 0.6, low), (2, 0, 0.5, high)))
@@ -51,7 +47,7 @@ def test_the_higher_score_owns_an_overlap(tmp_path):
 
 
 def test_a_track_keeps_its_value(tmp_path):
-    mask = rle(0, 0, 4, 4)
+    mask = box(0, 0, 4, 4)
     with MotsPngSink(tmp_path / "masks", SIZE) as sink:
         sink.write(frame(0, (1, 2, 0.5, mask)))
         sink.write(frame(1, (1, 7, 0.9, mask)))
@@ -59,7 +55,7 @@ def test_a_track_keeps_its_value(tmp_path):
 
 
 def test_ids_beyond_999_get_numbers_that_are_free_in_their_class(tmp_path):
-    a, b = rle(0, 0, 4, 4), rle(10, 10, 4, 4)
+    a, b = box(0, 0, 4, 4), box(10, 10, 4, 4)
     with MotsPngSink(tmp_path / "masks", SIZE) as sink:
         sink.write(frame(0, (999, 0, 0.9, a), (1000, 0, 0.8, b)))
         sink.write(frame(1, (1001, 1, 0.9, a), (1000, 0, 0.8, b)))
@@ -74,7 +70,7 @@ def test_a_full_class_is_refused_and_what_is_done_is_kept(tmp_path, caplog):
     def overfull():
         with MotsPngSink(tmp_path / "masks", SIZE) as sink:
             for i in range(1000):
-                sink.write(frame(i, (i + 1, 5, 0.9, rle(0, 0, 1, 1))))
+                sink.write(frame(i, (i + 1, 5, 0.9, box(0, 0, 1, 1))))
 
     with pytest.raises(ValueError, match=r"label 5 has more than 999 tracks \(track 1000\)"):
         overfull()
@@ -84,7 +80,7 @@ def test_a_full_class_is_refused_and_what_is_done_is_kept(tmp_path, caplog):
 
 
 def test_what_does_not_fit_is_refused(tmp_path):
-    mask = rle(0, 0, 4, 4)
+    mask = box(0, 0, 4, 4)
     with MotsPngSink(tmp_path / "masks", SIZE) as sink:
         sink.write(frame(0, (1, 64, 0.9, mask)))
         with pytest.raises(ValueError, match="frame 0 came, expected 1"):

@@ -1,6 +1,7 @@
 """What is drawn on frames, and what is not, as the painter's options say; contact sheets."""
 
 import itertools
+from functools import partial
 
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
@@ -10,11 +11,12 @@ from simplevtr.visualization.clip_sheet import clip_sheet
 import cv2
 import numpy as np
 import pytest
-from track_samples import draw, rle
+from track_samples import draw, rle, tracks_of_frame
 
 NAMES = ["car", "person"]
 SIZE = (300, 400)
 UNLABELLED = TrackPainter(NAMES, draw_labels=False, draw_ids=False)
+tracks = partial(tracks_of_frame, size=SIZE)
 NOTHING = {"draw_masks": False, "draw_labels": False, "draw_ids": False}
 
 
@@ -31,12 +33,6 @@ def box_mask(y, x, height, width, size=SIZE):
 def disc(y, x, radius=40, size=SIZE):
     rows, columns = np.ogrid[: size[0], : size[1]]
     return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-
-
-def tracks(index, *found, size=SIZE):
-    """Each track is (id, label, score, mask)."""
-    ids, labels, scores, masks = ([t[i] for t in found] for i in range(4))
-    return FrameTracks(index, size, ids, labels, scores, [*map(rle, masks)])
 
 
 def changed(picture):

@@ -72,18 +72,6 @@ def test_a_window_of_frames_is_held_whatever_the_length(predictor, length):
     assert held[1] <= 4 + 2  # the window, the next frame, and the one before
 
 
-def test_a_video_without_frames(predictor):
-    assert list(predictor.stream([])) == []
-    with pytest.raises(ValueError, match="no frames"):
-        predictor.predict([])
-
-
-def test_frames_of_different_sizes_are_refused(predictor):
-    frames = [*video(2), *video(1, (32, 40))]
-    with pytest.raises(ValueError, match=r"frame 2 has shape \(32, 40, 3\)"):
-        list(predictor.stream(frames))
-
-
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
 @pytest.mark.parametrize("size", [(96, 150), (40, 57)])
 def test_the_predictor_and_the_evaluation_find_the_same(tiny_cfg, tmp_path, channels, size):

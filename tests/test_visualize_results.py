@@ -38,13 +38,6 @@ def colourful(picture):
     return np.ptp(np.asarray(picture).astype(int), axis=-1) > 60
 
 
-def test_a_threshold_that_no_score_reaches_is_refused(tmp_path, capsys):
-    folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=1, images=False)
-    with pytest.raises(SystemExit, match="2"):
-        tool.main(arguments(folder, tmp_path / "sheets", "--score-threshold", "50"))
-    assert "50 was given; it must be at least 0 and at most 1" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("segmentation", ["polygon", "uncompressed", "compressed"])
 def test_sheets_of_ground_truth_alone(tmp_path, segmentation, capsys):
     folder = make_ytvis_folder(tmp_path / "data", videos=2, frames=3, segmentation=segmentation)

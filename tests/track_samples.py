@@ -39,11 +39,17 @@ def runs_of(mask):
     return np.diff([0, *edges, mask.size]).tolist()
 
 
+def tracks_of_frame(index, *found, size):
+    """The tracks of a frame, each as (id, label, score, (H, W) mask)."""
+    ids, labels, scores, masks = ([t[i] for t in found] for i in range(4))
+    return FrameTracks(index, size, ids, labels, scores, [*map(rle, masks)])
+
+
 def draw(painter, frame, masks, labels, scores, ids):
     """Draw tracks given as (H, W) masks; no scores are those of true tracks."""
     scores = [None] * len(masks) if scores is None else scores
-    size = frame.shape[:2]
-    return painter.draw_frame(frame, FrameTracks(0, size, ids, labels, scores, [*map(rle, masks)]))
+    found = zip(ids, labels, scores, masks, strict=True)
+    return painter.draw_frame(frame, tracks_of_frame(0, *found, size=frame.shape[:2]))
 
 
 def box(x0, y0, x1, y1):

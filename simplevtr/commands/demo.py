@@ -70,6 +70,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options, errors=(av.FFmpegError,))
 def main(options: argparse.Namespace) -> None:
     """Find the tracks of ``options.input`` and write what is wanted of them."""
+    from simplevtr.config import inference_window
     from simplevtr.run_config import model_cfg
 
     from torch import OutOfMemoryError
@@ -89,6 +90,11 @@ def main(options: argparse.Namespace) -> None:
     sound, fps = options.sound, options.fps
     outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
     known = [length for length in (source.length, options.max_frames) if length is not None]
+    if source.live and not known and not inference_window(cfg):
+        raise ValueError(
+            f"{source.path}: may never end, and TEST.WINDOW 0 waits for the end; give --max-frames "
+            "or a number of frames, such as --opts TEST.WINDOW 16"
+        )
     find = _draw_live if source.live else _draw_file
     try:
         with _stop_on_interrupt() as stop:

@@ -52,13 +52,12 @@ class SlotsOfWindow(nn.Module):
         super().__init__()
         self.network: Any = model.network  # either head's
         self.batcher = model.batcher
-        self.class_offset = model.window_predictor.class_offset
+        self.predictor = model.window_predictor
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Map (T, 3, H, W) uint8 to the outputs that ``metadata`` describes."""
-        pixels = (frames.float() - self.batcher.pixel_mean) / self.batcher.pixel_std
-        state = self.network.encode(ClipBatch(pixels[None]))
-        classes = state.predictions.logits[0].softmax(-1)[..., self.class_offset : -1]
+        state = self.network.encode(ClipBatch(self.batcher.normalised(frames)[None]))
+        classes = self.predictor.probability(state.predictions.logits[0])
         slot = torch.arange(self.network.queries)
         found = {
             "scores": classes.mean(0),

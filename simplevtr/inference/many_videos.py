@@ -99,7 +99,7 @@ class SegmentTask:
                         f"{output} has results of other settings: {key} was {old!s:.80}, now it is "
                         f"{new!s:.80}; choose another --output"
                     )
-        elif output.is_file() or (output.is_dir() and any(map(_visible, output.iterdir()))):
+        elif output.is_file() or any(output.glob("[!.]*")):
             raise FileExistsError(
                 f"{output} exists and was not made by this command (it has no {_SETTINGS}); "
                 "choose another --output"
@@ -194,10 +194,6 @@ class SegmentTask:
         content = text.getvalue().encode("utf-8", "surrogateescape")
         write_bytes(self.output / _SUMMARY, content, overwrite=True)
         return self.output / _SUMMARY
-
-
-def _visible(path: Path) -> bool:
-    return not path.name.startswith(".")
 
 
 def _remove(path: Path) -> None:

@@ -35,11 +35,15 @@ class ClipBatcher(nn.Module):
         """Read the statistics of pixels."""
         return {"pixel_mean": cfg.MODEL.PIXEL_MEAN, "pixel_std": cfg.MODEL.PIXEL_STD}
 
+    def normalised(self, frames: Tensor) -> Tensor:
+        """uint8 (T, 3, H, W) frames as the network takes them, float32."""
+        return (frames - self.pixel_mean) / self.pixel_std
+
     def forward(self, clips: list[dict[str, Any]]) -> ClipBatch:
         """Batch clips whose ``image`` is a list of T_b uint8 (3, H_b, W_b) tensors."""
         device = self.pixel_mean.device
         stacks = [torch.stack(clip["image"]).to(device, non_blocking=True) for clip in clips]
-        normalised = [(stack - self.pixel_mean) / self.pixel_std for stack in stacks]
+        normalised = [self.normalised(stack) for stack in stacks]
         shapes = [stack.shape for stack in normalised]
         if len(set(shapes)) == 1:
             return ClipBatch(torch.stack(normalised))

@@ -30,6 +30,10 @@ class WindowPredictor:
         node = cfg.MODEL.SIMPLEVTR
         return cls(node.QUERY_FRAMES, node.CLASS_OFFSET, cfg.TEST.SLOT_THRESHOLD)
 
+    def probability(self, logits: Tensor) -> Tensor:
+        """The probabilities of categories by (..., K + 1) logits, without "no object", float32."""
+        return logits.float().softmax(-1)[..., self.class_offset : -1]
+
     @torch.no_grad()
     def __call__(self, network: Any, batcher: ClipBatcher, images: list[Tensor]) -> WindowSlots:
         """The slots of one window of T uint8 (3, h, w) frames, by either head's network.
@@ -40,8 +44,7 @@ class WindowPredictor:
         if self.query_frames:
             images = [images[i] for i in cyclic_frames(own, max(own, self.query_frames))]
         state = network.encode(batcher([{"image": images}]))
-        probability = state.predictions.logits[0, :own].float().softmax(-1)
-        probability = probability[..., self.class_offset : -1].transpose(0, 1)
+        probability = self.probability(state.predictions.logits[0, :own]).transpose(0, 1)
         kept = (probability.amax(-1).mean(1) >= self.slot_threshold).nonzero()[:, 0]
         masks = probability.new_zeros(len(kept), own, 0, 0)
         if network.mask_head is not None and len(kept):

@@ -52,8 +52,8 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
                 f"{redacted(item)}: an address; files and folders are needed, also mounted"
             )
         elif glob.has_magic(item):
-            parts = Path(path).parts
-            bases.append(os.path.join(*itertools.takewhile(_is_fixed, parts)))
+            fixed = itertools.takewhile(lambda part: not glob.has_magic(part), Path(path).parts)
+            bases.append(os.path.join(*fixed))
             matches = _matches(path, outside)
             if not matches:
                 raise FileNotFoundError(f"{item}: no file matches this pattern")
@@ -76,10 +76,6 @@ def _matches(pattern: str, outside: Path | None) -> list[str]:
         if _apart(match, outside):
             found.setdefault((os.path.realpath(folder), name), match)
     return [*found.values()]
-
-
-def _is_fixed(part: str) -> bool:
-    return not glob.has_magic(part)
 
 
 def _apart(path: str, outside: Path | None) -> bool:

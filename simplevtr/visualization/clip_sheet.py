@@ -1,14 +1,14 @@
 """Contact sheets: a few frames of a clip side by side, one row of tracks below the other."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
+from simplevtr.visualization.marks import font
 from simplevtr.visualization.track_painter import TrackPainter
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 COLUMNS = 8  # frames at most
 _SHORT_SIDE = 180  # pixels of each picture
@@ -55,8 +55,8 @@ def captioned(picture: np.ndarray, left: str, right: str = "") -> np.ndarray:
     """``picture`` (H, W, 3) with a strip of 20 pixels above it that holds text at either end."""
     strip = Image.new("RGB", (picture.shape[1], _CAPTION), "white")
     draw = ImageDraw.Draw(strip)
-    draw.text((2, _CAPTION // 2), left, fill="black", font=_font(), anchor="lm")
-    draw.text((strip.width - 2, _CAPTION // 2), right, fill="gray", font=_font(), anchor="rm")
+    draw.text((2, _CAPTION // 2), left, fill="black", font=font(14), anchor="lm")
+    draw.text((strip.width - 2, _CAPTION // 2), right, fill="gray", font=font(14), anchor="rm")
     return np.concatenate([np.asarray(strip), picture])
 
 
@@ -67,8 +67,3 @@ def joined(pictures: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
     gap = np.full(gap_shape, 255, dtype=np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)]
     return np.concatenate(parts[:-1], axis=axis)
-
-
-@lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=14)

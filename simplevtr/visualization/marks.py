@@ -161,14 +161,14 @@ def _readable(colour: Colour) -> np.ndarray:
 @lru_cache(maxsize=512)
 def _letters(text: str, size: int) -> np.ndarray:
     """(h, w) float32 in [0, 1]: how much of each pixel the text covers."""
-    font = _font(size)
-    width, height = round(font.getlength(text)) + 2 * _MARGIN, sum(font.getmetrics()) + _MARGIN
-    picture = Image.new("L", (width, height))
-    ImageDraw.Draw(picture).text((_MARGIN, _MARGIN // 2), text, fill=255, font=font)
+    letters = font(size)
+    width = round(letters.getlength(text)) + 2 * _MARGIN
+    picture = Image.new("L", (width, sum(letters.getmetrics()) + _MARGIN))
+    ImageDraw.Draw(picture).text((_MARGIN, _MARGIN // 2), text, fill=255, font=letters)
     return np.asarray(picture, dtype=np.float32) / 255
 
 
 @lru_cache(maxsize=16)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    # It comes with matplotlib and has the letters of most alphabets.
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """A font of ``size`` pixels that comes with matplotlib and has most alphabets' letters."""
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)

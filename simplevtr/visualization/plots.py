@@ -5,16 +5,14 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from simplevtr.formats.files import write_bytes
 from simplevtr.formats.metrics import Curve
-from simplevtr.terminal import one_line
+from simplevtr.terminal import mean_and_deviation, one_line
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 _COLOUR = "#1f5fa8"
@@ -113,9 +111,7 @@ def write_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
 
 
 def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _draw(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
@@ -136,10 +132,10 @@ def _label_curves(axes: Axes, title: str, *, log: bool) -> None:
 
 def _draw_seeds(axes: Axes, runs: _Seeds, baseline: str | None, label: str) -> None:
     for row, (title, values) in enumerate(runs.items()):
-        known = [value for value in values if value is not None]
-        if not known:
+        mean, spread = mean_and_deviation(values)
+        if mean is None:
             continue
-        mean, spread = fmean(known), stdev(known) if len(known) > 1 else 0.0
+        spread, known = spread or 0.0, [value for value in values if value is not None]
         if title == baseline:
             axes.axvline(mean, color="0.5", linewidth=1, zorder=0)
             axes.axvspan(mean - spread, mean + spread, color="0.9", zorder=-1)
