@@ -64,7 +64,7 @@ def test_fix_and_report(broken, folder, tmp_path, capsys):
     fixed = read_json(out)
     assert fixed["annotations"] == read(folder)["annotations"]
     assert "        2  areas were computed from the masks\n" in capsys.readouterr().out
-    content = json.loads(report.read_text())
+    content = read_json(report)
     assert content["file"] == broken
     assert (content["errors"], content["warnings"]) == (2, 1)
     unused, wrong = content["defects"]
@@ -108,10 +108,11 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
     edit_json(
         folder.json_file, lambda content: [video.update(height=0) for video in content["videos"]]
     )
-    out = tmp_path / "out.json"
-    assert main([folder.json_file, "--fix", str(out)]) == DEFECTIVE
+    out, report = tmp_path / "out.json", tmp_path / "report.json"
+    assert main([folder.json_file, "--fix", str(out), "--json", str(report)]) == DEFECTIVE
     assert "nothing would be left" in capsys.readouterr().out
     assert not out.exists()
+    assert read_json(report)["repaired"]["file"] is None
 
 
 @pytest.mark.parametrize(

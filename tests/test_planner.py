@@ -7,6 +7,7 @@ from benchmarks import measure
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr import setup_cfg
 from simplevtr.commands import plan_memory
+from simplevtr.config_file import merge_words
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.toolbox import memory_model, planner
 from simplevtr.toolbox.memory_model import (
@@ -149,6 +150,17 @@ def pixel_cfg():
     node.HIDDEN_DIM, node.NUM_HEADS, node.DIM_FEEDFORWARD, node.DEC_LAYERS = 24, 2, 32, 2
     node.PIXEL.WIDTHS, node.PIXEL.DEFORM = [32, 32, 32, 32], ["res4"]
     return cfg
+
+
+def test_backbones_that_look_at_numbers_where_they_are_built(pixel_cfg):
+    vit = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.TIMM.NAME", "vit_tiny_patch16_224"]
+    vit += ["MODEL.TIMM.OPTIONS.depth", 3, "MODEL.TIMM.OPTIONS.dynamic_img_size", True]
+    merge_words(pixel_cfg, [*map(str, vit)])
+    memory = MemoryModel(pixel_cfg)
+    weights = sum(weight.nbytes for weight in build(pixel_cfg).parameters())
+    clip = {"frames": 1, "size": (32, 48), "instances": 1}
+    assert min(memory.training(**clip).values()) > 3 * weights
+    assert max(memory.inference(**clip).values()) < 2 * weights
 
 
 @pytest.mark.parametrize("points", [0, 500])
@@ -296,6 +308,7 @@ def test_verification(monkeypatch, capsys, measured, fine):
         (["--gpu", "1"], "--gpu 1.0 must be more than --reserve 1.0"),
         (["--gpu", "8", "--instances", "11"], "--instances 11, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--gpu", "8", "MODEL.SIMPLEVTR.QUERY_FRAMES", "4"], "QUERY_FRAMES fixes the number"),
+        (["--gpu", "8", "SOLVER.IMS_PER_BATCH", "0"], "IMS_PER_BATCH is 0; it must be 1 or more"),
         (["--gpu", "8", "--config-file", "none.yaml"], "none.yaml does not exist"),
         (["--gpu", "8", "--longest", "0"], "--longest: 0 was given; it must be at least 1"),
     ],

@@ -133,7 +133,8 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
     left = examine(repaired, again, Findings(ignored=findings.ignored)).findings
     remaining = {name: left.counts[name] for name in left.names()}
-    if repaired["videos"] and repaired["categories"]:
+    written = bool(repaired["videos"] and repaired["categories"])
+    if written:
         write_json(target, repaired, overwrite=True)
         unchanged = f"\nan unchanged copy is in {target}: nothing needed repair"
         say(f"\nrepaired in {target}:" if findings.repairs else unchanged)
@@ -144,7 +145,11 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
             say(f"{count:>9,}  {name}")
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
-    return {"file": target, "repairs": dict(findings.repairs), "left": remaining}
+    return {
+        "file": target if written else None,
+        "repairs": dict(findings.repairs),
+        "left": remaining,
+    }
 
 
 class Source(NamedTuple):

@@ -11,6 +11,7 @@ and the largest counts. For fewer frames than the shortest measured clip has, wh
 worked through in chunks of full size, lengths are tried one by one.
 """
 
+import copy
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from simplevtr.structures import ClipBatch, ClipTargets
 import torch
 from detectron2.config import CfgNode
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -113,7 +114,7 @@ class MemoryModel:
     """The memory that one config's model needs for clips of any size."""
 
     def __init__(self, cfg: CfgNode, *, exact: bool = False) -> None:
-        """Build the network of ``cfg`` without its memory.
+        """Build the network of ``cfg``; its content is dropped.
 
         Its device does not matter; ``SOLVER.AMP.ENABLED``, ``TEST.AMP`` and
         ``MODEL.SIMPLEVTR.RECOMPUTE`` do. What is computed otherwise on a GPU is counted as there:
@@ -139,9 +140,10 @@ class MemoryModel:
         self._averages = cfg.SOLVER.EMA_DECAY > 0
         self._half = {True: cfg.SOLVER.AMP.ENABLED, False: cfg.TEST.AMP}  # by network.training
         self._fake = FakeTensorMode()
-        with self._fake:
-            network, criterion = head_of(cfg)
-            self._network, self._criterion = network(cfg), criterion(cfg)
+        network, criterion = head_of(cfg)
+        built = network(cfg), criterion(cfg)  # with content, by which some backbones of timm go
+        with FakeCopyMode(self._fake):
+            self._network, self._criterion = copy.deepcopy(built)
         self._criterion.assign = _any_assignment
         for module in self._network.modules():
             if isinstance(module, DeformConv):

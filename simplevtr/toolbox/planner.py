@@ -42,12 +42,14 @@ class Planner:
         most, slots = max(args.instances), cfg.MODEL.SIMPLEVTR.NUM_QUERIES
         if most > slots:
             raise ValueError(f"--instances {most}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}")
+        if (clips := cfg.SOLVER.IMS_PER_BATCH) < 1:
+            raise ValueError(f"SOLVER.IMS_PER_BATCH is {clips}; it must be 1 or more")
         if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
             raise ValueError(
                 "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
                 "(the queries themselves take next to no memory) and set it to the answer"
             )
-        self._args, self._slots, clips = args, slots, cfg.SOLVER.IMS_PER_BATCH
+        self._args, self._slots = args, slots
         self.ways: dict[str, list[str]] = {"": []}  # a way's config keys and values
         self._models = {"": self._model([])}
         if parts := list(filter(self._can_recompute, RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])):
