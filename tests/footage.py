@@ -5,6 +5,9 @@ import functools
 import http.server
 import threading
 from fractions import Fraction
+from itertools import islice
+
+from simplevtr.video_io import open_sink, open_source
 
 import av
 import numpy as np
@@ -36,6 +39,30 @@ def pictures(count, height=48, width=64):
     return frames
 
 
+def noise(count):
+    """Frames that no encoder makes small."""
+    return np.random.default_rng(0).integers(0, 255, (count, 48, 64, 3), dtype=np.uint8)
+
+
+def write(path, frames, fps=10, **options):
+    """Write frames as ``open_sink`` does; returns the path."""
+    with open_sink(path, fps, frames[0].shape[:2], **options) as sink:
+        for frame in frames:
+            sink.write(frame)
+    return path
+
+
+def copied(path, target, *, count=None, sound=False):
+    """Send the first ``count`` frames of a video through a source and a sink, as they come."""
+    source = open_source(path)
+    ratio, audio = source.sample_aspect_ratio, source.sound_file if sound else None
+    options = {"sample_aspect_ratio": ratio, "audio_from": audio}
+    with open_sink(target, source.fps or 10, source.size, **options) as sink:
+        for i, frame in enumerate(islice(source, count)):
+            sink.write(frame, source.timing(i))
+    return source
+
+
 def number(frame):
     """Which of ``pictures`` a decoded frame is (below 20)."""
     height, width = frame.shape[:2]
@@ -53,7 +80,7 @@ def clicks(seconds, every=0.5, first=0.25):
 def record(
     path, frames, *, ticks=None, fps=Fraction(10), tick=None, codec="libx264", pix_fmt="yuv420p",
     options=None, shape=None, turn=None, sound=None, sound_codec="aac", sound_from=0.0,
-    sound_options=None, title="",
+    sound_options=None, title="", flags="",
 ):  # fmt: skip
     """Write a video.
 
@@ -62,7 +89,7 @@ def record(
     ``sound`` (1, N) samples that start at ``sound_from`` seconds.
     """
     tick = tick or 1 / Fraction(fps)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"movflags": flags} if flags else {}) as container:
         container.metadata["title"] = title
         stream = container.add_stream(codec, rate=Fraction(fps), options=options or {})
         stream.height, stream.width = frames.shape[1:3]

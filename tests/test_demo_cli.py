@@ -4,14 +4,13 @@ from fractions import Fraction
 
 from simplevtr.commands import demo as demo_command
 from simplevtr.inference import VideoPredictor
-from simplevtr.video_io import open_sink
 
 import av
 import numpy as np
 import pytest
 import torch
 from demo_model import BrightestHalf, command_line, load_app, register
-from footage import pictures, record, watch
+from footage import pictures, record, watch, write
 from PIL import Image
 
 NTSC = Fraction(30000, 1001)
@@ -29,11 +28,9 @@ def options(tmp_path):
     return command_line(tmp_path)
 
 
-def write_video(path, count=5, size=(65, 97), fps=NTSC, names=None):
-    with open_sink(path, fps, size, names=names) as sink:
-        for i in range(count):
-            sink.write(np.full((*size, 3), 60 + 10 * i, dtype=np.uint8))
-    return path
+def write_video(path, count=5, size=(65, 97), **options):
+    frames = [np.full((*size, 3), 60 + 10 * i, dtype=np.uint8) for i in range(count)]
+    return write(path, frames, NTSC, **options)
 
 
 def probe(path):

@@ -10,7 +10,7 @@ from simplevtr.visualization import TrackPainter
 import numpy as np
 import pytest
 from demo_model import BrightestHalf, command_line, register
-from footage import clicks, listen, pictures, record, serving, watch
+from footage import clicks, listen, noise, pictures, record, serving, watch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -146,8 +146,7 @@ def test_a_video_without_tracks(tmp_path, run, video, monkeypatch):
 
 
 def test_a_cut_video_gives_the_frames_it_has(tmp_path, run, caplog):
-    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
-    source = record(tmp_path / "in.mkv", noise, fps=25)
+    source = record(tmp_path / "in.mkv", noise(30), fps=25)
     source.write_bytes(source.read_bytes()[: source.stat().st_size * 7 // 10])
     frames = run(source, "--results", str(tmp_path / "r.json"))
     assert 10 < len(frames) < 25

@@ -1,7 +1,7 @@
-import builtins
 import importlib.util
 import json
 import math
+import sys
 from dataclasses import asdict
 
 from simplevtr.commands.evaluate import main
@@ -124,14 +124,7 @@ def test_the_command(tmp_path, capsys):
 
 
 def test_without_trackeval_the_command_says_what_to_install(tmp_path, capsys, monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *arguments, **more):
-        if name.startswith("trackeval"):
-            raise ModuleNotFoundError(f"No module named {name!r}")
-        return real(name, *arguments, **more)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "trackeval.metrics", None)
     output = tmp_path / "scores.json"
     command = ["--gt", tmp_path / "none", "--results", tmp_path / "none", "--output", output]
     assert main([*map(str, command), "--hota"]) == 2

@@ -5,13 +5,12 @@ import socket
 import threading
 import time
 
-from simplevtr.video_io import open_sink, open_source
+from simplevtr.video_io import open_source
 from simplevtr.video_io.reader import redacted
 from simplevtr.video_io.video_source import open_live
 
-import numpy as np
 import pytest
-from footage import number, pictures, record, serving
+from footage import noise, number, pictures, record, serving, write
 
 
 @pytest.fixture(autouse=True)
@@ -74,8 +73,7 @@ def test_a_pass_that_was_begun_counts_and_so_does_a_closed_source(tmp_path, serv
 
 def test_files_are_not_live(tmp_path):
     path = record(tmp_path / "clip.mp4", pictures(2))
-    with open_sink(tmp_path / "frames", 1, (48, 64)) as sink:
-        sink.write(pictures(1)[0])
+    write(tmp_path / "frames", pictures(1))
     for source in (open_source(path), open_source(tmp_path / "frames")):
         assert not source.live
         assert len(list(source)) == len(list(source))
@@ -134,8 +132,7 @@ def test_what_is_not_a_video_is_refused(tmp_path, served):
 
 
 def test_a_connection_that_breaks_off_keeps_the_frames_before(tmp_path, stalling, caplog):
-    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), dtype=np.uint8)
-    data = record(tmp_path / "clip.ts", noise, fps=25).read_bytes()
+    data = record(tmp_path / "clip.ts", noise(60), fps=25).read_bytes()
     head = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
     address = stalling(head + data[: len(data) * 9 // 10])
     source = open_source(f"http://{address}/clip.ts", timeout=1)
@@ -164,7 +161,6 @@ def test_a_camera_that_is_not_there():
 
 
 def test_a_file_named_like_a_camera_is_a_file(tmp_path, monkeypatch):
-    with open_sink(tmp_path / "97", 1, (48, 64)) as sink:
-        sink.write(pictures(1)[0])
+    write(tmp_path / "97", pictures(1))
     monkeypatch.chdir(tmp_path)
     assert open_source("97").length == 1

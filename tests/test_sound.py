@@ -8,7 +8,7 @@ from simplevtr.video_io import open_sink, open_source
 import av
 import numpy as np
 import pytest
-from footage import RATE, clicks, listen, pictures, record, watch
+from footage import RATE, clicks, copied, listen, pictures, record, watch
 
 SECONDS = 2.0
 
@@ -19,13 +19,8 @@ def film(path, **options):
     return record(path, np.repeat(pictures(10, 16, 16), 5, axis=0), **options)
 
 
-def copied(path, target, count=None):
-    source = open_source(path)
-    with open_sink(target, source.fps, source.size, audio_from=source.sound_file) as sink:
-        for i, frame in enumerate(source):
-            if i == count:
-                break
-            sink.write(frame, source.timing(i))
+def sounding(path, target, count=None):
+    copied(path, target, count=count, sound=True)
     return target
 
 
@@ -46,7 +41,7 @@ def packets(path):
 )  # fmt: skip
 def test_sound_is_copied_or_becomes_aac_and_stays_in_time(tmp_path, name, codec, fits):
     path = film(tmp_path / name, sound_codec=codec)
-    out = copied(path, tmp_path / "out.mp4")
+    out = sounding(path, tmp_path / "out.mp4")
     found, before, _ = listen(path)
     name, after, end = listen(out)
     assert name == (found if fits else "aac")
@@ -61,7 +56,7 @@ def test_sound_is_copied_or_becomes_aac_and_stays_in_time(tmp_path, name, codec,
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_ends_with_the_frames_that_were_wanted(tmp_path, codec):
     path = film(tmp_path / "in.mkv", sound_codec=codec)
-    out = copied(path, tmp_path / "out.mp4", count=25)
+    out = sounding(path, tmp_path / "out.mp4", count=25)
     _, begin, end = listen(out)
     np.testing.assert_allclose(begin, [0.25, 0.75], atol=0.004)
     assert end == pytest.approx(1, abs=0.05)
@@ -96,14 +91,16 @@ def test_pictures_are_the_same_with_sound(tmp_path, codec):
 def test_joined_recordings_keep_the_sound_of_each(tmp_path, codec):
     part = film(tmp_path / "part.ts", sound_codec=codec).read_bytes()
     (tmp_path / "in.ts").write_bytes(part + part)  # whose clock starts anew
-    out = copied(tmp_path / "in.ts", tmp_path / "out.mp4")
+    out = sounding(tmp_path / "in.ts", tmp_path / "out.mp4")
     assert len(watch(out)[0]) == 100
     np.testing.assert_allclose(listen(out)[1], np.arange(0.25, 4, 0.5), atol=0.04)
 
 
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_that_begins_after_the_last_frame_is_left_out(tmp_path, codec, caplog):
-    out = copied(film(tmp_path / "in.mkv", sound_codec=codec, sound_from=1), tmp_path / "o.mp4", 10)
+    out = sounding(
+        film(tmp_path / "in.mkv", sound_codec=codec, sound_from=1), tmp_path / "o.mp4", 10
+    )
     assert listen(out)[0] is None
     assert len(watch(out)[0]) == 10
     assert "in.mkv: its sound cannot be read" in caplog.text
@@ -114,7 +111,7 @@ def test_sound_that_begins_after_the_last_frame_is_left_out(tmp_path, codec, cap
 def test_streams_that_begin_apart_stay_apart(tmp_path, codec, late):
     options = {"sound_from": 0.5} if late == "sound" else {"ticks": range(15, 65)}
     path = film(tmp_path / "in.mkv", sound_codec=codec, **options)
-    out = copied(path, tmp_path / "out.mp4")
+    out = sounding(path, tmp_path / "out.mp4")
     before, after = listen(path)[1], listen(out)[1]
     heard = [t for t in before if 0 <= t < SECONDS]
     np.testing.assert_allclose(after, heard, atol=0.004)
@@ -123,7 +120,7 @@ def test_streams_that_begin_apart_stay_apart(tmp_path, codec, late):
 
 
 def test_sound_lies_beside_its_frames_in_the_file(tmp_path):
-    out = copied(film(tmp_path / "in.mp4"), tmp_path / "out.mp4")
+    out = sounding(film(tmp_path / "in.mp4"), tmp_path / "out.mp4")
     data = out.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
     with av.open(str(out)) as container:
@@ -141,7 +138,7 @@ def test_sound_lies_beside_its_frames_in_the_file(tmp_path):
 def test_other_outputs_have_no_sound(tmp_path):
     path = film(tmp_path / "in.mp4")
     for name in ("out.gif", "out"):
-        copied(path, tmp_path / name)
+        sounding(path, tmp_path / name)
     with av.open(str(tmp_path / "out.gif")) as container:
         assert not container.streams.audio
 
@@ -163,7 +160,7 @@ def test_sound_that_cannot_be_read_is_left_out_with_a_warning(tmp_path, caplog):
     data = path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT")
     path.write_bytes(data)
     with caplog.at_level(logging.WARNING):
-        out = copied(path, tmp_path / "out.mp4")
+        out = sounding(path, tmp_path / "out.mp4")
     assert "in.mkv: its sound cannot be read" in caplog.text
     assert listen(out)[0] is None
     assert len(watch(out)[0]) == 50
@@ -175,7 +172,7 @@ def test_damaged_sound_does_not_stop_the_frames(tmp_path, codec):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) * 3 // 4] = bytes(len(data) * 3 // 4 - len(data) // 2)
     path.write_bytes(data)
-    out = copied(path, tmp_path / "out.mp4")
+    out = sounding(path, tmp_path / "out.mp4")
     assert len(watch(out)[0]) > 10
     assert listen(out)[1][0] == pytest.approx(0.25, abs=0.03)
 
@@ -212,7 +209,7 @@ def test_several_channels_are_mixed_into_two_where_sound_is_encoded(tmp_path):
         )
         frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
         container.mux([*audio.encode(frame), *audio.encode()])
-    out = copied(path, tmp_path / "out.mp4")
+    out = sounding(path, tmp_path / "out.mp4")
     with av.open(str(out)) as container:
         assert container.streams.audio[0].channels == 2
     np.testing.assert_allclose(listen(out)[1], [0.25], atol=0.004)

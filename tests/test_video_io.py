@@ -6,6 +6,7 @@ from simplevtr.video_io import FrameTiming, open_sink, open_source
 import av
 import numpy as np
 import pytest
+from footage import write
 from PIL import Image
 
 NTSC = Fraction(30000, 1001)
@@ -18,13 +19,6 @@ def moving_square(count, height, width):
     for i, frame in enumerate(frames):
         frame[10:26, 2 * i : 2 * i + 16] = (220, 40, 90)
     return frames
-
-
-def write(path, frames, fps=NTSC, **options):
-    with open_sink(path, fps, frames.shape[1:3], **options) as sink:
-        for frame in frames:
-            sink.write(frame)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -54,7 +48,7 @@ def test_mp4_keeps_count_rate_and_picture(tmp_path, count, height, width, fps):
 
 
 def test_video_source_reads_what_was_written(tmp_path):
-    source = open_source(write(tmp_path / "clip.mp4", moving_square(7, 64, 96)))
+    source = open_source(write(tmp_path / "clip.mp4", moving_square(7, 64, 96), NTSC))
     assert (source.size, source.fps, source.length, source.names) == ((64, 96), NTSC, 7, None)
     first, second = list(source), list(source)  # can be read twice
     assert len(first) == 7
