@@ -82,26 +82,42 @@ CHOICES = {
     "SOLVER.OPTIMIZER": ("ADABELIEF", "ADAMW"),
 }
 _AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
-# The numbers that keys take, those in lists too; keys or groups of them, of which the first counts.
-_LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
-    "odd and at least 1": (
-        lambda x: x >= 1 and x % 2 == 1,
-        ("MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL",),
-    ),
-    "at least 0 and at most 1": (
-        lambda x: 0 <= x <= 1,
-        ("MODEL.SIMPLEVTR.DROPOUT", "TEST.SLOT_THRESHOLD"),
-    ),
-    "at least 0 (off) and below 1": (
-        lambda x: 0 <= x < 1,
-        ("DATASETS.PSEUDO_RATIO", "SOLVER.EMA_DECAY"),
-    ),
-    "at least 0 and below 90": (lambda x: 0 <= x < 90, ("INPUT.PSEUDO_MOTION.SHEAR",)),
-    "above 0": (
+# What numbers must be, those in lists too, and the keys or groups of them for which this is so; of
+# several rows with a key the first counts.
+_LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    ("odd", lambda x: x > 0 and x % 2 == 1, ("MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL",)),
+    ("in [0, 1]", lambda x: 0 <= x <= 1, ("MODEL.SIMPLEVTR.DROPOUT", "TEST.SLOT_THRESHOLD")),
+    ("in [0, 1)", lambda x: 0 <= x < 1, ("DATASETS.PSEUDO_RATIO", "SOLVER.EMA_DECAY")),
+    ("at least 0 and below 90", lambda x: 0 <= x < 90, ("INPUT.PSEUDO_MOTION.SHEAR",)),
+    (
+        "above 0",
         lambda x: x > 0,
-        ("MODEL.PIXEL_STD", "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "SOLVER.CLIP_GRADIENTS.NORM_TYPE"),
+        (
+            "MODEL.PIXEL_STD",
+            "MODEL.SIMPLEVTR.MASK_HEAD.ATTENTION_SCALE",
+            "SOLVER.CLIP_GRADIENTS.CLIP_VALUE",
+            "SOLVER.CLIP_GRADIENTS.NORM_TYPE",
+        ),
     ),
-    "at least 1": (
+    ("a number", lambda x: True, ("MODEL.SIMPLEVTR.NO_OBJECT_BIAS",)),
+    (
+        "at least 0",
+        lambda x: x >= 0,
+        (
+            "DATALOADER.NUM_WORKERS",
+            "INPUT.MIN_SIZE_TEST",
+            "INPUT.MIN_SIZE_TRAIN",
+            "INPUT.SAMPLING_FRAME_RANGE",
+            "MODEL.SIMPLEVTR.CLASS_OFFSET",
+            "MODEL.SIMPLEVTR.ENC_LAYERS",
+            "MODEL.SIMPLEVTR.LOSS",
+            "MODEL.SIMPLEVTR.MATCHER",
+            "MODEL.SIMPLEVTR.PIXEL.FINE_CHANNELS",
+            "MODEL.SIMPLEVTR.QUERY_FRAMES",
+        ),
+    ),
+    (
+        "at least 1",
         lambda x: x >= 1,
         (
             "INPUT.CROP_RANGE",
@@ -110,44 +126,15 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
             "INPUT.MAX_SIZE_TRAIN",
             "INPUT.PSEUDO_MOTION.SCALE",
             "INPUT.SAMPLING_FRAME_NUM",
-            "MODEL.RESNETS.BLOCKS_PER_STAGE",
-            "MODEL.RESNETS.RES2_OUT_CHANNELS",
-            "MODEL.RESNETS.STAGE_STRIDES",
-            "MODEL.RESNETS.STEM_OUT_CHANNELS",
-            "MODEL.RESNETS.STEM_STRIDE",
+            "MODEL.RESNETS",
+            "MODEL.SIMPLEVTR",
             "MODEL.TIMM.PYRAMID_CHANNELS",
             "MODEL.TIMM.SIZE",
-            "MODEL.SIMPLEVTR.DEC_LAYERS",
-            "MODEL.SIMPLEVTR.DIM_FEEDFORWARD",
-            "MODEL.SIMPLEVTR.HIDDEN_DIM",
-            "MODEL.SIMPLEVTR.MASK_HEAD.NUM_DEFORM",
-            "MODEL.SIMPLEVTR.MASK_HEAD.WIDTHS",
-            "MODEL.SIMPLEVTR.NUM_CLASSES",
-            "MODEL.SIMPLEVTR.NUM_HEADS",
-            "MODEL.SIMPLEVTR.NUM_QUERIES",
-            "MODEL.SIMPLEVTR.PIXEL.EMBEDDING",
-            "MODEL.SIMPLEVTR.PIXEL.WIDTHS",
             "SOLVER.CHECKPOINT_PERIOD",
         ),
     ),
-    "at least 0": (
-        lambda x: x >= 0,
-        (
-            "DATALOADER.NUM_WORKERS",
-            "INPUT.MIN_SIZE_TEST",
-            "INPUT.MIN_SIZE_TRAIN",
-            "INPUT.PSEUDO_MOTION",
-            "INPUT.SAMPLING_FRAME_RANGE",
-            "MODEL.SIMPLEVTR.CLASS_OFFSET",
-            "MODEL.SIMPLEVTR.ENC_LAYERS",
-            "MODEL.SIMPLEVTR.LOSS",
-            "MODEL.SIMPLEVTR.MATCHER",
-            "MODEL.SIMPLEVTR.PIXEL.FINE_CHANNELS",
-            "MODEL.SIMPLEVTR.QUERY_FRAMES",
-            "SOLVER",
-        ),
-    ),
-}
+    ("at least 0", lambda x: x >= 0, ("INPUT.PSEUDO_MOTION", "SOLVER")),
+)
 
 
 def _inside(key: str, group: str) -> bool:
@@ -159,13 +146,13 @@ def _check_values(values: dict[str, Any]) -> None:
     for key, allowed in CHOICES.items():
         if values[key] not in allowed:
             raise ValueError(f"{key} is {values[key]!r}; allowed are {', '.join(allowed)}")
-    limited = [(group, what) for what, (_, groups) in _LIMITS.items() for group in groups]
     for key, value in values.items():
-        what = next((what for group, what in limited if _inside(key, group)), None)
-        numbers = [x for x in (value if isinstance(value, list | tuple) else [value])
-                   if isinstance(x, int | float)]  # fmt: skip
-        if what and not all(map(_LIMITS[what][0], numbers)):
-            raise ValueError(f"{key} is {value}; it must be {what}")
+        for what, holds, groups in _LIMITS:
+            if any(_inside(key, group) for group in groups):
+                numbers = value if isinstance(value, list | tuple) else [value]
+                if not all(holds(x) for x in numbers if type(x) in (int, float)):
+                    raise ValueError(f"{key} is {value}; it must be {what}")
+                break
 
 
 def _check_input(node: CfgNode) -> None:

@@ -96,10 +96,10 @@ def test_words_that_a_key_does_not_take(key):
         (f"{NODE}.MASK_HEAD.OFFSET_KERNEL", 2, "odd"),
         (f"{NODE}.LOSS.MASK_POINTS", -1, "at least 0"),
         (f"{NODE}.MATCHER.COST_IOU", -1.0, "at least 0"),
-        (f"{NODE}.DROPOUT", 1.5, "at most 1"),
+        (f"{NODE}.DROPOUT", 1.5, r"in \[0, 1\]"),
         (f"{NODE}.HIDDEN_DIM", 26, "divisible by NUM_HEADS, 8, and by 6"),
         ("MODEL.PIXEL_STD", [1.0, 0.0, 1.0], "above 0"),
-        ("DATASETS.PSEUDO_RATIO", 1.0, "below 1"),
+        ("DATASETS.PSEUDO_RATIO", 1.0, r"in \[0, 1\)"),
         ("INPUT.CROP_RESIZE", [0], "at least 1"),
         ("INPUT.MAX_SIZE_TEST", 0, "at least 1"),
         ("INPUT.MIN_SIZE_TEST", -5, "at least 0"),
@@ -108,11 +108,11 @@ def test_words_that_a_key_does_not_take(key):
         ("INPUT.PSEUDO_MOTION.ROTATE", -1.0, "at least 0"),
         ("INPUT.SAMPLING_FRAME_NUM", 0, "at least 1"),
         ("INPUT.SAMPLING_FRAME_RANGE", -1, "at least 0"),
-        ("SOLVER.EMA_DECAY", -0.5, "below 1"),
+        ("SOLVER.EMA_DECAY", -0.5, r"in \[0, 1\)"),
         ("SOLVER.MAX_ITER", -5, "at least 0"),
         ("SOLVER.CHECKPOINT_PERIOD", 0, "at least 1"),
         ("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 0.0, "above 0"),
-        ("TEST.SLOT_THRESHOLD", -0.1, "at most 1"),
+        ("TEST.SLOT_THRESHOLD", -0.1, r"in \[0, 1\]"),
     ],
 )
 def test_numbers_that_a_key_does_not_take(key, value, limit):
@@ -150,7 +150,7 @@ def test_names():
 
 def test_the_tables_name_keys_that_exist():
     default = setup_cfg()
-    limited = (groups for _, groups in _LIMITS.values())
+    limited = (groups for *_, groups in _LIMITS)
     for keys in (*_READ_BY.values(), *_OF_BACKBONE.values(), _UNREAD, CHOICES, *limited):
         for key in keys:
             assert [name for name in flat(default) if f"{name}.".startswith(f"{key}.")], key
