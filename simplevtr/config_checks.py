@@ -46,11 +46,11 @@ _UNREAD = (
     "INPUT.RANDOM_FLIP",
     "MODEL.KEYPOINT_ON",
     "MODEL.LOAD_PROPOSALS",
+    "SOLVER.MOMENTUM",
+    "SOLVER.NESTEROV",
     "TEST.AUG",
     "TEST.DETECTIONS_PER_IMAGE",
 )
-
-
 # Keys that one backbone alone reads, by MODEL.BACKBONE.NAME.
 _OF_BACKBONE = {
     "build_resnet_backbone": ("MODEL.RESNETS.DEPTH", "MODEL.RESNETS.STRIDE_IN_1X1"),
