@@ -42,11 +42,29 @@ _OF_TRAINING = re.compile(
 )
 
 
+def local_file(path: str) -> str:
+    """The file on this machine that ``MODEL.WEIGHTS`` names, fetched if it is an address.
+
+    FileNotFoundError: there is none. OSError: it cannot be fetched.
+    """
+    try:
+        local = PathManager.get_local_path(path)
+    except URLError as error:
+        raise OSError(
+            f"MODEL.WEIGHTS {path} could not be fetched ({error.reason}): give a local file, or "
+            'MODEL.WEIGHTS "" to start a training from random weights'
+        ) from error
+    if not Path(local).is_file():
+        kind = "is a folder" if Path(local).is_dir() else "does not exist"
+        raise FileNotFoundError(f"checkpoint {path} {kind}")
+    return local
+
+
 def saved_classes(path: str) -> Classes | None:
     """The classes that a checkpoint was trained with, None for "" or where it does not tell."""
     if not path:
         return None
-    classes = classes_of(read_checkpoint(PathManager.get_local_path(path)), path)
+    classes = classes_of(read_checkpoint(local_file(path)), path)
     if classes is None:
         logger.warning(_UNNAMED, path)
     return classes
@@ -117,22 +135,15 @@ class ClipCheckpointer(DetectionCheckpointer):
 
         Where states of a run are restored, too (``checkpointables``, None for all), the weights are
         those of its last iteration, all of them; else those that ``weights_of`` chooses, without
-        ``ignore_prefixes``. FileNotFoundError: there is no such file. ValueError: it cannot be read
-        safely or does not fit the model.
+        ``ignore_prefixes``. ValueError: the file cannot be read safely or does not fit the model;
+        see ``local_file`` for others.
         """
-        if path and "://" not in path and not Path(path).is_file():
-            kind = "is a folder" if Path(path).is_dir() else "does not exist"
-            raise FileNotFoundError(f"checkpoint {path} {kind}")
+        if path:
+            local_file(path)
         self._source = path
         restored = self.checkpointables if checkpointables is None else checkpointables
         self._continues = bool({*restored} - {"classes"})
-        try:
-            return super().load(path, checkpointables)
-        except URLError as error:
-            raise OSError(
-                f"MODEL.WEIGHTS {path} could not be fetched ({error.reason}): give a local file, "
-                'or MODEL.WEIGHTS "" to start from random weights'
-            ) from error
+        return super().load(path, checkpointables)
 
     def save(self, name: str, **extra: Any) -> None:
         """Save as detectron2 does, but with ``save_whole``."""

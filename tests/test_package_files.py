@@ -5,6 +5,8 @@ import hashlib
 import sys
 
 import simplevtr.checkpoint  # noqa: F401 - registers the handler
+from simplevtr import setup_cfg
+from simplevtr.inference import check_weights
 from simplevtr.weights_file import read_checkpoint
 
 import pytest
@@ -42,6 +44,13 @@ def test_a_file_of_a_package_is_found_without_importing_it(package):
     assert "some_weights" not in sys.modules
     digest = hashlib.sha256((package / "model.pth").read_bytes()).hexdigest()
     assert local(f"{ADDRESS}#sha256={digest}") == str(package / "model.pth")
+
+
+def test_a_model_of_a_package_can_find_tracks(package):
+    cfg = setup_cfg("", ["MODEL.WEIGHTS", ADDRESS])
+    assert check_weights(cfg) == str(package / "model.pth")
+    with pytest.raises(OSError, match="http://localhost:1/a.pth could not be fetched"):
+        check_weights(setup_cfg("", ["MODEL.WEIGHTS", "http://localhost:1/a.pth"]))
 
 
 def test_another_content_is_refused(package):

@@ -274,7 +274,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         (options([tmp_path / "*.avi"]), "*.avi: no file matches this pattern"),
         (options(["s3://me:secret@bucket/*.mp4?key"]), "s3://***@bucket/*.mp4?***: an address;"),
         (options([tmp_path / "nothing"]), "nothing: no videos and no frames in this folder"),
-        (options([video], weights=tmp_path / "no.pth"), "no.pth: no such file (MODEL.WEIGHTS)"),
+        (options([video], weights=tmp_path / "no.pth"), "no.pth does not exist"),
         (options([video], weights=tmp_path / "wrong.pth", output="new"), "wrong.pth"),
         (options([video], "--ray", "local"), "pip install 'ray[data]==2.60.0'"),
     )  # fmt: skip

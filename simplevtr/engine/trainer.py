@@ -156,6 +156,17 @@ class ClipTrainer(DefaultTrainer):
         return super().build_model(cfg)
 
     @classmethod
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Any:
+        """Build the schedule; ValueError if its keys do not make one."""
+        try:
+            return super().build_lr_scheduler(cfg, optimizer)
+        except (AssertionError, LookupError) as error:
+            raise ValueError(
+                f"SOLVER.LR_SCHEDULER_NAME {cfg.SOLVER.LR_SCHEDULER_NAME} cannot be built of the "
+                f"other keys of SOLVER: {type(error).__name__}: {error}"
+            ) from error
+
+    @classmethod
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> YTVISEvaluator:
         """Build the evaluator of one test set, which writes under ``OUTPUT_DIR/inference``."""
         return YTVISEvaluator(

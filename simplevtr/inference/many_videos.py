@@ -35,7 +35,6 @@ from simplevtr.visualization import TrackPainter
 import av
 import torch
 from detectron2.config import CfgNode
-from detectron2.utils.file_io import PathManager
 
 _SETTINGS, _SUMMARY, _PARTIAL = "settings.json", "summary.csv", ".partial"
 _OVERLAY, _MOTS = "overlay.mp4", "mots"
@@ -64,8 +63,7 @@ class Outcome(NamedTuple):
 
 def settings_of(cfg: CfgNode) -> dict[str, str]:
     """What the tracks of a video depend on: the content of MODEL.WEIGHTS, and config keys."""
-    check_weights(cfg)
-    with PathManager.open(cfg.MODEL.WEIGHTS, "rb") as file:
+    with open(check_weights(cfg), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     keys = {key: str(value) for key, value in flat(cfg).items() if key.startswith(_GROUPS)}
     return {"SHA-256 of MODEL.WEIGHTS": digest} | {k: keys[k] for k in keys if k not in _OTHERS}

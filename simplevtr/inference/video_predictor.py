@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from simplevtr.checkpoint import load_trained, saved_classes
+from simplevtr.checkpoint import load_trained, local_file, saved_classes
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.class_names import dataset_classes
 from simplevtr.formats.images import check_image_format
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import build_model
-from detectron2.utils.file_io import PathManager
 from torch import nn
 
 logger = logging.getLogger(__name__)
@@ -132,12 +131,11 @@ def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndar
     return (None, frames) if first is None else (first.shape[:2], chain([first], frames))
 
 
-def check_weights(cfg: CfgNode) -> None:
-    """Raise ValueError if MODEL.WEIGHTS is empty, FileNotFoundError if there is no such file."""
-    if not (path := cfg.MODEL.WEIGHTS):
+def check_weights(cfg: CfgNode) -> str:
+    """The file of MODEL.WEIGHTS; ValueError if that is empty, see ``local_file`` for others."""
+    if not cfg.MODEL.WEIGHTS:
         raise ValueError("MODEL.WEIGHTS is empty: give the checkpoint of a trained model (.pth)")
-    if not PathManager.isfile(path):
-        raise FileNotFoundError(f"{path}: no such file (MODEL.WEIGHTS)")
+    return local_file(cfg.MODEL.WEIGHTS)
 
 
 def model_classes(cfg: CfgNode) -> Classes | None:
