@@ -322,7 +322,7 @@ def test_two_at_once_are_refused(plan, capsys):
     with (plan.parent / "out/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run(plan, FakeLaunch()) == 2
-    assert "another ablate.py" in capsys.readouterr().err
+    assert "is in use by another process" in capsys.readouterr().err
     assert run(plan, FakeLaunch(), "--no-cost") == 0
 
 

@@ -9,12 +9,12 @@ table.md, table.csv and plot.png, and for each run and seed a folder with the co
 """
 
 import argparse
-import fcntl
 import os
 import signal
 import sys
 from pathlib import Path
 
+from simplevtr.engine.run_folder import only_run_in
 from simplevtr.formats.files import write_bytes
 from simplevtr.terminal import command, number, say
 from simplevtr.toolbox.ablation import table
@@ -59,14 +59,7 @@ def main(options: argparse.Namespace) -> int:
         return 0
     for job in [*jobs, *costs]:
         check_settings(job)
-    options.output.mkdir(parents=True, exist_ok=True)
-    with (options.output / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"another ablate.py, or a training that one left behind, writes to {options.output}"
-            ) from None
+    with only_run_in(str(options.output)) as lock:
         # The commands hold the lock too: a second ablate.py cannot train into the same folders
         # while they run, even if this process is killed.
         os.set_inheritable(lock.fileno(), True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import util
 from pathlib import Path
+from typing import TextIO
 
 from simplevtr.formats.results import refuse_existing_results
 
@@ -24,14 +25,14 @@ _OF_TRAINING = ".written_by_training"  # next to result files that a training ma
 
 
 @contextmanager
-def only_run_in(output_dir: str) -> Iterator[None]:
+def only_run_in(output_dir: str) -> Iterator[TextIO | None]:
     """Keep every other training and evaluation out of a folder, which is made if need be.
 
-    The main process of a run holds a lock on the file ``.lock``, which the system releases when
-    that process ends, whatever ends it. FileExistsError: another holds it.
+    The main process of a run holds a lock on the file ``.lock``, which it is given; the system
+    releases it when that process ends, whatever ends it. FileExistsError: another holds it.
     """
     if not comm.is_main_process():
-        yield
+        yield None
         return
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def only_run_in(output_dir: str) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         try:
-            yield
+            yield file
         finally:
             file.truncate(0)
 
