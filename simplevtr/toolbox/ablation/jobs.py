@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simplevtr.config_file import flat
 from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import load_annotated
@@ -190,13 +191,8 @@ def check_settings(job: Job) -> None:
 
 def changed_settings(before: Any, now: Any) -> str:
     """What differs between the settings of a file and those of the plan; "" if nothing does."""
-
-    def changes(before: Any, now: Any, key: str) -> list[str]:
-        if isinstance(before, dict) and isinstance(now, dict):
-            names = sorted(before.keys() | now.keys())
-            pairs = [(before.get(n, "not set"), now.get(n, "not set"), n) for n in names]
-            return [change for pair in pairs for change in changes(*pair)]
-        return [] if before == now else [f"{key}: {before} before, {now} now"]
-
-    # The plan's as they are read from a file.
-    return "; ".join(changes(before, msgspec.json.decode(msgspec.json.encode(now)), ""))
+    now = flat(msgspec.json.decode(msgspec.json.encode(now)))  # as they are read from a file
+    before = flat(before) if isinstance(before, dict) else {}
+    keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    pairs = [(key, before.get(key, "not set"), now.get(key, "not set")) for key in keys]
+    return "; ".join(f"{key}: {old} before, {new} now" for key, old, new in pairs)
