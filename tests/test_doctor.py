@@ -10,7 +10,7 @@ from simplevtr.toolbox.doctor.findings import described
 
 import numpy as np
 import pytest
-from doctor_breaks import BREAKS, appended, entry
+from doctor_breaks import BREAKS, appended, area, both, box, mask, video
 from doctor_samples import HEIGHT, WIDTH, found, make_good, read, repaired
 from pycocotools import mask as coco_mask
 
@@ -154,25 +154,35 @@ def test_boxes_and_areas_of_random_masks_are_computed_right(content):
     content["annotations"] = [annotation]
     (fixed,) = repaired(found(content))["annotations"]
     assert fixed["areas"] == masks.sum(axis=(1, 2)).tolist()
-    for mask, box in zip(masks, fixed["bboxes"], strict=True):
-        y, x = np.nonzero(mask)
-        assert box == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
+    for pixels, computed in zip(masks, fixed["bboxes"], strict=True):
+        y, x = np.nonzero(pixels)
+        assert computed == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
 
 
 def test_runs_without_a_pixel_do_not_widen_boxes(content):
     # Pixel 100 alone, and foreground runs of length zero before and after it.
     counts = [7, 0, 93, 1, 20, 0, HEIGHT * WIDTH - 121]
-    entry("segmentations", 1, {"size": [HEIGHT, WIDTH], "counts": counts})(content)
-    entry("bboxes", 1, None)(content)
-    entry("areas", 1, None)(content)
+    both(mask({"size": [HEIGHT, WIDTH], "counts": counts}), box(None), area(None))(content)
     fixed = repaired(found(content))["annotations"][0]
     assert (fixed["bboxes"][1], fixed["areas"][1]) == ([100 // HEIGHT, 100 % HEIGHT, 1, 1], 1)
 
 
-def test_polygons_may_lead_out_of_the_frame(content):
-    entry("segmentations", 1, [[-20, 10, 30, 10, 30, 90, -20, 90]])(content)
-    entry("bboxes", 1, [-20, 10, 50, 80])(content)
-    entry("areas", 1, 30 * 38)(content)
+@pytest.mark.parametrize(
+    "good_values",
+    [
+        # A polygon out of the frame, and its box.
+        both(mask([[-20, 10, 30, 10, 30, 90, -20, 90]]), box([-20, 10, 50, 80]), area(30 * 38)),
+        # Zeros for null where the mask is null.
+        both(box([0, 0, 0, 0], 0, 1), area(0, 0, 1)),
+        # Names in natural order.
+        both(
+            video(file_names=[f"video1/{t}.jpg" for t in (8, 9, 10, 11)]),
+            video(1, file_names=[f"v/{'0' * 9000}{t}" for t in (8, 9, 10, 11)]),
+        ),
+    ],
+)
+def test_what_is_no_defect(content, good_values):
+    good_values(content)
     assert not found(content).findings.counts
 
 
@@ -182,7 +192,7 @@ def test_a_good_mask_next_to_bad_ones_is_still_measured(content, monkeypatch):
         if counts is not None:
             mask = {"size": [HEIGHT, WIDTH], "counts": counts}
             content["annotations"][0]["segmentations"][frame] = mask
-    entry("areas", 1, 1)(content)
+    area(1)(content)
     examination = found(content)
     assert dict(examination.findings.counts) == {"bad-mask": 3, "wrong-area": 1}
     places = [
@@ -211,12 +221,6 @@ def test_new_ids_are_free_ones(content):
     assert ids[5] == 900
 
 
-def test_zero_boxes_stand_for_none_where_the_mask_is_null(content):
-    entry("bboxes", 0, [0, 0, 0, 0], 1)(content)
-    entry("areas", 0, 0, 1)(content)
-    assert not found(content).findings.counts
-
-
 def test_files_without_boxes_and_areas_are_good(content):
     for annotation in content["annotations"]:
         del annotation["bboxes"]
@@ -225,12 +229,6 @@ def test_files_without_boxes_and_areas_are_good(content):
     assert not examination.findings.counts
     fixed = repaired(examination)
     assert "bboxes" not in fixed["annotations"][0]
-
-
-def test_natural_order_of_names(content):
-    content["videos"][0]["file_names"] = [f"video1/{t}.jpg" for t in (8, 9, 10, 11)]
-    content["videos"][1]["file_names"] = [f"v/{'0' * 9000}{t}" for t in (8, 9, 10, 11)]
-    assert not found(content).findings.counts
 
 
 def test_categories_of_public_data_sets(good):

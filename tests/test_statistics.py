@@ -150,11 +150,7 @@ def test_instances_of_a_video_and_of_a_frame():
     content = make_content([3, 0], [3, 2])
     first, second, third = content["annotations"]
     first["segmentations"] = [SMALL_MASK, None, None]
-    second["segmentations"] = [
-        SMALL_MASK,
-        SMALL_MASK,
-        [],
-    ]  # an empty list of polygons is absence too
+    second["segmentations"] = [SMALL_MASK, SMALL_MASK, []]  # no polygons are absence too
     third.update(segmentations=[None, None, SMALL_MASK], category_id=2)
     crowd = dict(third, id=4, video_id=1, iscrowd=1)  # neither learned nor scored
     content["annotations"].append(crowd)
