@@ -7,6 +7,7 @@ from simplevtr.visualization.plots import draw_curves
 
 import numpy as np
 import pytest
+from conftest import check_refused
 from PIL import Image
 
 
@@ -56,34 +57,30 @@ def test_figure_shows_each_run(tmp_path):
     )
 
 
-def test_command_writes_a_picture_and_replaces_none(tmp_path, capsys):
+def test_command_writes_a_picture_and_replaces_none(tmp_path, call):
     run = write_run(tmp_path / "run")
     output = tmp_path / "plots" / "curves.png"
-    assert tool.main([run, "--output", str(output)]) == 0
+    assert call(tool, run, "--output", output)[0] == 0
     with Image.open(output) as image:
         assert image.width > 1000
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20
     before = output.stat().st_mtime_ns
-    assert tool.main([run, "--output", str(output)]) == 2
-    assert "curves.png exists already" in capsys.readouterr().err
+    check_refused(call(tool, run, "--output", output), "curves.png exists already")
     assert output.stat().st_mtime_ns == before
-    assert tool.main([run, "--output", str(output), "--overwrite"]) == 0
+    assert call(tool, run, "--output", output, "--overwrite")[0] == 0
 
 
-def test_command_tells_what_is_wrong_in_one_line(tmp_path, capsys):
+def test_command_tells_what_is_wrong_in_one_line(tmp_path, call):
     run = write_run(tmp_path / "run")
     (tmp_path / "empty").mkdir()
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "metrics.json").write_text("not json\n[1, 2]\n")
-    for arguments, message in (
-        ([str(tmp_path / "empty"), "--output", "x.png"], "metrics.json: no such file"),
-        ([str(tmp_path / "junk"), "--output", "x.png"], "metrics.json: no line of the form"),
-        ([run, "--output", str(tmp_path / "x.txt")], "suffix '.txt', allowed: .png or"),
+    for source, output, message in (
+        (tmp_path / "empty", "x.png", "metrics.json: no such file"),
+        (tmp_path / "junk", "x.png", "metrics.json: no line of the form"),
+        (run, tmp_path / "x.txt", "suffix '.txt', allowed: .png or"),
     ):
-        assert tool.main(arguments) == 2
-        error = capsys.readouterr().err
-        assert message in error
-        assert error.count("\n") == 1
+        check_refused(call(tool, source, "--output", output), message)
 
 
 def test_two_runs_of_one_name_are_told_apart():

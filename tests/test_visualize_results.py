@@ -9,6 +9,7 @@ from simplevtr.formats.ytvis import check_ground_truth
 import av
 import numpy as np
 import pytest
+from conftest import check_refused
 from json_files import all_crowds, edit_json, save_json
 from PIL import Image
 from track_samples import annotation, box, ground_truth, result
@@ -107,20 +108,20 @@ def test_predictions_over_a_set_without_annotations(tmp_path, capsys):
     assert "no annotations and no --results" in capsys.readouterr().err
 
 
-def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, capsys):
+def test_existing_pictures_are_refused_before_any_is_drawn(tmp_path, call):
     folder = make_ytvis_folder(tmp_path / "data", videos=2, frames=1)
     output = tmp_path / "out"
     output.mkdir()
     (output / "2.png").write_text("mine")
-    assert tool.main(arguments(folder, output, "--format", "sheet")) == 2
-    assert "2.png exists already" in capsys.readouterr().err
+    command = arguments(folder, output, "--format", "sheet")
+    check_refused(call(tool, *command), "2.png exists already")
     assert [p.name for p in output.iterdir()] == ["2.png"]
     assert (output / "2.png").read_text() == "mine"
-    assert tool.main(arguments(folder, output, "--format", "sheet", "--overwrite")) == 0
+    assert tool.main([*command, "--overwrite"]) == 0
     assert (output / "2.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_wrong_input_gives_one_line_and_status_2(tmp_path, capsys):
+def test_wrong_input_gives_one_line_and_status_2(tmp_path, call):
     folder = make_ytvis_folder(tmp_path / "data", videos=1, frames=2)
     bad = [{"video_id": 9, "category_id": 1, "score": 1, "segmentations": []}]
     bad = save_json(tmp_path / "bad.json", bad)
@@ -133,8 +134,5 @@ def test_wrong_input_gives_one_line_and_status_2(tmp_path, capsys):
         ((), "00001.jpg has 10x10 pixels"),
         (("--gt", crowds), "all 2 annotations are crowds"),
     ):
-        assert tool.main(arguments(folder, tmp_path / "out", *more)) == 2
-        error = capsys.readouterr().err.strip().splitlines()[-1]
-        assert error.startswith("visualize_results.py: error: ")
-        assert message in error
+        check_refused(call(tool, *arguments(folder, tmp_path / "out", *more)), message)
     assert not list((tmp_path / "out").glob("1.mp4"))
