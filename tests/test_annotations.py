@@ -125,13 +125,6 @@ def test_a_grid_reads_what_decoding_and_transforming_gives():
     assert foreground > 10000
 
 
-@pytest.mark.parametrize("value", [0, 1])
-def test_masks_of_one_run(value):
-    mask = np.full((5, 7), value, np.uint8, order="F")
-    (read,) = read_picked([runs_of(mask)], np.arange(5), np.arange(7), (5, 7))
-    assert read.tolist() == mask.tolist()
-
-
 def test_runs_without_length_between_others():
     lengths = np.array([2, 3, 0, 2, 5])
     (read,) = read_picked([lengths], np.arange(3), np.arange(4), (3, 4))
