@@ -30,11 +30,9 @@ def test_records(tmp_path, caplog):
     assert record["file_names"] == [str(folder / "1.jpg")]
     ((annotation,),) = record["annotations"]
     assert (annotation["id"], annotation["category_id"]) == (1, 1)
-    assert "1 categories of" in caplog.text
-    assert "4 of other categories" in caplog.text
-    assert "1 of crowds" in caplog.text
-    assert "1 without segmentation" in caplog.text
-    assert "2 images without any" in caplog.text
+    assert "dropped: 1 of crowds, 1 without segmentation" in caplog.text
+    assert "1 stills with 1 instances of 1 categories are used: cat; " in caplog.text
+    assert "dropped: 2 images without any, 4 annotations of other categories" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_records(tmp_path, caplog):
             "annotations[2]: RLE counts cover 0 pixels",
         ),
         ("categories", lambda x: x[0].pop("name"), "categories[0]: name must be text"),
-        ("categories", lambda x: x.pop(0), "none of its categories"),
+        ("categories", lambda x: x[0].update(name="tiger"), "none of its categories, such as"),
     ],
 )
 def test_bad_files_are_named(tmp_path, key, edit, message):

@@ -5,27 +5,20 @@ The mapper makes a clip of such a record, see :mod:`simplevtr.data.pseudo_video`
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, match_categories
 from simplevtr.data.record_cache import read_once
-from simplevtr.data.ytvis import (
-    Record,
-    attach,
-    dataset_categories,
-    find_frames,
-    register,
-    video_record,
-)
+from simplevtr.data.ytvis import Record, dataset_categories, find_frames, records_of, register
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
 from simplevtr.formats.rle import check_mask
-from simplevtr.formats.ytvis import Annotation, Video, parse_categories
+from simplevtr.formats.ytvis import Annotation, AnnotationFile, Video, parse_categories
 
 from detectron2.data import MetadataCatalog
+from detectron2.utils.logger import log_first_n
 
 logger = logging.getLogger(__name__)
 
@@ -82,10 +75,21 @@ def load_coco_stills(
         ValueError: if the file is not what the format asks for, or has no category of ``classes``.
     """
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
-    variant = "\0".join([image_root, *classes])
-    records = read_once(json_file, lambda: _parse(json_file, image_root, classes), variant=variant)
-    find_frames(records, json_file, image_root, "images")
-    return records
+    file, kinds = read_once(json_file, _read_checked)
+    labels = _match(file, kinds, classes)
+    records = [record | {"still": True} for record in records_of(file, image_root, labels)]
+    usable = [record for record in records if record["annotations"][0]]
+    find_frames(usable, json_file, image_root, "images")
+    kept = sum(len(record["annotations"][0]) for record in usable)
+    names = ", ".join(category.name for category in file.categories if category.id in labels)
+    log_first_n(
+        logging.INFO,
+        f"{json_file}: {len(usable)} stills with {kept} instances of {len(labels)} categories are "
+        f"used: {names}; dropped: {len(records) - len(usable)} images without any, "
+        f"{len(file.annotations or ()) - kept} annotations of other categories",
+        key="message",
+    )
+    return usable
 
 
 def _load_registered(name: str) -> list[Record]:
@@ -97,21 +101,29 @@ def _load_registered(name: str) -> list[Record]:
     return records
 
 
-def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Record]:
+def _read_checked(json_file: str) -> tuple[AnnotationFile, dict[str, str | None]]:
+    """The file as one of videos of one frame, and the supercategory of each category, if any.
+
+    It has no crowds and no annotations without a segmentation; their numbers are logged.
+    """
     content = read_json(json_file)
     for key in ("images", "categories", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise ValueError(f"{json_file}: has no list {key!r}, which a COCO file needs")
+    categories = parse_categories(content["categories"], json_file)
+    given = [entry.get("supercategory") for entry in content["categories"]]
+    kinds = {c.name: None if k is None else str(k) for c, k in zip(categories, given, strict=True)}
+    images = checks.entries(content["images"], json_file, "images", _image, unique=["id"])
+    by_id, known = {image.id: image for image in images}, {c.id for c in categories}
 
-    def parse_instance(entry: dict[str, Any]) -> Annotation:
-        """A track in a video of one frame."""
-        record = records[checks.known(entry, "image_id", records)]
+    def parse(entry: dict[str, Any]) -> Annotation:
+        image = by_id[checks.known(entry, "image_id", by_id)]
         mask = entry.get("segmentation") or None
         if mask is not None:  # one that cannot be decoded would end a training in its middle
-            check_mask(mask, record["height"], record["width"])
+            check_mask(mask, image.height, image.width)
         return Annotation(
-            video_id=record["video_id"],
-            category_id=checks.known(entry, "category_id", contiguous),
+            video_id=image.id,
+            category_id=checks.known(entry, "category_id", known),
             id=checks.integer(entry, "id"),
             iscrowd=checks.flag(entry, "iscrowd"),
             segmentations=[mask],
@@ -119,32 +131,15 @@ def _parse(json_file: str, image_root: str, classes: Sequence[str]) -> list[Reco
             areas=None,
         )
 
-    contiguous = _match(content["categories"], classes, json_file)
-    images = checks.entries(content["images"], json_file, "images", _image, unique=["id"])
-    records = {
-        image.id: {**video_record(image, json_file, image_root), "still": True} for image in images
-    }
-    dropped: Counter[str] = Counter()
-    for instance in checks.entries(
-        content["annotations"], json_file, "annotations", parse_instance, unique=["id"]
-    ):
-        label = contiguous[instance.category_id]
-        if label is None:
-            dropped["of other categories"] += 1
-        elif instance.iscrowd:
-            dropped["of crowds"] += 1
-        elif instance.segmentations == [None]:
-            dropped["without segmentation"] += 1
-        else:
-            attach(instance, records[instance.video_id], label)
-    usable = [records[i] for i in sorted(records) if records[i]["annotations"][0]]
-    kept = sum(len(record["annotations"][0]) for record in usable)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.most_common())
+    found = checks.entries(content["annotations"], json_file, "annotations", parse, unique=["id"])
+    single = [instance for instance in found if not instance.iscrowd]
+    instances = [instance for instance in single if instance.segmentations != [None]]
     logger.info(
-        "Read %d stills with %d instances from %s; dropped: %d images without any, annotations: %s",
-        *(len(usable), kept, json_file, len(records) - len(usable), reasons or "none"),
+        "Read %d stills and %d annotations from %s; dropped: %d of crowds, %d without segmentation",
+        *(len(images), len(found), json_file, len(found) - len(single)),
+        len(single) - len(instances),
     )
-    return usable
+    return AnnotationFile(json_file, images, categories, instances), kinds
 
 
 def _image(entry: dict[str, Any]) -> Video:
@@ -154,17 +149,16 @@ def _image(entry: dict[str, Any]) -> Video:
     return Video(checks.integer(entry, "id"), height, width, 1, [name])
 
 
-def _match(entries: list[Any], classes: Sequence[str], json_file: str) -> dict[int, int | None]:
-    """The contiguous id of each category of the file, None where the model has none."""
-    categories = parse_categories(entries, json_file)
-    kinds = [None if (kind := e.get("supercategory")) is None else str(kind) for e in entries]
-    names = [category.name for category in categories]
-    found = match_categories(dict(zip(names, kinds, strict=True)), classes)
-    matched = [name for name, index in found.items() if index is not None]
+def _match(
+    file: AnnotationFile, kinds: Mapping[str, str | None], classes: Sequence[str]
+) -> dict[int, int]:
+    """The contiguous ids of the categories of the file that the model has; ``kinds`` by name."""
+    found = match_categories(kinds, classes)
+    labels = ((category.id, found[category.name]) for category in file.categories)
+    matched = {number: label for number, label in labels if label is not None}
     if not matched:
         raise ValueError(
-            f"{json_file}: none of its categories, such as {', '.join([*found][:_SHOWN])}, is one "
-            f"of {', '.join(classes)}"
+            f"{file.source}: none of its categories, such as {', '.join([*found][:_SHOWN])}, is "
+            f"one of {', '.join(classes)}"
         )
-    logger.info("%d categories of %s are used: %s", len(matched), json_file, ", ".join(matched))
-    return {category.id: found[category.name] for category in categories}
+    return matched

@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
@@ -12,7 +13,6 @@ from simplevtr.formats.paths import AnyPath, existing
 from simplevtr.formats.ytvis import (
     Annotation,
     AnnotationFile,
-    Video,
     decode_ground_truth,
     read_annotations,
 )
@@ -97,7 +97,7 @@ def load_ytvis_json(
             where.
     """
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
-    file = read_once(json_file, lambda: _read_checked(json_file))
+    file = read_once(json_file, _read_checked)
     names = dict(_categories(file))
     if dataset_name in DATASET_CATEGORIES:
         names = _official_names(_categories(file), json_file, dataset_name)
@@ -105,11 +105,7 @@ def load_ytvis_json(
     order = metadata.get("label_names") or [*names.values()]
     places = {name: label for label, name in enumerate(order)}
     labels = {number: places[name] for number, name in names.items() if name in places}
-    by_id = {video.id: video_record(video, json_file, image_root) for video in file.videos}
-    for track in file.annotations or ():
-        if track.category_id in labels:
-            attach(track, by_id[track.video_id], labels[track.category_id])
-    records = [by_id[video_id] for video_id in sorted(by_id)]
+    records = records_of(file, image_root, labels)
     find_frames(records, json_file, image_root, "frames")
     values = {"thing_classes": [*order], "thing_dataset_id_to_contiguous_id": labels}
     for key, value in values.items():
@@ -130,7 +126,7 @@ def dataset_categories(name: str) -> Sequence[tuple[int, str]]:
     if name in DATASET_CATEGORIES:
         return DATASET_CATEGORIES[name]
     json_file = MetadataCatalog.get(name).json_file
-    return _categories(read_once(json_file, lambda: _read_checked(json_file)))
+    return _categories(read_once(json_file, _read_checked))
 
 
 def _categories(file: AnnotationFile) -> list[tuple[int, str]]:
@@ -166,25 +162,33 @@ def _official_names(
     return dict(expected)
 
 
-def video_record(video: Video, json_file: str, image_root: str) -> Record:
-    """A record without annotations; ValueError if a name is missing or leads out of the root."""
-    try:
-        paths = [os.fspath(video.stated_path(image_root, t)) for t in range(video.length)]
-    except ValueError as error:
-        raise ValueError(f"{json_file}: {error}") from error
-    return {
-        "file_names": paths,
-        "height": video.height,
-        "width": video.width,
-        "length": video.length,
-        "video_id": video.id,
-        "annotations": [[] for _ in paths],
-    }
+def records_of(file: AnnotationFile, image_root: str, labels: Mapping[int, int]) -> list[Record]:
+    """The records of a file, sorted by id, with the tracks whose category ids have ``labels``.
+
+    ValueError if the name of a frame is missing or leads out of the root.
+    """
+    by_id: dict[int, Record] = {}
+    for video in sorted(file.videos, key=attrgetter("id")):
+        try:
+            paths = [os.fspath(video.stated_path(image_root, t)) for t in range(video.length)]
+        except ValueError as error:
+            raise ValueError(f"{file.source}: {error}") from error
+        by_id[video.id] = {
+            "file_names": paths,
+            "height": video.height,
+            "width": video.width,
+            "length": video.length,
+            "video_id": video.id,
+            "annotations": [[] for _ in paths],
+        }
+    for track in file.annotations or ():
+        if track.category_id in labels:
+            _attach(track, by_id[track.video_id]["annotations"], labels[track.category_id])
+    return [*by_id.values()]
 
 
-def attach(track: Annotation, record: Record, label: int) -> None:
-    """Put a track into the frames of its record in which it can be seen."""
-    frames = record["annotations"]
+def _attach(track: Annotation, frames: list[list[Record]], label: int) -> None:
+    """Put a track into the frames in which it can be seen."""
     boxes = track.bboxes or [None] * len(frames)
     for frame, segmentation, box in zip(frames, track.segmentations, boxes, strict=True):
         if segmentation is not None:
