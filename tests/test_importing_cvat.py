@@ -69,12 +69,6 @@ def test_gaps(read, shapes, gaps, expected, between):
     assert dataset.notes["tracks with one shape only"] == (len(visible) == 1)
 
 
-def test_a_track_that_is_outside_has_no_shape(read):
-    dataset = read(track(polygon(1, outside=1)))
-    assert dataset.notes["tracks with one shape only"] == 0
-    assert dataset.videos[0].tracks == []
-
-
 def test_interpolated_shapes_are_imported_and_counted(read):
     dataset = read(track(*(polygon(t, x=t, keyframe=int(t == 0)) for t in range(4))))
     assert shown(dataset) == {0: 0, 1: 1, 2: 2, 3: 3}
@@ -89,7 +83,7 @@ def test_shapes_without_a_mask_are_counted(read):
     assert dataset.notes["shapes of kind polyline left out"] == 1
 
 
-def test_parts_of_skeletons_are_skipped_and_no_categories(read):
+def test_parts_of_skeletons_and_absent_tracks_are_skipped_and_no_categories(read):
     skeleton = '<skeleton frame="0" keyframe="1"><points label="1" points="1,1"/></skeleton>'
     nested = '<track id="0" label="1"><points frame="0" points="1,1"/></track>'
     labels = "<label><name>cat</name></label><label><name>man</name><type>skeleton</type></label>"
@@ -98,8 +92,10 @@ def test_parts_of_skeletons_are_skipped_and_no_categories(read):
         f"<meta><task><labels>{labels}</labels></task></meta>"
         + track(skeleton, nested, nested, label="man")
         + track(polygon(0))
+        + track(polygon(1, outside=1))
     )
     assert shown(dataset) == {0: 0}
+    assert dataset.notes["tracks with one shape only"] == 1
     assert dataset.notes["tracks within tracks (parts of skeletons) left out"] == 2
     assert dataset.notes["shapes of kind skeleton left out"] == 1
     assert [name for _, name in dataset.categories] == ["cat", "man"]
@@ -228,13 +224,9 @@ def test_frames_that_fit_no_images_are_refused(numbered, numbers, meta, message)
         numbered(numbers, meta, track(polygon(9)))
 
 
-TASKS = "".join(
-    f"<task><id>{i}</id>{ends}</task>"
-    for i, ends in enumerate(
-        f"<start_frame>{a}</start_frame><stop_frame>{a + 3}</stop_frame>" for a in (0, 50)
-    )
-)
-PROJECT = f"<project><tasks>{TASKS}</tasks></project>"
+TASKS = [head(first, first + 3, kind="task").partition(">") for first in (0, 50)]
+TASKS = [f"<task><id>{i}</id>{rest}" for i, (_, _, rest) in enumerate(TASKS)]
+PROJECT = f"<project><tasks>{''.join(TASKS)}</tasks></project>"
 
 
 def test_a_project_with_tracks_of_one_task(numbered):
@@ -243,9 +235,8 @@ def test_a_project_with_tracks_of_one_task(numbered):
 
 
 def test_tracks_of_several_tasks_are_refused(numbered):
-    tracks = "".join(
-        track(polygon(0)).replace("<track", f'<track task_id="{i}"') for i in (7, 8, 7)
-    )
+    own = track(polygon(0))
+    tracks = "".join(own.replace("<track", f'<track task_id="{i}"') for i in (7, 8, 7))
     with pytest.raises(ValueError, match=r"v.xml: holds tracks of 2 tasks \(task_id 7, 8\), but"):
         numbered(range(4), PROJECT, tracks)
 

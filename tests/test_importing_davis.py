@@ -269,22 +269,17 @@ def test_a_video_without_a_usable_frame_is_left_out(source):
         read_davis(source)
     dataset = read_davis(source, skip_broken=True)
     assert [video.name for video in dataset.videos] == ["video2"]
-    assert [(kind, len(reasons)) for kind, reasons in dataset.broken.items()] == [
-        ("frames", 4),
-        ("videos", 2),
-    ]
+    assert (len(dataset.broken["frames"]), len(dataset.broken["videos"])) == (4, 2)
     assert "broken videos:\n  " in summary_table(dataset)
 
 
 def test_names_may_be_spelled_in_two_ways(davis_2016):
     """Composed on a Linux disk, decomposed where a Mac unpacked or wrote them."""
     frames = (davis_2016 / "JPEGImages").resolve()
-    (frames / "video1").rename(frames / nfd("ä1"))
-    for path in sorted((frames / nfd("ä1")).iterdir()):
-        path.rename(path.with_name(nfd(f"é{path.name}")))
-    (davis_2016 / "Annotations/video1").rename(davis_2016 / "Annotations/ä1")
-    for path in sorted((davis_2016 / "Annotations/ä1").iterdir()):
-        path.rename(path.with_name(f"é{path.name}"))
+    for folder, spelled in ((frames, nfd), (davis_2016 / "Annotations", str)):
+        for path in sorted((folder / "video1").iterdir()):
+            path.rename(path.with_name(spelled(f"é{path.name}")))
+        (folder / "video1").rename(folder / spelled("ä1"))
     (davis_2016 / "list.txt").write_text(nfd("ä1"))
     (video,) = read_davis(davis_2016, videos=davis_2016 / "list.txt").videos
     assert video.file_names[1] == nfd("ä1/é00001.jpg")
