@@ -17,7 +17,7 @@ from pathlib import Path
 
 from simplevtr.inference import VideoPredictor
 from simplevtr.run_config import model_cfg
-from simplevtr.terminal import add_model, command
+from simplevtr.terminal import add_model, command, number
 
 LOWEST_SCORE = 0.05  # of the tracks that the page can show without running the model again
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -27,7 +27,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add_model(parser, opts=True)
     add("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
-    add("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
+    port = {"type": number(int, least=1, most=65535), "metavar": "N"}
+    add("--port", **port, help="port to serve at (default: the first free one from 7860 on)")
     add("--no-browser", action="store_true", help="do not open the page")
 
 

@@ -148,7 +148,7 @@ class Page:
         ).then(
             self._find, [video], [segmented, shown[0]], concurrency_id="model", **waiting
         )  # fmt: skip
-        draw = {"fn": self._draw, "inputs": [segmented, *look], "outputs": shown}
+        draw = {"fn": self._draw, "inputs": [segmented, video, *look], "outputs": shown}
         draw |= waiting | {"concurrency_id": "drawing"}
         found.success(**draw)
         for after in (found.success, found.failure):  # gradio 6.31's then() is not for failures
@@ -189,12 +189,12 @@ class Page:
             stop.set()
 
     def _draw(
-        self, segmented: SegmentedVideo | None,
+        self, segmented: SegmentedVideo | None, path: str | None,
         score: float, classes: list[str], trail: float, boxes: bool, side_by_side: bool,
         request: gr.Request, progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:  # fmt: skip
-        """Draw what was found, without the model."""
-        if segmented is None:
+        """Draw what was found, without the model; nothing once another video was chosen."""
+        if segmented is None or segmented.path != path:
             return gr.skip(), gr.skip(), gr.skip()
         found = segmented.found
         painter = TrackPainter(

@@ -3,11 +3,11 @@
     simplevtr export --weights model.safetensors --output model.onnx
     python demo/onnx_stream.py model.onnx video.mp4 tracks.mp4
 
-It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Windows of frames are those of
-``simplevtr demo``. Their slots are linked by a simpler rule: the pairs whose masks overlap most in
-the frames that both windows see are one track, with the class and score of its latest window. So a
-track that is away for longer comes back under a new number. Masks keep all their pieces, whatever
-TEST.PIECE_GAP was.
+It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Frames come at the video's mean
+rate, without its sound. Windows of frames are those of ``simplevtr demo``. Their slots are linked
+by a simpler rule: the pairs whose masks overlap most in the frames that both windows see are one
+track, with the class and score of its latest window. So a track that is away for longer comes back
+under a new number. Masks keep all their pieces, whatever TEST.PIECE_GAP was.
 """
 
 import argparse
@@ -167,17 +167,21 @@ def main():
     parser.add_argument("--threshold", type=float, default=0.3, help="least score that is drawn")
     parser.add_argument("--window", type=int, help="frames at once (default: the model's)")
     options = parser.parse_args()
-    output = Path(options.output)
+    output, start = Path(options.output), f"{parser.prog}: error:"
     if options.window is not None and options.window < 2:
-        parser.exit(2, f"{parser.prog}: error: --window {options.window}: 2 is the least\n")
+        parser.exit(2, f"{start} --window {options.window}: 2 is the least\n")
+    if not 0 <= options.threshold <= 1:
+        parser.exit(2, f"{start} --threshold {options.threshold}: 0 to 1 is allowed\n")
     if output.suffix != ".mp4" or output.exists() or not output.parent.is_dir():
-        parser.exit(2, f"{parser.prog}: error: {output} must be a new .mp4 file in a folder\n")
+        parser.exit(2, f"{start} {output} must be a new .mp4 file in a folder\n")
     try:
         run(options)
-    except (OSError, ValueError, av.FFmpegError) as error:
+    except BaseException as error:
         output.unlink(missing_ok=True)
+        if not isinstance(error, (OSError, ValueError, av.FFmpegError)):
+            raise
         ours = f"{options.video}: {error.strerror}" if isinstance(error, av.FFmpegError) else error
-        parser.exit(2, f"{parser.prog}: error: {ours}\n")
+        parser.exit(2, f"{start} {ours}\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from chromium import chromium, wait
-from demo_model import DEMO, command_line
+from demo_model import DEMO, command_line, load_app
 from footage import record
 
 # Notes each frame that the model reads, slowly enough to be stopped.
@@ -27,6 +27,22 @@ sys.exit(load_app().main(sys.argv[4:]))
 """
 
 pytestmark = pytest.mark.browser
+
+
+def test_tracks_of_a_video_that_was_replaced_are_not_drawn(monkeypatch):
+    gr = pytest.importorskip("gradio", reason="needs gradio (pip install -e '.[app]')")
+    monkeypatch.syspath_prepend(DEMO)
+    from app_page import Page, SegmentedVideo
+
+    page, found = Page(None, None, 0.0), SegmentedVideo("old.mp4", None)
+    assert page._draw(found, "new.mp4", 0.3, [], 0, False, False, None) == (gr.skip(),) * 3
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_no_machine_has_is_refused(capsys, port):
+    with pytest.raises(SystemExit, match="2"):
+        load_app().main(["--port", port])
+    assert f"--port: {port} was given; it must be at least 1" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,7 @@ def drawn_without_torch(onnx_file, folder):
     text.write_text("not a video, and not a model")
     for words, message in [
         ((onnx_file, video, video), "video.mp4 must be a new .mp4 file"),
+        ((onnx_file, video, new, "--threshold", "nan"), "--threshold nan: 0 to 1 is allowed"),
         ((onnx_file, sound, new), "sound.wav has no video"),
         ((onnx_file, text, new), "text.txt: Invalid data found"),
         ((text, video, new), "text.txt failed:Protobuf parsing failed"),
