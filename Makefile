@@ -3,7 +3,7 @@
 # make bench  measure kernels, training and inference (CPU)
 # make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
 # make docs   the pages of docs/ as a site, in output/site
-# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it
+# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -81,8 +81,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu.py --device cpu --full --models --minutes 30 \
-	  --output output/kernels.md --overwrite
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/exported_model.py --config-file configs/embedded/pretrained.yaml
 	$(BIN)/python benchmarks/performance.py --threads 2 --frames 4
 
@@ -107,8 +106,17 @@ peers: setup .venv-peers/installed
 	  --output $(RUNS) --page $(PAGE)
 
 # Without a network: make gpu WHEELS=folder takes every package from the wheels in that folder.
+# make gpu DEVICE=cpu GPU="--models pixel --frames 2 --size 32 48" GPU_PAGE=output/gpu.md is a trial.
+DEVICE := cuda
+GPU := --frames 16 64 --windows 3 --ways float32 float16 bfloat16 --steps 3 --warmup 1 --expected \
+  --minutes 6 --models SimpleVTR VisTR pixel SimpleVTR-2019 VisTR-2019 SimpleVTR-OVIS
+GPU_PAGE := docs/gpu.md
 gpu: setup
-	$(BIN)/python benchmarks/gpu.py --overwrite
+	mkdir -p output
+	$(BIN)/python benchmarks/kernels.py --device $(DEVICE) > output/kernels.md; kernels=$$?; \
+	test $$kernels != 2 && ( echo "# Measured by make gpu"; $(BIN)/python -m simplevtr.env | sed "s/^/    /"; \
+	  echo; cat output/kernels.md; $(BIN)/python benchmarks/performance.py --device $(DEVICE) $(GPU) \
+	) > $(GPU_PAGE) && exit $$kernels
 
 docs: setup
 	$(BIN)/pip install --quiet -r requirements-docs.txt

@@ -23,17 +23,19 @@ COUNT, NATURAL = number(int, least=1), number(int, least=0)
 
 
 def model_config(args: argparse.Namespace) -> CfgNode:
-    """The frozen config of the options; the number of threads is set from here on.
-
-    ValueError if ``MODEL.DEVICE`` cannot be measured.
-    """
+    """The frozen config of the options, see ``check_measured``; threads are set from here on."""
     torch.set_num_threads(args.threads)
     cfg = setup_cfg(args.config_file, args.opts)
+    check_measured(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def check_measured(cfg: CfgNode) -> None:
+    """ValueError if ``MODEL.DEVICE`` cannot be measured."""
     check_device(cfg)
     if torch.device(cfg.MODEL.DEVICE).type not in ("cpu", "cuda"):
         raise ValueError(f"MODEL.DEVICE is {cfg.MODEL.DEVICE}; only a CPU or CUDA is measured")
-    cfg.freeze()
-    return cfg
 
 
 def machine(device: str) -> str:

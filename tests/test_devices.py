@@ -5,7 +5,6 @@ The same tests run on a real one where there is one (mark ``gpu``).
 
 import contextlib
 
-from benchmarks.gpu import TINY
 from simplevtr import setup_cfg
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import ClipTrainer, build_step_trainer
@@ -14,7 +13,7 @@ from simplevtr.inference import VideoPredictor
 import numpy as np
 import pytest
 import torch
-from conftest import CLIPS_CONFIG, ROOT, build, make_clip, metrics
+from conftest import CLIPS_CONFIG, NARROW_R50, ROOT, build, make_clip, metrics, words_of
 from detectron2.utils.events import EventStorage
 from pretend_cuda import PretendTensor, pretend_cuda
 
@@ -35,7 +34,7 @@ def gpu(request):
 
 def narrow(config):
     """A full config of few channels; the layers and what they are is as it stands."""
-    cfg = setup_cfg(str(ROOT / "configs" / config), [*TINY.opts, *OPTS])
+    cfg = setup_cfg(str(ROOT / "configs" / config), [*words_of(NARROW_R50), *OPTS])
     if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
         cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = WINDOW
     return cfg

@@ -2,7 +2,7 @@
 
 Three backends compute the same operation (Dai et al. 2017; modulated: Zhu et al. 2019): on a GPU
 detectron2's, if it was compiled, else torchvision's; on a CPU, where torchvision's backward pass is
-single-threaded and slow, ``grid_sample`` (``benchmarks/gpu.py`` measures all three).
+single-threaded and slow, ``grid_sample`` (``benchmarks/kernels.py`` measures all three).
 
 A deformable convolution is linear in its input, so the ``grid_sample`` form may apply the nine 1x1
 kernels before or after sampling. It samples whichever has fewer channels; the layer that gives a
