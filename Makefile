@@ -114,8 +114,8 @@ GPU_PAGE := docs/gpu.md
 gpu: setup
 	mkdir -p output
 	$(BIN)/python benchmarks/kernels.py --device $(DEVICE) > output/kernels.md; kernels=$$?; \
-	test $$kernels != 2 && ( echo "# Measured by make gpu"; $(BIN)/python -m simplevtr.env | sed "s/^/    /"; \
-	  echo; cat output/kernels.md; $(BIN)/python benchmarks/performance.py --device $(DEVICE) $(GPU) \
+	test $$kernels != 2 && ( echo "# Measured by make gpu"; echo; $(BIN)/python -m simplevtr.env | sed "s/^/    /"; \
+	  echo; cat output/kernels.md; echo; $(BIN)/python benchmarks/performance.py --device $(DEVICE) $(GPU) \
 	) > $(GPU_PAGE) && exit $$kernels
 
 docs: setup

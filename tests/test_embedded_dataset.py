@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.peers.protocol import decoded
+from simplevtr.commands import doctor
 
 import numpy as np
 import pytest
@@ -49,46 +50,27 @@ def each_track(folder: Path, split: str):
         yield videos[track["video_id"]], track
 
 
-@pytest.mark.parametrize("split", ["train", "val", "long"])
+@pytest.mark.parametrize("split", SPLITS)
 def test_files_follow_the_ytvis_format(made, split):
-    folder = made / "easy"
+    """As the doctor examines them, masks, boxes, areas and frames too."""
+    folder, images = made / "easy", made / "easy" / split / "JPEGImages"
+    words = ["--images", str(images), "--box-tolerance", "0", "--ignore", "unused-category"]
+    assert doctor.main([str(folder / f"{split}.json"), *words]) == doctor.CLEAN
     content = json.loads((folder / f"{split}.json").read_text())
-    assert {"info", "videos", "categories", "annotations"} == set(content)
     assert [(c["id"], c["name"]) for c in content["categories"]] == list(enumerate(SHAPES, 1))
-    assert [v["id"] for v in content["videos"]] == list(range(1, len(content["videos"]) + 1))
-    assert [a["id"] for a in content["annotations"]] == list(
-        range(1, len(content["annotations"]) + 1)
-    )
-    images = folder / split / "JPEGImages"
     listed = [name for video in content["videos"] for name in video["file_names"]]
     assert sorted(listed) == sorted(p.relative_to(images).as_posix() for p in images.rglob("*.jpg"))
     assert listed[0] == "video_00001/00000.jpg"
     for video in content["videos"]:
-        assert len(video["file_names"]) == video["length"]
         assert 40 <= video["length"] <= 200 if split == "long" else video["length"] <= 24
-        with Image.open(images / video["file_names"][-1]) as image:
-            assert image.size == (video["width"], video["height"])
-            assert image.mode == "RGB"
 
 
 @pytest.mark.parametrize("split", ["train", "long"])
-def test_tracks_are_aligned_and_boxes_and_areas_fit_the_masks(made, split):
-    count = 0
-    for video, track in each_track(made / "hard", split):
-        height, width = video["height"], video["width"]
-        assert {key: track[key] for key in ("height", "width", "length")}.items() <= video.items()
-        assert track["iscrowd"] == 0
-        rows = list(zip(track["segmentations"], track["bboxes"], track["areas"], strict=True))
-        assert len(rows) == video["length"]
-        visible = [row for row in rows if row != (None, None, None)]
-        assert len(visible) >= 2
-        for segmentation, box, area in visible:
-            mask = decode(segmentation, height, width)
-            y, x = np.nonzero(mask)
-            assert area == len(y) >= 12
-            assert box == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
-        count += 1
-    assert count >= 3
+def test_every_object_is_seen_in_two_frames(made, split):
+    areas = [[a for a in track["areas"] if a] for _, track in each_track(made / "hard", split)]
+    assert len(areas) >= 3
+    assert min(map(len, areas)) >= 2
+    assert min(map(min, areas)) >= 12
 
 
 def test_visible_masks_do_not_overlap(made):
@@ -196,12 +178,8 @@ def test_small_objects_are_small(tmp_path):
 def test_scale_multiplies_frame_sizes(made, tmp_path):
     settings = {**TINY, "train_videos": 1, "val_videos": 0}
     make_embedded_dataset(tmp_path, variant="easy", scale=2.0, **settings)
-    (height, width), (base_height, base_width) = (
-        (video["height"], video["width"])
-        for folder in (tmp_path, made)
-        for video in json.loads((folder / "easy" / "train.json").read_text())["videos"][:1]
-    )
-    assert (height, width) == (2 * base_height, 2 * base_width)
+    large, base = (next(each_track(folder / "easy", "train"))[0] for folder in (tmp_path, made))
+    assert (large["height"], large["width"]) == (2 * base["height"], 2 * base["width"])
 
 
 def test_finished_dataset_is_left_alone(tmp_path, capsys):

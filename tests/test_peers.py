@@ -188,9 +188,7 @@ def test_true_masks_as_predictions_score_100(data, tmp_path, monkeypatch):
     assert all(of >= 0 for of in figures["milliseconds"].values())
 
     monkeypatch.setattr(compare, "DATA", data)
-    compare.truth.cache_clear()
     scores = compare.score(tmp_path)
-    compare.truth.cache_clear()
     expected = {"AP": 100.0, "AP50": 100.0}
     if importlib.util.find_spec("trackeval"):
         expected |= {"HOTA": 100.0, "HOTA from": 0.1}

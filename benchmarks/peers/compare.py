@@ -14,7 +14,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +25,7 @@ from simplevtr.evaluation.analysis.hota import score_hota, trackeval_hota
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.files import check_output, read_json, write_bytes, write_json
 from simplevtr.formats.results import load_results
-from simplevtr.formats.ytvis import GroundTruth, load_annotated
+from simplevtr.formats.ytvis import load_annotated
 from simplevtr.terminal import command, markdown_table, number, one_line, say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,18 +110,13 @@ def check_settings(train: dict[str, Any], folder: Path, args: argparse.Namespace
     raise ValueError(f"{folder} {found}: delete it, or choose another --output")
 
 
-@cache
-def truth(split: str) -> GroundTruth:
-    """The annotations of a split."""
-    return load_annotated(DATA / f"{split}.json")
-
-
 def score(folder: Path) -> dict[str, dict[str, float]]:
     """AP and AP50 of both splits; with TrackEval HOTA, at the least score that is best on val."""
-    tracks = {key: load_results(folder / f"{key}.json", truth(key)) for key in ("val", "long")}
+    truth = {key: load_annotated(DATA / f"{key}.json") for key in ("val", "long")}
+    tracks = {key: load_results(folder / f"{key}.json", truth[key]) for key in truth}
     scores = {}
     for split, found in tracks.items():
-        stats = evaluate_tracks(truth(split), found).stats
+        stats = evaluate_tracks(truth[split], found).stats
         scores[split] = {name: stats[name] for name in ("AP", "AP50")}
     try:
         trackeval_hota()
@@ -130,7 +124,7 @@ def score(folder: Path) -> dict[str, dict[str, float]]:
         return scores
 
     def hota(split: str, least: float) -> float:
-        found = score_hota(truth(split), tracks[split], score_threshold=least)
+        found = score_hota(truth[split], tracks[split], score_threshold=least)
         return found.all_masks["HOTA"]
 
     best = max(THRESHOLDS, key=lambda least: hota("val", least))
