@@ -29,7 +29,7 @@ from simplevtr.data.build import build_test_loader
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.formats.results import load_results
-from simplevtr.formats.ytvis import load_ground_truth
+from simplevtr.formats.ytvis import load_annotated
 from simplevtr.inference import VideoPredictor
 from simplevtr.terminal import number
 from simplevtr.tracking import VideoSegmenter
@@ -50,6 +50,7 @@ def measure(
     cfg.TEST.WINDOW, cfg.TEST.STRIDE, cfg.TEST.LENGTH_POWER = window, stride, 1.0
     model.segmenter = VideoSegmenter.from_config(cfg)
     loader = build_test_loader(cfg, args.dataset)  # learns the classes that the evaluator needs
+    truth = load_annotated(MetadataCatalog.get(args.dataset).json_file)
     videos, frames, seconds = [], 0, 0.0
     for clips in tqdm(loader, desc=f"{window}/{stride}", leave=False):
         begin = time.perf_counter()
@@ -58,7 +59,6 @@ def measure(
         frames += clips[0]["length"]
         videos.append(([{k: v for k, v in clips[0].items() if k != "image"}], result))
     row: dict[str, Any] = {"window": window or "whole video", "stride": stride if window else ""}
-    truth = load_ground_truth(MetadataCatalog.get(args.dataset).json_file)
     for power in args.powers:
         with tempfile.TemporaryDirectory() as folder:
             evaluator = YTVISEvaluator(

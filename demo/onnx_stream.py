@@ -134,6 +134,8 @@ def run(options):
     """Find tracks, window after window, and write each frame once no later window begins at it."""
     session, about = open_model(options.model)
     length = about["fixed_frames"] or options.window or about["window"] or 64
+    if options.window not in (None, length):
+        raise ValueError(f"--window {options.window}: the model takes {length} frames at once")
     stride = about["stride"] if length == about["window"] else max(1, 3 * length // 4)
     tracks, new, done = {}, iter(range(1, 10**9)), 0
     with av.open(options.video, metadata_errors="replace") as source:

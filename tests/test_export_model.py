@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import wave
+from argparse import Namespace
 from dataclasses import replace
 
 from simplevtr.commands import main
@@ -153,6 +154,15 @@ def drawn_without_torch(onnx_file, folder):
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert message in done.stderr
         assert not new.exists()
+
+
+def test_the_stream_refuses_a_window_that_the_model_does_not_take(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "demo")
+    import onnx_stream
+
+    monkeypatch.setattr(onnx_stream, "open_model", lambda path: (None, {"fixed_frames": 36}))
+    with pytest.raises(ValueError, match="--window 8: the model takes 36 frames at once"):
+        onnx_stream.run(Namespace(model="m.onnx", window=8))
 
 
 def test_a_torch_file_equals_the_tracker_s_slots(exported, tmp_path):

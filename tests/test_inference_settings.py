@@ -28,6 +28,15 @@ def test_a_row_of_the_table(tiny_cfg):
         assert 0 <= float(row[f"AP, power {power}"]) <= float(row[f"AP50, power {power}"]) <= 100
 
 
+def test_a_dataset_without_annotations_is_refused_at_once(tiny_cfg, tmp_path):
+    folder = make_ytvis_folder(tmp_path, annotations=False, categories=tuple("abcdef"))
+    register_ytvis("no_truth", *folder)
+    options = args(1.0)
+    options.dataset = "no_truth"
+    with pytest.raises(ValueError, match="train.json"):
+        measure(tiny_cfg, build(tiny_cfg), options, 4, 2)
+
+
 def test_ranking_by_any_power_follows_from_that_by_one():
     result = {"pred_scores": [0.8, 0.5, 0.0], "pred_ranking": [0.2, 0.5, 0.0]}
     assert ranking(result, 0) == [0.8, 0.5, 0.0]
