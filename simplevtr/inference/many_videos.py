@@ -121,7 +121,7 @@ class SegmentTask:
         if not (folder / RECORD_NAME).exists():
             return None
         record = read_json(folder / RECORD_NAME)
-        if record["files"] != _fingerprint(video.path):
+        if not isinstance(record, dict) or record.get("files") != _fingerprint(video.path):
             reason = (
                 f"{folder} has results of another version of it; delete that folder, or choose "
             )
