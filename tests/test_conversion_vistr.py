@@ -72,19 +72,10 @@ def test_simplevtr_starts_from_vistr(official, simplevtr_cfg, tmp_path):
     assert left == {"insmask_head", "vistr"}
     queries = official["vistr.query_embed.weight"].view(4, 10, 384).mean(0)
     torch.testing.assert_close(loaded["network.query_embedding.weight"], queries)
-    weight = "vistr.transformer.encoder.layers.{}.linear1.weight"
-    for layer, source in enumerate((0, 2, 3, 5)):
-        name = f"network.transformer.encoder.{layer}.feed_forward.linear1.weight"
-        assert torch.equal(loaded[name], official[weight.format(source)])
     assert torch.equal(
         loaded["network.mask_head.deform.0.conv.weight"], 2 * official["mask_head.dcn.weight"]
     )
     assert torch.equal(loaded["network.class_head.bias"], official["vistr.class_embed.bias"][1:])
-    # The modulation rests, and the offsets see the middle of their 3x3 window alone.
-    offset = loaded["network.mask_head.deform.0.conv.offset.weight"]
-    assert not offset[18:].any()
-    assert torch.equal(offset[:18, :, 1, 1], official["mask_head.conv_offset.weight"][..., 0, 0])
-    assert offset[:18].count_nonzero() == official["mask_head.conv_offset.weight"].count_nonzero()
 
 
 def test_detr_of_256_channels_gives_its_backbone(official, simplevtr_cfg):

@@ -181,6 +181,7 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
         (["SOLVER.AMP.ENABLED", "True"], "AMP.ENABLED needs a GPU"),
         (["TEST.EXPECTED_RESULTS", "[['bbox', 'AP', 1.0, 1.0]]"], "'segm', METRIC, VALUE, TOL"),
         (["MODEL.WEIGHTS", str(ROOT)], "checkpoint .* is a folder"),
+        (["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "FRAME_NUM is 2, but queries .*QUERY_FRAMES, 3"),
         (["MODEL.WEIGHTS", "no://such"], "checkpoint no://such does not exist"),
         (["SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR", "SOLVER.BASE_LR_END", "1.0"], "CosineLR"),
         (["INPUT.SAMPLING_SCHEME", "random"], "random.*video.*frame.*compromise"),

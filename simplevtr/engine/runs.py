@@ -40,6 +40,12 @@ def read_config(args: Namespace) -> CfgNode:
         check_inference(cfg)
     else:
         check_device(cfg)
+        frames, wanted = cfg.INPUT.SAMPLING_FRAME_NUM, cfg.MODEL.SIMPLEVTR.QUERY_FRAMES
+        if wanted not in (0, frames):
+            raise ValueError(
+                f"INPUT.SAMPLING_FRAME_NUM is {frames}, but queries with a frame axis take "
+                f"MODEL.SIMPLEVTR.QUERY_FRAMES, {wanted}, frames only"
+            )
         share_batch(cfg)
         resolve_schedule(cfg)
     last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
