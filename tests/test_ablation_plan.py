@@ -34,6 +34,7 @@ def plan(tmp_path, tiny_opts):
         (lambda p: p.update(start={"config": CLIPS_CONFIG}), r"sets MODEL\.WEIGHTS"),
         (lambda p: p.update(runs=[]), r"length >= 1 - at `\$\.runs`"),
         (lambda p: p["runs"][1].update(name="base"), "two runs have this name"),
+        (lambda p: p["runs"][1].update(title="Base"), "'base': two runs have this title"),
         (lambda p: p["runs"][1].update(name="../more"), r"regex .* at `\$\.runs\[1\]\.name`"),
         (lambda p: p["runs"][1].update(name="start"), r"regex .* at `\$\.runs\[1\]\.name`"),
         (lambda p: p["runs"][1].update(section=3.2), r"`float` - .*section` \(text needs quotes"),
@@ -171,7 +172,12 @@ def test_another_test_set_has_its_own_reference(plan):
     def change(content):
         other = {"DATASETS.TEST": ["longer"]}
         window = {"name": "window", "title": "Window", "evaluate": "base", "opts": other}
-        narrow = {**window, "name": "narrow", "opts": {**other, "TEST.WINDOW": 1}}
+        narrow = {
+            **window,
+            "name": "narrow",
+            "title": "Narrow",
+            "opts": {**other, "TEST.WINDOW": 1},
+        }
         content["runs"][2:] = [window, narrow]
 
     aps = {"base": 40.0, "more": 43.0, "window": 20.0, "narrow": 19.0}

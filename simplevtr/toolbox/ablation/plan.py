@@ -167,10 +167,12 @@ def _runs(folder: Path, plan: _PlanFile, seeds: list[int] | None) -> dict[str, R
 
 def _sources_first(plan: _PlanFile) -> list[_Entry]:
     """The entries, each after the one whose weights it needs; every name is that of an entry."""
-    entries: dict[str, _Entry] = {}
+    entries = {entry.name: entry for entry in plan.runs}
+    titles = {entry.title: entry for entry in plan.runs}  # by which the plot shows them
     for entry in plan.runs:
-        if entries.setdefault(entry.name, entry) is not entry:
-            raise ValueError(f"run {entry.name!r}: two runs have this name")
+        for kind, last in (("name", entries[entry.name]), ("title", titles[entry.title])):
+            if last is not entry:
+                raise ValueError(f"run {entry.name!r}: two runs have this {kind}")
     names = ", ".join(entries)
     if plan.baseline not in entries:
         raise ValueError(f"baseline {plan.baseline!r} is not a run; runs: {names}")
