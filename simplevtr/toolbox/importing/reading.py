@@ -161,10 +161,8 @@ class VideoDraft:
             for track in self.tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
-        pixels = len(kept) * self.size[0] * self.size[1]
-        if pixels > MAX_PIXELS:
-            most = f"at most {MAX_PIXELS} can be read"
-            raise ValueError(f"{self.name}: {pixels} pixels; {most}")
+        if (pixels := len(kept) * self.size[0] * self.size[1]) > MAX_PIXELS:
+            raise ValueError(f"{self.name}: {pixels} pixels; at most {MAX_PIXELS} can be read")
         root = self.dataset.image_root
         files = [self.frames[t].relative_to(root).as_posix() for t in kept]
         for file in files:
@@ -199,7 +197,7 @@ def _size_of(path: Path, wanted: Any) -> Size:
     """(H, W) of a frame: the wanted one if it fits the picture turned or as it is stored."""
     try:
         size = frame_size(path, wanted)
-    except ValueError:
+    except (ValueError, RecursionError):  # a file may state anything, lists in lists too
         size = frame_size(path)
     if size[0] * size[1] > _MOST_PIXELS:
         raise ValueError(f"{path}: {size[0]} x {size[1]} pixels; at most {_MOST_PIXELS}")
