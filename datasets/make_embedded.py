@@ -8,7 +8,6 @@ others are made. datasets/README.md describes the files and the variants.
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from simplevtr.formats.files import write_json
+from simplevtr.formats.paths import datasets_root
 from simplevtr.terminal import command, number, say
 
 import numpy as np
@@ -190,7 +190,7 @@ def _pictures(folder: Path, split: str) -> Path:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    output = Path(os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser() / "embedded"
+    output = Path(datasets_root(), "embedded")
     count = number(int, least=0)
     add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
     which = {"choices": (*VARIANTS, "both"), "default": "both"}

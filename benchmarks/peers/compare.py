@@ -19,11 +19,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks.command_line import COUNT, NATURAL, machine
-from simplevtr.data.builtin import datasets_root
 from simplevtr.engine.run_folder import only_run_in
 from simplevtr.evaluation.analysis.hota import score_hota, trackeval_hota
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
 from simplevtr.formats.files import check_output, read_json, write_bytes, write_json
+from simplevtr.formats.paths import datasets_root
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.terminal import command, markdown_table, number, one_line, say

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.data.coco_stills import EVALUATOR_TYPE, is_stills, register_coco_stills
 from simplevtr.data.ytvis import register_ytvis
+from simplevtr.formats.paths import datasets_root
 
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -45,13 +46,8 @@ def _builtin() -> Iterator[tuple[str, list[str], str, str]]:
             yield name, files, f"coco/{split}2017", f"{videos}_train"
 
 
-def datasets_root() -> str:
-    """The folder that relative dataset paths start at: $DETECTRON2_DATASETS, else ./datasets."""
-    return os.path.expanduser(os.environ.get("DETECTRON2_DATASETS") or "datasets")
-
-
 def register_builtin() -> None:
-    """Register the builtin datasets below :func:`datasets_root`; their files need not exist.
+    """Register the builtin datasets below ``datasets_root``; their files need not exist.
 
     A name that another project has registered with other files is left as it is, with a warning.
     """
@@ -84,7 +80,7 @@ def register_from_cfg(cfg: CfgNode) -> None:
 
     Each entry is [name, annotation file, image root], or, for still images in a COCO file,
     [name, annotation file, image root, "coco_pseudo", dataset whose categories they get]; relative
-    paths start at :func:`datasets_root`. Calling this again with the same config does nothing.
+    paths start at ``datasets_root``. Calling this again with the same config does nothing.
 
     Raises:
         ValueError: for a malformed entry, a name that belongs to other files already, or still

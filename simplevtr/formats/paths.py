@@ -1,4 +1,4 @@
-"""Names of files: their natural order, where they lead, and how the disk spells them."""
+"""Names of files: their natural order, where they lead and start, and how the disk spells them."""
 
 import os
 import posixpath
@@ -9,6 +9,11 @@ from pathlib import Path
 AnyPath = str | os.PathLike[str]
 
 _UNUSABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters, halves of characters
+
+
+def datasets_root() -> str:
+    """The folder that relative dataset paths start at: $DETECTRON2_DATASETS, else ./datasets."""
+    return os.path.expanduser(os.environ.get("DETECTRON2_DATASETS") or "datasets")
 
 
 def natural_key(name: str) -> tuple[list, str]:
