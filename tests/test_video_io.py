@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 
 from simplevtr.formats.files import check_output
@@ -140,6 +141,12 @@ def test_input_errors_name_the_problem(tmp_path):
         open_source(tmp_path / "empty")
     with pytest.raises(ValueError, match="no input"):
         open_source([])
+    for name in ("pipe.ts", "pipe.mp4"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="pipe.ts: is a device or pipe"):
+        open_source(tmp_path / "pipe.ts")
+    with pytest.raises(FileExistsError, match="pipe.mp4 is a device or pipe; name a file"):
+        check_output(tmp_path / "pipe.mp4", overwrite=True)
     for name in ("text.mp4", "list.m3u8"):
         with pytest.raises(ValueError, match=f"{name}: .*not a video"):
             open_source(tmp_path / name)

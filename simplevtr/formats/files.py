@@ -142,7 +142,7 @@ def refuse_existing(
     """Refuse a file that is to be written, or a ``folder``, before any work is done for it.
 
     ValueError: it is one of the ``inputs``, whatever their names. FileExistsError: there is such a
-    file and ``overwrite`` is False, or a folder in its place. NotADirectoryError: it would be below
+    file and ``overwrite`` is False, or no file in its place. NotADirectoryError: it would be below
     a file. PermissionError: it would be in a folder that may not be written to.
     """
     parent = next((above for above in Path(path).absolute().parents if above.exists()), Path("/"))
@@ -150,8 +150,9 @@ def refuse_existing(
         raise NotADirectoryError(f"{path} cannot be written: {parent} is not a folder")
     if not os.access(parent, os.W_OK):
         raise PermissionError(f"{path} cannot be written: {parent} allows no new files")
-    if not folder and os.path.isdir(path):
-        raise FileExistsError(f"{path} is a folder; name a file")
+    if not folder and os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "a device or pipe"
+        raise FileExistsError(f"{path} is {kind}; name a file")
     present = filter(os.path.exists, inputs if os.path.exists(path) else ())
     if any(os.path.samefile(path, source) for source in present):
         raise ValueError(f"{path} is an input of this command; write elsewhere")

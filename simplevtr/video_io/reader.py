@@ -61,6 +61,8 @@ def _expand(item: str) -> list[Path]:
     if path.is_dir():
         return images_in(path)
     if path.exists():
+        if not path.is_file():
+            raise ValueError(f"{item}: is a device or pipe; videos of files are read several times")
         return [path]
     if not glob.has_magic(item):
         raise FileNotFoundError(f"{item}: no such file or folder")
