@@ -100,7 +100,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(video, out, "--trail", "-1"), "trail is -1"),
         (options(video, tmp_path / "a.gif", "--fps", "60"), "at most 50 frames a second"),
         (options(video, out, opts=("MODEL.WEIGHTS", "")), "MODEL.WEIGHTS is empty"),
-        (options(video, out, opts=("MODEL.WEIGHTS", "no.pth")), "no.pth: no such file"),
+        (options(video, out, opts=("MODEL.WEIGHTS", "no.pth")), "no.pth does not exist"),
         (options(video, out, opts=("MODEL.WEIGHTS", str(video))), "in.mp4 must end in one of .pth"),
         (options(video, out, opts=("MODEL.WIGHTS", "x")), "MODEL.WIGHTS"),
         (options(video, out, opts=("DATASETS.TEST", "('nowhere',)")), "'nowhere'"),
