@@ -20,30 +20,13 @@ def paper_lengths():
     return lengths
 
 
-def test_scheme_one_visits_each_video_once():
-    items = epoch_items(paper_lengths(), 16, "video")
-    assert len(items) == 2985
-    assert items[:2] == [(0, None), (1, None)]
-
-
-def test_scheme_two_visits_each_frame_once():
-    lengths = paper_lengths()
-    items = epoch_items(lengths, 16, "frame")
-    assert len(items) == len(set(items)) == 90160
-    assert Counter(video for video, _ in items)[0] == lengths[0] == 31
-    assert [anchor for video, anchor in items if video == 0] == list(range(31))
-
-
-def test_compromise_lies_between_and_spreads_its_anchors():
-    assert epoch_items([40, 16, 17, 1], 16, "compromise") == [
-        (0, 6),
-        (0, 20),
-        (0, 33),
-        (1, 8),
-        (2, 4),
-        (2, 12),
-        (3, 0),
-    ]
+def test_schemes_visit_videos_frames_or_what_lies_between():
+    assert epoch_items([2, 1], 16, "video") == [(0, None), (1, None)]
+    assert epoch_items([2, 1], 16, "frame") == [(0, 0), (0, 1), (1, 0)]
+    spread = [(0, 6), (0, 20), (0, 33), (1, 8), (2, 4), (2, 12), (3, 0)]
+    assert epoch_items([40, 16, 17, 1], 16, "compromise") == spread
+    assert len(epoch_items(paper_lengths(), 16, "video")) == 2985
+    assert len(epoch_items(paper_lengths(), 16, "frame")) == 90160
     assert 2985 < len(epoch_items(paper_lengths(), 16, "compromise")) == 2 * 2985 < 90160
 
 
