@@ -316,10 +316,6 @@ def test_a_list_of_videos(tmp_path, source):
         read_davis(source, videos=videos)
 
 
-def save(picture, path):
-    Image.fromarray(picture).save(path)
-
-
 def photograph():
     return np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
 
@@ -336,16 +332,17 @@ def photograph():
     ],
 )
 def test_bad_pictures_are_named(source, picture, message):
+    path = source / "Annotations/video1/00002.png"
     if isinstance(picture, bytes):
-        (source / "Annotations/video1/00002.png").write_bytes(picture)
+        path.write_bytes(picture)
     else:
-        save(picture, source / "Annotations/video1/00002.png")
+        Image.fromarray(picture).save(path)
     with pytest.raises(ValueError, match=message):
         read_davis(source)
 
 
 def test_missing_frames_are_named(source):
-    save(np.zeros(SIZE, np.uint8), source / "Annotations/video1/00009.png")
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(source / "Annotations/video1/00009.png")
     with pytest.raises(FileNotFoundError, match=r"00009.png: there is no image 00009"):
         read_davis(source)
     dataset = read_davis(source, skip_broken=True)
