@@ -15,9 +15,10 @@ from simplevtr.toolbox.doctor import DEFECTS
 
 import pytest
 from conftest import ROOT, check_refused
-from doctor_breaks import appended, area, both
+from doctor_breaks import appended, area, both, mask
 from doctor_samples import make_good, read
 from json_files import all_crowds, edit_json
+from PIL import Image
 
 
 @pytest.fixture
@@ -120,6 +121,8 @@ def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys
     [
         (["missing.json"], "annotation file missing.json does not exist"),
         (["{good}", "--images", "missing"], "image root missing is not a folder"),
+        (["{good}", "--contact-sheet", "sheets"], "add --images ROOT"),
+        (["{good}", "--max-videos", "2"], "add --contact-sheet FOLDER"),
         (["{good}", "--ignore", "bad-mask"], "makes a file unusable"),
         (["{good}", "--against", "{good}"], "is the file that is examined"),
         (["{good}", "--against", "missing.json"], "missing.json does not exist"),
@@ -233,6 +236,33 @@ def test_against(folder, tmp_path, capsys):
     command += ["--images", folder.image_root, "--against-images", other.image_root]
     assert main(command) == DEFECTIVE
     assert "leaked-frame" in capsys.readouterr().out
+
+
+def test_contact_sheets(folder, tmp_path, capsys):
+    sheets = tmp_path / "sheets"
+    command = [folder.json_file, "--images", folder.image_root, "--contact-sheet", str(sheets)]
+    assert main([*command, "--max-videos", "2"]) == CLEAN
+    assert sorted(path.name for path in sheets.iterdir()) == ["1.png", "2.png"]
+    with Image.open(sheets / "1.png") as picture:
+        assert picture.width > 4 * 180
+        assert len(picture.getcolors(2**16)) > 4  # the frames are of three colours
+    assert main(command) == USAGE_ERROR
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == CLEAN
+    assert len(list(sheets.iterdir())) == 3
+
+
+def test_a_contact_sheet_of_a_broken_file_shows_what_is_good(folder, tmp_path, caplog):
+    edit_json(folder.json_file, mask("bad"))
+    (Path(folder.image_root) / "video1/00002.jpg").unlink()
+    cut = Path(folder.image_root) / "video2/00002.jpg"
+    cut.write_bytes(cut.read_bytes()[:-300])  # which headers do not tell
+    sheets = tmp_path / "sheets"
+    command = [folder.json_file, "--images", folder.image_root, "--contact-sheet", str(sheets)]
+    command.append("--no-decode")
+    assert main(command) == DEFECTIVE
+    assert sorted(path.name for path in sheets.iterdir()) == ["1.png", "3.png"]
+    assert "No contact sheet of video 2" in caplog.text
 
 
 def test_list_names_all_defects(capsys):

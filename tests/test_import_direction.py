@@ -44,7 +44,7 @@ FLOORS = (
         "visualization",
         "toolbox": "formats config_checks modeling run_config video_io",
         "toolbox/ablation": "config_file data formats run_config",
-        "toolbox/doctor": "data formats",
+        "toolbox/doctor": "data formats visualization",
         "toolbox/importing": "formats video_io",
         "toolbox/report": "evaluation formats",
     },

@@ -12,8 +12,9 @@ from itertools import cycle
 from typing import Any, NamedTuple
 
 from simplevtr.formats.checks import check_lists
-from simplevtr.formats.files import read_json, refuse_existing, write_json
+from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
 from simplevtr.terminal import command, counted, error_text, number, say
+from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
 from simplevtr.toolbox.doctor.examination import Examination, Settings, examine
 from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, MOST_EXAMPLES, Findings, described
 from simplevtr.toolbox.doctor.frame_files import Split, read_split
@@ -25,7 +26,7 @@ _MOST_WIDTH = 200  # characters of an example
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+    add, count = parser.add_argument, number(int, least=1)
     add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
     images = parser.add_mutually_exclusive_group().add_argument
     images("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
@@ -40,6 +41,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="REPORT", help="write the report as JSON")
     add("--fix", metavar="OUT", help="write a repaired copy")
     add("--crowds", action="store_true", help="crowds become objects in it (iscrowd 0)")
+    add("--contact-sheet", metavar="FOLDER", help="draw the true masks, one picture for a video")
+    add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
     add("--overwrite", action="store_true", help="replace files that exist, never the input")
     add("--ignore", nargs="+", default=[], metavar="DEFECT",
         help="defects that are neither counted nor repaired")  # fmt: skip
@@ -47,8 +50,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=f"shown of each defect, at most {MOST_EXAMPLES} (3)")  # fmt: skip
     add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
-    add("--workers", type=number(int, least=1), metavar="N",
-        help="threads that read images (the CPU's cores)")  # fmt: skip
+    add("--workers", type=count, metavar="N", help="threads that read images (the CPU's cores)")
     add("--list", action="version", version=CATALOGUE,
         help="print all defects that are known, and exit")  # fmt: skip
 
@@ -62,6 +64,13 @@ def main(options: argparse.Namespace) -> int:
     _check_targets(options, source.json_file)
     if options.crowds and options.fix is None:
         raise ValueError("--crowds is about the repaired copy: add --fix OUT")
+    sheets = options.contact_sheet
+    if options.max_videos is not None and sheets is None:
+        raise ValueError("--max-videos is about the drawn masks: add --contact-sheet FOLDER")
+    if sheets is not None:
+        if root is None:
+            raise ValueError("--contact-sheet needs the images: add --images ROOT")
+        sheets = check_output(sheets, overwrite=options.overwrite, suffixes=[""])
     settings = Settings(
         image_root=root,
         decode=options.decode,
@@ -69,7 +78,7 @@ def main(options: argparse.Namespace) -> int:
         box_tolerance=options.box_tolerance,
         dataset_name=source.dataset_name,
         others=_other_splits(options, source.json_file, root),
-        repair=options.fix is not None,
+        repair=options.fix is not None or sheets is not None,
         crowds=options.crowds,
     )
     examination = examine(source.read(), settings, findings)
@@ -82,6 +91,10 @@ def main(options: argparse.Namespace) -> int:
     report = {"file": source.json_file, "images": root, **_as_json(examination)}
     if options.fix is not None:
         report["repaired"] = _fix(options.fix, examination, settings)
+    if sheets is not None and root is not None:
+        repaired, most = examination.repaired, options.max_videos
+        count = write_contact_sheets(repaired, root, sheets, most_videos=most)
+        say(f"\nwrote {counted(count, 'pictures')} into {sheets}")
     if options.json is not None:
         write_json(options.json, report, overwrite=True, indent=2)
     return DEFECTIVE if findings.counts else CLEAN
