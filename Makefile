@@ -3,7 +3,7 @@
 # make bench  measure kernels, training and inference (CPU)
 # make peers  train SimpleVTR, Mask2Former and YOLO alike and compare them in docs/peers.md (CPU, hours)
 # make docs   the pages of docs/ as a site, in output/site
-# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md
+# make gpu    measure on a GPU, in under nine minutes, into docs/gpu.md; else a small trial of it
 # Each sets up .venv first. PYTHON chooses the interpreter, 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -106,16 +106,23 @@ peers: setup .venv-peers/installed
 	  --output $(RUNS) --page $(PAGE)
 
 # Without a network: make gpu WHEELS=folder takes every package from the wheels in that folder.
-# make gpu DEVICE=cpu GPU="--models pixel --frames 2 --size 32 48" GPU_PAGE=output/gpu.md is a trial.
-DEVICE := cuda
+# Without a GPU it is a small trial of itself on the CPU.
+ifeq ($(shell command -v nvidia-smi),)
+GPU_DEVICE := cpu
+KERNELS := --small
+GPU := --models pixel --frames 2 --size 32 48
+GPU_PAGE := output/gpu.md
+else
+GPU_DEVICE := cuda
 GPU := --frames 16 64 --windows 3 --ways float32 float16 bfloat16 --steps 3 --warmup 1 --expected \
   --minutes 6 --models SimpleVTR VisTR pixel SimpleVTR-2019 VisTR-2019 SimpleVTR-OVIS
 GPU_PAGE := docs/gpu.md
+endif
 gpu: setup
 	mkdir -p output
-	$(BIN)/python benchmarks/kernels.py --device $(DEVICE) > output/kernels.md; kernels=$$?; \
+	$(BIN)/python benchmarks/kernels.py --device $(GPU_DEVICE) $(KERNELS) > output/kernels.md; kernels=$$?; \
 	test $$kernels != 2 && ( echo "# Measured by make gpu"; echo; $(BIN)/python -m simplevtr.env | sed "s/^/    /"; \
-	  echo; cat output/kernels.md; echo; $(BIN)/python benchmarks/performance.py --device $(DEVICE) $(GPU) \
+	  echo; cat output/kernels.md; echo; $(BIN)/python benchmarks/performance.py --device $(GPU_DEVICE) $(GPU) \
 	) > $(GPU_PAGE) && exit $$kernels
 
 docs: setup

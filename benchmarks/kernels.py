@@ -1,6 +1,6 @@
 """Kernels of the deformable convolution against each other, forward and backward in float32.
 
-    OMP_NUM_THREADS=1 python benchmarks/kernels.py --device cpu
+    OMP_NUM_THREADS=1 python benchmarks/kernels.py
 
 How many times as fast as torchvision's each is stands beside its time. A layer fails, and the exit
 status is 1, if a result or a gradient of a kernel is not that of the grid_sample form.
@@ -73,14 +73,17 @@ def measure_layer(shape: tuple[int, ...], device: torch.device) -> Row:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
+    text = "the layers of the small configurations alone"
+    parser.add_argument("--small", action="store_true", help=text)
 
 
 @benchmark(_add_options)
 def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
-    """Measure all layers in one process."""
+    """Measure the layers in one process."""
     check_measured(setup_cfg("", ["MODEL.DEVICE", args.device]))
-    jobs = [(shape, torch.device(args.device)) for shape in LAYERS.values()]
-    found = zip(LAYERS, measured_rows(measure_layer, jobs), strict=True)
+    layers = {name: shape for name, shape in LAYERS.items() if not args.small or "small" in name}
+    jobs = [(shape, torch.device(args.device)) for shape in layers.values()]
+    found = zip(layers, measured_rows(measure_layer, jobs), strict=True)
     rows = [{"layer": name} | row for name, row in found]
     status = int(any("error" in row for row in rows))
     return rows, f"{machine(args.device)}, torch {torch.__version__}\n\n{table(rows)}", status
