@@ -172,6 +172,18 @@ def test_other_settings_are_refused(plan, capsys):
     assert [row["name"] for row in rows] == ["base"]
 
 
+def test_another_config_file_is_refused(plan, capsys):
+    base = plan.with_name("base.yaml")
+    base.write_text(f"_BASE_: {CLIPS_CONFIG}\n")
+    edited(plan, lambda p: p.update(config=str(base)))
+    assert run(plan, FakeLaunch()) == 0
+    base.write_text(f"_BASE_: {CLIPS_CONFIG}\nSOLVER: {{WEIGHT_DECAY: 0.3}}\n")
+    launch = FakeLaunch()
+    assert run(plan, launch, "--seeds", "1", "2", "3") == 2
+    assert "values.SOLVER.WEIGHT_DECAY: not set before, 0.3 now" in capsys.readouterr().err
+    assert launch.commands == []
+
+
 def test_a_folder_of_somebody_else_is_refused(plan, capsys):
     folder = plan.parent / "out/base/seed_1"
     folder.mkdir(parents=True)

@@ -48,9 +48,12 @@ def main(options: argparse.Namespace) -> int:
         if not _write_tables(plan, options.output):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
-    jobs = make_jobs(plan, names, options.output, check_configs(plan))
+    configs = check_configs(plan)
+    jobs = make_jobs(plan, names, options.output, configs)
     trains = [run for run in map(plan.runs.get, names) if run.kind == "train"]
-    costs = [] if options.no_cost else [cost_job(run, options.output) for run in trains]
+    costs = [cost_job(run, options.output, configs[run.name]) for run in trains]
+    if options.no_cost:
+        costs = []
     if options.list:
         for job in [*jobs, *costs]:
             state = "begun" if job.file("settings.json").is_file() else "to do"

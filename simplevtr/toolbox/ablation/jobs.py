@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simplevtr.config import add_simplevtr_config
 from simplevtr.config_file import flat
 from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.files import read_json
@@ -19,7 +20,7 @@ from simplevtr.terminal import error_text
 from simplevtr.toolbox.ablation.plan import ROOT, Plan, Run
 
 import msgspec
-from detectron2.config import CfgNode
+from detectron2.config import CfgNode, get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
 
@@ -86,6 +87,7 @@ class Job:
     seed: int | None  # None for costs
     folder: Path  # what it leaves there has the names that ``file`` returns
     steps: list[Step]  # a command each; it is left out if the file exists that comes with it
+    values: dict[str, Any]  # of the config where it is not the default, by key
     needs: Path | None = None  # result of another job that must be there first
 
     @property
@@ -101,6 +103,11 @@ class Job:
     def file(self, name: str) -> Path:
         """Where another file is; that of the costs is in the folder of all seeds."""
         return self.folder / (f"cost_{name}" if self.seed is None else name)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What settings.json holds: those of the run, and ``values``, as config files change."""
+        return {**self.run.settings, "values": self.values}
 
 
 def make_jobs(
@@ -149,16 +156,25 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
         options = ("--gt", _test_file(cfg), "--area-limits", *cfg.TEST.AREA_LIMITS)
         options += ("--results", results, "--output", done)
         steps.append(_step(done, "tools/evaluate.py", *options))
-    return Job(run, seed, folder, steps, needs)
+    return Job(run, seed, folder, steps, _values(cfg), needs)
 
 
-def cost_job(run: Run, output: Path) -> Job:
+def _values(cfg: CfgNode) -> dict[str, Any]:
+    """What differs from the defaults, but for names of files, which depend on the machine."""
+    default = get_cfg()
+    add_simplevtr_config(default)
+    usual, files = flat(default), ("MODEL.WEIGHTS", "OUTPUT_DIR", "DATASETS.CUSTOM")
+    given = {key: value for key, value in flat(cfg).items() if key not in files}
+    return {key: value for key, value in given.items() if value != usual.get(key)}
+
+
+def cost_job(run: Run, output: Path, cfg: CfgNode) -> Job:
     """The measurement of the costs of a run that trains."""
     folder = output / run.name
     result = folder / "cost.json"
     options = ("--config-file", run.config, "--threads", 1, "--json", result, *run.words)
     step = _step(result, "benchmarks/training_step.py", *options)
-    return Job(replace(run, source=None), None, folder, [step])
+    return Job(replace(run, source=None), None, folder, [step], _values(cfg))
 
 
 def _step(unless: Path, script: str, *options: object) -> Step:
@@ -175,7 +191,7 @@ def check_settings(job: Job) -> None:
     """
     path = job.file("settings.json")
     if path.is_file():
-        if changes := changed_settings(read_json(path), job.run.settings):
+        if changes := changed_settings(read_json(path), job.settings):
             what = f"{job.result} and {path}" if job.seed is None else job.folder
             raise ValueError(
                 f"{job.name} was run with other settings ({changes}): delete {what}, "
@@ -189,10 +205,16 @@ def check_settings(job: Job) -> None:
             )
 
 
-def changed_settings(before: Any, now: Any) -> str:
-    """What differs between the settings of a file and those of the plan; "" if nothing does."""
+def changed_settings(before: Any, now: dict[str, Any]) -> str:
+    """What differs between the settings of a file and those of the plan; "" if nothing does.
+
+    Values of configs count where both have them: earlier versions wrote none.
+    """
+    before = before if isinstance(before, dict) else {}
+    if "values" not in before or "values" not in now:
+        before, now = ({k: v for k, v in x.items() if k != "values"} for x in (before, now))
     now = flat(msgspec.json.decode(msgspec.json.encode(now)))  # as they are read from a file
-    before = flat(before) if isinstance(before, dict) else {}
+    before = flat(before)
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     pairs = [(key, before.get(key, "not set"), now.get(key, "not set")) for key in keys]
     return "; ".join(f"{key}: {old} before, {new} now" for key, old, new in pairs)

@@ -110,7 +110,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
 def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, None]:
     """Run a job's commands one after the other; yields now and then while one runs."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    write_json(job.file("settings.json"), job.run.settings, overwrite=True, indent=1)
+    write_json(job.file("settings.json"), job.settings, overwrite=True, indent=1)
     variables = " ".join(f"{key}={value}" for key, value in environment.items())
     commands = [shlex.join(command) for command, _ in job.steps]
     text = "\n".join([f"# in {Path.cwd()}", f"# with {variables}", *commands, ""])
