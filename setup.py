@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say of the package: configs and the demo's model go into the wheel."""
+"""What pyproject.toml cannot express: configs and the demo's model go into the wheel."""
 
 import shutil
 from pathlib import Path

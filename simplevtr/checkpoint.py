@@ -87,7 +87,7 @@ def config_changes(checkpoint: Mapping[str, Any], cfg: CfgNode) -> dict[str, tup
 
 
 def load_trained(model: nn.Module, cfg: CfgNode) -> None:
-    """Load all of ``MODEL.WEIGHTS`` to infer with; what they were trained with may not go unsaid.
+    """Load all of ``MODEL.WEIGHTS`` for inference; warn where their training had another model.
 
     Errors as of ``ClipCheckpointer.load``.
     """

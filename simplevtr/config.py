@@ -7,7 +7,7 @@ keep their meaning.
 
 from typing import Any
 
-from detectron2.config import CfgNode
+from detectron2.config import CfgNode, get_cfg
 
 # What lists hold whose default is empty or has a fixed length. A list: any number of entries like
 # its own; a tuple: exactly these. All other lists hold entries like the first one of their default.
@@ -27,6 +27,13 @@ LIST_ITEMS: dict[str, Any] = {
     "TEST.EXPECTED_RESULTS": [("", "", 0.0, 0.0)],
     "WRITERS": [""],
 }
+
+
+def default_config() -> CfgNode:
+    """A new config of defaults, detectron2's and SimpleVTR's."""
+    cfg = get_cfg()
+    add_simplevtr_config(cfg)
+    return cfg
 
 
 def add_simplevtr_config(cfg: CfgNode) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr.config import default_config
 from simplevtr.config_file import flat
 
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 
 # What MODEL.SIMPLEVTR.RECOMPUTE may name, by MODEL.SIMPLEVTR.HEAD.
 RECOMPUTABLE = {
@@ -176,9 +176,7 @@ def _check_input(node: CfgNode) -> None:
 
 def check_config(cfg: CfgNode) -> None:
     """Refuse a value that its key cannot have, and keys that the head would ignore; ValueError."""
-    default = get_cfg()
-    add_simplevtr_config(default)
-    given, usual = flat(cfg), flat(default)
+    given, usual = flat(cfg), flat(default_config())
     _check_values(given)
     _check_input(cfg.INPUT)
     node, head = cfg.MODEL.SIMPLEVTR, cfg.MODEL.SIMPLEVTR.HEAD

@@ -145,7 +145,7 @@ def merge_file(cfg: CfgNode, path: str | os.PathLike[str], above: Sequence[Path]
 
 
 def parse_config(text: str, source: str) -> dict[str, Any]:
-    """The groups in the YAML of a whole config; ValueError, with ``source``, if it is none."""
+    """The groups in the YAML of a whole config; ValueError, naming ``source``, if it is not one."""
     content = _parsed(text, source, "config")
     if not isinstance(content, dict):
         raise ValueError(f"{source}: groups of config keys are needed")

@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 import simplevtr.modeling  # noqa: F401 - registers the model
-from simplevtr.config import add_simplevtr_config
+from simplevtr.config import default_config
 from simplevtr.config_checks import check_config, check_words
 from simplevtr.config_file import find_shipped, merge_file, merge_text, merge_words
 from simplevtr.data.builtin import register_from_cfg
 from simplevtr.weights_file import config_inside
 
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 
 
 def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> CfgNode:
@@ -32,8 +32,7 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
             key differs from its default that the chosen head ignores; the message names it.
         KeyError: a dataset of the config is not registered.
     """
-    cfg = get_cfg()
-    add_simplevtr_config(cfg)
+    cfg = default_config()
     if config_file:
         merge_file(cfg, find_shipped(config_file))
     elif inside := _config_in_weights(opts):

@@ -257,7 +257,7 @@ def test_runs_of_a_mask_go_along_rows(read):
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        (track(polygon(9)), "'0': frame 9: there is no image of it; there are of frames 0 to 3"),
+        (track(polygon(9)), "'0': frame 9: there is no image of it; images are of frames 0 to 3"),
         (track(polygon("x")), "frame must be an integer of 0 or more, got 'x'"),
         (track(polygon(0), polygon(0)), "frame 0: the track has a second shape"),
         (track(polygon(0, keyframe="yes")), "keyframe must be 0 or 1, got 'yes'"),

@@ -50,10 +50,9 @@ def main(options: argparse.Namespace) -> int:
         return 0
     configs = check_configs(plan)
     jobs = make_jobs(plan, names, options.output, configs)
-    trains = [run for run in map(plan.runs.get, names) if run.kind == "train"]
+    measured = [] if options.no_cost else map(plan.runs.get, names)
+    trains = [run for run in measured if run.kind == "train"]
     costs = [cost_job(run, options.output, configs[run.name]) for run in trains]
-    if options.no_cost:
-        costs = []
     if options.list:
         for job in [*jobs, *costs]:
             state = "begun" if job.file("settings.json").is_file() else "to do"

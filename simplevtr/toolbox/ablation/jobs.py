@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simplevtr.config import add_simplevtr_config
+from simplevtr.config import default_config
 from simplevtr.config_file import flat
 from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.files import read_json
@@ -20,7 +20,7 @@ from simplevtr.terminal import error_text
 from simplevtr.toolbox.ablation.plan import ROOT, Plan, Run
 
 import msgspec
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
 
@@ -160,10 +160,8 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
 
 
 def _values(cfg: CfgNode) -> dict[str, Any]:
-    """What differs from the defaults, but for names of files, which depend on the machine."""
-    default = get_cfg()
-    add_simplevtr_config(default)
-    usual, files = flat(default), ("MODEL.WEIGHTS", "OUTPUT_DIR", "DATASETS.CUSTOM")
+    """What differs from the defaults, except names of files, which depend on the machine."""
+    usual, files = flat(default_config()), ("MODEL.WEIGHTS", "OUTPUT_DIR", "DATASETS.CUSTOM")
     given = {key: value for key, value in flat(cfg).items() if key not in files}
     return {key: value for key, value in given.items() if value != usual.get(key)}
 
