@@ -73,7 +73,7 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
 
 
 def inside(content: Any, *keys: str) -> Any:
-    """What nested dicts have under these keys, None if one of them is missing or no dict."""
+    """What nested dicts have under these keys, None if one is missing or not in a dict."""
     for key in keys:
         content = content.get(key) if isinstance(content, Mapping) else None
     return content
