@@ -55,6 +55,8 @@ class FakeLaunch:
     def write(self, command):
         if "--output" in command:
             scores = {"AP": 40.0, "AP50": 60.0, "APl": None, "per_category": {}}
+            if "--j" in command:
+                scores["J"] = {"mean": 70.0 + int(command[command.index("--j") + 1])}
             Path(command[command.index("--output") + 1]).write_text(json.dumps(scores))
         elif "--json" in command:
             content = {"parameters": 2e6, "flops": 3e9, "step_seconds": {"median": 0.5}}
@@ -133,6 +135,14 @@ def test_order_commands_and_results(plan, capsys):
     assert (out / "plot.png").stat().st_size > 5000
 
 
+def test_j_of_as_many_proposals_as_the_plan_says(plan):
+    launch = FakeLaunch()
+    assert run(edited(plan, lambda p: p.update(proposals=2)), launch, "--no-cost") == 0
+    rows = list(csv.DictReader((plan.parent / "out/table.csv").open()))
+    assert [row["J_mean"] for row in rows] == ["72.0"] * 3
+    assert "| 72.0 ± 0.0 |" in (plan.parent / "out/table.md").read_text()
+
+
 def test_finished_runs_are_not_run_again(plan):
     assert run(plan, FakeLaunch(), "--no-cost", "--seeds", "1") == 0
     launch = FakeLaunch()
@@ -190,6 +200,16 @@ def test_a_folder_of_somebody_else_is_refused(plan, capsys):
     (folder / "last_checkpoint").touch()
     assert run(plan, FakeLaunch()) == 2
     assert "unknown settings (last_checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["table.md", "table.csv", "plot.png"])
+def test_tables_of_somebody_else_are_refused(plan, capsys, name):
+    (plan.parent / "out").mkdir()
+    (plan.parent / "out" / name).write_text("mine")
+    launch = FakeLaunch()
+    assert run(plan, launch, "--no-cost") == 2
+    assert launch.commands == []
+    assert f"{name} exists already" in capsys.readouterr().err
 
 
 def test_a_failure_is_shown_and_the_others_go_on(plan, capsys):

@@ -169,7 +169,8 @@ def test_every_training_of_a_plan_takes_a_step(path):
             continue
         cfg = setup_cfg(run.config, run.words)
         assert set(cfg.DATASETS.TRAIN + cfg.DATASETS.TEST) <= set(DatasetCatalog.list())
-        clip = make_clip(frames=cfg.INPUT.SAMPLING_FRAME_NUM)
+        labels = (0, cfg.MODEL.SIMPLEVTR.NUM_CLASSES - 1)
+        clip = make_clip(frames=cfg.INPUT.SAMPLING_FRAME_NUM, labels=labels)
         losses = build_model(cfg).train()([clip])
         assert all(loss.isfinite() for loss in losses.values()), name
 

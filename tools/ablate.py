@@ -15,13 +15,15 @@ import sys
 from pathlib import Path
 
 from simplevtr.engine.run_folder import only_run_in
-from simplevtr.formats.files import write_bytes
+from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.terminal import command, number, say
 from simplevtr.toolbox.ablation import table
 from simplevtr.toolbox.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
 from simplevtr.toolbox.ablation.plan import Plan, read_plan
 from simplevtr.toolbox.ablation.schedule import run_jobs
 from simplevtr.visualization.plots import draw_ablation, write_figure
+
+_TABLES = ("table.md", "table.csv", "plot.png")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,10 @@ def main(options: argparse.Namespace) -> int:
         if not _write_tables(plan, options.output):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
+    # Tables of a folder without a run of this plan are somebody else's.
+    ours = any((options.output / name).is_dir() for name in plan.runs)
+    for name in _TABLES:
+        refuse_existing(options.output / name, overwrite=ours, inputs=[options.plan])
     configs = check_configs(plan)
     jobs = make_jobs(plan, names, options.output, configs)
     measured = [] if options.no_cost else map(plan.runs.get, names)
@@ -88,12 +94,13 @@ def _write_tables(plan: Plan, output: Path) -> bool:
         for key in ("AP", "loss")
     }
     figure = draw_ablation(by_seed["AP"], by_seed["loss"], plan.runs[plan.baseline].title)
+    markdown, csv, plot = (output / name for name in _TABLES)
     records = table.summarise(plan, results, costs)
     text = table.markdown(records, plan.baseline)
-    write_bytes(output / "table.md", text.encode(), overwrite=True)
-    write_bytes(output / "table.csv", table.csv_text(records).encode(), overwrite=True)
-    write_figure(figure, output / "plot.png", overwrite=True)
-    say(f"{text}\n{output / 'table.md'}, table.csv, plot.png")
+    write_bytes(markdown, text.encode(), overwrite=True)
+    write_bytes(csv, table.csv_text(records).encode(), overwrite=True)
+    write_figure(figure, plot, overwrite=True)
+    say(f"{text}\n{markdown}, {csv.name}, {plot.name}")
     return True
 
 

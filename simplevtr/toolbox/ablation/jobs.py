@@ -125,7 +125,8 @@ def make_jobs(
         if run.source:
             add(run.source, seed)
         folder = output / run.name / f"seed_{seed}"
-        jobs.setdefault(folder, _job(run, seed, folder, output, configs))
+        job = _job(run, seed, folder, output, configs, plan.proposals)
+        jobs.setdefault(folder, job)
 
     for seed in dict.fromkeys(seed for run in runs for seed in run.seeds):
         for run in runs:
@@ -134,7 +135,14 @@ def make_jobs(
     return [*jobs.values()]
 
 
-def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, CfgNode]) -> Job:
+def _job(
+    run: Run,
+    seed: int,
+    folder: Path,
+    output: Path,
+    configs: Mapping[str, CfgNode],
+    proposals: int | None,
+) -> Job:
     cfg, steps, needs = configs[run.name], [], None
     config, keys = ("--config-file", run.config), ["SEED", seed, "OUTPUT_DIR", folder, *run.words]
     if source := run.source:
@@ -155,6 +163,7 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
         results = folder / "inference" / cfg.DATASETS.TEST[0] / "results.json"
         options = ("--gt", _test_file(cfg), "--area-limits", *cfg.TEST.AREA_LIMITS)
         options += ("--results", results, "--output", done)
+        options += ("--j", proposals) if proposals else ()
         steps.append(_step(done, "tools/evaluate.py", *options))
     return Job(run, seed, folder, steps, _values(cfg), needs)
 
