@@ -85,6 +85,14 @@ def test_results_and_masks_alone(tmp_path, demo, options, video, capsys):
     assert left_behind(tmp_path) == ["found", "masks"]
 
 
+def test_masks_of_more_classes_than_they_hold(tmp_path, demo, options, video, capsys):
+    more = (video, None, "--masks", str(tmp_path / "masks"))
+    opts = ("MODEL.SIMPLEVTR.NUM_CLASSES", "80")
+    assert demo.main(options(*more, opts=opts)) == 2
+    assert "the first 65 classes, of the model's 80; name those" in capsys.readouterr().err
+    assert demo.main(options(*more, "--classes", "0", opts=opts)) == 0
+
+
 def test_results_and_masks_may_lie_among_the_drawn_frames(tmp_path, demo, options, video):
     out = tmp_path / "out"
     more = ("--results", str(out / "r.json"), "--masks", str(out / "masks"), "--classes", "0")

@@ -136,6 +136,11 @@ def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call
     check_refused(call(import_dataset, "coco-tracks", to[1], *to), "an input of this command")
     check_refused(run(davis, *to, "--categories", to[1]), "an input of this command")
     check_refused(run(davis, "--output", tmp_path, "--overwrite"), "is a folder; name a file")
+    inside = davis / "notes.json"
+    inside.write_text("[]")
+    check_refused(run(davis, "--output", inside, "--overwrite"), "is in the source and not a")
+    inside.write_bytes(to[1].read_bytes())  # of an earlier import
+    assert run(davis, "--output", inside, "--overwrite")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["vid\udce9o", "one\\two"])

@@ -117,6 +117,7 @@ def test_the_backbone_has_its_factor_of_the_learning_rate_and_can_be_recomputed(
         ("tf_efficientnet_lite", {}, (), r"lacks; did you mean tf_efficientnet_lite\d"),
         ("hf-hub:someone/model", {}, (), "lacks"),
         ("vit_tiny_patch16_224", {"depht": 2}, (), "depht"),
+        ("tf_efficientnet_lite0", {"in_chans": 4}, (), "in_chans"),
         ("mixer_s32_224", {}, (), r"strides \[32, 32, 32\]"),
         ("mixer_s16_224", {}, (64,), r"SIZE is \[64\]"),
     ],

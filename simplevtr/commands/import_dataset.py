@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from simplevtr.data.categories import DATASET_CATEGORIES
-from simplevtr.formats.files import check_output, refuse_existing
+from simplevtr.formats.files import check_output, read_json, refuse_existing
 from simplevtr.terminal import command, say
 from simplevtr.toolbox.importing import READERS, output, read_dataset
 
@@ -94,6 +94,8 @@ def main(options: argparse.Namespace) -> None:
     read = (options.source, options.categories, vars(options).get("videos"))
     inputs = [path for path in read if path is not None]
     refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
+    if options.output.is_file() and options.source.resolve() in options.output.resolve().parents:
+        _require_annotations(options.output)
     if "write_frames" in options:
         check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)
@@ -114,6 +116,16 @@ def main(options: argparse.Namespace) -> None:
     say(output.summary_table(dataset))
     # Absolute, as DATASETS.CUSTOM takes paths from another folder than this one.
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
+
+
+def _require_annotations(path: Path) -> None:
+    """Refuse to replace a file of the source that may be one of the labels that are read."""
+    content = read_json(path)
+    if not isinstance(content, dict) or not {"videos", "annotations"} <= content.keys():
+        raise FileExistsError(
+            f"{path} is in the source and not a YouTube-VIS file, so --overwrite does not replace "
+            "it; write elsewhere"
+        )
 
 
 def _categories(name: str) -> list[tuple[int, str]]:

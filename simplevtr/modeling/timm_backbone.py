@@ -168,7 +168,12 @@ def _features(name: str, options: Mapping[str, Any]) -> Any:
         raise ValueError(f"MODEL.TIMM.NAME is {name!r}, which timm {timm.__version__} lacks{hint}")
     try:
         return timm.create_model(
-            name, pretrained=False, features_only=True, feature_cls="getter", **options
+            name,
+            pretrained=False,
+            features_only=True,
+            feature_cls="getter",
+            in_chans=3,
+            **options,
         )
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise ValueError(
