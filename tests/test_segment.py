@@ -3,6 +3,7 @@
 import csv
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from pathlib import Path
 from benchmarks import many_videos
 from simplevtr.commands import demo, segment
 from simplevtr.inference import Outcome, in_processes
-from simplevtr.video_io import NamedVideo, find_videos
+from simplevtr.video_io import NamedVideo, RemoteFile, find_videos
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -277,7 +279,8 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         (options([video], output="model.pth"), "model.pth exists and was not made by"),
         (options([tmp_path / "no.mp4"]), "no.mp4: no such file"),
         (options([tmp_path / "*.avi"]), "*.avi: no file matches this pattern"),
-        (options(["s3://me:secret@bucket/*.mp4?key"]), "s3://***@bucket/*.mp4?***: an address;"),
+        (options(["xy://me:secret@host/*.mp4?key"]), "xy://***@host/*.mp4?***: Protocol not known"),
+        (options([f"file://{tmp_path}/no.mp4"]), "/no.mp4: no video is there"),
         (options([tmp_path / "nothing"]), "nothing: no videos and no frames in this folder"),
         (options([video], weights=tmp_path / "no.pth"), "no.pth does not exist"),
         (options([video], weights=tmp_path / "wrong.pth", output="new"), "wrong.pth"),
@@ -291,6 +294,28 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
     assert "ray[data]==2.60.0" in (ROOT / "pyproject.toml").read_text()
     assert segment.main(options([video], output="new")) == 0  # not held by the wrong weights
     assert segment.main(options([video], "--opts", "TEST.AREA_LIMITS", "[9, 99]")) == 0
+
+
+def test_remote_videos_are_copied_and_known_again(clips, options, tmp_path, capsys):
+    archive = shutil.make_archive(str(tmp_path / "clips"), "zip", clips)
+    for output, item in (
+        ("here", clips / "a"), ("file", f"file://{clips}/a"), ("zip", f"zip://a::file://{archive}"),
+    ):  # fmt: skip
+        assert segment.main(options([item], output=output)) == 1  # one is broken
+        assert set(states(tmp_path / output)) == {f"a/{n}.mp4" for n in ("1", "2", "10", "broken")}
+        reason = summary(tmp_path / output)["a/broken.mp4"]["reason"]
+        assert "not a video or image" in reason
+        for name in ("1", "2", "10"):
+            found = [tmp_path / o / f"a/{name}.mp4/results.json" for o in ("here", output)]
+            assert found[0].read_bytes() == found[1].read_bytes()
+        assert not (tmp_path / output / ".partial").exists()
+    os.utime(clips / "a/1.mp4", (1, 1))
+    assert segment.main(options([f"file://{clips}/a/[12].mp4"], output="file2")) == 0
+    (tmp_path / "file2").rename(tmp_path / "file3")
+    os.utime(clips / "a/1.mp4", (2, 2))
+    assert segment.main(options([f"file://{clips}/a/[12].mp4"], output="file3")) == 1
+    assert states(tmp_path / "file3") == {"1.mp4": "failed", "2.mp4": "skipped"}
+    assert "has results of another version of it" in capsys.readouterr().err
 
 
 def test_results_never_lie_in_those_of_others(options, tmp_path, capsys):
@@ -312,6 +337,24 @@ def test_a_second_run_waits_for_the_first(clips, options, tmp_path, monkeypatch,
 
 def names(*inputs, **more):
     return [video.name for video in find_videos(list(map(str, inputs)), **more)]
+
+
+def test_remote_videos_are_found_and_named(clips):
+    system = fsspec.filesystem("memory")
+    for name in ("x/1.mp4", "x/2.MOV", "x/notes.txt", "x/.cache/3.mp4", "x/y/4.mp4", "overlay.mp4"):
+        system.pipe(f"/bucket/{name}", b"video")
+    assert names("memory://bucket/x") == ["x/1.mp4", "x/2.MOV", "x/y/4.mp4"]
+    assert names("memory://bucket/x/*.mp4", "memory://bucket/overlay.mp4") == [
+        "overlay.mp4", "x/1.mp4",
+    ]  # fmt: skip
+    assert names("memory://bucket/**/4.mp4", clips / "a/1.mp4")[0].endswith("bucket/x/y/4.mp4")
+    remote = RemoteFile("s3://", "bucket/videos/1.mp4")
+    assert str(remote.place) == "/bucket/videos/1.mp4"
+    remote = RemoteFile("https://", "https://me:secret@host:80/1.mp4?key=secret")
+    assert str(remote.place) == "/host:80/1.mp4"
+    system.pipe("/bucket/../up.mp4", b"video")
+    with pytest.raises(ValueError, match=r"a path there has '\.\.' in it"):
+        names("memory://bucket/*/*.mp4")
 
 
 def test_videos_are_found_and_named_by_their_inputs(clips, monkeypatch):

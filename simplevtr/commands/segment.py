@@ -4,7 +4,9 @@
     simplevtr segment clips more/video.mp4 --config-file CFG --output results --overlay --workers 2
     simplevtr segment /mnt/videos --config-file CFG --output /mnt/results --ray auto
 
-A video is a file or a folder of frames; other folders are searched for both. Results lie in
+A video is a file or a folder of frames; other folders are searched for both. Addresses that
+fsspec knows (s3://bucket/*.mp4, gs://, https://, zip://*.mp4::videos.zip; s3 needs s3fs) are
+of video files or folders of them, which are copied one at a time. Results lie in
 OUTPUT/PATH/OF/VIDEO.mp4/: results.json (YouTube-VIS), with --overlay overlay.mp4, with --mots a
 folder of MOTS pictures. Run again, the command leaves out videos that have theirs; results of
 another model or other settings are refused. summary.csv has a row per video, with the reason where
@@ -36,7 +38,7 @@ from tqdm import tqdm
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    text = "videos, folders of frames, folders that hold these, or quoted patterns"
+    text = "videos, folders of frames, folders that hold these, quoted patterns, or s3://... etc."
     add("videos", nargs="+", help=text)
     add_model(parser, opts=True)
     add("--output", required=True, metavar="FOLDER", help="new, or that of an earlier run")

@@ -121,7 +121,7 @@ class SegmentTask:
         if not (folder / RECORD_NAME).exists():
             return None
         record = read_json(folder / RECORD_NAME)
-        if not isinstance(record, dict) or record.get("files") != _fingerprint(video.path):
+        if not isinstance(record, dict) or record.get("files") != _fingerprint(video):
             reason = (
                 f"{folder} has results of another version of it; delete that folder, or choose "
             )
@@ -161,11 +161,12 @@ class SegmentTask:
         self, predictor: VideoPredictor, painter: TrackPainter, video: NamedVideo
     ) -> Outcome:
         begin = time.perf_counter()
-        fingerprint = _fingerprint(video.path)  # before they are read
-        source = open_source(video.path)
+        fingerprint = _fingerprint(video)  # before they are read
         folder, partial = self.output / video.name, self.output / _PARTIAL
         partial.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=partial) as place:
+            path = video.remote.copy_to(place) if video.remote else video.path
+            source = open_source(path)
             paths = {name: os.path.join(place, name) for name in self._wanted()}
             targets = Targets(paths.get(_OVERLAY), paths.get(_MOTS), paths[RESULTS_NAME])
             outputs = DrawnOutputs(targets, source, painter)
@@ -201,13 +202,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _fingerprint(video: Path) -> list[int]:
+def _fingerprint(video: NamedVideo) -> list:
     """Number, bytes, latest change and a checksum of a video's files, which tell it from others.
 
     The checksum is of the end of the middle one: unpacked archives have times that are all alike.
-    A file that is not there, at the end of a link, has none of these.
+    A file that is not there, at the end of a link, has none of these; a remote one its version.
     """
-    files = filter(is_image, video.iterdir()) if video.is_dir() else [video]
+    if video.remote:
+        return video.remote.version()
+    path = video.path
+    files = filter(is_image, path.iterdir()) if path.is_dir() else [path]
     found = {path: path.stat() for path in sorted(files) if path.is_file()}
     latest = max((stat.st_mtime_ns for stat in found.values()), default=0)
     check = 0

@@ -14,7 +14,7 @@ from typing import Any
 from simplevtr.inference.many_videos import Outcome, SegmentTask
 from simplevtr.inference.workers import KILLED, load_or_reason
 from simplevtr.terminal import one_line
-from simplevtr.video_io import NamedVideo
+from simplevtr.video_io import NamedVideo, RemoteFile
 
 _NO_MODEL = "no model"  # instead of an outcome's state
 
@@ -36,10 +36,17 @@ class _RayWorker:
         self._segment = load_or_reason(task)  # Ray would try again and again, and print how it went
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        video = NamedVideo(row["name"], Path(row["path"]))
+        remote = RemoteFile(row["address"], row["remote"]) if row["address"] else None
+        video = NamedVideo(row["name"], Path(row["path"]), remote)
         if isinstance(self._segment, str):
             return Outcome(video.name, _NO_MODEL, reason=self._segment)._asdict()
         return self._segment(video)._asdict()
+
+
+def _row(video: NamedVideo) -> dict[str, str]:
+    remote = video.remote or RemoteFile("", "")
+    place = {"address": remote.address, "remote": remote.path}
+    return {"name": video.name, "path": str(video.path), **place}
 
 
 def on_ray(
@@ -52,8 +59,8 @@ def on_ray(
 ) -> Generator[Outcome, None, None]:
     """Do what ``in_processes`` does in the actors of a Ray cluster; "local" starts one here.
 
-    All machines see the same files under the same paths. ``workers`` is by default the number of
-    the cluster's GPUs, or 1; with ``gpu`` each has one for itself.
+    All machines see the same files under the same paths, and reach what is remote. ``workers`` is
+    by default the number of the cluster's GPUs, or 1; with ``gpu`` each has one for itself.
 
     Raises:
         ConnectionError: there is no cluster at ``address``.
@@ -73,7 +80,7 @@ def on_ray(
         gpus = int(ray.cluster_resources().get("GPU", 0)) if gpu else 1
         if not gpus:  # Ray would wait for one
             raise ValueError(f"MODEL.DEVICE is cuda, but the cluster at {address} has no GPU")
-        rows = [{"name": video.name, "path": str(video.path)} for video in videos]
+        rows = [_row(video) for video in videos]
         workers = min(workers or gpus, len(rows))
         # One video at a time: those that wait at a worker would be lost with it.
         pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)

@@ -10,6 +10,7 @@ __all__, __getattr__ = lazy_names(
         "open_source": "reader",
         "NamedVideo": "video_list",
         "find_videos": "video_list",
+        "RemoteFile": "remote",
         "FrameSink": "sink",
         "DavisPngSink": "sink",
         "MotsPngSink": "sink",

@@ -10,7 +10,7 @@ from pathlib import Path
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME
 from simplevtr.formats.images import is_image, picture_count
 from simplevtr.formats.paths import existing, natural_key
-from simplevtr.video_io.reader import redacted
+from simplevtr.video_io.remote import RemoteFile, find_remote
 
 # What is a video in a folder that is searched; a file that is named may end in anything.
 VIDEO_SUFFIXES = (
@@ -24,33 +24,38 @@ class NamedVideo:
     """A video file or a folder of frames."""
 
     name: str  # unique: the path, with slashes, from the folder that all inputs share
-    path: Path  # absolute
+    path: Path  # absolute; of a remote file as if its file system were this one
+    remote: RemoteFile | None = None  # what is copied to be read
 
 
 def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[NamedVideo]:
     """The videos of ``inputs``, in natural order of their names, each once.
 
     An input is a video file, a folder of frames, a folder with videos or folders of frames below
-    it, or a glob pattern of these. Hidden files of folders, all below ``outside``, and what earlier
-    runs wrote of videos are left out, unless it is named itself. Names depend on the inputs alone,
-    not on which files a pattern or a folder has today.
+    it, or a glob pattern of these; or an address that fsspec knows, of a video file, of a pattern,
+    or of a folder with video files below it. Hidden files of folders, all below ``outside``, and
+    what earlier runs wrote of videos are left out, unless it is named itself. Names depend on the
+    inputs alone, not on which files a pattern or a folder has today.
 
     Raises:
         FileNotFoundError: nothing has that path, or matches that pattern.
         ValueError: a folder has no videos, or both videos and images; an image that is named has a
-            single picture; or an input is an address.
+            single picture; two videos would have one name; or see ``find_remote``.
     """
     found: list[str] = []
     bases: list[str] = []
+    remote: dict[str, RemoteFile] = {}
     for item in inputs:
         path = os.path.abspath(existing(Path(item).expanduser()))
         if os.path.exists(path):
             bases.append(os.path.dirname(path))
             found += _videos_at(path, outside)
         elif "://" in item:
-            raise ValueError(
-                f"{redacted(item)}: an address; files and folders are needed, also mounted"
-            )
+            base, files = find_remote(item, VIDEO_SUFFIXES)
+            bases.append(str(base))
+            places = {str(file.place): file for file in files}
+            found += places
+            remote |= places
         elif glob.has_magic(item):
             fixed = itertools.takewhile(lambda part: not glob.has_magic(part), Path(path).parts)
             bases.append(os.path.join(*fixed))
@@ -64,7 +69,7 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
             raise FileNotFoundError(f"{item}: no such file or folder")
     root = os.path.commonpath(bases)
     names = {path: Path(os.path.relpath(path, root)).as_posix() for path in found}
-    videos = [NamedVideo(name, Path(path)) for path, name in names.items()]
+    videos = [NamedVideo(name, Path(path), remote.get(path)) for path, name in names.items()]
     return sorted(videos, key=lambda video: natural_key(video.name))
 
 
