@@ -213,13 +213,8 @@ def check_settings(job: Job) -> None:
 
 
 def changed_settings(before: Any, now: dict[str, Any]) -> str:
-    """What differs between the settings of a file and those of the plan; "" if nothing does.
-
-    Values of configs count where both have them: earlier versions wrote none.
-    """
+    """What differs between the settings of a file and those of the plan; "" if nothing does."""
     before = before if isinstance(before, dict) else {}
-    if "values" not in before or "values" not in now:
-        before, now = ({k: v for k, v in x.items() if k != "values"} for x in (before, now))
     now = flat(msgspec.json.decode(msgspec.json.encode(now)))  # as they are read from a file
     before = flat(before)
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
