@@ -108,7 +108,7 @@ def test_videos(report):
     assert (wrong["true"], wrong["predicted"], wrong["matches"], wrong["switches"]) == (3, 3, 1, 1)
     assert (wrong["misses"], wrong["falsePositives"], wrong["iou"]) == (2, 2, 0.2)
     assert (empty["ap"], empty["predicted"]) == (None, 1)
-    assert (data["worst"], data["best"]) == ([2], [1])
+    assert (data["worst"], data["best"]) == (["2"], ["1"])
 
 
 def test_tracks_of_a_video(report):
@@ -133,7 +133,7 @@ def test_tracks_of_a_video(report):
 
 def test_switches(report):
     (switch,) = read_data(report / "data.js")["switches"]
-    assert (switch["video"], switch["lastFrame"], switch["frame"]) == (2, 2, 3)
+    assert (switch["video"], switch["lastFrame"], switch["frame"]) == ("2", 2, 3)
     assert switch["frames"] == [1, 2, 3, 4]
     assert [mask is None for mask in switch["old"]["masks"]] == [False, False, True, True]
     assert [mask is None for mask in switch["new"]["masks"]] == [True, True, False, False]
@@ -150,7 +150,7 @@ def test_without_ground_truth(data, tmp_path):
         assert found["scored"] is False
         assert "scores" not in found
         assert [row["predicted"] for row in found["videos"]] == [2, 3, 1]
-        assert (found["worst"], found["best"]) == ([3, 2], [1])  # by the mean score
+        assert (found["worst"], found["best"]) == (["3", "2"], ["1"])  # by the mean score
         video = read_data(tmp_path / name / "videos/1.js")
         assert (video["true"], len(video["predicted"])) == ([], 2)
 

@@ -78,11 +78,14 @@ class Content:
     settings: ReportSettings
 
     @cached_property
-    def shown(self) -> dict[int, ScoredVideo]:
-        """The tracks that are shown, by video id in the order of the annotation file."""
+    def shown(self) -> dict[str, ScoredVideo]:
+        """The tracks that are shown, by video id in the order of the annotation file.
+
+        The page has ids as text: JavaScript reads those above 2^53 as other numbers.
+        """
         score = self.settings.score_threshold
         videos = tracks_by_video(self.gt, self.results, score_threshold=score)
-        return {scored.video.id: scored for scored in videos}
+        return {str(scored.video.id): scored for scored in videos}
 
     @cached_property
     def _categories(self) -> dict[int, int]:
@@ -123,7 +126,7 @@ class Content:
         data["confusion"] = confuse_categories(self.gt, self.results, **limits).tolist()
         data["videos"] = [
             _about(scored.video)
-            | score_video(scored, self.shown[scored.video.id], iou_threshold)
+            | score_video(scored, self.shown[str(scored.video.id)], iou_threshold)
             | {"switches": switches.per_video[scored.video.id]}
             for scored in tracks_by_video(self.gt, self.results)
         ]
@@ -156,7 +159,7 @@ class Content:
             "byCategory": by_category,
         }
 
-    def player(self, video_id: int) -> dict:
+    def player(self, video_id: str) -> dict:
         """The tracks of one video in the frames that are shown.
 
         A predicted track has the colour of the true track that it lies ``on``, if it does. Tracks
@@ -192,14 +195,14 @@ class Content:
 
     def _switch(self, event: IdSwitch) -> dict:
         """One switch: up to the last match with the old track, from the first with the new."""
-        scored = self.shown[event.video_id]
+        scored = self.shown[str(event.video_id)]
         video, first = scored.video, max(0, event.last_frame - _AROUND + 1)
         frames = [*range(first, event.last_frame + 1)]
         frames += range(event.frame, min(video.length, event.frame + _AROUND))
         target = next(track for track in self.gt.tracks or () if track.id == event.gt_id)
         shown: list[Any] = [target, self.results[event.old], self.results[event.new]]
         true, old, new = self._tracks(scored, shown, frames)
-        place = {"video": video.id, "frame": event.frame, "lastFrame": event.last_frame}
+        place = {"video": str(video.id), "frame": event.frame, "lastFrame": event.last_frame}
         size = {"height": video.height, "width": video.width, "frames": frames}
         return {**place, **size, "true": true, "old": old, "new": new}
 
@@ -266,7 +269,7 @@ def _plain_row(scored: ScoredVideo) -> dict:
 
 def _about(video: Video) -> dict:
     size = {"height": video.height, "width": video.width}
-    return {"id": video.id, "name": video.name, "length": video.length, **size}
+    return {"id": str(video.id), "name": video.name, "length": video.length, **size}
 
 
 def _curve(values: np.ndarray) -> list[float] | None:
@@ -275,7 +278,7 @@ def _curve(values: np.ndarray) -> list[float] | None:
     return known.mean(axis=1).tolist() if known.size else None
 
 
-def worst_and_best(rows: list[dict], number: int) -> tuple[list[int], list[int]]:
+def worst_and_best(rows: list[dict], number: int) -> tuple[list[str], list[str]]:
     """The ids of the worst and of the best videos, each list beginning with the extreme.
 
     Videos go by AP, then by the mean IoU of their tracks, then by their order; or by the mean score
