@@ -76,7 +76,9 @@ def test_low_scores_and_other_categories_match_nothing():
 @needs_trackeval
 def test_crowds_are_left_out():
     gt = scene(annotation(1, [LEFT] * 4), annotation(2, [RIGHT] * 4, iscrowd=1))
-    assert score_hota(gt, [result([LEFT] * 4)]).all_masks["HOTA"] == pytest.approx(100)
+    for on_crowd in ([], [result([RIGHT] * 4)]):  # what lies on one is not a mistake, as in AP
+        scores = score_hota(gt, [result([LEFT] * 4), *on_crowd])
+        assert scores.all_masks["HOTA"] == pytest.approx(100)
 
 
 @needs_trackeval

@@ -2,14 +2,15 @@
 
 The metric is TrackEval's, the reference implementation, an optional package; the IoUs of masks are
 ours. HOTA ignores scores, so predictions below one are left out first, and tracks are compared
-within their category. Crowds are left out. All scores are means over the IoU thresholds 0.05, 0.1,
-..., 0.95, in per cent.
+within their category. Crowds are left out, and predictions that lie on one. All scores are means
+over the IoU thresholds 0.05, 0.1, ..., 0.95, in per cent.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, frame_iou, scored_videos
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth
@@ -56,6 +57,10 @@ def score_hota(
         names[category_id]: {} for category_id in gt.categories_in_use(results)
     }
     for scored in scored_videos(gt, results, "hota", score_threshold=score_threshold):
+        if scored.crowds:
+            _, on_crowd, _ = match_video(scored, iou_threshold=IOU_THRESHOLD)
+            kept = [track for i, track in enumerate(scored.predicted) if i not in on_crowd]
+            scored = replace(scored, predicted=kept)
         for category_id in sorted({t.category_id for t in scored.true + scored.predicted}):
             if sequence := _sequence(scored, category_id):
                 found[names[category_id]][scored.video.id] = metric.eval_sequence(sequence)
