@@ -205,6 +205,16 @@ def test_names_that_two_splits_share_are_a_warning(folder, other, rename, images
         assert example["detail"] == "4 of its file names are also in valid.json"
 
 
+def test_files_that_two_splits_share_after_the_first_frame(folder):
+    content = read(folder)
+    for video in content["videos"]:
+        video["file_names"] = [name.replace("/", "\\") for name in video["file_names"][1:]]
+    for root in (None, folder.image_root):
+        split = read_split(content, "valid.json", root)
+        examination = found(read(folder), image_root=root, others=(split,))
+        assert dict(examination.findings.counts) == {"leaked-file": 3}
+
+
 def test_equal_first_frames_under_other_names(folder, other):
     shutil.copy(frame(folder, "video2/00000.jpg"), frame(other, "video3/00000.jpg"))
     examination = leaks(folder, other, images=True)

@@ -308,7 +308,7 @@ def test_a_list_of_videos(tmp_path, source):
     meta = source / "meta.json"
     meta.write_text(meta.read_text().replace("video2", "video 2"))
     videos = tmp_path / "val.txt"
-    videos.write_text(" video 2\n\n")
+    videos.write_text(" video 2\n\n", encoding="utf-8-sig")
     (only,) = read_davis(source, videos=videos).videos
     assert (only.name, only.file_names[0]) == ("video 2", "video 2/00000.jpg")
     videos.write_text("video 2\nvideo9\n")

@@ -106,7 +106,7 @@ def test_parts_of_one_source_stay_together(run, tmp_path, caplog):
 
 def test_videos_can_be_left_out(run, tmp_path):
     names = tmp_path / "names.txt"
-    names.write_text("clip3\n\n clip17 \n")
+    names.write_text("clip3\n\n clip17 \n", encoding="utf-8-sig")  # as editors on Windows do
     status, out, _ = run("--leave-out-names", names, "--val-videos", 5)
     assert status == 0
     assert "2 videos left out" in out

@@ -128,7 +128,7 @@ def _left_out(videos: Sequence[VideoSummary], file: Path | None, source: str) ->
     if file is None:
         return set()
     try:
-        names = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}
+        names = {line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()} - {""}
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: is not text in UTF-8: {error}") from error
     if unknown := sorted(names - {video.name for video in videos}):

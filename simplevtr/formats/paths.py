@@ -28,12 +28,14 @@ def natural_key(name: str) -> tuple[list, str]:
     return parts, name
 
 
-def leads_out(name: str) -> bool:
-    """Whether a file name is absolute or leads out of the folder that it starts at.
+def with_slashes(name: str) -> str:
+    """The one spelling of all file names that lead to a file, which may be written on Windows."""
+    return posixpath.normpath(name.replace("\\", "/"))
 
-    Backslashes count as separators: the name may have been written on Windows.
-    """
-    path = posixpath.normpath(name.replace("\\", "/"))
+
+def leads_out(name: str) -> bool:
+    """Whether a file name is absolute or leads out of the folder that it starts at."""
+    path = with_slashes(name)
     return path == ".." or re.match("/|[.][.]/|[A-Za-z]:/", path) is not None
 
 
@@ -44,7 +46,7 @@ def relative(name: object, root: AnyPath) -> str:
     """
     if not isinstance(name, str) or _UNUSABLE.search(name):
         raise ValueError(f"file name {name!r:.80}; text without control characters is needed")
-    path = posixpath.normpath(name.replace("\\", "/"))
+    path = with_slashes(name)
     if path == "." or leads_out(path):
         raise ValueError(f"file name {name!r:.80}; a path below {root} is needed")
     return path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simplevtr.formats.images import check_frame, frame_size, read_frame
-from simplevtr.formats.paths import below, existing
+from simplevtr.formats.paths import below, existing, with_slashes
 from simplevtr.formats.ytvis import is_absent
 from simplevtr.toolbox.doctor.findings import shown_name
 from simplevtr.toolbox.doctor.videos import Video
@@ -111,7 +111,7 @@ def read_split(content: dict[str, Any], title: str, image_root: str | None) -> S
         for video in content["videos"]
         if isinstance(video, dict) and isinstance(video.get("file_names"), list)
     ]
-    files = {name for names in names_of_videos for name in names}
+    files = {with_slashes(name) for names in names_of_videos for name in names}
     split = Split(title, image_root, files, {*map(os.path.dirname, files)} - {""}, {})
     if image_root is not None:
         for names in tqdm(names_of_videos, unit="video", desc="other split", disable=None):
@@ -124,24 +124,26 @@ def read_split(content: dict[str, Any], title: str, image_root: str | None) -> S
 def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None) -> None:
     """Count the videos that another split has too, and drop those whose images are the same.
 
-    Where the images of both are known, they decide; else names do, which may be equal by chance.
+    Where the images of both are known, they decide, by first frames and by names of the same files;
+    else names do, which may be equal by chance.
     """
+    roots = [root for root in (image_root, split.image_root) if root is not None]
+    known = len(roots) == 2
+    files = set() if known and not os.path.samefile(*roots) else split.files
     for video in tqdm(videos, unit="video", desc="leaks", disable=None):
-        names = video.file_names()
-        if image_root is not None and split.image_root is not None:
-            path, digest = _first_frame(image_root, names)
-            other = split.first_frames.get(digest or b"")
-            if path is not None and other is not None and _shows_something(path):
-                found, detail = video.found.at(file=names[0]), f"is also {shown_name(other)}"
-                repair = "videos of another split were dropped"
-                video.dropped |= found.add("leaked-frame", detail, repair)
-            continue
-        shared = [name for name in names if name in split.files]
+        names = [*map(with_slashes, video.file_names())]
+        path, digest = _first_frame(roots[0], names) if known else (None, None)
+        other = split.first_frames.get(digest or b"")
+        shared = [name for name in names if name in files]
         folders = [folder for folder in map(os.path.dirname, names) if folder in split.folders]
-        if shared:
+        if path is not None and other is not None and _shows_something(path):
+            found, detail = video.found.at(file=names[0]), f"is also {shown_name(other)}"
+            repair = "videos of another split were dropped"
+            video.dropped |= found.add("leaked-frame", detail, repair)
+        elif shared:
             detail = f"{len(shared)} of its file names are also in {split.title}"
             video.found.at(file=shared[0]).add("leaked-file", detail)
-        elif folders:
+        elif folders and not known:
             detail = f"a folder of this name is also in {split.title}"
             video.found.at(file=folders[0]).add("leaked-name", detail)
 

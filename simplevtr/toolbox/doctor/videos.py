@@ -9,7 +9,7 @@ from typing import Any
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.formats import checks
 from simplevtr.formats.film_strips import MAX_PIXELS
-from simplevtr.formats.paths import leads_out, natural_key, relative
+from simplevtr.formats.paths import leads_out, natural_key, relative, with_slashes
 from simplevtr.toolbox.doctor.findings import Findings
 
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
@@ -181,7 +181,7 @@ def _examine_frames(video: Video, owners: dict[str, int]) -> None:
             found.at(file=name).add("unsorted-frames", f"comes after {checks.shown(first)}")
             break
     known = {video.id}
-    uses = Counter(names)
+    uses = Counter(map(with_slashes, names))
     for name in uses:
         owner = owners.setdefault(name, video.id)
         if owner not in known:  # one case for each pair of videos
