@@ -18,7 +18,6 @@ from track_samples import (
     data_file,
     ground_truth,
     read,
-    result,
 )
 
 GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
@@ -88,29 +87,28 @@ def test_subsets(score, tmp_path):
     check_refused(score("--motion-limits", 2, 1, "--overwrite"), "motion limits [2.0, 1.0]")
 
 
-def test_bad_entries_are_named_by_their_index(score, seeds, write, tmp_path):
+def test_bad_entries_are_named_by_their_index(score, write, tmp_path):
     for key, value in (("score", None), ("video_id", 999), ("segmentations", [])):
         results = read(RESULTS)
         results[3][key] = value
         mine = write("mine.json", results)
-        for done in (score(results=mine), seeds(mine, "--gt", GT)):
-            check_refused(done, "mine.json", "entries[3]", key)
+        check_refused(score(results=mine), "mine.json", "entries[3]", key)
     check_refused(score(results=data_file("6", "dt")), "case6_dt", "entries[0]")
     gt = write("gt.json", ground_truth([annotation(1, [box(0, 0, 2, 2)])]))
     check_refused(score(gt=gt), "gt.json", "annotations[0]")
     assert not (tmp_path / "scores.json").exists()
 
 
-def test_ground_truth_without_annotations(score, seeds, write):
+def test_ground_truth_without_annotations(score, write):
     gt = write("valid.json", ground_truth(None))
-    for done in (score(gt=gt), seeds(RESULTS, "--gt", gt)):
-        check_refused(done, "valid.json", "no annotations")
+    check_refused(score(gt=gt), "valid.json", "no annotations")
 
 
-def test_existing_output_is_kept_unless_told_otherwise(score, seeds, tmp_path):
+def test_existing_output_is_kept_unless_told_otherwise(score, seeds, write, tmp_path):
     output = tmp_path / "scores.json"
     output.write_text("precious")
-    table = lambda *more: seeds(RESULTS, "--gt", GT, "--output", output, *more)  # noqa: E731
+    own = write("own.json", scores(10))
+    table = lambda *more: seeds(own, "--output", output, *more)  # noqa: E731
     for run in (score, table):
         check_refused(run(), "scores.json", "--overwrite")
     assert output.read_text() == "precious"
@@ -128,8 +126,7 @@ def test_what_is_read_is_never_replaced(score, seeds, tmp_path):
         own = {name: tmp_path / name}
         again = "--overwrite", "--output", tmp_path / name
         check_refused(score(*again, **own), f"{name} is an input of this command")
-        table = seeds(own.get("results", RESULTS), "--gt", own.get("gt", GT), *again)
-        check_refused(table, f"{name} is an input of this command")
+        check_refused(seeds(path, own[name], *again), f"{name} is an input of this command")
         assert (tmp_path / name).read_bytes() == content
 
 
@@ -180,38 +177,15 @@ def test_mean_and_sample_standard_deviation(seeds, write):
     assert table_rows(seeds(files[0])[1])[2] == ["AP", "10.00 ± -", "10.00"]
 
 
-def test_results_are_scored_and_mix_with_scores(seeds, write):
-    stored = scores(20, per_category={f"c{i}": {"AP": 20} for i in range(1, 6)})
-    status, out, _ = seeds(RESULTS, "--gt", GT)
-    assert status == 0
-    shown = {row[0]: row[1] for row in table_rows(out)}
-    assert shown["AP"] == "24.03 ± -"
-    stored.update(dict.fromkeys(name for name, value in shown.items() if value == "-"))
-    stored["per_category"]["c5"]["AP"] = None
-    status, out, _ = seeds(RESULTS, write("2.json", stored), "--gt", GT)
-    assert status == 0
-    assert table_rows(out)[2] == ["AP", "22.01 ± 2.85", "24.03", "20.00"]
-
-
-def test_results_of_small_areas(seeds, write):
-    big = box(0, 0, 3, 4)
-    gt = write("gt.json", ground_truth([annotation(1, [big] * 3)]))
-    results = write("results.json", [result([big] * 3)])
-    shown = dict(
-        row[:2] for row in table_rows(seeds(results, "--gt", gt, "--area-limits", 5, 10)[1])
-    )
-    assert (shown["APs"], shown["APl"]) == ("-", "100.00 ± -")
-
-
 def test_files_that_hold_no_scores(seeds, write):
     good = write("good.json", scores(10))
     check_refused(seeds(good, good), "good.json", "twice")
-    check_refused(seeds(RESULTS), "case4_dt", "--gt")
+    check_refused(seeds(RESULTS), "case4_dt", "scores are needed, as simplevtr evaluate writes")
     lacking = scores(10)
     del lacking["AP75"]
-    bad = [("AP", ["str"]), ({"AP": 1}, ["per_category"]), (lacking, ["AP75"])]
-    bad += [(scores(10, AR10=value), ["AR10", repr(value)]) for value in ("12", 101, -1, True)]
-    bad += [(scores(10, per_category={"cat": {}}), ["lacks the AP of cat"])]
+    bad = [("AP", ["str"]), ({"AP": 1}, ["AP50"]), (lacking, ["AP75"])]
+    bad += [(scores(10, AR10=value), ["$.AR10"]) for value in ("12", 101, -1, True)]
+    bad += [(scores(10, per_category={"cat": {}}), ["`AP`", "$.per_category"])]
     for content, words in bad:
         check_refused(seeds(write("bad.json", content)), "bad.json", *words)
 
