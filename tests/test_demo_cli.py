@@ -84,6 +84,9 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
     video = write_video(tmp_path / "in.mp4", 1)
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "0.png").symlink_to(write(tmp_path / "frames", pictures(1)) / "00000.png")
     out = tmp_path / "out.mp4"
     cases = (
         (options(tmp_path / "no.mp4", out), "no.mp4: no such file"),
@@ -92,6 +95,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(video, tmp_path / "out.avi"), "'.avi', allowed: .mp4"),
         (options(video, video), "in.mp4 exists already"),
         (options(video, video, "--overwrite"), "in.mp4: this is the input"),
+        (options(links, tmp_path / "frames", "--overwrite"), "frames: this is the input"),
         (options(video, None), "nothing is to be written; give --output, --masks or --results"),
         (options(video, out, "--masks", str(video)), "suffix '.mp4', allowed: a folder"),
         (options(video, out, "--results", "a.txt"), "'.txt', allowed: .json"),
@@ -113,7 +117,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         assert error.count("\n") == 1
         assert error.startswith("demo.py: error: ")
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "config.yaml", "empty", "in.mp4", "model.pth", "text.mp4",
+        "config.yaml", "empty", "frames", "in.mp4", "links", "model.pth", "text.mp4",
     ]  # fmt: skip
 
 

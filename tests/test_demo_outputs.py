@@ -89,7 +89,7 @@ def test_masks_of_more_classes_than_they_hold(tmp_path, demo, options, video, ca
     more = (video, None, "--masks", str(tmp_path / "masks"))
     opts = ("MODEL.SIMPLEVTR.NUM_CLASSES", "80")
     assert demo.main(options(*more, opts=opts)) == 2
-    assert "the first 65 classes, of the model's 80; name those" in capsys.readouterr().err
+    assert "the first 65 classes, not label 79; name those" in capsys.readouterr().err
     assert demo.main(options(*more, "--classes", "0", opts=opts)) == 0
 
 

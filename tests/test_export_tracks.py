@@ -13,6 +13,7 @@ from simplevtr.video_io import DavisPngSink, open_sink
 import cv2
 import numpy as np
 import pytest
+from footage import pictures, record
 from foreign_formats import (
     SIZE,
     Known,
@@ -167,6 +168,8 @@ def test_the_tracks_of_a_video_alone(tmp_path, known, capsys):
     (expected, _) = [tracks for _, _, tracks in known.videos()]
     for (_, own), (_, wanted) in zip(found_tracks, expected, strict=True):
         np.testing.assert_equal(own, wanted)
+    record(video, pictures(4), options={"g": "1"}, flags="frag_keyframe")
+    assert main([*words, "--overwrite"]) == 0  # its header counts one frame
     assert main([*words[:3], str(tmp_path / "no.mp4"), *words[4:], "--overwrite"]) == 2
     write_film(video, 1)
     assert main([*words, "--overwrite"]) == 2

@@ -135,6 +135,13 @@ def test_a_stream_that_changes_its_size(tmp_path, caplog):
     assert [r.message for r in caplog.records if "frame 6 is 128x96 pixels" in r.message]
 
 
+def test_an_animated_avif_is_not_its_still_picture(tmp_path):
+    path = record(tmp_path / "a.avif", pictures(6, 64, 96), codec="libsvtav1")
+    source = open_source(path)
+    assert len(list(source)) == source.length == 6
+    assert (source.fps, float(source.timing(5).start)) == (10, 0.5)
+
+
 def test_joined_recordings_go_on_where_the_clock_starts_anew(tmp_path):
     parts = [record(tmp_path / f"{i}.ts", pictures(50), fps=25) for i in range(2)]
     path = tmp_path / "both.ts"

@@ -36,6 +36,13 @@ def test_times_that_vary_are_kept():
     assert times.end() == Fraction(31, 100)
 
 
+def test_a_missing_frame_stays_missing_where_a_tick_is_a_frame():
+    tick = Fraction(1, 25)  # as in AVI files
+    assert starts(timeline([(0, 1), (2, 1), (3, 1)], tick=tick)) == [0, 0.08, 0.12]
+    times = timeline([(0, 2), (2, 1)], tick=tick)
+    assert times.timing(0).duration == 2 * tick
+
+
 def test_frames_without_a_time_follow_the_one_before():
     assert starts(timeline([None, None, (100, 0), None])) == [0, 0.04, 0.1, 0.14]
     assert starts(timeline([(0, None), None], fps=None)) == [0, 0.001]

@@ -284,6 +284,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         (options([tmp_path / "nothing"]), "nothing: no videos and no frames in this folder"),
         (options([video], weights=tmp_path / "no.pth"), "no.pth does not exist"),
         (options([video], weights=tmp_path / "wrong.pth", output="new"), "wrong.pth"),
+        (options([video], "--mots", "--opts", "MODEL.SIMPLEVTR.NUM_CLASSES", "80"), "--mots: MOTS"),
         (options([video], "--ray", "local"), "pip install 'ray[data]==2.60.0'"),
     )  # fmt: skip
     for arguments, message in cases:

@@ -241,6 +241,8 @@ def test_small_frames_are_enlarged_and_large_ones_are_not():
     assert painter.output_size((65, 97)) == (260, 388)
     assert painter.output_size((240, 426)) == (240, 426)
     assert painter.output_size((720, 1280)) == (720, 1280)
+    assert painter.output_size((16, 1500)) == (32, 3000)  # players show no videos of any width
+    assert painter.output_size((16, 9000)) == (16, 9000)
     small = draw(painter, grey(64, 96), [box_mask(5, 5, 8, 8, (64, 96))], [0], None, [1])
     assert small.shape == (256, 384, 3)
     assert small.dtype == np.uint8

@@ -2,7 +2,7 @@ import os
 from fractions import Fraction
 
 from simplevtr.formats.files import check_output
-from simplevtr.video_io import FrameTiming, open_sink, open_source
+from simplevtr.video_io import FrameTiming, find_videos, open_sink, open_source
 
 import av
 import numpy as np
@@ -154,6 +154,13 @@ def test_input_errors_name_the_problem(tmp_path):
         open_source(tmp_path / "text.png")
     with pytest.raises(ValueError, match="several inputs must all be images"):
         open_source([clip, clip])
+
+
+def test_a_tilde_that_is_nobodys_home_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("~nobody.mp4", moving_square(2, 40, 60))
+    assert len(list(open_source("~nobody.mp4"))) == 2
+    assert [video.name for video in find_videos(["~nobody.mp4"])] == ["~nobody.mp4"]
 
 
 def test_frames_of_different_sizes_are_refused(tmp_path):

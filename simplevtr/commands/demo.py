@@ -25,7 +25,7 @@ from threading import Event
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, tracking, video_io, visualization
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.formats.mots import MOST_CLASSES
+from simplevtr.formats.mots import check_classes
 from simplevtr.terminal import add_model, add_score_threshold, command, number, say
 
 import av
@@ -88,12 +88,9 @@ def main(options: argparse.Namespace) -> None:
         classes = [int(c) if c.isdecimal() and c not in names else c for c in classes]
     drawn = {name: getattr(options, name) for name in PAINTED}
     painter = visualization.TrackPainter(names, min_score=least, classes=classes, **drawn)
-    labels = painter.classes or range(cfg.MODEL.SIMPLEVTR.NUM_CLASSES)
-    if targets.masks and max(labels) >= MOST_CLASSES:
-        raise ValueError(
-            f"--masks {targets.masks}: MOTS pictures hold the first {MOST_CLASSES} classes, of the "
-            f"model's {cfg.MODEL.SIMPLEVTR.NUM_CLASSES}; name those that are wanted with --classes"
-        )
+    if targets.masks:
+        labels = painter.classes or range(cfg.MODEL.SIMPLEVTR.NUM_CLASSES)
+        check_classes(f"--masks {targets.masks}", labels)
     sound, fps = options.sound, options.fps
     outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
     known = [length for length in (source.length, options.max_frames) if length is not None]

@@ -31,6 +31,7 @@ from pathlib import Path
 # These packages import what they hold when it is used: --help need not wait for it.
 from simplevtr import inference, video_io
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
+from simplevtr.formats.mots import check_classes
 from simplevtr.terminal import add_model, add_score_threshold, command, counted, number, say
 
 from tqdm import tqdm
@@ -57,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
 
     if options.ray:
         inference.load_ray()  # that it is installed
-    output = Path(options.output).expanduser().absolute()
+    output = Path(os.path.expanduser(options.output)).absolute()
     videos = video_io.find_videos(options.videos, outside=output)
     task, run = _plan(options, output)
     task.check(videos)
@@ -89,6 +90,8 @@ def _plan(
 
     least = options.score_threshold
     cfg = model_cfg(options.config_file, options.weights, options.opts, least_score=least)
+    if options.mots:
+        check_classes("--mots", range(cfg.MODEL.SIMPLEVTR.NUM_CLASSES))
     if os.path.isfile(cfg.MODEL.WEIGHTS):  # not an address
         cfg.MODEL.WEIGHTS = os.path.abspath(cfg.MODEL.WEIGHTS)
     found = {"MODEL.WEIGHTS": cfg.MODEL.WEIGHTS, "TEST.SCORE_THRESHOLD": cfg.TEST.SCORE_THRESHOLD}

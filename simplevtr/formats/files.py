@@ -178,7 +178,7 @@ def check_output(
         ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.
         FileExistsError: the output exists and ``overwrite`` is False.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     suffix = "" if path.is_dir() else path.suffix.lower()
     if suffix not in suffixes:
         allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)

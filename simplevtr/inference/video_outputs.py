@@ -36,7 +36,8 @@ class Targets:
         if not wanted:
             raise ValueError("nothing is to be written; give --output, --masks or --results")
         # A folder of pictures, which has no rate, is an input as well.
-        folders = {file.parent for file in source.files} if source.fps is None else ()
+        files = (*source.files, *(file.resolve() for file in source.files))
+        folders = {file.parent for file in files} if source.fps is None else ()
         found: dict[Path, str] = {}
         for name, path in wanted.items():
             target = check_output(path, overwrite=self.overwrite, suffixes=suffixes[name])

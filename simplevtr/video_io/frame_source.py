@@ -60,14 +60,14 @@ class Timeline:
     def timing(self, index: int) -> FrameTiming:
         """When frame ``index`` is shown; IndexError if it has not been read.
 
-        Containers round times, to milliseconds for instance; what the frame rate explains to
-        within one tick is taken to be exactly that.
+        Containers round times, to milliseconds for instance; what is less than a tick from what the
+        frame rate says is taken to be exactly that. A whole tick may be a frame that is missing.
         """
         start, duration = self._starts[index] * self._tick, self._durations[index] * self._tick
         if self._fps:
-            if abs(start - index / self._fps) <= self._tick:
+            if abs(start - index / self._fps) < self._tick:
                 start = index / self._fps
-            if abs(duration - 1 / self._fps) <= self._tick:
+            if abs(duration - 1 / self._fps) < self._tick:
                 duration = 1 / self._fps
         return FrameTiming(start, duration)
 

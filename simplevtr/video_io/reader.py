@@ -57,7 +57,7 @@ def open_source(
 
 def _expand(item: str) -> list[Path]:
     """The files that one input stands for, in no particular order."""
-    path = existing(Path(item).expanduser())
+    path = existing(os.path.expanduser(item))
     if path.is_dir():
         return images_in(path)
     if path.exists():

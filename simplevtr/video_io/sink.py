@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from simplevtr.formats.files import check_output, refuse_existing
-from simplevtr.formats.mots import MOST_CLASSES, NUMBERS
+from simplevtr.formats.mots import NUMBERS, check_classes
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io.frame_source import FrameTiming
 
@@ -225,11 +225,7 @@ class MotsPngSink(TrackPngSink):
     def _value(self, track_id: int, label: int) -> int:
         if track_id in self._values:
             return self._values[track_id]
-        if not 0 <= label < MOST_CLASSES:
-            raise ValueError(
-                f"{self.path}: track {track_id} has label {label}; a 16-bit picture holds labels "
-                f"from 0 to {MOST_CLASSES - 1}"
-            )
+        check_classes(f"{self.path}: track {track_id}", (label,))
         first = (label + 1) * NUMBERS
         taken = set(self._values.values())
         for number in (track_id, *range(NUMBERS - 1, 0, -1)):

@@ -46,7 +46,7 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
     bases: list[str] = []
     remote: dict[str, RemoteFile] = {}
     for item in inputs:
-        path = os.path.abspath(existing(Path(item).expanduser()))
+        path = os.path.abspath(existing(os.path.expanduser(item)))
         if os.path.exists(path):
             bases.append(os.path.dirname(path))
             found += _videos_at(path, outside)

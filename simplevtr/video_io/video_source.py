@@ -12,6 +12,7 @@ from simplevtr.video_io.frame_source import FrameSource, FrameTiming, Timeline
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class StreamReader:
     ``name`` begins messages; ValueError if there is no video that can be decoded.
     """
 
-    def __init__(self, container: av.container.InputContainer, name: str):
+    def __init__(self, container: InputContainer, name: str):
         self._name, self._container = name, container
         self._stream = stream = _pick_stream(container, name)
         # Threads that take a frame each hold back as many frames of a camera, and lose good frames
@@ -37,8 +38,11 @@ class StreamReader:
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate else None
         # Each of the next two is None where the container does not state it.
-        self.length = stream.frames or None
         self.seconds = _seconds(stream)
+        self.length = stream.frames or None
+        # The header of an mp4 in fragments counts the frames of the first one.
+        if self.length and self.seconds and self.fps and self.seconds * self.fps > self.length + 1:
+            self.length = None
         self.count = 0  # frames returned so far
         self.bad_packets = 0  # packets left out so far
         self.bad_tail = False  # whether no frame came after the latest of them
@@ -100,9 +104,7 @@ class VideoSource(FrameSource):
     long the video is.
     """
 
-    def __init__(
-        self, container: av.container.InputContainer, path: str, file: Path | None = None
-    ) -> None:
+    def __init__(self, container: InputContainer, path: str, file: Path | None = None) -> None:
         self.path, self.live, self.files = path, file is None, [] if file is None else [file]
         self.sound_file = file if container.streams.audio else None
         self._container = container
@@ -127,7 +129,7 @@ class VideoSource(FrameSource):
         return self._pass(self._container, frames)
 
     def _pass(
-        self, container: av.container.InputContainer, frames: Iterator[np.ndarray]
+        self, container: InputContainer, frames: Iterator[np.ndarray]
     ) -> Iterator[np.ndarray]:
         with container:
             yield from frames
@@ -179,13 +181,8 @@ def open_live(
     """
     options = {} if format else {"protocol_whitelist": _PROTOCOLS, "rtsp_flags": "prefer_tcp"}
     try:
-        container = av.open(
-            address,
-            format=format,
-            container_options=options,
-            metadata_errors="replace",
-            timeout=timeout,
-        )
+        more: Any = {"format": format, "metadata_errors": "replace", "timeout": timeout}
+        container = av.open(address, container_options=options, **more)
     except (av.FFmpegError, OSError) as error:
         # The error's own text and the chain would show the address with its password.
         late = isinstance(error, av.error.ExitError)
@@ -198,7 +195,7 @@ def open_live(
         raise
 
 
-def open_file(path: Path) -> av.container.InputContainer:
+def open_file(path: Path) -> InputContainer:
     """Open a local media file, from which FFmpeg may not go on to the network.
 
     ValueError: it cannot be read, or is a playlist of other files.
@@ -217,7 +214,7 @@ def open_file(path: Path) -> av.container.InputContainer:
     raise ValueError(f"{path}: not a video or image that PyAV/PIL can read ({reason})")
 
 
-def clock_may_jump(container: av.container.InputContainer) -> bool:
+def clock_may_jump(container: InputContainer) -> bool:
     """Whether times of this format may jump ahead without a pause."""
     flags: Any = container.format.flags  # an int, which PyAV's stubs do not say
     return bool(flags & av.format.Flags.ts_discont.value)
@@ -238,16 +235,15 @@ def _seconds(stream: av.VideoStream) -> Fraction | None:
     return 3600 * hours + 60 * minutes + seconds - (stream.start_time or 0) * tick
 
 
-def _pick_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    # The cover picture of a sound file is a "video" of one frame; leave it out.
-    for stream in container.streams.video:
+def _pick_stream(container: InputContainer, name: str) -> av.VideoStream:
+    # The cover picture of a sound file is a "video" of one frame: left out; an animated AVIF begins
+    # with a still picture.
+    for stream in sorted(container.streams.video, key=lambda stream: stream.frames == 1):
         if not stream.disposition & av.stream.Disposition.attached_pic:
             if stream.codec_context is None:
                 raise ValueError(f"{name}: no decoder for its video is in this build of PyAV")
             return stream
-    raise ValueError(
-        f"{name}: not a video or image that PyAV/PIL can read (it has no video stream)"
-    )
+    raise ValueError(f"{name}: not a video or image that PyAV/PIL can read (no video stream)")
 
 
 def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:

@@ -14,6 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 _READABLE = 240  # pixels of the short side from which label text can be read
+_LONGEST = 4096  # pixels of the long side, beyond which nothing is enlarged
 _Shown = list[tuple[MaskCutout, int, str]]  # mask, track id, label text
 
 
@@ -73,7 +74,8 @@ class TrackPainter:
         return height, width * (2 if self.side_by_side else 1)
 
     def _canvas_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        scale = self.scale if self.scale is not None else max(1, math.ceil(_READABLE / min(size)))
+        enlarged = min(math.ceil(_READABLE / min(size)), _LONGEST // max(size))
+        scale = max(1, enlarged) if self.scale is None else self.scale
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def class_name(self, label: int) -> str:
