@@ -48,6 +48,7 @@ _UNREAD = (
     "MODEL.LOAD_PROPOSALS",
     "SOLVER.MOMENTUM",
     "SOLVER.NESTEROV",
+    "SOLVER.NUM_DECAYS",
     "TEST.AUG",
     "TEST.DETECTIONS_PER_IMAGE",
 )
@@ -61,6 +62,7 @@ _OF_BACKBONE = {
     ),
     "build_timm_backbone": ("MODEL.TIMM",),
 }
+_OF_EPOCHS, _OF_STEPS = ("MAX_EPOCHS", "STEP_EPOCHS"), ("GAMMA", "STEPS", "STEP_EPOCHS")
 _NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "LN", "")
 # The words that a key takes.
 CHOICES = {
@@ -79,7 +81,11 @@ CHOICES = {
     "MODEL.SIMPLEVTR.PIXEL.NORM": _NORMS,
     "MODEL.RESNETS.NORM": _NORMS,
     "SOLVER.AMP.DTYPE": ("float16", "bfloat16"),
+    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("value", "norm", "full_model"),
+    # detectron2's WarmupStepWithFixedGammaLR fails after the last iteration, before it is saved.
+    "SOLVER.LR_SCHEDULER_NAME": ("WarmupMultiStepLR", "WarmupCosineLR"),
     "SOLVER.OPTIMIZER": ("ADABELIEF", "ADAMW"),
+    "SOLVER.WARMUP_METHOD": ("constant", "linear"),
 }
 _AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 # What numbers must be, those in lists too, and the keys or groups of them for which this is so; of
@@ -95,11 +101,13 @@ _LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         (
             "MODEL.PIXEL_STD",
             "MODEL.SIMPLEVTR.MASK_HEAD.ATTENTION_SCALE",
+            "SOLVER.BASE_LR",
             "SOLVER.CLIP_GRADIENTS.CLIP_VALUE",
             "SOLVER.CLIP_GRADIENTS.NORM_TYPE",
         ),
     ),
     ("a number", lambda x: True, ("MODEL.SIMPLEVTR.NO_OBJECT_BIAS",)),
+    ("below 2**32", lambda x: x < 2**32, ("SEED",)),
     (
         "at least 0",
         lambda x: x >= 0,
@@ -213,11 +221,15 @@ def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
 
     ValueError; files may have such keys, as those that build on them may choose otherwise.
     """
-    idle = {}
-    for name in ("MAX_EPOCHS", "STEP_EPOCHS") if cfg.SOLVER.MAX_ITER else ("STEPS",):
-        if cfg.SOLVER[name]:
-            hint = "; set that to 0" if cfg.SOLVER.MAX_ITER else ""
-            idle[f"SOLVER.{name}"] = f"where SOLVER.MAX_ITER is {cfg.SOLVER.MAX_ITER}{hint}"
+    idle: dict[str, str] = {}
+    solver = cfg.SOLVER
+    cosine = solver.LR_SCHEDULER_NAME == "WarmupCosineLR"
+    for cause, names, hint in (
+        ("LR_SCHEDULER_NAME", _OF_STEPS if cosine else ("BASE_LR_END",), ""),
+        ("MAX_ITER", *((_OF_EPOCHS, "; set that to 0") if solver.MAX_ITER else (("STEPS",), ""))),
+    ):
+        where = f"where SOLVER.{cause} is {solver[cause]}{hint}"
+        idle |= {f"SOLVER.{name}": where for name in names if solver[name]}
     chosen = cfg.MODEL.BACKBONE.NAME
     for name, own in _OF_BACKBONE.items() if chosen in _OF_BACKBONE else ():
         if name != chosen:

@@ -107,5 +107,5 @@ def check_inference(cfg: CfgNode) -> None:
     if not cfg.MODEL.MASK_ON:
         raise ValueError(
             "MODEL.MASK_ON is False: a model without masks finds no tracks; it can be trained, "
-            "but neither scored nor exported"
+            "where DATASETS.TEST is (), but neither scored nor exported"
         )

@@ -54,6 +54,8 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
         (CLIPS_CONFIG, ["SOLVER.MAX_EPOCHS", "3"], "SOLVER.MAX_ITER is 600; set that to 0"),
         (CLIPS_CONFIG, ["SOLVER.STEP_EPOCHS", "(3,)"], "SOLVER.MAX_ITER is 600; set that to 0"),
         ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
+        (CLIPS_CONFIG, ["SOLVER.STEPS", "(3,)"], "SOLVER.LR_SCHEDULER_NAME is WarmupCosineLR"),
+        ("", ["SOLVER.BASE_LR_END", "1e-5"], "SOLVER.LR_SCHEDULER_NAME is WarmupMultiStepLR"),
     ],
 )
 def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, message):
@@ -108,6 +110,8 @@ def test_words_that_a_key_does_not_take(key):
         ("INPUT.PSEUDO_MOTION.ROTATE", -1.0, "at least 0"),
         ("INPUT.SAMPLING_FRAME_NUM", 0, "at least 1"),
         ("INPUT.SAMPLING_FRAME_RANGE", -1, "at least 0"),
+        ("SEED", 2**32, r"below 2\*\*32"),
+        ("SOLVER.BASE_LR", 0.0, "above 0"),
         ("SOLVER.EMA_DECAY", -0.5, r"in \[0, 1\)"),
         ("SOLVER.MAX_ITER", -5, "at least 0"),
         ("SOLVER.CHECKPOINT_PERIOD", 0, "at least 1"),

@@ -121,6 +121,8 @@ def test_resume_with_other_settings(stopped, tiny_opts):
         ValueError, match=r"2 iterations, but SOLVER.MAX_ITER is now 1 \(it was 2\)"
     ):
         changed(tiny_opts, "SOLVER.MAX_ITER", "1")
+    scaled = ["SOLVER.REFERENCE_WORLD_SIZE", "2", "SOLVER.MAX_ITER", "1"]  # two for one process
+    assert "SOLVER.IMS_PER_BATCH 2 -> 1" in changed(tiny_opts, *scaled)
     # As in detectron2, a trainer itself takes up a complete run; only the command refuses it.
     trainer = ClipTrainer(config(tiny_opts, "SOLVER.MAX_ITER", "1"))
     trainer.resume_or_load(resume=True)

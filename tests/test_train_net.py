@@ -16,6 +16,8 @@ from conftest import CLIPS_CONFIG, ROOT, metrics, run_train_net
 from detectron2.utils import comm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+STEPPED = ["SOLVER.LR_SCHEDULER_NAME", "WarmupMultiStepLR"]
+
 
 def run(arguments):
     return run_train_net(*arguments)
@@ -164,9 +166,8 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, tmp_path
 
 def test_a_schedule_in_epochs(tiny_opts, tmp_path):
     opts = [*tiny_opts, "INPUT.SAMPLING_SCHEME", "video", "DATASETS.TEST", "()"]
-    opts += ["SOLVER.MAX_ITER", "0", "SOLVER.MAX_EPOCHS", "1", "SOLVER.STEP_EPOCHS", "(0.5,)"]
-    opts += ["SOLVER.LR_SCHEDULER_NAME", "WarmupMultiStepLR", "SOLVER.WARMUP_ITERS", "0"]
-    run([*opts, "SOLVER.BASE_LR", "1e-4"])
+    opts += ["SOLVER.MAX_ITER", "0", "SOLVER.MAX_EPOCHS", "1", "SOLVER.STEP_EPOCHS", "(0.5, 1)"]
+    run([*opts, *STEPPED, "SOLVER.WARMUP_ITERS", "0", "SOLVER.BASE_LR", "1e-4"])
     saved = torch.load(tmp_path / "run/model_final.pth", weights_only=True)
     assert saved["iteration"] == 1  # four videos, two a batch: two iterations, numbered from 0
     rates = [row["lr"] for row in metrics(tmp_path / "run") if "lr" in row]
@@ -183,7 +184,10 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
         (["MODEL.WEIGHTS", str(ROOT)], "checkpoint .* is a folder"),
         (["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "FRAME_NUM is 2, but queries .*QUERY_FRAMES, 3"),
         (["MODEL.WEIGHTS", "no://such"], "checkpoint no://such does not exist"),
-        (["SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR", "SOLVER.BASE_LR_END", "1.0"], "CosineLR"),
+        (["SOLVER.BASE_LR_END", "1.0"], "WarmupCosineLR, .*BASE_LR_END 1.0"),
+        ([*STEPPED, "SOLVER.STEPS", "(1, 0)"], r"MAX_ITER 2, STEPS \(1, 0\)"),
+        (["SOLVER.REFERENCE_WORLD_SIZE", "3"], "2; a multiple of .*_WORLD_SIZE, 3, is needed"),
+        (["MODEL.MASK_ON", "False"], r"MASK_ON is False.* DATASETS.TEST \(\)"),
         (["INPUT.SAMPLING_SCHEME", "random"], "random.*video.*frame.*compromise"),
         (["MODEL.WEIGHTS", "nowhere.pth"], "nowhere.pth"),
         (["SOLVER.MAX_ITER", "0", "SOLVER.MAX_EPOCHS", "0"], "MAX_ITER or SOLVER.MAX_EPOCHS"),

@@ -36,16 +36,23 @@ def read_config(args: Namespace) -> CfgNode:
         args.config_file = str(find_shipped(args.config_file))
     cfg = setup_cfg(args.config_file, args.opts)
     cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
-    if args.eval_only:
-        check_inference(cfg)
-    else:
-        check_device(cfg)
+    # A training scores its test sets, too.
+    (check_inference if args.eval_only or cfg.DATASETS.TEST else check_device)(cfg)
+    if not args.eval_only:
         frames, wanted = cfg.INPUT.SAMPLING_FRAME_NUM, cfg.MODEL.SIMPLEVTR.QUERY_FRAMES
         if wanted not in (0, frames):
             raise ValueError(
                 f"INPUT.SAMPLING_FRAME_NUM is {frames}, but queries with a frame axis take "
                 f"MODEL.SIMPLEVTR.QUERY_FRAMES, {wanted}, frames only"
             )
+        try:  # the trainer would do it later, when the schedule has been checked
+            cfg = ClipTrainer.auto_scale_workers(cfg, comm.get_world_size())
+        except AssertionError as error:
+            batch, processes = cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.REFERENCE_WORLD_SIZE
+            raise ValueError(
+                f"SOLVER.IMS_PER_BATCH is {batch}; a multiple of SOLVER.REFERENCE_WORLD_SIZE, "
+                f"{processes}, is needed"
+            ) from error
         share_batch(cfg)
         resolve_schedule(cfg)
     last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
@@ -78,7 +85,9 @@ def resolve_schedule(cfg: CfgNode) -> None:
         raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
     length = epoch_length(cfg)
     cfg.SOLVER.MAX_ITER = round(cfg.SOLVER.MAX_EPOCHS * length)
-    cfg.SOLVER.STEPS = tuple(round(epoch * length) for epoch in cfg.SOLVER.STEP_EPOCHS)
+    steps = (round(epoch * length) for epoch in cfg.SOLVER.STEP_EPOCHS)
+    # One at the end changes nothing, as where MAX_EPOCHS is less than in the file.
+    cfg.SOLVER.STEPS = tuple(step for step in steps if step != cfg.SOLVER.MAX_ITER)
 
 
 def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:

@@ -160,11 +160,10 @@ class ClipTrainer(DefaultTrainer):
         """Build the schedule; ValueError if its keys do not make one."""
         try:
             return super().build_lr_scheduler(cfg, optimizer)
-        except (AssertionError, LookupError) as error:
-            raise ValueError(
-                f"SOLVER.LR_SCHEDULER_NAME {cfg.SOLVER.LR_SCHEDULER_NAME} cannot be built of the "
-                f"other keys of SOLVER: {type(error).__name__}: {error}"
-            ) from error
+        except (AssertionError, ValueError) as error:
+            keys = ("LR_SCHEDULER_NAME", "MAX_ITER", "STEPS", "BASE_LR", "BASE_LR_END")
+            found = ", ".join(f"{key} {cfg.SOLVER[key]}" for key in keys)
+            raise ValueError(f"keys of SOLVER do not go together ({found}): {error}") from error
 
     @classmethod
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> YTVISEvaluator:
