@@ -246,6 +246,9 @@ def test_the_report_counts_every_tensor_and_lists_them_when_asked():
 def test_nothing_that_fits_is_an_error():
     with pytest.raises(ValueError, match="no tensor of the source"):
         convert({"network.a": torch.ones(1)}, target({"network.b": torch.ones(1)}))
+    norm = "network.norm.weight", "network.norm.num_batches_tracked"
+    with pytest.raises(ValueError, match="no tensor of the source"):  # counters alone are nothing
+        convert(dict.fromkeys(norm, torch.ones(())), target({norm[1]: torch.ones(())}))
 
 
 def test_two_names_for_one_place_are_an_error():
