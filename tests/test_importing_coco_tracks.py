@@ -137,7 +137,7 @@ def without_tracks(content):
         ),
         (image(frame_index=None), "such as 'video2/00003.jpg', have none"),
         (image(video_id=None), r"images\[0\]: 'video_id' is None"),
-        (image(file_name="../../secret.jpg"), "'../../secret.jpg'; a path below"),
+        (image(file_name="../../secret.jpg"), "'../../secret.jpg'; a relative path below"),
         (category(id=2), r"categories\[1\]: id 2 is used by"),
         (image(7, file_name="video1/9.jpg"), "9.jpg does not exist"),
         (lambda content: content.pop("images"), "coco.json: images must be a list, it is missing"),

@@ -97,7 +97,7 @@ def test_frames_that_were_taken_out_before(tmp_path, source):
     ("change", "message"),
     [
         ({"video_id": 7}, "video_id must be text"),
-        ({"video_id": "../x"}, "file name '../x'; a path below"),
+        ({"video_id": "../x"}, "file name '../x'; a relative path below"),
         ({"video_height": 64.0}, r"height and width are \(64, 64\), but .* has \(48, 64\)"),
         ({"video_height": 48.5}, "video_height must be an integer"),
         ({"video_frame_count": 8.0}, "masklet has 3 frames; .* 8.0 has 2, every fourth one"),

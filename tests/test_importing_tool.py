@@ -139,6 +139,7 @@ def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call
     inside = davis / "notes.json"
     inside.write_text("[]")
     check_refused(run(davis, "--output", inside, "--overwrite"), "is in the source and not a")
+    check_refused(call(import_dataset, "labelme", davis, "--output", davis / "a.json"), "labels")
     inside.write_bytes(to[1].read_bytes())  # of an earlier import
     assert run(davis, "--output", inside, "--overwrite")[0] == 0
 

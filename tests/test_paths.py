@@ -16,7 +16,7 @@ def test_natural_order():
 @pytest.mark.parametrize("name", ["../a", "a/../../b", "/a", "\\a", "..\\a", "C:\\a", "c:/a"])
 def test_names_that_lead_elsewhere_are_refused(name):
     assert leads_out(name)
-    with pytest.raises(ValueError, match=r"file name .*; a path below root is needed"):
+    with pytest.raises(ValueError, match=r"file name .*; a relative path below root is needed"):
         below("root", name)
 
 

@@ -94,8 +94,8 @@ def main(options: argparse.Namespace) -> None:
     read = (options.source, options.categories, vars(options).get("videos"))
     inputs = [path for path in read if path is not None]
     refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
-    if options.output.is_file() and options.source.resolve() in options.output.resolve().parents:
-        _require_annotations(options.output)
+    if options.source.resolve() in options.output.resolve().parents:
+        _check_in_source(options.output, options.kind)
     if "write_frames" in options:
         check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)
@@ -118,9 +118,11 @@ def main(options: argparse.Namespace) -> None:
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
 
 
-def _require_annotations(path: Path) -> None:
-    """Refuse to replace a file of the source that may be one of the labels that are read."""
-    content = read_json(path)
+def _check_in_source(path: Path, kind: str) -> None:
+    """Refuse to write what later imports would read as labels, and to replace other files."""
+    if kind == "labelme":
+        raise ValueError(f"{path} is in the source, whose JSON files are labels; write elsewhere")
+    content = read_json(path) if path.is_file() else {"videos": [], "annotations": []}
     if not isinstance(content, dict) or not {"videos", "annotations"} <= content.keys():
         raise FileExistsError(
             f"{path} is in the source and not a YouTube-VIS file, so --overwrite does not replace "

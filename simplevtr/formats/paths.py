@@ -48,7 +48,7 @@ def relative(name: object, root: AnyPath) -> str:
         raise ValueError(f"file name {name!r:.80}; text without control characters is needed")
     path = with_slashes(name)
     if path == "." or leads_out(path):
-        raise ValueError(f"file name {name!r:.80}; a path below {root} is needed")
+        raise ValueError(f"file name {name!r:.80}; a relative path below {root} is needed")
     return path
 
 

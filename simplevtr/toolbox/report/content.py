@@ -79,10 +79,7 @@ class Content:
 
     @cached_property
     def shown(self) -> dict[str, ScoredVideo]:
-        """The tracks that are shown, by video id in the order of the annotation file.
-
-        The page has ids as text: JavaScript reads those above 2^53 as other numbers.
-        """
+        """The tracks that are shown, by video id as text: JavaScript rounds those above 2^53."""
         score = self.settings.score_threshold
         videos = tracks_by_video(self.gt, self.results, score_threshold=score)
         return {str(scored.video.id): scored for scored in videos}
