@@ -42,6 +42,16 @@ def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path):
         pass
 
 
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    for folder in ("taken", "taken/run"):
+        with (
+            pytest.raises(NotADirectoryError, match=f"{tmp_path}/taken is not a folder"),
+            only_run_in(str(tmp_path / folder)),
+        ):
+            pass
+
+
 def test_a_killed_run_leaves_no_lock_and_no_half_checkpoint(tmp_path):
     fork = multiprocessing.get_context("fork")
     worker_id, ready = fork.Value("i"), fork.Event()

@@ -11,6 +11,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import TextIO
 
+from simplevtr.formats.files import refuse_existing
 from simplevtr.formats.results import refuse_existing_results
 
 from detectron2.config import CfgNode
@@ -30,11 +31,13 @@ def only_run_in(output_dir: str) -> Iterator[TextIO | None]:
 
     The main process of a run holds a lock on the file ``.lock``, which it is given; the system
     releases it when that process ends, whatever ends it. FileExistsError: another holds it.
+    NotADirectoryError, PermissionError: the folder cannot be made, or not be written to.
     """
     if not comm.is_main_process():
         yield None
         return
     folder = Path(output_dir)
+    refuse_existing(folder / _LOCK, overwrite=True)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a+") as file:
         # A data loader's worker would hold the lock for seconds after a crash of its parent.
