@@ -155,7 +155,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 def error_text(error: Exception) -> str:
-    """The message of an exception, on one line."""
+    """The message of an exception, on one line; of a full disk's, that which names the file."""
+    first = error.__context__
+    if isinstance(error, OSError) and isinstance(first, OSError):
+        if error.errno and error.filename is None:  # the system's own, of a log for instance
+            error = first
     # str() would put that of a KeyError into quotation marks.
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     if "in DataLoader worker process" in text:  # torch's, with the traceback: "KIND: message" last

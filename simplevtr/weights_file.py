@@ -188,7 +188,7 @@ def save_whole(content: dict[str, Any], path: Path) -> None:
         try:
             torch.save(content, partial)
         except RuntimeError as error:
-            raise OSError(f"{path} cannot be written: {error}") from error
+            raise OSError(f"{path} cannot be written; is the disk full? ({error})") from error
 
 
 def check_writable(path: str | Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:

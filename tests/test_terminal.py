@@ -1,6 +1,7 @@
 """What commands print, and how they end."""
 
 import argparse
+import errno
 import io
 import os
 from fractions import Fraction
@@ -114,6 +115,16 @@ class Unreadable(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         raise ValueError("frame a.jpg: cannot be read")
+
+
+def test_of_the_errors_of_a_full_disk_the_one_with_the_file_is_shown():
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert error_text(full) == "[Errno 28] No space left on device"
+    full.__context__ = OSError("model_final.pth cannot be written")
+    assert error_text(full) == "model_final.pth cannot be written"
+    plain = OSError("model_final.pth could not be fetched")
+    plain.__context__ = OSError(errno.ECONNREFUSED, "Connection refused")
+    assert error_text(plain) == "model_final.pth could not be fetched"
 
 
 def test_an_error_of_a_loaders_worker_is_shown_without_its_traceback():
