@@ -1,5 +1,8 @@
 """Several processes as one command: one message ends them all."""
 
+from types import SimpleNamespace
+
+from simplevtr.engine import processes
 from simplevtr.engine.processes import run_processes
 from simplevtr.engine.trainer import refuse_infinite_losses
 
@@ -24,6 +27,15 @@ def test_an_error_of_one_process_ends_all_with_its_message(capfd):
     captured = capfd.readouterr()
     assert "Traceback" not in captured.out + captured.err
     assert "Terminating process" not in captured.err
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_process_whose_parent_was_killed_at_the_start_does_not_train(monkeypatch, alive):
+    done = []
+    parent = SimpleNamespace(is_alive=lambda: alive)
+    monkeypatch.setattr(processes.multiprocessing, "parent_process", lambda: parent)
+    processes._run_and_tell(None, (), done.append, ["trained"])
+    assert done == ["trained"] * alive
 
 
 def test_one_process_runs_here():

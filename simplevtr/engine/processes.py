@@ -92,6 +92,9 @@ def run_processes(
 
 def _run_and_tell(messages: Any, errors: Any, run: Callable[..., Any], args: Any) -> None:
     """In a process: run, and send the parent an error of the user's."""
+    parent = multiprocessing.parent_process()
+    if parent and not parent.is_alive():  # killed before torch asked for a signal of its end
+        return
     try:
         _unless_others_end(run, *args)
     except errors as error:
