@@ -7,12 +7,12 @@ import shutil
 import signal
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from benchmarks import many_videos
 from simplevtr.commands import demo, segment
 from simplevtr.inference import Outcome, in_processes
-from simplevtr.video_io import NamedVideo, RemoteFile, find_videos
+from simplevtr.video_io import NamedVideo, RemoteFile, find_videos, remote, video_list
 
 import fsspec
 import numpy as np
@@ -349,13 +349,32 @@ def test_remote_videos_are_found_and_named(clips):
         "overlay.mp4", "x/1.mp4",
     ]  # fmt: skip
     assert names("memory://bucket/**/4.mp4", clips / "a/1.mp4")[0].endswith("bucket/x/y/4.mp4")
-    remote = RemoteFile("s3://", "bucket/videos/1.mp4")
-    assert str(remote.place) == "/bucket/videos/1.mp4"
-    remote = RemoteFile("https://", "https://me:secret@host:80/1.mp4?key=secret")
-    assert str(remote.place) == "/host:80/1.mp4"
+    file = RemoteFile("s3://", "bucket/videos/1.mp4")
+    assert str(file.place) == "/bucket/videos/1.mp4"
+    file = RemoteFile("https://", "https://me:secret@host:80/1.mp4?key=secret")
+    assert str(file.place) == "/host:80/1.mp4"
     system.pipe("/bucket/../up.mp4", b"video")
     with pytest.raises(ValueError, match=r"a path there has '\.\.' in it"):
         names("memory://bucket/*/*.mp4")
+
+
+def test_addresses_that_differ_in_their_query_have_one_name(monkeypatch):
+    def find(address, _):
+        return PurePosixPath("/a"), [RemoteFile("https://", address)]
+
+    monkeypatch.setattr(video_list, "find_remote", find)
+    assert names("https://a/get?id=1", "https://a/get?id=1") == ["get"]
+    with pytest.raises(ValueError, match=r"^https://a/get\?\*\*\*: another address has this name"):
+        names("https://a/get?id=1", "https://a/get?id=2")
+
+
+def test_errors_of_file_systems_hold_no_secrets(monkeypatch):
+    def refuse(_):
+        raise OSError("403, url='https://me:secret@host/1.mp4?key=secret'")
+
+    monkeypatch.setattr(remote, "url_to_fs", refuse)
+    with pytest.raises(OSError, match=r"^s3://b/x: 403, url='https://\*\*\*@host/1.mp4\?\*\*\*'$"):
+        names("s3://b/x")
 
 
 def test_videos_are_found_and_named_by_their_inputs(clips, monkeypatch):

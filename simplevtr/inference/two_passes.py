@@ -19,10 +19,6 @@ OUT_OF_MEMORY = "the GPU's memory is too small; fewer frames need less: --opts T
 Watched = Callable[[Frames], Frames]  # passes frames on, to show the progress for instance
 
 
-def _unwatched(frames: Frames, _total: int) -> Frames:
-    return frames
-
-
 class FoundTracks(NamedTuple):
     """The result of ``VideoPredictor.predict``, and how many frames were read for it."""
 
@@ -90,7 +86,7 @@ def find_and_write(
     outputs: DrawnOutputs,
     *,
     reading: Watched = iter,
-    drawing: Callable[[Frames, int], Frames] = _unwatched,
+    drawing: Callable[[Frames, int], Frames] = lambda frames, _total: frames,
 ) -> tuple[int, int]:
     """Both passes, and results.json between them: all that ``outputs`` name.
 

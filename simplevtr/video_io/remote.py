@@ -87,8 +87,8 @@ def _told(address: str) -> Iterator[None]:
     """Errors of any file system as OSError or ValueError, in one line, with the address."""
     try:
         yield
-    except ImportError as error:
-        raise ValueError(f"{redacted(address)}: {one_line(error)}") from error
     except Exception as error:  # file systems raise what their libraries do
         kind = OSError if isinstance(error, OSError) else ValueError
-        raise kind(f"{redacted(address)}: {one_line(error) or type(error).__name__}") from error
+        text = one_line(error) or type(error).__name__
+        text = re.sub(r"\w+://[^\s'\"]+", lambda found: redacted(found[0]), text)
+        raise kind(f"{redacted(address)}: {text}") from error

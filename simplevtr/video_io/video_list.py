@@ -10,6 +10,7 @@ from pathlib import Path
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME
 from simplevtr.formats.images import is_image, picture_count
 from simplevtr.formats.paths import existing, natural_key
+from simplevtr.video_io.reader import redacted
 from simplevtr.video_io.remote import RemoteFile, find_remote
 
 # What is a video in a folder that is searched; a file that is named may end in anything.
@@ -53,18 +54,18 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
         elif "://" in item:
             base, files = find_remote(item, VIDEO_SUFFIXES)
             bases.append(str(base))
-            places = {str(file.place): file for file in files}
-            found += places
-            remote |= places
+            for file in files:
+                found.append(str(file.place))
+                if remote.setdefault(found[-1], file).path != file.path:
+                    what = "another address has this name up to the '?'; give each its own --output"
+                    raise ValueError(f"{redacted(item)}: {what}")
         elif glob.has_magic(item):
             fixed = itertools.takewhile(lambda part: not glob.has_magic(part), Path(path).parts)
             bases.append(os.path.join(*fixed))
-            matches = _matches(path, outside)
-            if not matches:
+            if not (matches := _matches(path, outside)):
                 raise FileNotFoundError(f"{item}: no file matches this pattern")
-            found += [
-                video for match in _outermost(matches) for video in _videos_at(match, outside)
-            ]
+            for match in _outermost(matches):
+                found += _videos_at(match, outside)
         else:
             raise FileNotFoundError(f"{item}: no such file or folder")
     root = os.path.commonpath(bases)
