@@ -84,8 +84,11 @@ def read_yaml(path: str | os.PathLike[str], what: str = "config file") -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist")
     with path.open("rb") as file:
-        text = file.read(_MOST_BYTES + 1)
-    return _parsed(text, path, what)
+        content = file.read(_MOST_BYTES + 1)
+    try:
+        return _parsed(content.decode("utf-8-sig"), path, what)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not text in UTF-8: {error}") from error
 
 
 def _parsed(text: str | bytes, path: str | Path, what: str) -> Any:

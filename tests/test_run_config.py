@@ -80,7 +80,9 @@ EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"
         ("", r"holds nothing; groups of config keys are needed"),
         ("- a\n", r"holds a list; groups of config keys"),
         ("some words\n", r"holds text; groups of config keys"),
-        (b"\x80\x02}q\x00.", r"not valid YAML: unacceptable character"),
+        (b"\x80\x02}q\x00.", r"is not text in UTF-8"),
+        ("SEED: 1\n".encode("utf-16"), r"is not text in UTF-8"),  # as PowerShell writes
+        ("SEED: \0\n", r"not valid YAML: unacceptable character"),
         (b"#" * 2**21, r"has more than 1048576 bytes"),
         ("MODEL: x\n", r"MODEL: 'x'; a group of keys is needed"),
         ("SEED: {a: 1}\n", r"SEED: {'a': 1}; a whole number is needed"),

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from simplevtr import terminal
+from simplevtr.evaluation.ytvis_eval import METRICS
 from simplevtr.formats.files import read_json, refuse_existing, write_bytes
 
 import msgspec
 
-METRICS: tuple[str, ...] = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 Values = dict[str, float | None]  # all that the table may show, by the name of its row
 _AP_OF = "AP of "  # and a category's name: the row of its AP
 

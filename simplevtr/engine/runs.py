@@ -16,6 +16,7 @@ from simplevtr.engine.processes import is_lost_connection, run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.engine.writers import check_writers
+from simplevtr.evaluation.ytvis_eval import METRICS
 from simplevtr.run_config import check_device, check_inference, setup_cfg
 from simplevtr.terminal import USER_ERRORS
 
@@ -59,12 +60,18 @@ def read_config(args: Namespace) -> CfgNode:
     known = saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
     settle_classes(cfg, train=not args.eval_only, known=known)
     expected, tests = cfg.TEST.EXPECTED_RESULTS, cfg.DATASETS.TEST
-    if expected and (len(tests) != 1 or any(task != "segm" for task, *_ in expected)):
+    if expected and (len(tests) != 1 or any(map(_unknown, expected))):
         raise ValueError(
             f"TEST.EXPECTED_RESULTS is {expected} and DATASETS.TEST {tests}; a single dataset and "
-            "['segm', METRIC, VALUE, TOLERANCE] are needed"
+            "['segm', METRIC, VALUE, TOLERANCE] are needed; metrics are "
+            f"{', '.join(METRICS)} and AP-CATEGORY"
         )
     return cfg
+
+
+def _unknown(expected: list) -> bool:
+    task, metric, *_ = expected
+    return task != "segm" or not (metric in METRICS or metric.startswith("AP-"))
 
 
 def share_batch(cfg: CfgNode) -> None:

@@ -26,6 +26,8 @@ AREAS = ("all", "small", "medium", "large")
 # A limit belongs to both of its ranges.
 AREA_LIMITS = (128**2, 256**2)
 MAX_TRACKS = (1, 10, 100)  # tracks that count per video and category, best scores first
+METRICS: tuple[str, ...] = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+METRICS += ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 _PAIRS_A_ROW = 3  # categories side by side in a table, as in detectron2's
 
 
@@ -33,9 +35,7 @@ _PAIRS_A_ROW = 3  # categories side by side in a table, as in detectron2's
 class TrackScores:
     """What ``evaluate_tracks`` finds."""
 
-    # AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl in per cent; NaN where there is
-    # no ground truth.
-    stats: dict[str, float]
+    stats: dict[str, float]  # ``METRICS`` in per cent; NaN where there is no ground truth
     # name -> AP, AP50, AP75, AR1, AR10, AR100 in per cent, of ``category_ids``
     per_category: dict[str, dict[str, float]]
     # (10, 101, K, 4, 3) float64 in [0, 1], -1 where there is no ground truth: IoU thresholds
