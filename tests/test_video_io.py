@@ -154,6 +154,8 @@ def test_input_errors_name_the_problem(tmp_path):
         open_source(tmp_path / "text.png")
     with pytest.raises(ValueError, match="several inputs must all be images"):
         open_source([clip, clip])
+    with pytest.raises(ValueError, match=r"rtsp://\*\*\*@a: an address is read alone"):
+        open_source(["rtsp://me:secret@a", "rtsp://b"])
 
 
 def test_a_tilde_that_is_nobodys_home_is_a_name(tmp_path, monkeypatch):

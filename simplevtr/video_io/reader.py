@@ -40,6 +40,10 @@ def open_source(
     inputs = [os.fspath(item) for item in path_or_pattern]
     if len(inputs) == 1 and (live := _open_live(inputs[0], timeout)) is not None:
         return live
+    if addresses := [item for item in inputs if "://" in item]:
+        raise ValueError(
+            f"{redacted(addresses[0])}: an address is read alone, without other inputs"
+        )
     paths = [path for item in inputs for path in _expand(item)]
     if not paths:
         raise ValueError("no input was given: name a video, a folder of images or a pattern")
