@@ -51,7 +51,7 @@ def videos_options(root):
         "DATASETS.TRAIN": (VIDEOS_NAME,),
         "DATASETS.TEST": (),
         "INPUT.SAMPLING_FRAME_NUM": 2,
-        "SOLVER.BASE_LR": 0.0,  # so that the trained model shows what it started from
+        "SOLVER.BASE_LR": 1e-30,  # so that the trained model shows what it started from
         "SOLVER.MAX_ITER": 1,
         "OUTPUT_DIR": str(root / "run"),
     }
