@@ -62,7 +62,6 @@ _OF_BACKBONE = {
     ),
     "build_timm_backbone": ("MODEL.TIMM",),
 }
-_OF_EPOCHS, _OF_STEPS = ("MAX_EPOCHS", "STEP_EPOCHS"), ("GAMMA", "STEPS", "STEP_EPOCHS")
 _NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "LN", "")
 # The words that a key takes.
 CHOICES = {
@@ -224,10 +223,12 @@ def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
     idle: dict[str, str] = {}
     solver = cfg.SOLVER
     cosine = solver.LR_SCHEDULER_NAME == "WarmupCosineLR"
-    for cause, names, hint in (
-        ("LR_SCHEDULER_NAME", _OF_STEPS if cosine else ("BASE_LR_END",), ""),
-        ("MAX_ITER", *((_OF_EPOCHS, "; set that to 0") if solver.MAX_ITER else (("STEPS",), ""))),
-    ):
+    ignored_by = {
+        "LR_SCHEDULER_NAME": ("GAMMA", "STEPS", "STEP_EPOCHS") if cosine else ("BASE_LR_END",),
+        "MAX_ITER": ("MAX_EPOCHS", "STEP_EPOCHS") if solver.MAX_ITER else ("STEPS",),
+    }
+    for cause, names in ignored_by.items():
+        hint = "; set that to 0" if cause == "MAX_ITER" and solver.MAX_ITER else ""
         where = f"where SOLVER.{cause} is {solver[cause]}{hint}"
         idle |= {f"SOLVER.{name}": where for name in names if solver[name]}
     chosen = cfg.MODEL.BACKBONE.NAME

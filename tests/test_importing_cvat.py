@@ -194,7 +194,7 @@ def test_an_end_in_a_deleted_frame_is_an_end(numbered):
 
 def test_a_shape_in_a_frame_without_an_image_costs_that_frame_at_most(numbered, tmp_path):
     content = (head(0, 5), track(*map(polygon, range(6))))
-    with pytest.raises(ValueError, match="track '0': frame 3: there is no image of it"):
+    with pytest.raises(ValueError, match="track '0': frame 3 has no image; there are images of"):
         numbered([0, 1, 2, 4, 5], *content)
     (tmp_path / "numbered").rename(tmp_path / "first")
     dataset = numbered([0, 1, 2, 4, 5], *content, skip_broken=True)
@@ -216,7 +216,7 @@ def test_a_shape_in_a_frame_without_an_image_costs_that_frame_at_most(numbered, 
         (range(4), head(0, -1), "stop_frame must be an integer of 0 or more, got '-1'"),
         (range(4), head(0, 3, "step=0"), "frame_filter is 'step=0'; step=<number>"),
         (range(4), head(5, 999999999), "of 999999995 frames"),
-        (range(4), head(0, 3), "track '0': frame 9: there is no image of it"),
+        (range(4), head(0, 3), "track '0': frame 9 has no image; there are images of"),
     ],
 )
 def test_frames_that_fit_no_images_are_refused(numbered, numbers, meta, message):
@@ -257,7 +257,7 @@ def test_runs_of_a_mask_go_along_rows(read):
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        (track(polygon(9)), "'0': frame 9: there is no image of it; images are of frames 0 to 3"),
+        (track(polygon(9)), "'0': frame 9 has no image; there are images of frames 0 to 3"),
         (track(polygon("x")), "frame must be an integer of 0 or more, got 'x'"),
         (track(polygon(0), polygon(0)), "frame 0: the track has a second shape"),
         (track(polygon(0, keyframe="yes")), "keyframe must be 0 or 1, got 'yes'"),

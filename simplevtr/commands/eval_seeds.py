@@ -67,10 +67,9 @@ def _read(path: Path) -> Values:
             f"{path}: {error}; scores are needed, as simplevtr evaluate writes them"
         ) from error
     # Categories without ground truth are there if something is predicted of them.
-    known = {name: row.AP for name, row in scores.per_category.items() if row.AP is not None}
-    return {metric: getattr(scores, metric) for metric in METRICS} | {
-        f"{_AP_OF}{name}": ap for name, ap in known.items()
-    }
+    known = {n: row.AP for n, row in scores.per_category.items() if row.AP is not None}
+    values = {metric: getattr(scores, metric) for metric in METRICS}
+    return values | {f"{_AP_OF}{name}": ap for name, ap in known.items()}
 
 
 def _check_comparable(path: Path, seeds: dict[Path, Values], first: Path) -> None:

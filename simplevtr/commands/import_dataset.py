@@ -122,7 +122,9 @@ def _check_in_source(path: Path, kind: str) -> None:
     """Refuse to write what later imports would read as labels, and to replace other files."""
     if kind == "labelme":
         raise ValueError(f"{path} is in the source, whose JSON files are labels; write elsewhere")
-    content = read_json(path) if path.is_file() else {"videos": [], "annotations": []}
+    if not path.is_file():
+        return
+    content = read_json(path)
     if not isinstance(content, dict) or not {"videos", "annotations"} <= content.keys():
         raise FileExistsError(
             f"{path} is in the source and not a YouTube-VIS file, so --overwrite does not replace "

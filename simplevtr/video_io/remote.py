@@ -38,14 +38,14 @@ class RemoteFile:
 
     def version(self) -> list[str]:
         """What tells the file from another version of it."""
-        with _told(self.address):
+        with _naming(self.address):
             info: dict[str, Any] = url_to_fs(self.address)[0].info(self.path)
         return [f"{key} {info[key]}" for key in _VERSION if info.get(key) is not None]
 
     def copy_to(self, folder: str) -> Path:
         """Copy the file; returns where it is: "input" with the suffix that it has."""
         target = Path(folder, "input").with_suffix(self.place.suffix)
-        with _told(self.address):
+        with _naming(self.address):
             url_to_fs(self.address)[0].get_file(self.path, str(target))
         return target
 
@@ -59,7 +59,7 @@ def find_remote(address: str, suffixes: tuple[str, ...]) -> tuple[PurePosixPath,
         FileNotFoundError: nothing is there, or matches the pattern.
         ValueError: fsspec lacks the protocol or a package for it, or the place cannot be reached.
     """
-    with _told(address):
+    with _naming(address):
         system, path = url_to_fs(address)
         place = RemoteFile(address, path).place
         base = place.parent
@@ -83,7 +83,7 @@ def find_remote(address: str, suffixes: tuple[str, ...]) -> tuple[PurePosixPath,
 
 
 @contextmanager
-def _told(address: str) -> Iterator[None]:
+def _naming(address: str) -> Iterator[None]:
     """Errors of any file system as OSError or ValueError, in one line, with the address."""
     try:
         yield

@@ -55,10 +55,11 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
             base, files = find_remote(item, VIDEO_SUFFIXES)
             bases.append(str(base))
             for file in files:
-                found.append(str(file.place))
-                if remote.setdefault(found[-1], file).path != file.path:
+                place = str(file.place)
+                if remote.setdefault(place, file).path != file.path:
                     what = "another address has this name up to the '?'; give each its own --output"
                     raise ValueError(f"{redacted(item)}: {what}")
+                found.append(place)
         elif glob.has_magic(item):
             fixed = itertools.takewhile(lambda part: not glob.has_magic(part), Path(path).parts)
             bases.append(os.path.join(*fixed))

@@ -208,8 +208,8 @@ def _shapes(
             found[frame] = ValueError(f"frame {frame}: {error}")
         # A track's end may stand in the frame after the last one.
         if found[frame] is not None and frame not in draft.frames:
-            there = f"images are of frames {numbers[0]} to {numbers[-1]}"
-            missing = ValueError(f"frame {frame}: there is no image of it; {there}")
+            there = f"there are images of frames {numbers[0]} to {numbers[-1]}"
+            missing = ValueError(f"frame {frame} has no image; {there}")
             if not numbers[0] <= frame <= numbers[-1]:
                 raise missing
             found[frame] = missing  # it may cost this frame alone
