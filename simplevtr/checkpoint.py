@@ -210,6 +210,11 @@ class ClipCheckpointer(DetectionCheckpointer):
                 "Use the config that the checkpoint was trained with, or start some parts anew "
                 "with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
             )
+        if broken := [k for k, v in self.model.state_dict().items() if not v.isfinite().all()]:
+            raise ValueError(
+                f"{self._source} has infinite or NaN values in {len(broken)} tensors, such as "
+                f"{broken[0]}: take an earlier checkpoint"
+            )
         return incompatible
 
     def _name_backbone(self, checkpoint: dict[str, Any]) -> None:

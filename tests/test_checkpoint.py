@@ -42,6 +42,15 @@ def test_missing_keys_are_named_only_where_everything_is_needed(tmp_path):
         ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "part.pth"))
 
 
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    model = Small()
+    model.head.weight.data[1, 2] = float("nan")
+    ClipCheckpointer(model, str(tmp_path)).save("model")
+    with pytest.raises(ValueError, match=r"model.pth has .* NaN .* 1 tensors, such as head.weight"):
+        ClipCheckpointer(Small()).load(str(tmp_path / "model.pth"))
+    ClipCheckpointer(Small(), ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
+
+
 def test_ignored_prefixes_keep_their_own_weights(tmp_path):
     ClipCheckpointer(Small(3), str(tmp_path)).save("model")
     model = Small(5)

@@ -239,6 +239,25 @@ def test_a_cut_matroska_file_is_reported(tmp_path, caplog, late):
     assert f"clip.mkv: damaged; the first {count} frames can be read" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "libx264"), ("a.mkv", "libx264"), ("a.flv", "flv"), ("a.mpg", "mpeg2video")],
+)
+def test_errors_inside_a_video_are_reported(tmp_path, caplog, name, codec):
+    path = record(tmp_path / name, noise(30), fps=25, codec=codec)
+    with caplog.at_level(logging.WARNING):
+        assert len(list(open_source(path))) == 30
+    assert caplog.text == ""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = noise(1).tobytes()[:300]
+    path.write_bytes(content)
+    source = open_source(path)
+    count = len(list(source))
+    assert 10 < count <= 30
+    assert source.damage.startswith(f"damaged; {count} frames can be read and are kept (errors in")
+
+
 def test_what_is_not_a_video_is_refused_by_name(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     video = record(tmp_path / "video.mp4", pictures(5), sound=clicks(1))

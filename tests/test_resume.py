@@ -7,6 +7,7 @@ from simplevtr.commands import train_net
 from simplevtr.engine import runs
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
+from simplevtr.formats.metrics import read_metrics
 
 import pytest
 import torch
@@ -72,10 +73,13 @@ def test_a_resumed_training_is_the_uninterrupted_one(tiny_opts, tmp_path, words)
     cfg = config(tiny_opts, *words)
     # Off in the middle of the fifth iteration: the last checkpoint is from the third.
     before = losses_of(cfg, off_after=4)
+    with (Path(cfg.OUTPUT_DIR) / "metrics.json").open("a") as file:
+        file.write('{"iteration": 4, "total')  # as a kill leaves it
     shutil.copytree(cfg.OUTPUT_DIR, tmp_path / "copy")
     after = losses_of(cfg, resume=True)
     assert sorted(before) == [0, 1, 2, 3, 4]
     assert sorted(after) == [3, 4, 5]
+    assert max(step for step, _ in read_metrics(cfg.OUTPUT_DIR)["total_loss"]) == 5
     for iteration in (3, 4):
         assert after[iteration] == pytest.approx(before[iteration], rel=1e-5)
     assert len({losses["loss_ce"] for losses in (before | after).values()}) == 6

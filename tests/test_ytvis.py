@@ -206,6 +206,11 @@ def test_register_from_cfg_refuses_malformed_entries(entry):
     assert NAME not in DatasetCatalog
 
 
+def test_a_dataset_has_a_name_that_a_folder_can_have():
+    with pytest.raises(ValueError, match=r"CUSTOM\[0\]: '../mine' cannot be the name of a folder"):
+        register_from_cfg(custom_cfg(["../mine", "a.json", "images"]))
+
+
 @pytest.mark.parametrize("name", ["ytvis_2091_train", "coco_2017_val"])
 def test_unknown_dataset_names_are_refused(name):
     with pytest.raises(KeyError, match=f"{name}.*registered: .*ytvis_2019_train.*ovis_val"):

@@ -58,7 +58,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--gpu", type=number(above=0), required=True, metavar="GIB", help="its memory in GiB")
     add("--reserve", type=number(least=0), default=1.0, metavar="GIB", help="left free (1)")
     add("--config-file", default=CONFIG, metavar="YAML")
-    add("--short-sides", type=count, nargs="+", default=[300, 360, 480])
+    add("--short-sides", type=number(int, least=2), nargs="+", default=[300, 360, 480])
     add("--instances", type=count, nargs="+", default=[3, 10], help="in a clip")
     longest = "most frames to plan for (default 128; no YouTube-VIS video has more than 72); + in"
     longest += " the table: more may fit"

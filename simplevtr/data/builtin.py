@@ -100,6 +100,8 @@ def register_from_cfg(cfg: CfgNode) -> None:
                 f"image root] are needed, or five, the last two {EVALUATOR_TYPE!r} and a dataset"
             )
         name, json_file, image_root, *stills = entry
+        if "/" in name or name in (".", ".."):  # its results are written into a folder of that name
+            raise ValueError(f"DATASETS.CUSTOM[{index}]: {name!r} cannot be the name of a folder")
         files = (os.path.join(root, os.path.expanduser(path)) for path in (json_file, image_root))
         _register(name, *files, *stills[1:])
     check_registered([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])

@@ -4,6 +4,7 @@ import logging
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from simplevtr.checkpoint import ClipCheckpointer
@@ -15,6 +16,7 @@ from simplevtr.engine.resume import check_fit, last_checkpoint
 from simplevtr.engine.run_folder import results_folder
 from simplevtr.engine.writers import WRITERS, RunWriter
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
+from simplevtr.formats.metrics import end_last_line
 from simplevtr.modeling.precision import Precision
 
 import numpy as np
@@ -96,6 +98,7 @@ class ClipTrainer(DefaultTrainer):
 
     def build_writers(self) -> list[EventWriter]:
         """Those of ``WRITERS``, then detectron2's; called in the main process alone."""
+        end_last_line(Path(self.cfg.OUTPUT_DIR) / "metrics.json")
         self._run_writers = [WRITERS[name](self.cfg) for name in self.cfg.WRITERS]
         return [*self._run_writers, *super().build_writers()]
 

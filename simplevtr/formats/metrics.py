@@ -11,12 +11,18 @@ Curve = list[tuple[int, float]]
 """(iteration, value) pairs with rising iterations."""
 
 
+def end_last_line(path: Path) -> None:
+    """Let what is appended next begin on a new line, where a killed run left its last one torn."""
+    if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+
 def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
     """The curves of one run, by the name of the metric.
 
-    Lines that are not whole are left out with a warning: a run that was stopped may leave its last
-    line torn, and a resumed run appends to it. Where a resumed run repeats an iteration, its later
-    value counts.
+    Lines that are not whole are left out with a warning: a run that was killed may leave its last
+    line torn. Where a resumed run repeats an iteration, its later value counts.
 
     Args:
         folder: a run's output folder, or the metrics.json itself.

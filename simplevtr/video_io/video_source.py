@@ -46,6 +46,7 @@ class StreamReader:
         self.count = 0  # frames returned so far
         self.bad_packets = 0  # packets left out so far
         self.bad_tail = False  # whether no frame came after the latest of them
+        self.bad_frames = 0  # frames that FFmpeg filled up, or whose packet has a gap before it
         self.error: str | None = None  # why reading ended before the end
         self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
         tick = Fraction(stream.time_base or Fraction(1, 90000))
@@ -90,6 +91,8 @@ class StreamReader:
                     if not self.count and self.bad_packets >= _HOPELESS:
                         return
                     continue
+                marked = sum(frame.is_corrupt for frame in frames)
+                self.bad_frames += max(marked, int(packet.is_corrupt))
                 for frame in frames:
                     self.bad_tail = False
                     yield frame
@@ -146,11 +149,14 @@ class VideoSource(FrameSource):
         if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
             cut = reader.timeline.end() + 1 / self.fps < reader.seconds
-        if self.damage or reader.count == 0 or not (cut or reader.error or reader.bad_packets):
+        bad = reader.bad_packets or reader.bad_frames
+        if self.damage or reader.count == 0 or not (cut or reader.error or bad):
             return
         first, why = "the first ", reader.error or "the file ends early"
         if reader.bad_packets and not (reader.error or reader.bad_tail):
             first, why = "", f"{reader.bad_packets} packets between them are broken"
+        elif not (cut or reader.error or reader.bad_packets):
+            first, why = "", f"errors in at least {reader.bad_frames} of them"
         frames = f"{first}{reader.count}{f' of {self.length}' if self.length else ''} frames"
         self.damage = f"damaged; {frames} can be read and are kept ({why})"
         logger.warning("%s: %s", self.path, self.damage)
