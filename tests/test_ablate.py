@@ -55,8 +55,6 @@ class FakeLaunch:
     def write(self, command):
         if "--output" in command:
             scores = {"AP": 40.0, "AP50": 60.0, "APl": None, "per_category": {}}
-            if "--j" in command:
-                scores["J"] = {"mean": 70.0 + int(command[command.index("--j") + 1])}
             Path(command[command.index("--output") + 1]).write_text(json.dumps(scores))
         elif "--json" in command:
             content = {"parameters": 2e6, "flops": 3e9, "step_seconds": {"median": 0.5}}
@@ -133,14 +131,6 @@ def test_order_commands_and_results(plan, capsys):
     assert all(command in commands for command in base["commands"])
     assert "Trained on" in (out / "table.md").read_text()
     assert (out / "plot.png").stat().st_size > 5000
-
-
-def test_j_of_as_many_proposals_as_the_plan_says(plan):
-    launch = FakeLaunch()
-    assert run(edited(plan, lambda p: p.update(proposals=2)), launch, "--no-cost") == 0
-    rows = list(csv.DictReader((plan.parent / "out/table.csv").open()))
-    assert [row["J_mean"] for row in rows] == ["72.0"] * 3
-    assert "| 72.0 ± 0.0 |" in (plan.parent / "out/table.md").read_text()
 
 
 def test_finished_runs_are_not_run_again(plan):

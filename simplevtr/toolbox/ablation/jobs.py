@@ -125,8 +125,7 @@ def make_jobs(
         if run.source:
             add(run.source, seed)
         folder = output / run.name / f"seed_{seed}"
-        job = _job(run, seed, folder, output, configs, plan.proposals)
-        jobs.setdefault(folder, job)
+        jobs.setdefault(folder, _job(run, seed, folder, output, configs))
 
     for seed in dict.fromkeys(seed for run in runs for seed in run.seeds):
         for run in runs:
@@ -135,14 +134,7 @@ def make_jobs(
     return [*jobs.values()]
 
 
-def _job(
-    run: Run,
-    seed: int,
-    folder: Path,
-    output: Path,
-    configs: Mapping[str, CfgNode],
-    proposals: int | None,
-) -> Job:
+def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, CfgNode]) -> Job:
     cfg, steps, needs = configs[run.name], [], None
     config, keys = ("--config-file", run.config), ["SEED", seed, "OUTPUT_DIR", folder, *run.words]
     if source := run.source:
@@ -163,7 +155,6 @@ def _job(
         results = folder / "inference" / cfg.DATASETS.TEST[0] / "results.json"
         options = ("--gt", _test_file(cfg), "--area-limits", *cfg.TEST.AREA_LIMITS)
         options += ("--results", results, "--output", done)
-        options += ("--j", proposals) if proposals else ()
         steps.append(_step(done, "tools/evaluate.py", *options))
     return Job(run, seed, folder, steps, _values(cfg), needs)
 

@@ -54,7 +54,6 @@ class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
     runs: Annotated[list[_Entry], msgspec.Meta(min_length=1)]
     opts: Opts | None = None
     start: _Start | None = None
-    proposals: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,6 @@ class Plan:
     path: Path
     baseline: str
     runs: dict[str, Run]  # the lines of the table, by name
-    proposals: int | None = None  # of a video, for DAVIS's J; None: no J
 
     def reference(self, run: Run) -> str:
         """The run that AP is compared with: the baseline, or the first on the same test set."""
@@ -124,7 +122,7 @@ def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:
         runs = _runs(path.parent, content, seeds)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{path}: {error}") from error
-    return Plan(path, content.baseline, runs, content.proposals)
+    return Plan(path, content.baseline, runs)
 
 
 def _runs(folder: Path, plan: _PlanFile, seeds: list[int] | None) -> dict[str, Run]:

@@ -92,9 +92,6 @@ def summarise(
         for key in _COLUMNS:
             spread = mean_and_deviation(found[s].get(key) for s in seeds)
             record[f"{key}_mean"], record[f"{key}_std"] = spread
-        if plan.proposals:
-            js = (found[s].get("J", {}).get("mean") for s in seeds)
-            record["J_mean"], record["J_std"] = mean_and_deviation(js)
         if name in costs:
             step = costs[name]["step_seconds"]["median"]
             record |= {key: costs[name].get(key) for key in _COSTS}
@@ -140,7 +137,6 @@ def _score_cells(record: Record) -> dict[str, str]:
         "Δ AP": spread("AP_difference", sign=True) if record["AP_difference_n"] else "",
         "agree": record["AP_difference_agree"],
         "AP50": spread("AP50"),
-        **({"J": spread("J")} if "J_mean" in record else {}),
         **{key: _number(record[f"{key}_mean"], 1) for key in ("APs", "APm", "APl")},
         "loss": spread("loss", 2),
         "at first": _number(record["loss_first_mean"], 2),
