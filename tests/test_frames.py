@@ -1,4 +1,5 @@
-from simplevtr.formats.images import frame_size, read_frame, read_reduced_frame
+from simplevtr.formats import images
+from simplevtr.formats.images import check_frame, frame_size, read_frame, read_reduced_frame
 
 import numpy as np
 import pytest
@@ -71,6 +72,14 @@ def test_16_bit_grey_keeps_its_upper_8_bits(tmp_path, name):
         Image.fromarray(values).save(tmp_path / name)
     frame = read_frame(tmp_path / name)
     assert np.array_equal(frame, np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def test_the_first_frame_of_12_bits_is_warned_of(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(images, "_dark", [])
+    for name, most in (("bright.png", 4096), ("a.png", 4095), ("b.png", 4095)):
+        Image.fromarray(np.full((4, 6), most, np.uint16)).save(tmp_path / name)
+        check_frame(tmp_path / name)
+    assert [record.args[0] for record in caplog.records] == [str(tmp_path / "a.png")]
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [(np.int32, "integer"), (np.float32, "floating point")])

@@ -13,6 +13,7 @@ wrong with it: not an image, another size than expected, or pixels without a kno
 Pillow does with 16-bit colour. 32-bit integers and floats have no range to scale by: refused.
 """
 
+import logging
 import os
 import struct
 import zlib
@@ -29,6 +30,8 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+logger = logging.getLogger(__name__)
+
 Size = tuple[int, int]  # (height, width) in pixels
 # What the files of frames may end in.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -40,6 +43,8 @@ UNREADABLE = (
     struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
+_DARK = 2**12  # 16-bit pixels of a microscope's 12 bits, for instance, are below this
+_dark: list[str] = []  # the first frame of which that was said
 _SUBFILE_TYPE = 254  # of a TIFF's page
 # Formats with several pictures that follow each other. Those of an MPO are views of one moment.
 _MOVING = ("WEBP", "PNG", "TIFF", "GIF")
@@ -228,8 +233,22 @@ def _as_rgb(file: Image.Image) -> Image.Image:
     if file.mode == "RGB":
         return file
     if file.mode.startswith("I"):
-        return Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)).convert("RGB")
+        pixels = np.asarray(file)
+        if pixels.max() < _DARK:
+            _tell_of_dark(file)
+        return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
     return file.convert("RGB")
+
+
+def _tell_of_dark(file: Image.Image) -> None:
+    """Warn of the first such frame of a process: the others will be like it."""
+    if not _dark:
+        _dark.append(name := getattr(file, "filename", "") or "a frame")
+        logger.warning(
+            "%s has 16-bit pixels that are all below %d: of their upper 8 bits next to nothing is "
+            "left, so it is nearly black. Frames of 12 bits must be scaled to 16, or to 8",
+            name, _DARK,
+        )  # fmt: skip
 
 
 def _check_pixels(file: Image.Image) -> None:
