@@ -20,13 +20,16 @@ def load(tmp_path, content):
     return load_results(path, GT)
 
 
-def test_a_file_is_read(tmp_path):  # packed ones: test_evaluation_fuzz.py
+def test_a_file_is_read(tmp_path, caplog):  # packed ones: test_evaluation_fuzz.py
     loaded = load(tmp_path, [result(TRACK), result(TRACK, video_id=2)])
     assert [(track.video_id, track.category_id, track.score) for track in loaded] == [
         (1, 1, 0.5),
         (2, 1, 0.5),
     ]
     assert loaded[0].strip.area == 16
+    assert caplog.text == ""
+    load(tmp_path, [result(TRACK)])
+    assert "mine.json has no predicted track in 1 of the 2 videos of" in caplog.text
 
 
 BAD_ENTRIES = {

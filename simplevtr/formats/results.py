@@ -49,13 +49,19 @@ def load_results(
 
     It is a ``.json`` or ``.json.gz`` file, or a ``.zip`` that holds ``results.json``; the ground
     truth needs no annotations. ``skip_unknown`` leaves out entries of categories that the
-    annotation file does not have, as the official API does; a warning counts them.
+    annotation file does not have, as the official API does; a warning counts them, and another the
+    videos without any predicted track, in which all are missed: a file may be of a part of them.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not such a list; the message names the file and the entry's index.
     """
-    return check_results(files.read_json(path), truth, source=str(path), skip_unknown=skip_unknown)
+    content, source = files.read_json(path), str(path)
+    found = check_results(content, truth, source=source, skip_unknown=skip_unknown)
+    if without := len(truth.videos) - len({track.video_id for track in found}):
+        of_all = f"{without} of the {len(truth.videos)} videos"
+        logger.warning("%s has no predicted track in %s of %s", source, of_all, truth.source)
+    return found
 
 
 def check_results(
