@@ -54,7 +54,8 @@ def test_scores_are_those_of_the_official_code(score, tmp_path):
     assert "c4" in out
     assert "c5" not in out  # predicted, but without ground truth
     scores = json.loads((tmp_path / "scores.json").read_text())
-    by_name = scores.pop("per_category")
+    by_name, scored_on = scores.pop("per_category"), scores.pop("scored_on")
+    assert scored_on["tracks"] == len(read(GT)["annotations"])
     fractions = [-1 if value is None else value / 100 for value in scores.values()]
     assert fractions == pytest.approx(EXPECTED["4"]["stats"], rel=0, abs=1e-9)
     assert by_name["c1"]["AP"] == pytest.approx(100 * EXPECTED["4"]["per_category"][0]["AP"])
@@ -156,6 +157,9 @@ def test_runs_as_a_script_from_anywhere(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+SCORED = {"scored_on": {"videos": 2, "tracks": 3, "area_limits": [16384, 65536]}}
+
+
 def scores(ap, **more):
     """What evaluate.py writes, with the same number everywhere."""
     return {**dict.fromkeys(eval_seeds.METRICS, ap), "per_category": {"cat": {"AP": ap}}, **more}
@@ -196,3 +200,8 @@ def test_scores_on_different_ground_truth(seeds, write):
     check_refused(seeds(good, other), "other.json", "good.json", "cat, dog")
     other = write("other.json", scores(10, APl=None))
     check_refused(seeds(good, other), "other.json", "APl is None", "good.json")
+    good, old = (write(f"{i}.json", scores(10, **more)) for i, more in enumerate((SCORED, {})))
+    limits = {**SCORED["scored_on"], "area_limits": [175, 275]}
+    other = write("other_limits.json", scores(10, scored_on=limits))
+    assert seeds(good, old, write("third.json", scores(20, **SCORED)))[0] == 0
+    check_refused(seeds(old, good, other), "other_limits.json", "175", str(good))

@@ -27,7 +27,12 @@ class _Category(msgspec.Struct):
 
 
 _Scores: Any = msgspec.defstruct(
-    "_Scores", [*((name, _Score) for name in METRICS), ("per_category", dict[str, _Category])]
+    "_Scores",
+    [
+        *((name, _Score) for name in METRICS),
+        ("per_category", dict[str, _Category]),
+        ("scored_on", dict[str, Any] | None, None),  # of earlier versions nobody knows
+    ],
 )
 
 
@@ -49,17 +54,23 @@ def main(options: argparse.Namespace) -> None:
         if resolved.count(path.resolve()) > 1:
             raise ValueError(f"{path} is given twice; a seed may count once only")
     seeds: dict[Path, Values] = {}
+    known: dict[Path, dict[str, Any]] = {}
     for path in options.files:
-        seeds[path] = _read(path)
+        seeds[path], scored_on = _read(path)
         _check_comparable(path, seeds, options.files[0])
+        if scored_on:
+            known[path] = scored_on
+            first, other = next(iter(known.items()))
+            if scored_on != other:
+                raise ValueError(f"{path}: was scored on {scored_on}, but {first} on {other}")
     table = _table(seeds, per_category=options.per_category)
     if options.output is not None:
         write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
     terminal.say(table)
 
 
-def _read(path: Path) -> Values:
-    """The scores in a file; ValueError for what tools/evaluate.py does not write."""
+def _read(path: Path) -> tuple[Values, dict[str, Any] | None]:
+    """The scores in a file, and on what; ValueError for what tools/evaluate.py does not write."""
     try:
         scores = msgspec.convert(read_json(path), _Scores)
     except msgspec.ValidationError as error:
@@ -69,7 +80,7 @@ def _read(path: Path) -> Values:
     # Categories without ground truth are there if something is predicted of them.
     known = {n: row.AP for n, row in scores.per_category.items() if row.AP is not None}
     values = {metric: getattr(scores, metric) for metric in METRICS}
-    return values | {f"{_AP_OF}{name}": ap for name, ap in known.items()}
+    return values | {f"{_AP_OF}{name}": ap for name, ap in known.items()}, scores.scored_on
 
 
 def _check_comparable(path: Path, seeds: dict[Path, Values], first: Path) -> None:

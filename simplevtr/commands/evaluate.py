@@ -76,6 +76,11 @@ def main(options: argparse.Namespace) -> None:
     results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
     scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
     tables, content = [scores_table(scores)], scores_as_json(scores)
+    content["scored_on"] = {
+        "videos": len(gt.videos),
+        "tracks": len(gt.tracks or ()),
+        "area_limits": options.area_limits,
+    }
     if options.errors:
         errors = break_down_errors(gt, results)
         tables.append(errors_table(errors))
