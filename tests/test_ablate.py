@@ -130,6 +130,8 @@ def test_order_commands_and_results(plan, capsys):
     commands = (out / "base/seed_1/commands.txt").read_text()
     assert all(command in commands for command in base["commands"])
     assert "Trained on" in (out / "table.md").read_text()
+    rows = list(csv.DictReader((out / "table.csv").open()))
+    assert [row["step_seconds"] for row in rows] == ["0.5", "0.5", ""]
     assert (out / "plot.png").stat().st_size > 5000
 
 

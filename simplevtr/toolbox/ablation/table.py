@@ -44,7 +44,8 @@ def collect(plan: Plan, output: Path) -> tuple[dict[str, dict[int, dict]], dict[
                 results.setdefault(name, {})[result["seed"]] = result
         path, settings = output / name / "cost.json", output / name / "cost_settings.json"
         if path.is_file() and settings.is_file():
-            if _same(path, read_json(settings), replace(run, source=None).settings):
+            before = {k: v for k, v in read_json(settings).items() if k != "values"}
+            if _same(path, before, replace(run, source=None).settings):
                 costs[name] = read_json(path)
     return results, costs
 
