@@ -75,7 +75,7 @@ def test_16_bit_grey_keeps_its_upper_8_bits(tmp_path, name):
 
 
 def test_the_first_frame_of_12_bits_is_warned_of(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(images, "_dark", [])
+    monkeypatch.setattr(images, "_warned_of", [])
     for name, most in (("bright.png", 4096), ("a.png", 4095), ("b.png", 4095)):
         Image.fromarray(np.full((4, 6), most, np.uint16)).save(tmp_path / name)
         check_frame(tmp_path / name)

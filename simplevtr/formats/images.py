@@ -44,7 +44,7 @@ UNREADABLE = (
 )  # fmt: skip
 
 _DARK = 2**12  # 16-bit pixels of a microscope's 12 bits, for instance, are below this
-_dark: list[str] = []  # the first frame of which that was said
+_warned_of: list[str] = []  # the first such frame
 _SUBFILE_TYPE = 254  # of a TIFF's page
 # Formats with several pictures that follow each other. Those of an MPO are views of one moment.
 _MOVING = ("WEBP", "PNG", "TIFF", "GIF")
@@ -242,8 +242,8 @@ def _as_rgb(file: Image.Image) -> Image.Image:
 
 def _tell_of_dark(file: Image.Image) -> None:
     """Warn of the first such frame of a process: the others will be like it."""
-    if not _dark:
-        _dark.append(name := getattr(file, "filename", "") or "a frame")
+    if not _warned_of:
+        _warned_of.append(name := getattr(file, "filename", "") or "a frame")
         logger.warning(
             "%s has 16-bit pixels that are all below %d: of their upper 8 bits next to nothing is "
             "left, so it is nearly black. Frames of 12 bits must be scaled to 16, or to 8",

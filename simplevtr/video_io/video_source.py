@@ -149,14 +149,16 @@ class VideoSource(FrameSource):
         if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
             cut = reader.timeline.end() + 1 / self.fps < reader.seconds
-        bad = reader.bad_packets or reader.bad_frames
-        if self.damage or reader.count == 0 or not (cut or reader.error or bad):
+        if self.damage or reader.count == 0:
             return
-        first, why = "the first ", reader.error or "the file ends early"
         if reader.bad_packets and not (reader.error or reader.bad_tail):
             first, why = "", f"{reader.bad_packets} packets between them are broken"
-        elif not (cut or reader.error or reader.bad_packets):
+        elif cut or reader.error or reader.bad_packets:
+            first, why = "the first ", reader.error or "the file ends early"
+        elif reader.bad_frames:
             first, why = "", f"errors in at least {reader.bad_frames} of them"
+        else:
+            return
         frames = f"{first}{reader.count}{f' of {self.length}' if self.length else ''} frames"
         self.damage = f"damaged; {frames} can be read and are kept ({why})"
         logger.warning("%s: %s", self.path, self.damage)
