@@ -31,7 +31,10 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         lr_factor_func=lambda name: solver.BACKBONE_MULTIPLIER if "backbone" in name else 1.0,
     )
     if solver.OPTIMIZER == "ADAMW":
-        optimizer = torch.optim.AdamW(params, lr=solver.BASE_LR, foreach=True)
+        # The fast one on a CPU; with float16 on a GPU its gradients are not unscaled before they
+        # are clipped.
+        fused = cfg.MODEL.DEVICE == "cpu"
+        optimizer = torch.optim.AdamW(params, lr=solver.BASE_LR, fused=fused, foreach=not fused)
     else:
         # The package prints its settings, also with print_change_log=False.
         with contextlib.redirect_stdout(io.StringIO()):

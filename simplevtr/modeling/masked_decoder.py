@@ -165,17 +165,6 @@ def mask_logits(kernel: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
     return logits + bias[..., None, None, None]
 
 
-def full_size(
-    logits: Tensor, size: Sequence[int], kernel: Tensor | None, fine: Tensor | None
-) -> Tensor:
-    """Masks (M, T, H, W) at the input's size (H, W), of ``mask_logits`` (M, T, h, w).
-
-    (M, F) kernels times the (T, F, H, W) embeddings at that size are added, if there are any.
-    """
-    logits = F.interpolate(logits, size=size, mode="bilinear")
-    return logits if fine is None else logits + torch.einsum("mf,tfhw->mthw", kernel, fine)
-
-
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
     """(B, T, c, h, w) at another size; a mean over the places that become one, else bilinear."""
     flat = maps.flatten(0, 1)

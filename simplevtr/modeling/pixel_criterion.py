@@ -20,9 +20,9 @@ from simplevtr.modeling.mask_losses import (
     mask_dice_loss,
     point_mask_losses,
 )
-from simplevtr.modeling.masked_decoder import SlotKernels, full_size, mask_logits, resized
+from simplevtr.modeling.masked_decoder import SlotKernels, mask_logits, resized
 from simplevtr.modeling.matcher import Match, assign
-from simplevtr.modeling.pixel_network import PixelNetwork, PixelState
+from simplevtr.modeling.pixel_network import ClipMasks, PixelNetwork, PixelState, full_size
 from simplevtr.modeling.precision import full_precision
 from simplevtr.structures import ClipBatch, ClipTargets
 
@@ -68,10 +68,9 @@ class PixelCriterion(nn.Module):
         matches = self._match(state, embedding, truth)
         divisor = normaliser(sum(own.visible.sum() for own in targets), embedding.device)
         coarse = _coarse_losses(state.layers, matches[:-1], embedding, truth)
-        fine = [
-            self._fine_losses(state, b, targets[b], batch.padding, match)
-            for b, match in enumerate(matches[-1])
-        ]
+        paddings = [None] * len(targets) if batch.padding is None else batch.padding
+        clips = zip(state.clips(), targets, paddings, matches[-1], strict=True)
+        fine = [self._fine_losses(*clip) for clip in clips]
         result = {}
         layers = zip(state.logits, matches, [*coarse, sum(fine)], strict=True)
         for index, (logits, own, (bce, dice)) in enumerate(layers):
@@ -124,39 +123,32 @@ class PixelCriterion(nn.Module):
         return class_loss(logits, classes, self.settings.no_object_weight)
 
     def _fine_losses(
-        self, state: PixelState, b: int, targets: ClipTargets, padding: Tensor | None, match: Match
+        self, clip: ClipMasks, targets: ClipTargets, padding: Tensor | None, match: Match
     ) -> Tensor:
-        """(2,), sums over the maps of the last layer in clip ``b``, at the input's size."""
+        """(2,), sums over the maps of the last layer in a clip, at the input's size."""
         slots, instances = match
-        length = state.embedding.shape[1]
+        length = len(clip.embedding)
         if padding is not None:  # a shorter clip of the batch has no frames at the end
-            padding = padding[b]
             length = int((~padding[:, 0, 0]).sum())
-        kernel, bias = state.layers.kernel[-1, b, slots], state.layers.bias[-1, b, slots]
-        logits = mask_logits(kernel, bias, full_precision(state.embedding[b, :length]))
-        fine, fine_kernel = None, None
-        if state.fine is not None and state.fine_kernel is not None:
-            fine = full_precision(state.fine[b, :length])
-            fine_kernel = state.fine_kernel[b, slots]
-        frames = torch.arange(length, device=logits.device).repeat(len(slots))
+        coarse, detail = clip.coarse(slots)[:, :length], clip.detail(slots)
+        detail = None if detail is None else detail[:, :length]
+        frames = torch.arange(length, device=coarse.device).repeat(len(slots))
         maps = TargetMaps(targets.masks, padding, instances.repeat_interleave(length), frames)
         if self.settings.mask_points:
-            flat = logits.flatten(0, 1)
+            flat = coarse.flatten(0, 1)
 
             def logits_at(pixels: Tensor) -> Tensor:
                 values = map_logits_at(flat, maps, pixels)
-                if fine is None or fine_kernel is None:
+                if detail is None:
                     return values
                 x, y = pixels.unbind(-1)
-                places = fine[frames[:, None], :, y, x]  # (N, P, F)
-                kernels = fine_kernel.repeat_interleave(length, dim=0)
-                return values + torch.einsum("npf,nf->np", places, kernels)
+                return values + detail.flatten(0, 1).flatten(1).gather(1, y * detail.shape[-1] + x)
 
             points = self.settings.mask_points
             bce, dice = point_mask_losses(logits_at, maps, points, mask_bce_loss)
         else:
             wanted, inside = maps.whole()
-            full = full_size(logits, wanted.shape[-2:], fine_kernel, fine).flatten(0, 1)
+            full = full_size(coarse, wanted.shape[-2:], detail).flatten(0, 1)
             wanted = wanted.to(full.dtype)
             bce, dice = (loss(full, wanted, inside) for loss in (mask_bce_loss, mask_dice_loss))
         visible = targets.visible[instances, :length].flatten()

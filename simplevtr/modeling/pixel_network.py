@@ -6,7 +6,7 @@ The same interface as ``PaperNetwork``: ``encode``, then ``masks`` of chosen slo
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling.backbone import LEVELS, build_levels
@@ -15,7 +15,6 @@ from simplevtr.modeling.masked_decoder import (
     KernelHead,
     MaskedDecoder,
     SlotKernels,
-    full_size,
     mask_logits,
 )
 from simplevtr.modeling.pixel_decoder import PixelDecoder
@@ -24,6 +23,7 @@ from simplevtr.modeling.recompute import BACKBONE_NORM, by_images, check_norms
 from simplevtr.structures import ClipBatch, ClipPredictions
 
 import torch
+import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from einops import repeat
 from torch import Tensor, nn
@@ -42,6 +42,45 @@ class PixelState:
     embedding: Tensor  # (B, T, E, h, w) of the pixels
     fine_kernel: Tensor | None  # (B, Q, F) of the last layer's slots; None without ``fine``
     fine: Tensor | None  # (B, T, F, H, W) embedding of the pixels at the input's size
+
+    def clips(self) -> list["ClipMasks"]:
+        """What the last layer's masks of each clip are made of, in full precision.
+
+        All clips are taken apart at once: the gradient of one that is taken out by its index would
+        be as large as that of the batch, with zeros for the others.
+        """
+        kernels = (self.layers.kernel[-1], self.layers.bias[-1], self.embedding)
+        parts = [full_precision(part).unbind() for part in kernels]
+        if self.fine is None or self.fine_kernel is None:
+            return [ClipMasks(*own) for own in zip(*parts, strict=True)]
+        parts += [full_precision(part).unbind() for part in (self.fine_kernel, self.fine)]
+        return [ClipMasks(*own) for own in zip(*parts, strict=True)]
+
+
+class ClipMasks(NamedTuple):
+    """What the masks of one clip are products of; M of its slots are asked for by (M,) int64."""
+
+    kernel: Tensor  # (Q, E)
+    bias: Tensor  # (Q,)
+    embedding: Tensor  # (T, E, h, w)
+    fine_kernel: Tensor | None = None  # (Q, F)
+    fine: Tensor | None = None  # (T, F, H, W)
+
+    def coarse(self, slots: Tensor) -> Tensor:
+        """(M, T, h, w) logits at the embedding's size."""
+        return mask_logits(self.kernel[slots], self.bias[slots], self.embedding)
+
+    def detail(self, slots: Tensor) -> Tensor | None:
+        """(M, T, H, W), what the fine embedding adds to ``full_size`` logits; None without one."""
+        if self.fine is None or self.fine_kernel is None:
+            return None
+        return torch.einsum("mf,tfhw->mthw", self.fine_kernel[slots], self.fine)
+
+
+def full_size(coarse: Tensor, size: Sequence[int], detail: Tensor | None) -> Tensor:
+    """(M, T, H, W) logits at the input's size (H, W), of those of a ``ClipMasks``."""
+    full = F.interpolate(coarse, size=size, mode="bilinear")
+    return full if detail is None else full + detail
 
 
 class PixelNetwork(nn.Module):
@@ -163,13 +202,11 @@ class PixelNetwork(nn.Module):
         """
         clips, parts = len(state.embedding), []
         with without_autocast(state.embedding.device):
-            for b in range(clips):
-                own = slot if clips == 1 else slot[clip == b]
-                kernel, bias = state.layers.kernel[-1, b, own], state.layers.bias[-1, b, own]
-                logits = mask_logits(kernel, bias, full_precision(state.embedding[b]))
-                if state.fine is not None and state.fine_kernel is not None:
-                    fine, size = full_precision(state.fine[b]), state.fine.shape[-2:]
-                    logits = full_size(logits, size, state.fine_kernel[b, own], fine)
+            for b, own in enumerate(state.clips()):
+                chosen = slot if clips == 1 else slot[clip == b]
+                logits, detail = own.coarse(chosen), own.detail(chosen)
+                if detail is not None:
+                    logits = full_size(logits, detail.shape[-2:], detail)
                 parts.append(logits)
         if clips == 1:  # in the order asked for already; the masks of a window are not copied
             return parts[0]
