@@ -45,12 +45,13 @@ def test_a_process_that_dies_leaves_its_rows():
 
 
 def test_what_takes_too_long_is_left_out():
+    others = set(multiprocessing.active_children())  # loaders of earlier tests, until collected
     rows = measured_rows(wait, [(0,), (1,), (1,)], seconds=600)
     assert next(rows) == {"number": 0}
     rows.close()
     late = [{"error": "not done in time"}] * 2
     assert list(measured_rows(wait, [(1,), (1,)], seconds=0.2)) == late
-    assert not multiprocessing.active_children()
+    assert not set(multiprocessing.active_children()) - others
 
 
 def test_a_video_that_fails_has_no_rate():

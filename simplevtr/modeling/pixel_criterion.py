@@ -136,13 +136,15 @@ class PixelCriterion(nn.Module):
         maps = TargetMaps(targets.masks, padding, instances.repeat_interleave(length), frames)
         if self.settings.mask_points:
             flat = coarse.flatten(0, 1)
+            details = None if detail is None else rearrange(detail, "m t h w -> (m t) (h w)")
+            width = maps.masks.shape[-1]
 
             def logits_at(pixels: Tensor) -> Tensor:
                 values = map_logits_at(flat, maps, pixels)
-                if detail is None:
+                if details is None:
                     return values
                 x, y = pixels.unbind(-1)
-                return values + detail.flatten(0, 1).flatten(1).gather(1, y * detail.shape[-1] + x)
+                return values + details.gather(1, y * width + x)
 
             points = self.settings.mask_points
             bce, dice = point_mask_losses(logits_at, maps, points, mask_bce_loss)

@@ -49,12 +49,11 @@ class PixelState:
         All clips are taken apart at once: the gradient of one that is taken out by its index would
         be as large as that of the batch, with zeros for the others.
         """
-        kernels = (self.layers.kernel[-1], self.layers.bias[-1], self.embedding)
-        parts = [full_precision(part).unbind() for part in kernels]
-        if self.fine is None or self.fine_kernel is None:
-            return [ClipMasks(*own) for own in zip(*parts, strict=True)]
-        parts += [full_precision(part).unbind() for part in (self.fine_kernel, self.fine)]
-        return [ClipMasks(*own) for own in zip(*parts, strict=True)]
+        parts = [self.layers.kernel[-1], self.layers.bias[-1], self.embedding]
+        if self.fine is not None and self.fine_kernel is not None:
+            parts += [self.fine_kernel, self.fine]
+        clips = zip(*(full_precision(part).unbind() for part in parts), strict=True)
+        return [ClipMasks(*own) for own in clips]
 
 
 class ClipMasks(NamedTuple):
