@@ -187,11 +187,20 @@ BREAKS = [
     Break("impossible-number", "a box of negative width", box([9, 9, -2, 4])),
     Break("impossible-number", "a box beyond the sky", box([0, 0, 10**400, 1])),
     # Categories.
-    Break("duplicate-category", "an id", appended("categories", {"id": 1, "name": "cow"})),
+    Break("duplicate-category", "a copy", copied("categories")),
+    Break("duplicate-category", "an id of two names", both(
+        appended("categories", {"id": 3, "name": "cow"}),
+        appended("categories", {"id": 3, "name": "hen"}),
+        track(category_id=3),
+    ), tracks=5),
     Break("duplicate-name", "in two spellings of Unicode", _two_spellings),
     Break("unused-category", "none", appended("categories", {"id": 3, "name": "cow"}), left=True),
     # Videos.
-    Break("duplicate-video", "an id", copied("videos", file_names=["0.jpg", "1.jpg"], length=2)),
+    Break("duplicate-video", "a copy", copied("videos")),
+    Break(
+        "duplicate-video", "an id of two videos",
+        copied("videos", file_names=["0.jpg", "1.jpg"], length=2), **_GONE,
+    ),
     Break("length-mismatch", "all tracks have as many as the names", video(length=5)),
     Break(
         "length-mismatch", "a name too many",

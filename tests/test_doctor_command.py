@@ -252,6 +252,17 @@ def test_contact_sheets(folder, tmp_path, capsys):
     assert len(list(sheets.iterdir())) == 3
 
 
+def test_contact_sheets_do_not_replace_frames(folder, tmp_path, capsys):
+    root = Path(folder.image_root)
+    (root / "video1/00000.jpg").rename(root / "1.png")
+    edit_json(folder.json_file, lambda c: c["videos"][0]["file_names"].__setitem__(0, "1.png"))
+    before = (root / "1.png").read_bytes()
+    sheets = ["--contact-sheet", str(root), "--overwrite"]
+    assert main([folder.json_file, "--images", str(root), *sheets]) == USAGE_ERROR
+    assert "1.png: is a frame; choose another folder" in capsys.readouterr().err
+    assert (root / "1.png").read_bytes() == before
+
+
 def test_a_contact_sheet_of_a_broken_file_shows_what_is_good(folder, tmp_path, caplog):
     edit_json(folder.json_file, mask("bad"))
     (Path(folder.image_root) / "video1/00002.jpg").unlink()

@@ -245,13 +245,37 @@ def test_tracks_without_a_number_are_refused(
     assert export(kind, tmp_path, known, *options, tracks=tracks[:-1])[0] == 0
 
 
-@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (0, 5)])
-def test_a_line_tells_where_cvat_counts_in_another_way(tmp_path, known, first, step, capsys):
+@pytest.mark.parametrize(("first", "step", "width"), [(0, 1, 5), (1, 1, 5), (0, 5, 5), (0, 1, 1)])
+def test_a_line_tells_where_cvat_counts_in_another_way(tmp_path, known, first, step, width, capsys):
+    track = known.content["annotations"][0]
     for video in known.content["videos"]:
-        video["file_names"] = [f"v{video['id']}/{first + step * t:05d}.jpg" for t in range(4)]
-    assert export("cvat-masks", tmp_path, known)[0] == 0
+        numbers = range(first, first + 11 * step, step)
+        video["file_names"] = [f"v{video['id']}/{number:0{width}d}.jpg" for number in numbers]
+        video["length"] = 11
+    tracks = [track | {"segmentations": track["segmentations"] + [None] * 7}]
+    assert export("cvat-masks", tmp_path, known, tracks=tracks)[0] == 0
     told = "must be these frames alone" in capsys.readouterr().out
-    assert told == ((first, step) != (0, 1))
+    assert told == ((first, step, width) != (0, 1, 5))
+
+
+@pytest.mark.parametrize("kind", ["cvat", "mots", "davis"])
+def test_videos_of_an_earlier_export_are_not_mixed_in(tmp_path, known, kind, capsys):
+    assert export(kind, tmp_path, known)[0] == 0
+    assert export(kind, tmp_path, known, "--overwrite")[0] == 0
+    del known.content["videos"][0]
+    tracks = [track for track in known.content["annotations"] if track["video_id"] == 2]
+    assert export(kind, tmp_path, known, "--overwrite", tracks=tracks)[0] == 2
+    assert "holds another video, video1; write elsewhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "below"), [("mots", "."), ("davis", "Annotations")])
+def test_frames_of_an_annotation_file_are_not_replaced(tmp_path, known, kind, below, capsys):
+    frame = tmp_path / "exported" / below / "video2/00001.png"
+    frame.parent.mkdir(parents=True)
+    Image.new("RGB", SIZE[::-1]).save(frame)
+    assert export(kind, tmp_path, known, "--overwrite")[0] == 2
+    assert "00001.png: is a picture, but not of tracks" in capsys.readouterr().err
+    assert Image.open(frame).mode == "RGB"
 
 
 def test_nothing_is_replaced_and_weak_tracks_are_left_out(tmp_path, known, capsys):

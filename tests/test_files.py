@@ -1,9 +1,10 @@
 """Reading JSON: one value whichever decoder reads it."""
 
+import gzip
 import json
 import math
 
-from simplevtr.formats.files import read_json
+from simplevtr.formats.files import read_json, write_json
 
 import pytest
 
@@ -28,6 +29,13 @@ def test_values_are_those_of_the_standard_decoder(text, encoding, tmp_path):
     content = read_json(tmp_path / "a.json")
     assert content == expected
     assert [*content] == [*expected]  # in the file's order
+
+
+def test_a_name_in_gz_is_packed(tmp_path):
+    write_json(tmp_path / "a.json.gz", [1, 2])
+    with gzip.open(tmp_path / "a.json.gz") as file:
+        assert file.read() == b"[1,2]"
+    assert read_json(tmp_path / "a.json.gz") == [1, 2]
 
 
 def test_nan_is_read_and_what_is_not_json_is_not(tmp_path):

@@ -50,6 +50,16 @@ def read(known, tmp_path, change, *, crowds=False, skip_broken=False, **options)
     return read_coco_tracks(path, images=known.images, crowds=crowds, skip_broken=skip_broken)
 
 
+def test_a_number_and_its_text_are_one_track(known, tmp_path):
+    def as_text(content):
+        for entry in content["annotations"][::2]:
+            key = next(key for key in ("track_id", "instance_id") if key in entry)
+            entry[key] = str(entry[key])
+
+    expected = read(known, tmp_path, lambda content: None)
+    assert read(known, tmp_path, as_text).videos == expected.videos
+
+
 def masks_in(dataset):
     return sum(len(track.masks) for video in dataset.videos for track in video.tracks)
 

@@ -178,6 +178,16 @@ def test_frames_find_their_images(numbered, numbers, meta, frame, expected):
     assert dataset.notes[OTHER_NUMBERS] == int(frame != expected)
 
 
+def test_names_that_cvat_sorts_in_another_way_are_counted(known, tmp_path):
+    folder, path = tmp_path / "v", tmp_path / "v.xml"
+    folder.mkdir()
+    for number in (8, 9, 10):
+        (folder / f"{number}.jpg").symlink_to(known.images / "video1/00000.jpg")
+    path.write_text(f"<annotations><meta>{head(0, 2)}</meta>{track(polygon(2))}</annotations>")
+    (note,) = [n for n in read_cvat(path, images=tmp_path).notes.elements() if "naturally" in n]
+    assert note.endswith("(by default it puts 10 before 2)")
+
+
 def test_images_of_other_frames_are_no_frames_of_the_video(numbered):
     dataset = numbered(range(20), head(10, 14, kind="job"), track(polygon(12)), gaps="hold")
     assert shown_images(dataset) == [12, 13, 14]

@@ -128,6 +128,56 @@ def test_shades_of_grey_are_not_objects(davis_2016, paint):
     assert [video.name for video in dataset.videos] == ["video2"]
 
 
+def test_few_shades_of_grey_beside_white_are_a_question(davis_2016):
+    """As resizing leaves them at the edges of black and white masks."""
+
+    def resized(numbers):
+        levels = np.array(white(numbers, "L")).astype(int)
+        return Image.fromarray(((levels + np.roll(levels, 1, axis=1)) // 2).astype(np.uint8))
+
+    repaint(davis_2016 / "Annotations/video1", resized)
+    with pytest.raises(ValueError, match=r"pixels of 255 and of 127: .* \(--void 255, or -1"):
+        read_davis(davis_2016, skip_broken=True)
+    assert len(read_davis(davis_2016, void=255).videos) == 2
+
+
+def test_thin_colours_are_counted(davis_2016):
+    def coloured(numbers):
+        picture = np.zeros((*SIZE, 3), np.uint8)
+        picture[2:12, 2:12], picture[2:12, 12] = (200, 0, 0), (100, 0, 0)
+        return Image.fromarray(picture)
+
+    repaint(davis_2016 / "Annotations/video1", coloured)
+    notes = read_davis(davis_2016).notes
+    thin = "frames with objects nowhere 3 pixels wide, told apart by colour: or smoothed edges?"
+    assert notes[thin] == len([*(davis_2016 / "Annotations/video1").iterdir()])
+
+
+def with_palette(numbers, *colours):
+    picture = Image.fromarray(numbers.astype(np.uint8))
+    picture.putpalette(bytes(sum(colours, ())))
+    return picture
+
+
+BLACK, RED, GREEN = (0, 0, 0), (255, 0, 0), (0, 255, 0)
+
+
+def test_a_palette_begins_with_the_background(davis_2016):
+    repaint(davis_2016 / "Annotations/video1", lambda n: with_palette(1 - (n > 0), RED, BLACK))
+    with pytest.raises(ValueError, match="palette in which 1 is black, the background, and 0 is"):
+        read_davis(davis_2016)
+
+
+def test_palettes_of_a_video_agree(davis_2016):
+    repaint(davis_2016 / "Annotations", lambda n: with_palette(n, BLACK, RED, GREEN))
+    assert len(read_davis(davis_2016).videos) == 2
+    path = davis_2016 / "Annotations/video1/00001.png"
+    with_palette(np.array(Image.open(path)) > 0, BLACK, GREEN).save(path)
+    with pytest.raises(ValueError, match=r"00001.png: .* 1 is the colour \(0, 255, 0\), and 00000"):
+        read_davis(davis_2016)
+    assert len(read_davis(davis_2016, skip_broken=True).videos) == 1
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGB"])
 @pytest.mark.parametrize(
     "objects",

@@ -47,6 +47,23 @@ def test_one_video(known):
     assert (video.name, video.file_names[1]) == ("video1", "00001.jpg")
 
 
+def test_another_image_that_a_file_names_is_refused(read):
+    content = {"shapes": [shape()], "imageHeight": SIZE[0], "imageWidth": SIZE[1]}
+    for name in ("00001.png", "gone.jpg", "..\\labelled\\00001.jpg", None):
+        assert len(read(content={**content, "imagePath": name}).tracks) == 1
+    message = r"00001.json: imagePath is '.*00002.jpg', which is there too, and not 00001.jpg"
+    with pytest.raises(ValueError, match=message):
+        read(content={**content, "imagePath": "..\\labelled\\00002.jpg"})
+
+
+def test_folders_next_to_files_are_counted(read, known):
+    (known.images / "video1/more").mkdir()
+    save_json(known.images / "video1/more/00001.json", {"shapes": []})
+    read(shape())
+    notes = read_labelme(known.images / "video1").notes
+    assert notes["folders of further videos left out, as there are files next to them"] == 1
+
+
 def test_frames_without_a_file(read):
     assert read(shape()).videos[0].file_names == ["video1/00001.jpg"]
     dataset = read(shape(), frames="all")

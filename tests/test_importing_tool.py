@@ -1,5 +1,6 @@
 """The command, the writer, and what all importers share."""
 
+import errno
 import json
 import tracemalloc
 import zlib
@@ -63,10 +64,10 @@ def test_nothing_is_replaced_or_left_behind(tmp_path, monkeypatch):
     before = path.read_text()
 
     def fail(*args):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="disk full.*out.json"):
         write_ytvis(one_track(), path, overwrite=True)
     assert path.read_text() == before
     assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
@@ -131,14 +132,17 @@ def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call
     check_refused(run(tmp_path / "nothing", *to), "nothing: no such file or folder")
     to[1].write_text("mine")
     check_refused(run(davis, *to), "exists already")
-    assert run(davis, *to, "--overwrite")[0] == 0
+    check_refused(run(davis, *to, "--overwrite"), "out.json is not a YouTube-VIS file")
+    assert to[1].read_text() == "mine"
+    to[1].unlink()
+    assert run(davis, *to)[0] == run(davis, *to, "--overwrite")[0] == 0
     to = ("--output", to[1], "--overwrite")
     check_refused(call(import_dataset, "coco-tracks", to[1], *to), "an input of this command")
     check_refused(run(davis, *to, "--categories", to[1]), "an input of this command")
     check_refused(run(davis, "--output", tmp_path, "--overwrite"), "is a folder; name a file")
     inside = davis / "notes.json"
     inside.write_text("[]")
-    check_refused(run(davis, "--output", inside, "--overwrite"), "is in the source and not a")
+    check_refused(run(davis, "--output", inside, "--overwrite"), "is not a YouTube-VIS file")
     check_refused(call(import_dataset, "labelme", davis, "--output", davis / "a.json"), "labels")
     inside.write_bytes(to[1].read_bytes())  # of an earlier import
     assert run(davis, "--output", inside, "--overwrite")[0] == 0

@@ -144,7 +144,7 @@ def test_area_ranges_include_their_limits_and_follow_the_file(area, ranges):
         assert math.isnan(stats[f"AR{size}"]) == (size not in ranges)
 
 
-@pytest.mark.parametrize("limits", [(5,), (0, 5), (6, 5), (math.nan, 5)])
+@pytest.mark.parametrize("limits", [(5,), (0, 5), (6, 5), (math.nan, 5), (5, math.inf)])
 def test_area_limits_that_make_no_sense(limits):
     with pytest.raises(ValueError, match="give two ascending numbers of pixels above 0"):
         evaluate_tracks(ground_truth([]), [], area_limits=limits)

@@ -48,6 +48,7 @@ def main(options: argparse.Namespace) -> None:
     skip = options.unknown_categories == "skip"
     results = check_results(content, truth, source=options.results, skip_unknown=skip)
     names = exporting.video_names(truth.videos)
+    exporting.check_folder(options.kind, output, names.values())
     categories = sorted(truth.categories, key=attrgetter("id"))
     labels = {category.id: label for label, category in enumerate(categories)}
     classes = [category.name for category in categories]
@@ -77,7 +78,10 @@ def main(options: argparse.Namespace) -> None:
     if overlaps:
         say(f"in {counted(overlaps, 'frames')} tracks overlap: a pixel is that of the best one")
     if kind == "cvat" and not as_named:
-        say("FRAMES, here and in CVAT, must be these frames alone: CVAT numbers them from 0 on")
+        say(
+            "FRAMES, here and in CVAT, must be these frames alone, in CVAT sorted naturally (by "
+            "default it puts 10 before 2): it numbers them from 0 on"
+        )
     words = ["simplevtr", "import", kind, str(output), "--images", "FRAMES", "--output", "NEW.json"]
     say(shlex.join([*words, *more]))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.formats.files import check_output, read_json, refuse_existing
-from simplevtr.terminal import command, say
+from simplevtr.terminal import command, number, say
 from simplevtr.toolbox.importing import READERS, output, read_dataset
 
 # Categories by the name of a dataset without its split.
@@ -58,7 +58,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--frames", metavar="annotated|all", help=text)
     text = """davis: index of void pixels, -1 for none (default: 255, unless it is the only one
         besides 0 in all pictures: then it is the object)"""
-    add("--void", type=int, help=text)
+    add("--void", type=number(int, least=-1, most=255), help=text)
     text = "davis: folder above the videos (default: the only one, as DAVIS's 480p)"
     add("--subfolder", help=text)
     text = "davis: text file of the names of the videos to take, or its name in ImageSets: 2017/val"
@@ -94,8 +94,7 @@ def main(options: argparse.Namespace) -> None:
     read = (options.source, options.categories, vars(options).get("videos"))
     inputs = [path for path in read if path is not None]
     refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
-    if options.source.resolve() in options.output.resolve().parents:
-        _check_in_source(options.output, options.kind)
+    _check_output(options.output, options)
     if "write_frames" in options:
         check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)
@@ -118,17 +117,19 @@ def main(options: argparse.Namespace) -> None:
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")
 
 
-def _check_in_source(path: Path, kind: str) -> None:
+def _check_output(path: Path, options: argparse.Namespace) -> None:
     """Refuse to write what later imports would read as labels, and to replace other files."""
-    if kind == "labelme":
+    if options.kind == "labelme" and options.source.resolve() in path.resolve().parents:
         raise ValueError(f"{path} is in the source, whose JSON files are labels; write elsewhere")
     if not path.is_file():
         return
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except ValueError:  # a list of videos, or a frame
+        content = None
     if not isinstance(content, dict) or not {"videos", "annotations"} <= content.keys():
         raise FileExistsError(
-            f"{path} is in the source and not a YouTube-VIS file, so --overwrite does not replace "
-            "it; write elsewhere"
+            f"{path} is not a YouTube-VIS file, so --overwrite does not replace it; write elsewhere"
         )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from simplevtr import __version__
 from simplevtr.formats.files import json_bytes, read_json, refuse_existing, write_bytes
+from simplevtr.formats.paths import with_slashes
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.terminal import command, counted, markdown_table, number, say, table_cell
 from simplevtr.toolbox.splitting import length_bounds, names_digest, split_videos
@@ -82,7 +83,10 @@ def main(options: argparse.Namespace) -> None:
         kept = {video.name for video in side}
         ids = {v.id for v, summary in zip(file.videos, videos, strict=True) if summary.name in kept}
         parts.append(_part(content, ids, {**recipe, "part": name}))
-    files = [{f for video in part["videos"] for f in video["file_names"]} for part in parts]
+    files = [
+        {with_slashes(name) for video in part["videos"] for name in video["file_names"]}
+        for part in parts
+    ]
     if shared := sorted(files[0] & files[1]):
         raise ValueError(
             f"{file.source}: {len(shared)} frames, such as {shared[0]}, are in videos of both "

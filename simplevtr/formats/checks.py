@@ -96,7 +96,8 @@ def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:
     """The integer (a bool is not one) of at least ``least`` and below 2**63 under ``key``."""
     value = entry.get(key)
     if type(value) is not int or not least <= value < _MOST:
-        raise ValueError(f"{key} must be an integer of {least} or more, {_got(entry, key)}")
+        most = " and below 2**63" if type(value) is int and value >= _MOST else ""
+        raise ValueError(f"{key} must be an integer of {least} or more{most}, {_got(entry, key)}")
     return value
 
 

@@ -108,8 +108,10 @@ def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = Fa
 def write_json(
     path: str | os.PathLike, content: Any, *, overwrite: bool = False, indent: int | None = None
 ) -> None:
-    """Write ``json_bytes`` as ``write_bytes`` does; ValueError for NaN."""
-    write_bytes(path, json_bytes(content, indent=indent), overwrite=overwrite)
+    """Write ``json_bytes``, packed for a name in ``.gz``, as ``write_bytes`` does."""
+    text = json_bytes(content, indent=indent)
+    is_packed = Path(path).suffix.lower() == ".gz"
+    write_bytes(path, gzip.compress(text, mtime=0) if is_packed else text, overwrite=overwrite)
 
 
 def json_bytes(content: Any, *, indent: int | None = None) -> bytes:
@@ -128,6 +130,10 @@ def replaced_file(path: Path) -> Iterator[Path]:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # as when the disk is full
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -79,6 +79,15 @@ def open_image(file: AnyPath | IO[bytes], formats: tuple[str, ...] | None = None
     return Image.open(file, formats=formats or _known_formats())
 
 
+def image_mode(path: AnyPath) -> str | None:
+    """Pillow's name for the kind of an image's pixels, None if it is not an image."""
+    try:
+        with open_image(path) as image:
+            return image.mode
+    except UNREADABLE:
+        return None
+
+
 def frame_size(path: AnyPath, expected_size: Size | None = None) -> Size:
     """(height, width) in pixels as :func:`read_frame` reads the file, which is not decoded."""
     return _read(path, expected_size, None)[1]

@@ -14,7 +14,7 @@ such a file.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -26,7 +26,7 @@ from simplevtr.formats.paths import natural_key, relative
 from simplevtr.formats.polygons import polygons_text
 from simplevtr.formats.ytvis import Video
 from simplevtr.terminal import counted
-from simplevtr.toolbox.importing.sources import frame_number
+from simplevtr.toolbox.importing.sources import files_of, frame_number, sub_folders
 
 import cv2
 import numpy as np
@@ -56,12 +56,27 @@ def video_names(videos: Sequence[Video]) -> dict[int, str]:
     return names
 
 
+def check_folder(kind: str, folder: Path, names: Collection[str]) -> None:
+    """FileExistsError if a folder of results holds other videos, which would be imported too."""
+    if kind == "davis":
+        folder /= "Annotations"
+    if not folder.is_dir():
+        return
+    if kind.startswith("cvat"):
+        found = [file.stem for file in files_of(folder, ".xml")]
+    else:
+        found = [inner.name for inner in sub_folders(folder) if files_of(inner, ".png")]
+    if others := [name for name in found if name not in names]:
+        raise FileExistsError(f"{folder}: holds another video, {others[0]}; write elsewhere")
+
+
 def check_video(
     kind: str, name: str, video: Video, labels: Sequence[int], categories: Sequence[str]
 ) -> bool:
-    """Whether CVAT numbers the frames as their names do, from 0 on; refuses what cannot be written.
+    """Whether CVAT numbers the frames as their names do, from 0 on, however it sorts them.
 
-    ``labels`` are those of the tracks, and ``categories`` what ``export_video`` takes.
+    Refuses what cannot be written. ``labels`` are those of the tracks, and ``categories`` what
+    ``export_video`` takes.
 
     ValueError: frames are in several folders, share a name or, but for DAVIS, have no number that
     the importers could find them by, or, for CVAT, are not in the order of their names; XML does
@@ -87,7 +102,7 @@ def check_video(
                     "CVAT numbers them"
                 )
     _check_room(kind, video, labels, categories)
-    return numbers == [*range(len(numbers))]
+    return numbers == [*range(len(numbers))] and stems == sorted(stems)
 
 
 def _check_room(kind: str, video: Video, labels: Sequence[int], categories: Sequence[str]) -> None:

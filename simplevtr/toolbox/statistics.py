@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from simplevtr.formats.paths import with_slashes
 from simplevtr.formats.ytvis import AnnotationFile, require_objects
 
 Bin = tuple[str, Collection[int]]  # one row of a table: its title and the numbers that it takes
@@ -38,6 +39,7 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
     """
     require_objects(file.source, file.annotations)
     categories: dict[int, set[int]] = {video.id: set() for video in file.videos}
+    names = _video_names(file)
     shown = {video.id: [0] * video.length for video in file.videos}
     instances: Counter[int] = Counter()
     for track in file.annotations or ():
@@ -49,13 +51,13 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
             shown[track.video_id][frame] += mask is not None
     return [
         VideoSummary(name, v.length, frozenset(categories[v.id]), instances[v.id], max(shown[v.id]))
-        for v, name in zip(file.videos, _video_names(file), strict=True)
+        for v, name in zip(file.videos, names, strict=True)
     ]
 
 
 def _video_names(file: AnnotationFile) -> list[str]:
     try:
-        firsts = [video.require_names()[0].replace("\\", "/") for video in file.videos]
+        firsts = [with_slashes(video.require_names()[0]) for video in file.videos]
     except ValueError as error:
         raise ValueError(f"{file.source}: {error}") from error
     folders = [first.rpartition("/")[0] for first in firsts]

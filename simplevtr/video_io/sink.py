@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from simplevtr.formats.files import check_output, refuse_existing
+from simplevtr.formats.images import image_mode
 from simplevtr.formats.mots import NUMBERS, check_classes
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io.frame_source import FrameTiming
@@ -135,11 +136,13 @@ class TrackPngSink(Sink):
     with such pixels.
 
     Raises:
-        ValueError: the path has a suffix or is a file.
+        ValueError: the path has a suffix or is a file, or another picture, such as a frame, has the
+            name of one that is to be written.
         FileExistsError: the folder has files and ``overwrite`` is False.
     """
 
     is_folder = True
+    MODES: tuple[str, ...] = ("I;16", "I")  # that Pillow reads such pictures in
 
     def __init__(
         self,
@@ -150,6 +153,9 @@ class TrackPngSink(Sink):
         overwrite: bool = False,
     ):
         path = check_output(path, overwrite=overwrite, suffixes=("",))
+        for file in path.glob("[0-9]*.png") if names is None else map(path.joinpath, names):
+            if file.exists() and image_mode(file) not in self.MODES:
+                raise ValueError(f"{file}: is a picture, but not of tracks; choose another folder")
         super().__init__(path, size, overwrite=overwrite)
         self._names = names
         self.overlaps = 0
@@ -190,7 +196,7 @@ class DavisPngSink(TrackPngSink):
     ValueError if an id is not from 1 to 254; 255 is DAVIS's value for void.
     """
 
-    MOST = 254
+    MODES, MOST = ("P",), 254
 
     def _value(self, track_id: int, label: int) -> int:
         if not 0 < track_id <= self.MOST:

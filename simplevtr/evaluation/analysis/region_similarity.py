@@ -53,6 +53,8 @@ def score_regions(
         raise ValueError(f"proposals is {proposals}; it must be 1 or more")
     found = []
     for scored in scored_videos(gt, results, "J"):
+        if not scored.true:
+            continue
         video, positions = scored.video, scored.positions[:proposals]
         j = _similarities(scored, proposals)
         for row, column in zip(*linear_sum_assignment(j, maximize=True), strict=True):

@@ -23,14 +23,20 @@ def write_contact_sheets(
     """Write FOLDER/<video id>.png for each video of a repaired file, or of the first so many.
 
     Returns the number of pictures: a video whose frames cannot be read has a warning instead.
+    ValueError if a picture would take the place of a frame.
     """
+    videos = content["videos"][:most_videos]
+    if there := {p.resolve() for v in videos if (p := folder / f"{v['id']}.png").exists()}:
+        files = (below(image_root, n) for video in content["videos"] for n in video["file_names"])
+        if frame := next((file for file in files if file.resolve() in there), None):
+            raise ValueError(f"{frame}: is a frame; choose another folder for the pictures")
     folder.mkdir(parents=True, exist_ok=True)
     names = dict(sorted((entry["id"], entry["name"]) for entry in content["categories"]))
     tracks: dict[int, list[dict[str, Any]]] = {}
     for track in content.get("annotations") or ():
         tracks.setdefault(track["video_id"], []).append(track)
     written = 0
-    for video in tqdm(content["videos"][:most_videos], unit="video", desc="sheets", disable=None):
+    for video in tqdm(videos, unit="video", desc="sheets", disable=None):
         try:
             sheet = _sheet(video, tracks.get(video["id"], []), image_root, names)
         except (ValueError, OSError) as error:

@@ -10,7 +10,12 @@ from simplevtr.toolbox.doctor.findings import Findings
 from simplevtr.toolbox.doctor.frame_files import Split, examine_leaks, look_at_frames, settle_frames
 from simplevtr.toolbox.doctor.masks import examine_masks
 from simplevtr.toolbox.doctor.tracks import examine_annotations, load_lists
-from simplevtr.toolbox.doctor.videos import Video, examine_categories, examine_videos
+from simplevtr.toolbox.doctor.videos import (
+    Video,
+    examine_categories,
+    examine_videos,
+    kept_categories,
+)
 
 from tqdm import tqdm
 
@@ -76,7 +81,7 @@ def examine(
         "not decoded": 0 if root is None or settings.decode else usable,
     }
     repaired |= {"videos": [], "annotations": None if annotations is None else []}
-    repaired["categories"] = [c for own_id, c in categories.items() if own_id == c["id"]]
+    repaired["categories"] = kept_categories(categories)
 
     faults = {}
     if root is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from simplevtr.formats import checks
 from simplevtr.formats.ytvis import is_absent
 from simplevtr.toolbox.doctor.findings import Findings
-from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, objects
+from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, kept_categories, objects
 
 TO_COMPUTE = object()  # in the place of a box or an area that is computed from the mask
 _LISTS = ("segmentations", "bboxes", "areas")
@@ -22,7 +22,7 @@ _WAY_OUT = (
 def examine_annotations(
     values: Sequence[Any],
     videos: dict[int, Video | None],
-    categories: dict[int, dict[str, Any]],
+    categories: dict[int, dict[str, Any] | None],
     findings: Findings,
 ) -> None:
     """Count what is wrong with ids and crowds, and give the videos their tracks, without lists."""
@@ -64,7 +64,7 @@ def examine_annotations(
             track.entry["id"] = next(free)
             findings.repaired("annotations got a new id")
         track.video.tracks.append(track)
-    examine_use([entry for key, entry in categories.items() if key == entry["id"]], used, findings)
+    examine_use(kept_categories(categories), used, findings)
     _examine_crowds(tracks, categories, findings)
 
 
@@ -75,9 +75,7 @@ def _known_id(entry: dict[str, Any], kind: str, known: dict[int, Any], found: Fi
     return own_id
 
 
-def _examine_crowds(
-    tracks: list[Track], categories: dict[int, dict[str, Any]], findings: Findings
-) -> None:
+def _examine_crowds(tracks: list[Track], categories: dict[int, Any], findings: Findings) -> None:
     """Count crowds, and what consists of them alone: the file, else categories and videos."""
     crowds = [track for track in tracks if track.entry.get("iscrowd")]
     kinds = ("category", "video") if len(crowds) < len(tracks) else ("file",)

@@ -60,36 +60,48 @@ def objects(
 
 def _identified(
     values: list[Any], key: str, kind: str, findings: Findings
-) -> Iterator[tuple[int, dict[str, Any], Findings]]:
-    """The id of each entry that has one of its own, the entry, and the findings at its place."""
+) -> Iterator[tuple[int, dict[str, Any] | None, Findings]]:
+    """Each id, the first entry that has it, and the findings at its place.
+
+    The entry is None if the id has several meanings: which one annotations mean is not known.
+    """
     if not values:
         findings.add("nothing-left", f"the list of {key} is empty")
-    seen: set[int] = set()
+    by_id: dict[int, list[tuple[dict[str, Any], Findings]]] = {}
     for entry, found in objects(values, key, findings):
         repair = f"{key} that cannot be used were dropped"
         own_id = found.read(checks.integer, entry, "id", repair)
-        if own_id in seen:
-            repair = f"{key} with the id of another one were dropped"
-            name = f" of {checks.shown(entry.get('name'))}" if kind == "category" else ""
-            detail = f"id {own_id}{name} is that of another {kind}"
-            found.at(**{kind: own_id}).add(f"duplicate-{kind}", detail, repair)
-        elif own_id is not None:
-            seen.add(own_id)
-            yield own_id, entry, found.at(**{kind: own_id})
+        if own_id is not None:
+            by_id.setdefault(own_id, []).append((entry, found.at(**{kind: own_id})))
+    for own_id, same in by_id.items():
+        (first, found), *others = same
+        meanings = [entry.get("name") if kind == "category" else entry for entry, _ in same]
+        is_clear = all(meaning == meanings[0] for meaning in meanings)
+        repair = f"{key} with the id of another one were dropped"
+        for entry, there in others:
+            name = entry.get("name" if kind == "category" else "file_names")
+            name = name[0] if isinstance(name, list) and name else name
+            detail = f"id {own_id} of {checks.shown(name)} is that of another {kind}"
+            there.add(f"duplicate-{kind}", detail, repair)
+        found.repaired(repair, not is_clear)
+        yield own_id, first if is_clear else None, found
 
 
 def examine_categories(
     values: list[Any], dataset_name: str, findings: Findings
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, dict[str, Any] | None]:
     """Count what is wrong with a file's categories, or differs from the public dataset's.
 
     Returns:
         For each id that annotations may have, the category it means, ``{"id", "name", ...}``, in
-        the order of the file; those of one name are one.
+        the order of the file; those of one name are one. None where that is not known.
     """
-    categories: dict[int, dict[str, Any]] = {}
+    categories: dict[int, dict[str, Any] | None] = {}
     by_name: dict[str, dict[str, Any]] = {}
     for own_id, entry, found in _identified(values, "categories", "category", findings):
+        if entry is None:
+            categories[own_id] = None
+            continue
         others = found.other_values(entry, ("id", "name"))
         repair = "categories without a name were named after their id"
         name = found.read(checks.name, entry, "name", repair) or f"category {own_id}"
@@ -106,6 +118,11 @@ def examine_categories(
             detail = f"compared with {dataset_name}, the category list {difference}"
             findings.add("foreign-categories", detail)
     return categories
+
+
+def kept_categories(categories: dict[int, dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """Those that a repair keeps, of what ``examine_categories`` returns."""
+    return [entry for own_id, entry in categories.items() if entry and entry["id"] == own_id]
 
 
 def examine_use(kept: Sequence[dict[str, Any]], used: set[int], findings: Findings) -> None:
@@ -125,11 +142,11 @@ def examine_videos(values: list[Any], findings: Findings) -> dict[int, Video | N
     videos: dict[int, Video | None] = {}
     owners: dict[str, int] = {}  # of a file: the first video of which it is a frame
     for own_id, entry, found in _identified(values, "videos", "video", findings):
-        videos[own_id] = video = _video(own_id, entry, found)
-        if video is None:
-            found.repaired("videos that cannot be used were dropped")
-        else:
+        videos[own_id] = video = None if entry is None else _video(own_id, entry, found)
+        if video is not None:
             _examine_frames(video, owners)
+        elif entry is not None:
+            found.repaired("videos that cannot be used were dropped")
     return videos
 
 

@@ -37,6 +37,7 @@ _LEFT_OUT = {"track": "tracks within tracks (parts of skeletons) left out"} | {
     kind: f"shapes of kind {kind} left out"
     for kind in ("box", "polyline", "points", "cuboid", "skeleton")
 }
+_ORDER_NOTE = "videos whose images CVAT must have sorted naturally (by default it puts 10 before 2)"
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 _RANGE = ("start_frame", "stop_frame", "frame_filter")
 
@@ -55,6 +56,8 @@ def read(
     files = [source] if source.is_file() else sources.files_of(source, ".xml")
     if not files:
         raise ValueError(f"{source}: holds no XML file")
+    deeper = [f for f in sources.sub_folders(source) if sources.files_of(f, ".xml")]
+    dataset.notes[sources.DEEPER_NOTE] = len(deeper)
     labels: list[str] = []
 
     def video_of(path: Path) -> ImportedVideo:
@@ -64,6 +67,8 @@ def read(
         with naming(path):
             tree = _parse(path)
             frames = _matched(pictures, _stated_frames(tree), folder, dataset.notes)
+        names = [picture.name for picture in frames.values()]
+        dataset.notes[_ORDER_NOTE] += names != sorted(names)
         stated = dict.fromkeys(frames, _stated_size(tree))
         draft = VideoDraft(dataset, path.stem, frames, stated=stated)
         with naming(f"{path}, original_size"):

@@ -23,6 +23,7 @@ _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 _WHITE = 255  # void, or in pictures that know nothing else the object
 _VOID_NOTE = "frames with void pixels, taken as background (see --void)"
+_SMOOTH_NOTE = "frames with objects nowhere 3 pixels wide, told apart by colour: or smoothed edges?"
 _WHITE_NOTE = "frames whose only value, 255, is taken as the object"
 _Objects = dict[str, dict[int, str]] | None  # categories by video and object, if there is meta.json
 
@@ -78,17 +79,35 @@ def _draft(
     draft = reading.VideoDraft(dataset, folder.name, images, stated=stated)
     known = objects and objects[folder.name]
     kinds: dict[bool | None, Path] = {}
+    palette: dict[int, tuple[tuple[int, ...], Path]] = {}  # with the first picture that has it
     for name, path in pictures.items():
         with draft.frame(name, path):
-            numbers, coloured = shapes.read_object_numbers(path, draft.size)
+            numbers, coloured, colours = shapes.read_object_numbers(path, draft.size)
             kinds.setdefault(coloured, path)
+            for number, colour in colours.items():
+                before, first = palette.setdefault(number, (colour, path))
+                if before != colour:
+                    raise reading.BrokenVideoError(
+                        f"has a palette in which {number} is the colour {colour}, and {first.name} "
+                        f"of the same video one in which it is {before}; save all in one way"
+                    )
             if True in kinds and False in kinds:
                 raise reading.BrokenVideoError(
                     "tells objects apart by colours or by numbers (a palette or grey levels), and "
                     f"{kinds[not coloured].name} of the same video the other way; save all in one "
                     "way"
                 )
-            for number, mask in shapes.from_labels(numbers).items():
+            masks = shapes.from_labels(numbers)
+            between = [number for number in masks if shapes.LOW_LEVEL < number < _WHITE]
+            if void is None and not coloured and _WHITE in masks and between:
+                raise reading.UndecidedError(
+                    f"has pixels of 255 and of {checks.listed(between)}: smoothed edges, or "
+                    "objects? Save masks without smoothing, or say what is void (--void 255, or -1 "
+                    "for nothing)"
+                )
+            if coloured:
+                dataset.notes[_SMOOTH_NOTE] += shapes.has_thin(numbers)
+            for number, mask in masks.items():
                 if number == void:
                     dataset.notes[_VOID_NOTE] += 1
                     continue

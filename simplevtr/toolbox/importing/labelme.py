@@ -6,7 +6,8 @@ The source is a folder of the files ``<frame>.json`` of one video, or of such fo
 Polygons, rectangles (also turned ones), circles and masks become masks. As in LabelMe, shapes of
 one label and one ``group_id`` are one object: one track per video, united within a frame.
 Points and lines have no mask; they and shapes labelled ``__ignore__`` are left out and counted. The
-image in a file (``imageData``) and the folders in its ``imagePath`` are not read.
+image in a file (``imageData``) and the folders in its ``imagePath`` are not read; a file whose
+``imagePath`` is another image of the video, which LabelMe would show, is refused.
 """
 
 import base64
@@ -16,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 from simplevtr.formats import checks
@@ -45,6 +46,9 @@ def read(
     inside = [source] if single else sources.sub_folders(source)
     folders = [folder for folder in inside if sources.files_of(folder, ".json")]
     dataset.notes["folders without a JSON file left out"] = len(inside) - len(folders)
+    if single:
+        deeper = [f for f in sources.sub_folders(source) if sources.files_of(f, ".json")]
+        dataset.notes[sources.DEEPER_NOTE] = len(deeper)
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
     track_of = partial(_track_of, ungrouped=ungrouped, labels_with_number=labels_with_number)
@@ -79,6 +83,7 @@ def _video(
     for name, content in contents.items():
         with draft.frame(name):
             with naming(files[name]):
+                _check_image(content.get("imagePath"), pictures[name])
                 draft.check_stated(name)
                 entries = checks.items(content, "shapes")
             for number, shape in enumerate(entries, start=1):
@@ -97,6 +102,17 @@ def _video(
     return draft.finished()
 
 
+def _check_image(stated: Any, picture: Path) -> None:
+    """ValueError if a file's ``imagePath`` is another image next to its picture."""
+    if isinstance(stated, str) and (name := PureWindowsPath(stated).name):
+        other = picture.parent / name
+        if other.stem != picture.stem and other.exists():
+            raise ValueError(
+                f"imagePath is {stated!r:.80}, which is there too, and not {picture.name}; one of "
+                "the names is wrong"
+            )
+
+
 def _track_of(
     shape: dict[str, Any], *, ungrouped: str, labels_with_number: bool
 ) -> tuple[tuple[str, int | str | None] | None, str]:
@@ -110,7 +126,7 @@ def _track_of(
         return None, f"of kind {kind}"
     numbered = bool(number) and labels_with_number
     if group is not None:
-        sources.identity(group, "group_id")
+        group = sources.identity(group, "group_id")
     elif ungrouped == "drop" and not numbered:
         return None, "without group_id"
     elif ungrouped == "error" and not numbered:
@@ -157,5 +173,5 @@ def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
-        pixels, _ = shapes.read_labels(io.BytesIO(content), (height, width), shapes.GREY)
-    return shapes.from_window(pixels != 0, round(x0), round(y0), size)
+        labels = shapes.read_labels(io.BytesIO(content), (height, width), shapes.GREY)
+    return shapes.from_window(labels.values != 0, round(x0), round(y0), size)

@@ -71,6 +71,8 @@ def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
         if texts := [source] if source.is_file() else sources.files_of(source, ".txt"):
             return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
         if sources.files_of(source, ".png"):
+            deeper = [f for f in folders if sources.files_of(f, ".png") and f.name != "img1"]
+            dataset.notes[sources.DEEPER_NOTE] = len(deeper)
             return {source.absolute().name: source}
         found = {folder: folder for folder in folders if sources.files_of(folder, ".png")}
     if not found:
@@ -134,7 +136,7 @@ def _objects(content: Path | _Object, size: reading.Size) -> Iterator[_Object]:
         identity, label, rle = content
         yield identity, label, shapes.from_rle(rle, size)
         return
-    labels, _ = shapes.read_labels(content, size, shapes.DEEP_LABELS)
+    labels = shapes.read_labels(content, size, shapes.DEEP_LABELS).values
     for value, mask in shapes.from_labels(labels.astype("int32")).items():
         if value < NUMBERS:
             raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")

@@ -10,7 +10,7 @@ import math
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from simplevtr.formats import rle
 from simplevtr.formats.checks import is_finite
@@ -18,6 +18,7 @@ from simplevtr.formats.images import UNREADABLE, open_image
 from simplevtr.formats.polygons import MAX_COORDINATE, check_polygons, polygons_text
 from simplevtr.toolbox.importing.reading import Rle, Size
 
+import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -29,7 +30,7 @@ GREY = (("P", "L", "1"), "8-bit grey")
 # More objects than this a picture does not have; a photograph has more colours.
 _MOST_OBJECTS = 100
 # So few grey levels may be any objects, and levels so low any number of them.
-_FEW_LEVELS, _LOW_LEVEL = 8, 64
+_FEW_LEVELS, LOW_LEVEL = 8, 64
 
 
 def from_rle(segmentation: Any, size: Size) -> Rle:
@@ -147,18 +148,30 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
     return masks
 
 
-def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None]:
+class Objects(NamedTuple):
+    """A picture in which each object has a number."""
+
+    numbers: np.ndarray  # (H, W) int32, where 0 is the background
+    # Whether colours or numbers identify the objects, None where it may be either.
+    by_colour: bool | None
+    palette: dict[int, tuple[int, ...]]  # (r, g, b) of the numbers that occur, empty without one
+
+
+def read_object_numbers(path: Path, size: Size) -> Objects:
     """Read a PNG of (H, W) pixels in which each object has a number or a colour of its own.
 
     The number is the palette's index or the grey level. Black and white pictures of one bit have
     the numbers 0 and 255, as they have grey levels. In RGB, grey is its level, and any other colour
     a number above 255 that stands for it.
-
-    Returns:
-        (H, W) int32, where 0 is the background; and whether colours (True) or numbers (False)
-        identify the objects, None where it may be either.
     """
-    picture, mode = read_labels(path, size, OBJECT_NUMBERS)
+    picture, mode, palette = read_labels(path, size, OBJECT_NUMBERS)
+    used = np.flatnonzero(np.bincount(picture.ravel())).tolist() if palette else ()
+    colours_of = {n: c for n in used if (c := tuple(palette[3 * n : 3 * n + 3]))}
+    if any(palette[:3]) and (black := [n for n, colour in colours_of.items() if not any(colour)]):
+        raise ValueError(
+            f"has a palette in which {black[0]} is black, the background, and 0 is not; save it in "
+            "colours (RGB), or with a palette that begins with black"
+        )
     if mode in ("LA", "RGBA"):
         if (picture[..., -1] != 255).any():
             raise ValueError("is transparent in places; the background must be black")
@@ -171,7 +184,7 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
         # Objects are numbered from 1 without large gaps, though one number may lie apart, as void;
         # smoothed edges are not.
         many = mode != "P" and len(found) > _FEW_LEVELS
-        many = many and (len(found) > _MOST_OBJECTS or found[-2] > max(_LOW_LEVEL, 2 * len(found)))
+        many = many and (len(found) > _MOST_OBJECTS or found[-2] > max(LOW_LEVEL, 2 * len(found)))
         by_colour = False if mode in ("P", "L", "LA") and len(found) else None
     else:
         colours = (1 << 24) + picture @ np.array([1 << 16, 1 << 8, 1], np.int32)
@@ -183,7 +196,14 @@ def read_object_numbers(path: Path, size: Size) -> tuple[np.ndarray, bool | None
             f"has {len(found)} {what}, each of which would be an object; save masks without "
             "smoothing or JPEG compression, or as palette PNGs of object numbers"
         )
-    return level, by_colour
+    return Objects(level, by_colour, colours_of)
+
+
+def has_thin(numbers: np.ndarray) -> bool:
+    """Whether a value of an (H, W) picture is nowhere 3 x 3 pixels large."""
+    around, exact = np.ones((3, 3), np.uint8), numbers.astype(np.float64)
+    solid = cv2.erode(exact, around) == cv2.dilate(exact, around)
+    return len(np.unique(numbers[solid])) < len(np.unique(numbers))
 
 
 def png_size(path: Path) -> Size | None:
@@ -195,21 +215,30 @@ def png_size(path: Path) -> Size | None:
         return None
 
 
+class Labels(NamedTuple):
+    """A picture of labels."""
+
+    values: np.ndarray  # (H, W) or (H, W, channels)
+    mode: str  # Pillow's name for what they are
+    palette: list[int]  # [r0, g0, b0, r1, ...] of mode P, empty otherwise
+
+
 def read_labels(
     file: Path | io.BytesIO,
     size: Size,
     kind: tuple[tuple[str, ...], str],
     *,
     formats: tuple[str, ...] = ("PNG",),
-) -> tuple[np.ndarray, str]:
-    """The values and mode of a picture, decoded only if it has (H, W) pixels of this kind."""
+) -> Labels:
+    """Read a picture, which is decoded only if it has (H, W) pixels of this kind."""
     modes, description = kind
     form = " or ".join(formats)
     try:
         with open_image(file, formats=formats) as image:
             found, mode = (image.height, image.width), image.mode
             if found == tuple(size) and mode in modes:
-                return np.array(image.convert("L") if mode == "1" else image), mode
+                palette = (mode == "P" and image.getpalette()) or []
+                return Labels(np.array(image.convert("L") if mode == "1" else image), mode, palette)
     except UNREADABLE as error:
         raise ValueError(f"cannot be read as a {form}: {error}") from error
     if found != tuple(size):

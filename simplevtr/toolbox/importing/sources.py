@@ -13,6 +13,7 @@ from simplevtr.formats.paths import existing, natural_key
 from simplevtr.toolbox.importing.reading import ImportedDataset
 
 # Which frames of a video are imported, where not all have annotations.
+DEEPER_NOTE = "folders of further videos left out, as there are files next to them"
 Frames = Literal["annotated", "all"]
 
 
@@ -130,7 +131,8 @@ def as_object(value: Any, where: object) -> dict[str, Any]:
 
 
 def identity(value: Any, what: str) -> int | str:
-    """``value`` if it can identify something, an integer or a text, else ValueError."""
+    """What identifies something, an integer or a text, else ValueError; the text "1" is 1."""
     if type(value) not in (int, str):
         raise ValueError(f"{what} is {shown(value)}; an integer or a text is needed")
-    return value
+    is_number = isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,17}", value)
+    return int(value) if is_number else value
