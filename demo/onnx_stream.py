@@ -118,11 +118,12 @@ def open_model(path):
 
 def read(source, path):
     """The first frame, and all: upright (H, W, 3) uint8 RGB, of even sides, as H.264 wants them."""
-    if not source.streams.video:
+    video = source.streams.best("video")
+    if video is None or video.disposition & av.stream.Disposition.attached_pic:
         raise ValueError(f"{path} has no video")
     frames = (
         np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
-        for frame in source.decode(video=0)
+        for frame in source.decode(video)
     )
     frames = (np.ascontiguousarray(f[: len(f) // 2 * 2, : f.shape[1] // 2 * 2]) for f in frames)
     if (first := next(frames, None)) is None or not first.size:
@@ -138,12 +139,12 @@ def run(options):
         raise ValueError(f"--window {options.window}: the model takes {length} frames at once")
     stride = about["stride"] if length == about["window"] else max(1, 3 * length // 4)
     tracks, new, done = {}, iter(range(1, 10**9)), 0
-    with av.open(options.video, metadata_errors="replace") as source:
+    with av.open(f"file:{options.video}", metadata_errors="replace") as source:
         first, frames = read(source, options.video)
         height, width = first.shape[:2]
         size = input_size(height, width, about)
-        with av.open(options.output, "w") as sink:
-            stream = sink.add_stream("libx264", source.streams.video[0].average_rate or 25)
+        with av.open(f"file:{options.output}", "w") as sink:
+            stream = sink.add_stream("libx264", source.streams.best("video").average_rate or 25)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             for start, held, settled in windows(frames, length, stride):
                 scores, masks = look(session, about, held, size)

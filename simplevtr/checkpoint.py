@@ -14,6 +14,7 @@ from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
 from simplevtr.package_files import PackageFiles
 from simplevtr.structures import Classes
+from simplevtr.terminal import one_line
 from simplevtr.weights_file import (
     classes_of,
     config_of,
@@ -23,6 +24,7 @@ from simplevtr.weights_file import (
     write_weights,
 )
 
+import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
@@ -49,6 +51,8 @@ def local_file(path: str) -> str:
     """
     try:
         local = PathManager.get_local_path(path)
+    except RuntimeError as error:  # a name that detectron2's catalog does not have
+        raise FileNotFoundError(f"MODEL.WEIGHTS {path}: {one_line(error)}") from error
     except URLError as error:
         raise OSError(
             f"MODEL.WEIGHTS {path} could not be fetched ({error.reason}): give a local file, or "
@@ -97,6 +101,10 @@ def load_trained(model: nn.Module, cfg: CfgNode) -> None:
         if of_model and None not in (old, new):
             text = "%s was trained with %s %r, which is %r here: it may predict something else"
             logger.warning(text, cfg.MODEL.WEIGHTS, key, old, new)
+
+
+def _not_finite(weights: Mapping[str, torch.Tensor]) -> list[str]:
+    return [name for name, value in weights.items() if not value.isfinite().all()]
 
 
 class ClipCheckpointer(DetectionCheckpointer):
@@ -151,13 +159,19 @@ class ClipCheckpointer(DetectionCheckpointer):
             return
         state = {key: part.state_dict() for key, part in self.checkpointables.items()}
         path = Path(self.save_dir) / f"{name}.pth"
+        weights = self.model.state_dict()
+        if broken := _not_finite(weights):
+            raise FloatingPointError(
+                f"{path} is not saved: {len(broken)} weights became infinite or NaN, such as "
+                f"{broken[0]}. Lower SOLVER.BASE_LR; --resume goes on from the checkpoint before"
+            )
         self.logger.info("Saving checkpoint to %s", path)
-        content = {"model": self.model.state_dict(), **state, **extra}
+        content = {"model": weights, **state, **extra}
         save_whole(content, path)
         if name == "model_final" and self._final_config is not None:
-            single, weights = path.with_suffix(".safetensors"), weights_of(content, path)[0]
+            single, chosen = path.with_suffix(".safetensors"), weights_of(content, path)[0]
             known: Any = {"classes": self.classes, "config": self._final_config}
-            write_weights(weights, single, overwrite=True, **known)
+            write_weights(chosen, single, overwrite=True, **known)
         self.tag_last_checkpoint(path.name)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
@@ -178,7 +192,7 @@ class ClipCheckpointer(DetectionCheckpointer):
             logger.info("%s: loading %s", self._source, which)
             left_out, names = self.ignore_prefixes, [*weights, *self.model.state_dict()]
             for prefix in left_out:
-                if not any(name.startswith(prefix) for name in names):
+                if not prefix or not any(name.startswith(prefix) for name in names):
                     raise ValueError(
                         f"MODEL.IGNORE_WEIGHTS has {prefix!r}, with which no name begins in "
                         f"{self._source} or in the model, such as {names[0]}"
@@ -186,6 +200,14 @@ class ClipCheckpointer(DetectionCheckpointer):
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
             self._name_backbone(checkpoint)
         self._match_classes(checkpoint)
+        own = self.model.state_dict()
+        for key, value in checkpoint["model"].items():
+            kinds = [torch.as_tensor(v).is_floating_point() for v in (value, own.get(key, value))]
+            if kinds == [False, True]:
+                raise ValueError(
+                    f"{self._source}: {key} is of {value.dtype}, where {own[key].dtype} is needed; "
+                    "quantised weights cannot be loaded"
+                )
         incompatible = super()._load_model(checkpoint)
         problems = [
             f"{key}: {tuple(found)} in the file, {tuple(wanted)} in the model"
@@ -210,7 +232,7 @@ class ClipCheckpointer(DetectionCheckpointer):
                 "Use the config that the checkpoint was trained with, or start some parts anew "
                 "with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
             )
-        if broken := [k for k, v in self.model.state_dict().items() if not v.isfinite().all()]:
+        if broken := _not_finite(self.model.state_dict()):
             raise ValueError(
                 f"{self._source} has infinite or NaN values in {len(broken)} tensors, such as "
                 f"{broken[0]}: take an earlier checkpoint"

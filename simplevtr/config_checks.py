@@ -51,10 +51,20 @@ _UNREAD = (
     "SOLVER.NUM_DECAYS",
     "TEST.AUG",
     "TEST.DETECTIONS_PER_IMAGE",
+    "TEST.PRECISE_BN",  # it would not reach the average of SOLVER.EMA_DECAY, nor resume exactly
 )
 # Keys that one backbone alone reads, by MODEL.BACKBONE.NAME.
 _OF_BACKBONE = {
-    "build_resnet_backbone": ("MODEL.RESNETS.DEPTH", "MODEL.RESNETS.STRIDE_IN_1X1"),
+    "build_resnet_backbone": (
+        "MODEL.RESNETS.DEFORM_MODULATED",
+        "MODEL.RESNETS.DEFORM_NUM_GROUPS",
+        "MODEL.RESNETS.DEFORM_ON_PER_STAGE",
+        "MODEL.RESNETS.DEPTH",
+        "MODEL.RESNETS.NUM_GROUPS",
+        "MODEL.RESNETS.RES5_DILATION",
+        "MODEL.RESNETS.STRIDE_IN_1X1",
+        "MODEL.RESNETS.WIDTH_PER_GROUP",
+    ),
     "build_small_resnet_backbone": (
         "MODEL.RESNETS.BLOCKS_PER_STAGE",
         "MODEL.RESNETS.STAGE_STRIDES",
@@ -138,6 +148,7 @@ _LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             "MODEL.TIMM.PYRAMID_CHANNELS",
             "MODEL.TIMM.SIZE",
             "SOLVER.CHECKPOINT_PERIOD",
+            "SOLVER.IMS_PER_BATCH",
         ),
     ),
     ("at least 0", lambda x: x >= 0, ("INPUT.PSEUDO_MOTION", "SOLVER")),
@@ -201,6 +212,8 @@ def check_config(cfg: CfgNode) -> None:
             )
     if not cfg.OUTPUT_DIR:
         raise ValueError("OUTPUT_DIR is empty; the name of a folder is needed")
+    if "://" in cfg.OUTPUT_DIR:
+        raise ValueError(f"OUTPUT_DIR is {cfg.OUTPUT_DIR!r}; a folder of this machine is needed")
     if len(set(cfg.DATASETS.TEST)) < len(cfg.DATASETS.TEST):
         raise ValueError(f"DATASETS.TEST names a dataset twice: {', '.join(cfg.DATASETS.TEST)}")
     ignored = [item for name in _READ_BY if name != head for item in _READ_BY[name].items()]

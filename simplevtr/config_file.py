@@ -8,6 +8,7 @@ import ast
 import difflib
 import math
 import os
+import re
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from detectron2.config import CfgNode
 
 BASE = "_BASE_"
 _TAGS = "tag:yaml.org,2002:"
+_OTHER_BASE = rf"{_TAGS}(int[-+]?0[0-9_]+|(int|float).*:.*)"
 _MOST_BYTES = 2**20  # no config comes near; a video given by mistake is not read whole
 _KINDS = {
     bool: "True or False",
@@ -40,6 +42,10 @@ class _PlainLoader(yaml.SafeLoader):
     """YAML's plain types; errors have their place, and a key may not be given twice."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        # YAML 1.1 takes 010 for 8 and 1:30 for 90.
+        if isinstance(node, yaml.ScalarNode) and re.fullmatch(_OTHER_BASE, node.tag + node.value):
+            problem = f"{node.value} may be a number of another base; write it in decimal digits"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError) as error:
@@ -171,6 +177,8 @@ def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:
     """Merge KEY VALUE words of a command line into ``cfg``; ValueError where it is not allowed."""
     if len(words) % 2:
         raise ValueError(f"options come as KEY VALUE pairs, got {len(words)} words: {list(words)}")
+    if late := next((word for word in words[::2] if word.startswith("--")), None):
+        raise ValueError(f"command line: {late} must stand before the KEY VALUE pairs")
     for key, value in zip(words[::2], words[1::2], strict=True):
         prefix, dot, name = key.rpartition(".")
         node: Any = cfg

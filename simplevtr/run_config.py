@@ -88,7 +88,7 @@ def check_device(cfg: CfgNode) -> None:
         ) from error
     if device.type != "cuda":
         try:
-            torch.empty(0, device=device)
+            torch.empty(0, device=device).tolist()  # "meta" has no values
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ValueError(f"MODEL.DEVICE is {device}, which cannot be used: {error}") from error
     elif not torch.cuda.is_available():

@@ -96,6 +96,8 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
     if isinstance(average, Mapping):
         wrap = "module."
         content = {k.removeprefix(wrap): v for k, v in average.items() if k.startswith(wrap)}
+    elif content and all(str(name).startswith("module.") for name in content):  # DataParallel's
+        content = {name.removeprefix("module."): value for name, value in content.items()}
     if not content:
         raise ValueError(f"{source} holds no weights, a dict of names and tensors")
     weights = {}
@@ -109,7 +111,7 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
             kind = "ndarray" if isinstance(value, np.ndarray) else type(value).__name__
             raise ValueError(f"{source}: {name!r} is of type {kind}, where a tensor is expected")
         weights[name] = tensor
-    if content is checkpoint["model"]:
+    if not isinstance(average, Mapping):
         return weights, "the weights as they are (no average was kept)"
     return weights, "the average of the weights (SOLVER.EMA_DECAY)"
 

@@ -45,10 +45,29 @@ def test_missing_keys_are_named_only_where_everything_is_needed(tmp_path):
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
     model = Small()
     model.head.weight.data[1, 2] = float("nan")
-    ClipCheckpointer(model, str(tmp_path)).save("model")
+    with pytest.raises(FloatingPointError, match=r"model.pth is not saved: 1 weights .* head.weig"):
+        ClipCheckpointer(model, str(tmp_path)).save("model")
+    torch.save({"model": model.state_dict()}, tmp_path / "model.pth")
     with pytest.raises(ValueError, match=r"model.pth has .* NaN .* 1 tensors, such as head.weight"):
         ClipCheckpointer(Small()).load(str(tmp_path / "model.pth"))
     ClipCheckpointer(Small(), ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
+
+
+def test_quantised_weights_are_refused(tmp_path):
+    weights = {name: value.to(torch.int8) for name, value in Small().state_dict().items()}
+    torch.save({"model": weights}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match="body.weight is of torch.int8, where torch.float32 is"):
+        ClipCheckpointer(Small()).load(str(tmp_path / "model.pth"))
+
+
+def test_prefixes_and_classes_are_those_of_the_names_without_module(tmp_path):
+    weights = {f"module.{name}": value for name, value in Small().state_dict().items()}
+    torch.save({"model": weights}, tmp_path / "model.pth")
+    model = Small()
+    head = model.head.weight.clone()
+    ClipCheckpointer(model, ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
+    assert torch.equal(model.head.weight, head)
+    assert torch.equal(model.body.weight, weights["module.body.weight"])
 
 
 def test_ignored_prefixes_keep_their_own_weights(tmp_path):
@@ -57,8 +76,9 @@ def test_ignored_prefixes_keep_their_own_weights(tmp_path):
     head = model.head.weight.clone()
     ClipCheckpointer(model, ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
     assert torch.equal(model.head.weight, head)
-    with pytest.raises(ValueError, match="IGNORE_WEIGHTS has 'haed', with which no name begins"):
-        ClipCheckpointer(model, ignore_prefixes=["haed"]).load(str(tmp_path / "model.pth"))
+    for prefix in ("haed", ""):
+        with pytest.raises(ValueError, match=f"IGNORE_WEIGHTS has '{prefix}', with which no name"):
+            ClipCheckpointer(model, ignore_prefixes=[prefix]).load(str(tmp_path / "model.pth"))
 
 
 def test_inference_warns_of_a_config_that_the_weights_were_not_trained_with(

@@ -101,7 +101,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(video, out, "--results", "a.txt"), "'.txt', allowed: .json"),
         (options(video, tmp_path / "o", "--masks", str(tmp_path / "o")), "both the video and the"),
         (options(video, out, "--classes", "cat"), "unknown class 'cat'; the model's classes: none"),
-        (options(video, out, "--trail", "-1"), "trail is -1"),
+        (options(video, out, "--trail", "-1"), "--trail: -1 was given; it must be at least 0"),
         (options(video, tmp_path / "a.gif", "--fps", "60"), "at most 50 frames a second"),
         (options(video, out, opts=("MODEL.WEIGHTS", "")), "MODEL.WEIGHTS is empty"),
         (options(video, out, opts=("MODEL.WEIGHTS", "no.pth")), "no.pth does not exist"),

@@ -1,10 +1,11 @@
 from fractions import Fraction
 
-from simplevtr.video_io import FrameTiming
+from simplevtr.video_io import FrameTiming, open_source
 from simplevtr.video_io.frame_source import Timeline
 from simplevtr.video_io.writer import fine_tick
 
 import pytest
+from footage import pictures, record
 
 MS = Fraction(1, 1000)
 
@@ -55,6 +56,16 @@ def test_times_always_increase():
 
 def test_a_clock_that_is_set_back_goes_on():
     assert starts(timeline([5000, 5040, 0, 40, 80])) == [0, 0.04, 0.08, 0.12, 0.16]
+    recording = range(0, 360, 40)  # a short one, joined with itself
+    assert starts(timeline([*recording, *recording])) == [i / 25 for i in range(18)]
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip.wmv", "clip.mkv", "clip.mp4"])
+def test_frames_that_are_stored_out_of_order_have_even_times(tmp_path, name):
+    record(tmp_path / name, pictures(12), options={"bf": "2"})
+    source = open_source(tmp_path / name)
+    assert sum(1 for _ in source) == 12
+    assert [source.timing(i).start for i in range(12)] == [Fraction(i, 10) for i in range(12)]
 
 
 def test_a_gap_is_kept_unless_the_clock_may_jump():

@@ -22,6 +22,30 @@ def test_the_papers_optimizer(tiny_cfg, capfd):
     assert all(group["weight_decay"] == 1e-4 for group in optimizer.param_groups)
 
 
+def test_biases_have_their_own_decay_and_the_rate_of_their_part(tiny_cfg):
+    tiny_cfg.SOLVER.merge_from_list(
+        [
+            "WEIGHT_DECAY_BIAS",
+            0.0,
+            "BIAS_LR_FACTOR",
+            2.0,
+            "BACKBONE_MULTIPLIER",
+            0.1,
+            "BASE_LR",
+            1.0,
+        ]
+    )
+    attention = torch.nn.MultiheadAttention(4, 2)
+    model = torch.nn.ModuleDict({"backbone": torch.nn.Linear(3, 2), "attention": attention})
+    groups = {}
+    for group in build_optimizer(tiny_cfg, model).param_groups:
+        groups |= {id(p): (group["lr"], group["weight_decay"]) for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        is_bias = name.endswith("bias")
+        rate = (2.0 if is_bias else 1.0) * (0.1 if "backbone" in name else 1.0)
+        assert groups[id(parameter)] == (pytest.approx(rate), 0.0 if is_bias else 1e-4), name
+
+
 @pytest.mark.parametrize("name", ["ADABELIEF", "ADAMW"])
 def test_one_step_changes_every_parameter_within_the_clipped_norm(tiny_cfg, name):
     tiny_cfg.SOLVER.OPTIMIZER = name

@@ -73,6 +73,8 @@ EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"
         ("MODEL:\n  DEVICE: cpu\n   WEIGHTS: x\n", r"line 3, column 11: not valid YAML: mapping"),
         ("MODEL:\n\tDEVICE: cpu\n", r"line 2, column 1: a tab; YAML is indented by blanks"),
         ("SEED: 1\nSEED: 2\n", r"line 2, column 1: .*'SEED' stands twice in one group"),
+        ("SEED: 010\n", r"line 1, column 7: .*010 may be a number of another base"),
+        ("SEED: 1:30\n", r"line 1, column 7: .*1:30 may be a number of another base"),
         ("SEED: !!bool maybe\n", r"line 1, column 7: .*not of the type !!bool"),
         ("OUTPUT_DIR: 2021-13-45\n", r"line 1, column 13: .*month must be in 1..12"),
         ("SEED: 5\n---\nSEED: 6\n", r"line 2, column 1: not valid YAML: .*another document"),

@@ -178,6 +178,13 @@ def test_videos_of_one_name_size_and_time_are_told_apart(options, tmp_path):
     assert "has results of another version" in summary(tmp_path / "out")["clip"]["reason"]
     assert segment.main(options([tmp_path / "a/clip"])) == 0
     assert states(tmp_path / "out") == {"clip": "skipped"}
+    first, last, other = (tmp_path / "a/clip" / name for name in ("0.bmp", "2.bmp", "x"))
+    os.utime(last, (10**9 - 1, 10**9 - 1))
+    shutil.rmtree(tmp_path / "out")
+    assert segment.main(options([tmp_path / "a/clip"])) == 0
+    for old, new in ((first, other), (last, first), (other, last)):
+        old.rename(new)
+    assert segment.main(options([tmp_path / "a/clip"])) == 1  # its frames are in another order
 
 
 def test_what_is_finished_outlives_an_interrupt(clips, options, tmp_path, monkeypatch, capsys):
@@ -322,6 +329,9 @@ def test_results_never_lie_in_those_of_others(options, tmp_path, capsys):
     frames_in(tmp_path / "in/a/mots")
     assert segment.main(options([tmp_path / "in/a", tmp_path / "in/a/mots"], "--mots")) == 2
     assert "in/a/mots: its results would lie in those of" in capsys.readouterr().err
+    frames_in(tmp_path / "in/.partial")
+    assert segment.main(options([tmp_path / "in/.partial"])) == 2
+    assert "results cannot be called .partial" in capsys.readouterr().err
 
 
 def test_a_second_run_waits_for_the_first(clips, options, tmp_path, monkeypatch, capsys):

@@ -71,6 +71,13 @@ def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path, capsys):
     assert "Starting training from iteration 2" in capsys.readouterr().out
 
 
+def test_an_average_that_a_complete_run_lacks_is_its_weights(trained, tiny_opts):
+    results = trained / "inference/tiny_val/results.json"
+    before = json.loads(results.read_text())
+    run(["--resume", *tiny_opts, "SOLVER.EMA_DECAY", "0.9"])
+    assert json.loads(results.read_text()) == before
+
+
 def train_and_go_on(arguments, folder):
     """In each of two processes: a training, and the same from its first checkpoint on."""
     args = train_net.main.parser().parse_args(arguments)

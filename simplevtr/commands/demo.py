@@ -50,7 +50,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_score_threshold(parser, SCORE_THRESHOLD)
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
-    add("--trail", type=int, default=0, metavar="N", help="draw the path of the last N frames")
+    add(
+        "--trail",
+        type=number(int, least=0, most=10**6),
+        default=0,
+        metavar="N",
+        help="draw the path of the last N frames",
+    )
     add("--side-by-side", action="store_true", help="show the input to the left of the result")
     shown = {"masks": "masks", "labels": "classes and scores", "ids": "track numbers"}
     for name, what in shown.items():

@@ -17,7 +17,7 @@ from typing import Any
 
 from simplevtr import video_io
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, tracks_by_video
-from simplevtr.formats.files import check_output, read_json, write_json
+from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
 from simplevtr.formats.results import check_results
 from simplevtr.formats.ytvis import GroundTruth, check_ground_truth, load_ground_truth
 from simplevtr.terminal import add_score_threshold, add_unknown_categories, command, counted, say
@@ -49,6 +49,8 @@ def main(options: argparse.Namespace) -> None:
     results = check_results(content, truth, source=options.results, skip_unknown=skip)
     names = exporting.video_names(truth.videos)
     exporting.check_folder(options.kind, output, names.values())
+    inputs = [path for path in (options.results, options.gt) if path]
+    refuse_existing(output / "meta.json", overwrite=options.overwrite, inputs=inputs)
     categories = sorted(truth.categories, key=attrgetter("id"))
     labels = {category.id: label for label, category in enumerate(categories)}
     classes = [category.name for category in categories]
@@ -100,13 +102,14 @@ def _of_video(options: argparse.Namespace, content: Any) -> GroundTruth:
     entries = [e for e in content if isinstance(e, dict)] if isinstance(content, list) else []
     masks: Any = next((e["segmentations"] for e in entries if e.get("segmentations")), [])
     length = len(masks) if isinstance(masks, list) else 0
+    known = sum(1 for _ in source) if source.length is None else source.length
     if not length:
         raise ValueError(f"the results hold no track of {path}")
-    if source.length is not None and length > source.length:
-        raise ValueError(f"{path}: has {source.length} frames, but the results have {length}")
+    if length > known:
+        raise ValueError(f"{path}: has {known} frames, but the results have {length}")
     files = source.names or [f"{t:05d}.jpg" for t in range(length)]
-    known = (e for e in entries if type(e.get("category_id")) is int)
-    ids = {e["category_id"]: e.get("category_name") for e in known}
+    named = (e for e in entries if type(e.get("category_id")) is int)
+    ids = {e["category_id"]: e.get("category_name") for e in named}
     video = {"id": entries[0].get("video_id"), "file_names": [f"{name}/{file}" for file in files]}
     video |= dict(zip(("height", "width"), source.size, strict=True))
     categories = [{"id": i, "name": name or f"category {i}"} for i, name in ids.items()]

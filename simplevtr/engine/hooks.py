@@ -24,6 +24,7 @@ class WeightAverage(HookBase):
         """Start the average at the model's weights; ``decay`` is in (0, 1)."""
         update = get_ema_multi_avg_fn(decay)
         self.average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+        self.restored = False  # whether it was, from a checkpoint
 
     def after_step(self) -> None:
         """Update the average."""
@@ -36,6 +37,11 @@ class WeightAverage(HookBase):
     def load_state_dict(self, state: dict) -> None:
         """Restore a saved average."""
         self.average.load_state_dict(state)
+        self.restored = True
+
+    def start_from(self, model: nn.Module) -> None:
+        """Begin at the weights of a model that no average was kept of."""
+        self.average.module.load_state_dict(_unwrapped(model).state_dict())
 
 
 class Evaluation(EvalHook):

@@ -21,14 +21,20 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     clipped as ``SOLVER.CLIP_GRADIENTS`` says, with ``full_model`` over the global norm.
     """
     solver = cfg.SOLVER
+
+    def rate_factor(name: str) -> float:
+        factor = solver.BACKBONE_MULTIPLIER if "backbone" in name else 1.0
+        return factor * solver.BIAS_LR_FACTOR if name.endswith("bias") else factor
+
+    # detectron2's own keys for biases replace the backbone's rate, and miss those of attention.
+    decay = {} if solver.WEIGHT_DECAY_BIAS is None else {"weight_decay": solver.WEIGHT_DECAY_BIAS}
     params = get_default_optimizer_params(
         model,
         base_lr=solver.BASE_LR,
         weight_decay=solver.WEIGHT_DECAY,
         weight_decay_norm=solver.WEIGHT_DECAY_NORM,
-        bias_lr_factor=solver.BIAS_LR_FACTOR,
-        weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
-        lr_factor_func=lambda name: solver.BACKBONE_MULTIPLIER if "backbone" in name else 1.0,
+        lr_factor_func=rate_factor,
+        overrides=dict.fromkeys(("bias", "in_proj_bias"), decay),
     )
     if solver.OPTIMIZER == "ADAMW":
         # The fast one on a CPU; with float16 on a GPU its gradients are not unscaled before they

@@ -88,6 +88,8 @@ class ClipTrainer(DefaultTrainer):
         for change in check_fit(path, self.cfg):
             logger.warning("Changed since %s: %s", path, change)
         self.checkpointer.load(path)
+        if self._average is not None and not self._average.restored:
+            self._average.start_from(self.model)
         self.start_iter = self._clips.start = self.iter + 1
 
     def train(self) -> OrderedDict | None:

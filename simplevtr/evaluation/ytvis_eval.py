@@ -80,8 +80,8 @@ def check_area_limits(limits: Sequence[float]) -> None:
     """Raise ValueError unless ``limits`` are two ascending numbers above 0."""
     if len(limits) != 2 or not 0 < limits[0] <= limits[1] < math.inf:
         raise ValueError(
-            f"area limits {list(limits)}: give two ascending numbers of pixels above 0, none of them "
-            "infinite, the greatest small and the greatest medium area"
+            f"area limits {list(limits)}: give two ascending numbers of pixels above 0, none "
+            "of them infinite, the greatest small and the greatest medium area"
         )
 
 

@@ -37,6 +37,7 @@ import torch
 from detectron2.config import CfgNode
 
 _SETTINGS, _SUMMARY, _PARTIAL = "settings.json", "summary.csv", ".partial"
+_OWN = (_SETTINGS, _SUMMARY, _PARTIAL)  # in the output folder
 _OVERLAY, _MOTS = "overlay.mp4", "mots"
 _OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, RECORD_NAME)
 # Keys that tracks depend on, but for those that say where things are or how they are scored.
@@ -106,6 +107,8 @@ class SegmentTask:
         taken = {PurePosixPath(video.name, name) for video in videos for name in _OF_VIDEO}
         for video in videos:
             place = PurePosixPath(video.name)
+            if place.parts[0] in _OWN:
+                raise ValueError(f"{video.path}: results cannot be called {video.name}; rename it")
             if not taken.isdisjoint((place, *place.parents)):
                 raise ValueError(
                     f"{video.path}: its results would lie in those of the folder of frames around "
@@ -203,9 +206,10 @@ def _remove(path: Path) -> None:
 
 
 def _fingerprint(video: NamedVideo) -> list:
-    """Number, bytes, latest change and a checksum of a video's files, which tell it from others.
+    """Number, bytes and checksums of a video's files, which tell it from others.
 
-    The checksum is of the end of the middle one: unpacked archives have times that are all alike.
+    The first is of names, sizes and times, the second of the end of the middle one: unpacked
+    archives have times that are all alike.
     A file that is not there, at the end of a link, has none of these; a remote one its version.
     """
     if video.remote:
@@ -213,10 +217,10 @@ def _fingerprint(video: NamedVideo) -> list:
     path = video.path
     files = filter(is_image, path.iterdir()) if path.is_dir() else [path]
     found = {path: path.stat() for path in sorted(files) if path.is_file()}
-    latest = max((stat.st_mtime_ns for stat in found.values()), default=0)
+    about = [(path.name, stat.st_size, stat.st_mtime_ns) for path, stat in found.items()]
     check = 0
     for path in [*found][len(found) // 2 :][:1]:
         with path.open("rb") as file:
             file.seek(-min(_TAIL, found[path].st_size), os.SEEK_END)
             check = zlib.crc32(file.read())
-    return [len(found), sum(stat.st_size for stat in found.values()), latest, check]
+    return [len(found), sum(size for _, size, _ in about), zlib.crc32(repr(about).encode()), check]

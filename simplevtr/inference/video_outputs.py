@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from simplevtr.formats.files import check_output
+from simplevtr.formats.images import is_image
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io import FrameSink, FrameSource, MotsPngSink, open_sink
 from simplevtr.visualization import TrackPainter
@@ -35,9 +36,9 @@ class Targets:
         wanted = {name: getattr(self, name) for name in suffixes if getattr(self, name)}
         if not wanted:
             raise ValueError("nothing is to be written; give --output, --masks or --results")
-        # A folder of pictures, which has no rate, is an input as well.
+        # A folder of pictures is an input as well.
         files = (*source.files, *(file.resolve() for file in source.files))
-        folders = {file.parent for file in files} if source.fps is None else ()
+        folders = {file.parent for file in files if is_image(file)}
         found: dict[Path, str] = {}
         for name, path in wanted.items():
             target = check_output(path, overwrite=self.overwrite, suffixes=suffixes[name])

@@ -12,7 +12,7 @@ import numpy as np
 # Streams that are sent rather than stored reset their clocks now and then; none of them has as few
 # as one picture in ten seconds.
 JUMP = 10  # seconds
-BACK = 1  # seconds
+BACK = Fraction(1, 5)  # seconds; rounding takes less from a clock
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,12 @@ class FrameTiming:
 
 
 class Timeline:
-    """The times of a video's frames: always increasing, the first at 0, 16 bytes per frame.
+    """The times of a video's frames: always increasing, the first at 0, 24 bytes per frame.
 
     ``tick`` is the container's unit of time in seconds. Clocks that jump back (joined recordings, a
     camera that restarts) go on where they were; with ``may_jump`` also those that jump ahead by
-    more than 10 s.
+    more than 10 s. Some containers (AVI, ASF, MXF) have the times in the order in which frames are
+    decoded: they go back while those of decoding do not, and those of decoding count then.
     """
 
     def __init__(self, fps: Fraction | None, tick: Fraction, *, may_jump: bool = False):
@@ -36,12 +37,28 @@ class Timeline:
         self._step = max(1, round(1 / (fps * tick))) if fps else 1
         self._origin = 0  # ticks on the container's clock that are time 0
         self._starts, self._durations = array("q"), array("q")
+        # Ticks at which the frames were decoded, as long as these rise; None: they do not.
+        self._decoded: array[int] | None = array("q")
+        self._by_decoding = False
 
     def __len__(self) -> int:
         return len(self._starts)
 
-    def add(self, pts: int | None, duration: int | None) -> None:
-        """Note the next frame: its time and duration in ticks, None or 0 where unknown."""
+    def add(self, pts: int | None, duration: int | None, dts: int | None = None) -> None:
+        """Note the next frame: its time and duration in ticks, None or 0 where unknown.
+
+        ``dts`` is the time of the packet that was decoded last, None if unknown.
+        """
+        if self._by_decoding:
+            pts = dts
+        elif self._decoded is not None and pts is not None:
+            if dts is None or (self._decoded and dts <= self._decoded[-1]):
+                self._decoded = None
+            elif self._starts and pts - self._origin < self._starts[-1]:
+                self._by_decoding, self._origin, pts = True, self._decoded[0], dts
+                self._starts = array("q", (past - self._origin for past in self._decoded))
+            else:
+                self._decoded.append(dts)
         if not self._starts:
             start, self._origin = 0, pts or 0
         else:

@@ -16,6 +16,7 @@ from av.container import InputContainer
 
 logger = logging.getLogger(__name__)
 
+_DEPENDENT = 1 << 19  # a part of a picture, which PyAV has no name for
 _HOPELESS = 1000  # packets without a single frame
 # FFmpeg follows these to other files or addresses, which the user did not name.
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
@@ -70,7 +71,7 @@ class StreamReader:
                     "brought to the first one's size",
                     self._name, self.count, frame.width, frame.height, size[1], size[0],
                 )  # fmt: skip
-            self.timeline.add(frame.pts, frame.duration)
+            self.timeline.add(frame.pts, frame.duration, frame.dts)
             self.count += 1
             image = frame.to_ndarray(format="rgb24", height=size[0], width=size[1])
             swap_axes, flip_rows, flip_columns = turn
@@ -246,11 +247,17 @@ def _seconds(stream: av.VideoStream) -> Fraction | None:
 def _pick_stream(container: InputContainer, name: str) -> av.VideoStream:
     # The cover picture of a sound file is a "video" of one frame: left out; an animated AVIF begins
     # with a still picture.
-    for stream in sorted(container.streams.video, key=lambda stream: stream.frames == 1):
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise ValueError(f"{name}: no decoder for its video is in this build of PyAV")
-            return stream
+    streams = sorted(container.streams.video, key=lambda stream: stream.frames == 1)
+    if any(stream.disposition & _DEPENDENT for stream in streams):
+        raise ValueError(f"{name}: a picture in tiles (HEIC); save it as a JPEG or PNG")
+    streams = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
+    if streams and not streams[0].frames:  # not counted; FFmpeg has looked at the first ones
+        best = container.streams.best("video")
+        streams = [best] if best in streams else streams
+    for stream in streams:
+        if stream.codec_context is None:
+            raise ValueError(f"{name}: no decoder for its video is in this build of PyAV")
+        return stream
     raise ValueError(f"{name}: not a video or image that PyAV/PIL can read (no video stream)")
 
 

@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[3]
 _RESERVED = ("SEED", "OUTPUT_DIR")
 _Seeds = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(min_length=1)]
 # Also that of a folder.
-_Name = Annotated[str, msgspec.Meta(pattern=r"^(?!start$)[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+_Name = Annotated[
+    str, msgspec.Meta(pattern=r"^(?!start$|table\.|plot\.)[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+]
 
 
 class _Start(msgspec.Struct, forbid_unknown_fields=True):
