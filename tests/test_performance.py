@@ -120,7 +120,7 @@ def test_the_rest_goes_on_after_an_error(monkeypatch, capsys):
     ("words", "message"),
     [
         (["SOLVER.OPTIMISER", "SGD"], "the config key SOLVER.OPTIMISER does not exist"),
-        (["--device", "meta"], "MODEL.DEVICE is meta; only a CPU or CUDA is measured"),
+        (["--device", "meta"], "MODEL.DEVICE is meta, which cannot be used"),
         (["--device", "cuda"], "MODEL.DEVICE is cuda, but PyTorch finds no GPU here"),
     ],
 )

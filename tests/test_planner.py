@@ -308,7 +308,7 @@ def test_verification(monkeypatch, capsys, measured, fine):
         (["--gpu", "1"], "--gpu 1.0 must be more than --reserve 1.0"),
         (["--gpu", "8", "--instances", "11"], "--instances 11, but MODEL.SIMPLEVTR.NUM_QUERIES"),
         (["--gpu", "8", "MODEL.SIMPLEVTR.QUERY_FRAMES", "4"], "QUERY_FRAMES fixes the number"),
-        (["--gpu", "8", "SOLVER.IMS_PER_BATCH", "0"], "IMS_PER_BATCH is 0; it must be 1 or more"),
+        (["--gpu", "8", "SOLVER.IMS_PER_BATCH", "0"], "IMS_PER_BATCH is 0; it must be at least 1"),
         (["--gpu", "8", "--config-file", "none.yaml"], "none.yaml does not exist"),
         (["--gpu", "8", "--longest", "0"], "--longest: 0 was given; it must be at least 1"),
     ],

@@ -42,8 +42,6 @@ class Planner:
         most, slots = max(args.instances), cfg.MODEL.SIMPLEVTR.NUM_QUERIES
         if most > slots:
             raise ValueError(f"--instances {most}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}")
-        if (clips := cfg.SOLVER.IMS_PER_BATCH) < 1:
-            raise ValueError(f"SOLVER.IMS_PER_BATCH is {clips}; it must be 1 or more")
         if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
             raise ValueError(
                 "MODEL.SIMPLEVTR.QUERY_FRAMES fixes the number of frames; plan with QUERY_FRAMES 0 "
@@ -56,7 +54,9 @@ class Planner:
             self.ways[RECOMPUTED] = [_RECOMPUTE, str(parts)]
             self._models[RECOMPUTED] = self._model(self.ways[RECOMPUTED])
         self._plans = {  # nothing is measured yet
-            (size, way): MemoryPlan(partial(model.training, size=size, clips=clips))
+            (size, way): MemoryPlan(
+                partial(model.training, size=size, clips=cfg.SOLVER.IMS_PER_BATCH)
+            )
             for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
             for way, model in self._models.items()
         }
