@@ -87,7 +87,10 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
     links = tmp_path / "links"
     links.mkdir()
     (links / "0.png").symlink_to(write(tmp_path / "frames", pictures(1)) / "00000.png")
-    out = tmp_path / "out.mp4"
+    moving, out = tmp_path / "moves/00000.png", tmp_path / "out.mp4"
+    moving.parent.mkdir()
+    images = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    images[0].save(moving, save_all=True, append_images=images[1:], duration=100)
     cases = (
         (options(tmp_path / "no.mp4", out), "no.mp4: no such file"),
         (options(tmp_path / "text.mp4", out), "text.mp4: not a video or image"),
@@ -96,6 +99,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(video, video), "in.mp4 exists already"),
         (options(video, video, "--overwrite"), "in.mp4: this is the input"),
         (options(links, tmp_path / "frames", "--overwrite"), "frames: this is the input"),
+        (options(moving, moving.parent, "--overwrite"), "moves: this is the input"),
         (options(video, None), "nothing is to be written; give --output, --masks or --results"),
         (options(video, out, "--masks", str(video)), "suffix '.mp4', allowed: a folder"),
         (options(video, out, "--results", "a.txt"), "'.txt', allowed: .json"),
@@ -116,7 +120,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         assert error.count("\n") == 1
         assert error.startswith("demo.py: error: ")
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "config.yaml", "empty", "frames", "in.mp4", "links", "model.pth", "text.mp4",
+        "config.yaml", "empty", "frames", "in.mp4", "links", "model.pth", "moves", "text.mp4",
     ]  # fmt: skip
 
 

@@ -293,3 +293,13 @@ def test_a_palette_picture_has_254_tracks_at_most(tmp_path):
         with pytest.raises(ValueError, match="track 255; a picture has tracks from 1 to 254"):
             sink.write(FrameTracks(1, SIZE, [255], [0], [0.5], [mask]))
     assert (np.asarray(Image.open(tmp_path / "a/000000.png")) == 254).sum() == decoded(mask).sum()
+
+
+def test_results_are_not_replaced_by_the_categories(tmp_path, known, capsys):
+    output = tmp_path / "exported"
+    output.mkdir()
+    gt = save_json(tmp_path / "gt.json", {**known.content, "annotations": None})
+    results = write_results(output / "meta.json", known.content["annotations"])
+    words = ["davis", results, "--gt", gt, "--output", output, "--overwrite"]
+    assert main([*map(str, words)]) == 2
+    assert "meta.json is an input of this command" in capsys.readouterr().err
