@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 logger = logging.getLogger(__name__)
 
-_DEPENDENT = 1 << 19  # a part of a picture, which PyAV has no name for
+_DEPENDENT = 1 << 19  # a part of another stream's picture; PyAV has no name for it
 _HOPELESS = 1000  # packets without a single frame
 # FFmpeg follows these to other files or addresses, which the user did not name.
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
@@ -246,11 +246,13 @@ def _seconds(stream: av.VideoStream) -> Fraction | None:
 
 def _pick_stream(container: InputContainer, name: str) -> av.VideoStream:
     # The cover picture of a sound file is a "video" of one frame: left out; an animated AVIF begins
-    # with a still picture.
-    streams = sorted(container.streams.video, key=lambda stream: stream.frames == 1)
-    if any(stream.disposition & _DEPENDENT for stream in streams):
+    # with a still picture; a stream may refine another one.
+    found = container.streams.video
+    if sum(bool(stream.disposition & _DEPENDENT) for stream in found) > 1:
         raise ValueError(f"{name}: a picture in tiles (HEIC); save it as a JPEG or PNG")
-    streams = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
+    left_out = av.stream.Disposition.attached_pic | _DEPENDENT
+    streams = [stream for stream in found if not stream.disposition & left_out]
+    streams.sort(key=lambda stream: stream.frames == 1)
     if streams and not streams[0].frames:  # not counted; FFmpeg has looked at the first ones
         best = container.streams.best("video")
         streams = [best] if best in streams else streams
