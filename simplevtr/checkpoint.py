@@ -200,12 +200,11 @@ class ClipCheckpointer(DetectionCheckpointer):
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
             self._name_backbone(checkpoint)
         self._match_classes(checkpoint)
-        own = self.model.state_dict()
-        for key, value in checkpoint["model"].items():
-            kinds = [torch.as_tensor(v).is_floating_point() for v in (value, own.get(key, value))]
-            if kinds == [False, True]:
+        for key, own in self.model.state_dict().items():
+            value = checkpoint["model"].get(key, own)
+            if own.is_floating_point() and not torch.as_tensor(value).is_floating_point():
                 raise ValueError(
-                    f"{self._source}: {key} is of {value.dtype}, where {own[key].dtype} is needed; "
+                    f"{self._source}: {key} is of {value.dtype}, where {own.dtype} is needed; "
                     "quantised weights cannot be loaded"
                 )
         incompatible = super()._load_model(checkpoint)

@@ -92,12 +92,13 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
     """
     # As ``engine.hooks.WeightAverage`` saved it
     average = inside(checkpoint, "trainer", "hooks", "WeightAverage")
-    content = checkpoint["model"]
-    if isinstance(average, Mapping):
-        wrap = "module."
-        content = {k.removeprefix(wrap): v for k, v in average.items() if k.startswith(wrap)}
-    elif content and all(str(name).startswith("module.") for name in content):  # DataParallel's
-        content = {name.removeprefix("module."): value for name, value in content.items()}
+    is_average = isinstance(average, Mapping)
+    content = average if is_average else checkpoint["model"]
+    # An average is among numbers of its own; DataParallel wraps all weights.
+    names = {key: key.removeprefix("module.") for key in content if isinstance(key, str)}
+    wrapped = {name: content[key] for key, name in names.items() if name != key}
+    if is_average or len(wrapped) == len(content):
+        content = wrapped
     if not content:
         raise ValueError(f"{source} holds no weights, a dict of names and tensors")
     weights = {}
@@ -111,7 +112,7 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
             kind = "ndarray" if isinstance(value, np.ndarray) else type(value).__name__
             raise ValueError(f"{source}: {name!r} is of type {kind}, where a tensor is expected")
         weights[name] = tensor
-    if not isinstance(average, Mapping):
+    if not is_average:
         return weights, "the weights as they are (no average was kept)"
     return weights, "the average of the weights (SOLVER.EMA_DECAY)"
 

@@ -60,7 +60,7 @@ def test_quantised_weights_are_refused(tmp_path):
         ClipCheckpointer(Small()).load(str(tmp_path / "model.pth"))
 
 
-def test_prefixes_and_classes_are_those_of_the_names_without_module(tmp_path):
+def test_prefixes_are_those_of_the_names_without_module(tmp_path):
     weights = {f"module.{name}": value for name, value in Small().state_dict().items()}
     torch.save({"model": weights}, tmp_path / "model.pth")
     model = Small()

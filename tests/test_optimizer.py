@@ -23,18 +23,8 @@ def test_the_papers_optimizer(tiny_cfg, capfd):
 
 
 def test_biases_have_their_own_decay_and_the_rate_of_their_part(tiny_cfg):
-    tiny_cfg.SOLVER.merge_from_list(
-        [
-            "WEIGHT_DECAY_BIAS",
-            0.0,
-            "BIAS_LR_FACTOR",
-            2.0,
-            "BACKBONE_MULTIPLIER",
-            0.1,
-            "BASE_LR",
-            1.0,
-        ]
-    )
+    tiny_cfg.SOLVER.WEIGHT_DECAY_BIAS, tiny_cfg.SOLVER.BIAS_LR_FACTOR = 0.0, 2.0
+    tiny_cfg.SOLVER.BACKBONE_MULTIPLIER, tiny_cfg.SOLVER.BASE_LR = 0.1, 1.0
     attention = torch.nn.MultiheadAttention(4, 2)
     model = torch.nn.ModuleDict({"backbone": torch.nn.Linear(3, 2), "attention": attention})
     groups = {}

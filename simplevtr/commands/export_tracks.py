@@ -102,9 +102,9 @@ def _of_video(options: argparse.Namespace, content: Any) -> GroundTruth:
     entries = [e for e in content if isinstance(e, dict)] if isinstance(content, list) else []
     masks: Any = next((e["segmentations"] for e in entries if e.get("segmentations")), [])
     length = len(masks) if isinstance(masks, list) else 0
-    known = sum(1 for _ in source) if source.length is None else source.length
     if not length:
         raise ValueError(f"the results hold no track of {path}")
+    known = sum(1 for _ in source) if source.length is None else source.length
     if length > known:
         raise ValueError(f"{path}: has {known} frames, but the results have {length}")
     files = source.names or [f"{t:05d}.jpg" for t in range(length)]

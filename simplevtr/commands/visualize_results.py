@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from simplevtr import video_io, visualization
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, tracks_by_video
-from simplevtr.formats.files import check_output, refuse_existing, write_bytes
+from simplevtr.formats.files import check_output, refuse_replaced_frames, write_bytes
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import Video, load_ground_truth, require_objects
@@ -89,9 +89,8 @@ def main(options: argparse.Namespace) -> None:
         path = options.output / f"{video_id}{suffix}"
         outputs[video_id] = check_output(path, overwrite=options.overwrite, suffixes=(suffix,))
     drawn = [by_id[video_id].video for video_id in outputs]
-    frames = [video.frame_path(options.images, t) for video in drawn for t in range(video.length)]
-    for path in outputs.values():
-        refuse_existing(path, overwrite=options.overwrite, inputs=frames)
+    frames = (video.frame_path(options.images, t) for video in drawn for t in range(video.length))
+    refuse_replaced_frames(outputs.values(), frames)
     for video_id, output in tqdm(outputs.items(), unit="video", disable=None):
         scored, rows = by_id[video_id], {}
         name = scored.video.name[-_LONGEST_NAME:]

@@ -169,6 +169,13 @@ def refuse_existing(
         )
 
 
+def refuse_replaced_frames(targets: Iterable[Path], frames: Iterable[Path]) -> None:
+    """ValueError if a picture that is to be written has the place of a frame."""
+    if there := {target.resolve() for target in targets if target.exists()}:
+        if frame := next((frame for frame in frames if frame.resolve() in there), None):
+            raise ValueError(f"{frame}: is a frame; choose another folder for the pictures")
+
+
 def check_output(
     path: str | os.PathLike,
     *,

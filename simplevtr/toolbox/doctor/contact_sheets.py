@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from simplevtr.formats.files import refuse_replaced_frames
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.paths import below, existing
 from simplevtr.formats.rle import mask_text
@@ -26,10 +27,8 @@ def write_contact_sheets(
     ValueError if a picture would take the place of a frame.
     """
     videos = content["videos"][:most_videos]
-    if there := {p.resolve() for v in videos if (p := folder / f"{v['id']}.png").exists()}:
-        files = (below(image_root, n) for video in content["videos"] for n in video["file_names"])
-        if frame := next((file for file in files if file.resolve() in there), None):
-            raise ValueError(f"{frame}: is a frame; choose another folder for the pictures")
+    files = (below(image_root, n) for video in content["videos"] for n in video["file_names"])
+    refuse_replaced_frames((folder / f"{video['id']}.png" for video in videos), files)
     folder.mkdir(parents=True, exist_ok=True)
     names = dict(sorted((entry["id"], entry["name"]) for entry in content["categories"]))
     tracks: dict[int, list[dict[str, Any]]] = {}

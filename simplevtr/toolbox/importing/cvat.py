@@ -56,8 +56,7 @@ def read(
     files = [source] if source.is_file() else sources.files_of(source, ".xml")
     if not files:
         raise ValueError(f"{source}: holds no XML file")
-    deeper = [f for f in sources.sub_folders(source) if sources.files_of(f, ".xml")]
-    dataset.notes[sources.DEEPER_NOTE] = len(deeper)
+    sources.note_deeper(dataset, source, ".xml")
     labels: list[str] = []
 
     def video_of(path: Path) -> ImportedVideo:

@@ -47,8 +47,7 @@ def read(
     folders = [folder for folder in inside if sources.files_of(folder, ".json")]
     dataset.notes["folders without a JSON file left out"] = len(inside) - len(folders)
     if single:
-        deeper = [f for f in sources.sub_folders(source) if sources.files_of(f, ".json")]
-        dataset.notes[sources.DEEPER_NOTE] = len(deeper)
+        sources.note_deeper(dataset, source, ".json")
     if not folders:
         raise ValueError(f"{source}: holds no JSON file and no folder of JSON files")
     track_of = partial(_track_of, ungrouped=ungrouped, labels_with_number=labels_with_number)

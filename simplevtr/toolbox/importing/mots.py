@@ -71,8 +71,7 @@ def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
         if texts := [source] if source.is_file() else sources.files_of(source, ".txt"):
             return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
         if sources.files_of(source, ".png"):
-            deeper = [f for f in folders if sources.files_of(f, ".png") and f.name != "img1"]
-            dataset.notes[sources.DEEPER_NOTE] = len(deeper)
+            sources.note_deeper(dataset, source, ".png", but="img1")
             return {source.absolute().name: source}
         found = {folder: folder for folder in folders if sources.files_of(folder, ".png")}
     if not found:

@@ -13,7 +13,6 @@ from simplevtr.formats.paths import existing, natural_key
 from simplevtr.toolbox.importing.reading import ImportedDataset
 
 # Which frames of a video are imported, where not all have annotations.
-DEEPER_NOTE = "folders of further videos left out, as there are files next to them"
 Frames = Literal["annotated", "all"]
 
 
@@ -46,6 +45,13 @@ def files_of(folder: Path, *suffixes: str) -> list[Path]:
 def _sorted(paths: Iterable[Path]) -> list[Path]:
     visible = (path for path in paths if not path.name.startswith("."))
     return sorted(visible, key=lambda path: natural_key(path.name))
+
+
+def note_deeper(dataset: ImportedDataset, folder: Path, suffix: str, *, but: str = "") -> None:
+    """Count the folders of such files next to files that are read: they are not looked into."""
+    deeper = [f for f in sub_folders(folder) if f.name != but and files_of(f, suffix)]
+    note = "folders of further videos left out, as there are files next to them"
+    dataset.notes[note] = len(deeper)
 
 
 def frames_of(folder: Path) -> dict[str, Path]:
