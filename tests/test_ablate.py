@@ -184,6 +184,35 @@ def test_another_config_file_is_refused(plan, capsys):
     assert run(plan, launch, "--seeds", "1", "2", "3") == 2
     assert "values.SOLVER.WEIGHT_DECAY: not set before, 0.3 now" in capsys.readouterr().err
     assert launch.commands == []
+    # What was trained with the earlier file is not compared with what is trained now.
+    assert run(plan, launch, "--tables-only") == 2
+    assert "has no result of the plan's runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "now"),
+    [
+        ("MODEL.WEIGHTS", "one.pth", "two.pth"),
+        ("DATASETS.CUSTOM", "{}, [a, one.json, .]]", "{}, [b, two.json, .]]"),
+    ],
+)
+def test_weights_and_data_of_a_config_file_count(plan, tiny, capsys, monkeypatch, key, before, now):
+    base = plan.with_name("base.yaml")
+    group, name = key.split(".")
+    monkeypatch.chdir(plan.parent)
+    for file in ("one.pth", "two.pth"):
+        Path(file).touch()
+    edited(plan, lambda p: p.update(config=str(base)))
+    edited(plan, lambda p: p["opts"].pop(key, None))
+    ours = str(tiny["DATASETS.CUSTOM"])[:-1]
+    weights = f"_BASE_: {CLIPS_CONFIG}\nMODEL: {{WEIGHTS: one.pth}}\n"
+    plan.with_name("weights.yaml").write_text(weights)
+    text = "_BASE_: weights.yaml\n{}: {{{}: {}}}\n"
+    base.write_text(text.format(group, name, before.format(ours)))
+    assert run(plan, FakeLaunch(), "--no-cost") == 0
+    base.write_text(text.format(group, name, now.format(ours)))
+    assert run(plan, FakeLaunch(), "--no-cost") == 2
+    assert re.search(rf"values\.{key}: .*one\..* before, .*two\..* now", capsys.readouterr().err)
 
 
 def test_a_folder_of_somebody_else_is_refused(plan, capsys):
@@ -244,6 +273,18 @@ def test_start_is_trained_once_per_seed_and_adapted(plan, with_start):
         "--overwrite",
     ]
     assert train[-2:] == ["MODEL.WEIGHTS", f"{out}/base/seed_1/start.pth"]
+
+
+def test_tables_leave_out_what_began_with_other_weights(plan, with_start):
+    with_start()
+    assert run(plan, FakeLaunch(), "--no-cost") == 0
+    out = plan.parent / "out"
+    settings = json.loads((out / "start/seed_1/settings.json").read_text())
+    settings["values"]["SOLVER.WEIGHT_DECAY"] = 0.3
+    (out / "start/seed_1/settings.json").write_text(json.dumps(settings))
+    assert run(plan, FakeLaunch(), "--tables-only") == 0
+    rows = {row["name"]: row["seeds"] for row in csv.DictReader((out / "table.csv").open())}
+    assert rows["base"] == "2"
 
 
 def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys):

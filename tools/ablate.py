@@ -12,16 +12,25 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from simplevtr.engine.run_folder import only_run_in
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.terminal import command, number, say
 from simplevtr.toolbox.ablation import table
-from simplevtr.toolbox.ablation.jobs import check_configs, check_settings, cost_job, make_jobs
+from simplevtr.toolbox.ablation.jobs import (
+    check_configs,
+    check_settings,
+    cost_job,
+    make_jobs,
+    read_configs,
+)
 from simplevtr.toolbox.ablation.plan import Plan, read_plan
 from simplevtr.toolbox.ablation.schedule import run_jobs
 from simplevtr.visualization.plots import draw_ablation, write_figure
+
+from detectron2.config import CfgNode
 
 _TABLES = ("table.md", "table.csv", "plot.png")
 
@@ -47,7 +56,7 @@ def main(options: argparse.Namespace) -> int:
     if unknown := [name for name in names if name not in plan.runs]:
         raise ValueError(f"--only: {unknown[0]!r} is not a run; runs: {', '.join(plan.runs)}")
     if options.tables_only:
-        if not _write_tables(plan, options.output):
+        if not _write_tables(plan, options.output, read_configs(plan)):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
     # Tables of a folder without a run of this plan are somebody else's.
@@ -75,15 +84,15 @@ def main(options: argparse.Namespace) -> int:
             failed = run_jobs(jobs, side_by_side=options.jobs)
             failed += run_jobs(costs)  # measured alone
         finally:
-            _write_tables(plan, options.output)
+            _write_tables(plan, options.output, configs)
     if failed:
         say(f"ablate.py: failed: {'; '.join(failed)}", sys.stderr)
     return 1 if failed else 0
 
 
-def _write_tables(plan: Plan, output: Path) -> bool:
+def _write_tables(plan: Plan, output: Path, configs: Mapping[str, CfgNode]) -> bool:
     """Write the tables and the plot of the results at hand; whether there are any."""
-    results, costs = table.collect(plan, output)
+    results, costs = table.collect(plan, output, configs)
     if not results:
         return False
     by_seed = {

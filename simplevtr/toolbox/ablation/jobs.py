@@ -5,7 +5,7 @@ in a job's folder has the plan's settings.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.run_config import check_device, setup_cfg
 from simplevtr.terminal import error_text
-from simplevtr.toolbox.ablation.plan import ROOT, Plan, Run
+from simplevtr.toolbox.ablation.plan import ROOT, Plan, Run, from_anywhere
 
 import msgspec
 from detectron2.config import CfgNode
@@ -38,19 +38,29 @@ def check_configs(plan: Plan) -> dict[str, CfgNode]:
     Raises:
         ValueError: a config does not work; the message names the plan and the run.
     """
-    configs: dict[str, CfgNode] = {}
     tested: set[str] = set()
-    runs = [part for run in plan.runs.values() for part in (run.source, run)]
-    for run in filter(None, runs):
-        if run.name in configs:
-            continue
+
+    def check(run: Run) -> CfgNode:
+        cfg = _checked_config(run)
+        if run.kind != "start" and (path := _test_file(cfg)) not in tested:  # it takes time
+            load_annotated(path)
+            tested.add(path)
+        return cfg
+
+    return read_configs(plan, check)
+
+
+def read_configs(
+    plan: Plan, read: Callable[[Run], CfgNode] = lambda part: setup_cfg(part.config, part.words)
+) -> dict[str, CfgNode]:
+    """The configs as of ``check_configs``, which are not checked."""
+    configs: dict[str, CfgNode] = {}
+    parts = [part for run in plan.runs.values() for part in (run.source, run) if part]
+    for part in parts:
         try:
-            cfg = configs[run.name] = _checked_config(run)
-            if run.kind != "start" and (path := _test_file(cfg)) not in tested:  # it takes time
-                load_annotated(path)
-                tested.add(path)
+            configs[part.name] = configs.get(part.name) or read(part)
         except (ValueError, KeyError, OSError) as error:
-            where = run.name if run.kind == "start" else f"run {run.name!r}"
+            where = part.name if part.kind == "start" else f"run {part.name!r}"
             raise ValueError(f"{plan.path}: {where}: {error_text(error)}") from error
     return configs
 
@@ -83,11 +93,11 @@ def _test_file(cfg: CfgNode) -> str:
 class Job:
     """One (run, seed), or the costs of a run."""
 
-    run: Run  # its settings are what the result depends on
+    run: Run
     seed: int | None  # None for costs
     folder: Path  # what it leaves there has the names that ``file`` returns
     steps: list[Step]  # a command each; it is left out if the file exists that comes with it
-    values: dict[str, Any]  # of the config where it is not the default, by key
+    settings: dict[str, Any]  # what settings.json holds, see ``job_settings``
     needs: Path | None = None  # result of another job that must be there first
 
     @property
@@ -103,11 +113,6 @@ class Job:
     def file(self, name: str) -> Path:
         """Where another file is; that of the costs is in the folder of all seeds."""
         return self.folder / (f"cost_{name}" if self.seed is None else name)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What settings.json holds: those of the run, and ``values``, as config files change."""
-        return {**self.run.settings, "values": self.values}
 
 
 def make_jobs(
@@ -156,14 +161,23 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
         options = ("--gt", _test_file(cfg), "--area-limits", *cfg.TEST.AREA_LIMITS)
         options += ("--results", results, "--output", done)
         steps.append(_step(done, "tools/evaluate.py", *options))
-    return Job(run, seed, folder, steps, _values(cfg), needs)
+    return Job(run, seed, folder, steps, job_settings(run, cfg), needs)
 
 
-def _values(cfg: CfgNode) -> dict[str, Any]:
-    """What differs from the defaults, except names of files, which depend on the machine."""
-    usual, files = flat(default_config()), ("MODEL.WEIGHTS", "OUTPUT_DIR", "DATASETS.CUSTOM")
-    given = {key: value for key, value in flat(cfg).items() if key not in files}
-    return {key: value for key, value in given.items() if value != usual.get(key)}
+def job_settings(run: Run, cfg: CfgNode) -> dict[str, Any]:
+    """What results depend on: the run's settings, and ``values``, as config files change.
+
+    These are what differs from the defaults in the run's config, by key.
+    """
+    cfg = cfg.clone()
+    cfg.MODEL.WEIGHTS = from_anywhere(cfg.MODEL.WEIGHTS) if cfg.MODEL.WEIGHTS else ""
+    cfg.DATASETS.CUSTOM = [
+        [name, *map(from_anywhere, files)] for name, *files in cfg.DATASETS.CUSTOM
+    ]
+    set_here = ["OUTPUT_DIR", *(["MODEL.WEIGHTS"] if run.source else [])]
+    usual, given = flat(default_config()), flat(cfg)
+    changed = {key: value for key, value in given.items() if value != usual.get(key)}
+    return {**run.settings, "values": {k: v for k, v in changed.items() if k not in set_here}}
 
 
 def cost_job(run: Run, output: Path, cfg: CfgNode) -> Job:
@@ -172,7 +186,8 @@ def cost_job(run: Run, output: Path, cfg: CfgNode) -> Job:
     result = folder / "cost.json"
     options = ("--config-file", run.config, "--threads", 1, "--json", result, *run.words)
     step = _step(result, "benchmarks/training_step.py", *options)
-    return Job(replace(run, source=None), None, folder, [step], _values(cfg))
+    run = replace(run, source=None)
+    return Job(run, None, folder, [step], job_settings(run, cfg))
 
 
 def _step(unless: Path, script: str, *options: object) -> Step:

@@ -79,9 +79,7 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """What the results depend on: the run's own settings and those that it starts from."""
-        path = Path(self.config).resolve()  # the same wherever the command is called from
-        config = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        settings = {"config": str(config), "opts": self.opts}
+        settings: dict[str, Any] = {"config": from_anywhere(self.config), "opts": self.opts}
         if self.source:
             trained_on = "start" if self.source.kind == "start" else "start_from"
             key = "evaluate" if self.kind == "evaluate" else trained_on
@@ -102,6 +100,12 @@ class Plan:
         tests = {name: other.opts.get("DATASETS.TEST") for name, other in self.runs.items()}
         same = [name for name in tests if tests[name] == tests[run.name]]
         return self.baseline if self.baseline in same else same[0]
+
+
+def from_anywhere(path: str) -> str:
+    """The name of a file that is the same wherever a command is called from."""
+    whole = Path(path).resolve()
+    return str(whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else whole)
 
 
 def read_plan(path: str | os.PathLike, seeds: list[int] | None = None) -> Plan:

@@ -132,7 +132,6 @@ def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, Non
             raise ChildProcessError(f"exit status {status}\n{tail}  all of it: {log}")
     if job.seed is not None:
         result = {"name": job.run.name, "seed": job.seed, "commands": commands}
-        result["settings"] = job.run.settings
         if job.run.kind != "start":
             scores = read_json(job.folder / "scores.json")
             result |= {key: scores[key] for key in scores if key != "per_category"}

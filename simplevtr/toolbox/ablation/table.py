@@ -10,8 +10,10 @@ from typing import Any
 
 from simplevtr.formats.files import read_json
 from simplevtr.terminal import markdown_table, mean_and_deviation, mean_text, table_cell
-from simplevtr.toolbox.ablation.jobs import changed_settings
-from simplevtr.toolbox.ablation.plan import Plan
+from simplevtr.toolbox.ablation.jobs import changed_settings, job_settings
+from simplevtr.toolbox.ablation.plan import Plan, Run
+
+from detectron2.config import CfgNode
 
 logger = logging.getLogger(__name__)
 
@@ -30,30 +32,38 @@ _COST_COLUMNS = {
 }
 
 
-def collect(plan: Plan, output: Path) -> tuple[dict[str, dict[int, dict]], dict[str, dict]]:
+def collect(
+    plan: Plan, output: Path, configs: Mapping[str, CfgNode]
+) -> tuple[dict[str, dict[int, dict]], dict[str, dict]]:
     """The results at hand: by run and seed, and costs by run.
 
-    Results of other settings than the plan's are left out, with a warning.
+    Results of other settings than the plan's, or that began with weights of such, are left out,
+    with a warning. ``configs`` are those of the plan, see ``read_configs``.
     """
     results: dict[str, dict[int, dict]] = {}
     costs = {}
     for name, run in plan.runs.items():
         for path in sorted((output / name).glob("seed_*/result.json")):
-            result = read_json(path)
-            if _same(path, result["settings"], run.settings):
+            settings = f"{path.parent.name}/settings.json"
+            if _current(path, output, settings, run, configs):
+                result = read_json(path)
                 results.setdefault(name, {})[result["seed"]] = result
-        path, settings = output / name / "cost.json", output / name / "cost_settings.json"
-        if path.is_file() and settings.is_file():
-            before = {k: v for k, v in read_json(settings).items() if k != "values"}
-            if _same(path, before, replace(run, source=None).settings):
-                costs[name] = read_json(path)
+        path, alone = output / name / "cost.json", replace(run, source=None)
+        if path.is_file() and _current(path, output, "cost_settings.json", alone, configs):
+            costs[name] = read_json(path)
     return results, costs
 
 
-def _same(path: Path, before: Any, now: Any) -> bool:
-    if changes := changed_settings(before, now):
-        logger.warning("%s is left out; its settings differ: %s", path, changes)
-    return not changes
+def _current(
+    path: Path, output: Path, settings: str, run: Run, configs: Mapping[str, CfgNode]
+) -> bool:
+    """Whether the results at ``path``, of a run and all that it began with, have its settings."""
+    file = output / run.name / settings
+    before = read_json(file) if file.is_file() else {}
+    if changes := changed_settings(before, job_settings(run, configs[run.name])):
+        logger.warning("%s is left out; %s differs: %s", path, file, changes)
+        return False
+    return run.source is None or _current(path, output, settings, run.source, configs)
 
 
 def summarise(
