@@ -1,5 +1,6 @@
 """A training that was stopped goes on as if it had not been, or says why it cannot."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from simplevtr.formats.metrics import read_metrics
 import pytest
 import torch
 from conftest import CLIPS_CONFIG
+from detectron2.data import MetadataCatalog
 from detectron2.engine import HookBase
+from detectron2.utils import comm
 
 
 def config(tiny_opts, *words):
@@ -131,6 +134,21 @@ def test_resume_with_other_settings(stopped, tiny_opts):
     trainer = ClipTrainer(config(tiny_opts, "SOLVER.MAX_ITER", "1"))
     trainer.resume_or_load(resume=True)
     assert trainer.start_iter == 2
+
+
+def test_resume_with_other_data_or_processes(stopped, tiny_opts, monkeypatch):
+    words = ["SOLVER.CHECKPOINT_PERIOD", "1"]
+    file = Path(MetadataCatalog.get("tiny_train").json_file)
+    before = file.read_bytes()
+    file.write_bytes(before + b"\n")  # as after a correction of a mask
+    try:
+        name, old, arrow, new = changed(tiny_opts, *words)[0].rsplit(" ", 3)
+    finally:
+        file.write_bytes(before)
+    assert (name, arrow) == ("SHA-256 of the annotations of tiny_train", "->")
+    assert [old, new] == [hashlib.sha256(data).hexdigest() for data in (before, before + b"\n")]
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    assert changed(tiny_opts, *words) == ["processes 1 -> 2"]
 
 
 def test_new_rates_count_after_resume(stopped, tiny_opts):

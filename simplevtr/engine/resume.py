@@ -1,5 +1,6 @@
 """What --resume continues: the last checkpoint of a run, if it is whole and fits the config."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from simplevtr.weights_file import inside, read_checkpoint
 
 import torch
 from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
+from detectron2.utils import comm
 
 Saved = dict[str, Any]
 
@@ -56,10 +59,21 @@ def check_schedule(path: str, cfg: CfgNode) -> None:
         )
 
 
+def surroundings(cfg: CfgNode) -> dict[str, str | int]:
+    """What a training depends on beside its config: processes, and the content of its data."""
+    result: dict[str, str | int] = {"processes": comm.get_world_size()}
+    for name in cfg.DATASETS.TRAIN:
+        with Path(MetadataCatalog.get(name).json_file).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        result[f"SHA-256 of the annotations of {name}"] = digest
+    return result
+
+
 def check_fit(path: str, cfg: CfgNode) -> list[str]:
     """Raise ValueError if a checkpoint's optimizer or parameters are not those of a config.
 
-    Returns what else has changed in the config since it was written, "KEY from -> to" each.
+    Returns what else has changed since it was written, in the config and in ``surroundings``,
+    "KEY from -> to" each.
     """
     saved = _training_in(path)
     changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in _changes(saved, cfg).items()]
@@ -68,6 +82,9 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
             f"{path} {problem}. Use the run's own values, or start another run: "
             f"MODEL.WEIGHTS {path} OUTPUT_DIR other"
         )
+    for key, now in surroundings(cfg).items():
+        if (before := inside(saved, "trainer", "surroundings", key)) not in (None, now):
+            changes.append(f"{key} {before} -> {now}")
     return changes
 
 

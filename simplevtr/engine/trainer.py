@@ -12,7 +12,7 @@ from simplevtr.data.build import build_test_loader, build_train_loader
 from simplevtr.data.class_names import settled_classes
 from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
 from simplevtr.engine.optimizer import build_optimizer
-from simplevtr.engine.resume import check_fit, last_checkpoint
+from simplevtr.engine.resume import check_fit, last_checkpoint, surroundings
 from simplevtr.engine.run_folder import results_folder
 from simplevtr.engine.writers import WRITERS, RunWriter
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
@@ -51,6 +51,7 @@ class ClipTrainer(DefaultTrainer):
         self._average = WeightAverage(model, decay) if decay else None
         optimizer = self.build_optimizer(cfg, model)
         self._clips = self.build_train_loader(cfg)
+        self._surroundings = surroundings(cfg)
         ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
         model = create_ddp_model(model, broadcast_buffers=False, **ddp_options)
         model.register_forward_hook(refuse_infinite_losses)
@@ -115,7 +116,8 @@ class ClipTrainer(DefaultTrainer):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps in addition to the weights."""
-        return {**super().state_dict(), "seed": self._clips.seed, "config": self.cfg.dump()}
+        more = {"seed": self._clips.seed, "surroundings": self._surroundings}
+        return {**super().state_dict(), **more, "config": self.cfg.dump()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a checkpoint's state, but for the settings, which are those of the config."""
