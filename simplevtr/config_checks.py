@@ -39,6 +39,7 @@ _READ_BY: dict[str, dict[str, Any]] = {
 }
 # Keys of detectron2 that would change a result there and that nothing here reads.
 _UNREAD = (
+    "DATALOADER.ASPECT_RATIO_GROUPING",  # DATALOADER.GROUP_BY_SHAPE
     "DATALOADER.REPEAT_SQRT",
     "DATALOADER.REPEAT_THRESHOLD",
     "DATALOADER.SAMPLER_TRAIN",
@@ -53,9 +54,9 @@ _UNREAD = (
     "TEST.DETECTIONS_PER_IMAGE",
     "TEST.PRECISE_BN",  # it would not reach the average of SOLVER.EMA_DECAY, nor resume exactly
 )
-# Keys that one backbone alone reads, by MODEL.BACKBONE.NAME.
-_OF_BACKBONE = {
-    "build_resnet_backbone": (
+# Keys that some backbones alone read, by MODEL.BACKBONE.NAME.
+_OF_BACKBONE: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("build_resnet_backbone",): (
         "MODEL.RESNETS.DEFORM_MODULATED",
         "MODEL.RESNETS.DEFORM_NUM_GROUPS",
         "MODEL.RESNETS.DEFORM_ON_PER_STAGE",
@@ -65,14 +66,20 @@ _OF_BACKBONE = {
         "MODEL.RESNETS.STRIDE_IN_1X1",
         "MODEL.RESNETS.WIDTH_PER_GROUP",
     ),
-    "build_small_resnet_backbone": (
+    ("build_small_resnet_backbone",): (
         "MODEL.RESNETS.BLOCKS_PER_STAGE",
         "MODEL.RESNETS.STAGE_STRIDES",
         "MODEL.RESNETS.STEM_STRIDE",
     ),
-    "build_timm_backbone": ("MODEL.TIMM",),
+    ("build_resnet_backbone", "build_small_resnet_backbone"): (
+        "MODEL.RESNETS.NORM",
+        "MODEL.RESNETS.RES2_OUT_CHANNELS",
+        "MODEL.RESNETS.STEM_OUT_CHANNELS",
+    ),
+    ("build_timm_backbone",): ("MODEL.TIMM",),
 }
-_NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "LN", "")
+# detectron2's LayerNorm, "LN", is not among what WEIGHT_DECAY_NORM holds for.
+_NORMS = ("BN", "SyncBN", "FrozenBN", "GN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N", "")
 # The words that a key takes.
 CHOICES = {
     "INPUT.FORMAT": ("RGB", "BGR"),
@@ -244,10 +251,14 @@ def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
         hint = "; set that to 0" if cause == "MAX_ITER" and solver.MAX_ITER else ""
         where = f"where SOLVER.{cause} is {solver[cause]}{hint}"
         idle |= {f"SOLVER.{name}": where for name in names if solver[name]}
+    if frames := cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
+        idle["TEST.WINDOW"] = f"where MODEL.SIMPLEVTR.QUERY_FRAMES is {frames}, a window's length"
     chosen = cfg.MODEL.BACKBONE.NAME
-    for name, own in _OF_BACKBONE.items() if chosen in _OF_BACKBONE else ():
-        if name != chosen:
-            idle |= dict.fromkeys(own, f"where MODEL.BACKBONE.NAME is {chosen}, but by {name}")
+    ours = any(chosen in readers for readers in _OF_BACKBONE)
+    for readers, own in _OF_BACKBONE.items() if ours else ():
+        if chosen not in readers:
+            by = " and ".join(readers)
+            idle |= dict.fromkeys(own, f"where MODEL.BACKBONE.NAME is {chosen}, but by {by}")
     for key in keys:
         for group, where in idle.items():
             if _inside(key, group):

@@ -51,6 +51,12 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
         (CLIPS_CONFIG, ["MODEL.TIMM.NAME", "vit"], "NAME is build_small_resnet_backbone, but by"),
         ("", ["MODEL.TIMM.OPTIONS.depth", "3"], "MODEL.BACKBONE.NAME is build_resnet_backbone"),
         (CLIPS_CONFIG, ["MODEL.RESNETS.DEPTH", "101"], "but by build_resnet_backbone"),
+        (
+            "configs/davis/clips.yaml",
+            ["MODEL.RESNETS.NORM", "GN"],
+            "but by build_resnet_backbone and build_small_resnet_backbone",
+        ),
+        ("configs/Base-VisTR.yaml", ["TEST.WINDOW", "16"], "QUERY_FRAMES is 36, a window's length"),
         (CLIPS_CONFIG, ["SOLVER.MAX_EPOCHS", "3"], "SOLVER.MAX_ITER is 600; set that to 0"),
         (CLIPS_CONFIG, ["SOLVER.STEP_EPOCHS", "(3,)"], "SOLVER.MAX_ITER is 600; set that to 0"),
         ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
@@ -65,7 +71,12 @@ def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("INPUT.RANDOM_FLIP", "none"), ("INPUT.CROP.ENABLED", True), ("TEST.AUG.ENABLED", True)],
+    [
+        ("DATALOADER.ASPECT_RATIO_GROUPING", False),
+        ("INPUT.RANDOM_FLIP", "none"),
+        ("INPUT.CROP.ENABLED", True),
+        ("TEST.AUG.ENABLED", True),
+    ],
 )
 def test_keys_of_detectron2_that_nothing_reads_are_refused(key, value):
     with pytest.raises(ValueError, match=f"{key} is {value!r}, which SimpleVTR does not read; "):

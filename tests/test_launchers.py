@@ -94,7 +94,7 @@ def last_losses(folder):
 
 def test_torchrun_on_two_machines_trains_as_one_process_does(tiny_opts, tmp_path):
     words = [*tiny_opts, "SOLVER.IMS_PER_BATCH", "2", "DATASETS.TEST", "()", "SEED", "1"]
-    words += ["DATALOADER.ASPECT_RATIO_GROUPING", "False", "MODEL.RESNETS.NORM", "FrozenBN"]
+    words += ["MODEL.RESNETS.NORM", "FrozenBN"]
     run_train_net(*words, "OUTPUT_DIR", str(tmp_path / "one"))
     words += ["OUTPUT_DIR", str(tmp_path / "two")]
     torchrun = "-m torch.distributed.run --nnodes 2 --nproc-per-node 1 --master-addr 127.0.0.1"

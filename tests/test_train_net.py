@@ -1,6 +1,7 @@
 """Training and evaluation end to end, through the command a user types."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -182,6 +183,25 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["MAX_ITER", "2", "STEP_EPOCHS", "(1,)"], r"EPOCHS .* is not read with .* set STEPS"),
+        (["MAX_ITER", "0", "STEP_EPOCHS", "()", "STEPS", "(1,)"], "without .* set STEP_EPOCHS"),
+    ],
+)
+def test_steps_in_the_other_unit(tiny_opts, tmp_path, caplog, words, message):
+    """In a file, where what builds on it may give the other."""
+    pairs = "".join(f"  {k}: {v}\n" for k, v in zip(words[::2], words[1::2], strict=True))
+    text = f"_BASE_: {CLIPS_CONFIG}\nSOLVER:\n  LR_SCHEDULER_NAME: WarmupMultiStepLR\n{pairs}"
+    (tmp_path / "steps.yaml").write_text(text)
+    at = tiny_opts.index("SOLVER.MAX_ITER")
+    words = [*tiny_opts[:at], *tiny_opts[at + 2 :]]
+    args = ["--config-file", str(tmp_path / "steps.yaml"), *words]
+    runs.read_config(train_net.main.parser().parse_args(args))
+    assert re.search(message, caplog.text)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["DATASETS.TRAIN", "('ytvis_2030_train',)"], "ytvis_2030_train"),
@@ -189,6 +209,7 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
         (["SOLVER.AMP.ENABLED", "True"], "AMP.ENABLED needs a GPU"),
         (["TEST.EXPECTED_RESULTS", "[['bbox', 'AP', 1.0, 1.0]]"], "'segm', METRIC, VALUE, TOL"),
         (["TEST.EXPECTED_RESULTS", "[['segm', 'mAP', 1.0, 1.0]]"], "metrics are AP, AP50, .*AP-CA"),
+        (["TEST.EXPECTED_RESULTS", "[['segm', 'AP-cat', 1, 1]]"], r"but tiny_val has AP, .*AP-\w+"),
         (["MODEL.WEIGHTS", str(ROOT)], "checkpoint .* is a folder"),
         (["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "FRAME_NUM is 2, but queries .*QUERY_FRAMES, 3"),
         (["MODEL.WEIGHTS", "no://such"], "checkpoint no://such does not exist"),
@@ -215,7 +236,7 @@ def test_evaluation_needs_weights(tiny_opts):
         run(["--eval-only", *tiny_opts, "MODEL.MASK_ON", "False"])
 
 
-def test_evaluation_of_the_last_checkpoint(trained, tiny_opts, tmp_path):
+def test_evaluation_of_the_last_checkpoint(trained, tiny_opts, tmp_path, caplog):
     """As detectron2 has it: --resume with --eval-only is about OUTPUT_DIR, not MODEL.WEIGHTS."""
     at_the_end = [row for row in metrics(trained) if "segm/AP" in row][-1]
     other = tmp_path / "other.pth"
@@ -223,6 +244,7 @@ def test_evaluation_of_the_last_checkpoint(trained, tiny_opts, tmp_path):
     torch.save({"model": {key: torch.zeros_like(value) for key, value in saved.items()}}, other)
     evaluated = ["--eval-only", "--resume", "--overwrite", *tiny_opts, "MODEL.WEIGHTS", str(other)]
     assert run(evaluated)["segm"]["AP"] == pytest.approx(at_the_end["segm/AP"], nan_ok=True)
+    assert f"evaluates the last checkpoint of OUTPUT_DIR {trained}, not {other}" in caplog.text
     # These results are no longer the training's own.
     before = (trained / "inference/tiny_val/results.json").read_bytes()
     with pytest.raises(FileExistsError, match=r"results\.json .*--overwrite"):

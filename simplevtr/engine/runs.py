@@ -86,7 +86,13 @@ def share_batch(cfg: CfgNode) -> None:
 
 def resolve_schedule(cfg: CfgNode) -> None:
     """Without ``SOLVER.MAX_ITER``, turn ``MAX_EPOCHS`` and ``STEP_EPOCHS`` into iterations."""
-    if cfg.SOLVER.MAX_ITER > 0:
+    in_iterations = cfg.SOLVER.MAX_ITER > 0
+    names = ("STEPS", "STEP_EPOCHS") if in_iterations else ("STEP_EPOCHS", "STEPS")
+    read, other = (cfg.SOLVER[name] for name in names)
+    if other and not read and cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupMultiStepLR":
+        text = "SOLVER.%s %s is not read %s SOLVER.MAX_ITER: the learning rate has no steps, set %s"
+        logger.warning(text, names[1], other, "with" if in_iterations else "without", names[0])
+    if in_iterations:
         return
     if cfg.SOLVER.MAX_EPOCHS <= 0:
         raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
@@ -115,6 +121,19 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
             handler.addFilter(is_not_users)
 
 
+def refuse_early(cfg: CfgNode) -> None:
+    """Refuse now what an evaluation of the test sets would refuse at its end.
+
+    Earlier results, and ``TEST.EXPECTED_RESULTS`` of a metric without ground truth; ValueError.
+    """
+    for name in cfg.DATASETS.TEST:
+        metrics = ClipTrainer.build_evaluator(cfg, name).metrics
+        for entry in cfg.TEST.EXPECTED_RESULTS if comm.is_main_process() else ():
+            if entry[1] not in metrics:
+                found = ", ".join(metrics) or "no metric, as it has no ground truth"
+                raise ValueError(f"TEST.EXPECTED_RESULTS has {entry}, but {name} has {found}")
+
+
 def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
     """Train, after everything that could stop the training later has been checked."""
     check_writers(cfg.WRITERS)
@@ -124,11 +143,10 @@ def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
         check_fit(checkpoint, cfg)
     overwrite, cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE, True  # evaluation after evaluation
     cfg.freeze()
+    refuse_early(cfg)
     if comm.is_main_process():
         if not args.resume:
             run_folder.refuse_used_folder(cfg.OUTPUT_DIR)
-        for name in cfg.DATASETS.TEST:
-            ClipTrainer.build_evaluator(cfg, name)  # refuses what an evaluation would refuse
         run_folder.claim_results(cfg, resume=args.resume, overwrite=overwrite)
     start_logs(cfg, args, cfg.OUTPUT_DIR)
     if args.resume and checkpoint is None:
@@ -145,6 +163,9 @@ def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
 def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
     """Evaluate ``MODEL.WEIGHTS``, or with --resume the last checkpoint, on all test sets."""
     if args.resume:
+        if "MODEL.WEIGHTS" in args.opts[::2]:
+            last = "--eval-only --resume evaluates the last checkpoint of OUTPUT_DIR %s, not %s"
+            logger.warning(last, cfg.OUTPUT_DIR, cfg.MODEL.WEIGHTS)
         cfg.MODEL.WEIGHTS = last_checkpoint(cfg.OUTPUT_DIR) or ""
         if not cfg.MODEL.WEIGHTS:
             raise FileNotFoundError(
@@ -156,8 +177,7 @@ def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
             "last checkpoint in OUTPUT_DIR"
         )
     cfg.freeze()
-    for name in cfg.DATASETS.TEST:
-        ClipTrainer.build_evaluator(cfg, name)  # refuses an earlier result file now, not at the end
+    refuse_early(cfg)
     # Logs and config are kept apart from those of the training that lies in the same folder.
     start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
     model = ClipTrainer.build_model(cfg)

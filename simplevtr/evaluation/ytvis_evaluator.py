@@ -67,6 +67,15 @@ class YTVISEvaluator(DatasetEvaluator):
                 )
         self.reset()
 
+    @property
+    def metrics(self) -> list[str]:
+        """The scores of any predictions; [] without ground truth and outside the main process."""
+        if self._gt is None or not self._gt.has_tracks:
+            return []
+        present = self._gt.categories_in_use(())
+        names = [category.name for category in self._gt.categories if category.id in present]
+        return [*ytvis_eval.METRICS, *(f"AP-{name}" for name in names)]
+
     def reset(self) -> None:
         """Forget all predictions."""
         self._tracks: dict[int, list[dict]] = {}  # by video

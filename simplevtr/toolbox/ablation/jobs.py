@@ -171,9 +171,6 @@ def job_settings(run: Run, cfg: CfgNode) -> dict[str, Any]:
     """
     cfg = cfg.clone()
     cfg.MODEL.WEIGHTS = from_anywhere(cfg.MODEL.WEIGHTS) if cfg.MODEL.WEIGHTS else ""
-    cfg.DATASETS.CUSTOM = [
-        [name, *map(from_anywhere, files)] for name, *files in cfg.DATASETS.CUSTOM
-    ]
     set_here = ["OUTPUT_DIR", *(["MODEL.WEIGHTS"] if run.source else [])]
     usual, given = flat(default_config()), flat(cfg)
     changed = {key: value for key, value in given.items() if value != usual.get(key)}
