@@ -89,6 +89,8 @@ def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
     assert result[QUERIES][:, 0].tolist() == [1, 2]
     with pytest.raises(ValueError, match="4 queries, not a multiple of 3 slots"):
         convert(source, wanted, source_slots=3)
+    with pytest.raises(ValueError, match="--source-slots: the model has no network.query_emb"):
+        convert(source, target({"network.class_head.bias": torch.zeros(3)}), source_slots=4)
     with pytest.raises(ValueError, match="source_slots is 0"):
         convert(source, wanted, source_slots=0)
     result, report = convert(source, target({QUERIES: -torch.ones(6, 2)}, slots=6), source_slots=4)

@@ -79,8 +79,10 @@ def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: in
 
     Raises:
         ValueError: if the rows are not a multiple of the slots, or could be either slots without
-            frames or slots of several frames.
+            frames or slots of several frames, or the model has no use for ``source_slots``.
     """
+    if QUERIES not in target.weights and source_slots is not None:
+        raise ValueError(f"--source-slots: the model has no {QUERIES}, whose rows it counts")
     if QUERIES not in draft.pieces or QUERIES not in target.weights:
         return
     source, initial = draft.pieces[QUERIES].tensor, target.weights[QUERIES]

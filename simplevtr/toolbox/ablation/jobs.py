@@ -146,11 +146,12 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
         weights = output / source.name / folder.name / "model_final.pth"
         needs = weights.with_name("result.json")
         if source.kind == "start":
-            files = (weights, weights := folder / "start.pth")
-            slots = configs[source.name].MODEL.SIMPLEVTR.NUM_QUERIES
-            options = ("--overwrite", "--source-slots", slots, *config, *run.words)
+            words = [weights, weights := folder / "start.pth", "--overwrite", *config, *run.words]
+            begin, model = configs[source.name].MODEL.SIMPLEVTR, cfg.MODEL.SIMPLEVTR
+            if begin.HEAD == model.HEAD == "paper":
+                words[3:3] = ["--source-slots", begin.NUM_QUERIES]
             begun = folder / "last_checkpoint"  # a training that has begun no longer reads it
-            steps.append(_step(begun, "tools/convert_checkpoint.py", *files, *options))
+            steps.append(_step(begun, "tools/convert_checkpoint.py", *words))
         keys += ["MODEL.WEIGHTS", weights]
     done = folder / ("model_final.pth" if run.kind == "start" else "scores.json")
     how = ("--eval-only", "--overwrite") if run.kind == "evaluate" else ("--resume",)
