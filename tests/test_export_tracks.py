@@ -193,6 +193,21 @@ def test_frames_are_not_replaced_by_masks(tmp_path, known, kind, below, capsys):
     assert len([*(tmp_path / "new" / below / "clip.v1").iterdir()]) == 4
 
 
+def test_tracks_of_the_first_frames_of_a_folder(tmp_path, known, capsys):
+    """As the demo's --max-frames leaves them."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for t in range(6):
+            Image.new("RGB", SIZE[::-1]).save(tmp_path / folder / f"{t}.png")
+    tracks = known.content["annotations"][:1]
+    results = write_results(tmp_path / "results.json", [tracks[0] | {"category_name": "cat"}])
+    words = ["mots", results, "--input", str(tmp_path / "a"), "--output", str(tmp_path / "new")]
+    assert main(words) == 0
+    assert sorted(p.name for p in (tmp_path / "new/a").iterdir()) == [f"{t}.png" for t in range(4)]
+    assert main([*words[:3], f"{tmp_path}/?/?.png", *words[4:], "--overwrite"]) == 2
+    assert "its frames are in several folders" in capsys.readouterr().err
+
+
 def named(*files):
     """Gives the frames of video 2 other names."""
     return lambda content: content["videos"][1].update(file_names=[*files])
@@ -303,3 +318,4 @@ def test_results_are_not_replaced_by_the_categories(tmp_path, known, capsys):
     words = ["davis", results, "--gt", gt, "--output", output, "--overwrite"]
     assert main([*map(str, words)]) == 2
     assert "meta.json is an input of this command" in capsys.readouterr().err
+    assert main([*map(str, ["cvat", *words[1:]])]) == 0  # writes no such file

@@ -142,7 +142,7 @@ def test_what_is_done_is_not_done_again(clips, options, tmp_path):
     assert summary(out)["a/1.mp4"]["reason"].startswith(
         f"{out}/a/1.mp4 has results of another version"
     )
-    for nonsense in ("[]", "{}"):
+    for nonsense in ("[]", "{}", "{"):
         (out / "a/2.mp4/video.json").write_text(nonsense)
         assert segment.main(options([clips / "a/2.mp4", clips / "b/1.mp4"])) == 1
         assert "results of another version" in summary(out)["a/2.mp4"]["reason"]

@@ -50,7 +50,8 @@ def main(options: argparse.Namespace) -> None:
     names = exporting.video_names(truth.videos)
     exporting.check_folder(options.kind, output, names.values())
     inputs = [path for path in (options.results, options.gt) if path]
-    refuse_existing(output / "meta.json", overwrite=options.overwrite, inputs=inputs)
+    if options.kind == "davis":
+        refuse_existing(output / "meta.json", overwrite=options.overwrite, inputs=inputs)
     categories = sorted(truth.categories, key=attrgetter("id"))
     labels = {category.id: label for label, category in enumerate(categories)}
     classes = [category.name for category in categories]
@@ -93,6 +94,8 @@ def _of_video(options: argparse.Namespace, content: Any) -> GroundTruth:
     path, output = options.input, options.output
     source = video_io.open_source(path)
     name = Path(path).stem
+    if len({file.absolute().parent for file in source.files}) > 1:
+        raise ValueError(f"{path}: its frames are in several folders")
     if source.names:
         folder = source.files[0].absolute().parent
         name = folder.name
@@ -107,7 +110,8 @@ def _of_video(options: argparse.Namespace, content: Any) -> GroundTruth:
     known = sum(1 for _ in source) if source.length is None else source.length
     if length > known:
         raise ValueError(f"{path}: has {known} frames, but the results have {length}")
-    files = source.names or [f"{t:05d}.jpg" for t in range(length)]
+    # The results may be of the first frames alone (--max-frames).
+    files = (source.names or [f"{t:05d}.jpg" for t in range(length)])[:length]
     named = (e for e in entries if type(e.get("category_id")) is int)
     ids = {e["category_id"]: e.get("category_name") for e in named}
     video = {"id": entries[0].get("video_id"), "file_names": [f"{name}/{file}" for file in files]}

@@ -118,12 +118,15 @@ class SegmentTask:
     def earlier(self, video: NamedVideo, state: str = "skipped") -> Outcome | None:
         """The outcome of a video whose results are there, None if one of them lacks.
 
-        A failure if they are of other files than those that the video has now.
+        A failure if they are of other files than those that the video has now, or nobody knows.
         """
         folder = self.output / video.name
         if not (folder / RECORD_NAME).exists():
             return None
-        record = read_json(folder / RECORD_NAME)
+        try:
+            record = read_json(folder / RECORD_NAME)
+        except ValueError:
+            record = None
         if not isinstance(record, dict) or record.get("files") != _fingerprint(video):
             reason = (
                 f"{folder} has results of another version of it; delete that folder, or choose "
