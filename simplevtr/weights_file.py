@@ -111,6 +111,8 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             kind = "ndarray" if isinstance(value, np.ndarray) else type(value).__name__
             raise ValueError(f"{source}: {name!r} is of type {kind}, where a tensor is expected")
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise ValueError(f"{source}: {name!r} is sparse, quantised or without values")
         weights[name] = tensor
     if not is_average:
         return weights, "the weights as they are (no average was kept)"

@@ -118,6 +118,8 @@ def test_the_backbone_has_its_factor_of_the_learning_rate_and_can_be_recomputed(
         ("hf-hub:someone/model", {}, (), "lacks"),
         ("vit_tiny_patch16_224", {"depht": 2}, (), "depht"),
         ("tf_efficientnet_lite0", {"in_chans": 4}, (), "in_chans"),
+        ("tf_efficientnet_lite0", {"checkpoint_path": "a.pth"}, (), "checkpoint_path"),
+        ("vit_tiny_patch16_224", {"norm_layer": "none"}, (), "options .* none$"),
         ("mixer_s32_224", {}, (), r"strides \[32, 32, 32\]"),
         ("mixer_s16_224", {}, (64,), r"SIZE is \[64\]"),
     ],

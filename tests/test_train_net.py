@@ -210,6 +210,8 @@ def test_steps_in_the_other_unit(tiny_opts, tmp_path, caplog, words, message):
         (["TEST.EXPECTED_RESULTS", "[['bbox', 'AP', 1.0, 1.0]]"], "'segm', METRIC, VALUE, TOL"),
         (["TEST.EXPECTED_RESULTS", "[['segm', 'mAP', 1.0, 1.0]]"], "metrics are AP, AP50, .*AP-CA"),
         (["TEST.EXPECTED_RESULTS", "[['segm', 'AP-cat', 1, 1]]"], r"but tiny_val has AP, .*AP-\w+"),
+        (["MODEL.META_ARCHITECTURE", "GeneralizedRCNN"], "GeneralizedRCNN, which takes images"),
+        (["MODEL.META_ARCHITECTURE", "VIS"], "'VIS', which is not registered"),
         (["MODEL.WEIGHTS", str(ROOT)], "checkpoint .* is a folder"),
         (["MODEL.SIMPLEVTR.QUERY_FRAMES", "3"], "FRAME_NUM is 2, but queries .*QUERY_FRAMES, 3"),
         (["MODEL.WEIGHTS", "no://such"], "checkpoint no://such does not exist"),

@@ -192,6 +192,10 @@ def test_files_without_weights_are_named(tmp_path):
     torch.save({"model": {"a": 3}}, tmp_path / "number.pth")
     with pytest.raises(ValueError, match="'a' is of type int, where a tensor"):
         read_weights(tmp_path / "number.pth")
+    for odd in (torch.eye(2).to_sparse(), torch.empty(2, device="meta")):
+        torch.save({"model": {"a": odd}}, tmp_path / "odd.pth")
+        with pytest.raises(ValueError, match="odd.pth: 'a' is sparse, quantised or without values"):
+            read_weights(tmp_path / "odd.pth")
     (tmp_path / "w.pkl").write_bytes(pickle.dumps({"a": np.array(["x"])}))
     with pytest.raises(ValueError, match="'a' is of type ndarray"):
         read_weights(tmp_path / "w.pkl")

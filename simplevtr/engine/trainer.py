@@ -26,6 +26,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.engine import AMPTrainer, DefaultTrainer, SimpleTrainer, hooks
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.engine.train_loop import TrainerBase
+from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventWriter
@@ -158,7 +159,14 @@ class ClipTrainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
-        """Build the model; ValueError if its device cannot compute what the config asks for."""
+        """Build the model; ValueError if it takes no clips, or its device lacks what is asked for."""
+        name = cfg.MODEL.META_ARCHITECTURE
+        if name not in META_ARCH_REGISTRY:
+            raise ValueError(f"MODEL.META_ARCHITECTURE is {name!r}, which is not registered")
+        if META_ARCH_REGISTRY.get(name).__module__.startswith("detectron2."):
+            raise ValueError(
+                f"MODEL.META_ARCHITECTURE is {name}, which takes images; SIMPLEVTR takes clips"
+            )
         Precision.from_config(cfg).check(torch.device(cfg.MODEL.DEVICE))
         return super().build_model(cfg)
 

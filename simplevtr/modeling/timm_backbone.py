@@ -9,6 +9,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simplevtr.terminal import error_text
+
 import timm
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
@@ -170,15 +172,17 @@ def _features(name: str, options: Mapping[str, Any]) -> Any:
         return timm.create_model(
             name,
             pretrained=False,
+            checkpoint_path=None,  # weights come by MODEL.WEIGHTS
             features_only=True,
             feature_cls="getter",
             in_chans=3,
             **options,
         )
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+    except (TypeError, ValueError, AssertionError, AttributeError, LookupError, RuntimeError) as e:
         raise ValueError(
-            f"MODEL.TIMM.NAME {name} cannot be built with the options {dict(options)}: {error}"
-        ) from error
+            f"MODEL.TIMM.NAME {name} cannot be built with the options {dict(options)}: "
+            f"{error_text(e)}"
+        ) from e
 
 
 def _freeze(model: Any, groups: int) -> None:
