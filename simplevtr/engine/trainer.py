@@ -159,7 +159,7 @@ class ClipTrainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
-        """Build the model; ValueError if it takes no clips, or its device lacks what is asked for."""
+        """Build the model; ValueError if it takes no clips, or its device lacks what it needs."""
         name = cfg.MODEL.META_ARCHITECTURE
         if name not in META_ARCH_REGISTRY:
             raise ValueError(f"MODEL.META_ARCHITECTURE is {name!r}, which is not registered")
