@@ -4,10 +4,11 @@
     python demo/onnx_stream.py model.onnx video.mp4 tracks.mp4
 
 It needs numpy, onnxruntime, av (PyAV) and opencv-python-headless. Frames come at the video's mean
-rate, of square pixels, without its sound. Windows are those of ``simplevtr demo``. Slots are linked
-by a simpler rule: the pairs whose masks overlap most in the frames that both windows see are one
-track, with the class and score of its latest window. So a track that is away for longer comes back
-under a new number. Masks keep all their pieces, whatever TEST.PIECE_GAP was.
+rate, of square pixels, turned but not mirrored back, without its sound; what is damaged ends it.
+Windows are those of ``simplevtr demo``. Slots are linked by a simpler rule: the pairs whose masks
+overlap most in the frames that both windows see are one track, with the class and score of its
+latest window. So a track that is away for longer comes back under a new number. Masks keep all
+their pieces, whatever TEST.PIECE_GAP was.
 """
 
 import argparse

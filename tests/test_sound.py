@@ -1,9 +1,11 @@
 """The input's sound in the mp4 that is made of its frames."""
 
 import logging
+import resource
 from fractions import Fraction
 
 from simplevtr.video_io import open_sink, open_source
+from simplevtr.video_io.sound import add_sound
 
 import av
 import numpy as np
@@ -164,6 +166,22 @@ def test_sound_that_cannot_be_read_is_left_out_with_a_warning(tmp_path, caplog):
     assert "in.mkv: its sound cannot be read" in caplog.text
     assert listen(out)[0] is None
     assert len(watch(out)[0]) == 50
+
+
+def test_a_full_disk_is_not_blamed_on_the_sound(tmp_path):
+    path, silent = film(tmp_path / "in.mkv", sound_codec="aac"), tmp_path / "out.mp4"
+    with open_sink(silent, Fraction(25), (64, 96)) as sink:
+        for _ in range(50):
+            sink.write(np.zeros((64, 96, 3), np.uint8))
+    before, limits = silent.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before), limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            add_sound(silent, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert silent.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mp4"]
 
 
 @pytest.mark.parametrize("codec", ["aac", "mp2", "flac"])

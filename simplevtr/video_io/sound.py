@@ -1,5 +1,6 @@
 """The sound of a video, put into the mp4 that was made of its frames."""
 
+import errno
 import heapq
 import logging
 import math
@@ -23,6 +24,7 @@ _Timed = Any
 # What mp4 files hold and players play, by the names of its decoders; anything else becomes AAC.
 _COPIED = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3float", "opus")
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_FULL = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 _BITS = 96_000  # a second and channel of AAC
 
 
@@ -32,6 +34,7 @@ def add_sound(path: Path, source: Path) -> None:
     Time zero is the first frame of the source's video, and the sound ends with the last frame.
     Packets are copied as they are where mp4 can hold them; otherwise the sound is encoded anew.
     Sound that cannot be read is left out with a warning. The silent file is replaced in one step.
+    OSError: there is no room for the result.
     """
     target = path.with_name(f"{path.stem}.sound.mp4")
     try:
@@ -79,7 +82,9 @@ def _combine(
             for packet in heapq.merge(pictures, sound, key=lambda p: p.dts * p.time_base):
                 heard = heard or packet.stream.type == "audio"
                 output.mux(packet)
-    except (av.FFmpegError, ValueError):
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
         return False
     return heard
 
