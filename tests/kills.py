@@ -1,7 +1,7 @@
 """Stop training, evaluation and ``simplevtr segment`` again and again, go on, and compare the end.
 
     python datasets/make_embedded.py --variant easy
-    python benchmarks/kills.py --output output/kills
+    python tests/kills.py --output output/kills
 
 Each is run once undisturbed. Then runs of the same end at random moments: by SIGKILL, by SIGTERM,
 and by a disk that is full (files cannot grow beyond a random size). The next run goes on with what
