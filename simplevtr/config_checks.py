@@ -108,7 +108,21 @@ _AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
 # several rows with a key the first counts.
 _LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("odd", lambda x: x > 0 and x % 2 == 1, ("MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL",)),
-    ("in [0, 1]", lambda x: 0 <= x <= 1, ("MODEL.SIMPLEVTR.DROPOUT", "TEST.SLOT_THRESHOLD")),
+    ("in (0, 1]", lambda x: 0 < x <= 1, ("TEST.DUPLICATE_IOU",)),
+    (
+        "in [0, 1]",
+        lambda x: 0 <= x <= 1,
+        (
+            "MODEL.SIMPLEVTR.DROPOUT",
+            "TEST.LINK.BIRTH_SCORE",
+            "TEST.LINK.MIN_AGREEMENT",
+            "TEST.LINK.MIN_IOU",
+            "TEST.LINK.MIN_LOOKS",
+            "TEST.PIECE_GAP",
+            "TEST.SCORE_THRESHOLD",
+            "TEST.SLOT_THRESHOLD",
+        ),
+    ),
     ("in [0, 1)", lambda x: 0 <= x < 1, ("DATASETS.PSEUDO_RATIO", "SOLVER.EMA_DECAY")),
     ("at least 0 and below 90", lambda x: 0 <= x < 90, ("INPUT.PSEUDO_MOTION.SHEAR",)),
     (
@@ -138,6 +152,11 @@ _LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             "MODEL.SIMPLEVTR.MATCHER",
             "MODEL.SIMPLEVTR.PIXEL.FINE_CHANNELS",
             "MODEL.SIMPLEVTR.QUERY_FRAMES",
+            "TEST.LENGTH_POWER",
+            "TEST.LINK.MEMORY",
+            "TEST.STRIDE",
+            "TEST.TRACKS_PER_VIDEO",
+            "TEST.WINDOW",
         ),
     ),
     (

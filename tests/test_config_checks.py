@@ -128,6 +128,16 @@ def test_words_that_a_key_does_not_take(key):
         ("SOLVER.CHECKPOINT_PERIOD", 0, "at least 1"),
         ("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 0.0, "above 0"),
         ("TEST.SLOT_THRESHOLD", -0.1, r"in \[0, 1\]"),
+        ("TEST.SCORE_THRESHOLD", 50.0, r"in \[0, 1\]"),
+        ("TEST.PIECE_GAP", 2.0, r"in \[0, 1\]"),
+        ("TEST.DUPLICATE_IOU", 0.0, r"in \(0, 1\]"),
+        ("TEST.LINK.MIN_AGREEMENT", 1.5, r"in \[0, 1\]"),
+        ("TEST.LINK.BIRTH_SCORE", 2.0, r"in \[0, 1\]"),
+        ("TEST.LINK.MEMORY", -1, "at least 0"),
+        ("TEST.LENGTH_POWER", -1.0, "at least 0"),
+        ("TEST.TRACKS_PER_VIDEO", -1, "at least 0"),
+        ("TEST.WINDOW", -1, "at least 0"),
+        ("TEST.STRIDE", -1, "at least 0"),
     ],
 )
 def test_numbers_that_a_key_does_not_take(key, value, limit):

@@ -17,19 +17,11 @@ class WindowLinker:
     the cosine of the decoder's outputs.
     Where neither has a mask in those frames, or the track was not seen in the window before, masks
     say nothing; looks alone must then be at least ``min_looks``, and count for half.
-
-    Raises:
-        ValueError: if a limit is not in [0, 1].
     """
 
     min_iou: float
     min_agreement: float
     min_looks: float
-
-    def __post_init__(self) -> None:
-        for key, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"TEST.LINK.{key.upper()} is {value}; it must be in [0, 1]")
 
     def __call__(self, iou: Tensor, comparable: Tensor, looks: Tensor) -> list[tuple[int, int]]:
         """Link tracks and slots, each to one at most, so that the sum of agreement is greatest.

@@ -1,6 +1,5 @@
 """A video of any length, a window of frames at a time: from frames to tracks."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -54,8 +53,8 @@ class VideoSegmenter:
     """Inference settings, and the way from frames to tracks with them.
 
     The paper looks at a whole video at once (§4.2: up to 64 frames). So does this for a video of at
-    most ``window`` frames; windows of a longer one overlap and are joined. ValueError if a value is
-    out of its range.
+    most ``window`` frames; windows of a longer one overlap and are joined. ValueError if the stride
+    is longer than a window.
     """
 
     window: int  # frames that the network looks at together; 0 for the whole video
@@ -90,16 +89,11 @@ class VideoSegmenter:
         )
 
     def __post_init__(self) -> None:
-        for key in ("WINDOW", "TRACKS_PER_VIDEO", "LENGTH_POWER"):
-            if not 0 <= (value := getattr(self, key.lower())) < math.inf:
-                raise ValueError(f"TEST.{key} is {value}; it must be 0 or more")
         if self.window and not 0 <= self.stride <= self.window:
             raise ValueError(
                 f"TEST.STRIDE is {self.stride}; it must be from 1 to the window's {self.window} "
                 "frames, or 0 for three quarters of them"
             )
-        if not 0 <= (limit := self.score_threshold) <= 1:
-            raise ValueError(f"TEST.SCORE_THRESHOLD is {limit}; it must be in [0, 1]")
         self.stride = self.stride or max(1, 3 * self.window // 4)
 
     def stream(

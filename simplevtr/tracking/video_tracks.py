@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """How windows become tracks; ValueError if a value is out of its range."""
+    """How windows become tracks."""
 
     linker: WindowLinker  # joins slots and tracks
     # A slot of a later window that goes on with no track starts one if its score is at least this;
@@ -26,16 +26,6 @@ class TrackingSettings:
     mask_scoring: bool = False  # whether scores are multiplied by the mean probability in the mask
     duplicate_iou: float = 1.0  # see WindowSlots.without_duplicates; 1 keeps every slot
     piece_gap: float = 0.0  # see largest_piece; 0 keeps all pieces of a mask
-
-    def __post_init__(self) -> None:
-        if not 0 < self.duplicate_iou <= 1:
-            raise ValueError(f"TEST.DUPLICATE_IOU is {self.duplicate_iou}; it must be in (0, 1]")
-        shares = {"LINK.BIRTH_SCORE": self.birth_score, "PIECE_GAP": self.piece_gap}
-        for key, value in shares.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"TEST.{key} is {value}; it must be in [0, 1]")
-        if self.memory < 0:
-            raise ValueError(f"TEST.LINK.MEMORY is {self.memory}; it must be 0 or more")
 
 
 @dataclass
