@@ -319,6 +319,21 @@ def test_a_start_of_its_own_is_checked_before_anything_runs(plan, with_start, ca
     assert re.search("more/start: .*plian", capsys.readouterr().err)
 
 
+def test_tables_have_the_seeds_that_are_asked_for(plan, capsys):
+    assert run(plan, FakeLaunch(), "--no-cost") == 0
+    assert run(plan, FakeLaunch(), "--tables-only", "--seeds", "1") == 0
+    rows = list(csv.DictReader((plan.parent / "out/table.csv").open()))
+    assert {row["seeds"] for row in rows} == {"1"}
+    assert run(plan, FakeLaunch(), "--tables-only", "--only", "base") == 2
+    assert "--tables-only shows all results" in capsys.readouterr().err
+    (plan.parent / "out/base/seed_1/result.json").write_text("[]")
+    assert run(plan, FakeLaunch(), "--tables-only") == 2
+    assert "base/seed_1/result.json is not a result" in capsys.readouterr().err
+    edited(plan, lambda p: p["runs"][1]["opts"].update({"SOLVER.MAX_ITER": 6}))
+    assert run(plan, FakeLaunch(), "--list") == 2
+    assert "more, seed 1 was run with other settings" in capsys.readouterr().err
+
+
 def test_nothing_to_tabulate(plan, capsys):
     assert run(plan, FakeLaunch(), "--tables-only") == 2
     assert "no result" in capsys.readouterr().err

@@ -63,6 +63,12 @@ def test_of_two_predictions_of_a_track_the_best_is_kept():
     assert found(gt, [dog, *cats]) == (200 / 3, gains)
 
 
+def test_of_two_tracks_with_the_same_iou_the_one_of_ap50_is_found():
+    gt = ground_truth([annotation(1, [box(0, 0, 3, 4)] * 3), annotation(2, [box(3, 0, 6, 4)] * 3)])
+    both = result([box(0, 0, 6, 4)] * 3, score=0.9)  # IoU 1/2 with each
+    assert found(gt, [both, result([box(0, 0, 3, 4)] * 3, score=0.8)]) == (100, {})
+
+
 def test_localisation():
     assert found(ONE_CAT, [result([PART] * 3)]) == (0, {"localisation": (1, 100)})
     elsewhere = box(0, 4, 7, 6)  # 14 pixels: IoU 12 / (36 + 12 + 28 - 12)

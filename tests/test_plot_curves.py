@@ -3,7 +3,7 @@ import logging
 
 from simplevtr.commands import plot_curves as tool
 from simplevtr.formats.metrics import read_metrics
-from simplevtr.visualization.plots import draw_curves
+from simplevtr.visualization.plots import draw_curves, write_figure
 
 import numpy as np
 import pytest
@@ -55,6 +55,22 @@ def test_figure_shows_each_run(tmp_path):
     np.testing.assert_allclose(
         total.lines[1].get_ydata(), 2 * np.asarray(total.lines[0].get_ydata())
     )
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    curves = read_metrics(write_run(tmp_path / "run"))
+    names = ["_lr", "cost$5_and_$6", "a$x_{$b", "sp\udcff"]
+    figure = draw_curves(dict.fromkeys(names, curves))
+    write_figure(figure, tmp_path / "o.png", overwrite=False)
+    total, _, accuracy = figure.axes
+    shown = [text.get_text() for text in total.get_legend().get_texts()]
+    assert shown == ["_lr", "cost$5_and_$6", "a$x_{$b", "sp"]
+    assert len(accuracy.get_legend().get_texts()) == 2 * len(names)
+
+
+def test_numbers_that_no_float_holds(tmp_path):
+    tail = f'{{"iteration": 219, "total_loss": {10**400}}}\n{{"iteration": {"1" * 5000}}}\n'
+    assert read_metrics(write_run(tmp_path / "run", tail=tail))["total_loss"][-1] == (219, np.inf)
 
 
 def test_command_writes_a_picture_and_replaces_none(tmp_path, call):

@@ -189,17 +189,23 @@ def test_results_may_be_empty(data, tmp_path):
     assert read_data(tmp_path / "plain/data.js")["worst"] == []
 
 
-def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, call):
+def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, call, capsys):
     output = tmp_path / "report"
     arguments = [*data, "--output", str(output)]
     assert call(tool, *arguments)[0] == 0
     (output / "notes.txt").write_text("mine")
-    (output / "frames/1/old.jpg").write_text("old")
+    (output / "frames/1/99999.jpg").write_text("old")
     check_refused(call(tool, *arguments), "report", "--overwrite")
-    assert (output / "frames/1/old.jpg").exists()
+    assert (output / "frames/1/99999.jpg").exists()
     assert tool.main([*arguments, "--overwrite"]) == 0
     assert (output / "notes.txt").read_text() == "mine"
-    assert not (output / "frames/1/old.jpg").exists()
+    assert not (output / "frames/1/99999.jpg").exists()
+    capsys.readouterr()
+    for name in ("frames/v1/0.jpg", "videos/mine.mp4", "page/a.json"):  # inputs, for instance
+        (output / name).parent.mkdir(exist_ok=True)
+        (output / name).write_text("mine")
+        check_refused(call(tool, *arguments, "--overwrite"), name, "would delete it; move it")
+        (output / name).unlink()
 
 
 def test_another_folder_is_never_overwritten(data, tmp_path, call):

@@ -17,6 +17,7 @@ Where the paper's own tables do not add up:
 
 from fractions import Fraction
 
+from simplevtr.formats.rle import as_text, encode_mask
 from simplevtr.formats.ytvis import parse_annotations
 from simplevtr.toolbox.statistics import (
     VideoSummary,
@@ -28,6 +29,7 @@ from simplevtr.toolbox.statistics import (
 )
 from simplevtr.toolbox.statistics import summarize_videos as summarize
 
+import numpy as np
 import pytest
 from ytvis_folder import SMALL_MASK, make_content
 
@@ -151,7 +153,12 @@ def test_instances_of_a_video_and_of_a_frame():
     first, second, third = content["annotations"]
     first["segmentations"] = [SMALL_MASK, None, None]
     second["segmentations"] = [SMALL_MASK, SMALL_MASK, []]  # no polygons are absence too
-    third.update(segmentations=[None, None, SMALL_MASK], category_id=2)
+    height, width = content["videos"][0]["height"], content["videos"][0]["width"]
+    hidden = {"size": [height, width], "counts": [height * width]}  # some write this for null
+    third.update(
+        segmentations=[hidden, as_text(encode_mask(np.zeros((height, width)))), SMALL_MASK]
+    )
+    third.update(category_id=2)
     crowd = dict(third, id=4, video_id=1, iscrowd=1)  # neither learned nor scored
     content["annotations"].append(crowd)
     one, two = summarize_videos(content, "x.json")

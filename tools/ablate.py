@@ -56,6 +56,10 @@ def main(options: argparse.Namespace) -> int:
     if unknown := [name for name in names if name not in plan.runs]:
         raise ValueError(f"--only: {unknown[0]!r} is not a run; runs: {', '.join(plan.runs)}")
     if options.tables_only:
+        if options.only or options.no_cost:
+            raise ValueError(
+                "--tables-only shows all results: --only and --no-cost say what is run"
+            )
         if not _write_tables(plan, options.output, read_configs(plan)):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
@@ -68,14 +72,14 @@ def main(options: argparse.Namespace) -> int:
     measured = [] if options.no_cost else map(plan.runs.get, names)
     trains = [run for run in measured if run.kind == "train"]
     costs = [cost_job(run, options.output, configs[run.name]) for run in trains]
+    for job in [*jobs, *costs]:
+        check_settings(job)
     if options.list:
         for job in [*jobs, *costs]:
             state = "begun" if job.file("settings.json").is_file() else "to do"
             state = "finished" if job.result.is_file() else state
             say(f"{state:10}{job.name:32}{job.folder}")
         return 0
-    for job in [*jobs, *costs]:
-        check_settings(job)
     with only_run_in(str(options.output)) as lock:
         # The commands hold the lock too: a second ablate.py cannot train into the same folders
         # while they run, even if this process is killed.

@@ -7,6 +7,7 @@ The files are those that tools/evaluate.py writes. The standard deviation is tha
 """
 
 import argparse
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,10 +50,9 @@ def main(options: argparse.Namespace) -> None:
     """Read the scores and print the table."""
     if options.output is not None:
         refuse_existing(options.output, overwrite=options.overwrite, inputs=options.files)
-    resolved = [path.resolve() for path in options.files]
-    for path in options.files:
-        if resolved.count(path.resolve()) > 1:
-            raise ValueError(f"{path} is given twice; a seed may count once only")
+    for one, other in combinations(filter(Path.exists, options.files), 2):
+        if one.samefile(other):
+            raise ValueError(f"{other} is given twice; a seed may count once only")
     seeds: dict[Path, Values] = {}
     known: dict[Path, dict[str, Any]] = {}
     for path in options.files:

@@ -43,8 +43,8 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
+            record = json.loads(line, parse_int=lambda n: int(n) if len(n) < 20 else float(n))
+        except (json.JSONDecodeError, RecursionError):
             record = None
         if not isinstance(record, dict) or not isinstance(record.get("iteration"), int):
             logger.warning("%s: line %d is not a whole record and is left out", path, number)

@@ -100,6 +100,15 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
     return counts
 
 
+def is_background(segmentation: object, height: int, width: int) -> bool:
+    """Whether it is None or an RLE of one run: tools write either where an object is hidden."""
+    counts = segmentation.get("counts") if isinstance(segmentation, dict) else None
+    if counts is None:
+        return segmentation is None
+    one_run = encode_runs([height * width], height, width)["counts"]
+    return counts in ([height * width], one_run, one_run.decode())
+
+
 def check_mask(segmentation: object, height: int, width: int) -> None:
     """Raise ValueError unless it is an RLE of this size or polygons, which are not drawn."""
     if isinstance(segmentation, list):

@@ -146,7 +146,7 @@ def _annotation(entry: dict[str, Any], lengths: dict[int, int], categories: set[
         for key in ("bboxes", "areas")
     )
     for area in areas or ():
-        if area is not None and not (checks.is_finite(area) and area >= 0):
+        if area is not None and not (checks.is_finite(area) and 0 <= area < 2**53):
             raise ValueError(f"areas must be numbers of 0 or more, or null, got {area!r:.80}")
     return Annotation(
         id=checks.integer(entry, "id"),

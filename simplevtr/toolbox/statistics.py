@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from simplevtr.formats.paths import with_slashes
+from simplevtr.formats.rle import is_background
 from simplevtr.formats.ytvis import AnnotationFile, require_objects
 
 Bin = tuple[str, Collection[int]]  # one row of a table: its title and the numbers that it takes
@@ -41,6 +42,7 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
     categories: dict[int, set[int]] = {video.id: set() for video in file.videos}
     names = _video_names(file)
     shown = {video.id: [0] * video.length for video in file.videos}
+    pixels = {video.id: (video.height, video.width) for video in file.videos}
     instances: Counter[int] = Counter()
     for track in file.annotations or ():
         if track.iscrowd:  # neither learned nor scored
@@ -48,7 +50,7 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
         categories[track.video_id].add(track.category_id)
         instances[track.video_id] += 1
         for frame, mask in enumerate(track.segmentations):
-            shown[track.video_id][frame] += mask is not None
+            shown[track.video_id][frame] += not is_background(mask, *pixels[track.video_id])
     return [
         VideoSummary(name, v.length, frozenset(categories[v.id]), instances[v.id], max(shown[v.id]))
         for v, name in zip(file.videos, names, strict=True)

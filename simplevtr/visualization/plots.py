@@ -62,7 +62,7 @@ def draw_ablation(scores: _Seeds, losses: _Seeds, baseline: str | None = None) -
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _draw_seeds(left, scores, baseline, "mask AP (%)")
     _draw_seeds(right, losses, baseline, "loss, last fifth of the iterations")
-    left.set_yticks(range(len(scores)), list(scores))
+    left.set_yticks(range(len(scores)), list(scores), parse_math=False)
     left.set_ylim(len(scores) - 0.5, -0.5)
     return figure
 
@@ -77,7 +77,7 @@ def draw_counts(counts: Sequence[tuple[str, int]], *, title: str, label: str) ->
     places = range(len(counts))
     bars = axes.bar(places, [number for _, number in counts], color=_COLOUR, width=0.75)
     axes.bar_label(bars, fontsize="x-small", padding=1)
-    names = [one_line("".join(c if c.isprintable() else " " for c in name)) for name, _ in counts]
+    names = [_plain(name) for name, _ in counts]
     names = [n if len(n) <= _LONGEST_NAME else f"{n[: _LONGEST_NAME - 1]}…" for n in names]
     upright: dict[str, Any] = {} if max(map(len, names)) <= 3 else {"rotation": 90}
     axes.set_xticks(places, names, fontsize="small", **upright)
@@ -99,7 +99,7 @@ def draw_memory(curves: Mapping[str, Sequence[tuple[int, int]]]) -> Figure:
     axes.set(xscale="log", xlabel="frame", ylabel="resident memory (MiB)")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend()
+    _name_lines(axes)
     return figure
 
 
@@ -119,6 +119,19 @@ def _draw(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
         axes.plot(*zip(*curve, strict=True), label=label, linewidth=1.3, **style)
 
 
+def _plain(name: str) -> str:
+    """A name, perhaps a folder's, as far as it can be drawn."""
+    return one_line("".join(c if c.isprintable() else " " for c in name))
+
+
+def _name_lines(axes: Axes, **style: Any) -> None:
+    """A legend with all names as they are: matplotlib leaves out "_a", and "$" begins a formula."""
+    names = [_plain(str(line.get_label())) for line in axes.lines]
+    legend = axes.legend(axes.lines, ["x" * len(name) for name in names], **style)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, parse_math=False)
+
+
 def _label_curves(axes: Axes, title: str, *, log: bool) -> None:
     axes.set(title=title, xlabel="iteration")
     if not axes.lines:
@@ -127,7 +140,7 @@ def _label_curves(axes: Axes, title: str, *, log: bool) -> None:
     if log and any(np.any(np.asarray(line.get_ydata()) > 0) for line in axes.lines):
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    _name_lines(axes, fontsize="small")
 
 
 def _draw_seeds(axes: Axes, runs: _Seeds, baseline: str | None, label: str) -> None:

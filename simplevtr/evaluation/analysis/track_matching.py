@@ -13,13 +13,14 @@ IOU_THRESHOLD = 0.5  # least IoU of tracks or masks that match, except for AP
 def match_tracks(iou: np.ndarray, threshold: float) -> dict[int, int]:
     """Match one to one: each prediction takes the free true track with the greatest IoU.
 
-    From a (predicted, true) IoU, best scores first, and the least IoU of a match, above 0, to
-    predicted -> true, both as indices into ``iou``.
+    Of several with the same IoU it is the last, as in COCO's evaluation. From a (predicted, true)
+    IoU, best scores first, and the least IoU of a match, above 0, to predicted -> true, both as
+    indices into ``iou``.
     """
     free = np.array(iou, dtype=float)
     matches = {}
     for row in range(len(free)):
-        column = int(free[row].argmax()) if free.shape[1] else -1
+        column = free.shape[1] - 1 - int(free[row, ::-1].argmax()) if free.shape[1] else -1
         if column >= 0 and free[row, column] >= threshold:
             matches[row] = column
             free[:, column] = -1.0

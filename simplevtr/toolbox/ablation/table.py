@@ -35,7 +35,7 @@ _COST_COLUMNS = {
 def collect(
     plan: Plan, output: Path, configs: Mapping[str, CfgNode]
 ) -> tuple[dict[str, dict[int, dict]], dict[str, dict]]:
-    """The results at hand: by run and seed, and costs by run.
+    """The results at hand of the plan's seeds, by run and seed, and costs by run.
 
     Results of other settings than the plan's, or that began with weights of such, are left out,
     with a warning. ``configs`` are those of the plan, see ``read_configs``.
@@ -43,11 +43,13 @@ def collect(
     results: dict[str, dict[int, dict]] = {}
     costs = {}
     for name, run in plan.runs.items():
-        for path in sorted((output / name).glob("seed_*/result.json")):
-            settings = f"{path.parent.name}/settings.json"
-            if _current(path, output, settings, run, configs):
-                result = read_json(path)
-                results.setdefault(name, {})[result["seed"]] = result
+        for seed in run.seeds:
+            settings = f"seed_{seed}/settings.json"
+            path = (output / name / settings).with_name("result.json")
+            if path.is_file() and _current(path, output, settings, run, configs):
+                if not isinstance(result := read_json(path), dict):
+                    raise ValueError(f"{path} is not a result; delete the folder it lies in")
+                results.setdefault(name, {})[seed] = result
         path, alone = output / name / "cost.json", replace(run, source=None)
         if path.is_file() and _current(path, output, "cost_settings.json", alone, configs):
             costs[name] = read_json(path)

@@ -6,6 +6,7 @@ is written as JavaScript that passes a literal to a function.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from tqdm import tqdm
 PAGE = Path(__file__).parent / "page"
 _INDEX = "index.html"
 _DIGITS = 4  # decimals of numbers, so that the page loads fast
+_FOLDERS = ("frames", "videos", PAGE.name)
+_FILES = rf"frames/-?\d+/\d+\.jpg|videos/-?\d+\.js|{PAGE.name}/\w+\.(js|css)"
 _MARK = '<meta name="generator" content="simplevtr report">'
 
 
@@ -73,7 +76,8 @@ def write_report(
 def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
     """The path, if a report may be written there: nothing, an empty folder, or an older report.
 
-    FileExistsError: it is something else, or a report and ``overwrite`` is False.
+    FileExistsError: it is something else, a report and ``overwrite`` is False, or one with files of
+    others in the folders that are replaced.
     """
     path = Path(path)
     is_new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
@@ -83,6 +87,9 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
     index = path / _INDEX
     if not index.is_file() or _MARK not in index.read_text(encoding="utf-8", errors="replace"):
         raise FileExistsError(f"{path} exists and is not a report, so it is not overwritten")
+    for file in (file for name in _FOLDERS for file in (path / name).rglob("*")):
+        if not file.is_dir() and not re.fullmatch(_FILES, file.relative_to(path).as_posix()):
+            raise FileExistsError(f"{file} is not of the report, which would delete it; move it")
     return path
 
 
