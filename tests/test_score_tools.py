@@ -184,6 +184,9 @@ def test_mean_and_sample_standard_deviation(seeds, write):
 def test_files_that_hold_no_scores(seeds, write):
     good = write("good.json", scores(10))
     check_refused(seeds(good, good), "good.json", "twice")
+    again = good.with_name("again.json")
+    again.hardlink_to(good)
+    check_refused(seeds(good, again), "again.json", "twice")
     check_refused(seeds(RESULTS), "case4_dt", "scores are needed, as simplevtr evaluate writes")
     lacking = scores(10)
     del lacking["AP75"]
