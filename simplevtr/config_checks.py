@@ -270,7 +270,7 @@ def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
         hint = "; set that to 0" if cause == "MAX_ITER" and solver.MAX_ITER else ""
         where = f"where SOLVER.{cause} is {solver[cause]}{hint}"
         idle |= {f"SOLVER.{name}": where for name in names if solver[name]}
-    if frames := cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
+    if (frames := cfg.MODEL.SIMPLEVTR.QUERY_FRAMES) not in (0, cfg.TEST.WINDOW):
         idle["TEST.WINDOW"] = f"where MODEL.SIMPLEVTR.QUERY_FRAMES is {frames}, a window's length"
     chosen = cfg.MODEL.BACKBONE.NAME
     ours = any(chosen in readers for readers in _OF_BACKBONE)

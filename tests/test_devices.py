@@ -23,7 +23,7 @@ FULL = sorted(
     for path in (ROOT / "configs" / folder).glob("*_R50.yaml")
 )
 WINDOW, FRAMES = 2, 4  # three windows, one frame apart
-OPTS = ["MODEL.DEVICE", "cuda:0", "TEST.WINDOW", WINDOW, "TEST.LINK.BIRTH_SCORE", 0.0]
+OPTS = ["MODEL.DEVICE", "cuda:0", "TEST.LINK.BIRTH_SCORE", 0.0]
 
 
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
@@ -35,6 +35,7 @@ def gpu(request):
 def narrow(config):
     """A full config of few channels; the layers and what they are is as it stands."""
     cfg = setup_cfg(str(ROOT / "configs" / config), [*words_of(NARROW_R50), *OPTS])
+    cfg.TEST.WINDOW = WINDOW
     if cfg.MODEL.SIMPLEVTR.QUERY_FRAMES:
         cfg.MODEL.SIMPLEVTR.QUERY_FRAMES = WINDOW
     return cfg
