@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from simplevtr.toolbox.ablation import jobs, schedule
+from simplevtr.toolbox.ablation.plan import read_plan
 from tools import ablate
 
 import pytest
@@ -332,6 +333,15 @@ def test_tables_have_the_seeds_that_are_asked_for(plan, capsys):
     edited(plan, lambda p: p["runs"][1]["opts"].update({"SOLVER.MAX_ITER": 6}))
     assert run(plan, FakeLaunch(), "--list") == 2
     assert "more, seed 1 was run with other settings" in capsys.readouterr().err
+
+
+def test_costs_are_those_of_random_weights(plan):
+    read = read_plan(plan)
+    run, cfg = read.runs["base"], jobs.read_configs(read)["base"]
+    other = cfg.clone()
+    other.MODEL.WEIGHTS = "other.pth"
+    assert jobs.job_settings(run.costs, other) == jobs.job_settings(run.costs, cfg)
+    assert jobs.job_settings(run, other) != jobs.job_settings(run, cfg)
 
 
 def test_nothing_to_tabulate(plan, capsys):

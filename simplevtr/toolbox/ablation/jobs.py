@@ -6,7 +6,7 @@ in a job's folder has the plan's settings.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ def job_settings(run: Run, cfg: CfgNode) -> dict[str, Any]:
     """
     cfg = cfg.clone()
     cfg.MODEL.WEIGHTS = from_anywhere(cfg.MODEL.WEIGHTS) if cfg.MODEL.WEIGHTS else ""
-    set_here = ["OUTPUT_DIR", *(["MODEL.WEIGHTS"] if run.source else [])]
+    set_here = ["OUTPUT_DIR", *(["MODEL.WEIGHTS"] if run.source or run.kind == "costs" else [])]
     usual, given = flat(default_config()), flat(cfg)
     changed = {key: value for key, value in given.items() if value != usual.get(key)}
     return {**run.settings, "values": {k: v for k, v in changed.items() if k not in set_here}}
@@ -184,8 +184,7 @@ def cost_job(run: Run, output: Path, cfg: CfgNode) -> Job:
     result = folder / "cost.json"
     options = ("--config-file", run.config, "--threads", 1, "--json", result, *run.words)
     step = _step(result, "benchmarks/training_step.py", *options)
-    run = replace(run, source=None)
-    return Job(run, None, folder, [step], job_settings(run, cfg))
+    return Job(run.costs, None, folder, [step], job_settings(run.costs, cfg))
 
 
 def _step(unless: Path, script: str, *options: object) -> Step:

@@ -63,13 +63,19 @@ class Run:
     """A training or an evaluation, with everything that its results depend on but the seed."""
 
     name: str  # of its folder
-    kind: Literal["start", "train", "evaluate"]  # "start": no scores; "evaluate": no losses
+    # "start": no scores; "evaluate": no losses; "costs": of steps with random weights
+    kind: Literal["start", "train", "evaluate", "costs"]
     config: str
     opts: Opts  # all of them, on top of the config
     source: Self | None = None  # the run or the start whose final weights it begins with
     seeds: tuple[int, ...] = ()  # a start has those of the runs that need it
     title: str = ""
     section: str = ""  # of the paper
+
+    @property
+    def costs(self) -> Self:
+        """Its steps alone, whatever weights they begin with."""
+        return replace(self, kind="costs", source=None)
 
     @property
     def words(self) -> list[str]:

@@ -4,7 +4,6 @@ import csv
 import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +49,8 @@ def collect(
                 if not isinstance(result := read_json(path), dict):
                     raise ValueError(f"{path} is not a result; delete the folder it lies in")
                 results.setdefault(name, {})[seed] = result
-        path, alone = output / name / "cost.json", replace(run, source=None)
-        if path.is_file() and _current(path, output, "cost_settings.json", alone, configs):
+        path = output / name / "cost.json"
+        if path.is_file() and _current(path, output, "cost_settings.json", run.costs, configs):
             costs[name] = read_json(path)
     return results, costs
 
