@@ -344,6 +344,14 @@ def test_costs_are_those_of_random_weights(plan):
     assert jobs.job_settings(run, other) != jobs.job_settings(run, cfg)
 
 
+def test_addresses_of_weights_are_those_of_the_config(plan):
+    read = read_plan(plan)
+    cfg = jobs.read_configs(read)["base"]
+    cfg.MODEL.WEIGHTS = "package://some/weights.pth"
+    values = jobs.job_settings(read.runs["base"], cfg)["values"]
+    assert values["MODEL.WEIGHTS"] == "package://some/weights.pth"
+
+
 def test_nothing_to_tabulate(plan, capsys):
     assert run(plan, FakeLaunch(), "--tables-only") == 2
     assert "no result" in capsys.readouterr().err

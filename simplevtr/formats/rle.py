@@ -7,6 +7,7 @@ decoded here, many at once with numpy, and refused unless they describe a mask o
 
 import reprlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from numbers import Integral
 
 from simplevtr.formats.polygons import check_polygons, polygons_text
@@ -105,8 +106,13 @@ def is_background(segmentation: object, height: int, width: int) -> bool:
     counts = segmentation.get("counts") if isinstance(segmentation, dict) else None
     if counts is None:
         return segmentation is None
-    one_run = encode_runs([height * width], height, width)["counts"]
+    one_run = _empty_text(height, width)
     return counts in ([height * width], one_run, one_run.decode())
+
+
+@lru_cache(maxsize=64)
+def _empty_text(height: int, width: int) -> bytes:
+    return encode_runs([height * width], height, width)["counts"]
 
 
 def check_mask(segmentation: object, height: int, width: int) -> None:
@@ -122,7 +128,7 @@ def mask_texts(
     segmentations: Iterable[object], height: int, width: int, *, allow_polygons: bool
 ) -> list[bytes]:
     """``mask_text`` of each, None being an empty mask; MalformedMaskError if one cannot be used."""
-    empty = encode_runs([height * width], height, width)["counts"]
+    empty = _empty_text(height, width)
     texts = []
     for index, segmentation in enumerate(segmentations):
         try:

@@ -42,7 +42,7 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
     categories: dict[int, set[int]] = {video.id: set() for video in file.videos}
     names = _video_names(file)
     shown = {video.id: [0] * video.length for video in file.videos}
-    pixels = {video.id: (video.height, video.width) for video in file.videos}
+    sizes = {video.id: (video.height, video.width) for video in file.videos}
     instances: Counter[int] = Counter()
     for track in file.annotations or ():
         if track.iscrowd:  # neither learned nor scored
@@ -50,7 +50,7 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
         categories[track.video_id].add(track.category_id)
         instances[track.video_id] += 1
         for frame, mask in enumerate(track.segmentations):
-            shown[track.video_id][frame] += not is_background(mask, *pixels[track.video_id])
+            shown[track.video_id][frame] += not is_background(mask, *sizes[track.video_id])
     return [
         VideoSummary(name, v.length, frozenset(categories[v.id]), instances[v.id], max(shown[v.id]))
         for v, name in zip(file.videos, names, strict=True)

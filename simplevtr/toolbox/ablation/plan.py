@@ -109,7 +109,9 @@ class Plan:
 
 
 def from_anywhere(path: str) -> str:
-    """The name of a file that is the same wherever a command is called from."""
+    """The name of a file, or its address, that is the same wherever a command is called from."""
+    if "://" in path:
+        return path
     whole = Path(path).resolve()
     return str(whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else whole)
 
