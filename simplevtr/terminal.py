@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import itertools
 import logging
 import math
 import operator
@@ -121,6 +122,10 @@ class Command:
         """
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
         parser = self.parser(prog)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        for option, value in itertools.pairwise(arguments):
+            if option.startswith("--") and not value:  # as of a shell's variable that is not set
+                parser.error(f"argument {option}: it is empty")
         parse = parser.parse_intermixed_args if self.intermixed else parser.parse_args
         options = parse(arguments)
         try:

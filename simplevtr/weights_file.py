@@ -7,6 +7,7 @@ detectron2's model zoo by an unpickler that allows as little (``safe_pickle``).
 import contextlib
 import io
 import json
+import logging
 import pickle
 import re
 import struct
@@ -25,6 +26,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 WRITABLE = (".pth", ".safetensors")
 READABLE = (".pth", ".pt", ".pkl", ".safetensors", ".tar", ".bin", ".ckpt", ".pyth")
@@ -212,12 +215,18 @@ def check_writable(path: str | Path, *, overwrite: bool, inputs: Iterable[str | 
 
 
 def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
-    """Round floating-point weights to float16; ValueError, with ``source``, if one does not fit."""
-    result = {}
+    """Round floating-point weights to float16.
+
+    ValueError, with ``source``: one is too large; those that are too small and become 0 are told.
+    """
+    result, lost = {}, 0
     for name, value in weights.items():
         result[name] = value.half() if value.is_floating_point() else value
         if not torch.isfinite(result[name]).all():
             raise ValueError(f"{source}: {name} has values that do not fit into float16")
+        lost += int(((result[name] == 0) & (value != 0)).sum())
+    if lost:
+        logger.warning("%s: %d weights below 6e-8 are 0 in float16", source, lost)
     return result
 
 

@@ -101,6 +101,9 @@ def test_without_annotations_frames_are_counted(run, tmp_path):
     assert "NUM_QUERIES" not in out
     assert "TEST.WINDOW 9" in out
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"analysis.md", "frames.png"}
+    status, _, err = run("--instance-bins", "3", content={**SMALL, "annotations": None})
+    assert status == 2
+    assert "--instance-bins: " in err
 
 
 def test_videos_without_instances_have_a_row(run):

@@ -168,7 +168,7 @@ def checkpoint(tmp_path):
     return path
 
 
-def test_weights_alone_in_half_precision(checkpoint, tmp_path, capsys):
+def test_weights_alone_in_half_precision(checkpoint, tmp_path, capsys, caplog):
     target = tmp_path / "small.pth"
     assert run(checkpoint, target, "--half") == 0
     content = torch.load(target, weights_only=True)
@@ -181,6 +181,9 @@ def test_weights_alone_in_half_precision(checkpoint, tmp_path, capsys):
     torch.save({"model": {"x": torch.tensor([1e6])}}, tmp_path / "large.pth")
     assert run(tmp_path / "large.pth", tmp_path / "a.pth", "--half") == 2
     assert "x has values that do not fit" in capsys.readouterr().err
+    torch.save({"model": {"x": torch.tensor([0, 1e-9, 1.0])}}, tmp_path / "little.pth")
+    assert run(tmp_path / "little.pth", tmp_path / "a.pth", "--half") == 0
+    assert "little.pth: 1 weights below 6e-8 are 0" in caplog.text
 
 
 def test_the_classes_that_a_checkpoint_names_go_by_name(tmp_path, tiny_cfg, capsys):

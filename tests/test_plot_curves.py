@@ -77,6 +77,9 @@ def test_command_writes_a_picture_and_replaces_none(tmp_path, call):
     run = write_run(tmp_path / "run")
     output = tmp_path / "plots" / "curves.png"
     assert call(tool, run, "--output", output)[0] == 0
+    twice = tmp_path / "twice.png"  # the same run, which is drawn once
+    assert call(tool, run, tmp_path / "run" / ".." / "run", "--output", twice)[0] == 0
+    assert twice.read_bytes() == output.read_bytes()
     with Image.open(output) as image:
         assert image.width > 1000
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20

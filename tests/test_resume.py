@@ -6,7 +6,7 @@ from pathlib import Path
 
 from simplevtr.commands import train_net
 from simplevtr.engine import runs
-from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
+from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint, surroundings
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.formats.metrics import read_metrics
 
@@ -104,7 +104,7 @@ def changed(tiny_opts, *words):
     """What --resume says to other settings."""
     cfg = config(tiny_opts, *words)
     check_schedule(last_checkpoint(cfg.OUTPUT_DIR), cfg)
-    return check_fit(last_checkpoint(cfg.OUTPUT_DIR), cfg)
+    return check_fit(last_checkpoint(cfg.OUTPUT_DIR), cfg, surroundings(cfg))
 
 
 def test_resume_with_other_settings(stopped, tiny_opts):

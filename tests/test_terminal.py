@@ -50,6 +50,17 @@ def test_how_commands_end(error, status, message, capsys):
     assert capsys.readouterr().err == message
 
 
+def test_an_empty_value_is_not_an_option_left_out(capsys):
+    @command(lambda parser: parser.add_argument("--output"))
+    def main(options):
+        return 0
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["--output", ""])
+    assert "argument --output: it is empty" in capsys.readouterr().err
+    assert main(["--output", "a"]) == main([]) == 0
+
+
 def test_faults_of_the_program_keep_their_traceback():
     @command(lambda parser: None)
     def main(options):

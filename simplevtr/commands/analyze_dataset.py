@@ -55,6 +55,8 @@ def main(options: argparse.Namespace) -> None:
     videos = summarize_videos(file)
     names = {category.id: table_cell(category.name) for category in file.categories}
     annotated = file.annotations is not None
+    if options.instance_bins and not annotated:
+        raise ValueError(f"--instance-bins: {options.json} has no annotations to count")
     lengths, instances, in_frame = zip(
         *((v.length, v.instances, v.most_in_frame) for v in videos), strict=True
     )

@@ -24,7 +24,8 @@ def main(args: argparse.Namespace) -> None:
     from simplevtr.visualization.plots import draw_curves, write_figure
 
     output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
-    figure = draw_curves({_run_name(run, args.runs): read_metrics(run) for run in args.runs})
+    runs = list({Path(run).resolve(): run for run in args.runs}.values())  # each one once
+    figure = draw_curves({_run_name(run, runs): read_metrics(run) for run in runs})
     write_figure(figure, output, overwrite=args.overwrite)
     say(f"wrote {output}")
 

@@ -65,12 +65,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_score_threshold(parser, SCORE_THRESHOLD)
     text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
     add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
-    add("--fps", type=rate, default=Fraction(10), help="frames per second of the videos (10)")
+    add("--fps", type=rate, help="frames per second of the videos (10)")
 
 
 @command(_add_options, errors=(av.FFmpegError,))
 def main(options: argparse.Namespace) -> None:
     """Draw the videos that were asked for."""
+    if options.fps is not None and options.format == "sheet":
+        raise ValueError("--fps is of videos; --format sheet draws none")
     truth, results = load_ground_truth(options.gt), []
     require_objects(truth.source, truth.tracks)
     if options.results is not None:
@@ -136,7 +138,7 @@ def write_video(
     height, width = painter.output_size((video.height, video.width))
     blank = np.zeros((height, width, 3), dtype=np.uint8)
     size = joined([captioned(blank, "")] * len(rows), axis=1).shape[:2]
-    with video_io.open_sink(output, options.fps, size, overwrite=options.overwrite) as sink:
+    with video_io.open_sink(output, options.fps or 10, size, overwrite=options.overwrite) as sink:
         for t, frame in enumerate(read_frames(video, options.images, range(video.length))):
             pictures = [
                 captioned(painter.draw_frame(frame, tracks[t]), title, f"frame {t}")

@@ -1,6 +1,7 @@
 """What --resume continues: the last checkpoint of a run, if it is whole and fits the config."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,11 @@ def surroundings(cfg: CfgNode) -> dict[str, str | int]:
     return result
 
 
-def check_fit(path: str, cfg: CfgNode) -> list[str]:
+def check_fit(path: str, cfg: CfgNode, now: Mapping[str, str | int] | None = None) -> list[str]:
     """Raise ValueError if a checkpoint's optimizer or parameters are not those of a config.
 
-    Returns what else has changed since it was written, in the config and in ``surroundings``,
-    "KEY from -> to" each.
+    Returns what else has changed since it was written, in the config and, where these are given
+    as ``now``, in the ``surroundings``: "KEY from -> to" each.
     """
     saved = _training_in(path)
     changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in _changes(saved, cfg).items()]
@@ -82,9 +83,9 @@ def check_fit(path: str, cfg: CfgNode) -> list[str]:
             f"{path} {problem}. Use the run's own values, or start another run: "
             f"MODEL.WEIGHTS {path} OUTPUT_DIR other"
         )
-    for key, now in surroundings(cfg).items():
-        if (before := inside(saved, "trainer", "surroundings", key)) not in (None, now):
-            changes.append(f"{key} {before} -> {now}")
+    for key, value in (now or {}).items():
+        if (before := inside(saved, "trainer", "surroundings", key)) not in (None, value):
+            changes.append(f"{key} {before} -> {value}")
     return changes
 
 

@@ -16,7 +16,6 @@ from simplevtr.engine.processes import is_lost_connection, run_processes
 from simplevtr.engine.resume import check_fit, check_schedule, last_checkpoint
 from simplevtr.engine.trainer import ClipTrainer
 from simplevtr.engine.writers import check_writers
-from simplevtr.evaluation.ytvis_eval import METRICS
 from simplevtr.run_config import check_device, check_inference, setup_cfg
 from simplevtr.terminal import USER_ERRORS
 
@@ -59,19 +58,7 @@ def read_config(args: Namespace) -> CfgNode:
     last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
     known = saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
     settle_classes(cfg, train=not args.eval_only, known=known)
-    expected, tests = cfg.TEST.EXPECTED_RESULTS, cfg.DATASETS.TEST
-    if expected and (len(tests) != 1 or any(map(_unknown, expected))):
-        raise ValueError(
-            f"TEST.EXPECTED_RESULTS is {expected} and DATASETS.TEST {tests}; a single dataset and "
-            "['segm', METRIC, VALUE, TOLERANCE] are needed; metrics are "
-            f"{', '.join(METRICS)} and AP-CATEGORY"
-        )
     return cfg
-
-
-def _unknown(expected: list) -> bool:
-    task, metric, *_ = expected
-    return task != "segm" or not (metric in METRICS or metric.startswith("AP-"))
 
 
 def share_batch(cfg: CfgNode) -> None:
@@ -124,14 +111,20 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
 def refuse_early(cfg: CfgNode) -> None:
     """Refuse now what an evaluation of the test sets would refuse at its end.
 
-    Earlier results, and ``TEST.EXPECTED_RESULTS`` of a metric without ground truth; ValueError.
+    Earlier results, and ``TEST.EXPECTED_RESULTS`` of what is not scored; ValueError.
     """
-    for name in cfg.DATASETS.TEST:
+    expected, tests = cfg.TEST.EXPECTED_RESULTS, cfg.DATASETS.TEST
+    if expected and len(tests) != 1:
+        raise ValueError(f"TEST.EXPECTED_RESULTS are of a single dataset; DATASETS.TEST is {tests}")
+    for name in tests:
         metrics = ClipTrainer.build_evaluator(cfg, name).metrics
-        for entry in cfg.TEST.EXPECTED_RESULTS if comm.is_main_process() else ():
-            if entry[1] not in metrics:
+        for entry in expected if comm.is_main_process() else ():
+            if entry[0] != "segm" or entry[1] not in metrics:
                 found = ", ".join(metrics) or "no metric, as it has no ground truth"
-                raise ValueError(f"TEST.EXPECTED_RESULTS has {entry}, but {name} has {found}")
+                raise ValueError(
+                    f"TEST.EXPECTED_RESULTS has {entry}; ['segm', METRIC, VALUE, TOLERANCE] is "
+                    f"needed, and {name} has {found}"
+                )
 
 
 def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:

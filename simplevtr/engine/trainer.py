@@ -87,7 +87,7 @@ class ClipTrainer(DefaultTrainer):
         if path is None:
             self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
             return
-        for change in check_fit(path, self.cfg):
+        for change in check_fit(path, self.cfg, self._surroundings):
             logger.warning("Changed since %s: %s", path, change)
         self.checkpointer.load(path)
         if self._average is not None and not self._average.restored:
