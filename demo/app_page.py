@@ -7,19 +7,17 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from simplevtr.inference import (
     OUT_OF_MEMORY,
     DrawnOutputs,
-    FoundTracks,
     Frames,
     Targets,
     VideoPredictor,
     draw_tracks,
-    find_tracks,
     until_set,
     wanted_in_result,
 )
@@ -59,7 +57,7 @@ class SegmentedVideo:
     """What a session keeps of its video; masks are run-length encoded, so it is small."""
 
     path: str
-    found: FoundTracks
+    result: dict[str, Any]  # of ``VideoPredictor.predict``
 
 
 @dataclass(eq=False)
@@ -170,13 +168,8 @@ class Page:
         stop = self.stop_requests[request.session_hash] = threading.Event()
         try:
             source = open_source(path)
-            shown = partial(
-                _shown, total=source.length, progress=progress, what="Reading and segmenting"
-            )
-            found = find_tracks(
-                self.predictor, source, watched=lambda frames: until_set(stop, shown(frames))
-            )
-            return SegmentedVideo(path, found), None
+            frames = _shown(source, source.length, progress, "Reading and segmenting")
+            return SegmentedVideo(path, self.predictor.predict(until_set(stop, frames))), None
         except torch.OutOfMemoryError:
             raise _error(OUT_OF_MEMORY) from None
         except (ValueError, OSError, av.FFmpegError) as error:
@@ -196,23 +189,23 @@ class Page:
         """Draw what was found, without the model; nothing once another video was chosen."""
         if segmented is None or segmented.path != path:
             return gr.skip(), gr.skip(), gr.skip()
-        found = segmented.found
+        result, count = segmented.result, segmented.result["num_frames"]
         painter = TrackPainter(
             self.predictor.class_names, min_score=score, classes=classes or None,
             draw_boxes=boxes, trail=int(trail), side_by_side=side_by_side,
         )  # fmt: skip
         stem = self._new_folder(request.session_hash) / Path(segmented.path).stem
         targets = Targets(f"{stem}_tracks.mp4", results=f"{stem}_results.json")
-        result = wanted_in_result(found.result, painter)
+        wanted = wanted_in_result(result, painter)
         try:
             source = open_source(segmented.path)
             with DrawnOutputs(targets, source, painter) as outputs:
-                watched = partial(_shown, total=found.frames, progress=progress, what="Drawing")
-                draw_tracks(found, source, outputs, watched=watched)
-            self.predictor.write_results(targets.results, result)
+                frames = _shown(islice(source, count), count, progress, "Drawing")
+                draw_tracks(result, frames, outputs)
+            self.predictor.write_results(targets.results, wanted)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, segmented.path) from error
-        listed = _track_table(result, found, painter)
+        listed = _track_table(wanted, result, painter)
         return targets.video, listed, gr.DownloadButton(value=targets.results, visible=True)
 
     def _new_folder(self, session: str) -> Path:
@@ -247,12 +240,12 @@ def _error(problem: Exception | str, path: str = "") -> gr.Error:
     return gr.Error(html.escape(text), duration=None, print_exception=False)
 
 
-def _track_table(result: dict[str, Any], found: FoundTracks, painter: TrackPainter) -> str:
-    """The tracks of what is drawn of ``found.result``, as HTML."""
-    columns = (result[f"pred_{name}"] for name in ("ids", "labels", "scores", "masks"))
+def _track_table(wanted: dict[str, Any], result: dict[str, Any], painter: TrackPainter) -> str:
+    """The ``wanted`` tracks of a result, as HTML."""
+    columns = (wanted[f"pred_{name}"] for name in ("ids", "labels", "scores", "masks"))
     rows = list(zip(*columns, strict=True))
-    every = len(found.result["pred_scores"])
-    text = f"<p class='summary'>{found.frames} frames, {len(rows)} of {every} tracks shown"
+    every = len(result["pred_scores"])
+    text = f"<p class='summary'>{result['num_frames']} frames, {len(rows)} of {every} tracks shown"
     if not rows:
         return f"{text}. A lower threshold shows more.</p>" if every else f"{text}.</p>"
     if len(rows) > _LISTED:

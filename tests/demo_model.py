@@ -53,6 +53,7 @@ class BrightestHalf(nn.Module):
         found = len(masks)
         return {
             "image_size": size,
+            "num_frames": len(video["image"]),
             "pred_scores": self.scores[:found],
             "pred_labels": self.labels[:found],
             "pred_masks": [TrackMasks(encode_masks(m), size) for m in masks],

@@ -33,7 +33,7 @@ def predictor(tiny_cfg):
 def test_the_stream_is_the_result_frame_by_frame(predictor):
     streamed = list(predictor.stream(video(9)))
     result = predictor.predict(video(9))
-    again = list(frame_tracks(result, 9))
+    again = list(frame_tracks(result))
     assert [frame.index for frame in streamed] == list(range(9))
     for one, two in zip(streamed, again, strict=True):
         assert dict(zip(one.track_ids, one.masks, strict=True)) == dict(

@@ -117,7 +117,8 @@ def main(options: argparse.Namespace) -> None:
     except OutOfMemoryError:
         raise ValueError(inference.OUT_OF_MEMORY) from None
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
-    say(f"wrote {', '.join(written)} ({frames} frames, {tracks} tracks of at least {least:.0%})")
+    found = f"{frames} frames, {tracks} tracks that score at least {least:.0%}"
+    say(f"wrote {', '.join(written)} ({found})")
 
 
 def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:
@@ -131,12 +132,14 @@ def _draw_file(
 
     The numbers of frames and of tracks.
     """
-    return inference.find_and_write(
-        predictor,
-        outputs,
-        reading=lambda frames: first_frames(frames, "reading and segmenting"),
-        drawing=lambda frames, total: _progress(frames, "drawing", total),
-    )
+    with outputs:
+        result = predictor.predict(first_frames(outputs.source, "reading and segmenting"))
+        tracks = inference.write_results(predictor, outputs, result)  # drawing may still fail
+        count = result["num_frames"]
+        if outputs.wanted:
+            frames = _progress(islice(outputs.source, count), "drawing", count)
+            inference.draw_tracks(result, frames, outputs)
+    return count, tracks
 
 
 def _draw_live(

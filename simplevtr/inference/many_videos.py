@@ -24,7 +24,7 @@ from typing import NamedTuple
 from simplevtr.config_file import flat
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
-from simplevtr.inference.two_passes import OUT_OF_MEMORY, find_and_write
+from simplevtr.inference.two_passes import OUT_OF_MEMORY, draw_tracks, write_results
 from simplevtr.inference.video_outputs import DrawnOutputs, Targets
 from simplevtr.inference.video_predictor import VideoPredictor, check_weights
 from simplevtr.run_config import setup_cfg
@@ -116,7 +116,7 @@ class SegmentTask:
                 )
 
     def earlier(self, video: NamedVideo, state: str = "skipped") -> Outcome | None:
-        """The outcome of a video whose results are there, None if one of them lacks.
+        """The outcome of a video whose results are there, None if one of them is missing.
 
         A failure if they are of other files than those that the video has now, or nobody knows.
         """
@@ -176,7 +176,11 @@ class SegmentTask:
             paths = {name: os.path.join(place, name) for name in self._wanted()}
             targets = Targets(paths.get(_OVERLAY), paths.get(_MOTS), paths[RESULTS_NAME])
             outputs = DrawnOutputs(targets, source, painter)
-            frames, tracks = find_and_write(predictor, outputs)
+            with outputs:
+                result = predictor.predict(source)
+                tracks = write_results(predictor, outputs, result)
+                if outputs.wanted:
+                    draw_tracks(result, source, outputs)
             folder.mkdir(parents=True, exist_ok=True)
             # Without a record, nothing there is known to belong to this video.
             for name in paths if (folder / RECORD_NAME).exists() else _OF_VIDEO:
@@ -184,7 +188,7 @@ class SegmentTask:
             for name, path in paths.items():
                 os.replace(path, folder / name)
         seconds = round(time.perf_counter() - begin, 3)
-        outcome = Outcome(video.name, "done", frames, seconds, tracks, source.damage)
+        outcome = Outcome(video.name, "done", result["num_frames"], seconds, tracks, source.damage)
         record = {"files": fingerprint, **outcome._asdict()}
         write_json(folder / RECORD_NAME, record, overwrite=True)
         return outcome

@@ -100,9 +100,10 @@ class SimpleVTR(nn.Module):
 
         Returns:
             In training a dict of weighted losses. Otherwise, for a list with one video,
-            ``image_size`` (H, W) and lists with an entry per track, best first: ``pred_scores``
-            float, ``pred_labels`` int (contiguous), ``pred_masks`` ``TrackMasks``, which read like
-            (T, H, W) bool tensors at the original size, ``pred_ids`` int, ``pred_ranking`` float.
+            ``image_size`` (H, W), ``num_frames``, and lists with an entry per track, best first:
+            ``pred_scores`` float, ``pred_labels`` int (contiguous), ``pred_masks`` ``TrackMasks``,
+            which read like (T, H, W) bool tensors at the original size, ``pred_ids`` int,
+            ``pred_ranking`` float.
             Scores are those of the track where it was seen; AP orders tracks by the ranking, which
             also reflects how much of a long video saw them.
         """

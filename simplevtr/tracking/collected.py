@@ -77,6 +77,7 @@ class CollectedTracks:
             masks[track_id] = TrackMasks([own.get(t) for t in range(self.frames)], self.size)
         return {
             "image_size": self.size,
+            "num_frames": self.frames,
             "pred_scores": [item.score for item in found],
             "pred_labels": [item.label for item in found],
             "pred_masks": [masks[item.track_id] for item in found],
@@ -85,11 +86,9 @@ class CollectedTracks:
         }
 
 
-def frame_tracks(result: dict[str, Any], frames: int) -> Iterator[FrameTracks]:
-    """A video's result, with its final classes and scores, a frame at a time.
-
-    ``frames`` is their number, which a result without tracks does not tell.
-    """
+def frame_tracks(result: dict[str, Any]) -> Iterator[FrameTracks]:
+    """A video's result, with its final classes and scores, a frame at a time."""
     masks = (track.rles for track in result["pred_masks"])
     columns = (result[name] for name in ("pred_ids", "pred_labels", "pred_scores"))
-    return FrameTracks.of_video(zip(*columns, masks, strict=True), result["image_size"], frames)
+    tracks = zip(*columns, masks, strict=True)
+    return FrameTracks.of_video(tracks, result["image_size"], result["num_frames"])
