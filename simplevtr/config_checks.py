@@ -236,6 +236,11 @@ def check_config(cfg: CfgNode) -> None:
                 f"MODEL.SIMPLEVTR.RECOMPUTE has {part!r}; allowed are {', '.join(allowed)} "
                 f"with MODEL.SIMPLEVTR.HEAD {head!r}"
             )
+    if node.MATCHER.FRAMES == "all" and not node.CLASS_OFFSET:
+        raise ValueError(
+            "MODEL.SIMPLEVTR.MATCHER.FRAMES 'all' takes class 0 for absent objects, as VisTR does; "
+            "set MODEL.SIMPLEVTR.CLASS_OFFSET to 1, so that it is not one of the categories"
+        )
     if not cfg.OUTPUT_DIR:
         raise ValueError("OUTPUT_DIR is empty; the name of a folder is needed")
     if "://" in cfg.OUTPUT_DIR:
@@ -272,6 +277,8 @@ def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
         idle |= {f"SOLVER.{name}": where for name in names if solver[name]}
     if (frames := cfg.MODEL.SIMPLEVTR.QUERY_FRAMES) not in (0, cfg.TEST.WINDOW):
         idle["TEST.WINDOW"] = f"where MODEL.SIMPLEVTR.QUERY_FRAMES is {frames}, a window's length"
+    elif cfg.TEST.STRIDE and not cfg.TEST.WINDOW and not frames:
+        idle["TEST.STRIDE"] = "where TEST.WINDOW is 0, the whole video"
     chosen = cfg.MODEL.BACKBONE.NAME
     ours = any(chosen in readers for readers in _OF_BACKBONE)
     for readers, own in _OF_BACKBONE.items() if ours else ():

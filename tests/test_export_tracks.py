@@ -284,6 +284,30 @@ def test_videos_of_an_earlier_export_are_not_mixed_in(tmp_path, known, kind, cap
 
 
 @pytest.mark.parametrize(("kind", "below"), [("mots", "."), ("davis", "Annotations")])
+def test_pictures_of_an_earlier_export_are_not_mixed_in(tmp_path, known, kind, below, capsys):
+    assert export(kind, tmp_path, known)[0] == 0
+    (tmp_path / "exported" / below / "video1/00009.png").write_bytes(b"")
+    assert export(kind, tmp_path, known, "--overwrite")[0] == 2
+    assert "video1/00009.png: is of a frame that is not written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["mots", "davis", "cvat-masks"])
+def test_frames_in_img1_are_found_again(tmp_path, known, kind):
+    video = known.content["videos"][0]
+    folder = known.images / "video1"
+    folder.rename(tmp_path / "img1")
+    folder.mkdir()
+    (tmp_path / "img1").rename(folder / "img1")
+    video["file_names"] = [name.replace("/", "/img1/") for name in video["file_names"]]
+    status, output = export(kind, tmp_path, known)
+    assert status == 0
+    options = ("--classes", "1=cat", "2=dog") if kind == "mots" else ()
+    kind = kind.removesuffix("-masks")
+    found = imported(kind, output, tmp_path / "new.json", "--images", str(known.images), *options)
+    assert found.content["videos"][0]["file_names"] == video["file_names"]
+
+
+@pytest.mark.parametrize(("kind", "below"), [("mots", "."), ("davis", "Annotations")])
 def test_frames_of_an_annotation_file_are_not_replaced(tmp_path, known, kind, below, capsys):
     frame = tmp_path / "exported" / below / "video2/00001.png"
     frame.parent.mkdir(parents=True)

@@ -60,6 +60,37 @@ def test_a_number_and_its_text_are_one_track(known, tmp_path):
     assert read(known, tmp_path, as_text).videos == expected.videos
 
 
+@pytest.mark.parametrize("value", [-1, "-1", "", " "])
+def test_placeholders_are_no_track_ids(known, tmp_path, value):
+    def untracked(content):
+        for entry in content["annotations"][:2]:
+            entry.pop("instance_id", None)
+            entry["track_id"] = value
+
+    dataset = read(known, tmp_path, untracked)
+    assert dataset.notes["annotations without a track id left out"] == 2
+    assert masks_in(dataset) == masks_in(read(known, tmp_path, lambda content: None)) - 2
+
+
+def test_a_category_that_changes_is_one_where_both_get_one_name(known, tmp_path):
+    path = write_coco(known, tmp_path / "coco.json")
+    edit_json(path, annotation(category_id=2))
+    found = imported("coco-tracks", path, tmp_path / "a.json", "--images", str(known.images),
+        "--rename", "*=object")  # fmt: skip
+    assert [category["name"] for category in found.content["categories"]] == ["object"]
+
+
+def test_videos_that_no_image_names_are_not_joined(known, tmp_path):
+    def change(content):
+        for entry in content["images"]:
+            del entry["video_id"]
+            entry.pop("frame_index", None)
+        content["videos"] = [{"id": n, "name": f"video{n}"} for n in (1, 2, 3)]
+
+    with pytest.raises(ValueError, match="has 3 videos, but no image .* are those of 2"):
+        read(known, tmp_path, change)
+
+
 def masks_in(dataset):
     return sum(len(track.masks) for video in dataset.videos for track in video.tracks)
 
@@ -151,6 +182,10 @@ def without_tracks(content):
         (category(id=2), r"categories\[1\]: id 2 is used by"),
         (image(7, file_name="video1/9.jpg"), "9.jpg does not exist"),
         (lambda content: content.pop("images"), "coco.json: images must be a list, it is missing"),
+        (
+            lambda content: content.update(videos=content.pop("images")),
+            "coco.json: is a YouTube-VIS file",
+        ),
         (
             lambda content: content["annotations"].insert(0, 3),
             r"coco.json: annotations\[0\]: must be an object",

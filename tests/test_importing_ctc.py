@@ -86,6 +86,9 @@ def test_marks(tmp_path, source, below):
     assert dataset.categories == [(1, "cell")]
     assert dataset.notes["tracks with a parent, imported as tracks of their own"] == 1
     assert not dataset.notes["masks missing in frames in which a track lives, taken as absent"]
+    (source / "02").mkdir()
+    other = read(source / below, masks="tra", write_frames=tmp_path / "again")
+    assert other.notes["sequences without true tracks left out"] == 1
     assert_masks(masks_of(read(source, masks="st", write_frames=tmp_path / "png")), expected)
 
 

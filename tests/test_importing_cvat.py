@@ -241,7 +241,32 @@ PROJECT = f"<project><tasks>{''.join(TASKS)}</tasks></project>"
 
 def test_a_project_with_tracks_of_one_task(numbered):
     one = track(polygon(52)).replace("<track", '<track task_id="1" subset="Train"')
-    assert shown_images(numbered(range(1, 5), PROJECT, one)) == [3]
+    own = PROJECT.replace("<id>1</id>", "<id>1</id><subset>Train</subset>")
+    assert shown_images(numbered(range(1, 5), own, one)) == [3]
+
+
+def test_frames_that_a_project_numbers_on_are_refused(numbered):
+    # CVAT adds the frames of the tasks before, of the same subset: here it would write 2 + 4.
+    one = track(polygon(6)).replace("<track", '<track task_id="1"')
+    with pytest.raises(ValueError, match="tracks of task 1, whose frames .*task by itself"):
+        numbered(range(4), PROJECT, one)
+
+
+SIZED = "<original_size><width>128</width><height>96</height></original_size>"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        head(0, 3).replace("</task>", f"{SIZED}</task>"),
+        head(0, 3, kind="job") + SIZED,
+        PROJECT.replace("<id>0</id>", f"<id>0</id>{SIZED}"),
+    ],
+)
+def test_frames_of_another_size_than_was_labelled_are_refused(numbered, meta):
+    one = track(polygon(0)).replace("<track", '<track task_id="0"')
+    with pytest.raises(ValueError, match=r"original_size: height and width are \(96, 128\), but"):
+        numbered(range(4), meta, one)
 
 
 def test_tracks_of_several_tasks_are_refused(numbered):

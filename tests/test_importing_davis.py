@@ -357,9 +357,15 @@ def test_a_list_of_videos(tmp_path, source):
         (folder / "video2").rename(folder / "video 2")
     meta = source / "meta.json"
     meta.write_text(meta.read_text().replace("video2", "video 2"))
+    (source / "Annotations/video1").rename(tmp_path / "video1")
+    note = "videos of meta.json without PNGs left out"
+    assert read_davis(source).notes[note] == 1
+    (tmp_path / "video1").rename(source / "Annotations/video1")
     videos = tmp_path / "val.txt"
     videos.write_text(" video 2\n\n", encoding="utf-8-sig")
-    (only,) = read_davis(source, videos=videos).videos
+    dataset = read_davis(source, videos=videos)
+    ((only,),) = [dataset.videos]
+    assert not dataset.notes[note]  # it was asked for
     assert (only.name, only.file_names[0]) == ("video 2", "video 2/00000.jpg")
     videos.write_text("video 2\nvideo9\n")
     with pytest.raises(ValueError, match=r"val.txt: video 'video9' is not in"):

@@ -42,6 +42,14 @@ def test_frames_without_a_picture_are_counted(tmp_path, known):
     assert len(dataset.videos[0].file_names) == 4
 
 
+def test_videos_next_to_text_files_are_counted(tmp_path, known):
+    source = write_mots_text(known, tmp_path / "mots")
+    (write_mots_png(known, tmp_path / "png") / "video1").rename(source / "video3")
+    dataset = read_mots(source, images=known.images, classes=NAMES)
+    assert len(dataset.videos) == 2
+    assert any("next to them" in note for note in +dataset.notes)
+
+
 def test_frame_numbers_may_start_at_one_and_images_be_in_img1(tmp_path, known):
     folder = tmp_path / "images/video1/img1"
     folder.mkdir(parents=True)

@@ -290,6 +290,10 @@ def test_frames_of_a_folder(tmp_path):
         (tmp_path / name).touch()
     assert [p.name for p in frames_of(tmp_path).values()] == ["a9.PNG", "a10.jpg"]
     assert [*numbered_frames(tmp_path)] == [9, 10]
+    (tmp_path / "b1.jpg").touch()
+    with pytest.raises(ValueError, match=r"b1.jpg: comes after a10.jpg by its name, but before"):
+        numbered_frames(tmp_path)  # as of times such as 10-59-59 and 11-00-00
+    (tmp_path / "b1.jpg").unlink()
     (tmp_path / "b9.jpg").touch()
     with pytest.raises(ValueError, match=r"b9.jpg: a9.PNG has frame number 9 already"):
         numbered_frames(tmp_path)

@@ -48,7 +48,8 @@ def main(options: argparse.Namespace) -> None:
     skip = options.unknown_categories == "skip"
     results = check_results(content, truth, source=options.results, skip_unknown=skip)
     names = exporting.video_names(truth.videos)
-    exporting.check_folder(options.kind, output, names.values())
+    by_name = {names[video.id]: video for video in truth.videos}
+    exporting.check_folder(options.kind, output, by_name)
     inputs = [path for path in (options.results, options.gt) if path]
     if options.kind == "davis":
         refuse_existing(output / "meta.json", overwrite=options.overwrite, inputs=inputs)

@@ -67,7 +67,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         is an RLE"""
     add("--crowds", action="store_true", help=text)
     text = """mots: names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore,
-        is left out unless named here"""
+        is left out unless named here, and 10000 always"""
     add("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
     text = """cvat: frames for which a track lists no shape show no object (absent, the default) or
         the last shape (hold)"""
@@ -102,8 +102,8 @@ def main(options: argparse.Namespace) -> None:
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
     reading = {name: value for name, value in vars(options).items() if name not in LATER}
-    dataset = read_dataset(**reading)
-    output.rename(dataset, names)
+    dataset = read_dataset(**reading, new_names=names)
+    output.rename(dataset)
     if categories is not None:
         output.use_categories(
             dataset, categories, source=options.categories, drop_others=options.drop_others

@@ -14,7 +14,7 @@ such a file.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -56,8 +56,11 @@ def video_names(videos: Sequence[Video]) -> dict[int, str]:
     return names
 
 
-def check_folder(kind: str, folder: Path, names: Collection[str]) -> None:
-    """FileExistsError if a folder of results holds other videos, which would be imported too."""
+def check_folder(kind: str, folder: Path, names: Mapping[str, Video]) -> None:
+    """FileExistsError if a folder of results has what would be imported too.
+
+    That are other videos than those in ``names``, and pictures of other frames.
+    """
     if kind == "davis":
         folder /= "Annotations"
     if not folder.is_dir():
@@ -68,6 +71,11 @@ def check_folder(kind: str, folder: Path, names: Collection[str]) -> None:
         found = [inner.name for inner in sub_folders(folder) if files_of(inner, ".png")]
     if others := [name for name in found if name not in names]:
         raise FileExistsError(f"{folder}: holds another video, {others[0]}; write elsewhere")
+    for name in () if kind.startswith("cvat") else found:
+        own = {PurePosixPath(file).stem for file in names[name].require_names()}
+        for picture in files_of(folder / name, ".png"):
+            if picture.stem not in own:
+                raise FileExistsError(f"{picture}: is of a frame that is not written; remove it")
 
 
 def check_video(
@@ -79,8 +87,8 @@ def check_video(
     ``export_video`` takes.
 
     ValueError: frames are in several folders, share a name or, but for DAVIS, have no number that
-    the importers could find them by, or, for CVAT, are not in the order of their names; XML does
-    not know a character; or there are more tracks than numbers.
+    the importers could find them by, or are not in the order of their names; XML does not know a
+    character; or there are more tracks than numbers.
     """
     paths = [PurePosixPath(file.replace("\\", "/")) for file in video.require_names()]
     stems = [path.stem for path in paths]
@@ -95,12 +103,13 @@ def check_video(
         for text in (name, *categories):
             if not text.isprintable():
                 raise ValueError(f"{text!r:.80} has characters that XML does not know")
-        for order in ([*map(natural_key, stems)], [n for n in numbers if n is not None]):
-            if order != sorted(order):
-                raise ValueError(
-                    f"video {video.id}: its frames are not in the order of their names, by which "
-                    "CVAT numbers them"
-                )
+    by_number = [] if kind == "davis" else [n for n in numbers if n is not None]
+    for order in ([*map(natural_key, stems)], by_number):
+        if order != sorted(order):
+            raise ValueError(
+                f"video {video.id}: its frames are not in the order of their names, in which they "
+                "would come back"
+            )
     _check_room(kind, video, labels, categories)
     return numbers == [*range(len(numbers))] and stems == sorted(stems)
 

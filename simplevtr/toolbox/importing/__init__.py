@@ -5,7 +5,7 @@ source, in natural order of their names or ids, and their categories.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,6 +30,7 @@ def read_dataset(
     *,
     images: Path | None = None,
     skip_broken: bool = False,
+    new_names: Mapping[str, str] | None = None,
     **options: Any,
 ) -> ImportedDataset:
     """Read foreign files.
@@ -40,6 +41,7 @@ def read_dataset(
         images: the folder that the frames' file names start at; None: where the kind has it.
         skip_broken: whether frames that cannot be used, and videos where no single frame is to
             blame, are left out and counted instead of an error.
+        new_names: other names for categories, see ``ImportedDataset``.
         options: of the kind's reader.
 
     Raises:
@@ -56,6 +58,6 @@ def read_dataset(
     source = existing(source)
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
-    dataset = ImportedDataset(skip_broken=skip_broken)
+    dataset = ImportedDataset(skip_broken=skip_broken, new_names=new_names or {})
     READERS[kind](dataset, source, images, **options)
     return dataset

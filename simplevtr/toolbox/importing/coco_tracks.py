@@ -14,6 +14,7 @@ Crowds, annotations to ``ignore``, those without a segmentation and, where other
 those without one are left out. Masks that are boxes are kept and counted in the notes.
 """
 
+import re
 from collections import Counter
 from functools import partial
 from itertools import pairwise
@@ -31,6 +32,7 @@ from simplevtr.toolbox.importing.sources import identity, read_object, require_f
 _LISTS = ("images", "annotations", "categories")
 _TRACK_KEYS = ("track_id", "instance_id")
 _TRACK_NAMES = "track_id or instance_id, also track_id in attributes,"
+_UNTRACKED = re.compile(r"\s*(-[0-9]+)?\s*")
 _FRAME_KEYS = ("frame_index", "frame_id")
 _VIDEO_KEYS = ("video_id", "first_frame_image_id")
 _BOXES = "masks that are boxes"
@@ -52,12 +54,24 @@ def read(
 ) -> None:
     """Read all videos of a file; ``crowds`` are objects too, or left out."""
     content = read_object(source)
+    if "videos" in content and "images" not in content:
+        raise ValueError(f"{source}: is a YouTube-VIS file, which training takes as it is")
     root = dataset.image_root = require_folder(images or source.parent, "the videos' frames")
     with naming(source):
         lists = {key: checks.items(content, key) for key in _LISTS}
     entries = parse_categories(lists["categories"], str(source))
     categories = {category.id: category.name for category in entries}
     videos = _videos(lists["images"], source)
+    stated = content.get("videos")
+    if (
+        isinstance(stated, list)
+        and _video_key(lists["images"]) is None
+        and len(videos) < len(stated)
+    ):
+        raise ValueError(
+            f"{source}: has {len(stated)} videos, but no image has a 'video_id', and their folders "
+            f"are those of {len(videos)}"
+        )
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(lists["annotations"], source, known, crowds, dataset.notes)
 
@@ -89,17 +103,25 @@ def read(
 
 
 def _track(entry: dict[str, Any]) -> Any:
-    """The track id of an annotation as the file has it, None if it has none."""
+    """The track id of an annotation as the file has it, None if it has none.
+
+    Texts without a character, and numbers below 0, stand for objects that nobody has tracked.
+    """
     attributes = entry.get("attributes")
     nested = attributes.get("track_id") if isinstance(attributes, dict) else None
-    return next((entry[key] for key in _TRACK_KEYS if entry.get(key) is not None), nested)
+    found = (*(entry.get(key) for key in _TRACK_KEYS), nested)
+    return next((x for x in found if x is not None and not _UNTRACKED.fullmatch(str(x))), None)
+
+
+def _video_key(entries: list[Any]) -> str | None:
+    """The key that separates the videos; None: the images' folders do."""
+    objects = [entry for entry in entries if isinstance(entry, dict)]
+    return next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
 
 
 def _videos(entries: list[Any], source: Path) -> dict[int | str, list[_Image]]:
     """The images of each video in order."""
-    objects = [entry for entry in entries if isinstance(entry, dict)]
-    # The key that separates the videos; None: the images' folders do.
-    key = next((k for k in _VIDEO_KEYS if any(e.get(k) is not None for e in objects)), None)
+    key = _video_key(entries)
     videos: dict[int | str, list[_Image]] = {}
     parse = partial(_image, video_key=key)
     for image in checks.entries(entries, str(source), "images", parse, unique=["id"]):

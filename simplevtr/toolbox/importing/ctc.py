@@ -55,6 +55,9 @@ def read(
     dataset.videos = dataset.each_video(
         truths, lambda truth: _video(truth, home, dataset, masks, write_frames)
     )
+    named = {truth.name.removesuffix("_GT") for truth in truths}
+    others = [f for f in sources.sub_folders(home) if f.name.isdecimal() and f.name not in named]
+    dataset.notes["sequences without true tracks left out"] = len(others)
     dataset.categories = [(1, _CELL)]
 
 

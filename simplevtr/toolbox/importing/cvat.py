@@ -39,6 +39,7 @@ _LEFT_OUT = {"track": "tracks within tracks (parts of skeletons) left out"} | {
 }
 _ORDER_NOTE = "videos whose images CVAT must have sorted naturally (by default it puts 10 before 2)"
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
+_ALONE = "export every task by itself"
 _RANGE = ("start_frame", "stop_frame", "frame_filter")
 
 
@@ -62,13 +63,14 @@ def read(
     def video_of(path: Path) -> ImportedVideo:
         folder = existing(root / path.stem)
         folder = folder if folder.is_dir() or not source.is_file() else root
-        pictures = sources.numbered_frames(folder)
+        pictures = sources.numbered_frames(sources.video_folder(folder))
         with naming(path):
             tree = _parse(path)
-            frames = _matched(pictures, _stated_frames(tree), folder, dataset.notes)
+            head = _head(tree)
+            frames = _matched(pictures, _stated_frames(head), folder, dataset.notes)
         names = [picture.name for picture in frames.values()]
         dataset.notes[_ORDER_NOTE] += names != sorted(names)
-        stated = dict.fromkeys(frames, _stated_size(tree))
+        stated = dict.fromkeys(frames, _stated_size(tree, head))
         draft = VideoDraft(dataset, path.stem, frames, stated=stated)
         with naming(f"{path}, original_size"):
             draft.check_stated(next(iter(frames)))
@@ -108,30 +110,47 @@ def _parse(path: Path) -> ElementTree.Element:
     return root
 
 
-def _stated_size(root: ElementTree.Element) -> shapes.Size | None:
-    """(H, W) in pixels that the head gives for the video, None if it gives none."""
-    sides = [root.findtext(f"meta/*/original_size/{side}", "") for side in ("height", "width")]
-    known = all(side.isdecimal() and len(side) < 10 for side in sides)
-    return (int(sides[0]), int(sides[1])) if known else None
-
-
-def _stated_frames(root: ElementTree.Element) -> range | None:
-    """The numbers of the frames of the task or job that the tracks are of, if its head has them."""
+def _head(root: ElementTree.Element) -> ElementTree.Element:
+    """What the file says of the task or job that the tracks are of; empty if it says nothing."""
     ids = sorted({track.attrib["task_id"] for track in root.iterfind("track[@task_id]")})
     if len(ids) > 1:
         raise ValueError(
             f"holds tracks of {len(ids)} tasks (task_id {', '.join(ids)!s:.80}), but a file is "
-            "one video; export every task by itself"
+            f"one video; {_ALONE}"
         )
-    heads = [t for t in root.iterfind("meta/project/tasks/task") if t.findtext("id") in ids]
-    heads += [*root.iterfind("meta/task"), *root.iterfind("meta/job")]
-    head = {key: heads[0].findtext(key, "").strip() if heads else "" for key in _RANGE}
-    if not {"", "None"}.isdisjoint([head["start_frame"], head["stop_frame"]]):
+    before: set[str] = set()  # subsets
+    for task in root.iterfind("meta/project/tasks/task"):
+        subset = task.findtext("subset", "")
+        if task.findtext("id") in ids:
+            if subset in before:
+                raise ValueError(
+                    f"holds tracks of task {ids[0]!s:.40}, whose frames CVAT numbers after those "
+                    f"of the project's tasks before it; {_ALONE}"
+                )
+            return task
+        before.add(subset)
+    heads = (*root.iterfind("meta/task"), *root.iterfind("meta/job"))
+    return heads[0] if heads else ElementTree.Element("task")
+
+
+def _stated_size(root: ElementTree.Element, head: ElementTree.Element) -> shapes.Size | None:
+    """(H, W) in pixels that the head gives for the video, None if it gives none."""
+    size = head.find("original_size")
+    size = root.find("meta/original_size") if size is None else size  # of a job
+    sides = [size.findtext(side, "") for side in ("height", "width")] if size is not None else [""]
+    known = all(side.isdecimal() and len(side) < 10 for side in sides)
+    return (int(sides[0]), int(sides[1])) if known else None
+
+
+def _stated_frames(head: ElementTree.Element) -> range | None:
+    """The numbers of the frames of a task or job, if its head has them."""
+    found = {key: head.findtext(key, "").strip() for key in _RANGE}
+    if not {"", "None"}.isdisjoint([found["start_frame"], found["stop_frame"]]):
         return None
-    start, stop = whole_number(head, "start_frame"), whole_number(head, "stop_frame")
+    start, stop = whole_number(found, "start_frame"), whole_number(found, "stop_frame")
     if stop < start:
         raise ValueError(f"stop_frame {stop} is before start_frame {start}")
-    text = head["frame_filter"]
+    text = found["frame_filter"]
     step = re.fullmatch(r"(?:step\s*=\s*([1-9][0-9]{0,8}))?", text, re.ASCII)
     if step is None:
         raise ValueError(f"frame_filter is {text!r:.40}; step=<number>, or nothing, is needed")

@@ -46,6 +46,9 @@ def read(
     metas = [path for path in metas if os.path.lexists(path)]  # a link that leads nowhere too
     objects = _read_meta(metas[0], dataset.notes) if metas else None
     folders = sources.sub_folders(labels)
+    if videos is None and objects is not None:
+        missing = objects.keys() - {folder.name for folder in folders}
+        dataset.notes["videos of meta.json without PNGs left out"] = len(missing)
     if videos is not None:
         folders = _listed(folders, labels, _list_of_videos(Path(videos), top.parent / "ImageSets"))
     if not folders:
@@ -73,7 +76,7 @@ def _draft(
         hint = "; are the videos deeper? (--subfolder)" if sources.sub_folders(folder) else ""
         raise ValueError(f"{folder}: holds no PNG{hint}")
     images, pictures = sources.with_annotations(
-        dataset, dataset.image_root / folder.name, files, "PNG", frames=frames
+        dataset, sources.video_folder(dataset.image_root / folder.name), files, "PNG", frames=frames
     )
     stated = {name: shapes.png_size(path) for name, path in pictures.items()}
     draft = reading.VideoDraft(dataset, folder.name, images, stated=stated)

@@ -18,7 +18,6 @@ from typing import Any
 
 from simplevtr.formats.checks import whole_number
 from simplevtr.formats.mots import NUMBERS
-from simplevtr.formats.paths import existing
 from simplevtr.toolbox.importing import reading, shapes, sources
 from simplevtr.toolbox.importing.output import parse_pairs
 
@@ -69,6 +68,7 @@ def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
     found = {folder: text for folder, text in truths.items() if os.path.lexists(text)}
     if not found:  # next to MOTChallenge's folders, text files are notes at most
         if texts := [source] if source.is_file() else sources.files_of(source, ".txt"):
+            sources.note_deeper(dataset, source, ".txt", ".png", but="img1")
             return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
         if sources.files_of(source, ".png"):
             sources.note_deeper(dataset, source, ".png", but="img1")
@@ -92,9 +92,7 @@ def _folder_of(text: Path) -> Path | None:
 def _video(
     name: str, source: Path, dataset: reading.ImportedDataset, classes: Mapping[int, str]
 ) -> reading.ImportedVideo:
-    folder = existing(dataset.image_root / name)
-    inner = folder / "img1"
-    frames = sources.numbered_frames(inner if inner.is_dir() else folder)
+    frames = sources.numbered_frames(sources.video_folder(dataset.image_root / name))
     entries: list[tuple[Any, int, reading.Size | None, Any]]
     if source.is_dir():
         pictures = sources.numbered_frames(source)

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from simplevtr.formats.checks import items, listed, near_misses, plain_spelling
@@ -21,8 +21,9 @@ Categories = list[tuple[int, str]]
 
 def categories_of_file(path: Path) -> Categories:
     """(id, name) pairs of an annotation file, also a COCO file, in its order; else ValueError."""
+    content = read_object(path)
     with naming(path):
-        entries = items(read_object(path), "categories")
+        entries = items(content, "categories")
     return [(category.id, category.name) for category in parse_categories(entries, str(path))]
 
 
@@ -37,16 +38,16 @@ def parse_pairs(entries: Sequence[str], what: str) -> dict[str, str]:
     return pairs
 
 
-def rename(dataset: ImportedDataset, names: Mapping[str, str]) -> None:
-    """Give some categories of a dataset other names; those of one name become one.
+def rename(dataset: ImportedDataset) -> None:
+    """Give the categories of a dataset their ``new_names``; those of one name become one.
 
-    "*" stands for all that are not named themselves. ValueError for a name that no category has.
+    ValueError for a name that no category has.
     """
     old = [name for _, name in dataset.categories]
-    unknown = [name for name in names if name not in (*old, "*")]
+    unknown = [name for name in dataset.new_names if name not in (*old, "*")]
     if unknown:
         raise ValueError(f"no category {unknown[0]!r} to rename; there are {listed(old)}")
-    new = {name: names.get(name, names.get("*", name)) for name in old}
+    new = {name: dataset.new_name(name) for name in old}
     ids: dict[str, int] = {}
     for number, name in dataset.categories:
         ids.setdefault(new[name], number)

@@ -53,6 +53,8 @@ class ImportedDataset:
 
     image_root: Path = Path()  # the folder that the file names of the frames start at
     skip_broken: bool = False  # whether what cannot be used is left out; otherwise it is an error
+    # Other names for categories, once all is read; "*" is for those that are not named themselves.
+    new_names: Mapping[str, str] = field(default_factory=dict)
     videos: list[ImportedVideo] = field(default_factory=list)
     categories: list[tuple[int, str]] = field(default_factory=list)  # distinct ids and names
     notes: Counter[str] = field(default_factory=Counter)  # left out or changed, with how often
@@ -63,6 +65,10 @@ class ImportedDataset:
     def tracks(self) -> list[ImportedTrack]:
         """Those of all videos."""
         return [track for video in self.videos for track in video.tracks]
+
+    def new_name(self, category: str) -> str:
+        """The name that a category will have."""
+        return self.new_names.get(category, self.new_names.get("*", category))
 
     def number_categories(self, names: Iterable[str]) -> None:
         """Set the categories, with ids from 1 in the order of the names, which may repeat."""
@@ -140,10 +146,11 @@ class VideoDraft:
             self.dataset.notes["empty masks left out"] += 1
             return
         track = self.tracks.setdefault(key, ImportedTrack(category))
-        if track.category != category:
+        new_name = self.dataset.new_name
+        if new_name(track.category) != new_name(category):
             raise BrokenVideoError(
                 f"track {key!r} has category {category!r} here and {track.category!r} before; "
-                "a track has one category"
+                "a track has one category (--rename can make them one)"
             )
         if frame in track.masks:
             if not self.unite:

@@ -1,8 +1,10 @@
 """Finding foreign files in their folders, and what JSON files among them hold."""
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,11 +49,17 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
     return sorted(visible, key=lambda path: natural_key(path.name))
 
 
-def note_deeper(dataset: ImportedDataset, folder: Path, suffix: str, *, but: str = "") -> None:
+def note_deeper(dataset: ImportedDataset, folder: Path, *suffixes: str, but: str = "") -> None:
     """Count the folders of such files next to files that are read: they are not looked into."""
-    deeper = [f for f in sub_folders(folder) if f.name != but and files_of(f, suffix)]
+    deeper = [f for f in sub_folders(folder) if f.name != but and files_of(f, *suffixes)]
     note = "folders of further videos left out, as there are files next to them"
     dataset.notes[note] = len(deeper)
+
+
+def video_folder(folder: Path) -> Path:
+    """The folder of a video's frames: ``folder``, or img1 in it, where MOTChallenge has them."""
+    inner = (folder := existing(folder)) / "img1"
+    return inner if inner.is_dir() else folder
 
 
 def frames_of(folder: Path) -> dict[str, Path]:
@@ -67,7 +75,11 @@ def frames_of(folder: Path) -> dict[str, Path]:
 
 
 def numbered_frames(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the number that their names end in, ascending."""
+    """The images of a folder by the number that their names end in, ascending.
+
+    ValueError: a name ends in none, or the numbers order the images otherwise than their names do,
+    as those of times such as 10-59-59 and 11-00-00 would.
+    """
     frames: dict[int, Path] = {}
     for stem, path in frames_of(folder).items():
         number = frame_number(stem)
@@ -76,7 +88,13 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
         other = frames.setdefault(number, path)
         if other != path:
             raise ValueError(f"{path}: {other.name} has frame number {number} already")
-    return dict(sorted(frames.items()))
+    for (number, one), (following, other) in pairwise(frames.items()):
+        if following < number:
+            raise ValueError(
+                f"{other}: comes after {one.name} by its name, but before it by the number that it "
+                "ends in; rename the images so that both agree"
+            )
+    return frames
 
 
 def frame_number(stem: str) -> int | None:
@@ -114,7 +132,8 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
     ValueError: a line has another number of values.
     """
-    lines = path.read_bytes().decode("ascii", errors="replace").split("\n")
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    lines = content.decode("ascii", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
         values = line.split()
         where = f"{path}, line {number}"
