@@ -57,6 +57,7 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
             "but by build_resnet_backbone and build_small_resnet_backbone",
         ),
         ("configs/Base-VisTR.yaml", ["TEST.WINDOW", "16"], "QUERY_FRAMES is 36, a window's length"),
+        ("", ["TEST.WINDOW", "0", "TEST.STRIDE", "5"], "TEST.WINDOW is 0, the whole video"),
         (CLIPS_CONFIG, ["SOLVER.MAX_EPOCHS", "3"], "SOLVER.MAX_ITER is 600; set that to 0"),
         (CLIPS_CONFIG, ["SOLVER.STEP_EPOCHS", "(3,)"], "SOLVER.MAX_ITER is 600; set that to 0"),
         ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
@@ -81,6 +82,12 @@ def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, 
 def test_keys_of_detectron2_that_nothing_reads_are_refused(key, value):
     with pytest.raises(ValueError, match=f"{key} is {value!r}, which SimpleVTR does not read; "):
         setup_cfg(CLIPS_CONFIG, [key, str(value)])
+
+
+def test_a_category_is_not_taken_for_absent_objects():
+    with pytest.raises(ValueError, match="FRAMES 'all' takes class 0 for absent objects"):
+        setup_cfg(CLIPS_CONFIG, [f"{NODE}.MATCHER.FRAMES", "all"])
+    setup_cfg(CLIPS_CONFIG, [f"{NODE}.MATCHER.FRAMES", "all", f"{NODE}.CLASS_OFFSET", "1"])
 
 
 def test_what_a_head_does_anyway_may_be_said():
