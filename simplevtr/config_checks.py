@@ -214,7 +214,7 @@ def _check_input(node: CfgNode) -> None:
     if node.SAMPLING == "consecutive" and node.SAMPLING_FRAME_RANGE:
         raise ValueError(
             f"INPUT.SAMPLING_FRAME_RANGE is {node.SAMPLING_FRAME_RANGE}, which INPUT.SAMPLING "
-            "'consecutive' does not read; allowed is 0"
+            "'consecutive' does not read; set it to 0"
         )
 
 

@@ -1,4 +1,4 @@
-"""The shape legend and the few types that cross module borders.
+"""The shape legend and the few types that several packages share.
 
 One letter has one meaning in the model's tensors; elsewhere a docstring may name its own:
 
@@ -181,7 +181,7 @@ def encode_masks(masks: Tensor) -> list[dict | None]:
 
 
 def cyclic_frames(length: int, count: int, first: int = 0) -> list[int]:
-    """``count`` frame numbers from ``first`` on, of a video whose last frame its first one follows.
+    """``count`` frame numbers from ``first`` on, of a video played in a loop.
 
     The one rule for clips with more frames than their video has, in training and in inference.
     ``first`` may lie before the video: -1 is its last frame.

@@ -83,7 +83,7 @@ def inside(content: Any, *keys: str) -> Any:
 
 
 def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[str, Tensor], str]:
-    """The weights of a checkpoint that its scores are those of, as everything but --resume takes.
+    """The weights of a checkpoint that evaluation uses.
 
     Returns:
         Name -> tensor: the average that ``SOLVER.EMA_DECAY`` kept if there is one, else the weights

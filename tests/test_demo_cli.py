@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from simplevtr.commands import demo as demo_command
 from simplevtr.inference import VideoPredictor
+from simplevtr.terminal import counted
 
 import av
 import numpy as np
@@ -50,7 +51,8 @@ def test_video_in_video_out(tmp_path, demo, options, capsys, count, size):
     assert min(frames[0].shape[:2]) >= 240
     left, right = frames[0][20, 20].astype(int), frames[0][20, -20].astype(int)
     assert np.abs(left - right).max() > 40  # two tracks, two colours
-    assert f"out.mp4 ({count} frames, 2 tracks" in capsys.readouterr().out
+    frames = counted(count, "frames")
+    assert f"out.mp4 ({frames}, 2 tracks" in capsys.readouterr().out
 
 
 def test_uneven_times_are_kept(tmp_path, demo, options):
@@ -104,6 +106,12 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         (options(video, out, "--masks", str(video)), "suffix '.mp4', allowed: a folder"),
         (options(video, out, "--results", "a.txt"), "'.txt', allowed: .json"),
         (options(video, tmp_path / "o", "--masks", str(tmp_path / "o")), "both the video and the"),
+        (
+            options(video, tmp_path / "o/p", "--masks", str(tmp_path / "o")),
+            "o/p: is below the folder of",
+        ),
+        (options(video, tmp_path / ".mp4"), ".mp4: has no name before .mp4"),
+        (options(video, "/dev/null", "--overwrite"), "/dev/null: not a folder"),
         (options(video, out, "--classes", "cat"), "unknown class 'cat'; the model's classes: none"),
         (options(video, tmp_path / "a.gif", "--fps", "60"), "at most 50 frames a second"),
         (options(video, out, opts=("MODEL.WEIGHTS", "")), "MODEL.WEIGHTS is empty"),

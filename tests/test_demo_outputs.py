@@ -81,7 +81,7 @@ def test_results_and_masks_alone(tmp_path, demo, options, video, capsys):
         picture = np.asarray(Image.open(file))
         assert picture[0].tolist() == [1001] * (160 + 2 * i) + [0] * (160 - 2 * i)
         assert np.array_equal(coco_mask.decode(rle) > 0, picture > 0)
-    assert f"wrote {masks}, {results} (10 frames, 1 tracks" in capsys.readouterr().out
+    assert f"wrote {masks}, {results} (10 frames, 1 track with" in capsys.readouterr().out
     assert left_behind(tmp_path) == ["found", "masks"]
 
 

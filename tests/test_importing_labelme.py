@@ -203,7 +203,7 @@ def shape(points=SQUARE, kind="polygon", **values):
         ([shape(kind=["polygon"])], "unknown shape_type"),
         ([shape([[0, 0]] * 3, kind="rectangle")], "of kind rectangle has 3 points; 2"),
         ([shape([[0, 0]] * 3, kind="rotation")], "of kind rotation has 3 points; 4"),
-        ([shape([[0, 0], [8e8, 0]], kind="circle")], "of an ellipse are out of all bounds"),
+        ([shape([[0, 0], [8e8, 0]], kind="circle")], "of an ellipse are out of range"),
         ([shape([[0, 0], [128, 9]], kind="mask")], "mask from .* at most twice the frame's, 48 x"),
         ([shape([[0, 0], [9, 96]], kind="mask")], r"mask from \(0, 0\) to \(9, 96\)"),
         ([shape([[9, 9], [3, 12]], kind="mask")], "first corner must be the upper left"),

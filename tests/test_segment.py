@@ -285,6 +285,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         (options([video], output="used"), "used exists and was not made by this command"),
         (options([video], output="model.pth"), "model.pth exists and was not made by"),
         (options([tmp_path / "no.mp4"]), "no.mp4: no such file"),
+        (options([""]), "the name of a file or folder is empty"),
         (options([tmp_path / "*.avi"]), "*.avi: no file matches this pattern"),
         (options(["xy://me:secret@host/*.mp4?key"]), "xy://***@host/*.mp4?***: Protocol not known"),
         (options([f"file://{tmp_path}/no.mp4"]), "/no.mp4: no video is there"),

@@ -1,4 +1,4 @@
-"""The types that cross module borders."""
+"""The types that several packages share."""
 
 import json
 

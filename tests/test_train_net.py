@@ -185,7 +185,10 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["MAX_ITER", "2", "STEP_EPOCHS", "(1,)"], r"EPOCHS .* is not read with .* set STEPS"),
+        (
+            ["MAX_ITER", "2", "STEP_EPOCHS", "(1,)"],
+            r"EPOCHS .* has no effect with .* set SOLVER.STEPS",
+        ),
         (["MAX_ITER", "0", "STEP_EPOCHS", "()", "STEPS", "(1,)"], "without .* set STEP_EPOCHS"),
     ],
 )

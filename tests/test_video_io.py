@@ -336,7 +336,7 @@ def test_outputs_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
         with open_sink(tmp_path / "clip.mp4", rate, (4, 6), overwrite=True) as sink:
             sink.write(np.zeros((4, 6, 3), np.uint8))
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="a file, but a folder"):
+    with pytest.raises(ValueError, match="not a folder, but one"):
         check_output(tmp_path / "file")
     with pytest.raises(NotADirectoryError, match="file is not a folder"):
         check_output(tmp_path / "file" / "a" / "clip.mp4")

@@ -41,6 +41,11 @@ def test_the_stream_is_the_result_frame_by_frame(predictor):
         )
 
 
+def test_a_frame_without_pixels_is_refused(predictor):
+    with pytest.raises(ValueError, match="first frame has no pixels"):
+        predictor.predict([np.zeros((0, 4, 3), np.uint8)])
+
+
 def test_the_delay_is_known(predictor):
     read = []
 

@@ -168,8 +168,8 @@ def _sizes_part(
     if not annotated:
         del rows[1]
     alone = (
-        "**With one frame a clip, nothing is learnt of tracks.** Take more: the videos of one "
-        "frame repeat it, or can be left out."
+        "**With one frame a clip, the model learns nothing about tracks.** Take more: the videos "
+        "of one frame repeat it, or can be left out."
     )
     return [
         f"## Sizes that cover {float(100 * coverage):.10g} % of the videos",

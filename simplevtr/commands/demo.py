@@ -26,7 +26,7 @@ from threading import Event
 from simplevtr import inference, tracking, video_io, visualization
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.formats.mots import check_classes
-from simplevtr.terminal import add_model, add_score_threshold, command, number, say
+from simplevtr.terminal import add_model, add_score_threshold, command, counted, number, say
 
 import av
 import numpy as np
@@ -117,8 +117,8 @@ def main(options: argparse.Namespace) -> None:
     except OutOfMemoryError:
         raise ValueError(inference.OUT_OF_MEMORY) from None
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
-    found = f"{frames} frames, {tracks} tracks that score at least {least:.0%}"
-    say(f"wrote {', '.join(written)} ({found})")
+    found = f"{counted(frames, 'frames')}, {counted(tracks, 'tracks')}"
+    say(f"wrote {', '.join(written)} ({found} with a score of at least {least:.0%})")
 
 
 def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:

@@ -1,4 +1,4 @@
-"""Find the tracks of many videos; one folder of results for each, made again only if need be.
+"""Find the tracks of many videos, with one folder of results each.
 
     simplevtr segment 'videos/**/*.mp4' --config-file CFG --weights model_final.pth --output results
     simplevtr segment clips more/video.mp4 --config-file CFG --output results --overlay --workers 2

@@ -43,7 +43,7 @@ def sample_frames(
 ) -> list[int]:
     """Draw the frames of one clip.
 
-    A video, or a range of it, with fewer frames than the clip is gone through again and again.
+    A video, or a range of it, with fewer frames than the clip is repeated.
 
     Args:
         length: frames of the video, at least 1.

@@ -121,7 +121,7 @@ def load_ytvis_json(
 def dataset_categories(name: str) -> Sequence[tuple[int, str]]:
     """(id, name) of each category of a registered dataset of videos, sorted by id.
 
-    The file of a dataset that is not public is read; errors as of ``load_ytvis_json``.
+    The file of a dataset that is not public is read; raises what ``load_ytvis_json`` does.
     """
     if name in DATASET_CATEGORIES:
         return DATASET_CATEGORIES[name]

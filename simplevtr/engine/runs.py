@@ -77,7 +77,7 @@ def resolve_schedule(cfg: CfgNode) -> None:
     names = ("STEPS", "STEP_EPOCHS") if in_iterations else ("STEP_EPOCHS", "STEPS")
     read, other = (cfg.SOLVER[name] for name in names)
     if other and not read and cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupMultiStepLR":
-        text = "SOLVER.%s %s is not read %s SOLVER.MAX_ITER: the learning rate has no steps, set %s"
+        text = "SOLVER.%s %s has no effect %s SOLVER.MAX_ITER: set SOLVER.%s for steps of the rate"
         logger.warning(text, names[1], other, "with" if in_iterations else "without", names[0])
     if in_iterations:
         return

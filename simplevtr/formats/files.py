@@ -193,12 +193,14 @@ def check_output(
     """
     path = Path(os.path.expanduser(path))
     suffix = "" if path.is_dir() else path.suffix.lower()
+    if not path.is_dir() and path.name.lower() in suffixes:
+        raise ValueError(f"{path}: has no name before {path.name}")
     if suffix not in suffixes:
         allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)
         found = "a folder" if path.is_dir() else f"suffix {suffix!r}" if suffix else "no suffix"
         raise ValueError(f"{path}: cannot write to this; it has {found}, allowed: {allowed}")
-    if not suffix and path.is_file():
-        raise ValueError(f"{path}: a file, but a folder is to be written there")
+    if not suffix and path.exists() and not path.is_dir():
+        raise ValueError(f"{path}: not a folder, but one is to be written there")
     if not path.is_dir() or any(path.iterdir()):
         refuse_existing(path, overwrite=overwrite, folder=not suffix)
     return path

@@ -62,7 +62,10 @@ def existing(path: AnyPath) -> Path:
 
     Letters with accents have two spellings in Unicode, composed (NFC) and decomposed (NFD, as
     macOS may write them); a part of the path that is not found in one is looked for in the other.
+    ValueError: a text is empty, as of a shell's variable that is not set.
     """
+    if not os.fspath(path):
+        raise ValueError("the name of a file or folder is empty")
     path = Path(path)
     if str(path).isascii() or path.exists():
         return path

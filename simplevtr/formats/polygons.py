@@ -45,8 +45,7 @@ def _outline_length(polygon: object) -> float:
     wild = next((x for x in polygon if not abs(x) <= MAX_COORDINATE), None)  # "not": NaN as well
     if wild is not None:
         raise ValueError(
-            f"polygon coordinate {reprlib.repr(wild)} is out of all bounds "
-            f"(+-{MAX_COORDINATE:g} pixels)"
+            f"polygon coordinate {reprlib.repr(wild)} is out of range (+-{MAX_COORDINATE:g} pixels)"
         )
     corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
     return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())

@@ -115,7 +115,7 @@ def parse_annotations(content: Any, *, source: str = "annotation file") -> Annot
 
 
 def parse_categories(entries: Iterable[Any], source: str) -> list[Category]:
-    """The categories of an annotation file, COCO's too; errors as of ``read_annotations``."""
+    """The categories of an annotation file, COCO's too; raises what ``read_annotations`` does."""
 
     def parse(entry: dict[str, Any]) -> Category:
         return Category(checks.integer(entry, "id"), checks.name(entry))

@@ -29,8 +29,9 @@ class Targets:
     def check(self, source: FrameSource) -> None:
         """Refuse what cannot be written, or what would replace the input, before any work.
 
-        ValueError: nothing is to be written, a suffix is not allowed, or a target is the input or
-        another target; FileExistsError: a target exists and may not be replaced.
+        ValueError: nothing is to be written, a suffix is not allowed, a target is the input or
+        another target, or the video is below the folder of the masks, which must be new;
+        FileExistsError: a target exists and may not be replaced.
         """
         suffixes = {"video": (".mp4", ".gif", ""), "masks": ("",), "results": (".json",)}
         wanted = {name: getattr(self, name) for name in suffixes if getattr(self, name)}
@@ -47,6 +48,9 @@ class Targets:
             other = found.setdefault(target.resolve(), name)
             if other != name:
                 raise ValueError(f"{path}: both the {other} and the {name} are to be written there")
+        place = {name: target for target, name in found.items()}
+        if "video" in place and place.get("masks") in place["video"].parents:
+            raise ValueError(f"{self.video}: is below the folder of the masks; write it elsewhere")
 
 
 @dataclass(eq=False)

@@ -128,6 +128,8 @@ def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndar
     """(H, W) of the first frame, None if there is none; and all frames."""
     frames = iter(frames)
     first = next(frames, None)
+    if first is not None and not first.size:
+        raise ValueError("the first frame has no pixels")
     return (None, frames) if first is None else (first.shape[:2], chain([first], frames))
 
 

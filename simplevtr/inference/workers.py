@@ -152,7 +152,8 @@ def in_processes(
                 if tries[video] == 1:
                     waiting.append(video)
                 else:
-                    yield Outcome(video.name, "failed", reason=f"{KILLED} ({how})")
+                    reason = KILLED if how.startswith("signal") else "its worker ended twice"
+                    yield Outcome(video.name, "failed", reason=f"{reason} ({how})")
     finally:
         for worker in (*idle, *busy.values()):
             worker.end()

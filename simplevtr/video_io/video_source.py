@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -47,7 +48,8 @@ class StreamReader:
         self.count = 0  # frames returned so far
         self.bad_packets = 0  # packets left out so far
         self.bad_tail = False  # whether no frame came after the latest of them
-        self.bad_frames = 0  # frames that FFmpeg filled up, or whose packet has a gap before it
+        # Frames that FFmpeg filled up or complains about, or whose packet has a gap before it
+        self.bad_frames = 0
         self.error: str | None = None  # why reading ended before the end
         self.sample_aspect_ratio = Fraction(1)  # of the first frame, upright, once it is read
         tick = Fraction(stream.time_base or Fraction(1, 90000))
@@ -83,7 +85,8 @@ class StreamReader:
         try:
             for packet in self._container.demux(self._stream):
                 try:
-                    frames = packet.decode()
+                    with _complaints() as complaints:
+                        frames = packet.decode()
                 except av.error.EOFError:
                     continue
                 except av.FFmpegError:
@@ -93,7 +96,7 @@ class StreamReader:
                         return
                     continue
                 marked = sum(frame.is_corrupt for frame in frames)
-                self.bad_frames += max(marked, int(packet.is_corrupt))
+                self.bad_frames += max(marked, int(packet.is_corrupt), int(bool(complaints)))
                 for frame in frames:
                     self.bad_tail = False
                     yield frame
@@ -172,6 +175,18 @@ class VideoSource(FrameSource):
         """See ``FrameSource``."""
         self._frames = None
         self._container.close()
+
+
+@contextmanager
+def _complaints() -> Iterator[list]:
+    """What FFmpeg logs as errors meanwhile: decoders of H.264 say in no other way what is lost."""
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture(local=False) as found:
+            yield found
+    finally:
+        av.logging.set_level(before)
 
 
 def open_video(path: Path) -> VideoSource:

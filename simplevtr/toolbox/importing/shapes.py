@@ -109,7 +109,7 @@ def from_ellipse(
     """
     # "not": NaN as well
     if not all(abs(value) <= MAX_COORDINATE for value in (*centre, *radii)):
-        raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of all bounds")
+        raise ValueError(f"centre {centre} and radii {radii} of an ellipse are out of range")
     if min(radii) <= 0:
         return rle.encode_mask(np.zeros(size))
     rows, columns = np.ogrid[: size[0], : size[1]]
