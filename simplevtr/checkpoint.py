@@ -103,6 +103,11 @@ def load_trained(model: nn.Module, cfg: CfgNode) -> None:
             logger.warning(text, cfg.MODEL.WEIGHTS, key, old, new)
 
 
+def _is_idle(key: str) -> bool:
+    """Whether weights are of what training alone needs."""
+    return key.startswith("network.dense_head.") or key.endswith("num_batches_tracked")
+
+
 def _not_finite(weights: Mapping[str, torch.Tensor]) -> list[str]:
     return [name for name, value in weights.items() if not value.isfinite().all()]
 
@@ -223,6 +228,7 @@ class ClipCheckpointer(DetectionCheckpointer):
             )
         if self.complete:
             problems += [f"{key}: not in the file" for key in incompatible.missing_keys]
+            problems += [f"{key}: not in the model" for key in strange if not _is_idle(key)]
         if problems:
             shown = "\n  ".join(problems[:20])
             more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""

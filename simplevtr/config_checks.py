@@ -45,8 +45,17 @@ _UNREAD = (
     "DATALOADER.SAMPLER_TRAIN",
     "INPUT.CROP",
     "INPUT.RANDOM_FLIP",
+    "MODEL.ANCHOR_GENERATOR",
     "MODEL.KEYPOINT_ON",
     "MODEL.LOAD_PROPOSALS",
+    "MODEL.PANOPTIC_FPN",
+    "MODEL.PROPOSAL_GENERATOR",
+    "MODEL.ROI_BOX_HEAD",
+    "MODEL.ROI_HEADS",
+    "MODEL.ROI_KEYPOINT_HEAD",
+    "MODEL.ROI_MASK_HEAD",
+    "MODEL.RPN",
+    "MODEL.SEM_SEG_HEAD",
     "SOLVER.MOMENTUM",
     "SOLVER.NESTEROV",
     "SOLVER.NUM_DECAYS",
@@ -259,12 +268,30 @@ def check_config(cfg: CfgNode) -> None:
                 )
 
 
+def _switched_off(cfg: CfgNode) -> dict[str, str]:
+    """Keys of what is switched off, groups of them too, and by which other key."""
+    solver, idle = cfg.SOLVER, {}
+    if solver.OPTIMIZER != "ADABELIEF":
+        idle["SOLVER.ADABELIEF"] = f"where SOLVER.OPTIMIZER is {solver.OPTIMIZER}"
+    if not (solver.AMP.ENABLED or cfg.TEST.AMP):
+        idle["SOLVER.AMP.DTYPE"] = "where SOLVER.AMP.ENABLED and TEST.AMP are False"
+    if not solver.CLIP_GRADIENTS.ENABLED:
+        for key in ("CLIP_TYPE", "CLIP_VALUE", "NORM_TYPE"):
+            where = "where SOLVER.CLIP_GRADIENTS.ENABLED is False"
+            idle[f"SOLVER.CLIP_GRADIENTS.{key}"] = where
+    owners = {"CROP_RANGE": "crop", "CROP_RESIZE": "crop", "PHOTOMETRIC_PER": "photometric"}
+    for key, name in owners.items():
+        if name not in cfg.INPUT.AUGMENTATIONS:
+            idle[f"INPUT.{key}"] = f"where INPUT.AUGMENTATIONS has no {name!r}"
+    return idle
+
+
 def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
-    """Refuse ``keys`` of a command line that the config's schedule or backbone does not read.
+    """Refuse ``keys`` of a command line that have no effect where other keys are as they are.
 
     ValueError; files may have such keys, as those that build on them may choose otherwise.
     """
-    idle: dict[str, str] = {}
+    idle = _switched_off(cfg)
     solver = cfg.SOLVER
     cosine = solver.LR_SCHEDULER_NAME == "WarmupCosineLR"
     ignored_by = {

@@ -42,6 +42,20 @@ def test_missing_keys_are_named_only_where_everything_is_needed(tmp_path):
         ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "part.pth"))
 
 
+def test_weights_of_further_layers_are_named_where_everything_counts(tmp_path):
+    weights = Small().state_dict() | {"more.weight": torch.ones(1)}
+    torch.save({"model": weights}, tmp_path / "more.pth")
+    ClipCheckpointer(Small()).load(str(tmp_path / "more.pth"))
+    with pytest.raises(ValueError, match=r"more\.weight: not in the model"):
+        ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "more.pth"))
+    of_training = {
+        "network.dense_head.weight": torch.ones(1),
+        "a.num_batches_tracked": torch.tensor(3),
+    }
+    torch.save({"model": Small().state_dict() | of_training}, tmp_path / "trained.pth")
+    ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "trained.pth"))
+
+
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
     model = Small()
     model.head.weight.data[1, 2] = float("nan")

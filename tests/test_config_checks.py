@@ -57,6 +57,18 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
             "but by build_resnet_backbone and build_small_resnet_backbone",
         ),
         ("configs/Base-VisTR.yaml", ["TEST.WINDOW", "16"], "QUERY_FRAMES is 36, a window's length"),
+        (CLIPS_CONFIG, ["SOLVER.ADABELIEF.EPS", "1e-3"], "SOLVER.OPTIMIZER is ADAMW"),
+        (CLIPS_CONFIG, ["SOLVER.AMP.DTYPE", "bfloat16"], "SOLVER.AMP.ENABLED and TEST.AMP are Fal"),
+        (
+            CLIPS_CONFIG,
+            ["SOLVER.CLIP_GRADIENTS.ENABLED", "False", "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "5.0"],
+            "CLIP_GRADIENTS.ENABLED is False",
+        ),
+        (
+            CLIPS_CONFIG,
+            ["INPUT.AUGMENTATIONS", "('flip',)", "INPUT.CROP_RANGE", "(3, 4)"],
+            "INPUT.AUGMENTATIONS has no 'crop'",
+        ),
         ("", ["TEST.WINDOW", "0", "TEST.STRIDE", "5"], "TEST.WINDOW is 0, the whole video"),
         (CLIPS_CONFIG, ["SOLVER.MAX_EPOCHS", "3"], "SOLVER.MAX_ITER is 600; set that to 0"),
         (CLIPS_CONFIG, ["SOLVER.STEP_EPOCHS", "(3,)"], "SOLVER.MAX_ITER is 600; set that to 0"),
@@ -77,6 +89,7 @@ def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, 
         ("INPUT.RANDOM_FLIP", "none"),
         ("INPUT.CROP.ENABLED", True),
         ("TEST.AUG.ENABLED", True),
+        ("MODEL.ROI_HEADS.NUM_CLASSES", 40),
     ],
 )
 def test_keys_of_detectron2_that_nothing_reads_are_refused(key, value):

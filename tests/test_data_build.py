@@ -3,12 +3,13 @@ from collections import Counter
 
 from simplevtr.data.build import build_test_loader, build_train_loader, epoch_length
 from simplevtr.data.clip_stream import grouped_by_shape
-from simplevtr.data.ytvis import register_ytvis
+from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import cv2
 import pytest
 import torch
 from detectron2.utils import comm
+from json_files import edit_json
 from ytvis_folder import loader_cfg as cfg_for
 from ytvis_folder import make_ytvis_folder
 
@@ -154,6 +155,22 @@ def test_videos_without_instances_are_left_out(tmp_path):
     assert epoch_length(cfg_for(name, **{"SOLVER.IMS_PER_BATCH": 1})) == 3  # video 1 shows nothing
     keep = {"SOLVER.IMS_PER_BATCH": 1, "DATALOADER.FILTER_EMPTY_ANNOTATIONS": False}
     assert epoch_length(cfg_for(name, **keep)) == 4
+
+
+def test_videos_whose_masks_are_all_background_are_left_out(tmp_path):
+    """Some tools write an RLE of one run where an object is hidden."""
+    folder = make_ytvis_folder(tmp_path, videos=2, frames=[1, 3], tracks=1, absent=())
+    hidden = {"size": [48, 64], "counts": [48 * 64]}
+
+    def hide(content):
+        content["annotations"][0]["segmentations"] = [hidden]
+        content["annotations"][1]["segmentations"][0] = hidden
+
+    edit_json(folder.json_file, hide)
+    register_ytvis("hidden_train", *folder)
+    assert epoch_length(cfg_for("hidden_train", **{"SOLVER.IMS_PER_BATCH": 1})) == 3
+    first, second, _ = load_ytvis_json(*folder)[1]["annotations"]
+    assert (len(first), len(second)) == (0, 1)
 
 
 @pytest.mark.parametrize("filtered", [True, False])

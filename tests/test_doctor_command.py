@@ -233,6 +233,11 @@ def test_against(folder, tmp_path, capsys):
     command = [folder.json_file, "--against", other.json_file]
     assert main(command) == DEFECTIVE
     assert "leaked-file" in capsys.readouterr().out
+    report = tmp_path / "report.json"
+    fix = ["--fix", str(tmp_path / "fixed.json"), "--json", str(report)]
+    assert main([*command, *fix]) == DEFECTIVE
+    assert re.search("nothing can be repaired\nleft in it:\n +3  leaked-f", capsys.readouterr().out)
+    assert json.loads(report.read_text())["repaired"]["left"] == {"leaked-file": 3}
     command += ["--images", folder.image_root, "--against-images", other.image_root]
     assert main(command) == DEFECTIVE
     assert "leaked-frame" in capsys.readouterr().out

@@ -215,6 +215,23 @@ def test_files_that_two_splits_share_after_the_first_frame(folder):
         assert dict(examination.findings.counts) == {"leaked-file": 3}
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_clips_that_two_splits_have_cut_from_one_video(folder, flat):
+    content = read(folder)
+    if flat:
+        (Path(folder.image_root) / "all").mkdir()
+        for video in content["videos"]:
+            for t, name in enumerate(video["file_names"]):
+                video["file_names"][t] = f"all/{name.replace('/', '_')}"
+                frame(folder, name).rename(frame(folder, video["file_names"][t]))
+    other = copy.deepcopy(content)
+    for video, own in zip(other["videos"], content["videos"], strict=True):
+        video["file_names"], own["file_names"] = own["file_names"][2:], own["file_names"][:2]
+    split = read_split(other, "valid.json", folder.image_root)
+    examination = found(content, image_root=folder.image_root, others=(split,))
+    assert examination.findings.counts["leaked-name"] == (0 if flat else 3)
+
+
 def test_equal_first_frames_under_other_names(folder, other):
     shutil.copy(frame(folder, "video2/00000.jpg"), frame(other, "video3/00000.jpg"))
     examination = leaks(folder, other, images=True)

@@ -159,11 +159,6 @@ def test_frames_whose_names_a_dataset_cannot_have_are_refused(davis, command, na
     assert [video["file_names"][0] for video in content["videos"]] == ["video2/00000.jpg"]
 
 
-def test_a_video_of_more_pixels_than_can_be_read_is_refused(command, monkeypatch):
-    monkeypatch.setattr("simplevtr.toolbox.importing.reading.MAX_PIXELS", 4 * 48 * 64 - 1)
-    assert "video1: 12288 pixels; at most 12287 can be read" in command()[1]
-
-
 # --- categories
 
 

@@ -51,6 +51,14 @@ def test_what_cannot_be_reduced_comes_whole(tmp_path):
     assert read_reduced_frame(tmp_path / "a.jpg", reduction=2)[1] == 1
 
 
+def test_a_turned_picture_is_reduced_where_its_blocks_are_whole(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down: the last block would come first
+    for side, wanted in ((64, 4), (62, 1)):
+        Image.fromarray(texture(48, side)).save(tmp_path / "a.jpg", exif=exif)
+        assert read_reduced_frame(tmp_path / "a.jpg", reduction=4)[1] == wanted
+
+
 def test_the_annotated_size_is_the_whole_one_and_broken_files_are_refused(tmp_path):
     path = tmp_path / "a.jpg"
     Image.fromarray(texture(64, 80)).save(path)

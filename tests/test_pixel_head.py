@@ -143,6 +143,15 @@ def test_deformable_levels(pixel_cfg):
     model([make_clip(frames=2) | {"height": 64, "width": 96}])
 
 
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_all_that_is_trained_has_a_gradient(pixel_cfg, layers):
+    """Several processes wait for gradients that never come."""
+    pixel_cfg.MODEL.SIMPLEVTR.DEC_LAYERS = layers
+    model = build(pixel_cfg).train()
+    sum(model([make_clip(frames=2, size=(64, 96))]).values()).backward()
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
 @pytest.mark.parametrize("parts", [["backbone"], ["pixel_decoder"], ["backbone", "pixel_decoder"]])
 def test_recomputing_keeps_less_and_changes_nothing(pixel_cfg, parts):
     pixel_cfg.MODEL.RESNETS.NORM, pixel_cfg.MODEL.SIMPLEVTR.PIXEL.NORM = "FrozenBN", "GN"

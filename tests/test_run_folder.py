@@ -10,6 +10,7 @@ from simplevtr.engine.run_folder import (
     claim_results,
     disown_results,
     only_run_in,
+    refuse_other_config,
     refuse_used_folder,
 )
 
@@ -76,6 +77,14 @@ def test_a_killed_run_leaves_no_lock_and_no_half_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("name", ["last_checkpoint", "metrics.json", "model_0000099.pth"])
 def test_an_earlier_training_is_not_mixed_with_a_new_one(tmp_path, name):
+    refuse_other_config(str(tmp_path))
+    for text in ("", "CUDNN", "CUDNN_BENCHMARK: false\nDATASETS:\n"):  # whole or torn by a kill
+        (tmp_path / "config.yaml").write_text(text)
+        refuse_other_config(str(tmp_path))
+    (tmp_path / "config.yaml").write_text("# mine\n_BASE_: other.yaml\n")
+    with pytest.raises(FileExistsError, match=r"config\.yaml would be replaced by the complete"):
+        refuse_other_config(str(tmp_path))
+    (tmp_path / "config.yaml").unlink()
     refuse_used_folder(str(tmp_path / "missing"))
     refuse_used_folder(str(tmp_path))
     (tmp_path / name).touch()

@@ -281,7 +281,7 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
         (options([video], weights=tmp_path / "other.pth"), "SHA-256 of MODEL.WEIGHTS was "),
         (options([video], "--opts", "TEST.WINDOW", "8"), "TEST.WINDOW was 4, now it is 8; choose"),
         (options([video], "--score-threshold", "0.5"), "TEST.SCORE_THRESHOLD was "),
-        (options([video], "--opts", "SOLVER.AMP.DTYPE", "bfloat16"), "SOLVER.AMP.DTYPE was "),
+        (options([video], "--opts", "TEST.LENGTH_POWER", "0.5"), "TEST.LENGTH_POWER was "),
         (options([video], output="used"), "used exists and was not made by this command"),
         (options([video], output="model.pth"), "model.pth exists and was not made by"),
         (options([tmp_path / "no.mp4"]), "no.mp4: no such file"),

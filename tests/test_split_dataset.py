@@ -132,7 +132,7 @@ def test_nothing_is_overwritten(run, tmp_path):
     assert run("--overwrite")[0] == 0
 
 
-@pytest.mark.parametrize("names", [("a", "a"), ("a", "A"), ("../a", "b"), ("", "b"), ("a", "..")])
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "A"), ("../a", "b"), ("b", ""), ("a", "..")])
 def test_names_of_the_files(names, run):
     check_refused(run("--names", *names), "--names")
 
@@ -149,6 +149,18 @@ def test_frames_that_both_sides_would_have(run):
     for video in content["videos"]:
         video["file_names"][-1] = "./same//frame.jpg" if video["id"] % 2 else "same/frame.jpg"
     check_refused(run(content=content), "same/frame.jpg", "--group-by")
+
+
+def test_clips_of_one_folder_on_both_sides_are_told(run, caplog):
+    content = make_content(videos=10)
+    for video in content["videos"]:
+        clip, source = divmod(video["id"], 5)
+        video["file_names"] = [f"v{source}/{clip}_{t}.jpg" for t in range(video["length"])]
+    assert run("--val", "0.5", content=content)[0] == 0
+    assert "such as v0, have frames on both sides; if these are parts of one video" in caplog.text
+    caplog.clear()
+    assert run("--val", "0.4", "--group-by", "^.*/", "--overwrite", content=content)[0] == 0
+    assert "on both sides" not in caplog.text
 
 
 def test_warnings(run, tmp_path, caplog):

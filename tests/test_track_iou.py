@@ -1,5 +1,5 @@
 from simplevtr.evaluation.scored_video import track_iou
-from simplevtr.formats.film_strips import join_frames, mean_area
+from simplevtr.formats.film_strips import check_frames, join_frames, mean_area
 from simplevtr.formats.rle import MalformedMaskError
 
 import numpy as np
@@ -168,6 +168,13 @@ def test_polygons_are_refused_unless_allowed():
 def test_video_too_large_for_pycocotools():
     with pytest.raises(ValueError, match="4294967295 at most"):
         join_frames([[None] * 3000], height=1080, width=1920)
+    # Training only needs to know that masks can be decoded.
+    assert check_frames([[None] * 3000], height=1080, width=1920) == [None]
+    with pytest.raises(MalformedMaskError, match="cover 3 pixels") as caught:
+        check_frames(
+            [[None] * 3000, [None, {"size": [1080, 1920], "counts": "3"}]], height=1080, width=1920
+        )
+    assert caught.value.index == 3001
 
 
 def test_mean_area_counts_frames_with_a_mask():

@@ -189,7 +189,10 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
             ["MAX_ITER", "2", "STEP_EPOCHS", "(1,)"],
             r"EPOCHS .* has no effect with .* set SOLVER.STEPS",
         ),
-        (["MAX_ITER", "0", "STEP_EPOCHS", "()", "STEPS", "(1,)"], "without .* set STEP_EPOCHS"),
+        (
+            ["MAX_ITER", "0", "STEP_EPOCHS", "()", "STEPS", "(1,)"],
+            "without .* set SOLVER.STEP_EPOCHS",
+        ),
     ],
 )
 def test_steps_in_the_other_unit(tiny_opts, tmp_path, caplog, words, message):

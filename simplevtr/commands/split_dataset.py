@@ -10,6 +10,7 @@ identifies it. The frames stay where they are: both files go with the image fold
 import argparse
 import hashlib
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -92,6 +93,7 @@ def main(options: argparse.Namespace) -> None:
             f"{file.source}: {len(shared)} frames, such as {shared[0]}, are in videos of both "
             "sides; keep such videos together with --group-by, or leave some out"
         )
+    folders = [{os.path.dirname(name) for name in names} for names in files]
     try:
         texts = [json_bytes(part) for part in parts]  # both before any is written
     except ValueError as error:  # in keys that the format does not have, which are not checked
@@ -111,6 +113,12 @@ def main(options: argparse.Namespace) -> None:
     warnings = ["the file has no annotations; the videos were split by length alone"]
     if file.annotations is not None:
         warnings = _warnings(sides, names, categories, val_videos)
+    common = sorted(folders[0] & folders[1])
+    if common and len(folders[0] | folders[1]) > 1:
+        warnings.append(
+            f"{counted(len(common), 'folders')}, such as {common[0]}, have frames on both sides; "
+            "if these are parts of one video, --group-by '^.*/' keeps them together"
+        )
     for warning in warnings:
         logger.warning(warning)
 

@@ -10,10 +10,11 @@ from typing import Any
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.record_cache import read_once
 from simplevtr.formats.paths import AnyPath, existing
+from simplevtr.formats.rle import is_background
 from simplevtr.formats.ytvis import (
     Annotation,
     AnnotationFile,
-    decode_ground_truth,
+    check_masks,
     read_annotations,
 )
 
@@ -136,7 +137,7 @@ def _categories(file: AnnotationFile) -> list[tuple[int, str]]:
 def _read_checked(json_file: AnyPath) -> AnnotationFile:
     start = time.perf_counter()
     file = read_annotations(json_file)
-    decode_ground_truth(file)  # a mask that cannot be decoded would end a training in its middle
+    check_masks(file)  # one that cannot be decoded would end a training in its middle
     found = "no ground truth"
     if file.annotations is not None:
         crowds = sum(track.iscrowd for track in file.annotations)
@@ -183,15 +184,16 @@ def records_of(file: AnnotationFile, image_root: str, labels: Mapping[int, int])
         }
     for track in file.annotations or ():
         if track.category_id in labels:
-            _attach(track, by_id[track.video_id]["annotations"], labels[track.category_id])
+            _attach(track, by_id[track.video_id], labels[track.category_id])
     return [*by_id.values()]
 
 
-def _attach(track: Annotation, frames: list[list[Record]], label: int) -> None:
+def _attach(track: Annotation, record: Record, label: int) -> None:
     """Put a track into the frames in which it can be seen."""
+    frames, size = record["annotations"], (record["height"], record["width"])
     boxes = track.bboxes or [None] * len(frames)
     for frame, segmentation, box in zip(frames, track.segmentations, boxes, strict=True):
-        if segmentation is not None:
+        if not is_background(segmentation, *size):
             frame.append(
                 {
                     "id": track.id,

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 # Files of an earlier training, which a new one would overwrite or mix with its own.
 _RUN_FILES = ("last_checkpoint", "metrics.json", "model_*.pth", "model_final.safetensors")
 _LOCK = ".lock"
+_DUMP = b"CUDNN_BENCHMARK: "  # what a dump of a config begins with, whose keys are sorted
 _OF_TRAINING = ".written_by_training"  # next to result files that a training may replace
 
 
@@ -73,6 +74,17 @@ def refuse_used_folder(output_dir: str) -> None:
         raise FileExistsError(
             f"OUTPUT_DIR {output_dir} holds an earlier run ({shown}): continue it with --resume, "
             "or choose another folder with OUTPUT_DIR some/folder"
+        )
+
+
+def refuse_other_config(folder: str) -> None:
+    """Raise FileExistsError if detectron2's dump would replace a config.yaml that is not one."""
+    path = Path(folder) / "config.yaml"
+    start = path.read_bytes()[: len(_DUMP)] if path.is_file() else b""
+    if not _DUMP.startswith(start):  # a kill may have left a part of one
+        raise FileExistsError(
+            f"{path} would be replaced by the complete config of this run: rename it, or choose "
+            "another OUTPUT_DIR"
         )
 
 

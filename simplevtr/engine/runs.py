@@ -108,11 +108,14 @@ def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
             handler.addFilter(is_not_users)
 
 
-def refuse_early(cfg: CfgNode) -> None:
+def refuse_early(cfg: CfgNode, folder: str) -> None:
     """Refuse now what an evaluation of the test sets would refuse at its end.
 
-    Earlier results, and ``TEST.EXPECTED_RESULTS`` of what is not scored; ValueError.
+    Earlier results, and ``TEST.EXPECTED_RESULTS`` of what is not scored; and a user's config.yaml
+    in the ``folder`` of logs. ValueError, FileExistsError.
     """
+    if comm.is_main_process():
+        run_folder.refuse_other_config(folder)
     expected, tests = cfg.TEST.EXPECTED_RESULTS, cfg.DATASETS.TEST
     if expected and len(tests) != 1:
         raise ValueError(f"TEST.EXPECTED_RESULTS are of a single dataset; DATASETS.TEST is {tests}")
@@ -136,7 +139,7 @@ def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
         check_fit(checkpoint, cfg)
     overwrite, cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE, True  # evaluation after evaluation
     cfg.freeze()
-    refuse_early(cfg)
+    refuse_early(cfg, cfg.OUTPUT_DIR)
     if comm.is_main_process():
         if not args.resume:
             run_folder.refuse_used_folder(cfg.OUTPUT_DIR)
@@ -170,9 +173,10 @@ def evaluate(cfg: CfgNode, args: Namespace) -> OrderedDict:
             "last checkpoint in OUTPUT_DIR"
         )
     cfg.freeze()
-    refuse_early(cfg)
     # Logs and config are kept apart from those of the training that lies in the same folder.
-    start_logs(cfg, args, str(Path(cfg.OUTPUT_DIR) / "inference"))
+    folder = str(Path(cfg.OUTPUT_DIR) / "inference")
+    refuse_early(cfg, folder)
+    start_logs(cfg, args, folder)
     model = ClipTrainer.build_model(cfg)
     load_trained(model, cfg)
     if comm.is_main_process():

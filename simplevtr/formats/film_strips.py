@@ -75,6 +75,20 @@ def join_frames(
     ]
 
 
+def check_frames(
+    tracks: Sequence[Sequence[dict | list | None]],
+    *,
+    height: int,
+    width: int,
+    allow_polygons: bool = False,
+) -> list[None]:
+    """``join_frames`` without its result, for a video of any length; None for each track."""
+    masks = itertools.chain.from_iterable(tracks)
+    texts = rle.mask_texts(masks, height, width, allow_polygons=allow_polygons)
+    rle.decode_texts(texts, height * width)
+    return [None] * len(tracks)
+
+
 def split_frames(
     strips: Sequence[FilmStrip], *, frames: int, height: int, width: int
 ) -> list[list[dict | None]]:

@@ -230,6 +230,8 @@ def _orientation(file: Image.Image) -> int:
 
 def _decode(file: Image.Image, turn: Image.Transpose | None, reduction: int) -> np.ndarray:
     width, height = file.size
+    if turn is not None and (width % reduction or height % reduction):
+        reduction = 1  # a turn would put the last, narrower block of pixels first
     if file.format == "JPEG" and 1 < reduction <= min(width, height):
         file.draft(None, (width // reduction, height // reduction))
     image = _as_rgb(file)

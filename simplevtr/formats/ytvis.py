@@ -5,7 +5,7 @@ object: lists with an item for each frame of its video, null where the object is
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
-from simplevtr.formats.film_strips import FilmStrip, join_frames, mean_area
+from simplevtr.formats.film_strips import FilmStrip, check_frames, join_frames, mean_area
 from simplevtr.formats.paths import AnyPath, below, existing
 from simplevtr.formats.rle import MalformedMaskError
 
@@ -220,6 +220,13 @@ def check_ground_truth(content: Any, *, source: str = "ground truth") -> GroundT
     return decode_ground_truth(parse_annotations(content, source=source))
 
 
+def check_masks(file: AnnotationFile) -> None:
+    """ValueError names the entry of an annotation file whose masks cannot be decoded."""
+    tracks = [(a.video_id, a.segmentations) for a in file.annotations or ()]
+    at = file.source, "annotations"
+    strips_by_video(tracks, file.videos, *at, allow_polygons=True, decode=check_frames)
+
+
 def decode_ground_truth(file: AnnotationFile) -> GroundTruth:
     """Decode the masks of an annotation file; ValueError names the entry where that fails."""
     if file.annotations is None:
@@ -245,11 +252,12 @@ def strips_by_video(
     key: str,
     *,
     allow_polygons: bool = False,
+    decode: Callable[..., Sequence[FilmStrip | None]] = join_frames,
 ) -> list[FilmStrip | Any]:
     """Decode the masks, one for each frame or None, of tracks with the ids of their videos.
 
-    A track of none of the ``videos`` has None. ValueError if a mask cannot be decoded; the message
-    begins with ``source: key[index]``.
+    ``decode`` is ``join_frames`` or ``check_frames``. A track of none of the ``videos`` has None.
+    ValueError if a mask cannot be decoded; the message begins with ``source: key[index]``.
     """
     indices: dict[int | None, list[int]] = {}
     for index, (video_id, _) in enumerate(tracks):
@@ -259,7 +267,7 @@ def strips_by_video(
         own = indices.get(video.id, [])
         size = {"height": video.height, "width": video.width}
         try:
-            joined = join_frames([tracks[i][1] for i in own], allow_polygons=allow_polygons, **size)
+            joined = decode([tracks[i][1] for i in own], allow_polygons=allow_polygons, **size)
         except MalformedMaskError as error:
             track, frame = divmod(error.index, video.length)
             raise ValueError(f"{source}: {key}[{own[track]}]: frame {frame}: {error}") from error

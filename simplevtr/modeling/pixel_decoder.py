@@ -31,6 +31,7 @@ class PixelDecoder(nn.Module):
         heads: int,
         widths: Sequence[int],
         embedding: int,
+        attended: int = len(LEVELS),
         fine_channels: int = 0,
         norm: str = "GN",
         self_attention: Sequence[str] = (),
@@ -39,7 +40,8 @@ class PixelDecoder(nn.Module):
         """Create the layers; ValueError if a number of widths or the name of a level is wrong.
 
         ``shapes`` are those of the backbone's features; those of ``LEVELS`` that are there are
-        used. ``channels`` and ``heads`` are of the cells that slots attend to, the rest the keys of
+        used. ``channels`` and ``heads`` are of the cells that slots attend to, on the ``attended``
+        coarsest levels at most, never on the finest; the rest are the keys of
         ``MODEL.SIMPLEVTR.PIXEL``.
         """
         super().__init__()
@@ -76,7 +78,7 @@ class PixelDecoder(nn.Module):
         )
         # The finest level gives the embedding; attending to it as well would cost the most.
         self.to_cells = nn.ModuleDict(
-            {n: nn.Conv2d(by_level[n], channels, 1) for n in self.levels[:-1]}
+            {n: nn.Conv2d(by_level[n], channels, 1) for n in self.levels[:-1][:attended]}
         )
         self.to_embedding = nn.Conv2d(widths[-1], embedding, 1)
         self.fine_channels = fine_channels

@@ -127,7 +127,9 @@ class PixelNetwork(nn.Module):
         embeddings = {name: pixel[name] for name in ("embedding", "fine_channels")}
         sizes = {"channels": node.HIDDEN_DIM, "heads": node.NUM_HEADS}
         backbone = build_levels(cfg, LEVELS[:1])
-        pixel_decoder = PixelDecoder(shapes=backbone.output_shape(), **sizes, **pixel)
+        # A layer attends to one level; a level that none attends to would never be trained.
+        pixel |= {"shapes": backbone.output_shape(), "attended": node.DEC_LAYERS}
+        pixel_decoder = PixelDecoder(**sizes, **pixel)
         decoder = MaskedDecoder(
             hidden=node.DIM_FEEDFORWARD,
             layers=node.DEC_LAYERS,

@@ -129,7 +129,11 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
     """
     roots = [root for root in (image_root, split.image_root) if root is not None]
     known = len(roots) == 2
-    files = set() if known and not os.path.samefile(*roots) else split.files
+    same = known and os.path.samefile(*roots)
+    files = split.files if same or not known else set()
+    here = {os.path.dirname(with_slashes(n)) for video in videos for n in video.file_names()}
+    # One folder of all frames says nothing.
+    by_folder = not known or (same and len(here | split.folders) > 1)
     for video in tqdm(videos, unit="video", desc="leaks", disable=None):
         names = [*map(with_slashes, video.file_names())]
         path, digest = _first_frame(roots[0], names) if known else (None, None)
@@ -143,7 +147,7 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
         elif shared:
             detail = f"{len(shared)} of its file names are also in {split.title}"
             video.found.at(file=shared[0]).add("leaked-file", detail)
-        elif folders and not known:
+        elif folders and by_folder:
             detail = f"a folder of this name is also in {split.title}"
             video.found.at(file=folders[0]).add("leaked-name", detail)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simplevtr.formats.film_strips import MAX_PIXELS
 from simplevtr.formats.images import Size, frame_size
 from simplevtr.formats.paths import relative
 
@@ -168,8 +167,6 @@ class VideoDraft:
             for track in self.tracks.values()
             if (shown := [t for t in track.masks if t in places])
         ]
-        if (pixels := len(kept) * self.size[0] * self.size[1]) > MAX_PIXELS:
-            raise ValueError(f"{self.name}: {pixels} pixels; at most {MAX_PIXELS} can be read")
         root = self.dataset.image_root
         files = [self.frames[t].relative_to(root).as_posix() for t in kept]
         for file in files:
