@@ -128,8 +128,6 @@ def _training(cfg: CfgNode, args: argparse.Namespace, memory: MemoryModel | None
         raise ValueError(
             f"--instances {args.instances}, but MODEL.SIMPLEVTR.NUM_QUERIES is {slots}"
         )
-    elif cfg.SOLVER.IMS_PER_BATCH < 1:
-        raise ValueError(f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, not at least 1")
     else:
         shape = {"frames": args.frames, "size": tuple(args.size), "instances": args.instances}
         batches = synthetic_batches(cfg, **shape)

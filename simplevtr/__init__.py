@@ -11,9 +11,7 @@ import warnings
 from simplevtr.lazy import lazy_names
 
 __version__ = "0.1.0"
-__all__, __getattr__ = lazy_names(
-    __name__, {"add_simplevtr_config": "config", "setup_cfg": "run_config"}
-)
+__all__, __getattr__ = lazy_names(__name__, config="add_simplevtr_config", run_config="setup_cfg")
 
 # detectron2 raises these at import and in use, and a user can do nothing about them. Commands
 # import this package first (see pyproject.toml), so that they are hidden in time.

@@ -104,8 +104,9 @@ def load_trained(model: nn.Module, cfg: CfgNode) -> None:
 
 
 def _is_idle(key: str) -> bool:
-    """Whether weights are of what training alone needs."""
-    return key.startswith("network.dense_head.") or key.endswith("num_batches_tracked")
+    """Whether a model may be without: of training alone, or offsets of what is plain now (§3.2)."""
+    of_training = key.startswith("network.dense_head.") or key.endswith("num_batches_tracked")
+    return of_training or ".offset." in key
 
 
 def _not_finite(weights: Mapping[str, torch.Tensor]) -> list[str]:

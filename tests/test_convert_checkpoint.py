@@ -126,10 +126,7 @@ def test_the_command_offers_what_the_package_knows():
     ("arguments", "message"),
     [
         (["--to", "vistr", "SEED", "3"], "options need a --config-file: SEED 3"),
-        (
-            ["--layout", "detr", "--source-colours", "rgb"],
-            "--layout, --source-colours: only a",
-        ),
+        (["--layout", "detr", "--source-colours", "rgb"], "--layout, --source-colours: only a"),
         (["--source-slots", "3"], "--source-slots: only a"),
         (["--partial"], "it needs --to vistr"),
         (["--layout", "mmcv"], "invalid choice: 'mmcv'"),

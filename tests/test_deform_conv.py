@@ -139,8 +139,7 @@ def test_arguments_given_to_detectron2(monkeypatch, modulated):
     modulation = modulation if modulated else None
     args = (x, offset, modulation, weight, bias)
     torch.testing.assert_close(
-        deformable_conv(*args, backend="detectron2"),
-        deformable_conv(*args, backend="grid_sample"),
+        deformable_conv(*args, backend="detectron2"), deformable_conv(*args, backend="grid_sample")
     )
 
 

@@ -56,10 +56,7 @@ def test_of_two_predictions_of_a_track_the_best_is_kept():
     masks = ((box(0, 4, 7, 6), 0.8), (LEFT, 0.7), (RIGHT, 0.6))
     cats = [result([mask] * 3, score=score) for mask, score in masks]
     # Wrong, right, right: precision 2/3 throughout. With the dog as a cat: right, wrong, right.
-    gains = {
-        "class": (1, 100 * (51 + 50 * 2 / 3) / 101 - 200 / 3),
-        "background": (1, 100 / 3),
-    }
+    gains = {"class": (1, 100 * (51 + 50 * 2 / 3) / 101 - 200 / 3), "background": (1, 100 / 3)}
     assert found(gt, [dog, *cats]) == (200 / 3, gains)
 
 

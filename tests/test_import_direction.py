@@ -50,7 +50,7 @@ FLOORS = (
     },
     {
         "commands": "config_file conversion data engine evaluation formats inference run_config "
-        "toolbox tracking video_io visualization weights_file",
+        "toolbox tracking video_io visualization weights_file"
     },
     {"__main__": "commands"},
 )

@@ -5,12 +5,7 @@ from dataclasses import replace
 from benchmarks.measure import saved_tensor_bytes
 from simplevtr.modeling import mask_losses
 from simplevtr.modeling.criterion import LossSettings
-from simplevtr.modeling.masked_decoder import (
-    MaskedAttention,
-    SlotKernels,
-    mask_logits,
-    resized,
-)
+from simplevtr.modeling.masked_decoder import MaskedAttention, SlotKernels, mask_logits, resized
 from simplevtr.modeling.pixel_criterion import PixelCriterion
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.pixel_network import PixelState

@@ -3,7 +3,7 @@ import os
 from simplevtr.data import ytvis
 from simplevtr.data.build import build_train_loader, epoch_length
 from simplevtr.data.class_names import settle_classes
-from simplevtr.data.record_cache import forget_file, read_once
+from simplevtr.data.record_cache import forget_files, read_once
 from simplevtr.data.ytvis import load_ytvis_json, register_ytvis
 
 import pytest
@@ -69,8 +69,7 @@ def test_read_once(tmp_path):
     with pytest.raises(ZeroDivisionError):  # errors are not remembered
         read_once(path, lambda _: 1 / 0)
     assert [read_once(path, read), read_once(path, read)] == [0, 0]
-    forget_file(path)
-    forget_file(path)
+    forget_files()
     assert read_once(path, read) == 1
     assert read_once(tmp_path / "missing", read) == 2  # what to say about it is up to the reader
     path.write_text("ab")
@@ -79,8 +78,12 @@ def test_read_once(tmp_path):
 
 def test_few_files_are_kept(tmp_path):
     calls = []
+
+    def read(path):
+        calls.append(path[-1])
+
     for name in "abcdef":
         (tmp_path / name).touch()
     for name in "abcdeffa":
-        read_once(tmp_path / name, lambda path: calls.append(path[-1]))
+        read_once(tmp_path / name, read)
     assert calls == [*"abcdef", "a"]

@@ -12,16 +12,7 @@ from simplevtr.evaluation.analysis.region_similarity import (
 import numpy as np
 import pytest
 from conftest import table_rows
-from track_samples import (
-    HEIGHT,
-    LENGTH,
-    WIDTH,
-    annotation,
-    box,
-    ground_truth,
-    on_plain,
-    result,
-)
+from track_samples import HEIGHT, LENGTH, WIDTH, annotation, box, ground_truth, on_plain, result
 
 score_regions = on_plain(score_regions)
 

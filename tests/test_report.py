@@ -17,15 +17,7 @@ from conftest import check_refused
 from json_files import all_crowds, change, edit_json
 from PIL import Image
 from pycocotools import mask as coco_mask
-from report_samples import (
-    CATEGORIES,
-    HEIGHT,
-    HOSTILE,
-    LENGTH,
-    WIDTH,
-    make_report_folder,
-    read_data,
-)
+from report_samples import CATEGORIES, HEIGHT, HOSTILE, LENGTH, WIDTH, make_report_folder, read_data
 
 
 @pytest.fixture

@@ -57,8 +57,7 @@ def resize(browser, width):
 def player(browser, video):
     """The card of a video, as soon as its first frame is drawn."""
     browser.execute_script(
-        "document.getElementById(arguments[0]).scrollIntoView()",
-        f"video-{video}",
+        "document.getElementById(arguments[0]).scrollIntoView()", f"video-{video}"
     )
     card = browser.find_element("id", f"video-{video}")
     wait(browser, f"const card = arguments[0]; return card.querySelector('.player') && {SUM} > 0",

@@ -11,14 +11,7 @@ from simplevtr.commands import eval_seeds, evaluate
 import pytest
 from conftest import ROOT, check_refused, table_rows
 from json_files import save_json
-from track_samples import (
-    EXPECTED,
-    annotation,
-    box,
-    data_file,
-    ground_truth,
-    read,
-)
+from track_samples import EXPECTED, annotation, box, data_file, ground_truth, read
 
 GT, RESULTS = data_file("4", "gt"), data_file("4", "dt")
 

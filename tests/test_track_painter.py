@@ -364,12 +364,8 @@ def test_clip_sheet_has_a_row_per_set_and_a_column_per_frame():
 
 def test_clip_sheet_refuses_what_does_not_fit():
     frames = np.stack([grey(64, 96)] * 3)
-    with pytest.raises(ValueError, match="row 'x' has tracks of 2 frames, expected 3"):
-        clip_sheet(frames, {"x": list(FrameTracks.of_video([], (64, 96), 2))})
     with pytest.raises(ValueError, match="frame 0 is uint8"):
         clip_sheet(frames, {"x": list(FrameTracks.of_video([], (64, 95), 3))})
-    with pytest.raises(ValueError, match="T > 0"):
-        clip_sheet(frames[:0], {})
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,6 @@ def test_bad_datasets(dataset):
         ({"pred_labels": [0, 2]}, r"video 1: unknown label 2; there are 2 classes"),
         ({"pred_scores": [0.5, float("nan")]}, "video 1: score is nan; it must be a number"),
         ({"pred_scores": [0.5, 1.5]}, "video 1: score is 1.5"),
-        ({"pred_scores": [0.5]}, "video 1: 1 scores, 2 labels and 2 masks"),
         ({"pred_masks": [torch.zeros(3, 8, 6)] * 2}, r"video 1: masks are \(3, 8, 6\)"),
     ],
 )
@@ -188,12 +187,6 @@ def test_bad_predictions(dataset, change, message):
     evaluator = YTVISEvaluator(dataset_name=NAME)
     with pytest.raises(ValueError, match=message):
         evaluator.process(video_input(1), perfect(1, **change))
-
-
-def test_one_video_at_a_time(dataset):
-    evaluator = YTVISEvaluator(dataset_name=NAME)
-    with pytest.raises(ValueError, match="one video at a time"):
-        evaluator.process(video_input(1) * 2, perfect(1))
 
 
 def _evaluate_in_process(rank, folder, answers):

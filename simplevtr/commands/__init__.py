@@ -16,10 +16,7 @@ COMMANDS = {
     "eval": ("train_net", "run a model on its test sets and score it: train --eval-only"),
     "demo": ("demo", "find the tracks of a video and draw them"),
     "segment": ("segment", "find the tracks of many videos, in several processes"),
-    "convert": (
-        "convert_checkpoint",
-        "weights of VisTR, DETR or a ResNet -> a config's, or back",
-    ),
+    "convert": ("convert_checkpoint", "weights of VisTR, DETR or a ResNet -> a config's, or back"),
     "export": ("export_model", "a trained model -> one ONNX or torch.export file"),
     "plan": ("plan_memory", "which clips fit into a GPU's memory"),
     "doctor": ("doctor", "check an annotation file and repair it"),

@@ -17,11 +17,7 @@ from simplevtr import terminal
 from simplevtr.evaluation.analysis import subsets
 from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
 from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
-from simplevtr.evaluation.analysis.region_similarity import (
-    PROPOSALS,
-    regions_table,
-    score_regions,
-)
+from simplevtr.evaluation.analysis.region_similarity import PROPOSALS, regions_table, score_regions
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.evaluation.ytvis_eval import (
     AREA_LIMITS,

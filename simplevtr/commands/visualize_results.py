@@ -126,11 +126,7 @@ def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list
 
 
 def write_video(
-    output: Path,
-    video: Video,
-    rows: Rows,
-    painter: TrackPainter,
-    options: argparse.Namespace,
+    output: Path, video: Video, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """All frames, the rows side by side."""
     from simplevtr.visualization.clip_sheet import captioned, joined
@@ -148,11 +144,7 @@ def write_video(
 
 
 def write_sheet(
-    output: Path,
-    video: Video,
-    rows: Rows,
-    painter: TrackPainter,
-    options: argparse.Namespace,
+    output: Path, video: Video, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """At most eight frames, the rows one below the other."""
     from simplevtr.visualization.clip_sheet import COLUMNS, clip_sheet

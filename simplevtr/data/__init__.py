@@ -7,14 +7,10 @@ from simplevtr.lazy import lazy_names
 
 __all__, __getattr__ = lazy_names(
     __name__,
-    {
-        "ClipAugmentation": "augmentation",
-        "ClipStream": "clip_stream",
-        "YTVISDatasetMapper": "dataset_mapper",
-        "build_test_loader": "build",
-        "build_train_loader": "build",
-        "load_ytvis_json": "ytvis",
-        "register_from_cfg": "builtin",
-        "register_ytvis": "ytvis",
-    },
+    augmentation="ClipAugmentation",
+    clip_stream="ClipStream",
+    dataset_mapper="YTVISDatasetMapper",
+    build="build_test_loader build_train_loader",
+    ytvis="load_ytvis_json register_ytvis",
+    builtin="register_from_cfg",
 )

@@ -8,13 +8,13 @@ from simplevtr.data.class_names import align_datasets, settled_classes
 from simplevtr.data.clip_stream import ClipStream
 from simplevtr.data.dataset_mapper import YTVISDatasetMapper
 from simplevtr.data.frame_sampling import epoch_items
-from simplevtr.data.record_cache import forget_file
+from simplevtr.data.record_cache import forget_files
 
 import cv2
 import numpy as np
 import torch.utils.data
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_test_loader
+from detectron2.data import DatasetCatalog, build_detection_test_loader
 from detectron2.utils import comm
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
         processes=processes,
         paste=0.5 if "paste" in cfg.INPUT.AUGMENTATIONS else 0.0,
     )
-    for name in cfg.DATASETS.TRAIN:  # the loader holds the records from here on
-        forget_file(MetadataCatalog.get(name).json_file)
+    forget_files()  # the loader holds the records from here on
     return stream
 
 
@@ -123,9 +122,7 @@ def _training_records(cfg: CfgNode) -> list[dict[str, Any]]:
     return usable
 
 
-def _epoch(
-    cfg: CfgNode,
-) -> tuple[list[dict[str, Any]], list[tuple[int, int | None]], np.ndarray]:
+def _epoch(cfg: CfgNode) -> tuple[list[dict[str, Any]], list[tuple[int, int | None]], np.ndarray]:
     """The training records, the items, and how often each is visited in an epoch on average."""
     records = _training_records(cfg)
     lengths = [record["length"] for record in records]

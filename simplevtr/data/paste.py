@@ -49,9 +49,7 @@ def paste_tracks(
     first = int(ids.max(initial=0)) + 1
     labels = [own[0].gt_classes.numpy(), other[0].gt_classes.numpy()[np.sort(chosen)]]
     instances = masks_to_instances(
-        masks,
-        np.concatenate([ids, np.arange(first, first + len(chosen))]),
-        np.concatenate(labels),
+        masks, np.concatenate([ids, np.arange(first, first + len(chosen))]), np.concatenate(labels)
     )
     return {**clip, "image": list(images), "instances": instances}
 

@@ -11,12 +11,7 @@ from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.record_cache import read_once
 from simplevtr.formats.paths import AnyPath, existing
 from simplevtr.formats.rle import is_background
-from simplevtr.formats.ytvis import (
-    Annotation,
-    AnnotationFile,
-    check_masks,
-    read_annotations,
-)
+from simplevtr.formats.ytvis import Annotation, AnnotationFile, check_masks, read_annotations
 
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -71,9 +66,7 @@ def register(
 
 
 def load_ytvis_json(
-    json_file: AnyPath,
-    image_root: AnyPath,
-    dataset_name: str | None = None,
+    json_file: AnyPath, image_root: AnyPath, dataset_name: str | None = None
 ) -> list[Record]:
     """Read an annotation file into video records, sorted by video id.
 

@@ -79,12 +79,9 @@ class ClipPictures(HookBase):
         frames = frames if self.rgb else frames[..., ::-1]
         height, width = frames.shape[1:3]
         result = model([{**clip, "height": height, "width": width}])
-        columns = (result[name] for name in ("pred_labels", "pred_scores", "pred_masks"))
-        predicted = [
-            (number, label, score, masks.rles)
-            for number, (label, score, masks) in enumerate(zip(*columns, strict=True), start=1)
-            if score >= MIN_SCORE
-        ]
+        columns = (result[f"pred_{name}"] for name in ("ids", "labels", "scores", "masks"))
+        found = [(*row, masks.rles) for *row, masks in zip(*columns, strict=True)]
+        predicted = [row for row in found if row[2] >= MIN_SCORE]
         masks = torch.stack([frame.gt_masks.tensor for frame in clip["instances"]], dim=1)
         labels = clip["instances"][0].gt_classes.tolist()
         true = [

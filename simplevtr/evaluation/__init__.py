@@ -6,5 +6,5 @@ Its functions take what ``load_ground_truth`` and ``load_results`` of ``simplevt
 from simplevtr.lazy import lazy_names
 
 __all__, __getattr__ = lazy_names(
-    __name__, {"YTVISEvaluator": "ytvis_evaluator", "evaluate_tracks": "ytvis_eval"}
+    __name__, ytvis_evaluator="YTVISEvaluator", ytvis_eval="evaluate_tracks"
 )

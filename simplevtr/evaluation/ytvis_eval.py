@@ -47,10 +47,7 @@ class TrackScores:
 
 
 def evaluate_tracks(
-    gt: GroundTruth,
-    results: list[PredictedTrack],
-    *,
-    area_limits: Sequence[float] = AREA_LIMITS,
+    gt: GroundTruth, results: list[PredictedTrack], *, area_limits: Sequence[float] = AREA_LIMITS
 ) -> TrackScores:
     """Score predicted tracks.
 

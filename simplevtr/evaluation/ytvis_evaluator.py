@@ -89,18 +89,11 @@ class YTVISEvaluator(DatasetEvaluator):
                 float in [0, 1]; ``pred_labels``, contiguous int; ``pred_masks``, ``TrackMasks`` or
                 a (T, H, W) bool tensor, in the video's pixels.
         """
-        if len(inputs) != 1:
-            raise ValueError(f"one video at a time can be evaluated, got {len(inputs)}")
-        video = inputs[0]
+        (video,) = inputs
         if video["video_id"] in self._tracks:
             return
         ranking = "pred_ranking" if "pred_ranking" in outputs else "pred_scores"
         columns = [outputs[key] for key in (ranking, "pred_labels", "pred_masks")]
-        if len({len(column) for column in columns}) != 1:
-            raise ValueError(
-                f"video {video['video_id']}: {len(columns[0])} scores, {len(columns[1])} labels "
-                f"and {len(columns[2])} masks: the numbers must be equal"
-            )
         name, entries = f"video {video['video_id']}", []
         expected = (video["length"], video["height"], video["width"])
         for score, label, masks in zip(*columns, strict=True):

@@ -150,12 +150,6 @@ def read_pictures(path: AnyPath) -> Iterator[tuple[np.ndarray, Fraction | None]]
             yield pixels, None if file.format == "TIFF" else duration or _UNTIMED
 
 
-def check_image_format(name: str) -> None:
-    """ValueError unless ``name`` is an order of the channels of a model's frames."""
-    if name not in ("RGB", "BGR"):
-        raise ValueError(f"INPUT.FORMAT is {name!r}; allowed: RGB, BGR")
-
-
 def _pictures(file: Image.Image) -> list[int]:
     """Which pictures of an open file are its frames."""
     count = getattr(file, "n_frames", 1) if file.format in _MOVING else 1

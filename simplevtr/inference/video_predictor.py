@@ -8,7 +8,6 @@ from typing import Any
 from simplevtr.checkpoint import load_trained, local_file, saved_classes
 from simplevtr.data.augmentation import ClipAugmentation
 from simplevtr.data.class_names import dataset_classes
-from simplevtr.formats.images import check_image_format
 from simplevtr.formats.results import write_video_results
 from simplevtr.run_config import check_inference
 from simplevtr.structures import Classes, FrameTracks
@@ -52,7 +51,8 @@ class VideoPredictor:
         most ``max_size``. The model's ``image_format`` is "RGB" or "BGR", else ValueError. Without
         ``category_ids`` a label's is label + 1.
         """
-        check_image_format(image_format)
+        if image_format not in ("RGB", "BGR"):
+            raise ValueError(f"INPUT.FORMAT is {image_format!r}; allowed: RGB, BGR")
         self.model: Any = model.eval()
         self.class_names = list(class_names)  # by label; empty where nobody knows them
         self.category_ids = list(category_ids)  # the dataset's, by label; empty likewise

@@ -64,11 +64,6 @@ def build_small_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     ``RES2_OUT_CHANNELS`` is doubled at each stage; ValueError if sizes do not fit.
     """
     node = cfg.MODEL.RESNETS
-    for key in ("BLOCKS_PER_STAGE", "STAGE_STRIDES"):
-        if len(node[key]) != 4:
-            raise ValueError(
-                f"MODEL.RESNETS.{key} is {node[key]}; it must hold four numbers, for res2 to res5"
-            )
     if node.STAGE_STRIDES[0] > 1 and node.STEM_OUT_CHANNELS == node.RES2_OUT_CHANNELS:
         raise ValueError(
             f"MODEL.RESNETS.STAGE_STRIDES is {node.STAGE_STRIDES}, whose first must be 1 where "

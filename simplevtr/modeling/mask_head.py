@@ -61,15 +61,13 @@ class MaskHead(nn.Module):
         attention_scale: float = 1.0,
         recompute: bool = False,
     ) -> None:
-        """Create the layers; ValueError if there are not four widths.
+        """Create the layers.
 
         ``channels`` is C of the memory, ``heads`` the number of attention maps per slot and frame,
         ``feature_channels`` are those of res4, res3 and res2; with ``recompute`` activations are
         not kept for the backward pass. The rest are the keys of ``MODEL.SIMPLEVTR.MASK_HEAD``.
         """
         super().__init__()
-        if len(widths) != 4:
-            raise ValueError(f"MASK_HEAD.WIDTHS is {widths}; it must hold four numbers")
         self.memory_channels = channels
         self.attention_scale = attention_scale
         self.recompute = recompute

@@ -11,12 +11,7 @@ from typing import Any, NamedTuple
 from simplevtr.config import keyword_arguments
 from simplevtr.modeling.backbone import LEVELS, build_levels
 from simplevtr.modeling.heads import ClassHead
-from simplevtr.modeling.masked_decoder import (
-    KernelHead,
-    MaskedDecoder,
-    SlotKernels,
-    mask_logits,
-)
+from simplevtr.modeling.masked_decoder import KernelHead, MaskedDecoder, SlotKernels, mask_logits
 from simplevtr.modeling.pixel_decoder import PixelDecoder
 from simplevtr.modeling.precision import full_precision, without_autocast
 from simplevtr.modeling.recompute import BACKBONE_NORM, by_images, check_norms

@@ -10,14 +10,9 @@ from simplevtr.lazy import lazy_names
 
 __all__, __getattr__ = lazy_names(
     __name__,
-    {
-        "CollectedTracks": "collected",
-        "frame_tracks": "collected",
-        "WindowLinker": "linking",
-        "VideoSegmenter": "segmenter",
-        "sliding_windows": "segmenter",
-        "TrackingSettings": "video_tracks",
-        "VideoTracks": "video_tracks",
-        "WindowSlots": "window_slots",
-    },
+    collected="CollectedTracks frame_tracks",
+    linking="WindowLinker",
+    segmenter="VideoSegmenter sliding_windows",
+    video_tracks="TrackingSettings VideoTracks",
+    window_slots="WindowSlots",
 )

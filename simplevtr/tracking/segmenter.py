@@ -76,9 +76,7 @@ class VideoSegmenter:
             length_power=test.LENGTH_POWER,
             tracking=TrackingSettings(
                 linker=WindowLinker(
-                    min_iou=link.MIN_IOU,
-                    min_agreement=link.MIN_AGREEMENT,
-                    min_looks=link.MIN_LOOKS,
+                    min_iou=link.MIN_IOU, min_agreement=link.MIN_AGREEMENT, min_looks=link.MIN_LOOKS
                 ),
                 birth_score=link.BIRTH_SCORE,
                 memory=link.MEMORY,

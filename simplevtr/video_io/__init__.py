@@ -4,16 +4,10 @@ from simplevtr.lazy import lazy_names
 
 __all__, __getattr__ = lazy_names(
     __name__,
-    {
-        "FrameSource": "frame_source",
-        "FrameTiming": "frame_source",
-        "open_source": "reader",
-        "NamedVideo": "video_list",
-        "find_videos": "video_list",
-        "RemoteFile": "remote",
-        "FrameSink": "sink",
-        "DavisPngSink": "sink",
-        "MotsPngSink": "sink",
-        "open_sink": "writer",
-    },
+    frame_source="FrameSource FrameTiming",
+    reader="open_source",
+    video_list="NamedVideo find_videos",
+    remote="RemoteFile",
+    sink="FrameSink DavisPngSink MotsPngSink",
+    writer="open_sink",
 )

@@ -60,11 +60,7 @@ def add_sound(path: Path, source: Path) -> None:
 
 
 def _combine(
-    silent: Path,
-    source: Path,
-    zero: Fraction,
-    way: Callable[..., Iterator[_Timed]],
-    target: Path,
+    silent: Path, source: Path, zero: Fraction, way: Callable[..., Iterator[_Timed]], target: Path
 ) -> bool:
     """Write ``target`` with both, side by side; whether there is any sound that an mp4 can hold."""
     heard = False

@@ -3,10 +3,5 @@
 from simplevtr.lazy import lazy_names
 
 __all__, __getattr__ = lazy_names(
-    __name__,
-    {
-        "frame_instances": "instances",
-        "track_rgb": "marks",
-        "TrackPainter": "track_painter",
-    },
+    __name__, instances="frame_instances", marks="track_rgb", track_painter="TrackPainter"
 )

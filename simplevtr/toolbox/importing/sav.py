@@ -71,7 +71,6 @@ def _video(
         ids = [sources.identity(i, "masklet_id") for i in checks.items(content, "masklet_id")]
         if len({*ids}) < len(ids):
             raise ValueError(f"masklet_id has a number twice: {checks.shown(ids)}")
-        _check_counts(content, len(ids), len(rows))
     dataset.notes["annotated frames that a masklet lacks at its end"] += annotated - len(rows)
     numbers = range(0, _STEP * len(rows), _STEP)
     if write:
@@ -94,22 +93,6 @@ def _video(
                     with reading.naming(f"object {checks.shown(identity)}"):
                         draft.add(identity, _OBJECT, number, shapes.from_rle(mask, draft.size))
     return draft.finished()
-
-
-def _check_counts(content: dict[str, Any], objects: int, frames: int) -> None:
-    """ValueError if what else the file says of its objects and frames does not fit."""
-    if "masklet_num" in content and _count(content, "masklet_num") != objects:
-        raise ValueError(f"masklet_num is {content['masklet_num']}, masklet_id has {objects}")
-    if "masklet_frame_count" in content:
-        counts = checks.items(content, "masklet_frame_count")
-        if len(counts) != objects or not all(
-            _count({"masklet_frame_count": count}, "masklet_frame_count") <= frames
-            for count in counts
-        ):
-            raise ValueError(
-                f"masklet_frame_count is {checks.shown(counts)}; {objects} numbers of at most "
-                f"{frames} are needed"
-            )
 
 
 def _count(entry: dict[str, Any], key: str) -> int:
