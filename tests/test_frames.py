@@ -56,11 +56,11 @@ def test_an_annotated_size_that_fits_the_stored_pixels_alone_decides(tmp_path, s
 
 
 def test_reduced_jpegs_are_turned_too(tmp_path):
-    save_turned(tmp_path / "a.jpg", texture(47, 62), 6)
+    save_turned(tmp_path / "a.jpg", texture(48, 62), 6)
     whole = read_frame(tmp_path / "a.jpg")
-    half, factor = read_reduced_frame(tmp_path / "a.jpg", (62, 47), reduction=2)
+    half, factor = read_reduced_frame(tmp_path / "a.jpg", (62, 48), reduction=2)
     assert (factor, half.shape) == (2, (31, 24, 3))
-    assert np.abs(half[:30, :23].astype(int) - whole[0:60:2, 0:46:2]).mean() < 20
+    assert np.abs(half.astype(int) - whole[::2, ::2]).mean() < 20
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jp2", "a.pgm"])

@@ -174,8 +174,9 @@ def test_float16_on_a_cpu_is_refused(tiny_cfg, tiny_opts):
 
 
 def test_training_and_evaluation_in_bfloat16_continue_a_run(tiny_opts, tmp_path):
-    opts = [*tiny_opts, "DATASETS.TEST", "()", "SOLVER.AMP.DTYPE", "bfloat16"]
+    opts = [*tiny_opts, "DATASETS.TEST", "()"]
     amp = ["SOLVER.AMP.ENABLED", "True", "TEST.AMP", "True", "DATASETS.TEST", "('tiny_val',)"]
+    amp += ["SOLVER.AMP.DTYPE", "bfloat16"]
     for steps, more in ((1, []), (2, amp)):
         run_train_net("--resume", *opts, *more, "SOLVER.MAX_ITER", str(steps))
     rows = metrics(tmp_path / "run")
