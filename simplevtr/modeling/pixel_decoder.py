@@ -57,6 +57,11 @@ class PixelDecoder(nn.Module):
                 raise ValueError(
                     f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(self.levels)}"
                 )
+        if norm == "GN" and any(width % 32 for width in widths):
+            raise ValueError(
+                f"PIXEL.WIDTHS are {list(widths)}; with PIXEL.NORM 'GN' (32 groups) they must be "
+                "multiples of 32"
+            )
         by_level = dict(zip(self.levels, widths, strict=True))
         for name in self_attention:
             if by_level[name] % heads or by_level[name] % 4:
