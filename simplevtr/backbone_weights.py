@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 _INSIDE = ".features.model."  # what a ``TimmBackbone`` has in front of timm's own names
@@ -39,6 +40,19 @@ def backbone_names(weights: Mapping[str, Any], state: Mapping[str, Tensor]) -> d
     if any(_kind(given, weights[given]) != _kind(own, state[own]) for given, own in pairs):
         return {}
     return dict(pairs)
+
+
+def norm_is_folded(weights: Mapping[str, Tensor], norm: str) -> bool:
+    """Whether the ``norm`` whose tensors' names begin so has no statistics of its own.
+
+    That of the first convolution tells Caffe's ResNets, whose frames are BGR in [0, 255].
+    """
+    if f"{norm}weight" not in weights:
+        return False
+    mean, variance = (weights.get(f"{norm}running_{key}") for key in ("mean", "var"))
+    if mean is None or variance is None:
+        return True
+    return not mean.any() and torch.allclose(variance, torch.ones_like(variance), atol=1e-4)
 
 
 def _counted(names: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import parse_qs
 
-from simplevtr.backbone_weights import backbone_names
+from simplevtr.backbone_weights import backbone_names, norm_is_folded
 from simplevtr.config_file import flat, parse_config
 from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
@@ -204,6 +204,7 @@ class ClipCheckpointer(DetectionCheckpointer):
                         f"{self._source} or in the model, such as {names[0]}"
                     )
             checkpoint["model"] = {k: v for k, v in weights.items() if not k.startswith(left_out)}
+            self._refuse_caffe(weights)
             self._name_backbone(checkpoint)
         self._match_classes(checkpoint)
         for key, own in self.model.state_dict().items():
@@ -244,6 +245,18 @@ class ClipCheckpointer(DetectionCheckpointer):
                 f"{broken[0]}: take an earlier checkpoint"
             )
         return incompatible
+
+    def _refuse_caffe(self, weights: dict[str, torch.Tensor]) -> None:
+        """Refuse a ResNet of Caffe's, unless the model divides frames by no deviation either."""
+        scale = getattr(getattr(self.model, "batcher", None), "pixel_std", torch.ones(1))
+        first = "stem.conv1.norm.weight"
+        theirs = [n for n in weights if n.endswith(first) and not n.startswith("network.")]
+        folded = any(norm_is_folded(weights, name.removesuffix("weight")) for name in theirs)
+        if (scale != 1).any() and (folded or "conv1_w" in weights):
+            raise ValueError(
+                f"{self._source} is a ResNet for BGR frames in [0, 255], as Caffe's are: "
+                "tools/convert_checkpoint.py makes one of it that fits the config's frames"
+            )
 
     def _name_backbone(self, checkpoint: dict[str, Any]) -> None:
         """Give weights of a timm backbone alone the model's names; leave others as they are."""

@@ -1,7 +1,9 @@
 """ResNets of torchvision, timm, detectron2 and Caffe -> our backbone."""
 
 import dataclasses
+from contextlib import nullcontext
 
+from simplevtr.checkpoint import ClipCheckpointer
 from simplevtr.conversion import Target, convert, target_of_config
 from simplevtr.run_config import setup_cfg
 
@@ -11,6 +13,7 @@ import torch.nn.functional as F
 import torchvision
 from conftest import ROOT
 from detectron2.modeling import build_backbone
+from torch import nn
 from vistr_weights import filled
 
 BACKBONE = "network.backbone."
@@ -141,6 +144,33 @@ def test_caffes_colours_are_told_and_rewritten():
         convert(weights, other)
     with pytest.raises(ValueError, match="allowed are auto, rgb, caffe"):
         convert(weights, target, colours="bgr")
+
+
+def test_caffes_weights_are_not_taken_as_they_are(tmp_path):
+    for folded, std, refused in ((True, 58.0, True), (True, 1.0, False), (False, 58.0, False)):
+        torch.save({"model": detectron2_backbone("", folded)}, tmp_path / "R-50.pth")
+        model = nn.Module()
+        model.stem = nn.Module()
+        model.stem.conv1 = nn.Conv2d(3, 4, 7, bias=False)
+        model.batcher = nn.Module()
+        model.batcher.pixel_std = torch.tensor([std])
+        checkpointer = ClipCheckpointer(model)
+        with pytest.raises(ValueError, match="BGR frames") if refused else nullcontext():
+            checkpointer.load(str(tmp_path / "R-50.pth"))
+
+
+def test_a_model_of_bgr_frames_takes_no_weights_of_others():
+    weights = detectron2_backbone("", folded=False)
+    target = dataclasses.replace(wanted_of(weights, ""), image_format="BGR")
+    with pytest.raises(ValueError, match=r"INPUT\.FORMAT is BGR; weights of other code"):
+        convert(weights, target)
+
+
+def test_a_backbone_of_another_depth_is_told(caplog):
+    weights = detectron2_backbone("", folded=False)
+    target = wanted_of(weights, "")
+    convert(weights | {"res2.1.conv1.weight": torch.ones(4, 4, 1, 1)}, target)
+    assert "the backbone is not the source's: 1 of its tensors do not fit" in caplog.text
 
 
 def test_caffes_colours_can_be_said():

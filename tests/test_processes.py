@@ -1,5 +1,6 @@
 """Several processes as one command: one message ends them all."""
 
+import sys
 from types import SimpleNamespace
 
 from simplevtr.engine import processes
@@ -27,6 +28,13 @@ def test_an_error_of_one_process_ends_all_with_its_message(capfd):
     captured = capfd.readouterr()
     assert "Traceback" not in captured.out + captured.err
     assert "Terminating process" not in captured.err
+
+
+def test_a_process_that_ends_by_itself_has_said_why():
+    """As where TEST.EXPECTED_RESULTS are missed."""
+    with pytest.raises(SystemExit) as caught:
+        run_processes(sys.exit, (3,), processes=2)
+    assert caught.value.code == 3
 
 
 @pytest.mark.parametrize("alive", [True, False])

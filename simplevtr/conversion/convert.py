@@ -1,5 +1,6 @@
 """Weights of any known layout -> weights for one of our models."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from simplevtr.backbone_weights import backbone_names
@@ -11,6 +12,8 @@ from simplevtr.conversion.layouts import LAYOUTS, Layout, layout_of
 from simplevtr.conversion.transformer import refit_layers, refit_queries
 
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 COLOURS = ("auto", "rgb", "caffe")
 
@@ -55,6 +58,10 @@ def convert(
     found = Layout(backbone.get) if backbone else LAYOUTS[name]
     if colours not in COLOURS:
         raise ValueError(f"colours is {colours!r}; allowed are {', '.join(COLOURS)}")
+    if target.image_format != "RGB" and name != "simplevtr":
+        raise ValueError(
+            f"INPUT.FORMAT is {target.image_format}; weights of other code are converted for RGB"
+        )
     draft = Draft(weights, found.to_ours)
     for ours, wanted in target.weights.items():  # what the rules below cannot mean
         piece = draft.pieces.get(ours)
@@ -79,15 +86,19 @@ def convert(
 
 
 def _drop_misfits(draft: Draft, target: Target) -> None:
-    misfits = []
+    misfits, lost = [], 0
     for name, piece in list(draft.pieces.items()):
         wanted = target.weights.get(name)
         if wanted is None:
             counter = name.endswith("num_batches_tracked")
+            lost += name.startswith("network.backbone.") and not counter
             draft.drop(name, "frozen norms count no batches" if counter else "no place for it")
         elif piece.tensor.shape != wanted.shape:
             draft.drop(name, "another shape", wanted)
             misfits.append(name)
+            lost += name.startswith("network.backbone.")
     for name in misfits:  # with initial weights a bias means nothing
         if (bias := name.removesuffix(".weight") + ".bias") in draft.pieces:
             draft.drop(bias, "the weight that this bias belongs to has another shape")
+    if lost:
+        logger.warning("the backbone is not the source's: %d of its tensors do not fit", lost)

@@ -11,9 +11,9 @@ into weight and bias, which is how they are recognised.
 import re
 from collections.abc import Iterable
 
+from simplevtr.backbone_weights import norm_is_folded
 from simplevtr.conversion.draft import Draft, Target
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -104,13 +104,7 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
 
 def has_folded_statistics(draft: Draft) -> bool:
     """Whether the norm after the first convolution has no statistics of its own."""
-    if f"{_STEM_NORM}weight" not in draft.pieces:
-        return False
-    mean, variance = (draft.pieces.get(f"{_STEM_NORM}running_{key}") for key in ("mean", "var"))
-    if mean is None or variance is None:
-        return True
-    folded = torch.ones_like(variance.tensor)
-    return not mean.tensor.any() and torch.allclose(variance.tensor, folded, atol=1e-4)
+    return norm_is_folded({n: piece.tensor for n, piece in draft.pieces.items()}, _STEM_NORM)
 
 
 def refit_stem(draft: Draft, target: Target) -> None:

@@ -93,6 +93,7 @@ class Target:
     # Statistics by which the model normalises RGB frames in [0, 255].
     pixel_mean: tuple[float, ...] = (123.675, 116.280, 103.530)
     pixel_std: tuple[float, ...] = (58.395, 57.120, 57.375)
+    image_format: str = "RGB"
 
 
 def target_of_config(cfg: CfgNode) -> Target:
@@ -117,4 +118,5 @@ def target_of_config(cfg: CfgNode) -> Target:
         classes=tuple(name for _, name in next(public, ())),
         pixel_mean=tuple(cfg.MODEL.PIXEL_MEAN),
         pixel_std=tuple(cfg.MODEL.PIXEL_STD),
+        image_format=cfg.INPUT.FORMAT,
     )

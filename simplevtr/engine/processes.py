@@ -15,7 +15,7 @@ import torch
 import torch.multiprocessing
 from detectron2.engine import launch
 from detectron2.utils import comm
-from torch.multiprocessing.spawn import ProcessException
+from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 _PATIENCE = 60.0  # seconds that a failed process waits for its parent to end it
 _GRACE = 5.0  # seconds in which the launcher may end the others after one died
@@ -87,6 +87,8 @@ def run_processes(
             raise ChildProcessError(f"--dist-url {dist_url}: the port is in use") from None
         if "Traceback" in str(error):
             raise
+        if isinstance(error, ProcessExitedException) and not error.signal_name:
+            raise SystemExit(error.exit_code) from None  # it has said why
         raise ChildProcessError(f"{error}: was it killed because the memory was full?") from None
 
 

@@ -92,6 +92,7 @@ def resolve_schedule(cfg: CfgNode) -> None:
 
 def start_logs(cfg: CfgNode, args: Namespace, folder: str) -> None:
     """Write the config to ``folder`` and log there; user errors leave no traceback on screen."""
+    logging.raiseExceptions = False  # a log that a full disk ends early need not be told of
     logged = cfg.clone()
     logged.defrost()
     logged.OUTPUT_DIR = folder
