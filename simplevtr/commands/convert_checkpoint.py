@@ -1,4 +1,4 @@
-"""Turn weights of other code bases, or of another config, into weights for a config's model.
+r"""Turn weights of other code bases, or of another config, into weights for a config's model.
 
     python tools/convert_checkpoint.py vistr_r50.pth vistr.pth \
         --config-file configs/youtubevis_2019/vistr_R50.yaml

@@ -1,4 +1,4 @@
-"""Find the tracks of a video of any length; draw them, or write results.json or MOTS pictures.
+r"""Find the tracks of a video of any length; draw them, or write results.json or MOTS pictures.
 
     python demo/demo.py --config-file CFG --input VIDEO|FRAME_FOLDER|GLOB --output VIDEO|FOLDER \
         --opts MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu

@@ -1,4 +1,4 @@
-"""Draw predicted tracks over a dataset in YouTube-VIS format, next to the ground truth.
+r"""Draw predicted tracks over a dataset in YouTube-VIS format, next to the ground truth.
 
     python tools/visualize_results.py --gt valid.json --images valid/JPEGImages \
         --results results.json --output pictures
