@@ -142,8 +142,6 @@ def test_caffes_colours_are_told_and_rewritten():
     other = dataclasses.replace(target, pixel_mean=(127.5, 127.5, 127.5))
     with pytest.raises(ValueError, match="MODEL.PIXEL_MEAN"):
         convert(weights, other)
-    with pytest.raises(ValueError, match="allowed are auto, rgb, caffe"):
-        convert(weights, target, colours="bgr")
 
 
 def test_caffes_weights_are_not_taken_as_they_are(tmp_path):

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from simplevtr.backbone_weights import backbone_names
+from simplevtr.backbone_weights import backbone_names, norm_is_folded
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.conversion_report import ConversionReport, Entry
-from simplevtr.conversion.convolutions import has_folded_statistics, refit_deform, refit_stem
+from simplevtr.conversion.convolutions import STEM_NORM, refit_deform, refit_stem
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import LAYOUTS, Layout, layout_of
 from simplevtr.conversion.transformer import refit_layers, refit_queries
@@ -56,8 +56,6 @@ def convert(
     backbone = backbone_names(weights, target.weights) if layout is None else {}
     name = "timm" if backbone else layout_of(weights, layout)
     found = Layout(backbone.get) if backbone else LAYOUTS[name]
-    if colours not in COLOURS:
-        raise ValueError(f"colours is {colours!r}; allowed are {', '.join(COLOURS)}")
     if target.image_format != "RGB" and name != "simplevtr":
         raise ValueError(
             f"INPUT.FORMAT is {target.image_format}; weights of other code are converted for RGB"
@@ -67,8 +65,9 @@ def convert(
         piece = draft.pieces.get(ours)
         if piece and (piece.tensor.dim() != wanted.dim() or not piece.tensor.numel()):
             draft.drop(ours, "another shape", wanted)
-    folded = colours == "auto" and name == "detectron2" and has_folded_statistics(draft)
-    if colours == "caffe" or folded:
+    tensors = {ours: piece.tensor for ours, piece in draft.pieces.items()}
+    folded = name == "detectron2" and norm_is_folded(tensors, STEM_NORM)
+    if colours == "caffe" or (colours == "auto" and folded):
         refit_stem(draft, target)
     refit_layers(draft, target)
     refit_queries(draft, target, found, source_slots)

@@ -11,7 +11,6 @@ into weight and bias, which is how they are recognised.
 import re
 from collections.abc import Iterable
 
-from simplevtr.backbone_weights import norm_is_folded
 from simplevtr.conversion.draft import Draft, Target
 
 import torch.nn.functional as F
@@ -21,7 +20,7 @@ OUTPUTS = {"dcnv1": 18, "dcnv2": 27}  # of the offset layer, two or three for ea
 AT_REST = {"plain": 1.0, "dcnv1": 1.0, "dcnv2": 0.5}
 STEM = "network.backbone.stem.conv1.weight"
 CAFFE_MEAN = (123.675, 116.280, 103.530)  # of R, G, B
-_STEM_NORM = "network.backbone.stem.conv1.norm."
+STEM_NORM = "network.backbone.stem.conv1.norm."
 _LAYER = re.compile(r"(network\.mask_head\.deform\.\d+\.(?:conv\.)?)weight")
 _LOGIT = re.compile(r"(network\.mask_head\.deform\.\d+\.)weight")
 
@@ -100,11 +99,6 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
         how = "in the centre of zeros, the same function" if margin > 0 else "its centre alone"
         rule = f"offset kernel {tensor.shape[-1]} -> {kernel}: {how}"
         draft.put(offset, F.pad(tensor, (margin,) * 4), rule)
-
-
-def has_folded_statistics(draft: Draft) -> bool:
-    """Whether the norm after the first convolution has no statistics of its own."""
-    return norm_is_folded({n: piece.tensor for n, piece in draft.pieces.items()}, _STEM_NORM)
 
 
 def refit_stem(draft: Draft, target: Target) -> None:

@@ -48,9 +48,7 @@ class RegionSimilarity:
 def score_regions(
     gt: GroundTruth, results: list[PredictedTrack], *, proposals: int = PROPOSALS
 ) -> RegionSimilarity:
-    """Score predicted tracks; ValueError without annotations or with less than one proposal."""
-    if proposals < 1:
-        raise ValueError(f"proposals is {proposals}; it must be 1 or more")
+    """Score predicted tracks, of each video the best 1 or more; ValueError without annotations."""
     found = []
     for scored in scored_videos(gt, results, "J"):
         if not scored.true:
