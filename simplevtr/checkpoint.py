@@ -249,9 +249,9 @@ class ClipCheckpointer(DetectionCheckpointer):
     def _refuse_caffe(self, weights: dict[str, torch.Tensor]) -> None:
         """Refuse a ResNet of Caffe's, unless the model divides frames by no deviation either."""
         scale = getattr(getattr(self.model, "batcher", None), "pixel_std", torch.ones(1))
-        first = "stem.conv1.norm.weight"
-        theirs = [n for n in weights if n.endswith(first) and not n.startswith("network.")]
-        folded = any(norm_is_folded(weights, name.removesuffix("weight")) for name in theirs)
+        last = "stem.conv1.norm.running_var"  # which group norms lack
+        theirs = [n for n in weights if n.endswith(last) and not n.startswith("network.")]
+        folded = any(norm_is_folded(weights, name[: -len("running_var")]) for name in theirs)
         if (scale != 1).any() and (folded or "conv1_w" in weights):
             raise ValueError(
                 f"{self._source} is a ResNet for BGR frames in [0, 255], as Caffe's are: "

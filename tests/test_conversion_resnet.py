@@ -145,8 +145,15 @@ def test_caffes_colours_are_told_and_rewritten():
 
 
 def test_caffes_weights_are_not_taken_as_they_are(tmp_path):
-    for folded, std, refused in ((True, 58.0, True), (True, 1.0, False), (False, 58.0, False)):
-        torch.save({"model": detectron2_backbone("", folded)}, tmp_path / "R-50.pth")
+    caffe, other = (detectron2_backbone("", folded) for folded in (True, False))
+    group_norms = {name: value for name, value in caffe.items() if "running" not in name}
+    for weights, std, refused in (
+        (caffe, 58.0, True),
+        (caffe, 1.0, False),
+        (other, 58.0, False),
+        (group_norms, 58.0, False),
+    ):
+        torch.save({"model": weights}, tmp_path / "R-50.pth")
         model = nn.Module()
         model.stem = nn.Module()
         model.stem.conv1 = nn.Conv2d(3, 4, 7, bias=False)
