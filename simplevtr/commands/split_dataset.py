@@ -93,7 +93,6 @@ def main(options: argparse.Namespace) -> None:
             f"{file.source}: {len(shared)} frames, such as {shared[0]}, are in videos of both "
             "sides; keep such videos together with --group-by, or leave some out"
         )
-    folders = [{os.path.dirname(name) for name in names} for names in files]
     try:
         texts = [json_bytes(part) for part in parts]  # both before any is written
     except ValueError as error:  # in keys that the format does not have, which are not checked
@@ -113,13 +112,7 @@ def main(options: argparse.Namespace) -> None:
     warnings = ["the file has no annotations; the videos were split by length alone"]
     if file.annotations is not None:
         warnings = _warnings(sides, names, categories, val_videos)
-    common = sorted(folders[0] & folders[1])
-    if common and len(folders[0] | folders[1]) > 1:
-        warnings.append(
-            f"{counted(len(common), 'folders')}, such as {common[0]}, have frames on both sides; "
-            "if these are parts of one video, --group-by '^.*/' keeps them together"
-        )
-    for warning in warnings:
+    for warning in [*warnings, *_common_folders(files)]:
         logger.warning(warning)
 
 
@@ -219,6 +212,17 @@ def _warnings(
     if len(sides[1]) != val_videos:
         warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
     return warnings
+
+
+def _common_folders(files: Sequence[set[str]]) -> list[str]:
+    """A warning where both sides have frames of the same folders, unless there is only one."""
+    train, val = ({os.path.dirname(name) for name in names} for names in files)
+    if not (common := sorted(train & val)) or len(train | val) == 1:
+        return []
+    return [
+        f"{counted(len(common), 'folders')}, such as {common[0]}, have frames on both sides; "
+        "if these are parts of one video, --group-by '^.*/' keeps them together"
+    ]
 
 
 def _pattern(text: str) -> re.Pattern[str]:

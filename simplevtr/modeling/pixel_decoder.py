@@ -46,29 +46,7 @@ class PixelDecoder(nn.Module):
         """
         super().__init__()
         self.levels = [name for name in LEVELS if name in shapes]
-        if len(widths) != len(self.levels):
-            raise ValueError(
-                f"PIXEL.WIDTHS {list(widths)} must hold {len(self.levels)} numbers, for "
-                f"{', '.join(self.levels)}"
-            )
-        for key, names in (("SELF_ATTENTION", self_attention), ("DEFORM", deform)):
-            unknown = [name for name in names if name not in self.levels]
-            if unknown:
-                raise ValueError(
-                    f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(self.levels)}"
-                )
-        if norm == "GN" and any(width % 32 for width in widths):
-            raise ValueError(
-                f"PIXEL.WIDTHS are {list(widths)}; with PIXEL.NORM 'GN' (32 groups) they must be "
-                "multiples of 32"
-            )
-        by_level = dict(zip(self.levels, widths, strict=True))
-        for name in self_attention:
-            if by_level[name] % heads or by_level[name] % 4:
-                raise ValueError(
-                    f"PIXEL.WIDTHS of {name} in PIXEL.SELF_ATTENTION is {by_level[name]}; it must "
-                    f"be divisible by NUM_HEADS, {heads}, and by 4"
-                )
+        by_level = _by_level(self.levels, widths, heads, norm, self_attention, deform)
         self.lateral = nn.ModuleDict(
             {n: nn.Conv2d(shapes[n].channels, w, 1) for n, w in by_level.items()}
         )
@@ -139,6 +117,37 @@ class CellAttention(nn.Module):
         cells = cells + self.attention(located, located, normed)
         cells = cells + self.feed_forward(self.norms[1](cells))
         return rearrange(cells, "n (h w) c -> n c h w", h=height)
+
+
+def _by_level(
+    levels: Sequence[str],
+    widths: Sequence[int],
+    heads: int,
+    norm: str,
+    self_attention: Sequence[str],
+    deform: Sequence[str],
+) -> dict[str, int]:
+    """The width of each level; ValueError if the keys of a pixel decoder do not fit together."""
+    if len(widths) != len(levels):
+        raise ValueError(
+            f"PIXEL.WIDTHS {list(widths)} must hold {len(levels)} numbers, for {', '.join(levels)}"
+        )
+    for key, names in (("SELF_ATTENTION", self_attention), ("DEFORM", deform)):
+        if unknown := [name for name in names if name not in levels]:
+            raise ValueError(f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(levels)}")
+    if norm == "GN" and any(width % 32 for width in widths):
+        raise ValueError(
+            f"PIXEL.WIDTHS are {list(widths)}; with PIXEL.NORM 'GN' (32 groups) they must be "
+            "multiples of 32"
+        )
+    by_level = dict(zip(levels, widths, strict=True))
+    for name in self_attention:
+        if by_level[name] % heads or by_level[name] % 4:
+            raise ValueError(
+                f"PIXEL.WIDTHS of {name} in PIXEL.SELF_ATTENTION is {by_level[name]}; it must "
+                f"be divisible by NUM_HEADS, {heads}, and by 4"
+            )
+    return by_level
 
 
 def _conv_norm(inputs: int, outputs: int, norm: str, *, deform: bool) -> nn.Module:
