@@ -65,6 +65,9 @@ def test_boxes_of_all_frames():
     empty = mask_util.encode(box_mask(0, 0, 0, 0))
     frames = [[track(1, mask_util.encode(box_mask(2, 1, 3, 4)))], [track(1, empty)], []]
     assert tracks_of(frames).boxes().tolist() == [[2, 1, 5, 5]]
+    for runs in ([80, 0], [0, 0, 80], [30, 0, 50]):  # no pixel, as some tools write it
+        absent = track(1, {"size": [8, 10], "counts": runs})
+        assert tracks_of([*frames, [absent]]).boxes().tolist() == [[2, 1, 5, 5]]
     assert tracks_of([[]]).boxes().shape == (0, 4)
 
 

@@ -36,12 +36,12 @@ class ClipTracks:
 
     def boxes(self) -> np.ndarray:
         """(M, 4) float64 boxes, xyxy pixels, of the M masks of all frames that are not empty."""
-        if not self.texts:
-            return np.zeros((0, 4))
-        rles = [{"size": self.size, "counts": text} for text in self.texts.values()]
-        boxes = np.asarray(coco_mask.toBbox(rles), dtype=np.float64)
+        # An empty mask with a run of length zero would have a huge box.
+        texts = zip(self.texts.values(), self.runs, strict=True)
+        rles = [{"size": self.size, "counts": text} for text, runs in texts if runs[1::2].any()]
+        boxes: np.ndarray = coco_mask.toBbox(rles)
         boxes[:, 2:] += boxes[:, :2]
-        return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+        return boxes
 
 
 def read_tracks(frames: Sequence[Sequence[dict[str, Any]]], size: tuple[int, int]) -> ClipTracks:
