@@ -1,4 +1,4 @@
-from simplevtr.formats.rle import decode_texts, decode_valid_texts, encode_runs, inverted, mask_text
+from simplevtr.formats.rle import decode_texts, decode_valid_texts, encode_runs, mask_text
 
 import numpy as np
 import pytest
@@ -54,11 +54,3 @@ def test_sizes_of_endless_nesting_are_refused():
         size = [size]
     with pytest.raises(ValueError, match="RLE size is"):
         mask_text({"size": size, "counts": "1"}, HEIGHT, WIDTH, allow_polygons=False)
-
-
-@pytest.mark.parametrize("mask", ["0000", "1111", "0110", "1001", "0011", "1100"])
-def test_inverted(mask):
-    pixels = np.array([[int(c) for c in mask]], np.uint8).reshape(2, 2, order="F")
-    rle = inverted(coco_mask.encode(np.asfortranarray(pixels)))
-    assert np.array_equal(coco_mask.decode(rle), 1 - pixels)
-    assert rle == coco_mask.encode(np.asfortranarray(1 - pixels))  # no run of length zero but first

@@ -79,13 +79,13 @@ def open_image(file: AnyPath | IO[bytes], formats: tuple[str, ...] | None = None
     return Image.open(file, formats=formats or _known_formats())
 
 
-def image_mode(path: AnyPath) -> str | None:
-    """Pillow's name for the kind of an image's pixels, None if it is not an image."""
+def image_header(path: AnyPath) -> tuple[Size, str] | tuple[None, None]:
+    """An image's (H, W) as it is stored and Pillow's name for its pixels; None if it is none."""
     try:
         with open_image(path) as image:
-            return image.mode
+            return (image.height, image.width), image.mode
     except UNREADABLE:
-        return None
+        return None, None
 
 
 def frame_size(path: AnyPath, expected_size: Size | None = None) -> Size:

@@ -54,12 +54,6 @@ def frame_lists(masks: Iterable[dict | None]) -> dict[str, list]:
     }
 
 
-def inverted(rle: dict) -> dict:
-    """The compressed RLE of the pixels that are not in a mask, of a valid compressed RLE."""
-    lengths = run_lengths(rle)
-    return encode_runs(lengths[1:] if lengths[0] == 0 else [0, *lengths], *rle["size"])
-
-
 def run_lengths(rle: dict) -> list[int]:
     """The run lengths of a valid compressed RLE, background first."""
     height, width = rle["size"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from simplevtr.formats.files import check_output, refuse_existing
-from simplevtr.formats.images import image_mode
+from simplevtr.formats.images import image_header
 from simplevtr.formats.mots import NUMBERS, check_classes
 from simplevtr.structures import FrameTracks
 from simplevtr.video_io.frame_source import FrameTiming
@@ -154,7 +154,7 @@ class TrackPngSink(Sink):
     ):
         path = check_output(path, overwrite=overwrite, suffixes=("",))
         for file in path.glob("[0-9]*.png") if names is None else map(path.joinpath, names):
-            if file.exists() and image_mode(file) not in self.MODES:
+            if file.exists() and image_header(file)[1] not in self.MODES:
                 raise ValueError(f"{file}: is a picture, but not of tracks; choose another folder")
         super().__init__(path, size, overwrite=overwrite)
         self._names = names

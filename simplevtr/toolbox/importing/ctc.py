@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from simplevtr import video_io
 from simplevtr.formats.checks import whole_number
-from simplevtr.formats.images import opened, picture_count
+from simplevtr.formats.images import image_header, opened, picture_count
 from simplevtr.toolbox.importing import reading, shapes, sources
 
 import numpy as np
@@ -113,9 +113,7 @@ def _readable(frames: dict[int, Path], name: str, write_frames: Path | None) -> 
         written = _write_grey([*frames.values()], write_frames / name)
         return dict(zip(frames, written, strict=True))
     for path in frames.values():
-        with opened(path) as image:
-            deep = image.mode in _DEEP
-        if deep:
+        if image_header(path)[1] in _DEEP:
             raise reading.UndecidedError(
                 f"{path}: is 16-bit grey, of which readers keep the upper 8 bits, in most of these "
                 "datasets nothing; name a folder for 8-bit frames (--write-frames)"

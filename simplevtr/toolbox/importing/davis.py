@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from simplevtr.formats import checks
+from simplevtr.formats.images import image_header
 from simplevtr.formats.paths import existing
 from simplevtr.toolbox.importing import reading, shapes, sources
 
@@ -78,7 +79,7 @@ def _draft(
     images, pictures = sources.with_annotations(
         dataset, sources.video_folder(dataset.image_root / folder.name), files, "PNG", frames=frames
     )
-    stated = {name: shapes.png_size(path) for name, path in pictures.items()}
+    stated = {name: image_header(path)[0] for name, path in pictures.items()}
     draft = reading.VideoDraft(dataset, folder.name, images, stated=stated)
     known = objects and objects[folder.name]
     kinds: dict[bool | None, Path] = {}

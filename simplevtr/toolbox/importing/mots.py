@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.formats.checks import whole_number
+from simplevtr.formats.images import image_header
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.toolbox.importing import reading, shapes, sources
 from simplevtr.toolbox.importing.output import parse_pairs
@@ -96,7 +97,7 @@ def _video(
     entries: list[tuple[Any, int, reading.Size | None, Any]]
     if source.is_dir():
         pictures = sources.numbered_frames(source)
-        entries = [(path, t, shapes.png_size(path), path) for t, path in pictures.items()]
+        entries = [(path, t, image_header(path)[0], path) for t, path in pictures.items()]
         dataset.notes["frames without a PNG taken as empty"] += len(frames.keys() - pictures.keys())
     else:
         entries = [*_lines(source)]

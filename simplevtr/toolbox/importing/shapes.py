@@ -64,8 +64,8 @@ def from_coco(segmentation: Any, size: Size) -> tuple[Rle, bool]:
     for outline, *holes in polygons:
         masks.append(from_polygons([outline], size))
         if holes:
-            around = rle.inverted(from_polygons(holes, size))
-            masks[-1] = coco_mask.merge([masks[-1], around], intersect=True)
+            solid, hollow = (coco_mask.decode(m) for m in (masks[-1], from_polygons(holes, size)))
+            masks[-1] = rle.encode_mask(solid > hollow)
     mask = coco_mask.merge(masks)
     is_box = len(polygons) == len(polygons[0]) == 1 and _is_rectangle(polygons[0][0])
     return mask, is_box and bool(coco_mask.area(mask))
@@ -204,15 +204,6 @@ def has_thin(numbers: np.ndarray) -> bool:
     around, exact = np.ones((3, 3), np.uint8), numbers.astype(np.float64)
     solid = cv2.erode(exact, around) == cv2.dilate(exact, around)
     return len(np.unique(numbers[solid])) < len(np.unique(numbers))
-
-
-def png_size(path: Path) -> Size | None:
-    """(H, W) in pixels of a PNG, of which the header is read; None if it cannot be read."""
-    try:
-        with open_image(path, formats=("PNG",)) as image:
-            return image.height, image.width
-    except UNREADABLE:
-        return None
 
 
 class Labels(NamedTuple):
