@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import tracemalloc
 import zlib
 from collections import Counter
@@ -130,6 +131,9 @@ def test_bad_options_are_refused_in_one_line(command, options, message):
 def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call):
     run, to = partial(call, import_dataset, "davis"), ("--output", tmp_path / "out.json")
     check_refused(run(tmp_path / "nothing", *to), "nothing: no such file or folder")
+    for form in ("zip", "gztar"):  # as they are downloaded
+        packed = shutil.make_archive(str(tmp_path / "packed"), form, davis)
+        check_refused(run(packed, *to), f"{packed}: is an archive; unpack it")
     to[1].write_text("mine")
     check_refused(run(davis, *to), "exists already")
     check_refused(run(davis, *to, "--overwrite"), "out.json is not a YouTube-VIS file")
