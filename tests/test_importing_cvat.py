@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -154,6 +155,7 @@ def shown_images(dataset):
 
 
 OTHER_NUMBERS = "videos whose images have other numbers than CVAT's frames, taken in order"
+BY_NUMBER = "videos whose images do not begin at 0, taken by their numbers"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,8 @@ OTHER_NUMBERS = "videos whose images have other numbers than CVAT's frames, take
         pytest.param(range(20), head(10, 14, kind="job"), 12, 12, id="all images of a video"),
         pytest.param(range(20), head(10, 19, "step=3"), 13, 13, id="all images, in steps"),
         pytest.param([0, 1, 2, 4, 5], head(0, 5), 4, 4, id="a deleted frame"),
-        pytest.param(range(1, 11), "", 6, 6, id="no head"),
+        pytest.param(range(10), "", 6, 6, id="no head"),
+        pytest.param(range(1, 11), "", 6, 6, id="no head, images from 1"),
         pytest.param(range(1, 11), "<task/>", 6, 6, id="an old head"),
         pytest.param(range(1, 11), head(0, "None"), 6, 6, id="no end"),
     ],
@@ -176,6 +179,10 @@ def test_frames_find_their_images(numbered, numbers, meta, frame, expected):
     dataset = numbered(numbers, meta, track(polygon(frame)))
     assert shown_images(dataset) == [expected]
     assert dataset.notes[OTHER_NUMBERS] == int(frame != expected)
+    # The images may be frames 0 to 9.
+    assert dataset.notes[BY_NUMBER] == int(
+        numbers[0] > 0 and not re.search("stop_frame>[0-9]", meta)
+    )
 
 
 def test_names_that_cvat_sorts_in_another_way_are_counted(known, tmp_path):

@@ -165,9 +165,10 @@ def _matched(
     By number goes only where no other reading is likely: images that start at 1 may be frames
     that start at 0, unless there are as many, which then go by order.
     """
-    if stated is None:
-        return images
     numbers = list(images)
+    if stated is None:
+        notes["videos whose images do not begin at 0, taken by their numbers"] += numbers[0] != 0
+        return images
     surplus = len(images) - len(stated)
     if not surplus:
         note = "videos whose images have other numbers than CVAT's frames, taken in order"
