@@ -362,11 +362,12 @@ def test_a_list_of_videos(tmp_path, source):
     assert read_davis(source).notes[note] == 1
     (tmp_path / "video1").rename(source / "Annotations/video1")
     videos = tmp_path / "val.txt"
-    videos.write_text(" video 2\n\n", encoding="utf-8-sig")
-    dataset = read_davis(source, videos=videos)
-    ((only,),) = [dataset.videos]
-    assert not dataset.notes[note]  # it was asked for
-    assert (only.name, only.file_names[0]) == ("video 2", "video 2/00000.jpg")
+    for encoding in ("utf-8-sig", "utf-16"):
+        videos.write_text(" video 2\n\n", encoding=encoding)
+        dataset = read_davis(source, videos=videos)
+        ((only,),) = [dataset.videos]
+        assert not dataset.notes[note]  # it was asked for
+        assert (only.name, only.file_names[0]) == ("video 2", "video 2/00000.jpg")
     videos.write_text("video 2\nvideo9\n")
     with pytest.raises(ValueError, match=r"val.txt: video 'video9' is not in"):
         read_davis(source, videos=videos)

@@ -34,6 +34,17 @@ def test_one_video(tmp_path, known, write):
     assert (video.name, len(video.tracks), video.size) == ("video2", 2, SIZE)
 
 
+def test_lines_in_the_encodings_of_windows(tmp_path, known):
+    source = write_mots_text(known, tmp_path / "mots")
+    text = (source / "video1.txt").read_text().replace("\n", "\r\n")
+    expected = read_mots(source / "video1.txt", images=known.images, classes=NAMES).tracks
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le"):
+        mark = "\ufeff" * (encoding == "utf-16-le")
+        (source / "video1.txt").write_bytes((mark + text).encode(encoding))
+        dataset = read_mots(source / "video1.txt", images=known.images, classes=NAMES)
+        assert dataset.tracks == expected
+
+
 def test_frames_without_a_picture_are_counted(tmp_path, known):
     source = write_mots_png(known, tmp_path / "mots")
     (source / "video1/000002.png").unlink()

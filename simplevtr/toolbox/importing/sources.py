@@ -132,15 +132,20 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
     ValueError: a line has another number of values.
     """
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    lines = content.decode("ascii", errors="replace").split("\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         values = line.split()
         where = f"{path}, line {number}"
         if len(values) not in (0, len(columns)):
             raise ValueError(f"{where}: {' '.join(values)!r:.80}; {' '.join(columns)} are needed")
         if values:
             yield where, dict(zip(columns, values, strict=True))
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8, or in UTF-16 as Windows' PowerShell writes it; others are damaged."""
+    content = path.read_bytes()
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
 
 
 def read_object(path: Path) -> dict[str, Any]:
