@@ -91,6 +91,22 @@ def test_videos_that_no_image_names_are_not_joined(known, tmp_path):
         read(known, tmp_path, change)
 
 
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_folder_of_two_videos_is_pointed_out(known, tmp_path, joined):
+    def change(content):
+        for entry in content["images"]:
+            for key in ("video_id", "frame_index"):
+                del entry[key]
+            if joined:
+                entry["file_name"] = entry["file_name"].replace("/", "_")
+
+    for path in [*known.images.glob("*/*.jpg")]:
+        (known.images / f"{path.parent.name}_{path.name}").symlink_to(path)
+    dataset = read(known, tmp_path, change)
+    note = "videos in which the images' numbers start again: several videos in one folder?"
+    assert (len(dataset.videos), dataset.notes[note]) == ((1, 1) if joined else (2, 0))
+
+
 def masks_in(dataset):
     return sum(len(track.masks) for video in dataset.videos for track in video.tracks)
 

@@ -64,6 +64,13 @@ def test_folders_next_to_files_are_counted(read, known):
     assert notes["folders of further videos left out, as there are files next to them"] == 1
 
 
+def test_a_folder_of_two_videos_is_pointed_out(read, known):
+    note = "videos in which the images' numbers start again: several videos in one folder?"
+    assert not read(shape()).notes[note]
+    (known.images / "video1/take2_00000.jpg").symlink_to(known.images / "video1/00000.jpg")
+    assert read(shape()).notes[note] == 1
+
+
 def test_frames_without_a_file(read):
     assert read(shape()).videos[0].file_names == ["video1/00001.jpg"]
     dataset = read(shape(), frames="all")

@@ -27,9 +27,8 @@ from simplevtr.formats.paths import below, existing, natural_key
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.toolbox.importing.reading import ImportedDataset, ImportedVideo, VideoDraft, naming
 from simplevtr.toolbox.importing.shapes import from_coco
-from simplevtr.toolbox.importing.sources import identity, read_object, require_folder
+from simplevtr.toolbox.importing.sources import identity, note_restarts, read_object, require_folder
 
-_LISTS = ("images", "annotations", "categories")
 _TRACK_KEYS = ("track_id", "instance_id")
 _TRACK_NAMES = "track_id or instance_id, also track_id in attributes,"
 _UNTRACKED = re.compile(r"\s*(-[0-9]+)?\s*")
@@ -58,16 +57,12 @@ def read(
         raise ValueError(f"{source}: is a YouTube-VIS file, which training takes as it is")
     root = dataset.image_root = require_folder(images or source.parent, "the videos' frames")
     with naming(source):
-        lists = {key: checks.items(content, key) for key in _LISTS}
+        lists = {key: checks.items(content, key) for key in ("images", "annotations", "categories")}
     entries = parse_categories(lists["categories"], str(source))
     categories = {category.id: category.name for category in entries}
     videos = _videos(lists["images"], source)
-    stated = content.get("videos")
-    if (
-        isinstance(stated, list)
-        and _video_key(lists["images"]) is None
-        and len(videos) < len(stated)
-    ):
+    stated, by_folder = content.get("videos"), _video_key(lists["images"]) is None
+    if isinstance(stated, list) and by_folder and len(videos) < len(stated):
         raise ValueError(
             f"{source}: has {len(stated)} videos, but no image has a 'video_id', and their folders "
             f"are those of {len(videos)}"
@@ -77,6 +72,8 @@ def read(
 
     def video_of(video: int | str) -> ImportedVideo:
         images = videos[video]
+        if by_folder:
+            note_restarts(dataset, [PurePosixPath(image.name).stem for image in images])
         with naming(source):
             frames = {image.id: existing(below(root, image.name)) for image in images}
         stated = {image.id: image.sides for image in images}

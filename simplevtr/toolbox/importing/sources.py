@@ -103,6 +103,13 @@ def frame_number(stem: str) -> int | None:
     return digits and int(digits[0])
 
 
+def note_restarts(dataset: ImportedDataset, names: Iterable[str]) -> None:
+    """Count a video of images in this order, without suffix, if their numbers start again."""
+    numbers = [n for name in names if (n := frame_number(name)) is not None]
+    note = "videos in which the images' numbers start again: several videos in one folder?"
+    dataset.notes[note] += numbers != sorted(numbers)
+
+
 def with_annotations(
     dataset: ImportedDataset, folder: Path, files: Iterable[Path], what: str, *, frames: str
 ) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -112,6 +119,7 @@ def with_annotations(
     images without a file (``what``, for the notes) are frames too.
     """
     images = frames_of(folder)
+    note_restarts(dataset, images)
     found = {_stem(path): path for path in files}
     for stem in [stem for stem in found if stem not in images]:
         with dataset.part("frames", found.pop(stem)):
