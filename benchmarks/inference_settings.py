@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.command_line import NATURAL, benchmark, model_config, table
 from simplevtr.data.build import build_test_loader
-from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, count_id_switches
+from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, find_id_switches
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_annotated
@@ -72,7 +72,7 @@ def measure(
         suffix = f", power {power:g}" if len(args.powers) > 1 else ""
         row |= {f"{name}{suffix}": f"{scores[name]:.1f}" for name in ("AP", "AP50")}
     least = args.score_threshold
-    row["id switches"] = count_id_switches(truth, tracks, score_threshold=least).total
+    row["id switches"] = len(find_id_switches(truth, tracks, score_threshold=least))
     row["tracks"] = sum(track.score >= least for track in tracks)
     return row | {"frames/s": f"{frames / seconds:.0f}"}
 

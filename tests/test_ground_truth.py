@@ -43,11 +43,11 @@ def test_no_annotations_is_no_ground_truth(tmp_path, annotations):
     if annotations == "missing":
         del content["annotations"]
     gt = load(tmp_path, content)
-    assert not gt.has_tracks
+    assert not gt.tracks
     assert gt.tracks == ([] if annotations == [] else None)
     with pytest.raises(ValueError, match=r"truth\.json has (no|an empty list of) annotations"):
         load_annotated(tmp_path / "truth.json")
-    assert load(tmp_path, ground_truth([annotation(1, TRACK)])).has_tracks
+    assert load(tmp_path, ground_truth([annotation(1, TRACK)])).tracks
 
 
 def test_a_file_of_crowds_alone_cannot_be_scored(tmp_path):

@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> None:
         gt = check_ground_truth(content, source=str(options.video_list))
     skip = options.unknown_categories == "skip"
     results = load_results(options.results, gt, skip_unknown=skip)
-    if gt.has_tracks:  # takes minutes
+    if gt.tracks:  # takes minutes
         terminal.say(f"scoring {len(results)} tracks of {len(gt.videos)} videos", sys.stderr)
     sources = {"results": str(options.results), "annotation file": gt.source}
     paths, overwrite = (options.output, gt, results, options.images), options.overwrite

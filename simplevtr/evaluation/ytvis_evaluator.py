@@ -70,7 +70,7 @@ class YTVISEvaluator(DatasetEvaluator):
     @property
     def metrics(self) -> list[str]:
         """The scores of any predictions; [] without ground truth and outside the main process."""
-        if self._gt is None or not self._gt.has_tracks:
+        if self._gt is None or not self._gt.tracks:
             return []
         present = self._gt.categories_in_use(())
         names = [category.name for category in self._gt.categories if category.id in present]
@@ -131,7 +131,7 @@ class YTVISEvaluator(DatasetEvaluator):
             # Whether files may be replaced was settled before the predictions were made.
             paths = results.write_results(self._output_dir, entries, overwrite=True)
             logger.info("Wrote %s and %s", *paths)
-        if not self._gt.has_tracks:
+        if not self._gt.tracks:
             logger.info("%s has no ground truth; nothing is scored", self._dataset_name)
             return {}
         predicted = results.check_results(

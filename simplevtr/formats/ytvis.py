@@ -190,11 +190,6 @@ class GroundTruth:
     categories: list[Category]
     tracks: list[TrueTrack] | None
 
-    @property
-    def has_tracks(self) -> bool:
-        """Whether there is anything to compare predictions with."""
-        return bool(self.tracks)
-
     def categories_in_use(self, results: Iterable[Any]) -> list[int]:
         """The ids of the categories of true tracks and of predicted ones, in ascending order."""
         return sorted({track.category_id for track in (*(self.tracks or ()), *results)})

@@ -36,44 +36,26 @@ class IdSwitch:
     new: int  # the predicted track from now on, likewise
 
 
-@dataclass(frozen=True)
-class IdSwitches:
-    """What ``count_id_switches`` finds."""
-
-    per_video: dict[int, int]  # number of switches by video id; every video is there
-    events: list[IdSwitch]  # the switches, by video in the order of the ground truth, then by frame
-
-    @property
-    def total(self) -> int:
-        """Number of switches in all videos."""
-        return len(self.events)
-
-
-def count_id_switches(
+def find_id_switches(
     gt: GroundTruth,
     results: list[PredictedTrack],
     *,
     iou_threshold: float = IOU_THRESHOLD,
     score_threshold: float = SCORE_THRESHOLD,
-) -> IdSwitches:
-    """Count the identity switches of predicted tracks, which match tracks of any category.
+) -> list[IdSwitch]:
+    """The identity switches of predicted tracks, which match tracks of any category.
 
+    They are sorted by video, in the order of the ground truth, and then by frame.
     Crowds of the ground truth and predictions below the score threshold are left out. Raises
     ValueError if there are no annotations or a threshold is out of range.
     """
     checks.iou_threshold(iou_threshold)
-    found = IdSwitches({}, [])
-    for scored in scored_videos(gt, results, "id switches", score_threshold=score_threshold):
-        switches = _of_video(scored, iou_threshold)
-        found.per_video[scored.video.id] = len(switches)
-        found.events.extend(switches)
-    return found
+    videos = scored_videos(gt, results, "id switches", score_threshold=score_threshold)
+    return [switch for scored in videos for switch in _of_video(scored, iou_threshold)]
 
 
 def _of_video(scored: ScoredVideo, threshold: float) -> list[IdSwitch]:
     """The switches of one video."""
-    if not scored.true or not scored.predicted:
-        return []
     video = scored.video
     true, predicted = (scored.masks_by_frame(side) for side in (scored.true, scored.predicted))
     switches = []

@@ -51,8 +51,6 @@ def score_regions(
     """Score predicted tracks, of each video the best 1 or more; ValueError without annotations."""
     found = []
     for scored in scored_videos(gt, results, "J"):
-        if not scored.true:
-            continue
         video, positions = scored.video, scored.positions[:proposals]
         j = _similarities(scored, proposals)
         for row, column in zip(*linear_sum_assignment(j, maximize=True), strict=True):
@@ -68,13 +66,11 @@ def regions_table(scores: RegionSimilarity) -> str:
     by_video: dict[int, list[TrackSimilarity]] = {}
     for track in scores.tracks:
         by_video.setdefault(track.video_id, []).append(track)
-    rows = [("all videos", scores.tracks)]
-    rows += [(table_cell(found[0].video), found) for found in by_video.values()]
-    cells = [
-        [name, str(len(found)), f"{fmean(track.j for track in found):.3f}" if found else "nan"]
-        for name, found in rows
-    ]
-    return markdown_table([f"proposals <= {scores.proposals}", "true tracks", "J"], cells)
+    rows = [["all videos", str(len(scores.tracks)), f"{scores.mean:.3f}"]]
+    for found in by_video.values():
+        j = fmean(track.j for track in found)
+        rows.append([table_cell(found[0].video), str(len(found)), f"{j:.3f}"])
+    return markdown_table([f"proposals <= {scores.proposals}", "true tracks", "J"], rows)
 
 
 def _similarities(scored: ScoredVideo, proposals: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from statistics import fmean
 from typing import Any
 
-from simplevtr.evaluation.analysis.id_switches import IdSwitch, count_id_switches
+from simplevtr.evaluation.analysis.id_switches import IdSwitch, find_id_switches
 from simplevtr.evaluation.analysis.track_matching import (
     IOU_THRESHOLD,
     confuse_categories,
@@ -95,7 +95,7 @@ class Content:
         names = {category.id: category.name for category in gt.categories}
         data: dict[str, Any] = {
             "title": settings.title,
-            "scored": gt.has_tracks,
+            "scored": bool(gt.tracks),
             "iouThreshold": settings.iou_threshold,
             "scoreThreshold": settings.score_threshold,
             "areaLimits": list(settings.area_limits),
@@ -107,7 +107,7 @@ class Content:
                 "predicted": sum(len(scored.predicted) for scored in shown),
             },
         }
-        if gt.has_tracks:
+        if gt.tracks:
             self._add_scores(data)
         else:
             data["videos"] = [_plain_row(scored) for scored in shown]
@@ -118,18 +118,19 @@ class Content:
         """Add what needs ground truth."""
         iou_threshold = self.settings.iou_threshold
         limits = {"iou_threshold": iou_threshold, "score_threshold": self.settings.score_threshold}
-        switches = count_id_switches(self.gt, self.results, **limits)
+        switches = find_id_switches(self.gt, self.results, **limits)
+        by_video = Counter(switch.video_id for switch in switches)
         data["scores"] = self._scores()
         data["confusion"] = confuse_categories(self.gt, self.results, **limits).tolist()
         data["videos"] = [
             _about(scored.video)
             | score_video(scored, self.shown[str(scored.video.id)], iou_threshold)
-            | {"switches": switches.per_video[scored.video.id]}
+            | {"switches": by_video[scored.video.id]}
             for scored in tracks_by_video(self.gt, self.results)
         ]
         for key in ("matches", "misses", "falsePositives", "switches"):
             data["totals"][key] = sum(row[key] for row in data["videos"])
-        events = choose_switches(switches.events, self.settings.switches)
+        events = choose_switches(switches, self.settings.switches)
         data["switches"] = [self._switch(event) for event in events]
 
     def _scores(self) -> dict:
