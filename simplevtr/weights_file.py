@@ -180,7 +180,7 @@ def write_weights(
         # Tensors may share memory or have gaps in theirs, which the format does not allow.
         copies = {name: value.clone(memory_format=torch.contiguous_format)
                   for name, value in weights.items()}  # fmt: skip
-        with replaced_file(Path(path)) as partial:
+        with replaced_file(path) as partial:
             partial.write_bytes(save(copies, metadata=known))  # with the rights of any new file
         return Path(path).stat().st_size
     content: dict[str, Any] = {"model": dict(weights)}
@@ -203,14 +203,10 @@ def check_writable(path: str | Path, *, overwrite: bool, inputs: Iterable[str | 
     """Refuse a target of ``write_weights`` before any work is done.
 
     ValueError: the suffix is not one of ``WRITABLE``, or it is one of the ``inputs``.
-    FileNotFoundError: there is no such folder.
     FileExistsError: there is such a file and it is not to be replaced.
     """
-    path = Path(path)
-    if path.suffix not in WRITABLE:
+    if Path(path).suffix not in WRITABLE:
         raise ValueError(f"{path} must end in {' or '.join(WRITABLE)}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist")
     refuse_existing(path, overwrite=overwrite, inputs=inputs)
 
 

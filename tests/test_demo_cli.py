@@ -111,7 +111,7 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
             "o/p: is below the folder of",
         ),
         (options(video, tmp_path / ".mp4"), ".mp4: has no name before .mp4"),
-        (options(video, "/dev/null", "--overwrite"), "/dev/null: not a folder"),
+        (options(video, "/dev/null", "--overwrite"), "/dev/null is not a folder"),
         (options(video, out, "--classes", "cat"), "unknown class 'cat'; the model's classes: none"),
         (options(video, tmp_path / "a.gif", "--fps", "60"), "at most 50 frames a second"),
         (options(video, out, opts=("MODEL.WEIGHTS", "")), "MODEL.WEIGHTS is empty"),

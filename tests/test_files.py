@@ -1,10 +1,13 @@
 """Reading JSON: one value whichever decoder reads it."""
 
+import errno
 import gzip
 import json
 import math
+import os
+from pathlib import Path
 
-from simplevtr.formats.files import read_json, write_json
+from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
 
 import pytest
 
@@ -47,3 +50,46 @@ def test_nan_is_read_and_what_is_not_json_is_not(tmp_path):
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(ValueError, match=r"bad\.json: not valid JSON: .*char \d+"):
             read_json(tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize("letter", ["a", "猫", "😀"])
+def test_names_may_be_as_long_as_the_disk_allows(letter, tmp_path):
+    most = 255 // len(letter.encode())
+    path = tmp_path / "new" / (letter * most)
+    write_json(path, [1])
+    assert read_json(path) == [1]
+    assert [*path.parent.iterdir()] == [path]
+    for folder in ("new", "newer"):
+        with pytest.raises(OSError, match="name too long"):
+            refuse_existing(tmp_path / folder / (letter * (most + 1)), overwrite=False)
+
+
+@pytest.mark.parametrize("target", ["there.json", "nowhere/new.json"])
+def test_what_a_link_leads_to_is_replaced(target, tmp_path):
+    (tmp_path / "there.json").write_text("[]")
+    (tmp_path / "link.json").symlink_to(target)
+    with pytest.raises(FileExistsError, match="link.json exists already"):
+        write_json(tmp_path / "link.json", [1])
+    write_json(tmp_path / "link.json", [1], overwrite=True)
+    assert (tmp_path / "link.json").is_symlink()
+    assert read_json(tmp_path / target) == [1]
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(self, *_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.json'"):
+        write_json(tmp_path / "a.json", [1])
+
+
+def test_a_folder_may_be_in_one_that_is_read_only(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    real = os.path.realpath
+    monkeypatch.setattr("os.access", lambda path, _: real(path) == real(tmp_path / "disk"))
+    assert check_output(tmp_path / "disk", suffixes=("",)) == tmp_path / "disk"
+    refuse_existing(tmp_path / "disk/a.json", overwrite=False)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(PermissionError, match="disk allows no new files"):
+        check_output(tmp_path / "disk", suffixes=("",))

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import shutil
@@ -198,6 +199,35 @@ def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, call, capsy
         (output / name).write_text("mine")
         check_refused(call(tool, *arguments, "--overwrite"), name, "would delete it; move it")
         (output / name).unlink()
+
+
+def test_a_folder_that_exists_may_be_on_another_disk(data, tmp_path, monkeypatch):
+    output, replace = tmp_path / "report", os.replace
+    (output / ".report.123.partial/page").mkdir(parents=True)  # of a run that was killed
+
+    def refuse(source, target):
+        if output not in Path(source).parents:
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", refuse)
+    for more in ([], ["--overwrite"]):
+        assert tool.main([*data, "--output", str(output), *more]) == 0
+        assert [*output.glob(".report.*")] == [output / ".report.123.partial"]
+        assert (output / "page/main.js").read_bytes() == (PAGE / "main.js").read_bytes()
+
+
+def test_a_full_disk_is_told_in_a_line(data, tmp_path, call, monkeypatch):
+    def full(self, *_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    told = call(tool, *data, "--output", tmp_path / "report")
+    check_refused(told, f"No space left on device: '{tmp_path / 'report'}'", lines=2)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    told = call(tool, *data, "--output", tmp_path / "report")
+    check_refused(told, "No space left on device", "partial/", lines=2)
+    assert not (tmp_path / "report").exists()
 
 
 def test_another_folder_is_never_overwritten(data, tmp_path, call):

@@ -1,5 +1,6 @@
 """One run at a time writes into a folder, and nothing of an earlier one is overwritten."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -51,6 +52,18 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
             only_run_in(str(tmp_path / folder)),
         ):
             pass
+
+
+def test_a_full_disk_names_a_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("socket.gethostname", full)  # a part of what is written
+    with (
+        pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/.lock'"),
+        only_run_in(str(tmp_path)),
+    ):
+        pass
 
 
 def test_a_killed_run_leaves_no_lock_and_no_half_checkpoint(tmp_path):

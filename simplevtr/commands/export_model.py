@@ -39,8 +39,6 @@ def main(options: argparse.Namespace) -> None:
     kinds = {suffix: name for name, suffix in SUFFIXES.items()}
     suffixes = [SUFFIXES[options.format]] if options.format else [*kinds]
     path = check_output(options.output, overwrite=options.overwrite, suffixes=suffixes)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist")
     kind = kinds[path.suffix.lower()]
     if kind == "onnx":
         check_packages()

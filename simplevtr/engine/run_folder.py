@@ -11,7 +11,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import TextIO
 
-from simplevtr.formats.files import refuse_existing
+from simplevtr.formats.files import named_errors, refuse_existing
 from simplevtr.formats.results import refuse_existing_results
 
 from detectron2.config import CfgNode
@@ -57,9 +57,10 @@ def only_run_in(output_dir: str) -> Iterator[TextIO | None]:
         else:
             for partial in folder.glob(".model_*.partial"):  # of a run that was killed while saving
                 partial.unlink()
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with named_errors(folder / _LOCK):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
         try:
             yield file
         finally:

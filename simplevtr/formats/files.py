@@ -7,7 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile,
 # Annotations and results shrink to between a half and a thirtieth.
 _MOST_UNPACKED = 2**28  # bytes that any file may have
 _MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
+NAME_ROOM = (
+    55  # characters, of 4 bytes each at most, that leave room for more in a name of 255 bytes
+)
 _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 RECORD_NAME = "video.json"  # next to it, where many videos have a folder of results each
@@ -98,9 +101,7 @@ def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = Fa
     Raises:
         FileExistsError: there is such a file and ``overwrite`` is False.
     """
-    path = Path(path)
     refuse_existing(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(path) as partial:
         partial.write_bytes(content)
 
@@ -122,20 +123,35 @@ def json_bytes(content: Any, *, indent: int | None = None) -> bytes:
 
 
 @contextmanager
-def replaced_file(path: Path) -> Iterator[Path]:
-    """A file to write next to ``path``; it takes its place once the block ends without an error."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def replaced_file(path: str | os.PathLike) -> Iterator[Path]:
+    """A file to write in place of ``path``, or what it links to, once the block has ended well."""
+    path = Path(os.path.realpath(path))
+    partial = partial_path(path)
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        if error.errno and error.filename is None:  # as when the disk is full
-            error.filename = str(path)
-        raise
+        with named_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Let the system's errors that name no file, as of a full disk, name ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def partial_path(path: Path) -> Path:
+    """Where this process writes what becomes ``path``, however long a name that has."""
+    return path.with_name(f".{path.name[:NAME_ROOM]}.{os.getpid()}.partial")
 
 
 def refuse_existing(
@@ -149,13 +165,18 @@ def refuse_existing(
 
     ValueError: it is one of the ``inputs``, whatever their names. FileExistsError: there is such a
     file and ``overwrite`` is False, or no file in its place. NotADirectoryError: it would be below
-    a file. PermissionError: it would be in a folder that may not be written to.
+    a file. PermissionError: it would be in a folder that may not be written to. OSError: its name
+    is too long.
     """
-    parent = next((above for above in Path(path).absolute().parents if above.exists()), Path("/"))
+    real = Path(os.path.realpath(path))
+    places = (real, *real.parents) if folder else real.parents
+    parent = next((place for place in places if place.exists()), Path("/"))
     if not parent.is_dir():
         raise NotADirectoryError(f"{path} cannot be written: {parent} is not a folder")
     if not os.access(parent, os.W_OK):
         raise PermissionError(f"{path} cannot be written: {parent} allows no new files")
+    with suppress(FileNotFoundError):
+        os.lstat(parent / real.name)
     if not folder and os.path.exists(path) and not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "a device or pipe"
         raise FileExistsError(f"{path} is {kind}; name a file")
@@ -188,7 +209,7 @@ def check_output(
     allows; it exists if it is not empty.
 
     Raises:
-        ValueError: the suffix is not allowed, or a folder is where a file should be or the reverse.
+        ValueError: the suffix is not allowed, or a folder is where a file should be.
         FileExistsError: the output exists and ``overwrite`` is False.
     """
     path = Path(os.path.expanduser(path))
@@ -199,8 +220,6 @@ def check_output(
         allowed = " or ".join(s or "a folder (no suffix)" for s in suffixes)
         found = "a folder" if path.is_dir() else f"suffix {suffix!r}" if suffix else "no suffix"
         raise ValueError(f"{path}: cannot write to this; it has {found}, allowed: {allowed}")
-    if not suffix and path.exists() and not path.is_dir():
-        raise ValueError(f"{path}: not a folder, but one is to be written there")
-    if not path.is_dir() or any(path.iterdir()):
-        refuse_existing(path, overwrite=overwrite, folder=not suffix)
+    free = path.is_dir() and not any(path.iterdir())
+    refuse_existing(path, overwrite=overwrite or free, folder=not suffix)
     return path

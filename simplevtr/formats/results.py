@@ -144,7 +144,6 @@ def write_entries(
     another suffix or a number that is not finite, FileExistsError unless ``overwrite``.
     """
     path = files.check_output(path, overwrite=overwrite, suffixes=(".json",))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with files.replaced_file(path) as partial, partial.open("x", encoding="ascii") as file:
         separator = "["
         for entry in entries:

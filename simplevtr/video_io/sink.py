@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from simplevtr.formats.files import check_output, refuse_existing
+from simplevtr.formats.files import NAME_ROOM, check_output, refuse_existing
 from simplevtr.formats.images import image_header
 from simplevtr.formats.mots import NUMBERS, check_classes
 from simplevtr.structures import FrameTracks
@@ -39,11 +39,14 @@ class Sink:
 
     def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool):
         self.path, self.size, self.count, self._overwrite = path, tuple(size), 0, overwrite
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = Path(os.path.abspath(path))  # "." has no name
+        whole = Path(os.path.realpath(path))  # "." has no name, and a link stays one
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        if whole.is_dir():  # another disk may begin there, to which nothing can be renamed
+            whole /= whole.name
         # A free name: an earlier run may have left its own.
         extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
-        names = (whole.with_name(f"{whole.stem}.partial{extra}{whole.suffix}") for extra in extras)
+        stem = whole.stem[:NAME_ROOM]
+        names = (whole.with_name(f"{stem}.partial{extra}{whole.suffix}") for extra in extras)
         self._partial = next(name for name in names if not name.exists())
         if self.is_folder:
             self._partial.mkdir()
@@ -76,19 +79,18 @@ class Sink:
         into = self.is_folder and self.path.is_dir()
         parts = sorted(self._partial.iterdir()) if into else [self._partial]
         targets = [self.path / part.name for part in parts] if into else [self.path]
-        others = {*self.path.iterdir()} - {*targets} if into else set()
         try:
             for target in targets:  # it may have appeared meanwhile
                 refuse_existing(target, overwrite=self._overwrite)
             for part, target in zip(parts, targets, strict=True):
-                os.replace(part, target)
+                os.replace(part, target if into else os.path.realpath(target))
         except OSError:
             logger.warning("the finished result is kept in %s", self._partial)
             raise
         if into:
             self._partial.rmdir()
-        if others:
-            logger.warning("%s: other files stay, such as %s", self.path, min(others).name)
+            if others := {*os.listdir(self.path)} - {part.name for part in parts}:
+                logger.warning("%s: other files stay, such as %s", self.path, min(others))
 
 
 class FrameSink(Sink):

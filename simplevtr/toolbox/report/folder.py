@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simplevtr.evaluation.ytvis_eval import without_nan
-from simplevtr.formats.files import refuse_existing
+from simplevtr.formats.files import named_errors, partial_path, refuse_existing, write_bytes
 from simplevtr.formats.images import read_reduced_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, Video
@@ -80,7 +80,8 @@ def check_folder(path: str | os.PathLike, *, overwrite: bool) -> Path:
     others in the folders that are replaced.
     """
     path = Path(path)
-    is_new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    left = path.iterdir() if path.is_dir() else (path,)  # by runs that were killed, too
+    is_new = not path.exists() or all(entry.match(".report.*.partial") for entry in left)
     refuse_existing(path, overwrite=overwrite or is_new, folder=True)
     if is_new:
         return path
@@ -100,22 +101,24 @@ def _new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
     If anything is raised, what was there stays as it was. Of an older report only what a report
     consists of is replaced.
     """
-    path = Path(os.path.abspath(path))  # "." has no name
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(os.path.realpath(path))  # "." has no name
+    # Inside a folder that exists: another disk may begin there, to which nothing can be renamed.
+    partial = partial_path(path / "report" if path.is_dir() else path)
     try:
-        shutil.copytree(PAGE, partial / PAGE.name)
-        os.replace(partial / PAGE.name / _INDEX, partial / _INDEX)
-        yield partial
-        check_folder(path, overwrite=overwrite)  # scoring takes minutes
-        path.mkdir(exist_ok=True)
-        for entry in partial.iterdir():
-            old = path / entry.name
-            if old.is_dir() and not old.is_symlink():
-                shutil.rmtree(old)
-            else:
-                old.unlink(missing_ok=True)
-            os.replace(entry, old)
+        with named_errors(path):
+            for page in PAGE.iterdir():
+                place = partial / ("" if page.name == _INDEX else PAGE.name) / page.name
+                write_bytes(place, page.read_bytes())
+            yield partial
+            check_folder(path, overwrite=overwrite)  # scoring takes minutes
+            path.mkdir(exist_ok=True)
+            for entry in partial.iterdir():
+                old = path / entry.name
+                if old.is_dir() and not old.is_symlink():
+                    shutil.rmtree(old)
+                else:
+                    old.unlink(missing_ok=True)
+                os.replace(entry, old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -128,8 +131,8 @@ def _write_data(path: Path, function: str, data: dict) -> None:
     line nor a script wherever it is put.
     """
     literal = json.dumps(without_nan(data, _DIGITS), allow_nan=False, separators=(",", ":"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{function}({literal.replace('<', chr(92) + 'u003c')});\n", encoding="ascii")
+    script = f"{function}({literal.replace('<', chr(92) + 'u003c')});\n"
+    write_bytes(path, script.encode("ascii"))
 
 
 def _write_frame(
