@@ -185,8 +185,8 @@ def counted(number: int, nouns: str) -> str:
 
 
 def table_cell(text: str) -> str:
-    """The text as it can stand in a cell of a Markdown table."""
-    return one_line(text).replace("|", "/")
+    """The text as it can stand in a cell of a Markdown table; halves of characters as \\udc80."""
+    return one_line(text).replace("|", "/").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1) -> str:

@@ -174,6 +174,16 @@ def test_mean_and_sample_standard_deviation(seeds, write):
     assert table_rows(seeds(files[0])[1])[2] == ["AP", "10.00 ± -", "10.00"]
 
 
+def test_names_may_hold_halves_of_characters(seeds, write, tmp_path):
+    own = scores(10) | {"per_category": {"c\ud800t": {"AP": 10}}}
+    path = write("own.json", own).rename(tmp_path / "\udcff.json")
+    output = tmp_path / "table.md"
+    status, out, _ = seeds(path, "--per-category", "--output", output)
+    assert status == 0
+    assert output.read_text(encoding="utf-8") == out
+    assert table_rows(out)[-1][0] == r"AP of c\ud800t"
+
+
 def test_files_that_hold_no_scores(seeds, write):
     good = write("good.json", scores(10))
     check_refused(seeds(good, good), "good.json", "twice")

@@ -79,20 +79,15 @@ def main(options: argparse.Namespace) -> None:
     parts += _sizes_part(videos, len(names), options.coverage, annotated)
     text = "\n\n".join(parts)
     if drawn:
-        _write(options.output, text, drawn, overwrite=options.overwrite)
+        # Only here: it takes seconds to import.
+        from simplevtr.visualization.plots import draw_counts, write_figure
+
+        for section in drawn:
+            figure = draw_counts(section.bars, title=section.heading, label=section.label)
+            write_figure(figure, options.output / section.picture, overwrite=options.overwrite)
+        path = options.output / "analysis.md"
+        write_bytes(path, f"{text}\n".encode(), overwrite=options.overwrite)
     say(text)
-
-
-def _write(folder: Path, text: str, drawn: Sequence[Section], *, overwrite: bool) -> None:
-    # Only here: it takes seconds to import.
-    from simplevtr.visualization.plots import draw_counts, write_figure
-
-    for section in drawn:
-        figure = draw_counts(section.bars, title=section.heading, label=section.label)
-        write_figure(figure, folder / section.picture, overwrite=overwrite)
-    # Surrogates, which JSON can hold and UTF-8 cannot, are written as \udc80.
-    content = f"{text}\n".encode("utf-8", "backslashreplace")
-    write_bytes(folder / "analysis.md", content, overwrite=overwrite)
 
 
 def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) -> str:

@@ -106,5 +106,5 @@ def _table(seeds: dict[Path, Values], *, per_category: bool) -> str:
         rows.append([terminal.table_cell(name), mean, *shown])
     numbers = range(1, len(seeds) + 1)
     headers = ["score", f"mean ± std ({len(seeds)})", *(f"seed {i}" for i in numbers)]
-    names = [f"{i}. `{path}`" for i, path in enumerate(seeds, start=1)]
+    names = [f"{i}. `{terminal.table_cell(str(path))}`" for i, path in enumerate(seeds, start=1)]
     return "\n".join([terminal.markdown_table(headers, rows), "", *names])
