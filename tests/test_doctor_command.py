@@ -1,5 +1,6 @@
 """``simplevtr doctor``: options, exit status and files."""
 
+import errno
 import json
 import os
 import re
@@ -103,6 +104,18 @@ def test_a_file_is_never_repaired_in_place(broken, tmp_path, capsys):
         assert main([broken, "--fix", target, "--overwrite"]) == USAGE_ERROR
         assert "is an input of this command" in capsys.readouterr().err
     assert Path(broken).read_bytes() == before
+
+
+def test_another_split_is_never_replaced(broken, folder, tmp_path, capsys):
+    other = tmp_path / "valid/instances.json"  # where archives unpack
+    other.parent.mkdir()
+    content = Path(folder.json_file).read_bytes()
+    other.write_bytes(content)
+    words = ["--against", str(tmp_path / "valid.json"), "--overwrite"]
+    for option in ("--fix", "--json"):
+        assert main([broken, *words, option, str(other)]) == USAGE_ERROR
+        assert "valid/instances.json is an input of this command" in capsys.readouterr().err
+    assert other.read_bytes() == content
 
 
 def test_a_copy_of_which_nothing_is_left_is_not_written(folder, tmp_path, capsys):
@@ -255,6 +268,19 @@ def test_contact_sheets(folder, tmp_path, capsys):
     assert "exists already" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == CLEAN
     assert len(list(sheets.iterdir())) == 3
+
+
+def test_a_full_disk_leaves_no_half_contact_sheet(folder, tmp_path, capsys, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    sheets = tmp_path / "sheets"
+    command = [folder.json_file, "--images", folder.image_root, "--contact-sheet", str(sheets)]
+    assert main(command) == USAGE_ERROR
+    assert f"No space left on device: '{sheets / '1.png'}'" in capsys.readouterr().err
+    assert not [*sheets.iterdir()]
 
 
 def test_contact_sheets_do_not_replace_frames(folder, tmp_path, capsys):

@@ -132,6 +132,8 @@ def test_wrong_input_gives_one_line_and_status_2(tmp_path, call):
         (("--results", bad), "unknown video_id 9"),
         (("--videos", "5"), "no video 5"),
         (("--format", "sheet", "--fps", "5"), "--fps is of videos"),
+        (("--score-threshold", "0.3"), "--score-threshold and --unknown-categories need --res"),
+        (("--unknown-categories", "skip"), "--score-threshold and --unknown-categories need"),
         ((), "00001.jpg has 10x10 pixels"),
         (("--gt", crowds), "all 2 annotations are crowds"),
     ):

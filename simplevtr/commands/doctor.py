@@ -8,6 +8,7 @@ the file cannot be read or the command is wrong. The file itself is never change
 
 import argparse
 import os
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -61,7 +62,8 @@ def main(options: argparse.Namespace) -> int:
     findings = Findings(ignored=options.ignore)
     source = resolve(options.dataset, options.config_file)
     root = _image_root(options.images or source.image_root, options)
-    _check_targets(options, source.json_file)
+    others = [resolve(name, options.config_file) for name in options.against]
+    _check_targets(options, [other.json_file for other in (source, *others)])
     if options.crowds and options.fix is None:
         raise ValueError("--crowds is about the repaired copy: add --fix OUT")
     sheets = options.contact_sheet
@@ -77,7 +79,7 @@ def main(options: argparse.Namespace) -> int:
         workers=options.workers,
         box_tolerance=options.box_tolerance,
         dataset_name=source.dataset_name,
-        others=_other_splits(options, source.json_file, root),
+        others=_other_splits(options, others, source.json_file, root),
         repair=options.fix is not None or sheets is not None,
         crowds=options.crowds,
     )
@@ -214,10 +216,9 @@ def resolve(name: str, config_file: str = "") -> Source:
     return Source(metadata.json_file, metadata.image_root, name)
 
 
-def _check_targets(options: argparse.Namespace, source: str) -> None:
+def _check_targets(options: argparse.Namespace, inputs: Sequence[str]) -> None:
     """Raise unless files may be written: never the one that is read, others with --overwrite."""
     targets = [path for path in (options.json, options.fix) if path is not None]
-    inputs = [source, *options.against]
     for target in targets:
         refuse_existing(target, overwrite=options.overwrite, inputs=inputs)
     if len({*map(os.path.realpath, targets)}) < len(targets):
@@ -233,7 +234,7 @@ def _image_root(root: str | None, options: argparse.Namespace) -> str | None:
 
 
 def _other_splits(
-    options: argparse.Namespace, json_file: str, image_root: str | None
+    options: argparse.Namespace, others: Sequence[Source], json_file: str, image_root: str | None
 ) -> tuple[Split, ...]:
     roots, splits = options.against_images, []
     if roots and not options.against:
@@ -243,10 +244,9 @@ def _other_splits(
             f"--against-images names {len(roots)} folders for {len(options.against)} files; "
             "name one for all or one each"
         )
-    for name, root in zip(options.against, cycle(roots or [None])):
-        other = resolve(name, options.config_file)
+    for other, root in zip(others, cycle(roots or [None])):
         if os.path.samefile(other.json_file, json_file):
-            raise ValueError(f"--against {name} is the file that is examined")
+            raise ValueError(f"--against {other.json_file} is the file that is examined")
         root = image_root and _image_root(root or other.image_root, options)
         splits.append(read_split(other.read(), other.json_file, root))
     return tuple(splits)

@@ -13,7 +13,6 @@ predictions alone. Crowd regions are not drawn.
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING
 from simplevtr import video_io, visualization
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, tracks_by_video
-from simplevtr.formats.files import check_output, refuse_replaced_frames, write_bytes
+from simplevtr.formats.files import check_output, refuse_replaced_frames
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import Video, load_ground_truth, require_objects
@@ -40,7 +39,6 @@ from simplevtr.terminal import (
 
 import av
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 if TYPE_CHECKING:  # it imports torch
@@ -59,10 +57,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
-    add("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
     count, rate = number(int, least=1), number(Fraction, above=0)
-    add("--max-videos", type=count, default=20, help="without --videos: draw the first ones (20)")
+    videos = parser.add_mutually_exclusive_group().add_argument
+    videos("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
+    videos("--max-videos", type=count, default=20, help="or the first ones (20)")
     add_score_threshold(parser, SCORE_THRESHOLD)
+    parser.set_defaults(score_threshold=None)
     text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
     add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
     add("--fps", type=rate, help="frames per second of the videos (10)")
@@ -73,19 +73,22 @@ def main(options: argparse.Namespace) -> None:
     """Draw the videos that were asked for."""
     if options.fps is not None and options.format == "sheet":
         raise ValueError("--fps is of videos; --format sheet draws none")
+    skip, threshold = options.unknown_categories == "skip", options.score_threshold
+    if options.results is None and (skip or threshold is not None):
+        raise ValueError("--score-threshold and --unknown-categories need --results")
     truth, results = load_ground_truth(options.gt), []
     require_objects(truth.source, truth.tracks)
     if options.results is not None:
-        skip = options.unknown_categories == "skip"
         results = load_results(options.results, truth, skip_unknown=skip)
     elif truth.tracks is None:
         raise ValueError(f"{options.gt} has no annotations and no --results were given: no tracks")
-    videos = tracks_by_video(truth, results, score_threshold=options.score_threshold)
+    least = SCORE_THRESHOLD if threshold is None else threshold
+    videos = tracks_by_video(truth, results, score_threshold=least)
     by_id = {scored.video.id: scored for scored in videos}
     categories = sorted(truth.categories, key=attrgetter("id"))
     labels = {category.id: label for label, category in enumerate(categories)}
     painter = visualization.TrackPainter([category.name for category in categories])
-    suffix, draw = (".mp4", write_video) if options.format == "mp4" else (".png", write_sheet)
+    suffix, draw = (".mp4", write_video) if options.format == "mp4" else (".png", draw_sheet)
     outputs = {}
     for video_id in choose_videos(list(by_id), options.videos, options.max_videos):
         path = options.output / f"{video_id}{suffix}"
@@ -143,19 +146,17 @@ def write_video(
             sink.write(joined(pictures, axis=1))
 
 
-def write_sheet(
+def draw_sheet(
     output: Path, video: Video, rows: Rows, painter: TrackPainter, options: argparse.Namespace
 ) -> None:
     """At most eight frames, the rows one below the other."""
-    from simplevtr.visualization.clip_sheet import COLUMNS, clip_sheet
+    from simplevtr.visualization.clip_sheet import COLUMNS, clip_sheet, write_sheet
 
     numbers = evenly_spaced(video.length, COLUMNS)
     frames = np.stack(list(read_frames(video, options.images, numbers)))
     shown = {title: [tracks[t] for t in numbers] for title, tracks in rows.items()}
     sheet = clip_sheet(frames, shown, thing_classes=painter.thing_classes)
-    png = io.BytesIO()
-    Image.fromarray(sheet).save(png, format="PNG")
-    write_bytes(output, png.getvalue(), overwrite=options.overwrite)
+    write_sheet(output, sheet, overwrite=options.overwrite)
 
 
 def read_frames(video: Video, images: str, numbers: Sequence[int]) -> Iterator[np.ndarray]:

@@ -1,7 +1,10 @@
 """Contact sheets: a few frames of a clip side by side, one row of tracks below the other."""
 
+import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from simplevtr.formats.files import write_bytes
 from simplevtr.formats.images import evenly_spaced
 from simplevtr.structures import FrameTracks
 from simplevtr.visualization.marks import font
@@ -43,6 +46,13 @@ def clip_sheet(
             pictures.append(captioned(picture, caption, f"frame {tracks[t].index}"))
         strips.append(joined(pictures, axis=1))
     return joined(strips, axis=0)
+
+
+def write_sheet(path: Path, sheet: np.ndarray, *, overwrite: bool) -> None:
+    """Write a contact sheet as a PNG, as ``write_bytes`` does."""
+    png = io.BytesIO()
+    Image.fromarray(sheet).save(png, format="PNG")
+    write_bytes(path, png.getvalue(), overwrite=overwrite)
 
 
 def captioned(picture: np.ndarray, left: str, right: str = "") -> np.ndarray:

@@ -12,7 +12,6 @@ from simplevtr.formats.paths import below, existing
 from simplevtr.formats.rle import mask_text
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,9 @@ def write_contact_sheets(
     videos = content["videos"][:most_videos]
     files = (below(image_root, n) for video in content["videos"] for n in video["file_names"])
     refuse_replaced_frames((folder / f"{video['id']}.png" for video in videos), files)
-    folder.mkdir(parents=True, exist_ok=True)
+    # Only now, because it imports detectron2, which takes seconds.
+    from simplevtr.visualization.clip_sheet import write_sheet
+
     names = dict(sorted((entry["id"], entry["name"]) for entry in content["categories"]))
     tracks: dict[int, list[dict[str, Any]]] = {}
     for track in content.get("annotations") or ():
@@ -41,7 +42,7 @@ def write_contact_sheets(
         except (ValueError, OSError) as error:
             logger.warning("No contact sheet of video %d: %s", video["id"], error)
             continue
-        Image.fromarray(sheet).save(folder / f"{video['id']}.png")
+        write_sheet(folder / f"{video['id']}.png", sheet, overwrite=True)
         written += 1
     return written
 
@@ -50,7 +51,6 @@ def _sheet(
     video: dict[str, Any], tracks: list[dict[str, Any]], image_root: str, names: dict[int, str]
 ) -> np.ndarray:
     """(H', W', 3) uint8 RGB; ``names`` of categories by id, in the order of their labels."""
-    # Only now, because it imports detectron2, which takes seconds.
     from simplevtr.structures import FrameTracks
     from simplevtr.visualization.clip_sheet import COLUMNS, clip_sheet
 
