@@ -5,10 +5,11 @@ from pathlib import Path
 
 from simplevtr import setup_cfg
 from simplevtr.config_file import flat
+from simplevtr.modeling.deform_conv import detectron2_is_compiled
 from simplevtr.toolbox.ablation.plan import read_plan
 
 import pytest
-from conftest import make_clip
+from conftest import make_clip, words_of
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_model
 
@@ -130,12 +131,19 @@ def test_smaller_resnets(depth, channels):
     [
         (["DEPTH", 18], "build_resnet_backbone cannot be built .*RES2_OUT_CHANNELS = 64"),
         (["DEPTH", 51], "build_resnet_backbone cannot be built .* 51"),
+        (["NORM", "GN", "STEM_OUT_CHANNELS", 8], r"cannot be built .*: num_channels \(8\)"),
+        pytest.param(
+            ["DEFORM_ON_PER_STAGE", [True] * 4],
+            "cannot be built .*'DeformConv' is not available",
+            marks=pytest.mark.skipif(detectron2_is_compiled(), reason="detectron2 is compiled"),
+        ),
         (["OUT_FEATURES", ["res4", "res5"]], "gives res4, res5 but not res3, res2"),
     ],
 )
 def test_backbones_that_cannot_be_built(words, message):
-    key, value = words
-    cfg = setup_cfg("", ["MODEL.DEVICE", "cpu", f"MODEL.RESNETS.{key}", str(value)])
+    pairs = zip(words[::2], words[1::2], strict=True)
+    options = words_of({f"MODEL.RESNETS.{key}": value for key, value in pairs})
+    cfg = setup_cfg("", ["MODEL.DEVICE", "cpu", *options])
     with pytest.raises(ValueError, match=message):
         build_model(cfg)
 

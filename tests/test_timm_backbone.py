@@ -24,6 +24,7 @@ KINDS = {
     "resmlp": ("resmlp_12_224", {}, (64, 96)),
     "lite0": ("tf_efficientnet_lite0", {}, ()),
 }
+SINGLE = ("vit", "mixer", "resmlp")  # of which pyramids are made
 CELLS = {"res2": (13, 22), "res3": (7, 11), "res4": (4, 6), "res5": (2, 3)}  # of 50 x 88 pixels
 
 
@@ -34,13 +35,16 @@ def kind(request):
 
 def backbone(kind, **settings):
     name, options, size = KINDS[kind]
-    return TimmBackbone(name=name, options=options, size=size, pyramid_channels=16, **settings)
+    if kind in SINGLE:
+        settings["pyramid_channels"] = 16
+    return TimmBackbone(name=name, options=options, size=size, **settings)
 
 
 def words(kind):
     name, options, size = KINDS[kind]
     result = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.TIMM.NAME", name]
-    result += ["MODEL.TIMM.SIZE", str(list(size)), "MODEL.TIMM.PYRAMID_CHANNELS", "16"]
+    result += ["MODEL.TIMM.SIZE", str(list(size))]
+    result += ["MODEL.TIMM.PYRAMID_CHANNELS", "16"] * (kind in SINGLE)
     for key, value in options.items():
         result += [f"MODEL.TIMM.OPTIONS.{key}", str(value)]
     return result
@@ -127,6 +131,11 @@ def test_the_backbone_has_its_factor_of_the_learning_rate_and_can_be_recomputed(
 def test_what_does_not_fit_is_refused(name, options, size, message):
     with pytest.raises(ValueError, match=message):
         TimmBackbone(name=name, options=options, size=size)
+
+
+def test_channels_of_features_that_are_not_made_are_refused():
+    with pytest.raises(ValueError, match=r"PYRAMID_CHANNELS is 128, which .*lite0 does not read"):
+        TimmBackbone(name="tf_efficientnet_lite0", options={}, pyramid_channels=128)
 
 
 def test_a_model_of_one_size_tells_what_to_set():

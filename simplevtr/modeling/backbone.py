@@ -28,9 +28,9 @@ def build_levels(cfg: CfgNode, levels: Sequence[str]) -> Backbone:
     name = cfg.MODEL.BACKBONE.NAME
     try:
         backbone = build_backbone(cfg)
-    except (AssertionError, KeyError) as error:
+    except (AssertionError, ImportError, KeyError, ValueError) as error:
         raise ValueError(
-            f"MODEL.BACKBONE.NAME {name} cannot be built as MODEL.RESNETS describes it: "
+            f"MODEL.BACKBONE.NAME {name} cannot be built as its keys describe it: "
             f"{type(error).__name__}: {error_text(error)}"
         ) from error
     found = backbone.output_shape()

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simplevtr.config import keyword_arguments
 from simplevtr.terminal import error_text
 
 import timm
@@ -75,6 +76,11 @@ class TimmBackbone(Backbone):
             scales = (4.0, 2.0, 1.0, 0.5)
             self.body = SimpleFeaturePyramid(body, "res4", pyramid_channels, scales)
         elif strides[-4:] == list(_STRIDES.values()):
+            if pyramid_channels != 256:
+                raise ValueError(
+                    f"MODEL.TIMM.PYRAMID_CHANNELS is {pyramid_channels}, which MODEL.TIMM.NAME "
+                    f"{name} does not read, as it has four features of its own; allowed is 256"
+                )
             sizes = zip(_STRIDES.items(), channels[-4:], strict=True)
             shapes = {level: ShapeSpec(channels=c, stride=s) for (level, s), c in sizes}
             self.body = _Body(features, shapes)
@@ -87,15 +93,8 @@ class TimmBackbone(Backbone):
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
         """Read ``MODEL.TIMM`` and ``MODEL.BACKBONE.FREEZE_AT``."""
-        node = cfg.MODEL.TIMM
-        return {
-            "name": node.NAME,
-            "options": dict(node.OPTIONS),
-            "size": node.SIZE,
-            "pyramid_channels": node.PYRAMID_CHANNELS,
-            "frozen_norm": node.FROZEN_NORM,
-            "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT,
-        }
+        options = keyword_arguments(cfg.MODEL.TIMM)
+        return {**options, "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT}
 
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Channels and stride of each level."""
@@ -151,10 +150,9 @@ class _EvenConv(Conv2dSame):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, O, H / stride, W / stride)."""
         sides = []
-        for kernel, stride, dilation in zip(
-            self.kernel_size[::-1], self.stride[::-1], self.dilation[::-1], strict=True
-        ):
-            total = max(dilation * (kernel - 1) + 1 - stride, 0)
+        for axis in (1, 0):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            total = max(reach - self.stride[axis], 0)
             sides += [total // 2, total - total // 2]
         return self._conv_forward(F.pad(x, sides), self.weight, self.bias)
 
@@ -187,8 +185,7 @@ def _features(name: str, options: Mapping[str, Any]) -> Any:
 
 def _freeze(model: Any, groups: int) -> None:
     """Do not train the first ``groups`` of timm's groups of parameters."""
-    named = dict(model.named_parameters())
     for index, names in group_parameters(model, model.group_matcher(coarse=True)).items():
         if index < groups:
             for name in names:
-                named[name].requires_grad_(False)
+                model.get_parameter(name).requires_grad_(False)
