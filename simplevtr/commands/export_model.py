@@ -36,15 +36,13 @@ def main(options: argparse.Namespace) -> None:
     from simplevtr.inference.exported_model import ExportedModel, check_packages
     from simplevtr.run_config import model_cfg
 
-    kinds = {suffix: name for name, suffix in SUFFIXES.items()}
-    suffixes = [SUFFIXES[options.format]] if options.format else [*kinds]
+    suffixes = [SUFFIXES[options.format]] if options.format else [*SUFFIXES.values()]
     path = check_output(options.output, overwrite=options.overwrite, suffixes=suffixes)
-    kind = kinds[path.suffix.lower()]
-    if kind == "onnx":
+    is_onnx = path.suffix.lower() == SUFFIXES["onnx"]
+    if is_onnx:
         check_packages()
     cfg = model_cfg(options.config_file, options.weights, options.opts)
     exported = ExportedModel.of_config(cfg, tuple(options.size) if options.size else None)
-    write = exported.write_onnx if kind == "onnx" else exported.write_torch
-    difference = write(path)
+    difference = exported.write_onnx(path) if is_onnx else exported.write_torch(path)
     say(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB); outputs differ from the model's "
           f"by at most {difference:.1e}")  # fmt: skip

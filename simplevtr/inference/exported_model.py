@@ -116,7 +116,16 @@ class ExportedModel:
             "size_divisor": divisor,
             "fixed_size": None if size is None else list(size),
             "fixed_frames": fixed or None,
-            **_settings(cfg, predictor),
+            "image_format": cfg.INPUT.FORMAT,
+            "short_side": cfg.INPUT.MIN_SIZE_TEST,
+            "long_side": cfg.INPUT.MAX_SIZE_TEST,
+            "window": predictor.model.segmenter.window,
+            "stride": predictor.model.segmenter.stride,
+            "mask_scoring": cfg.TEST.MASK_SCORING,
+            "duplicate_iou": cfg.TEST.DUPLICATE_IOU,
+            "piece_gap": cfg.TEST.PIECE_GAP,
+            "class_names": predictor.class_names,
+            "category_ids": predictor.category_ids,
         }
         return cls(module, program, metadata, checked)
 
@@ -175,22 +184,6 @@ def _frames(count: int, height: int, width: int) -> Tensor:
     """Noise to trace and check a graph with."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
-
-
-def _settings(cfg: CfgNode, predictor: VideoPredictor) -> dict[str, Any]:
-    """What of the metadata the demo does as well."""
-    return {
-        "image_format": cfg.INPUT.FORMAT,
-        "short_side": cfg.INPUT.MIN_SIZE_TEST,
-        "long_side": cfg.INPUT.MAX_SIZE_TEST,
-        "window": predictor.model.segmenter.window,
-        "stride": predictor.model.segmenter.stride,
-        "mask_scoring": cfg.TEST.MASK_SCORING,
-        "duplicate_iou": cfg.TEST.DUPLICATE_IOU,
-        "piece_gap": cfg.TEST.PIECE_GAP,
-        "class_names": predictor.class_names,
-        "category_ids": predictor.category_ids,
-    }
 
 
 @torch.no_grad()
