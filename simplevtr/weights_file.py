@@ -93,14 +93,16 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
         ValueError: there are none, or something else is among them; the message begins with
             ``source``.
     """
-    # As ``engine.hooks.WeightAverage`` saved it
-    average = inside(checkpoint, "trainer", "hooks", "WeightAverage")
-    is_average = isinstance(average, Mapping)
-    content = average if is_average else checkpoint["model"]
-    # An average is among numbers of its own; DataParallel wraps all weights.
+    # As ``engine.hooks.WeightAverage`` saved it, timm and torchvision
+    own = inside(checkpoint, "trainer", "hooks", "WeightAverage")
+    found = {**checkpoint, "SOLVER.EMA_DECAY": own}
+    keys = ("SOLVER.EMA_DECAY", "state_dict_ema", "model_ema")
+    average = next((key for key in keys if isinstance(found.get(key), Mapping)), None)
+    content = found[average or "model"]
+    # DataParallel and averages wrap weights; an average may have numbers of its own around them.
     names = {key: key.removeprefix("module.") for key in content if isinstance(key, str)}
     wrapped = {name: content[key] for key, name in names.items() if name != key}
-    if is_average or len(wrapped) == len(content):
+    if wrapped and (average or len(wrapped) == len(content)):
         content = wrapped
     if not content:
         raise ValueError(f"{source} holds no weights, a dict of names and tensors")
@@ -117,9 +119,9 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> tuple[dict[
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise ValueError(f"{source}: {name!r} is sparse, quantised or without values")
         weights[name] = tensor
-    if not is_average:
+    if average is None:
         return weights, "the weights as they are (no average was kept)"
-    return weights, "the average of the weights (SOLVER.EMA_DECAY)"
+    return weights, f"the average of the weights ({average})"
 
 
 def classes_of(checkpoint: Mapping[str, Any], source: str | Path) -> Classes | None:
@@ -172,7 +174,8 @@ def write_weights(
     versions that wrote it. See ``check_writable`` for errors.
     """
     check_writable(path, overwrite=overwrite)
-    if Path(path).suffix == ".safetensors":
+    path = Path(path)
+    if path.suffix == ".safetensors":
         versions = {"simplevtr": __version__, "torch": torch.__version__}
         texts = {"format": "pt", "versions": json.dumps(versions), _CONFIG: config}
         texts[_CLASSES] = None if classes is None else json.dumps(classes.state_dict())
@@ -182,12 +185,10 @@ def write_weights(
                   for name, value in weights.items()}  # fmt: skip
         with replaced_file(path) as partial:
             partial.write_bytes(save(copies, metadata=known))  # with the rights of any new file
-        return Path(path).stat().st_size
-    content: dict[str, Any] = {"model": dict(weights)}
-    if classes is not None:
-        content["classes"] = classes.state_dict()
-    save_whole(content, Path(path))
-    return Path(path).stat().st_size
+    else:
+        named = {} if classes is None else {"classes": classes.state_dict()}
+        save_whole({"model": dict(weights), **named}, path)
+    return path.stat().st_size
 
 
 def save_whole(content: dict[str, Any], path: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import pickle
 import stat
 
-from simplevtr.weights_file import check_writable, read_checkpoint, write_weights
+from simplevtr.weights_file import check_writable, read_checkpoint, weights_of, write_weights
 
 import numpy as np
 import pytest
@@ -50,6 +50,27 @@ def test_pytorch_files(tmp_path, wrap, suffix):
     path = tmp_path / f"weights{suffix}"
     torch.save(wrap(WEIGHTS), path)
     assert equal(read_weights(path), WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("content", "which"),
+    [
+        ({"state_dict": {"a": torch.zeros(1)}, "state_dict_ema": WEIGHTS}, "state_dict_ema"),
+        (
+            {
+                "model": {"a": torch.zeros(1)},
+                "model_ema": {f"module.{k}": v for k, v in WEIGHTS.items()} | {"n_averaged": 3},
+            },
+            "model_ema",
+        ),
+        ({"model": {f"module.{k}": v for k, v in WEIGHTS.items()}, "model_ema": None}, "as they"),
+    ],
+)
+def test_averages_that_others_keep_are_taken(tmp_path, content, which):
+    torch.save(content, path := tmp_path / "w.pth")
+    weights, text = weights_of(read_checkpoint(path), path)
+    assert equal(weights, WEIGHTS)
+    assert which in text
 
 
 @pytest.mark.parametrize("zipped", [True, False])
