@@ -17,7 +17,7 @@ def test_every_official_name_comes_back():
     ("layout", "name", "ours"),
     [
         ("vistr", "vistr.backbone.layer1.0.conv1.weight", "backbone.res2.0.conv1.weight"),
-        ("vistr", "module.vistr.class_embed.weight", "class_head.weight"),
+        ("vistr", "vistr.class_embed.weight", "class_head.weight"),
         ("vistr", "insmask_head.0.weight", "mask_head.temporal.0.conv.weight"),
         ("detr", "backbone.0.body.conv1.weight", "backbone.stem.conv1.weight"),
         ("detr", "detr.transformer.decoder.norm.bias", "transformer.decoder_norm.bias"),
@@ -29,7 +29,6 @@ def test_every_official_name_comes_back():
         ("detectron2", "stem.conv1.weight", "backbone.stem.conv1.weight"),
         ("detectron2", "res2_0_branch2a_w", "backbone.res2.0.conv1.weight"),
         ("detectron2", "res_conv1_bn_s", "backbone.stem.conv1.norm.weight"),
-        ("simplevtr", "module.network.class_head.bias", "class_head.bias"),
         ("simplevtr", "network.class_head.bias", "class_head.bias"),
     ],
 )

@@ -25,21 +25,15 @@ class Layout:
     """How a family of checkpoints names and numbers things."""
 
     to_ours: Callable[[str], str | None]  # name -> our name, or None if it has no place with us
-    has_frames: bool = False  # whether queries can have a frame axis
-    slots: int | None = None  # queries per frame, if the whole family has the same
+    slots: int | None = None  # queries per frame, if the whole family has the same; 0: no frames
     class_offset: int = 0  # leading class indices that no category uses
     # Names of the classes after them, if all of the family have the same; "" for unused indices.
     classes: tuple[str, ...] = ()
 
 
-def _plain(name: str) -> str:
-    """The name without what ``DistributedDataParallel`` puts in front."""
-    return name.removeprefix("module.")
-
-
 def _official(name: str) -> str:
     """The name in VisTR's published checkpoints of a part that DETR and others name without it."""
-    name = _plain(name).removeprefix("vistr.").removeprefix("detr.")
+    name = name.removeprefix("vistr.").removeprefix("detr.")
     if name.startswith("backbone.") and not name.startswith("backbone.0."):
         name = "backbone.0.body." + name.removeprefix("backbone.")
     return f"vistr.{name}" if name.startswith(_DETR_PARTS) else name
@@ -48,12 +42,11 @@ def _official(name: str) -> str:
 def _from_detectron2(name: str) -> str | None:
     if "." not in name:  # Caffe2's, as in detectron2's zoo of ImageNet weights
         name = convert_basic_c2_names([name])[0]
-    name = _plain(name).removeprefix("backbone.").removeprefix("bottom_up.")
+    name = name.removeprefix("backbone.").removeprefix("bottom_up.")
     return f"network.backbone.{name}" if re.match(r"stem\.|res[2-5]\.", name) else None
 
 
 def _from_simplevtr(name: str) -> str | None:
-    name = _plain(name)
     return name if name.startswith("network.") else None
 
 
@@ -62,19 +55,19 @@ _COCO = dict(COCO_CATEGORIES)
 LAYOUTS = {
     "vistr": Layout(
         lambda name: VISTR.to_ours(_official(name)),
-        has_frames=True,
         slots=10,
         class_offset=1,
         classes=tuple(name for _, name in YTVIS_2019_CATEGORIES),
     ),
     "detr": Layout(
         lambda name: DETR.to_ours(_official(name)),
+        slots=0,
         class_offset=1,
         classes=tuple(_COCO.get(i, "") for i in range(1, max(_COCO) + 1)),
     ),
-    "torchvision": Layout(lambda name: TORCHVISION.to_ours(_plain(name))),
+    "torchvision": Layout(TORCHVISION.to_ours),
     "detectron2": Layout(_from_detectron2),
-    "simplevtr": Layout(_from_simplevtr, has_frames=True),
+    "simplevtr": Layout(_from_simplevtr),
 }
 
 
@@ -89,15 +82,14 @@ def layout_of(weights: Mapping[str, Tensor], known: str | None = None) -> str:
     """
     if known is not None:
         return known
-    names = {_plain(name) for name in weights}
 
     def any_matches(pattern: str) -> bool:
-        return any(re.match(pattern, name) for name in names)
+        return any(re.match(pattern, name) for name in weights)
 
     if any_matches(r"network\."):
         return "simplevtr"
     is_vistr = any_matches(r"vistr\.|insmask_head\.")
-    if is_vistr or any(name.startswith(_DETR_NAMES) for name in names):
+    if is_vistr or any(name.startswith(_DETR_NAMES) for name in weights):
         classes = next((len(v) for k, v in weights.items() if k.endswith("class_embed.bias")), 0)
         is_vistr = is_vistr or classes == VISTR_CLASS_ROWS
         return "vistr" if is_vistr and classes not in COCO_CLASS_ROWS else "detr"
@@ -105,7 +97,7 @@ def layout_of(weights: Mapping[str, Tensor], known: str | None = None) -> str:
         return "detectron2"
     if any_matches(r"layer1\.0\.conv1\."):
         return "torchvision"
-    shown = ", ".join(sorted(names)[:3]) or "none"
+    shown = ", ".join(sorted(weights)[:3]) or "none"
     raise ValueError(
         f"the names of the weights ({shown}, ...) belong to no known layout; "
         f"known are {', '.join(LAYOUTS)}"

@@ -88,8 +88,6 @@ def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: in
     source, initial = draft.pieces[QUERIES].tensor, target.weights[QUERIES]
     if source.shape[1:] != initial.shape[1:]:
         return
-    if source_slots is not None and source_slots < 1:
-        raise ValueError(f"source_slots is {source_slots}; it must be at least 1")
     slots = source_slots or _slots(len(source), target, layout)
     if len(source) % slots:
         raise ValueError(
@@ -116,9 +114,7 @@ def refit_queries(draft: Draft, target: Target, layout: Layout, source_slots: in
 
 def _slots(rows: int, target: Target, layout: Layout) -> int:
     if layout.slots is not None:
-        return layout.slots
-    if not layout.has_frames:
-        return rows
+        return layout.slots or rows
     if rows == len(target.weights[QUERIES]):
         return target.slots
     if rows > target.slots and rows % target.slots == 0:
