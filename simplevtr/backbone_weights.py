@@ -1,12 +1,14 @@
 """Files with the weights of a timm backbone alone: which tensor is which of the model's."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 _INSIDE = ".features.model."  # what a ``TimmBackbone`` has in front of timm's own names
+# Of a ResNet's first block, by detectron2's names and torchvision's.
+_VARIANCE = re.compile(r"(backbone\.(\w+\.)?)?(res2\.0\.conv1\.norm|layer1\.0\.bn1)\.running_var")
 
 
 def backbone_names(weights: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, str]:
@@ -35,24 +37,20 @@ def backbone_names(weights: Mapping[str, Any], state: Mapping[str, Tensor]) -> d
         return {name: ours for name, ours in backbone.items() if name in weights}
     ours = _counted(backbone.values())
     pairs = [*zip(_counted(weights), ours, strict=False)]
-    if not ours or len(pairs) < len(ours):
-        return {}
-    if any(_kind(given, weights[given]) != _kind(own, state[own]) for given, own in pairs):
-        return {}
-    return dict(pairs)
+    same = (_kind(given, weights[given]) == _kind(own, state[own]) for given, own in pairs)
+    return dict(pairs) if len(pairs) == len(ours) and all(same) else {}
 
 
-def norm_is_folded(weights: Mapping[str, Tensor], norm: str) -> bool:
-    """Whether the ``norm`` whose tensors' names begin so has no statistics of its own.
+def is_caffe(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a ResNet of other code expects BGR frames in [0, 255], as Caffe's do.
 
-    That of the first convolution tells Caffe's ResNets, whose frames are BGR in [0, 255].
+    Its norms have their statistics folded into weight and bias. Group norms never had any.
     """
-    if f"{norm}weight" not in weights:
-        return False
-    mean, variance = (weights.get(f"{norm}running_{key}") for key in ("mean", "var"))
-    if mean is None or variance is None:
-        return True
-    return not mean.any() and torch.allclose(variance, torch.ones_like(variance), atol=1e-4)
+    for name, variance in weights.items():
+        if _VARIANCE.fullmatch(name):
+            mean = weights.get(name.removesuffix("var") + "mean", variance)
+            return not mean.any() and bool(((variance - 1).abs() <= 1e-4).all())
+    return "conv1_w" in weights  # Caffe2's names
 
 
 def _counted(names: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import parse_qs
 
-from simplevtr.backbone_weights import backbone_names, norm_is_folded
+from simplevtr.backbone_weights import backbone_names, is_caffe
 from simplevtr.config_file import flat, parse_config
 from simplevtr.formats.checks import names_difference
 from simplevtr.formats.files import write_bytes
@@ -249,10 +249,7 @@ class ClipCheckpointer(DetectionCheckpointer):
     def _refuse_caffe(self, weights: dict[str, torch.Tensor]) -> None:
         """Refuse a ResNet of Caffe's, unless the model divides frames by no deviation either."""
         scale = getattr(getattr(self.model, "batcher", None), "pixel_std", torch.ones(1))
-        last = "stem.conv1.norm.running_var"  # which group norms lack
-        theirs = [n for n in weights if n.endswith(last) and not n.startswith("network.")]
-        folded = any(norm_is_folded(weights, name[: -len("running_var")]) for name in theirs)
-        if (scale != 1).any() and (folded or "conv1_w" in weights):
+        if (scale != 1).any() and is_caffe(weights):
             raise ValueError(
                 f"{self._source} is a ResNet for BGR frames in [0, 255], as Caffe's are: "
                 "tools/convert_checkpoint.py makes one of it that fits the config's frames"

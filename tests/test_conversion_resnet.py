@@ -131,17 +131,14 @@ def test_caffes_colours_are_told_and_rewritten():
     assert [e.name for e in report.reinterpreted] == [STEM]
     # The same picture in both conventions gives the same first features.
     rgb = torch.rand(1, 3, 9, 9) * 255
-    mean = torch.tensor(target.pixel_mean)[:, None, None]
-    std = torch.tensor(target.pixel_std)[:, None, None]
+    mean = torch.tensor(target.settings["MODEL.PIXEL_MEAN"])[:, None, None]
+    std = torch.tensor(target.settings["MODEL.PIXEL_STD"])[:, None, None]
     theirs = F.conv2d((rgb - mean).flip(1), weights[f"{prefix}stem.conv1.weight"], padding=3)
     torch.testing.assert_close(
         F.conv2d((rgb - mean) / std, result[STEM], padding=3), theirs, rtol=1e-4, atol=1e-3
     )
     plain, _ = convert(weights, target, colours="rgb")
     assert torch.equal(plain[STEM], weights[f"{prefix}stem.conv1.weight"])
-    other = dataclasses.replace(target, pixel_mean=(127.5, 127.5, 127.5))
-    with pytest.raises(ValueError, match="MODEL.PIXEL_MEAN"):
-        convert(weights, other)
 
 
 def test_caffes_weights_are_not_taken_as_they_are(tmp_path):
@@ -166,23 +163,83 @@ def test_caffes_weights_are_not_taken_as_they_are(tmp_path):
 
 def test_a_model_of_bgr_frames_takes_no_weights_of_others():
     weights = detectron2_backbone("", folded=False)
-    target = dataclasses.replace(wanted_of(weights, ""), image_format="BGR")
+    target = with_settings(wanted_of(weights, ""), {"INPUT.FORMAT": "BGR"})
     with pytest.raises(ValueError, match=r"INPUT\.FORMAT is BGR; weights of other code"):
         convert(weights, target)
 
 
-def test_a_backbone_of_another_depth_is_told(caplog):
-    weights = detectron2_backbone("", folded=False)
-    target = wanted_of(weights, "")
-    convert(weights | {"res2.1.conv1.weight": torch.ones(4, 4, 1, 1)}, target)
-    assert "the backbone is not the source's: 1 of its tensors do not fit" in caplog.text
+def with_settings(target, values):
+    return dataclasses.replace(target, settings=target.settings | values)
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted", "message"),
+    [
+        ("layer1.1.conv1.weight", "", "1 of its tensors do not fit, 0 layers are new"),
+        ("layer1.0.se.fc1.weight", "", "1 of its tensors do not fit, 0 layers are new"),
+        ("", "res2.1.conv1.weight", "0 of its tensors do not fit, 1 layers are new"),
+        ("", "res2.0.conv2_offset.weight", ""),
+        ("layer1.0.bn1.num_batches_tracked", "", ""),
+        ("fc.weight", "", ""),
+    ],
+)
+def test_a_backbone_of_another_kind_is_told(caplog, more, wanted, message):
+    block = torch.ones(4, 4, 1, 1)
+    source = {"layer1.0.conv1.weight": block} | ({more: block} if more else {})
+    model = {f"{BACKBONE}{name}": block for name in ("res2.0.conv1.weight", wanted) if name}
+    convert(source, Target(model, slots=1, query_frames=0))
+    assert caplog.text.count("the backbone is not the source's") == bool(message)
+    assert message in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("weights", "settings", "told"),
+    [
+        ("torchvision", {}, []),
+        ("torchvision", {"MODEL.RESNETS.STRIDE_IN_1X1": True}, ["STRIDE_IN_1X1 is True"]),
+        ("torchvision", {"MODEL.RESNETS.RES5_DILATION": 2}, ["RES5_DILATION is 2"]),
+        ("torchvision", {"MODEL.PIXEL_STD": [1.0, 1.0, 1.0]}, [r"PIXEL_STD is [1.0, 1.0, 1.0]"]),
+        ("torchvision", {"MODEL.SIMPLEVTR.NUM_HEADS": 4}, []),  # it has none
+        ("detr", {"MODEL.SIMPLEVTR.NUM_HEADS": 4}, ["NUM_HEADS is 4, but .* with 8"]),
+        ("caffe", {"MODEL.RESNETS.STRIDE_IN_1X1": True, "MODEL.PIXEL_STD": [9.0, 9.0, 9.0]}, []),
+        ("caffe", {}, ["STRIDE_IN_1X1 is False, but .* with True"]),
+        ("caffe", {"MODEL.PIXEL_MEAN": [9.0, 9.0, 9.0]}, ["STRIDE_IN_1X1", "PIXEL_MEAN"]),
+    ],
+)
+def test_what_no_tensor_shows_is_told(caplog, weights, settings, told):
+    source, model = {}, {f"{BACKBONE}res2.0.conv1.weight": torch.ones(4, 4, 1, 1)}
+    if weights == "torchvision":
+        source = {"layer1.0.conv1.weight": torch.ones(4, 4, 1, 1)}
+    elif weights == "detr":
+        source = {"backbone.0.body.layer1.0.conv1.weight": torch.ones(4, 4, 1, 1)}
+        source["input_proj.bias"] = model["network.input_projection.bias"] = torch.ones(4)
+    else:
+        source = detectron2_backbone("", folded=True)
+        model = wanted_of(source, "").weights
+    convert(source, with_settings(Target(model, slots=1, query_frames=0), settings))
+    lines = [line for line in caplog.text.splitlines() if "such weights are trained" in line]
+    assert len(lines) == len(told)
+    for words in told:
+        assert any(all(part in line for part in words.split(".*")) for line in lines)
+
+
+def test_caffes_weights_by_torchvisions_names_are_told():
+    """As those of mmdetection, whose norms have statistics of 0 and 1."""
+    weights = {"conv1.weight": torch.randn(4, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
+    zeros, ones = torch.zeros(4), torch.ones(4)
+    target = Target(weights={STEM: torch.zeros(4, 3, 7, 7)}, slots=1, query_frames=0)
+    for statistics, caffe in (((zeros, ones), True), ((ones, ones), False), ((), False)):
+        names = ("layer1.0.bn1.running_mean", "layer1.0.bn1.running_var")
+        more = dict(zip(names, statistics, strict=False))
+        result, _ = convert(weights | more, target)
+        assert torch.equal(result[STEM], weights["conv1.weight"]) == (not caffe)
 
 
 def test_caffes_colours_can_be_said():
     weights = {"conv1.weight": torch.randn(4, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
     target = Target(weights={STEM: torch.zeros(4, 3, 7, 7)}, slots=1, query_frames=0)
     result, _ = convert(weights, target, colours="caffe")
-    std = torch.tensor(target.pixel_std)[:, None, None]
+    std = torch.tensor(target.settings["MODEL.PIXEL_STD"])[:, None, None]
     assert torch.equal(result[STEM], weights["conv1.weight"].flip(1) * std)
     result, _ = convert(weights, target)
     assert torch.equal(result[STEM], weights["conv1.weight"])

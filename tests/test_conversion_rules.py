@@ -91,8 +91,6 @@ def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
         convert(source, wanted, source_slots=3)
     with pytest.raises(ValueError, match="--source-slots: the model has no network.query_emb"):
         convert(source, target({"network.class_head.bias": torch.zeros(3)}), source_slots=4)
-    with pytest.raises(ValueError, match="source_slots is 0"):
-        convert(source, wanted, source_slots=0)
     result, report = convert(source, target({QUERIES: -torch.ones(6, 2)}, slots=6), source_slots=4)
     assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 3, -1, -1]
     assert "the first 4, the others initial" in report.reinterpreted[0].note
@@ -100,6 +98,18 @@ def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
     result, report = convert(three, wanted)
     assert result[QUERIES][:, 0].tolist() == [0, 1]
     assert "the others left out" in report.reinterpreted[0].note
+
+
+def test_our_slots_and_unused_classes_are_those_of_the_config_inside():
+    trained = {"MODEL.SIMPLEVTR.NUM_QUERIES": 4, "MODEL.SIMPLEVTR.CLASS_OFFSET": 1}
+    wanted = target({QUERIES: torch.zeros(4, 2)}, slots=2, frames=2)
+    result, _ = convert({QUERIES: rows(*range(4))}, wanted)
+    assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 3]  # two frames of two slots
+    result, _ = convert({QUERIES: rows(*range(4))}, wanted, trained=trained)
+    assert result[QUERIES][:, 0].tolist() == [0, 1, 0, 1]  # four slots without frames
+    result, report = convert(class_head(4), target(class_head(4, value=9)), trained=trained)
+    assert "only" in report.reinterpreted[0].note  # two classes after an unused one are not three
+    assert result["network.class_head.bias"].tolist() == [9, 10, 11, 3]
 
 
 def class_head(count, prefix="network.class_head", value=0.0):

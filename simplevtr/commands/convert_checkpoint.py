@@ -27,8 +27,8 @@ and models of timm, if the config has the same as its backbone (MODEL.TIMM), by 
 the order and shapes of their tensors.
 
 ResNets are expected to be trained on RGB frames normalised by ImageNet's statistics, torchvision's
-way. Caffe's (BGR, detectron2's "MSRA") are recognised by detectron2's names with folded statistics
-and rewritten; others trained in that way need --source-colours caffe.
+way. Caffe's (BGR, "MSRA") are recognised by folded statistics of norms and rewritten; others need
+--source-colours caffe. What no tensor shows is told where SOURCE's training had it otherwise.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from simplevtr.config_file import flat, parse_config
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command, number, say
 
@@ -89,12 +90,17 @@ def _of_config(options: argparse.Namespace) -> list[str]:
 
 
 def _fitted(
-    weights: dict[str, Tensor], classes: Classes | None, target: Target, options: argparse.Namespace
+    weights: dict[str, Tensor], checkpoint: Any, target: Target, options: argparse.Namespace
 ) -> tuple[dict[str, Tensor], Classes | None]:
     """The weights that fit a config's model, and the classes that their rows are of, if known."""
+    from simplevtr import weights_file
     from simplevtr.conversion import convert
     from simplevtr.conversion.classes import BIAS, WEIGHT
 
+    classes = weights_file.classes_of(checkpoint, options.source)
+    trained, config = {}, weights_file.config_of(checkpoint)
+    if config is not None and any(name.startswith("network.") for name in weights):
+        trained = flat(parse_config(config, f"the config inside {options.source}"))
     known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
     names: Sequence[str] | None = [name for _, name in known] if known else None
     if names is None and classes is not None and BIAS in weights:
@@ -109,6 +115,7 @@ def _fitted(
         source_class_offset=offset,
         source_classes=names,
         colours=options.source_colours,
+        trained=trained,
     )
     say(report.text(options.verbose))
     if options.to == "vistr" and report.left_out and not options.partial:
@@ -146,7 +153,7 @@ def main(options: argparse.Namespace) -> None:
     if options.config_file is not None:
         cfg = setup_cfg(options.config_file, options.opts)
         target, config = target_of_config(cfg), cfg.dump()
-        weights, classes = _fitted(weights, classes, target, options)
+        weights, classes = _fitted(weights, checkpoint, target, options)
         slots, query_frames = target.slots, target.query_frames
     if options.to == "vistr":
         config = None  # VisTR's names are not those of its model

@@ -1,12 +1,17 @@
 """Weights of any known layout -> weights for one of our models."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from simplevtr.backbone_weights import backbone_names, norm_is_folded
+from simplevtr.backbone_weights import backbone_names, is_caffe
+from simplevtr.config import default_config
+from simplevtr.config_file import flat
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.conversion_report import ConversionReport, Entry
-from simplevtr.conversion.convolutions import STEM_NORM, refit_deform, refit_stem
+from simplevtr.conversion.convolutions import refit_deform, refit_stem
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import LAYOUTS, Layout, layout_of
 from simplevtr.conversion.transformer import refit_layers, refit_queries
@@ -16,6 +21,8 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 COLOURS = ("auto", "rgb", "caffe")
+# Convolutions of a ResNet; offsets of deformable ones are zero at first.
+_LAYER = re.compile(r"network\.backbone\.(stem\.|res\d\.\d+\.)(conv\d|shortcut)\.weight")
 
 
 def convert(
@@ -27,6 +34,7 @@ def convert(
     source_class_offset: int | None = None,
     source_classes: Sequence[str] | None = None,
     colours: str = "auto",
+    trained: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Tensor], ConversionReport]:
     """Turn weights into weights for a model.
 
@@ -43,8 +51,9 @@ def convert(
         source_classes: names of the source's classes after those; None for the layout's (VisTR:
             YTVIS-2019's; DETR: COCO's; ours: unknown here).
         colours: "rgb" for frames normalised by ImageNet's RGB statistics, as torchvision's weights
-            expect; "caffe" for BGR in [0, 255] less the mean; "auto": "caffe" for weights with
-            detectron2's names whose first norm has its statistics folded in, else "rgb".
+            expect; "caffe" for BGR in [0, 255] less the mean; "auto": "caffe" for weights of other
+            code whose norms have their statistics folded in, else "rgb".
+        trained: the config of a source of ours by whole keys, if known.
 
     Returns:
         Our names -> tensors, which share no memory with ``weights``, and what was done. Names of
@@ -56,48 +65,57 @@ def convert(
     backbone = backbone_names(weights, target.weights) if layout is None else {}
     name = "timm" if backbone else layout_of(weights, layout)
     found = Layout(backbone.get) if backbone else LAYOUTS[name]
-    if target.image_format != "RGB" and name != "simplevtr":
-        raise ValueError(
-            f"INPUT.FORMAT is {target.image_format}; weights of other code are converted for RGB"
-        )
+    if (frames := target.settings["INPUT.FORMAT"]) != "RGB" and name != "simplevtr":
+        raise ValueError(f"INPUT.FORMAT is {frames}; weights of other code are converted for RGB")
+    if name == "simplevtr" and trained:
+        found = replace(found, slots=trained.get("MODEL.SIMPLEVTR.NUM_QUERIES"))
+        if source_class_offset is None:
+            source_class_offset = trained.get("MODEL.SIMPLEVTR.CLASS_OFFSET")
     draft = Draft(weights, found.to_ours)
     for ours, wanted in target.weights.items():  # what the rules below cannot mean
         piece = draft.pieces.get(ours)
         if piece and (piece.tensor.dim() != wanted.dim() or not piece.tensor.numel()):
             draft.drop(ours, "another shape", wanted)
-    tensors = {ours: piece.tensor for ours, piece in draft.pieces.items()}
-    folded = name == "detectron2" and norm_is_folded(tensors, STEM_NORM)
-    if colours == "caffe" or (colours == "auto" and folded):
+    caffe = colours == "caffe" or (colours == "auto" and is_caffe(weights))
+    if caffe:
         refit_stem(draft, target)
     refit_layers(draft, target)
     refit_queries(draft, target, found, source_slots)
     refit_classes(draft, target, found, source_class_offset, source_classes)
     refit_deform(draft, target)
     _drop_misfits(draft, target)
-    missing = target.weights.keys() - draft.pieces.keys()
-    initial = (Entry(n, tuple(v.shape)) for n, v in target.weights.items() if n in missing)
+    rest = ((n, v) for n, v in target.weights.items() if n not in draft.pieces)
+    initial = (Entry(name, tuple(value.shape)) for name, value in rest)
     result, report = draft.finished(name, initial)
     if all(name.endswith("num_batches_tracked") for name in result):
         raise ValueError(
             f"no tensor of the source (layout {name}) fits the model:\n{report.text()}"
         )
+    if name not in ("timm", "simplevtr"):  # trained as our defaults say
+        trained = flat(default_config())
+        if caffe:  # whose stem was rewritten for any deviation
+            trained["MODEL.PIXEL_STD"] = target.settings["MODEL.PIXEL_STD"]
+            trained["MODEL.RESNETS.STRIDE_IN_1X1"] = True
+    target.warn_of_unseen(trained or {}, result)
     return result, report
 
 
 def _drop_misfits(draft: Draft, target: Target) -> None:
-    misfits, lost = [], 0
+    backbone = {name for name in draft.pieces if name.startswith("network.backbone.")}
+    misfits = []
     for name, piece in list(draft.pieces.items()):
         wanted = target.weights.get(name)
         if wanted is None:
             counter = name.endswith("num_batches_tracked")
-            lost += name.startswith("network.backbone.") and not counter
             draft.drop(name, "frozen norms count no batches" if counter else "no place for it")
         elif piece.tensor.shape != wanted.shape:
             draft.drop(name, "another shape", wanted)
             misfits.append(name)
-            lost += name.startswith("network.backbone.")
     for name in misfits:  # with initial weights a bias means nothing
         if (bias := name.removesuffix(".weight") + ".bias") in draft.pieces:
             draft.drop(bias, "the weight that this bias belongs to has another shape")
-    if lost:
-        logger.warning("the backbone is not the source's: %d of its tensors do not fit", lost)
+    lost = [n for n in backbone - draft.pieces.keys() if not n.endswith("num_batches_tracked")]
+    new = [n for n in target.weights.keys() - draft.pieces.keys() if backbone and _LAYER.match(n)]
+    if lost or new:
+        text = "the backbone is not the source's: %d of its tensors do not fit, %d layers are new"
+        logger.warning(text, len(lost), len(new))

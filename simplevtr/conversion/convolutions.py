@@ -4,8 +4,7 @@ At rest, that is with an offset layer of zeros, a deformable v1 layer is a plain
 v2 layer is one times sigmoid(0) = 1/2.
 
 The ResNets of Caffe in detectron2's zoo ("MSRA") and most detectors trained from them take BGR
-frames in [0, 255] from which only the mean is subtracted. The statistics of their norms are folded
-into weight and bias, which is how they are recognised.
+frames in [0, 255] from which only the mean is subtracted.
 """
 
 import re
@@ -19,8 +18,6 @@ from torch import Tensor
 OUTPUTS = {"dcnv1": 18, "dcnv2": 27}  # of the offset layer, two or three for each of nine taps
 AT_REST = {"plain": 1.0, "dcnv1": 1.0, "dcnv2": 0.5}
 STEM = "network.backbone.stem.conv1.weight"
-CAFFE_MEAN = (123.675, 116.280, 103.530)  # of R, G, B
-STEM_NORM = "network.backbone.stem.conv1.norm."
 _LAYER = re.compile(r"(network\.mask_head\.deform\.\d+\.(?:conv\.)?)weight")
 _LOGIT = re.compile(r"(network\.mask_head\.deform\.\d+\.)weight")
 
@@ -102,27 +99,15 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
 
 
 def refit_stem(draft: Draft, target: Target) -> None:
-    """Turn a first convolution for Caffe's frames into one for the model's.
-
-    Raises:
-        ValueError: if the model subtracts another mean.
-    """
-    wanted = target.weights.get(STEM)
-    if (
-        STEM not in draft.pieces
-        or wanted is None
-        or draft.pieces[STEM].tensor.shape != wanted.shape
-    ):
+    """Turn a first convolution for Caffe's frames into one for the model's."""
+    piece, wanted = draft.pieces.get(STEM), target.weights.get(STEM)
+    if piece is None:
+        raise ValueError("the source is Caffe's, and this model has no place for its first layer")
+    if wanted is None or piece.tensor.shape != wanted.shape:
         return
-    if any(abs(a - b) > 0.01 for a, b in zip(target.pixel_mean, CAFFE_MEAN, strict=True)):
-        raise ValueError(
-            f"the source expects frames less {CAFFE_MEAN} (RGB), and MODEL.PIXEL_MEAN is "
-            f"{tuple(target.pixel_mean)}"
-        )
-    weight = draft.pieces[STEM].tensor  # (N, 3, k, k)
+    weight = piece.tensor  # (N, 3, k, k)
     draft.put(
         STEM,
-        weight.flip(1) * weight.new_tensor(target.pixel_std)[:, None, None],
-        "BGR in [0, 255] (Caffe's) -> RGB divided by MODEL.PIXEL_STD: the same function; the "
-        "bottlenecks of these weights expect MODEL.RESNETS.STRIDE_IN_1X1 True",
+        weight.flip(1) * weight.new_tensor(target.settings["MODEL.PIXEL_STD"])[:, None, None],
+        "BGR in [0, 255] (Caffe's) -> RGB divided by MODEL.PIXEL_STD: the same function",
     )

@@ -1,8 +1,13 @@
 """Both ends of a conversion: weights on their way from a source, and what a model wants."""
 
+import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from simplevtr.config import default_config
+from simplevtr.config_file import flat
 from simplevtr.conversion.conversion_report import ConversionReport, Entry
 from simplevtr.data.categories import DATASET_CATEGORIES
 
@@ -11,7 +16,14 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import Tensor
 
-NO_SEED = 0  # for configs that leave the seed to chance
+logger = logging.getLogger(__name__)
+
+# Keys that no tensor shows: with other values the same weights compute something else.
+_UNSEEN = re.compile(
+    r"INPUT\.FORMAT|MODEL\.(PIXEL_MEAN|PIXEL_STD|TIMM\.NAME|TIMM\.SIZE|"
+    r"RESNETS\.(RES5_DILATION|STAGE_STRIDES|STEM_STRIDE|STRIDE_IN_1X1)|"
+    r"SIMPLEVTR\.(DECODER_INPUT|NUM_HEADS|MASK_HEAD\.ATTENTION_SCALE|PIXEL\.MASKED_ATTENTION))"
+)
 
 
 @dataclass(frozen=True)
@@ -90,10 +102,16 @@ class Target:
     query_frames: int  # T of queries with a frame axis; 0 without
     class_offset: int = 0  # leading class indices that no category uses
     classes: tuple[str, ...] = ()  # names of the K classes after them; () if unknown
-    # Statistics by which the model normalises RGB frames in [0, 255].
-    pixel_mean: tuple[float, ...] = (123.675, 116.280, 103.530)
-    pixel_std: tuple[float, ...] = (58.395, 57.120, 57.375)
-    image_format: str = "RGB"
+    settings: Mapping[str, Any] = field(default_factory=lambda: flat(default_config()))  # config
+
+    def warn_of_unseen(self, trained: Mapping[str, Any], names: Iterable[str]) -> None:
+        """Tell where weights of these ``names`` were trained with other ``settings``."""
+        heads = any(not name.startswith("network.backbone.") for name in names)
+        for key in sorted(filter(_UNSEEN.fullmatch, trained.keys() & self.settings.keys())):
+            old, new = trained[key], self.settings[key]
+            if old != new and (heads or not key.startswith("MODEL.SIMPLEVTR.")):
+                text = "%s is %r, but such weights are trained with %r: the result may be worse"
+                logger.warning(text, key, new, old)
 
 
 def target_of_config(cfg: CfgNode) -> Target:
@@ -105,7 +123,7 @@ def target_of_config(cfg: CfgNode) -> Target:
     cfg.defrost()
     cfg.MODEL.DEVICE = "cpu"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(cfg.SEED if cfg.SEED >= 0 else NO_SEED)
+        torch.manual_seed(max(cfg.SEED, 0))  # below 0 it is left to chance
         weights = build_model(cfg).state_dict()
     node = cfg.MODEL.SIMPLEVTR
     datasets = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
@@ -116,7 +134,5 @@ def target_of_config(cfg: CfgNode) -> Target:
         query_frames=node.QUERY_FRAMES,
         class_offset=node.CLASS_OFFSET,
         classes=tuple(name for _, name in next(public, ())),
-        pixel_mean=tuple(cfg.MODEL.PIXEL_MEAN),
-        pixel_std=tuple(cfg.MODEL.PIXEL_STD),
-        image_format=cfg.INPUT.FORMAT,
+        settings=flat(cfg),
     )

@@ -98,4 +98,6 @@ _PLAIN_END = [
 VISTR = NameTable(_prefixed("", "network.", [*_prefixed("vistr.", "", _DETR), *_MASK_HEAD]))
 # Reads DETR's weights, under VisTR's prefix (``layouts`` puts it there), with either's mask head.
 DETR = NameTable([*VISTR.rows, *_prefixed("", "network.", _PLAIN_END)])
-TORCHVISION = NameTable(_prefixed("", "network.backbone.", _RESNET))
+# What else is in a block (squeeze and excitation) is the backbone's too, though we have no place.
+_BLOCKS = [(f"layer{stage}.{{}}.", f"res{stage + 1}.{{}}.") for stage in (1, 2, 3, 4)]
+TORCHVISION = NameTable(_prefixed("", "network.backbone.", [*_RESNET, *_BLOCKS]))
