@@ -175,10 +175,10 @@ def merge_text(cfg: CfgNode, text: str, source: str) -> None:
 
 def merge_words(cfg: CfgNode, words: Sequence[str]) -> None:
     """Merge KEY VALUE words of a command line into ``cfg``; ValueError where it is not allowed."""
-    if len(words) % 2:
-        raise ValueError(f"options come as KEY VALUE pairs, got {len(words)} words: {list(words)}")
     if late := next((word for word in words[::2] if word.startswith("--")), None):
         raise ValueError(f"command line: {late} must stand before the KEY VALUE pairs")
+    if len(words) % 2:
+        raise ValueError(f"options come as KEY VALUE pairs, got {len(words)} words: {list(words)}")
     for key, value in zip(words[::2], words[1::2], strict=True):
         prefix, dot, name = key.rpartition(".")
         node: Any = cfg

@@ -39,6 +39,9 @@ def test_a_value_of_the_wrong_type():
 
 
 def test_an_option_without_value():
+    for words in (["SEED", "1", "--overlay"], ["SEED", "1", "--workers", "2"]):
+        with pytest.raises(ValueError, match=f"{words[2]} must stand before the KEY VALUE pairs"):
+            setup_cfg("", words)
     with pytest.raises(ValueError, match="KEY VALUE pairs, got 1 words"):
         setup_cfg("", ["SEED"])
 
