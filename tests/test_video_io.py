@@ -405,6 +405,20 @@ def test_interrupted_run_keeps_what_is_done_under_another_name(tmp_path, name, c
     assert partial.exists()
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "folder"])
+def test_two_runs_into_one_output_do_not_mix(tmp_path, name):
+    with open_sink(tmp_path / name, NTSC, (40, 60)) as first:
+        with open_sink(tmp_path / name, NTSC, (40, 60)) as second:
+            for frame in moving_square(60, 40, 60):  # more than an encoder keeps to itself
+                first.write(frame)
+            for frame in moving_square(4, 40, 60):
+                second.write(frame)
+        assert len(list(open_source(second.path))) == 4
+        first.path.rename(tmp_path / f"second_{name}")
+    assert len(list(open_source(first.path))) == 60
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"second_{name}"}
+
+
 def test_nothing_is_left_of_a_run_without_frames(tmp_path):
     for name in ("clip.mp4", "folder"):
         with pytest.raises(ValueError, match="no frames"), open_sink(tmp_path / name, NTSC, (4, 6)):

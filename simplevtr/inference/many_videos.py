@@ -89,8 +89,7 @@ class SegmentTask:
         """
         path, output = self.output / _SETTINGS, self.output
         if path.is_file():
-            before = read_json(path)
-            before = before if isinstance(before, dict) else {}
+            before = before if isinstance(before := read_json(path), dict) else {}
             for key in [*self.settings, *before]:
                 old, new = before.get(key), self.settings.get(key)
                 if old != new:

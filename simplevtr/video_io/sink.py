@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,13 +44,13 @@ class Sink:
         whole.parent.mkdir(parents=True, exist_ok=True)
         if whole.is_dir():  # another disk may begin there, to which nothing can be renamed
             whole /= whole.name
-        # A free name: an earlier run may have left its own.
-        extras = itertools.chain([""], (f"-{number}" for number in itertools.count(1)))
-        stem = whole.stem[:NAME_ROOM]
-        names = (whole.with_name(f"{stem}.partial{extra}{whole.suffix}") for extra in extras)
-        self._partial = next(name for name in names if not name.exists())
-        if self.is_folder:
-            self._partial.mkdir()
+        for number in itertools.count():  # an earlier run may have left its own
+            extra = f"-{number}" if number else ""
+            name = f"{whole.stem[:NAME_ROOM]}.partial{extra}{whole.suffix}"
+            self._partial = whole.with_name(name)
+            with suppress(FileExistsError):  # made at once: another run may write there meanwhile
+                self._partial.mkdir() if self.is_folder else self._partial.touch(exist_ok=False)
+                break
 
     def __enter__(self) -> Self:
         return self
