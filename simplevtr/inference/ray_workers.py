@@ -7,14 +7,13 @@ more.
 import logging
 import warnings
 from collections.abc import Generator, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from simplevtr.inference.many_videos import Outcome, SegmentTask
 from simplevtr.inference.workers import KILLED, load_or_reason
 from simplevtr.terminal import one_line
-from simplevtr.video_io import NamedVideo, RemoteFile
+from simplevtr.video_io import NamedVideo
 
 _NO_MODEL = "no model"  # instead of an outcome's state
 
@@ -32,21 +31,15 @@ def load_ray() -> ModuleType:
 class _RayWorker:
     """An actor with a model."""
 
-    def __init__(self, task: SegmentTask) -> None:
+    def __init__(self, task: SegmentTask, videos: Sequence[NamedVideo]) -> None:
+        self._videos = videos
         self._segment = load_or_reason(task)  # Ray would try again and again, and print how it went
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        remote = RemoteFile(row["address"], row["remote"]) if row["address"] else None
-        video = NamedVideo(row["name"], Path(row["path"]), remote)
+        video = self._videos[row["number"]]
         if isinstance(self._segment, str):
             return Outcome(video.name, _NO_MODEL, reason=self._segment)._asdict()
         return self._segment(video)._asdict()
-
-
-def _row(video: NamedVideo) -> dict[str, str]:
-    remote = video.remote or RemoteFile("", "")
-    place = {"address": remote.address, "remote": remote.path}
-    return {"name": video.name, "path": str(video.path), **place}
 
 
 def on_ray(
@@ -80,14 +73,14 @@ def on_ray(
         gpus = int(ray.cluster_resources().get("GPU", 0)) if gpu else 1
         if not gpus:  # Ray would wait for one
             raise ValueError(f"MODEL.DEVICE is cuda, but the cluster at {address} has no GPU")
-        rows = [_row(video) for video in videos]
+        rows = [{"number": number} for number in range(len(videos))]
         workers = min(workers or gpus, len(rows))
         # One video at a time: those that wait at a worker would be lost with it.
         pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
         with warnings.catch_warnings(action="ignore"):  # tries have no other name before Ray 2.64
             done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
                 _RayWorker,
-                fn_constructor_args=(task,),
+                fn_constructor_args=(task, videos),
                 compute=pool,
                 num_gpus=1 if gpu else 0,
                 max_task_retries=1,

@@ -71,9 +71,8 @@ def find_remote(address: str, suffixes: tuple[str, ...]) -> tuple[PurePosixPath,
             fixed = itertools.takewhile(lambda part: not glob.has_magic(part), place.parts)
             base = PurePosixPath(*fixed)
         else:
-            below = [(name, name.removeprefix(path)) for name in system.find(path)]
-            below = [(name, end) for name, end in below if "/." not in end]
-            paths = [name for name, end in below if end.lower().endswith(suffixes)]
+            below = [name for name in system.find(path) if "/." not in name.removeprefix(path)]
+            paths = [name for name in below if name.lower().endswith(suffixes)]
     files = [RemoteFile(address, path) for path in paths]
     if not files:
         raise FileNotFoundError(f"{redacted(address)}: no video is there")

@@ -43,9 +43,8 @@ def add_sound(path: Path, source: Path) -> None:
             if stream is None:
                 logger.warning("%s: it has no sound, so neither does the result", source)
                 return
-            ways = []
-            if stream.codec_context is not None:
-                ways = [_copied] * (stream.codec_context.name in _COPIED) + [_encoded]
+            codec = stream.codec_context
+            ways = [_copied] * (codec.name in _COPIED) + [_encoded] if codec else []
             reader = StreamReader(container, str(source))
             next(iter(reader), None)
             zero = reader.timeline.origin()
