@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
-from simplevtr.video_io import FrameTiming, open_sink, open_source
+from simplevtr.video_io import FrameTiming, open_sink, open_source, video_source
 
 import av
 import numpy as np
@@ -266,6 +268,34 @@ def test_errors_inside_a_video_are_reported(tmp_path, caplog, name, codec):
     assert 10 < count <= 30
     found = rf"damaged; {count}( of 30)? frames can be read and are kept \((errors in|1 packets)"
     assert re.match(found, source.damage)
+
+
+def test_videos_that_are_read_at_once_have_errors_of_their_own(tmp_path, monkeypatch):
+    whole = record(tmp_path / "a.mp4", noise(30), fps=25, options={"preset": "ultrafast"})
+    content = bytearray(whole.read_bytes())
+    content[len(content) // 4 :: 2000] = bytes(len(content[len(content) // 4 :: 2000]))
+    (tmp_path / "b.mp4").write_bytes(content)
+
+    def damage(name):
+        source = open_source(tmp_path / name)
+        list(source)
+        return source.damage
+
+    alone = {name: damage(name) for name in ("a.mp4", "b.mp4")}
+    assert (alone["a.mp4"], "errors in" in alone["b.mp4"]) == ("", True)
+    listen_in = video_source._complaints
+
+    @contextlib.contextmanager
+    def slowly():
+        with listen_in() as found:
+            time.sleep(0.001)  # as a large frame takes, while other threads run
+            yield found
+            time.sleep(0.001)
+
+    monkeypatch.setattr(video_source, "_complaints", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(damage, [*alone] * 3))
+    assert found == [*alone.values()] * 3
 
 
 def test_what_is_not_a_video_is_refused_by_name(tmp_path):

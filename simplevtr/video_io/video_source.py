@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from simplevtr.video_io.frame_source import FrameSource, FrameTiming, Timeline
@@ -18,6 +19,7 @@ from av.container import InputContainer
 logger = logging.getLogger(__name__)
 
 _DEPENDENT = 1 << 19  # a part of another stream's picture; PyAV has no name for it
+_LOG = Lock()  # FFmpeg has one log for all threads
 _HOPELESS = 1000  # packets without a single frame
 # FFmpeg follows these to other files or addresses, which the user did not name.
 _PLAYLISTS = {"hls", "concat", "dash", "sdp", "imf"}
@@ -85,7 +87,7 @@ class StreamReader:
         try:
             for packet in self._container.demux(self._stream):
                 try:
-                    with _complaints() as complaints:
+                    with _LOG, _complaints() as complaints:
                         frames = packet.decode()
                 except av.error.EOFError:
                     continue
