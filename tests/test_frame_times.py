@@ -30,6 +30,16 @@ def test_rounded_times_are_what_the_rate_says():
     ]
 
 
+@pytest.mark.parametrize("fps", [960, 2000, Fraction(2997), 4800])
+def test_frames_shorter_than_a_tick_have_times_of_their_own(tmp_path, fps):
+    source = open_source(record(tmp_path / "clip.mkv", pictures(40), fps=fps))  # milliseconds
+    assert len(list(source)) == 40
+    assert [source.timing(i) for i in range(40)] == [
+        FrameTiming(i / source.fps, 1 / source.fps) for i in range(40)
+    ]
+    assert round(source.fps) == fps
+
+
 def test_times_that_vary_are_kept():
     times = timeline([500, 540, 700, (720, 90)])
     assert starts(times) == [0, 0.04, 0.2, 0.22]

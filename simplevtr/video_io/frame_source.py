@@ -1,5 +1,6 @@
 """The interface of all sources of frames, and when the frames of a video are shown."""
 
+import math
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator
@@ -33,8 +34,9 @@ class Timeline:
     """
 
     def __init__(self, fps: Fraction | None, tick: Fraction, *, may_jump: bool = False):
-        self._fps, self._tick, self._may_jump = fps, tick, may_jump
-        self._step = max(1, round(1 / (fps * tick))) if fps else 1
+        self._parts = math.ceil(fps * tick) if fps else 1  # of a tick, for frames that share one
+        self._fps, self._tick, self._may_jump = fps, tick / self._parts, may_jump
+        self._step = max(1, round(1 / (fps * self._tick))) if fps else 1
         self._origin = 0  # ticks on the container's clock that are time 0
         self._starts, self._durations = array("q"), array("q")
         # Ticks at which the frames were decoded, as long as these rise; None: they do not.
@@ -49,6 +51,7 @@ class Timeline:
 
         ``dts`` is the time of the packet that was decoded last, None if unknown.
         """
+        pts, duration, dts = (t and t * self._parts for t in (pts, duration, dts))
         if self._by_decoding:
             pts = dts
         elif self._decoded is not None and pts is not None:
@@ -82,9 +85,9 @@ class Timeline:
         """
         start, duration = self._starts[index] * self._tick, self._durations[index] * self._tick
         if self._fps:
-            if abs(start - index / self._fps) < self._tick:
+            if abs(start - index / self._fps) < self._parts * self._tick:
                 start = index / self._fps
-            if abs(duration - 1 / self._fps) < self._tick:
+            if abs(duration - 1 / self._fps) < self._parts * self._tick:
                 duration = 1 / self._fps
         return FrameTiming(start, duration)
 
