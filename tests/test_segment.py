@@ -1,6 +1,7 @@
 """``simplevtr segment``: many videos, what is written of them, and what may happen meanwhile."""
 
 import csv
+import json
 import multiprocessing
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from benchmarks import many_videos
 from simplevtr.commands import demo, segment
 from simplevtr.inference import Outcome, in_processes
+from simplevtr.inference import many_videos as many
 from simplevtr.video_io import NamedVideo, RemoteFile, find_videos, remote, video_list
 
 import fsspec
@@ -153,6 +155,50 @@ def test_what_is_done_is_not_done_again(clips, options, tmp_path):
     assert not (out / "a/1.mp4/mots").exists()  # of the earlier version
 
 
+def test_outputs_of_which_a_part_is_gone_are_made_again(options, tmp_path):
+    record(tmp_path / "a.mp4", pictures(5))
+    arguments = options([tmp_path / "a.mp4"], "--mots", "--overlay")
+    assert segment.main(arguments) == 0
+    own = tmp_path / "out/a.mp4"
+    before = {path: path.read_bytes() for path in own.rglob("*.*") if path.name != "video.json"}
+    for name in ("mots/000002.png", "results.json", "overlay.mp4"):
+        (own / name).unlink() if name.startswith("mots") else (own / name).write_bytes(b"")
+        assert segment.main(arguments) == 0
+        assert states(tmp_path / "out") == {"a.mp4": "done"}
+        assert {path: path.read_bytes() for path in before} == before
+    assert segment.main(arguments) == 0
+    assert states(tmp_path / "out") == {"a.mp4": "skipped"}
+
+
+def test_a_video_that_changes_while_it_is_read_fails(options, tmp_path):
+    words = options([record(tmp_path / "a.mp4", pictures(5))])
+    task, _ = segment._plan(segment.main.parser().parse_args(words), tmp_path / "out")
+    work = task.load()
+    (video,) = find_videos([str(tmp_path / "a.mp4")])
+    with pytest.MonkeyPatch.context() as patched:
+        real = many.write_results
+
+        def grow(*args):
+            with video.path.open("ab") as file:
+                file.write(bytes(9))
+            return real(*args)
+
+        patched.setattr(many, "write_results", grow)
+        outcome = work(video)
+    assert outcome.state == "failed"
+    assert outcome.reason == "it was changed while it was read; run this again"
+    assert not (tmp_path / "out/a.mp4").exists()
+    assert work(video).state == "done"
+
+
+def test_a_worker_that_begins_late_has_the_same_model_or_none(options, tmp_path):
+    words = options([record(tmp_path / "a.mp4", pictures(5))])
+    task, _ = segment._plan(segment.main.parser().parse_args(words), tmp_path / "out")
+    torch.save(torch.load(tmp_path / "model.pth") | {"iteration": 7}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match=r"model\.pth or the config was changed during this run"):
+        task.load()
+
+
 def test_what_a_damaged_video_lacks_is_told_each_time(options, tmp_path, capsys):
     record(tmp_path / "whole.mkv", pictures(60, 256, 256), options={"g": "1"})
     content = (tmp_path / "whole.mkv").read_bytes()
@@ -277,7 +323,13 @@ def test_user_errors_are_one_line_with_status_2(clips, options, tmp_path, capsys
     torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "wrong.pth")
     monkeypatch.setitem(sys.modules, "ray", None)
     capsys.readouterr()
+    old = json.loads((tmp_path / "out/settings.json").read_text())
+    for name, change in (("older", {"simplevtr": "0.0.9"}), ("named", {"classes": "cats"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "settings.json").write_text(json.dumps(old | change))
     cases = (
+        (options([video], output="older"), "simplevtr was 0.0.9, now it is 0.1.0; choose another"),
+        (options([video], output="named"), "classes was cats, now it is "),
         (options([video], weights=tmp_path / "other.pth"), "SHA-256 of MODEL.WEIGHTS was "),
         (options([video], "--opts", "TEST.WINDOW", "8"), "TEST.WINDOW was 4, now it is 8; choose"),
         (options([video], "--score-threshold", "0.5"), "TEST.SCORE_THRESHOLD was "),

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from simplevtr import __version__
 from simplevtr.config_file import flat
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
 from simplevtr.inference.two_passes import OUT_OF_MEMORY, draw_tracks, write_results
 from simplevtr.inference.video_outputs import DrawnOutputs, Targets
-from simplevtr.inference.video_predictor import VideoPredictor, check_weights
+from simplevtr.inference.video_predictor import VideoPredictor, check_weights, model_classes
 from simplevtr.run_config import setup_cfg
 from simplevtr.terminal import USER_ERRORS, error_text, one_line
 from simplevtr.video_io import NamedVideo, open_source
@@ -63,11 +64,12 @@ class Outcome(NamedTuple):
 
 
 def settings_of(cfg: CfgNode) -> dict[str, str]:
-    """What the tracks of a video depend on: the content of MODEL.WEIGHTS, and config keys."""
+    """What results depend on: this package, the content of MODEL.WEIGHTS, classes, config keys."""
     with open(check_weights(cfg), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     keys = {key: str(value) for key, value in flat(cfg).items() if key.startswith(_GROUPS)}
-    return {"SHA-256 of MODEL.WEIGHTS": digest} | {k: keys[k] for k in keys if k not in _OTHERS}
+    about = {"SHA-256 of MODEL.WEIGHTS": digest, "classes": str(model_classes(cfg))}
+    return {"simplevtr": __version__} | about | {k: keys[k] for k in keys if k not in _OTHERS}
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,9 @@ class SegmentTask:
         except ValueError:
             record = None
         if not isinstance(record, dict) or record.get("files") != _fingerprint(video):
-            reason = (
-                f"{folder} has results of another version of it; delete that folder, or choose "
-            )
-            return Outcome(video.name, "failed", reason=reason + "another --output")
-        if not all((folder / name).exists() for name in self._wanted()):
+            what = "has results of another version of it; delete that folder, or choose another"
+            return Outcome(video.name, "failed", reason=f"{folder} {what} --output")
+        if not all(_is_whole(folder / name, record["frames"]) for name in self._wanted()):
             return None
         return Outcome(video.name, state, *(record[name] for name in Outcome._fields[2:]))
 
@@ -145,6 +145,8 @@ class SegmentTask:
         """
         cfg = setup_cfg(self.config_file, [*self.opts, *opts])
         predictor = VideoPredictor(cfg)
+        if settings_of(cfg) != self.settings:
+            raise ValueError(f"{cfg.MODEL.WEIGHTS} or the config was changed during this run")
         painter = TrackPainter(predictor.class_names, min_score=cfg.TEST.SCORE_THRESHOLD)
         if not (self.output / _SETTINGS).exists():
             write_json(self.output / _SETTINGS, self.settings, overwrite=True, indent=2)
@@ -170,20 +172,21 @@ class SegmentTask:
         folder, partial = self.output / video.name, self.output / _PARTIAL
         partial.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=partial) as place:
-            path = video.remote.copy_to(place) if video.remote else video.path
-            source = open_source(path)
+            source = open_source(video.remote.copy_to(place) if video.remote else video.path)
             paths = {name: os.path.join(place, name) for name in self._wanted()}
             targets = Targets(paths.get(_OVERLAY), paths.get(_MOTS), paths[RESULTS_NAME])
-            outputs = DrawnOutputs(targets, source, painter)
-            with outputs:
+            with DrawnOutputs(targets, source, painter) as outputs:
                 result = predictor.predict(source)
                 tracks = write_results(predictor, outputs, result)
                 if outputs.wanted:
                     draw_tracks(result, source, outputs)
+            if _fingerprint(video) != fingerprint:
+                raise ValueError("it was changed while it was read; run this again")
             folder.mkdir(parents=True, exist_ok=True)
             # Without a record, nothing there is known to belong to this video.
             for name in paths if (folder / RECORD_NAME).exists() else _OF_VIDEO:
-                _remove(folder / name)
+                old = folder / name
+                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
             for name, path in paths.items():
                 os.replace(path, folder / name)
         seconds = round(time.perf_counter() - begin, 3)
@@ -204,11 +207,11 @@ class SegmentTask:
         return self.output / _SUMMARY
 
 
-def _remove(path: Path) -> None:
+def _is_whole(path: Path, frames: int) -> bool:
+    """Whether nothing of an output was deleted or cut off since it was written."""
     if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        return len(list(path.glob("*.png"))) == frames
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _fingerprint(video: NamedVideo) -> list:
