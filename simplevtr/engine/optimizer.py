@@ -54,16 +54,10 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
             )
     clipping = solver.CLIP_GRADIENTS
     if clipping.ENABLED and clipping.CLIP_TYPE == "full_model":
-        _clip_global_norm(optimizer, clipping.CLIP_VALUE, clipping.NORM_TYPE)
+
+        def clip(*_: Any) -> None:  # before each step; gradients are unscaled by then
+            nn.utils.clip_grad_norm_(model.parameters(), clipping.CLIP_VALUE, clipping.NORM_TYPE)
+
+        optimizer.register_step_pre_hook(clip)
         return optimizer
     return maybe_add_gradient_clipping(cfg, optimizer)
-
-
-def _clip_global_norm(optimizer: torch.optim.Optimizer, limit: float, norm_type: float) -> None:
-    """Clip the norm over all parameters before each step (gradients are unscaled by then)."""
-
-    def clip(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        params = [p for group in optimizer.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(params, limit, norm_type)
-
-    optimizer.register_step_pre_hook(clip)

@@ -109,7 +109,7 @@ class ClipTrainer(DefaultTrainer):
     def run_step(self) -> None:
         """Run one iteration, with random numbers that depend on seed, process and iteration alone.
 
-        Raises FloatingPointError if a loss is infinite or NaN, in all processes.
+        Raises FloatingPointError if a loss of this process is infinite or NaN.
         """
         key = (self._clips.seed, comm.get_rank(), self.iter)
         seed_all_rng(int(np.random.SeedSequence(key).generate_state(1)[0]))
@@ -200,9 +200,7 @@ def build_step_trainer(
     detectron2's trainer for float16 has around it. That trainer is taken for its loss scale alone:
     small gradients would become zero in float16; bfloat16 has the range of float32.
     """
-    precision = Precision.from_config(cfg)
-    precision.check(torch.device(cfg.MODEL.DEVICE))
-    if precision.training == torch.float16:
+    if Precision.from_config(cfg).training == torch.float16:
         return ScaledTrainer(model, clips, optimizer, grad_scaler=torch.amp.GradScaler("cuda"))
     return SimpleTrainer(model, clips, optimizer)
 
@@ -221,22 +219,17 @@ class ScaledTrainer(AMPTrainer):
 def refuse_infinite_losses(
     model: nn.Module, args: tuple[list[dict[str, Any]]], losses: dict[str, torch.Tensor]
 ) -> None:
-    """After the forward pass of a training, see that all losses are finite in all processes.
+    """After the forward pass of a training, FloatingPointError if a loss is not finite.
 
-    Else FloatingPointError in every process, naming the clips of those whose losses are not.
+    It names the clips of this process; no other one goes on, as they wait for its gradients.
     """
-    if not model.training:
-        return
-    clips = []
-    if not torch.stack([loss.detach() for loss in losses.values()]).isfinite().all():
-        clips = [
+    if model.training and not torch.stack([x.detach() for x in losses.values()]).isfinite().all():
+        clips = (
             f"{clip['file_names'][0]} (video {clip['video_id']}), frames {clip['frame_idx']}"
             for clip in args[0]
-        ]
-    found = [f"process {r}: {', '.join(c)}" for r, c in enumerate(comm.all_gather(clips)) if c]
-    if found:
+        )
         raise FloatingPointError(
-            f"A loss became infinite or NaN on the clips of {'; of '.join(found)}. Lower "
-            "SOLVER.BASE_LR, or look at these frames and masks. The last checkpoint is from before "
-            "this iteration (--resume)"
+            f"A loss became infinite or NaN on the clips of process {comm.get_rank()}: "
+            f"{', '.join(clips)}. Lower SOLVER.BASE_LR, or look at these frames and masks. The "
+            "last checkpoint is from before this iteration (--resume)"
         )
