@@ -5,6 +5,7 @@ detectron2's model zoo by an unpickler that allows as little (``safe_pickle``).
 """
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -65,7 +66,10 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
         raise FileNotFoundError(f"{path} does not exist")
     try:
         content = _content(path, mapped)
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, OSError) as error:
+        # torch looks before the beginning of an archive that was cut off early.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise _unsafe(path, error) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no weights, a dict of names and tensors")

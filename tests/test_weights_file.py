@@ -117,10 +117,10 @@ def test_a_file_that_would_run_code_is_refused(tmp_path, name, place):
     assert not written.exists()
 
 
-def truncated_archive():
+def truncated_archive(content, end):
     buffer = io.BytesIO()
-    torch.save({"model": WEIGHTS}, buffer)
-    return buffer.getvalue()[:-200]
+    torch.save({"model": content}, buffer)
+    return buffer.getvalue()[:end]
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".pkl", ".safetensors"])
@@ -131,7 +131,8 @@ def truncated_archive():
         (b"\xef\xbb\xbf\n<!DOCTYPE html><html>Not found</html>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer.*pull"),
         (b"Not Found\n", "it is text that begins with 'Not Found"),
-        (truncated_archive(), "it is an archive that is damaged or incomplete"),
+        (truncated_archive(WEIGHTS, -200), "it is an archive that is damaged or incomplete"),
+        (truncated_archive(torch.ones(9999), 5000), "it is an archive that is damaged or incompl"),
         (b"PK\x03\x04 no zip", "it is an archive that is damaged or incomplete"),
         (b"\x80\x02}q", "it is damaged"),
         (b"\x80\x04junk", "it is damaged"),
