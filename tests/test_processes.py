@@ -55,7 +55,9 @@ def test_one_process_runs_here():
     [
         ({"processes": 0}, "--num-gpus 0"),
         ({"processes": 1, "machines": 2, "machine_rank": 2}, "--machine-rank 2"),
-        ({"processes": 1, "machines": 2}, "--num-machines 2 needs --dist-url"),
+        ({"processes": 1, "machines": 2}, "--dist-url is 'auto'; tcp://HOST:PORT is needed"),
+        ({"processes": 2, "dist_url": "127.0.0.1:29500"}, "--dist-url is '127.0.0.1:29500'; tcp"),
+        ({"processes": 2, "dist_url": "tcp://127.0.0.1"}, "--dist-url is 'tcp://127.0.0.1'; tcp"),
     ],
 )
 def test_numbers_that_cannot_be(options, message):

@@ -62,9 +62,9 @@ def run_processes(
         raise ValueError(f"--num-gpus is {processes}, but this machine has {gpus} GPUs")
     if processes == machines == 1:
         return run(*args)
-    if machines > 1 and dist_url == "auto":
+    if not re.fullmatch(r"tcp://\S+:\d+|file:///.+" + "|auto" * (machines == 1), dist_url):
         raise ValueError(
-            f"--num-machines {machines} needs --dist-url tcp://HOST:PORT, the same on all machines"
+            f"--dist-url is {dist_url!r}; tcp://HOST:PORT is needed, the same on all machines"
         )
     messages = torch.multiprocessing.get_context("spawn").SimpleQueue()
     # The user reads why processes are ended, which need not be listed.
