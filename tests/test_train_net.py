@@ -182,6 +182,21 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
     assert rates[-1] == pytest.approx(1e-5)  # a tenth after half an epoch
 
 
+def test_a_warm_up_as_long_as_the_training_is_told_of(tiny_opts, caplog):
+    args = [
+        "--config-file",
+        CLIPS_CONFIG,
+        *tiny_opts,
+        "SOLVER.MAX_ITER",
+        "9",
+        "SOLVER.WARMUP_ITERS",
+    ]
+    for iterations, told in (("9", True), ("8", False)):
+        caplog.clear()
+        runs.read_config(train_net.main.parser().parse_args([*args, iterations]))
+        assert ("WARMUP_ITERS is 9 of 9 iterations: the rate never" in caplog.text) == told
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -55,6 +55,9 @@ def read_config(args: Namespace) -> CfgNode:
             ) from error
         share_batch(cfg)
         resolve_schedule(cfg)
+        if (warmup := cfg.SOLVER.WARMUP_ITERS) >= cfg.SOLVER.MAX_ITER:
+            text = "SOLVER.WARMUP_ITERS is %d of %d iterations: the rate never reaches BASE_LR"
+            logger.warning(text, warmup, cfg.SOLVER.MAX_ITER)
     last = last_checkpoint(cfg.OUTPUT_DIR) if args.resume else None
     known = saved_classes(last or (cfg.MODEL.WEIGHTS if args.eval_only else ""))
     settle_classes(cfg, train=not args.eval_only, known=known)
