@@ -254,8 +254,11 @@ def _fitted_items(values: Sequence[Any], example: Sequence[Any], key: str) -> li
 
 
 def _unknown(key: str, cfg: CfgNode) -> ValueError:
-    nearest = difflib.get_close_matches(key, flat(cfg), n=3, cutoff=0.5)
+    known = flat(cfg)
+    nearest = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+    if any(f"{name}.".startswith(f"{key}.") for name in known):
+        hint = f" as one name with dots: write {key.replace('.', ': {')}: ...{'}' * key.count('.')}"
     return ValueError(f"the config key {one_line(key)} does not exist{hint}")
 
 

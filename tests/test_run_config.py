@@ -102,6 +102,8 @@ EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"
         ("INPUT: {CROP_RANGE: [1]}\n", r"INPUT.CROP_RANGE: \[1\] has 1 entries; 2 are needed"),
         ("TEST: {EXPECTED_RESULTS: [[segm, AP, 5]]}\n", r"RESULTS\[0\]: .* has 3 entries; 4"),
         ("1: 2\n", r"the config key 1 does not exist"),
+        ("SOLVER.MAX_ITER: 2\n", r"as one name with dots: write SOLVER: {MAX_ITER: \.\.\.}"),
+        ("MODEL: {SIMPLEVTR.LOSS: {}}\n", r"write MODEL: {SIMPLEVTR: {LOSS: \.\.\.}}"),
     ],
 )
 def test_a_file_that_is_not_a_config_is_named_in_one_line(tmp_path, monkeypatch, content, message):
