@@ -1,6 +1,6 @@
 """Which values keys take, and which keys only one mask head reads; all else is refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from simplevtr.config import default_config
@@ -250,9 +250,7 @@ def check_config(cfg: CfgNode) -> None:
             "MODEL.SIMPLEVTR.MATCHER.FRAMES 'all' takes class 0 for absent objects, as VisTR does; "
             "set MODEL.SIMPLEVTR.CLASS_OFFSET to 1, so that it is not one of the categories"
         )
-    if not cfg.OUTPUT_DIR:
-        raise ValueError("OUTPUT_DIR is empty; the name of a folder is needed")
-    if "://" in cfg.OUTPUT_DIR:
+    if not cfg.OUTPUT_DIR or "://" in cfg.OUTPUT_DIR:
         raise ValueError(f"OUTPUT_DIR is {cfg.OUTPUT_DIR!r}; a folder of this machine is needed")
     if len(set(cfg.DATASETS.TEST)) < len(cfg.DATASETS.TEST):
         raise ValueError(f"DATASETS.TEST names a dataset twice: {', '.join(cfg.DATASETS.TEST)}")
@@ -268,7 +266,7 @@ def check_config(cfg: CfgNode) -> None:
                 )
 
 
-def _switched_off(cfg: CfgNode) -> dict[str, str]:
+def _switched_off(cfg: CfgNode, kinds: Collection[str]) -> dict[str, str]:
     """Keys of what is switched off, groups of them too, and by which other key."""
     solver, idle = cfg.SOLVER, {}
     if solver.OPTIMIZER != "ADABELIEF":
@@ -276,23 +274,26 @@ def _switched_off(cfg: CfgNode) -> dict[str, str]:
     if not (solver.AMP.ENABLED or cfg.TEST.AMP):
         idle["SOLVER.AMP.DTYPE"] = "where SOLVER.AMP.ENABLED and TEST.AMP are False"
     if not solver.CLIP_GRADIENTS.ENABLED:
-        for key in ("CLIP_TYPE", "CLIP_VALUE", "NORM_TYPE"):
-            where = "where SOLVER.CLIP_GRADIENTS.ENABLED is False"
-            idle[f"SOLVER.CLIP_GRADIENTS.{key}"] = where
+        own = (f"SOLVER.CLIP_GRADIENTS.{key}" for key in ("CLIP_TYPE", "CLIP_VALUE", "NORM_TYPE"))
+        idle |= dict.fromkeys(own, "where SOLVER.CLIP_GRADIENTS.ENABLED is False")
     owners = {"CROP_RANGE": "crop", "CROP_RESIZE": "crop", "PHOTOMETRIC_PER": "photometric"}
     for key, name in owners.items():
         if name not in cfg.INPUT.AUGMENTATIONS:
             idle[f"INPUT.{key}"] = f"where INPUT.AUGMENTATIONS has no {name!r}"
+    if "stills" not in kinds:
+        idle["INPUT.PSEUDO_MOTION"] = "where DATASETS.TRAIN has no still images"
+    if len(kinds) < 2:
+        idle["DATASETS.PSEUDO_RATIO"] = "where DATASETS.TRAIN has not both still images and videos"
     return idle
 
 
-def check_words(cfg: CfgNode, keys: Sequence[str]) -> None:
+def check_words(cfg: CfgNode, keys: Sequence[str], kinds: Collection[str]) -> None:
     """Refuse ``keys`` of a command line that have no effect where other keys are as they are.
 
-    ValueError; files may have such keys, as those that build on them may choose otherwise.
+    ``kinds`` of training sets are "stills" and "videos". ValueError; files may have such keys, as
+    those that build on them may choose otherwise.
     """
-    idle = _switched_off(cfg)
-    solver = cfg.SOLVER
+    solver, idle = cfg.SOLVER, _switched_off(cfg, kinds)
     cosine = solver.LR_SCHEDULER_NAME == "WarmupCosineLR"
     ignored_by = {
         "LR_SCHEDULER_NAME": ("GAMMA", "STEPS", "STEP_EPOCHS") if cosine else ("BASE_LR_END",),

@@ -8,6 +8,7 @@ from simplevtr.config import default_config
 from simplevtr.config_checks import check_config, check_words
 from simplevtr.config_file import find_shipped, merge_file, merge_text, merge_words
 from simplevtr.data.builtin import register_from_cfg
+from simplevtr.data.coco_stills import is_stills
 from simplevtr.weights_file import config_inside
 
 import torch
@@ -41,11 +42,12 @@ def setup_cfg(config_file: str = "", opts: list[str] | tuple[str, ...] = ()) -> 
         cfg.OUTPUT_DIR, cfg.TEST.OVERWRITE = here
     merge_words(cfg, list(opts))
     check_config(cfg)
-    check_words(cfg, opts[::2])
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
     if cfg.MODEL.WEIGHTS and "://" not in cfg.MODEL.WEIGHTS:
         cfg.MODEL.WEIGHTS = str(find_shipped(os.path.expanduser(cfg.MODEL.WEIGHTS)))
     register_from_cfg(cfg)
+    kinds = {"stills" if is_stills(name) else "videos" for name in cfg.DATASETS.TRAIN}
+    check_words(cfg, opts[::2], kinds)
     return cfg
 
 

@@ -75,6 +75,13 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
         ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
         (CLIPS_CONFIG, ["SOLVER.STEPS", "(3,)"], "SOLVER.LR_SCHEDULER_NAME is WarmupCosineLR"),
         ("", ["SOLVER.BASE_LR_END", "1e-5"], "SOLVER.LR_SCHEDULER_NAME is WarmupMultiStepLR"),
+        (CLIPS_CONFIG, ["INPUT.PSEUDO_MOTION.SHEAR", "1.0"], "TRAIN has no still images"),
+        (CLIPS_CONFIG, ["DATASETS.PSEUDO_RATIO", "0.2"], "TRAIN has not both still images and vi"),
+        (
+            "configs/coco/detr_R50.yaml",
+            ["DATASETS.PSEUDO_RATIO", "0.2"],
+            "TRAIN has not both still images and videos",
+        ),
     ],
 )
 def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, message):
@@ -95,6 +102,12 @@ def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, 
 def test_keys_of_detectron2_that_nothing_reads_are_refused(key, value):
     with pytest.raises(ValueError, match=f"{key} is {value!r}, which SimpleVTR does not read; "):
         setup_cfg(CLIPS_CONFIG, [key, str(value)])
+
+
+def test_keys_of_still_images_are_taken_with_them():
+    stills = ["DATASETS.TRAIN", "('embedded_easy_train', 'coco_pseudo_2017_train')"]
+    setup_cfg(CLIPS_CONFIG, [*stills, "DATASETS.PSEUDO_RATIO", "0.2"])
+    setup_cfg("configs/coco/detr_R50.yaml", ["INPUT.PSEUDO_MOTION.SHEAR", "1.0"])
 
 
 def test_a_category_is_not_taken_for_absent_objects():
@@ -184,7 +197,7 @@ def test_keys_of_input_that_do_not_go_together(words, message):
 
 
 def test_names():
-    with pytest.raises(ValueError, match="OUTPUT_DIR is empty"):
+    with pytest.raises(ValueError, match="OUTPUT_DIR is ''; a folder of this machine"):
         setup_cfg("", ["OUTPUT_DIR", ""])
     with pytest.raises(ValueError, match="DATASETS.TEST names a dataset twice: a, a"):
         setup_cfg("", ["DATASETS.TEST", "('a', 'a')"])
