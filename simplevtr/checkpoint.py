@@ -37,10 +37,17 @@ PathManager.register_handler(PackageFiles(), allow_override=True)
 _UNNAMED = "%s does not name its classes: their order could not be checked"
 # The layers with a row for each class, and their rows after those ("no object").
 _CLASS_LAYERS = {"network.class_head.": 1, "network.dense_head.": 0}
-# Keys of MODEL and INPUT by which a trained model predicts the same whatever their values.
-_OF_TRAINING = re.compile(
-    r"MODEL\.(WEIGHTS|IGNORE_WEIGHTS|DEVICE|BACKBONE\.FREEZE_AT|SIMPLEVTR\.(LOSS\.(?!NO_OBJECT).*|"
-    r"MATCHER\..*|RECOMPUTE|DROPOUT|NO_OBJECT_BIAS))|INPUT\.(?!FORMAT).*"
+# Keys of MODEL and INPUT, but for those by which a trained model predicts the same in any case.
+_OF_MODEL = re.compile(
+    r"(?!(MODEL\.(WEIGHTS|IGNORE_WEIGHTS|DEVICE|BACKBONE\.FREEZE_AT|SIMPLEVTR\.(MATCHER\..*|"
+    r"LOSS\.(?!NO_OBJECT).*|RECOMPUTE|DROPOUT|NO_OBJECT_BIAS))|INPUT\.(?!FORMAT).*)$)"
+    r"(MODEL|INPUT)\..*"
+)
+# Keys that no tensor shows: with other values the same weights compute something else.
+UNSEEN = re.compile(
+    r"INPUT\.FORMAT|MODEL\.(PIXEL_MEAN|PIXEL_STD|TIMM\.NAME|TIMM\.SIZE|"
+    r"RESNETS\.(RES5_DILATION|STAGE_STRIDES|STEM_STRIDE|STRIDE_IN_1X1)|"
+    r"SIMPLEVTR\.(DECODER_INPUT|NUM_HEADS|MASK_HEAD\.ATTENTION_SCALE|PIXEL\.MASKED_ATTENTION))"
 )
 
 
@@ -74,15 +81,18 @@ def saved_classes(path: str) -> Classes | None:
     return classes
 
 
-def config_changes(checkpoint: Mapping[str, Any], cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
-    """Keys in which ``cfg`` differs from the config of a checkpoint, if known, and both values.
+def trained_config(checkpoint: Mapping[str, Any], source: str) -> dict[str, Any] | None:
+    """A checkpoint's config by whole keys, None without; ValueError of ``source`` if it is none."""
+    text = config_of(checkpoint)
+    return None if text is None else flat(parse_config(text, source))
 
-    ValueError if that is not a config.
-    """
-    if (text := config_of(checkpoint)) is None:
-        return {}
+
+def config_changes(checkpoint: Mapping[str, Any], cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
+    """Keys in which ``cfg`` differs from ``trained_config``, and both values; {} if unknown."""
     source = "the config inside the checkpoint"
-    old, new = (flat(parse_config(dump, source)) for dump in (text, cfg.dump()))
+    if (old := trained_config(checkpoint, source)) is None:
+        return {}
+    new = flat(parse_config(cfg.dump(), source))
     return {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
@@ -96,11 +106,15 @@ def load_trained(model: nn.Module, cfg: CfgNode) -> None:
     Errors as of ``ClipCheckpointer.load``.
     """
     rest = ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
-    for key, (old, new) in config_changes(rest, cfg).items():
-        of_model = key.startswith(("MODEL.", "INPUT.")) and not _OF_TRAINING.fullmatch(key)
-        if of_model and None not in (old, new):
-            text = "%s was trained with %s %r, which is %r here: it may predict something else"
-            logger.warning(text, cfg.MODEL.WEIGHTS, key, old, new)
+    warn_of_changes(cfg.MODEL.WEIGHTS, config_changes(rest, cfg), _OF_MODEL)
+
+
+def warn_of_changes(source: str, changes: Mapping[str, tuple], keys: re.Pattern[str]) -> None:
+    """Warn of those of the ``keys`` in which the training of a ``source`` differs from a config."""
+    for key, (old, new) in changes.items():
+        if keys.fullmatch(key) and None not in (old, new):
+            text = "%s was trained with %s %r, which is %r here: its weights mean something else"
+            logger.warning(text, source, key, old, new)
 
 
 def _is_idle(key: str) -> bool:
@@ -234,10 +248,11 @@ class ClipCheckpointer(DetectionCheckpointer):
         if problems:
             shown = "\n  ".join(problems[:20])
             more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+            advice = "Use the config that the checkpoint was trained with"
+            if not self.complete:
+                advice += ", or start parts anew with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
             raise ValueError(
-                f"{self._source} does not fit the model of this config:\n  {shown}{more}\n"
-                "Use the config that the checkpoint was trained with, or start some parts anew "
-                "with MODEL.IGNORE_WEIGHTS, a list of key prefixes"
+                f"{self._source} does not fit the model of this config:\n  {shown}{more}\n{advice}"
             )
         if broken := _not_finite(self.model.state_dict()):
             raise ValueError(

@@ -33,7 +33,7 @@ FLOORS = (
         "video_io": "formats",
     },
     {
-        "conversion": "backbone_weights config_file data",
+        "conversion": "backbone_weights checkpoint config_file data",
         "env": "modeling",
         "run_config": "config_file data config_checks modeling weights_file",
     },

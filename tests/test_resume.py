@@ -162,6 +162,18 @@ def test_new_rates_count_after_resume(stopped, tiny_opts):
     assert groups[0]["lr"] == pytest.approx(0.5 * (0.001 + 0.999 * 2 / 8))  # warming up
 
 
+def test_a_second_stage_tells_what_no_tensor_of_its_weights_shows(stopped, tiny_opts, caplog):
+    """What is of its matching or its losses is its own choice."""
+    words = ["MODEL.WEIGHTS", str(stopped / "model_final.pth"), "SOLVER.BASE_LR", "0.5"]
+    trainer = ClipTrainer(config(tiny_opts, *words, "MODEL.SIMPLEVTR.MATCHER.COST_CLASS", "3.0"))
+    trainer.resume_or_load(resume=False)
+    assert "which is" not in caplog.text
+    trainer = ClipTrainer(config(tiny_opts, *words, "MODEL.PIXEL_MEAN", "[1.0, 2.0, 3.0]"))
+    trainer.resume_or_load(resume=False)
+    assert f"{words[1]} was trained with MODEL.PIXEL_MEAN" in caplog.text
+    assert ", which is [1.0, 2.0, 3.0] here" in caplog.text
+
+
 def test_a_torn_checkpoint_names_the_whole_one_beside_it(stopped):
     last = stopped / "model_final.pth"
     assert last_checkpoint(stopped) == str(last)

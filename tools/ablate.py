@@ -57,9 +57,7 @@ def main(options: argparse.Namespace) -> int:
         raise ValueError(f"--only: {unknown[0]!r} is not a run; runs: {', '.join(plan.runs)}")
     if options.tables_only:
         if options.only or options.no_cost:
-            raise ValueError(
-                "--tables-only shows all results: --only and --no-cost say what is run"
-            )
+            raise ValueError("--tables-only runs nothing, which --only and --no-cost are about")
         if not _write_tables(plan, options.output, read_configs(plan)):
             raise ValueError(f"{options.output} has no result of the plan's runs")
         return 0
@@ -76,9 +74,8 @@ def main(options: argparse.Namespace) -> int:
         check_settings(job)
     if options.list:
         for job in [*jobs, *costs]:
-            state = "begun" if job.file("settings.json").is_file() else "to do"
-            state = "finished" if job.result.is_file() else state
-            say(f"{state:10}{job.name:32}{job.folder}")
+            begun = "begun" if job.file("settings.json").is_file() else "to do"
+            say(f"{'finished' if job.result.is_file() else begun:10}{job.name:32}{job.folder}")
         return 0
     with only_run_in(str(options.output)) as lock:
         # The commands hold the lock too: a second ablate.py cannot train into the same folders

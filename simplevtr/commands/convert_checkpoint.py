@@ -38,7 +38,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simplevtr.config_file import flat, parse_config
 from simplevtr.data.categories import DATASET_CATEGORIES
 from simplevtr.terminal import command, number, say
 
@@ -94,13 +93,13 @@ def _fitted(
 ) -> tuple[dict[str, Tensor], Classes | None]:
     """The weights that fit a config's model, and the classes that their rows are of, if known."""
     from simplevtr import weights_file
+    from simplevtr.checkpoint import trained_config
     from simplevtr.conversion import convert
     from simplevtr.conversion.classes import BIAS, WEIGHT
 
     classes = weights_file.classes_of(checkpoint, options.source)
-    trained, config = {}, weights_file.config_of(checkpoint)
-    if config is not None and any(name.startswith("network.") for name in weights):
-        trained = flat(parse_config(config, f"the config inside {options.source}"))
+    is_ours = any(name.startswith("network.") for name in weights)
+    trained = trained_config(checkpoint if is_ours else {}, f"the config inside {options.source}")
     known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
     names: Sequence[str] | None = [name for _, name in known] if known else None
     if names is None and classes is not None and BIAS in weights:

@@ -219,10 +219,8 @@ def _common_folders(files: Sequence[set[str]]) -> list[str]:
     train, val = ({os.path.dirname(name) for name in names} for names in files)
     if not (common := sorted(train & val)) or len(train | val) == 1:
         return []
-    return [
-        f"{counted(len(common), 'folders')}, such as {common[0]}, have frames on both sides; "
-        "if these are parts of one video, --group-by '^.*/' keeps them together"
-    ]
+    found = f"{counted(len(common), 'folders')}, such as {common[0]}, have frames on both sides"
+    return [f"{found}; if these are parts of one video, --group-by '^.*/' keeps them together"]
 
 
 def _pattern(text: str) -> re.Pattern[str]:

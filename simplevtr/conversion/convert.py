@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from simplevtr.backbone_weights import backbone_names, is_caffe
+from simplevtr.checkpoint import UNSEEN, warn_of_changes
 from simplevtr.config import default_config
 from simplevtr.config_file import flat
 from simplevtr.conversion.classes import refit_classes
@@ -87,16 +88,22 @@ def convert(
     rest = ((n, v) for n, v in target.weights.items() if n not in draft.pieces)
     initial = (Entry(name, tuple(value.shape)) for name, value in rest)
     result, report = draft.finished(name, initial)
+    what = f"the source (layout {name})"
     if all(name.endswith("num_batches_tracked") for name in result):
-        raise ValueError(
-            f"no tensor of the source (layout {name}) fits the model:\n{report.text()}"
-        )
+        raise ValueError(f"no tensor of {what} fits the model:\n{report.text()}")
     if name not in ("timm", "simplevtr"):  # trained as our defaults say
         trained = flat(default_config())
         if caffe:  # whose stem was rewritten for any deviation
             trained["MODEL.PIXEL_STD"] = target.settings["MODEL.PIXEL_STD"]
             trained["MODEL.RESNETS.STRIDE_IN_1X1"] = True
-    target.warn_of_unseen(trained or {}, result)
+    backbone_alone = all(key.startswith("network.backbone.") for key in result)
+    changes = {
+        key: (trained[key], value)
+        for key, value in target.settings.items()
+        if trained and trained.get(key, value) != value
+        if not (backbone_alone and key.startswith("MODEL.SIMPLEVTR."))
+    }
+    warn_of_changes(what, changes, UNSEEN)
     return result, report
 
 

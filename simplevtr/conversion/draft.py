@@ -1,7 +1,5 @@
 """Both ends of a conversion: weights on their way from a source, and what a model wants."""
 
-import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,15 +13,6 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import Tensor
-
-logger = logging.getLogger(__name__)
-
-# Keys that no tensor shows: with other values the same weights compute something else.
-_UNSEEN = re.compile(
-    r"INPUT\.FORMAT|MODEL\.(PIXEL_MEAN|PIXEL_STD|TIMM\.NAME|TIMM\.SIZE|"
-    r"RESNETS\.(RES5_DILATION|STAGE_STRIDES|STEM_STRIDE|STRIDE_IN_1X1)|"
-    r"SIMPLEVTR\.(DECODER_INPUT|NUM_HEADS|MASK_HEAD\.ATTENTION_SCALE|PIXEL\.MASKED_ATTENTION))"
-)
 
 
 @dataclass(frozen=True)
@@ -103,15 +92,6 @@ class Target:
     class_offset: int = 0  # leading class indices that no category uses
     classes: tuple[str, ...] = ()  # names of the K classes after them; () if unknown
     settings: Mapping[str, Any] = field(default_factory=lambda: flat(default_config()))  # config
-
-    def warn_of_unseen(self, trained: Mapping[str, Any], names: Iterable[str]) -> None:
-        """Tell where weights of these ``names`` were trained with other ``settings``."""
-        heads = any(not name.startswith("network.backbone.") for name in names)
-        for key in sorted(filter(_UNSEEN.fullmatch, trained.keys() & self.settings.keys())):
-            old, new = trained[key], self.settings[key]
-            if old != new and (heads or not key.startswith("MODEL.SIMPLEVTR.")):
-                text = "%s is %r, but such weights are trained with %r: the result may be worse"
-                logger.warning(text, key, new, old)
 
 
 def target_of_config(cfg: CfgNode) -> Target:

@@ -46,10 +46,6 @@ def _from_detectron2(name: str) -> str | None:
     return f"network.backbone.{name}" if re.match(r"stem\.|res[2-5]\.", name) else None
 
 
-def _from_simplevtr(name: str) -> str | None:
-    return name if name.startswith("network.") else None
-
-
 _COCO = dict(COCO_CATEGORIES)
 
 LAYOUTS = {
@@ -67,7 +63,7 @@ LAYOUTS = {
     ),
     "torchvision": Layout(TORCHVISION.to_ours),
     "detectron2": Layout(_from_detectron2),
-    "simplevtr": Layout(_from_simplevtr),
+    "simplevtr": Layout(lambda name: name if name.startswith("network.") else None),
 }
 
 

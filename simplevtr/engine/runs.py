@@ -126,11 +126,11 @@ def refuse_early(cfg: CfgNode, folder: str) -> None:
     for name in tests:
         metrics = ClipTrainer.build_evaluator(cfg, name).metrics
         for entry in expected if comm.is_main_process() else ():
-            if entry[0] != "segm" or entry[1] not in metrics:
+            if entry[0] != "segm" or entry[1] not in metrics or entry[3] < 0:
                 found = ", ".join(metrics) or "no metric, as it has no ground truth"
                 raise ValueError(
-                    f"TEST.EXPECTED_RESULTS has {entry}; ['segm', METRIC, VALUE, TOLERANCE] is "
-                    f"needed, and {name} has {found}"
+                    f"TEST.EXPECTED_RESULTS has {entry}; ['segm', METRIC, VALUE, TOLERANCE >= 0] "
+                    f"is needed, and {name} has {found}"
                 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from simplevtr.checkpoint import ClipCheckpointer
+from simplevtr.checkpoint import UNSEEN, ClipCheckpointer, config_changes, warn_of_changes
 from simplevtr.data.build import build_test_loader, build_train_loader
 from simplevtr.data.class_names import settled_classes
 from simplevtr.engine.hooks import ClipPictures, Evaluation, WeightAverage
@@ -85,7 +85,8 @@ class ClipTrainer(DefaultTrainer):
         """
         path = last_checkpoint(self.cfg.OUTPUT_DIR) if resume else None
         if path is None:
-            self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+            rest = self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+            warn_of_changes(self.cfg.MODEL.WEIGHTS, config_changes(rest, self.cfg), UNSEEN)
             return
         for change in check_fit(path, self.cfg, self._surroundings):
             logger.warning("Changed since %s: %s", path, change)

@@ -19,9 +19,7 @@ _UNPACKING_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile,
 # Annotations and results shrink to between a half and a thirtieth.
 _MOST_UNPACKED = 2**28  # bytes that any file may have
 _MOST_RATIO = 100  # of unpacked to packed bytes that larger ones may have
-NAME_ROOM = (
-    55  # characters, of 4 bytes each at most, that leave room for more in a name of 255 bytes
-)
+NAME_ROOM = 55  # characters, of 4 bytes at most, that leave room for more in a name of 255 bytes
 _ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 RESULTS_NAME = "results.json"  # what the servers look for inside a submission
 RECORD_NAME = "video.json"  # next to it, where many videos have a folder of results each

@@ -137,8 +137,7 @@ def _by_level(
             raise ValueError(f"PIXEL.{key} names {unknown[0]!r}; allowed are {', '.join(levels)}")
     if norm == "GN" and any(width % 32 for width in widths):
         raise ValueError(
-            f"PIXEL.WIDTHS are {list(widths)}; with PIXEL.NORM 'GN' (32 groups) they must be "
-            "multiples of 32"
+            f"PIXEL.WIDTHS are {list(widths)}; PIXEL.NORM 'GN' (32 groups) needs multiples of 32"
         )
     by_level = dict(zip(levels, widths, strict=True))
     for name in self_attention:

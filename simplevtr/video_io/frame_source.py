@@ -68,14 +68,13 @@ class Timeline:
             last = self._starts[-1]
             due = last + self._durations[-1]
             start = due if pts is None else max(pts - self._origin, last + 1)
-            if pts is not None and self._jumped(pts - self._origin, last, due):
-                start, self._origin = due, pts - due
+            if pts is not None:
+                shown = pts - self._origin
+                ahead = self._may_jump and (shown - due) * self._tick > JUMP
+                if ahead or (last - shown) * self._tick > BACK:
+                    start, self._origin = due, pts - due
         self._starts.append(start)
         self._durations.append(duration if duration and duration > 0 else self._step)
-
-    def _jumped(self, start: int, last: int, due: int) -> bool:
-        ahead = self._may_jump and (start - due) * self._tick > JUMP
-        return ahead or (last - start) * self._tick > BACK
 
     def timing(self, index: int) -> FrameTiming:
         """When frame ``index`` is shown; IndexError if it has not been read.

@@ -46,8 +46,9 @@ class Sink:
             whole /= whole.name
         for number in itertools.count():  # an earlier run may have left its own
             extra = f"-{number}" if number else ""
-            name = f"{whole.stem[:NAME_ROOM]}.partial{extra}{whole.suffix}"
-            self._partial = whole.with_name(name)
+            self._partial = whole.with_name(
+                f"{whole.stem[:NAME_ROOM]}.partial{extra}{whole.suffix}"
+            )
             with suppress(FileExistsError):  # made at once: another run may write there meanwhile
                 self._partial.mkdir() if self.is_folder else self._partial.touch(exist_ok=False)
                 break
