@@ -11,6 +11,7 @@ from typing import Any
 from simplevtr import setup_cfg
 from simplevtr.evaluation.ytvis_eval import without_nan
 from simplevtr.formats.files import check_output, write_json
+from simplevtr.modeling.precision import Precision
 from simplevtr.run_config import check_device
 from simplevtr.terminal import Command, command, number, say
 
@@ -32,9 +33,10 @@ def model_config(args: argparse.Namespace) -> CfgNode:
 
 
 def check_measured(cfg: CfgNode) -> None:
-    """ValueError if ``MODEL.DEVICE`` cannot be measured."""
+    """ValueError if ``MODEL.DEVICE``, or a number format on it, cannot be measured."""
     check_device(cfg)
-    if torch.device(cfg.MODEL.DEVICE).type not in ("cpu", "cuda"):
+    Precision.from_config(cfg).check(device := torch.device(cfg.MODEL.DEVICE))
+    if device.type not in ("cpu", "cuda"):
         raise ValueError(f"MODEL.DEVICE is {cfg.MODEL.DEVICE}; only a CPU or CUDA is measured")
 
 

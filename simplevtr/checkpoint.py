@@ -101,10 +101,7 @@ def config_changes(checkpoint: Mapping[str, Any], cfg: CfgNode) -> dict[str, tup
 
 
 def load_trained(model: nn.Module, cfg: CfgNode) -> None:
-    """Load all of ``MODEL.WEIGHTS`` for inference; warn where their training had another model.
-
-    Errors as of ``ClipCheckpointer.load``.
-    """
+    """Load all of ``MODEL.WEIGHTS`` as ``ClipCheckpointer`` does; warn of another model's keys."""
     rest = ClipCheckpointer(model, complete=True).load(cfg.MODEL.WEIGHTS)
     warn_of_changes(cfg.MODEL.WEIGHTS, config_changes(rest, cfg), _OF_MODEL)
 

@@ -49,8 +49,8 @@ FLOORS = (
         "toolbox/report": "evaluation formats",
     },
     {
-        "commands": "config_file conversion data engine evaluation formats inference run_config "
-        "toolbox tracking video_io visualization weights_file"
+        "commands": "checkpoint config_file conversion data engine evaluation formats inference "
+        "run_config toolbox tracking video_io visualization weights_file"
     },
     {"__main__": "commands"},
 )

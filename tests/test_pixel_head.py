@@ -124,7 +124,9 @@ def test_wrong_settings_are_named():
     shapes = {"res5": ShapeSpec(channels=8), "res4": ShapeSpec(channels=8)}
     with pytest.raises(ValueError, match=r"WIDTHS \[8\] must hold 2 numbers, for res5, res4"):
         PixelDecoder(shapes=shapes, channels=24, heads=2, widths=[8], embedding=4)
-    with pytest.raises(ValueError, match=r"WIDTHS are \[32, 24\]; with PIXEL.NORM 'GN'"):
+    with pytest.raises(
+        ValueError, match=r"WIDTHS are \[32, 24\]; PIXEL.NORM 'GN' .* multiples of 32"
+    ):
         PixelDecoder(shapes=shapes, channels=24, heads=2, widths=[32, 24], embedding=4)
     with pytest.raises(ValueError, match=r"PIXEL\.DEFORM names 'res9'"):
         PixelDecoder(
