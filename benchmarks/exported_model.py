@@ -9,7 +9,6 @@ next to each other, which other programs disturb least.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -69,4 +68,4 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

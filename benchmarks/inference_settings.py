@@ -18,7 +18,6 @@ was never put into evaluation mode. Norms are those of evaluation in all rows.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -123,4 +122,4 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

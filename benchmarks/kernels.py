@@ -8,7 +8,6 @@ status is 1, if a result or a gradient of a kernel is not that of the grid_sampl
 
 import argparse
 import statistics
-import sys
 from functools import partial
 
 from benchmarks.command_line import benchmark, check_measured, machine, table
@@ -90,4 +89,4 @@ def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -8,7 +8,6 @@ so that neither loading a model nor starting a process counts; ratios are those 
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -77,4 +76,4 @@ def main(args: argparse.Namespace) -> tuple[dict[str, list[float]], str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

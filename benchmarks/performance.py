@@ -12,7 +12,6 @@ for its memory or after --minutes, holds its error, the others are measured, and
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,4 +133,4 @@ def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -23,7 +23,6 @@ whose tracks come out at --output-size; reading and resizing frames is not inclu
 
 import argparse
 import itertools
-import sys
 from functools import partial
 from statistics import median
 
@@ -179,4 +178,4 @@ main = benchmark(_add_options, model=True)(measured)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

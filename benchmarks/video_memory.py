@@ -10,7 +10,6 @@ one fresh process per row; on a GPU also what PyTorch has allocated there.
 """
 
 import argparse
-import sys
 import time
 from typing import Any
 
@@ -84,4 +83,4 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

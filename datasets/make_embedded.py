@@ -9,7 +9,6 @@ others are made. datasets/README.md describes the files and the variants.
 import argparse
 import json
 import shutil
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -212,4 +211,4 @@ def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

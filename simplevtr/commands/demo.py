@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from threading import Event
 
@@ -34,6 +35,7 @@ from tqdm import tqdm
 
 # Options that are arguments of TrackPainter.
 PAINTED = ("scale", "draw_masks", "draw_boxes", "draw_labels", "draw_ids", "trail", "side_by_side")
+_progress = partial(tqdm, unit="frame", disable=None)
 # From the frames of a source, and what is done with them, to those that are processed.
 FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
 
@@ -111,7 +113,7 @@ def main(options: argparse.Namespace) -> None:
 
             def first_frames(frames: inference.Frames, what: str) -> inference.Frames:
                 frames = inference.until_set(stop, islice(frames, options.max_frames))
-                return _progress(frames, what, min(known, default=None))
+                return _progress(frames, desc=what, total=min(known, default=None))
 
             frames, tracks = find(predictor, outputs, first_frames)
     except OutOfMemoryError:
@@ -119,10 +121,6 @@ def main(options: argparse.Namespace) -> None:
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
     found = f"{counted(frames, 'frames')}, {counted(tracks, 'tracks')}"
     say(f"wrote {', '.join(written)} ({found} with a score of at least {least:.0%})")
-
-
-def _progress(frames: inference.Frames, what: str, total: int | None) -> inference.Frames:
-    return tqdm(frames, desc=what, total=total, unit="frame", disable=None)
 
 
 def _draw_file(
@@ -137,7 +135,7 @@ def _draw_file(
         tracks = inference.write_results(predictor, outputs, result)  # drawing may still fail
         count = result["num_frames"]
         if outputs.wanted:
-            frames = _progress(islice(outputs.source, count), "drawing", count)
+            frames = _progress(islice(outputs.source, count), desc="drawing", total=count)
             inference.draw_tracks(result, frames, outputs)
     return count, tracks
 

@@ -107,10 +107,8 @@ def _misfit(weights: Saved, optimizer: Saved, changes: list[str], cfg: CfgNode) 
     entries: Saved = next(iter(optimizer["state"].values()), {})
     kind = next((name for name, entry in STATE_OF.items() if entry in entries), None)
     if kind not in (None, cfg.SOLVER.OPTIMIZER):
-        return (
-            f"has the state of another optimizer: SOLVER.OPTIMIZER {kind!r} -> "
-            f"{cfg.SOLVER.OPTIMIZER!r}"
-        )
+        change = f"SOLVER.OPTIMIZER {kind!r} -> {cfg.SOLVER.OPTIMIZER!r}"
+        return f"has the state of another optimizer: {change}"
     # Built without memory or values.
     meta = cfg.clone()
     meta.defrost()

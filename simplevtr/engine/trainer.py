@@ -128,9 +128,8 @@ class ClipTrainer(DefaultTrainer):
         rates = self.scheduler.base_lrs
         super().load_state_dict(state_dict)
         self.scheduler.base_lrs = rates
-        for group, setting, rate in zip(
-            optimizer.param_groups, settings, self.scheduler.get_lr(), strict=True
-        ):
+        rows = zip(optimizer.param_groups, settings, self.scheduler.get_lr(), strict=True)
+        for group, setting, rate in rows:
             group.update(setting, lr=rate)
         if self.cfg.SEED < 0:
             self._clips.seed = state_dict.get("seed", self._clips.seed)

@@ -56,9 +56,8 @@ def _holds_frames_as_images(content: dict[str, Any]) -> bool:
         [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
         for value in (content.get("images"), content.get("videos"))
     )
-    return any("video_id" in image for image in images) and not any(
-        "file_names" in video for video in videos
-    )
+    named = any("file_names" in video for video in videos)
+    return not named and any("video_id" in image for image in images)
 
 
 def entries(
@@ -140,10 +139,7 @@ def items(entry: dict[str, Any], key: str) -> list[Any]:
 
 def frame_list(entry: dict[str, Any], key: str, length: int) -> list[Any]:
     """The list under ``key``, which has one item for each of the ``length`` frames of its video."""
-    value = entry.get(key)
-    if not isinstance(value, list):
-        raise ValueError(f"{key} must be a list with an item for each frame, {_got(entry, key)}")
-    if len(value) != length:
+    if len(value := items(entry, key)) != length:
         raise ValueError(
             f"{key} has {len(value)} items, but the video has {length} frames; one item for each "
             "frame is needed, null where the object is not visible"

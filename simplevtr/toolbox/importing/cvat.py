@@ -260,8 +260,8 @@ def _mask(shape: ElementTree.Element, size: shapes.Size, notes: Counter[str]) ->
             points = [[*map(float, pair.split(","))] for pair in text.split(";")]
         return shapes.from_polygons([shapes.flat(points)], size)
     if shape.tag == "ellipse":
-        values = (_number(shape, key) for key in ("cx", "cy", "rx", "ry", "rotation"))
-        x, y, rx, ry, degrees = values
+        keys = ("cx", "cy", "rx", "ry", "rotation")
+        x, y, rx, ry, degrees = (_number(shape, key) for key in keys)
         return shapes.from_ellipse((x, y), (rx, ry), math.radians(degrees), size)
     # Run lengths along rows, background first.
     runs = [whole_number({"rle": run.strip()}, "rle") for run in shape.get("rle", "").split(",")]

@@ -98,8 +98,7 @@ def _draft(
             if True in kinds and False in kinds:
                 raise reading.BrokenVideoError(
                     "tells objects apart by colours or by numbers (a palette or grey levels), and "
-                    f"{kinds[not coloured].name} of the same video the other way; save all in one "
-                    "way"
+                    f"{kinds[not coloured].name} of the same video the other way; save all alike"
                 )
             masks = shapes.from_labels(numbers)
             between = [number for number in masks if shapes.LOW_LEVEL < number < _WHITE]
