@@ -73,6 +73,15 @@ def test_a_process_that_no_other_joins_says_so(monkeypatch):
         run_at(place, divmod, (7, 2))
 
 
+def test_a_port_in_use_says_so():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        place = Place("srun", 0, 2, 0, 1, f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(ChildProcessError, match="the port is in use; set MASTER_PORT"):
+            run_at(place, divmod, (7, 2))
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

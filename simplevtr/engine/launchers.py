@@ -48,7 +48,9 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
             )
         keys = ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"]
         rank, processes, local_rank = (int(env[key]) for key in keys)
-        host = env.get("MASTER_ADDR") or _first_host(env["SLURM_STEP_NODELIST"])
+        # The first of a list such as n1,n2 or gpu-[07-09,12],n3
+        name, _, numbers = env["SLURM_STEP_NODELIST"].partition(",")[0].partition("[")
+        host = env.get("MASTER_ADDR") or name + re.split(r"[-\]]", numbers)[0]
         port = env.get("MASTER_PORT") or _PORTS[int(env["SLURM_JOB_ID"]) % len(_PORTS)]
         url = f"tcp://{host}:{port}"
         place = Place("srun", rank, processes, local_rank, int(tasks.pop()), url)
@@ -62,17 +64,11 @@ def own_place(env: Mapping[str, str] = os.environ) -> Place | None:
     return place
 
 
-def _first_host(nodes: str) -> str:
-    """The first of Slurm's list of hosts: n1 of n1,n2 and gpu-07 of gpu-[07-09,12],n3."""
-    name, _, numbers = nodes.partition(",")[0].partition("[")
-    return name + re.split(r"[-\]]", numbers)[0]
-
-
 def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Connect with the other processes, and call ``run(*args)``.
 
     ValueError: there are more processes on this machine than GPUs. ChildProcessError: some of them
-    do not come.
+    do not come, or the port is in use.
     """
     gpus = torch.cuda.device_count()
     if gpus and place.local_processes > gpus:
@@ -81,10 +77,12 @@ def run_at(place: Place, run: Callable[..., Any], args: tuple[Any, ...]) -> Any:
             f"{gpus} GPUs"
         )
     try:
-        store, rank, size = next(
-            dist.rendezvous(place.url, place.rank, place.processes, timeout=_PATIENCE)
-        )
+        meeting = dist.rendezvous(place.url, place.rank, place.processes, timeout=_PATIENCE)
+        store, rank, size = next(meeting)
     except dist.DistError as error:
+        if "EADDRINUSE" in str(error):
+            hint = "set MASTER_PORT to another one, the same for all processes"
+            raise ChildProcessError(f"{place.url}: the port is in use; {hint}") from error
         raise ChildProcessError(
             f"process {place.rank} did not meet all {place.processes} within {_PATIENCE} (h:mm:ss) "
             f"at {place.url}: the messages of the others say why; all need the same address and a "
