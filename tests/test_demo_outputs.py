@@ -198,16 +198,38 @@ def test_control_c_while_drawing(
     assert "the 5 frames done are kept" in caplog.text
 
 
-def test_an_input_that_changes_between_the_passes(tmp_path, demo, options, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (4, "it gave 10 frames before and 4 now"),
+        (10, "in.mp4: it was changed while it was read; run this again"),
+        (11, "in.mp4: it was changed while it was read; run this again"),
+    ],
+)
+def test_an_input_that_is_overwritten(
+    tmp_path, demo, options, capsys, monkeypatch, length, message
+):
     source = record(tmp_path / "in.mp4", pictures(10))
 
-    def shorten(index):
+    def overwrite(index):
         if index == 9:
-            record(source, pictures(4))
+            record(source, noise(length))
 
-    monkeypatch.setattr(BrightestHalf, "on_frame", staticmethod(shorten))
+    monkeypatch.setattr(BrightestHalf, "on_frame", staticmethod(overwrite))
     assert demo.main(options(source, tmp_path / "out.mp4")) == 2
-    assert "it gave 10 frames before and 4 now" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_recording_that_goes_on_is_drawn_as_far_as_it_was_read(tmp_path, run, monkeypatch):
+    source = record(tmp_path / "in.ts", pictures(10))
+
+    def grow(index):
+        if index == 9:
+            source.write_bytes(source.read_bytes() * 2)
+
+    monkeypatch.setattr(BrightestHalf, "on_frame", staticmethod(grow))
+    assert len(run(source)) == 10
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from simplevtr.config_file import flat
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
 from simplevtr.inference.two_passes import OUT_OF_MEMORY, draw_tracks, write_results
-from simplevtr.inference.video_outputs import DrawnOutputs, Targets
+from simplevtr.inference.video_outputs import DrawnOutputs, Targets, checksum
 from simplevtr.inference.video_predictor import VideoPredictor, check_weights, model_classes
 from simplevtr.run_config import setup_cfg
 from simplevtr.terminal import USER_ERRORS, error_text, one_line
@@ -43,7 +43,6 @@ _OVERLAY, _MOTS = "overlay.mp4", "mots"
 _OF_VIDEO = (RESULTS_NAME, _OVERLAY, _MOTS, RECORD_NAME)
 # Keys that tracks depend on, but for those that say where things are or how they are scored.
 _GROUPS = ("MODEL.", "INPUT.", "TEST.", "DATASETS.", "SOLVER.AMP.DTYPE")
-_TAIL = 2**16  # bytes of a file that tell it from another
 _OTHERS = (
     "MODEL.WEIGHTS", "MODEL.DEVICE", "TEST.OVERWRITE", "TEST.EVAL_PERIOD", "TEST.AREA_LIMITS",
     "TEST.EXPECTED_RESULTS",
@@ -227,9 +226,5 @@ def _fingerprint(video: NamedVideo) -> list:
     files = filter(is_image, path.iterdir()) if path.is_dir() else [path]
     found = {path: path.stat() for path in sorted(files) if path.is_file()}
     about = [(path.name, stat.st_size, stat.st_mtime_ns) for path, stat in found.items()]
-    check = 0
-    for path in [*found][len(found) // 2 :][:1]:
-        with path.open("rb") as file:
-            file.seek(-min(_TAIL, found[path].st_size), os.SEEK_END)
-            check = zlib.crc32(file.read())
+    check = sum(checksum(p, found[p].st_size) for p in [*found][len(found) // 2 :][:1])
     return [len(found), sum(size for _, size, _ in about), zlib.crc32(repr(about).encode()), check]

@@ -1,8 +1,7 @@
 """A video that is read twice, once for its tracks and once for drawing them.
 
-    result = predictor.predict(source)
     with outputs:
-        draw_tracks(result, source, outputs)
+        draw_tracks(predictor.predict(source), source, outputs)
 
 So no full-size frame is kept, and the classes and scores that are drawn are the final ones.
 """

@@ -1,5 +1,6 @@
 """What is written of one video: drawn frames and MOTS pictures, as frames become final."""
 
+import zlib
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
@@ -14,6 +15,7 @@ from simplevtr.visualization import TrackPainter
 
 import numpy as np
 
+_TAIL = 2**16  # bytes of a file that tell it from another
 DEFAULT_FPS = Fraction(10)  # of image sequences
 
 
@@ -57,7 +59,8 @@ class Targets:
 class DrawnOutputs:
     """The drawn video and the MOTS pictures, a frame at a time; use it as a context manager.
 
-    Nothing is opened before it is entered.
+    Nothing is opened before it is entered. ValueError at the end: the source was overwritten while
+    it was read; a recording may have grown.
     """
 
     targets: Targets  # checked
@@ -74,6 +77,8 @@ class DrawnOutputs:
     def __enter__(self) -> Self:
         """Open the outputs; see ``open_sink`` for errors."""
         targets, source = self.targets, self.source
+        stats = {path: path.stat() for path in source.files}
+        self._found = {path: (s, checksum(path, s.st_size // 2)) for path, s in stats.items()}
         with ExitStack() as stack:
             if targets.video:
                 video = open_sink(
@@ -89,11 +94,20 @@ class DrawnOutputs:
             if targets.masks:
                 masks = MotsPngSink(targets.masks, source.size, overwrite=targets.overwrite)
                 self._masks = stack.enter_context(masks)
+            stack.push(self._refuse_changes)  # before outputs get their names
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *details: Any) -> bool | None:
         return self._stack.__exit__(*details)
+
+    def _refuse_changes(self, kind: type[BaseException] | None, *_: Any) -> None:
+        for path, (before, middle) in self._found.items() if kind is None else ():
+            now = path.stat() if path.exists() else before
+            same = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+            grown = now.st_size > before.st_size and checksum(path, before.st_size // 2) == middle
+            if not (same or grown):
+                raise ValueError(f"{path}: it was changed while it was read; run this again")
 
     @property
     def wanted(self) -> bool:
@@ -109,6 +123,13 @@ class DrawnOutputs:
             self._video.write(self.painter.draw_frame(frame, tracks), timing)
         if self._masks is not None:
             self._masks.write(tracks)
+
+
+def checksum(path: Path, end: int) -> int:
+    """That of the bytes before byte ``end``, few enough to be read in no time."""
+    with path.open("rb") as file:
+        file.seek(start := max(end - _TAIL, 0))
+        return zlib.crc32(file.read(end - start))
 
 
 def wanted_in_result(result: dict[str, Any], painter: TrackPainter) -> dict[str, Any]:
