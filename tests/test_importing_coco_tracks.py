@@ -181,6 +181,10 @@ def without_tracks(content):
         (annotation(category_id=9), "annotation 0: unknown category_id 9; .* 1, 2"),
         (annotation(iscrowd="no"), r"annotations\[0\]: iscrowd must be 0 or 1, got 'no'"),
         (annotation(ignore="no"), r"annotations\[0\]: ignore must be 0 or 1, got 'no'"),
+        (
+            segmentation([{"size": [24, 32], "counts": "a"}]),
+            "is in a list; an RLE must stand alone",
+        ),
         (segmentation({"exterior": 3}), "annotation 0: points are 3; a list"),
         (segmentation([{"exterior": [], "interiors": 3}]), "'interiors' is"),
         (segmentation([[1, 2]]), r"annotation 0: polygon \[1, 2\]"),

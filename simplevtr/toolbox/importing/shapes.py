@@ -75,6 +75,8 @@ def _rings(polygon: Any) -> list[Any]:
     """The outline of a polygon and those of its holes; numbers of a list are not checked yet."""
     if not isinstance(polygon, dict):
         return [polygon]
+    if "exterior" not in polygon:
+        raise ValueError(f"{reprlib.repr(polygon)} is in a list; an RLE must stand alone")
     holes = polygon.get("interiors") or []
     if not isinstance(holes, list):
         raise ValueError(f"polygon's 'interiors' is {reprlib.repr(holes)}; a list is needed")
