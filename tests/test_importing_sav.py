@@ -123,6 +123,18 @@ def test_a_film_of_another_frame_rate_is_refused(tmp_path, source):
         read(source, write_frames=tmp_path / "more")
 
 
+@pytest.mark.parametrize("broken", ["sav_000008_manual.json", "sav_000008.mp4"])
+def test_a_broken_last_file_is_told_before_videos_are_decoded(tmp_path, source, content, broken):
+    save_json(source / "sav_000008_manual.json", content | {"video_id": "sav_000008"})
+    write_film(source / "sav_000008.mp4", 10)
+    (source / broken).write_bytes(b"{")
+    with pytest.raises(ValueError, match=broken):
+        read(source, write_frames=tmp_path / "frames")
+    assert not (tmp_path / "frames").exists()
+    dataset = read(source, write_frames=tmp_path / "frames", skip_broken=True)
+    assert (len(dataset.videos), [*dataset.broken]) == (1, ["videos"])
+
+
 def test_two_files_of_one_video_are_refused(tmp_path, source, content):
     other = source.with_name("sav_001")
     other.mkdir()

@@ -8,6 +8,7 @@ The frames come from ``sav_000001.mp4`` next to the file, and are written; or th
 ``<video>/00000.jpg``, named by their number in the video.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,17 +44,21 @@ def read(
     if not files:
         raise ValueError(f"{source}: holds no file ..._{masklets}.json (--masklets)")
     dataset.image_root = root if write_frames else sources.require_folder(root, "the frames")
-    owners: dict[Path, Path] = {}
-    dataset.videos = dataset.each_video(
-        files, lambda path: _video(path, dataset, owners, write=write_frames is not None)
-    )
+    video = partial(_video, dataset=dataset, owners={}, write=write_frames is not None)
+    if write_frames and not dataset.skip_broken:  # what is wrong is told before hours of decoding
+        dataset.each_video(files, partial(video, only_check=True))
+    dataset.videos = dataset.each_video(files, video)
     dataset.categories = [(1, _OBJECT)]
 
 
 def _video(
-    path: Path, dataset: reading.ImportedDataset, owners: dict[Path, Path], *, write: bool
-) -> reading.ImportedVideo:
-    """A video; ``owners`` are the files of those before, by the folder of their frames."""
+    path: Path, dataset: reading.ImportedDataset, owners: dict[Path, Path], *, write: bool,
+    only_check: bool = False,
+) -> reading.ImportedVideo | None:  # fmt: skip
+    """A video; ``owners`` are the files of those before, by the folder of their frames.
+
+    With ``only_check`` the file's head is read and its video opened, and nothing is returned.
+    """
     content = sources.read_object(path)
     with reading.naming(path):
         name = checks.text(content, "video_id")
@@ -71,11 +76,16 @@ def _video(
         ids = [sources.identity(i, "masklet_id") for i in checks.items(content, "masklet_id")]
         if len({*ids}) < len(ids):
             raise ValueError(f"masklet_id has a number twice: {checks.shown(ids)}")
+    source = video_io.open_source(film) if write else None
+    most = count + _STEP - 1  # there may be more frames from the last annotated one to the end
+    if source and (source.length or 0) > most:
+        raise ValueError(f"{film}: has {source.length} frames; at most {most} are expected")
+    if only_check:
+        return None
     dataset.notes["annotated frames that a masklet lacks at its end"] += annotated - len(rows)
     numbers = range(0, _STEP * len(rows), _STEP)
-    if write:
-        # As many frames too many as there may be from the last annotated one to the end.
-        frames = _write_video(film, folder, numbers, most=count + _STEP - 1)
+    if source:
+        frames = _write_video(source, folder, numbers)
     else:
         found = sources.numbered_frames(folder)
         if missing := [number for number in numbers if number not in found]:
@@ -103,24 +113,19 @@ def _count(entry: dict[str, Any], key: str) -> int:
     return checks.integer(entry, key)
 
 
-def _write_video(path: Path, folder: Path, numbers: range, most: int) -> dict[int, Path]:
+def _write_video(source: video_io.FrameSource, folder: Path, numbers: range) -> dict[int, Path]:
     """Write the frames of these numbers, ascending, of a video as 00000.jpg, ..., by number.
 
-    ValueError: it is not a video, ends before the last of them, or states more than ``most``
-    frames.
+    ValueError: it ends before the last of them.
     """
-    source = video_io.open_source(path)
-    if source.length is not None and source.length > most:
-        raise ValueError(f"{path}: has {source.length} frames; at most {most} are expected")
     folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
     files = {number: folder / f"{number:05d}.jpg" for number in numbers}
     names = [file.name for file in files.values()]
-    read = 0
     with video_io.open_sink(folder, 1, source.size, names=names, overwrite=True) as sink:
-        for frame in source:
-            if read in files:
+        for read, frame in enumerate(source, start=1):
+            if read - 1 in files:
                 sink.write(frame)
-            read += 1
             if sink.count == len(files):
                 return files
-        raise ValueError(f"{path}: has {read} frames, but frame {numbers[sink.count]} is annotated")
+        missing = numbers[sink.count]
+        raise ValueError(f"{source.path}: has {read} frames, but frame {missing} is annotated")
