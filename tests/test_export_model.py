@@ -27,12 +27,15 @@ MIXER = [*LITE0[:3], "mixer_s16_224"]
 VIT = [*LITE0[:3], "vit_tiny_patch16_224", "MODEL.TIMM.OPTIONS.depth", "3"]
 VIT += ["MODEL.TIMM.OPTIONS.dynamic_img_size", "True"]
 TWINS = [*LITE0[:3], "twins_svt_small", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
+MAXVIT = [*LITE0[:3], "maxvit_rmlp_pico_rw_256", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
+MAXVIT += ["MODEL.TIMM.OPTIONS.embed_dim", "[32, 32, 32, 32]"]
 RESIZED = ["MODEL.TIMM.SIZE", "[64, 96]"]
 KINDS = {  # of the paper's section 3.3: words, and the only frame size if there is one
     "vit": (VIT, None),
     "swin": (SWIN, (64, 96)),
     "resized mixer": ([*MIXER, *RESIZED], None),
     "twins": (TWINS, (64, 96)),
+    "resized maxvit": ([*MAXVIT, *RESIZED], None),
 }
 NAMES = ("disk", "square", "star", "triangle", "cross", "ring")
 SIZES = [(1, 2, 2), (2, 3, 2), (7, 2, 5)]  # frames, and rows and columns of size_divisor pixels

@@ -100,14 +100,15 @@ class ExportedModel:
                 "size; give the only one with --size HEIGHT WIDTH"
             )
         for part in parts:
-            if hasattr(part, "ws"):  # Twins: ONNX has no fused attention with five axes
+            if hasattr(part, "ws") or hasattr(part, "head_first"):  # Twins, MaxViT: not in ONNX
                 part.fused_attn = False
         if size is not None and any(side % divisor for side in size):
             raise ValueError(f"--size {size[0]} {size[1]}: multiples of {divisor} are needed")
-        traced, checked = (
-            _frames(fixed or count, *(size or (rows * divisor, columns * divisor)))
-            for count, rows, columns in (_TRACED, _CHECKED)
-        )
+        generator, frames = torch.Generator().manual_seed(0), []  # noise
+        for count, rows, columns in (_TRACED, _CHECKED):
+            shape = fixed or count, 3, *(size or (rows * divisor, columns * divisor))
+            frames.append(torch.randint(256, shape, dtype=torch.uint8, generator=generator))
+        traced, checked = frames
         program = _traced(module, traced, divisor, free=size is None, any_length=not fixed)
         metadata = {
             "producer": f"simplevtr {__version__}",
@@ -178,12 +179,6 @@ def check_packages() -> None:
     """ValueError if a package is missing that ONNX files are written with."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise ValueError(f"ONNX files need {', '.join(missing)}: pip install {' '.join(PACKAGES)}")
-
-
-def _frames(count: int, height: int, width: int) -> Tensor:
-    """Noise to trace and check a graph with."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
 
 
 @torch.no_grad()
