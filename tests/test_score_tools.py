@@ -49,6 +49,7 @@ def test_scores_are_those_of_the_official_code(score, tmp_path):
     scores = json.loads((tmp_path / "scores.json").read_text())
     by_name, scored_on = scores.pop("per_category"), scores.pop("scored_on")
     assert scored_on["tracks"] == len(read(GT)["annotations"])
+    assert len(scores.pop("results_sha256")) == len(scored_on["sha256"]) == 64
     fractions = [-1 if value is None else value / 100 for value in scores.values()]
     assert fractions == pytest.approx(EXPECTED["4"]["stats"], rel=0, abs=1e-9)
     assert by_name["c1"]["AP"] == pytest.approx(100 * EXPECTED["4"]["per_category"][0]["AP"])
@@ -186,10 +187,10 @@ def test_names_may_hold_halves_of_characters(seeds, write, tmp_path):
 
 def test_files_that_hold_no_scores(seeds, write):
     good = write("good.json", scores(10))
-    check_refused(seeds(good, good), "good.json", "twice")
+    check_refused(seeds(good, good), "good.json", "once only")
     again = good.with_name("again.json")
     again.hardlink_to(good)
-    check_refused(seeds(good, again), "again.json", "twice")
+    check_refused(seeds(good, again), "again.json", "once only")
     check_refused(seeds(RESULTS), "case4_dt", "scores are needed, as simplevtr evaluate writes")
     lacking = scores(10)
     del lacking["AP75"]
@@ -205,9 +206,28 @@ def test_scores_on_different_ground_truth(seeds, write):
     other = write("other.json", scores(10, per_category={"dog": {"AP": 1}}))
     check_refused(seeds(good, other), "other.json", "good.json", "cat, dog")
     other = write("other.json", scores(10, APl=None))
-    check_refused(seeds(good, other), "other.json", "APl is None", "good.json")
+    check_refused(seeds(good, other), "other.json", "APl", "good.json")
     good, old = (write(f"{i}.json", scores(10, **more)) for i, more in enumerate((SCORED, {})))
     limits = {**SCORED["scored_on"], "area_limits": [175, 275]}
     other = write("other_limits.json", scores(10, scored_on=limits))
     assert seeds(good, old, write("third.json", scores(20, **SCORED)))[0] == 0
     check_refused(seeds(old, good, other), "other_limits.json", "175", str(good))
+
+
+def test_seeds_are_of_other_results_and_of_one_ground_truth(score, seeds, write, tmp_path):
+    def scored(name, **files):
+        assert score(**files)[0] == 0
+        return (tmp_path / "scores.json").rename(tmp_path / name)
+
+    gt, found = read(GT), read(RESULTS)
+    gt["annotations"].reverse()  # as another tool may write the same
+    one, same = scored("one.json"), scored("same.json", gt=write("gt.json", gt))
+    fewer = scored("fewer.json", results=write("fewer_tracks.json", found[1:]))
+    assert seeds(one, fewer)[0] == 0
+    check_refused(seeds(fewer, one, same), "same.json", "one.json", "once only")
+    nothing = [scored(f"{i}.json", results=write("nothing.json", [])) for i in range(2)]
+    assert seeds(fewer, *nothing)[0] == 0
+    masks = next(a["segmentations"] for a in gt["annotations"])
+    masks.insert(0, masks.pop())
+    moved = scored("moved.json", gt=write("moved_gt.json", gt))
+    check_refused(seeds(fewer, moved), "moved.json", "fewer.json", "scored on")

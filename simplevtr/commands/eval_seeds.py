@@ -32,7 +32,8 @@ _Scores: Any = msgspec.defstruct(
     [
         *((name, _Score) for name in METRICS),
         ("per_category", dict[str, _Category]),
-        ("scored_on", dict[str, Any] | None, None),  # of earlier versions nobody knows
+        ("scored_on", dict[str, Any], {}),  # of earlier versions nobody knows
+        ("results_sha256", str | None, None),  # also of results without a track
     ],
 )
 
@@ -50,27 +51,18 @@ def main(options: argparse.Namespace) -> None:
     """Read the scores and print the table."""
     if options.output is not None:
         refuse_existing(options.output, overwrite=options.overwrite, inputs=options.files)
-    for one, other in combinations(filter(Path.exists, options.files), 2):
-        if one.samefile(other):
-            raise ValueError(f"{other} is given twice; a seed may count once only")
-    seeds: dict[Path, Values] = {}
-    known: dict[Path, dict[str, Any]] = {}
-    for path in options.files:
-        seeds[path], scored_on = _read(path)
-        _check_comparable(path, seeds, options.files[0])
-        if scored_on:
-            known[path] = scored_on
-            first, other = next(iter(known.items()))
-            if scored_on != other:
-                raise ValueError(f"{path}: was scored on {scored_on}, but {first} on {other}")
+    found = {path: _read(path) for path in options.files}
+    for one, other in combinations(options.files, 2):
+        _check_comparable(one, other, found)
+    seeds = {path: values for path, (values, _) in found.items()}
     table = _table(seeds, per_category=options.per_category)
     if options.output is not None:
         write_bytes(options.output, f"{table}\n".encode(), overwrite=options.overwrite)
     terminal.say(table)
 
 
-def _read(path: Path) -> tuple[Values, dict[str, Any] | None]:
-    """The scores in a file, and on what; ValueError for what tools/evaluate.py does not write."""
+def _read(path: Path) -> tuple[Values, Any]:
+    """What the table may show of a file, and all; ValueError if evaluate.py did not write it."""
     try:
         scores = msgspec.convert(read_json(path), _Scores)
     except msgspec.ValidationError as error:
@@ -80,20 +72,21 @@ def _read(path: Path) -> tuple[Values, dict[str, Any] | None]:
     # Categories without ground truth are there if something is predicted of them.
     known = {n: row.AP for n, row in scores.per_category.items() if row.AP is not None}
     values = {metric: getattr(scores, metric) for metric in METRICS}
-    return values | {f"{_AP_OF}{name}": ap for name, ap in known.items()}, scores.scored_on
+    return values | {f"{_AP_OF}{name}": ap for name, ap in known.items()}, scores
 
 
-def _check_comparable(path: Path, seeds: dict[Path, Values], first: Path) -> None:
-    """Refuse scores that cannot come from the ground truth of the first ones."""
-    values, others = seeds[path], seeds[first]
-    if differ := sorted(name.removeprefix(_AP_OF) for name in values.keys() ^ others):
-        raise ValueError(f"{path}: other categories than in {first}: {', '.join(differ)}")
-    for name, value in values.items():
-        if (value is None) != (others[name] is None):
-            raise ValueError(
-                f"{path}: {name} is {value}, in {first} it is {others[name]}; "
-                "null means no ground truth, so they were not scored on the same"
-            )
+def _check_comparable(first: Path, path: Path, found: dict[Path, tuple[Values, Any]]) -> None:
+    """Refuse scores of the same results, and those that cannot come from one ground truth."""
+    (others, before), (values, now) = found[first], found[path]
+    known = ({k for k, value in side.items() if value is not None} for side in (values, others))
+    if differ := sorted(name.removeprefix(_AP_OF) for name in set.symmetric_difference(*known)):
+        raise ValueError(f"{path}: only it or {first} has ground truth of {', '.join(differ)}")
+    for key, value in now.scored_on.items():
+        if (other := before.scored_on.get(key, value)) != value:
+            raise ValueError(f"{path}: was scored on {key} {value}, but {first} on {other}")
+    same = now.results_sha256 and now.results_sha256 == before.results_sha256
+    if same or path.samefile(first):
+        raise ValueError(f"{path}: has the scores of {first} again; a seed may count once only")
 
 
 def _table(seeds: dict[Path, Values], *, per_category: bool) -> str:

@@ -10,6 +10,7 @@ the region similarity of DAVIS: the mean IoU over the frames of a video, whateve
 """
 
 import argparse
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def main(options: argparse.Namespace) -> None:
         "videos": len(gt.videos),
         "tracks": len(gt.tracks or ()),
         "area_limits": options.area_limits,
+        "sha256": _digest([*gt.categories, *(gt.tracks or ())]),
     }
+    content["results_sha256"] = _digest(results) if results else None  # seeds may find nothing
     if options.errors:
         errors = break_down_errors(gt, results)
         tables.append(errors_table(errors))
@@ -86,8 +89,7 @@ def main(options: argparse.Namespace) -> None:
         tables.append(subsets.subsets_table(groups))
         content["subsets"] = {name: asdict(scores) for name, scores in groups.items()}
     if wants_hota:
-        threshold = options.score_threshold
-        threshold = SCORE_THRESHOLD if threshold is None else threshold
+        threshold = SCORE_THRESHOLD if options.score_threshold is None else options.score_threshold
         hota = score_hota(gt, results, score_threshold=threshold)
         tables.append(hota_table(hota))
         content["hota"] = asdict(hota)
@@ -97,3 +99,8 @@ def main(options: argparse.Namespace) -> None:
         content["J"] = asdict(regions)
     write_json(options.output, without_nan(content), overwrite=options.overwrite, indent=2)
     terminal.say("\n\n".join(tables))
+
+
+def _digest(entries: list) -> str:
+    """Tells what was read from other content, in whatever order and notation a file has it."""
+    return hashlib.sha256("\n".join(sorted(map(repr, entries))).encode()).hexdigest()
