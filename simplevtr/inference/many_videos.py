@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from simplevtr import __version__
 from simplevtr.config_file import flat
@@ -47,8 +47,7 @@ _OTHERS = (
     "MODEL.WEIGHTS", "MODEL.DEVICE", "TEST.OVERWRITE", "TEST.EVAL_PERIOD", "TEST.AREA_LIMITS",
     "TEST.EXPECTED_RESULTS",
 )  # fmt: skip
-# What a video may do wrong, whose message is enough; other errors come with their kind.
-_EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)
+_EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)  # the message is enough
 
 
 class Outcome(NamedTuple):
@@ -123,10 +122,7 @@ class SegmentTask:
         folder = self.output / video.name
         if not (folder / RECORD_NAME).exists():
             return None
-        try:
-            record = read_json(folder / RECORD_NAME)
-        except ValueError:
-            record = None
+        record = _json_in(folder / RECORD_NAME)
         if not isinstance(record, dict) or record.get("files") != _fingerprint(video):
             what = "has results of another version of it; delete that folder, or choose another"
             return Outcome(video.name, "failed", reason=f"{folder} {what} --output")
@@ -210,7 +206,17 @@ def _is_whole(path: Path, frames: int) -> bool:
     """Whether nothing of an output was deleted or cut off since it was written."""
     if path.is_dir():
         return len(list(path.glob("*.png"))) == frames
+    if path.name == RESULTS_NAME and path.is_file():
+        return _json_in(path) is not None
     return path.is_file() and path.stat().st_size > 0
+
+
+def _json_in(path: Path) -> Any:
+    """What a file of JSON holds, None if it was cut off or damaged."""
+    try:
+        return read_json(path)
+    except ValueError:
+        return None
 
 
 def _fingerprint(video: NamedVideo) -> list:
