@@ -206,9 +206,8 @@ def _is_whole(path: Path, frames: int) -> bool:
     """Whether nothing of an output was deleted or cut off since it was written."""
     if path.is_dir():
         return len(list(path.glob("*.png"))) == frames
-    if path.name == RESULTS_NAME and path.is_file():
-        return _json_in(path) is not None
-    return path.is_file() and path.stat().st_size > 0
+    found = path.is_file() and path.stat().st_size > 0
+    return found and (path.name != RESULTS_NAME or _json_in(path) is not None)
 
 
 def _json_in(path: Path) -> Any:
