@@ -50,6 +50,8 @@ _UNREAD = (
     "MODEL.LOAD_PROPOSALS",
     "MODEL.PANOPTIC_FPN",
     "MODEL.PROPOSAL_GENERATOR",
+    "MODEL.RETINANET",
+    "MODEL.ROI_BOX_CASCADE_HEAD",
     "MODEL.ROI_BOX_HEAD",
     "MODEL.ROI_HEADS",
     "MODEL.ROI_KEYPOINT_HEAD",
@@ -155,6 +157,7 @@ _LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             "INPUT.MIN_SIZE_TEST",
             "INPUT.MIN_SIZE_TRAIN",
             "INPUT.SAMPLING_FRAME_RANGE",
+            "MODEL.BACKBONE.FREEZE_AT",
             "MODEL.SIMPLEVTR.CLASS_OFFSET",
             "MODEL.SIMPLEVTR.ENC_LAYERS",
             "MODEL.SIMPLEVTR.LOSS",
@@ -280,6 +283,10 @@ def _switched_off(cfg: CfgNode, kinds: Collection[str]) -> dict[str, str]:
     for key, name in owners.items():
         if name not in cfg.INPUT.AUGMENTATIONS:
             idle[f"INPUT.{key}"] = f"where INPUT.AUGMENTATIONS has no {name!r}"
+    if not cfg.MODEL.MASK_ON:
+        losses = ("ABSENT_MASK", "DICE_WEIGHT", "MASK_POINTS", "MASK_WEIGHT", "MAX_MASK_TRACKS")
+        own = ("MASK_HEAD", *(f"LOSS.{key}" for key in losses))
+        idle |= {f"MODEL.SIMPLEVTR.{key}": "where MODEL.MASK_ON is False" for key in own}
     if "stills" not in kinds:
         idle["INPUT.PSEUDO_MOTION"] = "where DATASETS.TRAIN has no still images"
     if len(kinds) < 2:

@@ -75,6 +75,8 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
         ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
         (CLIPS_CONFIG, ["SOLVER.STEPS", "(3,)"], "SOLVER.LR_SCHEDULER_NAME is WarmupCosineLR"),
         ("", ["SOLVER.BASE_LR_END", "1e-5"], "SOLVER.LR_SCHEDULER_NAME is WarmupMultiStepLR"),
+        ("configs/coco/detr_R50.yaml", [f"{NODE}.MASK_HEAD.CONV", "plain"], "MASK_ON is False"),
+        ("configs/coco/detr_R50.yaml", [f"{NODE}.LOSS.MASK_POINTS", "9"], "MASK_ON is False"),
         (CLIPS_CONFIG, ["INPUT.PSEUDO_MOTION.SHEAR", "1.0"], "TRAIN has no still images"),
         (CLIPS_CONFIG, ["DATASETS.PSEUDO_RATIO", "0.2"], "TRAIN has not both still images and vi"),
         (
@@ -97,6 +99,7 @@ def test_options_that_the_backbone_or_the_schedule_does_not_read(config, words, 
         ("INPUT.CROP.ENABLED", True),
         ("TEST.AUG.ENABLED", True),
         ("MODEL.ROI_HEADS.NUM_CLASSES", 40),
+        ("MODEL.RETINANET.NUM_CLASSES", 40),
     ],
 )
 def test_keys_of_detectron2_that_nothing_reads_are_refused(key, value):
@@ -138,6 +141,7 @@ def test_words_that_a_key_does_not_take(key):
     ("key", "value", "limit"),
     [
         (f"{NODE}.NUM_QUERIES", 0, "at least 1"),
+        ("MODEL.BACKBONE.FREEZE_AT", -1, "at least 0"),
         (f"{NODE}.MASK_HEAD.WIDTHS", [16, 0, 8, 8], "at least 1"),
         (f"{NODE}.MASK_HEAD.OFFSET_KERNEL", 2, "odd"),
         (f"{NODE}.LOSS.MASK_POINTS", -1, "at least 0"),

@@ -43,6 +43,14 @@ def test_official_and_back_by_the_command(vistr_file, tmp_path, capsys):
     assert equal(read_weights(back), read_weights(vistr_file))
 
 
+def test_the_slots_of_the_config_inside_are_taken(tiny_cfg, tmp_path):
+    source, target = tmp_path / "ours.safetensors", tmp_path / "official.pth"
+    cfg = as_vistr(tiny_cfg)
+    write_weights(model_weights(cfg), source, config=cfg.dump())
+    assert run(source, target, "--to", "vistr") == 0
+    assert read_weights(target)["vistr.query_embed.weight"].shape == (8, 24)
+
+
 def test_another_config_of_ours_loads(vistr_file, tmp_path, capsys):
     """VisTR -> decoupled queries, other classes, other depth: it starts a model of that config."""
     target = tmp_path / "decoupled.pth"

@@ -89,17 +89,16 @@ def _of_config(options: argparse.Namespace) -> list[str]:
 
 
 def _fitted(
-    weights: dict[str, Tensor], checkpoint: Any, target: Target, options: argparse.Namespace
+    weights: dict[str, Tensor],
+    classes: Classes | None,
+    trained: dict[str, Any] | None,
+    target: Target,
+    options: argparse.Namespace,
 ) -> tuple[dict[str, Tensor], Classes | None]:
     """The weights that fit a config's model, and the classes that their rows are of, if known."""
-    from simplevtr import weights_file
-    from simplevtr.checkpoint import trained_config
     from simplevtr.conversion import convert
     from simplevtr.conversion.classes import BIAS, WEIGHT
 
-    classes = weights_file.classes_of(checkpoint, options.source)
-    is_ours = any(name.startswith("network.") for name in weights)
-    trained = trained_config(checkpoint if is_ours else {}, f"the config inside {options.source}")
     known, offset = DATASET_CATEGORIES.get(options.source_dataset), options.source_class_offset
     names: Sequence[str] | None = [name for _, name in known] if known else None
     if names is None and classes is not None and BIAS in weights:
@@ -131,6 +130,7 @@ def _fitted(
 def main(options: argparse.Namespace) -> None:
     """Convert ``options.source``, write ``options.target`` and print the report."""
     from simplevtr import weights_file
+    from simplevtr.checkpoint import trained_config
     from simplevtr.conversion import target_of_config, to_vistr
     from simplevtr.run_config import setup_cfg
 
@@ -148,11 +148,15 @@ def main(options: argparse.Namespace) -> None:
     classes = weights_file.classes_of(checkpoint, options.source)
     config = weights_file.config_of(checkpoint)
     say(f"{options.source}: {which}")
-    slots, query_frames = options.source_slots or VISTR_SLOTS, None
+    is_ours = any(name.startswith("network.") for name in weights)
+    trained = trained_config(checkpoint if is_ours else {}, f"the config inside {options.source}")
+    known = trained or {}
+    slots = options.source_slots or known.get("MODEL.SIMPLEVTR.NUM_QUERIES", VISTR_SLOTS)
+    query_frames = known.get("MODEL.SIMPLEVTR.QUERY_FRAMES")
     if options.config_file is not None:
         cfg = setup_cfg(options.config_file, options.opts)
         target, config = target_of_config(cfg), cfg.dump()
-        weights, classes = _fitted(weights, checkpoint, target, options)
+        weights, classes = _fitted(weights, classes, trained, target, options)
         slots, query_frames = target.slots, target.query_frames
     if options.to == "vistr":
         config = None  # VisTR's names are not those of its model
