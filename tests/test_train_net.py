@@ -284,8 +284,10 @@ def test_a_refused_resume_leaves_the_run_as_it_was(trained, tiny_opts):
     with pytest.raises(ValueError, match="SOLVER.OPTIMIZER 'ADAMW' -> 'ADABELIEF'"):
         run(["--resume", *tiny_opts, "SOLVER.OPTIMIZER", "ADABELIEF"])
     assert [path.read_bytes() for path in files] == before
-    # A complete run may be resumed as it was, which evaluates it.
+    # A complete run may be resumed as it was, which evaluates it: its AP is of the same iteration.
+    scored = {row["iteration"] for row in metrics(trained) if "segm/AP" in row}
     assert "segm" in run(["--resume", *tiny_opts, "TEST.EXPECTED_RESULTS", "[['segm','AP',50,50]]"])
+    assert {row["iteration"] for row in metrics(trained) if "segm/AP" in row} == scored
 
 
 def test_resume_without_a_checkpoint_says_that_it_starts_anew(tiny_opts, capsys):

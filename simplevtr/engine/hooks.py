@@ -50,6 +50,8 @@ class Evaluation(EvalHook):
     def after_train(self) -> None:
         """Evaluate if the training is complete."""
         if self.trainer.iter >= self.trainer.max_iter:
+            # A complete run that is resumed would be one iteration ahead.
+            get_event_storage().iter = self.trainer.max_iter
             super().after_train()
 
 
