@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from simplevtr.formats.paths import with_slashes
 from simplevtr.formats.rle import is_background
-from simplevtr.formats.ytvis import AnnotationFile, require_objects
+from simplevtr.formats.ytvis import Annotation, AnnotationFile, require_objects
 
 Bin = tuple[str, Collection[int]]  # one row of a table: its title and the numbers that it takes
 
@@ -39,22 +39,20 @@ def summarize_videos(file: AnnotationFile) -> list[VideoSummary]:
             are crowds.
     """
     require_objects(file.source, file.annotations)
-    categories: dict[int, set[int]] = {video.id: set() for video in file.videos}
-    names = _video_names(file)
-    shown = {video.id: [0] * video.length for video in file.videos}
-    sizes = {video.id: (video.height, video.width) for video in file.videos}
-    instances: Counter[int] = Counter()
+    tracks: dict[int, list[Annotation]] = {}
     for track in file.annotations or ():
-        if track.iscrowd:  # neither learned nor scored
-            continue
-        categories[track.video_id].add(track.category_id)
-        instances[track.video_id] += 1
-        for frame, mask in enumerate(track.segmentations):
-            shown[track.video_id][frame] += not is_background(mask, *sizes[track.video_id])
-    return [
-        VideoSummary(name, v.length, frozenset(categories[v.id]), instances[v.id], max(shown[v.id]))
-        for v, name in zip(file.videos, names, strict=True)
-    ]
+        if not track.iscrowd:  # crowds are neither learned nor scored
+            tracks.setdefault(track.video_id, []).append(track)
+    videos = []
+    for video, name in zip(file.videos, _video_names(file), strict=True):
+        own = tracks.get(video.id, [])
+        in_frames = (
+            sum(not is_background(mask, video.height, video.width) for mask in masks)
+            for masks in zip(*(track.segmentations for track in own), strict=True)
+        )
+        most, categories = max(in_frames, default=0), frozenset(t.category_id for t in own)
+        videos.append(VideoSummary(name, video.length, categories, len(own), most))
+    return videos
 
 
 def _video_names(file: AnnotationFile) -> list[str]:
