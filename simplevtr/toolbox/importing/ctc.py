@@ -186,7 +186,8 @@ def _lives(path: Path, dataset: reading.ImportedDataset) -> dict[int, tuple[Any,
 
 def _labels(path: Path, size: shapes.Size) -> np.ndarray:
     """(H, W) int64, the number of an object in each pixel, 0 in the background."""
-    return shapes.read_labels(path, size, _LABELS, formats=("TIFF", "PNG")).values.astype(np.int64)
+    picture = shapes.read_labels(path, size, _LABELS, formats=("TIFF", "PNG"))
+    return np.asarray(picture).astype(np.int64)
 
 
 def _carried(

@@ -24,6 +24,8 @@ from simplevtr.formats import checks
 from simplevtr.toolbox.importing import reading, shapes, sources
 from simplevtr.toolbox.importing.reading import ImportedDataset, UndecidedError, VideoDraft, naming
 
+import numpy as np
+
 _OTHER_SHAPES = ("line", "linestrip", "point", "points")
 _TURNED = ("oriented_rectangle", "rotation")  # rectangles of LabelMe and X-AnyLabeling
 _SHAPES = ("polygon", "rectangle", *_TURNED, "circle", "mask")
@@ -172,5 +174,5 @@ def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
-        labels = shapes.read_labels(io.BytesIO(content), (height, width), shapes.GREY)
-    return shapes.from_window(labels.values != 0, round(x0), round(y0), size)
+        picture = shapes.read_labels(io.BytesIO(content), (height, width), shapes.GREY)
+    return shapes.from_window(np.asarray(picture) != 0, round(x0), round(y0), size)

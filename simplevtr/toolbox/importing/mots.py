@@ -22,6 +22,8 @@ from simplevtr.formats.mots import NUMBERS
 from simplevtr.toolbox.importing import reading, shapes, sources
 from simplevtr.toolbox.importing.output import parse_pairs
 
+import numpy as np
+
 KITTI_CLASSES = {1: "car", 2: "pedestrian"}
 _IGNORE_CLASS = 10  # of regions in which nothing is annotated
 _IGNORE = _IGNORE_CLASS * NUMBERS  # their usual identity
@@ -134,8 +136,8 @@ def _objects(content: Path | _Object, size: reading.Size) -> Iterator[_Object]:
         identity, label, rle = content
         yield identity, label, shapes.from_rle(rle, size)
         return
-    labels = shapes.read_labels(content, size, shapes.DEEP_LABELS).values
-    for value, mask in shapes.from_labels(labels.astype("int32")).items():
+    labels = np.asarray(shapes.read_labels(content, size, shapes.DEEP_LABELS), np.int32)
+    for value, mask in shapes.from_labels(labels).items():
         if value < NUMBERS:
             raise ValueError(f"pixel value {value}; 0, or {NUMBERS} and more, needed")
         yield value, value // NUMBERS, mask

@@ -10,7 +10,7 @@ import math
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from simplevtr.formats import rle
 from simplevtr.formats.checks import is_finite
@@ -20,6 +20,7 @@ from simplevtr.toolbox.importing.reading import Rle, Size
 
 import cv2
 import numpy as np
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 # Kinds of PNGs: the modes that Pillow reads them in, and what they are in words.
@@ -36,9 +37,7 @@ _FEW_LEVELS, LOW_LEVEL = 8, 64
 def from_rle(segmentation: Any, size: Size) -> Rle:
     """The mask of a compressed or uncompressed RLE, whose size must be (H, W) of the frame."""
     text = rle.mask_text(segmentation, *size, allow_polygons=False)
-    *_, reasons = rle.decode_valid_texts([text], size[0] * size[1])
-    if reasons:
-        raise ValueError(reasons[0])
+    rle.decode_texts([text], size[0] * size[1])
     return {"size": [*size], "counts": text}
 
 
@@ -150,23 +149,21 @@ def from_labels(picture: np.ndarray) -> dict[int, Rle]:
     return masks
 
 
-class Objects(NamedTuple):
-    """A picture in which each object has a number."""
-
-    numbers: np.ndarray  # (H, W) int32, where 0 is the background
-    # Whether colours or numbers identify the objects, None where it may be either.
-    by_colour: bool | None
-    palette: dict[int, tuple[int, ...]]  # (r, g, b) of the numbers that occur, empty without one
-
-
-def read_object_numbers(path: Path, size: Size) -> Objects:
+def read_object_numbers(
+    path: Path, size: Size
+) -> tuple[np.ndarray, bool | None, dict[int, tuple[int, ...]]]:
     """Read a PNG of (H, W) pixels in which each object has a number or a colour of its own.
 
     The number is the palette's index or the grey level. Black and white pictures of one bit have
     the numbers 0 and 255, as they have grey levels. In RGB, grey is its level, and any other colour
     a number above 255 that stands for it.
+
+    Returns:
+        (H, W) int32 numbers, 0 in the background; whether colours or numbers identify the objects,
+        None where it may be either; (r, g, b) of the numbers that occur, empty without a palette.
     """
-    picture, mode, palette = read_labels(path, size, OBJECT_NUMBERS)
+    image = read_labels(path, size, OBJECT_NUMBERS)
+    picture, mode, palette = np.array(image), image.mode, image.getpalette() or []
     used = np.flatnonzero(np.bincount(picture.ravel())).tolist() if palette else ()
     colours_of = {n: c for n in used if (c := tuple(palette[3 * n : 3 * n + 3]))}
     if any(palette[:3]) and (black := [n for n, colour in colours_of.items() if not any(colour)]):
@@ -198,7 +195,7 @@ def read_object_numbers(path: Path, size: Size) -> Objects:
             f"has {len(found)} {what}, each of which would be an object; save masks without "
             "smoothing or JPEG compression, or as palette PNGs of object numbers"
         )
-    return Objects(level, by_colour, colours_of)
+    return level, by_colour, colours_of
 
 
 def has_thin(numbers: np.ndarray) -> bool:
@@ -208,30 +205,24 @@ def has_thin(numbers: np.ndarray) -> bool:
     return len(np.unique(numbers[solid])) < len(np.unique(numbers))
 
 
-class Labels(NamedTuple):
-    """A picture of labels."""
-
-    values: np.ndarray  # (H, W) or (H, W, channels)
-    mode: str  # Pillow's name for what they are
-    palette: list[int]  # [r0, g0, b0, r1, ...] of mode P, empty otherwise
-
-
 def read_labels(
     file: Path | io.BytesIO,
     size: Size,
     kind: tuple[tuple[str, ...], str],
     *,
     formats: tuple[str, ...] = ("PNG",),
-) -> Labels:
-    """Read a picture, which is decoded only if it has (H, W) pixels of this kind."""
+) -> Image.Image:
+    """Read a picture, which is decoded only if it has (H, W) pixels of this kind.
+
+    That of one bit becomes grey, 0 and 255.
+    """
     modes, description = kind
     form = " or ".join(formats)
     try:
         with open_image(file, formats=formats) as image:
             found, mode = (image.height, image.width), image.mode
             if found == tuple(size) and mode in modes:
-                palette = (mode == "P" and image.getpalette()) or []
-                return Labels(np.array(image.convert("L") if mode == "1" else image), mode, palette)
+                return image.convert("L") if mode == "1" else image.copy()
     except UNREADABLE as error:
         raise ValueError(f"cannot be read as a {form}: {error}") from error
     if found != tuple(size):
