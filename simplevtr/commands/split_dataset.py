@@ -29,6 +29,7 @@ from simplevtr.toolbox.statistics import VideoSummary, bins_up_to, summarize_vid
 logger = logging.getLogger(__name__)
 
 Sides = Sequence[Sequence[VideoSummary]]  # the videos for training, and those for validation
+_Count = tuple[str, list[int]]  # what is counted, and how many videos of each side have it
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +103,8 @@ def main(options: argparse.Namespace) -> None:
         ) from error
     for text, path in zip(texts, paths, strict=True):
         write_bytes(path, text, overwrite=options.overwrite)
-    categories = {category.id: table_cell(category.name) for category in file.categories}
+    found = [Counter(key for video in side for key in video.categories) for side in sides]
+    categories = [(table_cell(c.name), [side[c.id] for side in found]) for c in file.categories]
     names = [table_cell(name) for name in options.names]
     say(f"{_table(sides, names, categories)}\n")
     own_groups = counted(len(set(groups or chosen)), "groups")
@@ -111,7 +113,9 @@ def main(options: argparse.Namespace) -> None:
     say("\n".join(f"wrote {path}" for path in paths))
     warnings = ["the file has no annotations; the videos were split by length alone"]
     if file.annotations is not None:
-        warnings = _warnings(sides, names, categories, val_videos)
+        warnings = _warnings(names, categories)
+        if len(sides[1]) != val_videos:
+            warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
     for warning in [*warnings, *_common_folders(files)]:
         logger.warning(warning)
 
@@ -171,16 +175,10 @@ def _part(content: dict[str, Any], ids: set[int], recipe: dict[str, Any]) -> dic
     return part
 
 
-def _by_category(sides: Sides) -> list[Counter[int]]:
-    return [Counter(key for video in side for key in video.categories) for side in sides]
-
-
-def _table(sides: Sides, names: list[str], categories: dict[int, str]) -> str:
+def _table(sides: Sides, names: list[str], categories: Sequence[_Count]) -> str:
     """Videos on each side: all of them, by category and by length."""
-    by_category = _by_category(sides)
     lengths = [video.length for side in sides for video in side]
-    rows = [("all", [len(side) for side in sides])]
-    rows += [(name, [side[key] for side in by_category]) for key, name in categories.items()]
+    rows: list[_Count] = [("all", [len(side) for side in sides]), *categories]
     bare = [sum(not video.categories for video in side) for side in sides]
     rows += [("(no annotation)", bare)] if any(bare) else []
     for span, inside in bins_up_to(length_bounds(lengths), lengths):
@@ -193,25 +191,17 @@ def _table(sides: Sides, names: list[str], categories: dict[int, str]) -> str:
     return markdown_table(["videos", "all", *names, f"in {names[1]}"], cells)
 
 
-def _warnings(
-    sides: Sides, names: list[str], categories: dict[int, str], val_videos: int
-) -> list[str]:
-    train, val = _by_category(sides)
+def _warnings(names: list[str], categories: Sequence[_Count]) -> list[str]:
     cases: dict[str, list[str]] = {}
-    for key, name in categories.items():
-        if train[key] + val[key] == 0:
-            case = "have no video"
-        elif train[key] + val[key] == 1:
-            case = "have one video only, so one side has none"
-        elif not (train[key] and val[key]):
-            case = f"have no video in {names[0 if val[key] else 1]}"
-        else:
+    for category, counts in categories:
+        if 0 not in counts:
             continue
-        cases.setdefault(case, []).append(name)
-    warnings = [f"categories that {what}: {', '.join(found)}" for what, found in cases.items()]
-    if len(sides[1]) != val_videos:
-        warnings.append(f"groups do not add up to {val_videos} videos; took {len(sides[1])}")
-    return warnings
+        case = f"have no video in {names[counts.index(0)]}"
+        if sum(counts) < 2:
+            single = "have one video only, so one side has none"
+            case = single if sum(counts) else "have no video"
+        cases.setdefault(case, []).append(category)
+    return [f"categories that {what}: {', '.join(found)}" for what, found in cases.items()]
 
 
 def _common_folders(files: Sequence[set[str]]) -> list[str]:
