@@ -240,10 +240,8 @@ def _other_splits(
     if roots and not options.against:
         raise ValueError("--against-images are those of another split: it needs --against")
     if len(roots) > 1 and len(roots) != len(options.against):
-        raise ValueError(
-            f"--against-images names {len(roots)} folders for {len(options.against)} files; "
-            "name one for all or one each"
-        )
+        found = f"{len(roots)} folders for {len(options.against)} files"
+        raise ValueError(f"--against-images names {found}; name one for all or one each")
     for other, root in zip(others, cycle(roots or [None])):
         if os.path.samefile(other.json_file, json_file):
             raise ValueError(f"--against {other.json_file} is the file that is examined")

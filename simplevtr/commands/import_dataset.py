@@ -128,9 +128,7 @@ def _check_output(path: Path, options: argparse.Namespace) -> None:
     except ValueError:  # a list of videos, or a frame
         content = None
     if not isinstance(content, dict) or not {"videos", "annotations"} <= content.keys():
-        raise FileExistsError(
-            f"{path} is not a YouTube-VIS file, so --overwrite does not replace it; write elsewhere"
-        )
+        raise FileExistsError(f"{path} is not a YouTube-VIS file, so it is kept; write elsewhere")
 
 
 def _categories(name: str) -> list[tuple[int, str]]:

@@ -90,17 +90,13 @@ def main(options: argparse.Namespace) -> None:
         for part in parts
     ]
     if shared := sorted(files[0] & files[1]):
-        raise ValueError(
-            f"{file.source}: {len(shared)} frames, such as {shared[0]}, are in videos of both "
-            "sides; keep such videos together with --group-by, or leave some out"
-        )
+        what = f"{len(shared)} frames, such as {shared[0]}, are in videos of both sides"
+        raise ValueError(f"{file.source}: {what}; use --group-by or --leave-out-names")
     try:
         texts = [json_bytes(part) for part in parts]  # both before any is written
     except ValueError as error:  # in keys that the format does not have, which are not checked
-        raise ValueError(
-            f"{file.source}: holds a number that is NaN or infinite, which JSON does not have; "
-            "simplevtr doctor finds and repairs it"
-        ) from error
+        what = "holds a number that is NaN or infinite, which simplevtr doctor repairs"
+        raise ValueError(f"{file.source}: {what}") from error
     for text, path in zip(texts, paths, strict=True):
         write_bytes(path, text, overwrite=options.overwrite)
     found = [Counter(key for video in side for key in video.categories) for side in sides]
@@ -141,10 +137,8 @@ def _left_out(videos: Sequence[VideoSummary], file: Path | None, source: str) ->
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: is not text in UTF-8: {error}") from error
     if unknown := sorted(names - {video.name for video in videos}):
-        raise ValueError(
-            f"{file}: {len(unknown)} names are not videos of {source}, the first {unknown[0]!r}; "
-            f"a name is the folder of a video's frames, such as {videos[0].name!r}"
-        )
+        what = f"{len(unknown)} names are not videos of {source}, the first {unknown[0]!r}"
+        raise ValueError(f"{file}: {what}; a name is a folder such as {videos[0].name!r}")
     kept = len(videos) - len(names)
     if kept < 2:
         raise ValueError(f"{file}: leaves {kept} videos; two are needed")

@@ -55,7 +55,7 @@ def split_videos(
         raise ValueError("videos to split must have different names")
     if not 1 <= val_videos < len(videos):
         raise ValueError(
-            f"{val_videos} of {len(videos)} videos for validation; each side needs at least one"
+            f"{val_videos} of {len(videos)} videos for validation; each side needs one"
         )
     names = [video.name for video in videos] if groups is None else groups
     order = sorted(set(names), key=lambda name: group_digest(name, seed))

@@ -63,10 +63,8 @@ def read(
     videos = _videos(lists["images"], source)
     stated, by_folder = content.get("videos"), _video_key(lists["images"]) is None
     if isinstance(stated, list) and by_folder and len(videos) < len(stated):
-        raise ValueError(
-            f"{source}: has {len(stated)} videos, but no image has a 'video_id', and their folders "
-            f"are those of {len(videos)}"
-        )
+        found = f"has {len(stated)} videos, but no image has a 'video_id'"
+        raise ValueError(f"{source}: {found}, and their folders are those of {len(videos)}")
     known = {image.id for frames in videos.values() for image in frames}
     annotations = _by_image(lists["annotations"], source, known, crowds, dataset.notes)
 
@@ -151,10 +149,8 @@ def _check_order(images: list[_Image], video: int | str) -> None:
     for one, other in pairwise(images):
         if one.order == other.order:
             raise ValueError(
-                f"images {one.id} and {other.id} of video {video!r} are the same frame; if they "
-                "are of two videos, these must differ in the images' 'video_id', or, where none "
-                "has it, 'first_frame_image_id', or, where none has either, the folder in "
-                "'file_name'"
+                f"images {one.id} and {other.id} of video {video!r} are the same frame; two videos "
+                "differ in 'video_id', else 'first_frame_image_id', else the folder in 'file_name'"
             )
 
 

@@ -114,10 +114,8 @@ def _readable(frames: dict[int, Path], name: str, write_frames: Path | None) -> 
         return dict(zip(frames, written, strict=True))
     for path in frames.values():
         if image_header(path)[1] in _DEEP:
-            raise reading.UndecidedError(
-                f"{path}: is 16-bit grey, of which readers keep the upper 8 bits, in most of these "
-                "datasets nothing; name a folder for 8-bit frames (--write-frames)"
-            )
+            why = "is 16-bit grey, of which readers keep the upper 8 bits, often all dark"
+            raise reading.UndecidedError(f"{path}: {why}; use --write-frames FOLDER")
     return frames
 
 

@@ -114,19 +114,15 @@ def _head(root: ElementTree.Element) -> ElementTree.Element:
     """What the file says of the task or job that the tracks are of; empty if it says nothing."""
     ids = sorted({track.attrib["task_id"] for track in root.iterfind("track[@task_id]")})
     if len(ids) > 1:
-        raise ValueError(
-            f"holds tracks of {len(ids)} tasks (task_id {', '.join(ids)!s:.80}), but a file is "
-            f"one video; {_ALONE}"
-        )
+        tasks = f"{len(ids)} tasks (task_id {', '.join(ids)!s:.80})"
+        raise ValueError(f"holds tracks of {tasks}, but a file is one video; {_ALONE}")
     before: set[str] = set()  # subsets
     for task in root.iterfind("meta/project/tasks/task"):
         subset = task.findtext("subset", "")
         if task.findtext("id") in ids:
             if subset in before:
-                raise ValueError(
-                    f"holds tracks of task {ids[0]!s:.40}, whose frames CVAT numbers after those "
-                    f"of the project's tasks before it; {_ALONE}"
-                )
+                numbers = "whose frames CVAT numbers after those of the project's tasks before it"
+                raise ValueError(f"holds tracks of task {ids[0]!s:.40}, {numbers}; {_ALONE}")
             return task
         before.add(subset)
     heads = (*root.iterfind("meta/task"), *root.iterfind("meta/job"))
@@ -180,12 +176,10 @@ def _matched(
     if surplus < 0 and numbers[0] == stated[0] and all(number in stated for number in numbers):
         notes["frames without an image left out"] -= surplus
         return images
-    raise ValueError(
-        f"is of {len(stated)} frames, {stated[0]} to {stated[-1]} in steps of {stated.step} "
-        f"(start_frame, stop_frame, frame_filter), but {folder} holds {len(images)} images, "
-        f"{numbers[0]} to {numbers[-1]}; give one image for each of these frames, or all "
-        "images of the video, numbered from 0"
-    )
+    frames = f"{len(stated)} frames, {stated[0]} to {stated[-1]} in steps of {stated.step}"
+    found = f"{len(images)} images, {numbers[0]} to {numbers[-1]}"
+    way = "give one image for each of these frames, or all of the video, numbered from 0"
+    raise ValueError(f"is of {frames} ({', '.join(_RANGE)}), but {folder} holds {found}; {way}")
 
 
 def _add_track(
@@ -268,10 +262,8 @@ def _mask(shape: ElementTree.Element, size: shapes.Size, notes: Counter[str]) ->
     window = (whole_number(shape.attrib, key) for key in ("left", "top", "width", "height"))
     left, top, width, height = window
     if not (left < left + width <= size[1] and top < top + height <= size[0]):
-        raise ValueError(
-            f"mask at left {left}, top {top} of {width} x {height} pixels (width x height) leaves "
-            f"the frame of {size[1]} x {size[0]}"
-        )
+        mask = f"mask of {width} x {height} pixels (width x height) at left {left}, top {top}"
+        raise ValueError(f"{mask} leaves the frame of {size[1]} x {size[0]}")
     if sum(runs) != width * height:
         raise ValueError(
             f"run lengths {runs!r:.80} do not fill a mask of {width} x {height} pixels"
@@ -288,7 +280,6 @@ def _number(shape: ElementTree.Element, key: str) -> float:
     except ValueError:
         value = math.nan
     if not least <= value <= MAX_COORDINATE:
-        raise ValueError(
-            f"{key} is {text!r:.40}; a number from {least:g} to {MAX_COORDINATE:g} is needed"
-        )
+        allowed = f"a number from {least:g} to {MAX_COORDINATE:g}"
+        raise ValueError(f"{key} is {text!r:.40}; {allowed} is needed")
     return value

@@ -91,10 +91,8 @@ def _draft(
             for number, colour in colours.items():
                 before, first = palette.setdefault(number, (colour, path))
                 if before != colour:
-                    raise reading.BrokenVideoError(
-                        f"has a palette in which {number} is the colour {colour}, and {first.name} "
-                        f"of the same video one in which it is {before}; save all in one way"
-                    )
+                    found = f"the colour {colour}, and {first.name} one in which it is {before}"
+                    raise reading.BrokenVideoError(f"has a palette in which {number} is {found}")
             if True in kinds and False in kinds:
                 raise reading.BrokenVideoError(
                     "tells objects apart by colours or by numbers (a palette or grey levels), and "

@@ -109,8 +109,7 @@ def _check_image(stated: Any, picture: Path) -> None:
         other = picture.parent / name
         if other.stem != picture.stem and other.exists():
             raise ValueError(
-                f"imagePath is {stated!r:.80}, which is there too, and not {picture.name}; one of "
-                "the names is wrong"
+                f"imagePath is {stated!r:.80}, which is there too, and not {picture.name}"
             )
 
 
@@ -132,10 +131,8 @@ def _track_of(
         return None, "without group_id"
     elif ungrouped == "error" and not numbered:
         hint = ", or say that labels have numbers (--labels-with-number)" if number else ""
-        raise UndecidedError(
-            f"{label!r:.40} has no group_id, so its track is unknown; number the tracks, or choose "
-            f"what happens to such shapes (--ungrouped label or drop){hint}"
-        )
+        ways = f"number the tracks, or use --ungrouped label or drop{hint}"
+        raise UndecidedError(f"{label!r:.40} has no group_id, so its track is unknown; {ways}")
     return (label, group), number[1] if number and numbered else label
 
 
@@ -168,9 +165,9 @@ def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
     # rounded, not both corners: a mask moved by half a pixel keeps its size.
     height, width = round(y1 - y0) + 1, round(x1 - x0) + 1
     if not (0 < height <= 2 * size[0] and 0 < width <= 2 * size[1]):  # before it is decoded
+        mask = f"mask from {(x0, y0)} to {(x1, y1)}; the first corner must be the upper left one"
         raise ValueError(
-            f"mask from {(x0, y0)} to {(x1, y1)}; the first corner must be the upper left one, and "
-            f"height and width at most twice the frame's, {size[0]} x {size[1]}"
+            f"{mask}, height and width at most twice the frame's, {size[0]} x {size[1]}"
         )
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):

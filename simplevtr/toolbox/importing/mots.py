@@ -79,7 +79,7 @@ def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
         found = {folder: folder for folder in folders if sources.files_of(folder, ".png")}
     if not found:
         raise ValueError(
-            f"{source}: holds no text file, no PNG, no folder of PNGs and no VIDEO/gt/gt.txt"
+            f"{source}: holds no text file, no PNG, no folder of PNGs, no VIDEO/gt/gt.txt"
         )
     if source not in found:
         dataset.notes["folders without annotations left out"] = len(folders) - len(found)

@@ -47,13 +47,12 @@ def rename(dataset: ImportedDataset) -> None:
     unknown = [name for name in dataset.new_names if name not in (*old, "*")]
     if unknown:
         raise ValueError(f"no category {unknown[0]!r} to rename; there are {listed(old)}")
-    new = {name: dataset.new_name(name) for name in old}
     ids: dict[str, int] = {}
     for number, name in dataset.categories:
-        ids.setdefault(new[name], number)
+        ids.setdefault(dataset.new_name(name), number)
     dataset.categories = [(number, name) for name, number in ids.items()]
     for track in dataset.tracks:
-        track.category = new[track.category]
+        track.category = dataset.new_name(track.category)
 
 
 def use_categories(
@@ -66,20 +65,18 @@ def use_categories(
     them. ``source`` is whose the categories are, for messages.
     """
     names = [name for _, name in categories]
-    known = set(names)
-    others = Counter(t.category for t in dataset.tracks if t.category not in known)
+    others = Counter(track.category for track in dataset.tracks)
+    for name in names:
+        del others[name]
     if near := near_misses(others, names)[:20]:
         pairs = ", ".join(f"{name!r} ({target!r})" for name, target in near)
         given = " ".join(f'"{name}={target}"' for name, target in near)
-        raise ValueError(
-            f"categories that {source} spells in another way: {pairs}; if they are the same: "
-            f"--rename {given}"
-        )
+        spelled = f"categories that {source} spells in another way: {pairs}"
+        raise ValueError(f"{spelled}; if they are the same: --rename {given}")
     if others and not drop_others:
-        raise ValueError(
-            f"{source} has no category {listed([*others])}; it has {listed(names)}. "
-            "Rename them (--rename OLD=NEW) or leave out their tracks (--drop-others)"
-        )
+        known = f"{source} has no category {listed([*others])}; it has {listed(names)}"
+        way = "Rename them (--rename OLD=NEW) or leave out their tracks (--drop-others)"
+        raise ValueError(f"{known}. {way}")
     for name, count in others.items():
         dataset.notes[f"tracks of category {name!r} left out"] = count
     for video in dataset.videos:

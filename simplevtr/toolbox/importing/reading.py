@@ -147,10 +147,8 @@ class VideoDraft:
         track = self.tracks.setdefault(key, ImportedTrack(category))
         new_name = self.dataset.new_name
         if new_name(track.category) != new_name(category):
-            raise BrokenVideoError(
-                f"track {key!r} has category {category!r} here and {track.category!r} before; "
-                "a track has one category (--rename can make them one)"
-            )
+            both = f"category {category!r} here and {track.category!r} before"
+            raise BrokenVideoError(f"track {key!r} has {both} (--rename can make them one)")
         if frame in track.masks:
             if not self.unite:
                 raise ValueError(f"track {key!r} has a second mask in the same frame")
@@ -186,9 +184,9 @@ class VideoDraft:
         for t, found in sizes.items():
             if found != size and _size_of(self.frames[t], size) != size:
                 with self.frame(t, self.frames[t]):
+                    other = f"{usual} of the same video has {size[0]} x {size[1]}"
                     raise ValueError(
-                        f"has {found[0]} x {found[1]} pixels (height x width), but {usual} of the "
-                        f"same video has {size[0]} x {size[1]}"
+                        f"has {found[0]} x {found[1]} pixels (height x width), but {other}"
                     )
         return size
 

@@ -32,10 +32,8 @@ def read(
     """Read all videos; the options are those of the command."""
     root = write_frames or images
     if root is None or (write_frames and images):
-        raise ValueError(
-            f"{source}: SA-V needs a new folder for the frames of its videos (--write-frames), or "
-            "the folder of those that were taken out before (--images)"
-        )
+        needed = "a new folder for frames (--write-frames), or that of existing ones (--images)"
+        raise ValueError(f"{source}: SA-V needs {needed}")
     files = [source]
     if source.is_dir():
         folders = (source, *sources.sub_folders(source))

@@ -167,10 +167,8 @@ def read_object_numbers(
     used = np.flatnonzero(np.bincount(picture.ravel())).tolist() if palette else ()
     colours_of = {n: c for n in used if (c := tuple(palette[3 * n : 3 * n + 3]))}
     if any(palette[:3]) and (black := [n for n, colour in colours_of.items() if not any(colour)]):
-        raise ValueError(
-            f"has a palette in which {black[0]} is black, the background, and 0 is not; save it in "
-            "colours (RGB), or with a palette that begins with black"
-        )
+        what = f"has a palette in which {black[0]} is black, the background, and 0 is not"
+        raise ValueError(f"{what}; save it in RGB, or with a palette that begins with black")
     if mode in ("LA", "RGBA"):
         if (picture[..., -1] != 255).any():
             raise ValueError("is transparent in places; the background must be black")
@@ -191,10 +189,8 @@ def read_object_numbers(
         many = len(found) > _MOST_OBJECTS
         level, by_colour = np.where(is_grey, level, colours), True
     if many:
-        raise ValueError(
-            f"has {len(found)} {what}, each of which would be an object; save masks without "
-            "smoothing or JPEG compression, or as palette PNGs of object numbers"
-        )
+        way = "save masks without smoothing or JPEG compression"
+        raise ValueError(f"has {len(found)} {what}, each of which would be an object; {way}")
     return level, by_colour, colours_of
 
 
@@ -226,7 +222,6 @@ def read_labels(
     except UNREADABLE as error:
         raise ValueError(f"cannot be read as a {form}: {error}") from error
     if found != tuple(size):
-        raise ValueError(
-            f"has {found[0]} x {found[1]} pixels (height x width), expected {size[0]} x {size[1]}"
-        )
+        wanted = f"expected {size[0]} x {size[1]}"
+        raise ValueError(f"has {found[0]} x {found[1]} pixels (height x width), {wanted}")
     raise ValueError(f"is a {form} of mode {mode!r}; {description} is needed ({', '.join(modes)})")

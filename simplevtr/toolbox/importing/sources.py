@@ -90,10 +90,8 @@ def numbered_frames(folder: Path) -> dict[int, Path]:
             raise ValueError(f"{path}: {other.name} has frame number {number} already")
     for (number, one), (following, other) in pairwise(frames.items()):
         if following < number:
-            raise ValueError(
-                f"{other}: comes after {one.name} by its name, but before it by the number that it "
-                "ends in; rename the images so that both agree"
-            )
+            order = f"comes after {one.name} by its name, but before it by the number at its end"
+            raise ValueError(f"{other}: {order}; rename the images")
     return frames
 
 
