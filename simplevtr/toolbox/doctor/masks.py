@@ -106,32 +106,27 @@ def _measured(video: Video) -> list[list[_Mask | None]]:
                 is_size = isinstance(stated, list) and [*map(type, stated)] == [int, int]
                 defect = "mask-size" if is_size and tuple(stated) != size else "bad-mask"
                 track.found.at(frame=frame).add(defect, str(error), repair)
-    areas, boxes, reasons = _measure([*texts.values()], *size)
-    for index, ((row, frame), text) in enumerate(texts.items()):
+    results = _measure([*texts.values()], *size)
+    for ((row, frame), text), result in zip(texts.items(), results, strict=True):
         track = video.tracks[row]
-        if index in reasons:
-            track.found.at(frame=frame).add("bad-mask", reasons[index], repair)
+        if isinstance(result, str):
+            track.found.at(frame=frame).add("bad-mask", result, repair)
         else:
             is_polygons = isinstance(track.entry["segmentations"][frame], list)
-            measured[row][frame] = _Mask(text, areas[index], boxes[index], is_polygons)
+            measured[row][frame] = _Mask(text, *result, is_polygons)
     return measured
 
 
-def _measure(
-    texts: Sequence[bytes], height: int, width: int
-) -> tuple[list[int], list[list[int]], dict[int, str]]:
-    """Areas and boxes of masks, as in ``_Mask``; why some cannot be read, by their index."""
-    areas, boxes = np.zeros(len(texts), np.int64), np.zeros((len(texts), 4), np.int64)
-    reasons: dict[int, str] = {}
+def _measure(texts: Sequence[bytes], height: int, width: int) -> list[tuple[int, list[int]] | str]:
+    """Area and box of each mask, as in ``_Mask``; or why it cannot be read."""
+    results: list[tuple[int, list[int]] | str] = []
     piece = np.cumsum([len(text) for text in texts]) // _MOST_CHARS
-    for indices in np.split(np.arange(len(texts)), np.flatnonzero(np.diff(piece)) + 1):
-        runs, rows, bad = decode_valid_texts([texts[i] for i in indices], height * width)
-        reasons.update((int(indices[i]), reason) for i, reason in bad.items())
-        if len(rows):
-            valid = np.delete(indices, [*bad])
-            areas[valid] = np.add.reduceat(runs[:, 1], starts_of(rows))
-            boxes[valid] = _boxes(runs, rows, height, height * width)
-    return areas.tolist(), boxes.tolist(), reasons
+    for some in np.split(np.arange(len(texts)), np.flatnonzero(np.diff(piece)) + 1):
+        runs, rows, bad = decode_valid_texts([texts[i] for i in some], height * width)
+        areas = np.add.reduceat(runs[:, 1], starts_of(rows)).tolist()
+        good = zip(areas, _boxes(runs, rows, height, height * width).tolist(), strict=True)
+        results += [bad.get(place) or next(good) for place in range(len(some))]
+    return results
 
 
 def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.ndarray:
@@ -139,20 +134,19 @@ def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.n
 
     Not by pycocotools, which takes foreground runs of length zero for pixels.
     """
-    first = starts_of(rows)
-    ends = np.cumsum(runs[:, 0] + runs[:, 1])
-    ends -= np.repeat(np.arange(len(rows)) * pixels, rows)
-    begins = ends - runs[:, 1]
+    mask = np.repeat(np.arange(len(rows)), rows)
+    ends = np.cumsum(runs[:, 0] + runs[:, 1]) - mask * pixels
     drawn = runs[:, 1] > 0
-    left, right = begins // height, (ends - 1) // height
+    mask, ends, lengths = mask[drawn], ends[drawn], runs[drawn, 1]
+    left, top = np.divmod(ends - lengths, height)
+    right, bottom = np.divmod(ends - 1, height)
     several = right > left  # columns: the run reaches the bottom of one and the top of the next
-    top = np.where(several, 0, begins - left * height)
-    bottom = np.where(several, height - 1, ends - 1 - right * height)
-    low = [np.minimum.reduceat(np.where(drawn, side, pixels), first) for side in (left, top)]
-    high = [np.maximum.reduceat(np.where(drawn, side, -1), first) for side in (right, bottom)]
-    boxes = np.stack([*low, *high], axis=1)
-    boxes[:, 2:] += 1 - boxes[:, :2]
-    boxes[high[0] < 0] = 0
+    top[several], bottom[several] = 0, height - 1
+    first = np.flatnonzero(np.diff(mask, prepend=-1))
+    low = np.stack([np.minimum.reduceat(side, first) for side in (left, top)], axis=1)
+    high = np.stack([np.maximum.reduceat(side, first) for side in (right, bottom)], axis=1)
+    boxes = np.zeros((len(rows), 4), np.int64)
+    boxes[mask[first]] = np.hstack([low, high - low + 1])
     return boxes
 
 
