@@ -42,13 +42,10 @@ def examine_annotations(
             else:
                 found.add("duplicate-annotation", f"id {track_id} is that of another annotation")
                 track_id = None
-        video_id, category_id = (
-            _known_id(entry, kind, known, found)
-            for kind, known in (("video", videos), ("category", categories))
-        )
+        video = _meant("video", videos, entry, found)
+        category = _meant("category", categories, entry, found)
         repair = "iscrowd that is neither 0 nor 1 became 0"
         iscrowd = found.read(checks.flag, entry, "iscrowd", repair)
-        video, category = videos.get(video_id), categories.get(category_id)
         if category is not None:
             used.add(category["id"])
         if video is None or category is None:
@@ -68,11 +65,12 @@ def examine_annotations(
     _examine_crowds(tracks, categories, findings)
 
 
-def _known_id(entry: dict[str, Any], kind: str, known: dict[int, Any], found: Findings) -> Any:
+def _meant(kind: str, known: dict[int, Any], entry: dict[str, Any], found: Findings) -> Any:
+    """The video or category of an annotation, None if it is not known or cannot be used."""
     own_id = found.read(checks.integer, entry, f"{kind}_id")
     if own_id is not None and own_id not in known:
         found.add(f"unknown-{kind}", f"there is no {kind} {own_id}")
-    return own_id
+    return known.get(own_id)
 
 
 def _examine_crowds(tracks: list[Track], categories: dict[int, Any], findings: Findings) -> None:
