@@ -160,7 +160,9 @@ def _by_image(
     """The annotations of each image; those that are left out are counted."""
     some_tracked = any(isinstance(e, dict) and _track(e) is not None for e in entries)
 
-    def sorted_out(entry: dict[str, Any]) -> tuple[int, dict[str, Any], str | None]:
+    found: dict[int, list[dict[str, Any]]] = {}
+
+    def sort(entry: dict[str, Any]) -> None:
         entry = {key: value for key, value in entry.items() if value is not None}
         image = checks.integer(entry, "image_id")
         if image not in images:
@@ -171,14 +173,12 @@ def _by_image(
             "annotations without a segmentation left out": not entry.get("segmentation"),
             "annotations without a track id left out": some_tracked and _track(entry) is None,
         }
-        return image, entry, next((reason for reason, holds in reasons.items() if holds), None)
-
-    found: dict[int, list[dict[str, Any]]] = {}
-    for image, entry, reason in checks.entries(entries, source, "annotations", sorted_out):
-        if reason is None:
-            found.setdefault(image, []).append(entry)
-        else:
+        if reason := next((reason for reason, holds in reasons.items() if holds), None):
             notes[reason] += 1
+        else:
+            found.setdefault(image, []).append(entry)
+
+    checks.entries(entries, source, "annotations", sort)
     if notes[_CROWDS]:
         # Converters write iscrowd 1 for every mask that is an RLE.
         every = ", which all annotations are" if notes[_CROWDS] == len(entries) else ""
