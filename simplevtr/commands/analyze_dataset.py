@@ -30,9 +30,9 @@ class Section(NamedTuple):
 
     heading: str
     table: str
-    picture: str = ""  # its file name
-    label: str = ""  # what the names of its bars are
-    bars: Sequence[tuple[str, int]] = ()  # name and number
+    picture: str  # its file name
+    label: str  # what the names of its bars are
+    bars: Sequence[tuple[str, int]]  # name and number; without any, there is no picture
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def main(options: argparse.Namespace) -> None:
             *sections,
             _categories(videos, names),
         ]
-    drawn = [section for section in sections if options.output and section.picture]
+    drawn = [section for section in sections if options.output and section.bars]
     for name in ("analysis.md", *(section.picture for section in drawn)) if drawn else ():
         refuse_existing(options.output / name, overwrite=options.overwrite)
     parts = [f"# {table_cell(options.json.name)}", _overview(videos, len(names), annotated)]
@@ -114,16 +114,16 @@ def _counts(
     bins, step = statistics.bins_up_to(bounds, numbers), -1 if unit == "frames" else 1
     rows = statistics.count_table(numbers, bins[::step])
     heads = [unit, "videos", "%", "cumulative", "cumulative %"]
-    picture: tuple[Any, ...] = ()
+    bars: list[Any] = []
     if unit != "in a frame":
         heads += [f"{unit} in them", *heads[2:]]
         bars = [row[:2] for row in rows[::step]]
-        picture = (f"{unit}.png", f"{unit} of a video", bars)
     cells = [
         [title, *(f"{n:.2f}" if isinstance(n, float) else f"{n:,}" for n in numbers)]
         for title, *numbers in rows
     ]
-    return Section(heading, markdown_table(heads, [line[: len(heads)] for line in cells]), *picture)
+    table = markdown_table(heads, [line[: len(heads)] for line in cells])
+    return Section(heading, table, f"{unit}.png", heading.lower(), bars)
 
 
 def _categories(videos: Sequence[VideoSummary], names: dict[int, str]) -> Section:
