@@ -53,24 +53,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     # What not all kinds have, and read_dataset checks; what is not given is not in the result.
     special = parser.add_argument_group("of some kinds", argument_default=argparse.SUPPRESS)
     add = special.add_argument
-    text = """davis, labelme: frames without annotation are left out (annotated, the default) or are
-        frames without objects (all)"""
+    text = "davis, labelme: frames without annotation: left out (annotated, default) or empty (all)"
     add("--frames", metavar="annotated|all", help=text)
     text = """davis: index of void pixels, -1 for none (default: 255, unless it is the only one
         besides 0 in all pictures: then it is the object)"""
     add("--void", type=number(int, least=-1, most=255), help=text)
-    text = "davis: folder above the videos (default: the only one, as DAVIS's 480p)"
-    add("--subfolder", help=text)
+    add("--subfolder", help="davis: folder above the videos (default: the only one, as 480p)")
     text = "davis: text file of the names of the videos to take, or its name in ImageSets: 2017/val"
     add("--videos", metavar="LIST", help=text)
-    text = """coco-tracks: import crowds as objects; some tools write iscrowd 1 for every mask that
-        is an RLE"""
+    text = "coco-tracks: crowds are objects too; some tools write iscrowd 1 for every RLE"
     add("--crowds", action="store_true", help=text)
     text = """mots: names of the classes (default: 1=car 2=pedestrian); class 10, regions to ignore,
         is left out unless named here, and 10000 always"""
     add("--classes", nargs="+", metavar="NUMBER=NAME", help=text)
-    text = """cvat: frames for which a track lists no shape show no object (absent, the default) or
-        the last shape (hold)"""
+    text = "cvat: frames without a shape of a track show none (absent, default) or the last (hold)"
     add("--gaps", metavar="absent|hold", help=text)
     text = """labelme: shapes without group_id are refused (error, the default), belong to one track
         of their label (label) or are left out (drop)"""
@@ -79,8 +75,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default), marks alone (tra), or only frames with whole cells, of 01_GT/SEG (seg) or
         01_ST/SEG (st)"""
     add("--masks", metavar="both|tra|seg|st", help=text)
-    text = "sa-v: files ..._manual.json (the default) or ..._auto.json of a folder"
-    add("--masklets", metavar="manual|auto", help=text)
+    add("--masklets", metavar="manual|auto", help="sa-v: which files of a folder (default: manual)")
     text = """new folder for frames; sa-v: JPEGs of the mp4s; ctc: 8-bit PNGs, which 16-bit frames
         need, with levels from the 0.1 to the 99.9 percentile of a video as 0 to 255"""
     add("--write-frames", metavar="FOLDER", type=Path, help=text)

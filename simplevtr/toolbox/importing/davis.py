@@ -208,8 +208,7 @@ def _list_of_videos(path: Path, sets: Path) -> Path:
 
 def _listed(folders: list[Path], labels: Path, path: Path) -> list[Path]:
     """Those of the videos' folders that a text file lists."""
-    with reading.naming(path):
-        lines = [line.strip() for line in sources.read_text(path).splitlines()]
+    lines = [line.strip() for line in sources.read_text(path).splitlines()]
     # One name per line or, as in DAVIS 2016, the paths of a frame.
     frame = re.compile(r"/?JPEGImages/\S+/")
     names = [Path(n.split()[0]).parent.name if frame.match(n) else n for n in lines]
