@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from simplevtr import video_io
-from simplevtr.formats.checks import whole_number
 from simplevtr.formats.images import image_header, opened, picture_count
 from simplevtr.toolbox.importing import reading, shapes, sources
 
@@ -166,14 +165,12 @@ def _lives(path: Path, dataset: reading.ImportedDataset) -> dict[int, tuple[Any,
     found: dict[int, tuple[int, int]] = {}
     parents: dict[str, int] = {}
     for where, row in sources.table_rows(path, _FIELDS):
-        with reading.naming(where):
-            label, begin, end, parents[where] = (whole_number(row, key) for key in _FIELDS)
-            if not 0 < label < _MOST or label in found or begin > end:
-                raise ValueError(
-                    f"{' '.join(row.values())!r:.80}; labels are from 1 to {_MOST - 1}, each once, "
-                    "and a track ends no earlier than it begins"
-                )
-            found[label] = begin, end
+        label, begin, end, parents[where] = row.values()
+        if not 0 < label < _MOST or label in found or begin > end:
+            line = " ".join(map(str, row.values()))
+            rule = f"from 1 to {_MOST - 1}, each once, and a track ends no earlier than it begins"
+            raise ValueError(f"{where}: {line!r}; labels are {rule}")
+        found[label] = begin, end
     for where, parent in parents.items():
         if parent and parent not in found:
             raise ValueError(f"{where}: there is no track {parent}, the parent")

@@ -124,9 +124,8 @@ def _video(
 def _lines(path: Path) -> Iterator[tuple[str, int, reading.Size, _Object]]:
     """Where a line stands, its frame and size, and its object, whose mask is not checked yet."""
     for where, row in sources.table_rows(path, _FIELDS):
-        with reading.naming(where):  # a broken line leaves the frame unknown
-            frame, identity, label, height, width = (whole_number(row, key) for key in _FIELDS[:5])
-        rle = {"size": [height, width], "counts": row["rle"]}
+        frame, identity, label, height, width, counts = row.values()
+        rle = {"size": [height, width], "counts": counts}
         yield where, frame, (height, width), (identity, label, rle)
 
 

@@ -8,11 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from simplevtr.formats.checks import shown
+from simplevtr.formats.checks import shown, whole_number
 from simplevtr.formats.files import read_json
 from simplevtr.formats.images import IMAGE_SUFFIXES
 from simplevtr.formats.paths import existing, natural_key
-from simplevtr.toolbox.importing.reading import ImportedDataset
+from simplevtr.toolbox.importing.reading import ImportedDataset, naming
 
 # Which frames of a video are imported, where not all have annotations.
 Frames = Literal["annotated", "all"]
@@ -133,10 +133,11 @@ def _stem(path: Path) -> str:
     return unicodedata.normalize("NFC", path.stem)
 
 
-def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where each line of a text file that is not blank stands, and its values by column.
 
-    ValueError: a line has another number of values.
+    They are integers of 0 or more, but for text in a column "rle". ValueError: a line has another
+    number of values, or one that is no such integer.
     """
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         values = line.split()
@@ -144,7 +145,10 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         if len(values) not in (0, len(columns)):
             raise ValueError(f"{where}: {' '.join(values)!r:.80}; {' '.join(columns)} are needed")
         if values:
-            yield where, dict(zip(columns, values, strict=True))
+            row = dict(zip(columns, values, strict=True))
+            with naming(where):
+                numbers = {key: whole_number(row, key) for key in columns if key != "rle"}
+            yield where, row | numbers
 
 
 def read_text(path: Path) -> str:
