@@ -43,7 +43,7 @@ def test_any_change_gives_a_report_and_a_repair_that_can_be_read(good, steps, tm
         assert all(described(example).isprintable() for example in examples)
     fixed = repaired(examination)
     again = found(fixed)
-    left = {name for name in again.findings.names() if DEFECTS[name].repair}
+    left = {name for name in again.findings.found() if DEFECTS[name].repair}
     assert left <= {"repeated-track"}  # of two categories
     assert repaired(again) == fixed
     assert not again.findings.repairs

@@ -105,10 +105,10 @@ def main(options: argparse.Namespace) -> int:
 def table(examination: Examination, *, examples: int) -> str:
     """The defects, one row each, with so many examples; how many, and what was left out."""
     findings, rows = examination.findings, []
-    for name in findings.names():
+    for name, count in findings.found().items():
         cases = map(described, findings.examples[name][:examples])
         cut = [c if len(c) <= _MOST_WIDTH else c[: _MOST_WIDTH - 3] + "..." for c in cases]
-        rows.append([name, DEFECTS[name].severity, f"{findings.counts[name]:,}", "\n".join(cut)])
+        rows.append([name, DEFECTS[name].severity, f"{count:,}", "\n".join(cut)])
     lines, last = [], "no defects"
     if rows:
         headers = ["defect", "severity", "count", "first examples"]
@@ -126,12 +126,8 @@ def table(examination: Examination, *, examples: int) -> str:
 def _as_json(examination: Examination) -> dict[str, Any]:
     findings = examination.findings
     defects = [
-        {
-            **DEFECTS[name]._asdict(),
-            "count": findings.counts[name],
-            "examples": findings.examples[name],
-        }
-        for name in findings.names()
+        {**DEFECTS[name]._asdict(), "count": count, "examples": findings.examples[name]}
+        for name, count in findings.found().items()
     ]
     return {
         "totals": examination.totals,
@@ -146,30 +142,26 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     """Write the repaired copy, if anything is left; return what the report says of it."""
     findings, repaired = examination.findings, examination.repaired
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
-    left = examine(repaired, again, Findings(ignored=findings.ignored)).findings
-    remaining = {name: left.counts[name] for name in left.names()}
+    left = examine(repaired, again, Findings(ignored=findings.ignored)).findings.found()
     # Of those that videos share with another split, which the copy is not compared with.
-    remaining |= {
-        n: findings.counts[n] for n in ("leaked-file", "leaked-name") if n in findings.counts
+    left |= {
+        name: n for name, n in findings.found().items() if name in ("leaked-file", "leaked-name")
     }
     written = bool(repaired["videos"] and repaired["categories"])
     if written:
         write_json(target, repaired, overwrite=True)
-        why = "nothing can be repaired" if remaining else "nothing needed repair"
+        why = "nothing can be repaired" if left else "nothing needed repair"
         unchanged = f"\nan unchanged copy is in {target}: {why}"
         say(f"\nrepaired in {target}:" if findings.repairs else unchanged)
         for what, count in findings.repairs.items():
             say(f"{count:>9,}  {what}")
-        say("left in it:" if remaining else "no defects are left in it")
-        for name, count in remaining.items():
+        say("left in it:" if left else "no defects are left in it")
+        for name, count in left.items():
             say(f"{count:>9,}  {name}")
     else:
         say(f"\nnothing would be left of the file: {target} is not written")
-    return {
-        "file": target if written else None,
-        "repairs": dict(findings.repairs),
-        "left": remaining,
-    }
+    file = target if written else None
+    return {"file": file, "repairs": dict(findings.repairs), "left": left}
 
 
 class Source(NamedTuple):

@@ -137,9 +137,9 @@ class Findings:
                 del kept[key]
         return kept
 
-    def names(self) -> list[str]:
-        """The defects found, in the order of the catalogue."""
-        return [name for name in DEFECTS if self.counts[name]]
+    def found(self) -> dict[str, int]:
+        """How many cases of each defect were found, in the order of the catalogue."""
+        return {name: self.counts[name] for name in DEFECTS if self.counts[name]}
 
     def total(self, severity: str = "error") -> int:
         """Cases of all defects of a severity."""
