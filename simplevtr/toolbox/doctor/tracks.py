@@ -1,13 +1,12 @@
 """Examines the list of annotations: everything but the masks themselves."""
 
-from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
 from simplevtr.formats import checks
 from simplevtr.formats.ytvis import is_absent
 from simplevtr.toolbox.doctor.findings import Findings
-from simplevtr.toolbox.doctor.videos import Track, Video, examine_use, kept_categories, objects
+from simplevtr.toolbox.doctor.videos import Categories, Track, Video, examine_use, objects
 
 TO_COMPUTE = object()  # in the place of a box or an area that is computed from the mask
 _LISTS = ("segmentations", "bboxes", "areas")
@@ -20,10 +19,7 @@ _WAY_OUT = (
 
 
 def examine_annotations(
-    values: Sequence[Any],
-    videos: dict[int, Video | None],
-    categories: dict[int, dict[str, Any] | None],
-    findings: Findings,
+    values: list[Any], videos: dict[int, Video | None], categories: Categories, findings: Findings
 ) -> None:
     """Count what is wrong with ids and crowds, and give the videos their tracks, without lists."""
     owners: dict[int, Any] = {}
@@ -61,7 +57,7 @@ def examine_annotations(
             track.entry["id"] = next(free)
             findings.repaired("annotations got a new id")
         track.video.tracks.append(track)
-    examine_use(kept_categories(categories), used, findings)
+    examine_use(categories, used, findings)
     _examine_crowds(tracks, categories, findings)
 
 

@@ -12,6 +12,9 @@ from simplevtr.formats.film_strips import MAX_PIXELS
 from simplevtr.formats.paths import leads_out, natural_key, relative, with_slashes
 from simplevtr.toolbox.doctor.findings import Findings
 
+# For each id that annotations may have, in the order of the file, the category that it means,
+# {"id", "name", ...}; None where that is not known.
+Categories = dict[int, dict[str, Any] | None]
 MOST_PIXELS = 65535  # height and width; what a JPEG can have
 
 
@@ -87,16 +90,12 @@ def _identified(
         yield own_id, first if is_clear else None, found
 
 
-def examine_categories(
-    values: list[Any], dataset_name: str, findings: Findings
-) -> dict[int, dict[str, Any] | None]:
+def examine_categories(values: list[Any], dataset_name: str, findings: Findings) -> Categories:
     """Count what is wrong with a file's categories, or differs from the public dataset's.
 
-    Returns:
-        For each id that annotations may have, the category it means, ``{"id", "name", ...}``, in
-        the order of the file; those of one name are one. None where that is not known.
+    Those of one name are one.
     """
-    categories: dict[int, dict[str, Any] | None] = {}
+    categories: Categories = {}
     by_name: dict[str, dict[str, Any]] = {}
     for own_id, entry, found in _identified(values, "categories", "category", findings):
         if entry is None:
@@ -120,13 +119,14 @@ def examine_categories(
     return categories
 
 
-def kept_categories(categories: dict[int, dict[str, Any] | None]) -> list[dict[str, Any]]:
+def kept_categories(categories: Categories) -> list[dict[str, Any]]:
     """Those that a repair keeps, of what ``examine_categories`` returns."""
     return [entry for own_id, entry in categories.items() if entry and entry["id"] == own_id]
 
 
-def examine_use(kept: Sequence[dict[str, Any]], used: set[int], findings: Findings) -> None:
+def examine_use(categories: Categories, used: set[int], findings: Findings) -> None:
     """Count the categories without an annotation as one case: open vocabularies have thousands."""
+    kept = kept_categories(categories)
     unused = [entry for entry in kept if entry["id"] not in used]
     if len(unused) == 1:
         found = findings.at(category=unused[0]["id"])
