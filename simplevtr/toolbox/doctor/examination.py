@@ -106,10 +106,8 @@ def _keep(video: Video, kept: dict[str, Any]) -> None:
         video.found.repaired("annotations were dropped with their videos", len(video.tracks))
         return
     height, width = video.size
-    sizes = {"width": width, "height": height, "length": len(frames)}
-    kept["videos"].append(
-        {"id": video.id, **sizes, "file_names": video.file_names(), **video.values}
-    )
+    entry = {"id": video.id, "width": width, "height": height, "length": len(frames)}
+    kept["videos"].append({**entry, "file_names": video.file_names(), **video.values})
     for track in video.tracks:
         for key in ("segmentations", "bboxes", "areas"):
             if key in track.entry:
