@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> None:
     videos = summarize_videos(file)
     left_out = _left_out(videos, options.leave_out_names, file.source)
     chosen = [video for video in videos if video.name not in left_out]
-    groups = None if options.group_by is None else _groups(chosen, options.group_by)
+    groups = _groups(chosen, options.group_by) if options.group_by else ()
     val_videos = options.val_videos
     if val_videos is None:
         val_videos = int(options.val * len(chosen) + Fraction(1, 2))

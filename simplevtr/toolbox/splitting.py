@@ -36,11 +36,7 @@ _NO_GROUP: _Profile = frozenset()
 
 
 def split_videos(
-    videos: Sequence[VideoSummary],
-    *,
-    val_videos: int,
-    seed: int = 0,
-    groups: Sequence[str] | None = None,
+    videos: Sequence[VideoSummary], *, val_videos: int, seed: int = 0, groups: Sequence[str] = ()
 ) -> list[bool]:
     """For each video whether it is for validation.
 
@@ -54,10 +50,8 @@ def split_videos(
     if len({video.name for video in videos}) != len(videos):
         raise ValueError("videos to split must have different names")
     if not 1 <= val_videos < len(videos):
-        raise ValueError(
-            f"{val_videos} of {len(videos)} videos for validation; each side needs one"
-        )
-    names = [video.name for video in videos] if groups is None else groups
+        raise ValueError(f"{val_videos} of {len(videos)} videos for validation; each side needs 1")
+    names = groups or [video.name for video in videos]
     order = sorted(set(names), key=lambda name: group_digest(name, seed))
     if len(order) < 2:
         raise ValueError(f"all videos are of one group, {names[0]!r}, which cannot be split")

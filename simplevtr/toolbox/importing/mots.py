@@ -21,6 +21,7 @@ from simplevtr.formats.images import image_header
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.toolbox.importing import reading, shapes, sources
 from simplevtr.toolbox.importing.output import parse_pairs
+from simplevtr.toolbox.importing.reading import ImportedDataset
 
 import numpy as np
 
@@ -33,14 +34,10 @@ _Object = tuple[int, int, reading.Rle]  # identity, class and mask
 
 
 def read(
-    dataset: reading.ImportedDataset,
-    source: Path,
-    images: Path | None,
-    *,
-    classes: Sequence[str] | None = None,
+    dataset: ImportedDataset, source: Path, images: Path | None, *, classes: Sequence[str] = ()
 ) -> None:
     """Read videos of either form; ``classes`` are as of ``--classes``."""
-    names = KITTI_CLASSES if classes is None else _parse_classes(classes)
+    names = _parse_classes(classes) if classes else KITTI_CLASSES
     videos = _videos(source, dataset)
     if images is None:
         own = _folder_of(next(iter(videos.values())))
@@ -64,7 +61,7 @@ def _parse_classes(entries: Sequence[str]) -> dict[int, str]:
     return classes
 
 
-def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
+def _videos(source: Path, dataset: ImportedDataset) -> dict[str, Path]:
     """Text files, or folders of PNGs, by video."""
     folders = sources.sub_folders(source)
     truths = {folder: folder.joinpath(*_GROUND_TRUTH) for folder in (source, *folders)}
@@ -78,9 +75,7 @@ def _videos(source: Path, dataset: reading.ImportedDataset) -> dict[str, Path]:
             return {source.absolute().name: source}
         found = {folder: folder for folder in folders if sources.files_of(folder, ".png")}
     if not found:
-        raise ValueError(
-            f"{source}: holds no text file, no PNG, no folder of PNGs, no VIDEO/gt/gt.txt"
-        )
+        raise ValueError(f"{source}: holds no text file, no PNG, no folder of PNGs, no gt/gt.txt")
     if source not in found:
         dataset.notes["folders without annotations left out"] = len(folders) - len(found)
     return {folder.absolute().name: path for folder, path in found.items()}
@@ -93,7 +88,7 @@ def _folder_of(text: Path) -> Path | None:
 
 
 def _video(
-    name: str, source: Path, dataset: reading.ImportedDataset, classes: Mapping[int, str]
+    name: str, source: Path, dataset: ImportedDataset, classes: Mapping[int, str]
 ) -> reading.ImportedVideo:
     frames = sources.numbered_frames(sources.video_folder(dataset.image_root / name))
     entries: list[tuple[Any, int, reading.Size | None, Any]]
