@@ -103,10 +103,8 @@ def main(options: argparse.Namespace) -> None:
         output.use_categories(
             dataset, categories, source=options.categories, drop_others=options.drop_others
         )
-    description = f"imported from {options.kind}: {options.source.absolute().name!a}"
-    output.write_ytvis(
-        dataset, options.output, description=description, overwrite=options.overwrite
-    )
+    text = f"imported from {options.kind}: {options.source.absolute().name!a}"
+    output.write_ytvis(dataset, options.output, description=text, overwrite=options.overwrite)
     say(output.summary_table(dataset))
     # Absolute, as DATASETS.CUSTOM takes paths from another folder than this one.
     say(f"{options.output.absolute()}, frames below {dataset.image_root.absolute()}")

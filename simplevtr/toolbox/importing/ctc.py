@@ -185,9 +185,7 @@ def _labels(path: Path, size: shapes.Size) -> np.ndarray:
     return np.asarray(picture).astype(np.int64)
 
 
-def _carried(
-    marks: np.ndarray, cells: np.ndarray, *, keep_marks: bool
-) -> tuple[np.ndarray, int, int]:
+def _carried(marks: np.ndarray, cells: np.ndarray, keep_marks: bool) -> tuple[np.ndarray, int, int]:
     """Whole cells under the numbers of the tracks whose marks they cover by more than a half.
 
     Both pictures are (H, W) int64. With ``keep_marks`` a mark that no cell covers, or only one that

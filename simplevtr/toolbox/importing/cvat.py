@@ -41,6 +41,8 @@ _ORDER_NOTE = "videos whose images CVAT must have sorted naturally (by default i
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 _ALONE = "export every task by itself"
 _RANGE = ("start_frame", "stop_frame", "frame_filter")
+# By number of the frame a mask, None where the track is outside, or why it cannot be used.
+_Shapes = dict[int, shapes.Rle | ValueError | None]
 
 
 def read(
@@ -204,11 +206,9 @@ def _add_track(
                 draft.add(index, label, frame, last)
 
 
-def _shapes(
-    track: ElementTree.Element, draft: VideoDraft
-) -> dict[int, shapes.Rle | ValueError | None]:
-    """By number of the frame a mask, None where the track is outside, or why it cannot be used."""
-    found: dict[int, shapes.Rle | ValueError | None] = {}
+def _shapes(track: ElementTree.Element, draft: VideoDraft) -> _Shapes:
+    """What a track shows in the frames for which it lists a shape that has a mask."""
+    found: _Shapes = {}
     numbers = [*draft.frames]
     notes = draft.dataset.notes
     for shape in track:
@@ -265,9 +265,7 @@ def _mask(shape: ElementTree.Element, size: shapes.Size, notes: Counter[str]) ->
         mask = f"mask of {width} x {height} pixels (width x height) at left {left}, top {top}"
         raise ValueError(f"{mask} leaves the frame of {size[1]} x {size[0]}")
     if sum(runs) != width * height:
-        raise ValueError(
-            f"run lengths {runs!r:.80} do not fill a mask of {width} x {height} pixels"
-        )
+        raise ValueError(f"run lengths {runs!r:.80} do not fill a mask of {width} x {height}")
     pixels = np.repeat(np.arange(len(runs)) % 2, runs).reshape(height, width)
     return shapes.from_window(pixels, left, top, size)
 

@@ -54,11 +54,9 @@ def read(
         folders = _listed(folders, labels, _list_of_videos(Path(videos), top.parent / "ImageSets"))
     if not folders:
         raise ValueError(f"{labels}: holds no folder of a video")
-    drafts = dataset.each_video(
-        folders, lambda folder: _draft(folder, dataset, objects, frames, void)
-    )
+    drafts = dataset.each_video(folders, lambda path: _draft(path, dataset, objects, frames, void))
     if void is None:
-        _decide_on_white(drafts, objects, dataset.notes)
+        _settle_white(drafts, objects, dataset.notes)
     dataset.videos = dataset.each_video(drafts, reading.VideoDraft.finished)
     names = {_ONLY_CATEGORY}
     if objects is not None:
@@ -120,9 +118,7 @@ def _draft(
     return draft
 
 
-def _decide_on_white(
-    drafts: list[reading.VideoDraft], objects: _Objects, notes: Counter[str]
-) -> None:
+def _settle_white(drafts: list[reading.VideoDraft], objects: _Objects, notes: Counter[str]) -> None:
     """Leave out pixels of 255 unless no video has other values and meta.json allows it."""
     alone = {number for draft in drafts for number in draft.tracks} == {_WHITE}
     for draft in drafts:

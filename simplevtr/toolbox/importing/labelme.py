@@ -105,12 +105,10 @@ def _video(
 
 def _check_image(stated: Any, picture: Path) -> None:
     """ValueError if a file's ``imagePath`` is another image next to its picture."""
-    if isinstance(stated, str) and (name := PureWindowsPath(stated).name):
-        other = picture.parent / name
-        if other.stem != picture.stem and other.exists():
-            raise ValueError(
-                f"imagePath is {stated!r:.80}, which is there too, and not {picture.name}"
-            )
+    name = PureWindowsPath(stated).name if isinstance(stated, str) else ""
+    other = picture.parent / (name or picture.name)
+    if other.stem != picture.stem and other.exists():
+        raise ValueError(f"imagePath is {stated!r:.80}, which is there too, and not {picture.name}")
 
 
 def _track_of(
@@ -166,9 +164,7 @@ def _mask(shape: dict[str, Any], size: shapes.Size) -> shapes.Rle:
     height, width = round(y1 - y0) + 1, round(x1 - x0) + 1
     if not (0 < height <= 2 * size[0] and 0 < width <= 2 * size[1]):  # before it is decoded
         mask = f"mask from {(x0, y0)} to {(x1, y1)}; the first corner must be the upper left one"
-        raise ValueError(
-            f"{mask}, height and width at most twice the frame's, {size[0]} x {size[1]}"
-        )
+        raise ValueError(f"{mask}, sides at most twice the frame's, {size[0]} x {size[1]}")
     content = base64.b64decode(checks.text(shape, "mask"), validate=True)
     with naming("embedded PNG"):
         picture = shapes.read_labels(io.BytesIO(content), (height, width), shapes.GREY)

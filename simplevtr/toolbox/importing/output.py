@@ -1,6 +1,5 @@
 """What becomes of a dataset that was read: its categories, the YouTube-VIS file, the summary."""
 
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from simplevtr.formats.checks import items, listed, near_misses, plain_spelling
 from simplevtr.formats.files import write_json
+from simplevtr.formats.paths import AnyPath
 from simplevtr.formats.rle import frame_lists
 from simplevtr.formats.ytvis import parse_categories
 from simplevtr.toolbox.importing.reading import ImportedDataset, naming
@@ -85,11 +85,7 @@ def use_categories(
 
 
 def write_ytvis(
-    dataset: ImportedDataset,
-    path: str | os.PathLike[str],
-    *,
-    description: str = "",
-    overwrite: bool = False,
+    dataset: ImportedDataset, path: AnyPath, *, description: str = "", overwrite: bool = False
 ) -> None:
     """Write an annotation file in one step: it is either complete or as it was before.
 

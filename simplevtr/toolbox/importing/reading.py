@@ -185,9 +185,7 @@ class VideoDraft:
             if found != size and _size_of(self.frames[t], size) != size:
                 with self.frame(t, self.frames[t]):
                     other = f"{usual} of the same video has {size[0]} x {size[1]}"
-                    raise ValueError(
-                        f"has {found[0]} x {found[1]} pixels (height x width), but {other}"
-                    )
+                    raise ValueError(f"has {found[0]} x {found[1]} (height x width), but {other}")
         return size
 
     def _require_frames(self, usable: Iterable[Hashable]) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-# Kinds of PNGs: the modes that Pillow reads them in, and what they are in words.
+Kind = tuple[tuple[str, ...], str]  # modes that Pillow reads pictures in, and what that is in words
 OBJECT_NUMBERS = (("P", "L", "1", "LA", "RGB", "RGBA"), "a palette, 8-bit grey or colours")
 DEEP_LABELS = (("I;16", "I;16B", "I"), "16-bit grey")
 GREY = (("P", "L", "1"), "8-bit grey")
@@ -202,11 +202,7 @@ def has_thin(numbers: np.ndarray) -> bool:
 
 
 def read_labels(
-    file: Path | io.BytesIO,
-    size: Size,
-    kind: tuple[tuple[str, ...], str],
-    *,
-    formats: tuple[str, ...] = ("PNG",),
+    file: Path | io.BytesIO, size: Size, kind: Kind, *, formats: tuple[str, ...] = ("PNG",)
 ) -> Image.Image:
     """Read a picture, which is decoded only if it has (H, W) pixels of this kind.
 
