@@ -101,7 +101,7 @@ class Split(NamedTuple):
     image_root: str | None  # the folder that its file names start at, None if unknown
     files: set[str]  # its file names
     folders: set[str]  # that are in them
-    first_frames: dict[bytes, str]  # their paths by content's digest; empty without image root
+    first_frames: dict[bytes, Path]  # their paths by content's digest; empty without image root
 
 
 def read_split(content: dict[str, Any], title: str, image_root: str | None) -> Split:
@@ -115,9 +115,8 @@ def read_split(content: dict[str, Any], title: str, image_root: str | None) -> S
     split = Split(title, image_root, files, {*map(os.path.dirname, files)} - {""}, {})
     if image_root is not None:
         for names in tqdm(names_of_videos, unit="video", desc="other split", disable=None):
-            path, digest = _first_frame(image_root, names)
-            if digest is not None:
-                split.first_frames.setdefault(digest, str(path))
+            if first := _first_frame(image_root, names):
+                split.first_frames.setdefault(*first)
     return split
 
 
@@ -136,12 +135,12 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
     by_folder = not known or (same and len(here | split.folders) > 1)
     for video in tqdm(videos, unit="video", desc="leaks", disable=None):
         names = [*map(with_slashes, video.file_names())]
-        path, digest = _first_frame(roots[0], names) if known else (None, None)
-        other = split.first_frames.get(digest or b"")
+        first = _first_frame(roots[0], names) if known else None
+        other = first and split.first_frames.get(first[0])
         shared = [name for name in names if name in files]
         folders = [folder for folder in map(os.path.dirname, names) if folder in split.folders]
-        if path is not None and other is not None and _shows_something(path):
-            found, detail = video.found.at(file=names[0]), f"is also {shown_name(other)}"
+        if first and other and _shows_something(first[1]):
+            found, detail = video.found.at(file=names[0]), f"is also {shown_name(str(other))}"
             repair = "videos of another split were dropped"
             video.dropped |= found.add("leaked-frame", detail, repair)
         elif shared:
@@ -152,14 +151,14 @@ def examine_leaks(videos: Sequence[Video], split: Split, image_root: str | None)
             video.found.at(file=folders[0]).add("leaked-name", detail)
 
 
-def _first_frame(image_root: str, names: list[str]) -> tuple[Path, bytes] | tuple[None, None]:
-    """The path of a first frame and the digest of its content; None if it cannot be read."""
+def _first_frame(image_root: str, names: list[str]) -> tuple[bytes, Path] | None:
+    """The digest of a first frame's content, and its path; None if it cannot be read."""
     with suppress(ValueError, OSError, IndexError):  # which is a matter of its own
         path = existing(below(image_root, names[0]))
         if path.is_file():  # pipes and devices could block
             with path.open("rb") as file:
-                return path, hashlib.file_digest(file, "blake2b").digest()
-    return None, None
+                return hashlib.file_digest(file, "blake2b").digest(), path
+    return None
 
 
 def _shows_something(path: Path) -> bool:
