@@ -23,7 +23,6 @@ from simplevtr.toolbox.importing import reading, shapes, sources
 
 import numpy as np
 
-Masks = Literal["both", "tra", "seg", "st"]
 _CELL = "cell"  # the only category
 _FIELDS = ("label", "begin", "end", "parent")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes of 16-bit grey
@@ -39,7 +38,7 @@ def read(
     source: Path,
     images: Path | None,
     *,
-    masks: Masks = "both",
+    masks: Literal["both", "tra", "seg", "st"] = "both",
     write_frames: Path | None = None,
 ) -> None:
     """Read all sequences; the options are those of the command."""

@@ -117,21 +117,20 @@ def _track_of(
     """The track of a shape, by label and group, and its category; or None and why not, in words."""
     label = checks.name(shape, "label")
     kind, group = shape.get("shape_type"), shape.get("group_id")
-    number = _number_of(label)
+    number = _number_of(label) if labels_with_number else None
     if label == _IGNORE:
         return None, f"labelled {_IGNORE}"
     if kind in _OTHER_SHAPES:
         return None, f"of kind {kind}"
-    numbered = bool(number) and labels_with_number
     if group is not None:
         group = sources.identity(group, "group_id")
-    elif ungrouped == "drop" and not numbered:
+    elif ungrouped == "drop" and not number:
         return None, "without group_id"
-    elif ungrouped == "error" and not numbered:
-        hint = ", or say that labels have numbers (--labels-with-number)" if number else ""
+    elif ungrouped == "error" and not number:
+        hint = ", or numbered labels (--labels-with-number)" if _number_of(label) else ""
         ways = f"number the tracks, or use --ungrouped label or drop{hint}"
         raise UndecidedError(f"{label!r:.40} has no group_id, so its track is unknown; {ways}")
-    return (label, group), number[1] if number and numbered else label
+    return (label, group), number[1] if number else label
 
 
 def _number_of(label: str) -> re.Match[str] | None:
