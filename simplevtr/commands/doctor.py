@@ -144,9 +144,8 @@ def _fix(target: str, examination: Examination, settings: Settings) -> dict[str,
     again = Settings(box_tolerance=settings.box_tolerance, dataset_name=settings.dataset_name)
     left = examine(repaired, again, Findings(ignored=findings.ignored)).findings.found()
     # Of those that videos share with another split, which the copy is not compared with.
-    left |= {
-        name: n for name, n in findings.found().items() if name in ("leaked-file", "leaked-name")
-    }
+    leaks = ("leaked-file", "leaked-name")
+    left |= {name: n for name, n in findings.found().items() if name in leaks}
     written = bool(repaired["videos"] and repaired["categories"])
     if written:
         write_json(target, repaired, overwrite=True)

@@ -86,18 +86,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options)
 def main(options: argparse.Namespace) -> None:
     """Read, write and print the summary."""
-    read = (options.source, options.categories, vars(options).get("videos"))
-    inputs = [path for path in read if path is not None]
+    inputs = filter(None, (options.source, options.categories, vars(options).get("videos")))
     refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
     _check_output(options.output, options)
     if "write_frames" in options:
         check_output(options.write_frames, overwrite=options.overwrite, suffixes=("",))
     categories = None if options.categories is None else _categories(options.categories)
-    names = output.parse_pairs(options.rename, "OLD=NEW")
     if options.drop_others and categories is None:
         raise ValueError("--drop-others needs --categories: others than which?")
     reading = {name: value for name, value in vars(options).items() if name not in LATER}
-    dataset = read_dataset(**reading, new_names=names)
+    dataset = read_dataset(**reading, new_names=output.parse_pairs(options.rename, "OLD=NEW"))
     output.rename(dataset)
     if categories is not None:
         output.use_categories(

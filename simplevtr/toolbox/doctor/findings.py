@@ -99,9 +99,7 @@ class Findings:
         if count:
             self.repairs[what] += count
 
-    def read(
-        self, check: Callable[..., Any], entry: dict[str, Any], key: str, repair: str = ""
-    ) -> Any:
+    def read(self, check: Callable, entry: dict[str, Any], key: str, repair: str = "") -> Any:
         """What a check returns for a value; None, a defect with this repair, if it refuses."""
         try:
             return check(entry, key)
