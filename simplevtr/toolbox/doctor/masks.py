@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from simplevtr.formats.checks import shown
+from simplevtr.formats.images import Size
 from simplevtr.formats.rle import decode_valid_texts, mask_text, starts_of
 from simplevtr.formats.ytvis import is_absent
 from simplevtr.toolbox.doctor.tracks import TO_COMPUTE
@@ -151,7 +152,7 @@ def _boxes(runs: np.ndarray, rows: np.ndarray, height: int, pixels: int) -> np.n
 
 
 def _examine_values(
-    key: str, track: Track, masks: list[_Mask | Any], size: tuple[int, int], tolerance: float
+    key: str, track: Track, masks: list[_Mask | Any], size: Size, tolerance: float
 ) -> None:
     """Count what is wrong with the boxes or areas of a track, and compute them from the masks."""
     noun, plural, mismatch, of_mask = _COLUMNS[key]
@@ -181,9 +182,7 @@ def _examine_values(
                 track.found.repaired(f"{plural} without a mask became null")
 
 
-def _agrees(
-    value: list[float] | float, mask: _Mask, size: tuple[int, int], tolerance: float
-) -> bool:
+def _agrees(value: list[float] | float, mask: _Mask, size: Size, tolerance: float) -> bool:
     """Whether a box or an area is that of a mask, about."""
     x, y, width, height = mask.box
     if not isinstance(value, list):
