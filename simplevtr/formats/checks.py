@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
-_MOST = 2**63  # ids and counts fit signed integers of 64 bits
+_MOST = 2**63 - 1  # ids and counts fit signed integers of 64 bits
 _SHOWN = 10  # ids and names listed in an error message
 # A value of a file in a message: short, and not so deep that nested lists can overflow the stack.
 _SHORT = reprlib.Repr()
@@ -91,12 +91,12 @@ def entries(
     return parsed
 
 
-def integer(entry: dict[str, Any], key: str, *, least: int = 0) -> int:
-    """The integer (a bool is not one) of at least ``least`` and below 2**63 under ``key``."""
+def integer(entry: dict[str, Any], key: str, *, least: int = 0, most: int = _MOST) -> int:
+    """The integer (a bool is not one) from ``least`` to ``most`` under ``key``."""
     value = entry.get(key)
-    if type(value) is not int or not least <= value < _MOST:
-        most = " and below 2**63" if type(value) is int and value >= _MOST else ""
-        raise ValueError(f"{key} must be an integer of {least} or more{most}, {_got(entry, key)}")
+    if type(value) is not int or not least <= value <= most:
+        limit = f", at most {most}" if type(value) is int and value > most else ""
+        raise ValueError(f"{key} must be an integer of {least} or more{limit}, {_got(entry, key)}")
     return value
 
 

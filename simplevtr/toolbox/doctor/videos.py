@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from simplevtr.toolbox.doctor.findings import Findings
 # For each id that annotations may have, in the order of the file, the category that it means,
 # {"id", "name", ...}; None where that is not known.
 Categories = dict[int, dict[str, Any] | None]
-MOST_PIXELS = 65535  # height and width; what a JPEG can have
+_side = partial(checks.integer, least=1, most=65535)  # height and width that a JPEG can have
 
 
 @dataclass(eq=False)
@@ -172,13 +173,6 @@ def _video(video_id: int, entry: dict[str, Any], found: Findings) -> Video | Non
             found.at(frame=frame).add(defect, str(error), repair)
             names[frame] = None
     return Video(video_id, (height, width), names, length, others, found)
-
-
-def _side(entry: dict[str, Any], key: str) -> int:
-    side = checks.integer(entry, key, least=1)
-    if side > MOST_PIXELS:
-        raise ValueError(f"{key} is {side}, not at most {MOST_PIXELS}")
-    return side
 
 
 def _examine_frames(video: Video, owners: dict[str, int]) -> None:
