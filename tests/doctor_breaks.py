@@ -160,7 +160,7 @@ BREAKS = [
     Break("wrong-type", "text for an annotation", appended("annotations", "track")),
     Break("wrong-type", "true for an annotation's id", track(id=True)),
     Break("wrong-type", "text for a video_id", track(video_id="1"), **_DROPPED),
-    Break("wrong-type", "a float for a category_id", track(category_id=1.0), **_DROPPED),
+    Break("wrong-type", "a float for a category_id", track(category_id=1.5), **_DROPPED),
     Break("wrong-type", "text for iscrowd", track(iscrowd="yes")),
     Break("wrong-type", "a dict for segmentations", track(segmentations={}), **_DROPPED),
     Break("wrong-type", "a number for bboxes", track(bboxes=3)),

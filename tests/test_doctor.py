@@ -244,6 +244,21 @@ def test_tracks_of_an_unusable_video_are_no_defect_of_their_own(content):
     assert {a["video_id"] for a in repaired(examination)["annotations"]} == {2, 3}
 
 
+def test_integers_with_a_fraction_of_zero_are_repaired(good, content):
+    for entry, keys in (
+        (content["categories"][0], ("id",)),
+        (content["videos"][0], ("id", "height", "length")),
+        (content["annotations"][0], ("id", "video_id", "category_id")),
+    ):
+        entry.update({key: float(entry[key]) for key in keys})
+    examination = found(content)
+    assert dict(examination.findings.counts) == {"wrong-type": 7}
+    assert repaired(examination) == good
+    assert not any("." in str(e["id"]) for e in repaired(examination)["annotations"])
+    content["annotations"][0]["video_id"] = 1e300
+    assert len(repaired(found(content))["annotations"]) == len(good["annotations"]) - 1
+
+
 def test_deep_nesting_is_no_end(content):
     deep = []
     for _ in range(100_000):

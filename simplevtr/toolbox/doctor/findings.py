@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -106,6 +107,11 @@ class Findings:
         except ValueError as error:
             detail = str(error)
         value, name = entry.get(key), "wrong-type"
+        if type(value) is float and value.is_integer():  # as of a table with gaps
+            with suppress(ValueError):
+                whole = check({key: int(value)}, key)
+                self.add(name, detail, "numbers such as 3.0 became integers")
+                return whole
         if key not in entry:
             name = "missing-key"
         elif check not in (checks.name, checks.items):  # those of numbers
