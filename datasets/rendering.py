@@ -27,19 +27,17 @@ def layer_shares(scene: Scene) -> np.ndarray:
 
     Entry 0 of the second axis is the background, entry i the scene's layer i - 1.
     """
-    shape = (scene.length, len(scene.layers) + 1, scene.height, scene.width)
-    shares = np.zeros(shape, np.uint8)
-    for t in range(scene.length):
-        owner = np.zeros((scene.height * SAMPLES, scene.width * SAMPLES), np.uint8)
-        layers = [
-            (i, layer, window, tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window))
-            for i, layer, window in _visible_layers(scene, t)
-        ]
-        for i, layer, window, fine in layers:
-            owner[fine][_covers(layer, *_own_coordinates(scene, layer, t, window, SAMPLES))] = i
-        for i, _, window, fine in layers:
-            shares[t, i][window] = _count_samples(owner[fine] == i)
-        shares[t, 0] = SAMPLES**2 - shares[t, 1:].sum(axis=0, dtype=np.uint8)
+    size = (scene.height, scene.width)
+    shares = np.zeros((scene.length, len(scene.layers) + 1, *size), np.uint8)
+    for t, share in enumerate(shares):
+        owner = np.zeros([side * SAMPLES for side in size], np.uint8)
+        for i, layer, window in _visible_layers(scene, t):
+            x, y = _own_coordinates(scene, layer, t, window, SAMPLES)
+            covers = abs(y) < 1 if isinstance(layer, Bar) else contains(layer.shape, x, y)
+            owner[tuple(slice(s.start * SAMPLES, s.stop * SAMPLES) for s in window)][covers] = i
+        for i in range(len(share)):  # the mean of a pixel's points, times how many there are
+            points = (owner == i) * np.uint8(SAMPLES**2)
+            share[i] = cv2.resize(points, size[::-1], interpolation=cv2.INTER_AREA)
     return shares
 
 
@@ -67,18 +65,16 @@ def paint(scene: Scene, shares: np.ndarray, rng: np.random.Generator) -> np.ndar
         background = _seen_by_camera(canvas, scene, t)
         picture = background * (shares[t, 0, :, :, None] / SAMPLES**2)
         for i, layer, window in _visible_layers(scene, t):
-            colours = _surface(scene, layer, t, window, background)
+            if isinstance(layer, Bar):
+                # The picture upside down: the background's colours, but no continuation of it.
+                colours = background[::-1] * layer.brightness
+            else:
+                x, y = _own_coordinates(scene, layer, t, window, samples=1)
+                colours = layer.colour * shading(x, y, **layer.surface)[..., None]
             picture[window] += colours * (shares[t, i][window][..., None] / SAMPLES**2)
         picture = picture * glow[t] + rng.normal(0, noise, picture.shape)
         frames[t] = np.clip(np.rint(picture), 0, 255)
     return frames
-
-
-def _count_samples(points: np.ndarray) -> np.ndarray:
-    """(H * SAMPLES, W * SAMPLES) bool -> (H, W) uint8."""
-    height, width = (side // SAMPLES for side in points.shape)
-    rows = points.view(np.uint8).reshape(height, SAMPLES, width * SAMPLES).sum(1, dtype=np.uint8)
-    return rows.reshape(height, width, SAMPLES).sum(2, dtype=np.uint8)
 
 
 def _visible_layers(scene: Scene, t: int) -> Iterator[tuple[int, Track | Bar, Window]]:
@@ -112,21 +108,6 @@ def _own_coordinates(
     )
     cos, sin = np.cos(angle) / size, np.sin(angle) / size
     return x * cos + y[:, None] * sin, y[:, None] * cos - x * sin
-
-
-def _covers(layer: Track | Bar, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.abs(y) < 1 if isinstance(layer, Bar) else contains(layer.shape, x, y)
-
-
-def _surface(
-    scene: Scene, layer: Track | Bar, t: int, window: Window, background: np.ndarray
-) -> np.ndarray:
-    """(h, w, 3) colours of a layer in its window."""
-    if isinstance(layer, Bar):
-        # The picture upside down: the background's colours, but no continuation of it.
-        return background[::-1] * layer.brightness
-    x, y = _own_coordinates(scene, layer, t, window, samples=1)
-    return layer.colour * shading(x, y, **layer.surface)[..., None]
 
 
 def _background(rng: np.random.Generator, scene: Scene) -> np.ndarray:

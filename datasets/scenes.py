@@ -18,11 +18,6 @@ SHAPES = ("disk", "square", "triangle", "star", "cross", "ring")
 EXTENT = 1.2
 HUE_BAND = 0.035  # half width of a category's hue band, in turns; the bands' centres lie 1/6 apart
 
-# Sizes are chosen so that the shapes look about equally large.
-_DISK_RADIUS, _RING_RADII = 0.92, (0.5, 1.0)
-_SQUARE_HALF_SIDE = 0.78
-_TRIANGLE_RADIUS, _STAR_RADIUS = 1.15, EXTENT
-_CROSS_HALF_LENGTH, _CROSS_HALF_WIDTH = 1.0, 0.34
 SPLITS = ("train", "val", "long")
 VARIANTS = ("easy", "hard", "small")
 # Least and greatest nominal radius of an object, in units. What is drawn is 0.85 to 1.2 times as
@@ -121,7 +116,10 @@ def draw_scene(
     base = _FRAME_SIZES[rng.choice(len(_FRAME_SIZES), p=_FRAME_SIZE_SHARES)]
     height, width = (round(side * scale) for side in base)
     unit = (height * width / (64 * 96)) ** 0.5
-    length = _draw_length(rng, split)
+    low, high = 40, 201
+    if split != "long":
+        low, high = ((10, 17), (5, 10), (17, 25))[rng.choice(3, p=(0.9, 0.05, 0.05))]
+    length = int(rng.integers(low, high))
     count = 1 + rng.choice(len(style.object_shares), p=style.object_shares)
     size = np.array((width, height), float)
     layers: list[Track | Bar] = [
@@ -135,13 +133,6 @@ def draw_scene(
     camera = _smooth_path(_wander(rng, steps, -reach, reach, reach * np.ones(2)), length)
     camera = np.clip(camera - camera[0], -CAMERA_REACH * unit, CAMERA_REACH * unit)
     return Scene(height, width, length, unit, camera, tuple(layers))
-
-
-def _draw_length(rng: np.random.Generator, split: str) -> int:
-    if split == "long":
-        return int(rng.integers(40, 201))
-    low, high = ((10, 17), (5, 10), (17, 25))[rng.choice(3, p=(0.9, 0.05, 0.05))]
-    return int(rng.integers(low, high))
 
 
 def _draw_bar(rng: np.random.Generator, style: SplitStyle, size: np.ndarray, unit: float) -> Bar:
@@ -244,19 +235,20 @@ def contains(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     squared = x * x + y * y
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
+    # Sizes are chosen so that the shapes look about equally large.
     if shape == "disk":
-        return squared < _DISK_RADIUS**2
+        return squared < 0.92**2
     if shape == "ring":
-        return (squared > _RING_RADII[0] ** 2) & (squared < _RING_RADII[1] ** 2)
+        return (squared > 0.5**2) & (squared < 1)
     if shape == "square":
-        return far < _SQUARE_HALF_SIDE
+        return far < 0.78
     if shape == "cross":
-        return (near < _CROSS_HALF_WIDTH) & (far < _CROSS_HALF_LENGTH)
+        return (near < 0.34) & (far < 1)
     if shape == "triangle":
-        return _half_planes(x, y, sides=3, distance=_TRIANGLE_RADIUS / 2) == 3
+        return _half_planes(x, y, sides=3, distance=1.15 / 2) == 3
     if shape == "star":
         # A pentagram with its inner pentagon: each tip crosses exactly one of the five lines.
-        return _half_planes(x, y, sides=5, distance=_STAR_RADIUS * np.cos(0.4 * np.pi)) >= 4
+        return _half_planes(x, y, sides=5, distance=EXTENT * np.cos(0.4 * np.pi)) >= 4
     raise ValueError(f"unknown shape {shape!r}; known: {', '.join(SHAPES)}")
 
 
