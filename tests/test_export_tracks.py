@@ -283,6 +283,13 @@ def test_videos_of_an_earlier_export_are_not_mixed_in(tmp_path, known, kind, cap
     assert "holds another video, video1; write elsewhere" in capsys.readouterr().err
 
 
+def test_names_of_windows_are_written_again(tmp_path, known):
+    for video in known.content["videos"]:
+        video["file_names"] = [name.replace("/", "\\") for name in video["file_names"]]
+    assert export("mots", tmp_path, known)[0] == 0
+    assert export("mots", tmp_path, known, "--overwrite")[0] == 0
+
+
 @pytest.mark.parametrize(("kind", "below"), [("mots", "."), ("davis", "Annotations")])
 def test_pictures_of_an_earlier_export_are_not_mixed_in(tmp_path, known, kind, below, capsys):
     assert export(kind, tmp_path, known)[0] == 0

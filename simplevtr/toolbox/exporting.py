@@ -16,13 +16,13 @@ such a file.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from simplevtr import video_io
 from simplevtr.formats import files
 from simplevtr.formats.mots import NUMBERS
-from simplevtr.formats.paths import natural_key, relative
+from simplevtr.formats.paths import natural_key, relative, with_slashes
 from simplevtr.formats.polygons import polygons_text
 from simplevtr.formats.ytvis import Video
 from simplevtr.terminal import counted
@@ -66,16 +66,19 @@ def check_folder(kind: str, folder: Path, names: Mapping[str, Video]) -> None:
     if not folder.is_dir():
         return
     if kind.startswith("cvat"):
-        found = [file.stem for file in files_of(folder, ".xml")]
+        found: dict[str, list[Path]] = {file.stem: [] for file in files_of(folder, ".xml")}
     else:
-        found = [inner.name for inner in sub_folders(folder) if files_of(inner, ".png")]
-    if others := [name for name in found if name not in names]:
-        raise FileExistsError(f"{folder}: holds another video, {others[0]}; write elsewhere")
-    for name in () if kind.startswith("cvat") else found:
-        own = {PurePosixPath(file).stem for file in names[name].require_names()}
-        for picture in files_of(folder / name, ".png"):
-            if picture.stem not in own:
-                raise FileExistsError(f"{picture}: is of a frame that is not written; remove it")
+        found = {f.name: own for f in sub_folders(folder) if (own := files_of(f, ".png"))}
+    for name, pictures in found.items():
+        if name not in names:
+            raise FileExistsError(f"{folder}: holds another video, {name}; write elsewhere")
+        stems = {frame.stem for frame in _frames(names[name])}
+        if others := [picture for picture in pictures if picture.stem not in stems]:
+            raise FileExistsError(f"{others[0]}: is of a frame that is not written; remove it")
+
+
+def _frames(video: Video) -> list[PurePosixPath]:
+    return [PurePosixPath(with_slashes(name)) for name in video.require_names()]
 
 
 def check_video(
@@ -90,21 +93,20 @@ def check_video(
     the importers could find them by, or are not in the order of their names; XML does not know a
     character; or there are more tracks than numbers.
     """
-    paths = [PurePosixPath(file.replace("\\", "/")) for file in video.require_names()]
+    paths = _frames(video)
     stems = [path.stem for path in paths]
-    numbers = [*map(frame_number, stems)]
+    numbers: list[Any] = [] if kind == "davis" else [*map(frame_number, stems)]
     if len({path.parent for path in paths}) > 1:
         raise ValueError(f"video {video.id}: its frames are in several folders")
     if len(set(stems)) < len(stems):
         raise ValueError(f"video {video.id}: two of its frames have the same name")
-    if kind != "davis" and len({*numbers} - {None}) < len(numbers):
+    if len({*numbers} - {None}) < len(numbers):
         raise ValueError(f"video {video.id}: its frames' names do not end in numbers of their own")
     if kind.startswith("cvat"):
         for text in (name, *categories):
             if not text.isprintable():
                 raise ValueError(f"{text!r:.80} has characters that XML does not know")
-    by_number = [] if kind == "davis" else [n for n in numbers if n is not None]
-    for order in ([*map(natural_key, stems)], by_number):
+    for order in ([*map(natural_key, stems)], numbers):
         if order != sorted(order):
             raise ValueError(
                 f"video {video.id}: its frames are not in the order of their names, in which they "
@@ -148,13 +150,13 @@ def export_video(
         text = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         files.write_bytes(folder / f"{name}.xml", text, overwrite=overwrite)
         return 0
-    stems = [PurePosixPath(file.replace("\\", "/")).stem for file in video.require_names()]
     if kind == "mots":
         open_pictures, folder = video_io.MotsPngSink, folder / name
     else:
         open_pictures, folder = video_io.DavisPngSink, folder / "Annotations" / name
     folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
-    pictures, size = [f"{stem}.png" for stem in stems], (video.height, video.width)
+    pictures = [f"{frame.stem}.png" for frame in _frames(video)]
+    size = (video.height, video.width)
     with open_pictures(folder, size, names=pictures, overwrite=overwrite) as sink:
         for frame in frames:
             sink.write(frame)
