@@ -23,7 +23,6 @@ broken tracks; the switches of CLEAR MOT (``id_switches``) are another number.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -109,13 +108,11 @@ def _limited(scored: ScoredVideo) -> ScoredVideo:
     """The video with those predictions only that count for AP."""
     seen: Counter = Counter()
     kept = []
-    for row, entry in enumerate(scored.predicted):
+    for entry in scored.predicted:
         seen[entry.category_id] += 1
         if seen[entry.category_id] <= MAX_TRACKS[-1]:
-            kept.append(row)
-    sides: tuple[Sequence[Any], ...] = scored.predicted, scored.positions
-    predicted, positions = ([values[i] for i in kept] for values in sides)
-    return replace(scored, predicted=predicted, positions=positions)
+            kept.append(entry)
+    return replace(scored, predicted=kept)
 
 
 def _errors_of_video(scored: ScoredVideo) -> _VideoErrors:
