@@ -29,39 +29,33 @@ Step = tuple[list[str], Path]
 _RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth", "result.json")
 
 
-def check_configs(plan: Plan) -> dict[str, CfgNode]:
-    """Build the config and the model of every run and every start.
-
-    Returns:
-        The configs by the names of the runs and starts.
-
-    Raises:
-        ValueError: a config does not work; the message names the plan and the run.
-    """
-    tested: set[str] = set()
-
-    def check(run: Run) -> CfgNode:
-        cfg = _checked_config(run)
-        if run.kind != "start" and (path := _test_file(cfg)) not in tested:  # it takes time
-            load_annotated(path)
-            tested.add(path)
-        return cfg
-
-    return read_configs(plan, check)
-
-
 def read_configs(
     plan: Plan, read: Callable[[Run], CfgNode] = lambda part: setup_cfg(part.config, part.words)
 ) -> dict[str, CfgNode]:
-    """The configs as of ``check_configs``, which are not checked."""
+    """The configs by the names of the runs and starts.
+
+    ValueError: a config cannot be read, or of a run has not one test set; the message names the
+    plan and the run.
+    """
     configs: dict[str, CfgNode] = {}
     parts = [part for run in plan.runs.values() for part in (run.source, run) if part]
     for part in parts:
         try:
-            configs[part.name] = configs.get(part.name) or read(part)
+            cfg = configs[part.name] = configs.get(part.name) or read(part)
+            if part.kind != "start" and len(tests := cfg.DATASETS.TEST) != 1:
+                text = "a table has the scores of exactly one dataset"
+                raise ValueError(f"DATASETS.TEST is {tests}; {text}")
         except (ValueError, KeyError, OSError) as error:
             where = part.name if part.kind == "start" else f"run {part.name!r}"
             raise ValueError(f"{plan.path}: {where}: {error_text(error)}") from error
+    return configs
+
+
+def check_configs(plan: Plan) -> dict[str, CfgNode]:
+    """``read_configs``, after each model was built and each test set read; it raises the same."""
+    configs = read_configs(plan, _checked_config)
+    for path in dict.fromkeys(_test_file(configs[name]) for name in plan.runs):
+        load_annotated(path)
     return configs
 
 
@@ -74,10 +68,6 @@ def _checked_config(run: Run) -> CfgNode:
         raise FileNotFoundError(f"MODEL.WEIGHTS {path} does not exist")
     if trains and cfg.SOLVER.MAX_ITER <= 0 and cfg.SOLVER.MAX_EPOCHS <= 0:
         raise ValueError("set SOLVER.MAX_ITER or SOLVER.MAX_EPOCHS to more than 0")
-    if run.kind != "start" and len(cfg.DATASETS.TEST) != 1:
-        raise ValueError(
-            f"DATASETS.TEST is {cfg.DATASETS.TEST}; a table has the scores of exactly one dataset"
-        )
     # A value that no part of the model allows is found only where that part is built.
     on_cpu = cfg.clone()
     on_cpu.MODEL.DEVICE = "cpu"
@@ -121,7 +111,7 @@ def make_jobs(
     """The jobs of the named runs and of those that they need, in an order that works.
 
     All runs have one seed before any has two. ``output`` is the folder of all runs, ``configs``
-    what ``check_configs`` returned.
+    those of ``read_configs``.
     """
     jobs: dict[Path, Job] = {}
     runs = [plan.runs[name] for name in names]
@@ -207,19 +197,17 @@ def check_settings(job: Job) -> None:
                 f"{job.name} was run with other settings ({changes}): delete {what}, "
                 "or choose another --output"
             )
-    elif job.seed is not None:
-        if found := [name for name in _RUN_FILES if (job.folder / name).exists()]:
-            raise ValueError(
-                f"{job.folder} holds a run of unknown settings ({', '.join(found)}, but no "
-                f"{path.name}): delete it, or choose another --output"
-            )
+    elif found := [name for name in _RUN_FILES if job.seed is not None and job.file(name).exists()]:
+        raise ValueError(
+            f"{job.folder} holds a run of unknown settings ({', '.join(found)}, but no "
+            f"{path.name}): delete it, or choose another --output"
+        )
 
 
 def changed_settings(before: Any, now: dict[str, Any]) -> str:
     """What differs between the settings of a file and those of the plan; "" if nothing does."""
-    before = before if isinstance(before, dict) else {}
     now = flat(msgspec.json.decode(msgspec.json.encode(now)))  # as they are read from a file
-    before = flat(before)
+    before = flat(before if isinstance(before, dict) else {})
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     pairs = [(key, before.get(key, "not set"), now.get(key, "not set")) for key in keys]
     return "; ".join(f"{key}: {old} before, {new} now" for key, old, new in pairs)
