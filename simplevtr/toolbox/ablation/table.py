@@ -9,8 +9,8 @@ from typing import Any
 
 from simplevtr.formats.files import read_json
 from simplevtr.terminal import markdown_table, mean_and_deviation, mean_text, table_cell
-from simplevtr.toolbox.ablation.jobs import changed_settings, job_settings
-from simplevtr.toolbox.ablation.plan import Plan, Run
+from simplevtr.toolbox.ablation.jobs import changed_settings, cost_job, make_jobs
+from simplevtr.toolbox.ablation.plan import Plan
 
 from detectron2.config import CfgNode
 
@@ -41,30 +41,28 @@ def collect(
     """
     results: dict[str, dict[int, dict]] = {}
     costs = {}
-    for name, run in plan.runs.items():
-        for seed in run.seeds:
-            settings = f"seed_{seed}/settings.json"
-            path = (output / name / settings).with_name("result.json")
-            if path.is_file() and _current(path, output, settings, run, configs):
-                if not isinstance(result := read_json(path), dict):
-                    raise ValueError(f"{path} is not a result; delete the folder it lies in")
-                results.setdefault(name, {})[seed] = result
-        path = output / name / "cost.json"
-        if path.is_file() and _current(path, output, "cost_settings.json", run.costs, configs):
-            costs[name] = read_json(path)
+    jobs = make_jobs(plan, [*plan.runs], output, configs)
+    jobs += [cost_job(run, output, configs[name]) for name, run in plan.runs.items()]
+    outdated: set[Path | None] = set()
+    for job in jobs:
+        settings = job.file("settings.json")
+        before = read_json(settings) if settings.is_file() else {}
+        why = changed_settings(before, job.settings)
+        if job.needs in outdated:
+            why = why or f"it began with {job.needs}"
+        if why:
+            outdated.add(job.result)
+        if not job.result.is_file() or job.run.kind == "start":
+            continue
+        if why:
+            logger.warning("%s is left out; other settings: %s", job.result, why)
+        elif not isinstance(result := read_json(job.result), dict):
+            raise ValueError(f"{job.result} is not a result; delete the folder it lies in")
+        elif job.seed is None:
+            costs[job.run.name] = result
+        else:
+            results.setdefault(job.run.name, {})[job.seed] = result
     return results, costs
-
-
-def _current(
-    path: Path, output: Path, settings: str, run: Run, configs: Mapping[str, CfgNode]
-) -> bool:
-    """Whether the results at ``path``, of a run and all that it began with, have its settings."""
-    file = output / run.name / settings
-    before = read_json(file) if file.is_file() else {}
-    if changes := changed_settings(before, job_settings(run, configs[run.name])):
-        logger.warning("%s is left out; %s differs: %s", path, file, changes)
-        return False
-    return run.source is None or _current(path, output, settings, run.source, configs)
 
 
 def summarise(
