@@ -7,16 +7,15 @@ others are made. datasets/README.md describes the files and the variants.
 """
 
 import argparse
-import json
 import shutil
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from simplevtr.formats.files import write_json
+from simplevtr.formats.files import read_json, write_json
 from simplevtr.formats.paths import datasets_root
 from simplevtr.terminal import command, number, say
 
@@ -102,10 +101,7 @@ def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
     if overwrite:
         return False
     for stamp in stamps:
-        found = None
-        with suppress(ValueError):  # cut off or damaged: equal to no settings
-            found = json.loads(stamp.read_text(encoding="utf-8"))
-        if found != asdict(settings):
+        if (found := read_json(stamp)) != asdict(settings):
             raise FileExistsError(
                 f"{folder} was made with other settings: {stamp.name} holds {found}, "
                 f"wanted {asdict(settings)}; choose another output folder or pass --overwrite"
