@@ -24,6 +24,7 @@ from simplevtr.formats import files
 from simplevtr.formats.mots import NUMBERS
 from simplevtr.formats.paths import natural_key, relative, with_slashes
 from simplevtr.formats.polygons import polygons_text
+from simplevtr.formats.rle import encode_mask, run_lengths
 from simplevtr.formats.ytvis import Video
 from simplevtr.terminal import counted
 from simplevtr.toolbox.importing.sources import files_of, frame_number, sub_folders
@@ -209,9 +210,8 @@ def _cvat(
 def _mask(rle: dict) -> dict[str, str]:
     """The attributes of a mask: run lengths along the rows of its box, background first."""
     left, top, width, height = (int(side) for side in coco_mask.toBbox(rle))
-    window = coco_mask.decode(rle)[top : top + height, left : left + width].ravel()
-    edges = np.flatnonzero(np.diff(window.astype(np.int8), prepend=0))
-    runs = np.diff([0, *edges, window.size]).tolist()
+    window = coco_mask.decode(rle)[top : top + height, left : left + width]
+    runs = run_lengths(encode_mask(window.T))  # those of an RLE go along columns
     sides = {"left": left, "top": top, "width": width, "height": height, "z_order": 0}
     return {"rle": ", ".join(map(str, runs))} | {key: str(value) for key, value in sides.items()}
 
