@@ -12,6 +12,8 @@ Categories do not matter, and crowds are left out. Unlike the PNGs of DAVIS, pro
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from statistics import fmean
 
 from simplevtr.evaluation.scored_video import ScoredVideo, frame_iou, scored_videos
@@ -63,13 +65,10 @@ def score_regions(
 
 def regions_table(scores: RegionSimilarity) -> str:
     """A Markdown table with a row for all true tracks and one for each video that has some."""
-    by_video: dict[int, list[TrackSimilarity]] = {}
-    for track in scores.tracks:
-        by_video.setdefault(track.video_id, []).append(track)
     rows = [["all videos", str(len(scores.tracks)), f"{scores.mean:.3f}"]]
-    for found in by_video.values():
-        j = fmean(track.j for track in found)
-        rows.append([table_cell(found[0].video), str(len(found)), f"{j:.3f}"])
+    for (_, video), tracks in groupby(scores.tracks, key=attrgetter("video_id", "video")):
+        found = [track.j for track in tracks]
+        rows.append([table_cell(video), str(len(found)), f"{fmean(found):.3f}"])
     return markdown_table([f"proposals <= {scores.proposals}", "true tracks", "J"], rows)
 
 

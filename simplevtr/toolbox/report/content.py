@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import zip_longest
+from itertools import groupby, zip_longest
+from operator import attrgetter
 from statistics import fmean
 from typing import Any
 
@@ -291,12 +292,10 @@ def worst_and_best(rows: list[dict], number: int) -> tuple[list[str], list[str]]
 
 
 def choose_switches(events: Iterable[IdSwitch], number: int) -> list[IdSwitch]:
-    """Some switches: the first of each video, then the second of each, and so on.
+    """Some switches, given video by video: the first of each, then the second of each, and so on.
 
     Videos with many switches come first.
     """
-    by_video: dict[int, list[IdSwitch]] = {}
-    for event in events:
-        by_video.setdefault(event.video_id, []).append(event)
-    rounds = zip_longest(*sorted(by_video.values(), key=len, reverse=True))
+    videos = [[*own] for _, own in groupby(events, key=attrgetter("video_id"))]
+    rounds = zip_longest(*sorted(videos, key=len, reverse=True))
     return [event for events in rounds for event in events if event is not None][:number]
