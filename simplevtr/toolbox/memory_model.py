@@ -15,7 +15,7 @@ import copy
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from simplevtr.modeling.deform_conv import TAPS, DeformConv
@@ -290,22 +290,18 @@ class MemoryPlan:
 
     def __init__(self, peaks: Callable[..., Mapping[str, int]]) -> None:
         """``peaks(frames=, instances=)``: the peak bytes of each part; it is called rarely."""
-        self._peaks = peaks
-        self._parts: dict[int, dict[str, PartMemory]] = {}
+        self._peaks = cache(peaks)
 
     def parts(self, instances: int) -> dict[str, PartMemory]:
         """What each part needs, for clips of at least ``SHORTER`` frames."""
-        few = min(instances, FEW)
-        if few not in self._parts:
-            clips = ((SHORTER, few), (LONGER, few), (SHORTER, few + MORE))
-            shorter, longer, more = (self._peaks(frames=t, instances=g) for t, g in clips)
-            self._parts[few] = {}
-            for part, need in shorter.items():
-                a_frame = (longer[part] - need) / (LONGER - SHORTER)
-                instance = (more[part] - need) / (SHORTER * MORE)
-                lines = PartMemory(need - SHORTER * a_frame, a_frame - few * instance, instance)
-                self._parts[few][part] = lines
-        return self._parts[few]
+        few, parts = min(instances, FEW), {}
+        clips = ((SHORTER, few), (LONGER, few), (SHORTER, few + MORE))
+        shorter, longer, more = (self._peaks(frames=t, instances=g) for t, g in clips)
+        for part, need in shorter.items():
+            frame = (longer[part] - need) / (LONGER - SHORTER)
+            instance = (more[part] - need) / (SHORTER * MORE)
+            parts[part] = PartMemory(need - SHORTER * frame, frame - few * instance, instance)
+        return parts
 
     def most_frames(self, budget: float, instances: int, *, at_most: int) -> int:
         """The largest T in [0, ``at_most``] that needs no more than ``budget`` bytes."""
