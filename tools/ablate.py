@@ -67,9 +67,8 @@ def main(options: argparse.Namespace) -> int:
         refuse_existing(options.output / name, overwrite=ours, inputs=[options.plan])
     configs = check_configs(plan)
     jobs = make_jobs(plan, names, options.output, configs)
-    measured = [] if options.no_cost else map(plan.runs.get, names)
-    trains = [run for run in measured if run.kind == "train"]
-    costs = [cost_job(run, options.output, configs[run.name]) for run in trains]
+    trains = [] if options.no_cost else [n for n in names if plan.runs[n].kind == "train"]
+    costs = [cost_job(plan.runs[name], options.output, configs[name]) for name in trains]
     for job in [*jobs, *costs]:
         check_settings(job)
     if options.list:
