@@ -127,7 +127,7 @@ def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, Non
             process.stop()
             raise
         if status:
-            lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+            lines = log.read_text(errors="replace").splitlines()
             tail = "".join(f"  | {line[-300:]}\n" for line in lines[-_SHOWN:])
             raise ChildProcessError(f"exit status {status}\n{tail}  all of it: {log}")
     if job.seed is not None:
