@@ -115,82 +115,69 @@ CHOICES = {
     "SOLVER.WARMUP_METHOD": ("constant", "linear"),
 }
 _AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
-# What numbers must be, those in lists too, and the keys or groups of them for which this is so; of
-# several rows with a key the first counts.
-_LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
-    ("odd", lambda x: x > 0 and x % 2 == 1, ("MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL",)),
-    ("in (0, 1]", lambda x: 0 < x <= 1, ("TEST.DUPLICATE_IOU",)),
-    (
-        "in [0, 1]",
-        lambda x: 0 <= x <= 1,
-        (
-            "MODEL.SIMPLEVTR.DROPOUT",
-            "TEST.LINK.BIRTH_SCORE",
-            "TEST.LINK.MIN_AGREEMENT",
-            "TEST.LINK.MIN_IOU",
-            "TEST.LINK.MIN_LOOKS",
-            "TEST.PIECE_GAP",
-            "TEST.SCORE_THRESHOLD",
-            "TEST.SLOT_THRESHOLD",
-        ),
-    ),
-    ("in [0, 1)", lambda x: 0 <= x < 1, ("DATASETS.PSEUDO_RATIO", "SOLVER.EMA_DECAY")),
-    ("at least 0 and below 90", lambda x: 0 <= x < 90, ("INPUT.PSEUDO_MOTION.SHEAR",)),
-    (
-        "above 0",
-        lambda x: x > 0,
-        (
-            "MODEL.PIXEL_STD",
-            "MODEL.SIMPLEVTR.MASK_HEAD.ATTENTION_SCALE",
-            "SOLVER.BASE_LR",
-            "SOLVER.CLIP_GRADIENTS.CLIP_VALUE",
-            "SOLVER.CLIP_GRADIENTS.NORM_TYPE",
-        ),
-    ),
-    ("a number", lambda x: True, ("MODEL.SIMPLEVTR.NO_OBJECT_BIAS",)),
-    ("below 2**32", lambda x: x < 2**32, ("SEED",)),
-    (
-        "at least 0",
-        lambda x: x >= 0,
-        (
-            "DATALOADER.NUM_WORKERS",
-            "INPUT.MIN_SIZE_TEST",
-            "INPUT.MIN_SIZE_TRAIN",
-            "INPUT.SAMPLING_FRAME_RANGE",
-            "MODEL.BACKBONE.FREEZE_AT",
-            "MODEL.SIMPLEVTR.CLASS_OFFSET",
-            "MODEL.SIMPLEVTR.ENC_LAYERS",
-            "MODEL.SIMPLEVTR.LOSS",
-            "MODEL.SIMPLEVTR.MATCHER",
-            "MODEL.SIMPLEVTR.PIXEL.FINE_CHANNELS",
-            "MODEL.SIMPLEVTR.QUERY_FRAMES",
-            "TEST.LENGTH_POWER",
-            "TEST.LINK.MEMORY",
-            "TEST.STRIDE",
-            "TEST.TRACKS_PER_VIDEO",
-            "TEST.WINDOW",
-        ),
-    ),
-    (
-        "at least 1",
-        lambda x: x >= 1,
-        (
-            "INPUT.CROP_RANGE",
-            "INPUT.CROP_RESIZE",
-            "INPUT.MAX_SIZE_TEST",
-            "INPUT.MAX_SIZE_TRAIN",
-            "INPUT.PSEUDO_MOTION.SCALE",
-            "INPUT.SAMPLING_FRAME_NUM",
-            "MODEL.RESNETS",
-            "MODEL.SIMPLEVTR",
-            "MODEL.TIMM.PYRAMID_CHANNELS",
-            "MODEL.TIMM.SIZE",
-            "SOLVER.CHECKPOINT_PERIOD",
-            "SOLVER.IMS_PER_BATCH",
-        ),
-    ),
-    ("at least 0", lambda x: x >= 0, ("INPUT.PSEUDO_MOTION", "SOLVER")),
-)
+# What numbers must be, those in lists too, by key or group of keys; of several groups that a key is
+# in the smallest counts.
+_LIMITS = {
+    "DATALOADER.NUM_WORKERS": "at least 0",
+    "DATASETS.PSEUDO_RATIO": "in [0, 1)",
+    "INPUT.CROP_RANGE": "at least 1",
+    "INPUT.CROP_RESIZE": "at least 1",
+    "INPUT.MAX_SIZE_TEST": "at least 1",
+    "INPUT.MAX_SIZE_TRAIN": "at least 1",
+    "INPUT.MIN_SIZE_TEST": "at least 0",
+    "INPUT.MIN_SIZE_TRAIN": "at least 0",
+    "INPUT.PSEUDO_MOTION": "at least 0",
+    "INPUT.PSEUDO_MOTION.SCALE": "at least 1",
+    "INPUT.PSEUDO_MOTION.SHEAR": "at least 0 and below 90",
+    "INPUT.SAMPLING_FRAME_NUM": "at least 1",
+    "INPUT.SAMPLING_FRAME_RANGE": "at least 0",
+    "MODEL.BACKBONE.FREEZE_AT": "at least 0",
+    "MODEL.PIXEL_STD": "above 0",
+    "MODEL.RESNETS": "at least 1",
+    "MODEL.SIMPLEVTR": "at least 1",
+    "MODEL.SIMPLEVTR.CLASS_OFFSET": "at least 0",
+    "MODEL.SIMPLEVTR.DROPOUT": "in [0, 1]",
+    "MODEL.SIMPLEVTR.ENC_LAYERS": "at least 0",
+    "MODEL.SIMPLEVTR.LOSS": "at least 0",
+    "MODEL.SIMPLEVTR.MASK_HEAD.ATTENTION_SCALE": "above 0",
+    "MODEL.SIMPLEVTR.MASK_HEAD.OFFSET_KERNEL": "odd",
+    "MODEL.SIMPLEVTR.MATCHER": "at least 0",
+    "MODEL.SIMPLEVTR.NO_OBJECT_BIAS": "a number",
+    "MODEL.SIMPLEVTR.PIXEL.FINE_CHANNELS": "at least 0",
+    "MODEL.SIMPLEVTR.QUERY_FRAMES": "at least 0",
+    "MODEL.TIMM.PYRAMID_CHANNELS": "at least 1",
+    "MODEL.TIMM.SIZE": "at least 1",
+    "SEED": "below 2**32",
+    "SOLVER": "at least 0",
+    "SOLVER.BASE_LR": "above 0",
+    "SOLVER.CHECKPOINT_PERIOD": "at least 1",
+    "SOLVER.CLIP_GRADIENTS.CLIP_VALUE": "above 0",
+    "SOLVER.CLIP_GRADIENTS.NORM_TYPE": "above 0",
+    "SOLVER.EMA_DECAY": "in [0, 1)",
+    "SOLVER.IMS_PER_BATCH": "at least 1",
+    "TEST.DUPLICATE_IOU": "in (0, 1]",
+    "TEST.LENGTH_POWER": "at least 0",
+    "TEST.LINK": "in [0, 1]",
+    "TEST.LINK.MEMORY": "at least 0",
+    "TEST.PIECE_GAP": "in [0, 1]",
+    "TEST.SCORE_THRESHOLD": "in [0, 1]",
+    "TEST.SLOT_THRESHOLD": "in [0, 1]",
+    "TEST.STRIDE": "at least 0",
+    "TEST.TRACKS_PER_VIDEO": "at least 0",
+    "TEST.WINDOW": "at least 0",
+}
+_HOLDS: dict[str, Callable[[float], bool]] = {
+    "a number": lambda x: True,
+    "above 0": lambda x: x > 0,
+    "at least 0": lambda x: x >= 0,
+    "at least 0 and below 90": lambda x: 0 <= x < 90,
+    "at least 1": lambda x: x >= 1,
+    "below 2**32": lambda x: x < 2**32,
+    "in (0, 1]": lambda x: 0 < x <= 1,
+    "in [0, 1)": lambda x: 0 <= x < 1,
+    "in [0, 1]": lambda x: 0 <= x <= 1,
+    "odd": lambda x: x > 0 and x % 2 == 1,
+}
 
 
 def _inside(key: str, group: str) -> bool:
@@ -203,12 +190,11 @@ def _check_values(values: dict[str, Any]) -> None:
         if values[key] not in allowed:
             raise ValueError(f"{key} is {values[key]!r}; allowed are {', '.join(allowed)}")
     for key, value in values.items():
-        for what, holds, groups in _LIMITS:
-            if any(_inside(key, group) for group in groups):
-                numbers = value if isinstance(value, list | tuple) else [value]
-                if not all(holds(x) for x in numbers if type(x) in (int, float)):
-                    raise ValueError(f"{key} is {value}; it must be {what}")
-                break
+        if groups := [group for group in _LIMITS if _inside(key, group)]:
+            must_be = _LIMITS[max(groups, key=len)]
+            numbers = value if isinstance(value, list | tuple) else [value]
+            if not all(_HOLDS[must_be](x) for x in numbers if type(x) in (int, float)):
+                raise ValueError(f"{key} is {value}; it must be {must_be}")
 
 
 def _check_input(node: CfgNode) -> None:
