@@ -9,7 +9,7 @@ from simplevtr.config_checks import check_config, check_words
 from simplevtr.config_file import find_shipped, merge_file, merge_text, merge_words
 from simplevtr.data.builtin import register_from_cfg
 from simplevtr.data.coco_stills import is_stills
-from simplevtr.weights_file import config_inside
+from simplevtr.weights_file import config_of, read_checkpoint
 
 import torch
 from detectron2.config import CfgNode
@@ -75,7 +75,7 @@ def _config_in_weights(opts: list[str] | tuple[str, ...]) -> tuple[str, str] | N
     path = os.path.expanduser(str(pairs.get("MODEL.WEIGHTS", "")))
     if "://" in path or Path(path).suffix != ".safetensors":
         return None
-    text = config_inside(path)
+    text = config_of(read_checkpoint(path))
     return None if text is None else (text, f"the config inside {path}")
 
 

@@ -148,21 +148,6 @@ def config_of(checkpoint: Mapping[str, Any]) -> str | None:
     return next((text for text in texts if isinstance(text, str)), None)
 
 
-def config_inside(path: str | Path) -> str | None:
-    """The YAML of the config in a ``.safetensors`` file, whose tensors are not read; None without.
-
-    Errors as of ``read_checkpoint``.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    try:
-        with safe_open(path, "pt") as file:
-            return (file.metadata() or {}).get(_CONFIG)
-    except _UNREADABLE as error:
-        raise _unsafe(path, error) from error
-
-
 def write_weights(
     weights: Mapping[str, Tensor],
     path: str | Path,
@@ -240,21 +225,14 @@ def _content(path: Path, mapped: bool) -> Any:
         weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
         return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
     if path.suffix == ".safetensors":
-        return _single_file(path)
+        with safe_open(path, "pt") as file:
+            texts = file.metadata() or {}
+        found = {"config": texts.get(_CONFIG), "classes": json.loads(texts.get(_CLASSES, "null"))}
+        known = {key: value for key, value in found.items() if value is not None}
+        return {"model": load_file(path), **known}
     with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-
-
-def _single_file(path: Path) -> dict[str, Any]:
-    with safe_open(path, "pt") as file:
-        texts = file.metadata() or {}
-    content: dict[str, Any] = {"model": load_file(path)}
-    if _CONFIG in texts:
-        content["config"] = texts[_CONFIG]
-    if _CLASSES in texts:
-        content["classes"] = json.loads(texts[_CLASSES])
-    return content
 
 
 def _unsafe(path: Path, error: Exception) -> ValueError:
