@@ -1,13 +1,13 @@
 import math
 
-from simplevtr.modeling.position_encoding import ClipPositionEncoding
+from simplevtr.modeling.position_encoding import clip_position
 
 import torch
 
 
 def test_values_by_hand():
     # Two frames of 2 x 3 cells, 12 channels: 4 an axis, i.e. two frequencies (1 and 1/100).
-    encoding = ClipPositionEncoding(channels=12)(torch.zeros(1, 2, 2, 3, dtype=torch.bool))
+    encoding = clip_position(torch.zeros(1, 2, 2, 3, dtype=torch.bool), 12)
     assert encoding.shape == (1, 2, 2, 3, 12)
     t, y, x = 2 * math.pi * 1 / 2, 2 * math.pi * 2 / 2, 2 * math.pi * 3 / 3
     expected = []
@@ -19,8 +19,8 @@ def test_values_by_hand():
 
 
 def test_padding_does_not_move_positions():
-    alone = ClipPositionEncoding(channels=24)(torch.zeros(1, 2, 3, 4, dtype=torch.bool))
+    alone = clip_position(torch.zeros(1, 2, 3, 4, dtype=torch.bool), 24)
     padding = torch.ones(1, 5, 6, 7, dtype=torch.bool)
     padding[:, :2, :3, :4] = False
-    padded = ClipPositionEncoding(channels=24)(padding)
+    padded = clip_position(padding, 24)
     torch.testing.assert_close(padded[:, :2, :3, :4], alone)

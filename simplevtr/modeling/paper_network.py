@@ -7,7 +7,7 @@ from simplevtr.config import keyword_arguments
 from simplevtr.modeling.backbone import LEVELS, build_levels
 from simplevtr.modeling.heads import BoxHead, ClassHead, SlotAttention
 from simplevtr.modeling.mask_head import MaskHead
-from simplevtr.modeling.position_encoding import ClipPositionEncoding
+from simplevtr.modeling.position_encoding import clip_position
 from simplevtr.modeling.precision import full_precision, without_autocast
 from simplevtr.modeling.recompute import BACKBONE_NORM, by_images, check_norms
 from simplevtr.modeling.transformer import Transformer
@@ -65,7 +65,6 @@ class PaperNetwork(nn.Module):
         coarsest = backbone.output_shape()[LEVELS[0]]
         self.input_projection = nn.Conv2d(coarsest.channels, channels, 1)
         self.transformer = transformer
-        self.position_encoding = ClipPositionEncoding(channels=channels)
         self.queries = queries
         self.query_frames = query_frames
         self.query_embedding = nn.Embedding(max(query_frames, 1) * queries, channels)
@@ -128,7 +127,7 @@ class PaperNetwork(nn.Module):
         padded = cell_padding
         if padded is None:
             padded = cells.new_zeros(clips, length, height, width, dtype=torch.bool)
-        position = self.position_encoding(padded).to(cells.dtype)
+        position = clip_position(padded, cells.shape[1]).to(cells.dtype)
         slots, memory = self.transformer(
             rearrange(cells, "(b t) c h w -> b (t h w) c", b=clips),
             rearrange(position, "b t h w c -> b (t h w) c"),
