@@ -13,15 +13,14 @@ for uncertain, as it reads zeros beyond.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from simplevtr.modeling.precision import full_precision
+from simplevtr.modeling.recompute import recomputed
 
 import torch
 import torch.nn.functional as F
 from detectron2.projects.point_rend.point_features import point_sample
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 from torchvision.ops import sigmoid_focal_loss
 
 FOCAL_ALPHA = 0.25
@@ -106,9 +105,8 @@ def full_mask_losses(logits: Tensor, maps: TargetMaps) -> tuple[Tensor, Tensor]:
     pixels = maps.masks.shape[-2] * maps.masks.shape[-1]
     map_bytes = pixels * full_precision(logits[:0]).element_size()
     count = max(1, LOSS_CHUNK_BYTES // (TENSORS_A_CHUNK * map_bytes))
-    options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
     losses = [
-        checkpoint(_chunk_losses, part, maps, slice(i * count, (i + 1) * count), **options)
+        recomputed(_chunk_losses, part, maps, slice(i * count, (i + 1) * count))
         for i, part in enumerate(logits.split(count))
     ]
     focal, dice = zip(*losses, strict=True)
