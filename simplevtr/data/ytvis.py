@@ -93,8 +93,13 @@ def load_ytvis_json(
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
     file = read_once(json_file, _read_checked)
     names = dict(_categories(file))
-    if dataset_name in DATASET_CATEGORIES:
-        names = _official_names(_categories(file), json_file, dataset_name)
+    if official := DATASET_CATEGORIES.get(dataset_name or ""):
+        if difference := first_difference([*names.items()], official):
+            raise ValueError(
+                f"{json_file} is not the annotation file of {dataset_name}: its category list "
+                f"{difference}; register other files under a name of their own"
+            )
+        names = dict(official)  # in the official spelling
     metadata = MetadataCatalog.get(dataset_name) if dataset_name else Metadata()
     order = metadata.get("label_names") or [*names.values()]
     places = {name: label for label, name in enumerate(order)}
@@ -141,19 +146,6 @@ def _read_checked(json_file: AnyPath) -> AnnotationFile:
         *(len(file.videos), frames, found, json_file, seconds),
     )
     return file
-
-
-def _official_names(
-    found: list[tuple[int, str]], json_file: str, dataset_name: str
-) -> dict[int, str]:
-    """The categories of a public dataset in the official spelling."""
-    expected = DATASET_CATEGORIES[dataset_name]
-    if difference := first_difference(found, expected):
-        raise ValueError(
-            f"{json_file} is not the annotation file of {dataset_name}: its category list "
-            f"{difference}; register other files under a name of their own"
-        )
-    return dict(expected)
 
 
 def records_of(file: AnnotationFile, image_root: str, labels: Mapping[int, int]) -> list[Record]:
