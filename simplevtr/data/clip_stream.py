@@ -15,6 +15,7 @@ from simplevtr.data.paste import paste_tracks
 import numpy as np
 import torch.utils.data
 from detectron2.data import DatasetFromList
+from detectron2.data.build import trivial_batch_collator
 
 Clip = dict[str, Any]
 
@@ -100,7 +101,7 @@ class ClipStream(torch.utils.data.Dataset):
             sampler=self.places(first),
             batch_size=None,
             num_workers=self.workers,
-            collate_fn=_as_it_is,
+            collate_fn=trivial_batch_collator,  # clips as they are
             generator=torch.Generator(),  # the loader draws a number that nothing here depends on
         )
         for clip in loader:
@@ -154,10 +155,6 @@ def grouped_by_shape(clips: Iterable[Clip], batch_size: int, buffered: int) -> I
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-
-
-def _as_it_is(clip: Any) -> Any:
-    return clip
 
 
 def _padding(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
