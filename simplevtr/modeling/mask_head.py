@@ -9,7 +9,7 @@ from one logit ("deconv", at first bilinear) or four ("subpixel", at first neare
 """
 
 import math
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from simplevtr.modeling.deform_conv import DeformConv
 from simplevtr.modeling.recompute import recomputed
@@ -26,13 +26,12 @@ from torch import Tensor, nn
 SLOT_FRAMES_AT_A_TIME = 16
 
 
-Conv = TypeVar("Conv", bound=nn.Module)
-
-
-class ConvNorm(nn.Module, Generic[Conv]):
+class ConvNorm(nn.Module):
     """A convolution (any module with a 3x3 footprint), GroupNorm and ReLU."""
 
-    def __init__(self, conv: Conv, *, channels: int, groups: int = 8) -> None:
+    conv: Any
+
+    def __init__(self, conv: nn.Module, *, channels: int, groups: int = 8) -> None:
         super().__init__()
         self.conv = conv
         # VisTR's widths are multiples of 8; the small configurations' need not be.
@@ -197,7 +196,7 @@ def _deform_stack(
     return nn.Sequential(*stack)
 
 
-def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm[nn.Conv2d]:
+def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm:
     conv = _initialised(nn.Conv2d(in_channels, out_channels, 3, padding=1))
     return ConvNorm(conv, channels=out_channels)
 

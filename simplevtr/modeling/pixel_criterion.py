@@ -8,6 +8,7 @@ some, most of them where the mask is uncertain.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from simplevtr.config import keyword_arguments
@@ -170,9 +171,7 @@ class _Truth:
 
     @classmethod
     def of(cls, targets: list[ClipTargets], padding: Tensor | None, size: Sequence[int]) -> Self:
-        def padded(rows: list[Tensor]) -> Tensor:
-            return pad_sequence(rows, batch_first=True)
-
+        padded = partial(pad_sequence, batch_first=True)
         return cls(
             counts=list(map(len, targets)),
             labels=padded([own.labels for own in targets]),
