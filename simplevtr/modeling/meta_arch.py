@@ -111,16 +111,14 @@ class SimpleVTR(nn.Module):
             raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")
         # The network alone computes in half precision, whatever the trainer puts around the model.
         with without_autocast(self.device):
-            if self.training:
-                return self.losses(batched_inputs)
-            return self.inference(batched_inputs[0])
-
-    def losses(self, clips: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """Weighted losses of a batch of clips."""
-        network = self.precision.applied(self.network, self.device, training=True)
-        batch = self.batcher(clips)
-        targets = [self.target_builder(clip, batch) for clip in clips]
-        return self.criterion(network, network.encode(batch), targets, batch)
+            if not self.training:
+                video = batched_inputs[0]
+                size = (video["height"], video["width"])
+                return self.segmenter.segment(self._predictor(), video["image"], size)
+            network = self.precision.applied(self.network, self.device, training=True)
+            batch = self.batcher(batched_inputs)
+            targets = [self.target_builder(clip, batch) for clip in batched_inputs]
+            return self.criterion(network, network.encode(batch), targets, batch)
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
         """Predict every slot and its masks; dropout follows the mode. See ``ClipBatch``."""
@@ -133,11 +131,6 @@ class SimpleVTR(nn.Module):
         masks = network.masks(state, index // queries, index % queries)
         masks = rearrange(masks, "(b q) t h w -> b t q h w", b=clips)
         return replace(state.predictions, masks=masks)
-
-    def inference(self, clip: dict[str, Any]) -> dict[str, Any]:
-        """Segment one video; see ``forward``."""
-        size = (clip["height"], clip["width"])
-        return self.segmenter.segment(self._predictor(), clip["image"], size)
 
     def stream(self, images: Iterable[Tensor], size: tuple[int, int]) -> Iterator[FrameTracks]:
         """Segment a video without an end; see ``VideoSegmenter.stream``."""
