@@ -112,6 +112,7 @@ class PixelNetwork(nn.Module):
         # Not a mask head; so named in checkpoints, and where callers ask whether there are masks.
         self.mask_head = pixel_decoder
         self.decoder = decoder
+        self.queries = decoder.query.num_embeddings  # Q
         self.class_head = class_head
 
     @classmethod
@@ -146,11 +147,6 @@ class PixelNetwork(nn.Module):
             "no_object_weight": node.LOSS.NO_OBJECT_WEIGHT,
             "recompute": node.RECOMPUTE,
         }
-
-    @property
-    def queries(self) -> int:
-        """Q."""
-        return self.decoder.query.num_embeddings
 
     def encode(self, batch: ClipBatch) -> PixelState:
         """Decode the pixels of all frames, and the slots of all clips."""
