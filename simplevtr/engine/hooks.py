@@ -70,7 +70,7 @@ class ClipPictures(HookBase):
         model.eval()
         try:
             with torch.no_grad():
-                picture = self._picture(model, self.trainer.current_clips[0])
+                picture = self._picture(model, self.trainer.clips.current[0])
         finally:
             model.train()
         get_event_storage().put_image("clip: predicted above true", picture)

@@ -3,7 +3,7 @@
 import logging
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,12 @@ class ClipTrainer(DefaultTrainer):
         decay = cfg.SOLVER.EMA_DECAY
         self._average = WeightAverage(model, decay) if decay else None
         optimizer = self.build_optimizer(cfg, model)
-        self._clips = self.build_train_loader(cfg)
+        self.clips = self.build_train_loader(cfg)
         self._surroundings = surroundings(cfg)
         ddp_options = {"device_ids": None} if cfg.MODEL.DEVICE == "cpu" else {}
         model = create_ddp_model(model, broadcast_buffers=False, **ddp_options)
         model.register_forward_hook(refuse_infinite_losses)
-        self._trainer = build_step_trainer(cfg, model, self._clips, optimizer)
+        self._trainer = build_step_trainer(cfg, model, self.clips, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = ClipCheckpointer(
             model,
@@ -70,11 +70,6 @@ class ClipTrainer(DefaultTrainer):
         self.max_iter = cfg.SOLVER.MAX_ITER
         self._run_writers: list[RunWriter] = []
         self.register_hooks(self.build_hooks())
-
-    @property
-    def current_clips(self) -> Sequence[dict[str, Any]]:
-        """The clip dicts of the current iteration, on this process."""
-        return self._clips.current
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Go on from the last checkpoint in OUTPUT_DIR, or start from ``MODEL.WEIGHTS``.
@@ -93,7 +88,7 @@ class ClipTrainer(DefaultTrainer):
         self.checkpointer.load(path)
         if self._average is not None and not self._average.restored:
             self._average.start_from(self.model)
-        self.start_iter = self._clips.start = self.iter + 1
+        self.start_iter = self.clips.start = self.iter + 1
 
     def train(self) -> OrderedDict | None:
         """Train, and evaluate; ValueError if a run of one of ``WRITERS`` cannot be started."""
@@ -112,13 +107,13 @@ class ClipTrainer(DefaultTrainer):
 
         Raises FloatingPointError if a loss of this process is infinite or NaN.
         """
-        key = (self._clips.seed, comm.get_rank(), self.iter)
+        key = (self.clips.seed, comm.get_rank(), self.iter)
         seed_all_rng(int(np.random.SeedSequence(key).generate_state(1)[0]))
         super().run_step()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps in addition to the weights."""
-        more = {"seed": self._clips.seed, "surroundings": self._surroundings}
+        more = {"seed": self.clips.seed, "surroundings": self._surroundings}
         return {**super().state_dict(), **more, "config": self.cfg.dump()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -132,7 +127,7 @@ class ClipTrainer(DefaultTrainer):
         for group, setting, rate in rows:
             group.update(setting, lr=rate)
         if self.cfg.SEED < 0:
-            self._clips.seed = state_dict.get("seed", self._clips.seed)
+            self.clips.seed = state_dict.get("seed", self.clips.seed)
 
     def build_hooks(self) -> list[hooks.HookBase | None]:
         """detectron2's hooks, with the weight average before and the pictures among them."""
