@@ -47,9 +47,10 @@ _BLOCK = [
     ("downsample.0.", "shortcut."),
     ("downsample.1.", "shortcut.norm."),
 ]
+_BLOCKS = [(f"layer{stage}.{{}}.", f"res{stage + 1}.{{}}.") for stage in (1, 2, 3, 4)]
 _RESNET = [("conv1.", "stem.conv1."), ("bn1.", "stem.conv1.norm.")]
-for _stage in (1, 2, 3, 4):
-    _RESNET += _prefixed(f"layer{_stage}.{{}}.", f"res{_stage + 1}.{{}}.", _BLOCK)
+for _theirs, _ours in _BLOCKS:
+    _RESNET += _prefixed(_theirs, _ours, _BLOCK)
 
 _LAYER = [
     ("self_attn.", "self_attention.attention."),
@@ -99,5 +100,4 @@ VISTR = NameTable(_prefixed("", "network.", [*_prefixed("vistr.", "", _DETR), *_
 # Reads DETR's weights, under VisTR's prefix (``layouts`` puts it there), with either's mask head.
 DETR = NameTable([*VISTR.rows, *_prefixed("", "network.", _PLAIN_END)])
 # What else is in a block (squeeze and excitation) is the backbone's too, though we have no place.
-_BLOCKS = [(f"layer{stage}.{{}}.", f"res{stage + 1}.{{}}.") for stage in (1, 2, 3, 4)]
 TORCHVISION = NameTable(_prefixed("", "network.backbone.", [*_RESNET, *_BLOCKS]))
