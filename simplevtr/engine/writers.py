@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +31,9 @@ class RunWriter(EventWriter):
     """Sends new scalars to a run of a service; ``start`` comes first, ``close`` last."""
 
     name: str  # as in ``WRITERS``, of the package and of the extra in pyproject.toml
+    _open: Callable[[str | None], str]  # opens the run of an id, or a new one, and gives its id
+    _send: Callable[[dict[str, float], int], None]  # the scalars of an iteration
+    _end: Callable[..., None]  # with ``failed``
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg
@@ -56,15 +60,6 @@ class RunWriter(EventWriter):
     def close(self) -> None:
         """End the run, as failed if an error ends the training."""
         self._end(failed=sys.exc_info()[0] is not None)
-
-    def _open(self, known: str | None) -> str:
-        raise NotImplementedError
-
-    def _send(self, scalars: dict[str, float], iteration: int) -> None:
-        raise NotImplementedError
-
-    def _end(self, *, failed: bool) -> None:
-        raise NotImplementedError
 
 
 class WandbWriter(RunWriter):
