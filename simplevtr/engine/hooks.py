@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from detectron2.engine import HookBase
 from detectron2.engine.hooks import EvalHook
+from detectron2.evaluation import inference_context
 from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
 from torch import nn
@@ -67,12 +68,8 @@ class ClipPictures(HookBase):
         if (self.trainer.iter + 1) % self.period or not comm.is_main_process():
             return
         model = _unwrapped(self.trainer.model)
-        model.eval()
-        try:
-            with torch.no_grad():
-                picture = self._picture(model, self.trainer.clips.current[0])
-        finally:
-            model.train()
+        with inference_context(model), torch.no_grad():
+            picture = self._picture(model, self.trainer.clips.current[0])
         get_event_storage().put_image("clip: predicted above true", picture)
 
     def _picture(self, model: nn.Module, clip: dict[str, Any]) -> torch.Tensor:
