@@ -64,7 +64,7 @@ def convert(
         ValueError: if the layout is unknown, nothing fits, or an argument does not fit the source.
     """
     backbone = backbone_names(weights, target.weights) if layout is None else {}
-    name = "timm" if backbone else layout_of(weights, layout)
+    name = "timm" if backbone else layout or layout_of(weights)
     found = Layout(backbone.get) if backbone else LAYOUTS[name]
     if (frames := target.settings["INPUT.FORMAT"]) != "RGB" and name != "simplevtr":
         raise ValueError(f"INPUT.FORMAT is {frames}; weights of other code are converted for RGB")

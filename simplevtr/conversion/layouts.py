@@ -67,8 +67,8 @@ LAYOUTS = {
 }
 
 
-def layout_of(weights: Mapping[str, Tensor], known: str | None = None) -> str:
-    """The key of ``LAYOUTS`` that the names belong to, or the ``known`` one.
+def layout_of(weights: Mapping[str, Tensor]) -> str:
+    """The key of ``LAYOUTS`` that the names belong to.
 
     VisTR's own initialisation has VisTR's names, but the queries and classes of DETR on COCO, and
     VisTR without masks has DETR's names; their class rows tell both from the rest.
@@ -76,8 +76,6 @@ def layout_of(weights: Mapping[str, Tensor], known: str | None = None) -> str:
     Raises:
         ValueError: no layout is recognised.
     """
-    if known is not None:
-        return known
 
     def any_matches(pattern: str) -> bool:
         return any(re.match(pattern, name) for name in weights)
