@@ -17,7 +17,6 @@ from simplevtr.inference import (
     Frames,
     Targets,
     VideoPredictor,
-    draw_tracks,
     until_set,
     wanted_in_result,
 )
@@ -201,7 +200,7 @@ class Page:
             source = open_source(segmented.path)
             with DrawnOutputs(targets, source, painter) as outputs:
                 frames = _shown(islice(source, count), count, progress, "Drawing")
-                draw_tracks(result, frames, outputs)
+                outputs.draw(result, frames)
             self.predictor.write_results(targets.results, wanted)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, segmented.path) from error

@@ -136,7 +136,7 @@ def _draw_file(
         count = result["num_frames"]
         if outputs.wanted:
             frames = _progress(islice(outputs.source, count), desc="drawing", total=count)
-            inference.draw_tracks(result, frames, outputs)
+            outputs.draw(result, frames)
     return count, tracks
 
 

@@ -25,9 +25,13 @@ from simplevtr import __version__
 from simplevtr.config_file import flat
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
-from simplevtr.inference.two_passes import OUT_OF_MEMORY, draw_tracks, write_results
-from simplevtr.inference.video_outputs import DrawnOutputs, Targets, checksum
-from simplevtr.inference.video_predictor import VideoPredictor, check_weights, model_classes
+from simplevtr.inference.video_outputs import DrawnOutputs, Targets, checksum, write_results
+from simplevtr.inference.video_predictor import (
+    OUT_OF_MEMORY,
+    VideoPredictor,
+    check_weights,
+    model_classes,
+)
 from simplevtr.run_config import setup_cfg
 from simplevtr.terminal import USER_ERRORS, error_text, one_line
 from simplevtr.video_io import NamedVideo, open_source
@@ -174,7 +178,7 @@ class SegmentTask:
                 result = predictor.predict(source)
                 tracks = write_results(predictor, outputs, result)
                 if outputs.wanted:
-                    draw_tracks(result, source, outputs)
+                    outputs.draw(result, source)
             if _fingerprint(video) != fingerprint:
                 raise ValueError("it was changed while it was read; run this again")
             folder.mkdir(parents=True, exist_ok=True)

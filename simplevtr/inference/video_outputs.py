@@ -1,4 +1,4 @@
-"""What is written of one video: drawn frames and MOTS pictures, as frames become final."""
+"""What is written of one video: results.json, drawn frames and MOTS pictures."""
 
 import zlib
 from contextlib import ExitStack
@@ -9,7 +9,9 @@ from typing import Any, Self
 
 from simplevtr.formats.files import check_output
 from simplevtr.formats.images import is_image
+from simplevtr.inference.video_predictor import Frames, VideoPredictor
 from simplevtr.structures import FrameTracks
+from simplevtr.tracking import frame_tracks
 from simplevtr.video_io import FrameSink, FrameSource, MotsPngSink, open_sink
 from simplevtr.visualization import TrackPainter
 
@@ -59,6 +61,11 @@ class Targets:
 class DrawnOutputs:
     """The drawn video and the MOTS pictures, a frame at a time; use it as a context manager.
 
+        with outputs:
+            outputs.draw(predictor.predict(source), source)
+
+    A file is read twice, for its tracks and for drawing them. So no full-size frame is kept, and
+    the classes and scores that are drawn are the final ones.
     Nothing is opened before it is entered. ValueError at the end: the source was overwritten while
     it was read; a recording may have grown.
     """
@@ -124,6 +131,20 @@ class DrawnOutputs:
         if self._masks is not None:
             self._masks.write(tracks)
 
+    def draw(self, result: dict[str, Any], frames: Frames) -> None:
+        """Append ``frames``, those that ``result`` was predicted of, with their tracks.
+
+        ValueError: the video has fewer frames or another size than it had.
+        """
+        every = frame_tracks(result)
+        for frame, tracks in zip(frames, every, strict=False):
+            self.write(frame, tracks)
+        if (missing := next(every, None)) is not None:
+            raise ValueError(
+                f"{self.source.path}: it gave {result['num_frames']} frames before and "
+                f"{missing.index} now; was it changed meanwhile?"
+            )
+
 
 def checksum(path: Path, end: int) -> int:
     """That of the bytes before byte ``end``, few enough to be read in no time."""
@@ -142,3 +163,11 @@ def wanted_in_result(result: dict[str, Any], painter: TrackPainter) -> dict[str,
 def _wanted(labels: list[int], scores: list[float], painter: TrackPainter) -> list[int]:
     rows = enumerate(zip(labels, scores, strict=True))
     return [i for i, (label, score) in rows if painter.wants(label, score)]
+
+
+def write_results(predictor: VideoPredictor, outputs: DrawnOutputs, result: dict[str, Any]) -> int:
+    """Write results.json if ``outputs`` name one; returns the number of tracks that are wanted."""
+    result, targets = wanted_in_result(result, outputs.painter), outputs.targets
+    if targets.results:
+        predictor.write_results(targets.results, result, overwrite=targets.overwrite)
+    return len(result["pred_scores"])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from threading import Event
 from typing import Any
 
 from simplevtr.checkpoint import load_trained, local_file, saved_classes
@@ -21,6 +22,7 @@ from torch import nn
 logger = logging.getLogger(__name__)
 
 Frames = Iterable[np.ndarray]  # (H, W, 3) uint8 RGB of one size, in order; read once
+OUT_OF_MEMORY = "the GPU's memory is too small; fewer frames need less: --opts TEST.WINDOW 16"
 
 
 class VideoPredictor:
@@ -131,6 +133,14 @@ def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndar
     if first is not None and not first.size:
         raise ValueError("the first frame has no pixels")
     return (None, frames) if first is None else (first.shape[:2], chain([first], frames))
+
+
+def until_set(stop: Event, frames: Frames) -> Iterator[np.ndarray]:
+    """The frames up to the first one after which ``stop`` is set."""
+    for frame in frames:
+        yield frame
+        if stop.is_set():
+            return
 
 
 def check_weights(cfg: CfgNode) -> str:
