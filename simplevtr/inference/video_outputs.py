@@ -123,7 +123,7 @@ class DrawnOutputs:
 
     def write(self, frame: np.ndarray, tracks: FrameTracks) -> None:
         """Append one frame."""
-        tracks = tracks.rows(_wanted(tracks.labels, tracks.scores, self.painter))
+        tracks = tracks.rows(self.painter.wanted(tracks.labels, tracks.scores))
         self.shown.update(tracks.track_ids)
         if self._video is not None:
             timing = self.source.timing(tracks.index) if self.fps is None else None
@@ -155,14 +155,9 @@ def checksum(path: Path, end: int) -> int:
 
 def wanted_in_result(result: dict[str, Any], painter: TrackPainter) -> dict[str, Any]:
     """The result of a predictor with only the tracks that ``painter`` draws."""
-    kept = _wanted(result["pred_labels"], result["pred_scores"], painter)
+    kept = painter.wanted(result["pred_labels"], result["pred_scores"])
     columns = [name for name in result if name.startswith("pred_")]
     return result | {name: [result[name][i] for i in kept] for name in columns}
-
-
-def _wanted(labels: list[int], scores: list[float], painter: TrackPainter) -> list[int]:
-    rows = enumerate(zip(labels, scores, strict=True))
-    return [i for i, (label, score) in rows if painter.wants(label, score)]
 
 
 def write_results(predictor: VideoPredictor, outputs: DrawnOutputs, result: dict[str, Any]) -> int:

@@ -109,20 +109,24 @@ class TrackPainter:
         self._last = tracks.index
         size = self._canvas_size(tracks.size)
         shown: _Shown = []
+        tracks = tracks.rows(self.wanted(tracks.labels, tracks.scores))
         found = zip(tracks.track_ids, tracks.labels, tracks.scores, tracks.masks, strict=True)
         for track_id, label, score, rle in found:
-            if self.wants(label, score) and (mask := MaskCutout.of(coco_mask.decode(rle), size)):
+            if mask := MaskCutout.of(coco_mask.decode(rle), size):
                 shown.append((mask, track_id, self.label(label, track_id, score)))
         input_picture = _resized(frame, size)
         canvas = input_picture.copy()
         self._paint(canvas, shown)
         return np.concatenate([input_picture, canvas], axis=1) if self.side_by_side else canvas
 
-    def wants(self, label: int, score: float | None) -> bool:
-        """Whether a track of a class with a score (None: ground truth) is drawn."""
-        if score is not None and score < self.min_score:
-            return False
-        return self.classes is None or label in self.classes
+    def wanted(self, labels: Sequence[int], scores: Sequence[float | None]) -> list[int]:
+        """Which tracks are drawn, by their classes and their scores (None: ground truth)."""
+        return [
+            index
+            for index, (label, score) in enumerate(zip(labels, scores, strict=True))
+            if (score is None or score >= self.min_score)
+            and (self.classes is None or label in self.classes)
+        ]
 
     def _paint(self, canvas: np.ndarray, shown: _Shown) -> None:
         if self.draw_masks:
