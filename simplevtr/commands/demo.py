@@ -52,13 +52,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_score_threshold(parser, SCORE_THRESHOLD)
     add("--classes", nargs="+", metavar="NAME", help="only tracks of these classes")
     add("--boxes", dest="draw_boxes", action="store_true", help="draw bounding boxes")
-    add(
-        "--trail",
-        type=number(int, least=0, most=10**6),
-        default=0,
-        metavar="N",
-        help="draw the path of the last N frames",
-    )
+    frames = number(int, least=0, most=10**6)
+    add("--trail", type=frames, default=0, metavar="N", help="draw the path of the last N frames")
     add("--side-by-side", action="store_true", help="show the input to the left of the result")
     shown = {"masks": "masks", "labels": "classes and scores", "ids": "track numbers"}
     for name, what in shown.items():
@@ -69,8 +64,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "times; without sound (default: the input's; 10 for images)")  # fmt: skip
     add("--scale", type=number(above=0), help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
-    add("--max-frames", type=number(int, least=1), metavar="N",
-        help="read at most N frames")  # fmt: skip
+    add("--max-frames", type=number(int, least=1), metavar="N", help="read at most N frames")
     add("--timeout", type=number(above=0), default=20.0,
         help="seconds to wait for a camera or an address")  # fmt: skip
     add("--overwrite", action="store_true", help="replace existing results")
