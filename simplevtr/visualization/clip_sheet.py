@@ -66,8 +66,6 @@ def captioned(picture: np.ndarray, left: str, right: str = "") -> np.ndarray:
 
 def joined(pictures: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
     """Pictures of one size side by side (axis 1) or one below the other (axis 0), white between."""
-    gap_shape = list(pictures[0].shape)
-    gap_shape[axis] = _GAP
-    gap = np.full(gap_shape, 255, dtype=np.uint8)
+    gap = np.full_like(pictures[0].take([0] * _GAP, axis), 255)
     parts = [part for picture in pictures for part in (picture, gap)]
     return np.concatenate(parts[:-1], axis=axis)
