@@ -1,5 +1,6 @@
 """A video of any length, a window of frames at a time: from frames to tracks."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -34,13 +35,11 @@ def sliding_windows(frames: Iterable[Any], length: int, stride: int) -> Iterator
     ``t // stride * stride + length - 1`` was read, or the video has ended. With ``length`` 0 there
     is one window of all of them; else ``stride`` is in [1, ``length``].
     """
-    held: list[Any] = []
+    held: deque[Any] = deque(maxlen=length or None)
     read = done = 0  # done: the frames that a window has had
     for frame in frames:
         held.append(frame)
         read += 1
-        if length and len(held) > length:
-            del held[0]
         if length and read >= length and (read - length) % stride == 0:
             done = read
             yield Window(read - length, list(held), read - length + stride)
