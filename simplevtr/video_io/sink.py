@@ -237,13 +237,13 @@ class MotsPngSink(TrackPngSink):
             return self._values[track_id]
         check_classes(f"{self.path}: track {track_id}", (label,))
         first = (label + 1) * NUMBERS
-        taken = set(self._values.values())
-        for number in (track_id, *range(NUMBERS - 1, 0, -1)):
-            # 65 is the last class, and 65535 the last value.
-            if 0 < number < NUMBERS and first + number not in taken and first + number < 2**16:
-                self._values[track_id] = first + number
-                return first + number
-        raise ValueError(
-            f"{self.path}: label {label} has more than {NUMBERS - 1} tracks (track {track_id}), "
-            "for which this format has no numbers"
-        )
+        # 65 is the last class, and 65535 the last value.
+        free = {*range(first + 1, min(first + NUMBERS, 2**16))} - {*self._values.values()}
+        if not free:
+            raise ValueError(
+                f"{self.path}: label {label} has more than {NUMBERS - 1} tracks (track {track_id}),"
+                " for which this format has no numbers"
+            )
+        own = first + track_id
+        self._values[track_id] = own if own in free else max(free)
+        return self._values[track_id]
