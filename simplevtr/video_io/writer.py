@@ -106,7 +106,8 @@ class _VideoSink(FrameSink):
         picture.pts, picture.time_base = start, self._tick
         return picture
 
-    def _mux(self, picture: av.VideoFrame | None) -> None:
+    def _encode(self, picture: av.VideoFrame | None) -> None:
+        """Write what comes of a picture, or, without one, what the encoder still holds."""
         for packet in self._stream.encode(picture):
             # Else the last frame would be shown for one tick or as long as the one before it.
             packet.duration = self._durations.pop(packet.pts, packet.duration)
@@ -115,10 +116,7 @@ class _VideoSink(FrameSink):
     def _close(self) -> None:
         with self._container:
             if self.count:
-                self._flush()
-
-    def _flush(self) -> None:
-        self._mux(None)
+                self._encode(None)
 
 
 class Mp4Sink(_VideoSink):
@@ -150,7 +148,7 @@ class Mp4Sink(_VideoSink):
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
         picture = self._picture(np.pad(frame, self._padding, mode="edge"), timing)
         colours: Any = {"dst_colorspace": "ITU709", "dst_color_range": "MPEG"}
-        self._mux(picture.reformat(format="yuv420p", **colours))
+        self._encode(picture.reformat(format="yuv420p", **colours))
 
     def _close(self) -> None:
         super()._close()
@@ -184,17 +182,15 @@ class GifSink(_VideoSink):
         graph.configure()
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
-        self._push(self._picture(frame, timing))
+        self._encode(self._picture(frame, timing))
 
-    def _push(self, picture: av.VideoFrame | None) -> None:
+    def _encode(self, picture: av.VideoFrame | None) -> None:
         self._graph.push(picture)
         while True:
             try:
                 ready: Any = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            self._mux(ready)
-
-    def _flush(self) -> None:
-        self._push(None)
-        super()._flush()
+                break
+            super()._encode(ready)
+        if picture is None:
+            super()._encode(None)
