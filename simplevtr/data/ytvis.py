@@ -9,9 +9,10 @@ from typing import Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES, first_difference
 from simplevtr.data.record_cache import read_once
+from simplevtr.formats.film_strips import check_frames
 from simplevtr.formats.paths import AnyPath, existing
 from simplevtr.formats.rle import is_background
-from simplevtr.formats.ytvis import Annotation, AnnotationFile, check_masks, read_annotations
+from simplevtr.formats.ytvis import Annotation, AnnotationFile, decode_masks, read_annotations
 
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -135,7 +136,7 @@ def _categories(file: AnnotationFile) -> list[tuple[int, str]]:
 def _read_checked(json_file: AnyPath) -> AnnotationFile:
     start = time.perf_counter()
     file = read_annotations(json_file)
-    check_masks(file)  # one that cannot be decoded would end a training in its middle
+    decode_masks(file, check_frames)  # one that cannot be decoded would end a training midway
     found = "no ground truth"
     if file.annotations is not None:
         crowds = sum(track.iscrowd for track in file.annotations)

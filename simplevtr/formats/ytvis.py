@@ -13,7 +13,7 @@ from typing import Any
 
 from simplevtr.formats import checks
 from simplevtr.formats.files import read_json
-from simplevtr.formats.film_strips import FilmStrip, check_frames, join_frames, mean_area
+from simplevtr.formats.film_strips import FilmStrip, join_frames, mean_area
 from simplevtr.formats.paths import AnyPath, below, existing
 from simplevtr.formats.rle import MalformedMaskError
 
@@ -197,7 +197,7 @@ class GroundTruth:
 
 def load_ground_truth(path: AnyPath) -> GroundTruth:
     """``read_annotations``, with masks decoded; ValueError also if one cannot be."""
-    return decode_ground_truth(read_annotations(path))
+    return check_ground_truth(read_json(path), source=os.fspath(path))
 
 
 def load_annotated(path: AnyPath) -> GroundTruth:
@@ -212,32 +212,22 @@ def load_annotated(path: AnyPath) -> GroundTruth:
 
 def check_ground_truth(content: Any, *, source: str = "ground truth") -> GroundTruth:
     """Do what ``load_ground_truth`` does with content that is in memory; it is not changed."""
-    return decode_ground_truth(parse_annotations(content, source=source))
-
-
-def check_masks(file: AnnotationFile) -> None:
-    """ValueError names the entry of an annotation file whose masks cannot be decoded."""
-    tracks = [(a.video_id, a.segmentations) for a in file.annotations or ()]
-    at = file.source, "annotations"
-    strips_by_video(tracks, file.videos, *at, allow_polygons=True, decode=check_frames)
-
-
-def decode_ground_truth(file: AnnotationFile) -> GroundTruth:
-    """Decode the masks of an annotation file; ValueError names the entry where that fails."""
-    if file.annotations is None:
-        return GroundTruth(file.source, file.videos, file.categories, None)
-    strips = strips_by_video(
-        [(a.video_id, a.segmentations) for a in file.annotations],
-        file.videos,
-        file.source,
-        "annotations",
-        allow_polygons=True,
-    )
+    file = parse_annotations(content, source=source)
     tracks = []
-    for a, strip in zip(file.annotations, strips, strict=True):
+    for a, strip in zip(file.annotations or (), decode_masks(file), strict=True):
         area = strip.area if a.areas is None else mean_area(a.areas)
         tracks.append(TrueTrack(a.id, a.video_id, a.category_id, a.iscrowd, strip, area))
-    return GroundTruth(file.source, file.videos, file.categories, tracks)
+    known = None if file.annotations is None else tracks
+    return GroundTruth(file.source, file.videos, file.categories, known)
+
+
+def decode_masks(
+    file: AnnotationFile, decode: Callable[..., Sequence[FilmStrip | None]] = join_frames
+) -> list[FilmStrip | Any]:
+    """``strips_by_video`` of an annotation file, whose masks may be polygons."""
+    tracks = [(a.video_id, a.segmentations) for a in file.annotations or ()]
+    at = file.source, "annotations"
+    return strips_by_video(tracks, file.videos, *at, allow_polygons=True, decode=decode)
 
 
 def strips_by_video(
