@@ -1,8 +1,9 @@
 """Polygons of masks, checked before pycocotools may draw them."""
 
-import reprlib
 from collections.abc import Sequence
 from numbers import Real
+
+from simplevtr.formats.checks import shown
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -36,16 +37,14 @@ def check_polygons(polygons: Sequence[object]) -> None:
 def _outline_length(polygon: object) -> float:
     """The pixels that a polygon's outline passes."""
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(
-            f"polygon {reprlib.repr(polygon)}; a list of at least 6 numbers x, y, ... is needed"
-        )
+        needed = "a list of at least 6 numbers x, y, ... is needed"
+        raise ValueError(f"polygon {shown(polygon)}; {needed}")
     kinds = set(map(type, polygon))
     if not kinds <= {int, float} and not all(issubclass(k, Real) and k is not bool for k in kinds):
-        raise ValueError(f"polygon {reprlib.repr(polygon)} holds something else than numbers")
+        raise ValueError(f"polygon {shown(polygon)} holds something else than numbers")
     wild = next((x for x in polygon if not abs(x) <= MAX_COORDINATE), None)  # "not": NaN as well
     if wild is not None:
-        raise ValueError(
-            f"polygon coordinate {reprlib.repr(wild)} is out of range (+-{MAX_COORDINATE:g} pixels)"
-        )
+        allowed = f"+-{MAX_COORDINATE:g} pixels"
+        raise ValueError(f"polygon coordinate {shown(wild)} is out of range ({allowed})")
     corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
     return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())

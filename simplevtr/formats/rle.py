@@ -5,11 +5,11 @@ anybody's, and pycocotools reads compressed RLEs without any check of their boun
 decoded here, many at once with numpy, and refused unless they describe a mask of the right size.
 """
 
-import reprlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from numbers import Integral
 
+from simplevtr.formats.checks import shown
 from simplevtr.formats.polygons import check_polygons, polygons_text
 
 import numpy as np
@@ -81,9 +81,8 @@ def mask_text(segmentation: object, height: int, width: int, allow_polygons: boo
         raise ValueError(f"a segmentation must be {allowed}, got {type(segmentation).__name__}")
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width] and size != (height, width):
-        raise ValueError(
-            f"RLE size is {reprlib.repr(size)}, the frames' [height, width] is [{height}, {width}]"
-        )
+        wanted = f"the frames' [height, width] is [{height}, {width}]"
+        raise ValueError(f"RLE size is {shown(size)}, {wanted}")
     if isinstance(counts, str):
         if not counts.isascii():
             raise ValueError("RLE counts contain a character that is not ASCII")
@@ -124,11 +123,9 @@ def mask_texts(
     """``mask_text`` of each, None being an empty mask; MalformedMaskError if one cannot be used."""
     empty = _empty_text(height, width)
     texts = []
-    for index, segmentation in enumerate(segmentations):
+    for index, mask in enumerate(segmentations):
         try:
-            own = segmentation is not None and mask_text(
-                segmentation, height, width, allow_polygons
-            )
+            own = mask is not None and mask_text(mask, height, width, allow_polygons)
         except ValueError as error:
             raise MalformedMaskError(index, str(error)) from error
         texts.append(own or empty)
