@@ -65,7 +65,7 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
             bases.append(os.path.join(*fixed))
             if not (matches := _matches(path, outside)):
                 raise FileNotFoundError(f"{item}: no file matches this pattern")
-            for match in _outermost(matches):
+            for match in matches:
                 found += _videos_at(match, outside)
         else:
             raise FileNotFoundError(f"{item}: no such file or folder")
@@ -76,13 +76,17 @@ def find_videos(inputs: Sequence[str], *, outside: Path | None = None) -> list[N
 
 
 def _matches(pattern: str, outside: Path | None) -> list[str]:
-    """What a pattern matches; of a folder that links lead to in several ways the shortest path."""
-    found: dict[tuple[str, str], str] = {}
+    """What a pattern matches, without what lies in a folder that matches too ("videos/**").
+
+    Of a folder that links lead to in several ways the shortest path.
+    """
+    found: dict[tuple[str, str], Path] = {}
     for match in sorted(glob.glob(pattern, recursive=True), key=lambda match: (len(match), match)):
         folder, name = os.path.split(match)
         if _apart(match, outside):
-            found.setdefault((os.path.realpath(folder), name), match)
-    return [*found.values()]
+            found.setdefault((os.path.realpath(folder), name), Path(match))
+    folders = {path for path in found.values() if path.is_dir()}
+    return [str(path) for path in found.values() if folders.isdisjoint(path.parents)]
 
 
 def _apart(path: str, outside: Path | None) -> bool:
@@ -92,13 +96,6 @@ def _apart(path: str, outside: Path | None) -> bool:
     # A folder of results, the drawn video in it, or a MOTS picture one deeper.
     around = (place, *place.parents[:2])
     return not any((p / RECORD_NAME).exists() and (p / RESULTS_NAME).exists() for p in around)
-
-
-def _outermost(matches: list[str]) -> list[str]:
-    """Without what lies in a folder that matches too, as everything does for "videos/**"."""
-    paths = [Path(match) for match in matches]
-    folders = {path for path in paths if path.is_dir()}
-    return [str(path) for path in paths if folders.isdisjoint(path.parents)]
 
 
 def _videos_at(path: str, outside: Path | None) -> list[str]:
