@@ -59,8 +59,6 @@ def join_frames(
             f"{frames} frames of {height} x {width} are {pixels * frames} pixels; "
             f"a track may have {MAX_PIXELS} at most"
         )
-    if frames == 0:
-        return [FilmStrip(rle.encode_runs([0], height, 0), 0.0) for _ in tracks]
     masks = itertools.chain.from_iterable(tracks)
     texts = rle.mask_texts(masks, height, width, allow_polygons=allow_polygons)
     runs, rows = rle.decode_texts(texts, pixels)
