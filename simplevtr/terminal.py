@@ -50,10 +50,9 @@ def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
         inside = (_LIMITS[name][0](value, limit) for name, limit in limits.items())
         if not (-math.inf < value < math.inf and all(inside)):
-            allowed = (f"{_LIMITS[name][1]} {limit:g}" for name, limit in limits.items())
-            raise argparse.ArgumentTypeError(
-                f"{text} was given; it must be {' and '.join(allowed) or 'finite'}"
-            )
+            parts = (f"{_LIMITS[name][1]} {limit:g}" for name, limit in limits.items())
+            allowed = " and ".join(parts) or "finite"
+            raise argparse.ArgumentTypeError(f"{text} was given; it must be {allowed}")
         return value
 
     return parse

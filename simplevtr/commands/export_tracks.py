@@ -67,9 +67,8 @@ def main(options: argparse.Namespace) -> None:
         frames = found.by_frame(tracks, range(1, len(tracks) + 1), labels)
         args = (options.kind, output, name, found.video, frames, classes)
         overlaps += exporting.export_video(*args, overwrite=options.overwrite)
-        known = {
-            str(n): {"category": classes[labels[t.category_id]]} for n, t in enumerate(tracks, 1)
-        }
+        kinds = (classes[labels[track.category_id]] for track in tracks)
+        known = {str(number): {"category": kind} for number, kind in enumerate(kinds, start=1)}
         objects[name] = {"objects": known}
     if options.kind == "davis":
         write_json(output / "meta.json", {"videos": objects}, overwrite=options.overwrite)

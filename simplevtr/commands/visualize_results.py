@@ -115,10 +115,8 @@ def predicted_numbers(scored: ScoredVideo) -> list[int]:
     """For each predicted track the id of the true one that it matches, or else a free number."""
     pairs, _, _ = match_video(scored, iou_threshold=IOU_THRESHOLD, use_categories=False)
     free = itertools.count(max((track.id for track in scored.true), default=0) + 1)
-    return [
-        scored.true[pairs[row]].id if row in pairs else next(free)
-        for row in range(len(scored.predicted))
-    ]
+    rows = range(len(scored.predicted))
+    return [scored.true[pairs[row]].id if row in pairs else next(free) for row in rows]
 
 
 def choose_videos(known: list[int], wanted: list[int] | None, most: int) -> list[int]:

@@ -35,9 +35,7 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
     if path.is_dir():
         path = path / "metrics.json"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; expected the output folder of a training run"
-        )
+        raise FileNotFoundError(f"{path}: no such file; a training run's output folder is needed")
     values: dict[str, dict[int, float]] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         if not line.strip():

@@ -59,10 +59,8 @@ class SlotsOfWindow(nn.Module):
         state = self.network.encode(ClipBatch(self.batcher.normalised(frames)[None]))
         classes = self.predictor.probability(state.predictions.logits[0])
         slot = torch.arange(self.network.queries)
-        found = {
-            "scores": classes.mean(0),
-            "masks": self.network.masks(state, torch.zeros_like(slot), slot),
-        }
+        masks = self.network.masks(state, torch.zeros_like(slot), slot)
+        found = {"scores": classes.mean(0), "masks": masks}
         if (boxes := state.predictions.boxes) is not None:
             found["boxes"] = boxes[0].transpose(0, 1)
         return found

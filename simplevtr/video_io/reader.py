@@ -41,9 +41,7 @@ def open_source(
     if len(inputs) == 1 and (live := _open_live(inputs[0], timeout)) is not None:
         return live
     if addresses := [item for item in inputs if "://" in item]:
-        raise ValueError(
-            f"{redacted(addresses[0])}: an address is read alone, without other inputs"
-        )
+        raise ValueError(f"{redacted(addresses[0])}: an address is read alone, without others")
     paths = [path for item in inputs for path in _expand(item)]
     if not paths:
         raise ValueError("no input was given: name a video, a folder of images or a pattern")
@@ -88,9 +86,7 @@ def _open_live(text: str, timeout: float) -> VideoSource | None:
     device = text if camera[1] else f"/dev/video{int(text)}"
     if not Path(device).exists():
         there = ", ".join(sorted(map(str, Path("/dev").glob("video[0-9]*")))) or "none"
-        raise FileNotFoundError(
-            f"{text}: no such file, and no camera {device} (cameras here: {there})"
-        )
+        raise FileNotFoundError(f"{text}: no such file, no camera {device} (cameras here: {there})")
     return open_live(device, device, format="v4l2")
 
 

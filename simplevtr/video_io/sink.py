@@ -45,10 +45,8 @@ class Sink:
         if whole.is_dir():  # another disk may begin there, to which nothing can be renamed
             whole /= whole.name
         for number in itertools.count():  # an earlier run may have left its own
-            extra = f"-{number}" if number else ""
-            self._partial = whole.with_name(
-                f"{whole.stem[:NAME_ROOM]}.partial{extra}{whole.suffix}"
-            )
+            mark = f".partial-{number}" if number else ".partial"
+            self._partial = whole.with_name(f"{whole.stem[:NAME_ROOM]}{mark}{whole.suffix}")
             with suppress(FileExistsError):  # made at once: another run may write there meanwhile
                 self._partial.mkdir() if self.is_folder else self._partial.touch(exist_ok=False)
                 break
