@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from simplevtr.inference import (
-    OUT_OF_MEMORY,
     DrawnOutputs,
     Frames,
     Targets,
@@ -26,7 +25,6 @@ from simplevtr.visualization import TrackPainter, track_rgb
 
 import av
 import gradio as gr
-import torch
 from tabulate import tabulate
 
 _HEAD = """# SimpleVTR
@@ -169,8 +167,6 @@ class Page:
             source = open_source(path)
             frames = _shown(source, source.length, progress, "Reading and segmenting")
             return SegmentedVideo(path, self.predictor.predict(until_set(stop, frames))), None
-        except torch.OutOfMemoryError:
-            raise _error(OUT_OF_MEMORY) from None
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, path) from error
         finally:

@@ -46,6 +46,16 @@ def test_a_frame_without_pixels_is_refused(predictor):
         predictor.predict([np.zeros((0, 4, 3), np.uint8)])
 
 
+def test_too_small_a_memory_is_an_error_that_says_what_to_do(predictor, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
+
+    monkeypatch.setattr(predictor.model.network, "encode", fail)
+    for find in (predictor.predict, lambda frames: list(predictor.stream(frames))):
+        with pytest.raises(ValueError, match="memory is too small; .* --opts TEST.WINDOW 16"):
+            find(video(3))
+
+
 def test_the_delay_is_known(predictor):
     read = []
 

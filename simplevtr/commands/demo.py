@@ -76,8 +76,6 @@ def main(options: argparse.Namespace) -> None:
     from simplevtr.config import inference_window
     from simplevtr.run_config import model_cfg
 
-    from torch import OutOfMemoryError
-
     least = options.score_threshold
     cfg = model_cfg(options.config_file, options.weights, options.opts, least_score=least)
     least = cfg.TEST.SCORE_THRESHOLD
@@ -102,16 +100,13 @@ def main(options: argparse.Namespace) -> None:
             "or a number of frames, such as --opts TEST.WINDOW 16"
         )
     find = _draw_live if source.live else _draw_file
-    try:
-        with _stop_on_interrupt() as stop:
+    with _stop_on_interrupt() as stop:
 
-            def first_frames(frames: inference.Frames, what: str) -> inference.Frames:
-                frames = inference.until_set(stop, islice(frames, options.max_frames))
-                return _progress(frames, desc=what, total=min(known, default=None))
+        def first_frames(frames: inference.Frames, what: str) -> inference.Frames:
+            frames = inference.until_set(stop, islice(frames, options.max_frames))
+            return _progress(frames, desc=what, total=min(known, default=None))
 
-            frames, tracks = find(predictor, outputs, first_frames)
-    except OutOfMemoryError:
-        raise ValueError(inference.OUT_OF_MEMORY) from None
+        frames, tracks = find(predictor, outputs, first_frames)
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
     found = f"{counted(frames, 'frames')}, {counted(tracks, 'tracks')}"
     say(f"wrote {', '.join(written)} ({found} with a score of at least {least:.0%})")

@@ -26,19 +26,13 @@ from simplevtr.config_file import flat
 from simplevtr.formats.files import RECORD_NAME, RESULTS_NAME, read_json, write_bytes, write_json
 from simplevtr.formats.images import is_image
 from simplevtr.inference.video_outputs import DrawnOutputs, Targets, checksum, write_results
-from simplevtr.inference.video_predictor import (
-    OUT_OF_MEMORY,
-    VideoPredictor,
-    check_weights,
-    model_classes,
-)
+from simplevtr.inference.video_predictor import VideoPredictor, check_weights, model_classes
 from simplevtr.run_config import setup_cfg
 from simplevtr.terminal import USER_ERRORS, error_text, one_line
 from simplevtr.video_io import NamedVideo, open_source
 from simplevtr.visualization import TrackPainter
 
 import av
-import torch
 from detectron2.config import CfgNode
 
 _SETTINGS, _SUMMARY, _PARTIAL = "settings.json", "summary.csv", ".partial"
@@ -155,8 +149,6 @@ class SegmentTask:
                 return self._segment(predictor, painter, video)
             except _EXPECTED as error:
                 reason = error_text(error).removeprefix(f"{video.path}: ")
-            except torch.OutOfMemoryError:
-                reason = OUT_OF_MEMORY
             except Exception as error:  # noqa: BLE001 - whatever it is, other videos go on
                 reason = one_line(f"{type(error).__name__}: {error}")
             return Outcome(video.name, "failed", reason=reason)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from threading import Event
 from typing import Any
@@ -22,7 +23,6 @@ from torch import nn
 logger = logging.getLogger(__name__)
 
 Frames = Iterable[np.ndarray]  # (H, W, 3) uint8 RGB of one size, in order; read once
-OUT_OF_MEMORY = "the GPU's memory is too small; fewer frames need less: --opts TEST.WINDOW 16"
 
 
 class VideoPredictor:
@@ -33,7 +33,8 @@ class VideoPredictor:
             ...
 
     Frames are resized as they come, as the loader of test videos does, and only a window of the
-    small ones is kept.
+    small ones is kept. ``stream`` and ``predict`` raise ValueError if frames differ in size or are
+    not uint8, or a GPU's memory is too small.
     """
 
     @configurable
@@ -83,25 +84,26 @@ class VideoPredictor:
         }
 
     def stream(self, frames: Frames) -> Iterator[FrameTracks]:
-        """The tracks of each frame, as soon as they are final; ValueError if frames do not fit.
+        """The tracks of each frame, as soon as they are final.
 
         Labels and scores are those of the track so far. Tracks come in portions of TEST.STRIDE
         frames, at most TEST.WINDOW - 1 after a frame was read, in memory that does not grow.
         """
         size, frames = _peek_size(frames)
         if size:
-            yield from self.model.stream(self._images(frames, size), size)
+            with _enough_memory():
+                yield from self.model.stream(self._images(frames, size), size)
 
     def predict(self, frames: Frames) -> dict[str, Any]:
         """The tracks of a whole video, as ``SimpleVTR.forward`` returns them.
 
-        ValueError if there are no frames, or they differ in size or are not uint8.
+        ValueError also if there are no frames.
         """
         size, frames = _peek_size(frames)
         if size is None:
             raise ValueError("the video has no frames")
         video = {"image": self._images(frames, size), "height": size[0], "width": size[1]}
-        with torch.no_grad():
+        with torch.no_grad(), _enough_memory():
             return self.model([video])
 
     def write_results(
@@ -124,6 +126,15 @@ class VideoPredictor:
             if self._image_format == "BGR":
                 small = small[:, :, ::-1]
             yield torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        found = "the GPU's memory is too small; fewer frames need less: --opts TEST.WINDOW 16"
+        raise ValueError(found) from error
 
 
 def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndarray]]:
