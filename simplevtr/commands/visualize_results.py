@@ -21,21 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # These packages import what they hold when it is used: --help need not wait for it.
-from simplevtr import video_io, visualization
+from simplevtr import terminal, video_io, visualization
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, tracks_by_video
 from simplevtr.formats.files import check_output, refuse_replaced_frames
 from simplevtr.formats.images import evenly_spaced, read_frame
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import Video, load_ground_truth, require_objects
-from simplevtr.terminal import (
-    add_score_threshold,
-    add_unknown_categories,
-    command,
-    counted,
-    number,
-    say,
-)
 
 import av
 import numpy as np
@@ -50,25 +42,25 @@ Rows = dict[str, "list[FrameTracks]"]  # by title, the tracks in each frame
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_unknown_categories(parser)
+    terminal.add_unknown_categories(parser)
     add = parser.add_argument
     add("--gt", required=True, help="annotation file; it needs no annotations")
     add("--images", required=True, help="folder that the file names in it start at")
     add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
-    count, rate = number(int, least=1), number(Fraction, above=0)
+    count, rate = terminal.number(int, least=1), terminal.number(Fraction, above=0)
     videos = parser.add_mutually_exclusive_group().add_argument
     videos("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
     videos("--max-videos", type=count, default=20, help="or the first ones (20)")
-    add_score_threshold(parser, SCORE_THRESHOLD)
+    terminal.add_score_threshold(parser, SCORE_THRESHOLD)
     parser.set_defaults(score_threshold=None)
     text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
     add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
     add("--fps", type=rate, help="frames per second of the videos (10)")
 
 
-@command(_add_options, errors=(av.FFmpegError,))
+@terminal.command(_add_options, errors=(av.FFmpegError,))
 def main(options: argparse.Namespace) -> None:
     """Draw the videos that were asked for."""
     if options.fps is not None and options.format == "sheet":
@@ -108,7 +100,8 @@ def main(options: argparse.Namespace) -> None:
         draw(output, scored.video, rows, painter, options)
     left = len(by_id) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
-    say(f"wrote {counted(len(outputs), 'files')} into {options.output}{more}")
+    written = terminal.counted(len(outputs), "files")
+    terminal.say(f"wrote {written} into {options.output}{more}")
 
 
 def predicted_numbers(scored: ScoredVideo) -> list[int]:
