@@ -55,10 +55,8 @@ def join_frames(
     assert all(len(track) == frames for track in tracks)
     pixels = height * width
     if pixels * frames > MAX_PIXELS:
-        raise ValueError(
-            f"{frames} frames of {height} x {width} are {pixels * frames} pixels; "
-            f"a track may have {MAX_PIXELS} at most"
-        )
+        found = f"{frames} frames of {height} x {width} are {pixels * frames} pixels"
+        raise ValueError(f"{found}; a track may have {MAX_PIXELS} at most")
     masks = itertools.chain.from_iterable(tracks)
     texts = rle.mask_texts(masks, height, width, allow_polygons=allow_polygons)
     runs, rows = rle.decode_texts(texts, pixels)

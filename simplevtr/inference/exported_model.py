@@ -33,6 +33,7 @@ _TRACED, _CHECKED = (3, 2, 3), (5, 3, 2)
 # How far an exported file's values may differ, and the share that may by more: a cell with a logit
 # near 0 may fall on the other side of a slot's mask and change what its attention sees.
 _TOLERANCE, _MOST_DIFFERENT = 1e-3, 0.01
+_ANY = " for frames of any size; give the only one with --size HEIGHT WIDTH"
 _WINDOWS = ("window_size", "ws")  # attributes of layers of timm (Swin, Twins)
 _INPUT = (
     "frames: (T, 3, H, W) uint8, 0 to 255, in the channel order of image_format; H and W are "
@@ -93,10 +94,7 @@ class ExportedModel:
         windows = any(hasattr(m, w) for m in parts for w in _WINDOWS)
         if size is None and windows and not cfg.MODEL.TIMM.SIZE:
             # torch.export would never finish with their sizes
-            raise ValueError(
-                "this backbone cuts maps into windows and cannot be exported for frames of any "
-                "size; give the only one with --size HEIGHT WIDTH"
-            )
+            raise ValueError(f"this backbone cuts maps into windows: it cannot be exported{_ANY}")
         for part in parts:
             if hasattr(part, "ws") or hasattr(part, "head_first"):  # Twins, MaxViT: not in ONNX
                 part.fused_attn = False
@@ -195,8 +193,8 @@ def _traced(
         with _quiet(), torch.no_grad():
             return torch.export.export(module, (frames,), dynamic_shapes={"frames": shape})
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        way_out = " for frames of any size; give the only one with --size HEIGHT WIDTH" * free
-        raise ValueError(f"this model cannot be exported{way_out} ({_first(error)})") from error
+        found = f"this model cannot be exported{_ANY * free} ({_first(error)})"
+        raise ValueError(found) from error
 
 
 def _first(error: BaseException) -> str:

@@ -140,10 +140,8 @@ class DrawnOutputs:
         for frame, tracks in zip(frames, every, strict=False):
             self.write(frame, tracks)
         if (missing := next(every, None)) is not None:
-            raise ValueError(
-                f"{self.source.path}: it gave {result['num_frames']} frames before and "
-                f"{missing.index} now; was it changed meanwhile?"
-            )
+            found = f"it gave {result['num_frames']} frames before and {missing.index} now"
+            raise ValueError(f"{self.source.path}: {found}; was it changed meanwhile?")
 
 
 def checksum(path: Path, end: int) -> int:

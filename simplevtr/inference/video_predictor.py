@@ -118,10 +118,8 @@ class VideoPredictor:
         resize = self._resize.geometry(size, np.random.default_rng(0))  # draws nothing
         for index, frame in enumerate(frames):
             if frame.shape != (*size, 3) or frame.dtype != np.uint8:
-                raise ValueError(
-                    f"frame {index} has shape {frame.shape} and type {frame.dtype}; all frames of "
-                    f"this video must have {(*size, 3)} and uint8"
-                )
+                found = f"frame {index} has shape {frame.shape} and type {frame.dtype}"
+                raise ValueError(f"{found}; those of this video must be {(*size, 3)} and uint8")
             small = resize.apply_image(frame)
             if self._image_format == "BGR":
                 small = small[:, :, ::-1]
@@ -166,12 +164,11 @@ def model_classes(cfg: CfgNode) -> Classes | None:
 
     ValueError if the checkpoint names more or fewer than the model has.
     """
+    wanted = cfg.MODEL.SIMPLEVTR.NUM_CLASSES
     if (classes := saved_classes(cfg.MODEL.WEIGHTS)) is not None:
-        if len(classes.names) != cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
-            raise ValueError(
-                f"{cfg.MODEL.WEIGHTS} names {len(classes.names)} classes, but "
-                f"MODEL.SIMPLEVTR.NUM_CLASSES is {cfg.MODEL.SIMPLEVTR.NUM_CLASSES}"
-            )
+        if len(classes.names) != wanted:
+            found = f"{cfg.MODEL.WEIGHTS} names {len(classes.names)} classes"
+            raise ValueError(f"{found}, but MODEL.SIMPLEVTR.NUM_CLASSES is {wanted}")
         return classes
     reasons = []
     for name in [*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN]:
@@ -180,11 +177,9 @@ def model_classes(cfg: CfgNode) -> Classes | None:
         except (OSError, ValueError) as error:
             reasons.append(str(error))
             continue
-        if len(classes.names) == cfg.MODEL.SIMPLEVTR.NUM_CLASSES:
+        if len(classes.names) == wanted:
             return classes
         reasons.append(f"{name} has {len(classes.names)} categories")
-    logger.warning(
-        "Class names are unknown (%s): the category ids of results are numbered from 1",
-        "; ".join(reasons) or "no dataset is named",
-    )
+    why = "; ".join(reasons) or "no dataset is named"
+    logger.warning("Class names are unknown (%s): category ids of results are numbered from 1", why)
     return None

@@ -103,10 +103,8 @@ class FrameSink(Sink):
         for as long as the sink's frame rate implies. Folders have no times.
         """
         if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
-            raise ValueError(
-                f"{self.path}: a frame of shape {frame.shape} and type {frame.dtype} was given, "
-                f"expected {(*self.size, 3)} and uint8"
-            )
+            given = f"a frame of shape {frame.shape} and type {frame.dtype} was given"
+            raise ValueError(f"{self.path}: {given}, expected {(*self.size, 3)} and uint8")
         self._append(np.ascontiguousarray(frame), timing)
         self.count += 1
 
@@ -238,10 +236,8 @@ class MotsPngSink(TrackPngSink):
         # 65 is the last class, and 65535 the last value.
         free = {*range(first + 1, min(first + NUMBERS, 2**16))} - {*self._values.values()}
         if not free:
-            raise ValueError(
-                f"{self.path}: label {label} has more than {NUMBERS - 1} tracks (track {track_id}),"
-                " for which this format has no numbers"
-            )
+            found = f"label {label} has more than {NUMBERS - 1} tracks (track {track_id})"
+            raise ValueError(f"{self.path}: {found}, for which MOTS has no numbers")
         own = first + track_id
         self._values[track_id] = own if own in free else max(free)
         return self._values[track_id]

@@ -100,10 +100,8 @@ class TrackPainter:
         another size than the tracks.
         """
         if frame.shape != (*tracks.size, 3) or frame.dtype != np.uint8:
-            raise ValueError(
-                f"frame {tracks.index} is {frame.dtype} {frame.shape}, "
-                f"expected uint8 {(*tracks.size, 3)} as its tracks are"
-            )
+            given = f"frame {tracks.index} is {frame.dtype} {frame.shape}"
+            raise ValueError(f"{given}, expected uint8 {(*tracks.size, 3)} as its tracks are")
         if self._last is not None and tracks.index <= self._last:
             self._centroids.clear()
         self._last = tracks.index
