@@ -112,10 +112,12 @@ class TrackPainter:
         for track_id, label, score, rle in found:
             if mask := MaskCutout.of(coco_mask.decode(rle), size):
                 shown.append((mask, track_id, self.label(label, track_id, score)))
-        input_picture = _resized(frame, size)
-        canvas = input_picture.copy()
+        if size != tracks.size:
+            how = cv2.INTER_AREA if size[0] < len(frame) else cv2.INTER_CUBIC
+            frame = cv2.resize(frame, (size[1], size[0]), interpolation=how)
+        canvas = frame.copy()
         self._paint(canvas, shown)
-        return np.concatenate([input_picture, canvas], axis=1) if self.side_by_side else canvas
+        return np.concatenate([frame, canvas], axis=1) if self.side_by_side else canvas
 
     def wanted(self, labels: Sequence[int], scores: Sequence[float | None]) -> list[int]:
         """Which tracks are drawn, by their classes and their scores (None: ground truth)."""
@@ -148,14 +150,6 @@ class TrackPainter:
             writer = LabelWriter(canvas)
             for mask, track_id, text in shown:
                 writer.write(text, mask, track_rgb(track_id))
-
-
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A uint8 picture brought to ``size`` (H', W') in pixels."""
-    if image.shape[:2] == size:
-        return image
-    how = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
-    return cv2.resize(image, (size[1], size[0]), interpolation=how)
 
 
 def _draw_way(canvas: np.ndarray, way: Sequence[tuple[float, float]], colour: Colour) -> None:
