@@ -16,7 +16,7 @@ import argparse
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from functools import partial
@@ -36,8 +36,6 @@ from tqdm import tqdm
 # Options that are arguments of TrackPainter.
 PAINTED = ("scale", "draw_masks", "draw_boxes", "draw_labels", "draw_ids", "trail", "side_by_side")
 _progress = partial(tqdm, unit="frame", disable=None)
-# From the frames of a source, and what is done with them, to those that are processed.
-FirstFrames = Callable[["inference.Frames", str], "inference.Frames"]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -99,38 +97,37 @@ def main(options: argparse.Namespace) -> None:
             f"{source.path}: may never end, and TEST.WINDOW 0 waits for the end; give --max-frames "
             "or a number of frames, such as --opts TEST.WINDOW 16"
         )
-    find = _draw_live if source.live else _draw_file
+    find, what = _draw_file, "reading and segmenting"
+    if source.live:
+        find, what = _draw_live, "segmenting"
     with _stop_on_interrupt() as stop:
-
-        def first_frames(frames: inference.Frames, what: str) -> inference.Frames:
-            frames = inference.until_set(stop, islice(frames, options.max_frames))
-            return _progress(frames, desc=what, total=min(known, default=None))
-
-        frames, tracks = find(predictor, outputs, first_frames)
+        first = islice(inference.until_set(stop, source), options.max_frames)
+        shown = _progress(first, desc=what, total=min(known, default=None))
+        frames, tracks = find(predictor, outputs, shown)
     written = [path for path in (targets.video, targets.masks, targets.results) if path]
     found = f"{counted(frames, 'frames')}, {counted(tracks, 'tracks')}"
     say(f"wrote {', '.join(written)} ({found} with a score of at least {least:.0%})")
 
 
 def _draw_file(
-    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, first_frames: FirstFrames
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, frames: inference.Frames
 ) -> tuple[int, int]:
     """Find the tracks, then draw them; the classes and scores drawn are the final ones.
 
     The numbers of frames and of tracks.
     """
     with outputs:
-        result = predictor.predict(first_frames(outputs.source, "reading and segmenting"))
+        result = predictor.predict(frames)
         tracks = inference.write_results(predictor, outputs, result)  # drawing may still fail
         count = result["num_frames"]
         if outputs.wanted:
-            frames = _progress(islice(outputs.source, count), desc="drawing", total=count)
-            outputs.draw(result, frames)
+            again = _progress(islice(outputs.source, count), desc="drawing", total=count)
+            outputs.draw(result, again)
     return count, tracks
 
 
 def _draw_live(
-    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, first_frames: FirstFrames
+    predictor: inference.VideoPredictor, outputs: inference.DrawnOutputs, frames: inference.Frames
 ) -> tuple[int, int]:
     """Draw what is final; TEST.WINDOW full-size frames are kept.
 
@@ -141,7 +138,7 @@ def _draw_live(
     collected, count = tracking.CollectedTracks(outputs.source.size), 0
 
     def kept() -> Iterator[np.ndarray]:
-        for frame in first_frames(outputs.source, "segmenting"):
+        for frame in frames:
             waiting.append(frame)
             yield frame
 
