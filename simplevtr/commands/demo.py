@@ -93,10 +93,9 @@ def main(options: argparse.Namespace) -> None:
     outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
     known = [length for length in (source.length, options.max_frames) if length is not None]
     if source.live and not known and not inference_window(cfg):
-        raise ValueError(
-            f"{source.path}: may never end, and TEST.WINDOW 0 waits for the end; give --max-frames "
-            "or a number of frames, such as --opts TEST.WINDOW 16"
-        )
+        found = f"{source.path}: may never end, and TEST.WINDOW 0 waits for the end"
+        way_out = "give --max-frames or a number of frames, such as --opts TEST.WINDOW 16"
+        raise ValueError(f"{found}; {way_out}")
     find, what = _draw_file, "reading and segmenting"
     if source.live:
         find, what = _draw_live, "segmenting"

@@ -29,10 +29,8 @@ def check_lists(content: Any, source: str, *, empty: bool = False) -> None:
     ``annotations`` may be null or missing; ``empty`` lets ``videos`` and ``categories`` be so.
     """
     if not isinstance(content, dict):
-        raise ValueError(
-            f"{source}: holds a {type(content).__name__}; an object with 'videos', 'categories' "
-            "and 'annotations' is needed"
-        )
+        needed = "an object with 'videos', 'categories' and 'annotations' is needed"
+        raise ValueError(f"{source}: holds a {type(content).__name__}; {needed}")
     if _holds_frames_as_images(content):
         raise ValueError(
             f"{source}: is a COCO file whose images are frames of videos; to make a YouTube-VIS "
@@ -140,9 +138,9 @@ def items(entry: dict[str, Any], key: str) -> list[Any]:
 def frame_list(entry: dict[str, Any], key: str, length: int) -> list[Any]:
     """The list under ``key``, which has one item for each of the ``length`` frames of its video."""
     if len(value := items(entry, key)) != length:
+        needed = "one item for each frame is needed, null where the object is not visible"
         raise ValueError(
-            f"{key} has {len(value)} items, but the video has {length} frames; one item for each "
-            "frame is needed, null where the object is not visible"
+            f"{key} has {len(value)} items, but the video has {length} frames; {needed}"
         )
     return value
 

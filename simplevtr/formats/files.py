@@ -86,10 +86,8 @@ def _read_bytes(path: Path) -> bytes:
     except _UNPACKING_ERRORS as error:
         raise ValueError(f"{path}: cannot be unpacked: {error}") from error
     if len(content) > most:
-        raise ValueError(
-            f"{path}: unpacks to more than {most:,} bytes, which is unlikely for its size; "
-            "unpack it yourself if it is genuine"
-        )
+        doubt = "which is unlikely for its size; unpack it yourself if it is genuine"
+        raise ValueError(f"{path}: unpacks to more than {most:,} bytes, {doubt}")
     return content
 
 

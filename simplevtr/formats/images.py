@@ -260,10 +260,8 @@ def _check_pixels(file: Image.Image) -> None:
     """ValueError if the pixels, of which only the kind is looked at, have no range."""
     if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
         kind = "floating point" if file.mode == "F" else "integer"
-        raise ValueError(
-            f"its pixels are 32-bit {kind} numbers (mode {file.mode!r}), whose range is unknown; "
-            "save it with 8 or 16 bits"
-        )
+        found = f"its pixels are 32-bit {kind} numbers (mode {file.mode!r})"
+        raise ValueError(f"{found}, whose range is unknown; save it with 8 or 16 bits")
 
 
 @lru_cache(maxsize=1)

@@ -96,10 +96,8 @@ class SegmentTask:
                         f"{new!s:.80}; choose another --output"
                     )
         elif output.is_file() or any(output.glob("[!.]*")):
-            raise FileExistsError(
-                f"{output} exists and was not made by this command (it has no {_SETTINGS}); "
-                "choose another --output"
-            )
+            found = f"{output} exists and was not made by this command (it has no {_SETTINGS})"
+            raise FileExistsError(f"{found}; choose another --output")
         # Only nested folders of frames can get here.
         taken = {PurePosixPath(video.name, name) for video in videos for name in _OF_VIDEO}
         for video in videos:

@@ -87,10 +87,10 @@ class VideoSegmenter:
 
     def __post_init__(self) -> None:
         if self.window and not 0 <= self.stride <= self.window:
-            raise ValueError(
-                f"TEST.STRIDE is {self.stride}; it must be from 1 to the window's {self.window} "
-                "frames, or 0 for three quarters of them"
+            allowed = (
+                f"from 1 to the window's {self.window} frames, or 0 for three quarters of them"
             )
+            raise ValueError(f"TEST.STRIDE is {self.stride}; it must be {allowed}")
         self.stride = self.stride or max(1, 3 * self.window // 4)
 
     def stream(

@@ -107,15 +107,11 @@ def images_in(folder: Path) -> list[Path]:
         )  # fmt: skip
         return photographs
     kind = min(kinds.values(), key=lambda files: (-len(files), files[0].suffix))[0].suffix
-    raise ValueError(
-        f"{folder}: has {found} files, of which some may be masks; choose the frames by a "
-        f"pattern, such as '{folder}/*{kind}'"
-    )
+    way_out = f"choose the frames by a pattern, such as '{folder}/*{kind}'"
+    raise ValueError(f"{folder}: has {found} files, of which some may be masks; {way_out}")
 
 
 def _check_size(what: object, size: tuple[int, int], wanted: tuple[int, int], first: str) -> None:
     if size != wanted:
-        raise ValueError(
-            f"{what} is {size[1]}x{size[0]} pixels, but {first} is {wanted[1]}x{wanted[0]}; all "
-            "frames of a video must have one size"
-        )
+        found = f"{size[1]}x{size[0]} pixels, but {first} is {wanted[1]}x{wanted[0]}"
+        raise ValueError(f"{what} is {found}; all frames of a video must have one size")

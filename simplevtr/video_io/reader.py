@@ -50,10 +50,8 @@ def open_source(
     if len(paths) == 1 and picture_count(paths[0]) > 1:
         return PictureSource(paths[0])
     if videos := [path for path in paths if not is_image(path)]:
-        raise ValueError(
-            f"{videos[0]}: several inputs must all be images ({', '.join(IMAGE_SUFFIXES)}); "
-            "videos are read one at a time"
-        )
+        allowed = f"several inputs must all be images ({', '.join(IMAGE_SUFFIXES)})"
+        raise ValueError(f"{videos[0]}: {allowed}; videos are read one at a time")
     return ImageSource(paths, " ".join(inputs))
 
 

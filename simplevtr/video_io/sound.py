@@ -143,7 +143,5 @@ def _readable(stream: _Timed) -> Iterator[_Timed]:
                 due = packet.dts + (packet.duration or 0)
             yield packet
     except av.FFmpegError as error:
-        logger.warning(
-            "%s: its sound is damaged; the result has what was read before (%s)",
-            stream.container.name, error,
-        )  # fmt: skip
+        found = stream.container.name, error
+        logger.warning("%s: its sound is damaged; the result has what was read before (%s)", *found)

@@ -69,10 +69,8 @@ def open_sink(
     if path.suffix.lower() == ".mp4":
         return Mp4Sink(path, size, fps, sample_aspect_ratio, audio_from, overwrite=overwrite)
     if fps > _MAX_GIF_FPS:
-        raise ValueError(
-            f"{path}: a gif holds at most {_MAX_GIF_FPS} frames a second, not {float(fps):g}; "
-            f"use --fps {_MAX_GIF_FPS} or .mp4"
-        )
+        limit = f"at most {_MAX_GIF_FPS} frames a second, not {float(fps):g}"
+        raise ValueError(f"{path}: a gif holds {limit}; use --fps {_MAX_GIF_FPS} or .mp4")
     return GifSink(path, size, fps, overwrite=overwrite)
 
 

@@ -83,9 +83,8 @@ class MaskCutout:
 
     def outline(self, canvas: np.ndarray, colour: Colour) -> None:
         """Draw the mask's outer and inner borders."""
-        borders, _ = cv2.findContours(
-            self.inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(self.left, self.top)
-        )
+        both = cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
+        borders, _ = cv2.findContours(self.inside, *both, offset=(self.left, self.top))
         cv2.polylines(canvas, borders, True, colour, line_width(canvas), lineType=cv2.LINE_AA)
 
     def box(self, canvas: np.ndarray, colour: Colour) -> None:
