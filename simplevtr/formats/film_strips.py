@@ -65,10 +65,8 @@ def join_frames(
     # Integer sums are exact, so this is the correctly rounded mean.
     means = (areas.sum(axis=1) / visible).tolist()
     strips = _strip_runs(runs, rows.reshape(len(tracks), frames).sum(axis=1), pixels * frames)
-    return [
-        FilmStrip(rle.encode_runs(strip, height, width * frames), mean)
-        for strip, mean in zip(strips, means, strict=True)
-    ]
+    encoded = (rle.encode_runs(strip, height, width * frames) for strip in strips)
+    return list(map(FilmStrip, encoded, means))
 
 
 def check_frames(

@@ -135,10 +135,8 @@ class VideoTracks:
         covered = (before > 0).flatten(1).any(1)[:, None] | (own > 0).flatten(1).any(1)
         fresh = torch.tensor([t.last_window == self._windows - 1 for t in alive])
         classes = torch.stack([t.evidence.probability / t.evidence.frames for t in alive])
-        looks = looks_alike(
-            (classes, torch.stack([t.embedding for t in alive])),
-            (window.probability.mean(1).double().cpu(), window.embedding),
-        )
+        tracks = classes, torch.stack([t.embedding for t in alive])
+        looks = looks_alike(tracks, (window.probability.mean(1).double().cpu(), window.embedding))
         comparable = covered.cpu() & fresh[:, None]
         links = self.settings.linker(mask_overlap(before, own), comparable, looks)
         return [(alive[row], slot) for row, slot in links]
