@@ -203,7 +203,10 @@ def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, call, capsy
 
 def test_a_folder_that_exists_may_be_on_another_disk(data, tmp_path, monkeypatch):
     output, replace = tmp_path / "report", os.replace
-    (output / ".report.123.partial/page").mkdir(parents=True)  # of a run that was killed
+    # Of a run that was killed, in a container with the same process number.
+    left = output / f".report.{os.getpid()}.partial"
+    (left / "page").mkdir(parents=True)
+    (left / "index.html").touch()
 
     def refuse(source, target):
         if output not in Path(source).parents:
@@ -213,8 +216,22 @@ def test_a_folder_that_exists_may_be_on_another_disk(data, tmp_path, monkeypatch
     monkeypatch.setattr("os.replace", refuse)
     for more in ([], ["--overwrite"]):
         assert tool.main([*data, "--output", str(output), *more]) == 0
-        assert [*output.glob(".report.*")] == [output / ".report.123.partial"]
+        assert [*output.glob(".report.*")] == [left]
         assert (output / "page/main.js").read_bytes() == (PAGE / "main.js").read_bytes()
+
+
+def test_an_interrupt_while_a_report_is_replaced_leaves_a_whole_one(data, tmp_path, monkeypatch):
+    output, delete = tmp_path / "report", shutil.rmtree
+
+    def stop(*folders, **options):
+        delete(*folders, **options)
+        raise KeyboardInterrupt
+
+    assert tool.main([*data, "--output", str(output)]) == 0
+    before = everything(output)
+    monkeypatch.setattr("shutil.rmtree", stop)  # of thousands of frames, which takes long
+    assert tool.main([*data, "--output", str(output), "--overwrite"]) == 130
+    assert {name for name in everything(output) if ".partial/" not in name} == before
 
 
 def test_a_full_disk_is_told_in_a_line(data, tmp_path, call, monkeypatch):

@@ -122,7 +122,7 @@ def json_bytes(content: Any, *, indent: int | None = None) -> bytes:
 def replaced_file(path: str | os.PathLike) -> Iterator[Path]:
     """A file to write in place of ``path``, or what it links to, once the block has ended well."""
     path = Path(os.path.realpath(path))
-    partial = partial_path(path)
+    partial = path.with_name(f".{path.name[:NAME_ROOM]}.{os.getpid()}.partial")
     try:
         with named_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,11 +143,6 @@ def named_errors(path: str | os.PathLike) -> Iterator[None]:
         if error.errno and error.filename is None:
             error.filename = os.fspath(path)
         raise
-
-
-def partial_path(path: Path) -> Path:
-    """Where this process writes what becomes ``path``, however long a name that has."""
-    return path.with_name(f".{path.name[:NAME_ROOM]}.{os.getpid()}.partial")
 
 
 def refuse_existing(

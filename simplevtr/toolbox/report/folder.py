@@ -7,13 +7,13 @@ is written as JavaScript that passes a literal to a function.
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from simplevtr.evaluation.ytvis_eval import without_nan
-from simplevtr.formats.files import named_errors, partial_path, refuse_existing, write_bytes
+from simplevtr.formats.files import named_errors, refuse_existing, write_bytes
 from simplevtr.formats.images import read_reduced_frame
 from simplevtr.formats.results import PredictedTrack
 from simplevtr.formats.ytvis import GroundTruth, Video
@@ -103,24 +103,24 @@ def _new_report(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))  # "." has no name
     # Inside a folder that exists: another disk may begin there, to which nothing can be renamed.
-    partial = partial_path(path / "report" if path.is_dir() else path)
-    try:
-        with named_errors(path):
-            for page in PAGE.iterdir():
-                place = partial / ("" if page.name == _INDEX else PAGE.name) / page.name
-                write_bytes(place, page.read_bytes())
-            yield partial
-            check_folder(path, overwrite=overwrite)  # scoring takes minutes
-            path.mkdir(exist_ok=True)
-            for entry in partial.iterdir():
-                old = path / entry.name
-                if old.is_dir() and not old.is_symlink():
-                    shutil.rmtree(old)
-                else:
-                    old.unlink(missing_ok=True)
-                os.replace(entry, old)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    into = path if path.is_dir() else path.parent
+    into.mkdir(parents=True, exist_ok=True)
+    # A name of its own: in a container each run has the process number of the one killed before.
+    unique = TemporaryDirectory(".partial", ".report.", into, ignore_cleanup_errors=True)
+    with unique as name, named_errors(path):
+        partial = Path(name)
+        for page in PAGE.iterdir():
+            place = partial / ("" if page.name == _INDEX else PAGE.name) / page.name
+            write_bytes(place, page.read_bytes())
+        yield partial
+        check_folder(path, overwrite=overwrite)  # scoring takes minutes
+        path.mkdir(exist_ok=True)
+        entries, replaced = [*partial.iterdir()], partial / "replaced"
+        replaced.mkdir()
+        for entry in entries:  # renamed, not deleted: that takes time, in which to be stopped
+            if os.path.lexists(old := path / entry.name):
+                os.replace(old, replaced / entry.name)
+            os.replace(entry, old)
 
 
 def _write_data(path: Path, function: str, data: dict) -> None:
