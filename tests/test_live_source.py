@@ -1,6 +1,7 @@
 """Cameras and addresses; every server here runs on this machine."""
 
 import logging
+import re
 import socket
 import threading
 import time
@@ -139,7 +140,22 @@ def test_a_connection_that_breaks_off_keeps_the_frames_before(tmp_path, stalling
     with caplog.at_level(logging.WARNING):
         count = len(list(source))
     assert 30 < count < 60
-    assert f"clip.ts: broke off after {count} frames" in caplog.text
+    assert f"clip.ts: broke off; the first {count} frames can be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda data: data[: len(data) * 6 // 10], r"\d\d of 60 frames can be read"),
+        (lambda data: data[:-3000] + bytes(1500) + data[-1500:], r"5\d of 60 .*are broken"),
+    ],
+)
+def test_what_a_damaged_video_at_an_address_lacks_is_told(tmp_path, served, caplog, spoil, told):
+    data = record(tmp_path / "clip.mp4", noise(60), fps=25, flags="+faststart").read_bytes()
+    (tmp_path / "clip.mp4").write_bytes(spoil(data))
+    with caplog.at_level(logging.WARNING):
+        assert 30 < len(list(open_source(f"{served}/clip.mp4"))) <= 60
+    assert re.search(f"clip.mp4: damaged; {told}", caplog.text)
 
 
 def test_a_device_is_read_as_it_delivers():

@@ -145,12 +145,7 @@ class VideoSource(FrameSource):
         self._report_damage(self._reader)
 
     def _report_damage(self, reader: StreamReader) -> None:
-        """Warn once when frames are missing, or a file ends earlier than its header states."""
-        if self.live:
-            if reader.error is not None:
-                found = self.path, reader.count, reader.error
-                logger.warning("%s: broke off after %d frames (%s)", *found)
-            return
+        """Warn once when frames are missing, or a video ends earlier than its header states."""
         cut = bool(self.length and reader.count < self.length)
         if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
@@ -166,7 +161,8 @@ class VideoSource(FrameSource):
         else:
             return
         frames = f"{first}{reader.count}{f' of {self.length}' if self.length else ''} frames"
-        self.damage = f"damaged; {frames} can be read and are kept ({why})"
+        what = "broke off" if self.live and reader.error else "damaged"
+        self.damage = f"{what}; {frames} can be read and are kept ({why})"
         logger.warning("%s: %s", self.path, self.damage)
 
     def timing(self, index: int) -> FrameTiming | None:
