@@ -190,6 +190,25 @@ def test_another_config_file_is_refused(plan, capsys):
     assert "has no result of the plan's runs" in capsys.readouterr().err
 
 
+def test_a_config_file_that_changes_meanwhile_is_not_run(plan, capsys):
+    base = plan.with_name("base.yaml")
+    base.write_text(f"_BASE_: {CLIPS_CONFIG}\n")
+    edited(plan, lambda p: p.update(config=str(base)))
+
+    class Edits(FakeLaunch):
+        def __call__(self, *arguments):
+            base.write_text(f"_BASE_: {CLIPS_CONFIG}\nSOLVER: {{WEIGHT_DECAY: 0.3}}\n")
+            return super().__call__(*arguments)
+
+    launch = Edits()
+    assert run(plan, launch) == 1
+    assert launch.folders() == ["base/seed_1"]
+    error = capsys.readouterr().err
+    assert "base, seed 2: not run: its config has changed meanwhile (values.SOLVER.WEI" in error
+    assert "more, costs: not run: its config has changed" in error
+    assert not (plan.parent / "out/base/seed_2").exists()
+
+
 @pytest.mark.parametrize(
     ("key", "before", "now"),
     [

@@ -158,14 +158,15 @@ def _job(run: Run, seed: int, folder: Path, output: Path, configs: Mapping[str, 
 def job_settings(run: Run, cfg: CfgNode) -> dict[str, Any]:
     """What results depend on: the run's settings, and ``values``, as config files change.
 
-    These are what differs from the defaults in the run's config, by key.
+    These are what differs from the defaults in the run's config, by key. All is as JSON has it.
     """
     cfg = cfg.clone()
     cfg.MODEL.WEIGHTS = from_anywhere(cfg.MODEL.WEIGHTS) if cfg.MODEL.WEIGHTS else ""
     set_here = ["OUTPUT_DIR", *(["MODEL.WEIGHTS"] if run.source or run.kind == "costs" else [])]
     usual, given = flat(default_config()), flat(cfg)
     changed = {key: value for key, value in given.items() if value != usual.get(key)}
-    return {**run.settings, "values": {k: v for k, v in changed.items() if k not in set_here}}
+    values = {key: value for key, value in changed.items() if key not in set_here}
+    return msgspec.json.decode(msgspec.json.encode({**run.settings, "values": values}))
 
 
 def cost_job(run: Run, output: Path, cfg: CfgNode) -> Job:
@@ -204,10 +205,16 @@ def check_settings(job: Job) -> None:
         )
 
 
+def refuse_changed_config(job: Job) -> None:
+    """ValueError if the job's config files, which its commands read, say now what they did not."""
+    now = job_settings(job.run, setup_cfg(job.run.config, job.run.words))
+    if changes := changed_settings(job.settings, now):
+        raise ValueError(f"not run: its config has changed meanwhile ({changes})")
+
+
 def changed_settings(before: Any, now: dict[str, Any]) -> str:
     """What differs between the settings of a file and those of the plan; "" if nothing does."""
-    now = flat(msgspec.json.decode(msgspec.json.encode(now)))  # as they are read from a file
-    before = flat(before if isinstance(before, dict) else {})
+    before, now = flat(before if isinstance(before, dict) else {}), flat(now)
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     pairs = [(key, before.get(key, "not set"), now.get(key, "not set")) for key in keys]
     return "; ".join(f"{key}: {old} before, {new} now" for key, old, new in pairs)

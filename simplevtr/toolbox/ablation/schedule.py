@@ -15,8 +15,8 @@ from typing import Any
 
 from simplevtr.formats.files import read_json, write_bytes, write_json
 from simplevtr.formats.metrics import read_metrics
-from simplevtr.terminal import usable_cores
-from simplevtr.toolbox.ablation.jobs import Job
+from simplevtr.terminal import USER_ERRORS, usable_cores
+from simplevtr.toolbox.ablation.jobs import Job, refuse_changed_config
 
 from tqdm import tqdm
 
@@ -91,7 +91,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
                     try:
                         if next(work, "ended") == "ended":
                             del running[job]
-                    except (ValueError, OSError) as error:
+                    except USER_ERRORS as error:
                         del running[job]
                         fail(job, error)
                 progress.n = len(jobs) - len(waiting) - len(running)
@@ -109,6 +109,7 @@ def run_jobs(jobs: Sequence[Job], *, side_by_side: int = 1) -> list[str]:
 
 def _work(job: Job, environment: Mapping[str, str]) -> Generator[None, None, None]:
     """Run a job's commands one after the other; yields now and then while one runs."""
+    refuse_changed_config(job)
     job.folder.mkdir(parents=True, exist_ok=True)
     write_json(job.file("settings.json"), job.settings, overwrite=True, indent=1)
     variables = " ".join(f"{key}={value}" for key, value in environment.items())
