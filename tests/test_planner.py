@@ -249,7 +249,8 @@ def test_command(monkeypatch, call, config, opts, parts):
     words += ["MODEL.RESNETS.NORM", "FrozenBN", "SOLVER.IMS_PER_BATCH", 1, *opts]
     status, shown, _ = call(plan_memory, *words)
     assert status == 0
-    for part in (f'RECOMPUTE "{parts}"', "losses", "not verified"):
+    clips = "1 clip a step on the GPU"
+    for part in (f'RECOMPUTE "{parts}"', "losses", "not verified", clips):
         assert part in shown
     rows = [row for row in table_rows(shown) if row[0] == "96"]
     assert [row[1] for row in rows] == ["2", "4"]

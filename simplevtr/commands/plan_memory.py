@@ -86,8 +86,9 @@ def main(args: argparse.Namespace) -> int:
         f"\n\n{planner.parts(best)}"
     )
     for way in best.ways:
-        tracks = counted(best.instances, "instances")
-        say(f"\nfor {tracks} of side {best.size[0]}{way}:")
+        tracks, clips = counted(best.instances, "instances"), counted(planner.clips, "clips")
+        step = f"{clips} a step on the GPU (SOLVER.IMS_PER_BATCH)"
+        say(f"\nfor {tracks} of side {best.size[0]}, {step}{way}:")
         say(f"  {config_lines(best, way, planner.ways[way])}")
     missing = None if torch.cuda.is_available() else "PyTorch finds no GPU here"
     if find_spec("benchmarks") is None:

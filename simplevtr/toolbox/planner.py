@@ -48,15 +48,14 @@ class Planner:
                 "(the queries themselves take next to no memory) and set it to the answer"
             )
         self._args, self._slots = args, slots
+        self.clips = cfg.SOLVER.IMS_PER_BATCH  # of a step, all of them on the one GPU
         self.ways: dict[str, list[str]] = {"": []}  # a way's config keys and values
         self._models = {"": self._model([])}
         if parts := list(filter(self._can_recompute, RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])):
             self.ways[RECOMPUTED] = [_RECOMPUTE, str(parts)]
             self._models[RECOMPUTED] = self._model(self.ways[RECOMPUTED])
         self._plans = {  # nothing is measured yet
-            (size, way): MemoryPlan(
-                partial(model.training, size=size, clips=cfg.SOLVER.IMS_PER_BATCH)
-            )
+            (size, way): MemoryPlan(partial(model.training, size=size, clips=self.clips))
             for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
             for way, model in self._models.items()
         }
