@@ -154,7 +154,7 @@ def run(options):
                 ids = link({n: track[0] for n, track in tracks.items()}, masks[kept], new)
                 best = zip(ids, kept, strict=True)
                 tracks = {n: (masks[q], scores[q].argmax(), scores[q].max()) for n, q in best}
-                for index, frame in enumerate(held[: settled - done]):
+                for index, frame in enumerate(map(np.copy, held[: settled - done])):  # seen again
                     draw(frame, index, tracks, about["class_names"])
                     sink.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
                 tracks = {n: (m[settled - done :], *rest) for n, (m, *rest) in tracks.items()}

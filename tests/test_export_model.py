@@ -168,6 +168,27 @@ def test_the_stream_refuses_a_window_that_the_model_does_not_take(monkeypatch):
         onnx_stream.run(Namespace(model="m.onnx", window=8))
 
 
+def test_the_stream_s_last_window_sees_frames_without_what_was_drawn(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "demo")
+    import onnx_stream
+
+    about = {"fixed_frames": 4, "window": 4, "stride": 3, "duplicate_iou": 1, "class_names": []}
+    monkeypatch.setattr(onnx_stream, "open_model", lambda _: (None, about | {"fixed_size": [8, 8]}))
+    seen = []
+
+    def look(session, about, frames, size):
+        seen.append(np.stack(frames))
+        return np.ones((1, 1)), np.ones((1, 4, 8, 8), dtype=bool)
+
+    monkeypatch.setattr(onnx_stream, "look", look)
+    video, drawn = tmp_path / "video.mp4", str(tmp_path / "drawn.mp4")
+    with open_sink(video, 10, (48, 64)) as sink:
+        for _ in range(5):
+            sink.write(np.zeros((48, 64, 3), np.uint8))
+    onnx_stream.run(Namespace(model="", video=video, output=drawn, window=None, threshold=0.3))
+    assert (seen[1][:3] == seen[0][1:]).all()
+
+
 def test_a_torch_file_equals_the_tracker_s_slots(exported, tmp_path):
     assert exported.write_torch(tmp_path / "model.pt2") < 1e-4
     extra = {"metadata.json": ""}
