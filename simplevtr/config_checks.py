@@ -271,8 +271,8 @@ def _switched_off(cfg: CfgNode, kinds: Collection[str]) -> dict[str, str]:
             idle[f"INPUT.{key}"] = f"where INPUT.AUGMENTATIONS has no {name!r}"
     if not cfg.MODEL.MASK_ON:
         losses = ("ABSENT_MASK", "DICE_WEIGHT", "MASK_POINTS", "MASK_WEIGHT", "MAX_MASK_TRACKS")
-        own = ("MASK_HEAD", *(f"LOSS.{key}" for key in losses))
-        idle |= {f"MODEL.SIMPLEVTR.{key}": "where MODEL.MASK_ON is False" for key in own}
+        for key in ("MASK_HEAD", *(f"LOSS.{name}" for name in losses)):
+            idle[f"MODEL.SIMPLEVTR.{key}"] = "where MODEL.MASK_ON is False"
     if "stills" not in kinds:
         idle["INPUT.PSEUDO_MOTION"] = "where DATASETS.TRAIN has no still images"
     if len(kinds) < 2:
