@@ -45,7 +45,7 @@ _OTHERS = (
     "MODEL.WEIGHTS", "MODEL.DEVICE", "TEST.OVERWRITE", "TEST.EVAL_PERIOD", "TEST.AREA_LIMITS",
     "TEST.EXPECTED_RESULTS",
 )  # fmt: skip
-_EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)  # the message is enough
+_EXPECTED: tuple[type[Exception], ...] = (*USER_ERRORS, av.FFmpegError)  # need no traceback
 
 
 class Outcome(NamedTuple):
