@@ -51,7 +51,6 @@ _UNREAD = (
     "MODEL.PANOPTIC_FPN",
     "MODEL.PROPOSAL_GENERATOR",
     "MODEL.RETINANET",
-    "MODEL.ROI_BOX_CASCADE_HEAD",
     "MODEL.ROI_BOX_HEAD",
     "MODEL.ROI_HEADS",
     "MODEL.ROI_KEYPOINT_HEAD",
@@ -269,10 +268,6 @@ def _switched_off(cfg: CfgNode, kinds: Collection[str]) -> dict[str, str]:
     for key, name in owners.items():
         if name not in cfg.INPUT.AUGMENTATIONS:
             idle[f"INPUT.{key}"] = f"where INPUT.AUGMENTATIONS has no {name!r}"
-    if not cfg.MODEL.MASK_ON:
-        losses = ("ABSENT_MASK", "DICE_WEIGHT", "MASK_POINTS", "MASK_WEIGHT", "MAX_MASK_TRACKS")
-        for key in ("MASK_HEAD", *(f"LOSS.{name}" for name in losses)):
-            idle[f"MODEL.SIMPLEVTR.{key}"] = "where MODEL.MASK_ON is False"
     if "stills" not in kinds:
         idle["INPUT.PSEUDO_MOTION"] = "where DATASETS.TRAIN has no still images"
     if len(kinds) < 2:

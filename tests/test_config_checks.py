@@ -75,8 +75,6 @@ def test_keys_of_the_pixel_head_are_refused_by_the_papers():
         ("", ["SOLVER.MAX_EPOCHS", "3", "SOLVER.STEPS", "(3,)"], "SOLVER.MAX_ITER is 0"),
         (CLIPS_CONFIG, ["SOLVER.STEPS", "(3,)"], "SOLVER.LR_SCHEDULER_NAME is WarmupCosineLR"),
         ("", ["SOLVER.BASE_LR_END", "1e-5"], "SOLVER.LR_SCHEDULER_NAME is WarmupMultiStepLR"),
-        ("configs/coco/detr_R50.yaml", [f"{NODE}.MASK_HEAD.CONV", "plain"], "MASK_ON is False"),
-        ("configs/coco/detr_R50.yaml", [f"{NODE}.LOSS.MASK_POINTS", "9"], "MASK_ON is False"),
         (CLIPS_CONFIG, ["INPUT.PSEUDO_MOTION.SHEAR", "1.0"], "TRAIN has no still images"),
         (CLIPS_CONFIG, ["DATASETS.PSEUDO_RATIO", "0.2"], "TRAIN has not both still images and vi"),
         (
