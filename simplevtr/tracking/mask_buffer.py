@@ -15,40 +15,26 @@ class MaskBuffer:
     """Sums of mask logits by frame; where windows overlap the mask is that of their mean."""
 
     def __init__(self) -> None:
-        self._first = 0
-        self._sums: Tensor | None = None  # (n, h, w)
-        self._counts = torch.ones(0)  # (n,), windows that a sum is of
+        self._sums: dict[int, Tensor] = {}  # by frame, (h, w) float32
 
     @property
     def waiting(self) -> bool:
         """Whether masks are held."""
-        return self._sums is not None
+        return bool(self._sums)
 
     def add(self, logits: Tensor, first: int) -> None:
-        """Add a window's masks (n, h, w), whose first frame ``first`` is not before those held."""
-        if self._sums is None:
-            self._first = first
-            self._sums = logits.float()
-            self._counts = torch.ones(len(logits))
-            return
-        skipped = first - self._first
-        longer = skipped + len(logits) - len(self._sums)
-        sums = F.pad(self._sums, (0, 0, 0, 0, 0, max(0, longer)))
-        counts = F.pad(self._counts, (0, max(0, longer)))
-        sums[skipped : skipped + len(logits)] += logits.float()
-        counts[skipped : skipped + len(logits)] += 1
-        self._sums, self._counts = sums, counts
+        """Add a window's masks (n, h, w), whose first frame is number ``first``."""
+        for frame, own in enumerate(logits.float(), start=first):
+            self._sums[frame] = self._sums[frame] + own if frame in self._sums else own
 
-    def between(self, first: int, stop: int, like: Tensor) -> Tensor:
-        """Logits of the frames [first, stop), zeros where no window saw the track.
+    def since(self, first: int, like: Tensor) -> Tensor:
+        """Logits of the frames from ``first`` on, zeros where no window saw the track.
 
         ``like`` has their shape and device.
         """
         result = torch.zeros_like(like, dtype=torch.float32)
-        if self._sums is not None:
-            begin = max(first, self._first)
-            held = self._sums[begin - self._first : max(0, stop - self._first)]
-            result[begin - first : begin - first + len(held)] = held
+        for frame in self._sums.keys() & range(first, first + len(like)):
+            result[frame - first] = self._sums[frame]
         return result
 
     def take(
@@ -60,19 +46,12 @@ class MaskBuffer:
         ``piece_gap`` they are ``largest_piece`` of the masks.
         """
         result: list[dict | None] = [None] * (stop - first)
-        if self._sums is None:
-            return result
-        count = max(0, stop - self._first)
-        sums, counts = self._sums[:count], self._counts[:count]
-        offset = self._first - first
-        seen = counts.nonzero()[:, 0].tolist()
-        for frame, rle in zip(seen, _encoded(sums[seen], size, piece_gap), strict=True):
-            result[offset + frame] = rle
-        # Copies, so that the frames that are returned do not stay in memory.
-        self._sums, self._counts = self._sums[count:].clone(), self._counts[count:].clone()
-        self._first += count
-        if not len(self._sums):
-            self._sums = None
+        if taken := [frame for frame in self._sums if frame < stop]:
+            sums = torch.stack([self._sums.pop(frame) for frame in taken])
+            for frame, rle in zip(taken, _encoded(sums, size, piece_gap), strict=True):
+                result[frame - first] = rle
+        # Copies, so that the window that they are a part of does not stay in memory.
+        self._sums = {frame: own.clone() for frame, own in self._sums.items()}
         return result
 
 

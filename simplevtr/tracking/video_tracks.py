@@ -131,7 +131,7 @@ class VideoTracks:
         first = max(start, self._settled)
         shared = max(0, self._seen - first)
         own = window.masks[:, first - start : first - start + shared]
-        before = torch.stack([t.masks.between(first, first + shared, own[0]) for t in alive])
+        before = torch.stack([t.masks.since(first, own[0]) for t in alive])
         covered = (before > 0).flatten(1).any(1)[:, None] | (own > 0).flatten(1).any(1)
         fresh = torch.tensor([t.last_window == self._windows - 1 for t in alive])
         classes = torch.stack([t.evidence.probability / t.evidence.frames for t in alive])
