@@ -7,8 +7,8 @@ from simplevtr.tracking import (
     TrackingSettings,
     VideoSegmenter,
     VideoTracks,
-    WindowLinker,
     WindowSlots,
+    linked,
     sliding_windows,
 )
 from simplevtr.tracking.linking import looks_alike
@@ -83,8 +83,8 @@ class Scene:
 
 
 def settings(**changes):
-    linker = WindowLinker(min_iou=0.1, min_agreement=0.4, min_looks=0.5)
-    return TrackingSettings(**{"linker": linker, "memory": 2, **changes})
+    limits = {"min_iou": 0.1, "min_agreement": 0.4, "min_looks": 0.5, "memory": 2}
+    return TrackingSettings(**{**limits, **changes})
 
 
 def track(scene, frames, length, stride, orders=None, own=None, scores=None):
@@ -186,9 +186,8 @@ def test_overlapping_masks_are_those_of_the_mean_logit():
 
 
 def link(iou, looks, comparable=True):
-    linker = WindowLinker(min_iou=0.1, min_agreement=0.4, min_looks=0.5)
     iou = torch.tensor(iou)
-    return linker(iou, torch.full(iou.shape, comparable), torch.tensor(looks))
+    return linked(iou, torch.full(iou.shape, comparable), torch.tensor(looks), settings())
 
 
 def test_looks_are_compared_on_the_cpu_wherever_the_network_is():
@@ -336,7 +335,7 @@ def held():
 def segmenter(**changes):
     options = {"window": 4, "stride": 2, "score_threshold": 0.0, "tracks_per_video": 0,
                "length_power": 1.0}  # fmt: skip
-    own = settings(linker=WindowLinker(min_iou=1.0, min_agreement=1.0, min_looks=1.0))
+    own = settings(min_iou=1.0, min_agreement=1.0, min_looks=1.0)
     return VideoSegmenter(**{**options, "tracking": own, **changes})
 
 

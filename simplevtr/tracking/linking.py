@@ -8,43 +8,52 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowLinker:
-    """The Hungarian assignment of a window's slots to the tracks that are alive.
+class TrackingSettings:
+    """How windows become tracks."""
+
+    min_iou: float  # see linked
+    min_agreement: float
+    min_looks: float
+    # A slot of a later window that goes on with no track starts one if its score is at least this;
+    # in the first window all do
+    birth_score: float = 0.0
+    # Windows that a track may miss before it ends; until then it can be taken up again, with its id
+    memory: int = 0
+    mask_scoring: bool = False  # whether scores are multiplied by the mean probability in the mask
+    duplicate_iou: float = 1.0  # see WindowSlots.without_duplicates; 1 keeps every slot
+    piece_gap: float = 0.0  # see largest_piece; 0 keeps all pieces of a mask
+
+
+def linked(
+    iou: Tensor, comparable: Tensor, looks: Tensor, limits: TrackingSettings
+) -> list[tuple[int, int]]:
+    """Pairs (track, slot), the Hungarian assignment of N tracks and the M slots of a window.
 
     A slot may go on with a track if their masks meet, with an IoU of at least ``min_iou`` in the
     frames that both saw, and if the mean of that IoU and of how alike they look is at least
-    ``min_agreement``. ``looks`` is the Bhattacharyya coefficient of the class probabilities times
-    the cosine of the decoder's outputs.
-    Where neither has a mask in those frames, or the track was not seen in the window before, masks
-    say nothing; looks alone must then be at least ``min_looks``, and count for half.
+    ``min_agreement``. Where neither has a mask in those frames, or the track was not seen in the
+    window before, masks say nothing; looks alone must then be at least ``min_looks``, and count for
+    half. The sum of agreement is greatest.
+
+    Args:
+        iou: (N, M), by the masks in the frames that both saw.
+        comparable: (N, M) bool, whether those masks say anything.
+        looks: (N, M) in [-1, 1], of ``looks_alike``.
+        limits: hold ``min_iou``, ``min_agreement`` and ``min_looks``.
     """
-
-    min_iou: float
-    min_agreement: float
-    min_looks: float
-
-    def __call__(self, iou: Tensor, comparable: Tensor, looks: Tensor) -> list[tuple[int, int]]:
-        """Link tracks and slots, each to one at most, so that the sum of agreement is greatest.
-
-        Args:
-            iou: (N, M) of N tracks and M slots, by their masks in the frames that both saw.
-            comparable: (N, M) bool, whether those masks say anything.
-            looks: (N, M) in [-1, 1].
-
-        Returns:
-            Pairs (track, slot).
-        """
-        looks = looks.clamp(min=0)
-        agreement = torch.where(comparable, (iou + looks) / 2, looks / 2)
-        meet = (iou >= self.min_iou) & (agreement >= self.min_agreement)
-        allowed = torch.where(comparable, meet, looks >= self.min_looks)
-        rows, columns = linear_sum_assignment(torch.where(allowed, agreement, 0), maximize=True)
-        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-        return [(track, slot) for track, slot in pairs if allowed[track, slot]]
+    looks = looks.clamp(min=0)
+    agreement = torch.where(comparable, (iou + looks) / 2, looks / 2)
+    meet = (iou >= limits.min_iou) & (agreement >= limits.min_agreement)
+    allowed = torch.where(comparable, meet, looks >= limits.min_looks)
+    rows, columns = linear_sum_assignment(torch.where(allowed, agreement, 0), maximize=True)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(track, slot) for track, slot in pairs if allowed[track, slot]]
 
 
 def looks_alike(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
     """How alike tracks and slots look, (N, M) float32 on the CPU.
+
+    The Bhattacharyya coefficient of the class probabilities times the cosine of the embeddings.
 
     Args:
         one: (N, K) mean class probabilities and (N, C) embeddings, on any devices.

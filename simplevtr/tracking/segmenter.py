@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from simplevtr.config import inference_window
+from simplevtr.config import inference_window, keyword_arguments
 from simplevtr.structures import FrameTracks
 from simplevtr.tracking.collected import CollectedTracks
-from simplevtr.tracking.linking import WindowLinker
-from simplevtr.tracking.video_tracks import TrackingSettings, VideoTracks
+from simplevtr.tracking.linking import TrackingSettings
+from simplevtr.tracking.video_tracks import VideoTracks
 from simplevtr.tracking.window_slots import WindowSlots
 
 from detectron2.config import CfgNode
@@ -66,7 +66,7 @@ class VideoSegmenter:
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Self:
         """The inference of a config."""
-        test, link = cfg.TEST, cfg.TEST.LINK
+        test = cfg.TEST
         return cls(
             window=inference_window(cfg),
             stride=test.STRIDE,
@@ -74,11 +74,7 @@ class VideoSegmenter:
             tracks_per_video=test.TRACKS_PER_VIDEO,
             length_power=test.LENGTH_POWER,
             tracking=TrackingSettings(
-                linker=WindowLinker(
-                    min_iou=link.MIN_IOU, min_agreement=link.MIN_AGREEMENT, min_looks=link.MIN_LOOKS
-                ),
-                birth_score=link.BIRTH_SCORE,
-                memory=link.MEMORY,
+                **keyword_arguments(test.LINK),
                 mask_scoring=test.MASK_SCORING,
                 duplicate_iou=test.DUPLICATE_IOU,
                 piece_gap=test.PIECE_GAP,

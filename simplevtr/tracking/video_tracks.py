@@ -5,27 +5,12 @@ from dataclasses import dataclass, field
 
 from simplevtr.structures import FrameTracks
 from simplevtr.tracking.evidence import TrackEvidence
-from simplevtr.tracking.linking import WindowLinker, looks_alike
+from simplevtr.tracking.linking import TrackingSettings, linked, looks_alike
 from simplevtr.tracking.mask_buffer import MaskBuffer
 from simplevtr.tracking.window_slots import WindowSlots, mask_overlap
 
 import torch
 from torch import Tensor
-
-
-@dataclass(frozen=True)
-class TrackingSettings:
-    """How windows become tracks."""
-
-    linker: WindowLinker  # joins slots and tracks
-    # A slot of a later window that goes on with no track starts one if its score is at least this;
-    # in the first window all do
-    birth_score: float = 0.0
-    # Windows that a track may miss before it ends; until then it can be taken up again, with its id
-    memory: int = 0
-    mask_scoring: bool = False  # whether scores are multiplied by the mean probability in the mask
-    duplicate_iou: float = 1.0  # see WindowSlots.without_duplicates; 1 keeps every slot
-    piece_gap: float = 0.0  # see largest_piece; 0 keeps all pieces of a mask
 
 
 @dataclass
@@ -136,9 +121,9 @@ class VideoTracks:
         fresh = torch.tensor([t.last_window == self._windows - 1 for t in alive])
         classes = torch.stack([t.evidence.probability / t.evidence.frames for t in alive])
         tracks = classes, torch.stack([t.embedding for t in alive])
-        looks = looks_alike(tracks, (window.probability.mean(1).double().cpu(), window.embedding))
+        looks = looks_alike(tracks, (window.probability.mean(1).double(), window.embedding))
         comparable = covered.cpu() & fresh[:, None]
-        links = self.settings.linker(mask_overlap(before, own), comparable, looks)
+        links = linked(mask_overlap(before, own), comparable, looks, self.settings)
         return [(alive[row], slot) for row, slot in links]
 
     def _take(self, upto: int) -> list[FrameTracks]:
