@@ -133,28 +133,21 @@ class MaskedDecoder(nn.Module):
         clips, frames = embedding.shape[:2]
         slots = repeat(self.start.weight, "q c -> b q c", b=clips)
         query = repeat(self.query.weight, "q c -> b q c", b=clips)
-        values = [
-            rearrange(cells, "b t c h w -> b (t h w) c") + self.scale_embedding.weight[i]
-            for i, cells in enumerate(scales)
-        ]
-        sizes = [cells.shape[-2:] for cells in scales]
-        keys = []
-        for value, (height, width) in zip(values, sizes, strict=True):
-            position = frame_position(height, width, value.shape[-1], value.device)
-            keys.append(value + repeat(position.to(value.dtype), "h w c -> (t h w) c", t=frames))
-        # Products are linear: an embedding that is resized gives the logits that are resized.
-        small = [resized(embedding.detach(), size) for size in sizes]
-        inside = [
-            None if padding is None else rearrange(~padding, "b t h w -> b 1 1 (t h w)")
-            for padding in map(batch.cell_padding, sizes)
-        ]
+        attended = []
+        for cells, scale in zip(scales, self.scale_embedding.weight, strict=True):
+            size = cells.shape[-2:]
+            value = rearrange(cells, "b t c h w -> b (t h w) c") + scale
+            position = frame_position(size[0], size[1], value.shape[-1], value.device)
+            key = value + repeat(position.to(value.dtype), "h w c -> (t h w) c", t=frames)
+            padding = batch.cell_padding(size)
+            inside = None if padding is None else rearrange(~padding, "b t h w -> b 1 1 (t h w)")
+            # Products are linear: an embedding that is resized gives the logits that are resized.
+            attended.append((key, value, inside, resized(embedding.detach(), size)))
         predictions = [self.head(slots)]
         for index, layer in enumerate(self.layers):
-            i = index % len(scales)
-            allowed = inside[i]
-            if self.masked:
-                allowed = _own_cells(predictions[-1], small[i], inside[i])
-            slots = layer(slots, query, keys[i], values[i], allowed)
+            key, value, inside, small = attended[index % len(attended)]
+            allowed = _own_cells(predictions[-1], small, inside) if self.masked else inside
+            slots = layer(slots, query, key, value, allowed)
             predictions.append(self.head(slots))
         return slots, SlotKernels(*map(torch.stack, zip(*predictions, strict=True)))
 
