@@ -67,8 +67,7 @@ class SlotAttention(nn.Module):
             padded = rearrange(padding_mask, "b t h w -> b t 1 1 (h w)")
             # Finite, so that a frame without any cell to look at, which nothing reads, is not NaN
             scores = scores.masked_fill(padded, torch.finfo(scores.dtype).min)
-        maps = F.softmax(scores.flatten(3), dim=-1)
+        maps = F.softmax(scores.flatten(3), dim=-1).view_as(scores)
         if padding_mask is not None:
-            padded = padded.expand(-1, -1, 1, self.heads, -1).flatten(3)
             maps = maps.masked_fill(padded, 0.0)
-        return maps.reshape(*maps.shape[:3], self.heads, height, width)
+        return maps.unflatten(-1, (height, width))
