@@ -8,6 +8,7 @@ that of detectron2's trainer for float16, and within the network ``full_precisio
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Self
 
 import torch
@@ -51,21 +52,20 @@ class Precision:
             _check(dtype, device, key)
 
     def applied(self, network: nn.Module, device: torch.device, *, training: bool) -> Any:
-        """The network, or its ``InHalfPrecision``, in training or in inference; see ``check``."""
+        """The network in training or in inference; see ``check`` for errors.
+
+        In half precision what is asked of it runs under autocast, and the results are used outside.
+        """
         dtype = self.training if training else self.inference
         if dtype is None or not torch.amp.is_autocast_available(device.type):
             return network
         _check(dtype, device, "SOLVER.AMP.ENABLED" if training else "TEST.AMP")
-        return InHalfPrecision(network, torch.autocast(device.type, dtype))
-
-
-class InHalfPrecision:
-    """The methods of a network under autocast; their results are used outside of it."""
-
-    def __init__(self, network: nn.Module, autocast: torch.autocast) -> None:
-        self.mask_head = network.mask_head
-        self.encode = autocast(network.encode)
-        self.masks = autocast(network.masks)
+        autocast = torch.autocast(device.type, dtype)
+        return SimpleNamespace(
+            mask_head=network.mask_head,
+            encode=autocast(network.encode),
+            masks=autocast(network.masks),
+        )
 
 
 def _check(dtype: torch.dtype | None, device: torch.device, key: str) -> None:
