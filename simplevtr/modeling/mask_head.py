@@ -81,7 +81,7 @@ class MaskHead(nn.Module):
         logits = 4 if upsample == "subpixel" else 1
         own = 0 if conv3d else logits
         self.deform = _deform_stack(widths[2], widths[3], conv, num_deform, offset_kernel, own)
-        self.temporal = TemporalHead(channels=widths[3], out_channels=logits) if conv3d else None
+        self.temporal = _temporal_stack(widths[3], logits) if conv3d else None
         self.upsample: nn.Module = nn.Identity()
         if upsample == "deconv":
             self.upsample = BilinearDeconv()
@@ -148,20 +148,6 @@ class MaskHead(nn.Module):
         return rearrange(self.upsample(x), "(m t) 1 h w -> m t h w", t=frames)
 
 
-class TemporalHead(nn.Sequential):
-    """VisTR's 3-D convolutions: three dilated 3x3x3 layers, then a 1x1x1 one (VisTR §3.3)."""
-
-    def __init__(self, *, channels: int, out_channels: int = 1) -> None:
-        width = channels // 2
-        layers: list[nn.Module] = []
-        for in_channels in (channels, width, width):
-            conv = nn.Conv3d(in_channels, width, 3, padding=2, dilation=2)
-            layers.append(ConvNorm(conv, channels=width, groups=4))
-        super().__init__(*layers, nn.Conv3d(width, out_channels, 1))
-
-    # forward of nn.Sequential: (M, C, T, h, w) -> (M, out_channels, T, h, w)
-
-
 class BilinearDeconv(nn.ConvTranspose2d):
     """A learned 4x4 transposed convolution of stride 2 that starts as bilinear (Long et al. 2015).
 
@@ -194,6 +180,19 @@ def _deform_stack(
         stack.append(module if is_logit else ConvNorm(module, channels=out))
         channels = out
     return nn.Sequential(*stack)
+
+
+def _temporal_stack(channels: int, logits: int) -> nn.Sequential:
+    """VisTR's 3-D convolutions (VisTR §3.3): (M, C, T, h, w) -> (M, logits, T, h, w).
+
+    Three dilated 3x3x3 layers, then a 1x1x1 one.
+    """
+    width = channels // 2
+    layers = []
+    for in_channels in (channels, width, width):
+        conv = nn.Conv3d(in_channels, width, 3, padding=2, dilation=2)
+        layers.append(ConvNorm(conv, channels=width, groups=4))
+    return nn.Sequential(*layers, nn.Conv3d(width, logits, 1))
 
 
 def _conv_norm(in_channels: int, out_channels: int) -> ConvNorm:
