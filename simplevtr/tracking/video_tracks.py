@@ -64,18 +64,17 @@ class VideoTracks:
         scoring = self.settings.mask_scoring
         confidence = window.confidence() if scoring else torch.ones(len(window), 2)
         evidence = list(map(TrackEvidence.of, window.probability, confidence))
-        scores = [item.score() for item in evidence]
         if self.settings.duplicate_iou < 1:
-            kept = window.without_duplicates(torch.tensor(scores), self.settings.duplicate_iou)
-            window = window.rows(kept)
-            evidence, scores = [evidence[i] for i in kept], [scores[i] for i in kept]
+            scores = torch.tensor([own.score() for own in evidence])
+            kept = window.without_duplicates(scores, self.settings.duplicate_iou)
+            window, evidence = window.rows(kept), [evidence[i] for i in kept]
         owner = {slot: track for track, slot in self._links(window, start)}
         embeddings = window.embedding.float().cpu()
         for slot, own in enumerate(evidence):
             track = owner.get(slot)
             if track is not None:
                 track.evidence = track.evidence + own
-            elif self._windows == 0 or scores[slot] >= self.settings.birth_score:
+            elif self._windows == 0 or own.score() >= self.settings.birth_score:
                 self._born += 1
                 track = _Track(self._born, own, embeddings[slot], self._windows)
                 self._tracks.append(track)
