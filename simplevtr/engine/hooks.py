@@ -25,11 +25,10 @@ class WeightAverage(HookBase):
         """Start the average at the model's weights; ``decay`` is in (0, 1)."""
         update = get_ema_multi_avg_fn(decay)
         self.average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-        self.restored = False  # whether it was, from a checkpoint
 
     def after_step(self) -> None:
         """Update the average."""
-        self.average.update_parameters(_unwrapped(self.trainer.model))
+        self.average.update_parameters(self.trainer.checkpointer.model)
 
     def state_dict(self) -> dict:
         """The average's state, saved with each checkpoint."""
@@ -38,11 +37,6 @@ class WeightAverage(HookBase):
     def load_state_dict(self, state: dict) -> None:
         """Restore a saved average."""
         self.average.load_state_dict(state)
-        self.restored = True
-
-    def start_from(self, model: nn.Module) -> None:
-        """Begin at the weights of a model that no average was kept of."""
-        self.average.module.load_state_dict(_unwrapped(model).state_dict())
 
 
 class Evaluation(EvalHook):
@@ -67,7 +61,7 @@ class ClipPictures(HookBase):
         """Draw the first clip of the current batch, on the main process."""
         if (self.trainer.iter + 1) % self.period or not comm.is_main_process():
             return
-        model = _unwrapped(self.trainer.model)
+        model = self.trainer.checkpointer.model
         with inference_context(model), torch.no_grad():
             picture = self._picture(model, self.trainer.clips.current[0])
         get_event_storage().put_image("clip: predicted above true", picture)
@@ -93,7 +87,3 @@ class ClipPictures(HookBase):
         }
         sheet = clip_sheet(np.ascontiguousarray(frames), rows, thing_classes=self.class_names)
         return torch.from_numpy(sheet).permute(2, 0, 1)
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model

@@ -86,8 +86,6 @@ class ClipTrainer(DefaultTrainer):
         for change in check_fit(path, self.cfg, self._surroundings):
             logger.warning("Changed since %s: %s", path, change)
         self.checkpointer.load(path)
-        if self._average is not None and not self._average.restored:
-            self._average.start_from(self.model)
         self.start_iter = self.clips.start = self.iter + 1
 
     def train(self) -> OrderedDict | None:
@@ -117,7 +115,12 @@ class ClipTrainer(DefaultTrainer):
         return {**super().state_dict(), **more, "config": self.cfg.dump()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore a checkpoint's state, but for the settings, which are those of the config."""
+        """Restore a checkpoint's state, but for the settings, which are those of the config.
+
+        The weights have been restored before; a run without an average starts one at them.
+        """
+        if self._average is not None:
+            self._average.average.module.load_state_dict(self.checkpointer.model.state_dict())
         optimizer = self._trainer.optimizer
         settings = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         rates = self.scheduler.base_lrs
@@ -131,10 +134,9 @@ class ClipTrainer(DefaultTrainer):
 
     def build_hooks(self) -> list[hooks.HookBase | None]:
         """detectron2's hooks, with the weight average before and the pictures among them."""
-        result = super().build_hooks()
-        for index, hook in enumerate(result):
-            if isinstance(hook, hooks.EvalHook):
-                result[index] = Evaluation(self.cfg.TEST.EVAL_PERIOD, self.evaluate)
+        evaluation = Evaluation(self.cfg.TEST.EVAL_PERIOD, self.evaluate)
+        found = super().build_hooks()
+        result = [evaluation if isinstance(hook, hooks.EvalHook) else hook for hook in found]
         if self.cfg.VIS_PERIOD > 0:
             names = MetadataCatalog.get(self.cfg.DATASETS.TRAIN[0]).thing_classes
             rgb = self.cfg.INPUT.FORMAT == "RGB"
