@@ -1,5 +1,6 @@
 """The tracks of one video, as its windows come."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 
-@dataclass
+@dataclass(eq=False)
 class _Track:
     """A track that may go on, or has masks that wait for their frames.
 
@@ -50,7 +51,7 @@ class VideoTracks:
         self.frames_predicted = 0  # frames of all windows so far together
         self._on_end = on_end
         self._tracks: list[_Track] = []  # in the order in which they were born
-        self._born = 0
+        self._ids = itertools.count(1)
         self._windows = 0
         self._settled = 0  # frames that were returned
         self._seen = 0  # frames that a window has seen
@@ -75,8 +76,7 @@ class VideoTracks:
             if track is not None:
                 track.evidence = track.evidence + own
             elif self._windows == 0 or own.score() >= self.settings.birth_score:
-                self._born += 1
-                track = _Track(self._born, own, embeddings[slot], self._windows)
+                track = _Track(next(self._ids), own, embeddings[slot], self._windows)
                 self._tracks.append(track)
             else:
                 continue
@@ -94,15 +94,14 @@ class VideoTracks:
     def finish(self) -> list[FrameTracks]:
         """End the video: the frames that were still waiting for a window."""
         frames = self._take(self._seen)
-        self._forget(self._tracks)
+        self._forget(list(self._tracks))
         return frames
 
     def _forget(self, ended: list[_Track]) -> None:
-        if self._on_end is not None:
-            for track in ended:
+        for track in ended:
+            self._tracks.remove(track)
+            if self._on_end is not None:
                 self._on_end(track.track_id, track.evidence)
-        gone = {track.track_id for track in ended}
-        self._tracks = [track for track in self._tracks if track.track_id not in gone]
 
     def _may_go_on(self, track: _Track) -> bool:
         return self._windows - 1 - track.last_window <= self.settings.memory
@@ -113,8 +112,7 @@ class VideoTracks:
         if not alive or not len(window):
             return []
         first = max(start, self._settled)
-        shared = max(0, self._seen - first)
-        own = window.masks[:, first - start : first - start + shared]
+        own = window.masks[:, first - start : max(first, self._seen) - start]
         before = torch.stack([t.masks.since(first, own[0]) for t in alive])
         covered = (before > 0).flatten(1).any(1)[:, None] | (own > 0).flatten(1).any(1)
         fresh = torch.tensor([t.last_window == self._windows - 1 for t in alive])
