@@ -60,9 +60,8 @@ class MaskHead(nn.Module):
         attention_scale: float = 1.0,
         recompute: bool = False,
     ) -> None:
-        """Create the layers.
+        """``channels`` is C of the memory, ``heads`` the number of maps per slot and frame.
 
-        ``channels`` is C of the memory, ``heads`` the number of attention maps per slot and frame,
         ``feature_channels`` are those of res4, res3 and res2; with ``recompute`` activations are
         not kept for the backward pass. The rest are the keys of ``MODEL.SIMPLEVTR.MASK_HEAD``.
         """

@@ -107,11 +107,7 @@ class MaskedDecoder(nn.Module):
         head: KernelHead,
         masked: bool = True,
     ) -> None:
-        """Create the layers.
-
-        Layer i attends to scale i modulo ``scales``; if ``masked``, within the slot's mask of the
-        layer before.
-        """
+        """Layer i attends to scale i modulo ``scales``; if ``masked``, within its slots' masks."""
         super().__init__()
         self.masked = masked
         self.start = nn.Embedding(queries, channels)

@@ -91,11 +91,10 @@ class PixelNetwork(nn.Module):
         no_object_weight: float = 1.0,
         recompute: Sequence[str] = (),
     ) -> None:
-        """Keep the parts.
+        """``no_object_weight``, above 0, is what "no object" weighs in the class loss.
 
-        ``no_object_weight``, above 0, is what "no object" weighs in the class loss; ``recompute``
-        names parts whose activations are computed again in the backward pass. ValueError if the
-        weight is 0, or norms of such a part gather statistics.
+        ``recompute`` names parts whose activations are computed again in the backward pass.
+        ValueError if the weight is 0, or norms of such a part gather statistics.
         """
         super().__init__()
         if "backbone" in recompute:

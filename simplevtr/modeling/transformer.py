@@ -94,10 +94,7 @@ class Transformer(nn.Module):
         decoder_input: str = "zeros",
         recompute_encoder: bool = False,
     ) -> None:
-        """Create the layers.
-
-        ``decoder_input`` is what the first decoder layer starts from, "zeros" (DETR) or "query".
-        """
+        """``decoder_input``: what the first decoder layer takes, "zeros" (DETR) or "query"."""
         super().__init__()
         self.decoder_input = decoder_input
         self.recompute_encoder = recompute_encoder
