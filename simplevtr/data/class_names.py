@@ -18,9 +18,8 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 logger = logging.getLogger(__name__)
 
-# What a dataset's metadata keeps of its classes.
-_OURS = ("label_names", "label_ids")
-_THINGS = ("thing_classes", "thing_dataset_id_to_contiguous_id")
+# What a dataset's metadata keeps of its classes: the settled order, and what was loaded by it.
+_KEPT = ("settled_classes", "thing_classes", "thing_dataset_id_to_contiguous_id")
 
 
 def settle_classes(cfg: CfgNode, *, train: bool, known: Classes | None = None) -> Classes:
@@ -70,10 +69,10 @@ def align_datasets(
     for name, own in found.items():
         _compare(name, own.names, source, known.names, subset=subset)
     for metadata in map(MetadataCatalog.get, names):
-        if [metadata.get(key) for key in _OURS] != [[*known.names], [*known.ids]]:
-            for key in (*_OURS, *_THINGS):  # of an earlier run in this process
+        if metadata.get("settled_classes") != known:
+            for key in _KEPT:  # of an earlier run in this process
                 vars(metadata).pop(key, None)
-            metadata.set(label_names=[*known.names], label_ids=[*known.ids])
+            metadata.set(settled_classes=known)
     return known
 
 
@@ -86,10 +85,8 @@ def dataset_classes(name: str) -> Classes:
 
 def settled_classes(names: Sequence[str]) -> Classes | None:
     """The class order that these datasets were given, None if they have not been given one."""
-    found = [[MetadataCatalog.get(name).get(key) for key in _OURS] for name in names]
-    if not found or None in found[0] or any(other != found[0] for other in found):
-        return None
-    return Classes(*map(tuple, found[0]))
+    found = {MetadataCatalog.get(name).get("settled_classes") for name in names}
+    return found.pop() if len(found) == 1 else None
 
 
 def _compare(

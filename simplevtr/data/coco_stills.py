@@ -94,8 +94,8 @@ def load_coco_stills(
 
 def _load_registered(name: str) -> list[Record]:
     metadata = MetadataCatalog.get(name)
-    own = metadata.get("label_names")
-    classes = own or [category for _, category in stills_categories(name)]
+    settled = metadata.get("settled_classes")
+    classes = settled.names if settled else [category for _, category in stills_categories(name)]
     records = load_coco_stills(metadata.json_file, metadata.image_root, classes)
     metadata.set(thing_classes=list(classes))
     return records

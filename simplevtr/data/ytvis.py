@@ -74,9 +74,9 @@ def load_ytvis_json(
     The file names in it start at the folder ``image_root``, where all frames must exist. A file
     that has been read already and has not changed since is not parsed again. For a registered
     dataset ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` are set in its metadata, and
-    for a public one the categories must be the official ones. If its metadata has ``label_names``,
-    these are the classes, matched by name, and tracks of other categories are left out; else the
-    file's, sorted by id, are.
+    for a public one the categories must be the official ones. If its metadata has
+    ``settled_classes``, these are the classes, matched by name, and tracks of other categories are
+    left out; else the file's, sorted by id, are.
 
     Returns:
         One dict per video: ``file_names`` (paths), ``height``, ``width`` (pixels), ``length``
@@ -102,7 +102,8 @@ def load_ytvis_json(
             )
         names = dict(official)  # in the official spelling
     metadata = MetadataCatalog.get(dataset_name) if dataset_name else Metadata()
-    order = metadata.get("label_names") or [*names.values()]
+    settled = metadata.get("settled_classes")
+    order = settled.names if settled else names.values()
     places = {name: label for label, name in enumerate(order)}
     labels = {number: places[name] for number, name in names.items() if name in places}
     records = records_of(file, image_root, labels)
