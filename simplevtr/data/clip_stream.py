@@ -77,16 +77,9 @@ class ClipStream(torch.utils.data.Dataset):
 
     def places(self, first: int) -> Iterator[tuple[int, int]]:
         """The (place in the stream, item) pairs of this process, after its first ``first`` ones."""
-        begin = first * self.processes + self.rank
-        return itertools.islice(self._all_places(begin), 0, None, self.processes)
-
-    def _all_places(self, first: int) -> Iterator[tuple[int, int]]:
-        begin = 0
-        for epoch in itertools.count():
-            order = self._order(epoch)
-            skipped = max(0, first - begin)
-            yield from enumerate(order[skipped:].tolist(), start=begin + skipped)
-            begin += len(order)
+        orders = (self._order(epoch).tolist() for epoch in itertools.count())
+        places = enumerate(itertools.chain.from_iterable(orders))
+        return itertools.islice(places, first * self.processes + self.rank, None, self.processes)
 
     def _order(self, epoch: int) -> np.ndarray:
         """The items of an epoch; visits that are not whole are rounded up or down at random."""
