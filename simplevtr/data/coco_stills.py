@@ -5,7 +5,7 @@ The mapper makes a clip of such a record, see :mod:`simplevtr.data.pseudo_video`
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -76,7 +76,14 @@ def load_coco_stills(
     """
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
     file, kinds = read_once(json_file, _read_checked)
-    labels = _match(file, kinds, classes)
+    found = match_categories(kinds, classes)
+    pairs = ((category.id, found[category.name]) for category in file.categories)
+    labels = {number: label for number, label in pairs if label is not None}
+    if not labels:
+        raise ValueError(
+            f"{json_file}: none of its categories, such as {', '.join([*found][:_SHOWN])}, is "
+            f"one of {', '.join(classes)}"
+        )
     records = [record | {"still": True} for record in records_of(file, image_root, labels)]
     usable = [record for record in records if record["annotations"][0]]
     find_frames(usable, json_file, image_root, "images")
@@ -147,18 +154,3 @@ def _image(entry: dict[str, Any]) -> Video:
     height, width = (checks.integer(entry, key, least=1) for key in ("height", "width"))
     name = checks.text(entry, "file_name")
     return Video(checks.integer(entry, "id"), height, width, 1, [name])
-
-
-def _match(
-    file: AnnotationFile, kinds: Mapping[str, str | None], classes: Sequence[str]
-) -> dict[int, int]:
-    """The contiguous ids of the categories of the file that the model has; ``kinds`` by name."""
-    found = match_categories(kinds, classes)
-    labels = ((category.id, found[category.name]) for category in file.categories)
-    matched = {number: label for number, label in labels if label is not None}
-    if not matched:
-        raise ValueError(
-            f"{file.source}: none of its categories, such as {', '.join([*found][:_SHOWN])}, is "
-            f"one of {', '.join(classes)}"
-        )
-    return matched
