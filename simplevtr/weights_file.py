@@ -70,7 +70,11 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
         # torch looks before the beginning of an archive that was cut off early.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
-        raise _unsafe(path, error) from error
+        raise ValueError(
+            f"{path} is not a checkpoint that can be read safely: {_reason(path, error)}. Allowed "
+            "are .pth files of tensors and plain containers, .pkl files of NumPy arrays, and "
+            ".safetensors files"
+        ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no weights, a dict of names and tensors")
     for key in _MODEL_KEYS:
@@ -233,14 +237,6 @@ def _content(path: Path, mapped: bool) -> Any:
     with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-
-
-def _unsafe(path: Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"{path} is not a checkpoint that can be read safely: {_reason(path, error)}. Allowed are "
-        ".pth files of tensors and plain containers, .pkl files of NumPy arrays, and .safetensors "
-        "files"
-    )
 
 
 def _reason(path: Path, error: Exception) -> str:
