@@ -20,10 +20,8 @@ def epoch_items(lengths: Sequence[int], frames: int, scheme: str) -> list[tuple[
     """
     if scheme == "video":
         return [(index, None) for index in range(len(lengths))]
-    if scheme == "frame":
-        return [(index, t) for index, length in enumerate(lengths) for t in range(length)]
-    visits = [-(-length // frames) for length in lengths]
-    # The middle of each of so many equal parts of the video.
+    visits = lengths if scheme == "frame" else [-(-length // frames) for length in lengths]
+    # The middle of each of so many equal parts of the video; of as many as frames it is each frame.
     return [
         (index, (2 * k + 1) * length // (2 * count))
         for index, (length, count) in enumerate(zip(lengths, visits, strict=True))
