@@ -50,10 +50,9 @@ def refit_classes(
         fitted[-1] = rows[-1]
         if by_name and have == expected:
             row_of = {n: row for row, n in enumerate(names, start=offset) if n}
-            places = match_categories(dict.fromkeys(row_of), target.classes)
-            found = {row_of[n]: place for n, place in places.items() if place is not None}
-            for row, place in found.items():
-                fitted[place - 1 - len(target.classes)] = rows[row]
+            found = match_categories(dict.fromkeys(row_of), target.classes)
+            for n, place in found.items():
+                fitted[place - 1 - len(target.classes)] = rows[row_of[n]]
             count = len(target.classes)
             rule = f'{len(found)} of {count} and "no object" by their names, others initial'
         elif have == want and as_it_is:

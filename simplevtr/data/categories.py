@@ -84,10 +84,8 @@ def first_difference(
     return None
 
 
-def match_categories(
-    names: Mapping[str, str | None], targets: Sequence[str]
-) -> dict[str, int | None]:
-    """For each name, with its supercategory or None, the index of its target or None.
+def match_categories(names: Mapping[str, str | None], targets: Sequence[str]) -> dict[str, int]:
+    """The index of its target for each name that has one; names have their supercategory or None.
 
     Case, and blanks or hyphens in place of underscores, do not count. "motorcycle" is "motorbike"
     and "frisbee" is "flying_disc". A "mouse" of the supercategory "electronic", as COCO has it, is
@@ -99,10 +97,8 @@ def match_categories(
         if first != index:
             raise ValueError(f"categories {targets[first]!r} and {target!r} cannot be told apart")
     plain = {name: plain_name(name) for name in names}
-    return {
-        name: places.get(_OTHER_THINGS.get((plain[name], kind), plain[name]))
-        for name, kind in names.items()
-    }
+    meant = {n: _OTHER_THINGS.get((plain[n], kind), plain[n]) for n, kind in names.items()}
+    return {name: places[target] for name, target in meant.items() if target in places}
 
 
 def plain_name(name: str) -> str:

@@ -77,11 +77,10 @@ def load_coco_stills(
     json_file, image_root = os.fspath(json_file), os.fspath(image_root)
     file, kinds = read_once(json_file, _read_checked)
     found = match_categories(kinds, classes)
-    pairs = ((category.id, found[category.name]) for category in file.categories)
-    labels = {number: label for number, label in pairs if label is not None}
+    labels = {c.id: found[c.name] for c in file.categories if c.name in found}
     if not labels:
         raise ValueError(
-            f"{json_file}: none of its categories, such as {', '.join([*found][:_SHOWN])}, is "
+            f"{json_file}: none of its categories, such as {', '.join([*kinds][:_SHOWN])}, is "
             f"one of {', '.join(classes)}"
         )
     records = [record | {"still": True} for record in records_of(file, image_root, labels)]
