@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from simplevtr.conversion.names import DETR, TORCHVISION, VISTR
+from simplevtr.conversion.names import DETR, TORCHVISION, VISTR, translator
 from simplevtr.data.categories import COCO_CATEGORIES, YTVIS_2019_CATEGORIES
 
 from detectron2.checkpoint.c2_model_loading import convert_basic_c2_names
@@ -46,22 +46,23 @@ def _from_detectron2(name: str) -> str | None:
     return f"network.backbone.{name}" if re.match(r"stem\.|res[2-5]\.", name) else None
 
 
+_from_vistr, _from_detr = translator(VISTR), translator(DETR)
 _COCO = dict(COCO_CATEGORIES)
 
 LAYOUTS = {
     "vistr": Layout(
-        lambda name: VISTR.to_ours(_official(name)),
+        lambda name: _from_vistr(_official(name)),
         slots=10,
         class_offset=1,
         classes=tuple(name for _, name in YTVIS_2019_CATEGORIES),
     ),
     "detr": Layout(
-        lambda name: DETR.to_ours(_official(name)),
+        lambda name: _from_detr(_official(name)),
         slots=0,
         class_offset=1,
         classes=tuple(_COCO.get(i, "") for i in range(1, max(_COCO) + 1)),
     ),
-    "torchvision": Layout(TORCHVISION.to_ours),
+    "torchvision": Layout(translator(TORCHVISION)),
     "detectron2": Layout(_from_detectron2),
     "simplevtr": Layout(lambda name: name if name.startswith("network.") else None),
 }

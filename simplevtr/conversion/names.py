@@ -1,7 +1,7 @@
 """Which of our names stands for which of VisTR's: one table, read in both directions.
 
-A row pairs two name prefixes; what follows the prefix is the same on both sides. ``{}`` stands for
-a number that both sides share, such as that of a layer.
+A row pairs a prefix of theirs with ours; what follows the prefix is the same on both sides. ``{}``
+stands for a number that both sides share, such as that of a layer.
 """
 
 import re
@@ -10,20 +10,12 @@ from collections.abc import Callable, Iterable
 Row = tuple[str, str]
 
 
-class NameTable:
-    """Rows of (their prefix, our prefix); ``to_ours`` and ``to_theirs`` translate names.
+def translator(rows: Iterable[Row]) -> Callable[[str], str | None]:
+    """What turns a name with the first prefix of a row into one with the second, or None.
 
     Each prefix ends at a dot and occurs once on its side; of several that match a name the longest
-    counts. The translation is None if no row matches.
+    counts.
     """
-
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self.rows = tuple(rows)
-        self.to_ours = _translator(self.rows)
-        self.to_theirs = _translator((ours, theirs) for theirs, ours in self.rows)
-
-
-def _translator(rows: Iterable[Row]) -> Callable[[str], str | None]:
     longest_first = sorted(rows, key=lambda row: len(row[0]), reverse=True)
     patterns = [(re.compile(re.escape(a).replace(r"\{\}", r"(\d+)")), b) for a, b in longest_first]
 
@@ -96,8 +88,8 @@ _PLAIN_END = [
     ("mask_head.out_lay.", "mask_head.deform.1."),
 ]
 
-VISTR = NameTable(_prefixed("", "network.", [*_prefixed("vistr.", "", _DETR), *_MASK_HEAD]))
+VISTR = _prefixed("", "network.", [*_prefixed("vistr.", "", _DETR), *_MASK_HEAD])
 # Reads DETR's weights, under VisTR's prefix (``layouts`` puts it there), with either's mask head.
-DETR = NameTable([*VISTR.rows, *_prefixed("", "network.", _PLAIN_END)])
+DETR = [*VISTR, *_prefixed("", "network.", _PLAIN_END)]
 # What else is in a block (squeeze and excitation) is the backbone's too, though we have no place.
-TORCHVISION = NameTable(_prefixed("", "network.backbone.", [*_RESNET, *_BLOCKS]))
+TORCHVISION = _prefixed("", "network.backbone.", [*_RESNET, *_BLOCKS])

@@ -6,7 +6,7 @@ from simplevtr.conversion.conversion_report import ConversionReport, Entry
 from simplevtr.conversion.convolutions import OUTPUTS, refit_layer
 from simplevtr.conversion.draft import Draft, Piece
 from simplevtr.conversion.layouts import LAYOUTS, layout_of
-from simplevtr.conversion.names import VISTR
+from simplevtr.conversion.names import VISTR, translator
 from simplevtr.conversion.transformer import QUERIES
 
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 SHOWN = 20  # names in an error
 _DEFORM = "network.mask_head.deform.0.conv."
 _LOGIT = "network.mask_head.temporal.3."
+_to_theirs = translator((ours, theirs) for theirs, ours in VISTR)
 
 
 def to_vistr(
@@ -63,14 +64,14 @@ def to_vistr(
     for ours, why in homeless.items():
         draft.drop(ours, why)
     _give_vistrs_offsets(draft)
-    named = ((VISTR.to_theirs(ours), piece) for ours, piece in draft.pieces.items())
+    named = ((_to_theirs(ours), piece) for ours, piece in draft.pieces.items())
     draft.pieces = {theirs: piece for theirs, piece in named if theirs}
     return draft.finished(layout, (Entry(name, None, why) for name, why in missing.items()))
 
 
 def _homeless(draft: Draft, slots: int, query_frames: int | None) -> dict[str, str]:
     """Our names that VisTR has no place for, with the reason."""
-    unknown = (name for name in draft.pieces if VISTR.to_theirs(name) is None)
+    unknown = (name for name in draft.pieces if _to_theirs(name) is None)
     result = dict.fromkeys(unknown, "VisTR has no such part")
     if QUERIES in draft.pieces:
         rows = len(draft.pieces[QUERIES].tensor)
@@ -103,7 +104,7 @@ def _missing(draft: Draft) -> dict[str, str]:
         has.append(f"{_DEFORM}offset.")
     return {
         theirs.rstrip("."): "VisTR's, and not in the source"
-        for theirs, ours in VISTR.rows
+        for theirs, ours in VISTR
         if "{}" not in ours and not any(name.startswith(ours) for name in has)
     }
 
