@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from simplevtr.formats.files import NAME_ROOM, check_output, refuse_existing
 from simplevtr.formats.images import image_header
@@ -158,6 +158,7 @@ class TrackPngSink(Sink):
                 raise ValueError(f"{file}: is a picture, but not of tracks; choose another folder")
         super().__init__(path, size, overwrite=overwrite)
         self._names = names
+        self._values: dict[int, int] = {}  # by track id, from its first frame on
         self.overlaps = 0
 
     def write(self, tracks: FrameTracks) -> None:
@@ -171,11 +172,13 @@ class TrackPngSink(Sink):
         if tracks.index != self.count:
             raise ValueError(f"{name} came, expected {self.count}")
         picture = np.zeros(self.size, dtype=np.uint16)
-        values = list(map(self._value, tracks.track_ids, tracks.labels))
-        rows = zip(tracks.scores, tracks.track_ids, values, tracks.masks, strict=True)
+        for track_id, label in zip(tracks.track_ids, tracks.labels, strict=True):
+            if track_id not in self._values:
+                self._values[track_id] = self._value(track_id, label)
+        rows = zip(tracks.scores, tracks.track_ids, tracks.masks, strict=True)
         # The last one painted owns the pixel.
-        for _, _, value, mask in sorted(rows, key=lambda row: (row[0], -row[1])):
-            picture[coco_mask.decode(mask).astype(bool)] = value
+        for _, track_id, mask in sorted(rows, key=lambda row: (row[0], -row[1])):
+            picture[coco_mask.decode(mask).astype(bool)] = self._values[track_id]
         pixels = sum(int(coco_mask.area(mask)) for mask in tracks.masks)
         self.overlaps += pixels > int(np.count_nonzero(picture))
         file = f"{self.count:06d}.png" if self._names is None else self._names[self.count]
@@ -183,7 +186,7 @@ class TrackPngSink(Sink):
         self.count += 1
 
     def _value(self, track_id: int, label: int) -> int:
-        """The value of a track, from 1 to 65535."""
+        """The value of a new track, from 1 to 65535."""
         raise NotImplementedError
 
     def _image(self, picture: np.ndarray) -> Image.Image:
@@ -224,13 +227,7 @@ class MotsPngSink(TrackPngSink):
     more than 999 tracks.
     """
 
-    def __init__(self, *args: Any, **options: Any):
-        super().__init__(*args, **options)
-        self._values: dict[int, int] = {}  # by track id
-
     def _value(self, track_id: int, label: int) -> int:
-        if track_id in self._values:
-            return self._values[track_id]
         check_classes(f"{self.path}: track {track_id}", (label,))
         first = (label + 1) * NUMBERS
         # 65 is the last class, and 65535 the last value.
@@ -239,5 +236,4 @@ class MotsPngSink(TrackPngSink):
             found = f"label {label} has more than {NUMBERS - 1} tracks (track {track_id})"
             raise ValueError(f"{self.path}: {found}, for which MOTS has no numbers")
         own = first + track_id
-        self._values[track_id] = own if own in free else max(free)
-        return self._values[track_id]
+        return own if own in free else max(free)
