@@ -19,13 +19,7 @@ from simplevtr.engine.run_folder import only_run_in
 from simplevtr.formats.files import refuse_existing, write_bytes
 from simplevtr.terminal import command, number, say
 from simplevtr.toolbox.ablation import table
-from simplevtr.toolbox.ablation.jobs import (
-    check_configs,
-    check_settings,
-    cost_job,
-    make_jobs,
-    read_configs,
-)
+from simplevtr.toolbox.ablation.jobs import check_settings, cost_job, make_jobs, read_configs
 from simplevtr.toolbox.ablation.plan import Plan, read_plan
 from simplevtr.toolbox.ablation.schedule import run_jobs
 from simplevtr.visualization.plots import draw_ablation, write_figure
@@ -65,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
     ours = any((options.output / name).is_dir() for name in plan.runs)
     for name in _TABLES:
         refuse_existing(options.output / name, overwrite=ours, inputs=[options.plan])
-    configs = check_configs(plan)
+    configs = read_configs(plan, check=True)
     jobs = make_jobs(plan, names, options.output, configs)
     trains = [] if options.no_cost else [n for n in names if plan.runs[n].kind == "train"]
     costs = [cost_job(plan.runs[name], options.output, configs[name]) for name in trains]

@@ -5,7 +5,7 @@ in a job's folder has the plan's settings.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,38 +29,35 @@ Step = tuple[list[str], Path]
 _RUN_FILES = ("last_checkpoint", "metrics.json", "model_final.pth", "result.json")
 
 
-def read_configs(
-    plan: Plan, read: Callable[[Run], CfgNode] = lambda part: setup_cfg(part.config, part.words)
-) -> dict[str, CfgNode]:
+def read_configs(plan: Plan, *, check: bool = False) -> dict[str, CfgNode]:
     """The configs by the names of the runs and starts.
+
+    With ``check``, after each model was built and each test set read.
 
     ValueError: a config cannot be read, or of a run has not one test set; the message names the
     plan and the run.
     """
     configs: dict[str, CfgNode] = {}
-    parts = [part for run in plan.runs.values() for part in (run.source, run) if part]
-    for part in parts:
+    parts = {part.name: part for run in plan.runs.values() for part in (run.source, run) if part}
+    for name, part in parts.items():
         try:
-            cfg = configs[part.name] = configs.get(part.name) or read(part)
+            cfg = configs[name] = setup_cfg(part.config, part.words)
+            if check:
+                _check_config(part, cfg)
             if part.kind != "start" and len(tests := cfg.DATASETS.TEST) != 1:
                 text = "a table has the scores of exactly one dataset"
                 raise ValueError(f"DATASETS.TEST is {tests}; {text}")
         except (ValueError, KeyError, OSError) as error:
-            where = part.name if part.kind == "start" else f"run {part.name!r}"
+            where = name if part.kind == "start" else f"run {name!r}"
             raise ValueError(f"{plan.path}: {where}: {error_text(error)}") from error
+    if check:
+        for path in dict.fromkeys(_test_file(configs[name]) for name in plan.runs):
+            load_annotated(path)
     return configs
 
 
-def check_configs(plan: Plan) -> dict[str, CfgNode]:
-    """``read_configs``, after each model was built and each test set read; it raises the same."""
-    configs = read_configs(plan, _checked_config)
-    for path in dict.fromkeys(_test_file(configs[name]) for name in plan.runs):
-        load_annotated(path)
-    return configs
-
-
-def _checked_config(run: Run) -> CfgNode:
-    cfg, trains = setup_cfg(run.config, run.words), run.kind != "evaluate"
+def _check_config(run: Run, cfg: CfgNode) -> None:
+    trains = run.kind != "evaluate"
     check_device(cfg)
     settle_classes(cfg, train=trains)
     path = cfg.MODEL.WEIGHTS
@@ -72,7 +69,6 @@ def _checked_config(run: Run) -> CfgNode:
     on_cpu = cfg.clone()
     on_cpu.MODEL.DEVICE = "cpu"
     build_model(on_cpu)
-    return cfg
 
 
 def _test_file(cfg: CfgNode) -> str:
