@@ -50,10 +50,9 @@ class Planner:
         self._args, self._slots = args, slots
         self.clips = cfg.SOLVER.IMS_PER_BATCH  # of a step, all of them on the one GPU
         self.ways: dict[str, list[str]] = {"": []}  # a way's config keys and values
-        self._models = {"": self._model([])}
         if parts := list(filter(self._can_recompute, RECOMPUTABLE[cfg.MODEL.SIMPLEVTR.HEAD])):
             self.ways[RECOMPUTED] = [_RECOMPUTE, str(parts)]
-            self._models[RECOMPUTED] = self._model(self.ways[RECOMPUTED])
+        self._models = {way: self._model(words) for way, words in self.ways.items()}
         self._plans = {  # nothing is measured yet
             (size, way): MemoryPlan(partial(model.training, size=size, clips=self.clips))
             for size in ((short, round(short * 16 / 9)) for short in args.short_sides)
@@ -67,7 +66,7 @@ class Planner:
         """Not if it has batch norms, whose statistics would be those of less than a batch."""
         try:
             self._model([_RECOMPUTE, str([part])])
-        except ValueError:  # nothing else is wrong with the config, whose model is built
+        except ValueError:  # what else may be wrong, the model that recomputes nothing tells
             return False
         return True
 
