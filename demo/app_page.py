@@ -11,14 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from simplevtr.inference import (
-    DrawnOutputs,
-    Frames,
-    Targets,
-    VideoPredictor,
-    until_set,
-    wanted_in_result,
-)
+from simplevtr import inference
 from simplevtr.terminal import one_line
 from simplevtr.video_io import open_source
 from simplevtr.visualization import TrackPainter, track_rgb
@@ -61,7 +54,7 @@ class SegmentedVideo:
 class Page:
     """The page and what its controls do."""
 
-    predictor: VideoPredictor
+    predictor: inference.VideoPredictor
     folder: Path  # has one for the results of each session
     lowest_score: float  # of the tracks that the model returns
     stop_requests: dict[str, threading.Event] = field(default_factory=dict)  # by session
@@ -165,8 +158,9 @@ class Page:
         stop = self.stop_requests[request.session_hash] = threading.Event()
         try:
             source = open_source(path)
-            frames = _shown(source, source.length, progress, "Reading and segmenting")
-            return SegmentedVideo(path, self.predictor.predict(until_set(stop, frames))), None
+            read = inference.until_set(stop, source)
+            frames = _shown(read, source.length, progress, "Reading and segmenting")
+            return SegmentedVideo(path, self.predictor.predict(frames)), None
         except (ValueError, OSError, av.FFmpegError) as error:
             raise _error(error, path) from error
         finally:
@@ -190,11 +184,11 @@ class Page:
             draw_boxes=boxes, trail=int(trail), side_by_side=side_by_side,
         )  # fmt: skip
         stem = self._new_folder(request.session_hash) / Path(segmented.path).stem
-        targets = Targets(f"{stem}_tracks.mp4", results=f"{stem}_results.json")
-        wanted = wanted_in_result(result, painter)
+        targets = inference.Targets(f"{stem}_tracks.mp4", results=f"{stem}_results.json")
+        wanted = inference.wanted_in_result(result, painter)
         try:
             source = open_source(segmented.path)
-            with DrawnOutputs(targets, source, painter) as outputs:
+            with inference.DrawnOutputs(targets, source, painter) as outputs:
                 frames = _shown(islice(source, count), count, progress, "Drawing")
                 outputs.draw(result, frames)
             self.predictor.write_results(targets.results, wanted)
@@ -217,7 +211,9 @@ class Page:
         return new
 
 
-def _shown(frames: Frames, total: int | None, progress: gr.Progress, what: str) -> Frames:
+def _shown(
+    frames: inference.Frames, total: int | None, progress: gr.Progress, what: str
+) -> inference.Frames:
     """Pass frames on and show how many, a few times a second."""
     due = 0.0
     for index, frame in enumerate(frames):

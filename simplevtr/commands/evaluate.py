@@ -15,19 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from simplevtr import terminal
+from simplevtr.evaluation import ytvis_eval
 from simplevtr.evaluation.analysis import subsets
 from simplevtr.evaluation.analysis.error_breakdown import break_down_errors, errors_table
 from simplevtr.evaluation.analysis.hota import hota_table, score_hota, trackeval_hota
 from simplevtr.evaluation.analysis.region_similarity import PROPOSALS, regions_table, score_regions
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
-from simplevtr.evaluation.ytvis_eval import (
-    AREA_LIMITS,
-    check_area_limits,
-    evaluate_tracks,
-    scores_as_json,
-    scores_table,
-    without_nan,
-)
 from simplevtr.formats.files import refuse_existing, write_json
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_annotated
@@ -35,7 +28,7 @@ from simplevtr.formats.ytvis import load_annotated
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     terminal.add_unknown_categories(parser)
-    terminal.add_area_limits(parser, AREA_LIMITS)
+    terminal.add_area_limits(parser, ytvis_eval.AREA_LIMITS)
     add = parser.add_argument
     add("--gt", required=True, type=Path, help="annotation file, .json or .json.gz")
     add("--results", required=True, type=Path, help=".json, .json.gz or .zip")
@@ -60,7 +53,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @terminal.command(_add_options)
 def main(options: argparse.Namespace) -> None:
     """Score, write the scores and print the table."""
-    check_area_limits(options.area_limits)
+    ytvis_eval.check_area_limits(options.area_limits)
     limits = {name: getattr(options, f"{name}_limits") for name in subsets.GROUPS}
     limits = {name: pair for name, pair in limits.items() if pair is not None}
     subsets.check_subset_limits(limits)
@@ -71,8 +64,8 @@ def main(options: argparse.Namespace) -> None:
     refuse_existing(options.output, overwrite=options.overwrite, inputs=inputs)
     gt = load_annotated(options.gt)
     results = load_results(options.results, gt, skip_unknown=options.unknown_categories == "skip")
-    scores = evaluate_tracks(gt, results, area_limits=options.area_limits)
-    tables, content = [scores_table(scores)], scores_as_json(scores)
+    scores = ytvis_eval.evaluate_tracks(gt, results, area_limits=options.area_limits)
+    tables, content = [ytvis_eval.scores_table(scores)], ytvis_eval.scores_as_json(scores)
     content["scored_on"] = {
         "videos": len(gt.videos),
         "tracks": len(gt.tracks or ()),
@@ -97,7 +90,8 @@ def main(options: argparse.Namespace) -> None:
         regions = score_regions(gt, results, proposals=options.j)
         tables.append(regions_table(regions))
         content["J"] = asdict(regions)
-    write_json(options.output, without_nan(content), overwrite=options.overwrite, indent=2)
+    content = ytvis_eval.without_nan(content)
+    write_json(options.output, content, overwrite=options.overwrite, indent=2)
     terminal.say("\n\n".join(tables))
 
 
