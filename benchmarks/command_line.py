@@ -57,12 +57,12 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def benchmark(
     add_arguments: Callable[[argparse.ArgumentParser], None], *, model: bool = False
-) -> Callable[[Callable[[argparse.Namespace], tuple[Any, ...]]], Command]:
+) -> Callable[[Callable[[argparse.Namespace], tuple[Any, str]]], Command]:
     """Decorate a function that measures, see ``command``.
 
-    It returns the figures, which JSON can hold, the text to print, and the exit status if that may
-    differ from 0. ``--json`` says where the figures go; with ``model`` the command has the
-    options of ``model_config``.
+    It returns the figures, which JSON can hold, and the text to print; the exit status is 1 if one
+    of several rows of figures is an error (``measured_rows``). ``--json`` says where the figures
+    go; with ``model`` the command has the options of ``model_config``.
     """
 
     def add_all(parser: argparse.ArgumentParser) -> None:
@@ -75,18 +75,18 @@ def benchmark(
             add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
         add_arguments(parser)
 
-    def decorate(measure: Callable[[argparse.Namespace], tuple[Any, ...]]) -> Command:
+    def decorate(measure: Callable[[argparse.Namespace], tuple[Any, str]]) -> Command:
         # What the machine cannot compute, or has no memory for, also ends in one line.
         @command(add_all, errors=(FloatingPointError, torch.OutOfMemoryError))
         @functools.wraps(measure)
         def measured(args: argparse.Namespace) -> int:
             if args.json is not None:
                 check_output(args.json, overwrite=args.overwrite, suffixes=(".json",))
-            figures, text, *status = measure(args)
+            figures, text = measure(args)
             if args.json is not None:
                 write_json(args.json, without_nan(figures), overwrite=args.overwrite, indent=2)
             say(text)
-            return status[0] if status else 0
+            return int(isinstance(figures, list) and any("error" in row for row in figures))
 
         return measured
 

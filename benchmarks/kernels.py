@@ -77,15 +77,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 @benchmark(_add_options)
-def main(args: argparse.Namespace) -> tuple[list[Row], str, int]:
+def main(args: argparse.Namespace) -> tuple[list[Row], str]:
     """Measure the layers in one process."""
     check_measured(setup_cfg("", ["MODEL.DEVICE", args.device]))
     layers = {name: shape for name, shape in LAYERS.items() if not args.small or "small" in name}
     jobs = [(shape, torch.device(args.device)) for shape in layers.values()]
     found = zip(layers, measured_rows(measure_layer, jobs), strict=True)
     rows = [{"layer": name} | row for name, row in found]
-    status = int(any("error" in row for row in rows))
-    return rows, f"{machine(args.device)}, torch {torch.__version__}\n\n{table(rows)}", status
+    return rows, f"{machine(args.device)}, torch {torch.__version__}\n\n{table(rows)}"
 
 
 if __name__ == "__main__":
