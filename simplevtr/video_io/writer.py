@@ -172,11 +172,9 @@ class GifSink(_VideoSink):
         )
         split, use = graph.add("split"), graph.add("paletteuse", "new=1:dither=none")
         palette = graph.add("palettegen", "stats_mode=single")
-        source.link_to(split)
-        split.link_to(use, 0, 0)
+        graph.link_nodes(source, split, use, graph.add("buffersink"))
         split.link_to(palette, 1, 0)
         palette.link_to(use, 0, 1)
-        use.link_to(graph.add("buffersink"))
         graph.configure()
 
     def _append(self, frame: np.ndarray, timing: FrameTiming | None) -> None:
