@@ -94,10 +94,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--dataset", default="embedded_easy_long", help="a registered dataset")
     share, score, windows = number(least=0, below=1), number(least=0, most=1), [0, 10, 20, 40, 80]
-    powers = {"type": number(least=0), "nargs": "+", "help": "default: TEST.LENGTH_POWER"}
     add("--windows", type=NATURAL, nargs="+", default=windows, help="0: the whole video")
     add("--overlaps", type=share, nargs="+", default=[0.25, 0.5], help="shares of the window")
-    add("--powers", **powers)
+    add("--powers", type=number(least=0), nargs="+", help="default: TEST.LENGTH_POWER")
     add("--score-threshold", type=score, default=SCORE_THRESHOLD, help="of identity switches")
     add("--dropout-seeds", type=NATURAL, nargs="+", default=[], help="of rows with dropout on")
 
