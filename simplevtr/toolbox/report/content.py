@@ -13,13 +13,8 @@ from operator import attrgetter
 from statistics import fmean
 from typing import Any
 
+from simplevtr.evaluation.analysis import track_matching as matching
 from simplevtr.evaluation.analysis.id_switches import IdSwitch, find_id_switches
-from simplevtr.evaluation.analysis.track_matching import (
-    IOU_THRESHOLD,
-    confuse_categories,
-    match_tracks,
-    match_video,
-)
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD, ScoredVideo, tracks_by_video
 from simplevtr.evaluation.ytvis_eval import (
     AREA_LIMITS,
@@ -52,7 +47,7 @@ class ReportSettings:
     videos: int = _option(6, "N", "show N of the worst videos and N of the best")
     switches: int = _option(6, "N", "show N identity switches")
     iou_threshold: float = _option(
-        IOU_THRESHOLD, "IOU", "least IoU of tracks and masks that match, except for AP"
+        matching.IOU_THRESHOLD, "IOU", "least IoU of tracks and masks that match, except for AP"
     )
     score_threshold: float = _option(
         SCORE_THRESHOLD, "SCORE", "tracks with a lower score count for AP alone"
@@ -122,7 +117,7 @@ class Content:
         switches = find_id_switches(self.gt, self.results, **limits)
         by_video = Counter(switch.video_id for switch in switches)
         data["scores"] = self._scores()
-        data["confusion"] = confuse_categories(self.gt, self.results, **limits).tolist()
+        data["confusion"] = matching.confuse_categories(self.gt, self.results, **limits).tolist()
         data["videos"] = [
             _about(scored.video)
             | score_video(scored, self.shown[str(scored.video.id)], iou_threshold)
@@ -167,11 +162,11 @@ class Content:
         """
         scored, threshold = self.shown[video_id], self.settings.iou_threshold
         frames = evenly_spaced(scored.video.length, self.settings.max_frames)
-        pairs, on_crowd, iou = match_video(scored, iou_threshold=threshold)
+        pairs, on_crowd, iou = matching.match_video(scored, iou_threshold=threshold)
         left = iou.copy()
         left[[*pairs, *on_crowd]] = 0.0
         left[:, list(pairs.values())] = 0.0
-        others = match_tracks(left, threshold)
+        others = matching.match_tracks(left, threshold)
         kinds = dict.fromkeys(pairs, "match") | dict.fromkeys(on_crowd, "crowd")
         kinds |= dict.fromkeys(others, "category")
         pairs |= others
@@ -236,7 +231,7 @@ def score_video(scored: ScoredVideo, shown: ScoredVideo, iou_threshold: float) -
         over the true tracks of the IoU with their match, 0 for a miss. ``ap``, ``ap50`` and ``iou``
         are None if no track is true.
     """
-    matches, on_crowd, iou = match_video(shown, iou_threshold=iou_threshold)
+    matches, on_crowd, iou = matching.match_video(shown, iou_threshold=iou_threshold)
     misses = len(shown.true) - len(matches)
     ap = ap50 = mean_iou = None
     if shown.true:
