@@ -47,7 +47,6 @@ class StreamReader:
         # The header of an mp4 in fragments counts the frames of the first one.
         if self.length and self.seconds and self.fps and self.seconds * self.fps > self.length + 1:
             self.length = None
-        self.count = 0  # frames returned so far
         self.bad_packets = 0  # packets left out so far
         self.bad_tail = False  # whether no frame came after the latest of them
         # Frames that FFmpeg filled up or complains about, or whose packet has a gap before it
@@ -73,10 +72,9 @@ class StreamReader:
                 logger.warning(
                     "%s: frame %d is %dx%d pixels, the first one %dx%d; it and those after it are "
                     "brought to the first one's size",
-                    self._name, self.count, frame.width, frame.height, size[1], size[0],
+                    self._name, len(self.timeline), frame.width, frame.height, size[1], size[0],
                 )  # fmt: skip
             self.timeline.add(frame.pts, frame.duration, frame.dts)
-            self.count += 1
             image = frame.to_ndarray(format="rgb24", height=size[0], width=size[1])
             swap_axes, flip_rows, flip_columns = turn
             image = image.swapaxes(0, 1) if swap_axes else image
@@ -94,7 +92,7 @@ class StreamReader:
                 except av.FFmpegError:
                     self.bad_packets += 1
                     self.bad_tail = True
-                    if not self.count and self.bad_packets >= _HOPELESS:
+                    if not len(self.timeline) and self.bad_packets >= _HOPELESS:
                         return
                     continue
                 marked = sum(frame.is_corrupt for frame in frames)
@@ -146,11 +144,12 @@ class VideoSource(FrameSource):
 
     def _report_damage(self, reader: StreamReader) -> None:
         """Warn once when frames are missing, or a video ends earlier than its header states."""
-        cut = bool(self.length and reader.count < self.length)
+        count = len(reader.timeline)
+        cut = bool(self.length and count < self.length)
         if reader.seconds and self.fps and (cut or self.length is None):
             # An edit list may hide frames that the header counts; nothing is missing then.
             cut = reader.timeline.end() + 1 / self.fps < reader.seconds
-        if self.damage or reader.count == 0:
+        if self.damage or count == 0:
             return
         if reader.bad_packets and not (reader.error or reader.bad_tail):
             first, why = "", f"{reader.bad_packets} packets between them are broken"
@@ -160,7 +159,7 @@ class VideoSource(FrameSource):
             first, why = "", f"errors in at least {reader.bad_frames} of them"
         else:
             return
-        frames = f"{first}{reader.count}{f' of {self.length}' if self.length else ''} frames"
+        frames = f"{first}{count}{f' of {self.length}' if self.length else ''} frames"
         what = "broke off" if self.live and reader.error else "damaged"
         self.damage = f"{what}; {frames} can be read and are kept ({why})"
         logger.warning("%s: %s", self.path, self.damage)
