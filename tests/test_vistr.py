@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simplevtr import setup_cfg
 from simplevtr.conversion import Target, convert
-from simplevtr.conversion.names import VISTR
+from simplevtr.conversion.names import VISTR, translator
 from simplevtr.structures import ClipBatch, ClipTargets
 
 import numpy as np
@@ -136,8 +136,9 @@ def test_gradients(vistr, golden):
     model = vistr.double().eval()
     losses, _ = losses_of(model, targets_of(golden))
     sum(losses.values()).backward()
+    to_theirs = translator((ours, theirs) for theirs, ours in VISTR)
     found = {
-        VISTR.to_theirs(name): parameter.grad
+        to_theirs(name): parameter.grad
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
