@@ -9,7 +9,7 @@ others are made. datasets/README.md describes the files and the variants.
 import argparse
 import shutil
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -101,7 +101,10 @@ def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
     if overwrite:
         return False
     for stamp in stamps:
-        if (found := read_json(stamp)) != asdict(settings):
+        found = None
+        with suppress(ValueError):  # cut off or damaged: equal to no settings
+            found = read_json(stamp)
+        if found != asdict(settings):
             raise FileExistsError(
                 f"{folder} was made with other settings: {stamp.name} holds {found}, "
                 f"wanted {asdict(settings)}; choose another output folder or pass --overwrite"

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
-from simplevtr.toolbox.ablation import jobs, schedule
+from simplevtr.toolbox.ablation import jobs, schedule, table
 from simplevtr.toolbox.ablation.plan import read_plan
 from tools import ablate
 
@@ -99,6 +99,7 @@ def result(plan, name, seed=1):
         ({"SOLVER.MAX_ITER": "many"}, "run 'more'.*MAX_ITER|run 'more'.*mismatch"),
         ({"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}, "run 'more'.*plian"),
         ({"DATASETS.TEST": []}, r"run 'more'.*DATASETS\.TEST"),
+        ({"DATASETS.TEST": ["no"]}, "run 'more': 'no' is not a registered video dataset"),
     ],
 )
 def test_configs_are_checked_before_anything_runs(plan, capsys, opts, message):
@@ -305,6 +306,9 @@ def test_tables_leave_out_what_began_with_other_weights(plan, with_start):
     assert run(plan, FakeLaunch(), "--tables-only") == 0
     rows = {row["name"]: row["seeds"] for row in csv.DictReader((out / "table.csv").open())}
     assert rows["base"] == "2"
+    known = read_plan(plan)
+    results, _ = table.collect(known, out, jobs.read_configs(known))
+    assert [*results] == [*known.runs]  # the order of the plot, too
 
 
 def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys):

@@ -219,6 +219,9 @@ def test_interrupted_run_is_made_again(tmp_path):
     (folder / "train/JPEGImages/video_00002/00001.jpg").write_bytes(b"half")
     make_embedded_dataset(tmp_path / "cut", variant="easy", **TINY)
     assert hashes(tmp_path / "cut") == hashes(tmp_path / "whole")
+    (folder / "embedded.json").write_text('{"variant": "ea')
+    with pytest.raises(FileExistsError, match="other output folder or pass --overwrite"):
+        make_embedded_dataset(tmp_path / "cut", variant="easy", **TINY)
 
 
 def test_foreign_folder_is_never_touched(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 
 from simplevtr.config import default_config
 from simplevtr.config_file import flat
+from simplevtr.data.builtin import check_registered
 from simplevtr.data.class_names import settle_classes
 from simplevtr.formats.files import read_json
 from simplevtr.formats.ytvis import load_annotated
@@ -47,6 +48,7 @@ def read_configs(plan: Plan, *, check: bool = False) -> dict[str, CfgNode]:
             if part.kind != "start" and len(tests := cfg.DATASETS.TEST) != 1:
                 text = "a table has the scores of exactly one dataset"
                 raise ValueError(f"DATASETS.TEST is {tests}; {text}")
+            check_registered(cfg.DATASETS.TEST)
         except (ValueError, KeyError, OSError) as error:
             where = name if part.kind == "start" else f"run {name!r}"
             raise ValueError(f"{plan.path}: {where}: {error_text(error)}") from error

@@ -62,7 +62,7 @@ def collect(
             costs[job.run.name] = result
         else:
             results.setdefault(job.run.name, {})[job.seed] = result
-    return results, costs
+    return {name: results[name] for name in plan.runs if name in results}, costs
 
 
 def summarise(
