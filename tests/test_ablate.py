@@ -306,9 +306,6 @@ def test_tables_leave_out_what_began_with_other_weights(plan, with_start):
     assert run(plan, FakeLaunch(), "--tables-only") == 0
     rows = {row["name"]: row["seeds"] for row in csv.DictReader((out / "table.csv").open())}
     assert rows["base"] == "2"
-    known = read_plan(plan)
-    results, _ = table.collect(known, out, jobs.read_configs(known))
-    assert [*results] == [*known.runs]  # the order of the plot, too
 
 
 def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys):
@@ -350,6 +347,10 @@ def test_tables_have_the_seeds_that_are_asked_for(plan, capsys):
     assert {row["seeds"] for row in rows} == {"1"}
     assert run(plan, FakeLaunch(), "--tables-only", "--only", "base") == 2
     assert "--tables-only runs nothing" in capsys.readouterr().err
+    (plan.parent / "out/base/seed_1/result.json").unlink()
+    known = read_plan(plan)
+    results, _ = table.collect(known, plan.parent / "out", jobs.read_configs(known))
+    assert [*results] == [*known.runs]  # the order of the plot, too
     (plan.parent / "out/base/seed_1/result.json").write_text("[]")
     assert run(plan, FakeLaunch(), "--tables-only") == 2
     assert "base/seed_1/result.json is not a result" in capsys.readouterr().err
