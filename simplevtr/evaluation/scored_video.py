@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from simplevtr.formats import checks
@@ -31,6 +31,11 @@ class ScoredVideo:
     # The results that reach a score, best first; equal scores in the order of the file.
     predicted: list[PredictedTrack]
     positions: list[int]  # for each of ``predicted`` its 0-based place in the list of all results
+
+    def with_predicted(self, rows: Sequence[int]) -> ScoredVideo:
+        """The video with these of its predictions alone."""
+        predicted = [self.predicted[row] for row in rows]
+        return replace(self, predicted=predicted, positions=[self.positions[row] for row in rows])
 
     def masks_by_frame(
         self, tracks: Sequence[TrueTrack | PredictedTrack]

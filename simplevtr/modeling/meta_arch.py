@@ -111,14 +111,14 @@ class SimpleVTR(nn.Module):
             raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")
         # The network alone computes in half precision, whatever the trainer puts around the model.
         with without_autocast(self.device):
-            if not self.training:
-                video = batched_inputs[0]
-                size = (video["height"], video["width"])
-                return self.segmenter.segment(self._predictor(), video["image"], size)
-            network = self.precision.applied(self.network, self.device, training=True)
-            batch = self.batcher(batched_inputs)
-            targets = [self.target_builder(clip, batch) for clip in batched_inputs]
-            return self.criterion(network, network.encode(batch), targets, batch)
+            if self.training:
+                network = self.precision.applied(self.network, self.device, training=True)
+                batch = self.batcher(batched_inputs)
+                targets = [self.target_builder(clip, batch) for clip in batched_inputs]
+                return self.criterion(network, network.encode(batch), targets, batch)
+            video = batched_inputs[0]
+            size = (video["height"], video["width"])
+            return self.segmenter.segment(self._predictor(), video["image"], size)
 
     def predict_clip(self, frames: Tensor, padding_mask: Tensor | None = None) -> ClipPredictions:
         """Predict every slot and its masks; dropout follows the mode. See ``ClipBatch``."""

@@ -108,11 +108,11 @@ def _limited(scored: ScoredVideo) -> ScoredVideo:
     """The video with those predictions only that count for AP."""
     seen: Counter = Counter()
     kept = []
-    for entry in scored.predicted:
+    for row, entry in enumerate(scored.predicted):
         seen[entry.category_id] += 1
         if seen[entry.category_id] <= MAX_TRACKS[-1]:
-            kept.append(entry)
-    return replace(scored, predicted=kept)
+            kept.append(row)
+    return scored.with_predicted(kept)
 
 
 def _errors_of_video(scored: ScoredVideo) -> _VideoErrors:

@@ -7,7 +7,7 @@ over the IoU thresholds 0.05, 0.1, ..., 0.95, in per cent.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from simplevtr.evaluation.analysis.track_matching import IOU_THRESHOLD, match_video
@@ -59,8 +59,8 @@ def score_hota(
     for scored in scored_videos(gt, results, "hota", score_threshold=score_threshold):
         if scored.crowds:
             _, on_crowd, _ = match_video(scored, iou_threshold=IOU_THRESHOLD)
-            kept = [track for i, track in enumerate(scored.predicted) if i not in on_crowd]
-            scored = replace(scored, predicted=kept)
+            rows = range(len(scored.predicted))
+            scored = scored.with_predicted([row for row in rows if row not in on_crowd])
         for category_id in sorted({t.category_id for t in scored.true + scored.predicted}):
             if sequence := _sequence(scored, category_id):
                 found[names[category_id]][scored.video.id] = metric.eval_sequence(sequence)

@@ -196,7 +196,7 @@ def check_settings(job: Job) -> None:
                 f"{job.name} was run with other settings ({changes}): delete {what}, "
                 "or choose another --output"
             )
-    elif found := [name for name in _RUN_FILES if job.seed is not None and job.file(name).exists()]:
+    elif job.seed is not None and (found := [n for n in _RUN_FILES if job.file(n).exists()]):
         raise ValueError(
             f"{job.folder} holds a run of unknown settings ({', '.join(found)}, but no "
             f"{path.name}): delete it, or choose another --output"

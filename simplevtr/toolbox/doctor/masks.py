@@ -126,7 +126,7 @@ def _measure(texts: Sequence[bytes], height: int, width: int) -> list[tuple[int,
         runs, rows, bad = decode_valid_texts([texts[i] for i in some], height * width)
         areas = np.add.reduceat(runs[:, 1], starts_of(rows)).tolist()
         good = zip(areas, _boxes(runs, rows, height, height * width).tolist(), strict=True)
-        results += [bad.get(place) or next(good) for place in range(len(some))]
+        results += [bad[place] if place in bad else next(good) for place in range(len(some))]
     return results
 
 

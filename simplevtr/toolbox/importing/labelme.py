@@ -106,8 +106,8 @@ def _video(
 def _check_image(stated: Any, picture: Path) -> None:
     """ValueError if a file's ``imagePath`` is another image next to its picture."""
     name = PureWindowsPath(stated).name if isinstance(stated, str) else ""
-    other = picture.parent / (name or picture.name)
-    if other.stem != picture.stem and other.exists():
+    other = picture.parent / name
+    if name and other.stem != picture.stem and other.exists():
         raise ValueError(f"imagePath is {stated!r:.80}, which is there too, and not {picture.name}")
 
 
