@@ -6,6 +6,7 @@ from simplevtr.data.annotations import masks_to_instances
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 _MOST_PASTED = 2
 
@@ -23,28 +24,22 @@ def paste_tracks(
         A clip with new ``image`` and ``instances``; pasted instances have ids above the clip's.
     """
     own, other = clip["instances"], donor["instances"]
-    candidates = len(other[0]) if other else 0
-    if not candidates:
+    if not other or not len(other[0]):
         return clip
-    chosen = rng.permutation(candidates)[: int(rng.integers(1, _MOST_PASTED + 1))]
+    chosen = rng.permutation(len(other[0]))[: int(rng.integers(1, _MOST_PASTED + 1))]
     images = torch.stack(list(clip["image"]))
     frames, _, height, width = images.shape
     masks = np.zeros((frames, len(own[0]) + len(chosen), height, width), dtype=bool)
     for t, frame in enumerate(own):
         masks[t, : len(frame)] = frame.gt_masks.tensor.numpy()
     for row, index in enumerate(sorted(chosen.tolist()), start=len(own[0])):
-        track = np.stack([frame.gt_masks.tensor[index].numpy() for frame in other])
-        shift = _shift(track, (height, width), rng)
-        for t in range(min(frames, len(track))):
-            target, source = _overlap(shift, (height, width), track.shape[1:])
-            part = track[t][source]
-            if not part.any():
-                continue
-            masks[t, :row][(slice(None), *target)] &= ~part
-            masks[t, row][target] = part
-            region = images[t][(slice(None), *target)]
-            pasted = donor["image"][t][(slice(None), *source)]
-            images[t][(slice(None), *target)] = torch.where(torch.from_numpy(part), pasted, region)
+        track = torch.stack([frame.gt_masks.tensor[index] for frame in other])
+        moved = _padding(track.numpy(), (height, width), rng)
+        for t, part in enumerate(F.pad(track[:frames], moved)):
+            if part.any():
+                masks[t, :row] &= ~part.numpy()
+                masks[t, row] = part
+                images[t] = torch.where(part, F.pad(donor["image"][t], moved), images[t])
     ids = torch.stack([frame.gt_ids for frame in own]).amax(0).numpy()
     first = int(ids.max(initial=0)) + 1
     labels = [own[0].gt_classes.numpy(), other[0].gt_classes.numpy()[np.sort(chosen)]]
@@ -54,21 +49,14 @@ def paste_tracks(
     return {**clip, "image": list(images), "instances": instances}
 
 
-def _shift(track: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-    """(dy, dx) that put the middle of the track's first mask anywhere in the frame."""
-    first = track[int(track.any(axis=(1, 2)).argmax())]
-    rows, columns = np.nonzero(first)
+def _padding(track: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> list[int]:
+    """What ``F.pad`` adds or, where negative, cuts off: left, right, above, below.
+
+    A frame of the donor's then has the ``size``, and the middle of the track's first mask is
+    anywhere in it.
+    """
+    rows, columns = np.nonzero(track[int(track.any(axis=(1, 2)).argmax())])
     place = [int(rng.integers(side)) for side in size]
-    return place[0] - int(rows.mean()), place[1] - int(columns.mean())
-
-
-def _overlap(
-    shift: tuple[int, int], size: tuple[int, int], donor: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The part of a frame that a shifted donor's frame covers, and the part of that frame."""
-    target, source = [], []
-    for moved, side, other in zip(shift, size, donor, strict=True):
-        low, high = max(0, moved), max(0, min(side, moved + other))
-        target.append(slice(low, max(low, high)))
-        source.append(slice(low - moved, max(low, high) - moved))
-    return (target[0], target[1]), (source[0], source[1])
+    top, left = place[0] - int(rows.mean()), place[1] - int(columns.mean())
+    height, width = track.shape[1:]
+    return [left, size[1] - width - left, top, size[0] - height - top]

@@ -50,7 +50,7 @@ def check_schedule(path: str, cfg: CfgNode) -> None:
     """
     saved = _training_in(path)
     done, end = saved["trainer"]["iteration"] + 1, cfg.SOLVER.MAX_ITER
-    before = _changes(saved, cfg).get("SOLVER.MAX_ITER", (None,))[0]
+    before = config_changes(saved, cfg).get("SOLVER.MAX_ITER", (None,))[0]
     if end < done or (end == done and before is not None):
         was = "" if before is None else f" (it was {before})"
         raise ValueError(
@@ -77,7 +77,8 @@ def check_fit(path: str, cfg: CfgNode, now: Mapping[str, str | int] | None = Non
     as ``now``, in the ``surroundings``: "KEY from -> to" each.
     """
     saved = _training_in(path)
-    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in _changes(saved, cfg).items()]
+    changed = config_changes(saved, cfg).items()
+    changes = [f"{key} {old!r} -> {new!r}" for key, (old, new) in changed if key not in _FREE]
     if problem := _misfit(saved["model"], saved["trainer"]["_trainer"]["optimizer"], changes, cfg):
         raise ValueError(
             f"{path} {problem}. Use the run's own values, or start another run: "
@@ -129,12 +130,6 @@ def _misfit(weights: Saved, optimizer: Saved, changes: list[str], cfg: CfgNode) 
     what = "its optimizer groups the parameters in another way"
     what = f"{len(differ)} parameters differ ({shown})" if differ else what
     return f"does not fit this config{since}: {what}"
-
-
-def _changes(saved: Saved, cfg: CfgNode) -> dict[str, tuple[Any, Any]]:
-    """``config_changes`` that matter to a run."""
-    changes = config_changes(saved, cfg)
-    return {key: values for key, values in changes.items() if key not in _FREE}
 
 
 def _read(path: Path) -> Saved | None:

@@ -26,9 +26,7 @@ class BoxHead(nn.Module):
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            [nn.Linear(channels, channels), nn.Linear(channels, channels), nn.Linear(channels, 4)]
-        )
+        self.layers = nn.ModuleList(nn.Linear(channels, n) for n in (channels, channels, 4))
 
     def forward(self, slots: Tensor) -> Tensor:
         """Map (..., C) to (..., 4), cxcywh in [0, 1]."""

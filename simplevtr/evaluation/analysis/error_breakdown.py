@@ -106,13 +106,9 @@ def errors_table(errors: ErrorBreakdown) -> str:
 
 def _limited(scored: ScoredVideo) -> ScoredVideo:
     """The video with those predictions only that count for AP."""
-    seen: Counter = Counter()
-    kept = []
-    for row, entry in enumerate(scored.predicted):
-        seen[entry.category_id] += 1
-        if seen[entry.category_id] <= MAX_TRACKS[-1]:
-            kept.append(row)
-    return scored.with_predicted(kept)
+    own = np.array([entry.category_id for entry in scored.predicted])
+    best = [np.flatnonzero(own == category)[: MAX_TRACKS[-1]] for category in np.unique(own)]
+    return scored.with_predicted(sorted(row for rows in best for row in rows.tolist()))
 
 
 def _errors_of_video(scored: ScoredVideo) -> _VideoErrors:

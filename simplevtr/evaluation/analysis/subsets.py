@@ -102,9 +102,7 @@ def _score(
     """The scores of one property; tracks come with their numbers by property."""
     numbers = [numbers_of[name] for track, numbers_of in true if not track.iscrowd]
     if limits is None:
-        limits = (math.nan, math.nan)
-        if numbers:
-            limits = np.quantile(numbers, (1 / 3, 2 / 3), method="lower").tolist()
+        limits = np.quantile(numbers or [math.nan], (1 / 3, 2 / 3), method="lower").tolist()
 
     def group(number: float) -> int:
         return sum(number > limit for limit in limits)
