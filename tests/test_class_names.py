@@ -103,6 +103,13 @@ def test_other_categories_are_refused_with_both_lists(folder, edit, message):
         align_datasets([NAMES[0], b])
 
 
+def test_a_dataset_without_a_file_is_told_of():
+    MetadataCatalog.get(NAMES[0]).set(evaluator_type="ytvis")
+    DatasetCatalog.register(NAMES[0], list)
+    with pytest.raises(ValueError, match=f"'{NAMES[0]}' has no 'json_file' in its metadata"):
+        align_datasets(NAMES[:1])
+
+
 def test_a_name_is_the_same_however_its_accents_are_written(folder):
     b = register_edited(folder, renamed(cat="cafe\u0301"))
     assert align_datasets([b], known=Classes(("caf\u00e9", "dog"), (1, 2))).names[0] == "caf\u00e9"

@@ -12,7 +12,7 @@ from simplevtr.data.record_cache import read_once
 from simplevtr.formats.film_strips import check_frames
 from simplevtr.formats.paths import AnyPath, existing
 from simplevtr.formats.rle import is_background
-from simplevtr.formats.ytvis import Annotation, AnnotationFile, decode_masks, read_annotations
+from simplevtr.formats.ytvis import AnnotationFile, decode_masks, read_annotations
 
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 from detectron2.structures import BoxMode
@@ -126,7 +126,8 @@ def dataset_categories(name: str) -> Sequence[tuple[int, str]]:
     """
     if name in DATASET_CATEGORIES:
         return DATASET_CATEGORIES[name]
-    json_file = MetadataCatalog.get(name).json_file
+    if (json_file := MetadataCatalog.get(name).get("json_file")) is None:
+        raise ValueError(f"dataset {name!r} has no 'json_file' in its metadata: register_ytvis")
     return _categories(read_once(json_file, _read_checked))
 
 
@@ -169,28 +170,23 @@ def records_of(file: AnnotationFile, image_root: str, labels: Mapping[int, int])
             "video_id": video.id,
             "annotations": [[] for _ in paths],
         }
-    for track in file.annotations or ():
-        if track.category_id in labels:
-            _attach(track, by_id[track.video_id], labels[track.category_id])
+    for track in (own for own in file.annotations or () if own.category_id in labels):
+        record, label = by_id[track.video_id], labels[track.category_id]
+        frames, size = record["annotations"], (record["height"], record["width"])
+        boxes = track.bboxes or [None] * len(frames)
+        for frame, segmentation, box in zip(frames, track.segmentations, boxes, strict=True):
+            if not is_background(segmentation, *size):  # in the frames in which it can be seen
+                frame.append(
+                    {
+                        "id": track.id,
+                        "category_id": label,
+                        "iscrowd": int(track.iscrowd),
+                        "bbox": box,
+                        "bbox_mode": BoxMode.XYWH_ABS,
+                        "segmentation": segmentation,
+                    }
+                )
     return [*by_id.values()]
-
-
-def _attach(track: Annotation, record: Record, label: int) -> None:
-    """Put a track into the frames in which it can be seen."""
-    frames, size = record["annotations"], (record["height"], record["width"])
-    boxes = track.bboxes or [None] * len(frames)
-    for frame, segmentation, box in zip(frames, track.segmentations, boxes, strict=True):
-        if not is_background(segmentation, *size):
-            frame.append(
-                {
-                    "id": track.id,
-                    "category_id": label,
-                    "iscrowd": int(track.iscrowd),
-                    "bbox": box,
-                    "bbox_mode": BoxMode.XYWH_ABS,
-                    "segmentation": segmentation,
-                }
-            )
 
 
 def find_frames(records: list[Record], json_file: str, image_root: str, what: str) -> None:
