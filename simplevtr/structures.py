@@ -169,6 +169,8 @@ class TrackMasks(Sequence):
 
 def encode_masks(masks: Tensor) -> list[dict | None]:
     """Compressed RLEs, with text counts, of a track's (T, H, W) bool masks; None where empty."""
+    if not isinstance(masks, Tensor) or masks.dtype != torch.bool:  # as logits are
+        raise ValueError(f"masks are a {type(masks).__name__} of {masks.dtype}, not of torch.bool")
     visible = masks.flatten(1).any(dim=1) if masks.numel() else masks.new_zeros(len(masks))
     rles: list[dict | None] = [None] * len(masks)
     index = torch.nonzero(visible).flatten()

@@ -5,6 +5,7 @@ import json
 from simplevtr.structures import FrameTracks, TrackMasks, encode_masks
 
 import numpy as np
+import pytest
 import torch
 from pycocotools import mask as coco_mask
 
@@ -21,6 +22,13 @@ def test_encoded_masks_decode_to_themselves():
             np.testing.assert_array_equal(coco_mask.decode(segmentation), mask.numpy())
     assert encode_masks(torch.zeros(2, 5, 7, dtype=torch.bool)) == [None, None]
     assert encode_masks(torch.zeros(0, 5, 7, dtype=torch.bool)) == []
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8, torch.int64])
+def test_masks_of_another_type_are_refused(kind):
+    """Probabilities below 1 would be empty masks, and numbers of objects one mask."""
+    with pytest.raises(ValueError, match=rf"masks are a Tensor of {kind}, not of torch\.bool"):
+        encode_masks(torch.full((2, 5, 7), 0.9).to(kind))
 
 
 def test_track_masks_read_like_a_tensor():
