@@ -1,5 +1,6 @@
 import copy
 import math
+import sys
 
 from simplevtr.evaluation import ytvis_eval
 from simplevtr.evaluation.ytvis_eval import scores_as_json, scores_table
@@ -54,6 +55,21 @@ def test_plain_content_is_scored_alike_and_not_changed():
     before = copy.deepcopy((gt, results))
     check_against_official(evaluate_tracks(gt, results), gt, EXPECTED["4"])
     assert (gt, results) == before
+
+
+def test_threads_that_score_leave_the_output_alone(capsys):
+    """Two that redirect it at once may leave it redirected."""
+    output, writers = sys.stdout, []
+
+    class Results(list):
+        def __iter__(self):
+            writers.append(sys.stdout)  # where other threads print meanwhile
+            return super().__iter__()
+
+    gt = load_ground_truth(data_file("4", "gt"))
+    ytvis_eval.evaluate_tracks(gt, Results(load_results(data_file("4", "dt"), gt)))
+    assert {*writers} == {output}
+    assert capsys.readouterr().out == ""
 
 
 def test_arrays_and_table_agree_with_the_numbers():

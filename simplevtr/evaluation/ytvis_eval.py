@@ -5,12 +5,11 @@ from, their IoU (``track_iou``), the limits between small, medium and large, and
 are compared by plain IoU.
 """
 
-import contextlib
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from simplevtr.evaluation.scored_video import track_iou
@@ -57,9 +56,8 @@ def evaluate_tracks(
     check_area_limits(area_limits)
     require_annotations(gt)
     evaluation = _TrackEval(gt, results, area_limits)
-    with contextlib.redirect_stdout(io.StringIO()):  # COCOeval reports its progress with print
-        evaluation.evaluate()
-        evaluation.accumulate()
+    evaluation.evaluate()
+    evaluation.accumulate()
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
     names = {category.id: category.name for category in gt.categories}
     per_category = {}
@@ -82,8 +80,16 @@ def check_area_limits(limits: Sequence[float]) -> None:
         )
 
 
+def _silent(method: Any) -> Any:
+    """A method of COCOeval without its prints; sys.stdout is all threads' and stays as it is."""
+    names = {**method.__globals__, "print": lambda *_: None}
+    return FunctionType(method.__code__, names, argdefs=method.__defaults__)
+
+
 class _TrackEval(COCOeval):
     """COCOeval on tracks: "images" are videos."""
+
+    evaluate, accumulate = map(_silent, (COCOeval.evaluate, COCOeval.accumulate))
 
     def __init__(self, gt: GroundTruth, results: list[PredictedTrack], areas: Sequence) -> None:
         super().__init__(iouType="segm")
