@@ -12,6 +12,7 @@ import logging
 import pickle
 import re
 import struct
+import threading
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ READABLE = (".pth", ".pt", ".pkl", ".safetensors", ".tar", ".bin", ".ckpt", ".py
 _MODEL_KEYS = ("model", "state_dict")
 # Keys of a .safetensors file's metadata, which is text.
 _CONFIG, _CLASSES = "simplevtr.config", "simplevtr.classes"
+_TURN = threading.Lock()  # of threads that read: what torch may load and warn of is the process's
 # What unpicklers and zip readers raise on damaged or foreign content.
 _UNREADABLE = (
     pickle.UnpicklingError, struct.error, SafetensorError, EOFError, RuntimeError, LookupError,
@@ -234,7 +236,7 @@ def _content(path: Path, mapped: bool) -> Any:
         found = {"config": texts.get(_CONFIG), "classes": json.loads(texts.get(_CLASSES, "null"))}
         known = {key: value for key, value in found.items() if value is not None}
         return {"model": load_file(path), **known}
-    with torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
+    with _TURN, torch.serialization.safe_globals(TORCH_GLOBALS), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about what it then refuses
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
 

@@ -4,6 +4,9 @@ import argparse
 import io
 import pickle
 import stat
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 from simplevtr.weights_file import check_writable, read_checkpoint, weights_of, write_weights
 
@@ -81,6 +84,20 @@ def test_training_states_and_command_lines_do_not_matter(tmp_path, scheduler, zi
     with pytest.raises(pickle.UnpicklingError):  # the obstacle
         torch.load(tmp_path / "r50.pth", weights_only=True)
     assert equal(read_weights(tmp_path / "r50.pth"), dict(content["model"]))
+
+
+def test_threads_read_at_once(tmp_path, monkeypatch):
+    """What torch may load is the process's: one thread took it from another."""
+    path = tmp_path / "weights.pth"
+    torch.save({"model": {"a": torch.zeros(3)}, "step": np.float64(3.0)}, path)
+    before = [*warnings.filters]
+    monkeypatch.setattr(
+        torch, "load", lambda *_, _load=torch.load, **k: time.sleep(0.01) or _load(*_, **k)
+    )
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(read_checkpoint, [path] * 12)]
+    assert all(own["step"] == 3 for own in found)
+    assert warnings.filters == before
 
 
 def test_safetensors(tmp_path):
