@@ -3,12 +3,14 @@ import logging
 from simplevtr.modeling.preprocess import TargetBuilder
 from simplevtr.structures import ClipBatch
 
+import pytest
 import torch
 from conftest import make_clip
 
 
 def build(clip, *, length=None, size=None, limit=10):
-    return TargetBuilder(max_instances=limit)(clip, batch_of(clip, length=length, size=size))
+    builder = TargetBuilder(max_instances=limit, num_classes=5)
+    return builder(clip, batch_of(clip, length=length, size=size))
 
 
 def batch_of(clip, *, length=None, size=None):
@@ -42,7 +44,7 @@ def test_more_instances_than_slots_keeps_the_largest_and_warns_once(caplog):
     clip = make_clip(
         frames=2, size=(64, 48), labels=(0, 1, 2, 3), video=7
     )  # rows grow with their number
-    builder = TargetBuilder(max_instances=2)
+    builder = TargetBuilder(max_instances=2, num_classes=5)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             targets = builder(clip, batch_of(clip))
@@ -57,3 +59,11 @@ def test_no_instances():
     targets = build(make_clip(labels=()))
     assert len(targets) == 0
     assert targets.masks.shape == (0, 3, 32, 48)
+
+
+@pytest.mark.parametrize("label", [5, -1])
+def test_a_class_that_the_model_lacks_is_refused(label):
+    """5 would be "no object" to the class loss."""
+    message = rf"video_1/00000.jpg has the classes \{{{label}\}}; .*NUM_CLASSES allows 0 to 4"
+    with pytest.raises(ValueError, match=message):
+        build(make_clip(labels=(4, label)))

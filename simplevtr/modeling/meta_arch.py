@@ -60,7 +60,7 @@ class SimpleVTR(nn.Module):
             "precision": Precision.from_config(cfg),
             "network": network(cfg),
             "batcher": ClipBatcher(cfg),
-            "target_builder": TargetBuilder(cfg),
+            "target_builder": TargetBuilder.from_config(cfg),
             "criterion": criterion(cfg),
             "window_predictor": WindowPredictor.from_config(cfg),
             "segmenter": VideoSegmenter.from_config(cfg),

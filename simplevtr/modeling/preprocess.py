@@ -1,7 +1,8 @@
 """Clip dicts of the dataset mapper -> a normalised, padded batch, and the targets of its clips."""
 
 import logging
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from simplevtr.structures import ClipBatch, ClipTargets
 
@@ -56,34 +57,36 @@ class ClipBatcher(nn.Module):
         return ClipBatch(frames, padding)
 
 
+@dataclass(eq=False, kw_only=True)
 class TargetBuilder:
-    """Build the ground truth of clips, keeping at most ``max_instances`` of each.
+    """Build the ground truth of clips, keeping at most ``max_instances`` of each."""
 
-    ``class_offset`` leading class indices are used by no category (VisTR: 1).
-    """
-
-    @configurable
-    def __init__(self, *, max_instances: int, class_offset: int = 0) -> None:
-        self.max_instances = max_instances
-        self.class_offset = class_offset
-        self._warned = False
+    max_instances: int
+    num_classes: int  # of categories, whose labels are from 0 on
+    class_offset: int = 0  # leading class indices that no category uses (VisTR: 1)
+    _warned: bool = field(default=False, init=False)
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+    def from_config(cls, cfg: CfgNode) -> Self:
         """Keep as many instances as there are slots."""
         node = cfg.MODEL.SIMPLEVTR
-        return {"max_instances": node.NUM_QUERIES, "class_offset": node.CLASS_OFFSET}
+        sizes = {"max_instances": node.NUM_QUERIES, "num_classes": node.NUM_CLASSES}
+        return cls(**sizes, class_offset=node.CLASS_OFFSET)
 
     def __call__(self, clip: dict[str, Any], batch: ClipBatch) -> ClipTargets:
         """Targets of the size and length of the ``batch`` that a clip became a part of.
 
         The clip has ``instances``, T ``Instances`` with the same N rows: ``gt_boxes`` xyxy pixels,
         ``gt_classes``, ``gt_ids`` (-1 where absent), ``gt_masks`` (``BitMasks``); and
-        ``file_names``, for the warning. Frames after the clip's own are empty. Of too many
+        ``file_names``, for messages. Frames after the clip's own are empty. Of too many
         instances those with most visible pixels over the clip are kept (warned once), as no more
-        can be matched.
+        can be matched. ValueError for a class that the model does not have.
         """
         frames, device = clip["instances"], batch.frames.device
+        labels, allowed = frames[0].gt_classes, range(self.num_classes)
+        if strange := {*labels.tolist()} - {*allowed}:
+            found = f"the clip that begins with {clip['file_names'][0]} has the classes {strange}"
+            raise ValueError(f"{found}; MODEL.SIMPLEVTR.NUM_CLASSES allows 0 to {allowed[-1]}")
         length, _, height, width = batch.frames.shape[1:]
         scale = torch.tensor([*frames[0].image_size[::-1]] * 2, dtype=torch.float32)
         masks = torch.stack([frame.gt_masks.tensor for frame in frames], dim=1).to(device)
@@ -93,7 +96,7 @@ class TargetBuilder:
         extra = length - len(frames)
         frame_padding = (0, width - masks.shape[-1], 0, height - masks.shape[-2], 0, extra)
         targets = ClipTargets(
-            labels=(frames[0].gt_classes + self.class_offset).to(device),
+            labels=(labels + self.class_offset).to(device),
             boxes=F.pad(boxes, (0, 0, 0, extra)).to(device),
             masks=F.pad(masks, frame_padding),
             visible=F.pad(visible, (0, extra)).to(device),
@@ -105,9 +108,7 @@ class TargetBuilder:
             logger.warning(
                 "the clip that begins with %s has %d instances, more than the model's %d slots "
                 "(MODEL.SIMPLEVTR.NUM_QUERIES); the largest are kept, here and in further clips",
-                clip["file_names"][0],
-                len(targets),
-                self.max_instances,
+                *(clip["file_names"][0], len(targets), self.max_instances),
             )
         area = targets.masks.flatten(1).sum(1)
         kept = area.argsort(descending=True, stable=True)[: self.max_instances]
