@@ -71,6 +71,21 @@ def test_boxes_of_all_frames():
     assert tracks_of([[]]).boxes().shape == (0, 4)
 
 
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [[(1, 0), (1, 0)]],  # one of two objects would be lost
+        [[(1, 0)], [], [(1, 2)]],
+        [[(-1, 0)]],  # the mark of an instance that is absent
+    ],
+)
+def test_ids_that_do_not_tell_instances_apart_are_refused(frames):
+    rle = mask_util.encode(box_mask(2, 1, 3, 4))
+    own = [[track(number, rle, category=label) for number, label in frame] for frame in frames]
+    with pytest.raises(ValueError, match="annotation id -?1, category_id [02]: an id of 0 or more"):
+        tracks_of(own)
+
+
 def test_malformed_segmentations_are_refused_before_they_are_decoded():
     """What may be wrong with a mask is in test_track_iou.py."""
     with pytest.raises(ValueError, match="RLE counts cover 7 pixels"):

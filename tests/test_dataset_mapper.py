@@ -196,6 +196,26 @@ def test_wrong_size_and_missing_frame_name_the_file(tmp_path):
         mapper_for(is_train=False)(record)
 
 
+@pytest.mark.parametrize("key", ["file_names", "annotations"])
+@pytest.mark.parametrize("count", [-1, 1])
+def test_a_record_whose_lists_are_not_of_its_length_is_refused(tmp_path, key, count):
+    """Masks would be those of other frames."""
+    record = records_of(tmp_path, videos=1, frames=5)[0]
+    changed = record | {key: record[key][:4] if count < 0 else [record[key][0], *record[key]]}
+    message = rf"video {record['video_id']}: length is 5, but there are {5 + count} {key}"
+    with pytest.raises(ValueError, match=message):
+        mapper_for()(changed)
+
+
+def test_annotations_that_cannot_be_used_name_the_video(tmp_path):
+    record = records_of(tmp_path, videos=1, frames=5)[0]
+    record["annotations"] = [frame * 2 for frame in record["annotations"]]
+    with pytest.raises(
+        ValueError, match=r"video \d+, .*00000\.jpg: annotation id .* is one object"
+    ):
+        mapper_for()(record)
+
+
 def test_from_config(tmp_path):
     cfg = setup_cfg()
     cfg.INPUT.SAMPLING_FRAME_NUM = 2

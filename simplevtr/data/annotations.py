@@ -48,15 +48,19 @@ def read_tracks(frames: Sequence[Sequence[dict[str, Any]]], size: tuple[int, int
     """Collect the instances of a clip's frames, without crowds, which are not single objects.
 
     ``frames`` are T lists of annotation dicts, as ``load_ytvis_json`` makes them, of (height,
-    width) pixels. MalformedMaskError for a segmentation that ``load_ytvis_json`` would refuse.
+    width) pixels. ValueError for what ``load_ytvis_json`` would refuse of ids and segmentations.
     """
-    found = {
-        (t, annotation["id"]): annotation
-        for t, frame in enumerate(frames)
-        for annotation in frame
-        if not annotation.get("iscrowd", 0)
-    }
-    classes = {track_id: found[t, track_id]["category_id"] for t, track_id in found}
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    classes: dict[int, int] = {}
+    for t, frame in enumerate(frames):
+        for annotation in (a for a in frame if not a.get("iscrowd", 0)):
+            own, label = annotation["id"], annotation["category_id"]
+            if own < 0 or (t, own) in found or classes.setdefault(own, label) != label:
+                raise ValueError(
+                    f"annotation id {own}, category_id {label}: an id of 0 or more is one object, "
+                    "of one category in all frames, and once in a frame"
+                )
+            found[t, own] = annotation
     ids = sorted(classes)
     places = [(t, ids.index(track_id)) for t, track_id in found]
     texts = mask_texts([a["segmentation"] for a in found.values()], *size, allow_polygons=True)
@@ -122,8 +126,7 @@ def masks_to_instances(masks: np.ndarray, ids: np.ndarray, classes: np.ndarray) 
     visible = np.any(columns, axis=2)
     kept = np.flatnonzero(visible.any(axis=0))
     if len(kept) < len(ids):
-        masks, rows, columns = masks[:, kept], rows[:, kept], columns[:, kept]
-        visible = visible[:, kept]
+        masks, rows, columns, visible = (x[:, kept] for x in (masks, rows, columns, visible))
     low_x, high_x = _extent(columns)
     low_y, high_y = _extent(rows)
     boxes = np.stack([low_x, low_y, high_x, high_y], axis=-1).astype(np.float32)

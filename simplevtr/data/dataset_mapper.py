@@ -105,8 +105,12 @@ class YTVISDatasetMapper:
         if rng is None:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
         size = (record["height"], record["width"])
-        still = record.get("still", False)
-        if still:
+        name = f"video {record['video_id']}"
+        for key in ("file_names", "annotations")[: 1 + self.is_train]:
+            if len(record[key]) != record["length"]:
+                found = f"length is {record['length']}, but there are {len(record[key])} {key}"
+                raise ValueError(f"{name}: {found}")
+        if still := record.get("still", False):
             names = record["file_names"] * self.frames
             record = record | {"length": self.frames, "file_names": names}
         length = record["length"]
@@ -120,7 +124,10 @@ class YTVISDatasetMapper:
             frame_idx = sample_frames(length, self.frames, rng, **order, **near)
             motion = self.motion.draw(length, size, rng)[frame_idx] if still else None
             shown = [0] if still else frame_idx
-            tracks = read_tracks([record["annotations"][t] for t in shown], size)
+            try:
+                tracks = read_tracks([record["annotations"][t] for t in shown], size)
+            except ValueError as error:
+                raise ValueError(f"{name}, {record['file_names'][0]}: {error}") from error
             tracks = tracks if motion is None else warp_tracks(tracks, motion)
             boxes = tracks.boxes()
         geometry = self.augmentation.geometry(size, rng, boxes)
