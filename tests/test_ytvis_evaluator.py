@@ -160,6 +160,18 @@ def test_existing_files_are_refused_at_once(dataset, tmp_path, name):
     assert (tmp_path / name).read_bytes() != b"precious"
 
 
+def test_an_evaluation_does_not_replace_the_one_before(dataset, tmp_path):
+    """One evaluator may score several models in turn, and several write to one folder."""
+    first, second = (YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path) for _ in range(2))
+    feed(first, TRACKS)
+    first.evaluate()
+    before = (tmp_path / "results.json").read_bytes()
+    for evaluator in (first, second):
+        with pytest.raises(FileExistsError, match=r"results\.json exists already"):
+            feed(evaluator, [1])
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
 def test_bad_datasets(dataset):
     with pytest.raises(KeyError, match="no_such_dataset.*json_file.*" + NAME):
         YTVISEvaluator(dataset_name="no_such_dataset")

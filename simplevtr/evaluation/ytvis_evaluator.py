@@ -48,14 +48,18 @@ class YTVISEvaluator(DatasetEvaluator):
     ) -> None:
         ytvis_eval.check_area_limits(area_limits)
         self._area_limits = tuple(area_limits)
-        if output_dir is not None:
-            results.refuse_existing_results(output_dir, overwrite=overwrite)
-        self._dataset_name = dataset_name
-        self._output_dir = output_dir
-        json_file = _metadata(dataset_name, "json_file")
-        to_contiguous = _metadata(dataset_name, "thing_dataset_id_to_contiguous_id")
+        self._dataset_name, self._output_dir, self._overwrite = dataset_name, output_dir, overwrite
+        self.reset()
+        needed = ("json_file", "thing_dataset_id_to_contiguous_id", "thing_classes")
+        known = MetadataCatalog.list()  # get() would add an unknown name
+        about = MetadataCatalog.get(dataset_name).as_dict() if dataset_name in known else {}
+        if missing := [key for key in needed if about.get(key) is None]:
+            raise KeyError(
+                f"dataset {dataset_name!r} has no {missing[0]!r} in its metadata; "
+                f"known datasets: {', '.join(known)}"
+            )
+        json_file, to_contiguous, self._names = (about[key] for key in needed)
         self._category_ids = {label: dataset_id for dataset_id, label in to_contiguous.items()}
-        self._names = _metadata(dataset_name, "thing_classes")
         self._gt: GroundTruth | Any = None
         if comm.is_main_process():  # the only one that needs it
             self._gt = load_ground_truth(PathManager.get_local_path(json_file))
@@ -65,7 +69,6 @@ class YTVISEvaluator(DatasetEvaluator):
                 raise ValueError(
                     f"{json_file} lacks the categories {sorted(unknown)} of {dataset_name}"
                 )
-        self.reset()
 
     @property
     def metrics(self) -> list[str]:
@@ -77,7 +80,9 @@ class YTVISEvaluator(DatasetEvaluator):
         return [*ytvis_eval.METRICS, *(f"AP-{name}" for name in names)]
 
     def reset(self) -> None:
-        """Forget all predictions."""
+        """Forget all predictions; FileExistsError if those to come could not be written."""
+        if self._output_dir is not None:
+            results.refuse_existing_results(self._output_dir, overwrite=self._overwrite)
         self._tracks: dict[int, list[dict]] = {}  # by video
 
     def process(self, inputs: list[dict], outputs: dict) -> None:
@@ -118,10 +123,8 @@ class YTVISEvaluator(DatasetEvaluator):
         gathered = comm.gather(self._tracks, dst=0)
         if not comm.is_main_process():
             return {}
-        tracks: dict[int, list[dict]] = {}
-        for part in gathered:
-            # Samplers may give a video to two processes; the first one counts.
-            tracks = {**part, **tracks}
+        # Samplers may give a video to two processes; the first one counts.
+        tracks = {video: own for part in reversed(gathered) for video, own in part.items()}
         entries = [entry for video_id in sorted(tracks) for entry in tracks[video_id]]
         videos = self._gt.videos
         if missing := sum(video.id not in tracks for video in videos):
@@ -141,14 +144,3 @@ class YTVISEvaluator(DatasetEvaluator):
         logger.info("Track scores on %s:\n%s", self._dataset_name, ytvis_eval.scores_table(scores))
         by_category = {f"AP-{name}": row["AP"] for name, row in scores.per_category.items()}
         return OrderedDict(segm={**scores.stats, **by_category})
-
-
-def _metadata(dataset_name: str, key: str) -> Any:
-    known = MetadataCatalog.list()  # get() would add an unknown name
-    value = MetadataCatalog.get(dataset_name).get(key) if dataset_name in known else None
-    if value is None:
-        raise KeyError(
-            f"dataset {dataset_name!r} has no {key!r} in its metadata; "
-            f"known datasets: {', '.join(known)}"
-        )
-    return value
