@@ -152,6 +152,9 @@ class ClipTrainer(DefaultTrainer):
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, 0)
         self._last_eval_results = self.test(self.cfg, model)
+        self.cfg = self.cfg.clone()
+        self.cfg.defrost()
+        self.cfg.TEST.OVERWRITE = True  # a later evaluation replaces this one
         return self._last_eval_results
 
     @classmethod
