@@ -41,9 +41,31 @@ def test_the_stream_is_the_result_frame_by_frame(predictor):
         )
 
 
-def test_a_frame_without_pixels_is_refused(predictor):
-    with pytest.raises(ValueError, match="first frame has no pixels"):
-        predictor.predict([np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize("first", [np.zeros((0, 4, 3), np.uint8), None, "video.mp4"])
+def test_a_first_frame_without_pixels_is_refused(predictor, first):
+    """None is what OpenCV reads of a picture that is not there."""
+    message = f"the first frame, of type {type(first).__name__}, has no pixels"
+    for find in (predictor.predict, lambda frames: list(predictor.stream(frames))):
+        with pytest.raises(ValueError, match=message):
+            find([first])
+
+
+@pytest.mark.parametrize("frame", [None, [[[0, 0, 0]] * 48] * 32, np.zeros((32, 48), np.uint8)])
+def test_a_later_frame_of_another_kind_is_refused(predictor, frame):
+    with pytest.raises(ValueError, match=r"frame 2 has shape .*; those .* must be \(32, 48, 3\)"):
+        predictor.predict([*video(2), frame])
+
+
+@pytest.mark.parametrize("planes", [False, True])
+def test_a_reader_may_use_its_memory_again(predictor, planes):
+    def same_memory():
+        held = np.empty((3, 32, 48) if planes else (32, 48, 3), np.uint8)
+        frame = held.transpose(1, 2, 0) if planes else held
+        for own in video(9):
+            frame[:] = own
+            yield frame
+
+    assert list(predictor.stream(same_memory())) == list(predictor.stream(video(9)))
 
 
 def test_too_small_a_memory_is_an_error_that_says_what_to_do(predictor, monkeypatch):

@@ -90,7 +90,7 @@ class VideoPredictor:
         frames, at most TEST.WINDOW - 1 after a frame was read, in memory that does not grow.
         """
         size, frames = _peek_size(frames)
-        if size:
+        if size is not None:
             with _enough_memory():
                 yield from self.model.stream(self._images(frames, size), size)
 
@@ -117,13 +117,15 @@ class VideoPredictor:
         """(H, W, 3) RGB to (3, h, w) in the model's channel order, uint8."""
         resize = self._resize.geometry(size, np.random.default_rng(0))  # draws nothing
         for index, frame in enumerate(frames):
-            if frame.shape != (*size, 3) or frame.dtype != np.uint8:
-                found = f"frame {index} has shape {frame.shape} and type {frame.dtype}"
+            kind = getattr(frame, "dtype", type(frame).__name__)
+            if np.shape(frame) != (*size, 3) or kind != np.uint8:
+                found = f"frame {index} has shape {np.shape(frame)} and type {kind}"
                 raise ValueError(f"{found}; those of this video must be {(*size, 3)} and uint8")
             small = resize.apply_image(frame)
             if self._image_format == "BGR":
                 small = small[:, :, ::-1]
-            yield torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))
+            # A copy: the reader's memory may have another frame before this one is looked at.
+            yield torch.from_numpy(small.transpose(2, 0, 1).copy())
 
 
 @contextmanager
@@ -138,10 +140,12 @@ def _enough_memory() -> Iterator[None]:
 def _peek_size(frames: Frames) -> tuple[tuple[int, int] | None, Iterator[np.ndarray]]:
     """(H, W) of the first frame, None if there is none; and all frames."""
     frames = iter(frames)
-    first = next(frames, None)
-    if first is not None and not first.size:
-        raise ValueError("the first frame has no pixels")
-    return (None, frames) if first is None else (first.shape[:2], chain([first], frames))
+    for first in frames:  # may be None, as of a picture that OpenCV cannot read
+        size = np.shape(first)[:2]
+        if len(size) < 2 or 0 in size:
+            raise ValueError(f"the first frame, of type {type(first).__name__}, has no pixels")
+        return size, chain([first], frames)
+    return None, frames
 
 
 def until_set(stop: Event, frames: Frames) -> Iterator[np.ndarray]:
