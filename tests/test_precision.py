@@ -122,6 +122,11 @@ def test_an_autocast_around_the_model_changes_nothing(tiny_cfg, dtype):
             found = model(inputs)
         for name in set(expected) - {"pred_masks"}:
             assert found[name] == expected[name], name
+    expected = list(model.stream(make_clip()["image"], (32, 48)))
+    with torch.autocast("cpu", dtype):
+        frames = model.stream(make_clip()["image"], (32, 48))
+        assert [next(frames), *frames] == expected
+        assert torch.is_autocast_enabled("cpu")  # the caller's own, between frames
 
 
 def tracks_of(cfg):

@@ -68,6 +68,13 @@ def test_a_reader_may_use_its_memory_again(predictor, planes):
     assert list(predictor.stream(same_memory())) == list(predictor.stream(video(9)))
 
 
+def test_a_model_in_training_mode_streams_nothing(predictor):
+    """Dropout would change the tracks, and the frames the model's statistics."""
+    predictor.model.train()
+    with pytest.raises(ValueError, match="in training mode"):
+        list(predictor.stream(video(3)))
+
+
 def test_too_small_a_memory_is_an_error_that_says_what_to_do(predictor, monkeypatch):
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")

@@ -134,10 +134,18 @@ class SimpleVTR(nn.Module):
 
     def stream(self, images: Iterable[Tensor], size: tuple[int, int]) -> Iterator[FrameTracks]:
         """Segment a video without an end; see ``VideoSegmenter.stream``."""
-        return self.segmenter.stream(self._predictor(), images, size)
+        frames = self.segmenter.stream(self._predictor(), images, size)
+        while True:
+            with without_autocast(self.device):  # not around the yield, where the caller's counts
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
 
     def _predictor(self) -> Callable[[list[Tensor]], WindowSlots]:
-        """Frames of a window -> its slots."""
+        """Frames of a window -> its slots; ValueError in training mode."""
+        if self.training:
+            raise ValueError("the model is in training mode: call its eval() to find tracks")
         network = self.precision.applied(self.network, self.device, training=False)
         return partial(self.window_predictor, network, self.batcher)
 
