@@ -151,16 +151,16 @@ def test_resume_with_other_data_or_processes(stopped, tiny_opts, monkeypatch):
     assert changed(tiny_opts, *words) == ["processes 1 -> 2"]
 
 
-def test_a_trainer_replaces_its_own_evaluations_alone(tiny_opts, tmp_path):
-    results = tmp_path / "run/inference/tiny_val/results.json"
-    for _ in range(2):
-        trainer = ClipTrainer(config(tiny_opts, "TEST.EVAL_PERIOD", "1", "SOLVER.MAX_ITER", "2"))
-        if results.exists():
-            with pytest.raises(FileExistsError, match=r"results\.json exists already"):
-                trainer.train()
-        else:
-            trainer.train()
-            assert trainer.iter == 2
+def test_a_trainer_replaces_its_own_evaluations_alone(tiny_opts):
+    words = ["TEST.EVAL_PERIOD", "1", "SOLVER.MAX_ITER", "2", "DATASETS.TEST", "('tiny_val',)"]
+    cfg = config(tiny_opts, *words)
+    Path(cfg.OUTPUT_DIR).mkdir()
+    trainer = ClipTrainer(cfg)
+    trainer.train()
+    assert (Path(cfg.OUTPUT_DIR) / "inference/tiny_val/results.json").exists()
+    assert trainer.iter == 2
+    with pytest.raises(FileExistsError, match=r"results\.json exists already"):
+        ClipTrainer(cfg).train()
 
 
 def test_new_rates_count_after_resume(stopped, tiny_opts):
