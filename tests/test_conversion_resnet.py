@@ -201,7 +201,11 @@ def test_a_backbone_of_another_kind_is_told(caplog, more, wanted, message):
             {"MODEL.RESNETS.STRIDE_IN_1X1": True},
             ["STRIDE_IN_1X1 False, which is True"],
         ),
-        ("torchvision", {"MODEL.RESNETS.RES5_DILATION": 2}, ["RES5_DILATION 1, which is 2"]),
+        (
+            "torchvision",
+            {"MODEL.RESNETS.RES5_DILATION": 2},
+            ["one that was trained with MODEL.RESNETS.RES5_DILATION 1"],
+        ),
         ("torchvision", {"MODEL.PIXEL_STD": [1.0, 1.0, 1.0]}, ["which is [1.0, 1.0, 1.0]"]),
         ("torchvision", {"MODEL.SIMPLEVTR.NUM_HEADS": 4}, []),  # it has none
         ("detr", {"MODEL.SIMPLEVTR.NUM_HEADS": 4}, ["NUM_HEADS 8, which is 4"]),

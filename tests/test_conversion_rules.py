@@ -170,6 +170,24 @@ def test_names_of_coco_mean_what_they_mean_there():
     assert "2 of 3 and" in report.text()
 
 
+@pytest.mark.parametrize(
+    ("have", "options", "wanted", "expected"),
+    [
+        (3, {"source_classes": ["dog", "cat", "fox"]}, ("fox", "whale", "dog"), [2, -98, 0]),
+        (3, {"source_classes": ["dog", "cat", "fox"]}, ("dog", "cat", "fox"), [0, 1, 2]),
+        (4, {"source_class_offset": 1}, (), [1, 2, 3]),
+        (3, {"source_class_offset": 1}, (), [-99, -98, -97]),
+        (3, {}, (), [0, 1, 2]),
+    ],
+)
+def test_rows_of_cells_are_of_the_same_classes(have, options, wanted, expected):
+    dense = "network.dense_head"
+    model = target(class_head(3, dense, value=-99), classes=wanted)
+    source = class_head(have, dense) | {"network.box_head.layers.0.bias": torch.ones(1)}
+    result, _ = convert(source, model, **options)
+    assert result[f"{dense}.bias"].tolist() == expected
+
+
 def test_other_classes_stay_initial_but_for_no_object():
     wanted = class_head(26, value=-99)
     result, report = convert(class_head(92, "class_embed"), target(wanted))

@@ -85,14 +85,13 @@ def convert(
     refit_classes(draft, target, found, source_class_offset, source_classes)
     refit_deform(draft, target)
     _drop_misfits(draft, target)
-    rest = ((n, v) for n, v in target.weights.items() if n not in draft.pieces)
-    initial = (Entry(name, tuple(value.shape)) for name, value in rest)
+    initial = (Entry(n, tuple(v.shape)) for n, v in target.weights.items() if n not in draft.pieces)
     result, report = draft.finished(name, initial)
     what = f"the source (layout {name})"
     if all(name.endswith("num_batches_tracked") for name in result):
         raise ValueError(f"no tensor of {what} fits the model:\n{report.text()}")
-    if name not in ("timm", "simplevtr"):  # trained as our defaults say
-        trained = flat(default_config())
+    if name not in ("timm", "simplevtr"):  # trained as our defaults say, unless it is a variant
+        what, trained = f"{what} is taken for one that", flat(default_config())
         if caffe:  # whose stem was rewritten for any deviation
             trained["MODEL.PIXEL_STD"] = target.settings["MODEL.PIXEL_STD"]
             trained["MODEL.RESNETS.STRIDE_IN_1X1"] = True
