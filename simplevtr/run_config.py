@@ -73,7 +73,7 @@ def _config_in_weights(opts: list[str] | tuple[str, ...]) -> tuple[str, str] | N
     """The YAML inside the file that the last MODEL.WEIGHTS of words names, and its source."""
     pairs = dict(zip(opts[::2], opts[1::2], strict=False))
     path = os.path.expanduser(str(pairs.get("MODEL.WEIGHTS", "")))
-    if "://" in path or Path(path).suffix != ".safetensors":
+    if "://" in path or Path(path).suffix.lower() != ".safetensors":
         return None
     text = config_of(read_checkpoint(path))
     return None if text is None else (text, f"the config inside {path}")

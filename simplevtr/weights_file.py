@@ -62,7 +62,7 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> dict[str, Any]
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder; a file of weights is needed")
-    if path.suffix not in READABLE:
+    if path.suffix.lower() not in READABLE:
         raise ValueError(f"{path} must end in one of {', '.join(READABLE)}")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
@@ -170,7 +170,7 @@ def write_weights(
     """
     check_writable(path, overwrite=overwrite)
     path = Path(path)
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         versions = {"simplevtr": __version__, "torch": torch.__version__}
         texts = {"format": "pt", "versions": json.dumps(versions), _CONFIG: config}
         texts[_CLASSES] = None if classes is None else json.dumps(classes.state_dict())
@@ -201,7 +201,7 @@ def check_writable(path: str | Path, *, overwrite: bool, inputs: Iterable[str | 
     ValueError: the suffix is not one of ``WRITABLE``, or it is one of the ``inputs``.
     FileExistsError: there is such a file and it is not to be replaced.
     """
-    if Path(path).suffix not in WRITABLE:
+    if Path(path).suffix.lower() not in WRITABLE:
         raise ValueError(f"{path} must end in {' or '.join(WRITABLE)}")
     refuse_existing(path, overwrite=overwrite, inputs=inputs)
 
@@ -223,14 +223,14 @@ def half_precision(weights: Mapping[str, Tensor], source: str | Path) -> dict[st
 
 
 def _content(path: Path, mapped: bool) -> Any:
-    if path.suffix == ".pkl":
+    if path.suffix.lower() == ".pkl":
         content = SafeUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         if "model" in content:
             return {"matching_heuristics": True, **content}
         content = content.get("blobs", content)  # Caffe2's
         weights = {k: v for k, v in content.items() if not k.endswith("_momentum")}
         return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         with safe_open(path, "pt") as file:
             texts = file.metadata() or {}
         found = {"config": texts.get(_CONFIG), "classes": json.loads(texts.get(_CLASSES, "null"))}

@@ -20,12 +20,12 @@ from safetensors import safe_open
 CLASSES = Classes(("disk", "square", "star", "triangle", "cross", "ring"), (1, 2, 3, 4, 5, 9))
 
 
-@pytest.fixture
-def one_file(tiny_cfg, tmp_path):
+@pytest.fixture(params=["model.safetensors", "MODEL.SAFETENSORS"])
+def one_file(request, tiny_cfg, tmp_path):
     """A file of a tiny model."""
     tiny_cfg.OUTPUT_DIR = str(tmp_path / "elsewhere")
     tiny_cfg.TEST.OVERWRITE = True
-    path = tmp_path / "model.safetensors"
+    path = tmp_path / request.param
     config = tiny_cfg.dump()
     write_weights(build(tiny_cfg).state_dict(), path, classes=CLASSES, config=config)
     return path

@@ -113,7 +113,7 @@ def test_the_zoos_pickles(tmp_path):
         assert equal(read_weights(tmp_path / "w.pkl"), WEIGHTS)
 
 
-@pytest.mark.parametrize("name", ["evil.pth", "evil.pt", "evil.pkl", "old.pth", "raw.pth"])
+@pytest.mark.parametrize("name", ["evil.pth", "evil.pt", "evil.pkl", "old.pth", "raw.pth", "E.PKL"])
 @pytest.mark.parametrize("place", ["model", "args"])
 def test_a_file_that_would_run_code_is_refused(tmp_path, name, place):
     written, path = tmp_path / "written", tmp_path / name
@@ -122,7 +122,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path, name, place):
         content["model"]["evil"] = Evil(written)
     else:
         content["args"].evil = Evil(written)
-    if name in ("evil.pkl", "raw.pth"):
+    if name in ("evil.pkl", "raw.pth", "E.PKL"):
         path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=name != "old.pth")

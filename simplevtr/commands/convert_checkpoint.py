@@ -169,6 +169,6 @@ def main(options: argparse.Namespace) -> None:
     size = weights_file.write_weights(
         weights, options.target, overwrite=options.overwrite, classes=classes, config=config
     )
-    if options.target.suffix == ".safetensors" and config is None:
+    if options.target.suffix.lower() == ".safetensors" and config is None:
         say("without a config inside: --config-file names one")
     say(f"wrote {options.target} ({size / 2**20:.1f} MiB)")
