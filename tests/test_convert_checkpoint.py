@@ -127,7 +127,6 @@ def test_user_errors(vistr_file, tmp_path, capsys):
 
 def test_the_command_offers_what_the_package_knows():
     assert tuple(conversion.LAYOUTS) == convert_checkpoint.LAYOUTS
-    assert conversion.COLOURS == convert_checkpoint.COLOURS
 
 
 @pytest.mark.parametrize(

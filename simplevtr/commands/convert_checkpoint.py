@@ -47,7 +47,6 @@ if TYPE_CHECKING:  # they take seconds to import
 
     from torch import Tensor
 
-VISTR_SLOTS = 10
 # The layouts of simplevtr.conversion, which takes seconds to import.
 LAYOUTS = ("vistr", "detr", "torchvision", "detectron2", "simplevtr")
 COLOURS = ("auto", "rgb", "caffe")
@@ -151,7 +150,7 @@ def main(options: argparse.Namespace) -> None:
     is_ours = any(name.startswith("network.") for name in weights)
     trained = trained_config(checkpoint if is_ours else {}, f"the config inside {options.source}")
     known = trained or {}
-    slots = options.source_slots or known.get("MODEL.SIMPLEVTR.NUM_QUERIES", VISTR_SLOTS)
+    slots = options.source_slots or known.get("MODEL.SIMPLEVTR.NUM_QUERIES", 10)  # VisTR's
     query_frames = known.get("MODEL.SIMPLEVTR.QUERY_FRAMES")
     if options.config_file is not None:
         cfg = setup_cfg(options.config_file, options.opts)

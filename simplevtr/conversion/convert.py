@@ -21,7 +21,6 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-COLOURS = ("auto", "rgb", "caffe")
 # Convolutions of a ResNet; offsets of deformable ones are zero at first.
 _LAYER = re.compile(r"network\.backbone\.(stem\.|res\d\.\d+\.)(conv\d|shortcut)\.weight")
 
