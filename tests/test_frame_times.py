@@ -78,6 +78,14 @@ def test_frames_that_are_stored_out_of_order_have_even_times(tmp_path, name):
     assert [source.timing(i).start for i in range(12)] == [Fraction(i, 10) for i in range(12)]
 
 
+def test_frames_that_are_held_back_have_even_times_by_a_fine_clock(tmp_path):
+    path, fine = tmp_path / "clip.avi", {"fps": 1000, "ticks": range(0, 1200, 40)}
+    source = open_source(record(path, pictures(30), options={"bf": "2"}, **fine))
+    assert sum(1 for _ in source) == 30
+    assert [source.timing(i).start for i in range(30)] == [Fraction(i, 25) for i in range(30)]
+    assert source.damage == ""
+
+
 def test_a_gap_is_kept_unless_the_clock_may_jump():
     assert starts(timeline([0, 40, 60_000, 60_040])) == [0, 0.04, 60, 60.04]
     assert starts(timeline([0, 40, 60_000, 60_040], may_jump=True)) == [0, 0.04, 0.08, 0.12]

@@ -64,15 +64,16 @@ class Timeline:
                 self._decoded.append(dts)
         if not self._starts:
             start, self._origin = 0, pts or 0
+        elif pts is None and self._by_decoding:  # was held back until the packets had ended
+            start = 2 * self._starts[-1] - self._starts[-2]
         else:
             last = self._starts[-1]
             due = last + self._durations[-1]
-            start = due if pts is None else max(pts - self._origin, last + 1)
-            if pts is not None:
-                shown = pts - self._origin
-                ahead = self._may_jump and (shown - due) * self._tick > JUMP
-                if ahead or (last - shown) * self._tick > BACK:
-                    start, self._origin = due, pts - due
+            shown = due if pts is None else pts - self._origin
+            start = max(shown, last + 1)
+            ahead = self._may_jump and (shown - due) * self._tick > JUMP
+            if ahead or (last - shown) * self._tick > BACK:
+                start, self._origin = due, self._origin + shown - due
         self._starts.append(start)
         self._durations.append(duration if duration and duration > 0 else self._step)
 

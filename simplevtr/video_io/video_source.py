@@ -48,7 +48,7 @@ class StreamReader:
         if self.length and self.seconds and self.fps and self.seconds * self.fps > self.length + 1:
             self.length = None
         self.bad_packets = 0  # packets left out so far
-        self.bad_tail = False  # whether no frame came after the latest of them
+        self.bad_tail = False  # whether no later packet gave a frame
         # Frames that FFmpeg filled up or complains about, or whose packet has a gap before it
         self.bad_frames = 0
         self.error: str | None = None  # why reading ended before the end
@@ -59,8 +59,7 @@ class StreamReader:
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield (H, W, 3) uint8 RGB frames, upright, all of the first one's size."""
         # What holds for the first frame holds for all: a stream may change its size or be turned.
-        size, turn = None, (False, False, False)
-        resized = False
+        size, turn, resized = None, (False, False, False), False
         for frame in self._decoded():
             if size is None:
                 size, turn = (frame.height, frame.width), _turn(frame)
@@ -69,11 +68,9 @@ class StreamReader:
                     self.sample_aspect_ratio = Fraction(ratio) ** (-1 if turn[0] else 1)
             elif (frame.height, frame.width) != size and not resized:
                 resized = True
-                logger.warning(
-                    "%s: frame %d is %dx%d pixels, the first one %dx%d; it and those after it are "
-                    "brought to the first one's size",
-                    self._name, len(self.timeline), frame.width, frame.height, size[1], size[0],
-                )  # fmt: skip
+                sizes = frame.width, frame.height, size[1], size[0]
+                text = "%s: from frame %d on, %dx%d pixels are resized to the first one's %dx%d"
+                logger.warning(text, self._name, len(self.timeline), *sizes)
             self.timeline.add(frame.pts, frame.duration, frame.dts)
             image = frame.to_ndarray(format="rgb24", height=size[0], width=size[1])
             swap_axes, flip_rows, flip_columns = turn
@@ -97,9 +94,9 @@ class StreamReader:
                     continue
                 marked = sum(frame.is_corrupt for frame in frames)
                 self.bad_frames += max(marked, int(packet.is_corrupt), int(bool(complaints)))
-                for frame in frames:
+                if frames and packet.size:  # an empty one, at the end, is for what was held back
                     self.bad_tail = False
-                    yield frame
+                yield from frames
         except av.FFmpegError as error:
             self.error = error.strerror
 
@@ -154,7 +151,8 @@ class VideoSource(FrameSource):
         if reader.bad_packets and not (reader.error or reader.bad_tail):
             first, why = "", f"{reader.bad_packets} packets between them are broken"
         elif cut or reader.error or reader.bad_packets:
-            first, why = "the first ", reader.error or "the file ends early"
+            kind = "stream" if self.live else "file"
+            first, why = "the first ", reader.error or f"the {kind} ends early"
         elif reader.bad_frames:
             first, why = "", f"errors in at least {reader.bad_frames} of them"
         else:
@@ -249,11 +247,10 @@ def _seconds(stream: av.VideoStream) -> Fraction | None:
     tick = Fraction(stream.time_base or 0)
     if stream.frames and stream.duration:
         return stream.duration * tick
-    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if found is None:
-        return None
-    hours, minutes, seconds = map(Fraction, found.groups())
-    return 3600 * hours + 60 * minutes + seconds - (stream.start_time or 0) * tick
+    if found := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(Fraction, found.groups())
+        return 3600 * hours + 60 * minutes + seconds - (stream.start_time or 0) * tick
+    return None
 
 
 def _pick_stream(container: InputContainer, name: str) -> av.VideoStream:
