@@ -197,6 +197,21 @@ def test_a_warm_up_as_long_as_the_training_is_told_of(tiny_opts, caplog):
         assert ("WARMUP_ITERS is 9 of 9 iterations: the rate never" in caplog.text) == told
 
 
+def test_periods_scaled_to_many_processes_stay(tiny_opts, monkeypatch):
+    """Rounded to 0, checkpoints would end in a division by 0, and evaluations stay away."""
+    monkeypatch.setattr(comm, "get_world_size", lambda: 8)
+    args = ["--config-file", CLIPS_CONFIG, *tiny_opts]
+    words = ["SOLVER.REFERENCE_WORLD_SIZE", "1", "SOLVER.CHECKPOINT_PERIOD", "2"]
+    words += ["TEST.EVAL_PERIOD", "3", "SOLVER.MAX_ITER", "4", "SOLVER.WARMUP_ITERS", "0"]
+    cfg = runs.read_config(train_net.main.parser().parse_args([*args, *words]))
+    solver = cfg.SOLVER
+    assert (solver.IMS_PER_BATCH, solver.CHECKPOINT_PERIOD, solver.MAX_ITER) == (16, 1, 1)
+    assert cfg.TEST.EVAL_PERIOD == 1
+    words[words.index("TEST.EVAL_PERIOD") + 1] = "0"
+    cfg = runs.read_config(train_net.main.parser().parse_args([*args, *words]))
+    assert cfg.TEST.EVAL_PERIOD == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

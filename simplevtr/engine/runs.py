@@ -46,14 +46,18 @@ def read_config(args: Namespace) -> CfgNode:
                 f"MODEL.SIMPLEVTR.QUERY_FRAMES, {wanted}, frames only"
             )
         try:  # the trainer would do it later, when the schedule has been checked
-            cfg = ClipTrainer.auto_scale_workers(cfg, comm.get_world_size())
+            scaled = ClipTrainer.auto_scale_workers(cfg, comm.get_world_size())
         except AssertionError as error:
             batch, processes = cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.REFERENCE_WORLD_SIZE
             raise ValueError(
                 f"SOLVER.IMS_PER_BATCH is {batch}; a multiple of SOLVER.REFERENCE_WORLD_SIZE, "
                 f"{processes}, is needed"
             ) from error
-        share_batch(cfg)
+        # Rounded to 0, a period would be none, and a length that of MAX_EPOCHS.
+        periods = ("SOLVER", "MAX_ITER"), ("SOLVER", "CHECKPOINT_PERIOD"), ("TEST", "EVAL_PERIOD")
+        for group, key in periods:
+            scaled[group][key] = max(scaled[group][key], min(cfg[group][key], 1))
+        share_batch(cfg := scaled)
         resolve_schedule(cfg)
         if (warmup := cfg.SOLVER.WARMUP_ITERS) >= cfg.SOLVER.MAX_ITER:
             text = "SOLVER.WARMUP_ITERS is %d of %d iterations: the rate never reaches BASE_LR"
@@ -150,11 +154,8 @@ def train(cfg: CfgNode, args: Namespace) -> OrderedDict | None:
         run_folder.claim_results(cfg, resume=args.resume, overwrite=overwrite)
     start_logs(cfg, args, cfg.OUTPUT_DIR)
     if args.resume and checkpoint is None:
-        logger.warning(
-            "--resume: OUTPUT_DIR %s holds no checkpoint: THE TRAINING STARTS ANEW, from %s",
-            cfg.OUTPUT_DIR,
-            cfg.MODEL.WEIGHTS or "random weights",
-        )
+        text = "--resume: OUTPUT_DIR %s holds no checkpoint: THE TRAINING STARTS ANEW, from %s"
+        logger.warning(text, cfg.OUTPUT_DIR, cfg.MODEL.WEIGHTS or "random weights")
     trainer = ClipTrainer(cfg)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()
