@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -446,6 +447,19 @@ def test_two_at_once_are_refused(plan, capsys):
         assert run(plan, FakeLaunch()) == 2
     assert "is in use by another process" in capsys.readouterr().err
     assert run(plan, FakeLaunch(), "--no-cost") == 0
+
+
+def test_who_holds_the_lock_of_an_ablation_may_be_a_command_of_it(plan, capsys):
+    class Second(FakeLaunch):
+        def __call__(self, command, log_file, environment):
+            self.status_of_second = run(plan, FakeLaunch())
+            return super().__call__(command, log_file, environment)
+
+    launch = Second()
+    assert run(plan, launch, "--no-cost") == 0
+    assert launch.status_of_second == 2
+    holder = f"is in use by process {os.getpid()} on {socket.gethostname()} or a command that it"
+    assert holder in capsys.readouterr().err
 
 
 def test_side_by_side(plan, monkeypatch):

@@ -74,6 +74,7 @@ def main(options: argparse.Namespace) -> int:
         # The commands hold the lock too: a second ablate.py cannot train into the same folders
         # while they run, even if this process is killed.
         os.set_inheritable(lock.fileno(), True)
+        print(" or a command that it started", end="", file=lock, flush=True)
         try:
             failed = run_jobs(jobs, side_by_side=options.jobs)
             failed += run_jobs(costs)  # measured alone
