@@ -360,6 +360,8 @@ def test_clip_sheet_has_a_row_per_set_and_a_column_per_frame():
     assert not colourful[:200].any()
     assert not colourful[:, : 7 * 274].any()
     assert clip_sheet(frames[:2], {"": nothing[:2]}).shape == (200, 2 * 270 + 4, 3)
+    wide, nothing = grey(8, 1600)[None], list(FrameTracks.of_video([], (8, 1600), 1))
+    assert clip_sheet(wide, {"": nothing}).shape == (4 + 20, 720, 3)
 
 
 def test_clip_sheet_refuses_what_does_not_fit():

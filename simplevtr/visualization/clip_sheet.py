@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 COLUMNS = 8  # frames at most
-_SHORT_SIDE = 180  # pixels of each picture
+_SHORT, _LONG = 180, 720  # pixels of the sides of each picture, at most
 _GAP = 4  # white pixels between pictures
 _CAPTION = 20  # pixels of a caption's height
 
@@ -36,7 +36,8 @@ def clip_sheet(
     Raises:
         ValueError: the tracks have another size.
     """
-    painter = TrackPainter(thing_classes, scale=_SHORT_SIDE / min(frames.shape[1:3]))
+    sides = frames.shape[1:3]
+    painter = TrackPainter(thing_classes, scale=min(_SHORT / min(sides), _LONG / max(sides)))
     strips = []
     for name, tracks in rows.items():
         pictures: list[np.ndarray] = []
