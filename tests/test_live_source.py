@@ -1,5 +1,6 @@
 """Cameras and addresses; every server here runs on this machine."""
 
+import contextlib
 import logging
 import re
 import socket
@@ -28,17 +29,24 @@ def served(tmp_path):
 
 @pytest.fixture
 def stalling():
-    """The address of a server that takes a connection, sends ``head``, and then nothing."""
+    """The address of a server that takes connections, sends ``parts``, and then nothing."""
     sockets = []
 
-    def start(head=b""):
+    def start(*parts, pause=0.0):
         listener = socket.create_server(("127.0.0.1", 0))
         sockets.append(listener)
 
         def answer():
-            connection, _ = listener.accept()
-            sockets.append(connection)
-            connection.sendall(head)
+            with contextlib.suppress(OSError):  # closed
+                while True:
+                    sockets.append(listener.accept()[0])
+                    threading.Thread(target=send, args=sockets[-1:], daemon=True).start()
+
+        def send(connection):
+            with contextlib.suppress(OSError):
+                for part in parts:
+                    connection.sendall(part)
+                    time.sleep(pause)
 
         threading.Thread(target=answer, daemon=True).start()
         return f"127.0.0.1:{listener.getsockname()[1]}"
@@ -141,6 +149,14 @@ def test_a_connection_that_breaks_off_keeps_the_frames_before(tmp_path, stalling
         count = len(list(source))
     assert 30 < count < 60
     assert f"clip.ts: broke off; the first {count} frames can be read" in caplog.text
+
+
+def test_what_a_decoder_holds_when_a_connection_breaks_off_is_kept(tmp_path, stalling):
+    data = record(tmp_path / "clip.ts", pictures(20), fps=25).read_bytes()
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
+    source = open_source(f"http://{stalling(head, data)}/clip.ts", timeout=1)
+    assert [number(frame) for frame in source] == list(range(20))
+    assert "broke off" in source.damage
 
 
 @pytest.mark.parametrize(

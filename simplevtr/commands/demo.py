@@ -89,16 +89,14 @@ def main(options: argparse.Namespace) -> None:
     if targets.masks:
         labels = painter.classes or range(cfg.MODEL.SIMPLEVTR.NUM_CLASSES)
         check_classes(f"--masks {targets.masks}", labels)
-    sound, fps = options.sound, options.fps
-    outputs = inference.DrawnOutputs(targets, source, painter, fps=fps, sound=sound)
+    outputs = inference.DrawnOutputs(targets, source, painter, fps=options.fps, sound=options.sound)
     known = [length for length in (source.length, options.max_frames) if length is not None]
     if source.live and not known and not inference_window(cfg):
         found = f"{source.path}: may never end, and TEST.WINDOW 0 waits for the end"
         way_out = "give --max-frames or a number of frames, such as --opts TEST.WINDOW 16"
         raise ValueError(f"{found}; {way_out}")
-    find, what = _draw_file, "reading and segmenting"
-    if source.live:
-        find, what = _draw_live, "segmenting"
+    find = _draw_live if source.live else _draw_file
+    what = "segmenting" if source.live else "reading and segmenting"
     with _stop_on_interrupt() as stop:
         first = islice(inference.until_set(stop, source), options.max_frames)
         shown = _progress(first, desc=what, total=min(known, default=None))

@@ -66,10 +66,9 @@ def _expand(item: str) -> list[Path]:
         return [path]
     if not glob.has_magic(item):
         raise FileNotFoundError(f"{item}: no such file or folder")
-    matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
-    if not matches:
-        raise FileNotFoundError(f"{item}: no file matches this pattern")
-    return matches
+    if matches := [Path(match) for match in glob.glob(str(path), recursive=True)]:
+        return matches
+    raise FileNotFoundError(f"{item}: no file matches this pattern")
 
 
 def _open_live(text: str, timeout: float) -> VideoSource | None:

@@ -100,10 +100,9 @@ def _apart(path: str, outside: Path | None) -> bool:
 
 def _videos_at(path: str, outside: Path | None) -> list[str]:
     if os.path.isdir(path):
-        videos = list(_search(path, outside))
-        if not videos:
-            raise ValueError(f"{path}: no videos and no frames in this folder")
-        return videos
+        if videos := list(_search(path, outside)):
+            return videos
+        raise ValueError(f"{path}: no videos and no frames in this folder")
     if is_image(path) and picture_count(path) == 1:
         raise ValueError(f"{path} is a single picture; name the folder of the frames")
     return [path]

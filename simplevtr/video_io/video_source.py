@@ -34,7 +34,7 @@ class StreamReader:
     """
 
     def __init__(self, container: InputContainer, name: str):
-        self._name, self._container = name, container
+        self._name, self.container = name, container
         self._stream = stream = _pick_stream(container, name)
         # Threads that take a frame each hold back as many frames of a camera, and lose good frames
         # next to a broken one, how many depends on the number of cores.
@@ -79,26 +79,33 @@ class StreamReader:
             yield np.ascontiguousarray(image)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets():
+            try:
+                with _LOG, _complaints() as complaints:
+                    frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.FFmpegError:
+                self.bad_packets += 1
+                self.bad_tail = True
+                if not len(self.timeline) and self.bad_packets >= _HOPELESS:
+                    return
+                continue
+            marked = sum(frame.is_corrupt for frame in frames)
+            self.bad_frames += max(marked, int(packet.is_corrupt), int(bool(complaints)))
+            if frames and packet.size:  # an empty one, at the end, is for what was held back
+                self.bad_tail = False
+            yield from frames
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """All packets, then an empty one, for which a decoder gives the frames that it holds."""
         try:
-            for packet in self._container.demux(self._stream):
-                try:
-                    with _LOG, _complaints() as complaints:
-                        frames = packet.decode()
-                except av.error.EOFError:
-                    continue
-                except av.FFmpegError:
-                    self.bad_packets += 1
-                    self.bad_tail = True
-                    if not len(self.timeline) and self.bad_packets >= _HOPELESS:
-                        return
-                    continue
-                marked = sum(frame.is_corrupt for frame in frames)
-                self.bad_frames += max(marked, int(packet.is_corrupt), int(bool(complaints)))
-                if frames and packet.size:  # an empty one, at the end, is for what was held back
-                    self.bad_tail = False
-                yield from frames
+            yield from self.container.demux(self._stream)
         except av.FFmpegError as error:
             self.error = error.strerror
+            last = av.Packet()
+            last.stream = self._stream
+            yield last
 
 
 class VideoSource(FrameSource):
@@ -111,7 +118,6 @@ class VideoSource(FrameSource):
     def __init__(self, container: InputContainer, path: str, file: Path | None = None) -> None:
         self.path, self.live, self.files = path, file is None, [] if file is None else [file]
         self.sound_file = file if container.streams.audio else None
-        self._container = container
         self._reader = reader = StreamReader(container, path)
         self.fps, self.length = reader.fps, reader.length
         frames = iter(reader)
@@ -124,20 +130,17 @@ class VideoSource(FrameSource):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if not self.live:
-            container = open_file(self.files[0])
-            self._reader = StreamReader(container, self.path)
-            return self._pass(container, iter(self._reader))
+            self._reader = reader = StreamReader(open_file(self.files[0]), self.path)
+            return self._pass(reader, iter(reader))
         if self._frames is None:
             raise ValueError(f"{self.path}: a live source can be read only once")
         frames, self._frames = self._frames, None
-        return self._pass(self._container, frames)
+        return self._pass(self._reader, frames)
 
-    def _pass(
-        self, container: InputContainer, frames: Iterator[np.ndarray]
-    ) -> Iterator[np.ndarray]:
-        with container:
+    def _pass(self, reader: StreamReader, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        with reader.container:
             yield from frames
-        self._report_damage(self._reader)
+        self._report_damage(reader)
 
     def _report_damage(self, reader: StreamReader) -> None:
         """Warn once when frames are missing, or a video ends earlier than its header states."""
@@ -169,7 +172,7 @@ class VideoSource(FrameSource):
     def close(self) -> None:
         """See ``FrameSource``."""
         self._frames = None
-        self._container.close()
+        self._reader.container.close()
 
 
 @contextmanager
