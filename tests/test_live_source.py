@@ -1,6 +1,7 @@
 """Cameras and addresses; every server here runs on this machine."""
 
 import contextlib
+import io
 import logging
 import re
 import socket
@@ -11,8 +12,10 @@ from simplevtr.video_io import open_source
 from simplevtr.video_io.reader import redacted
 from simplevtr.video_io.video_source import open_live
 
+import numpy as np
 import pytest
 from footage import noise, number, pictures, record, serving, write
+from PIL import Image
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +160,20 @@ def test_what_a_decoder_holds_when_a_connection_breaks_off_is_kept(tmp_path, sta
     source = open_source(f"http://{stalling(head, data)}/clip.ts", timeout=1)
     assert [number(frame) for frame in source] == list(range(20))
     assert "broke off" in source.damage
+
+
+def test_pictures_that_a_camera_pushes_have_the_times_of_their_arrival(stalling):
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n"
+    parts = []
+    for picture in np.random.default_rng(0).integers(0, 255, (6, 96, 128, 3), dtype=np.uint8):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG")
+        size = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(file.getvalue())
+        parts.append(b"--next\r\n" + size + file.getvalue() + b"\r\n")
+    source = open_source(f"http://{stalling(head, *parts, pause=0.3)}/cam.mjpg", timeout=1)
+    count = len(list(source))
+    assert count == 6
+    assert 1.2 < source.timing(5).start < 3  # five pauses; at 25 frames a second it would be 0.2
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,10 @@ def open_live(
     try:
         more: Any = {"format": format, "metadata_errors": "replace", "timeout": timeout}
         container = av.open(address, container_options=options, **more)
+        if container.format.name == "mpjpeg":  # pictures without times: those of their arrival
+            container.close()
+            options["use_wallclock_as_timestamps"] = "1"
+            container = av.open(address, container_options=options, **more)
     except (av.FFmpegError, OSError) as error:
         # The error's own text and the chain would show the address with its password.
         late = isinstance(error, av.error.ExitError)
