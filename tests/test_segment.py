@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -419,6 +420,16 @@ def test_remote_videos_are_found_and_named(clips):
     system.pipe("/bucket/../up.mp4", b"video")
     with pytest.raises(ValueError, match=r"a path there has '\.\.' in it"):
         names("memory://bucket/*/*.mp4")
+
+
+def test_files_of_archives_are_told_apart_by_their_content(tmp_path):
+    found = []
+    for content in (b"one", b"two", b"two"):  # archives have no times that would differ
+        with zipfile.ZipFile(tmp_path / "videos.zip", "w") as archive:
+            archive.writestr(zipfile.ZipInfo("a.y4m"), content)
+        address = f"zip://*.y4m::file://{tmp_path}/videos.zip"
+        found += [video.remote.version() for video in find_videos([address])]
+    assert found[0] != found[1] == found[2]
 
 
 def test_addresses_that_differ_in_their_query_have_one_name(monkeypatch):

@@ -17,7 +17,7 @@ from fsspec.core import url_to_fs
 # What file systems know of a file that tells its versions apart.
 _VERSION = (
     "size", "mtime", "ETag", "etag", "LastModified", "Last-Modified", "last_modified", "updated",
-    "md5Hash", "Content-MD5",
+    "md5Hash", "Content-MD5", "Digest", "CRC", "sha", "modify", "modificationTime",
 )  # fmt: skip
 
 
