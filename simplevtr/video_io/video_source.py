@@ -93,8 +93,7 @@ class StreamReader:
                 continue
             marked = sum(frame.is_corrupt for frame in frames)
             self.bad_frames += max(marked, int(packet.is_corrupt), int(bool(complaints)))
-            if frames and packet.size:  # an empty one, at the end, is for what was held back
-                self.bad_tail = False
+            self.bad_tail &= not (frames and packet.size)  # an empty one gives what was held back
             yield from frames
 
     def _packets(self) -> Iterator[av.Packet]:
