@@ -1,6 +1,7 @@
 """Several processes as one command: one message ends them all."""
 
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 from simplevtr.engine import processes
@@ -13,6 +14,13 @@ from conftest import make_clip
 from detectron2.utils import comm
 
 
+@pytest.fixture
+def forked(monkeypatch):
+    """New processes are copies of this one: spawned ones would import torch again."""
+    start = partial(torch.multiprocessing.start_processes, start_method="fork")
+    monkeypatch.setattr("torch.multiprocessing.start_processes", start)
+
+
 def fail_in_one(error):
     """A mistake of the user's that only the last process meets, while the others wait for it."""
     comm.synchronize()
@@ -21,6 +29,7 @@ def fail_in_one(error):
     comm.synchronize()
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_error_of_one_process_ends_all_with_its_message(capfd):
     with pytest.raises(ChildProcessError) as caught:
         run_processes(fail_in_one, (FileNotFoundError("a.jpg\n is missing"),), processes=2)
@@ -30,6 +39,7 @@ def test_an_error_of_one_process_ends_all_with_its_message(capfd):
     assert "Terminating process" not in captured.err
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_process_that_ends_by_itself_has_said_why():
     """As where TEST.EXPECTED_RESULTS are missed."""
     with pytest.raises(SystemExit) as caught:
@@ -91,23 +101,23 @@ def test_a_loss_that_is_not_finite_names_the_clips_of_its_process(monkeypatch, v
 
 def train_until_one_fails():
     """The loss of the last process alone is not finite, in the second iteration."""
-    model = torch.nn.Linear(1, 1)
-    parallel = torch.nn.parallel.DistributedDataParallel(Doubled(model))
+    parallel = torch.nn.parallel.DistributedDataParallel(Weighted())
     parallel.register_forward_hook(refuse_infinite_losses)
     for iteration in range(3):
         bad = iteration == 1 and comm.get_rank() == comm.get_world_size() - 1
-        parallel([make_clip(video=float("nan") if bad else 7.0)])["a"].backward()
+        parallel([make_clip(video=float("nan") if bad else 7.0)])
+        comm.synchronize()  # as the gradients of a backward pass, which a copied process cannot do
 
 
-class Doubled(torch.nn.Module):
-    def __init__(self, layer):
+class Weighted(Losses):
+    """With a weight, as what is trained in parallel must have one."""
+
+    def __init__(self):
         super().__init__()
-        self.layer = layer
-
-    def forward(self, batch):
-        return {"a": self.layer(torch.tensor([batch[0]["video_id"]])).sum()}
+        self.weight = torch.nn.Parameter(torch.ones(1))
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_loss_of_one_process_that_is_not_finite_ends_all_with_its_message():
     with pytest.raises(ChildProcessError, match=r"clips of process 1: video_nan/00000\.jpg"):
         run_processes(train_until_one_fails, (), processes=2, errors=(FloatingPointError,))
