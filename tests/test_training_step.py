@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+import runpy
 
 from benchmarks.synthetic import synthetic_clip
 from benchmarks.training_step import main
@@ -93,14 +92,14 @@ def test_inference_is_measured(tmp_path, capsys):
     assert run(words, small) == 2  # the file exists
 
 
-def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path):
-    script = str(ROOT / "benchmarks" / "training_step.py")
+def test_command_runs_as_a_script_without_any_data(tiny_opts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     words = ["--config-file", CLIPS_CONFIG, *SYNTHETIC, "--instances", "0"]
     words += tiny_opts[tiny_opts.index("MODEL.WEIGHTS") :]
-    command = [sys.executable, script, *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "(synthetic)" in done.stdout
+    monkeypatch.setattr("sys.argv", ["training_step.py", *words])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(ROOT / "benchmarks/training_step.py"), run_name="__main__")
+    assert "(synthetic)" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 
