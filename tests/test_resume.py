@@ -13,7 +13,6 @@ from simplevtr.formats.metrics import read_metrics
 import pytest
 import torch
 from conftest import CLIPS_CONFIG
-from detectron2.data import MetadataCatalog
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
@@ -93,10 +92,19 @@ def test_a_resumed_training_is_the_uninterrupted_one(tiny_opts, tmp_path, words)
     assert again[5] == pytest.approx(after[5], rel=1e-5)
 
 
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory):
+    return tmp_path_factory.mktemp("stopped") / "run"
+
+
 @pytest.fixture
-def stopped(tiny_opts, tmp_path):
-    """A run with a checkpoint after each of two iterations."""
-    losses_of(config(tiny_opts, "SOLVER.CHECKPOINT_PERIOD", "1"))
+def stopped(tiny_opts, tmp_path, stopped_once):
+    """A run with a checkpoint after each of two iterations; a copy but for the first test."""
+    if stopped_once.exists():
+        shutil.copytree(stopped_once, tmp_path / "run")
+    else:
+        losses_of(config(tiny_opts, "SOLVER.CHECKPOINT_PERIOD", "1"))
+        shutil.copytree(tmp_path / "run", stopped_once)
     return tmp_path / "run"
 
 
@@ -136,9 +144,9 @@ def test_resume_with_other_settings(stopped, tiny_opts):
     assert trainer.start_iter == 2
 
 
-def test_resume_with_other_data_or_processes(stopped, tiny_opts, monkeypatch):
+def test_resume_with_other_data_or_processes(stopped, tiny_opts, embedded, monkeypatch):
     words = ["SOLVER.CHECKPOINT_PERIOD", "1"]
-    file = Path(MetadataCatalog.get("tiny_train").json_file)
+    file = embedded / "train.json"
     before = file.read_bytes()
     file.write_bytes(before + b"\n")  # as after a correction of a mask
     try:

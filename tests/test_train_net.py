@@ -3,8 +3,7 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
+from functools import partial
 
 from simplevtr.commands import train_net
 from simplevtr.engine import runs
@@ -15,7 +14,7 @@ import pytest
 import torch
 from conftest import CLIPS_CONFIG, ROOT, metrics, run_train_net
 from detectron2.utils import comm
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from json_files import all_crowds, change, edit_json
 
 STEPPED = ["SOLVER.LR_SCHEDULER_NAME", "WarmupMultiStepLR"]
 
@@ -39,36 +38,34 @@ def trained(tiny_opts, tmp_path, trained_once):
     if trained_once.exists():
         shutil.copytree(trained_once, tmp_path / "run")
     else:
-        run(tiny_opts)
+        assert train_net.main(["--config-file", CLIPS_CONFIG, *tiny_opts, "VIS_PERIOD", "2"]) == 0
         shutil.copytree(tmp_path / "run", trained_once)
     return tmp_path / "run"
 
 
-def test_the_command_trains_evaluates_and_resumes(tiny_opts, tmp_path, capsys):
-    folder = tmp_path / "run"
-    script = [sys.executable, str(ROOT / "train_net.py"), "--config-file", CLIPS_CONFIG]
-    words = [*tiny_opts, "VIS_PERIOD", "2", "SOLVER.EMA_DECAY", "0.9"]
-    first = subprocess.run([*script, *words], capture_output=True, text=True)
-    assert first.returncode == 0, first.stderr
-    assert "AP50" in first.stdout
-    assert (folder / "model_final.pth").is_file()
-    assert (folder / "inference/tiny_val/submission.zip").is_file()
-    results = json.loads((folder / "inference/tiny_val/results.json").read_text())
+def test_a_training_is_evaluated_and_shown_in_tensorboard(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # slow
+
+    assert "AP50" in (trained / "log.txt").read_text()
+    assert (trained / "model_final.pth").is_file()
+    assert (trained / "inference/tiny_val/submission.zip").is_file()
+    results = json.loads((trained / "inference/tiny_val/results.json").read_text())
     assert {entry["video_id"] for entry in results} <= {1, 2}
     # TensorBoard holds losses, AP and a picture of predicted and true tracks.
-    events = EventAccumulator(str(folder))
+    events = EventAccumulator(str(trained))
     events.Reload()
     assert {"total_loss", "loss_dice", "segm/AP"} <= set(events.Tags()["scalars"])
     assert len(events.Tags()["images"]) == 1
 
+
+def test_a_folder_in_use_is_refused_or_resumed(trained, tiny_opts, capsys):
     assert train_net.main(["--config-file", CLIPS_CONFIG, *tiny_opts]) == 2
     again = capsys.readouterr()
     assert again.err.startswith("train_net.py: error: OUTPUT_DIR")
     assert "--resume" in again.err
     assert again.err.count("\n") == 1
     assert again.out == ""
-
-    run(["--resume", *tiny_opts, "SOLVER.MAX_ITER", "4", "SOLVER.EMA_DECAY", "0.9"])
+    run(["--resume", *tiny_opts, "SOLVER.MAX_ITER", "4", "DATASETS.TEST", "()"])
     assert "Starting training from iteration 2" in capsys.readouterr().out
 
 
@@ -81,20 +78,17 @@ def test_an_average_that_a_complete_run_lacks_is_its_weights(trained, tiny_opts)
 
 def train_and_go_on(arguments, folder):
     """In each of two processes: a training, and the same from its first checkpoint on."""
-    args = train_net.main.parser().parse_args(arguments)
-    runs.run_process(args)
+    run_train_net(*arguments, "DATASETS.TEST", "()")
     if comm.is_main_process():
         (folder / "model_final.pth").rename(folder.with_name("uninterrupted.pth"))
-        (folder / "last_checkpoint").write_text("model_0000001.pth")
+        (folder / "last_checkpoint").write_text("model_0000000.pth")
     comm.synchronize()
-    args.resume = True
-    runs.run_process(args)
+    run_train_net("--resume", *arguments)
 
 
 def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path, capfd):
     # Less than a clip a process is asked for; the port is free whatever else runs.
-    words = ["--config-file", CLIPS_CONFIG, *tiny_opts, "SOLVER.IMS_PER_BATCH", "1"]
-    words += ["SOLVER.MAX_ITER", "3", "SOLVER.CHECKPOINT_PERIOD", "2"]
+    words = [*tiny_opts, "SOLVER.IMS_PER_BATCH", "1", "SOLVER.CHECKPOINT_PERIOD", "1"]
     words += ["MODEL.SIMPLEVTR.DROPOUT", "0.3"]
     folder = tmp_path / "run"
     run_processes(train_and_go_on, (words, folder), processes=2)
@@ -107,11 +101,11 @@ def test_two_processes_train_evaluate_and_go_on(tiny_opts, tmp_path, capfd):
         torch.load(path, weights_only=True)
         for path in (tmp_path / "uninterrupted.pth", folder / "model_final.pth")
     )
-    assert whole["iteration"] == resumed["iteration"] == 2
+    assert whole["iteration"] == resumed["iteration"] == 1
     for key, value in whole["model"].items():
         torch.testing.assert_close(resumed["model"][key], value)
     # What the two processes scored is what the checkpoint scores.
-    run(["--eval-only", "--resume", "--overwrite", *words[2:]])
+    run(["--eval-only", "--resume", "--overwrite", *words])
     again = json.loads((folder / "inference/tiny_val/results.json").read_text())
     assert [entry["video_id"] for entry in again] == [entry["video_id"] for entry in results]
     scores = ([entry["score"] for entry in entries] for entries in (again, results))
@@ -143,9 +137,7 @@ def test_several_test_sets_are_each_evaluated(trained, tiny_opts, tmp_path):
 
 
 def test_evaluation_without_ground_truth_writes_the_files(trained, tiny_opts, embedded, tmp_path):
-    content = json.loads((embedded / "val.json").read_text())
-    content["annotations"] = None
-    (tmp_path / "test.json").write_text(json.dumps(content))
+    edit_json(embedded / "val.json", change(["annotations"], None), tmp_path / "test.json")
     entries = [
         ["tiny_train", str(embedded / "train.json"), str(embedded / "train/JPEGImages")],
         ["tiny_test", str(tmp_path / "test.json"), str(embedded / "val/JPEGImages")],
@@ -158,10 +150,13 @@ def test_evaluation_without_ground_truth_writes_the_files(trained, tiny_opts, em
     assert "no ground truth" in log.lower() or "without ground truth" in log.lower()
 
 
-def test_the_same_seed_gives_the_same_losses(tiny_opts, tmp_path):
-    for name in ("a", "b"):
-        run([*tiny_opts, "OUTPUT_DIR", str(tmp_path / name), "DATASETS.TEST", "()"])
-    assert losses(tmp_path / "a") == losses(tmp_path / "b") != []
+def test_resume_without_a_checkpoint_starts_anew_as_the_same_seed_does(
+    trained, tiny_opts, tmp_path, capsys
+):
+    run(["--resume", *tiny_opts, "OUTPUT_DIR", str(tmp_path / "anew"), "DATASETS.TEST", "()"])
+    said = capsys.readouterr().out
+    assert "holds no checkpoint: THE TRAINING STARTS ANEW, from random weights" in said
+    assert losses(tmp_path / "anew") == losses(trained) != []
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_clips(tiny_opts, tmp_path, capsys):
@@ -183,14 +178,8 @@ def test_a_schedule_in_epochs(tiny_opts, tmp_path):
 
 
 def test_a_warm_up_as_long_as_the_training_is_told_of(tiny_opts, caplog):
-    args = [
-        "--config-file",
-        CLIPS_CONFIG,
-        *tiny_opts,
-        "SOLVER.MAX_ITER",
-        "9",
-        "SOLVER.WARMUP_ITERS",
-    ]
+    args = ["--config-file", CLIPS_CONFIG, *tiny_opts]
+    args += ["SOLVER.MAX_ITER", "9", "SOLVER.WARMUP_ITERS"]
     for iterations, told in (("9", True), ("8", False)):
         caplog.clear()
         runs.read_config(train_net.main.parser().parse_args([*args, iterations]))
@@ -213,23 +202,16 @@ def test_periods_scaled_to_many_processes_stay(tiny_opts, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("keys", "message"),
     [
-        (
-            ["MAX_ITER", "2", "STEP_EPOCHS", "(1,)"],
-            r"EPOCHS .* has no effect with .* set SOLVER.STEPS",
-        ),
-        (
-            ["MAX_ITER", "0", "STEP_EPOCHS", "()", "STEPS", "(1,)"],
-            "without .* set SOLVER.STEP_EPOCHS",
-        ),
+        ("MAX_ITER: 2, STEP_EPOCHS: [1]", "EPOCHS .* has no effect with .* set SOLVER.STEPS"),
+        ("MAX_ITER: 0, STEP_EPOCHS: [], STEPS: [1]", "without .* set SOLVER.STEP_EPOCHS"),
     ],
 )
-def test_steps_in_the_other_unit(tiny_opts, tmp_path, caplog, words, message):
+def test_steps_in_the_other_unit(tiny_opts, tmp_path, caplog, keys, message):
     """In a file, where what builds on it may give the other."""
-    pairs = "".join(f"  {k}: {v}\n" for k, v in zip(words[::2], words[1::2], strict=True))
-    text = f"_BASE_: {CLIPS_CONFIG}\nSOLVER:\n  LR_SCHEDULER_NAME: WarmupMultiStepLR\n{pairs}"
-    (tmp_path / "steps.yaml").write_text(text)
+    text = f"SOLVER: {{LR_SCHEDULER_NAME: WarmupMultiStepLR, {keys}}}"
+    (tmp_path / "steps.yaml").write_text(f"_BASE_: {CLIPS_CONFIG}\n{text}\n")
     at = tiny_opts.index("SOLVER.MAX_ITER")
     words = [*tiny_opts[:at], *tiny_opts[at + 2 :]]
     args = ["--config-file", str(tmp_path / "steps.yaml"), *words]
@@ -305,12 +287,6 @@ def test_a_refused_resume_leaves_the_run_as_it_was(trained, tiny_opts):
     assert {row["iteration"] for row in metrics(trained) if "segm/AP" in row} == scored
 
 
-def test_resume_without_a_checkpoint_says_that_it_starts_anew(tiny_opts, capsys):
-    run(["--resume", *tiny_opts, "DATASETS.TEST", "()"])
-    said = capsys.readouterr().out
-    assert "holds no checkpoint: THE TRAINING STARTS ANEW, from random weights" in said
-
-
 def break_frames(root, content):
     (root / content["videos"][1]["file_names"][1]).unlink()
 
@@ -326,17 +302,14 @@ def break_masks(root, content):
 
 
 def make_all_crowds(root, content):
-    for track in content["annotations"]:
-        track["iscrowd"] = 1
+    all_crowds(content)
 
 
 @pytest.mark.parametrize("damage", [break_frames, break_areas, break_masks, make_all_crowds])
 def test_what_ends_an_evaluation_is_refused_before_training(tiny_opts, embedded, tmp_path, damage):
     root = tmp_path / "val"
     shutil.copytree(embedded / "val/JPEGImages", root)
-    content = json.loads((embedded / "val.json").read_text())
-    damage(root, content)
-    (tmp_path / "val.json").write_text(json.dumps(content))
+    edit_json(embedded / "val.json", partial(damage, root), tmp_path / "val.json")
     sets = [
         ["tiny_train", str(embedded / "train.json"), str(embedded / "train/JPEGImages")],
         ["broken_" + damage.__name__, str(tmp_path / "val.json"), str(root)],
