@@ -122,14 +122,9 @@ def test_tracks_keep_their_ids_whatever_slot_they_are_in():
 def test_each_frame_comes_when_no_window_can_change_it():
     scene = Scene(lambda t: 2)
     video = VideoTracks(settings(), SIZE)
-    out = [
-        [
-            frame.index
-            for frame in video.add(scene.window(w.start, stop(w)), start=w.start, settled=w.settled)
-        ]
-        for w in sliding_windows(range(9), 4, 3)
-    ]
-    assert out == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    for start, before, settled in ((0, 0, 3), (3, 3, 6), (5, 6, 9)):
+        out = video.add(scene.window(start, start + 4), start=start, settled=settled)
+        assert [frame.index for frame in out] == [*range(before, settled)]
     assert video.finish() == []
 
 
@@ -159,12 +154,6 @@ def test_a_track_that_was_missing_is_taken_up_by_its_looks():
     assert len(evidence) == 3
 
 
-def test_other_looks_or_another_class_start_a_new_track():
-    scene = Scene(lambda t: 1 if t < 4 else None, lambda t: 8 if t >= 8 else None, classes=[0, 0])
-    _, evidence = track(scene, 12, 4, 2, [[0], [], [], [1], [1]])
-    assert len(evidence) == 2
-
-
 def test_masks_that_do_not_meet_are_two_tracks_even_if_they_look_alike():
     window = Scene(lambda t: 1).window(0, 4)
     elsewhere = Scene(lambda t: 8).window(2, 6)
@@ -176,6 +165,11 @@ def test_masks_that_do_not_meet_are_two_tracks_even_if_they_look_alike():
     assert len(evidence) == 2
 
 
+def test_other_looks_start_a_new_track():
+    scene = Scene(lambda t: 1 if t < 4 else None, lambda t: 8 if t >= 8 else None, classes=[0, 0])
+    assert len(track(scene, 12, 4, 2, [[0], [], [], [1], [1]])[1]) == 2
+
+
 def test_overlapping_masks_are_those_of_the_mean_logit():
     video = VideoTracks(settings(), SIZE)
     first, second = (Scene(lambda t: 2).window(0, 2) for _ in range(2))
@@ -183,11 +177,6 @@ def test_overlapping_masks_are_those_of_the_mean_logit():
     video.add(first, start=0, settled=0)
     (frame, _) = video.add(second, start=0, settled=2)
     assert frame.dense_masks()[0].any(0).nonzero()[0].max() < 9
-
-
-def link(iou, looks, comparable=True):
-    iou = torch.tensor(iou)
-    return linked(iou, torch.full(iou.shape, comparable), torch.tensor(looks), settings())
 
 
 def test_looks_are_compared_on_the_cpu_wherever_the_network_is():
@@ -198,19 +187,23 @@ def test_looks_are_compared_on_the_cpu_wherever_the_network_is():
     assert (looks.shape, looks.device.type, looks.dtype) == ((3, 2), "cpu", torch.float32)
 
 
-def test_one_good_link_is_worth_more_than_two_poor_ones():
-    looks = [[0.9, 0.3], [0.3, 0.0]]
-    assert link([[0.95, 0.51], [0.51, 0.0]], looks) == [(0, 0)]
-
-
-def test_looks_decide_where_masks_are_alike():
-    assert link([[0.9, 0.9], [0.9, 0.9]], [[0.1, 0.8], [0.9, 0.2]]) == [(0, 1), (1, 0)]
-
-
-def test_looks_alone_need_their_own_limit():
-    assert link([[0.0]], [[0.6]], comparable=False) == [(0, 0)]
-    assert link([[0.0]], [[0.4]], comparable=False) == []
-    assert link([[0.0]], [[0.6]]) == []
+@pytest.mark.parametrize(
+    ("iou", "looks", "comparable", "expected"),
+    [
+        # One good link is worth more than two poor ones.
+        ([[0.95, 0.51], [0.51, 0.0]], [[0.9, 0.3], [0.3, 0.0]], True, [(0, 0)]),
+        # Looks decide where masks are alike.
+        ([[0.9, 0.9], [0.9, 0.9]], [[0.1, 0.8], [0.9, 0.2]], True, [(0, 1), (1, 0)]),
+        # Looks alone need their own limit.
+        ([[0.0]], [[0.6]], False, [(0, 0)]),
+        ([[0.0]], [[0.4]], False, []),
+        ([[0.0]], [[0.6]], True, []),
+    ],
+)
+def test_links(iou, looks, comparable, expected):
+    iou = torch.tensor(iou)
+    known = torch.full(iou.shape, comparable)
+    assert linked(iou, known, torch.tensor(looks), settings()) == expected
 
 
 def test_class_and_score_are_evidence_over_all_windows():
@@ -342,13 +335,13 @@ def segmenter(**changes):
 @pytest.mark.usefixtures("one_thread")
 def test_a_stream_forgets_tracks_that_have_ended():
     after, born = {}, 0
-    for frame in segmenter().stream(strangers, range(104), SIZE):
+    for frame in segmenter().stream(strangers, range(64), SIZE):
         born = max([born, *frame.track_ids])
-        if frame.index in (20, 100):
+        if frame.index in (20, 60):
             after[frame.index] = held()
-    assert born > 1000
-    assert after[100][0] == after[20][0]  # bytes of tensors
-    assert after[100][1] <= after[20][1] + 20  # objects
+    assert born > 600
+    assert after[60][0] == after[20][0]  # bytes of tensors
+    assert after[60][1] <= after[20][1] + 20  # objects
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -356,14 +349,14 @@ def test_a_video_keeps_of_ended_tracks_what_its_result_needs():
     tensors = {}
 
     def frames():
-        for number in range(104):
-            if number in (20, 100):
+        for number in range(64):
+            if number in (20, 60):
                 tensors[number] = held()[0]
             yield number
 
     result = segmenter().segment(strangers, frames(), SIZE)
-    assert len(result["pred_ids"]) > 1000
-    assert tensors[100] == tensors[20]
+    assert len(result["pred_ids"]) > 600
+    assert tensors[60] == tensors[20]
 
 
 def test_a_track_is_an_own_copy_of_its_slot():
