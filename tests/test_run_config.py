@@ -33,11 +33,6 @@ def test_the_home_folder(tmp_path, monkeypatch):
         assert cfg.MODEL.WEIGHTS == "/home/me/w.pth"
 
 
-def test_a_value_of_the_wrong_type():
-    with pytest.raises(ValueError, match="MODEL.SIMPLEVTR.NUM_QUERIES"):
-        setup_cfg("", ["MODEL.SIMPLEVTR.NUM_QUERIES", "ten"])
-
-
 def test_an_option_without_value():
     for words in (["SEED", "1", "--overlay"], ["SEED", "1", "--workers", "2"]):
         with pytest.raises(ValueError, match=f"{words[2]} must stand before the KEY VALUE pairs"):
@@ -81,7 +76,7 @@ EVIL = "OUTPUT_DIR: !!python/object/apply:os.system ['touch PWNED']\n"
         ("SEED: !!bool maybe\n", r"line 1, column 7: .*not of the type !!bool"),
         ("OUTPUT_DIR: 2021-13-45\n", r"line 1, column 13: .*month must be in 1..12"),
         ("SEED: 5\n---\nSEED: 6\n", r"line 2, column 1: not valid YAML: .*another document"),
-        ("[" * 5000, r"is nested too deep"),
+        ("[" * 1000, r"is nested too deep"),
         ("", r"holds nothing; groups of config keys are needed"),
         ("- a\n", r"holds a list; groups of config keys"),
         ("some words\n", r"holds text; groups of config keys"),
@@ -141,6 +136,11 @@ def test_values_of_a_command_line_are_data_of_the_keys_type(tmp_path, monkeypatc
     for key, value, message in (
         ("SEED", "__import__('os').system('touch PWNED')", "SEED: .*; a whole number is needed"),
         ("SEED", "!!python/object/apply:os.system ['touch PWNED']", "a whole number is needed"),
+        (
+            "MODEL.SIMPLEVTR.NUM_QUERIES",
+            "ten",
+            "MODEL.SIMPLEVTR.NUM_QUERIES: 'ten'; a whole number",
+        ),
         ("SEED", "{[]: 1}", "command line: SEED: .*; a whole number"),
         ("MODEL", "cpu", "command line: MODEL: 'cpu'; a group of keys"),
         ("MODEL.DEVICE.c", "1", "the config key MODEL.DEVICE.c does not exist"),

@@ -1,15 +1,13 @@
 """tools/evaluate.py and tools/eval_seeds.py, which score files."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 from simplevtr.commands import eval_seeds, evaluate
 
 import pytest
-from conftest import ROOT, check_refused, table_rows
+from conftest import check_refused, table_rows
 from json_files import save_json
 from track_samples import EXPECTED, annotation, box, data_file, ground_truth, read
 
@@ -140,15 +138,6 @@ def test_files_that_do_not_exist(score, seeds, tmp_path):
     none = tmp_path / "none.json"
     for done in (score(results=none), score(gt=none), seeds(none)):
         check_refused(done, "none.json")
-
-
-def test_runs_as_a_script_from_anywhere(tmp_path):
-    options = ["--gt", GT, "--results", "none.json", "--output", "scores.json"]
-    command = [sys.executable, str(ROOT / "tools/evaluate.py"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 2
-    assert done.stderr.endswith("evaluate.py: error: none.json: no such file\n")
-    assert "Traceback" not in done.stderr
 
 
 SCORED = {"scored_on": {"videos": 2, "tracks": 3, "area_limits": [16384, 65536]}}
