@@ -27,6 +27,17 @@ def data(tmp_path):
     return make_report_folder(tmp_path / "data")
 
 
+@pytest.fixture
+def make(data, tmp_path):
+    """Makes a report; returns its folder."""
+
+    def make(*more, name="report", arguments=data):
+        assert tool.main([*arguments, "--output", str(tmp_path / name), *more]) == 0
+        return tmp_path / name
+
+    return make
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
@@ -134,52 +145,46 @@ def test_switches(report):
     assert (switch["old"]["score"], switch["new"]["score"]) == (0.95, 0.7)
 
 
-def test_without_ground_truth(data, tmp_path):
-    assert tool.main(["--video-list", *data[1:], "--output", str(tmp_path / "b")]) == 0
+def test_without_ground_truth(data, make):
+    listed = make(name="listed", arguments=["--video-list", *data[1:]])
     edit_json(data[1], change(["annotations"], None))
-    assert tool.main([*data, "--output", str(tmp_path / "a")]) == 0
-    for name in ("a", "b"):
-        found = read_data(tmp_path / name / "data.js")
+    for folder in (listed, make()):
+        found = read_data(folder / "data.js")
         assert found["scored"] is False
         assert "scores" not in found
         assert [row["predicted"] for row in found["videos"]] == [2, 3, 1]
         assert (found["worst"], found["best"]) == (["3", "2"], ["1"])  # by the mean score
-        video = read_data(tmp_path / name / "videos/1.js")
+        video = read_data(folder / "videos/1.js")
         assert (video["true"], len(video["predicted"])) == ([], 2)
 
 
-def test_the_number_and_size_of_frames_are_bounded(data, tmp_path):
-    output = tmp_path / "report"
+def test_the_number_and_size_of_frames_are_bounded(make):
     more = ["--videos", "1", "--max-frames", "2", "--frame-width", "32", "--switches", "0"]
-    assert tool.main([*data, "--output", str(output), *more]) == 0
+    output = make(*more)
     assert read_data(output / "videos/2.js")["frames"] == [0, 4]
     assert len(read_data(output / "videos/2.js")["true"][0]["masks"]) == 2
     frames = list((output / "frames").rglob("*.jpg"))
     assert len(frames) == 4
     with Image.open(frames[0]) as image:
         assert image.size == (32, 24)
-    none = tmp_path / "none"
-    assert tool.main([*data, "--output", str(none), "--videos", "0", "--switches", "0"]) == 0
-    assert not (none / "frames").exists()
-    only = tmp_path / "only"
-    assert tool.main([*data, "--output", str(only), "--videos", "0"]) == 0
+    assert not (make("--videos", "0", "--switches", "0", name="none") / "frames").exists()
+    only = make("--videos", "0", name="only")
     assert {p.name for p in (only / "frames/2").iterdir()} == {f"{t}.jpg" for t in range(1, 5)}
 
 
-def test_tracks_beyond_the_most_are_counted(data, tmp_path, monkeypatch):
+def test_tracks_beyond_the_most_are_counted(make, monkeypatch):
     monkeypatch.setattr("simplevtr.toolbox.report.content.MOST_TRACKS", 2)
-    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
-    videos = [read_data(tmp_path / f"report/videos/{number}.js") for number in (1, 2)]
+    output = make()
+    videos = [read_data(output / f"videos/{number}.js") for number in (1, 2)]
     assert [(len(v["predicted"]), v["leftOut"]) for v in videos] == [(2, 0), (2, 1)]
 
 
-def test_results_may_be_empty(data, tmp_path):
+def test_results_may_be_empty(data, make):
     Path(data[3]).write_text("[]")
-    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
-    found = read_data(tmp_path / "report/data.js")
+    found = read_data(make() / "data.js")
     assert (found["totals"]["misses"], found["switches"]) == (5, [])
-    assert tool.main(["--video-list", *data[1:], "--output", str(tmp_path / "plain")]) == 0
-    assert read_data(tmp_path / "plain/data.js")["worst"] == []
+    plain = make(name="plain", arguments=["--video-list", *data[1:]])
+    assert read_data(plain / "data.js")["worst"] == []
 
 
 def test_an_existing_report_is_replaced_only_if_told(data, tmp_path, call, capsys):
@@ -220,14 +225,13 @@ def test_a_folder_that_exists_may_be_on_another_disk(data, tmp_path, monkeypatch
         assert (output / "page/main.js").read_bytes() == (PAGE / "main.js").read_bytes()
 
 
-def test_an_interrupt_while_a_report_is_replaced_leaves_a_whole_one(data, tmp_path, monkeypatch):
-    output, delete = tmp_path / "report", shutil.rmtree
+def test_an_interrupt_while_a_report_is_replaced_leaves_a_whole_one(data, make, monkeypatch):
+    output, delete = make(), shutil.rmtree
 
     def stop(*folders, **options):
         delete(*folders, **options)
         raise KeyboardInterrupt
 
-    assert tool.main([*data, "--output", str(output)]) == 0
     before = everything(output)
     monkeypatch.setattr("shutil.rmtree", stop)  # of thousands of frames, which takes long
     assert tool.main([*data, "--output", str(output), "--overwrite"]) == 130
@@ -262,13 +266,12 @@ def test_frames_lie_below_the_images(data, tmp_path, call):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]  # nothing half done
 
 
-def test_names_of_frames_have_two_spellings(data, tmp_path):
+def test_names_of_frames_have_two_spellings(data, make, tmp_path):
     """As the disk of a Mac and the annotation file may write an accent."""
     os.rename(tmp_path / "data/images/right", tmp_path / "data/images/caf\u00e9")
     content = Path(data[1]).read_text().replace('"right/', '"cafe\\u0301/')
     Path(data[1]).write_text(content)
-    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
-    assert (tmp_path / "report/frames/1/0.jpg").is_file()
+    assert (make() / "frames/1/0.jpg").is_file()
 
 
 def test_frames_that_cannot_be_used(data, tmp_path, call):
@@ -284,15 +287,14 @@ def test_frames_that_cannot_be_used(data, tmp_path, call):
     check_refused(call(tool, *arguments), "images", "does not exist")
 
 
-def test_frames_are_shown_as_training_reads_them(data, tmp_path):
+def test_frames_are_shown_as_training_reads_them(make, tmp_path):
     """As EXIF turns them, which is how they were labelled."""
     turned = Image.new("RGB", (HEIGHT, WIDTH))
     turned.paste((255, 255, 255), (0, 0, HEIGHT // 2, WIDTH))  # the left half as it is stored
     exif = turned.getexif()
     exif[0x0112] = 6  # shown turned to the right
     turned.save(tmp_path / "data/images/right/00001.png", exif=exif)
-    assert tool.main([*data, "--output", str(tmp_path / "report")]) == 0
-    with Image.open(tmp_path / "report/frames/1/1.jpg") as image:
+    with Image.open(make() / "frames/1/1.jpg") as image:
         assert image.size == (WIDTH, HEIGHT)
         upper, lower = (image.convert("L").getpixel((WIDTH // 2, y)) for y in (4, HEIGHT - 4))
         assert (upper > 200, lower < 50) == (True, True)
