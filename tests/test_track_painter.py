@@ -41,16 +41,10 @@ def changed(picture):
 
 def test_a_track_keeps_its_colour_wherever_and_with_whomever_it_is():
     painter = TrackPainter(NAMES)
-    alone = draw(painter, grey(), [box_mask(100, 50, 150, 150)], [0], [0.9], [7])
-    both = draw(
-        painter,
-        grey(),
-        [box_mask(100, 10, 150, 150), box_mask(100, 220, 150, 150)],
-        [1, 0],
-        None,
-        [3, 7],
-    )
-    again = draw(TrackPainter(NAMES), grey(), [box_mask(0, 0, 9, 9)], [1], None, [7])
+    alone = draw(painter, grey(), [box_mask(100, 50, 150, 150)], scores=[0.9], ids=[7])
+    masks = [box_mask(100, 10, 150, 150), box_mask(100, 220, 150, 150)]
+    both = draw(painter, grey(), masks, [1, 0], ids=[3, 7])
+    again = draw(TrackPainter(NAMES), grey(), [box_mask(0, 0, 9, 9)], [1], ids=[7])
     assert tuple(alone[110, 60]) == tuple(both[110, 230]) == tuple(again[4, 4])
     assert tuple(both[110, 20]) != tuple(both[110, 230])
     expected = 128 * 0.55 + np.array(track_rgb(7)) * 0.45
@@ -98,7 +92,7 @@ def test_only_mask_outline_and_label_are_touched():
     mask[180:220, 150:250] = False  # a hole
     mask[5, 390] = True  # one pixel elsewhere
     frame = grey()
-    drawn = draw(TrackPainter(NAMES), frame, [mask], [0], [0.9], [1])
+    drawn = draw(TrackPainter(NAMES), frame, [mask], scores=[0.9])
     changed = (drawn != frame).any(axis=2)
     assert changed[mask].all()
     label_and_line = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))).astype(bool)
@@ -111,26 +105,25 @@ def test_only_mask_outline_and_label_are_touched():
 
 @pytest.mark.parametrize("name", ["a$b$", r"$\frac$", "naïve_字", "", "x" * 200])
 def test_any_class_name_can_be_drawn(name):
-    drawn = draw(TrackPainter([name]), grey(), [box_mask(290, 390, 10, 10)], [0], [0.5], [1])
+    drawn = draw(TrackPainter([name]), grey(), [box_mask(290, 390, 10, 10)], scores=[0.5])
     assert drawn.shape == (300, 400, 3)
     assert (drawn[:280] != 128).any()  # the label is inside the picture, above the mask
 
 
 def test_labels_do_not_lie_on_each_other():
     masks = [box_mask(100, 100, 20, 20)] * 2
-    one = draw(TrackPainter(NAMES), grey(), masks[:1], [0], None, [1])
-    two = draw(TrackPainter(NAMES), grey(), masks, [0, 0], None, [1, 2])
+    one = draw(TrackPainter(NAMES), grey(), masks[:1])
+    two = draw(TrackPainter(NAMES), grey(), masks)
     dark_one, dark_two = ((picture.max(axis=2) < 100).sum() for picture in (one, two))
     assert dark_two > 1.6 * dark_one
 
 
 def test_of_equal_masks_the_best_is_on_top():
     mask = box_mask(100, 100, 50, 50)
-    picture = draw(UNLABELLED, grey(), [mask] * 2, [0, 0], [0.9, 0.4], [1, 2])
+    picture = draw(UNLABELLED, grey(), [mask] * 2, scores=[0.9, 0.4])
     below = 128 * 0.55 + np.array(track_rgb(2)) * 0.45
-    np.testing.assert_allclose(
-        picture[125, 125], below * 0.55 + np.array(track_rgb(1)) * 0.45, atol=2
-    )
+    above = below * 0.55 + np.array(track_rgb(1)) * 0.45
+    np.testing.assert_allclose(picture[125, 125], above, atol=2)
     line = picture[100, 125].astype(float)
     assert np.abs(line - track_rgb(1)).max() < 30 < np.abs(line - track_rgb(2)).max()
 
@@ -139,21 +132,20 @@ def test_of_equal_masks_the_best_is_on_top():
 def test_a_label_hides_little_of_its_mask(y):
     """Above the mask or below it, unless the mask is eight times as large as the label."""
     mask = box_mask(y, 50, 40, 90)  # its middle has room for the label
-    picture = draw(TrackPainter(NAMES), grey(), [mask], [0], None, [1])
-    bare = draw(UNLABELLED, grey(), [mask], [0], None, [1])
+    picture = draw(TrackPainter(NAMES), grey(), [mask])
+    bare = draw(UNLABELLED, grey(), [mask])
     label = (picture != bare).any(axis=2)
     assert label.any()
     assert not label[mask].any()
     mask = box_mask(0, 50, 300, 150)
-    picture = draw(TrackPainter(NAMES), grey(), [mask], [0], None, [1])
+    picture = draw(TrackPainter(NAMES), grey(), [mask])
     assert (picture.max(axis=2)[mask] < 100).any()
 
 
 def test_where_another_label_is_a_small_mask_has_its_own_below():
     masks = [box_mask(100, 100, 20, 20), box_mask(102, 130, 20, 20)]
-    found = {"masks": masks, "labels": [0, 0], "scores": None, "ids": [1, 2]}
-    picture = draw(TrackPainter(NAMES), grey(), **found)
-    bare = draw(UNLABELLED, grey(), **found)
+    picture = draw(TrackPainter(NAMES), grey(), masks)
+    bare = draw(UNLABELLED, grey(), masks)
     label = (picture != bare).any(axis=2)
     assert label[:100].any()
     assert label[122:].any()
@@ -164,7 +156,7 @@ def test_a_mask_ends_visibly_on_ground_of_its_own_colour():
     frame = np.full((300, 400, 3), track_rgb(4), dtype=np.uint8)
     for y, x in ((0, 0), (100, 100), (260, 350)):
         mask = box_mask(y, x, 40, 50)
-        picture = draw(UNLABELLED, frame, [mask], [0], None, [4])
+        picture = draw(UNLABELLED, frame, [mask], ids=[4])
         darkened = picture.max(axis=2) < 0.5 * frame.max()
         near, rim = (cv2.dilate(mask.astype(np.uint8), np.ones((n, n))) > 0 for n in (3, 5))
         assert darkened[rim & ~near].mean() > 0.9  # behind the line, whose edge is soft
@@ -179,7 +171,7 @@ def test_labels_can_be_read_on_white_in_every_colour():
     white = np.full((300, 400, 3), 255, dtype=np.uint8)
     for i in range(64):
         painter = TrackPainter(["MMMMMM"], draw_masks=False)
-        picture = draw(painter, white, [box_mask(100, 100, 20, 20)], [0], None, [i])
+        picture = draw(painter, white, [box_mask(100, 100, 20, 20)], ids=[i])
         label = picture[(picture < 250).any(axis=2)]
         darkest, brightest = luminance(label).min(), luminance(label).max()
         assert (brightest + 0.05) / (darkest + 0.05) > 4.5, i  # WCAG's AA
@@ -187,7 +179,7 @@ def test_labels_can_be_read_on_white_in_every_colour():
 
 def test_boxes():
     painter = TrackPainter(NAMES, **NOTHING, draw_boxes=True)
-    picture = draw(painter, grey(), [disc(100, 150, 30)], [0], None, [1])
+    picture = draw(painter, grey(), [disc(100, 150, 30)])
     expected = np.zeros(SIZE, dtype=bool)
     expected[70:131, 120:181] = True
     expected[71:130, 121:180] = False
@@ -197,7 +189,7 @@ def test_boxes():
 
 def test_masks_can_be_left_out():
     mask = disc(200, 200, 60)
-    picture = draw(TrackPainter(NAMES, draw_masks=False), grey(), [mask], [0], None, [1])
+    picture = draw(TrackPainter(NAMES, draw_masks=False), grey(), [mask])
     rows, columns = np.nonzero(changed(picture))
     assert len(rows)  # the label
     assert rows.max() - rows.min() < 25
@@ -217,9 +209,8 @@ def test_the_parts_of_a_label(options, text):
     painter = TrackPainter(NAMES, draw_masks=False, **options)
     assert painter.label(1, 3, 0.918) == text
     assert TrackPainter(NAMES).label(1, 12, None) == "person #12"  # ground truth
-    assert [TrackPainter(NAMES).label(i, 1, 1.0) for i in (7, -1)] == [
-        "class 7 #1 100%", "class -1 #1 100%",
-    ]  # fmt: skip
+    assert TrackPainter(NAMES).label(7, 1, 1.0) == "class 7 #1 100%"
+    assert TrackPainter(NAMES).label(-1, 1, 1.0) == "class -1 #1 100%"
     picture = draw(painter, grey(), [disc(150, 200)], [1], [0.918], [3])
     assert changed(picture).any() == bool(text)
 
@@ -237,19 +228,17 @@ def test_only_some_classes():
 
 def test_small_frames_are_enlarged_and_large_ones_are_not():
     painter = TrackPainter(NAMES)
-    assert painter.output_size((64, 96)) == (256, 384)
-    assert painter.output_size((65, 97)) == (260, 388)
-    assert painter.output_size((240, 426)) == (240, 426)
-    assert painter.output_size((720, 1280)) == (720, 1280)
-    assert painter.output_size((16, 1500)) == (32, 3000)  # players show no videos of any width
-    assert painter.output_size((16, 9000)) == (16, 9000)
-    small = draw(painter, grey(64, 96), [box_mask(5, 5, 8, 8, (64, 96))], [0], None, [1])
+    sizes = {(64, 96): (256, 384), (65, 97): (260, 388), (240, 426): (240, 426)}
+    sizes |= {(720, 1280): (720, 1280), (16, 9000): (16, 9000)}
+    sizes |= {(16, 1500): (32, 3000)}  # players show no videos of any width
+    assert {size: painter.output_size(size) for size in sizes} == sizes
+    small = draw(painter, grey(64, 96), [box_mask(5, 5, 8, 8, (64, 96))])
     assert small.shape == (256, 384, 3)
     assert small.dtype == np.uint8
-    half = draw(TrackPainter(NAMES, scale=0.5), grey(), [box_mask(0, 0, 9, 9)], [0], None, [1])
+    half = draw(TrackPainter(NAMES, scale=0.5), grey(), [box_mask(0, 0, 9, 9)])
     assert half.shape == (150, 200, 3)
     # One painter serves videos of several sizes.
-    assert draw(painter, grey(), [box_mask(0, 0, 9, 9)], [0], None, [1]).shape[0] == 300
+    assert draw(painter, grey(), [box_mask(0, 0, 9, 9)]).shape[0] == 300
 
 
 def trail_painter(trail=3):
@@ -292,7 +281,7 @@ def test_another_video_begins_without_trails():
     again = painter.draw_frame(grey(), tracks(0, (1, 0, 0.9, disc(150, 260))))
     assert columns_of(again)[0] > 250
     for x in (60, 260):
-        picture = draw(painter, grey(), [disc(150, x)], [0], None, [1])
+        picture = draw(painter, grey(), [disc(150, x)])
     assert columns_of(picture)[0] > 250
 
 
@@ -319,7 +308,7 @@ def test_side_by_side():
 def test_a_mask_that_vanishes_in_a_smaller_picture_is_not_drawn():
     mask = np.zeros(SIZE, dtype=bool)
     mask[151, 201] = True
-    picture = draw(TrackPainter(NAMES, scale=0.1), grey(), [mask], [0], None, [1])
+    picture = draw(TrackPainter(NAMES, scale=0.1), grey(), [mask])
     assert picture.shape == (30, 40, 3)
     assert (picture == 128).all()
 

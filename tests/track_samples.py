@@ -45,10 +45,11 @@ def tracks_of_frame(index, *found, size):
     return FrameTracks(index, size, ids, labels, scores, [*map(rle, masks)])
 
 
-def draw(painter, frame, masks, labels, scores, ids):
-    """Draw tracks given as (H, W) masks; no scores are those of true tracks."""
-    scores = [None] * len(masks) if scores is None else scores
-    found = zip(ids, labels, scores, masks, strict=True)
+def draw(painter, frame, masks, labels=None, scores=None, ids=None):
+    """Draw tracks given as (H, W) masks, by default true ones of class 0 with ids from 1 on."""
+    count = len(masks)
+    ids = range(1, count + 1) if ids is None else ids
+    found = zip(ids, labels or [0] * count, scores or [None] * count, masks, strict=True)
     return painter.draw_frame(frame, tracks_of_frame(0, *found, size=frame.shape[:2]))
 
 
