@@ -12,6 +12,7 @@ import pytest
 import torch
 from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
+from json_files import change, edit_json, save_json
 from track_samples import HEIGHT, LENGTH, WIDTH, annotation, box, ground_truth
 
 NAME = "test_ytvis_evaluator"
@@ -23,26 +24,23 @@ TRACKS = {  # by video: (label, masks)
 }
 
 
-def content(*, annotations=True):
-    gt = ground_truth(None, videos=tuple(TRACKS))
-    gt["categories"] = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
-    if annotations:
-        ids = {label: number for number, label in CATEGORY_IDS.items()}
-        tracks = [(video, *track) for video in TRACKS for track in TRACKS[video]]
-        gt["annotations"] = [
-            annotation(number, masks, video_id=video, category_id=ids[label])
-            for number, (video, label, masks) in enumerate(tracks, start=1)
-        ]
-    return gt
+def content():
+    ids = {label: number for number, label in CATEGORY_IDS.items()}
+    tracks = [(video, *track) for video in TRACKS for track in TRACKS[video]]
+    annotations = [
+        annotation(number, masks, video_id=video, category_id=ids[label])
+        for number, (video, label, masks) in enumerate(tracks, start=1)
+    ]
+    categories = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
+    return ground_truth(annotations, videos=tuple(TRACKS)) | {"categories": categories}
 
 
 @pytest.fixture
 def dataset(tmp_path):
     """Registers the dataset; gives the path of its annotation file."""
     path = tmp_path / "truth.json"
-    path.write_text(json.dumps(content()))
     MetadataCatalog.get(NAME).set(
-        json_file=str(path),
+        json_file=save_json(path, content()),
         thing_dataset_id_to_contiguous_id=CATEGORY_IDS,
         thing_classes=["cat", "dog"],
     )
@@ -70,45 +68,34 @@ def perfect(video, **more):
     }
 
 
-def feed(evaluator, videos):
+def fed(*videos, **options):
+    """An evaluator of these videos' perfect predictions."""
+    evaluator = YTVISEvaluator(dataset_name=NAME, **options)
     evaluator.reset()
     for video in videos:
         evaluator.process(video_input(video), perfect(video))
+    return evaluator
 
 
-def test_run_length_encoded_tracks_are_written_as_they_are(dataset, tmp_path):
-    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
-    dense = perfect(1)
-    packed = dense | {
-        "pred_masks": [
-            TrackMasks(encode_masks(masks), masks.shape[1:]) for masks in dense["pred_masks"]
-        ]
-    }
-    kept = []
-    for output in (dense, packed):
-        evaluator.reset()
-        evaluator.process(video_input(1), output)
-        kept.append(evaluator._tracks)
-    assert kept[0] == kept[1]
+def test_run_length_encoded_tracks_are_written_as_they_are(dataset):
+    packed = [TrackMasks(encode_masks(m), m.shape[1:]) for m in perfect(1)["pred_masks"]]
+    evaluator = fed()
+    evaluator.process(video_input(1), perfect(1, pred_masks=packed))
+    assert evaluator._tracks == fed(1)._tracks
 
 
-def test_perfect_predictions(dataset, tmp_path, caplog):
-    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
-    feed(evaluator, [5, 1, 2])
+def test_perfect_predictions(dataset, caplog):
     with caplog.at_level(logging.INFO):
-        scores = evaluator.evaluate()["segm"]
-    for key in ("AP", "AP50", "AP75", "APs", "AR10", "ARs", "AP-cat", "AP-dog"):
+        scores = fed(5, 1, 2).evaluate()["segm"]
+    for key in ("AP", "AP50", "AP75", "APs", "AR1", "AR10", "ARs", "AP-cat", "AP-dog"):
         assert scores[key] == pytest.approx(100), key
     assert math.isnan(scores["APl"])
-    assert scores["AR1"] == pytest.approx(100)
     assert "100.000" in caplog.text
     assert "dog" in caplog.text
 
 
 def test_written_files(dataset, tmp_path):
-    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
-    feed(evaluator, [5, 1, 2])
-    evaluator.evaluate()
+    fed(5, 1, 2, output_dir=tmp_path / "out").evaluate()
     written = (tmp_path / "out" / "results.json").read_bytes()
     entries = json.loads(written)
     assert [(e["video_id"], e["category_id"]) for e in entries] == [(1, 3), (1, 7), (2, 7), (5, 3)]
@@ -120,30 +107,22 @@ def test_written_files(dataset, tmp_path):
 
 
 def test_second_time_a_video_comes_is_ignored(dataset):
-    evaluator = YTVISEvaluator(dataset_name=NAME)
-    feed(evaluator, [1, 2, 5])
+    evaluator = fed(1, 2, 5)
     evaluator.process(video_input(1), perfect(1, pred_labels=[1, 0]))
     assert evaluator.evaluate()["segm"]["AP"] == pytest.approx(100)
 
 
 def test_reset_forgets(dataset, caplog):
-    evaluator = YTVISEvaluator(dataset_name=NAME)
-    feed(evaluator, [1, 2, 5])
+    evaluator = fed(1, 2, 5)
     evaluator.reset()
     assert evaluator.evaluate()["segm"]["AP"] == 0
     assert "3 of the 3 videos" in caplog.text
 
 
-@pytest.mark.parametrize("annotations", ["null", "missing"])
-def test_without_ground_truth(dataset, tmp_path, caplog, annotations):
-    gt = content(annotations=False)
-    if annotations == "missing":
-        del gt["annotations"]
-    dataset.write_text(json.dumps(gt))
-    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "out")
-    feed(evaluator, TRACKS)
+def test_without_ground_truth(dataset, tmp_path, caplog):
+    edit_json(dataset, change(["annotations"], None))
     with caplog.at_level(logging.INFO):
-        assert evaluator.evaluate() == {}
+        assert fed(*TRACKS, output_dir=tmp_path / "out").evaluate() == {}
     assert "no ground truth" in caplog.text
     assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 4
 
@@ -154,9 +133,7 @@ def test_existing_files_are_refused_at_once(dataset, tmp_path, name):
     with pytest.raises(FileExistsError, match=rf"{name}.*OUTPUT_DIR.*overwrite"):
         YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path)
     assert (tmp_path / name).read_text() == "precious"
-    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path, overwrite=True)
-    feed(evaluator, TRACKS)
-    evaluator.evaluate()
+    fed(*TRACKS, output_dir=tmp_path, overwrite=True).evaluate()
     assert (tmp_path / name).read_bytes() != b"precious"
 
 
@@ -177,8 +154,7 @@ def test_bad_datasets(dataset):
         YTVISEvaluator(dataset_name="no_such_dataset")
     assert "no_such_dataset" not in MetadataCatalog.list()
     gt = content()
-    gt.update(categories=gt["categories"][:1], annotations=None)
-    dataset.write_text(json.dumps(gt))
+    save_json(dataset, gt | {"categories": gt["categories"][:1], "annotations": None})
     with pytest.raises(ValueError, match=r"lacks the categories \[3\]"):
         YTVISEvaluator(dataset_name=NAME)
     dataset.unlink()
@@ -207,16 +183,14 @@ def _evaluate_in_process(rank, folder, answers):
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
     )
     comm.create_local_process_group(2)
-    evaluator = YTVISEvaluator(dataset_name=NAME, output_dir=folder / "out")
-    feed(evaluator, [[1, 5], [2, 1]][rank])  # video 1 comes to both
+    # Video 1 comes to both.
+    evaluator = fed(*[[1, 5], [2, 1]][rank], output_dir=folder / "out")
     answers.put((rank, evaluator.evaluate()))
     torch.distributed.destroy_process_group()
 
 
 def test_two_processes_give_what_one_gives(dataset, tmp_path):
-    alone = YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path / "alone")
-    feed(alone, [1, 2, 5])
-    expected = alone.evaluate()
+    expected = fed(1, 2, 5, output_dir=tmp_path / "alone").evaluate()
 
     context = multiprocessing.get_context("fork")  # spawned ones would import torch again
     answers = context.SimpleQueue()
