@@ -111,17 +111,6 @@ def test_a_category_with_one_video_is_trained_on(val_videos):
     assert sum(split_videos(videos, val_videos=16)[:5]) == 1
 
 
-def test_groups_stay_together():
-    videos = make_videos(300)
-    groups = [str(int(video.name[4:]) // 3) for video in videos]
-    is_val = split_videos(videos, val_videos=31, groups=groups)
-    sides = {}
-    for group, val in zip(groups, is_val, strict=True):
-        sides.setdefault(group, set()).add(val)
-    assert all(len(side) == 1 for side in sides.values())
-    assert sum(is_val) == 30  # the nearest multiple of three
-
-
 def test_groups_of_different_sizes_meet_the_size():
     videos = [VideoSummary(name=f"v{i}", length=4) for i in range(30)]
     groups = ["large"] * 12 + [f"pair{i // 2}" for i in range(12, 30)]

@@ -81,12 +81,6 @@ def test_tracks_below_a_score_are_not_drawn():
     np.testing.assert_array_equal(frame, grey())  # the input is left alone
 
 
-def test_nothing_wanted_is_nothing_drawn():
-    painter = TrackPainter(NAMES, **NOTHING)
-    found = tracks(0, (1, 0, 0.9, disc(100, 100)))
-    np.testing.assert_array_equal(painter.draw_frame(grey(), found), grey())
-
-
 def test_only_mask_outline_and_label_are_touched():
     mask = box_mask(150, 100, 100, 200)
     mask[180:220, 150:250] = False  # a hole

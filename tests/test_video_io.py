@@ -58,21 +58,6 @@ def test_video_source_reads_what_was_written(tmp_path):
     assert first[0].dtype == np.uint8
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "gif"])
-def test_uneven_times_survive(tmp_path, suffix):
-    starts = [Fraction(t, 100) for t in (0, 3, 40, 44, 120)]
-    path = tmp_path / f"uneven.{suffix}"
-    with open_sink(path, Fraction(10), (64, 96)) as sink:
-        for frame, start, end in zip(
-            moving_square(5, 64, 96), starts, [*starts[1:], Fraction(3, 2)], strict=True
-        ):
-            sink.write(frame, FrameTiming(start, end - start))
-    source = open_source(path)
-    assert len(list(source)) == 5
-    found = [float(source.timing(i).start) for i in range(5)]
-    assert np.allclose(found, [float(t) for t in starts], atol=1e-3)
-
-
 def test_frames_are_shown_after_each_other_whatever_times_they_are_given(tmp_path):
     """Without a time, a frame follows the one before; in a gif, none can last less than 1/100 s."""
     told = [None, FrameTiming(Fraction(1, 2), Fraction(1, 5)), None]
@@ -115,12 +100,6 @@ def test_folder_and_natural_order(tmp_path):
         np.testing.assert_array_equal(list(source), frames)
 
 
-def test_single_image_is_a_sequence_of_one(tmp_path):
-    folder = write(tmp_path / "frames", moving_square(1, 40, 60))
-    source = open_source(folder / "00000.png")
-    assert (source.length, len(list(source))) == (1, 1)
-
-
 def test_same_names_in_two_folders_give_no_names(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / name, moving_square(1, 40, 60))
@@ -134,29 +113,24 @@ def test_input_errors_name_the_problem(tmp_path):
     (tmp_path / "text.png").write_text("no image at all")
     (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nclip.mp4\n#EXT-X-ENDLIST\n")
     clip = write(tmp_path / "clip.mp4", moving_square(1, 64, 96))
-    with pytest.raises(FileNotFoundError, match="nowhere.mp4: no such file"):
-        open_source(tmp_path / "nowhere.mp4")
-    with pytest.raises(FileNotFoundError, match="no file matches"):
-        open_source(str(tmp_path / "*.heic"))
-    with pytest.raises(ValueError, match=r"empty: no frames \(\.jpg"):
-        open_source(tmp_path / "empty")
-    with pytest.raises(ValueError, match="no input"):
-        open_source([])
     for name in ("pipe.ts", "pipe.mp4"):
         os.mkfifo(tmp_path / name)
-    with pytest.raises(ValueError, match="pipe.ts: is a device or pipe"):
-        open_source(tmp_path / "pipe.ts")
+    for source, message in (
+        (tmp_path / "nowhere.mp4", "nowhere.mp4: no such file"),
+        (str(tmp_path / "*.heic"), "no file matches"),
+        (tmp_path / "empty", r"empty: no frames \(\.jpg"),
+        ([], "no input"),
+        (tmp_path / "pipe.ts", "pipe.ts: is a device or pipe"),
+        (tmp_path / "text.mp4", "text.mp4: .*not a video"),
+        (tmp_path / "list.m3u8", "list.m3u8: .*not a video"),
+        (tmp_path / "text.png", r"text\.png cannot be read as an image"),
+        ([clip, clip], "several inputs must all be images"),
+        (["rtsp://me:secret@a", "rtsp://b"], r"rtsp://\*\*\*@a: an address is read alone"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            open_source(source)
     with pytest.raises(FileExistsError, match="pipe.mp4 is a device or pipe; name a file"):
         check_output(tmp_path / "pipe.mp4", overwrite=True)
-    for name in ("text.mp4", "list.m3u8"):
-        with pytest.raises(ValueError, match=f"{name}: .*not a video"):
-            open_source(tmp_path / name)
-    with pytest.raises(ValueError, match=r"text\.png cannot be read as an image"):
-        open_source(tmp_path / "text.png")
-    with pytest.raises(ValueError, match="several inputs must all be images"):
-        open_source([clip, clip])
-    with pytest.raises(ValueError, match=r"rtsp://\*\*\*@a: an address is read alone"):
-        open_source(["rtsp://me:secret@a", "rtsp://b"])
 
 
 def test_a_tilde_that_is_nobodys_home_is_a_name(tmp_path, monkeypatch):
@@ -183,17 +157,14 @@ def save(folder, *names, value=90):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["0.jpg", "0.png", "1.jpg", "2.png"], r"has 2 \.jpg and 2 \.png files, .*'.*/in/\*\.jpg'"),
-        (
-            ["0.jpg", "1.JPEG", "0_mask.png"],
-            r"has 2 \.jpg and 1 \.png files, .*'.*/in/\*\.(jpg|JPEG)'",
-        ),
-        (["0.bmp", "1.tif", "2.tiff", "2.webp"], r"has 1 \.bmp and 2 \.tif and 1 \.webp files"),
-        (["0.jpg", "0.jpeg"], r"0\.jpeg and .*0\.jpg would be two frames"),
+        ("0.jpg 0.png 1.jpg 2.png", r"has 2 \.jpg and 2 \.png files, .*'.*/in/\*\.jpg'"),
+        ("0.jpg 1.JPEG 0_mask.png", r"has 2 \.jpg and 1 \.png files, .*'.*/in/\*\.(jpg|JPEG)'"),
+        ("0.bmp 1.tif 2.tiff 2.webp", r"has 1 \.bmp and 2 \.tif and 1 \.webp files"),
+        ("0.jpg 0.jpeg", r"0\.jpeg and .*0\.jpg would be two frames"),
     ],
 )
 def test_a_folder_of_frames_and_masks_is_refused(tmp_path, names, message):
-    save(tmp_path / "in", *names)
+    save(tmp_path / "in", *names.split())
     with pytest.raises(ValueError, match=message):
         open_source(tmp_path / "in")
 
@@ -239,7 +210,9 @@ def test_accents_may_be_spelled_either_way(tmp_path):
 def test_images_are_read_as_training_reads_them(tmp_path):
     deep = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (40, 1))
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    (frame,) = open_source(tmp_path / "deep.png")
+    source = open_source(tmp_path / "deep.png")
+    (frame,) = source
+    assert source.length == 1
     assert np.abs(frame[..., 0].astype(int) - (deep >> 8)).max() == 0
     turned = Image.fromarray(moving_square(1, 40, 60)[0])
     exif = turned.getexif()
@@ -280,18 +253,14 @@ def test_pages_of_a_tiff_are_frames(tmp_path):
     assert (source.length, source.names, source.fps, source.timing(0)) == (4, None, None, None)
     assert [int(frame[0, 0, 0]) for frame in source] == [1000 * i >> 8 for i in range(4)]
     pages[0].save(tmp_path / "b.tif", save_all=True, append_images=[Image.new("L", (6, 4))])
-    with pytest.raises(
-        ValueError, match=r"b\.tif, picture 1 is 6x4 pixels, but picture 0 is 60x40"
-    ):
+    with pytest.raises(ValueError, match=r"b\.tif, picture 1 is 6x4 .*, but picture 0 is 60x40"):
         list(open_source(tmp_path / "b.tif"))
 
 
 def test_an_animation_among_frames_is_refused(tmp_path):
     save(tmp_path / "in", "0.png")
-    frame = Image.new("RGB", (60, 40))
-    frame.save(
-        tmp_path / "in" / "1.png", save_all=True, append_images=[Image.new("RGB", (60, 40), 9)]
-    )
+    frame, other = (Image.new("RGB", (60, 40), level) for level in (0, 9))
+    frame.save(tmp_path / "in" / "1.png", save_all=True, append_images=[other])
     with pytest.raises(ValueError, match=r"1\.png has 2 pictures; .* one at a time"):
         open_source(tmp_path / "in")
 

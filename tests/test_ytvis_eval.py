@@ -94,14 +94,6 @@ def test_numbers_are_rounded_to_any_number_of_decimals():
     assert ytvis_eval.without_nan(value, 0) == {"a": [1.0, None], "b": 3}
 
 
-def test_perfect_and_hopeless_predictions():
-    gt = ground_truth([annotation(1, EVERYWHERE), annotation(2, ELSEWHERE, category_id=2)])
-    scores = evaluate_tracks(gt, [result(EVERYWHERE), result(EVERYWHERE, category_id=2)])
-    assert scores.per_category["cat"]["AP"] == pytest.approx(100)
-    assert scores.per_category["dog"]["AP"] == 0
-    assert scores.stats["AP"] == pytest.approx(50)
-
-
 def test_iou_decides_by_sums_over_frames():
     # Two frames of three are right and one is missing: IoU 2/3, which passes .50, .55, .60 and .65.
     gt = ground_truth([annotation(1, EVERYWHERE)])
