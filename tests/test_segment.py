@@ -36,10 +36,9 @@ def frames_in(folder, count=4):
         Image.fromarray(picture).save(folder / f"{i}.png")
 
 
-@pytest.fixture
-def clips(tmp_path):
-    """Twelve videos, of which two are broken; some share their names."""
-    root = tmp_path / "videos"
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    root = tmp_path_factory.mktemp("recorded")
     for number, place in enumerate(PLACES):
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         record(root / place, pictures(4 + number % 5))
@@ -47,6 +46,12 @@ def clips(tmp_path):
     (root / "b/empty.mp4").touch()
     frames_in(root / "frames")
     return root
+
+
+@pytest.fixture
+def clips(recorded, tmp_path):
+    """Twelve videos, of which two are broken; some share their names."""
+    return shutil.copytree(recorded, tmp_path / "videos")
 
 
 @pytest.fixture
