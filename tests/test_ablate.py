@@ -10,10 +10,13 @@ import socket
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
+from simplevtr.commands import convert_checkpoint, train_net
 from simplevtr.toolbox.ablation import jobs, schedule, table
 from simplevtr.toolbox.ablation.plan import read_plan
+from simplevtr.toolbox.ablation.schedule import RunningCommand
 from tools import ablate
 
 import pytest
@@ -85,12 +88,39 @@ class FakeLaunch:
 def run(plan, launch, *options, build=False):
     """Run the plan; its models are built, which takes time, where a test is about them."""
     models = nullcontext() if build else mock.patch.object(jobs, "build_model")
-    with models, mock.patch.object(schedule, "RunningCommand", launch):
+    soon = mock.patch.object(schedule, "_POLL", 0.01)
+    with models, soon, mock.patch.object(schedule, "RunningCommand", launch):
         return ablate.main([str(plan), "--output", str(plan.parent / "out"), *options])
+
+
+@pytest.fixture
+def refused(plan, capsys):
+    """Runs the plan, which is refused before anything runs; returns the error."""
+
+    def refused(*options, build=False):
+        launch = FakeLaunch()
+        assert run(plan, launch, *options, build=build) == 2
+        assert launch.commands == []
+        return capsys.readouterr().err
+
+    return refused
+
+
+@pytest.fixture
+def base(plan):
+    """The plan's config file, which can be changed."""
+    path = plan.with_name("base.yaml")
+    path.write_text(f"_BASE_: {CLIPS_CONFIG}\n")
+    edited(plan, lambda p: p.update(config=str(path)))
+    return path
 
 
 def result(plan, name, seed=1):
     return json.loads((plan.parent / f"out/{name}/seed_{seed}/result.json").read_text())
+
+
+def table_of(plan):
+    return list(csv.DictReader((plan.parent / "out/table.csv").open()))
 
 
 @pytest.mark.parametrize(
@@ -103,15 +133,12 @@ def result(plan, name, seed=1):
         ({"DATASETS.TEST": ["no"]}, "run 'more': 'no' is not a registered video dataset"),
     ],
 )
-def test_configs_are_checked_before_anything_runs(plan, capsys, opts, message):
+def test_configs_are_checked_before_anything_runs(plan, refused, opts, message):
     edited(plan, lambda p: p["runs"][1].update(opts=opts))
-    launch = FakeLaunch()
-    assert run(plan, launch, build=True) == 2
-    assert launch.commands == []
-    assert re.search(message, capsys.readouterr().err)
+    assert re.search(message, refused(build=True))
 
 
-def test_order_commands_and_results(plan, capsys):
+def test_order_commands_and_results(plan):
     launch = FakeLaunch()
     assert run(plan, launch) == 0
     seeds = [f"{name}/seed_{s}" for s in (1, 2) for name in ("base", "more", "window")]
@@ -133,8 +160,7 @@ def test_order_commands_and_results(plan, capsys):
     commands = (out / "base/seed_1/commands.txt").read_text()
     assert all(command in commands for command in base["commands"])
     assert "Trained on" in (out / "table.md").read_text()
-    rows = list(csv.DictReader((out / "table.csv").open()))
-    assert [row["step_seconds"] for row in rows] == ["0.5", "0.5", ""]
+    assert [row["step_seconds"] for row in table_of(plan)] == ["0.5", "0.5", ""]
     assert (out / "plot.png").stat().st_size > 5000
 
 
@@ -154,49 +180,35 @@ def test_an_interrupt_stops_the_commands_and_the_next_call_continues(plan):
     assert again.folders() == ["more/seed_1", "window/seed_1"]
 
 
-def test_only_takes_along_what_is_needed(plan, capsys):
+def test_only_takes_along_what_is_needed(plan, refused):
     launch = FakeLaunch()
     assert run(plan, launch, "--only", "more", "--seeds", "2", "--no-cost") == 0
     assert launch.folders() == ["base/seed_2", "more/seed_2"]
-    assert run(plan, launch, "--only", "nil") == 2
-    assert "'nil' is not a run; runs: base, more, window" in capsys.readouterr().err
+    assert "'nil' is not a run; runs: base, more, window" in refused("--only", "nil")
 
 
-def test_other_settings_are_refused(plan, capsys):
+def test_other_settings_are_refused(plan, refused):
     assert run(plan, FakeLaunch(), "--no-cost") == 0
     edited(plan, lambda p: p["runs"][1]["opts"].update({"SOLVER.MAX_ITER": 6}))
-    launch = FakeLaunch()
-    assert run(plan, launch, "--no-cost") == 2
-    error = capsys.readouterr().err
+    error = refused("--no-cost")
     assert "SOLVER.MAX_ITER: 4 before, 6 now" in error
     assert str(plan.parent / "out/more/seed_1") in error
-    assert launch.commands == []
+    assert "more, seed 1 was run with other settings" in refused("--list")
     # The evaluation of other weights is not the plan's either, and no longer in the tables.
-    assert run(plan, launch, "--tables-only") == 0
-    rows = csv.DictReader((plan.parent / "out/table.csv").open())
-    assert [row["name"] for row in rows] == ["base"]
+    assert run(plan, FakeLaunch(), "--tables-only") == 0
+    assert [row["name"] for row in table_of(plan)] == ["base"]
 
 
-def test_another_config_file_is_refused(plan, capsys):
-    base = plan.with_name("base.yaml")
-    base.write_text(f"_BASE_: {CLIPS_CONFIG}\n")
-    edited(plan, lambda p: p.update(config=str(base)))
+def test_another_config_file_is_refused(plan, base, refused):
     assert run(plan, FakeLaunch()) == 0
     base.write_text(f"_BASE_: {CLIPS_CONFIG}\nSOLVER: {{WEIGHT_DECAY: 0.3}}\n")
-    launch = FakeLaunch()
-    assert run(plan, launch, "--seeds", "1", "2", "3") == 2
-    assert "values.SOLVER.WEIGHT_DECAY: not set before, 0.3 now" in capsys.readouterr().err
-    assert launch.commands == []
+    error = refused("--seeds", "1", "2", "3")
+    assert "values.SOLVER.WEIGHT_DECAY: not set before, 0.3 now" in error
     # What was trained with the earlier file is not compared with what is trained now.
-    assert run(plan, launch, "--tables-only") == 2
-    assert "has no result of the plan's runs" in capsys.readouterr().err
+    assert "has no result of the plan's runs" in refused("--tables-only")
 
 
-def test_a_config_file_that_changes_meanwhile_is_not_run(plan, capsys):
-    base = plan.with_name("base.yaml")
-    base.write_text(f"_BASE_: {CLIPS_CONFIG}\n")
-    edited(plan, lambda p: p.update(config=str(base)))
-
+def test_a_config_file_that_changes_meanwhile_is_not_run(plan, base, capsys):
     class Edits(FakeLaunch):
         def __call__(self, *arguments):
             base.write_text(f"_BASE_: {CLIPS_CONFIG}\nSOLVER: {{WEIGHT_DECAY: 0.3}}\n")
@@ -218,13 +230,13 @@ def test_a_config_file_that_changes_meanwhile_is_not_run(plan, capsys):
         ("DATASETS.CUSTOM", "{}, [a, one.json, .]]", "{}, [b, two.json, .]]"),
     ],
 )
-def test_weights_and_data_of_a_config_file_count(plan, tiny, capsys, monkeypatch, key, before, now):
-    base = plan.with_name("base.yaml")
+def test_weights_and_data_of_a_config_file_count(
+    plan, base, tiny, refused, monkeypatch, key, before, now
+):
     group, name = key.split(".")
     monkeypatch.chdir(plan.parent)
     for file in ("one.pth", "two.pth"):
         Path(file).touch()
-    edited(plan, lambda p: p.update(config=str(base)))
     edited(plan, lambda p: p["opts"].pop(key, None))
     ours = str(tiny["DATASETS.CUSTOM"])[:-1]
     weights = f"_BASE_: {CLIPS_CONFIG}\nMODEL: {{WEIGHTS: one.pth}}\n"
@@ -233,26 +245,21 @@ def test_weights_and_data_of_a_config_file_count(plan, tiny, capsys, monkeypatch
     base.write_text(text.format(group, name, before.format(ours)))
     assert run(plan, FakeLaunch(), "--no-cost") == 0
     base.write_text(text.format(group, name, now.format(ours)))
-    assert run(plan, FakeLaunch(), "--no-cost") == 2
-    assert re.search(rf"values\.{key}: .*one\..* before, .*two\..* now", capsys.readouterr().err)
+    assert re.search(rf"values\.{key}: .*one\..* before, .*two\..* now", refused("--no-cost"))
 
 
-def test_a_folder_of_somebody_else_is_refused(plan, capsys):
+def test_a_folder_of_somebody_else_is_refused(plan, refused):
     folder = plan.parent / "out/base/seed_1"
     folder.mkdir(parents=True)
     (folder / "last_checkpoint").touch()
-    assert run(plan, FakeLaunch()) == 2
-    assert "unknown settings (last_checkpoint" in capsys.readouterr().err
+    assert "unknown settings (last_checkpoint" in refused()
 
 
 @pytest.mark.parametrize("name", ["table.md", "table.csv", "plot.png"])
-def test_tables_of_somebody_else_are_refused(plan, capsys, name):
+def test_tables_of_somebody_else_are_refused(plan, refused, name):
     (plan.parent / "out").mkdir()
     (plan.parent / "out" / name).write_text("mine")
-    launch = FakeLaunch()
-    assert run(plan, launch, "--no-cost") == 2
-    assert launch.commands == []
-    assert f"{name} exists already" in capsys.readouterr().err
+    assert f"{name} exists already" in refused("--no-cost")
 
 
 def test_a_failure_is_shown_and_the_others_go_on(plan, capsys):
@@ -305,11 +312,10 @@ def test_tables_leave_out_what_began_with_other_weights(plan, with_start):
     settings["values"]["SOLVER.WEIGHT_DECAY"] = 0.3
     (out / "start/seed_1/settings.json").write_text(json.dumps(settings))
     assert run(plan, FakeLaunch(), "--tables-only") == 0
-    rows = {row["name"]: row["seeds"] for row in csv.DictReader((out / "table.csv").open())}
-    assert rows["base"] == "2"
+    assert {row["name"]: row["seeds"] for row in table_of(plan)}["base"] == "2"
 
 
-def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys):
+def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, refused):
     launch = FakeLaunch()
     with_start(opts={"MODEL.SIMPLEVTR.NUM_QUERIES": 7}, own_start=True)
     assert run(plan, launch, "--seeds", "1", "--no-cost") == 0
@@ -329,35 +335,25 @@ def test_a_start_of_its_own_has_the_options_of_its_run(plan, with_start, capsys)
     ]
     # The start is a setting of the result: with another one it is not valid.
     edited(plan, lambda p: p["start"]["opts"].update({"SOLVER.MAX_ITER": 9}))
-    assert run(plan, launch, "--seeds", "1", "--no-cost") == 2
-    assert "SOLVER.MAX_ITER" in capsys.readouterr().err
+    assert "SOLVER.MAX_ITER" in refused("--seeds", "1", "--no-cost")
 
 
-def test_a_start_of_its_own_is_checked_before_anything_runs(plan, with_start, capsys):
-    launch = FakeLaunch()
+def test_a_start_of_its_own_is_checked_before_anything_runs(with_start, refused):
     with_start(opts={"MODEL.SIMPLEVTR.MASK_HEAD.CONV": "plian"}, own_start=True)
-    assert run(plan, launch, build=True) == 2
-    assert launch.commands == []
-    assert re.search("more/start: .*plian", capsys.readouterr().err)
+    assert re.search("more/start: .*plian", refused(build=True))
 
 
-def test_tables_have_the_seeds_that_are_asked_for(plan, capsys):
+def test_tables_have_the_seeds_that_are_asked_for(plan, refused):
     assert run(plan, FakeLaunch(), "--no-cost") == 0
     assert run(plan, FakeLaunch(), "--tables-only", "--seeds", "1") == 0
-    rows = list(csv.DictReader((plan.parent / "out/table.csv").open()))
-    assert {row["seeds"] for row in rows} == {"1"}
-    assert run(plan, FakeLaunch(), "--tables-only", "--only", "base") == 2
-    assert "--tables-only runs nothing" in capsys.readouterr().err
+    assert {row["seeds"] for row in table_of(plan)} == {"1"}
+    assert "--tables-only runs nothing" in refused("--tables-only", "--only", "base")
     (plan.parent / "out/base/seed_1/result.json").unlink()
     known = read_plan(plan)
     results, _ = table.collect(known, plan.parent / "out", jobs.read_configs(known))
     assert [*results] == [*known.runs]  # the order of the plot, too
     (plan.parent / "out/base/seed_1/result.json").write_text("[]")
-    assert run(plan, FakeLaunch(), "--tables-only") == 2
-    assert "base/seed_1/result.json is not a result" in capsys.readouterr().err
-    edited(plan, lambda p: p["runs"][1]["opts"].update({"SOLVER.MAX_ITER": 6}))
-    assert run(plan, FakeLaunch(), "--list") == 2
-    assert "more, seed 1 was run with other settings" in capsys.readouterr().err
+    assert "base/seed_1/result.json is not a result" in refused("--tables-only")
 
 
 def test_costs_are_those_of_random_weights(plan):
@@ -377,16 +373,22 @@ def test_addresses_of_weights_are_those_of_the_config(plan):
     assert values["MODEL.WEIGHTS"] == "package://some/weights.pth"
 
 
-def test_nothing_to_tabulate(plan, capsys):
-    assert run(plan, FakeLaunch(), "--tables-only") == 2
-    assert "no result" in capsys.readouterr().err
-
-
 def test_list_runs_nothing(plan, capsys):
     launch = FakeLaunch()
     assert run(plan, launch, "--list") == 0
     assert launch.commands == []
     assert len(capsys.readouterr().out.splitlines()) == 2 * 3 + 2
+
+
+def launch_here(command, log, environment):
+    """Train and convert in this process, which has the imports already; start the others."""
+    mains = {"train_net.py": train_net.main, "tools/convert_checkpoint.py": convert_checkpoint.main}
+    script, *words = command[1:]
+    assert Path(script).is_file()
+    if script not in mains:
+        return RunningCommand(command, log, environment)
+    status = mains[script](words)
+    return SimpleNamespace(poll=lambda: status)
 
 
 def test_a_real_run_from_a_start_without_masks(plan, tiny):
@@ -397,7 +399,7 @@ def test_a_real_run_from_a_start_without_masks(plan, tiny):
         content["start"] = {"config": CLIPS_CONFIG, "opts": {**start, "MODEL.WEIGHTS": ""}}
         content.update(opts=tiny, seeds=[3], runs=content["runs"][:1])
 
-    assert run(edited(plan, change), schedule.RunningCommand, "--no-cost") == 0
+    assert run(edited(plan, change), launch_here, "--no-cost") == 0
     found = result(plan, "base", 3)
     assert found["iterations"] == 2
     assert found["loss"] > 0
@@ -411,7 +413,7 @@ def test_a_real_run_from_a_start_without_masks(plan, tiny):
 
 def test_a_command_is_stopped_with_all_that_it_started(tmp_path):
     log = tmp_path / "console.txt"
-    command = schedule.RunningCommand(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
+    command = RunningCommand(["sh", "-c", "sleep 60 & echo $!; wait"], log, {})
     while len(log.read_text().splitlines()) < 2:
         time.sleep(0.01)
     first, child = log.read_text().splitlines()
@@ -432,7 +434,7 @@ def test_a_command_holds_the_lock_of_its_ablation(tmp_path):
     with (tmp_path / ".lock").open("w") as lock:
         os.set_inheritable(lock.fileno(), True)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        command = schedule.RunningCommand(["sleep", "60"], tmp_path / "console.txt", {})
+        command = RunningCommand(["sleep", "60"], tmp_path / "console.txt", {})
     with (tmp_path / ".lock").open("w") as lock:
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -440,12 +442,11 @@ def test_a_command_holds_the_lock_of_its_ablation(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_two_at_once_are_refused(plan, capsys):
+def test_two_at_once_are_refused(plan, refused):
     (plan.parent / "out").mkdir()
     with (plan.parent / "out/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert run(plan, FakeLaunch()) == 2
-    assert "is in use by another process" in capsys.readouterr().err
+        assert "is in use by another process" in refused()
     assert run(plan, FakeLaunch(), "--no-cost") == 0
 
 
