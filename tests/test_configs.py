@@ -9,6 +9,7 @@ from simplevtr.modeling.deform_conv import detectron2_is_compiled
 from simplevtr.toolbox.ablation.plan import read_plan
 
 import pytest
+import torch
 from conftest import make_clip, words_of
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_model
@@ -22,10 +23,17 @@ CONFIGS = sorted(
 PLANS = sorted((ROOT / "configs/ablations").glob("*.yaml"))
 
 
+def without_memory(config="", **resnets):
+    """A config file's config, and its model of tensors that have no values."""
+    options = words_of({f"MODEL.RESNETS.{key}": value for key, value in resnets.items()})
+    cfg = setup_cfg(str(ROOT / config) if config else "", ["MODEL.DEVICE", "meta", *options])
+    with torch.device("meta"):
+        return cfg, build_model(cfg)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_config_builds_its_model(name):
-    cfg = setup_cfg(str(ROOT / name), ["MODEL.DEVICE", "cpu"])
-    model = build_model(cfg)
+    cfg, model = without_memory(name)
     node = cfg.MODEL.SIMPLEVTR
     assert model.network.class_head.out_features == node.CLASS_OFFSET + node.NUM_CLASSES + 1
     assert (model.network.mask_head is not None) == cfg.MODEL.MASK_ON
@@ -56,7 +64,7 @@ def test_full_size_configs_are_the_papers(name):
 
 @pytest.mark.parametrize("name", [n for n in CONFIGS if n.endswith("/pixel_R50.yaml")])
 def test_full_size_configs_of_the_pixel_head(name):
-    cfg = setup_cfg(str(ROOT / name), ["MODEL.DEVICE", "cpu"])
+    cfg, model = without_memory(name)
     paper = setup_cfg(str(ROOT / name.replace("pixel", "simplevtr")))
     assert cfg.MODEL.SIMPLEVTR.HEAD == "pixel"
     assert cfg.MODEL.SIMPLEVTR.NUM_CLASSES == paper.MODEL.SIMPLEVTR.NUM_CLASSES
@@ -65,7 +73,7 @@ def test_full_size_configs_of_the_pixel_head(name):
         assert cfg.INPUT[key] == paper.INPUT[key]
     assert (cfg.TEST.WINDOW, cfg.MODEL.WEIGHTS) == (paper.TEST.WINDOW, paper.MODEL.WEIGHTS)
     assert (cfg.SOLVER.OPTIMIZER, cfg.SOLVER.BASE_LR) == ("ADAMW", 1e-4)
-    network = build_model(cfg).network
+    network = model.network
     assert network.backbone.output_shape()[network.mask_head.levels[-1]].stride == 4
     deformable = {n.split(".")[1] for n, m in network.mask_head.named_modules() if "offset" in n}
     assert deformable == set(cfg.MODEL.SIMPLEVTR.PIXEL.DEFORM) != set()
@@ -116,36 +124,29 @@ def test_configs_say_which_start_they_have(name):
     assert f"configs/coco/detr_{depth}.yaml" in text
 
 
-@pytest.mark.parametrize(
-    ("depth", "channels"), [(18, 512), (34, 512)], ids=["ResNet-18", "ResNet-34"]
-)
-def test_smaller_resnets(depth, channels):
-    opts = ["MODEL.RESNETS.DEPTH", depth, "MODEL.RESNETS.RES2_OUT_CHANNELS", 64]
-    cfg = setup_cfg("", [*opts, "MODEL.DEVICE", "cpu"])
-    network = build_model(cfg).network
-    assert network.input_projection.in_channels == channels
+@pytest.mark.parametrize("depth", [18, 34])
+def test_smaller_resnets(depth):
+    _, model = without_memory(DEPTH=depth, RES2_OUT_CHANNELS=64)
+    assert model.network.input_projection.in_channels == 512
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
-        (["DEPTH", 18], "build_resnet_backbone cannot be built .*RES2_OUT_CHANNELS = 64"),
-        (["DEPTH", 51], "build_resnet_backbone cannot be built .* 51"),
-        (["NORM", "GN", "STEM_OUT_CHANNELS", 8], r"cannot be built .*: num_channels \(8\)"),
+        ({"DEPTH": 18}, "build_resnet_backbone cannot be built .*RES2_OUT_CHANNELS = 64"),
+        ({"DEPTH": 51}, "build_resnet_backbone cannot be built .* 51"),
+        ({"NORM": "GN", "STEM_OUT_CHANNELS": 8}, r"cannot be built .*: num_channels \(8\)"),
         pytest.param(
-            ["DEFORM_ON_PER_STAGE", [True] * 4],
+            {"DEFORM_ON_PER_STAGE": [True] * 4},
             "cannot be built .*'DeformConv' is not available",
             marks=pytest.mark.skipif(detectron2_is_compiled(), reason="detectron2 is compiled"),
         ),
-        (["OUT_FEATURES", ["res4", "res5"]], "gives res4, res5 but not res3, res2"),
+        ({"OUT_FEATURES": ["res4", "res5"]}, "gives res4, res5 but not res3, res2"),
     ],
 )
-def test_backbones_that_cannot_be_built(words, message):
-    pairs = zip(words[::2], words[1::2], strict=True)
-    options = words_of({f"MODEL.RESNETS.{key}": value for key, value in pairs})
-    cfg = setup_cfg("", ["MODEL.DEVICE", "cpu", *options])
+def test_backbones_that_cannot_be_built(options, message):
     with pytest.raises(ValueError, match=message):
-        build_model(cfg)
+        without_memory(**options)
 
 
 def test_strides_of_the_small_resnet_that_its_blocks_cannot_have():
@@ -158,8 +159,7 @@ def test_strides_of_the_small_resnet_that_its_blocks_cannot_have():
 
 @pytest.mark.parametrize(("norm", "trained"), [("FrozenBN", False), ("BN", True)])
 def test_frozen_or_trained_norms(norm, trained):
-    cfg = setup_cfg("", ["MODEL.RESNETS.NORM", norm, "MODEL.DEVICE", "cpu"])
-    backbone = build_model(cfg).network.backbone
+    backbone = without_memory(NORM=norm)[1].network.backbone
     norms = [p for n, p in backbone.named_parameters() if "res5" in n and "norm" in n]
     assert bool(norms) == trained
     frozen = [n for n, p in backbone.named_parameters() if not p.requires_grad]
