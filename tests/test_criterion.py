@@ -43,11 +43,19 @@ def predicted(predictions, mask_logits=None, cell_logits=None):
 
 def test_weights_are_applied_once_to_every_layer():
     predictions, targets = batch()
-    plain = losses(LossSettings(class_weight=1, l1_weight=1, giou_weight=1), predictions, targets)
-    heavy = losses(LossSettings(class_weight=3, l1_weight=5, giou_weight=7), predictions, targets)
-    for name, factor in (("loss_ce", 3), ("loss_bbox", 5), ("loss_giou", 7)):
-        for suffix in ("", "_0"):
-            assert math.isclose(heavy[name + suffix], factor * plain[name + suffix], abs_tol=1e-6)
+    logits = torch.randn(1, 2, 2, 2)
+    factors = {"ce": 3, "bbox": 5, "giou": 7, "mask": 11, "dice": 13}
+
+    def weighted(*weights):
+        keys = ("class_weight", "l1_weight", "giou_weight", "mask_weight", "dice_weight")
+        settings = LossSettings(**dict(zip(keys, weights, strict=True)))
+        return losses(settings, predictions, targets, logits)
+
+    plain, heavy = weighted(*[1] * 5), weighted(*factors.values())
+    assert plain.keys() == {f"loss_{name}" for name in (*factors, "ce_0", "bbox_0", "giou_0")}
+    for name, value in plain.items():
+        factor = factors[name.split("_")[1]]
+        assert math.isclose(heavy[name], factor * value, rel_tol=1e-5, abs_tol=1e-6)
 
 
 def test_class_of_a_frame_in_which_the_instance_is_absent():
@@ -74,9 +82,13 @@ def test_mask_of_a_frame_in_which_the_instance_is_absent():
 def test_normaliser_counts_visible_frames_or_all():
     predictions, targets = batch()
     predictions.boxes[0, :, 2] += 0.1
-    visible = losses(LossSettings(count_absent=False), predictions, targets)["loss_bbox"]
-    everything = losses(LossSettings(count_absent=True), predictions, targets)["loss_bbox"]
-    assert math.isclose(visible, 2 * everything, rel_tol=1e-5)
+    logits = torch.randn(1, 2, 2, 2)
+    visible, everything = (
+        losses(LossSettings(count_absent=absent), predictions, targets, logits)
+        for absent in (False, True)
+    )
+    for name in ("loss_bbox", "loss_mask", "loss_dice"):
+        assert math.isclose(visible[name], 2 * everything[name], rel_tol=1e-5)
 
 
 def test_masks_are_compared_at_the_targets_size():
@@ -131,14 +143,3 @@ def test_cells_of_padding_do_not_count():
     torch.testing.assert_close(dense(None, cells), 3 * expected.mean())
     padding[:, 1] = True  # a frame that is all padding
     torch.testing.assert_close(dense(padding, cells), 3 * expected[:, 0].mean())
-
-
-def test_mask_weights_and_normaliser_are_applied_once():
-    predictions, targets = batch()
-    logits = torch.randn(1, 2, 2, 2)
-    plain = losses(LossSettings(), predictions, targets, logits)
-    heavy = losses(LossSettings(mask_weight=3, dice_weight=7), predictions, targets, logits)
-    halved = losses(LossSettings(count_absent=True), predictions, targets, logits)
-    for name, factor in (("loss_mask", 3), ("loss_dice", 7)):
-        assert math.isclose(heavy[name], factor * plain[name], rel_tol=1e-5)
-        assert math.isclose(plain[name], 2 * halved[name], rel_tol=1e-5)
