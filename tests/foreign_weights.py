@@ -1,5 +1,6 @@
 """Hand-made weights of small models, the same in every run."""
 
+from simplevtr.conversion import Target, convert, target_of_config
 from simplevtr.weights_file import read_checkpoint, weights_of
 
 import torch
@@ -28,9 +29,12 @@ def as_vistr(cfg, **others):
 
 def model_weights(cfg):
     """Weights of the model of ``cfg``, none of them the initial ones."""
-    from simplevtr.conversion import target_of_config
-
     return {name: filled(name, v.shape) for name, v in target_of_config(cfg).weights.items()}
+
+
+def converted(source, wanted, **options):
+    """(weights, report) for a model of one slot whose tensors are ``wanted``."""
+    return convert(source, Target(weights=wanted, slots=1, query_frames=0), **options)
 
 
 def read_weights(path):

@@ -1,10 +1,10 @@
 """Deformable layers of another kind compute the same where that is claimed."""
 
-from simplevtr.conversion import Target, convert
 from simplevtr.modeling.deform_conv import DeformConv
 
 import pytest
 import torch
+from foreign_weights import converted
 from torch import nn
 
 PREFIX = "network.mask_head.deform.0.conv."
@@ -33,7 +33,7 @@ def moved(source, target, prefix=PREFIX):
     """Load ``source``'s converted weights into ``target`` and return the report."""
     wanted = {prefix + k: v for k, v in target.state_dict().items()}
     weights = {prefix + k: v for k, v in source.state_dict().items()}
-    result, report = convert(weights, Target(weights=wanted, slots=1, query_frames=0))
+    result, report = converted(weights, wanted)
     target.load_state_dict(
         target.state_dict() | {k.removeprefix(prefix): v for k, v in result.items()}
     )
@@ -105,7 +105,7 @@ def test_offsets_of_a_layer_that_does_not_fit_are_left_out():
     extra = {f"{prefix}bias": torch.ones(1)}
     weights = {PREFIX + k: v for k, v in layer("dcnv1").state_dict().items()} | extra
     wanted = {PREFIX + k: v for k, v in two.state_dict().items()} | extra
-    result, report = convert(weights, Target(weights=wanted, slots=1, query_frames=0))
+    result, report = converted(weights, wanted)
     assert set(result) == set(extra)
     why = {e.name: e for e in report.left_out}
     assert why[f"{PREFIX}weight"].wanted == (5, 4, 3, 3)
@@ -117,7 +117,7 @@ def test_an_unknown_offset_layer_is_named():
     weights = {PREFIX + k: v for k, v in one.items()}
     wanted = {PREFIX + k: v for k, v in layer("dcnv1").state_dict().items()}
     with pytest.raises(ValueError, match=r"offset.weight has 20 outputs; 18 \(v1\) and 27 \(v2\)"):
-        convert(weights, Target(weights=wanted, slots=1, query_frames=0))
+        converted(weights, wanted)
 
 
 def test_detrs_last_layer_gives_the_logit():
@@ -130,7 +130,7 @@ def test_detrs_last_layer_gives_the_logit():
     prefix = "network.mask_head.deform.2."
     conv = DeformConv(in_channels=4, out_channels=1, modulated=True, bias=True)
     wanted = {prefix + k: v for k, v in conv.state_dict().items()}
-    result, report = convert(source, Target(weights=wanted, slots=1, query_frames=0))
+    result, report = converted(source, wanted)
     assert torch.equal(result[f"{prefix}weight"], 2 * source["mask_head.out_lay.weight"])
     assert torch.equal(result[f"{prefix}bias"], source["mask_head.out_lay.bias"])
     assert all("stays the last" in e.note for e in report.reinterpreted)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 import torchvision
 from conftest import ROOT
 from detectron2.modeling import build_backbone
+from foreign_weights import converted
 from torch import nn
 from vistr_weights import filled
 
@@ -80,12 +81,10 @@ def test_frozen_norms_take_and_batch_norms_keep_counters():
     norm = f"{BACKBONE}res2.0.conv1.norm."
     frozen = {f"{norm}running_mean": torch.zeros(2)}
     counting = frozen | {f"{norm}num_batches_tracked": torch.tensor(0)}
-    _, report = convert(source, Target(weights=frozen, slots=1, query_frames=0))
-    assert (
-        "count no batches"
-        in {e.name: e.note for e in report.left_out}[name + "num_batches_tracked"]
-    )
-    result, _ = convert(source, Target(weights=counting, slots=1, query_frames=0))
+    _, report = converted(source, frozen)
+    notes = {e.name: e.note for e in report.left_out}
+    assert "count no batches" in notes[name + "num_batches_tracked"]
+    result, _ = converted(source, counting)
     assert result[f"{norm}num_batches_tracked"] == 7
 
 
@@ -187,7 +186,7 @@ def test_a_backbone_of_another_kind_is_told(caplog, more, wanted, message):
     block = torch.ones(4, 4, 1, 1)
     source = {"layer1.0.conv1.weight": block} | ({more: block} if more else {})
     model = {f"{BACKBONE}{name}": block for name in ("res2.0.conv1.weight", wanted) if name}
-    convert(source, Target(model, slots=1, query_frames=0))
+    converted(source, model)
     assert caplog.text.count("the backbone is not the source's") == bool(message)
     assert message in caplog.text
 
@@ -229,26 +228,20 @@ def test_what_no_tensor_shows_is_told(caplog, weights, settings, told):
     assert all(words in caplog.text for words in told)
 
 
-def test_caffes_weights_by_torchvisions_names_are_told():
-    """As those of mmdetection, whose norms have statistics of 0 and 1."""
-    weights = {"conv1.weight": torch.randn(4, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
-    zeros, ones = torch.zeros(4), torch.ones(4)
-    target = Target(weights={STEM: torch.zeros(4, 3, 7, 7)}, slots=1, query_frames=0)
-    for statistics, caffe in (((zeros, ones), True), ((ones, ones), False), ((), False)):
-        names = ("layer1.0.bn1.running_mean", "layer1.0.bn1.running_var")
-        more = dict(zip(names, statistics, strict=False))
-        result, _ = convert(weights | more, target)
-        assert torch.equal(result[STEM], weights["conv1.weight"]) == (not caffe)
-
-
-def test_caffes_colours_can_be_said():
-    weights = {"conv1.weight": torch.randn(4, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
-    target = Target(weights={STEM: torch.zeros(4, 3, 7, 7)}, slots=1, query_frames=0)
-    result, _ = convert(weights, target, colours="caffe")
-    std = torch.tensor(target.settings["MODEL.PIXEL_STD"])[:, None, None]
-    assert torch.equal(result[STEM], weights["conv1.weight"].flip(1) * std)
-    result, _ = convert(weights, target)
-    assert torch.equal(result[STEM], weights["conv1.weight"])
+@pytest.mark.parametrize(
+    ("statistics", "options", "caffe"),
+    [((0.0, 1.0), {}, True), ((1.0, 1.0), {}, False), ((), {}, False),
+     ((), {"colours": "caffe"}, True)],
+)  # fmt: skip
+def test_caffes_weights_by_torchvisions_names(statistics, options, caffe):
+    """Norms with statistics of 0 and 1, as mmdetection's, tell them; or it is said."""
+    stem, wanted = torch.randn(4, 3, 7, 7), {STEM: torch.zeros(4, 3, 7, 7)}
+    weights = {"conv1.weight": stem, "layer1.0.conv1.weight": torch.ones(1)}
+    names = ("layer1.0.bn1.running_mean", "layer1.0.bn1.running_var")
+    weights |= {n: torch.full((4,), v) for n, v in zip(names, statistics, strict=False)}
+    result, _ = converted(weights, wanted, **options)
+    std = torch.tensor(Target(wanted, 1, query_frames=0).settings["MODEL.PIXEL_STD"])[:, None, None]
+    assert torch.equal(result[STEM], stem.flip(1) * std if caffe else stem)
 
 
 def test_caffe2s_names():
@@ -266,7 +259,7 @@ def test_caffe2s_names():
     wanted = {
         BACKBONE + n: torch.zeros_like(v) for n, v in zip(ours, weights.values(), strict=False)
     }
-    result, report = convert(weights, Target(weights=wanted, slots=1, query_frames=0))
+    result, report = converted(weights, wanted)
     assert result.keys() == wanted.keys()
     assert torch.equal(
         result[f"{BACKBONE}res2.0.conv3.norm.weight"], weights["res2_0_branch2c_bn_s"]
