@@ -97,6 +97,7 @@ def load_app():
 
 def command_line(folder):
     """A function that makes the options of a command that reads ``source``."""
+    register()
     weights = folder / "model.pth"
     torch.save({"model": BrightestHalf().state_dict()}, weights)
     config = folder / "config.yaml"

@@ -2,7 +2,7 @@ import signal
 import sys
 from fractions import Fraction
 
-from simplevtr.commands import demo as demo_command
+from simplevtr.commands import demo
 from simplevtr.inference import VideoPredictor
 from simplevtr.terminal import counted
 
@@ -10,17 +10,11 @@ import av
 import numpy as np
 import pytest
 import torch
-from demo_model import BrightestHalf, command_line, load_app, register
+from demo_model import BrightestHalf, command_line, load_app
 from footage import pictures, record, watch, write
 from PIL import Image
 
 NTSC = Fraction(30000, 1001)
-
-
-@pytest.fixture(scope="module")
-def demo():
-    register()
-    return demo_command
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ def probe(path):
 
 
 @pytest.mark.parametrize(("count", "size"), [(5, (65, 97)), (1, (64, 96)), (3, (241, 301))])
-def test_video_in_video_out(tmp_path, demo, options, capsys, count, size):
+def test_video_in_video_out(tmp_path, options, capsys, count, size):
     source = write_video(tmp_path / "in.mp4", count, size)
     assert demo.main(options(source, tmp_path / "out.mp4")) == 0
     rate, codec, pixels, frames = probe(tmp_path / "out.mp4")
@@ -55,13 +49,13 @@ def test_video_in_video_out(tmp_path, demo, options, capsys, count, size):
     assert f"out.mp4 ({frames}, 2 tracks" in capsys.readouterr().out
 
 
-def test_uneven_times_are_kept(tmp_path, demo, options):
+def test_uneven_times_are_kept(tmp_path, options):
     source = record(tmp_path / "in.mp4", pictures(5), ticks=[0, 1, 9, 10, 30], fps=10)
     assert demo.main(options(source, tmp_path / "out.mp4")) == 0
     assert [round(time * 10) for time in watch(tmp_path / "out.mp4")[1]] == [0, 1, 9, 10, 30]
 
 
-def test_folder_in_folder_out(tmp_path, demo, options):
+def test_folder_in_folder_out(tmp_path, options):
     names = [f"img{i}.jpg" for i in (1, 2, 10)]
     source = write_video(tmp_path / "in", 3, (240, 320), names=names)
     assert demo.main(options(source, tmp_path / "out", "--score-threshold", "0.95")) == 0
@@ -71,7 +65,7 @@ def test_folder_in_folder_out(tmp_path, demo, options):
         assert np.abs(frame - (60 + 10 * i)).max() < 6  # natural order, no track above 0.95
 
 
-def test_glob_to_video_and_limits(tmp_path, demo, options):
+def test_glob_to_video_and_limits(tmp_path, options):
     write_video(tmp_path / "in", 4, (64, 96))
     pattern = tmp_path / "in" / "*.png"
     assert demo.main(options(pattern, tmp_path / "a.mp4")) == 0
@@ -82,7 +76,7 @@ def test_glob_to_video_and_limits(tmp_path, demo, options):
     assert (rate, len(frames), frames[0].shape) == (Fraction(24000, 1001), 2, (64, 96, 3))
 
 
-def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys):
+def test_user_errors_are_one_line_with_status_2(tmp_path, options, capsys):
     video = write_video(tmp_path / "in.mp4", 1)
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
@@ -140,14 +134,14 @@ def test_user_errors_are_one_line_with_status_2(tmp_path, demo, options, capsys)
         ("--score-threshold", "nan"), ("--trail", "-1"), ("--trail", "100000000000000000000"),
     ],
 )  # fmt: skip
-def test_values_that_make_no_sense_are_refused(demo, options, capsys, option, value):
+def test_values_that_make_no_sense_are_refused(options, capsys, option, value):
     with pytest.raises(SystemExit) as status:
         demo.main(options("in.mp4", "out.mp4", option, value))
     assert status.value.code == 2
     assert f"argument {option}: " in capsys.readouterr().err
 
 
-def test_weights_of_another_model_are_refused(tmp_path, demo, options, capsys):
+def test_weights_of_another_model_are_refused(tmp_path, options, capsys):
     video = write_video(tmp_path / "in.mp4", 1)
     torch.save({"model": {"other": torch.zeros(3)}}, tmp_path / "other.pth")
     opts = ("MODEL.WEIGHTS", str(tmp_path / "other.pth"))

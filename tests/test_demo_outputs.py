@@ -4,23 +4,17 @@ import json
 import os
 import signal
 
-from simplevtr.commands import demo as demo_command
+from simplevtr.commands import demo
 from simplevtr.visualization import TrackPainter
 
 import numpy as np
 import pytest
-from demo_model import BrightestHalf, command_line, register
+from demo_model import BrightestHalf, command_line
 from footage import clicks, listen, noise, pictures, record, serving, watch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 NAMES = ("DATASETS.TEST", "('ytvis_2019_val',)")  # "person" is its first class
-
-
-@pytest.fixture(scope="module")
-def demo():
-    register()
-    return demo_command
 
 
 @pytest.fixture
@@ -35,7 +29,7 @@ def video(tmp_path):
 
 
 @pytest.fixture
-def run(demo, options, tmp_path, capsys):
+def run(options, tmp_path, capsys):
     """Run the demo into ``out.mp4``; returns its frames."""
 
     def start(source, *more, opts=()):
@@ -67,7 +61,7 @@ def left_behind(folder):
     ))  # fmt: skip
 
 
-def test_results_and_masks_alone(tmp_path, demo, options, video, capsys):
+def test_results_and_masks_alone(tmp_path, options, video, capsys):
     results, masks = tmp_path / "found" / "results.json", tmp_path / "masks"
     more = ("--results", str(results), "--masks", str(masks), "--classes", "person")
     assert demo.main(options(video, None, *more, opts=NAMES)) == 0
@@ -85,7 +79,7 @@ def test_results_and_masks_alone(tmp_path, demo, options, video, capsys):
     assert left_behind(tmp_path) == ["found", "masks"]
 
 
-def test_masks_of_more_classes_than_they_hold(tmp_path, demo, options, video, capsys):
+def test_masks_of_more_classes_than_they_hold(tmp_path, options, video, capsys):
     more = (video, None, "--masks", str(tmp_path / "masks"))
     opts = ("MODEL.SIMPLEVTR.NUM_CLASSES", "80")
     assert demo.main(options(*more, opts=opts)) == 2
@@ -93,7 +87,7 @@ def test_masks_of_more_classes_than_they_hold(tmp_path, demo, options, video, ca
     assert demo.main(options(*more, "--classes", "0", opts=opts)) == 0
 
 
-def test_results_and_masks_may_lie_among_the_drawn_frames(tmp_path, demo, options, video):
+def test_results_and_masks_may_lie_among_the_drawn_frames(tmp_path, options, video):
     out = tmp_path / "out"
     more = ("--results", str(out / "r.json"), "--masks", str(out / "masks"), "--classes", "0")
     assert demo.main(options(video, out, *more)) == 0
@@ -101,7 +95,7 @@ def test_results_and_masks_may_lie_among_the_drawn_frames(tmp_path, demo, option
     assert left_behind(out) == [*(f"{i:05d}.png" for i in range(10)), "masks", "r.json"]
 
 
-def test_results_hold_what_is_above_the_threshold(tmp_path, demo, options, video):
+def test_results_hold_what_is_above_the_threshold(tmp_path, options, video):
     for threshold, scores in (("0", [0.9, 0.5, 0.1]), ("0.3", [0.9, 0.5]), ("0.95", [])):
         path = tmp_path / f"{threshold}.json"
         more = ("--results", str(path), "--score-threshold", threshold)
@@ -163,7 +157,7 @@ def test_a_cut_video_gives_the_frames_it_has(tmp_path, run, caplog):
     assert caplog.text.count("in.mkv: damaged") == 1
 
 
-def test_a_model_that_fails_leaves_nothing(tmp_path, demo, options, video, capsys, monkeypatch):
+def test_a_model_that_fails_leaves_nothing(tmp_path, options, video, capsys, monkeypatch):
     def fail(index):
         raise ValueError("the model is ill")
 
@@ -175,9 +169,7 @@ def test_a_model_that_fails_leaves_nothing(tmp_path, demo, options, video, capsy
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_control_c_while_drawing(
-    tmp_path, demo, options, video, times, monkeypatch, caplog, capsys
-):
+def test_control_c_while_drawing(tmp_path, options, video, times, monkeypatch, caplog, capsys):
     def interrupted(painter, frame, tracks):
         for _ in range(times if tracks.index == 5 else 0):
             os.kill(os.getpid(), signal.SIGINT)
@@ -206,9 +198,7 @@ def test_control_c_while_drawing(
         (11, "in.mp4: it was changed while it was read; run this again"),
     ],
 )
-def test_an_input_that_is_overwritten(
-    tmp_path, demo, options, capsys, monkeypatch, length, message
-):
+def test_an_input_that_is_overwritten(tmp_path, options, capsys, monkeypatch, length, message):
     source = record(tmp_path / "in.mp4", pictures(10))
 
     def overwrite(index):
@@ -257,7 +247,7 @@ def test_a_stream_is_drawn_as_it_comes(tmp_path, run, stream, capsys):
     assert watch(tmp_path / "out.mp4")[2] == pytest.approx(0.4)
 
 
-def test_a_stream_is_not_waited_for(tmp_path, demo, options, run, stream, capsys):
+def test_a_stream_is_not_waited_for(tmp_path, options, run, stream, capsys):
     opts = ("TEST.WINDOW", "0")
     assert demo.main(options(stream, tmp_path / "out.mp4", opts=opts)) == 2
     assert "clip.ts: may never end, and TEST.WINDOW 0 waits for the end" in capsys.readouterr().err
@@ -285,7 +275,7 @@ def control_c(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["file", "stream"])
 def test_control_c_finishes_what_was_read(
-    tmp_path, demo, options, video, stream, kind, control_c, capsys
+    tmp_path, options, video, stream, kind, control_c, capsys
 ):
     control_c(5)
     before = signal.getsignal(signal.SIGINT)
@@ -301,16 +291,14 @@ def test_control_c_finishes_what_was_read(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_control_c_gives_up(tmp_path, demo, options, video, control_c, capsys):
+def test_a_second_control_c_gives_up(tmp_path, options, video, control_c, capsys):
     control_c(2, times=2)
     assert demo.main(options(video, tmp_path / "out.mp4")) == 130
     assert capsys.readouterr().err.endswith("demo.py: interrupted\n")
     assert left_behind(tmp_path) == []
 
 
-def test_a_second_control_c_keeps_what_was_drawn_of_a_stream(
-    tmp_path, demo, options, stream, control_c
-):
+def test_a_second_control_c_keeps_what_was_drawn_of_a_stream(tmp_path, options, stream, control_c):
     control_c(5, times=2)
     assert demo.main(options(stream, tmp_path / "out.mp4")) == 130
     assert left_behind(tmp_path) == ["out.partial.mp4"]
