@@ -9,6 +9,7 @@ import pytest
 import torch
 
 QUERIES = "network.query_embedding.weight"
+TRAINED = {"MODEL.SIMPLEVTR.NUM_QUERIES": 4, "MODEL.SIMPLEVTR.CLASS_OFFSET": 1}
 
 
 def target(weights, slots=2, frames=0, offset=0, classes=()):
@@ -61,55 +62,42 @@ def test_frames_of_queries():
     assert refit_frames(queries, 3) is queries
 
 
-def test_vistrs_queries_have_ten_slots_a_frame():
-    source = {"vistr.query_embed.weight": rows(*range(20))}
-    result, report = convert(source, target({QUERIES: torch.zeros(3, 2)}, slots=3))
-    assert result[QUERIES][:, 0].tolist() == [5, 6, 7]  # the mean of rows q and 10 + q
-    assert (
-        "frames 2 -> 1, their mean over the frames; slots 10 -> 3" in report.reinterpreted[0].note
-    )
-    result, _ = convert(source, target({QUERIES: torch.zeros(5, 2)}, slots=5), source_slots=5)
-    assert result[QUERIES][:, 0].tolist() == [7.5, 8.5, 9.5, 10.5, 11.5]
+@pytest.mark.parametrize(
+    ("name", "count", "wanted", "options", "expected", "note"),
+    [
+        # VisTR has ten slots a frame: the mean of rows q and 10 + q.
+        ("vistr.query_embed.weight", 20, {"slots": 3}, {}, [5, 6, 7],
+         "frames 2 -> 1, their mean over the frames; slots 10 -> 3"),
+        ("vistr.query_embed.weight", 20, {"slots": 5}, {"source_slots": 5},
+         [7.5, 8.5, 9.5, 10.5, 11.5], ""),
+        # DETR's have no frames.
+        ("query_embed.weight", 20, {"slots": 3, "frames": 2}, {}, [0, 1, 2, 0, 1, 2], ""),
+        # Ours can be read in two ways.
+        (QUERIES, 4, {"slots": 2}, {"source_slots": 4}, [0, 1], ""),
+        (QUERIES, 4, {"slots": 2}, {"source_slots": 2}, [1, 2], ""),
+        (QUERIES, 4, {"slots": 6}, {"source_slots": 4}, [0, 1, 2, 3, -1, -1],
+         "the first 4, the others initial"),
+        (QUERIES, 3, {"slots": 2}, {}, [0, 1], "the others left out"),  # no frames of two slots
+        (QUERIES, 4, {"slots": 2, "frames": 2}, {}, [0, 1, 2, 3], ""),
+        (QUERIES, 4, {"slots": 2, "frames": 2}, {"trained": TRAINED}, [0, 1, 0, 1], ""),
+    ],
+)  # fmt: skip
+def test_queries(name, count, wanted, options, expected, note):
+    initial = {QUERIES: torch.full((len(expected), 2), -1.0)}
+    result, report = convert({name: rows(*range(count))}, target(initial, **wanted), **options)
+    assert result[QUERIES][:, 0].tolist() == expected
+    assert note in " ".join(entry.note for entry in report.reinterpreted)
 
 
-def test_detrs_queries_have_no_frames():
-    source = {"query_embed.weight": rows(*range(20))}
-    result, _ = convert(source, target({QUERIES: torch.zeros(6, 2)}, slots=3, frames=2))
-    assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 0, 1, 2]
-
-
-def test_our_queries_need_their_slots_where_they_can_be_read_two_ways():
+def test_slots_of_queries_that_cannot_be():
     source = {QUERIES: rows(*range(4))}
     wanted = target({QUERIES: torch.zeros(2, 2)}, slots=2)
     with pytest.raises(ValueError, match=r"4 slots without frames or 2 slots of 2 frames; .*slots"):
         convert(source, wanted)
-    result, _ = convert(source, wanted, source_slots=4)
-    assert result[QUERIES][:, 0].tolist() == [0, 1]
-    result, _ = convert(source, wanted, source_slots=2)
-    assert result[QUERIES][:, 0].tolist() == [1, 2]
     with pytest.raises(ValueError, match="4 queries, not a multiple of 3 slots"):
         convert(source, wanted, source_slots=3)
     with pytest.raises(ValueError, match="--source-slots: the model has no network.query_emb"):
         convert(source, target({"network.class_head.bias": torch.zeros(3)}), source_slots=4)
-    result, report = convert(source, target({QUERIES: -torch.ones(6, 2)}, slots=6), source_slots=4)
-    assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 3, -1, -1]
-    assert "the first 4, the others initial" in report.reinterpreted[0].note
-    three = {QUERIES: rows(0, 1, 2)}  # cannot be frames of two slots
-    result, report = convert(three, wanted)
-    assert result[QUERIES][:, 0].tolist() == [0, 1]
-    assert "the others left out" in report.reinterpreted[0].note
-
-
-def test_our_slots_and_unused_classes_are_those_of_the_config_inside():
-    trained = {"MODEL.SIMPLEVTR.NUM_QUERIES": 4, "MODEL.SIMPLEVTR.CLASS_OFFSET": 1}
-    wanted = target({QUERIES: torch.zeros(4, 2)}, slots=2, frames=2)
-    result, _ = convert({QUERIES: rows(*range(4))}, wanted)
-    assert result[QUERIES][:, 0].tolist() == [0, 1, 2, 3]  # two frames of two slots
-    result, _ = convert({QUERIES: rows(*range(4))}, wanted, trained=trained)
-    assert result[QUERIES][:, 0].tolist() == [0, 1, 0, 1]  # four slots without frames
-    result, report = convert(class_head(4), target(class_head(4, value=9)), trained=trained)
-    assert "only" in report.reinterpreted[0].note  # two classes after an unused one are not three
-    assert result["network.class_head.bias"].tolist() == [9, 10, 11, 3]
 
 
 def class_head(count, prefix="network.class_head", value=0.0):
@@ -117,6 +105,12 @@ def class_head(count, prefix="network.class_head", value=0.0):
         f"{prefix}.weight": torch.arange(count * 2.0).view(count, 2) + value,
         f"{prefix}.bias": torch.arange(float(count)) + value,
     }
+
+
+def test_unused_classes_are_those_of_the_config_inside():
+    result, report = convert(class_head(4), target(class_head(4, value=9)), trained=TRAINED)
+    assert "only" in report.reinterpreted[0].note  # two classes after an unused one are not three
+    assert result["network.class_head.bias"].tolist() == [9, 10, 11, 3]
 
 
 def test_vistrs_unused_class_row_goes_and_comes():
