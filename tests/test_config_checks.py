@@ -7,7 +7,7 @@ from simplevtr.config_checks import _LIMITS, _OF_BACKBONE, _READ_BY, _UNREAD, CH
 from simplevtr.config_file import flat
 
 import pytest
-from conftest import CLIPS_CONFIG, ROOT, build, make_clip
+from conftest import CLIPS_CONFIG, ROOT, build, make_clip, words_of
 from detectron2.config import CfgNode
 
 PIXEL_CONFIG = str(ROOT / "configs/embedded/pixel_frames.yaml")
@@ -111,15 +111,13 @@ def test_keys_of_still_images_are_taken_with_them():
     setup_cfg("configs/coco/detr_R50.yaml", ["INPUT.PSEUDO_MOTION.SHEAR", "1.0"])
 
 
-def test_a_category_is_not_taken_for_absent_objects():
-    with pytest.raises(ValueError, match="FRAMES 'all' takes class 0 for absent objects"):
-        setup_cfg(CLIPS_CONFIG, [f"{NODE}.MATCHER.FRAMES", "all"])
-    setup_cfg(CLIPS_CONFIG, [f"{NODE}.MATCHER.FRAMES", "all", f"{NODE}.CLASS_OFFSET", "1"])
-
-
 def test_what_a_head_does_anyway_may_be_said():
     words = {"DROPOUT": 0.0, "ENC_LAYERS": 0, "LOSS.ABSENT_MASK": "empty", "LOSS.L1_WEIGHT": 0.0}
-    setup_cfg(PIXEL_CONFIG, [str(w) for k, v in words.items() for w in (f"{NODE}.{k}", v)])
+    setup_cfg(PIXEL_CONFIG, words_of({f"{NODE}.{key}": value for key, value in words.items()}))
+
+
+def test_absent_objects_may_have_a_class_that_no_category_uses():
+    setup_cfg("", words_of({f"{NODE}.MATCHER.FRAMES": "all", f"{NODE}.CLASS_OFFSET": 1}))
 
 
 def test_a_config_that_was_changed_in_python_is_refused_too():
@@ -181,28 +179,27 @@ def test_numbers_that_a_key_does_not_take(key, value, limit):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
-        (["INPUT.AUGMENTATIONS", ["flop"]], "has 'flop'; allowed are flip, vertical_flip, photo"),
-        (["INPUT.CROP_RESIZE", []], "CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'"),
-        (["INPUT.CROP_RANGE", [600, 384]], "CROP_RANGE is [600, 384]; (smallest, largest) is"),
-        (["INPUT.MIN_SIZE_TRAIN", ()], "MIN_SIZE_TRAIN is empty; (0,) keeps the size"),
+        ({"INPUT.AUGMENTATIONS": ["flop"]}, "has 'flop'; allowed are flip, vertical_flip, photo"),
+        ({"INPUT.CROP_RESIZE": []}, "CROP_RESIZE is empty, but INPUT.AUGMENTATIONS has 'crop'"),
+        ({"INPUT.CROP_RANGE": [600, 384]}, "CROP_RANGE is [600, 384]; (smallest, largest) is"),
+        ({"INPUT.MIN_SIZE_TRAIN": ()}, "MIN_SIZE_TRAIN is empty; (0,) keeps the size"),
         (
-            ["INPUT.SAMPLING", "consecutive", "INPUT.SAMPLING_FRAME_RANGE", 1],
+            {"INPUT.SAMPLING": "consecutive", "INPUT.SAMPLING_FRAME_RANGE": 1},
             "SAMPLING_FRAME_RANGE is 1, which INPUT.SAMPLING 'consecutive' does not read",
         ),
+        ({f"{NODE}.MATCHER.FRAMES": "all"}, "FRAMES 'all' takes class 0 for absent objects"),
+        ({"OUTPUT_DIR": ""}, "OUTPUT_DIR is ''; a folder of this machine"),
+        ({"DATASETS.TEST": ("a", "a")}, "DATASETS.TEST names a dataset twice: a, a"),
     ],
 )
-def test_keys_of_input_that_do_not_go_together(words, message):
+def test_values_that_do_not_go_together(options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        setup_cfg("", [*map(str, words)])
+        setup_cfg("", words_of(options))
 
 
-def test_names():
-    with pytest.raises(ValueError, match="OUTPUT_DIR is ''; a folder of this machine"):
-        setup_cfg("", ["OUTPUT_DIR", ""])
-    with pytest.raises(ValueError, match="DATASETS.TEST names a dataset twice: a, a"):
-        setup_cfg("", ["DATASETS.TEST", "('a', 'a')"])
+def test_parts_that_the_head_has_not_are_not_computed_again():
     message = r"RECOMPUTE has 'encoder'; allowed are backbone, pixel_decoder with .* 'pixel'"
     with pytest.raises(ValueError, match=message):
         setup_cfg(PIXEL_CONFIG, [f"{NODE}.RECOMPUTE", "['encoder']"])
