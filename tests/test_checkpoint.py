@@ -17,82 +17,70 @@ class Small(nn.Module):
         self.head = nn.Linear(4, classes)
 
 
-def test_round_trip(tmp_path, tiny_cfg):
-    model, other = build(tiny_cfg, seed=0), build(tiny_cfg, seed=1)
-    ClipCheckpointer(model, str(tmp_path)).save("model")
-    ClipCheckpointer(other, complete=True).load(str(tmp_path / "model.pth"))
-    for (name, one), two in zip(
-        model.state_dict().items(), other.state_dict().values(), strict=True
-    ):
-        assert torch.equal(one, two), name
+@pytest.fixture
+def loaded(tmp_path):
+    """Loads weights, saved as model.pth, into a model; returns the model."""
+
+    def loaded(weights, model=None, **options):
+        torch.save({"model": weights}, tmp_path / "model.pth")
+        model = model or Small()
+        ClipCheckpointer(model, **options).load(str(tmp_path / "model.pth"))
+        return model
+
+    return loaded
 
 
-def test_shapes_that_do_not_fit_are_named(tmp_path):
-    ClipCheckpointer(Small(3), str(tmp_path)).save("model")
+def test_shapes_that_do_not_fit_are_named(loaded):
     with pytest.raises(ValueError, match=r"head.weight: \(3, 4\) in the file, \(5, 4\) in the mo"):
-        ClipCheckpointer(Small(5)).load(str(tmp_path / "model.pth"))
+        loaded(Small(3).state_dict(), Small(5))
 
 
-def test_missing_keys_are_named_only_where_everything_is_needed(tmp_path):
-    torch.save({"model": {"body.weight": torch.ones(4, 2)}}, tmp_path / "part.pth")
-    model = Small()
-    ClipCheckpointer(model).load(str(tmp_path / "part.pth"))  # a start for training
-    assert (model.body.weight == 1).all()
+def test_missing_keys_are_named_only_where_everything_is_needed(loaded):
+    part = {"body.weight": torch.ones(4, 2)}
+    assert (loaded(part).body.weight == 1).all()  # a start for training
     with pytest.raises(ValueError, match="head.weight: not in the file"):
-        ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "part.pth"))
+        loaded(part, complete=True)
 
 
-def test_weights_of_further_layers_are_named_where_everything_counts(tmp_path):
-    weights = Small().state_dict() | {"more.weight": torch.ones(1)}
-    torch.save({"model": weights}, tmp_path / "more.pth")
-    ClipCheckpointer(Small()).load(str(tmp_path / "more.pth"))
+def test_weights_of_further_layers_are_named_where_everything_counts(loaded):
+    weights = Small().state_dict()
+    loaded(weights | {"more.weight": torch.ones(1)})
     with pytest.raises(ValueError, match=r"more\.weight: not in the model"):
-        ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "more.pth"))
+        loaded(weights | {"more.weight": torch.ones(1)}, complete=True)
     of_training = {
         "network.dense_head.weight": torch.ones(1),
         "a.num_batches_tracked": torch.tensor(3),
     }
-    torch.save({"model": Small().state_dict() | of_training}, tmp_path / "trained.pth")
-    ClipCheckpointer(Small(), complete=True).load(str(tmp_path / "trained.pth"))
+    loaded(weights | of_training, complete=True)
 
 
-def test_weights_that_are_no_numbers_are_refused(tmp_path):
+def test_weights_that_are_no_numbers_are_refused(tmp_path, loaded):
     model = Small()
     model.head.weight.data[1, 2] = float("nan")
     with pytest.raises(FloatingPointError, match=r"model.pth is not saved: 1 weights .* head.weig"):
         ClipCheckpointer(model, str(tmp_path)).save("model")
-    torch.save({"model": model.state_dict()}, tmp_path / "model.pth")
     with pytest.raises(ValueError, match=r"model.pth has .* NaN .* 1 tensors, such as head.weight"):
-        ClipCheckpointer(Small()).load(str(tmp_path / "model.pth"))
-    ClipCheckpointer(Small(), ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
+        loaded(model.state_dict())
+    loaded(model.state_dict(), ignore_prefixes=["head"])
 
 
-def test_quantised_weights_are_refused(tmp_path):
-    weights = {name: value.to(torch.int8) for name, value in Small().state_dict().items()}
-    torch.save({"model": weights}, tmp_path / "model.pth")
+def test_quantised_weights_are_refused(loaded):
     with pytest.raises(ValueError, match="body.weight is of torch.int8, where torch.float32 is"):
-        ClipCheckpointer(Small()).load(str(tmp_path / "model.pth"))
+        loaded({name: value.to(torch.int8) for name, value in Small().state_dict().items()})
 
 
-def test_prefixes_are_those_of_the_names_without_module(tmp_path):
-    weights = {f"module.{name}": value for name, value in Small().state_dict().items()}
-    torch.save({"model": weights}, tmp_path / "model.pth")
-    model = Small()
-    head = model.head.weight.clone()
-    ClipCheckpointer(model, ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
-    assert torch.equal(model.head.weight, head)
-    assert torch.equal(model.body.weight, weights["module.body.weight"])
-
-
-def test_ignored_prefixes_keep_their_own_weights(tmp_path):
-    ClipCheckpointer(Small(3), str(tmp_path)).save("model")
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_ignored_prefixes_keep_their_own_weights(loaded, prefix):
+    """They are those of the names without "module."."""
+    weights = {f"{prefix}{name}": value for name, value in Small(3).state_dict().items()}
     model = Small(5)
     head = model.head.weight.clone()
-    ClipCheckpointer(model, ignore_prefixes=["head"]).load(str(tmp_path / "model.pth"))
+    loaded(weights, model, ignore_prefixes=["head"])
     assert torch.equal(model.head.weight, head)
-    for prefix in ("haed", ""):
-        with pytest.raises(ValueError, match=f"IGNORE_WEIGHTS has '{prefix}', with which no name"):
-            ClipCheckpointer(model, ignore_prefixes=[prefix]).load(str(tmp_path / "model.pth"))
+    assert torch.equal(model.body.weight, weights[f"{prefix}body.weight"])
+    for wrong in ("haed", ""):
+        with pytest.raises(ValueError, match=f"IGNORE_WEIGHTS has '{wrong}', with which no name"):
+            loaded(weights, model, ignore_prefixes=[wrong])
 
 
 def test_inference_warns_of_a_config_that_the_weights_were_not_trained_with(
