@@ -131,13 +131,12 @@ def test_existing_files_are_refused_at_once(dataset, tmp_path, name):
 
 def test_an_evaluation_does_not_replace_the_one_before(dataset, tmp_path):
     """One evaluator may score several models in turn, and several write to one folder."""
-    first, second = (YTVISEvaluator(dataset_name=NAME, output_dir=tmp_path) for _ in range(2))
-    feed(first, TRACKS)
+    first, second = (fed(*TRACKS, output_dir=tmp_path) for _ in range(2))
     first.evaluate()
     before = (tmp_path / "results.json").read_bytes()
     for evaluator in (first, second):
         with pytest.raises(FileExistsError, match=r"results\.json exists already"):
-            feed(evaluator, [1])
+            evaluator.reset()
     assert (tmp_path / "results.json").read_bytes() == before
 
 
