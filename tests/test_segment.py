@@ -168,7 +168,7 @@ def test_outputs_of_which_a_part_is_gone_are_made_again(options, tmp_path):
     own = tmp_path / "out/a.mp4"
     before = {path: path.read_bytes() for path in own.rglob("*.*") if path.name != "video.json"}
     gone = [("mots/000002.png", None), ("mots/000000.png", None), ("results.json", 0)]
-    gone += [("results.json", None), ("results.json", -2), ("overlay.mp4", 0)]
+    gone += [("results.json", None), ("results.json", -2), ("overlay.mp4", 0), ("overlay.mp4", -9)]
     for name, end in gone:
         (own / name).unlink() if end is None else (own / name).write_bytes(before[own / name][:end])
         assert segment.main(arguments) == 0

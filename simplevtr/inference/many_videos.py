@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from simplevtr import __version__
 from simplevtr.config_file import flat
@@ -118,12 +118,16 @@ class SegmentTask:
         folder = self.output / video.name
         if not (folder / RECORD_NAME).exists():
             return None
-        record = _json_in(folder / RECORD_NAME)
+        try:
+            record = read_json(folder / RECORD_NAME)
+        except ValueError:
+            record = None
         if not isinstance(record, dict) or record.get("files") != _fingerprint(video):
             what = "has results of another version of it; delete that folder, or choose another"
             return Outcome(video.name, "failed", reason=f"{folder} {what} --output")
-        if not all(_is_whole(folder / name, record["frames"]) for name in self._wanted()):
-            return None
+        written = record.get("bytes", {})
+        if any(written.get(name) != _bytes_of(folder / name) for name in self._wanted()):
+            return None  # deleted, cut off, or not made by that run
         return Outcome(video.name, state, *(record[name] for name in Outcome._fields[2:]))
 
     def _wanted(self) -> list[str]:
@@ -180,7 +184,8 @@ class SegmentTask:
                 os.replace(path, folder / name)
         seconds = round(time.perf_counter() - begin, 3)
         outcome = Outcome(video.name, "done", result["num_frames"], seconds, tracks, source.damage)
-        record = {"files": fingerprint, **outcome._asdict()}
+        written = {name: _bytes_of(folder / name) for name in paths}
+        record = {"files": fingerprint, "bytes": written, **outcome._asdict()}
         write_json(folder / RECORD_NAME, record, overwrite=True)
         return outcome
 
@@ -196,20 +201,11 @@ class SegmentTask:
         return self.output / _SUMMARY
 
 
-def _is_whole(path: Path, frames: int) -> bool:
-    """Whether nothing of an output was deleted or cut off since it was written."""
-    if path.is_dir():
-        return len(list(path.glob("*.png"))) == frames
-    found = path.is_file() and path.stat().st_size > 0
-    return found and (path.name != RESULTS_NAME or _json_in(path) is not None)
-
-
-def _json_in(path: Path) -> Any:
-    """What a file of JSON holds, None if it was cut off or damaged."""
-    try:
-        return read_json(path)
-    except ValueError:
-        return None
+def _bytes_of(path: Path) -> list[int]:
+    """The number of files that an output has, one or those in a folder, and of their bytes."""
+    files = path.iterdir() if path.is_dir() else [path]
+    sizes = [file.stat().st_size for file in files if file.is_file()]
+    return [len(sizes), sum(sizes)]
 
 
 def _fingerprint(video: NamedVideo) -> list:
