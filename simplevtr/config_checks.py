@@ -113,7 +113,7 @@ CHOICES = {
     "SOLVER.OPTIMIZER": ("ADABELIEF", "ADAMW"),
     "SOLVER.WARMUP_METHOD": ("constant", "linear"),
 }
-_AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste")
+_AUGMENTATIONS = ("flip", "vertical_flip", "photometric", "crop", "paste", "paste_same_class")
 # What numbers must be, those in lists too, by key or group of keys; of several groups that a key is
 # in the smallest counts.
 _LIMITS = {

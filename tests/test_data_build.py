@@ -130,6 +130,19 @@ def test_workers_do_not_inherit_opencvs_threads(tmp_path):
         cv2.setNumThreads(before)
 
 
+def test_tracks_are_pasted_of_a_class_that_the_clip_has(tmp_path):
+    for name, tracks in zip(NAMES, (1, 3), strict=True):
+        register(tmp_path, name, tracks=tracks, categories=("cat", "dog", "cow"), absent=())
+    keys = {"INPUT.AUGMENTATIONS": ["paste_same_class"]}
+    labels = [
+        tuple(clip["instances"][0].gt_classes.tolist())
+        for batch in batches(cfg_for(*NAMES, **keys), 60)
+        for clip in batch
+    ]
+    assert set(labels) == {(0,), (0, 0), (0, 1, 2), (0, 1, 2, 0), (0, 1, 2, 1), (0, 1, 2, 2)}
+    assert sum(len(own) in (2, 4) for own in labels) / len(labels) == pytest.approx(0.5, abs=0.15)
+
+
 def test_one_epoch_visits_every_anchor_of_all_datasets_once(tmp_path):
     names = register(tmp_path, videos=2, frames=[2, 3]), register(tmp_path, NAMES[1], videos=1)
     cfg = cfg_for(*names, **{"SOLVER.IMS_PER_BATCH": 1, "INPUT.SAMPLING_FRAME_NUM": 1})

@@ -6,6 +6,7 @@ uninterrupted one would have seen, and the number of a loader's workers changes 
 """
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any
@@ -48,11 +49,17 @@ class ClipStream(torch.utils.data.Dataset):
     rank: int = 0  # r, the number of this process
     processes: int = 1  # P
     paste: float = 0.0  # share of the clips that tracks of a random record are pasted into
+    paste_same_class: float = 0.0  # likewise one track of a class that the clip has
     start: int = 0  # the iteration whose batch comes first when the stream is iterated next
     current: Sequence[Clip] = ()  # the batch that was given last
 
     def __post_init__(self, items: Sequence[tuple[int, int | None]]) -> None:
         mixed = len({"still" in record for record in self.records}) > 1
+        self._with_class = defaultdict(list)  # records, by the classes that they have
+        for index, record in enumerate(self.records if self.paste_same_class else ()):
+            tracks = itertools.chain(*record["annotations"])
+            for label in {track["category_id"] for track in tracks if not track["iscrowd"]}:
+                self._with_class[label].append(index)
         self.records = DatasetFromList(self.records, copy=False)  # held once, serialised
         pairs = [(video, -1 if anchor is None else anchor) for video, anchor in items]
         self._items = np.array(pairs, dtype=np.int64)
@@ -111,8 +118,14 @@ class ClipStream(torch.utils.data.Dataset):
         try:
             clip = self.mapper(record, rng)
             if self.paste and rng.random() < self.paste:
-                donor = self.records[self._donor(rng)]
-                clip = paste_tracks(clip, self.mapper(donor, rng), rng)
+                clip = paste_tracks(clip, self.mapper(self.records[self._donor(rng)], rng), rng)
+            labels = clip["instances"][0].gt_classes if self.paste_same_class else ()
+            if len(labels) and rng.random() < self.paste_same_class:
+                label = int(rng.choice(labels))
+                donor = self.mapper(self.records[int(rng.choice(self._with_class[label]))], rng)
+                alike = (donor["instances"][0].gt_classes == label).nonzero()[:1, 0]
+                donor["instances"] = [frame[alike] for frame in donor["instances"]]
+                clip = paste_tracks(clip, donor, rng)
             return clip
         except (OSError, ValueError) as error:
             return error  # torch would wrap a worker's in the text of its traceback
