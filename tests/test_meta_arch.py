@@ -5,6 +5,7 @@ import copy
 from simplevtr.data.frame_sampling import sample_frames
 from simplevtr.structures import ClipBatch
 
+import numpy as np
 import pytest
 import torch
 from conftest import build, make_clip
@@ -55,6 +56,23 @@ def test_inference_contract(head_cfg):
     assert all(mask.shape == (4, 70, 101) and mask[0].dtype == torch.bool for mask in masks)
     with pytest.raises(ValueError, match="one video at a time, got 2"):
         model([clip, clip])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [torch.zeros(3, 32, 48), [np.zeros((32, 48, 3), np.uint8)], [torch.zeros(3, 32, 48)],
+     [torch.zeros(32, 48, 3, dtype=torch.uint8)], [torch.zeros(3, 48, dtype=torch.uint8)]],
+)  # fmt: skip
+def test_what_are_no_frames_of_a_clip_is_named(tiny_model, frames):
+    """A picture, as detectron2's DefaultPredictor gives it, comes apart into planes."""
+    with pytest.raises(ValueError, match=r"list of uint8 \(3, H, W\) tensors, not of "):
+        tiny_model([{"image": frames, "height": 32, "width": 48}])
+
+
+def test_a_video_in_training_mode_has_no_tracks(tiny_model):
+    video = {"image": make_clip()["image"], "height": 64, "width": 96}
+    with pytest.raises(ValueError, match=r"in training mode: call its eval\(\)"):
+        copy.deepcopy(tiny_model).train()([video])
 
 
 def test_the_same_in_training_and_evaluation_mode(tiny_cfg):

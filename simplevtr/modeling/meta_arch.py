@@ -111,7 +111,7 @@ class SimpleVTR(nn.Module):
             raise ValueError(f"inference takes one video at a time, got {len(batched_inputs)}")
         # The network alone computes in half precision, whatever the trainer puts around the model.
         with without_autocast(self.device):
-            if self.training:
+            if self.training and "instances" in batched_inputs[0]:
                 network = self.precision.applied(self.network, self.device, training=True)
                 batch = self.batcher(batched_inputs)
                 targets = [self.target_builder(clip, batch) for clip in batched_inputs]

@@ -41,7 +41,12 @@ class ClipBatcher(nn.Module):
         return (frames - self.pixel_mean) / self.pixel_std
 
     def forward(self, clips: list[dict[str, Any]]) -> ClipBatch:
-        """Batch clips whose ``image`` is a list of T_b uint8 (3, H_b, W_b) tensors."""
+        """Batch clips whose ``image`` is T_b uint8 (3, H_b, W_b) tensors; ValueError for others."""
+        for own in (frame for clip in clips for frame in clip["image"]):
+            if not isinstance(own, Tensor) or (own.dtype, *own.shape[:-2]) != (torch.uint8, 3):
+                kind, shape = getattr(own, "dtype", type(own)), [*getattr(own, "shape", ())]
+                found = f"image has to be a list of uint8 (3, H, W) tensors, not of {kind} {shape}"
+                raise ValueError(f"{found}; VideoPredictor takes pictures")
         device = self.pixel_mean.device
         stacks = [torch.stack(clip["image"]).to(device, non_blocking=True) for clip in clips]
         normalised = [self.normalised(stack) for stack in stacks]
