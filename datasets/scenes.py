@@ -100,8 +100,7 @@ def category_of(seed: int, variant: str, split: str, video: int, slot: int) -> s
     although no video depends on another one.
     """
     block, place = divmod(video, len(SHAPES))
-    order = generator(seed, variant, split, 1, block, slot).permutation(len(SHAPES))
-    return SHAPES[order[place]]
+    return SHAPES[generator(seed, variant, split, 1, block, slot).permutation(len(SHAPES))[place]]
 
 
 def draw_scene(

@@ -12,7 +12,7 @@ from simplevtr.tracking import (
     sliding_windows,
 )
 from simplevtr.tracking.linking import looks_alike
-from simplevtr.tracking.pieces import largest_piece
+from simplevtr.tracking.mask_buffer import largest_piece
 
 import pytest
 import torch

@@ -124,8 +124,7 @@ def score(folder: Path) -> dict[str, dict[str, float]]:
         return scores
 
     def hota(split: str, least: float) -> float:
-        found = score_hota(truth[split], tracks[split], score_threshold=least)
-        return found.all_masks["HOTA"]
+        return score_hota(truth[split], tracks[split], score_threshold=least).all_masks["HOTA"]
 
     best = max(THRESHOLDS, key=lambda least: hota("val", least))
     return {key: own | {"HOTA": hota(key, best), "HOTA from": best} for key, own in scores.items()}

@@ -100,8 +100,7 @@ def main(options: argparse.Namespace) -> None:
         draw(output, scored.video, rows, painter, options)
     left = len(by_id) - len(outputs) if options.videos is None else 0
     more = f"; {left} more videos, see --max-videos and --videos" if left else ""
-    written = terminal.counted(len(outputs), "files")
-    terminal.say(f"wrote {written} into {options.output}{more}")
+    terminal.say(f"wrote {terminal.counted(len(outputs), 'files')} into {options.output}{more}")
 
 
 def predicted_numbers(scored: ScoredVideo) -> list[int]:

@@ -166,8 +166,7 @@ class YTVISDatasetMapper:
             image = geometry.apply_image(picture, factor)
             for place in (i for i, own in enumerate(paths) if own == path):
                 if motion is not None:
-                    moved = warp_image(picture, motion[place], factor)
-                    image = geometry.apply_image(moved, factor)
+                    image = geometry.apply_image(warp_image(picture, motion[place], factor), factor)
                 planes = clip[place, ::-1] if self.image_format == "BGR" else clip[place]
                 cv2.split(colours[place].apply_image(image), list(planes))
         return list(torch.from_numpy(clip))

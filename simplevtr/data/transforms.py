@@ -118,8 +118,7 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W, 3) uint8 to (h, w, 3), bilinear with antialiasing over whole pixels."""
     # As (1, 3, H, W) with the channels innermost in memory, which the kernel reads fastest.
     tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-    planes = F.interpolate(tensor, size, mode="bilinear", antialias=True)[0].numpy()
-    return cv2.merge(list(planes))
+    return cv2.merge([*F.interpolate(tensor, size, mode="bilinear", antialias=True)[0].numpy()])
 
 
 def _nearest(length: int, start: float, end: float, count: int) -> np.ndarray:

@@ -145,8 +145,7 @@ class ExportedModel:
             found.model.metadata_props.update(metadata)
             found.save(partial)
             session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
-            outputs = session.run(names, {"frames": self.checked.numpy()})
-            return self._difference(outputs, path)
+            return self._difference(session.run(names, {"frames": self.checked.numpy()}), path)
 
     def write_torch(self, path: Path) -> float:
         """Write a .pt2 file, with the metadata as its extra file metadata.json."""

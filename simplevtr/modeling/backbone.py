@@ -48,8 +48,7 @@ class SmallStem(CNNBlockBase):
     def __init__(self, *, in_channels: int, out_channels: int, stride: int, norm: str) -> None:
         super().__init__(in_channels, out_channels, stride)
         sizes = {"kernel_size": 3, "stride": stride, "padding": 1, "bias": False}
-        norms = get_norm(norm, out_channels)
-        self.conv1 = Conv2d(in_channels, out_channels, norm=norms, **sizes)
+        self.conv1 = Conv2d(in_channels, out_channels, norm=get_norm(norm, out_channels), **sizes)
         weight_init.c2_msra_fill(self.conv1)
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -138,8 +138,7 @@ class MaskHead(nn.Module):
         x = F.relu(self.layer1.norm(first + own))
         x = self.layer2(x)
         for part, layer in ((third, self.layer3), (fourth, self.layer4)):
-            own = conv_of_upsampled(x, layer.conv.weight, part.shape[-2:])
-            x = F.relu(layer.norm(part + own))
+            x = layer.norm(part + conv_of_upsampled(x, layer.conv.weight, part.shape[-2:])).relu()
         x = self.deform(finest + F.interpolate(x, size=finest.shape[-2:], mode="nearest"))
         if self.temporal is not None:
             x = self.temporal(rearrange(x, "(m t) c h w -> m c t h w", t=frames))

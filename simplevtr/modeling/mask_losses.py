@@ -68,8 +68,7 @@ def mask_dice_loss(logits: Tensor, targets: Tensor, inside: Tensor | None = None
         probability = probability * inside
     probability, targets = probability.flatten(1), targets.to(probability.dtype).flatten(1)
     overlap = 2 * (probability * targets).sum(1)
-    total = probability.sum(1) + targets.sum(1)
-    return 1 - (overlap + 1) / (total + 1)
+    return 1 - (overlap + 1) / (probability.sum(1) + targets.sum(1) + 1)
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,7 @@ def break_down_errors(gt: GroundTruth, results: list[PredictedTrack]) -> ErrorBr
     As for AP, the best 100 predictions per video and category count. ValueError if there are no
     annotations.
     """
-    by_video = scored_videos(gt, results, "errors")
-    videos = [_errors_of_video(_limited(scored)) for scored in by_video]
+    videos = [_errors_of_video(_limited(own)) for own in scored_videos(gt, results, "errors")]
     found = Counter(kind for video in videos for kind in video.kinds.values())
     counts = {kind: found[kind] for kind in KINDS}
     counts["id_switch"] = sum(len(video.joined) for video in videos)

@@ -199,5 +199,4 @@ def _occlusion(visible: np.ndarray, boxes: np.ndarray, others: np.ndarray) -> fl
     low = np.maximum(boxes[:, :2], others[..., :2])
     high = np.minimum(boxes[:, :2] + boxes[:, 2:], others[..., :2] + others[..., 2:])
     overlapped = (high > low).all(axis=-1).any(axis=0)  # (T,); boxes of size 0 overlap nothing
-    span = slice(present[0], present[-1] + 1)
-    return float((~visible | overlapped)[span].mean())
+    return float((~visible | overlapped)[present[0] : present[-1] + 1].mean())
