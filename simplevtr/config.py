@@ -230,8 +230,8 @@ def _add_data(cfg: CfgNode) -> None:
     # True: frames in random instead of temporal order (§4.1, A.2)
     cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False
     # Any of "flip", "photometric", "crop", applied as in VisTR; "vertical_flip"; "paste", tracks of
-    # another clip over half of the clips; "paste_same_class", over half of the clips a track of a
-    # class that they have; () for none. Geometry is drawn once per clip.
+    # another clip over half of the clips; "paste_same_class", over every clip a track of
+    # a class that it has; () for none. Geometry is drawn once per clip.
     cfg.INPUT.AUGMENTATIONS = ["flip", "photometric", "crop"]
     cfg.INPUT.PHOTOMETRIC_PER = "frame"  # "frame" (VisTR) or "clip": how often colours are drawn
     # VisTR's crop: the short side is resized to one of CROP_RESIZE, then a window with sides from

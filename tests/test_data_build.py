@@ -139,8 +139,7 @@ def test_tracks_are_pasted_of_a_class_that_the_clip_has(tmp_path):
         for batch in batches(cfg_for(*NAMES, **keys), 60)
         for clip in batch
     ]
-    assert set(labels) == {(0,), (0, 0), (0, 1, 2), (0, 1, 2, 0), (0, 1, 2, 1), (0, 1, 2, 2)}
-    assert sum(len(own) in (2, 4) for own in labels) / len(labels) == pytest.approx(0.5, abs=0.15)
+    assert set(labels) == {(0, 0), (0, 1, 2, 0), (0, 1, 2, 1), (0, 1, 2, 2)}
 
 
 def test_one_epoch_visits_every_anchor_of_all_datasets_once(tmp_path):

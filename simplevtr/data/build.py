@@ -51,7 +51,7 @@ def build_train_loader(cfg: CfgNode) -> ClipStream:
         rank=comm.get_rank(),
         processes=processes,
         paste=0.5 if "paste" in cfg.INPUT.AUGMENTATIONS else 0.0,
-        paste_same_class=0.5 if "paste_same_class" in cfg.INPUT.AUGMENTATIONS else 0.0,
+        paste_same_class="paste_same_class" in cfg.INPUT.AUGMENTATIONS,
     )
     forget_files()  # the loader holds the records from here on
     return stream

@@ -49,7 +49,7 @@ class ClipStream(torch.utils.data.Dataset):
     rank: int = 0  # r, the number of this process
     processes: int = 1  # P
     paste: float = 0.0  # share of the clips that tracks of a random record are pasted into
-    paste_same_class: float = 0.0  # likewise one track of a class that the clip has
+    paste_same_class: bool = False  # whether each clip gets a track of a class that it has
     start: int = 0  # the iteration whose batch comes first when the stream is iterated next
     current: Sequence[Clip] = ()  # the batch that was given last
 
@@ -120,7 +120,7 @@ class ClipStream(torch.utils.data.Dataset):
             if self.paste and rng.random() < self.paste:
                 clip = paste_tracks(clip, self.mapper(self.records[self._donor(rng)], rng), rng)
             labels = clip["instances"][0].gt_classes if self.paste_same_class else ()
-            if len(labels) and rng.random() < self.paste_same_class:
+            if len(labels):
                 label = int(rng.choice(labels))
                 donor = self.mapper(self.records[int(rng.choice(self._with_class[label]))], rng)
                 alike = (donor["instances"][0].gt_classes == label).nonzero()[:1, 0]
