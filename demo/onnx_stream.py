@@ -139,6 +139,8 @@ def run(options):
     if options.window not in (None, length):
         raise ValueError(f"--window {options.window}: the model takes {length} frames at once")
     stride = about["stride"] if length == about["window"] else max(1, 3 * length // 4)
+    if stride >= length:
+        raise ValueError(f"windows of {length} frames, {stride} apart, share none to link by")
     tracks, new, done = {}, iter(range(1, 10**9)), 0
     with av.open(f"file:{options.video}", metadata_errors="replace") as source:
         first, frames = read(source, options.video)
@@ -172,8 +174,6 @@ def main():
     parser.add_argument("--window", type=int, help="frames at once (default: the model's)")
     options = parser.parse_args()
     output, start = Path(options.output), f"{parser.prog}: error:"
-    if options.window is not None and options.window < 2:
-        parser.exit(2, f"{start} --window {options.window}: 2 is the least\n")
     if not 0 <= options.threshold <= 1:
         parser.exit(2, f"{start} --threshold {options.threshold}: 0 to 1 is allowed\n")
     if output.suffix != ".mp4" or output.exists() or not output.parent.is_dir():

@@ -159,13 +159,23 @@ def drawn_without_torch(onnx_file, folder):
         assert not new.exists()
 
 
-def test_the_stream_refuses_a_window_that_the_model_does_not_take(monkeypatch):
+@pytest.mark.parametrize(
+    ("fixed", "stride", "window", "message"),
+    [
+        (36, 27, 8, "--window 8: the model takes 36 frames at once"),
+        (1, 1, None, "windows of 1 frames, 1 apart, share none to link by"),
+        (None, 36, None, "windows of 36 frames, 36 apart, share none"),
+        (None, 27, -1, "windows of -1 frames, 1 apart, share none"),
+    ],
+)
+def test_the_stream_refuses_windows_that_cannot_be(monkeypatch, fixed, stride, window, message):
     monkeypatch.syspath_prepend(ROOT / "demo")
     import onnx_stream
 
-    monkeypatch.setattr(onnx_stream, "open_model", lambda path: (None, {"fixed_frames": 36}))
-    with pytest.raises(ValueError, match="--window 8: the model takes 36 frames at once"):
-        onnx_stream.run(Namespace(model="m.onnx", window=8))
+    about = {"fixed_frames": fixed, "window": fixed or 36, "stride": stride}
+    monkeypatch.setattr(onnx_stream, "open_model", lambda path: (None, about))
+    with pytest.raises(ValueError, match=message):
+        onnx_stream.run(Namespace(model="m.onnx", window=window, video="none.mp4"))
 
 
 def test_the_stream_s_last_window_sees_frames_without_what_was_drawn(monkeypatch, tmp_path):
