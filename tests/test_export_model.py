@@ -20,14 +20,15 @@ import pytest
 import torch
 from conftest import ROOT, build
 
-LITE0 = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.TIMM.NAME", "tf_efficientnet_lite0"]
-SWIN = [*LITE0[:3], "swin_tiny_patch4_window7_224", "MODEL.TIMM.OPTIONS.depths", "[2, 1, 1, 1]"]
+TIMM = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.TIMM.NAME"]
+MOBILE = [*TIMM, "tf_mobilenetv3_small_minimal_100"]
+SWIN = [*TIMM, "swin_tiny_patch4_window7_224", "MODEL.TIMM.OPTIONS.depths", "[2, 1, 1, 1]"]
 SWIN += ["MODEL.TIMM.OPTIONS.strict_img_size", "False"]
-MIXER = [*LITE0[:3], "mixer_s16_224"]
-VIT = [*LITE0[:3], "vit_tiny_patch16_224", "MODEL.TIMM.OPTIONS.depth", "3"]
+MIXER = [*TIMM, "mixer_s16_224"]
+VIT = [*TIMM, "vit_tiny_patch16_224", "MODEL.TIMM.OPTIONS.depth", "3"]
 VIT += ["MODEL.TIMM.OPTIONS.dynamic_img_size", "True"]
-TWINS = [*LITE0[:3], "twins_svt_small", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
-MAXVIT = [*LITE0[:3], "maxvit_rmlp_pico_rw_256", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
+TWINS = [*TIMM, "twins_svt_small", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
+MAXVIT = [*TIMM, "maxvit_rmlp_pico_rw_256", "MODEL.TIMM.OPTIONS.depths", "[1, 1, 1, 1]"]
 MAXVIT += ["MODEL.TIMM.OPTIONS.embed_dim", "[32, 32, 32, 32]"]
 RESIZED = ["MODEL.TIMM.SIZE", "[64, 96]"]
 KINDS = {  # of the paper's section 3.3: words, and the only frame size if there is one
@@ -47,7 +48,7 @@ def exported(request, tiny_cfg, pixel_cfg, tmp_path_factory):
     """The paper's head on a ResNet, the pixel head on a model of timm."""
     head, folder = request.param, tmp_path_factory.mktemp("model")
     if head not in _EXPORTED:
-        cfg, words = {"paper": (tiny_cfg, []), "pixel": (pixel_cfg, LITE0)}[head]
+        cfg, words = {"paper": (tiny_cfg, []), "pixel": (pixel_cfg, MOBILE)}[head]
         _EXPORTED[head] = ExportedModel.of_config(saved(cfg, folder, words))
     return _EXPORTED[head]
 
