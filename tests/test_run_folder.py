@@ -100,7 +100,9 @@ def test_an_earlier_training_is_not_mixed_with_a_new_one(tmp_path, name):
     (tmp_path / "config.yaml").unlink()
     refuse_used_folder(str(tmp_path / "missing"))
     refuse_used_folder(str(tmp_path))
-    (tmp_path / name).touch()
+    (tmp_path / name).touch()  # as a run leaves metrics.json that fails before its first step
+    refuse_used_folder(str(tmp_path))
+    (tmp_path / name).write_text("{}")
     with pytest.raises(FileExistsError, match=rf"holds an earlier run \({name}\).*--resume"):
         refuse_used_folder(str(tmp_path))
 

@@ -68,10 +68,10 @@ def only_run_in(output_dir: str) -> Iterator[TextIO | None]:
 
 
 def refuse_used_folder(output_dir: str) -> None:
-    """Raise FileExistsError if ``output_dir`` holds an earlier training."""
-    found = [path.name for pattern in _RUN_FILES for path in Path(output_dir).glob(pattern)]
-    if found:
-        shown = ", ".join(sorted(found)[:3])
+    """Raise FileExistsError if ``output_dir`` holds metrics or weights of an earlier training."""
+    files = (path for pattern in _RUN_FILES for path in Path(output_dir).glob(pattern))
+    if found := sorted(path.name for path in files if path.lstat().st_size):
+        shown = ", ".join(found[:3])
         raise FileExistsError(
             f"OUTPUT_DIR {output_dir} holds an earlier run ({shown}): continue it with --resume, "
             "or choose another folder with OUTPUT_DIR some/folder"
