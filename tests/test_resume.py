@@ -194,6 +194,20 @@ def test_a_second_stage_tells_what_no_tensor_of_its_weights_shows(stopped, tiny_
     assert ", which is [1.0, 2.0, 3.0] here" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), ""),
+        (("MODEL.BACKBONE.FREEZE_AT", "1"), "1 parameter and 1 norm "),  # the stem
+        (("MODEL.RESNETS.NORM", "FrozenBN"), "0 parameters and "),
+    ],
+)
+def test_random_weights_that_stay_as_they_are_are_told(tiny_opts, caplog, words, told):
+    ClipTrainer(config(tiny_opts, *words)).resume_or_load(resume=False)
+    assert ("frozen and keep their initial values" in caplog.text) == bool(told)
+    assert told in caplog.text
+
+
 def test_a_torn_checkpoint_names_the_whole_one_beside_it(stopped):
     last = stopped / "model_final.pth"
     assert last_checkpoint(stopped) == str(last)

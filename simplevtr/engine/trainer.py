@@ -18,6 +18,7 @@ from simplevtr.engine.writers import WRITERS, RunWriter
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.formats.metrics import end_last_line
 from simplevtr.modeling.precision import Precision
+from simplevtr.terminal import counted
 
 import numpy as np
 import torch
@@ -82,6 +83,8 @@ class ClipTrainer(DefaultTrainer):
         if path is None:
             rest = self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
             warn_of_changes(self.cfg.MODEL.WEIGHTS, config_changes(rest, self.cfg), UNSEEN)
+            if not self.cfg.MODEL.WEIGHTS:
+                warn_of_frozen(self.model)
             return
         for change in check_fit(path, self.cfg, self._surroundings):
             logger.warning("Changed since %s: %s", path, change)
@@ -214,6 +217,22 @@ class ScaledTrainer(AMPTrainer):
             logger.warning("the run was not in float16 so far: its loss scale starts anew")
             state_dict = {**state_dict, "grad_scaler": self.grad_scaler.state_dict()}
         super().load_state_dict(state_dict)
+
+
+def warn_of_frozen(model: nn.Module) -> None:
+    """Warn of parameters and norms of a model with random weights that training leaves as they are.
+
+    Norms that are frozen, detectron2's and timm's, keep their statistics, scales and shifts.
+    """
+    parameters = sum(not parameter.requires_grad for parameter in model.parameters())
+    norms = sum(type(part).__name__.startswith("FrozenBatchNorm") for part in model.modules())
+    if parameters or norms:
+        found = f"{counted(parameters, 'parameters')} and {counted(norms, 'norms')}"
+        logger.warning(
+            "MODEL.WEIGHTS is empty, but %s are frozen and keep their initial values; set "
+            "MODEL.BACKBONE.FREEZE_AT 0, and MODEL.RESNETS.NORM BN, or MODEL.TIMM.FROZEN_NORM False",
+            found,
+        )
 
 
 def refuse_infinite_losses(
