@@ -268,6 +268,17 @@ def test_caffe2s_names():
     assert [e.name for e in report.left_out] == ["fc1000_w"]
 
 
+def test_caffe2s_resnext_divides_frames_by_a_deviation(caplog):
+    """X-101-32x8d of detectron2's zoo: BGR / (57.375, 57.120, 58.395), strides in the 3x3."""
+    stem, grouped = torch.randn(4, 3, 7, 7), torch.ones(8, 2, 3, 3)
+    weights = {"conv1_w": stem, "res2_0_branch2b_w": grouped}
+    wanted = {STEM: torch.zeros_like(stem), f"{BACKBONE}res2.0.conv2.weight": grouped * 0}
+    result, report = converted(weights, wanted)
+    torch.testing.assert_close(result[STEM], stem.flip(1))  # the config's deviation is the same
+    assert "BGR divided by ImageNet's deviation" in report.reinterpreted[0].note
+    assert "STRIDE_IN_1X1" not in caplog.text
+
+
 def test_a_backbone_leaves_the_rest_initial(tiny_cfg):
     target = target_of_config(tiny_cfg)
     source = {

@@ -12,7 +12,7 @@ from simplevtr.config import default_config
 from simplevtr.config_file import flat
 from simplevtr.conversion.classes import refit_classes
 from simplevtr.conversion.conversion_report import ConversionReport, Entry
-from simplevtr.conversion.convolutions import refit_deform, refit_stem
+from simplevtr.conversion.convolutions import is_grouped, refit_deform, refit_stem
 from simplevtr.conversion.draft import Draft, Target
 from simplevtr.conversion.layouts import LAYOUTS, Layout, layout_of
 from simplevtr.conversion.transformer import refit_layers, refit_queries
@@ -93,7 +93,7 @@ def convert(
         what, trained = f"{what} is taken for one that", flat(default_config())
         if caffe:  # whose stem was rewritten for any deviation
             trained["MODEL.PIXEL_STD"] = target.settings["MODEL.PIXEL_STD"]
-            trained["MODEL.RESNETS.STRIDE_IN_1X1"] = True
+            trained["MODEL.RESNETS.STRIDE_IN_1X1"] = not is_grouped(draft)
     backbone_alone = all(key.startswith("network.backbone.") for key in result)
     changes = {
         key: (trained[key], value)

@@ -4,7 +4,8 @@ At rest, that is with an offset layer of zeros, a deformable v1 layer is a plain
 v2 layer is one times sigmoid(0) = 1/2.
 
 The ResNets of Caffe in detectron2's zoo ("MSRA") and most detectors trained from them take BGR
-frames in [0, 255] from which only the mean is subtracted.
+frames in [0, 255] from which only the mean is subtracted; its ResNeXts divide by ImageNet's
+deviation, too.
 """
 
 import re
@@ -18,6 +19,8 @@ from torch import Tensor
 OUTPUTS = {"dcnv1": 18, "dcnv2": 27}  # of the offset layer, two or three for each of nine taps
 AT_REST = {"plain": 1.0, "dcnv1": 1.0, "dcnv2": 0.5}
 STEM = "network.backbone.stem.conv1.weight"
+_RESNEXT_STD = (58.395, 57.120, 57.375)  # RGB
+_CONV2 = "network.backbone.res2.0.conv2.weight"
 _LAYER = re.compile(r"(network\.mask_head\.deform\.\d+\.(?:conv\.)?)weight")
 _LOGIT = re.compile(r"(network\.mask_head\.deform\.\d+\.)weight")
 
@@ -98,6 +101,11 @@ def refit_layer(draft: Draft, prefix: str, want: str, kernel: int) -> None:
         draft.put(offset, F.pad(tensor, (margin,) * 4), rule)
 
 
+def is_grouped(draft: Draft) -> bool:
+    """Whether the backbone is a ResNeXt, whose 3x3 convolutions have groups."""
+    return _CONV2 in draft.pieces and len(w := draft.pieces[_CONV2].tensor) > w.shape[1]
+
+
 def refit_stem(draft: Draft, target: Target) -> None:
     """Turn a first convolution for Caffe's frames into one for the model's."""
     piece, wanted = draft.pieces.get(STEM), target.weights.get(STEM)
@@ -105,9 +113,11 @@ def refit_stem(draft: Draft, target: Target) -> None:
         raise ValueError("the source is Caffe's, and this model has no place for its first layer")
     if wanted is None or piece.tensor.shape != wanted.shape:
         return
-    weight = piece.tensor  # (N, 3, k, k)
-    draft.put(
-        STEM,
-        weight.flip(1) * weight.new_tensor(target.settings["MODEL.PIXEL_STD"])[:, None, None],
-        "BGR in [0, 255] (Caffe's) -> RGB divided by MODEL.PIXEL_STD: the same function",
-    )
+    weight = piece.tensor.flip(1)  # (N, 3, k, k)
+    scale = weight.new_tensor(target.settings["MODEL.PIXEL_STD"])
+    frames = "BGR in [0, 255]"
+    if is_grouped(draft):
+        scale /= weight.new_tensor(_RESNEXT_STD)
+        frames = "BGR divided by ImageNet's deviation"
+    rule = f"{frames} (Caffe's) -> RGB divided by MODEL.PIXEL_STD: the same function"
+    draft.put(STEM, weight * scale[:, None, None], rule)
