@@ -230,7 +230,7 @@ def warn_of_frozen(model: nn.Module) -> None:
         found = f"{counted(parameters, 'parameters')} and {counted(norms, 'norms')}"
         logger.warning(
             "MODEL.WEIGHTS is empty, but %s are frozen and keep their initial values; set "
-            "MODEL.BACKBONE.FREEZE_AT 0, and MODEL.RESNETS.NORM BN, or MODEL.TIMM.FROZEN_NORM False",
+            "MODEL.BACKBONE.FREEZE_AT 0, and MODEL.RESNETS.NORM BN or MODEL.TIMM.FROZEN_NORM False",
             found,
         )
 
