@@ -35,7 +35,8 @@ def model_config(args: argparse.Namespace) -> CfgNode:
 def check_measured(cfg: CfgNode) -> None:
     """ValueError if ``MODEL.DEVICE``, or a number format on it, cannot be measured."""
     check_device(cfg)
-    Precision.from_config(cfg).check(device := torch.device(cfg.MODEL.DEVICE))
+    device = torch.device(cfg.MODEL.DEVICE)
+    Precision.from_config(cfg).check(device)
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"MODEL.DEVICE is {cfg.MODEL.DEVICE}; only a CPU or CUDA is measured")
 

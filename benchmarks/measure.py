@@ -27,19 +27,13 @@ Row = dict[str, Any]
 
 
 def count_costs(model: nn.Module, frames: Tensor) -> dict[str, int]:
-    """Count parameters, and floating-point operations of a forward pass of every slot.
+    """``parameters``, ``trainable`` ones, and ``flops`` of a forward pass of every slot.
 
     Buffers, as frozen batch norms have, are not parameters. A multiply-add counts 2: matrix
     products, convolutions, deformable ones included, and attention count; norms, activations,
     softmax, bilinear sampling (``grid_sample``) and interpolation do not. Only shapes are computed,
-    by a copy of the model in evaluation mode on the "meta" device.
-
-    Args:
-        model: has ``predict_clip``, as :class:`simplevtr.modeling.meta_arch.SimpleVTR`.
-        frames: (B, T, 3, H, W); only shape and dtype are read.
-
-    Returns:
-        ``parameters``, ``trainable`` ones, and ``flops``.
+    by ``predict_clip`` of a copy of the model in evaluation mode on the "meta" device: of
+    ``frames``, (B, T, 3, H, W), only shape and dtype are read.
     """
     shapes = copy.deepcopy(model).to("meta").eval().requires_grad_(False)
     operations = {torch.ops.torchvision.deform_conv2d: _deform_conv_flops}

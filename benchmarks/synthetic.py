@@ -35,14 +35,10 @@ def synthetic_clip(
 
 
 def clip_of(images: Tensor, masks: Tensor, labels: Tensor, ids: Tensor, *, video: int = 1) -> Clip:
-    """A clip as the dataset mapper makes it.
+    """A clip as the dataset mapper makes it, of the video with the id ``video``.
 
-    Args:
-        images: (T, 3, H, W) uint8.
-        masks: (T, N, H, W) bool, empty where an instance is absent.
-        labels: (N,) int64.
-        ids: (T, N) int64, -1 where an instance is absent.
-        video: the video's id.
+    ``images`` are (T, 3, H, W) uint8 and ``labels`` (N,) int64. Where an instance is absent,
+    ``masks``, (T, N, H, W) bool, are empty and ``ids``, (T, N) int64, are -1.
     """
     frames, height, width = len(images), *images.shape[2:]
     clip = []

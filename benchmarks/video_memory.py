@@ -69,12 +69,12 @@ def main(args: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         write_figure(figure, plot, **keep)
     cells = [
         {
-            "frames": f"{(frames := row['frames']):,}",
+            "frames": f"{row['frames']:,}",
             "peak (MiB)": f"{row['peak_bytes'] / MIB:.0f}",
             "to the first": f"{row['peak_bytes'] / rows[0]['peak_bytes']:.3f} x",
             "s": f"{row['seconds']:.1f}",
-            "ms per frame": f"{1000 * row['seconds'] / frames:.1f}",
-            "result (bytes per frame)": f"{row['result_bytes'] / frames:.0f}",
+            "ms per frame": f"{1000 * row['seconds'] / row['frames']:.1f}",
+            "result (bytes per frame)": f"{row['result_bytes'] / row['frames']:.0f}",
         }
         for row in rows
     ]

@@ -36,8 +36,8 @@ from scenes import (
 from tqdm import tqdm
 
 VERSION = 1  # raise it when the same settings give other files
-STAMP = "embedded.json"  # written last: the variant is finished
 STARTED_STAMP = "embedded.started.json"  # written first: these files are ours to replace
+STAMP = "embedded.json"  # what it is called in the end: the variant is finished
 MIN_SCALE, MAX_SCALE = 0.5, 4.0
 _MIN_VISIBLE_FRAMES = 2
 _DRAWS_AT_MOST = 500
@@ -65,7 +65,6 @@ def make_embedded_dataset(
     variant: str = "both",
     overwrite: bool = False,
     workers: int = 1,
-    progress: bool = False,
     **settings: float,
 ) -> list[Path]:
     """Make the embedded dataset, unless it exists, in a folder of ``output`` for each variant.
@@ -83,9 +82,8 @@ def make_embedded_dataset(
     finished = {folder: _is_finished(folder, plan, overwrite) for folder, plan in plans.items()}
     for folder, done in finished.items():
         if not done:
-            _make_variant(folder, plans[folder], workers, progress)
-        if progress:
-            say(f"{folder}: {'already finished, left as it is' if done else 'finished'}")
+            _make_variant(folder, plans[folder], workers)
+        say(f"{folder}: {'already finished, left as it is' if done else 'finished'}")
     return [folder / f"{split}.json" for folder in plans for split in SPLITS]
 
 
@@ -115,7 +113,7 @@ def _is_finished(folder: Path, settings: Settings, overwrite: bool) -> bool:
     )
 
 
-def _make_variant(folder: Path, settings: Settings, workers: int, progress: bool) -> None:
+def _make_variant(folder: Path, settings: Settings, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / STARTED_STAMP, asdict(settings), overwrite=True)
     (folder / STAMP).unlink(missing_ok=True)
@@ -124,15 +122,14 @@ def _make_variant(folder: Path, settings: Settings, workers: int, progress: bool
         if (folder / split).exists():
             shutil.rmtree(folder / split)
         _pictures(folder, split).mkdir(parents=True)
-        _make_split(folder, split, settings, workers, progress)
-    write_json(folder / STAMP, asdict(settings), overwrite=True)
-    (folder / STARTED_STAMP).unlink()
+        _make_split(folder, split, settings, workers)
+    (folder / STARTED_STAMP).replace(folder / STAMP)
 
 
-def _make_split(folder: Path, split: str, settings: Settings, workers: int, progress: bool) -> None:
+def _make_split(folder: Path, split: str, settings: Settings, workers: int) -> None:
     count = getattr(settings, f"{split}_videos")
     make = partial(_make_video, _pictures(folder, split), settings, split)
-    bar = {"desc": f"{settings.variant}/{split}", "unit": "video", "disable": not progress}
+    bar = {"desc": f"{settings.variant}/{split}", "unit": "video", "disable": None}
     spawn = get_context("spawn")
     with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
         made = list(tqdm((pool.map if pool else map)(make, range(count)), total=count, **bar))
@@ -206,7 +203,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options)
 def main(options: argparse.Namespace) -> None:
     """Make what the options say."""
-    make_embedded_dataset(progress=True, **vars(options))
+    make_embedded_dataset(**vars(options))
 
 
 if __name__ == "__main__":

@@ -208,9 +208,7 @@ def embedded(tmp_path_factory):
     from make_embedded import make_embedded_dataset
 
     root = tmp_path_factory.mktemp("embedded")
-    make_embedded_dataset(
-        root, variant="easy", train_videos=4, val_videos=2, long_videos=1, progress=False
-    )
+    make_embedded_dataset(root, variant="easy", train_videos=4, val_videos=2, long_videos=1)
     return root / "easy"
 
 

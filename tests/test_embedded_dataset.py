@@ -191,7 +191,7 @@ def test_finished_dataset_is_left_alone(tmp_path, capsys):
     ]
     frame = tmp_path / "d/easy/train/JPEGImages/video_00001/00000.jpg"
     frame.write_bytes(b"mark")
-    again = make_embedded_dataset(tmp_path / "d", variant="easy", progress=True, **TINY)
+    again = make_embedded_dataset(tmp_path / "d", variant="easy", **TINY)
     assert again == files
     assert "already finished" in capsys.readouterr().out
     assert frame.read_bytes() == b"mark"

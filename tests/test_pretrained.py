@@ -12,9 +12,7 @@ WEIGHTS = ROOT / "demo/embedded_easy.pth"
 def test_the_shipped_model_reaches_its_ap(tmp_path):
     assert WEIGHTS.stat().st_size <= 5 * 10**6
     # A video does not depend on the number of others: these are the 60 of the full dataset.
-    make_embedded_dataset(
-        tmp_path, variant="easy", train_videos=1, val_videos=60, long_videos=1, progress=False
-    )
+    make_embedded_dataset(tmp_path, variant="easy", train_videos=1, val_videos=60, long_videos=1)
     easy = tmp_path / "easy"
     entry = ["shipped_val", str(easy / "val.json"), str(easy / "val/JPEGImages")]
     opts = ["DATASETS.CUSTOM", str([entry]), "DATASETS.TEST", "('shipped_val',)"]
