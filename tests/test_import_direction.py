@@ -38,7 +38,7 @@ FLOORS = (
         "run_config": "config_file data config_checks modeling weights_file",
     },
     {
-        "engine": "checkpoint config_file data evaluation formats modeling run_config "
+        "engine": "checkpoint config_file data evaluation formats modeling run_config tracking "
         "visualization weights_file",
         "inference": "checkpoint config_file data formats modeling run_config tracking video_io "
         "visualization",

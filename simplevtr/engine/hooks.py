@@ -3,6 +3,7 @@
 from typing import Any
 
 from simplevtr.structures import FrameTracks, encode_masks
+from simplevtr.tracking import frame_tracks
 from simplevtr.visualization.clip_sheet import clip_sheet
 
 import numpy as np
@@ -72,18 +73,17 @@ class ClipPictures(HookBase):
         frames = frames if self.rgb else frames[..., ::-1]
         height, width = frames.shape[1:3]
         result = model([{**clip, "height": height, "width": width}])
-        columns = (result[f"pred_{name}"] for name in ("ids", "labels", "scores", "masks"))
-        found = [(*row, masks.rles) for *row, masks in zip(*columns, strict=True)]
-        predicted = [row for row in found if row[2] >= MIN_SCORE]
+        predicted = []
+        for tracks in frame_tracks(result):
+            likely = [i for i, score in enumerate(tracks.scores) if score >= MIN_SCORE]
+            predicted.append(tracks.rows(likely))
         masks = torch.stack([frame.gt_masks.tensor for frame in clip["instances"]], dim=1)
         labels = clip["instances"][0].gt_classes.tolist()
         true = [
             (number, label, None, encode_masks(own))
             for number, (label, own) in enumerate(zip(labels, masks, strict=True), start=1)
         ]
-        rows = {
-            name: list(FrameTracks.of_video(tracks, (height, width), len(frames)))
-            for name, tracks in (("predicted", predicted), ("ground truth", true))
-        }
+        truth = list(FrameTracks.of_video(true, (height, width), len(frames)))
+        rows = {"predicted": predicted, "ground truth": truth}
         sheet = clip_sheet(np.ascontiguousarray(frames), rows, thing_classes=self.class_names)
         return torch.from_numpy(sheet).permute(2, 0, 1)

@@ -36,13 +36,9 @@ def join_frames(
     width: int,
     allow_polygons: bool = False,
 ) -> list[FilmStrip]:
-    """The film strips of the tracks of one video.
+    """The film strips of the tracks of one video, whose frames are ``height`` x ``width`` pixels.
 
-    Args:
-        tracks: for each track one segmentation per frame, as ``rle.mask_text`` takes it, or None.
-        height: H, rows of a frame in pixels.
-        width: W, columns of a frame in pixels.
-        allow_polygons: whether segmentations may be polygons.
+    A track has one segmentation per frame, as ``rle.mask_text`` takes it, or None.
 
     Raises:
         MalformedMaskError: a segmentation cannot be used; its ``index`` counts the frames of one

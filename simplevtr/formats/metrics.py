@@ -19,13 +19,10 @@ def end_last_line(path: Path) -> None:
 
 
 def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
-    """The curves of one run, by the name of the metric.
+    """The curves of a run, of its output folder or the metrics.json itself, by name of the metric.
 
     Lines that are not whole are left out with a warning: a run that was killed may leave its last
     line torn. Where a resumed run repeats an iteration, its later value counts.
-
-    Args:
-        folder: a run's output folder, or the metrics.json itself.
 
     Raises:
         FileNotFoundError: there is no metrics.json.

@@ -164,15 +164,10 @@ def write_video_results(
 ) -> Path:
     """Write the tracks of one video as ``write_entries`` does.
 
-    Args:
-        path: a ``.json`` file.
-        result: of a predictor: "pred_scores", "pred_labels" and "pred_masks", the masks of a
-            track as ``TrackMasks`` or a (T, H, W) bool tensor.
-        class_names: names by label; () if they are unknown.
-        category_ids: the dataset's own ids by label, or () for label + 1; ValueError if a label
-            has none.
-        video_id: of every entry.
-        overwrite: whether a file may be replaced.
+    ``result`` is a predictor's, with "pred_scores", "pred_labels" and "pred_masks", the masks of a
+    track as ``TrackMasks`` or a (T, H, W) bool tensor. ``class_names`` are by label, () if they are
+    unknown; so are ``category_ids``, the dataset's own, or () for label + 1. ValueError if a label
+    has no id.
     """
     labels = [int(label) for label in result["pred_labels"]]
     if category_ids and not {*labels} <= {*range(len(category_ids))}:
