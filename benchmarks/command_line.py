@@ -13,14 +13,11 @@ from simplevtr.evaluation.ytvis_eval import without_nan
 from simplevtr.formats.files import check_output, write_json
 from simplevtr.modeling.precision import Precision
 from simplevtr.run_config import check_device
-from simplevtr.terminal import Command, command, number, say
+from simplevtr.terminal import COUNT, Command, command, say
 
 import torch
 from detectron2.config import CfgNode
 from tabulate import tabulate
-
-# Types of arguments that are counts: at least one, and zero allowed.
-COUNT, NATURAL = number(int, least=1), number(int, least=0)
 
 
 def model_config(args: argparse.Namespace) -> CfgNode:

@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.command_line import COUNT, benchmark, model_config, table
+from benchmarks.command_line import benchmark, model_config, table
 from simplevtr.inference.exported_model import ExportedModel, check_packages
+from simplevtr.terminal import COUNT
 
 import torch
 

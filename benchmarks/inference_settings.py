@@ -23,14 +23,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command_line import NATURAL, benchmark, model_config, table
+from benchmarks.command_line import benchmark, model_config, table
 from simplevtr.data.build import build_test_loader
 from simplevtr.evaluation.analysis.id_switches import SCORE_THRESHOLD, find_id_switches
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_annotated
 from simplevtr.inference import VideoPredictor
-from simplevtr.terminal import number
+from simplevtr.terminal import NATURAL, number
 from simplevtr.tracking import VideoSegmenter
 
 from detectron2.config import CfgNode

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 
-from benchmarks.command_line import COUNT, benchmark, model_config, table
+from benchmarks.command_line import benchmark, model_config, table
 from benchmarks.synthetic import write_videos
 from simplevtr.inference import Outcome, SegmentTask, VideoPredictor, in_processes, settings_of
-from simplevtr.terminal import number
+from simplevtr.terminal import COUNT, number
 from simplevtr.video_io import NamedVideo, find_videos, open_source
 
 

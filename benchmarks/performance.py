@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import training_step
-from benchmarks.command_line import COUNT, NATURAL, benchmark, machine, model_config, table
+from benchmarks.command_line import benchmark, machine, model_config, table
 from benchmarks.measure import Row, measured_rows
 from benchmarks.training_step import measure_words
 from simplevtr.config_checks import RECOMPUTABLE
-from simplevtr.terminal import number
+from simplevtr.terminal import COUNT, NATURAL, number
 
 import torch
 from tqdm import tqdm

@@ -27,12 +27,13 @@ from functools import partial
 from statistics import median
 
 from benchmarks import measure
-from benchmarks.command_line import COUNT, NATURAL, benchmark, model_config, table
+from benchmarks.command_line import benchmark, model_config, table
 from benchmarks.measure import MIB, Row
 from benchmarks.synthetic import synthetic_batches, synthetic_clip
 from simplevtr.data.build import build_train_loader
 from simplevtr.engine.optimizer import build_optimizer
 from simplevtr.engine.trainer import build_step_trainer
+from simplevtr.terminal import COUNT, NATURAL
 from simplevtr.toolbox.memory_model import MemoryModel
 
 import numpy as np

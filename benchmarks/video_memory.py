@@ -13,13 +13,13 @@ import argparse
 import time
 from typing import Any
 
-from benchmarks.command_line import COUNT, benchmark, model_config, table
+from benchmarks.command_line import benchmark, model_config, table
 from benchmarks.measure import MIB, in_fresh_process
 from benchmarks.memory import peak_resident_bytes, resident_bytes
 from benchmarks.synthetic import drifting_squares
 from simplevtr.formats.files import check_output
 from simplevtr.inference import VideoPredictor
-from simplevtr.terminal import number
+from simplevtr.terminal import COUNT, number
 from simplevtr.visualization.plots import draw_memory, write_figure
 
 import torch

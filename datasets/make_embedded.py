@@ -17,7 +17,7 @@ from pathlib import Path
 
 from simplevtr.formats.files import read_json, write_json
 from simplevtr.formats.paths import datasets_root
-from simplevtr.terminal import command, number, say
+from simplevtr.terminal import COUNT, NATURAL, command, number, say
 
 import numpy as np
 from PIL import Image
@@ -186,17 +186,16 @@ def _pictures(folder: Path, split: str) -> Path:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     output = Path(datasets_root(), "embedded")
-    count = number(int, least=0)
     add("--output", type=Path, default=output, help=f"folder for the variants (default: {output})")
     which = {"choices": (*VARIANTS, "both"), "default": "both"}
     add("--variant", **which, help="which to make; both: easy and hard (default)")
-    add("--seed", type=count, default=Settings.seed, help="of all randomness (%(default)s)")
+    add("--seed", type=NATURAL, default=Settings.seed, help="of all randomness (%(default)s)")
     for split in SPLITS:
         videos, text = getattr(Settings, f"{split}_videos"), f"size of {split} (%(default)s)"
-        add(f"--{split}-videos", type=count, default=videos, metavar="N", help=text)
+        add(f"--{split}-videos", type=NATURAL, default=videos, metavar="N", help=text)
     scale = {"type": number(least=MIN_SCALE, most=MAX_SCALE), "default": Settings.scale}
     add("--scale", **scale, help="factor on the frame sizes")
-    add("--workers", type=number(int, least=1), default=1, help="processes (default: 1)")
+    add("--workers", type=COUNT, default=1, help="processes (default: 1)")
     add("--overwrite", action="store_true", help="replace other settings' dataset")
 
 

@@ -58,6 +58,9 @@ def number(kind: Callable[[str], Any] = float, **limits: float) -> Callable[[str
     return parse
 
 
+COUNT, NATURAL = number(int, least=1), number(int, least=0)  # types of counts, without and with 0
+
+
 def add_unknown_categories(parser: argparse.ArgumentParser) -> None:
     """Add the option of all commands that read results: ``skip_unknown`` of ``load_results``."""
     parser.add_argument("--unknown-categories", choices=("refuse", "skip"), default="refuse",

@@ -31,9 +31,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.command_line import COUNT, benchmark, table
+from benchmarks.command_line import benchmark, table
 from benchmarks.synthetic import write_videos
 from simplevtr.formats.files import check_output
+from simplevtr.terminal import COUNT
 from simplevtr.weights_file import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]

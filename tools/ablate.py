@@ -17,7 +17,7 @@ from pathlib import Path
 
 from simplevtr.engine.run_folder import only_run_in
 from simplevtr.formats.files import refuse_existing, write_bytes
-from simplevtr.terminal import command, number, say
+from simplevtr.terminal import NATURAL, command, number, say
 from simplevtr.toolbox.ablation import table
 from simplevtr.toolbox.ablation.jobs import check_settings, cost_job, make_jobs, read_configs
 from simplevtr.toolbox.ablation.plan import Plan, read_plan
@@ -34,7 +34,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("plan", type=Path, help="YAML file, e.g. configs/ablations/embedded.yaml")
     add("--output", required=True, type=Path, help="folder of all runs")
     add("--only", nargs="+", metavar="NAME", help="these runs and what they need")
-    add("--seeds", nargs="+", type=number(int, least=0), help="instead of the plan's")
+    add("--seeds", nargs="+", type=NATURAL, help="instead of the plan's")
     cores = number(int, least=1, most=os.cpu_count() or 1)
     add("--jobs", type=cores, default=1, help="runs side by side")
     add("--no-cost", action="store_true", help="do not measure time and memory")

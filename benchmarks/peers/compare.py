@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.command_line import COUNT, NATURAL, machine
+from benchmarks.command_line import machine
 from simplevtr.engine.run_folder import only_run_in
 from simplevtr.evaluation.analysis.hota import score_hota, trackeval_hota
 from simplevtr.evaluation.ytvis_eval import evaluate_tracks
@@ -26,7 +26,7 @@ from simplevtr.formats.files import check_output, read_json, write_bytes, write_
 from simplevtr.formats.paths import datasets_root
 from simplevtr.formats.results import load_results
 from simplevtr.formats.ytvis import load_annotated
-from simplevtr.terminal import command, markdown_table, number, one_line, say
+from simplevtr.terminal import COUNT, NATURAL, command, markdown_table, number, one_line, say
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(datasets_root()) / "embedded/easy"

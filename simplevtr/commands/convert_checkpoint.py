@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simplevtr.data.categories import DATASET_CATEGORIES
-from simplevtr.terminal import command, number, say
+from simplevtr.terminal import COUNT, NATURAL, command, say
 
 if TYPE_CHECKING:  # they take seconds to import
     from simplevtr.conversion.draft import Target
@@ -60,9 +60,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     add("--layout", choices=LAYOUTS, help="of SOURCE, if the names do not tell")
     slots = "queries per frame of SOURCE (vistr: 10; detr: all)"
-    add("--source-slots", type=number(int, least=1), metavar="Q", help=slots)
+    add("--source-slots", type=COUNT, metavar="Q", help=slots)
     offset = "leading class indices of SOURCE that no category uses (vistr, detr: 1; else 0)"
-    add("--source-class-offset", type=number(int, least=0), metavar="N", help=offset)
+    add("--source-class-offset", type=NATURAL, metavar="N", help=offset)
     dataset = (
         "dataset whose classes SOURCE has, e.g. ytvis_2019_train (vistr's); rows of the class "
         "head go by name if the config's classes are others"

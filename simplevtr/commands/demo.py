@@ -27,7 +27,7 @@ from threading import Event
 from simplevtr import inference, tracking, video_io, visualization
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.formats.mots import check_classes
-from simplevtr.terminal import add_model, add_score_threshold, command, counted, number, say
+from simplevtr.terminal import COUNT, add_model, add_score_threshold, command, counted, number, say
 
 import av
 import numpy as np
@@ -62,7 +62,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "times; without sound (default: the input's; 10 for images)")  # fmt: skip
     add("--scale", type=number(above=0), help="size of the result relative to the input "
         "(default: 1; small videos are enlarged so that labels can be read)")  # fmt: skip
-    add("--max-frames", type=number(int, least=1), metavar="N", help="read at most N frames")
+    add("--max-frames", type=COUNT, metavar="N", help="read at most N frames")
     add("--timeout", type=number(above=0), default=20.0,
         help="seconds to wait for a camera or an address")  # fmt: skip
     add("--overwrite", action="store_true", help="replace existing results")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from simplevtr.formats.checks import check_lists
 from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
-from simplevtr.terminal import command, counted, error_text, number, say
+from simplevtr.terminal import COUNT, command, counted, error_text, number, say
 from simplevtr.toolbox.doctor.contact_sheets import write_contact_sheets
 from simplevtr.toolbox.doctor.examination import Examination, Settings, examine
 from simplevtr.toolbox.doctor.findings import CATALOGUE, DEFECTS, MOST_EXAMPLES, Findings, described
@@ -27,7 +27,7 @@ _MOST_WIDTH = 200  # characters of an example
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add, count = parser.add_argument, number(int, least=1)
+    add = parser.add_argument
     add("dataset", metavar="DATASET|JSON", help="annotation file, or name of a registered dataset")
     images = parser.add_mutually_exclusive_group().add_argument
     images("--images", metavar="ROOT", help="folder that the file names start at; reads all frames")
@@ -43,7 +43,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--fix", metavar="OUT", help="write a repaired copy")
     add("--crowds", action="store_true", help="crowds become objects in it (iscrowd 0)")
     add("--contact-sheet", metavar="FOLDER", help="draw the true masks, one picture for a video")
-    add("--max-videos", type=count, metavar="N", help="pictures of the first N videos only")
+    add("--max-videos", type=COUNT, metavar="N", help="pictures of the first N videos only")
     add("--overwrite", action="store_true", help="replace files that exist, never the input")
     add("--ignore", nargs="+", default=[], metavar="DEFECT",
         help="defects that are neither counted nor repaired")  # fmt: skip
@@ -51,7 +51,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=f"shown of each defect, at most {MOST_EXAMPLES} (3)")  # fmt: skip
     add("--box-tolerance", type=number(float, least=0), default=2.0, metavar="PIXELS",
         help="by which a side of a box may lie elsewhere than that of the mask (2)")  # fmt: skip
-    add("--workers", type=count, metavar="N", help="threads that read images (the CPU's cores)")
+    add("--workers", type=COUNT, metavar="N", help="threads that read images (the CPU's cores)")
     add("--list", action="version", version=CATALOGUE,
         help="print all defects that are known, and exit")  # fmt: skip
 

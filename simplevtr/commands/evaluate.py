@@ -46,8 +46,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--score-threshold", type=terminal.number(least=0, most=1), metavar="SCORE", help=text)
     text = f"""add DAVIS's J of each video, with so many of its predictions, the best scores first,
         assigned to true tracks (default: {PROPOSALS}; 1: the most confident one alone)"""
-    least_1 = terminal.number(int, least=1)
-    add("--j", nargs="?", const=PROPOSALS, type=least_1, metavar="PROPOSALS", help=text)
+    add("--j", nargs="?", const=PROPOSALS, type=terminal.COUNT, metavar="PROPOSALS", help=text)
 
 
 @terminal.command(_add_options)

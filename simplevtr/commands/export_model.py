@@ -13,7 +13,7 @@ before it is kept.
 import argparse
 from pathlib import Path
 
-from simplevtr.terminal import add_model, command, number, say
+from simplevtr.terminal import COUNT, add_model, command, say
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -23,7 +23,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add("--format", choices=SUFFIXES, help="default: that of OUTPUT's suffix")
     add("--output", type=Path, required=True, metavar="FILE", help=".onnx or .pt2")
-    add("--size", type=number(int, least=1), nargs=2, metavar=("HEIGHT", "WIDTH"),
+    add("--size", type=COUNT, nargs=2, metavar=("HEIGHT", "WIDTH"),
         help="the only frame size, for backbones that do not take any")  # fmt: skip
     add("--overwrite", action="store_true", help="replace an existing file")
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")

@@ -19,7 +19,7 @@ import argparse
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from simplevtr.terminal import command, counted, number, say
+from simplevtr.terminal import COUNT, command, counted, number, say
 
 if TYPE_CHECKING:  # it takes seconds to import
     from simplevtr.toolbox.planner import Answer, Planner
@@ -53,16 +53,15 @@ def verify(planner: Planner, answer: Answer, args: argparse.Namespace) -> bool:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    count = number(int, least=1)
     add = parser.add_argument
     add("--gpu", type=number(above=0), required=True, metavar="GIB", help="its memory in GiB")
     add("--reserve", type=number(least=0), default=1.0, metavar="GIB", help="left free (1)")
     add("--config-file", default=CONFIG, metavar="YAML")
     add("--short-sides", type=number(int, least=2), nargs="+", default=[300, 360, 480])
-    add("--instances", type=count, nargs="+", default=[3, 10], help="in a clip")
+    add("--instances", type=COUNT, nargs="+", default=[3, 10], help="in a clip")
     longest = "most frames to plan for (default 128; no YouTube-VIS video has more than 72); + in"
     longest += " the table: more may fit"
-    add("--longest", type=count, default=128, metavar="T", help=longest)
+    add("--longest", type=COUNT, default=128, metavar="T", help=longest)
     add("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
 
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from simplevtr import inference, video_io
 from simplevtr.evaluation.scored_video import SCORE_THRESHOLD
 from simplevtr.formats.mots import check_classes
-from simplevtr.terminal import add_model, add_score_threshold, command, counted, number, say
+from simplevtr.terminal import COUNT, add_model, add_score_threshold, command, counted, say
 
 from tqdm import tqdm
 
@@ -46,7 +46,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--overlay", action="store_true", help="also draw the tracks (overlay.mp4)")
     add("--mots", action="store_true", help="also write one MOTS picture per frame (16-bit PNG)")
     add_score_threshold(parser, SCORE_THRESHOLD)
-    add("--workers", type=number(int, least=1), metavar="N",
+    add("--workers", type=COUNT, metavar="N",
         help="processes, with a model each (default: one per GPU, else 1)")  # fmt: skip
     add("--ray", metavar="ADDRESS", help="of a Ray cluster that does the work; local: start one")
 

@@ -49,14 +49,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--results", help="results.json (also .json.gz, or a .zip that holds it)")
     add("--output", required=True, type=Path, help="folder to write into")
     add("--overwrite", action="store_true", help="replace existing files")
-    count, rate = terminal.number(int, least=1), terminal.number(Fraction, above=0)
     videos = parser.add_mutually_exclusive_group().add_argument
     videos("--videos", nargs="+", type=int, metavar="ID", help="draw these videos")
-    videos("--max-videos", type=count, default=20, help="or the first ones (20)")
+    videos("--max-videos", type=terminal.COUNT, default=20, help="or the first ones (20)")
     terminal.add_score_threshold(parser, SCORE_THRESHOLD)
     parser.set_defaults(score_threshold=None)
     text = "videos (the default) or contact sheets (png, at most 8 frames of a video)"
     add("--format", choices=("mp4", "sheet"), default="mp4", help=text)
+    rate = terminal.number(Fraction, above=0)
     add("--fps", type=rate, help="frames per second of the videos (10)")
 
 
