@@ -57,15 +57,15 @@ def main(options: argparse.Namespace) -> None:
     annotated = file.annotations is not None
     if options.instance_bins and not annotated:
         raise ValueError(f"--instance-bins: {options.json} has no annotations to count")
-    lengths, instances, in_frame = zip(
-        *((v.length, v.instances, v.most_in_frame) for v in videos), strict=True
-    )
-    sections = [_counts("Frames of a video", "frames", lengths, options.frame_bins, 1)]
+    lengths = [video.length for video in videos]
+    sections = [_counts("Frames of a video", "frames", lengths, options.frame_bins, singles=1)]
     if annotated:
-        bins, most = (options.instance_bins, SINGLE_ROWS), "Most instances in a single frame"
+        bins, title = options.instance_bins, "Most instances in a single frame of a video"
+        instances = [video.instances for video in videos]
+        in_frame = [video.most_in_frame for video in videos]
         sections = [
-            _counts("Instances of a video", "instances", instances, *bins),
-            _counts(f"{most} of a video", "in a frame", in_frame, *bins),
+            _counts("Instances of a video", "instances", instances, bins),
+            _counts(title, "in a frame", in_frame, bins),
             *sections,
             _categories(videos, names),
         ]
@@ -104,14 +104,19 @@ def _overview(videos: Sequence[VideoSummary], categories: int, annotated: bool) 
 
 
 def _counts(
-    heading: str, unit: str, numbers: Sequence[int], bounds: list[int] | None, singles: int
+    heading: str,
+    unit: str,
+    numbers: Sequence[int],
+    bounds: list[int] | None,
+    singles: int = SINGLE_ROWS,
 ) -> Section:
     """A table of the paper's form, the longest videos first, and a picture.
 
     Instances in a frame have neither a picture nor a sum.
     """
     bounds = bounds or statistics.doubling_bounds(singles, max(numbers))
-    bins, step = statistics.bins_up_to(bounds, numbers), -1 if unit == "frames" else 1
+    bins = statistics.bins_up_to(bounds, numbers)
+    step = -1 if unit == "frames" else 1
     rows = statistics.count_table(numbers, bins[::step])
     heads = [unit, "videos", "%", "cumulative", "cumulative %"]
     bars: list[Any] = []

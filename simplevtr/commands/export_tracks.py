@@ -60,13 +60,14 @@ def main(options: argparse.Namespace) -> None:
     objects, overlaps, as_named = {}, 0, True
     for found in videos:
         own = [labels[track.category_id] for track in found.predicted]
-        about = (options.kind, names[found.video.id], found.video, own, classes)
-        as_named &= exporting.check_video(*about)
+        name = names[found.video.id]
+        as_named &= exporting.check_video(options.kind, name, found.video, own, classes)
     for found in tqdm(videos, unit="video", disable=None):
         tracks, name = found.predicted, names[found.video.id]
         frames = found.by_frame(tracks, range(1, len(tracks) + 1), labels)
-        args = (options.kind, output, name, found.video, frames, classes)
-        overlaps += exporting.export_video(*args, overwrite=options.overwrite)
+        overlaps += exporting.export_video(
+            options.kind, output, name, found.video, frames, classes, overwrite=options.overwrite
+        )
         kinds = (classes[labels[track.category_id]] for track in tracks)
         known = {str(number): {"category": kind} for number, kind in enumerate(kinds, start=1)}
         objects[name] = {"objects": known}

@@ -65,5 +65,13 @@ def main(options: argparse.Namespace) -> None:
     if gt.tracks:  # takes minutes
         terminal.say(f"scoring {len(results)} tracks of {len(gt.videos)} videos", sys.stderr)
     sources = {"results": str(options.results), "annotation file": gt.source}
-    paths, overwrite = (options.output, gt, results, options.images), options.overwrite
-    terminal.say(f"wrote {write_report(*paths, settings, sources=sources, overwrite=overwrite)}")
+    index = write_report(
+        options.output,
+        gt,
+        results,
+        options.images,
+        settings,
+        sources=sources,
+        overwrite=options.overwrite,
+    )
+    terminal.say(f"wrote {index}")

@@ -36,8 +36,10 @@ def read_config(args: Namespace) -> CfgNode:
         args.config_file = str(find_shipped(args.config_file))
     cfg = setup_cfg(args.config_file, args.opts)
     cfg.TEST.OVERWRITE = cfg.TEST.OVERWRITE or args.overwrite
-    # A training scores its test sets, too.
-    (check_inference if args.eval_only or cfg.DATASETS.TEST else check_device)(cfg)
+    if args.eval_only or cfg.DATASETS.TEST:  # a training scores its test sets, too
+        check_inference(cfg)
+    else:
+        check_device(cfg)
     if not args.eval_only:
         frames, wanted = cfg.INPUT.SAMPLING_FRAME_NUM, cfg.MODEL.SIMPLEVTR.QUERY_FRAMES
         if wanted not in (0, frames):
@@ -57,7 +59,8 @@ def read_config(args: Namespace) -> CfgNode:
         periods = ("SOLVER", "MAX_ITER"), ("SOLVER", "CHECKPOINT_PERIOD"), ("TEST", "EVAL_PERIOD")
         for group, key in periods:
             scaled[group][key] = max(scaled[group][key], min(cfg[group][key], 1))
-        share_batch(cfg := scaled)
+        cfg = scaled
+        share_batch(cfg)
         resolve_schedule(cfg)
         if (warmup := cfg.SOLVER.WARMUP_ITERS) >= cfg.SOLVER.MAX_ITER:
             text = "SOLVER.WARMUP_ITERS is %d of %d iterations: the rate never reaches BASE_LR"

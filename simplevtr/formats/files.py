@@ -28,11 +28,8 @@ RECORD_NAME = "video.json"  # next to it, where many videos have a folder of res
 def read_json(path: str | os.PathLike) -> Any:
     """The content of a JSON file, also gzipped, or of ``results.json`` in a zip.
 
-    The first bytes of a file decide what it is, not its name.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read as JSON, or unpacks to an unlikely size.
+    The first bytes of a file decide what it is, not its name. FileNotFoundError: there is no such
+    file. ValueError: it cannot be read as JSON, or unpacks to an unlikely size.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,8 +91,7 @@ def _read_bytes(path: Path) -> bytes:
 def write_bytes(path: str | os.PathLike, content: bytes, *, overwrite: bool = False) -> None:
     """Write a file in one step: it is either complete or as it was before.
 
-    Raises:
-        FileExistsError: there is such a file and ``overwrite`` is False.
+    FileExistsError: there is such a file and ``overwrite`` is False.
     """
     refuse_existing(path, overwrite=overwrite)
     with replaced_file(path) as partial:
@@ -197,11 +193,8 @@ def check_output(
     """Refuse an output path before any work is done for it.
 
     An existing folder, or a path without suffix, stands for a folder of files, which the suffix ""
-    allows; it exists if it is not empty.
-
-    Raises:
-        ValueError: the suffix is not allowed, or a folder is where a file should be.
-        FileExistsError: the output exists and ``overwrite`` is False.
+    allows; it exists if it is not empty. ValueError: the suffix is not allowed, or a folder is
+    where a file should be. Else see ``refuse_existing``.
     """
     path = Path(os.path.expanduser(path))
     suffix = "" if path.is_dir() else path.suffix.lower()

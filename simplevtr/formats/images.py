@@ -17,10 +17,10 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import IO, Any
 
@@ -90,12 +90,12 @@ def image_header(path: AnyPath) -> tuple[Size, str] | tuple[None, None]:
 
 def frame_size(path: AnyPath, expected_size: Size | None = None) -> Size:
     """(height, width) in pixels as :func:`read_frame` reads the file, which is not decoded."""
-    return _read(path, expected_size, None)[1]
+    return _read(path, expected_size, lambda file, turn: None)[1]
 
 
 def check_frame(path: AnyPath, expected_size: Size | None = None) -> None:
     """Decode an image file as :func:`read_frame` does, in half the time: no array is made."""
-    _read(path, expected_size, 0)
+    _read(path, expected_size, lambda file, turn: _as_rgb(file).load())
 
 
 def read_frame(path: AnyPath, expected_size: Size | None = None) -> np.ndarray:
@@ -121,7 +121,7 @@ def read_reduced_frame(
         (ceil(H / factor), ceil(W / factor), 3) uint8 RGB, and the factor by which it is reduced:
         ``reduction``, or 1 for files that only come whole.
     """
-    image, size = _read(path, expected_size, reduction)
+    image, size = _read(path, expected_size, partial(_decode, reduction=reduction))
     return image, 1 if image.shape[:2] == size else reduction
 
 
@@ -145,7 +145,7 @@ def read_pictures(path: AnyPath) -> Iterator[tuple[np.ndarray, Fraction | None]]
         turn = next(iter(_readings(file).values()))
         for i in _pictures(file):
             file.seek(i)
-            pixels = _decode(file, turn, 1)
+            pixels = _decode(file, turn, reduction=1)
             duration = Fraction(file.info.get("duration", 0)).limit_denominator(10_000) / 1000
             yield pixels, None if file.format == "TIFF" else duration or _UNTIMED
 
@@ -179,17 +179,15 @@ def opened(path: AnyPath) -> Iterator[Image.Image]:
 
 
 def _read(
-    path: AnyPath, expected_size: Size | None, reduction: int | None
-) -> tuple[np.ndarray | Any, Size]:
-    """The pixels and the whole (height, width); 0 decodes without pixels, None not at all."""
+    path: AnyPath, expected_size: Size | None, use: Callable[[Image.Image, _Turn | None], Any]
+) -> tuple[Any, Size]:
+    """What ``use`` makes of the file and its turn, and the whole (height, width)."""
     with opened(path) as file:
         _check_pixels(file)
         readings = _readings(file)
         for size, turn in readings.items():
             if expected_size is None or size == tuple(expected_size):
-                if reduction == 0:
-                    _as_rgb(file).load()
-                return _decode(file, turn, reduction) if reduction else None, size
+                return use(file, turn), size
     found = " or, as stored without its EXIF orientation, ".join(f"{h}x{w}" for h, w in readings)
     raise ValueError(
         f"frame {path} has {found} pixels (height x width), "
@@ -222,7 +220,7 @@ def _orientation(file: Image.Image) -> int:
         return 1
 
 
-def _decode(file: Image.Image, turn: Image.Transpose | None, reduction: int) -> np.ndarray:
+def _decode(file: Image.Image, turn: _Turn | None, *, reduction: int) -> np.ndarray:
     width, height = file.size
     if turn is not None and (width % reduction or height % reduction):
         reduction = 1  # a turn would put the last, narrower block of pixels first
@@ -248,7 +246,8 @@ def _as_rgb(file: Image.Image) -> Image.Image:
 def _tell_of_dark(file: Image.Image) -> None:
     """Warn of the first such frame of a process: the others will be like it."""
     if not _warned_of:
-        _warned_of.append(name := getattr(file, "filename", "") or "a frame")
+        name = getattr(file, "filename", "") or "a frame"
+        _warned_of.append(name)
         logger.warning(
             "%s has 16-bit pixels that are all below %d: of their upper 8 bits next to nothing is "
             "left, so it is nearly black. Frames of 12 bits must be scaled to 16, or to 8",

@@ -22,11 +22,8 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
     """The curves of a run, of its output folder or the metrics.json itself, by name of the metric.
 
     Lines that are not whole are left out with a warning: a run that was killed may leave its last
-    line torn. Where a resumed run repeats an iteration, its later value counts.
-
-    Raises:
-        FileNotFoundError: there is no metrics.json.
-        ValueError: it holds no record of the form {"iteration": ..., ...}.
+    line torn. Where a resumed run repeats an iteration, its later value counts. FileNotFoundError:
+    there is no metrics.json. ValueError: it holds no record of the form {"iteration": ..., ...}.
     """
     path = Path(folder)
     if path.is_dir():

@@ -51,10 +51,7 @@ def load_results(
     truth needs no annotations. ``skip_unknown`` leaves out entries of categories that the
     annotation file does not have, as the official API does; a warning counts them, and another the
     videos without any predicted track, in which all are missed: a file may be of a part of them.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not such a list; the message names the file and the entry's index.
+    ValueError: the file is not such a list; the message names the file and the entry's index.
     """
     content, source = files.read_json(path), str(path)
     found = check_results(content, truth, source=source, skip_unknown=skip_unknown)

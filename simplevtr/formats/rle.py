@@ -145,13 +145,12 @@ def _runs_text(runs: list, height: int, width: int) -> bytes:
 def decode_texts(texts: Sequence[bytes], pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """Decode the texts of compressed RLEs, each with one character at least, of H * W ``pixels``.
 
+    MalformedMaskError: a text is not such an encoding.
+
     Returns:
         (R, 2) int64, the run lengths of all texts in order as pairs (background, foreground), and
         (texts,) int64, the number of pairs of each text. An odd number of runs is filled up with a
         foreground run of length zero.
-
-    Raises:
-        MalformedMaskError: a text is not such an encoding.
     """
     runs, rows, reasons = decode_valid_texts(texts, pixels)
     if reasons:

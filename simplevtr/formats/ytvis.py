@@ -90,11 +90,9 @@ class AnnotationFile:
 
 
 def read_annotations(path: AnyPath) -> AnnotationFile:
-    """Read an annotation file (``.json`` or ``.json.gz``).
+    """Read an annotation file (``.json`` or ``.json.gz``), as ``read_json`` does.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not what the format asks for; the message names the file and the entry.
+    ValueError also if it is not what the format asks for; the message names the file and the entry.
     """
     return parse_annotations(read_json(path), source=os.fspath(path))
 

@@ -87,7 +87,9 @@ class SegmentTask:
         """
         path, output = self.output / _SETTINGS, self.output
         if path.is_file():
-            before = before if isinstance(before := read_json(path), dict) else {}
+            before = read_json(path)
+            if not isinstance(before, dict):
+                before = {}
             for key in [*self.settings, *before]:
                 old, new = before.get(key), self.settings.get(key)
                 if old != new:
@@ -221,5 +223,7 @@ def _fingerprint(video: NamedVideo) -> list:
     files = filter(is_image, path.iterdir()) if path.is_dir() else [path]
     found = {path: path.stat() for path in sorted(files) if path.is_file()}
     about = [(path.name, stat.st_size, stat.st_mtime_ns) for path, stat in found.items()]
-    check = sum(checksum(p, found[p].st_size) for p in [*found][len(found) // 2 :][:1])
-    return [len(found), sum(size for _, size, _ in about), zlib.crc32(repr(about).encode()), check]
+    size = sum(stat.st_size for stat in found.values())
+    middle = [*found][len(found) // 2] if found else None
+    check = checksum(middle, found[middle].st_size) if middle else 0
+    return [len(found), size, zlib.crc32(repr(about).encode()), check]

@@ -146,8 +146,9 @@ class DrawnOutputs:
 
 def checksum(path: Path, end: int) -> int:
     """That of the bytes before byte ``end``, few enough to be read in no time."""
+    start = max(end - _TAIL, 0)
     with path.open("rb") as file:
-        file.seek(start := max(end - _TAIL, 0))
+        file.seek(start)
         return zlib.crc32(file.read(end - start))
 
 

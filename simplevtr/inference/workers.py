@@ -115,10 +115,7 @@ def in_processes(
     """Segment videos in several processes; outcomes come as they are ready.
 
     With ``gpus`` (the number of them) each process takes one. Closing the generator ends them; it
-    runs in the main thread.
-
-    Raises:
-        ChildProcessError: a process cannot build the model.
+    runs in the main thread. ChildProcessError: a process cannot build the model.
     """
     if not videos:
         return

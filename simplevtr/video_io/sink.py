@@ -48,7 +48,10 @@ class Sink:
             mark = f".partial-{number}" if number else ".partial"
             self._partial = whole.with_name(f"{whole.stem[:NAME_ROOM]}{mark}{whole.suffix}")
             with suppress(FileExistsError):  # made at once: another run may write there meanwhile
-                self._partial.mkdir() if self.is_folder else self._partial.touch(exist_ok=False)
+                if self.is_folder:
+                    self._partial.mkdir()
+                else:
+                    self._partial.touch(exist_ok=False)
                 break
 
     def __enter__(self) -> Self:
@@ -62,8 +65,10 @@ class Sink:
                 raise
             logger.warning("%s: could not be closed (%s)", self._partial, error)
         if self.count == 0:
-            partial = self._partial
-            shutil.rmtree(partial) if self.is_folder else partial.unlink(missing_ok=True)
+            if self.is_folder:
+                shutil.rmtree(self._partial)
+            else:
+                self._partial.unlink(missing_ok=True)
             if kind is None:
                 raise ValueError(f"{self.path}: there are no frames to write")
         elif kind is None:

@@ -133,7 +133,7 @@ class Mp4Sink(_VideoSink):
         options = {"crf": "18", "bf": "0"}
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
         # yuv420p halves both axes, so they must be even.
-        self._padding = *((0, side % 2) for side in self.size), (0, 0)
+        self._padding = [(0, side % 2) for side in self.size] + [(0, 0)]
         self._stream.height, self._stream.width = (side + side % 2 for side in self.size)
         self._stream.pix_fmt = "yuv420p"
         codec = self._stream.codec_context

@@ -35,16 +35,12 @@ def read_dataset(
     new_names: Mapping[str, str] | None = None,
     **options: Any,
 ) -> ImportedDataset:
-    """Read foreign files.
+    """Read foreign files of a ``kind``, one of ``READERS``, whose module describes them.
 
-    Args:
-        kind: one of ``READERS``, whose module describes the files.
-        source: a file or folder of the kind.
-        images: the folder that the frames' file names start at; None: where the kind has it.
-        skip_broken: whether frames that cannot be used, and videos where no single frame is to
-            blame, are left out and counted instead of an error.
-        new_names: other names for categories, see ``ImportedDataset``.
-        options: of the kind's reader.
+    The frames' file names start at ``images``; None: where the kind has them. With ``skip_broken``
+    frames that cannot be used, and videos where no single frame is to blame, are left out and
+    counted instead of an error. ``new_names`` are those of ``ImportedDataset``, and ``options``
+    those of the kind's reader.
 
     Raises:
         FileNotFoundError: a file or folder is missing.

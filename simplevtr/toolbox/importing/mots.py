@@ -69,7 +69,7 @@ def _videos(source: Path, dataset: ImportedDataset) -> dict[str, Path]:
     if not found:  # next to MOTChallenge's folders, text files are notes at most
         if texts := [source] if source.is_file() else sources.files_of(source, ".txt"):
             sources.note_deeper(dataset, source, ".txt", ".png", but="img1")
-            return {own.name if (own := _folder_of(path)) else path.stem: path for path in texts}
+            return {(_folder_of(path) or path.with_suffix("")).name: path for path in texts}
         if sources.files_of(source, ".png"):
             sources.note_deeper(dataset, source, ".png", but="img1")
             return {source.absolute().name: source}

@@ -58,7 +58,8 @@ def note_deeper(dataset: ImportedDataset, folder: Path, *suffixes: str, but: str
 
 def video_folder(folder: Path) -> Path:
     """The folder of a video's frames: ``folder``, or img1 in it, where MOTChallenge has them."""
-    inner = (folder := existing(folder)) / "img1"
+    folder = existing(folder)
+    inner = folder / "img1"
     return inner if inner.is_dir() else folder
 
 
