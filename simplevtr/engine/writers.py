@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,29 +96,40 @@ class MlflowWriter(RunWriter):
     name = "mlflow"
 
     def _open(self, known: str | None) -> str:
-        import mlflow
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
 
-        self._mlflow, self._errors = mlflow, (mlflow.MlflowException, OSError)
+        self._errors = (MlflowException, OSError)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT)
         try:
+            self._client = client = MlflowClient()
             if known is None:
-                mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT))
-            run = mlflow.start_run(run_id=known, run_name=self.folder.name)
-            mlflow.log_text(self.cfg.dump(), "config.yaml")
+                found = client.get_experiment_by_name(name)
+                experiment = found.experiment_id if found else client.create_experiment(name)
+                known = client.create_run(experiment, run_name=self.folder.name).info.run_id
+            else:
+                client.update_run(known, status="RUNNING")
+            client.log_text(known, self.cfg.dump(), "config.yaml")
         except self._errors as error:
             raise ValueError(f"WRITERS 'mlflow': no run can be started: {error}") from error
-        return run.info.run_id
+        self._id = known
+        return known
 
     def _send(self, scalars: dict[str, float], iteration: int) -> None:
+        from mlflow.entities import Metric
+
+        now = int(1000 * time.time())
         # Names of classes are part of some, and not all characters are allowed.
-        metrics = {re.sub(r"[^\w\-. /:]", "_", key): value for key, value in scalars.items()}
+        names = {key: re.sub(r"[^\w\-. /:]", "_", key) for key in scalars}
+        metrics = [Metric(names[key], scalars[key], now, iteration) for key in scalars]
         try:
-            self._mlflow.log_metrics(metrics, step=iteration)
+            self._client.log_batch(self._id, metrics)
         except self._errors as error:
             logger.warning("MLflow did not get iteration %d: %s", iteration, error)
 
     def _end(self, *, failed: bool) -> None:
         try:
-            self._mlflow.end_run("FAILED" if failed else "FINISHED")
+            self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
         except self._errors as error:
             logger.warning("MLflow did not get the end of the run: %s", error)
 
