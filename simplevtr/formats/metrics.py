@@ -22,8 +22,9 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
     """The curves of a run, of its output folder or the metrics.json itself, by name of the metric.
 
     Lines that are not whole are left out with a warning: a run that was killed may leave its last
-    line torn. Where a resumed run repeats an iteration, its later value counts. FileNotFoundError:
-    there is no metrics.json. ValueError: it holds no record of the form {"iteration": ..., ...}.
+    line torn. Where a resumed run goes back, what it did from there on before does not count.
+    FileNotFoundError: there is no metrics.json. ValueError: it holds no record of the form
+    {"iteration": ..., ...}.
     """
     path = Path(folder)
     if path.is_dir():
@@ -31,6 +32,7 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; a training run's output folder is needed")
     values: dict[str, dict[int, float]] = {}
+    last = -1
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
@@ -41,9 +43,13 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, Curve]:
         if not isinstance(record, dict) or not isinstance(record.get("iteration"), int):
             logger.warning("%s: line %d is not a whole record and is left out", path, number)
             continue
+        now = record.pop("iteration")
+        if now < last:  # it may end earlier this time
+            values = {k: {i: x for i, x in old.items() if i < now} for k, old in values.items()}
+        last = now
         for name, value in record.items():
-            if isinstance(value, (int, float)) and name != "iteration":
-                values.setdefault(name, {})[record["iteration"]] = float(value)
+            if isinstance(value, (int, float)):
+                values.setdefault(name, {})[now] = float(value)
     if not values:
         raise ValueError(f'{path}: no line of the form {{"iteration": 19, "total_loss": 3.2, ...}}')
-    return {name: sorted(curve.items()) for name, curve in values.items()}
+    return {name: sorted(curve.items()) for name, curve in values.items() if curve}
