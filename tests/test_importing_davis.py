@@ -141,16 +141,19 @@ def test_few_shades_of_grey_beside_white_are_a_question(davis_2016):
     assert len(read_davis(davis_2016, void=255).videos) == 2
 
 
-def test_thin_colours_are_counted(davis_2016):
-    def coloured(numbers):
-        picture = np.zeros((*SIZE, 3), np.uint8)
-        picture[2:12, 2:12], picture[2:12, 12] = (200, 0, 0), (100, 0, 0)
+THIN = "frames with objects nowhere 3 pixels wide, of a colour or grey: or smoothed edges?"
+
+
+@pytest.mark.parametrize("shades", [[(200, 0, 0), (100, 0, 0)], [(128,) * 3, (72,) * 3], [128, 72]])
+def test_thin_shades_are_counted(davis_2016, shades):
+    def shaded(numbers):
+        picture = np.zeros((*SIZE, *np.shape(shades[0])), np.uint8)
+        picture[2:12, 2:12], picture[2:12, 12] = shades
         return Image.fromarray(picture)
 
-    repaint(davis_2016 / "Annotations/video1", coloured)
+    repaint(davis_2016 / "Annotations/video1", shaded)
     notes = read_davis(davis_2016).notes
-    thin = "frames with objects nowhere 3 pixels wide, told apart by colour: or smoothed edges?"
-    assert notes[thin] == len([*(davis_2016 / "Annotations/video1").iterdir()])
+    assert notes[THIN] == len([*(davis_2016 / "Annotations/video1").iterdir()])
 
 
 def with_palette(numbers, *colours):

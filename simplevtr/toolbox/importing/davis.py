@@ -24,7 +24,7 @@ _LABELS = ("Annotations", "Annotations_unsupervised")
 _ONLY_CATEGORY = "object"  # where none is named, as in DAVIS
 _WHITE = 255  # void, or in pictures that know nothing else the object
 _VOID_NOTE = "frames with void pixels, taken as background (see --void)"
-_SMOOTH_NOTE = "frames with objects nowhere 3 pixels wide, told apart by colour: or smoothed edges?"
+_SMOOTH_NOTE = "frames with objects nowhere 3 pixels wide, of a colour or grey: or smoothed edges?"
 _WHITE_NOTE = "frames whose only value, 255, is taken as the object"
 _Objects = dict[str, dict[int, str]] | None  # categories by video and object, if there is meta.json
 
@@ -104,7 +104,7 @@ def _draft(
                     "objects? Save masks without smoothing, or say what is void (--void 255, or -1 "
                     "for nothing)"
                 )
-            if coloured:
+            if coloured or (between and not colours):  # greys of no palette
                 dataset.notes[_SMOOTH_NOTE] += shapes.has_thin(numbers)
             for number, mask in masks.items():
                 if number == void:
