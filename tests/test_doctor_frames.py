@@ -32,6 +32,7 @@ def frame(folder, name):
 
 def check_broken_frame(folder, good, defect, **settings):
     """The frame 2 of video 1 is broken: that is found, and a repair leaves it out."""
+    good["annotations"][0]["length"] = 4
     examination = found(good, image_root=folder.image_root, **settings)
     assert dict(examination.findings.counts) == {defect: 1}
     (example,) = examination.findings.examples[defect]
@@ -43,6 +44,7 @@ def check_broken_frame(folder, good, defect, **settings):
     for key in ("segmentations", "bboxes", "areas"):
         expected = [track[key][t] for t in (0, 1, 3)]
         assert fixed["annotations"][0][key] == expected
+    assert fixed["annotations"][0]["length"] == 3
     assert not found(fixed, image_root=folder.image_root, **settings).findings.counts
     path = Path(folder.json_file).with_name("fixed.json")
     path.write_text(json.dumps(fixed))

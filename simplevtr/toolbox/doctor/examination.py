@@ -109,6 +109,8 @@ def _keep(video: Video, kept: dict[str, Any]) -> None:
     entry = {"id": video.id, "width": width, "height": height, "length": len(frames)}
     kept["videos"].append({**entry, "file_names": video.file_names(), **video.values})
     for track in video.tracks:
+        # Official files have these in annotations too.
+        track.entry |= {k: entry[k] for k in ("width", "height", "length") if k in track.entry}
         for key in ("segmentations", "bboxes", "areas"):
             if key in track.entry:
                 track.entry[key] = [track.entry[key][frame] for frame in frames]
