@@ -1,6 +1,7 @@
 """The command, the writer, and what all importers share."""
 
 import errno
+import gzip
 import json
 import shutil
 import tracemalloc
@@ -126,6 +127,13 @@ def test_summary(davis, command):
 )
 def test_bad_options_are_refused_in_one_line(command, options, message):
     assert message in command(*options)[1]
+
+
+def test_a_packed_file_that_is_cut_short_is_named(tmp_path, call):
+    path = tmp_path / "tracks.json.gz"
+    path.write_bytes(gzip.compress(b'{"images": [], "annotations": [], "categories": []}')[:30])
+    result = call(import_dataset, "coco-tracks", path, "--output", tmp_path / "out.json")
+    check_refused(result, f"{path}: cannot be unpacked")
 
 
 def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call):

@@ -8,6 +8,7 @@ import inspect
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -56,8 +57,9 @@ def read_dataset(
     source = existing(source)
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
-    if source.is_file() and (zipfile.is_zipfile(source) or tarfile.is_tarfile(source)):
-        raise ValueError(f"{source}: is an archive; unpack it, and give the file or folder in it")
+    with suppress(EOFError):  # a .json.gz that is cut short, which its reader names
+        if source.is_file() and (zipfile.is_zipfile(source) or tarfile.is_tarfile(source)):
+            raise ValueError(f"{source}: is an archive; unpack it, and give what is in it")
     dataset = ImportedDataset(skip_broken=skip_broken, new_names=new_names or {})
     READERS[kind](dataset, source, images, **options)
     return dataset
