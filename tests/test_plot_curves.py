@@ -3,6 +3,7 @@ import logging
 
 from simplevtr.commands import plot_curves as tool
 from simplevtr.formats.metrics import read_metrics
+from simplevtr.visualization import plots
 from simplevtr.visualization.plots import draw_curves, write_figure
 
 import numpy as np
@@ -19,7 +20,7 @@ def write_run(folder, iterations=range(19, 200, 20), factor=1.0, tail=""):
             {"iteration": i, "total_loss": loss, "loss_ce": loss / 2, "loss_ce_0": loss, "lr": 1e-4}
         )
     lines.append({"iteration": 199, "segm/AP": 12.5, "segm/AP50": 30.0, "bbox/AP": 5.0})
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text("\n".join(map(json.dumps, lines)) + "\n" + tail)
     return str(folder)
 
@@ -104,6 +105,9 @@ def test_command_tells_what_is_wrong_in_one_line(tmp_path, call):
         check_refused(call(tool, source, "--output", output), message)
 
 
-def test_two_runs_of_one_name_are_told_apart():
-    assert tool._run_name("a/output", ["a/output", "b/output"]) == "a/output"
-    assert tool._run_name("a/first", ["a/first", "b/second"]) == "first"
+def test_two_runs_of_one_name_are_told_apart(tmp_path, call, monkeypatch):
+    runs = [write_run(tmp_path / name) for name in ("a/output", "b/output", "b/first")]
+    shown = []
+    monkeypatch.setattr(plots, "draw_curves", lambda runs: shown.extend(runs) or draw_curves(runs))
+    assert call(tool, *runs, "--output", tmp_path / "o.png")[0] == 0
+    assert shown == [str(runs[0]), str(runs[1]), "first"]

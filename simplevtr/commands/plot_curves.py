@@ -4,6 +4,7 @@ python tools/plot_curves.py OUTPUT_DIR [OUTPUT_DIR ...] --output curves.png
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from simplevtr.formats.files import check_output
@@ -24,14 +25,9 @@ def main(args: argparse.Namespace) -> None:
     from simplevtr.visualization.plots import draw_curves, write_figure
 
     output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
-    runs = list({Path(run).resolve(): run for run in args.runs}.values())  # each one once
-    figure = draw_curves({_run_name(run, runs): read_metrics(run) for run in runs})
+    runs = {Path(run).resolve(): run for run in args.runs}  # each one once
+    names = Counter(path.name for path in runs)
+    shown = {path.name if names[path.name] == 1 else run: run for path, run in runs.items()}
+    figure = draw_curves({name: read_metrics(run) for name, run in shown.items()})
     write_figure(figure, output, overwrite=args.overwrite)
     say(f"wrote {output}")
-
-
-def _run_name(run: str, runs: list[str]) -> str:
-    """The folder's own name, or its whole path where two runs share a name."""
-    names = [Path(other).resolve().name for other in runs]
-    name = Path(run).resolve().name
-    return name if names.count(name) == 1 else run

@@ -66,12 +66,7 @@ def main(options: argparse.Namespace) -> None:
         terminal.say(f"scoring {len(results)} tracks of {len(gt.videos)} videos", sys.stderr)
     sources = {"results": str(options.results), "annotation file": gt.source}
     index = write_report(
-        options.output,
-        gt,
-        results,
-        options.images,
-        settings,
-        sources=sources,
-        overwrite=options.overwrite,
-    )
+        options.output, gt, results, options.images, settings,
+        sources=sources, overwrite=options.overwrite,
+    )  # fmt: skip
     terminal.say(f"wrote {index}")

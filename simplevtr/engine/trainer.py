@@ -18,7 +18,6 @@ from simplevtr.engine.writers import WRITERS, RunWriter
 from simplevtr.evaluation.ytvis_evaluator import YTVISEvaluator
 from simplevtr.formats.metrics import end_last_line
 from simplevtr.modeling.precision import Precision
-from simplevtr.terminal import counted
 
 import numpy as np
 import torch
@@ -34,6 +33,8 @@ from detectron2.utils.events import EventWriter
 from torch import nn
 
 logger = logging.getLogger(__name__)
+
+_UNFROZEN = "MODEL.BACKBONE.FREEZE_AT 0, MODEL.RESNETS.NORM BN or MODEL.TIMM.FROZEN_NORM False"
 
 
 class ClipTrainer(DefaultTrainer):
@@ -220,19 +221,13 @@ class ScaledTrainer(AMPTrainer):
 
 
 def warn_of_frozen(model: nn.Module) -> None:
-    """Warn of parameters and norms of a model with random weights that training leaves as they are.
-
-    Norms that are frozen, detectron2's and timm's, keep their statistics, scales and shifts.
-    """
-    parameters = sum(not parameter.requires_grad for parameter in model.parameters())
-    norms = sum(type(part).__name__.startswith("FrozenBatchNorm") for part in model.modules())
-    if parameters or norms:
-        found = f"{counted(parameters, 'parameters')} and {counted(norms, 'norms')}"
-        logger.warning(
-            "MODEL.WEIGHTS is empty, but %s are frozen and keep their initial values; set "
-            "MODEL.BACKBONE.FREEZE_AT 0, and MODEL.RESNETS.NORM BN or MODEL.TIMM.FROZEN_NORM False",
-            found,
-        )
+    """Warn of norms and parameters, of random weights, that a training leaves as they are."""
+    kinds = {name: type(part).__name__ for name, part in model.named_modules()}
+    frozen = [name for name, kind in kinds.items() if kind.startswith("FrozenBatchNorm")]
+    frozen += [name for name, value in model.named_parameters() if not value.requires_grad]
+    if frozen:
+        text = "MODEL.WEIGHTS is empty, but %d parts such as %s are frozen as they begin: set %s"
+        logger.warning(text, len(frozen), frozen[0], _UNFROZEN)
 
 
 def refuse_infinite_losses(

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import sys
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -116,14 +115,12 @@ class MlflowWriter(RunWriter):
         return known
 
     def _send(self, scalars: dict[str, float], iteration: int) -> None:
-        from mlflow.entities import Metric
+        from mlflow import log_metrics
 
-        now = int(1000 * time.time())
         # Names of classes are part of some, and not all characters are allowed.
-        names = {key: re.sub(r"[^\w\-. /:]", "_", key) for key in scalars}
-        metrics = [Metric(names[key], scalars[key], now, iteration) for key in scalars]
+        metrics = {re.sub(r"[^\w\-. /:]", "_", key): value for key, value in scalars.items()}
         try:
-            self._client.log_batch(self._id, metrics)
+            log_metrics(metrics, step=iteration, run_id=self._id)
         except self._errors as error:
             logger.warning("MLflow did not get iteration %d: %s", iteration, error)
 

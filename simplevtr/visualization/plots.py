@@ -52,10 +52,8 @@ def draw_curves(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
 def draw_ablation(scores: _Seeds, losses: _Seeds, baseline: str | None = None) -> Figure:
     """Two panels, one line per run: mean and standard deviation over the seeds, and each seed.
 
-    Args:
-        scores: AP in per cent of each seed, by the title of the run, from top to bottom.
-        losses: loss of each seed, by the same titles.
-        baseline: title of the run whose mean and standard deviation are marked over all lines.
+    ``scores`` (AP in per cent) and ``losses`` of each seed are by the title of the run, from top to
+    bottom; the mean and deviation of the one called ``baseline`` are marked over all lines.
     """
     longest = max((len(title) for title in scores), default=0)
     figure = _figure(9 + 0.08 * longest, 1.6 + 0.34 * len(scores))
