@@ -10,6 +10,7 @@ from simplevtr.video_io import open_sink
 
 import numpy as np
 import pytest
+from footage import pictures, record
 from foreign_formats import decoded, encoded
 from json_files import save_json
 from PIL import Image
@@ -121,6 +122,17 @@ def test_a_film_of_another_frame_rate_is_refused(tmp_path, source):
     write_film(source / f"{NAME}.mp4", 14)
     with pytest.raises(ValueError, match=f"{NAME}.mp4: has 14 frames; at most 13 are expected"):
         read(source, write_frames=tmp_path / "more")
+
+
+def test_a_film_that_lacks_a_frame_in_the_middle_is_refused(tmp_path, source):
+    """All later frames would have moved to other masks."""
+    film = record(source / f"{NAME}.mp4", pictures(12), codec="mjpeg", pix_fmt="yuvj420p")
+    data = bytearray(film.read_bytes())
+    starts = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)]
+    data[starts[2] : starts[3] - 20] = bytes(starts[3] - 20 - starts[2])
+    film.write_bytes(data)
+    with pytest.raises(ValueError, match=f"{NAME}.mp4: is damaged; 11 of 12 frames"):
+        read(source, write_frames=tmp_path / "frames")
 
 
 @pytest.mark.parametrize("broken", ["sav_000008_manual.json", "sav_000008.mp4"])

@@ -114,7 +114,7 @@ def _count(entry: dict[str, Any], key: str) -> int:
 def _write_video(source: video_io.FrameSource, folder: Path, numbers: range) -> dict[int, Path]:
     """Write the frames of these numbers, ascending, of a video as 00000.jpg, ..., by number.
 
-    ValueError: it ends before the last of them.
+    ValueError: it ends before the last of them, or is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)  # its name may have a dot
     files = {number: folder / f"{number:05d}.jpg" for number in numbers}
@@ -123,7 +123,9 @@ def _write_video(source: video_io.FrameSource, folder: Path, numbers: range) -> 
         for read, frame in enumerate(source, start=1):
             if read - 1 in files:
                 sink.write(frame)
-            if sink.count == len(files):
-                return files
-        missing = numbers[sink.count]
-        raise ValueError(f"{source.path}: has {read} frames, but frame {missing} is annotated")
+        if sink.count < len(files):
+            missing = numbers[sink.count]
+            raise ValueError(f"{source.path}: has {read} frames, but frame {missing} is annotated")
+        if source.damage:  # what is lost moves all later frames; known once all is read
+            raise ValueError(f"{source.path}: is {source.damage}")
+    return files
