@@ -4,8 +4,7 @@ At rest, that is with an offset layer of zeros, a deformable v1 layer is a plain
 v2 layer is one times sigmoid(0) = 1/2.
 
 The ResNets of Caffe in detectron2's zoo ("MSRA") and most detectors trained from them take BGR
-frames in [0, 255] from which only the mean is subtracted; its ResNeXts divide by ImageNet's
-deviation, too.
+frames in [0, 255] from which only the mean is subtracted; its ResNeXts' are also divided.
 """
 
 import re
