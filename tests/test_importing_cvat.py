@@ -76,6 +76,13 @@ def test_interpolated_shapes_are_imported_and_counted(read):
     assert dataset.notes["shapes interpolated by CVAT, imported"] == 3
 
 
+def test_polygons_that_lead_out_of_the_frame_are_counted(read):
+    """A file of pictures does not state their size, and they may be smaller ones by now."""
+    left = SIZE[1] - 3  # its right edge is a pixel beyond, as rounding may leave it
+    notes = read(track(polygon(0, x=left), polygon(1, x=left + 1), polygon(2, x=-1))).notes
+    assert notes["polygons that lead out of the frame, cut off: labelled in larger images?"] == 1
+
+
 def test_shapes_without_a_mask_are_counted(read):
     box = '<box frame="1" outside="0" xtl="1" ytl="1" xbr="5" ybr="5"/>'
     dataset = read(track(box, polygon(0), '<polyline frame="2" points="1,1;2,2"/>'))

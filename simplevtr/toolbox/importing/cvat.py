@@ -38,6 +38,8 @@ _LEFT_OUT = {"track": "tracks within tracks (parts of skeletons) left out"} | {
     for kind in ("box", "polyline", "points", "cuboid", "skeleton")
 }
 _ORDER_NOTE = "videos whose images CVAT must have sorted naturally (by default it puts 10 before 2)"
+# CVAT keeps points in the picture; a file of pictures, not of a video, does not state their size.
+_BEYOND = "polygons that lead out of the frame, cut off: labelled in larger images?"
 _SMALLEST = 0.01  # of a radius in pixels; CVAT writes two decimals
 _ALONE = "export every task by itself"
 _RANGE = ("start_frame", "stop_frame", "frame_filter")
@@ -252,7 +254,9 @@ def _mask(shape: ElementTree.Element, size: shapes.Size, notes: Counter[str]) ->
         text = shape.get("points", "")
         with naming(f"points {text!r:.80}"):
             points = [[*map(float, pair.split(","))] for pair in text.split(";")]
-        return shapes.from_polygons([shapes.flat(points)], size)
+        ring = shapes.flat(points)
+        notes[_BEYOND] += max(ring[::2]) > size[1] + 1 or max(ring[1::2]) > size[0] + 1
+        return shapes.from_polygons([ring], size)
     if shape.tag == "ellipse":
         keys = ("cx", "cy", "rx", "ry", "rotation")
         x, y, rx, ry, degrees = (_number(shape, key) for key in keys)
