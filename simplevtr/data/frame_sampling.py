@@ -39,7 +39,7 @@ def sample_frames(
     shuffle: bool = False,
     sampling: str = "random",
 ) -> list[int]:
-    """Draw the frames of one clip.
+    """Draw the frames of one clip: ``count`` of their numbers, from 0.
 
     A video, or a range of it, with fewer frames than the clip is repeated.
 
@@ -54,9 +54,6 @@ def sample_frames(
             again has its first frame after its last.
         sampling: "random", distinct frames of the video or range; "consecutive", those that end at
             the anchor, where the video's last frame comes before its first (VisTR's public code).
-
-    Returns:
-        ``count`` 0-based frame numbers.
     """
     assert count > 0
     assert anchor is None or 0 <= anchor < length

@@ -18,10 +18,8 @@ def paste_tracks(
 
     They keep their motion and are moved as a whole by a random shift; what they cover of the clip's
     own instances is no longer visible. Both clips are as the dataset mapper makes them; the donor
-    may have any size and length. Frames beyond its end show nothing of it.
-
-    Returns:
-        A clip with new ``image`` and ``instances``; pasted instances have ids above the clip's.
+    may have any size and length. Frames beyond its end show nothing of it. What is returned has new
+    ``image`` and ``instances``; pasted instances have ids above the clip's.
     """
     own, other = clip["instances"], donor["instances"]
     if not other or not len(other[0]):
