@@ -21,8 +21,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @command(_add_options)
 def main(args: argparse.Namespace) -> None:
     """Read the runs and write the picture."""
-    # Only here: it takes a second to import.
-    from simplevtr.visualization.plots import draw_curves, write_figure
+    from simplevtr.visualization.plots import draw_curves, write_figure  # takes a second
 
     output = check_output(args.output, overwrite=args.overwrite, suffixes=(".png", ".pdf", ".svg"))
     runs = {Path(run).resolve(): run for run in args.runs}  # each one once
