@@ -121,7 +121,8 @@ class ClipStream(torch.utils.data.Dataset):
                 clip = paste_tracks(clip, self.mapper(self.records[self._donor(rng)], rng), rng)
             labels = clip["instances"][0].gt_classes if self.paste_same_class else ()
             if len(labels):
-                own = self._with_class[label := int(rng.choice(labels))]
+                label = int(rng.choice(labels))
+                own = self._with_class[label]
                 donor = self.mapper(self.records[own[rng.integers(len(own))]], rng)
                 alike = (donor["instances"][0].gt_classes == label).nonzero()[:1, 0]
                 donor["instances"] = [frame[alike] for frame in donor["instances"]]

@@ -1,4 +1,4 @@
-"""The mask logits of a track in the frames that a later window may still see."""
+"""The mask logits of a track that a later window may still see, and the masks made of them."""
 
 from simplevtr.structures import encode_masks
 
