@@ -7,7 +7,13 @@ import math
 import os
 from pathlib import Path
 
-from simplevtr.formats.files import check_output, read_json, refuse_existing, write_json
+from simplevtr.formats.files import (
+    check_output,
+    read_json,
+    refuse_existing,
+    refuse_replaced_frames,
+    write_json,
+)
 
 import pytest
 
@@ -93,3 +99,12 @@ def test_a_folder_may_be_in_one_that_is_read_only(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(PermissionError, match="disk allows no new files"):
         check_output(tmp_path / "disk", suffixes=("",))
+
+
+def test_a_frame_that_is_a_link_to_itself_is_in_no_pictures_place(tmp_path):
+    frame, picture = tmp_path / "0.jpg", tmp_path / "0.png"
+    frame.symlink_to(frame.name)
+    picture.touch()
+    refuse_replaced_frames([picture], [frame])
+    with pytest.raises(ValueError, match="0.png: is a frame"):
+        refuse_replaced_frames([picture], [frame, picture])

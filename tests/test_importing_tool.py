@@ -156,6 +156,8 @@ def test_a_missing_source_or_an_existing_output_is_refused(davis, tmp_path, call
     inside.write_text("[]")
     check_refused(run(davis, "--output", inside, "--overwrite"), "is not a YouTube-VIS file")
     check_refused(call(import_dataset, "labelme", davis, "--output", davis / "a.json"), "labels")
+    (loop := tmp_path / "loop").symlink_to("loop")
+    check_refused(call(import_dataset, "labelme", loop, *to), "loop: no such file or folder")
     inside.write_bytes(to[1].read_bytes())  # of an earlier import
     assert run(davis, "--output", inside, "--overwrite")[0] == 0
 

@@ -11,6 +11,7 @@ DATASETS.CUSTOM takes the two paths of the last line of the summary.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from simplevtr.data.categories import DATASET_CATEGORIES
@@ -110,7 +111,8 @@ def main(options: argparse.Namespace) -> None:
 
 def _check_output(path: Path, options: argparse.Namespace) -> None:
     """Refuse to write what later imports would read as labels, and to replace other files."""
-    if options.kind == "labelme" and options.source.resolve() in path.resolve().parents:
+    source, target = (Path(os.path.realpath(name)) for name in (options.source, path))
+    if options.kind == "labelme" and source in target.parents:
         raise ValueError(f"{path} is in the source, whose JSON files are labels; write elsewhere")
     if not path.is_file():
         return

@@ -179,8 +179,8 @@ def refuse_existing(
 
 def refuse_replaced_frames(targets: Iterable[Path], frames: Iterable[Path]) -> None:
     """ValueError if a picture that is to be written has the place of a frame."""
-    if there := {target.resolve() for target in targets if target.exists()}:
-        if frame := next((frame for frame in frames if frame.resolve() in there), None):
+    if there := {os.path.realpath(target) for target in targets if target.exists()}:
+        if frame := next((frame for frame in frames if os.path.realpath(frame) in there), None):
             raise ValueError(f"{frame}: is a frame; choose another folder for the pictures")
 
 
