@@ -163,8 +163,7 @@ def write_video_results(
 
     ``result`` is a predictor's, with "pred_scores", "pred_labels" and "pred_masks", the masks of a
     track as ``TrackMasks`` or a (T, H, W) bool tensor. ``class_names`` are by label, () if they are
-    unknown; so are ``category_ids``, the dataset's own, or () for label + 1. ValueError if a label
-    has no id.
+    unknown; so are ``category_ids``, the dataset's own, or () for label + 1. ValueError: one lacks.
     """
     labels = [int(label) for label in result["pred_labels"]]
     if category_ids and not {*labels} <= {*range(len(category_ids))}:
